@@ -1,0 +1,27 @@
+"""`backend`: where terraform keeps its state."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from config.fields import HostName, Model, NamePrefix, Organization
+
+
+class LocalState(Model):
+    """State in files beside mesh.yaml."""
+
+    type: Literal["local"] = "local"
+
+
+class CloudState(Model):
+    """State, and runs if the workspaces say so, in Terraform Cloud or Terraform Enterprise."""
+
+    type: Literal["cloud"]
+    organization: Organization = Field(description="Name of the organization.")
+    hostname: HostName = Field(default="app.terraform.io", description="Host of Terraform Enterprise.")
+    workspace_prefix: NamePrefix | None = Field(
+        default=None, description="Workspaces are called PREFIX-STACK; project.name_prefix if absent."
+    )
+
+
+Backend = Annotated[LocalState | CloudState, Field(discriminator="type")]

@@ -1,0 +1,276 @@
+"""What no single field can know: how the parts of an environment fit together.
+
+Each check yields the problems it finds and looks at nothing that another check
+has already refused, so that one slip makes one message.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from ipaddress import IPv4Network, collapse_addresses
+from itertools import combinations
+from typing import Callable, Iterator
+
+from config.cluster import MESH_VCPUS_A_NODE, MESH_VCPUS_A_POOL, vcpus
+from config.environment import DEMO_SERVICE, Environment
+from config.naming import Limit, RegionNames
+from config.problems import Problem, nearest
+
+RANGE_KINDS = ("nodes", "pods", "services", "control_plane")
+
+ZONES_OF_A_REGION = 3
+"""Zones that GKE spreads a regional cluster over when none are named."""
+
+SURGE_NODES = 1
+"""Nodes beyond the pool's size that an upgrade adds for a while (GKE's default, max_surge 1)."""
+
+PROHIBITED = tuple(
+    IPv4Network(text)
+    for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
+)
+"""Ranges that a VPC can't have. https://cloud.google.com/vpc/docs/subnets#prohibited-ipv4"""
+
+
+@dataclass(frozen=True)
+class _PlacedRange:
+    region: str
+    kind: str
+    network: IPv4Network
+
+    @property
+    def path(self) -> str:
+        return f"regions.{self.region}.{self.kind}"
+
+
+def check(environment: Environment) -> list[Problem]:
+    """Return everything that is wrong with an environment whose fields are each right."""
+    return [problem for one_check in CHECKS for problem in one_check(environment)]
+
+
+def _names(environment: Environment) -> Iterator[Problem]:
+    yield from _too_long("project.name_prefix", environment.names.limits())
+    for key in environment.regions:
+        yield from _too_long(f"regions.{key}", RegionNames(environment.project.name_prefix, key).limits())
+
+
+def _too_long(path: str, limits: Iterator[Limit]) -> Iterator[Problem]:
+    for limit in limits:
+        if len(limit.name) > limit.longest:
+            rule = (
+                f"the {limit.kind} would be called {limit.name!r}, {len(limit.name)} characters of {limit.longest} "
+                "at most; shorten project.name_prefix or the region's key"
+            )
+            yield Problem(path, rule)
+            return
+        if len(limit.name) < limit.shortest:
+            yield Problem(path, f"the {limit.kind} would be called {limit.name!r}, shorter than {limit.shortest}")
+            return
+
+
+def _regions(environment: Environment) -> Iterator[Problem]:
+    locations: dict[str, str] = {}
+    numbers: dict[int, str] = {}
+    for key, region in environment.regions.items():
+        path = f"regions.{key}"
+        if region.region in locations:
+            rule = f"is the region of {locations[region.region]} too; each has a region of its own"
+            yield Problem(f"{path}.region", rule, region.region)
+        locations.setdefault(region.region, key)
+        if region.number is not None:
+            if region.number in numbers:
+                rule = f"is the number of {numbers[region.number]} too; a number decides a region's ranges"
+                yield Problem(f"{path}.number", rule, region.number)
+            numbers.setdefault(region.number, key)
+        for index, zone in enumerate(region.zones):
+            if not zone.startswith(f"{region.region}-"):
+                yield Problem(f"{path}.zones[{index}]", f"is not in {region.region}", zone)
+            if zone in region.zones[:index]:
+                yield Problem(f"{path}.zones[{index}]", "stands there twice", zone)
+    if all(region.retired for region in environment.regions.values()):
+        yield Problem("regions", "all are retired; to take everything down, run cdktf destroy")
+
+
+def _ranges(environment: Environment) -> Iterator[Problem]:
+    placed: list[_PlacedRange] = []
+    pools = environment.network.address_plan
+    for kind in RANGE_KINDS:
+        pool = getattr(pools, kind)
+        path = f"network.address_plan.{kind}"
+        if pool.capacity == 0:
+            yield Problem(f"{path}.block", f"is larger than the pool, {pool.pool}", pool.block)
+        elif pool.size is not None and pool.size < pool.block:
+            yield Problem(f"{path}.size", f"is larger than its block, /{pool.block}", pool.size)
+    for key in environment.regions:
+        taken = _placed(environment, key)
+        if isinstance(taken, Problem):
+            yield taken
+            continue
+        for one in taken:
+            yield from _fit_for_its_kind(environment, one)
+        placed += taken
+    numbers = [region.number for region in environment.regions.values()]
+    for first, second in combinations(placed, 2):
+        same_number = environment.regions[first.region].number == environment.regions[second.region].number
+        if same_number and first.region != second.region and numbers.count(
+            environment.regions[first.region].number
+        ) > 1 and environment.regions[first.region].number is not None:
+            continue  # one problem for the number says it all
+        if first.network.overlaps(second.network):
+            rule = f"overlaps {first.path} ({first.network})"
+            yield Problem(second.path, rule, str(second.network))
+
+
+def _placed(environment: Environment, key: str) -> list[_PlacedRange] | Problem:
+    """Return a region's four ranges, or why it doesn't have them."""
+    region = environment.regions[key]
+    missing = [kind for kind in RANGE_KINDS if getattr(region, kind) is None]
+    if missing and region.number is None:
+        return Problem(f"regions.{key}", f"give it a number, or its own {', '.join(missing)}")
+    try:
+        return [_PlacedRange(key, kind, environment.range_of(key, kind)) for kind in RANGE_KINDS]
+    except ValueError as error:
+        return Problem(f"regions.{key}.number", f"gives no range: {error}", region.number)
+
+
+def _fit_for_its_kind(environment: Environment, one: _PlacedRange) -> Iterator[Problem]:
+    network, shown = one.network, str(one.network)
+    for prohibited in PROHIBITED:
+        if network.overlaps(prohibited):
+            yield Problem(one.path, f"overlaps {prohibited}, which a VPC can't have", shown)
+            return
+    if one.kind == "control_plane" and network.prefixlen != 28:
+        yield Problem(one.path, "must be a /28: GKE takes no other size", shown)
+    if one.kind == "services" and not 16 <= network.prefixlen <= 27:
+        yield Problem(one.path, "must be from /16 to /27: GKE takes no other size for services", shown)
+    if one.kind == "pods" and not 9 <= network.prefixlen <= 24:
+        yield Problem(one.path, "must be from /9 to /24: GKE takes no other size for pods", shown)
+        return
+    if one.kind not in ("nodes", "pods"):
+        return
+    region = environment.regions[one.region]
+    shape = environment.cluster.node_pool(region.cluster)
+    nodes = (len(region.zones) or ZONES_OF_A_REGION) * shape.max_nodes + SURGE_NODES
+    if one.kind == "nodes":
+        room = network.num_addresses - 4  # a subnet reserves four
+    else:
+        room = network.num_addresses // addresses_of_a_node(environment.cluster.max_pods_per_node)
+    if room < nodes:
+        rule = f"has room for {max(room, 0)} nodes, and the pool can grow to {nodes} (an upgrade's extra one included)"
+        yield Problem(one.path, rule, shown)
+
+
+def addresses_of_a_node(max_pods: int) -> int:
+    """Return how many pod addresses GKE sets aside for a node: twice its pods, as a power of two.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/flexible-pod-cidr
+    """
+    return 1 << (2 * max_pods - 1).bit_length()
+
+
+def _authorized_networks(environment: Environment) -> Iterator[Problem]:
+    entries = [
+        (f"cluster.authorized_networks[{index}].cidr", entry.cidr)
+        for index, entry in enumerate(environment.cluster.authorized_networks)
+    ]
+    if environment.cluster.operator_address is not None:
+        entries.append(("cluster.operator_address", environment.cluster.operator_address))
+    narrow = []
+    for path, cidr in entries:
+        if cidr.prefixlen == 0:
+            yield Problem(path, "is everybody; name the networks of the people and machines that deploy", str(cidr))
+        else:
+            narrow.append((path, cidr))
+    covered = list(collapse_addresses(cidr for _, cidr in narrow))
+    if covered and covered[0].prefixlen == 0:
+        widest = min(narrow, key=lambda entry: entry[1].prefixlen)
+        yield Problem(widest[0], "and the other authorized networks together are everybody", str(widest[1]))
+    seen: dict[IPv4Network, str] = {}
+    for path, cidr in narrow:
+        if cidr in seen:
+            yield Problem(path, f"stands at {seen[cidr]} already", str(cidr))
+        seen.setdefault(cidr, path)
+
+
+def _node_pools(environment: Environment) -> Iterator[Problem]:
+    reported: set[tuple[str, str]] = set()
+    for key, region in environment.regions.items():
+        shape = environment.cluster.node_pool(region.cluster)
+
+        def at(name: str, region_key: str = key) -> str:
+            own = getattr(environment.regions[region_key].cluster, name) is not None
+            return f"regions.{region_key}.cluster.{name}" if own else f"cluster.{name}"
+
+        found: list[Problem] = []
+        if shape.min_nodes > shape.max_nodes:
+            found.append(Problem(at("min_nodes"), f"is more than max_nodes, {shape.max_nodes}", shape.min_nodes))
+        count = vcpus(shape.machine_type)
+        zones = len(region.zones) or ZONES_OF_A_REGION
+        if count is not None and count < MESH_VCPUS_A_NODE:
+            rule = f"has {count} vCPUs; the mesh requires {MESH_VCPUS_A_NODE} a node"
+            found.append(Problem(at("machine_type"), rule, shape.machine_type))
+        elif count is not None and count * shape.max_nodes * zones < MESH_VCPUS_A_POOL:
+            rule = f"makes a pool of {count * shape.max_nodes * zones} vCPUs; the mesh requires {MESH_VCPUS_A_POOL}"
+            found.append(Problem(at("max_nodes"), rule, shape.max_nodes))
+        for problem in found:
+            if (problem.path, problem.rule) not in reported:
+                reported.add((problem.path, problem.rule))
+                yield problem
+
+
+def _ingress(environment: Environment) -> Iterator[Problem]:
+    ingress = environment.ingress
+    yield from _known_region(environment, "ingress.config_cluster", ingress.config_cluster)
+    home = environment.regions.get(ingress.config_cluster)
+    if home is not None and home.retired:
+        rule = "is retired; choose another region first, and deploy"
+        yield Problem("ingress.config_cluster", rule, ingress.config_cluster)
+    if ingress.min_replicas > ingress.max_replicas:
+        rule = f"is more than max_replicas, {ingress.max_replicas}"
+        yield Problem("ingress.min_replicas", rule, ingress.min_replicas)
+
+
+def _known_region(environment: Environment, path: str, key: str) -> Iterator[Problem]:
+    if key not in environment.regions:
+        known = list(environment.regions)
+        yield Problem(path, f"is not a key of regions ({', '.join(known)})", key, nearest(key, known))
+
+
+def _services(environment: Environment) -> Iterator[Problem]:
+    demo = environment.demo
+    for key in demo.versions:
+        yield from _known_region(environment, f"demo.versions.{key}", key)
+    if demo.enabled and not demo.versions:
+        yield Problem("demo.versions", "names no region, so nothing would answer; add one, or set demo.enabled: false")
+    routes: dict[str, list[str]] = defaultdict(list)
+    for name, service in environment.services.items():
+        path = f"services.{name}"
+        if name in (DEMO_SERVICE, "sleep") and demo.enabled:
+            yield Problem(path, "is the name of a part of the demo; choose another, or set demo.enabled: false")
+        for key in service.regions:
+            yield from _known_region(environment, f"{path}.regions.{key}", key)
+        if service.namespace in RESERVED_NAMESPACES:
+            rule = "belongs to the cluster or the mesh; choose another"
+            yield Problem(f"{path}.namespace", rule, service.namespace)
+        if service.version_env is not None and service.version_env in service.env:
+            yield Problem(f"{path}.version_env", "stands in env too", service.version_env)
+    for name, service in environment.all_services().items():
+        if service.route is not None:
+            routes[service.route.path].append(name)
+    for url_path, names in routes.items():
+        for name in names[1:]:
+            yield Problem(f"services.{name}.route.path", f"is the path of {names[0]} too", url_path)
+
+
+RESERVED_NAMESPACES = frozenset(
+    {"istio-system", "istio-gateway", "asm-system", "kube-system", "kube-public", "kube-node-lease", "default"}
+)
+"""Namespaces that services may not be put into."""
+
+CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
+    _names,
+    _regions,
+    _ranges,
+    _authorized_networks,
+    _node_pools,
+    _ingress,
+    _services,
+)

@@ -1,0 +1,38 @@
+"""`demo`: helloworld and its client, with which steps A, B and C are shown."""
+
+from pydantic import Field
+
+from config.fields import Image, Model, RegionKey, Version
+from config.service import RegionalDeployment, Route, Service
+
+
+class Demo(Model):
+    """The demo of the reference environment."""
+
+    enabled: bool = Field(default=True, description="Deploy helloworld and sleep.")
+    failover: bool = Field(
+        default=True, description="Apply the DestinationRule: without it answers are mixed (step A), with it local (B)."
+    )
+    versions: dict[RegionKey, Version] = Field(
+        default={}, description="Version of helloworld by region; regions that are absent have only the Service."
+    )
+    image: Image = Field(
+        default="docker.io/istio/examples-helloworld-v1:1.0",
+        description="Image of helloworld; it answers with the version that it is told.",
+    )
+    client_image: Image = Field(
+        default="docker.io/curlimages/curl:8.16.0", description="Image of sleep, which has curl."
+    )
+
+    def service(self) -> Service:
+        """Return helloworld as a service like any other."""
+        return Service(
+            image=self.image,
+            port=5000,
+            namespace="sample",
+            replicas=1,
+            version_env="SERVICE_VERSION",
+            route=Route(path="/hello"),
+            failover=self.failover,
+            regions={key: RegionalDeployment(version=version) for key, version in self.versions.items()},
+        )

@@ -1,0 +1,123 @@
+"""The whole configuration, and each region with everything resolved."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from pydantic import Field
+
+from config.backend import Backend, LocalState
+from config.cluster import Cluster, NodePoolShape
+from config.demo import Demo
+from config.fields import Model, ObjectName, RegionKey
+from config.ingress import Ingress
+from config.mesh import Mesh
+from config.naming import ProjectNames, RegionNames, remote_cluster_name
+from config.network import Network
+from config.project import Project
+from config.region import Region
+from config.service import RegionalDeployment, Service
+
+DEMO_SERVICE = "helloworld"
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The four ranges of a region."""
+
+    nodes: IPv4Network
+    pods: IPv4Network
+    services: IPv4Network
+    control_plane: IPv4Network
+
+
+@dataclass(frozen=True)
+class ResolvedRegion:
+    """A region with its ranges, its names and its cluster's shape.
+
+    Attributes:
+        key: the short name in the configuration, stable over the region's life.
+        location: the Google Cloud region.
+        remote_name: the name by which the mesh knows this region's cluster.
+    """
+
+    key: str
+    location: str
+    zones: tuple[str, ...]
+    ranges: Ranges
+    names: RegionNames
+    nodes: NodePoolShape
+    remote_name: str
+    retired: bool
+
+
+class Environment(Model):
+    """One environment: a project, its regions, the mesh over them, the entry in front."""
+
+    project: Project
+    regions: dict[RegionKey, Region] = Field(
+        min_length=1, description="The regions, by a short name of your own that never changes."
+    )
+    ingress: Ingress
+    network: Network = Network()
+    cluster: Cluster = Cluster()
+    mesh: Mesh = Mesh()
+    demo: Demo = Demo()
+    services: dict[ObjectName, Service] = Field(
+        default={}, description="Your own services on the mesh, by name."
+    )
+    backend: Backend = LocalState()
+
+    @property
+    def names(self) -> ProjectNames:
+        return ProjectNames(self.project.name_prefix)
+
+    def range_of(self, key: str, kind: str) -> IPv4Network:
+        """Return a region's range: the given one, else the one that follows from its number.
+
+        Args:
+            kind: ``nodes``, ``pods``, ``services`` or ``control_plane``.
+
+        Raises:
+            ValueError: the range is neither given nor to be derived.
+        """
+        region = self.regions[key]
+        given: IPv4Network | None = getattr(region, kind)
+        if given is not None:
+            return given
+        if region.number is None:
+            raise ValueError("give it, or a number for the region")
+        pool = getattr(self.network.address_plan, kind)
+        derived: IPv4Network = pool.range_of(region.number)
+        return derived
+
+    def resolved_regions(self) -> tuple[ResolvedRegion, ...]:
+        """Return all regions, the retired ones too, in the order of the file."""
+        return tuple(self._resolve(key, region) for key, region in self.regions.items())
+
+    def _resolve(self, key: str, region: Region) -> ResolvedRegion:
+        names = RegionNames(self.project.name_prefix, key)
+        return ResolvedRegion(
+            key=key,
+            location=region.region,
+            zones=region.zones,
+            ranges=Ranges(
+                nodes=self.range_of(key, "nodes"),
+                pods=self.range_of(key, "pods"),
+                services=self.range_of(key, "services"),
+                control_plane=self.range_of(key, "control_plane"),
+            ),
+            names=names,
+            nodes=self.cluster.node_pool(region.cluster),
+            remote_name=remote_cluster_name(self.project.id, region.region, names.cluster),
+            retired=region.retired,
+        )
+
+    def all_services(self) -> dict[str, Service]:
+        """Return the services by name, the demo first where it is on."""
+        demo = {DEMO_SERVICE: self.demo.service()} if self.demo.enabled else {}
+        return demo | self.services
+
+    def deployments(self, service: Service) -> dict[str, RegionalDeployment]:
+        """Return what a service runs in each region that is not retired."""
+        wanted = service.regions or {key: RegionalDeployment() for key in self.regions}
+        return {key: wanted[key] for key in wanted if not self.regions[key].retired}

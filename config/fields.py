@@ -1,0 +1,119 @@
+"""The kinds of value that the configuration is made of."""
+
+import re
+from ipaddress import IPv4Network
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+
+class Model(BaseModel):
+    """Frozen, closed (an unknown key is an error), and strict about types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _refuse(rule: str) -> PydanticCustomError:
+    # The text goes in as a value: braces in it are not placeholders.
+    return PydanticCustomError("rule", "{rule}", {"rule": rule})
+
+
+def _text(pattern: str, rule: str, longest: int, shortest: int = 1) -> Any:
+    """A string that matches ``pattern`` whole; ``rule`` says so in words."""
+    compiled = re.compile(pattern)
+
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise _refuse(f"must be text ({rule}); put it in quotes")
+        if not compiled.fullmatch(value):
+            raise _refuse(f"must be {rule}")
+        if not shortest <= len(value) <= longest:
+            raise _refuse(f"must be {shortest} to {longest} characters long, and is {len(value)}")
+        return value
+
+    schema = {"type": "string", "pattern": f"^{pattern}$", "minLength": shortest, "maxLength": longest}
+    return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
+
+
+_LABEL = r"[a-z]([-a-z0-9]*[a-z0-9])?"
+_LABEL_RULE = "lower-case letters, digits and hyphens, from a letter to a letter or digit"
+
+ProjectId = _text(_LABEL, f"a project id: {_LABEL_RULE}", longest=30, shortest=6)
+"""A Google Cloud project id. https://cloud.google.com/resource-manager/docs/creating-managing-projects"""
+
+NamePrefix = _text(_LABEL, _LABEL_RULE, longest=20)
+RegionKey = _text(_LABEL, f"a short name: {_LABEL_RULE}", longest=20)
+ObjectName = _text(_LABEL, f"a Kubernetes name: {_LABEL_RULE}", longest=40)
+Version = _text(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "a version such as v1", longest=30)
+Sha256 = _text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", longest=64)
+ServiceAccountEmail = _text(
+    rf"{_LABEL}@{_LABEL}\.iam\.gserviceaccount\.com",
+    "a service account, NAME@PROJECT.iam.gserviceaccount.com",
+    longest=100,
+)
+MachineType = _text(
+    r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-standard-4", longest=40
+)
+Zone = _text(r"[a-z]+-[a-z]+[0-9]+-[a-z]", "a zone such as asia-northeast1-a", longest=40)
+Image = _text(
+    r"[a-z0-9][a-z0-9._/:-]*[A-Za-z0-9._@:-]*",
+    "a container image such as docker.io/istio/examples-helloworld-v1:1.0",
+    longest=255,
+)
+UrlPath = _text(r"/[A-Za-z0-9/_.~-]*", "a path that starts with a slash", longest=200)
+Organization = _text(r"[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, hyphens, underscores", longest=60)
+HostName = _text(
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", "a host name", longest=253
+)
+Label = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "a plain label", longest=60)
+EnvName = _text(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name", longest=100)
+AsmcliVersion = _text(
+    r"1\.[0-9]+\.[0-9]+-asm\.[0-9]+\+config[0-9]+",
+    "an asmcli version such as 1.28.5-asm.12+config1",
+    longest=40,
+)
+FilePath = _text(r"[^\x00-\x1f]+", "the path of a file", longest=4096)
+
+
+def _region(value: object) -> object:
+    if not isinstance(value, str):
+        raise _refuse("must be a region such as asia-northeast1")
+    zone = re.fullmatch(r"([a-z]+-[a-z]+[0-9]+)-[a-z]", value)
+    if zone:
+        raise _refuse(f"is a zone; clusters here are regional: write {zone[1]}")
+    if not re.fullmatch(r"[a-z]+-[a-z]+[0-9]+", value) or len(value) > 40:
+        raise _refuse("must be a region such as asia-northeast1")
+    return value
+
+
+RegionName = Annotated[
+    str,
+    BeforeValidator(_region),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z]+-[a-z]+[0-9]+$"}),
+]
+"""A Google Cloud region. https://cloud.google.com/compute/docs/regions-zones"""
+
+
+def _cidr(value: object) -> IPv4Network:
+    if isinstance(value, IPv4Network):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}", value):
+        raise _refuse("must be an IPv4 range in quotes or plain, such as 172.16.0.0/16")
+    try:
+        lenient = IPv4Network(value, strict=False)
+    except ValueError as error:
+        raise _refuse(f"must be an IPv4 range such as 172.16.0.0/16 ({error})") from None
+    if str(lenient) != value:
+        raise _refuse(f"has bits set behind its prefix; the range is {lenient}")
+    return lenient
+
+
+Cidr = Annotated[
+    IPv4Network,
+    BeforeValidator(_cidr),
+    WithJsonSchema({"type": "string", "pattern": r"^([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}$"}),
+]
+"""An IPv4 range in CIDR notation, without host bits."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]

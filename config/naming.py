@@ -1,0 +1,123 @@
+"""Every name that is derived from the configuration, and how long it may be."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Iterator
+
+SECRET_NAME_LONGEST = 63
+"""Longest cluster name in a remote secret; asmcli shortens beyond it (KUBE_TAG_MAX_LEN)."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A derived name and the lengths that its kind allows, in characters."""
+
+    kind: str
+    name: str
+    longest: int
+    shortest: int = 1
+
+
+@dataclass(frozen=True)
+class ProjectNames:
+    """Names of what there is one of."""
+
+    prefix: str
+
+    @property
+    def vpc(self) -> str:
+        return f"{self.prefix}-vpc"
+
+    @property
+    def subnet(self) -> str:
+        """One name for all regions: a subnet's name only has to be unique in its region."""
+        return f"{self.prefix}-private-vm"
+
+    @property
+    def pods_firewall(self) -> str:
+        return f"{self.vpc}-istio-multicluster-pods"
+
+    @property
+    def ingress_address(self) -> str:
+        return f"{self.prefix}-ingress"
+
+    def workspace(self, stack: str, prefix: str | None = None) -> str:
+        """Name of a stack's workspace in Terraform Cloud."""
+        return f"{prefix or self.prefix}-{stack}"
+
+    def limits(self) -> Iterator[Limit]:
+        """Sources: https://cloud.google.com/compute/docs/naming-resources (63 characters)."""
+        yield Limit("VPC", self.vpc, 63)
+        yield Limit("subnet", self.subnet, 63)
+        yield Limit("firewall rule", self.pods_firewall, 63)
+        yield Limit("address", self.ingress_address, 63)
+
+
+@dataclass(frozen=True)
+class RegionNames:
+    """Names of what each region has."""
+
+    prefix: str
+    key: str
+
+    @property
+    def _stem(self) -> str:
+        return f"{self.prefix}-{self.key}"
+
+    @property
+    def router(self) -> str:
+        return f"{self._stem}-router"
+
+    @property
+    def nat(self) -> str:
+        return f"{self._stem}-nat"
+
+    @property
+    def cluster(self) -> str:
+        return f"{self._stem}-cluster-1"
+
+    @property
+    def node_pool(self) -> str:
+        return f"{self._stem}-nodes"
+
+    @property
+    def node_tag(self) -> str:
+        return f"{self._stem}-node"
+
+    @property
+    def node_service_account(self) -> str:
+        return f"{self._stem}-node"
+
+    @property
+    def webhook_firewall(self) -> str:
+        return f"{self.prefix}-vpc-{self.key}-control-plane"
+
+    def limits(self) -> Iterator[Limit]:
+        """Sources: the naming rules of compute (63), GKE (40) and IAM service accounts (6 to 30)."""
+        yield Limit("router", self.router, 63)
+        yield Limit("NAT", self.nat, 63)
+        yield Limit("cluster", self.cluster, 40)
+        yield Limit("node pool", self.node_pool, 40)
+        yield Limit("network tag", self.node_tag, 63)
+        yield Limit("service account", self.node_service_account, 30, shortest=6)
+        yield Limit("firewall rule", self.webhook_firewall, 63)
+
+
+def remote_cluster_name(project: str, location: str, cluster: str) -> str:
+    """Return the name by which a mesh knows another cluster.
+
+    It is the name that ``asmcli create-mesh`` would choose (generate_secret_name
+    in asmcli 1.28), so that a secret made by either replaces the other's: two
+    names would register one cluster twice. Up to 63 characters; longer ones are
+    cut and get a digest.
+    """
+    name = f"gke-{project}-{location}-{cluster}"
+    if len(name) <= SECRET_NAME_LONGEST:
+        return name
+    digest = hashlib.sha256(f"{name}\n".encode()).hexdigest()  # echo adds the newline
+    return f"{name[:42]}-{digest[:20]}"
+
+
+def remote_secret_name(remote_cluster: str) -> str:
+    """Return the name that ``istioctl create-remote-secret`` gives the Secret."""
+    return f"istio-remote-secret-{remote_cluster}"

@@ -1,0 +1,62 @@
+"""`network`: one VPC, and the plan by which regions get their ranges."""
+
+from ipaddress import IPv4Network
+from typing import Literal
+
+from pydantic import Field
+
+from config.fields import Cidr, Model
+
+
+class RangePool(Model):
+    """A range that is cut into equal blocks, one for each region number."""
+
+    pool: Cidr = Field(description="The range that all regions' ranges are cut from.")
+    block: int = Field(ge=8, le=29, description="Prefix length of the block that one region number owns.")
+    size: int | None = Field(
+        default=None,
+        ge=8,
+        le=29,
+        description="Prefix length of the range taken from the start of the block; the whole block if not given.",
+    )
+
+    @property
+    def capacity(self) -> int:
+        """How many region numbers there are, from 0; 0 if a block is larger than the pool."""
+        return 1 << (self.block - self.pool.prefixlen) if self.block >= self.pool.prefixlen else 0
+
+    def range_of(self, number: int) -> IPv4Network:
+        """Return the range of a region number.
+
+        Raises:
+            ValueError: the pool has no such block, or the range is larger than a block.
+        """
+        if not 0 <= number < self.capacity:
+            raise ValueError(f"{self.pool} has {self.capacity} blocks of /{self.block}, and no number {number}")
+        size = self.block if self.size is None else self.size
+        if size < self.block:
+            raise ValueError(f"a range of /{size} is larger than its block of /{self.block}")
+        start = int(self.pool.network_address) + number * (1 << (32 - self.block))
+        return IPv4Network((start, size))
+
+
+class AddressPlan(Model):
+    """How a region's ranges follow from its number: numbers 0 and 8 give the reference's ranges."""
+
+    nodes: RangePool = RangePool(pool=IPv4Network("172.16.0.0/12"), block=16)
+    pods: RangePool = RangePool(pool=IPv4Network("10.0.0.0/10"), block=14)
+    services: RangePool = RangePool(pool=IPv4Network("10.64.0.0/16"), block=20)
+    control_plane: RangePool = RangePool(pool=IPv4Network("192.168.0.0/16"), block=24, size=28)
+
+
+class Network(Model):
+    """The VPC and what is the same for all its regions."""
+
+    address_plan: AddressPlan = Field(
+        default=AddressPlan(), description="From which pools a region's number takes its ranges."
+    )
+    flow_logs: bool = Field(default=True, description="Log the flows of every subnet.")
+    firewall_logs: bool = Field(default=True, description="Log the connections that our firewall rules admit.")
+    nat_log_filter: Literal["ALL", "ERRORS_ONLY", "TRANSLATIONS_ONLY"] = Field(
+        default="ALL", description="What Cloud NAT logs."
+    )

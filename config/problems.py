@@ -1,0 +1,57 @@
+"""What is wrong with a configuration file, in words for the person who wrote it."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Iterable, Sequence
+
+MISSING: Any = object()
+"""Stands for "there is no value", as ``None`` is one."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        path: where in the file, such as ``regions.osaka.nodes``; empty for the file as a whole.
+        rule: what has to be true, as a clause that follows the value.
+        value: what stands there, or `MISSING`.
+        meant: the name that was probably meant.
+        line: line in the file, counted from 1, where it is known.
+    """
+
+    path: str
+    rule: str
+    value: Any = MISSING
+    meant: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        text = self.path
+        if self.value is not MISSING:
+            shown = repr(self.value)
+            text += f" = {shown if len(shown) <= 60 else shown[:57] + '...'}"
+        text = f"{text}: {self.rule}" if text else self.rule
+        if self.meant is not None:
+            text += f"; did you mean {self.meant!r}?"
+        return text if self.line is None else f"line {self.line}: {text}"
+
+
+class ConfigError(Exception):
+    """A configuration file that can't be used, with all that is wrong with it."""
+
+    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+        self.source = source
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = f"{self.source}: {count} error{'' if count == 1 else 's'}"
+        return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
+
+
+def nearest(word: object, candidates: Sequence[str]) -> str | None:
+    """Return the candidate that ``word`` is probably a slip of, if one is near."""
+    matches = get_close_matches(str(word), candidates, n=1, cutoff=0.6)
+    return matches[0] if matches else None

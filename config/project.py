@@ -1,0 +1,19 @@
+"""`project`: where everything is made, by whom, under which names."""
+
+from pydantic import Field
+
+from config.fields import Model, NamePrefix, ProjectId, ServiceAccountEmail
+
+
+class Project(Model):
+    """The Google Cloud project, which is also the host of the fleet."""
+
+    id: ProjectId = Field(description="Id of the Google Cloud project; it also hosts the fleet.")
+    name_prefix: NamePrefix = Field(
+        default="mesh", description="The first part of the name of everything that is made."
+    )
+    impersonate_service_account: ServiceAccountEmail | None = Field(
+        default=None,
+        description="Service account that terraform and the scripts act as. The kubernetes provider then takes "
+        "short-lived tokens of that account and needs no gke-gcloud-auth-plugin (terraform 1.10 or later).",
+    )

@@ -1,0 +1,33 @@
+"""`regions`: what is particular to one region."""
+
+from pydantic import Field
+
+from config.cluster import NodePoolOverride
+from config.fields import Cidr, Model, RegionName, Zone
+
+
+class Region(Model):
+    """One region: a subnet, a NAT, a cluster."""
+
+    region: RegionName = Field(description="Google Cloud region, such as asia-northeast1.")
+    number: int | None = Field(
+        default=None,
+        ge=0,
+        le=4095,
+        description="Decides the ranges that are not given, by network.address_plan. Never change it, never reuse it.",
+    )
+    nodes: Cidr | None = Field(default=None, description="Range of the subnet, for nodes.")
+    pods: Cidr | None = Field(default=None, description="Range of the pods.")
+    services: Cidr | None = Field(default=None, description="Range of the services' addresses.")
+    control_plane: Cidr | None = Field(default=None, description="Range of the control plane, a /28.")
+    zones: tuple[Zone, ...] = Field(
+        default=(), strict=False, description="Zones of the nodes; GKE chooses three if empty."
+    )
+    cluster: NodePoolOverride = Field(
+        default=NodePoolOverride(), description="What differs from the shape that all clusters share."
+    )
+    retired: bool = Field(
+        default=False,
+        description="First step of taking a region away: its cluster leaves the mesh and the ingress, and its "
+        "deletion protection goes off. The second step is to delete its key.",
+    )

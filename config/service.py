@@ -1,0 +1,44 @@
+"""`services`: your own services on the mesh; the demo is one too."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from config.fields import EnvName, Image, Model, ObjectName, Port, RegionKey, UrlPath, Version
+
+
+class Route(Model):
+    """A path that the gateways send to the service."""
+
+    path: UrlPath = Field(description="The path.")
+    match: Literal["exact", "prefix"] = Field(default="exact", description="The whole path, or its start.")
+
+
+class RegionalDeployment(Model):
+    """What runs in one region."""
+
+    version: Version = Field(default="v1", description="Label `version` of the pods.")
+    image: Image | None = Field(default=None, description="As the service's image.")
+    replicas: int | None = Field(default=None, ge=0, le=1000, description="As the service's replicas.")
+
+
+class Service(Model):
+    """A service that is reachable under one name from every cluster, and answers from the nearest."""
+
+    image: Image = Field(description="Container image.")
+    port: Port = Field(description="Port that the container listens on; the service has the same one.")
+    namespace: ObjectName = Field(default="apps", description="Namespace; made in every cluster.")
+    replicas: int = Field(default=2, ge=0, le=1000, description="Pods in a region.")
+    env: dict[EnvName, Annotated[str, Field(max_length=4096)]] = Field(
+        default={}, description="Environment of the container."
+    )
+    version_env: EnvName | None = Field(
+        default=None, description="Environment variable that tells the container its version."
+    )
+    route: Route | None = Field(default=None, description="Path on the public address; none if absent.")
+    failover: bool = Field(
+        default=True, description="Answer from the nearest region, and from another when that one fails."
+    )
+    regions: dict[RegionKey, RegionalDeployment] = Field(
+        default={}, description="Where it runs, and what differs there; in every region if empty."
+    )

@@ -1,0 +1,169 @@
+"""YAML read without its traps.
+
+A YAML file means what its reader's version of YAML says. This module reads the
+part on which all versions agree, and refuses the rest with a line number: equal
+keys (most readers keep the last one in silence), plain words and numbers that
+YAML 1.1 and 1.2 understand differently (``no``, ``012``, ``17:00``), keys that
+are not text, anchors, aliases and tags.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from config.problems import Problem
+
+Path = tuple[str | int, ...]
+
+_STRING, _NULL, _BOOL, _INT, _FLOAT = (
+    f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float")
+)
+_PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_PLAIN_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
+_YAML_11_BOOLEANS = {"y", "n", "yes", "no", "on", "off"}
+
+
+@dataclass
+class Source:
+    """What a file says.
+
+    Attributes:
+        data: mappings, lists, text, whole numbers, decimals, booleans and None.
+        lines: for each path, the line on which its value starts, from 1.
+        problems: what was refused; its places are absent from ``data``.
+    """
+
+    data: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def dotted(path: Path) -> str:
+    """Write a path as people do: ``regions.osaka.zones[1]``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def parse(text: str) -> Source:
+    """Read a YAML document. What is wrong with it is in the result, never raised."""
+    source = Source()
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        what = error.problem or "not YAML"
+        if error.context:
+            what = f"{error.context}, {what}"
+        source.problems.append(Problem("", f"not YAML: {what}", line=mark.line + 1 if mark else None))
+        return source
+    except (yaml.YAMLError, RecursionError) as error:
+        source.problems.append(Problem("", f"not YAML: {str(error).splitlines()[0]}"))
+        return source
+    if node is not None:
+        _Reader(source).read_document(node)
+    return source
+
+
+class _Refused(Exception):
+    """A node that was refused; the problem has been noted."""
+
+
+class _Reader:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._seen: set[int] = set()
+
+    def read_document(self, node: yaml.Node) -> None:
+        try:
+            self._source.data = self._read(node, ())
+        except _Refused:
+            pass
+        except RecursionError:
+            self._source.problems.append(Problem("", "nested too deep"))
+
+    def _refuse(self, node: yaml.Node, path: Path, rule: str, value: str | None = None) -> _Refused:
+        extra = {} if value is None else {"value": value}
+        problem = Problem(dotted(path), rule, line=node.start_mark.line + 1, **extra)
+        self._source.problems.append(problem)
+        return _Refused()
+
+    def _read(self, node: yaml.Node, path: Path) -> Any:
+        if id(node) in self._seen:
+            raise self._refuse(node, path, "anchors and aliases (&, *) are not read; write it out")
+        self._seen.add(id(node))
+        self._source.lines[path] = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return self._sequence(node, path)
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        self._only_the_tag(node, path, "tag:yaml.org,2002:map")
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            try:
+                key = self._key(key_node, path)
+                if key in result:
+                    rule = "stands here a second time; keep one of the two"
+                    raise self._refuse(key_node, (*path, key), rule)
+                # A key whose value is refused still counts as present.
+                result[key] = None
+                result[key] = self._read(value_node, (*path, key))
+            except _Refused:
+                continue
+        return result
+
+    def _key(self, node: yaml.Node, path: Path) -> str:
+        if node.tag == "tag:yaml.org,2002:merge":
+            raise self._refuse(node, path, "merge keys (<<) are not read; write it out")
+        key = self._read(node, (*path, "(key)"))
+        if not isinstance(key, str):
+            raise self._refuse(node, path, "a key must be text; put it in quotes", str(node.value))
+        return key
+
+    def _sequence(self, node: yaml.SequenceNode, path: Path) -> list[Any]:
+        self._only_the_tag(node, path, "tag:yaml.org,2002:seq")
+        result = []
+        for index, item in enumerate(node.value):
+            try:
+                result.append(self._read(item, (*path, index)))
+            except _Refused:
+                result.append(None)
+        return result
+
+    def _only_the_tag(self, node: yaml.Node, path: Path, tag: str) -> None:
+        if node.tag != tag:
+            raise self._refuse(node, path, f"tags are not read; take {node.tag} away")
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        text = str(node.value)
+        if node.style is not None:  # quoted or a block: text, whatever it looks like
+            self._only_the_tag(node, path, _STRING)
+            return text
+        if text.lower() in _YAML_11_BOOLEANS:
+            rule = "is a boolean to some YAML readers and text to others; write true, false or quotes"
+            raise self._refuse(node, path, rule, text)
+        if node.tag == _STRING:
+            if re.fullmatch(r"0o[0-7]+", text):
+                raise self._refuse(node, path, "is an octal number to some YAML readers", text)
+            return text
+        if node.tag == _NULL:
+            return None
+        if node.tag == _BOOL:
+            return text.lower() == "true"
+        if node.tag == _INT and _PLAIN_INTEGER.fullmatch(text) and len(text) < 20:
+            return int(text)
+        if node.tag == _FLOAT and _PLAIN_FLOAT.fullmatch(text) and len(text) < 20:
+            return float(text)
+        if node.tag in (_INT, _FLOAT):
+            kind = "sexagesimal" if ":" in text else "octal" if re.match(r"[-+]?0\d", text) else "odd"
+            rule = f"is {kind}-number notation, read differently by different YAML readers; use quotes for text"
+            raise self._refuse(node, path, rule, text)
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            raise self._refuse(node, path, "is a date to some YAML readers; use quotes for text", text)
+        raise self._refuse(node, path, f"tags are not read; take {node.tag} away", text)

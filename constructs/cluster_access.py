@@ -1,0 +1,65 @@
+"""How terraform talks to one cluster's API server."""
+
+from constructs import Construct
+
+from bindings import Fn, KubernetesProvider, KubernetesProviderExec, TerraformStack, Token
+from constructs.private_cluster import PrivateCluster
+
+
+class ClusterAccess(Construct):
+    """A kubernetes provider for one cluster, under the region's key as its alias.
+
+    Its tokens are Google's, live for an hour, and are in no state and no plan:
+    either gke-gcloud-auth-plugin makes them, from the application default
+    credentials that the google provider uses too, or, with a service account to
+    act as, an ephemeral resource does (terraform 1.10 or later), which needs no
+    tool at all. data.google_client_config would write the token into the state.
+
+    Attributes:
+        provider: for resources in this cluster.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        alias: str,
+        cluster: PrivateCluster,
+        service_account: str | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.provider = KubernetesProvider(
+            self,
+            "Default",
+            alias=alias,
+            host=cluster.host,
+            cluster_ca_certificate=(
+                None
+                if cluster.ca_certificate is None
+                else Token.as_string(Fn.base64decode(cluster.ca_certificate))
+            ),
+            token=None if service_account is None else f"${{{_TOKEN}.access_token}}",
+            exec=_PLUGIN if service_account is None else None,
+        )
+        if service_account is not None:
+            # cdktf has no class for ephemeral blocks.
+            TerraformStack.of(self).add_override(
+                _TOKEN,
+                {
+                    "target_service_account": service_account,
+                    "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
+                    "lifetime": "3600s",
+                },
+            )
+
+
+_TOKEN = "ephemeral.google_service_account_access_token.kubernetes"
+
+_PLUGIN = [
+    KubernetesProviderExec(
+        api_version="client.authentication.k8s.io/v1beta1",
+        command="gke-gcloud-auth-plugin",
+        args=["--use_application_default_credentials"],
+    )
+]

@@ -1,0 +1,48 @@
+"""The Google Cloud APIs that the system calls."""
+
+from constructs import Construct
+
+from bindings import ITerraformDependable, ProjectService
+
+APIS = (
+    "anthos",
+    "cloudresourcemanager",
+    "cloudtrace",
+    "compute",
+    "container",
+    "gkehub",
+    "iam",
+    "iamcredentials",
+    "logging",
+    "mesh",
+    "meshca",
+    "meshconfig",
+    "monitoring",
+    "multiclusteringress",
+    "multiclusterservicediscovery",
+)
+"""Names before ``.googleapis.com``. mesh, meshca and meshconfig are what asmcli asks for."""
+
+
+class EnabledApis(Construct):
+    """Turns on every API that the system needs, and never turns one off.
+
+    Another user of the project may need an API too, so taking this project away
+    leaves them on.
+
+    Attributes:
+        all: the services, for what has to wait until they are on.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, project: str) -> None:
+        super().__init__(scope, id_)
+        self.all: list[ITerraformDependable] = [
+            ProjectService(
+                self,
+                name,
+                project=project,
+                service=f"{name}.googleapis.com",
+                disable_on_destroy=False,
+            )
+            for name in APIS
+        ]

@@ -1,0 +1,60 @@
+"""What the fleet, as a whole, has to have switched on."""
+
+from constructs import Construct
+
+from bindings import (
+    GkeHubFeature,
+    GkeHubFeatureSpec,
+    GkeHubFeatureSpecMulticlusteringress,
+    ITerraformDependable,
+    ProjectIamMember,
+)
+
+
+class ServiceMeshFeature(Construct):
+    """The fleet's service mesh feature.
+
+    asmcli would switch it on itself; made here, it also goes with the stack.
+
+    Attributes:
+        enabled: for what needs it to be on.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, project: str) -> None:
+        super().__init__(scope, id_)
+        self.enabled: ITerraformDependable = GkeHubFeature(
+            self, "Default", project=project, name="servicemesh", location="global"
+        )
+
+
+class MultiClusterIngressFeature(Construct):
+    """The fleet's Multi Cluster Ingress, with the cluster that holds its objects.
+
+    Attributes:
+        enabled: for what needs the controller and its CRDs.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, project: str, project_number: str, config_membership: str
+    ) -> None:
+        super().__init__(scope, id_)
+        feature = GkeHubFeature(
+            self,
+            "Default",
+            project=project,
+            name="multiclusteringress",
+            location="global",
+            spec=GkeHubFeatureSpec(
+                multiclusteringress=GkeHubFeatureSpecMulticlusteringress(config_membership=config_membership)
+            ),
+        )
+        # The controller reads and writes objects in every member cluster. Its
+        # account exists only once the feature is on.
+        self.enabled: ITerraformDependable = ProjectIamMember(
+            self,
+            "agent",
+            project=project,
+            role="roles/container.admin",
+            member=f"serviceAccount:service-{project_number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com",
+            depends_on=[feature],
+        )

@@ -1,0 +1,31 @@
+"""The wait, on the way down, for what Multi Cluster Ingress made outside the clusters."""
+
+from constructs import Construct
+
+from bindings import ITerraformDependable
+from constructs.local_script import CleanupScript
+from constructs.script_folder import ScriptFolder
+
+
+class LoadBalancerCleanup(Construct):
+    """After the ingress objects are gone, waits until their cloud resources are.
+
+    The feature can't be switched off before (400, "has associated resources"), and
+    leftover endpoint groups and ``mci-*`` firewall rules hold the VPC.
+
+    Attributes:
+        ready: the ingress objects depend on this, so that they go first.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, scripts: ScriptFolder, project: str, vpc: str, enabled: bool
+    ) -> None:
+        super().__init__(scope, id_)
+        self.ready: ITerraformDependable = CleanupScript(
+            self,
+            "Default",
+            scripts=scripts,
+            script="wait-for-load-balancer-cleanup.sh",
+            inputs=("project", "vpc"),
+            instances={"mci": {"project": project, "vpc": vpc}} if enabled else {},
+        ).ready

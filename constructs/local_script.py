@@ -1,0 +1,111 @@
+"""Scripts as resources: one that makes something, one that cleans up after it."""
+
+from typing import Mapping, Sequence
+
+from constructs import Construct
+
+from bindings import (
+    ITerraformDependable,
+    LocalExecProvisioner,
+    NullResource,
+    Precondition,
+    TerraformIterator,
+    TerraformResourceLifecycle,
+)
+from constructs.script_folder import ScriptFolder
+from terraform_text import literal
+
+Instances = Mapping[str, Mapping[str, str]]
+"""Inputs of a script by instance key: lower-case names, which reach it in upper case."""
+
+
+class LocalScript(Construct):
+    """Runs a script for each instance, again only when an input or the script itself changes.
+
+    Attributes:
+        done: what has to wait for the script depends on this.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        scripts: ScriptFolder,
+        script: str,
+        instances: Instances,
+        depends_on: Sequence[ITerraformDependable] = (),
+        preconditions: Sequence[Precondition] = (),
+    ) -> None:
+        super().__init__(scope, id_)
+        iterator = TerraformIterator.from_map(_literals(instances))
+        inputs = {name: iterator.get_string(name) for name in _input_names(instances)}
+        self.done: ITerraformDependable = NullResource(
+            self,
+            "Default",
+            for_each=iterator,
+            triggers={**inputs, "script": ScriptFolder.digest(script)},
+            provisioners=[
+                LocalExecProvisioner(
+                    type="local-exec",
+                    command=scripts.command(script),
+                    environment={name.upper(): value for name, value in inputs.items()},
+                )
+            ],
+            lifecycle=TerraformResourceLifecycle(precondition=list(preconditions)) if preconditions else None,
+            depends_on=list(depends_on),
+        )
+
+
+class CleanupScript(Construct):
+    """Runs a script for each instance that goes away.
+
+    It is a resource of its own, made before what it cleans up after, for two
+    reasons: a resource whose creation failed is tainted, and Terraform skips the
+    destroy-time scripts of tainted resources; and a new version of the making
+    script replaces its resource, which must not take down what it made. So the
+    inputs here are only what identifies the thing. Their names are given apart
+    from the instances: when the last instance goes, the command still needs them.
+
+    Attributes:
+        ready: what is to be cleaned up depends on this, so that it goes first.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        scripts: ScriptFolder,
+        script: str,
+        inputs: Sequence[str],
+        instances: Instances,
+        depends_on: Sequence[ITerraformDependable] = (),
+    ) -> None:
+        super().__init__(scope, id_)
+        iterator = TerraformIterator.from_map(_literals(instances))
+        self.ready: ITerraformDependable = NullResource(
+            self,
+            "Default",
+            for_each=iterator,
+            triggers={name: iterator.get_string(name) for name in inputs},
+            provisioners=[
+                LocalExecProvisioner(
+                    type="local-exec",
+                    when="destroy",
+                    command=scripts.command(script),
+                    # A destroy-time script may refer to nothing but its own resource.
+                    environment={name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
+                )
+            ],
+            depends_on=list(depends_on),
+        )
+
+
+def _literals(instances: Instances) -> dict[str, dict[str, str]]:
+    return {key: {name: literal(value) for name, value in inputs.items()} for key, inputs in instances.items()}
+
+
+def _input_names(instances: Instances) -> list[str]:
+    """Return the names of the inputs, which all instances share; none if there is no instance."""
+    return sorted({name for inputs in instances.values() for name in inputs})

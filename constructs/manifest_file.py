@@ -1,0 +1,100 @@
+"""A Kubernetes object, from a plain YAML file in ``manifests/``."""
+
+import re
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import yaml
+from constructs import Construct
+
+from bindings import ITerraformDependable, Manifest, ManifestTimeouts, ManifestWait
+from constructs.cluster_access import ClusterAccess
+from terraform_text import literal
+
+MANIFESTS = Path(__file__).parent.parent / "manifests"
+
+Values = Mapping[str, str | int]
+
+_PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
+
+
+def render(file: str, values: Values) -> dict[str, Any]:
+    """Read a manifest and put values in the place of its ``${placeholders}``.
+
+    The values go into the parsed document, so that none of them can be anything
+    but a value. A text that is one placeholder and nothing else takes the value's
+    type. All text is made safe for Terraform, which would evaluate ``${…}``.
+
+    Raises:
+        KeyError: a placeholder has no value, or a value has no placeholder.
+    """
+    document = yaml.safe_load((MANIFESTS / file).read_text(encoding="utf-8"))
+    used: set[str] = set()
+    rendered: dict[str, Any] = _fill(document, values, used, file)
+    if unused := sorted(set(values) - used):
+        raise KeyError(f"{file} has no placeholder for {', '.join(unused)}")
+    return rendered
+
+
+def _fill(node: Any, values: Values, used: set[str], file: str) -> Any:
+    if isinstance(node, dict):
+        return {_fill(key, values, used, file): _fill(value, values, used, file) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_fill(item, values, used, file) for item in node]
+    if not isinstance(node, str):
+        return node
+    pieces = _PLACEHOLDER.split(node)  # text and names in turn
+    for name in pieces[1::2]:
+        if name not in values:
+            raise KeyError(f"{file} needs a value for {name}")
+        used.add(name)
+    if len(pieces) == 3 and not pieces[0] and not pieces[2]:
+        value = values[pieces[1]]
+        return literal(value) if isinstance(value, str) else value
+    return "".join(
+        literal(str(values[piece])) if index % 2 else literal(piece) for index, piece in enumerate(pieces)
+    )
+
+
+class ManifestFile(Construct):
+    """One object in one cluster.
+
+    Attributes:
+        applied: for objects that need this one.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        manifest: Mapping[str, Any],
+        access: ClusterAccess,
+        depends_on: Sequence[ITerraformDependable] = (),
+        wait_for_rollout: bool = False,
+        delete_timeout: str | None = None,
+        controller_writes_metadata: bool = False,
+    ) -> None:
+        """
+        Args:
+            manifest: what `render` returned, completed where it depends on lists.
+            wait_for_rollout: apply ends only when a Deployment's pods are ready.
+            delete_timeout: how long a finalizer may take, such as ``20m``.
+            controller_writes_metadata: a controller adds finalizers, annotations and
+                labels; without saying so, apply fails with an inconsistent result.
+        """
+        super().__init__(scope, id_)
+        self.applied: ITerraformDependable = Manifest(
+            self,
+            "Default",
+            manifest=dict(manifest),
+            provider=access.provider,
+            depends_on=list(depends_on),
+            wait=ManifestWait(rollout=True) if wait_for_rollout else None,
+            timeouts=ManifestTimeouts(delete=delete_timeout) if delete_timeout else None,
+            computed_fields=(
+                ["metadata.annotations", "metadata.finalizers", "metadata.labels"]
+                if controller_writes_metadata
+                else None
+            ),
+        )

@@ -1,0 +1,62 @@
+"""What has to get through between clusters, and from control planes to nodes."""
+
+from typing import Sequence
+
+from constructs import Construct
+
+from bindings import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogConfig
+from config.environment import ResolvedRegion
+
+POD_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
+"""What GKE's own rule admits between the pods of one cluster; here between all clusters."""
+
+INJECTION_WEBHOOK_PORT = "15017"
+"""Where an in-cluster istiod serves sidecar injection. 443 and 10250 are in GKE's own rule."""
+
+
+class MeshFirewall(Construct):
+    """The firewall rules of the mesh, computed from all regions, the retired ones too.
+
+    A retired region's pods still run until its cluster goes.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        pods_rule_name: str,
+        regions: Sequence[ResolvedRegion],
+        vpc: str,
+        logs: bool,
+    ) -> None:
+        super().__init__(scope, id_)
+        log_config = ComputeFirewallLogConfig(metadata="INCLUDE_ALL_METADATA") if logs else None
+        ComputeFirewall(
+            self,
+            "pods",
+            name=pods_rule_name,
+            description="Pods of every cluster reach pods of every other one; GKE's own rule ends at its cluster.",
+            network=vpc,
+            direction="INGRESS",
+            priority=900,
+            source_ranges=sorted(str(region.ranges.pods) for region in regions),
+            target_tags=sorted(region.names.node_tag for region in regions),
+            allow=[ComputeFirewallAllow(protocol=protocol) for protocol in POD_PROTOCOLS],
+            log_config=log_config,
+        )
+        for region in regions:
+            ComputeFirewall(
+                self,
+                f"control-plane-{region.key}",
+                name=region.names.webhook_firewall,
+                description=f"The control plane of {region.names.cluster} reaches the sidecar injection webhook "
+                "on its nodes.",
+                network=vpc,
+                direction="INGRESS",
+                priority=900,
+                source_ranges=[str(region.ranges.control_plane)],
+                target_tags=[region.names.node_tag],
+                allow=[ComputeFirewallAllow(protocol="tcp", ports=[INJECTION_WEBHOOK_PORT])],
+                log_config=log_config,
+            )

@@ -1,0 +1,23 @@
+"""A cluster as the mesh's scripts see it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MeshMember:
+    """What scripts need to know of one cluster.
+
+    Attributes:
+        key: the region's key.
+        cluster, location: what gcloud calls the cluster.
+        remote_name: the name by which other clusters' meshes know it.
+        private_endpoint: address of its control plane inside the VPC.
+        identity: changes when the cluster is made anew, or its CA is.
+    """
+
+    key: str
+    cluster: str
+    location: str
+    remote_name: str
+    private_endpoint: str
+    identity: str

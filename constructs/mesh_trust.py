@@ -1,0 +1,79 @@
+"""Trust between clusters: each mesh may watch every other cluster."""
+
+from itertools import permutations
+from typing import Sequence
+
+from constructs import Construct
+
+from bindings import ITerraformDependable
+from config.naming import remote_secret_name
+from constructs.local_script import CleanupScript, LocalScript
+from constructs.mesh_member import MeshMember
+from constructs.script_folder import ScriptFolder
+
+
+class MeshTrust(Construct):
+    """A remote secret in every cluster for every other one, naming its private endpoint.
+
+    The instances are ordered pairs, ``holder/remote``: a pair that goes away
+    takes its secret with it.
+
+    Attributes:
+        established: for what needs all clusters to see each other.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        scripts: ScriptFolder,
+        project: str,
+        members: Sequence[MeshMember],
+        endpoint: str,
+        installed: ITerraformDependable,
+        before_removal: ITerraformDependable,
+    ) -> None:
+        super().__init__(scope, id_)
+        pairs = {f"{holder.key}/{remote.key}": (holder, remote) for holder, remote in permutations(members, 2)}
+        withdrawal = CleanupScript(
+            self,
+            "withdrawal",
+            scripts=scripts,
+            script="withdraw-trust.sh",
+            inputs=("project", "endpoint", "holder_cluster", "holder_location", "secret_name"),
+            instances={
+                key: {
+                    "project": project,
+                    "endpoint": endpoint,
+                    "holder_cluster": holder.cluster,
+                    "holder_location": holder.location,
+                    "secret_name": remote_secret_name(remote.remote_name),
+                }
+                for key, (holder, remote) in pairs.items()
+            },
+            depends_on=[before_removal],
+        )
+        grant = LocalScript(
+            self,
+            "grant",
+            scripts=scripts,
+            script="grant-trust.sh",
+            instances={
+                key: {
+                    "project": project,
+                    "endpoint": endpoint,
+                    "holder_cluster": holder.cluster,
+                    "holder_location": holder.location,
+                    "holder_identity": holder.identity,
+                    "remote_cluster": remote.cluster,
+                    "remote_location": remote.location,
+                    "remote_identity": remote.identity,
+                    "remote_name": remote.remote_name,
+                    "remote_server": f"https://{remote.private_endpoint}",
+                }
+                for key, (holder, remote) in pairs.items()
+            },
+            depends_on=[installed, withdrawal.ready],
+        )
+        self.established = grant.done

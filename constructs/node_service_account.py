@@ -1,0 +1,33 @@
+"""Who the nodes of a cluster are."""
+
+from constructs import Construct
+
+from bindings import ITerraformDependable, ProjectIamMember, ServiceAccount
+
+NODE_ROLES = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
+"""Least roles: write logs and metrics, and pull images of this project.
+
+Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa
+"""
+
+
+class NodeServiceAccount(Construct):
+    """A service account with what a node needs, in place of the compute default account (an editor).
+
+    Attributes:
+        email: the account's address.
+        grants: the role bindings, for node pools to wait for.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, project: str, account_id: str, cluster: str) -> None:
+        super().__init__(scope, id_)
+        account = ServiceAccount(
+            self, "Default", project=project, account_id=account_id, display_name=f"Nodes of {cluster}"
+        )
+        self.email: str = account.email
+        self.grants: list[ITerraformDependable] = [
+            ProjectIamMember(
+                self, role.rsplit(".", 1)[-1], project=project, role=role, member=f"serviceAccount:{account.email}"
+            )
+            for role in NODE_ROLES
+        ]

@@ -1,0 +1,36 @@
+"""The shell scripts, shipped with the stack that runs them."""
+
+import hashlib
+from pathlib import Path
+
+from constructs import Construct
+
+from bindings import AssetType, TerraformAsset
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+LIBRARY = "lib.sh"
+
+
+class ScriptFolder(Construct):
+    """A copy of ``scripts/`` inside the stack's own output folder.
+
+    Terraform runs in that folder, so a command with a relative path also works
+    where nothing but the folder is uploaded.
+    """
+
+    def __init__(self, scope: Construct, id_: str) -> None:
+        super().__init__(scope, id_)
+        asset = TerraformAsset(self, "Default", path=str(SCRIPTS), type=AssetType.DIRECTORY)
+        self._folder: str = asset.path
+
+    def command(self, script: str) -> str:
+        """Return the command that runs a script; it holds no data, which goes by environment."""
+        return f"bash {self._folder}/{script}"
+
+    @staticmethod
+    def digest(script: str) -> str:
+        """Return a checksum of what a script does: its own text and the library's."""
+        content = hashlib.sha256()
+        for name in (script, LIBRARY):
+            content.update((SCRIPTS / name).read_bytes())
+        return content.hexdigest()[:16]

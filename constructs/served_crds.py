@@ -1,0 +1,62 @@
+"""The end of the mesh stack: the kinds that later stacks use are served."""
+
+from typing import Sequence
+
+from constructs import Construct
+
+from bindings import ITerraformDependable
+from constructs.local_script import LocalScript
+from constructs.mesh_member import MeshMember
+from constructs.script_folder import ScriptFolder
+
+ISTIO_CRDS = (
+    "destinationrules.networking.istio.io",
+    "gateways.networking.istio.io",
+    "virtualservices.networking.istio.io",
+)
+MCI_CRDS = (
+    "multiclusteringresses.networking.gke.io",
+    "multiclusterservices.networking.gke.io",
+)
+
+
+class ServedCrds(Construct):
+    """Waits until every cluster serves Istio's kinds, and the config cluster those of Multi Cluster Ingress.
+
+    A kubernetes_manifest needs its kind when it is *planned*, so this has to be
+    true before the plan of the ingress stack, not just before its apply.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        scripts: ScriptFolder,
+        project: str,
+        members: Sequence[MeshMember],
+        config_cluster: str,
+        endpoint: str,
+        revision: str,
+        depends_on: Sequence[ITerraformDependable],
+    ) -> None:
+        super().__init__(scope, id_)
+        LocalScript(
+            self,
+            "wait",
+            scripts=scripts,
+            script="wait-for-crds.sh",
+            instances={
+                member.key: {
+                    "project": project,
+                    "cluster": member.cluster,
+                    "location": member.location,
+                    "endpoint": endpoint,
+                    "identity": member.identity,
+                    "revision": revision,
+                    "crds": " ".join(ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())),
+                }
+                for member in members
+            },
+            depends_on=depends_on,
+        )

@@ -1,0 +1,32 @@
+"""The one network of all regions."""
+
+from typing import Sequence
+
+from constructs import Construct
+
+from bindings import ComputeNetwork, ITerraformDependable
+
+
+class Vpc(Construct):
+    """A VPC without subnets of its own making.
+
+    Attributes:
+        self_link: what subnets, routers and clusters refer to.
+        name: the name, for what filters by it.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, name: str, depends_on: Sequence[ITerraformDependable]
+    ) -> None:
+        super().__init__(scope, id_)
+        network = ComputeNetwork(
+            self,
+            "Default",
+            name=name,
+            description="The VPC of the multi-region mesh.",
+            auto_create_subnetworks=False,
+            routing_mode="GLOBAL",
+            depends_on=list(depends_on),
+        )
+        self.self_link: str = network.self_link
+        self.name: str = network.name

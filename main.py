@@ -1,0 +1,36 @@
+"""Synthesizes the environment that mesh.yaml, or the file in MESH_CONFIG, describes."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from config import ConfigError, config_path, load
+
+ROOT = Path(__file__).parent
+
+
+def main() -> int:
+    """Return the exit status: 0, or 2 when the file or the machine is not right."""
+    try:
+        environment = load(config_path(ROOT))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if shutil.which("node") is None:
+        print("Node.js is missing, which cdktf runs on: run `make synth`, or install Node.js 22", file=sys.stderr)
+        return 2
+    # Imported late: loading cdktf takes seconds, and a wrong file is refused at once.
+    from bindings import App
+    from constructs.asmcli_control_plane import missing_checksum
+    from stacks.wiring import add_stacks
+
+    app = App()
+    add_stacks(app, environment, ROOT)
+    app.synth()
+    if note := missing_checksum(environment.mesh):
+        print(f"note: {note}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The four stacks, and the one function that wires them."""

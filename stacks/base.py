@@ -1,0 +1,75 @@
+"""What every stack has: its state and its Google provider."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from constructs import Construct
+
+from bindings import App, CloudBackend, GoogleProvider, LocalBackend, NamedCloudWorkspace, TerraformStack
+from config.backend import CloudState
+from config.environment import Environment
+
+LEAST_TERRAFORM = ">= 1.5.0"
+LEAST_TERRAFORM_WITH_EPHEMERAL = ">= 1.10.0"
+
+
+@dataclass(frozen=True)
+class StateLocation:
+    """Where the stacks of an environment keep their state.
+
+    Attributes:
+        root: folder of the state files, with the local backend.
+    """
+
+    environment: Environment
+    root: Path
+
+    def attach(self, stack: TerraformStack, name: str) -> None:
+        """Give a stack its backend.
+
+        The path of a local state is relative to the stack's folder, where terraform
+        runs. cdktf's own default is absolute, which ties the JSON to one machine.
+        """
+        backend = self.environment.backend
+        if isinstance(backend, CloudState):
+            workspace = self.environment.names.workspace(name, backend.workspace_prefix)
+            CloudBackend(
+                stack,
+                hostname=backend.hostname,
+                organization=backend.organization,
+                workspaces=NamedCloudWorkspace(workspace),
+            )
+            return
+        outdir = App.of(stack).outdir
+        folder = Path(outdir, "stacks", name)
+        state = self.root / f"terraform.{name}.tfstate"
+        LocalBackend(stack, path=os.path.relpath(state, folder))
+
+
+class MeshStack(TerraformStack):
+    """A stack with its state, the Google provider, and the terraform that it needs."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: Environment,
+        state: StateLocation,
+        terraform: str = LEAST_TERRAFORM,
+    ) -> None:
+        super().__init__(scope, name)
+        state.attach(self, name)
+        self.add_override("terraform.required_version", terraform)
+        GoogleProvider(
+            self,
+            "google",
+            project=environment.project.id,
+            impersonate_service_account=environment.project.impersonate_service_account,
+        )
+        self._regions = Construct(self, "regions")
+
+    def region_scope(self, key: str) -> Construct:
+        """Return the scope of a region's constructs: no key can then be another construct's id."""
+        return self._regions.node.try_find_child(key) or Construct(self._regions, key)

@@ -1,0 +1,55 @@
+"""Stack `clusters`: a private cluster in each region, all in one fleet."""
+
+from constructs import Construct
+
+from config.environment import Environment
+from constructs.node_pool import NodePool
+from constructs.node_service_account import NodeServiceAccount
+from constructs.private_cluster import PrivateCluster
+from stacks.base import MeshStack, StateLocation
+from stacks.network import NetworkStack
+
+
+class ClustersStack(MeshStack):
+    """The clusters.
+
+    Attributes:
+        clusters: by region key, the retired regions too.
+    """
+
+    def __init__(
+        self, scope: Construct, *, environment: Environment, state: StateLocation, network: NetworkStack
+    ) -> None:
+        super().__init__(scope, "clusters", environment=environment, state=state)
+        project = environment.project.id
+        self.clusters: dict[str, PrivateCluster] = {}
+        for region in environment.resolved_regions():
+            scope_of_region = self.region_scope(region.key)
+            account = NodeServiceAccount(
+                scope_of_region,
+                "node-account",
+                project=project,
+                account_id=region.names.node_service_account,
+                cluster=region.names.cluster,
+            )
+            cluster = PrivateCluster(
+                scope_of_region,
+                "cluster",
+                project=project,
+                project_number=network.project_number,
+                region=region,
+                shape=environment.cluster,
+                vpc=network.vpc.self_link,
+                subnet=network.subnets[region.key],
+                node_service_account=account.email,
+            )
+            NodePool(
+                scope_of_region,
+                "nodes",
+                project=project,
+                region=region,
+                cluster=cluster.name,
+                service_account=account.email,
+                depends_on=account.grants,
+            )
+            self.clusters[region.key] = cluster

@@ -1,0 +1,91 @@
+"""Stack `mesh`: one service mesh over all clusters that are not retired."""
+
+from constructs import Construct
+
+from bindings import NullProvider
+from config.environment import Environment
+from constructs.asmcli_control_plane import AsmcliControlPlane
+from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
+from constructs.mesh_member import MeshMember
+from constructs.mesh_trust import MeshTrust
+from constructs.script_folder import ScriptFolder
+from constructs.served_crds import ServedCrds
+from stacks.base import MeshStack, StateLocation
+from stacks.clusters import ClustersStack
+from stacks.network import NetworkStack
+
+
+class MeshControlStack(MeshStack):
+    """The fleet's features, a control plane in every cluster, and trust between all of them.
+
+    Ends only when the kinds that `ingress` uses are served.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        environment: Environment,
+        state: StateLocation,
+        network: NetworkStack,
+        clusters: ClustersStack,
+    ) -> None:
+        super().__init__(scope, "mesh", environment=environment, state=state)
+        NullProvider(self, "null")
+        project = environment.project.id
+        endpoint = environment.cluster.endpoint
+        config_cluster = environment.ingress.config_cluster
+        members = [
+            MeshMember(
+                key=region.key,
+                cluster=region.names.cluster,
+                location=region.location,
+                remote_name=region.remote_name,
+                private_endpoint=clusters.clusters[region.key].private_endpoint,
+                identity=clusters.clusters[region.key].identity,
+            )
+            for region in environment.resolved_regions()
+            if not region.retired
+        ]
+        scripts = ScriptFolder(self, "scripts")
+
+        service_mesh = ServiceMeshFeature(self, "service-mesh", project=project)
+        ingress = MultiClusterIngressFeature(
+            self,
+            "multi-cluster-ingress",
+            project=project,
+            project_number=network.project_number,
+            config_membership=clusters.clusters[config_cluster].membership,
+        )
+        control_plane = AsmcliControlPlane(
+            self,
+            "control-plane",
+            scripts=scripts,
+            project=project,
+            members=members,
+            mesh=environment.mesh,
+            endpoint=endpoint,
+            depends_on=[service_mesh.enabled],
+        )
+        trust = MeshTrust(
+            self,
+            "trust",
+            scripts=scripts,
+            project=project,
+            members=members,
+            endpoint=endpoint,
+            installed=control_plane.installed,
+            before_removal=control_plane.before_removal,
+        )
+        ServedCrds(
+            self,
+            "crds",
+            scripts=scripts,
+            project=project,
+            members=members,
+            config_cluster=config_cluster,
+            endpoint=endpoint,
+            revision=environment.mesh.revision,
+            depends_on=[control_plane.installed, trust.established, ingress.enabled],
+        )
+        self.add_dependency(clusters)

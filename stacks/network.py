@@ -1,0 +1,52 @@
+"""Stack `network`: the APIs, the VPC, and each region's subnet and way out."""
+
+from constructs import Construct
+
+from bindings import DataGoogleProject
+from config.environment import Environment
+from constructs.enabled_apis import EnabledApis
+from constructs.mesh_firewall import MeshFirewall
+from constructs.regional_subnet import RegionalSubnet
+from constructs.vpc import Vpc
+from stacks.base import MeshStack, StateLocation
+
+
+class NetworkStack(MeshStack):
+    """One VPC for all regions.
+
+    Attributes:
+        project_number: the fleet's mesh id and Google's service agents are named after it.
+        vpc: the network.
+        subnets: by region key, the retired regions too.
+    """
+
+    def __init__(self, scope: Construct, *, environment: Environment, state: StateLocation) -> None:
+        super().__init__(scope, "network", environment=environment, state=state)
+        regions = environment.resolved_regions()
+        network = environment.network
+
+        apis = EnabledApis(self, "apis", project=environment.project.id)
+        project = DataGoogleProject(self, "project", project_id=environment.project.id, depends_on=apis.all)
+        self.project_number: str = project.number
+
+        self.vpc = Vpc(self, "vpc", name=environment.names.vpc, depends_on=apis.all)
+        self.subnets = {
+            region.key: RegionalSubnet(
+                self.region_scope(region.key),
+                "Default",
+                name=environment.names.subnet,
+                region=region,
+                vpc=self.vpc.self_link,
+                flow_logs=network.flow_logs,
+                nat_log_filter=network.nat_log_filter,
+            )
+            for region in regions
+        }
+        MeshFirewall(
+            self,
+            "firewall",
+            pods_rule_name=environment.names.pods_firewall,
+            regions=regions,
+            vpc=self.vpc.self_link,
+            logs=network.firewall_logs,
+        )

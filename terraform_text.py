@@ -1,0 +1,17 @@
+"""Text that reaches Terraform as it stands.
+
+In Terraform's JSON every string is a template: ``${…}`` is evaluated and
+``%{…}`` is a directive. Text of a user or of a manifest must not be either.
+"""
+
+from bindings import Token
+
+
+def literal(text: str) -> str:
+    """Return ``text`` such that Terraform reads back exactly ``text``.
+
+    References of cdktf's own are left as they are: they are meant to be evaluated.
+    """
+    if Token.is_unresolved(text):
+        return text
+    return text.replace("${", "$${").replace("%{", "%%{")
