@@ -21,14 +21,11 @@ def main() -> int:
         return 2
     # Imported late: loading cdktf takes seconds, and a wrong file is refused at once.
     from bindings import App
-    from constructs.asmcli_control_plane import missing_checksum
     from stacks.wiring import add_stacks
 
     app = App()
     add_stacks(app, environment, ROOT)
     app.synth()
-    if note := missing_checksum(environment.mesh):
-        print(f"note: {note}", file=sys.stderr)
     return 0
 
 

@@ -10,13 +10,13 @@ from config.fields import HostName, Model, NamePrefix, Organization
 class LocalState(Model):
     """State in files beside mesh.yaml."""
 
-    type: Literal["local"] = "local"
+    type: Literal["local"] = Field(default="local", description="Where the state is kept.")
 
 
 class CloudState(Model):
     """State, and runs if the workspaces say so, in Terraform Cloud or Terraform Enterprise."""
 
-    type: Literal["cloud"]
+    type: Literal["cloud"] = Field(description="Where the state is kept.")
     organization: Organization = Field(description="Name of the organization.")
     hostname: HostName = Field(default="app.terraform.io", description="Host of Terraform Enterprise.")
     workspace_prefix: NamePrefix | None = Field(

@@ -28,7 +28,7 @@ _STAND_IN = "placeholder"
 _STAND_INS: dict[DataPath, Any] = {
     ("project",): {"id": _STAND_IN},
     ("project", "id"): _STAND_IN,
-    ("regions",): {_STAND_IN: {"region": f"{_STAND_IN}-region", "number": 0}},
+    ("regions",): {_STAND_IN: {"region": f"{_STAND_IN}-region0", "number": 0}},
     ("regions", "*", "region"): f"{_STAND_IN}-region",
     ("ingress",): {"config_cluster": _STAND_IN},
     ("ingress", "config_cluster"): _STAND_IN,
@@ -57,7 +57,20 @@ def load(path: Path, variables: Mapping[str, str] = os.environ) -> Environment:
         raise ConfigError(source, [Problem("", rule)]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(source, [Problem("", f"can't be read: {error}")]) from None
-    return parse_environment(text, source, variables)
+    return _with_installer(parse_environment(text, source, variables), path.parent, source)
+
+
+def _with_installer(environment: Environment, folder: Path, source: str) -> Environment:
+    """Make the path of a local asmcli absolute: it is relative to the configuration file."""
+    given = environment.mesh.asmcli.file
+    if given is None:
+        return environment
+    file = folder.joinpath(given).resolve()
+    if not file.is_file():
+        raise ConfigError(source, [Problem("mesh.asmcli.file", "there is no such file", given)])
+    asmcli = environment.mesh.asmcli.model_copy(update={"file": str(file)})
+    mesh = environment.mesh.model_copy(update={"asmcli": asmcli})
+    return environment.model_copy(update={"mesh": mesh})
 
 
 def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> Environment:
@@ -78,8 +91,15 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> E
         if not problems:
             return environment
     lines = {dotted(path): line for path, line in document.lines.items()}
-    placed = [replace(problem, line=problem.line or lines.get(problem.path)) for problem in problems]
+    placed = [replace(problem, line=problem.line or _line(problem.path, lines)) for problem in problems]
     raise ConfigError(source, sorted(placed, key=lambda problem: problem.line or len(text)))
+
+
+def _line(path: str, lines: Mapping[str, int]) -> int | None:
+    """Return the line of what stands at a path, or of what should contain it."""
+    while path and path not in lines:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return lines.get(path) if path else None
 
 
 def _add_news(problems: list[Problem], found: list[Problem]) -> None:

@@ -6,10 +6,9 @@ from constructs import Construct
 
 from bindings import ITerraformDependable, Precondition, TerraformAsset
 from config.mesh import Mesh
-from constructs.local_script import CleanupScript, LocalScript
+from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
-from terraform_text import literal
 
 DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
 """Where Google publishes asmcli; the file's name is the version with - in place of +."""
@@ -29,14 +28,12 @@ class AsmcliControlPlane(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        project: str,
+        reach: Reach,
         members: Sequence[MeshMember],
         mesh: Mesh,
-        endpoint: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
-        url = f"{DOWNLOADS}/asmcli_{mesh.asmcli.version.replace('+', '-')}"
         file = ""
         if mesh.asmcli.file is not None:
             file = TerraformAsset(self, "asmcli", path=mesh.asmcli.file).path
@@ -45,16 +42,10 @@ class AsmcliControlPlane(Construct):
             "removal",
             scripts=scripts,
             script="remove-mesh.sh",
-            inputs=("project", "cluster", "location", "endpoint", "revision"),
+            reach=reach,
+            inputs=("cluster", "location"),
             instances={
-                member.key: {
-                    "project": project,
-                    "cluster": member.cluster,
-                    "location": member.location,
-                    "endpoint": endpoint,
-                    "revision": mesh.revision,
-                }
-                for member in members
+                member.key: {"cluster": member.cluster, "location": member.location} for member in members
             },
             depends_on=depends_on,
         )
@@ -63,39 +54,34 @@ class AsmcliControlPlane(Construct):
             "install",
             scripts=scripts,
             script="install-mesh.sh",
+            reach=reach,
             instances={
                 member.key: {
-                    "project": project,
                     "cluster": member.cluster,
                     "location": member.location,
-                    "endpoint": endpoint,
                     "identity": member.identity,
                     "channel": mesh.channel,
-                    "revision": mesh.revision,
-                    "asmcli_url": url,
+                    "asmcli_url": _url(mesh),
                     "asmcli_file": file,
                     "asmcli_sha256": mesh.asmcli.sha256 or "",
                 }
                 for member in members
             },
             depends_on=[removal.ready],
-            preconditions=_preconditions(mesh, url),
+            preconditions=[_CHECKSUM_GIVEN],
         )
         self.installed = install.done
         self.before_removal = removal.ready
 
 
-def missing_checksum(mesh: Mesh) -> str | None:
-    """Return what to do about an installer that nothing vouches for, if that is so."""
-    if mesh.asmcli.file is not None or mesh.asmcli.sha256 is not None:
-        return None
-    url = f"{DOWNLOADS}/asmcli_{mesh.asmcli.version.replace('+', '-')}"
-    return (
-        "mesh.asmcli.sha256 is not set, so the mesh stack will not deploy: nothing would vouch for the installer. "
-        f"Set it to what this prints: curl -fsSL {url} | sha256sum; compare with: curl -fsSL {url}.sha256"
-    )
+def _url(mesh: Mesh) -> str:
+    return f"{DOWNLOADS}/asmcli_{mesh.asmcli.version.replace('+', '-')}"
 
 
-def _preconditions(mesh: Mesh, url: str) -> list[Precondition]:
-    missing = missing_checksum(mesh)
-    return [Precondition(condition="${false}", error_message=literal(missing))] if missing else []
+# Known when the stack is planned, before anything of it is made.
+_CHECKSUM_GIVEN = Precondition(
+    condition='${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}',
+    error_message="mesh.asmcli.sha256 is not set: nothing would vouch for the installer. Set it to what this prints: "
+    "curl -fsSL ${each.value.asmcli_url} | sha256sum; Google publishes what that should be: "
+    "curl -fsSL ${each.value.asmcli_url}.sha256",
+)

@@ -3,7 +3,7 @@
 from constructs import Construct
 
 from bindings import ITerraformDependable
-from constructs.local_script import CleanupScript
+from constructs.local_script import CleanupScript, Reach
 from constructs.script_folder import ScriptFolder
 
 
@@ -18,7 +18,7 @@ class LoadBalancerCleanup(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, scripts: ScriptFolder, project: str, vpc: str, enabled: bool
+        self, scope: Construct, id_: str, *, scripts: ScriptFolder, reach: Reach, vpc: str, enabled: bool
     ) -> None:
         super().__init__(scope, id_)
         self.ready: ITerraformDependable = CleanupScript(
@@ -26,6 +26,7 @@ class LoadBalancerCleanup(Construct):
             "Default",
             scripts=scripts,
             script="wait-for-load-balancer-cleanup.sh",
-            inputs=("project", "vpc"),
-            instances={"mci": {"project": project, "vpc": vpc}} if enabled else {},
+            reach=reach,
+            inputs=("vpc",),
+            instances={"mci": {"vpc": vpc}} if enabled else {},
         ).ready

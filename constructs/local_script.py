@@ -1,5 +1,6 @@
 """Scripts as resources: one that makes something, one that cleans up after it."""
 
+from dataclasses import dataclass
 from typing import Mapping, Sequence
 
 from constructs import Construct
@@ -14,6 +15,27 @@ from bindings import (
 )
 from constructs.script_folder import ScriptFolder
 from terraform_text import literal
+
+@dataclass(frozen=True)
+class Reach:
+    """How scripts get to clusters, as opposed to what they do there.
+
+    None of it is a trigger: to reach a cluster another way is no reason to install
+    its mesh again, and still less to take it down.
+
+    Attributes:
+        project: the project of the clusters and of the fleet.
+        endpoint: ``public``, ``private`` or ``dns``.
+        account: service account to act as; empty for the caller's own credentials.
+    """
+
+    project: str
+    endpoint: str
+    account: str | None
+
+    def environment(self) -> dict[str, str]:
+        return {"PROJECT": self.project, "ENDPOINT": self.endpoint, "ACCOUNT": self.account or ""}
+
 
 Instances = Mapping[str, Mapping[str, str]]
 """Inputs of a script by instance key: lower-case names, which reach it in upper case."""
@@ -33,6 +55,7 @@ class LocalScript(Construct):
         *,
         scripts: ScriptFolder,
         script: str,
+        reach: Reach,
         instances: Instances,
         depends_on: Sequence[ITerraformDependable] = (),
         preconditions: Sequence[Precondition] = (),
@@ -49,7 +72,7 @@ class LocalScript(Construct):
                 LocalExecProvisioner(
                     type="local-exec",
                     command=scripts.command(script),
-                    environment={name.upper(): value for name, value in inputs.items()},
+                    environment=reach.environment() | {name.upper(): value for name, value in inputs.items()},
                 )
             ],
             lifecycle=TerraformResourceLifecycle(precondition=list(preconditions)) if preconditions else None,
@@ -78,6 +101,7 @@ class CleanupScript(Construct):
         *,
         scripts: ScriptFolder,
         script: str,
+        reach: Reach,
         inputs: Sequence[str],
         instances: Instances,
         depends_on: Sequence[ITerraformDependable] = (),
@@ -95,7 +119,8 @@ class CleanupScript(Construct):
                     when="destroy",
                     command=scripts.command(script),
                     # A destroy-time script may refer to nothing but its own resource.
-                    environment={name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
+                    environment=reach.environment()
+                    | {name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
                 )
             ],
             depends_on=list(depends_on),

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from bindings import ITerraformDependable
 from config.naming import remote_secret_name
-from constructs.local_script import CleanupScript, LocalScript
+from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
 
@@ -28,9 +28,8 @@ class MeshTrust(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        project: str,
+        reach: Reach,
         members: Sequence[MeshMember],
-        endpoint: str,
         installed: ITerraformDependable,
         before_removal: ITerraformDependable,
     ) -> None:
@@ -41,11 +40,10 @@ class MeshTrust(Construct):
             "withdrawal",
             scripts=scripts,
             script="withdraw-trust.sh",
-            inputs=("project", "endpoint", "holder_cluster", "holder_location", "secret_name"),
+            reach=reach,
+            inputs=("holder_cluster", "holder_location", "secret_name"),
             instances={
                 key: {
-                    "project": project,
-                    "endpoint": endpoint,
                     "holder_cluster": holder.cluster,
                     "holder_location": holder.location,
                     "secret_name": remote_secret_name(remote.remote_name),
@@ -59,10 +57,9 @@ class MeshTrust(Construct):
             "grant",
             scripts=scripts,
             script="grant-trust.sh",
+            reach=reach,
             instances={
                 key: {
-                    "project": project,
-                    "endpoint": endpoint,
                     "holder_cluster": holder.cluster,
                     "holder_location": holder.location,
                     "holder_identity": holder.identity,

@@ -5,7 +5,7 @@ from typing import Sequence
 from constructs import Construct
 
 from bindings import ITerraformDependable
-from constructs.local_script import LocalScript
+from constructs.local_script import LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
 
@@ -33,10 +33,9 @@ class ServedCrds(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        project: str,
+        reach: Reach,
         members: Sequence[MeshMember],
         config_cluster: str,
-        endpoint: str,
         revision: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
@@ -46,12 +45,11 @@ class ServedCrds(Construct):
             "wait",
             scripts=scripts,
             script="wait-for-crds.sh",
+            reach=reach,
             instances={
                 member.key: {
-                    "project": project,
                     "cluster": member.cluster,
                     "location": member.location,
-                    "endpoint": endpoint,
                     "identity": member.identity,
                     "revision": revision,
                     "crds": " ".join(ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())),

@@ -1,1 +1,33 @@
+#!/usr/bin/env bash
+# Lets one cluster's mesh watch another cluster: puts a remote secret into the holder.
 #
+# Inputs, by environment, besides those of lib.sh:
+#   HOLDER_CLUSTER HOLDER_LOCATION  the cluster that gets the secret
+#   REMOTE_CLUSTER REMOTE_LOCATION  the cluster that it may watch
+#   REMOTE_NAME                     the name by which the mesh knows that cluster
+#   REMOTE_SERVER                   URL of its private endpoint
+#
+# The secret holds a token that does not expire. It goes from istioctl to kubectl
+# through a pipe and is in no file, argument, log or state. Applied by the server,
+# it is not copied into an annotation either. Running it again converges.
+
+# shellcheck source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+: "${HOLDER_CLUSTER:?}" "${HOLDER_LOCATION:?}" "${REMOTE_CLUSTER:?}" "${REMOTE_LOCATION:?}"
+: "${REMOTE_NAME:?}" "${REMOTE_SERVER:?}"
+
+require_tools gcloud gke-gcloud-auth-plugin istioctl kubectl
+make_workspace
+credentials "$WORK/holder" "$HOLDER_CLUSTER" "$HOLDER_LOCATION"
+credentials "$WORK/remote" "$REMOTE_CLUSTER" "$REMOTE_LOCATION"
+
+istioctl create-remote-secret \
+  --kubeconfig "$WORK/remote" \
+  --context "$(context "$REMOTE_CLUSTER" "$REMOTE_LOCATION")" \
+  --name "$REMOTE_NAME" \
+  --server "$REMOTE_SERVER" |
+  kubectl --kubeconfig "$WORK/holder" apply --server-side --force-conflicts \
+    --field-manager multi-region-mesh --filename - ||
+  die "could not let $HOLDER_CLUSTER watch $REMOTE_CLUSTER; the lines above say why"
+say "$HOLDER_CLUSTER may watch $REMOTE_CLUSTER at $REMOTE_SERVER"

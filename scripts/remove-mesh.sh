@@ -1,1 +1,32 @@
+#!/usr/bin/env bash
+# Takes the mesh's control plane out of one cluster, when the cluster leaves the mesh.
 #
+# Inputs, by environment, besides those of lib.sh:
+#   CLUSTER LOCATION  the cluster
+#
+# Follows https://cloud.google.com/service-mesh/docs/uninstall. A cluster that is
+# gone already is no error.
+
+# shellcheck source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+: "${CLUSTER:?}" "${LOCATION:?}"
+
+require_tools gcloud gke-gcloud-auth-plugin kubectl
+make_workspace
+credentials_or_gone "$WORK/kubeconfig" "$CLUSTER" "$LOCATION"
+
+in_cluster() {
+  kubectl --kubeconfig "$WORK/kubeconfig" "$@"
+}
+
+if in_cluster get customresourcedefinition controlplanerevisions.mesh.cloud.google.com >/dev/null 2>&1; then
+  say "removing the control plane revisions of $CLUSTER"
+  in_cluster --namespace istio-system delete controlplanerevisions --all --ignore-not-found
+fi
+say "removing the mesh's webhooks from $CLUSTER"
+in_cluster delete validatingwebhookconfigurations,mutatingwebhookconfigurations \
+  --selector 'operator.istio.io/component=Pilot,istio.io/owned-by!=mesh.googleapis.com' --ignore-not-found
+say "removing the mesh's namespaces from $CLUSTER"
+in_cluster delete namespace istio-system asm-system --ignore-not-found --timeout 600s
+say "$CLUSTER has left the mesh"

@@ -1,1 +1,32 @@
+#!/usr/bin/env bash
+# Waits until a cluster serves the kinds that the next stack uses.
 #
+# Inputs, by environment, besides those of lib.sh:
+#   CLUSTER LOCATION  the cluster
+#   CRDS              names of custom resource definitions, with spaces between them
+#   WAIT_SECONDS      how long that may take; 1200 if not set
+
+# shellcheck source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+: "${CLUSTER:?}" "${LOCATION:?}" "${CRDS:?}"
+readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
+
+require_tools gcloud gke-gcloud-auth-plugin kubectl
+make_workspace
+credentials "$WORK/kubeconfig" "$CLUSTER" "$LOCATION"
+
+read -r -a crds <<<"$CRDS"
+for crd in "${crds[@]}"; do
+  # kubectl wait fails at once for what does not exist yet.
+  until kubectl --kubeconfig "$WORK/kubeconfig" wait "customresourcedefinition/$crd" \
+    --for=condition=Established --timeout 10s >/dev/null 2>&1; do
+    if ((SECONDS - STARTED > WAIT_SECONDS)); then
+      kubectl --kubeconfig "$WORK/kubeconfig" get customresourcedefinition "$crd" >&2 || true
+      die "$CLUSTER does not serve $crd after $WAIT_SECONDS s; deploy again to go on waiting"
+    fi
+    say "waiting until $CLUSTER serves $crd"
+    sleep 5
+  done
+done
+say "$CLUSTER serves ${#crds[@]} kinds: $CRDS"

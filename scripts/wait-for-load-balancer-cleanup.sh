@@ -1,1 +1,46 @@
+#!/usr/bin/env bash
+# Waits until what Multi Cluster Ingress made outside the clusters is gone.
 #
+# Inputs, by environment, besides those of lib.sh:
+#   VPC           name of the network
+#   WAIT_SECONDS  how long that may take; 1200 if not set
+#
+# Runs after the ingress objects are deleted. Before their load balancer is gone
+# the fleet's feature can't be switched off; endpoint groups and firewall rules
+# that stay hold the network.
+
+# shellcheck source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+: "${VPC:?}"
+readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
+
+require_tools gcloud
+make_workspace
+
+# Prints what is left, a line each.
+leftovers() {
+  local kind
+  for kind in forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks; do
+    gcloud compute "$kind" list --global --project "$PROJECT" --filter 'name~^mci-' --format "value(name)"
+  done
+  gcloud compute firewall-rules list --project "$PROJECT" --filter "name~^mci- AND network~/$VPC\$" \
+    --format "value(name)"
+  gcloud compute network-endpoint-groups list --project "$PROJECT" --filter "name~-mci- AND network~/$VPC\$" \
+    --format "value(name)"
+}
+
+while true; do
+  leftovers >"$WORK/left" || die "could not ask what is left of the load balancer; the lines above say why"
+  count="$(grep -c . "$WORK/left" || true)"
+  if [[ "$count" -eq 0 ]]; then
+    say "nothing is left of the load balancer"
+    exit 0
+  fi
+  if ((SECONDS - STARTED > WAIT_SECONDS)); then
+    cat "$WORK/left" >&2
+    die "after $WAIT_SECONDS s the above is left of the load balancer; delete it, and run the same command again"
+  fi
+  say "waiting until $count resources of the load balancer are gone"
+  sleep 10
+done

@@ -9,6 +9,7 @@ from constructs import Construct
 from bindings import App, CloudBackend, GoogleProvider, LocalBackend, NamedCloudWorkspace, TerraformStack
 from config.backend import CloudState
 from config.environment import Environment
+from constructs.local_script import Reach
 
 LEAST_TERRAFORM = ">= 1.5.0"
 LEAST_TERRAFORM_WITH_EPHEMERAL = ">= 1.10.0"
@@ -67,6 +68,11 @@ class MeshStack(TerraformStack):
             "google",
             project=environment.project.id,
             impersonate_service_account=environment.project.impersonate_service_account,
+        )
+        self.reach = Reach(
+            project=environment.project.id,
+            endpoint=environment.cluster.endpoint,
+            account=environment.project.impersonate_service_account,
         )
         self._regions = Construct(self, "regions")
 

@@ -69,7 +69,7 @@ class IngressStack(MeshStack):
             self,
             "cleanup",
             scripts=ScriptFolder(self, "scripts"),
-            project=environment.project.id,
+            reach=self.reach,
             vpc=environment.names.vpc,
             enabled=environment.ingress.enabled,
         )

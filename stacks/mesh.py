@@ -33,7 +33,6 @@ class MeshControlStack(MeshStack):
         super().__init__(scope, "mesh", environment=environment, state=state)
         NullProvider(self, "null")
         project = environment.project.id
-        endpoint = environment.cluster.endpoint
         config_cluster = environment.ingress.config_cluster
         members = [
             MeshMember(
@@ -48,6 +47,7 @@ class MeshControlStack(MeshStack):
             if not region.retired
         ]
         scripts = ScriptFolder(self, "scripts")
+        reach = self.reach
 
         service_mesh = ServiceMeshFeature(self, "service-mesh", project=project)
         ingress = MultiClusterIngressFeature(
@@ -61,19 +61,17 @@ class MeshControlStack(MeshStack):
             self,
             "control-plane",
             scripts=scripts,
-            project=project,
+            reach=reach,
             members=members,
             mesh=environment.mesh,
-            endpoint=endpoint,
             depends_on=[service_mesh.enabled],
         )
         trust = MeshTrust(
             self,
             "trust",
             scripts=scripts,
-            project=project,
+            reach=reach,
             members=members,
-            endpoint=endpoint,
             installed=control_plane.installed,
             before_removal=control_plane.before_removal,
         )
@@ -81,10 +79,9 @@ class MeshControlStack(MeshStack):
             self,
             "crds",
             scripts=scripts,
-            project=project,
+            reach=reach,
             members=members,
             config_cluster=config_cluster,
-            endpoint=endpoint,
             revision=environment.mesh.revision,
             depends_on=[control_plane.installed, trust.established, ingress.enabled],
         )

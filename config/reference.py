@@ -1,0 +1,107 @@
+"""The configuration's reference, made from its model: ``python -m config.reference``."""
+
+import json
+from pathlib import Path
+from typing import Any, Iterator
+
+from config.schema import schema_text
+
+REFERENCE_FILE = Path(__file__).parent.parent / "docs" / "configuration.md"
+
+_HEAD = """\
+# The configuration file
+
+Made by `make schema` from the models in `config/`; don't edit it.
+
+`mesh.yaml`, or the file that the environment variable `MESH_CONFIG` names. Each
+key is listed with its default; *required* ones have none. `*` stands for a name
+of your own. `MESH_OPERATOR_ADDRESS` sets `cluster.operator_address`.
+
+| key | what | default | kind |
+| --- | --- | --- | --- |
+"""
+
+
+def reference_text() -> str:
+    """Return the reference as it stands in ``docs/configuration.md``."""
+    schema = json.loads(schema_text())
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows(schema, schema, ""))
+
+
+def _rows(node: dict[str, Any], root: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    required = node.get("required", [])
+    properties = node.get("properties", {})
+    for name in sorted(properties, key=_order(root, prefix)):
+        field = properties[name]
+        path = f"{prefix}{name}"
+        default = "*required*" if name in required else f"`{json.dumps(field.get('default'))}`"
+        members = [_resolve(member, root) for member in field.get("anyOf", field.get("oneOf", [field]))]
+        nested = [member for member in members if _is_section(member)]
+        description = field.get("description") or next((m["description"] for m in members if "description" in m), "")
+        description = description.partition("\n")[0]
+        if nested:
+            yield f"`{path}`", description, "*required*" if name in required else "", "section"
+            for member in nested:
+                entry, step = _entry(member, root)
+                yield from _rows(entry, root, f"{path}{step}.")
+        else:
+            yield f"`{path}`", description, default, _kind(members, root)
+
+
+def _order(root: dict[str, Any], prefix: str) -> Any:
+    """Return a sort key: sections at the top in the order in which people fill them in, others as they are."""
+    order = ["project", "regions", "network", "cluster", "mesh", "ingress", "demo", "services", "backend"]
+    return order.index if not prefix else lambda name: name
+
+
+def _resolve(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = root["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return node
+
+
+def _entry(node: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return what holds a section's keys, and how it is reached: itself, a map's value or a list's item."""
+    if "properties" in node:
+        return node, ""
+    if isinstance(node.get("additionalProperties"), dict):
+        return _resolve(node["additionalProperties"], root), ".*"
+    if "patternProperties" in node:
+        return _resolve(next(iter(node["patternProperties"].values())), root), ".*"
+    return _resolve(node["items"], root), "[]"
+
+
+def _is_section(node: dict[str, Any]) -> bool:
+    if "properties" in node:
+        return True
+    inner = [node.get("additionalProperties"), node.get("items"), *node.get("patternProperties", {}).values()]
+    return any(isinstance(one, dict) and "$ref" in one for one in inner)
+
+
+def _kind(members: list[dict[str, Any]], root: dict[str, Any]) -> str:
+    kinds = []
+    for member in members:
+        if member.get("type") == "null":
+            continue
+        if "enum" in member:
+            kinds.append(", ".join(f"`{value}`" for value in member["enum"]))
+        elif "const" in member:
+            kinds.append(f"`{member['const']}`")
+        elif member.get("type") == "integer":
+            low, high = member.get("minimum"), member.get("maximum")
+            kinds.append(f"{low} to {high}" if low is not None and high is not None else "whole number")
+        elif member.get("type") == "array":
+            kinds.append("list")
+        elif member.get("type") == "object":
+            kinds.append("map")
+        elif member.get("type") == "boolean":
+            kinds.append("`true`, `false`")
+        elif "0-9]{1,2}$" in member.get("pattern", ""):
+            kinds.append("range")
+        else:
+            kinds.append("text")
+    return " or ".join(dict.fromkeys(kinds))
+
+
+if __name__ == "__main__":
+    REFERENCE_FILE.write_text(reference_text(), encoding="utf-8")
