@@ -5,10 +5,10 @@ has already refused, so that one slip makes one message.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 from itertools import combinations
-from typing import Callable, Iterator
 
 from config.cluster import MESH_VCPUS_A_NODE, MESH_VCPUS_A_POOL, vcpus
 from config.environment import DEMO_SERVICE, Environment
@@ -24,8 +24,7 @@ SURGE_NODES = 1
 """Nodes beyond the pool's size that an upgrade adds for a while (GKE's default, max_surge 1)."""
 
 PROHIBITED = tuple(
-    IPv4Network(text)
-    for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
+    IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
 )
 """Ranges that a VPC can't have. https://cloud.google.com/vpc/docs/subnets#prohibited-ipv4"""
 
@@ -110,9 +109,12 @@ def _ranges(environment: Environment) -> Iterator[Problem]:
     numbers = [region.number for region in environment.regions.values()]
     for first, second in combinations(placed, 2):
         same_number = environment.regions[first.region].number == environment.regions[second.region].number
-        if same_number and first.region != second.region and numbers.count(
-            environment.regions[first.region].number
-        ) > 1 and environment.regions[first.region].number is not None:
+        if (
+            same_number
+            and first.region != second.region
+            and numbers.count(environment.regions[first.region].number) > 1
+            and environment.regions[first.region].number is not None
+        ):
             continue  # one problem for the number says it all
         if first.network.overlaps(second.network):
             rule = f"overlaps {first.path} ({first.network})"

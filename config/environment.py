@@ -62,9 +62,7 @@ class Environment(Model):
     cluster: Cluster = Cluster()
     mesh: Mesh = Mesh()
     demo: Demo = Demo()
-    services: dict[ObjectName, Service] = Field(
-        default={}, description="Your own services on the mesh, by name."
-    )
+    services: dict[ObjectName, Service] = Field(default={}, description="Your own services on the mesh, by name.")
     backend: Backend = LocalState()
 
     @property

@@ -52,9 +52,7 @@ ServiceAccountEmail = _text(
     "a service account, NAME@PROJECT.iam.gserviceaccount.com",
     longest=100,
 )
-MachineType = _text(
-    r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-standard-4", longest=40
-)
+MachineType = _text(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-standard-4", longest=40)
 Zone = _text(r"[a-z]+-[a-z]+[0-9]+-[a-z]", "a zone such as asia-northeast1-a", longest=40)
 Image = _text(
     r"[a-z0-9][a-z0-9._/:-]*[A-Za-z0-9._@:-]*",
@@ -63,9 +61,7 @@ Image = _text(
 )
 UrlPath = _text(r"/[A-Za-z0-9/_.~-]*", "a path that starts with a slash", longest=200)
 Organization = _text(r"[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, hyphens, underscores", longest=60)
-HostName = _text(
-    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", "a host name", longest=253
-)
+HostName = _text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", "a host name", longest=253)
 Label = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "a plain label", longest=60)
 EnvName = _text(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name", longest=100)
 AsmcliVersion = _text(

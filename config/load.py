@@ -2,10 +2,11 @@
 
 import copy
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Mapping, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -147,9 +148,9 @@ def _data_path(location: tuple[int | str, ...], data: Any) -> DataPath:
         if step == "[key]":
             break
         last = index == len(location) - 1
-        if isinstance(here, Mapping) and step in here:
-            here = here[step]
-        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+        has_key = isinstance(here, Mapping) and step in here
+        has_item = isinstance(here, list) and isinstance(step, int) and step < len(here)
+        if has_key or has_item:
             here = here[step]
         elif not last:
             continue  # a union's tag

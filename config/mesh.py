@@ -17,8 +17,9 @@ class Asmcli(Model):
     """The installer, pinned."""
 
     version: AsmcliVersion = Field(
-        default="1.28.5-asm.12+config1", description="Version that is downloaded; the list: "
-        "https://storage.googleapis.com/csm-artifacts/asm/ASMCLI_VERSIONS"
+        default="1.28.5-asm.12+config1",
+        description="Version that is downloaded; the list: "
+        "https://storage.googleapis.com/csm-artifacts/asm/ASMCLI_VERSIONS",
     )
     sha256: Sha256 | None = Field(
         default=None,

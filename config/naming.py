@@ -1,8 +1,8 @@
 """Every name that is derived from the configuration, and how long it may be."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 SECRET_NAME_LONGEST = 63
 """Longest cluster name in a remote secret; asmcli shortens beyond it (KUBE_TAG_MAX_LEN)."""

@@ -1,8 +1,9 @@
 """What is wrong with a configuration file, in words for the person who wrote it."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Iterable, Sequence
+from typing import Any
 
 MISSING: Any = object()
 """Stands for "there is no value", as ``None`` is one."""

@@ -1,8 +1,9 @@
 """The configuration's reference, made from its model: ``python -m config.reference``."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from config.schema import schema_text
 
@@ -25,16 +26,19 @@ of your own. `MESH_OPERATOR_ADDRESS` sets `cluster.operator_address`.
 def reference_text() -> str:
     """Return the reference as it stands in ``docs/configuration.md``."""
     schema = json.loads(schema_text())
-    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows(schema, schema, ""))
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows(schema, schema, "", {}))
 
 
-def _rows(node: dict[str, Any], root: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
-    required = node.get("required", [])
+def _rows(
+    node: dict[str, Any], root: dict[str, Any], prefix: str, defaults: dict[str, Any]
+) -> Iterator[tuple[str, str, str, str]]:
+    required = set(node.get("required", [])) - defaults.keys()
     properties = node.get("properties", {})
     for name in sorted(properties, key=_order(root, prefix)):
         field = properties[name]
         path = f"{prefix}{name}"
-        default = "*required*" if name in required else f"`{json.dumps(field.get('default'))}`"
+        value = defaults.get(name, field.get("default"))
+        default = "*required*" if name in required else f"`{json.dumps(value)}`"
         members = [_resolve(member, root) for member in field.get("anyOf", field.get("oneOf", [field]))]
         nested = [member for member in members if _is_section(member)]
         description = field.get("description") or next((m["description"] for m in members if "description" in m), "")
@@ -43,7 +47,7 @@ def _rows(node: dict[str, Any], root: dict[str, Any], prefix: str) -> Iterator[t
             yield f"`{path}`", description, "*required*" if name in required else "", "section"
             for member in nested:
                 entry, step = _entry(member, root)
-                yield from _rows(entry, root, f"{path}{step}.")
+                yield from _rows(entry, root, f"{path}{step}.", value if isinstance(value, dict) and not step else {})
         else:
             yield f"`{path}`", description, default, _kind(members, root)
 

@@ -17,9 +17,7 @@ from config.problems import Problem
 
 Path = tuple[str | int, ...]
 
-_STRING, _NULL, _BOOL, _INT, _FLOAT = (
-    f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float")
-)
+_STRING, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float"))
 _PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _PLAIN_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
 _YAML_11_BOOLEANS = {"y", "n", "yes", "no", "on", "off"}
@@ -68,7 +66,7 @@ def parse(text: str) -> Source:
     return source
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A node that was refused; the problem has been noted."""
 
 
@@ -80,16 +78,16 @@ class _Reader:
     def read_document(self, node: yaml.Node) -> None:
         try:
             self._source.data = self._read(node, ())
-        except _Refused:
+        except _RefusedError:
             pass
         except RecursionError:
             self._source.problems.append(Problem("", "nested too deep"))
 
-    def _refuse(self, node: yaml.Node, path: Path, rule: str, value: str | None = None) -> _Refused:
+    def _refuse(self, node: yaml.Node, path: Path, rule: str, value: str | None = None) -> _RefusedError:
         extra = {} if value is None else {"value": value}
         problem = Problem(dotted(path), rule, line=node.start_mark.line + 1, **extra)
         self._source.problems.append(problem)
-        return _Refused()
+        return _RefusedError()
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
         if id(node) in self._seen:
@@ -100,7 +98,9 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return self._sequence(node, path)
-        return self._scalar(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        raise TypeError(f"PyYAML has composed a {type(node).__name__}")
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         self._only_the_tag(node, path, "tag:yaml.org,2002:map")
@@ -114,7 +114,7 @@ class _Reader:
                 # A key whose value is refused still counts as present.
                 result[key] = None
                 result[key] = self._read(value_node, (*path, key))
-            except _Refused:
+            except _RefusedError:
                 continue
         return result
 
@@ -132,7 +132,7 @@ class _Reader:
         for index, item in enumerate(node.value):
             try:
                 result.append(self._read(item, (*path, index)))
-            except _Refused:
+            except _RefusedError:
                 result.append(None)
         return result
 

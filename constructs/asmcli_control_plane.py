@@ -1,11 +1,10 @@
 """The mesh's control plane, installed by asmcli."""
 
-from typing import Sequence
-
-from constructs import Construct
+from collections.abc import Sequence
 
 from bindings import ITerraformDependable, Precondition, TerraformAsset
 from config.mesh import Mesh
+from constructs import Construct
 from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
@@ -44,9 +43,7 @@ class AsmcliControlPlane(Construct):
             script="remove-mesh.sh",
             reach=reach,
             inputs=("cluster", "location"),
-            instances={
-                member.key: {"cluster": member.cluster, "location": member.location} for member in members
-            },
+            instances={member.key: {"cluster": member.cluster, "location": member.location} for member in members},
             depends_on=depends_on,
         )
         install = LocalScript(

@@ -1,8 +1,7 @@
 """How terraform talks to one cluster's API server."""
 
-from constructs import Construct
-
 from bindings import Fn, KubernetesProvider, KubernetesProviderExec, TerraformStack, Token
+from constructs import Construct
 from constructs.private_cluster import PrivateCluster
 
 
@@ -35,9 +34,7 @@ class ClusterAccess(Construct):
             alias=alias,
             host=cluster.host,
             cluster_ca_certificate=(
-                None
-                if cluster.ca_certificate is None
-                else Token.as_string(Fn.base64decode(cluster.ca_certificate))
+                None if cluster.ca_certificate is None else Token.as_string(Fn.base64decode(cluster.ca_certificate))
             ),
             token=None if service_account is None else f"${{{_TOKEN}.access_token}}",
             exec=_PLUGIN if service_account is None else None,

@@ -1,8 +1,7 @@
 """The Google Cloud APIs that the system calls."""
 
-from constructs import Construct
-
 from bindings import ITerraformDependable, ProjectService
+from constructs import Construct
 
 APIS = (
     "anthos",

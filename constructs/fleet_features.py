@@ -1,7 +1,5 @@
 """What the fleet, as a whole, has to have switched on."""
 
-from constructs import Construct
-
 from bindings import (
     GkeHubFeature,
     GkeHubFeatureSpec,
@@ -9,6 +7,7 @@ from bindings import (
     ITerraformDependable,
     ProjectIamMember,
 )
+from constructs import Construct
 
 
 class ServiceMeshFeature(Construct):

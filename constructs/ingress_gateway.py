@@ -1,7 +1,6 @@
 """The mesh's gateway in one cluster."""
 
 from constructs import Construct
-
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace

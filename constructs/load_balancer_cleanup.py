@@ -1,8 +1,7 @@
 """The wait, on the way down, for what Multi Cluster Ingress made outside the clusters."""
 
-from constructs import Construct
-
 from bindings import ITerraformDependable
+from constructs import Construct
 from constructs.local_script import CleanupScript, Reach
 from constructs.script_folder import ScriptFolder
 

@@ -1,9 +1,7 @@
 """Scripts as resources: one that makes something, one that cleans up after it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Mapping, Sequence
-
-from constructs import Construct
 
 from bindings import (
     ITerraformDependable,
@@ -13,8 +11,10 @@ from bindings import (
     TerraformIterator,
     TerraformResourceLifecycle,
 )
+from constructs import Construct
 from constructs.script_folder import ScriptFolder
 from terraform_text import literal
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -119,8 +119,7 @@ class CleanupScript(Construct):
                     when="destroy",
                     command=scripts.command(script),
                     # A destroy-time script may refer to nothing but its own resource.
-                    environment=reach.environment()
-                    | {name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
+                    environment=reach.environment() | {name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
                 )
             ],
             depends_on=list(depends_on),

@@ -1,13 +1,14 @@
 """A Kubernetes object, from a plain YAML file in ``manifests/``."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import yaml
-from constructs import Construct
 
 from bindings import ITerraformDependable, Manifest, ManifestTimeouts, ManifestWait
+from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from terraform_text import literal
 
@@ -51,9 +52,7 @@ def _fill(node: Any, values: Values, used: set[str], file: str) -> Any:
     if len(pieces) == 3 and not pieces[0] and not pieces[2]:
         value = values[pieces[1]]
         return literal(value) if isinstance(value, str) else value
-    return "".join(
-        literal(str(values[piece])) if index % 2 else literal(piece) for index, piece in enumerate(pieces)
-    )
+    return "".join(literal(str(values[piece])) if index % 2 else literal(piece) for index, piece in enumerate(pieces))
 
 
 class ManifestFile(Construct):

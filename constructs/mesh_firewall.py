@@ -1,11 +1,10 @@
 """What has to get through between clusters, and from control planes to nodes."""
 
-from typing import Sequence
-
-from constructs import Construct
+from collections.abc import Sequence
 
 from bindings import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogConfig
 from config.environment import ResolvedRegion
+from constructs import Construct
 
 POD_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
 """What GKE's own rule admits between the pods of one cluster; here between all clusters."""

@@ -1,7 +1,6 @@
 """A namespace whose pods get sidecars."""
 
 from constructs import Construct
-
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 

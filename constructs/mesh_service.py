@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from constructs import Construct
-
 from config.service import RegionalDeployment, Service
+from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace

@@ -1,12 +1,11 @@
 """Trust between clusters: each mesh may watch every other cluster."""
 
+from collections.abc import Sequence
 from itertools import permutations
-from typing import Sequence
-
-from constructs import Construct
 
 from bindings import ITerraformDependable
 from config.naming import remote_secret_name
+from constructs import Construct
 from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder

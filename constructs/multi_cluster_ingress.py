@@ -1,8 +1,7 @@
 """The one entry in front of all gateways."""
 
-from constructs import Construct
-
 from bindings import ITerraformDependable
+from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from constructs.ingress_gateway import GATEWAY_NAME
 from constructs.manifest_file import ManifestFile, render

@@ -1,8 +1,6 @@
 """The nodes of a cluster."""
 
-from typing import Sequence
-
-from constructs import Construct
+from collections.abc import Sequence
 
 from bindings import (
     ContainerNodePool,
@@ -16,6 +14,7 @@ from bindings import (
     TerraformResourceLifecycle,
 )
 from config.environment import ResolvedRegion
+from constructs import Construct
 
 
 class NodePool(Construct):

@@ -1,8 +1,7 @@
 """Who the nodes of a cluster are."""
 
-from constructs import Construct
-
 from bindings import ITerraformDependable, ProjectIamMember, ServiceAccount
+from constructs import Construct
 
 NODE_ROLES = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
 """Least roles: write logs and metrics, and pull images of this project.

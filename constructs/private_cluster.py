@@ -1,7 +1,5 @@
 """A private regional cluster, as the mesh needs it."""
 
-from constructs import Construct
-
 from bindings import (
     ContainerCluster,
     ContainerClusterControlPlaneEndpointsConfig,
@@ -21,6 +19,7 @@ from bindings import (
 )
 from config.cluster import AuthorizedNetwork, Cluster
 from config.environment import ResolvedRegion
+from constructs import Construct
 from constructs.regional_subnet import RegionalSubnet
 
 
@@ -74,9 +73,7 @@ class PrivateCluster(Construct):
                 enable_private_endpoint=shape.endpoint != "public",
                 master_ipv4_cidr_block=str(region.ranges.control_plane),
                 # Other regions' meshes and operators reach the private address too.
-                master_global_access_config=ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig(
-                    enabled=True
-                ),
+                master_global_access_config=ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig(enabled=True),
             ),
             control_plane_endpoints_config=_DNS_ENDPOINT if shape.endpoint == "dns" else None,
             # An empty list is not "everybody": the block itself turns authorized networks on.

@@ -1,7 +1,5 @@
 """A region's subnet, and its way out."""
 
-from constructs import Construct
-
 from bindings import (
     ComputeRouter,
     ComputeRouterNat,
@@ -11,6 +9,7 @@ from bindings import (
     ComputeSubnetworkSecondaryIpRange,
 )
 from config.environment import ResolvedRegion
+from constructs import Construct
 
 PODS = "pods"
 SERVICES = "services"
@@ -54,9 +53,7 @@ class RegionalSubnet(Construct):
             ],
             log_config=_FLOW_LOGS if flow_logs else None,
         )
-        router = ComputeRouter(
-            self, "router", name=region.names.router, region=region.location, network=vpc
-        )
+        router = ComputeRouter(self, "router", name=region.names.router, region=region.location, network=vpc)
         ComputeRouterNat(
             self,
             "nat",

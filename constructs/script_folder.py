@@ -3,9 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from constructs import Construct
-
 from bindings import AssetType, TerraformAsset
+from constructs import Construct
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 LIBRARY = "lib.sh"

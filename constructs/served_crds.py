@@ -1,10 +1,9 @@
 """The end of the mesh stack: the kinds that later stacks use are served."""
 
-from typing import Sequence
-
-from constructs import Construct
+from collections.abc import Sequence
 
 from bindings import ITerraformDependable
+from constructs import Construct
 from constructs.local_script import LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder

@@ -1,7 +1,6 @@
 """The demo's client."""
 
 from constructs import Construct
-
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace

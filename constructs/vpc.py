@@ -1,10 +1,9 @@
 """The one network of all regions."""
 
-from typing import Sequence
-
-from constructs import Construct
+from collections.abc import Sequence
 
 from bindings import ComputeNetwork, ITerraformDependable
+from constructs import Construct
 
 
 class Vpc(Construct):
@@ -15,9 +14,7 @@ class Vpc(Construct):
         name: the name, for what filters by it.
     """
 
-    def __init__(
-        self, scope: Construct, id_: str, *, name: str, depends_on: Sequence[ITerraformDependable]
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, *, name: str, depends_on: Sequence[ITerraformDependable]) -> None:
         super().__init__(scope, id_)
         network = ComputeNetwork(
             self,

@@ -4,11 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from constructs import Construct
-
 from bindings import App, CloudBackend, GoogleProvider, LocalBackend, NamedCloudWorkspace, TerraformStack
 from config.backend import CloudState
 from config.environment import Environment
+from constructs import Construct
 from constructs.local_script import Reach
 
 LEAST_TERRAFORM = ">= 1.5.0"
@@ -75,7 +74,10 @@ class MeshStack(TerraformStack):
             account=environment.project.impersonate_service_account,
         )
         self._regions = Construct(self, "regions")
+        self._region_scopes: dict[str, Construct] = {}
 
     def region_scope(self, key: str) -> Construct:
         """Return the scope of a region's constructs: no key can then be another construct's id."""
-        return self._regions.node.try_find_child(key) or Construct(self._regions, key)
+        if key not in self._region_scopes:
+            self._region_scopes[key] = Construct(self._regions, key)
+        return self._region_scopes[key]

@@ -1,8 +1,7 @@
 """Stack `clusters`: a private cluster in each region, all in one fleet."""
 
-from constructs import Construct
-
 from config.environment import Environment
+from constructs import Construct
 from constructs.node_pool import NodePool
 from constructs.node_service_account import NodeServiceAccount
 from constructs.private_cluster import PrivateCluster

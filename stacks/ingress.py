@@ -1,9 +1,8 @@
 """Stack `ingress`: services on the mesh, and the one entry in front of them."""
 
-from constructs import Construct
-
 from bindings import ComputeGlobalAddress, NullProvider, TerraformOutput
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
+from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from constructs.ingress_gateway import IngressGateway
 from constructs.load_balancer_cleanup import LoadBalancerCleanup

@@ -1,9 +1,8 @@
 """Stack `mesh`: one service mesh over all clusters that are not retired."""
 
-from constructs import Construct
-
 from bindings import NullProvider
 from config.environment import Environment
+from constructs import Construct
 from constructs.asmcli_control_plane import AsmcliControlPlane
 from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
 from constructs.mesh_member import MeshMember

@@ -1,9 +1,8 @@
 """Stack `network`: the APIs, the VPC, and each region's subnet and way out."""
 
-from constructs import Construct
-
 from bindings import DataGoogleProject
 from config.environment import Environment
+from constructs import Construct
 from constructs.enabled_apis import EnabledApis
 from constructs.mesh_firewall import MeshFirewall
 from constructs.regional_subnet import RegionalSubnet

@@ -1,0 +1,102 @@
+"""Synthesizes environments for the tests, and asks questions of the JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bindings import Testing
+from config import load
+from config.environment import Environment
+from config.load import parse_environment
+from stacks.wiring import add_stacks
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "mesh.yaml"
+THREE_REGIONS = Path(__file__).parent / "environments" / "three-regions.yaml"
+STACKS = ("network", "clusters", "mesh", "ingress")
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What `cdktf synth` would have written.
+
+    Attributes:
+        outdir: the output folder.
+        stacks: the JSON of each stack, by name.
+    """
+
+    outdir: Path
+    stacks: dict[str, dict[str, Any]]
+
+    def all(self, stack: str, kind: str) -> dict[str, Resource]:
+        """Return a stack's resources of a kind, such as ``google_compute_firewall``, by address."""
+        return dict(self.stacks[stack].get("resource", {}).get(kind, {}))
+
+    def one(self, stack: str, kind: str, part: str = "") -> Resource:
+        """Return the only resource of a kind whose address contains ``part``."""
+        found = [resource for name, resource in self.all(stack, kind).items() if part in name]
+        assert len(found) == 1, f"{len(found)} resources of {kind} match {part!r} in {stack}"
+        return found[0]
+
+    def by_name(self, stack: str, kind: str) -> dict[str, Resource]:
+        """Return a stack's resources of a kind by their cloud name."""
+        return {resource["name"]: resource for resource in self.all(stack, kind).values()}
+
+    def objects(self, cluster: str | None = None) -> list[dict[str, Any]]:
+        """Return the Kubernetes objects as the API server gets them, of one region's cluster or of all."""
+        return [
+            as_terraform_reads(resource["manifest"])
+            for resource in self.all("ingress", "kubernetes_manifest").values()
+            if cluster in (None, resource["provider"].removeprefix("kubernetes."))
+        ]
+
+    def object(self, cluster: str, kind: str, name: str) -> dict[str, Any]:
+        """Return one Kubernetes object of a cluster."""
+        found = [one for one in self.objects(cluster) if one["kind"] == kind and one["metadata"]["name"] == name]
+        assert len(found) == 1, f"{len(found)} objects {kind}/{name} in {cluster}"
+        return found[0]
+
+    def addresses(self) -> Iterator[str]:
+        """Yield the address of every resource and data source, with its stack."""
+        for stack, content in sorted(self.stacks.items()):
+            for section, prefix in (("resource", ""), ("data", "data.")):
+                for kind, resources in sorted(content.get(section, {}).items()):
+                    for name in sorted(resources):
+                        yield f"{stack} {prefix}{kind}.{name}"
+
+
+def as_terraform_reads(node: Any) -> Any:
+    """Undo the escapes of Terraform's templates; references stay."""
+    if isinstance(node, dict):
+        return {key: as_terraform_reads(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [as_terraform_reads(item) for item in node]
+    if isinstance(node, str):
+        return node.replace("$${", "${").replace("%%{", "%{")
+    return node
+
+
+def synthesize(environment: Environment, folder: Path) -> Synthesis:
+    """Synthesize an environment as main.py does, into ``folder/cdktf.out``."""
+    outdir = folder / "cdktf.out"
+    app = Testing.app(outdir=str(outdir), stub_version=True, fake_cdktf_json_path=True)
+    add_stacks(app, environment, folder)
+    app.synth()
+    stacks = {
+        stack: json.loads((outdir / "stacks" / stack / "cdk.tf.json").read_text(encoding="utf-8")) for stack in STACKS
+    }
+    return Synthesis(outdir, stacks)
+
+
+def environment_of(text: str) -> Environment:
+    """Return the environment that a YAML text describes."""
+    return parse_environment(text, "test.yaml", {})
+
+
+def load_without_variables(path: Path) -> Environment:
+    """Load a file as it stands, whatever this machine's environment says."""
+    return load(path, {})

@@ -1,0 +1,247 @@
+"""Stack `ingress`: every fact of the system's description, as the API servers get it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.synthesis import REFERENCE, Synthesis, environment_of, synthesize
+
+CLUSTERS = ("tokyo", "osaka")
+
+
+def kinds(synthesis: Synthesis, cluster: str) -> set[str]:
+    return {f"{one['kind']}/{one['metadata']['name']}" for one in synthesis.objects(cluster)}
+
+
+def switched(tmp_path: Path, switches: str) -> Synthesis:
+    """The reference environment with other switches for its demo and its ingress."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    for line in switches.splitlines():
+        section, key_and_value = line.split(".")
+        text = text.replace(f"{section}:\n", f"{section}:\n  {key_and_value}\n")
+    return synthesize(environment_of(text), tmp_path)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_gateway_in_every_cluster(reference: Synthesis, cluster: str) -> None:
+    for kind in (
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+    ):
+        gateway = reference.object(cluster, kind, "istio-ingressgateway")
+        assert gateway["metadata"]["namespace"] == "istio-gateway"
+    labels = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+    deployment = reference.object(cluster, "Deployment", "istio-ingressgateway")["spec"]
+    assert deployment["selector"]["matchLabels"] == labels
+    assert labels.items() <= deployment["template"]["metadata"]["labels"].items()
+    # The autoscaler owns the count.
+    assert "replicas" not in deployment
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+@pytest.mark.parametrize("namespace", ["istio-gateway", "sample"])
+def test_namespaces_have_the_revision(reference: Synthesis, cluster: str, namespace: str) -> None:
+    labels = reference.object(cluster, "Namespace", namespace)["metadata"]["labels"]
+    assert labels == {"istio.io/rev": "asm-managed-stable"}
+
+
+def test_multi_cluster_objects_only_in_the_config_cluster(reference: Synthesis) -> None:
+    names = {
+        "MultiClusterIngress/istio-ingressgateway",
+        "MultiClusterService/istio-ingressgateway",
+        "BackendConfig/ingress-backendconfig",
+    }
+    assert names <= kinds(reference, "tokyo")
+    assert not names & kinds(reference, "osaka")
+
+
+def test_multi_cluster_service(reference: Synthesis) -> None:
+    service = reference.object("tokyo", "MultiClusterService", "istio-ingressgateway")
+    backend = service["metadata"]["annotations"]["cloud.google.com/backend-config"]
+    assert json.loads(backend) == {"default": "ingress-backendconfig"}
+    spec = service["spec"]["template"]["spec"]
+    assert {(one["name"], one["port"]) for one in spec["ports"]} == {
+        ("status-port", 15021),
+        ("http2", 80),
+        ("https", 443),
+    }
+    assert spec["selector"] == {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+
+
+def test_health_check(reference: Synthesis) -> None:
+    backend = reference.object("tokyo", "BackendConfig", "ingress-backendconfig")
+    assert backend["spec"]["healthCheck"] == {"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021}
+
+
+def test_multi_cluster_ingress_serves_on_the_reserved_address(reference: Synthesis) -> None:
+    ingress = reference.object("tokyo", "MultiClusterIngress", "istio-ingressgateway")
+    assert ingress["spec"]["template"]["spec"]["backend"] == {"serviceName": "istio-ingressgateway", "servicePort": 80}
+    assert ingress["metadata"]["annotations"] == {
+        "networking.gke.io/static-ip": "${google_compute_global_address.address.address}"
+    }
+    assert reference.one("ingress", "google_compute_global_address")["name"] == "matt-ingress"
+
+
+def test_what_a_controller_writes_is_no_drift(reference: Synthesis) -> None:
+    controlled = {
+        name: resource
+        for name, resource in reference.all("ingress", "kubernetes_manifest").items()
+        if resource["manifest"]["kind"].startswith("MultiCluster")
+    }
+    assert len(controlled) == 2
+    for resource in controlled.values():
+        assert resource["computed_fields"] == ["metadata.annotations", "metadata.finalizers", "metadata.labels"]
+        assert resource["timeouts"] == {"delete": "20m"}
+
+
+def test_the_load_balancer_is_waited_for_on_the_way_down(reference: Synthesis) -> None:
+    """Destroyed last is what the ingress objects depend on: the wait for their cloud resources."""
+    backend = reference.one("ingress", "kubernetes_manifest", "backend-config")
+    assert any(one.startswith("null_resource.cleanup") for one in backend["depends_on"])
+    service = reference.one("ingress", "kubernetes_manifest", "multi-cluster-ingress_service")
+    assert any("backend-config" in one for one in service["depends_on"])
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_gateway_and_route_of_the_demo(reference: Synthesis, cluster: str) -> None:
+    gateway = reference.object(cluster, "Gateway", "helloworld-gateway")["spec"]
+    assert gateway["selector"] == {"istio": "ingressgateway"}
+    assert gateway["servers"] == [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]
+    route = reference.object(cluster, "VirtualService", "helloworld")["spec"]
+    assert route["gateways"] == ["helloworld-gateway"]
+    (http,) = route["http"]
+    assert http["match"] == [{"uri": {"exact": "/hello"}}]
+    destination = http["route"][0]["destination"]
+    assert destination == {"host": "helloworld.sample.svc.cluster.local", "port": {"number": 5000}}
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_the_destination_rule_fails_over(reference: Synthesis, cluster: str) -> None:
+    rule = reference.object(cluster, "DestinationRule", "helloworld")["spec"]
+    assert rule["host"] == "helloworld.sample.svc.cluster.local"
+    assert rule["trafficPolicy"]["outlierDetection"] == {
+        "consecutive5xxErrors": 5,
+        "interval": "10s",
+        "baseEjectionTime": "30s",
+        # The default of 10 % ejects nothing in a mesh this small.
+        "maxEjectionPercent": 100,
+    }
+
+
+def test_each_region_runs_its_version(reference: Synthesis) -> None:
+    for cluster, version, other in (("tokyo", "v1", "v2"), ("osaka", "v2", "v1")):
+        pod = reference.object(cluster, "Deployment", f"helloworld-{version}")["spec"]["template"]
+        assert pod["metadata"]["labels"] == {"app": "helloworld", "version": version}
+        assert {"name": "SERVICE_VERSION", "value": version} in pod["spec"]["containers"][0]["env"]
+        assert f"Deployment/helloworld-{other}" not in kinds(reference, cluster)
+        service = reference.object(cluster, "Service", "helloworld")["spec"]
+        assert service["ports"][0]["port"] == 5000
+        assert service["selector"] == {"app": "helloworld"}
+        assert "Deployment/sleep" in kinds(reference, cluster)
+
+
+def test_step_a(tmp_path: Path) -> None:
+    """Without the DestinationRule and the ingress: answers are mixed, and only inside."""
+    step = switched(tmp_path, "demo.failover: false\ningress.enabled: false")
+    found = kinds(step, "tokyo") | kinds(step, "osaka")
+    assert "Deployment/helloworld-v1" in found
+    assert not [one for one in found if one.startswith(("DestinationRule", "MultiCluster", "Gateway", "Virtual"))]
+    assert "google_compute_global_address" not in step.stacks["ingress"]["resource"]
+    # Its instance leaves, which runs the clean-up; the block has to stay for that.
+    assert step.one("ingress", "null_resource", "cleanup")["for_each"] == {}
+
+
+def test_step_b(tmp_path: Path, reference: Synthesis) -> None:
+    """The DestinationRule is the only difference."""
+    without = switched(tmp_path, "demo.failover: false")
+    for cluster in CLUSTERS:
+        assert kinds(reference, cluster) - kinds(without, cluster) == {"DestinationRule/helloworld"}
+    difference = set(reference.addresses()) - set(without.addresses())
+    assert len(difference) == 2
+    assert all("destination-rule" in one for one in difference)
+
+
+def test_without_the_demo(tmp_path: Path) -> None:
+    step = switched(tmp_path, "demo.enabled: false")
+    for cluster in CLUSTERS:
+        assert not [one for one in kinds(step, cluster) if "helloworld" in one or "sleep" in one]
+        assert "Deployment/istio-ingressgateway" in kinds(step, cluster)
+
+
+def test_a_service_of_ones_own(three_regions: Synthesis) -> None:
+    for cluster, version, replicas in (("tokyo", "v4", 3), ("iowa", "v5", 6)):
+        deployment = three_regions.object(cluster, "Deployment", f"checkout-{version}")
+        assert deployment["spec"]["replicas"] == replicas
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+        route = three_regions.object(cluster, "VirtualService", "checkout")["spec"]["http"][0]
+        assert route["match"] == [{"uri": {"prefix": "/checkout"}}]
+        assert three_regions.object(cluster, "DestinationRule", "checkout")["metadata"]["namespace"] == "apps"
+
+
+def test_text_reaches_the_cluster_as_it_stands(three_regions: Synthesis) -> None:
+    """What looks like a template of Terraform's is data."""
+    written = 'price: ${PRICE:-0} %{ if true } $HOME `id` "quoted"'
+    raw = json.dumps(three_regions.stacks["ingress"])
+    assert raw.count(json.dumps(written.replace("${", "$${").replace("%{", "%%{"))) == 2
+    (container,) = three_regions.object("iowa", "Deployment", "checkout-v5")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "GREETING", "value": written} in container["env"]
+
+
+def test_a_retired_region_keeps_its_provider_and_has_nothing_else(three_regions: Synthesis) -> None:
+    aliases = {one["alias"] for one in three_regions.stacks["ingress"]["provider"]["kubernetes"]}
+    assert aliases == {"tokyo", "iowa", "belgium"}
+    assert three_regions.objects("belgium") == []
+    assert set(three_regions.one("mesh", "null_resource", "install")["for_each"]) == {"tokyo", "iowa"}
+
+
+def test_no_token_in_state_or_plan(reference: Synthesis, three_regions: Synthesis) -> None:
+    for provider in reference.stacks["ingress"]["provider"]["kubernetes"]:
+        assert "token" not in provider
+        (plugin,) = provider["exec"]
+        assert plugin["command"] == "gke-gcloud-auth-plugin"
+    for provider in three_regions.stacks["ingress"]["provider"]["kubernetes"]:
+        assert provider["token"].startswith("${ephemeral.")
+        assert "exec" not in provider
+    for synthesis in (reference, three_regions):
+        for content in synthesis.stacks.values():
+            assert "google_client_config" not in json.dumps(content)
+
+
+def test_outputs(reference: Synthesis, three_regions: Synthesis) -> None:
+    outputs: dict[str, Any] = {name: one["value"] for name, one in reference.stacks["ingress"]["output"].items()}
+    assert outputs["vip"] == "${google_compute_global_address.address.address}"
+    assert outputs["url"] == "http://${google_compute_global_address.address.address}/hello"
+    assert outputs["cluster-osaka"] == "matt-osaka-cluster-1"
+    assert re.fullmatch(
+        "gcloud container clusters get-credentials matt-osaka-cluster-1 --location asia-northeast2 "
+        "--project my-mesh-project",
+        outputs["connect-osaka"],
+    )
+    assert three_regions.stacks["ingress"]["output"]["connect-iowa"]["value"].endswith(" --dns-endpoint")
+
+
+def test_deployments_are_waited_for(reference: Synthesis) -> None:
+    for resource in reference.all("ingress", "kubernetes_manifest").values():
+        waits = resource.get("wait") == {"rollout": True}
+        assert waits == (resource["manifest"]["kind"] == "Deployment")
+
+
+def test_objects_wait_for_their_namespace(reference: Synthesis) -> None:
+    manifests = reference.all("ingress", "kubernetes_manifest")
+
+    def reaches_namespace(name: str) -> bool:
+        before = [one.removeprefix("kubernetes_manifest.") for one in manifests[name].get("depends_on", [])]
+        return manifests[name]["manifest"]["kind"] == "Namespace" or any(
+            reaches_namespace(one) for one in before if one in manifests
+        )
+
+    assert len(manifests) > 30
+    assert all(reaches_namespace(name) for name in manifests)

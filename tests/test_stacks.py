@@ -1,0 +1,63 @@
+"""What holds for all stacks: order, versions, state."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.synthesis import STACKS, Synthesis, environment_of, synthesize
+
+BEFORE = {"network": [], "clusters": ["network"], "mesh": ["network", "clusters"], "ingress": ["clusters", "mesh"]}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_order(reference: Synthesis, stack: str) -> None:
+    manifest = json.loads((reference.outdir / "manifest.json").read_text(encoding="utf-8"))
+    assert sorted(manifest["stacks"][stack]["dependencies"]) == sorted(BEFORE[stack])
+
+
+def test_provider_versions_are_pinned(reference: Synthesis) -> None:
+    versions = {
+        name: one["version"]
+        for content in reference.stacks.values()
+        for name, one in content["terraform"]["required_providers"].items()
+    }
+    assert versions == {"google": "6.50.0", "kubernetes": "2.38.0", "null": "3.2.4"}
+
+
+def test_local_state_is_beside_the_configuration(reference: Synthesis) -> None:
+    for stack in STACKS:
+        path = reference.stacks[stack]["terraform"]["backend"]["local"]["path"]
+        assert path == f"../../../terraform.{stack}.tfstate"
+        folder = reference.outdir / "stacks" / stack
+        assert (folder / path).resolve() == reference.outdir.parent.resolve() / f"terraform.{stack}.tfstate"
+
+
+def test_readers_find_the_state_where_it_is_written(reference: Synthesis) -> None:
+    read = reference.stacks["mesh"]["data"]["terraform_remote_state"]
+    assert read["cross-stack-reference-input-clusters"]["config"]["path"] == "../../../terraform.clusters.tfstate"
+
+
+def test_terraform_cloud(three_regions: Synthesis) -> None:
+    for stack in STACKS:
+        assert three_regions.stacks[stack]["terraform"]["cloud"] == {
+            "hostname": "app.terraform.io",
+            "organization": "shop",
+            "workspaces": {"name": f"shop-{stack}"},
+        }
+    read = three_regions.stacks["ingress"]["data"]["terraform_remote_state"]["cross-stack-reference-input-clusters"]
+    assert read["config"]["workspaces"] == {"name": "shop-clusters"}
+
+
+def test_a_region_may_be_called_as_anything_else_here(tmp_path: Path) -> None:
+    """A key is no other construct's id: not a stack's, not a part's, not a service's."""
+    keys = ["apis", "vpc", "firewall", "pods", "cleanup", "address", "default", "service-a", "regions", "url", "a-b"]
+    regions = "".join(f"  {key}: {{region: x-y{n}, number: {n}}}\n" for n, key in enumerate(keys))
+    services = "".join(
+        f"  {key}: {{image: i, port: 80}}\n" for key in ("gateway", "a", "b", "access", "namespace-apps")
+    )
+    text = f"project: {{id: test-project}}\nregions:\n{regions}ingress: {{config_cluster: vpc}}\n"
+    text += f"services:\n{services}demo: {{versions: {{vpc: v1}}}}\n"
+    synthesis = synthesize(environment_of(text), tmp_path)
+    assert len(synthesis.all("clusters", "google_container_cluster")) == len(keys)
+    assert len(synthesis.objects("vpc")) == len(synthesis.objects("apis")) + len(["Deployment", "MCI", "MCS", "BC"])
