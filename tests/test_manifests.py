@@ -129,12 +129,12 @@ def test_every_file_is_used(reference: Synthesis) -> None:
 
 
 def test_a_missing_value_is_an_error() -> None:
-    with pytest.raises(KeyError, match="namespace.yaml needs a value for revision"):
+    with pytest.raises(KeyError, match=r"namespace\.yaml needs a value for revision"):
         render("namespace.yaml", {"name": "x"})
 
 
 def test_a_value_that_nothing_takes_is_an_error() -> None:
-    with pytest.raises(KeyError, match="namespace.yaml has no placeholder for colour"):
+    with pytest.raises(KeyError, match=r"namespace\.yaml has no placeholder for colour"):
         render("namespace.yaml", {"name": "x", "revision": "r", "colour": "red"})
 
 
