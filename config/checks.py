@@ -89,15 +89,11 @@ def _regions(environment: Environment) -> Iterator[Problem]:
 
 
 def _ranges(environment: Environment) -> Iterator[Problem]:
+    plan = list(_address_plan(environment))
+    if plan:
+        yield from plan
+        return  # every range that follows from it would be wrong too
     placed: list[_PlacedRange] = []
-    pools = environment.network.address_plan
-    for kind in RANGE_KINDS:
-        pool = getattr(pools, kind)
-        path = f"network.address_plan.{kind}"
-        if pool.capacity == 0:
-            yield Problem(f"{path}.block", f"is larger than the pool, {pool.pool}", pool.block)
-        elif pool.size is not None and pool.size < pool.block:
-            yield Problem(f"{path}.size", f"is larger than its block, /{pool.block}", pool.size)
     for key in environment.regions:
         taken = _placed(environment, key)
         if isinstance(taken, Problem):
@@ -106,19 +102,27 @@ def _ranges(environment: Environment) -> Iterator[Problem]:
         for one in taken:
             yield from _fit_for_its_kind(environment, one)
         placed += taken
-    numbers = [region.number for region in environment.regions.values()]
     for first, second in combinations(placed, 2):
-        same_number = environment.regions[first.region].number == environment.regions[second.region].number
-        if (
-            same_number
-            and first.region != second.region
-            and numbers.count(environment.regions[first.region].number) > 1
-            and environment.regions[first.region].number is not None
-        ):
-            continue  # one problem for the number says it all
+        if first.region != second.region and _same_number(environment, first.region, second.region):
+            continue  # the number is the one problem, and is told
         if first.network.overlaps(second.network):
             rule = f"overlaps {first.path} ({first.network})"
             yield Problem(second.path, rule, str(second.network))
+
+
+def _same_number(environment: Environment, first: str, second: str) -> bool:
+    number = environment.regions[first].number
+    return number is not None and number == environment.regions[second].number
+
+
+def _address_plan(environment: Environment) -> Iterator[Problem]:
+    for kind in RANGE_KINDS:
+        pool = getattr(environment.network.address_plan, kind)
+        path = f"network.address_plan.{kind}"
+        if pool.capacity == 0:
+            yield Problem(f"{path}.block", f"is larger than the pool, {pool.pool}", pool.block)
+        elif pool.size is not None and pool.size < pool.block:
+            yield Problem(f"{path}.size", f"is larger than its block, /{pool.block}", pool.size)
 
 
 def _placed(environment: Environment, key: str) -> list[_PlacedRange] | Problem:
