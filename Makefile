@@ -7,16 +7,7 @@ ifneq ($(shell cat .tools/root 2>/dev/null),$(CURDIR))
 $(shell rm -rf .tools .venv && mkdir -p .tools/stamps && printf '%s' '$(CURDIR)' > .tools/root)
 endif
 
-export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-export PIPENV_PIPFILE := $(CURDIR)/Pipfile
-export PIPENV_VENV_IN_PROJECT := 1
-export PIPENV_IGNORE_VIRTUALENVS := 1
-export PIPENV_VERBOSITY := -1
-# Nothing here calls home, or tells about versions that are locked on purpose.
-export CHECKPOINT_DISABLE := 1
-export DISABLE_VERSION_CHECK := 1
-export npm_config_update_notifier := false
-
+ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
 .PHONY: help synth test bench format schema snapshots clean
@@ -26,16 +17,16 @@ help: ## list the commands
 
 synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize the environment of mesh.yaml into cdktf.out/
 	@$(PYTHON) -m config
-	@[ -t 1 ] || export CI=1; cdktf synth
+	@$(ACTIVATE); [ -t 1 ] || export CI=1; cdktf synth
 
 test: $(STAMPS)/dev-packages $(STAMPS)/node $(STAMPS)/cdktf $(STAMPS)/schemas ## run every check
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m pytest
+	@$(ACTIVATE); $(PYTHON) -m pytest
 
 bench: $(STAMPS)/packages $(STAMPS)/node ## measure synthesis
-	@$(PYTHON) -m tests.bench
+	@$(ACTIVATE); $(PYTHON) -m tests.bench
 
 format: $(STAMPS)/dev-packages ## put the Python code in order
 	@$(PYTHON) -m ruff check --fix .
@@ -46,7 +37,7 @@ schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md a
 	@$(PYTHON) -m config.reference
 
 snapshots: $(STAMPS)/dev-packages $(STAMPS)/node ## accept what is synthesized now as right
-	@$(PYTHON) -m pytest tests/test_snapshots.py --snapshot-update
+	@$(ACTIVATE); $(PYTHON) -m pytest tests/test_snapshots.py --snapshot-update
 
 clean: ## take away what make installed and made; terraform's state stays
 	rm -rf .tools .venv node_modules tests/schemas/node_modules cdktf.out

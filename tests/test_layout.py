@@ -1,0 +1,67 @@
+"""How the project is laid out, as far as something breaks otherwise."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.synthesis import ROOT
+
+SOURCES = [path for folder in ("constructs", "stacks", "config") for path in sorted((ROOT / folder).glob("*.py"))]
+
+
+def test_top_level() -> None:
+    for name in ("cdktf.json", "main.py", "constructs", "stacks", "manifests", "tests", "Pipfile"):
+        assert (ROOT / name).exists(), name
+
+
+def test_constructs_has_no_init() -> None:
+    """With one, our folder would hide the library of the same name: see GOTCHAS.md."""
+    assert not (ROOT / "constructs" / "__init__.py").exists()
+
+
+def test_both_packages_of_that_name_are_found() -> None:
+    code = "from constructs import Construct; from constructs.vpc import Vpc; print(issubclass(Vpc, Construct))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.stdout == "True\n", result.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_only_one_file_imports_the_library(path: Path) -> None:
+    assert not re.search(r"^\s*(from|import) cdktf", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_only_the_modules_in_use_are_loaded() -> None:
+    """A plain import of the google package loads about 1,470 modules and takes ten seconds."""
+    code = "import sys, stacks.wiring; print(sum(name.startswith('cdktf_cdktf') for name in sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert 15 < int(result.stdout) < 80
+    assert result.stderr == ""
+
+
+def test_the_configuration_is_checked_without_cdktf() -> None:
+    code = "import sys, config; print(any(name.startswith(('cdktf', 'jsii', 'constructs')) for name in sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout == "False\n"
+
+
+def test_the_readmes_configurations_are_right(tmp_path: Path) -> None:
+    """Every YAML block of the README is the reference's file, or becomes right when it is added to it."""
+    from config.load import parse_environment  # noqa: PLC0415
+
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        data = yaml.safe_load((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
+        for section, content in yaml.safe_load(block).items():
+            data[section] = {**data.get(section, {}), **content}
+        parse_environment(yaml.safe_dump(data), "README.md", {})
