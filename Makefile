@@ -17,8 +17,8 @@ help: ## list the commands
 
 synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize the environment of mesh.yaml into cdktf.out/
 	@$(PYTHON) -m config
-	@# Synthesis needs no terraform, and a log of dots helps nobody.
-	@$(ACTIVATE); [ -t 1 ] || export CI=1; CDKTF_LOG_LEVEL=warn cdktf synth
+	@# cdktf's log goes to a file: it misses a terraform that synthesis does not need.
+	@$(ACTIVATE); [ -t 1 ] || export CI=1; CDKTF_LOG_FILE_DIRECTORY=.tools cdktf synth
 
 test: $(STAMPS)/dev-packages $(STAMPS)/node $(STAMPS)/cdktf $(STAMPS)/schemas ## run every check
 	@$(PYTHON) -m ruff check .
