@@ -20,10 +20,9 @@ def main() -> int:
         print("Node.js is missing, which cdktf runs on: run `make synth`, or install Node.js 22", file=sys.stderr)
         return 2
     # Imported late: loading cdktf takes seconds, and a wrong file is refused at once.
-    from bindings import App  # noqa: PLC0415
-    from stacks.wiring import add_stacks  # noqa: PLC0415
+    from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
 
-    app = App()
+    app = new_app()
     add_stacks(app, environment, ROOT)
     app.synth()
     return 0

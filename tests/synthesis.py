@@ -10,7 +10,7 @@ from bindings import Testing
 from config import load
 from config.environment import Environment
 from config.load import parse_environment
-from stacks.wiring import add_stacks
+from stacks.wiring import add_stacks, new_app
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "mesh.yaml"
@@ -83,7 +83,9 @@ def as_terraform_reads(node: Any) -> Any:
 def synthesize(environment: Environment, folder: Path) -> Synthesis:
     """Synthesize an environment as main.py does, into ``folder/cdktf.out``."""
     outdir = folder / "cdktf.out"
-    app = Testing.app(outdir=str(outdir), stub_version=True, fake_cdktf_json_path=True)
+    app = new_app(outdir)
+    Testing.stub_version(app)
+    Testing.fake_cdktf_json_path(app)
     add_stacks(app, environment, folder)
     app.synth()
     stacks = {
