@@ -18,16 +18,18 @@ readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 require_tools gcloud
 make_workspace
 
-# Prints what is left, a line each.
+# Prints what is left, a line each. Where its status is asked, bash no longer stops
+# at a failing command by itself.
 leftovers() {
   local kind
   for kind in forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks; do
-    gcloud compute "$kind" list --global --project "$PROJECT" --filter 'name~^mci-' --format "value(name)"
+    gcloud compute "$kind" list --global --project "$PROJECT" --filter 'name~^mci-' --format "value(name)" ||
+      return 1
   done
   gcloud compute firewall-rules list --project "$PROJECT" --filter "name~^mci- AND network~/$VPC\$" \
-    --format "value(name)"
+    --format "value(name)" || return 1
   gcloud compute network-endpoint-groups list --project "$PROJECT" --filter "name~-mci- AND network~/$VPC\$" \
-    --format "value(name)"
+    --format "value(name)" || return 1
 }
 
 while true; do

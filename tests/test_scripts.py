@@ -335,8 +335,9 @@ def test_what_is_left_of_the_load_balancer_is_listed(sandbox: Sandbox) -> None:
     assert "mci-map-1" in run.output
 
 
-def test_not_being_able_to_ask_is_not_taken_for_nothing_left(sandbox: Sandbox) -> None:
-    sandbox.stand_in("gcloud", "echo 'permission denied' >&2; exit 1")
+@pytest.mark.parametrize("kind", ["forwarding-rules", "health-checks", "firewall-rules", "network-endpoint-groups"])
+def test_not_being_able_to_ask_is_not_taken_for_nothing_left(sandbox: Sandbox, kind: str) -> None:
+    sandbox.stand_in("gcloud", f'if [[ "$*" == *{kind}* ]]; then echo "permission denied" >&2; exit 1; fi')
     run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
     assert run.status == 1
     assert "permission denied" in run.output
