@@ -3,9 +3,10 @@
 STAMPS := .tools/stamps
 
 # Virtual environments do not survive a move of the checkout.
-ifneq ($(shell cat .tools/root 2>/dev/null),$(CURDIR))
-$(shell rm -rf .tools .venv && mkdir -p .tools/stamps && printf '%s' '$(CURDIR)' > .tools/root)
-endif
+$(shell [ ! -f .tools/root ] || [ "$$(cat .tools/root)" = "$$(pwd)" ] || rm -rf .tools .venv)
+
+# The machine's own Node.js decides whether one from pip is needed: notice a change.
+NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null | cut -d. -f1)
 
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
@@ -20,13 +21,13 @@ synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize the environment of mesh.
 	@# cdktf's log goes to a file: it misses a terraform that synthesis does not need.
 	@$(ACTIVATE); [ -t 1 ] || export CI=1; CDKTF_LOG_FILE_DIRECTORY=.tools cdktf synth
 
-test: $(STAMPS)/dev-packages $(STAMPS)/node $(STAMPS)/cdktf $(STAMPS)/schemas ## run every check
+test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas ## run every check
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(ACTIVATE); $(PYTHON) -m pytest
 
-bench: $(STAMPS)/packages $(STAMPS)/node ## measure synthesis
+bench: $(STAMPS)/packages $(NODE) ## measure synthesis
 	@$(ACTIVATE); $(PYTHON) -m tests.bench
 
 format: $(STAMPS)/dev-packages ## put the Python code in order
@@ -37,7 +38,7 @@ schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md a
 	@$(PYTHON) -m config.schema
 	@$(PYTHON) -m config.reference
 
-snapshots: $(STAMPS)/dev-packages $(STAMPS)/node ## accept what is synthesized now as right
+snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as right
 	@$(ACTIVATE); $(PYTHON) -m pytest tests/test_snapshots.py --snapshot-update
 
 clean: ## take away what make installed and made; terraform's state stays
@@ -55,14 +56,14 @@ $(STAMPS)/dev-packages: $(STAMPS)/packages
 	@tools/setup dev-packages
 	@touch $@
 
-$(STAMPS)/node: tools/node-20.txt tools/node-22.txt
+$(NODE): tools/node-20.txt tools/node-22.txt
 	@tools/setup node
 	@touch $@
 
-$(STAMPS)/cdktf: package-lock.json $(STAMPS)/node
+$(STAMPS)/cdktf: package-lock.json $(NODE)
 	@tools/setup cdktf
 	@touch $@
 
-$(STAMPS)/schemas: tests/schemas/package-lock.json $(STAMPS)/node
+$(STAMPS)/schemas: tests/schemas/package-lock.json $(NODE)
 	@tools/setup schemas
 	@touch $@

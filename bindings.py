@@ -116,6 +116,7 @@ from cdktf_cdktf_provider_google.provider import GoogleProvider  # noqa: E402
 from cdktf_cdktf_provider_google.service_account import ServiceAccount  # noqa: E402
 from cdktf_cdktf_provider_kubernetes.manifest import (  # noqa: E402
     Manifest,
+    ManifestFieldManager,
     ManifestTimeouts,
     ManifestWait,
 )
@@ -172,6 +173,7 @@ __all__ = [
     "LocalBackend",
     "LocalExecProvisioner",
     "Manifest",
+    "ManifestFieldManager",
     "ManifestTimeouts",
     "ManifestWait",
     "NamedCloudWorkspace",

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent
 def main() -> int:
     """Return the exit status: 0, or 2 when the file or the machine is not right."""
     try:
-        environment = load(config_path(ROOT))
+        config = config_path(ROOT)
+        environment = load(config)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -23,7 +24,7 @@ def main() -> int:
     from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
 
     app = new_app()
-    add_stacks(app, environment, ROOT)
+    add_stacks(app, environment, config)
     app.synth()
     return 0
 

@@ -20,7 +20,7 @@ class CloudState(Model):
     organization: Organization = Field(description="Name of the organization.")
     hostname: HostName = Field(default="app.terraform.io", description="Host of Terraform Enterprise.")
     workspace_prefix: NamePrefix | None = Field(
-        default=None, description="Workspaces are called PREFIX-STACK; project.name_prefix if absent."
+        default=None, description="Workspaces are called PREFIX-STACK; the prefix is PROJECT_ID-NAME_PREFIX if absent."
     )
 
 

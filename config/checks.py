@@ -4,7 +4,6 @@ Each check yields the problems it finds and looks at nothing that another check
 has already refused, so that one slip makes one message.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
@@ -13,7 +12,8 @@ from itertools import combinations
 from config.cluster import MESH_VCPUS_A_NODE, MESH_VCPUS_A_POOL, vcpus
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import Limit, RegionNames
-from config.problems import Problem, nearest
+from config.problems import MISSING, Problem, nearest
+from config.service import Route
 
 RANGE_KINDS = ("nodes", "pods", "services", "control_plane")
 
@@ -22,6 +22,9 @@ ZONES_OF_A_REGION = 3
 
 SURGE_NODES = 1
 """Nodes beyond the pool's size that an upgrade adds for a while (GKE's default, max_surge 1)."""
+
+HALF_OF_ALL = 1 << 31
+"""Half of all IPv4 addresses: who admits as many, in however many ranges, admits everybody."""
 
 PROHIBITED = tuple(
     IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
@@ -185,10 +188,13 @@ def _authorized_networks(environment: Environment) -> Iterator[Problem]:
             yield Problem(path, "is everybody; name the networks of the people and machines that deploy", str(cidr))
         else:
             narrow.append((path, cidr))
-    covered = list(collapse_addresses(cidr for _, cidr in narrow))
-    if covered and covered[0].prefixlen == 0:
+    if sum(network.num_addresses for network in collapse_addresses(cidr for _, cidr in narrow)) >= HALF_OF_ALL:
         widest = min(narrow, key=lambda entry: entry[1].prefixlen)
-        yield Problem(widest[0], "and the other authorized networks together are everybody", str(widest[1]))
+        rule = "with the other authorized networks is half of the internet or more; name the networks that you mean"
+        yield Problem(widest[0], rule, str(widest[1]))
+    if not entries and environment.cluster.endpoint == "public":
+        rule = "is empty, so that nobody could deploy by the public endpoint; name your network, or another endpoint"
+        yield Problem("cluster.authorized_networks", rule)
     seen: dict[IPv4Network, str] = {}
     for path, cidr in narrow:
         if cidr in seen:
@@ -237,16 +243,14 @@ def _ingress(environment: Environment) -> Iterator[Problem]:
 def _known_region(environment: Environment, path: str, key: str) -> Iterator[Problem]:
     if key not in environment.regions:
         known = list(environment.regions)
-        yield Problem(path, f"is not a key of regions ({', '.join(known)})", key, nearest(key, known))
+        value = MISSING if path.endswith(f".{key}") else key
+        yield Problem(path, f"is not a key of regions ({', '.join(known)})", value, nearest(key, known))
 
 
 def _services(environment: Environment) -> Iterator[Problem]:
     demo = environment.demo
     for key in demo.versions:
         yield from _known_region(environment, f"demo.versions.{key}", key)
-    if demo.enabled and not demo.versions:
-        yield Problem("demo.versions", "names no region, so nothing would answer; add one, or set demo.enabled: false")
-    routes: dict[str, list[str]] = defaultdict(list)
     for name, service in environment.services.items():
         path = f"services.{name}"
         if name in (DEMO_SERVICE, "sleep") and demo.enabled:
@@ -258,12 +262,15 @@ def _services(environment: Environment) -> Iterator[Problem]:
             yield Problem(f"{path}.namespace", rule, service.namespace)
         if service.version_env is not None and service.version_env in service.env:
             yield Problem(f"{path}.version_env", "stands in env too", service.version_env)
-    for name, service in environment.all_services().items():
-        if service.route is not None:
-            routes[service.route.path].append(name)
-    for url_path, names in routes.items():
-        for name in names[1:]:
-            yield Problem(f"services.{name}.route.path", f"is the path of {names[0]} too", url_path)
+    routes = [(name, one.route) for name, one in environment.all_services().items() if one.route is not None]
+    for (first_name, first), (second_name, second) in combinations(routes, 2):
+        if _covers(first, second) or _covers(second, first):
+            rule = f"overlaps {first.match} {first.path} of {first_name}, and which one answers is not defined"
+            yield Problem(f"services.{second_name}.route.path", rule, second.path)
+
+
+def _covers(one: Route, other: Route) -> bool:
+    return one.path == other.path or (one.match == "prefix" and other.path.startswith(one.path))
 
 
 RESERVED_NAMESPACES = frozenset(

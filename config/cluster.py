@@ -8,6 +8,7 @@ from pydantic import Field
 from config.fields import Cidr, Label, MachineType, Model
 
 NodeCount = int
+Channel = Literal["rapid", "regular", "stable"]
 
 MESH_VCPUS_A_NODE = 4
 """Least vCPUs of a machine (asmcli's own check, validate_node_pool)."""
@@ -59,8 +60,9 @@ class NodePoolOverride(Model):
 class Cluster(NodePoolShape):
     """The shape of every cluster."""
 
-    release_channel: Literal["rapid", "regular", "stable"] = Field(
-        default="stable", description="GKE release channel; the mesh requires one."
+    release_channel: Channel = Field(
+        default="stable",
+        description="GKE release channel, which the mesh requires; its managed control plane follows it.",
     )
     max_pods_per_node: int = Field(
         default=110, ge=8, le=256, description="Most pods on a node; decides how many addresses a node takes."

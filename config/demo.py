@@ -1,5 +1,7 @@
 """`demo`: helloworld and its client, with which steps A, B and C are shown."""
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from config.fields import Image, Model, RegionKey, Version
@@ -14,7 +16,9 @@ class Demo(Model):
         default=True, description="Apply the DestinationRule: without it answers are mixed (step A), with it local (B)."
     )
     versions: dict[RegionKey, Version] = Field(
-        default={}, description="Version of helloworld by region; regions that are absent have only the Service."
+        default={},
+        description="Version of helloworld by region; regions that are absent have only the Service. If empty, it "
+        "runs in every region, and the region's key is its version.",
     )
     image: Image = Field(
         default="docker.io/istio/examples-helloworld-v1:1.0",
@@ -24,8 +28,9 @@ class Demo(Model):
         default="docker.io/curlimages/curl:8.16.0", description="Image of sleep, which has curl."
     )
 
-    def service(self) -> Service:
-        """Return helloworld as a service like any other."""
+    def service(self, regions: Iterable[str]) -> Service:
+        """Return helloworld as a service like any other. Args: regions: the keys of all."""
+        versions = self.versions or {key: key for key in regions}
         return Service(
             image=self.image,
             port=5000,
@@ -34,5 +39,5 @@ class Demo(Model):
             version_env="SERVICE_VERSION",
             route=Route(path="/hello"),
             failover=self.failover,
-            regions={key: RegionalDeployment(version=version) for key, version in self.versions.items()},
+            regions={key: RegionalDeployment(version=version) for key, version in versions.items()},
         )

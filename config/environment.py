@@ -5,12 +5,12 @@ from ipaddress import IPv4Network
 
 from pydantic import Field
 
-from config.backend import Backend, LocalState
-from config.cluster import Cluster, NodePoolShape
+from config.backend import Backend, CloudState, LocalState
+from config.cluster import Channel, Cluster, NodePoolShape
 from config.demo import Demo
 from config.fields import Model, ObjectName, RegionKey
 from config.ingress import Ingress
-from config.mesh import Mesh
+from config.mesh import REVISIONS, Mesh
 from config.naming import ProjectNames, RegionNames, remote_cluster_name
 from config.network import Network
 from config.project import Project
@@ -110,9 +110,24 @@ class Environment(Model):
             retired=region.retired,
         )
 
+    def workspace(self, stack: str, backend: CloudState) -> str:
+        """Return the name of a stack's workspace, which no other environment of the organization has."""
+        prefix = backend.workspace_prefix or f"{self.project.id}-{self.project.name_prefix}"
+        return f"{prefix}-{stack}"
+
+    @property
+    def channel(self) -> Channel:
+        """Release channel of the control planes: the clusters' own, as asmcli follows that."""
+        return self.cluster.release_channel
+
+    @property
+    def revision(self) -> str:
+        """The revision label, ``istio.io/rev``, that chooses the mesh's control plane."""
+        return REVISIONS[self.channel]
+
     def all_services(self) -> dict[str, Service]:
         """Return the services by name, the demo first where it is on."""
-        demo = {DEMO_SERVICE: self.demo.service()} if self.demo.enabled else {}
+        demo = {DEMO_SERVICE: self.demo.service(self.regions)} if self.demo.enabled else {}
         return demo | self.services
 
     def deployments(self, service: Service) -> dict[str, RegionalDeployment]:

@@ -39,7 +39,7 @@ def _text(pattern: str, rule: str, longest: int, shortest: int = 1) -> Any:
 _LABEL = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _LABEL_RULE = "lower-case letters, digits and hyphens, from a letter to a letter or digit"
 
-ProjectId = _text(_LABEL, f"a project id: {_LABEL_RULE}", longest=30, shortest=6)
+ProjectId = _text(_LABEL, f"a project id (not its number): {_LABEL_RULE}", longest=30, shortest=6)
 """A Google Cloud project id. https://cloud.google.com/resource-manager/docs/creating-managing-projects"""
 
 NamePrefix = _text(_LABEL, _LABEL_RULE, longest=20)
@@ -94,8 +94,10 @@ RegionName = Annotated[
 def _cidr(value: object) -> IPv4Network:
     if isinstance(value, IPv4Network):
         return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", value):
+        raise _refuse(f"must be an IPv4 range such as 172.16.0.0/16; for the one address write {value}/32")
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}", value):
-        raise _refuse("must be an IPv4 range in quotes or plain, such as 172.16.0.0/16")
+        raise _refuse("must be an IPv4 range such as 172.16.0.0/16")
     try:
         lenient = IPv4Network(value, strict=False)
     except ValueError as error:

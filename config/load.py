@@ -30,6 +30,7 @@ _STAND_INS: dict[DataPath, Any] = {
     ("project",): {"id": _STAND_IN},
     ("project", "id"): _STAND_IN,
     ("regions",): {_STAND_IN: {"region": f"{_STAND_IN}-region0", "number": 0}},
+    ("regions", "*"): {"region": f"{_STAND_IN}-region"},
     ("regions", "*", "region"): f"{_STAND_IN}-region",
     ("ingress",): {"config_cluster": _STAND_IN},
     ("ingress", "config_cluster"): _STAND_IN,
@@ -56,7 +57,9 @@ def load(path: Path, variables: Mapping[str, str] = os.environ) -> Environment:
     except FileNotFoundError:
         rule = f"there is no such file; {CONFIG_VARIABLE} names another one"
         raise ConfigError(source, [Problem("", rule)]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(source, [Problem("", "is not UTF-8; save it as UTF-8")]) from None
+    except OSError as error:
         raise ConfigError(source, [Problem("", f"can't be read: {error}")]) from None
     return _with_installer(parse_environment(text, source, variables), path.parent, source)
 
@@ -93,6 +96,9 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> E
             return environment
     lines = {dotted(path): line for path, line in document.lines.items()}
     placed = [replace(problem, line=problem.line or _line(problem.path, lines)) for problem in problems]
+    if variables.get(OPERATOR_VARIABLE):  # what is wrong with it is in no line of the file
+        at = "cluster.operator_address"
+        placed = [replace(one, path=OPERATOR_VARIABLE, line=None) if one.path == at else one for one in placed]
     raise ConfigError(source, sorted(placed, key=lambda problem: problem.line or len(text)))
 
 
@@ -107,9 +113,13 @@ def _add_news(problems: list[Problem], found: list[Problem]) -> None:
     """Add what was found, but for what follows from a problem that is known already."""
     known = [problem.path for problem in problems]
     for problem in found:
-        follows = any(path == problem.path or path.startswith(f"{problem.path}.") for path in known if path)
+        follows = any(_within(path, problem.path) or _within(problem.path, path) for path in known if path)
         if not follows and not (known and _STAND_IN in str(problem)):
             problems.append(problem)
+
+
+def _within(path: str, section: str) -> bool:
+    return path == section or path.startswith((f"{section}.", f"{section}["))
 
 
 def _with_operator(data: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
@@ -167,9 +177,13 @@ def _problem(path: DataPath, error: Any) -> Problem:
     name = dotted(path)
     if kind == "missing":
         return Problem(name, "is missing")
+    if value is None:
+        return Problem(name, "is empty; give it a value, or take the key away")
     if kind == "extra_forbidden":
         known = _field_names(path[:-1])
         where = dotted(path[:-1]) or "the file"
+        if path[-1] in known:
+            return Problem(name, f"does not go with the type of {where}")
         near = nearest(path[-1], known)
         hint = "" if near else f" ({', '.join(known)})"
         return Problem(name, f"{where} has no such key{hint}", meant=near)
@@ -181,18 +195,20 @@ def _problem(path: DataPath, error: Any) -> Problem:
         expected = context.get("expected", context.get("expected_tags", ""))
         choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(", ")]
         shown = value.get("type") if kind == "union_tag_invalid" and isinstance(value, Mapping) else value
-        return Problem(name, f"must be one of {', '.join(choices)}", shown, nearest(shown, choices))
+        at = f"{name}.type" if kind == "union_tag_invalid" else name
+        return Problem(at, f"must be one of {', '.join(choices)}", shown, nearest(shown, choices))
     if kind == "union_tag_not_found":
         return Problem(f"{name}.type", "is missing")
     limits = error.get("ctx", {})
     rules = {
         "greater_than_equal": f"must be {limits.get('ge')} or more",
         "less_than_equal": f"must be {limits.get('le')} or less",
+        "model_attributes_type": "must be a mapping of keys to values",
         "model_type": "must be a mapping of keys to values",
         "dict_type": "must be a mapping of keys to values",
         "tuple_type": "must be a list",
         "bool_type": "must be true or false",
-        "int_type": "must be a whole number",
+        "int_type": "must be a whole number, without quotes or leading zeros",
         "string_type": "must be text; put it in quotes",
         "too_short": "must have at least one entry",
     }
@@ -228,10 +244,11 @@ def _take_away(data: Any, path: DataPath) -> None:
         parent, step = _at(data, path[: length - 1]), path[length - 1]
         pattern = tuple("*" if index == 1 else name for index, name in enumerate(path[:length]))
         stand_in = _STAND_INS.get(pattern, _STAND_INS.get(path[:length]))
-        if isinstance(parent, dict) and stand_in is not None and parent.get(step) != stand_in:
+        if isinstance(parent, dict) and stand_in is not None and _STAND_IN not in str(parent.get(step)):
             parent[step] = copy.deepcopy(stand_in)
-            if pattern == ("regions", "*", "region"):  # no two alike
-                parent[step] += str(list(data["regions"]).index(str(path[1])))
+            if pattern[:2] == ("regions", "*"):  # no two alike
+                region = _at(data, path[:2])
+                region["region"] = f"{_STAND_IN}-region{list(data['regions']).index(path[1])}"
             return
         if isinstance(parent, dict) and step in parent:
             del parent[step]

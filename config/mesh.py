@@ -37,12 +37,4 @@ class Mesh(Model):
     control_plane: Literal["asmcli-managed"] = Field(
         default="asmcli-managed", description="Who runs the control plane, and who installs it."
     )
-    channel: Literal["rapid", "regular", "stable"] = Field(
-        default="stable", description="Release channel of the managed control plane."
-    )
     asmcli: Asmcli = Field(default=Asmcli(), description="The installer.")
-
-    @property
-    def revision(self) -> str:
-        """The revision label, ``istio.io/rev``, that chooses this control plane."""
-        return REVISIONS[self.channel]

@@ -41,10 +41,6 @@ class ProjectNames:
     def ingress_address(self) -> str:
         return f"{self.prefix}-ingress"
 
-    def workspace(self, stack: str, prefix: str | None = None) -> str:
-        """Name of a stack's workspace in Terraform Cloud."""
-        return f"{prefix or self.prefix}-{stack}"
-
     def limits(self) -> Iterator[Limit]:
         """Sources: https://cloud.google.com/compute/docs/naming-resources (63 characters)."""
         yield Limit("VPC", self.vpc, 63)

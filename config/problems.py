@@ -30,8 +30,8 @@ class Problem:
     def __str__(self) -> str:
         text = self.path
         if self.value is not MISSING:
-            shown = repr(self.value)
-            text += f" = {shown if len(shown) <= 60 else shown[:57] + '...'}"
+            shown = str(self.value).lower() if isinstance(self.value, bool) else repr(self.value)
+            text += f" = {shown if len(shown) <= 90 else shown[:87] + '...'}"
         text = f"{text}: {self.rule}" if text else self.rule
         if self.meant is not None:
             text += f"; did you mean {self.meant!r}?"

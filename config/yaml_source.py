@@ -55,7 +55,8 @@ def parse(text: str) -> Source:
         mark = error.problem_mark
         what = error.problem or "not YAML"
         if error.context:
-            what = f"{error.context}, {what}"
+            start = error.context_mark
+            what = f"{error.context}{f' from line {start.line + 1}' if start else ''}, {what}"
         source.problems.append(Problem("", f"not YAML: {what}", line=mark.line + 1 if mark else None))
         return source
     except (yaml.YAMLError, RecursionError) as error:
@@ -121,9 +122,11 @@ class _Reader:
     def _key(self, node: yaml.Node, path: Path) -> str:
         if node.tag == "tag:yaml.org,2002:merge":
             raise self._refuse(node, path, "merge keys (<<) are not read; write it out")
+        if not isinstance(node, yaml.ScalarNode):
+            raise self._refuse(node, path, "a key must be text; put what starts with { or [ in quotes")
         key = self._read(node, (*path, "(key)"))
         if not isinstance(key, str):
-            raise self._refuse(node, path, "a key must be text; put it in quotes", str(node.value))
+            raise self._refuse(node, (*path, str(node.value)), "a key must be text; put it in quotes")
         return key
 
     def _sequence(self, node: yaml.SequenceNode, path: Path) -> list[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bindings import ITerraformDependable, Precondition, TerraformAsset
-from config.mesh import Mesh
+from config.mesh import Asmcli
 from constructs import Construct
 from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
@@ -29,13 +29,14 @@ class AsmcliControlPlane(Construct):
         scripts: ScriptFolder,
         reach: Reach,
         members: Sequence[MeshMember],
-        mesh: Mesh,
+        asmcli: Asmcli,
+        channel: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
         file = ""
-        if mesh.asmcli.file is not None:
-            file = TerraformAsset(self, "asmcli", path=mesh.asmcli.file).path
+        if asmcli.file is not None:
+            file = TerraformAsset(self, "asmcli", path=asmcli.file).path
         removal = CleanupScript(
             self,
             "removal",
@@ -57,10 +58,10 @@ class AsmcliControlPlane(Construct):
                     "cluster": member.cluster,
                     "location": member.location,
                     "identity": member.identity,
-                    "channel": mesh.channel,
-                    "asmcli_url": _url(mesh),
+                    "channel": channel,
+                    "asmcli_url": _url(asmcli),
                     "asmcli_file": file,
-                    "asmcli_sha256": mesh.asmcli.sha256 or "",
+                    "asmcli_sha256": asmcli.sha256 or "",
                 }
                 for member in members
             },
@@ -71,8 +72,8 @@ class AsmcliControlPlane(Construct):
         self.before_removal = removal.ready
 
 
-def _url(mesh: Mesh) -> str:
-    return f"{DOWNLOADS}/asmcli_{mesh.asmcli.version.replace('+', '-')}"
+def _url(asmcli: Asmcli) -> str:
+    return f"{DOWNLOADS}/asmcli_{asmcli.version.replace('+', '-')}"
 
 
 # Known when the stack is planned, before anything of it is made.

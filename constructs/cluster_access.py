@@ -44,12 +44,16 @@ class ClusterAccess(Construct):
             TerraformStack.of(self).add_override(
                 _TOKEN,
                 {
+                    "provider": f"google.{CALLER}",
                     "target_service_account": service_account,
                     "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
                     "lifetime": "3600s",
                 },
             )
 
+
+CALLER = "caller"
+"""Alias of a google provider that acts as the caller, for the one call that makes it another account's."""
 
 _TOKEN = "ephemeral.google_service_account_access_token.kubernetes"
 

@@ -51,6 +51,7 @@ class IngressGateway(Construct):
             access=access,
             depends_on=[binding.applied],
             wait_for_rollout=True,
+            shared_with_autoscaler=True,
         )
         ManifestFile(
             self,

@@ -1,6 +1,6 @@
 """The wait, on the way down, for what Multi Cluster Ingress made outside the clusters."""
 
-from bindings import ITerraformDependable
+from bindings import ComputeGlobalAddress, ITerraformDependable
 from constructs import Construct
 from constructs.local_script import CleanupScript, Reach
 from constructs.script_folder import ScriptFolder
@@ -10,14 +10,23 @@ class LoadBalancerCleanup(Construct):
     """After the ingress objects are gone, waits until their cloud resources are.
 
     The feature can't be switched off before (400, "has associated resources"), and
-    leftover endpoint groups and ``mci-*`` firewall rules hold the VPC.
+    leftover endpoint groups and ``mci-*`` firewall rules hold the VPC. The address,
+    which can't be released while a forwarding rule has it, is given so that it goes
+    after the wait; without one there is no entry, and nothing to wait for.
 
     Attributes:
         ready: the ingress objects depend on this, so that they go first.
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, scripts: ScriptFolder, reach: Reach, vpc: str, enabled: bool
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        scripts: ScriptFolder,
+        reach: Reach,
+        vpc: str,
+        address: ComputeGlobalAddress | None,
     ) -> None:
         super().__init__(scope, id_)
         self.ready: ITerraformDependable = CleanupScript(
@@ -27,5 +36,6 @@ class LoadBalancerCleanup(Construct):
             script="wait-for-load-balancer-cleanup.sh",
             reach=reach,
             inputs=("vpc",),
-            instances={"mci": {"vpc": vpc}} if enabled else {},
+            instances={"mci": {"vpc": vpc}} if address else {},
+            depends_on=[address] if address else [],
         ).ready

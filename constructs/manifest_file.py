@@ -7,7 +7,14 @@ from typing import Any
 
 import yaml
 
-from bindings import ITerraformDependable, Manifest, ManifestTimeouts, ManifestWait
+from bindings import (
+    ITerraformDependable,
+    Manifest,
+    ManifestFieldManager,
+    ManifestTimeouts,
+    ManifestWait,
+    TerraformResourceLifecycle,
+)
 from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from terraform_text import literal
@@ -73,6 +80,8 @@ class ManifestFile(Construct):
         wait_for_rollout: bool = False,
         delete_timeout: str | None = None,
         controller_writes_metadata: bool = False,
+        shared_with_autoscaler: bool = False,
+        new_name_first: bool = False,
     ) -> None:
         """
         Args:
@@ -81,6 +90,11 @@ class ManifestFile(Construct):
             delete_timeout: how long a finalizer may take, such as ``20m``.
             controller_writes_metadata: a controller adds finalizers, annotations and
                 labels; without saying so, apply fails with an inconsistent result.
+            shared_with_autoscaler: an autoscaler sets replicas. The provider sends back
+                the count that it last saw; without force that is a conflict and fails.
+                The autoscaler puts its own count back.
+            new_name_first: the name changes with what the object is, such as a version:
+                make the new one before the old one goes.
         """
         super().__init__(scope, id_)
         self.applied: ITerraformDependable = Manifest(
@@ -91,6 +105,8 @@ class ManifestFile(Construct):
             depends_on=list(depends_on),
             wait=ManifestWait(rollout=True) if wait_for_rollout else None,
             timeouts=ManifestTimeouts(delete=delete_timeout) if delete_timeout else None,
+            field_manager=ManifestFieldManager(force_conflicts=True) if shared_with_autoscaler else None,
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True) if new_name_first else None,
             computed_fields=(
                 ["metadata.annotations", "metadata.finalizers", "metadata.labels"]
                 if controller_writes_metadata

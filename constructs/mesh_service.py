@@ -37,19 +37,20 @@ class MeshService(Construct):
         super().__init__(scope, id_)
         names = {"name": name, "namespace": namespace.name}
 
-        def apply(id_: str, manifest: dict[str, Any], wait_for_rollout: bool = False) -> None:
+        def apply(id_: str, manifest: dict[str, Any], pods: bool = False) -> None:
             ManifestFile(
                 self,
                 id_,
                 manifest=manifest,
                 access=access,
                 depends_on=[namespace.applied],
-                wait_for_rollout=wait_for_rollout,
+                wait_for_rollout=pods,
+                new_name_first=pods,
             )
 
         apply("service", render("service/service.yaml", {**names, "port": service.port}))
         if deployment is not None:
-            apply("deployment", _deployment(name, service, deployment, namespace.name), wait_for_rollout=True)
+            apply("deployment", _deployment(name, service, deployment, namespace.name), pods=True)
         if service.failover:
             apply("destination-rule", render("service/destination-rule.yaml", names))
         if service.route is not None and routed:
@@ -77,5 +78,9 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
         env[service.version_env] = deployment.version
     if env:
         container = manifest["spec"]["template"]["spec"]["containers"][0]
-        container["env"] = [{"name": key, "value": literal(value)} for key, value in sorted(env.items())]
+        # An empty value is left out: it means the same, and the API server leaves it out
+        # too, which the provider takes for an inconsistent result.
+        container["env"] = [
+            {"name": key, "value": literal(value)} if value else {"name": key} for key, value in sorted(env.items())
+        ]
     return manifest

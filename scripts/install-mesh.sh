@@ -89,4 +89,9 @@ say "installing the mesh in $CLUSTER; this takes several minutes"
 run_asmcli "$WORK/kubeconfig" "$(context "$CLUSTER" "$LOCATION")" "$PROJECT" "$CHANNEL" "$WORK/output" ||
   die "asmcli failed in $CLUSTER; its last lines say why. Deploy again when that is put right"
 
+# The control plane that Google gives new fleets knows no remote secrets and finds
+# other clusters by this; the older one ignores it. asmcli has made the ConfigMap.
+kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system patch configmap asm-options \
+  --type merge --patch '{"data": {"multicluster_mode": "connected"}}' ||
+  die "the mesh is installed in $CLUSTER, but could not be told of the other clusters; deploy again"
 say "the mesh is installed in $CLUSTER"

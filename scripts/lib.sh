@@ -83,7 +83,8 @@ credentials() {
 # Like credentials, for cleaning up: exits with success if the cluster is gone, and all in it.
 credentials_or_gone() {
   credentials "$@" && return
-  if grep -qiE 'code=404|not found|notfound' "$WORK/credentials.log"; then
+  # Of this cluster, and nothing else: an account or a file may be not found, too.
+  if grep -q "code=404.*/clusters/$2" "$WORK/credentials.log"; then
     say "cluster $2 is gone; there is nothing to clean up"
     exit 0
   fi

@@ -19,11 +19,12 @@ class StateLocation:
     """Where the stacks of an environment keep their state.
 
     Attributes:
-        root: folder of the state files, with the local backend.
+        config: the configuration file; a local state is beside it, and named after it,
+            so that two files are never one state.
     """
 
     environment: Environment
-    root: Path
+    config: Path
 
     def attach(self, stack: TerraformStack, name: str) -> None:
         """Give a stack its backend.
@@ -33,7 +34,7 @@ class StateLocation:
         """
         backend = self.environment.backend
         if isinstance(backend, CloudState):
-            workspace = self.environment.names.workspace(name, backend.workspace_prefix)
+            workspace = self.environment.workspace(name, backend)
             CloudBackend(
                 stack,
                 hostname=backend.hostname,
@@ -43,7 +44,8 @@ class StateLocation:
             return
         outdir = App.of(stack).outdir
         folder = Path(outdir, "stacks", name)
-        state = self.root / f"terraform.{name}.tfstate"
+        stem = "" if self.config.stem == "mesh" else f"{self.config.stem}."
+        state = self.config.parent / f"terraform.{stem}{name}.tfstate"
         LocalBackend(stack, path=os.path.relpath(state, folder))
 
 

@@ -1,9 +1,9 @@
 """Stack `ingress`: services on the mesh, and the one entry in front of them."""
 
-from bindings import ComputeGlobalAddress, NullProvider, TerraformOutput
+from bindings import ComputeGlobalAddress, GoogleProvider, NullProvider, TerraformOutput
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from constructs import Construct
-from constructs.cluster_access import ClusterAccess
+from constructs.cluster_access import CALLER, ClusterAccess
 from constructs.ingress_gateway import IngressGateway
 from constructs.load_balancer_cleanup import LoadBalancerCleanup
 from constructs.mesh_namespace import MeshNamespace
@@ -44,6 +44,9 @@ class IngressStack(MeshStack):
         )
         NullProvider(self, "null")
         self._environment = environment
+        if account is not None:
+            # The stack's own provider acts as the account already, which may not make tokens for itself.
+            GoogleProvider(self, "google-caller", alias=CALLER, project=environment.project.id)
         access = {
             region.key: ClusterAccess(
                 self.region_scope(region.key),
@@ -64,33 +67,41 @@ class IngressStack(MeshStack):
                 gateways[region.key] = self._gateway(region, access[region.key])
             self._services(region, access[region.key])
 
-        cleanup = LoadBalancerCleanup(
-            self,
-            "cleanup",
-            scripts=ScriptFolder(self, "scripts"),
-            reach=self.reach,
-            vpc=environment.names.vpc,
-            enabled=environment.ingress.enabled,
-        )
+        self._entry(gateways, access)
+        self.add_dependency(mesh)
+
+    def _entry(self, gateways: dict[str, MeshNamespace], access: dict[str, ClusterAccess]) -> None:
+        environment = self._environment
+        address = None
         if environment.ingress.enabled:
-            config_cluster = environment.ingress.config_cluster
             address = ComputeGlobalAddress(
                 self,
                 "address",
                 name=environment.names.ingress_address,
                 description="Where the multi-region mesh answers.",
             )
-            MultiClusterIngress(
-                self,
-                "multi-cluster-ingress",
-                namespace=gateways[config_cluster],
-                address=address.address,
-                cleanup_ready=cleanup.ready,
-                access=access[config_cluster],
-            )
-            TerraformOutput(self, "vip", value=address.address)
-            TerraformOutput(self, "url", value=f"http://{address.address}{self._first_path()}")
-        self.add_dependency(mesh)
+        cleanup = LoadBalancerCleanup(
+            self,
+            "cleanup",
+            scripts=ScriptFolder(self, "scripts"),
+            reach=self.reach,
+            vpc=environment.names.vpc,
+            address=address,
+        )
+        if address is None:
+            return
+        config_cluster = environment.ingress.config_cluster
+        # In the region's scope: another config cluster is another set of objects.
+        MultiClusterIngress(
+            self.region_scope(config_cluster),
+            "multi-cluster-ingress",
+            namespace=gateways[config_cluster],
+            address=address.address,
+            cleanup_ready=cleanup.ready,
+            access=access[config_cluster],
+        )
+        TerraformOutput(self, "vip", value=address.address)
+        TerraformOutput(self, "url", value=f"http://{address.address}{self._first_path()}")
 
     def _gateway(self, region: ResolvedRegion, access: ClusterAccess) -> MeshNamespace:
         ingress = self._environment.ingress
@@ -98,7 +109,7 @@ class IngressStack(MeshStack):
             self.region_scope(region.key),
             "gateway-namespace",
             name=GATEWAY_NAMESPACE,
-            revision=self._environment.mesh.revision,
+            revision=self._environment.revision,
             access=access,
         )
         IngressGateway(
@@ -120,7 +131,7 @@ class IngressStack(MeshStack):
                     self.region_scope(region.key),
                     f"namespace-{service.namespace}",
                     name=service.namespace,
-                    revision=environment.mesh.revision,
+                    revision=environment.revision,
                     access=access,
                 )
             MeshService(

@@ -62,7 +62,8 @@ class MeshControlStack(MeshStack):
             scripts=scripts,
             reach=reach,
             members=members,
-            mesh=environment.mesh,
+            asmcli=environment.mesh.asmcli,
+            channel=environment.channel,
             depends_on=[service_mesh.enabled],
         )
         trust = MeshTrust(
@@ -81,7 +82,7 @@ class MeshControlStack(MeshStack):
             reach=reach,
             members=members,
             config_cluster=config_cluster,
-            revision=environment.mesh.revision,
+            revision=environment.revision,
             depends_on=[control_plane.installed, trust.established, ingress.enabled],
         )
         self.add_dependency(clusters)

@@ -25,16 +25,16 @@ def new_app(outdir: Path | None = None) -> App:
     return App(outdir=None if outdir is None else str(outdir), skip_validation=without_terraform)
 
 
-def add_stacks(app: App, environment: Environment, root: Path) -> None:
+def add_stacks(app: App, environment: Environment, config: Path) -> None:
     """Add the four stacks of an environment.
 
     Whatever creates CRDs is applied in an earlier stack than the objects that use
     them: a kubernetes_manifest needs its kind when it is planned.
 
     Args:
-        root: folder of the state files, with the local backend.
+        config: the configuration file, beside which a local state is kept.
     """
-    state = StateLocation(environment, root)
+    state = StateLocation(environment, config.resolve())
     network = NetworkStack(app, environment=environment, state=state)
     clusters = ClustersStack(app, environment=environment, state=state, network=network)
     mesh = MeshControlStack(app, environment=environment, state=state, network=network, clusters=clusters)

@@ -73,7 +73,15 @@ def config_of(regions: int, folder: Path) -> Path:
     """Write a configuration with that many regions."""
     lines = [f"  r{number}: {{region: x-y{number}, number: {number}}}" for number in range(regions)]
     versions = ", ".join(f"r{number}: v{number}" for number in range(regions))
-    text = "\n".join(["project: {id: bench-project}", "regions:", *lines, "ingress: {config_cluster: r0}"])
+    text = "\n".join(
+        [
+            "project: {id: bench-project}",
+            "regions:",
+            *lines,
+            "ingress: {config_cluster: r0}",
+            "cluster: {endpoint: dns}",
+        ]
+    )
     path = folder / f"{regions}.yaml"
     path.write_text(f"{text}\ndemo: {{versions: {{{versions}}}}}\n", encoding="utf-8")
     return path

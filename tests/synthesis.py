@@ -80,13 +80,13 @@ def as_terraform_reads(node: Any) -> Any:
     return node
 
 
-def synthesize(environment: Environment, folder: Path) -> Synthesis:
-    """Synthesize an environment as main.py does, into ``folder/cdktf.out``."""
+def synthesize(environment: Environment, folder: Path, config: str = "mesh.yaml") -> Synthesis:
+    """Synthesize an environment as main.py does, into ``folder/cdktf.out``, as if it were in ``folder/config``."""
     outdir = folder / "cdktf.out"
     app = new_app(outdir)
     Testing.stub_version(app)
     Testing.fake_cdktf_json_path(app)
-    add_stacks(app, environment, folder)
+    add_stacks(app, environment, folder / config)
     app.synth()
     stacks = {
         stack: json.loads((outdir / "stacks" / stack / "cdk.tf.json").read_text(encoding="utf-8")) for stack in STACKS

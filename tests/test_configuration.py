@@ -31,6 +31,7 @@ GOOD: Data = {
     },
     "ingress": {"config_cluster": "tokyo"},
     "demo": {"versions": {"tokyo": "v1", "osaka": "v2"}},
+    "cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
 }
 
 
@@ -63,6 +64,7 @@ def test_the_good_one_is_good() -> None:
 LONG = "a" * 20
 TWO_HALVES = [{"name": "a", "cidr": "0.0.0.0/1"}, {"name": "b", "cidr": "128.0.0.0/1"}]
 ALL = [{"name": "a", "cidr": "0.0.0.0/0"}]
+THREE_PARTS = [{"name": str(n), "cidr": c} for n, c in enumerate(("0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"))]
 TWICE = [{"name": "a", "cidr": "10.9.0.0/24"}, {"name": "b", "cidr": "10.9.0.0/24"}]
 DEMO_SERVICE = {"image": "i", "port": 80}
 SAME_PATH = {"image": "i", "port": 80, "route": {"path": "/hello"}}
@@ -125,7 +127,9 @@ CASES = [
     ("cluster.release_channel", "stabel", "cluster.release_channel", "did you mean 'stable'?"),
     ("cluster.endpoint", "open", "cluster.endpoint", "one of public, private, dns"),
     ("cluster.authorized_networks", ALL, "cluster.authorized_networks[0].cidr", "is everybody"),
-    ("cluster.authorized_networks", TWO_HALVES, "cluster.authorized_networks[0].cidr", "together are everybody"),
+    ("cluster.authorized_networks", TWO_HALVES, "cluster.authorized_networks[0].cidr", "half of the internet"),
+    ("cluster.authorized_networks", THREE_PARTS, "cluster.authorized_networks[0].cidr", "half of the internet"),
+    ("cluster.authorized_networks", [], "cluster.authorized_networks", "nobody could deploy"),
     ("cluster.authorized_networks", TWICE, "cluster.authorized_networks[1].cidr", "already"),
     ("cluster.operator_address", "203.0.113.7", "cluster.operator_address", "must be an IPv4 range"),
     ("cluster.max_pods_per_node", 1, "cluster.max_pods_per_node", "8 or more"),
@@ -141,25 +145,31 @@ CASES = [
         "network.address_plan.nodes.size",
         "larger than its block",
     ),
-    ("mesh.channel", "fast", "mesh.channel", "one of rapid, regular, stable"),
+    ("mesh.channel", "fast", "mesh.channel", "no such key"),
     ("mesh.control_plane", "istiod", "mesh.control_plane", "one of asmcli-managed"),
     ("mesh.asmcli", {"sha256": "abc"}, "mesh.asmcli.sha256", "64 hexadecimal digits"),
     ("mesh.asmcli", {"version": "latest"}, "mesh.asmcli.version", "an asmcli version"),
     ("ingress.config_cluster", "tokio", "ingress.config_cluster", "did you mean 'tokyo'?"),
     ("ingress", ..., "ingress", "missing"),
     ("ingress.min_replicas", 9, "ingress.min_replicas", "more than max_replicas, 5"),
-    ("demo.versions", {}, "demo.versions", "names no region"),
+    ("demo", None, "demo", "is empty"),
+    ("regions.osaka", None, "regions.osaka", "is empty"),
+    ("project.id", None, "project.id", "is empty"),
     ("demo.versions.tokio", "v3", "demo.versions.tokio", "did you mean 'tokyo'?"),
     ("demo.versions.tokyo", 1, "demo.versions.tokyo", "must be text"),
     ("services", {"helloworld": DEMO_SERVICE}, "services.helloworld", "part of the demo"),
-    ("services", {"a": SAME_PATH}, "services.a.route.path", "is the path of helloworld too"),
+    ("services", {"a": SAME_PATH}, "services.a.route.path", "overlaps exact /hello of helloworld"),
+    ("services", {"a": SAME_PATH | {"route": {"path": "/h", "match": "prefix"}}}, "services.a.route.path", "overlaps"),
+    ("services", {"a": SAME_PATH | {"route": {"path": "/", "match": "prefix"}}}, "services.a.route.path", "overlaps"),
     ("services", {"a": DEMO_SERVICE | {"port": 0}}, "services.a.port", "1 or more"),
     ("services", {"a": DEMO_SERVICE | {"namespace": "istio-system"}}, "services.a.namespace", "choose another"),
     ("services", {"a": DEMO_SERVICE | {"regions": {"osakka": {}}}}, "services.a.regions.osakka", "mean 'osaka'?"),
     ("services", {"a": {"port": 80}}, "services.a.image", "missing"),
     ("services", {"a": DEMO_SERVICE | {"env": {"9 X": "z"}}}, "services.a.env.9 X", "environment variable's name"),
     ("backend", {"type": "cloud"}, "backend.organization", "missing"),
-    ("backend", {"type": "s3"}, "backend", "one of local, cloud"),
+    ("backend", {"type": "s3"}, "backend.type", "one of local, cloud"),
+    ("backend", "cloud", "backend", "must be a mapping"),
+    ("backend", {"type": "local", "organization": "x"}, "backend.organization", "does not go with"),
 ]
 
 
@@ -193,7 +203,8 @@ TRAPS = [
     ("demo: {versions: {tokyo: 2026-11-24}}\n", "demo.versions.tokyo", "date"),
     ("demo: {enabled: yes}\n", "demo.enabled", "boolean to some YAML readers"),
     ("demo: {enabled: off}\n", "demo.enabled", "boolean to some YAML readers"),
-    ("regions: {1: {region: asia-east1}}\n", "regions", "a key must be text"),
+    ("regions: {1: {region: asia-east1}}\n", "regions.1", "a key must be text"),
+    ("project: {id: {{ id }}}\n", "project.id", "a key must be text"),
     ("regions: {a: {number: 0x10}}\n", "regions.a.number", "odd-number"),
     ("regions: {a: {number: 1_0}}\n", "regions.a.number", "odd-number"),
     ("regions: {a: &a {number: 1}, b: *a}\n", "regions.b", "anchors and aliases"),
@@ -288,7 +299,9 @@ def test_the_operators_address_from_the_environment() -> None:
     text = yaml.safe_dump(GOOD)
     environment = parse_environment(text, "test.yaml", {"MESH_OPERATOR_ADDRESS": "198.51.100.7/32"})
     assert str(environment.cluster.operator_address) == "198.51.100.7/32"
-    assert "0.0.0.0/0" in problems_of(GOOD, {"MESH_OPERATOR_ADDRESS": "0.0.0.0/0"})["cluster.operator_address"]
+    found = problems_of(GOOD, {"MESH_OPERATOR_ADDRESS": "203.0.113.7"})
+    assert list(found) == ["MESH_OPERATOR_ADDRESS"]  # and no line of the file
+    assert found["MESH_OPERATOR_ADDRESS"].endswith("for the one address write 203.0.113.7/32")
 
 
 def test_a_local_installer_has_to_be_there(tmp_path: Path) -> None:
@@ -304,7 +317,7 @@ def test_a_local_installer_has_to_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 12, 16])
 def test_any_number_of_regions(count: int) -> None:
     regions = {f"r{n}": {"region": f"x-y{n}", "number": n} for n in range(count)}
-    data = changed("regions", regions) | {"ingress": {"config_cluster": "r0"}, "demo": {"versions": {"r0": "v1"}}}
+    data = changed("regions", regions) | {"ingress": {"config_cluster": "r0"}, "demo": {}}
     environment = parse_environment(yaml.safe_dump(data), "test.yaml", {})
     assert len(environment.resolved_regions()) == count
 

@@ -105,8 +105,44 @@ def test_the_load_balancer_is_waited_for_on_the_way_down(reference: Synthesis) -
     """Destroyed last is what the ingress objects depend on: the wait for their cloud resources."""
     backend = reference.one("ingress", "kubernetes_manifest", "backend-config")
     assert any(one.startswith("null_resource.cleanup") for one in backend["depends_on"])
-    service = reference.one("ingress", "kubernetes_manifest", "multi-cluster-ingress_service")
+    service = reference.one("ingress", "kubernetes_manifest", "tokyo_multi-cluster-ingress_service")
     assert any("backend-config" in one for one in service["depends_on"])
+    # The address can't be released while a forwarding rule has it: it goes after the wait.
+    cleanup = reference.one("ingress", "null_resource", "cleanup")
+    assert cleanup["depends_on"] == ["google_compute_global_address.address"]
+
+
+def test_another_config_cluster_is_another_set_of_objects(reference: Synthesis, tmp_path: Path) -> None:
+    """Were the address the same, the objects in the old cluster would be forgotten there."""
+    text = REFERENCE.read_text(encoding="utf-8").replace("config_cluster: tokyo", "config_cluster: osaka")
+    moved = synthesize(environment_of(text), tmp_path)
+    here, there = (
+        {name for name, one in synthesis.all("ingress", "kubernetes_manifest").items() if "multi-cluster" in name}
+        for synthesis in (reference, moved)
+    )
+    assert len(here) == len(there) == 3
+    assert not here & there
+
+
+def test_a_new_version_is_there_before_the_old_one_goes(reference: Synthesis) -> None:
+    for part in ("helloworld_deployment", "gateway_deployment"):
+        manifest = reference.one(
+            "ingress", "kubernetes_manifest", f"tokyo_{'service-' * part.startswith('hello')}{part}"
+        )
+        by_name_first = manifest.get("lifecycle", {}).get("create_before_destroy", False)
+        assert by_name_first == part.startswith("hello")
+
+
+def test_the_autoscaler_may_have_changed_what_terraform_sends_back(reference: Synthesis) -> None:
+    gateway = reference.one("ingress", "kubernetes_manifest", "tokyo_gateway_deployment")
+    assert gateway["field_manager"] == {"force_conflicts": True}
+
+
+def test_the_demo_runs_everywhere_if_no_version_is_given(tmp_path: Path) -> None:
+    text = REFERENCE.read_text(encoding="utf-8").partition("\ndemo:")[0]
+    everywhere = synthesize(environment_of(text), tmp_path)
+    for cluster in CLUSTERS:
+        assert f"Deployment/helloworld-{cluster}" in kinds(everywhere, cluster)
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
@@ -193,6 +229,8 @@ def test_text_reaches_the_cluster_as_it_stands(three_regions: Synthesis) -> None
     assert raw.count(json.dumps(written.replace("${", "$${").replace("%{", "%%{"))) == 2
     (container,) = three_regions.object("iowa", "Deployment", "checkout-v5")["spec"]["template"]["spec"]["containers"]
     assert {"name": "GREETING", "value": written} in container["env"]
+    # The API server leaves an empty value out, and the provider would not understand.
+    assert {"name": "NOTHING"} in container["env"]
 
 
 def test_a_retired_region_keeps_its_provider_and_has_nothing_else(three_regions: Synthesis) -> None:
@@ -210,6 +248,11 @@ def test_no_token_in_state_or_plan(reference: Synthesis, three_regions: Synthesi
     for provider in three_regions.stacks["ingress"]["provider"]["kubernetes"]:
         assert provider["token"].startswith("${ephemeral.")
         assert "exec" not in provider
+    # It makes the token as the caller: an account may not make tokens for itself.
+    token = three_regions.stacks["ingress"]["ephemeral"]["google_service_account_access_token"]["kubernetes"]
+    (caller,) = [one for one in three_regions.stacks["ingress"]["provider"]["google"] if one.get("alias") == "caller"]
+    assert token["provider"] == "google.caller"
+    assert "impersonate_service_account" not in caller
     for synthesis in (reference, three_regions):
         for content in synthesis.stacks.values():
             assert "google_client_config" not in json.dumps(content)

@@ -109,7 +109,9 @@ def test_what_cleans_up_leaves_by_for_each_and_knows_only_itself(reference: Synt
 def test_what_cleans_up_needs_no_instance_to_know_its_inputs(tmp_path: Path) -> None:
     """With one region there are no pairs; the script for the last one that left still gets its inputs."""
     text = "project: {id: test-project}\nregions: {a: {region: asia-east1, number: 3}}\n"
-    environment = environment_of(text + "ingress: {config_cluster: a}\ndemo: {enabled: false}\n")
+    environment = environment_of(
+        text + "ingress: {config_cluster: a}\ndemo: {enabled: false}\ncluster: {endpoint: dns}\n"
+    )
     alone = synthesize(environment, tmp_path)
     withdrawal = alone.one("mesh", "null_resource", "trust_withdrawal")
     assert withdrawal["for_each"] == {}

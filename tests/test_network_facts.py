@@ -1,6 +1,5 @@
 """Stack `network`: every fact of the system's description."""
 
-from constructs.enabled_apis import APIS
 from tests.synthesis import Synthesis, environment_of
 
 REFERENCE_RANGES = {
@@ -34,6 +33,9 @@ def test_router_and_nat_a_region(reference: Synthesis) -> None:
         "matt-tokyo-nat": "asia-northeast1",
         "matt-osaka-nat": "asia-northeast2",
     }
+    for key in ("tokyo", "osaka"):
+        router = next(name for name in reference.all("network", "google_compute_router") if key in name)
+        assert nats[f"matt-{key}-nat"]["router"] == f"${{google_compute_router.{router}.name}}"
     for nat in nats.values():
         assert nat["nat_ip_allocate_option"] == "AUTO_ONLY"
         assert nat["source_subnetwork_ip_ranges_to_nat"] == "ALL_SUBNETWORKS_ALL_IP_RANGES"
@@ -60,7 +62,9 @@ def test_control_planes_reach_the_webhook(reference: Synthesis) -> None:
     assert set(found) == {"192.168.0.0/28", "192.168.8.0/28"}
     for rule in found.values():
         assert rule["allow"] == [{"ports": ["15017"], "protocol": "tcp"}]
-    assert rules["matt-vpc-tokyo-control-plane"]["target_tags"] == ["matt-tokyo-node"]
+        assert rule["direction"] == "INGRESS"
+    assert found["192.168.0.0/28"]["target_tags"] == ["matt-tokyo-node"]
+    assert found["192.168.8.0/28"]["target_tags"] == ["matt-osaka-node"]
 
 
 def test_every_rule_says_what_it_is_for(reference: Synthesis) -> None:
@@ -72,8 +76,12 @@ def test_every_rule_says_what_it_is_for(reference: Synthesis) -> None:
 
 def test_apis_are_on_before_the_vpc_and_stay_on(reference: Synthesis) -> None:
     services = reference.all("network", "google_project_service")
-    assert {one["service"] for one in services.values()} == {f"{api}.googleapis.com" for api in APIS}
-    assert {"container", "gkehub", "mesh", "meshconfig", "multiclusteringress"} <= set(APIS)
+    apis = {one["service"].removesuffix(".googleapis.com") for one in services.values()}
+    assert apis == {
+        *("anthos", "cloudresourcemanager", "cloudtrace", "compute", "container", "gkehub", "iam", "iamcredentials"),
+        *("logging", "mesh", "meshca", "meshconfig", "monitoring", "multiclusteringress"),
+        "multiclusterservicediscovery",
+    }
     for service in services.values():
         assert service["disable_on_destroy"] is False
     waits = set(reference.one("network", "google_compute_network")["depends_on"])
@@ -93,7 +101,7 @@ def test_a_number_decides_the_ranges_and_nothing_else_does() -> None:
     def ranges(keys: str) -> dict[str, object]:
         entries = "".join(f"  {key}: {{region: {regions[key][0]}, number: {regions[key][1]}}}\n" for key in keys)
         text = f"project: {{id: test-project}}\nregions:\n{entries}ingress: {{config_cluster: {keys[0]}}}\n"
-        environment = environment_of(text + "demo: {enabled: false}\n")
+        environment = environment_of(text + "demo: {enabled: false}\ncluster: {endpoint: dns}\n")
         return {region.key: region.ranges for region in environment.resolved_regions()}
 
     everything = ranges("abc")

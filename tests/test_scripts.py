@@ -14,7 +14,9 @@ import pytest
 from tests.sandbox import CANARY, SCRIPTS, Sandbox
 from tests.synthesis import ROOT, Synthesis
 
-NOT_FOUND = "printf 'ERROR: ResponseError: code=404, message=Not found: projects/p/clusters/c\\n' >&2; exit 1"
+NOT_FOUND = "printf 'ERROR: code=404, message=Not found: projects/p/locations/l/clusters/tokyo-1.\\n' >&2; exit 1"
+CRASHED = "printf 'ERROR: gcloud crashed (FileNotFoundError): No such file\\n' >&2; exit 1"
+NO_ACCOUNT = "printf 'ERROR: code=404, message=Not found; Gaia id not found for email a@b\\n' >&2; exit 1"
 FORBIDDEN = "printf 'ERROR: ResponseError: code=403, message=Forbidden\\n' >&2; exit 1"
 
 TRUST = {
@@ -68,6 +70,11 @@ def test_install_calls_asmcli_as_it_should(sandbox: Sandbox) -> None:
     assert run.calls_of("gcloud") == [
         "container clusters get-credentials tokyo-1 --location asia-northeast1 --project test-project --quiet"
     ]
+    (patch,) = run.calls_of("kubectl")
+    assert patch.endswith(
+        """--namespace istio-system patch configmap asm-options --type merge """
+        """--patch {"data": {"multicluster_mode": "connected"}}"""
+    )
     assert sandbox.leftovers() == []
 
 
@@ -236,12 +243,15 @@ def test_a_cluster_that_is_gone_needs_no_cleaning(sandbox: Sandbox, script: str,
     assert run.calls_of("kubectl") == []
 
 
+@pytest.mark.parametrize("why", [FORBIDDEN, CRASHED, NO_ACCOUNT])
 @pytest.mark.parametrize(("script", "inputs"), [("withdraw-trust.sh", WITHDRAW), ("remove-mesh.sh", CLUSTER)])
-def test_a_cluster_out_of_reach_is_not_taken_for_gone(sandbox: Sandbox, script: str, inputs: dict[str, str]) -> None:
-    sandbox.stand_in("gcloud", FORBIDDEN)
+def test_a_cluster_out_of_reach_is_not_taken_for_gone(
+    sandbox: Sandbox, script: str, inputs: dict[str, str], why: str
+) -> None:
+    sandbox.stand_in("gcloud", why)
     run = sandbox.run(script, **inputs)
     assert run.status == 1
-    assert "code=403" in run.output
+    assert "ERROR: " in run.output
     assert "can't reach cluster tokyo-1" in run.output
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.synthesis import STACKS, Synthesis, environment_of, synthesize
+from tests.synthesis import REFERENCE, STACKS, Synthesis, environment_of, load_without_variables, synthesize
 
 BEFORE = {"network": [], "clusters": ["network"], "mesh": ["network", "clusters"], "ingress": ["clusters", "mesh"]}
 
@@ -38,15 +38,22 @@ def test_readers_find_the_state_where_it_is_written(reference: Synthesis) -> Non
     assert read["cross-stack-reference-input-clusters"]["config"]["path"] == "../../../terraform.clusters.tfstate"
 
 
+def test_another_configuration_is_another_state(tmp_path: Path) -> None:
+    """Deploying staging must never plan against the state of production."""
+    synthesis = synthesize(load_without_variables(REFERENCE), tmp_path, config="envs/staging.yaml")
+    paths = {stack: synthesis.stacks[stack]["terraform"]["backend"]["local"]["path"] for stack in STACKS}
+    assert paths == {stack: f"../../../envs/terraform.staging.{stack}.tfstate" for stack in STACKS}
+
+
 def test_terraform_cloud(three_regions: Synthesis) -> None:
     for stack in STACKS:
         assert three_regions.stacks[stack]["terraform"]["cloud"] == {
             "hostname": "app.terraform.io",
             "organization": "shop",
-            "workspaces": {"name": f"shop-{stack}"},
+            "workspaces": {"name": f"shop-mesh-prod-shop-{stack}"},
         }
     read = three_regions.stacks["ingress"]["data"]["terraform_remote_state"]["cross-stack-reference-input-clusters"]
-    assert read["config"]["workspaces"] == {"name": "shop-clusters"}
+    assert read["config"]["workspaces"] == {"name": "shop-mesh-prod-shop-clusters"}
 
 
 def test_a_region_may_be_called_as_anything_else_here(tmp_path: Path) -> None:
@@ -57,7 +64,7 @@ def test_a_region_may_be_called_as_anything_else_here(tmp_path: Path) -> None:
         f"  {key}: {{image: i, port: 80}}\n" for key in ("gateway", "a", "b", "access", "namespace-apps")
     )
     text = f"project: {{id: test-project}}\nregions:\n{regions}ingress: {{config_cluster: vpc}}\n"
-    text += f"services:\n{services}demo: {{versions: {{vpc: v1}}}}\n"
+    text += f"services:\n{services}demo: {{versions: {{vpc: v1}}}}\ncluster: {{endpoint: dns}}\n"
     synthesis = synthesize(environment_of(text), tmp_path)
     assert len(synthesis.all("clusters", "google_container_cluster")) == len(keys)
     assert len(synthesis.objects("vpc")) == len(synthesis.objects("apis")) + len(["Deployment", "MCI", "MCS", "BC"])
