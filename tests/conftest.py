@@ -1,8 +1,12 @@
 """Fixtures: the two environments that most tests look at."""
 
+import json
+import shutil
+
 import pytest
 
 from tests.synthesis import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables, synthesize
+from tests.terraform import terraform
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +19,20 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
 def three_regions(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     """Three regions, one of them retired, and a service of the user's own."""
     return synthesize(load_without_variables(THREE_REGIONS), tmp_path_factory.mktemp("three-regions"))
+
+
+@pytest.fixture(scope="session")
+def _providers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skip where terraform or the providers are not to be had."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not on this machine: JSON not tried before the real providers")
+    folder = tmp_path_factory.mktemp("providers")
+    versions = {
+        name: {"source": f"hashicorp/{name}", "version": version}
+        for name, version in (("google", "6.50.0"), ("kubernetes", "2.38.0"), ("null", "3.2.4"))
+    }
+    (folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": versions}}), encoding="utf-8")
+    result = terraform(folder, "init")
+    if result.returncode != 0:
+        reason = (result.stderr.strip().splitlines() or ["no reason given"])[0]
+        pytest.skip(f"terraform init can't get the providers ({reason}): JSON not tried before the real ones")

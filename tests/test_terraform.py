@@ -5,58 +5,14 @@ mirror that TF_CLI_CONFIG_FILE names. Elsewhere these tests are skipped and say 
 """
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from config.environment import Environment
 from tests.synthesis import REFERENCE, STACKS, Synthesis, load_without_variables, synthesize
-
-# Nothing is asked of Google Cloud: a call with this token would fail the test.
-VARIABLES = {
-    "CHECKPOINT_DISABLE": "1",
-    "TF_IN_AUTOMATION": "1",
-    "TF_INPUT": "0",
-    "GOOGLE_OAUTH_ACCESS_TOKEN": "no-token",
-}
-
-
-def terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["terraform", *arguments, "-no-color"],
-        cwd=folder,
-        env={**os.environ, **VARIABLES},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
-def initialized(folder: Path, *arguments: str) -> Path:
-    result = terraform(folder, "init", *arguments)
-    assert result.returncode == 0, result.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
-def _providers(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where terraform or the providers are not to be had."""
-    if shutil.which("terraform") is None:
-        pytest.skip("terraform is not on this machine: JSON not tried before the real providers")
-    folder = tmp_path_factory.mktemp("providers")
-    versions = {
-        name: {"source": f"hashicorp/{name}", "version": version}
-        for name, version in (("google", "6.50.0"), ("kubernetes", "2.38.0"), ("null", "3.2.4"))
-    }
-    (folder / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": versions}}), encoding="utf-8")
-    result = terraform(folder, "init")
-    if result.returncode != 0:
-        reason = (result.stderr.strip().splitlines() or ["no reason given"])[0]
-        pytest.skip(f"terraform init can't get the providers ({reason}): JSON not tried before the real ones")
+from tests.terraform import initialized, leave_state, plan, planned_number, terraform
 
 
 @pytest.fixture(scope="module", params=["reference", "three_regions"])
@@ -79,31 +35,6 @@ def test_valid(environment: Synthesis, stack: str, tmp_path: Path) -> None:
 def planned(_providers: None, tmp_path: Path) -> Path:
     """The reference environment, with states of network and clusters as an apply would leave them."""
     return synthesize(load_without_variables(REFERENCE), tmp_path).outdir
-
-
-def leave_state(outdir: Path, stack: str) -> None:
-    """Write a state that has nothing but the stack's outputs."""
-    content = json.loads((outdir / "stacks" / stack / "cdk.tf.json").read_text(encoding="utf-8"))
-    outputs = {name: {"value": "cGxhY2Vob2xkZXI=", "type": "string"} for name in content["output"]}
-    assert outputs
-    state = {
-        "version": 4,
-        "terraform_version": "1.5.0",
-        "serial": 1,
-        "lineage": "x",
-        "outputs": outputs,
-        "resources": [],
-    }
-    (outdir.parent / f"terraform.{stack}.tfstate").write_text(json.dumps(state), encoding="utf-8")
-
-
-def plan(outdir: Path, stack: str) -> "subprocess.CompletedProcess[str]":
-    return terraform(initialized(outdir / "stacks" / stack), "plan", "-lock=false")
-
-
-def planned_number(result: "subprocess.CompletedProcess[str]") -> str:
-    assert result.returncode == 0, result.stderr
-    return next(line for line in result.stdout.splitlines() if line.startswith("Plan:"))
 
 
 def test_plan_of_network(planned: Path) -> None:
