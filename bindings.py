@@ -13,6 +13,8 @@ submodules named below. The classes and the synthesized JSON are the same.
 import importlib.util
 import os
 import sys
+from importlib import import_module
+from threading import Thread
 from types import ModuleType
 
 # jsii prints eleven lines about Node 20 being out of support, at every start and
@@ -45,6 +47,13 @@ for _package in (
     "cdktf_cdktf_provider_null",
 ):
     _load_only_what_is_named(_package)
+
+# Reading an assembly is Node's work, for a second, and loading a module's classes is
+# Python's: the kubernetes assembly is read while google's classes are loaded. Only
+# one thread talks to Node at a time, as google's assembly is read before.
+import_module("cdktf_cdktf_provider_google._jsii")
+_reading = Thread(target=import_module, args=("cdktf_cdktf_provider_kubernetes._jsii",))
+_reading.start()
 
 from cdktf import (  # noqa: E402
     App,
@@ -114,6 +123,9 @@ from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember  # n
 from cdktf_cdktf_provider_google.project_service import ProjectService  # noqa: E402
 from cdktf_cdktf_provider_google.provider import GoogleProvider  # noqa: E402
 from cdktf_cdktf_provider_google.service_account import ServiceAccount  # noqa: E402
+
+_reading.join()
+
 from cdktf_cdktf_provider_kubernetes.manifest import (  # noqa: E402
     Manifest,
     ManifestFieldManager,

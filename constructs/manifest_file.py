@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from terraform_text import literal
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 
+# The safe loader in C, where PyYAML has it.
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Values = Mapping[str, str | int]
 
 _PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
@@ -36,12 +40,17 @@ def render(file: str, values: Values) -> dict[str, Any]:
     Raises:
         KeyError: a placeholder has no value, or a value has no placeholder.
     """
-    document = yaml.safe_load((MANIFESTS / file).read_text(encoding="utf-8"))
     used: set[str] = set()
-    rendered: dict[str, Any] = _fill(document, values, used, file)
+    rendered: dict[str, Any] = _fill(_parsed(file), values, used, file)
     if unused := sorted(set(values) - used):
         raise KeyError(f"{file} has no placeholder for {', '.join(unused)}")
     return rendered
+
+
+@cache
+def _parsed(file: str) -> Any:
+    """Read a manifest once for all clusters. Filling it makes a copy."""
+    return yaml.load((MANIFESTS / file).read_text(encoding="utf-8"), Loader=_LOADER)
 
 
 def _fill(node: Any, values: Values, used: set[str], file: str) -> Any:
