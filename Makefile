@@ -45,25 +45,12 @@ clean: ## take away what make installed and made; terraform's state stays
 	rm -rf .tools .venv node_modules tests/schemas/node_modules cdktf.out
 
 $(STAMPS)/pipenv: tools/pipenv.txt
-	@tools/setup pipenv
-	@touch $@
-
 $(STAMPS)/packages: Pipfile.lock $(STAMPS)/pipenv
-	@tools/setup packages
-	@touch $@
-
 $(STAMPS)/dev-packages: $(STAMPS)/packages
-	@tools/setup dev-packages
-	@touch $@
-
 $(NODE): tools/node-20.txt tools/node-22.txt
-	@tools/setup node
-	@touch $@
-
 $(STAMPS)/cdktf: package-lock.json $(NODE)
-	@tools/setup cdktf
-	@touch $@
-
 $(STAMPS)/schemas: tests/schemas/package-lock.json $(NODE)
-	@tools/setup schemas
+
+$(STAMPS)/%:
+	@tools/setup $*
 	@touch $@

@@ -13,6 +13,7 @@ from config.cluster import MESH_VCPUS_A_NODE, MESH_VCPUS_A_POOL, vcpus
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import Limit, RegionNames
 from config.problems import MISSING, Problem, nearest
+from config.region import Region
 from config.service import Route
 
 RANGE_KINDS = ("nodes", "pods", "services", "control_plane")
@@ -157,7 +158,7 @@ def _fit_for_its_kind(environment: Environment, one: _PlacedRange) -> Iterator[P
         return
     region = environment.regions[one.region]
     shape = environment.cluster.node_pool(region.cluster)
-    nodes = (len(region.zones) or ZONES_OF_A_REGION) * shape.max_nodes + SURGE_NODES
+    nodes = _zone_count(region) * shape.max_nodes + SURGE_NODES
     if one.kind == "nodes":
         room = network.num_addresses - 4  # a subnet reserves four
     else:
@@ -165,6 +166,10 @@ def _fit_for_its_kind(environment: Environment, one: _PlacedRange) -> Iterator[P
     if room < nodes:
         rule = f"has room for {max(room, 0)} nodes, and the pool can grow to {nodes} (an upgrade's extra one included)"
         yield Problem(one.path, rule, shown)
+
+
+def _zone_count(region: Region) -> int:
+    return len(region.zones) or ZONES_OF_A_REGION
 
 
 def addresses_of_a_node(max_pods: int) -> int:
@@ -215,12 +220,11 @@ def _node_pools(environment: Environment) -> Iterator[Problem]:
         if shape.min_nodes > shape.max_nodes:
             found.append(Problem(at("min_nodes"), f"is more than max_nodes, {shape.max_nodes}", shape.min_nodes))
         count = vcpus(shape.machine_type)
-        zones = len(region.zones) or ZONES_OF_A_REGION
         if count is not None and count < MESH_VCPUS_A_NODE:
             rule = f"has {count} vCPUs; the mesh requires {MESH_VCPUS_A_NODE} a node"
             found.append(Problem(at("machine_type"), rule, shape.machine_type))
-        elif count is not None and count * shape.max_nodes * zones < MESH_VCPUS_A_POOL:
-            rule = f"makes a pool of {count * shape.max_nodes * zones} vCPUs; the mesh requires {MESH_VCPUS_A_POOL}"
+        elif count is not None and (pool := count * shape.max_nodes * _zone_count(region)) < MESH_VCPUS_A_POOL:
+            rule = f"makes a pool of {pool} vCPUs; the mesh requires {MESH_VCPUS_A_POOL}"
             found.append(Problem(at("max_nodes"), rule, shape.max_nodes))
         for problem in found:
             if (problem.path, problem.rule) not in reported:
