@@ -1,0 +1,185 @@
+"""A Kubernetes control plane in a region, and nodes that are there by name only."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness import processes
+from harness.errors import HarnessError
+from harness.namespace import Namespace
+from harness.network import RegionAddresses
+from harness.toolbox import Toolbox
+
+Object = Mapping[str, Any]
+
+NODE_MASK = 24
+"""Of the pod range that each node gets, as on GKE with 110 pods a node."""
+
+FIELD_MANAGER = "harness"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cluster is.
+
+    Attributes:
+        location: the Google Cloud region.
+        zones: one node is in each.
+        services: range of the Services' addresses.
+    """
+
+    addresses: RegionAddresses
+    location: str
+    zones: tuple[str, ...]
+    services: IPv4Network
+
+    @property
+    def key(self) -> str:
+        return self.addresses.key
+
+
+class Cluster:
+    """One region's control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok.
+
+    Attributes:
+        kubeconfig: reaches it from the lab's namespace and from every region.
+    """
+
+    def __init__(self, place: Place, *, namespace: Namespace, tools: Toolbox, folder: Path, logs: Path) -> None:
+        self.place = place
+        self.namespace = namespace
+        self.kubeconfig = folder / "kubeconfig"
+        self._tools = tools
+        self._folder = folder
+        self._logs = logs
+
+    @property
+    def server(self) -> str:
+        """URL of its private endpoint."""
+        return f"https://{self.place.addresses.api_server}"
+
+    def start(self) -> None:
+        """Start it and add its nodes; it then serves."""
+        self._folder.mkdir(parents=True)
+        configuration = self._folder / "kwokctl.yaml"
+        configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
+        services = str(self.place.services)
+        extra = (f"kube-apiserver=service-cluster-ip-range={services}",)
+        processes.run(
+            [
+                str(self._tools.path("kwokctl")),
+                *("create", "cluster", "--name", self.place.key, "--runtime", "binary", "--wait", "120s"),
+                *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
+                *(part for argument in extra for part in ("--extra-args", argument)),
+            ],
+            namespace=self.namespace,
+            variables=self._tools.variables() | {"KWOK_WORKDIR": str(self._folder / "kwok")},
+            seconds=180,
+        )
+        content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        content["clusters"][0]["cluster"]["server"] = self.server
+        self.kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
+        self.kubeconfig.chmod(0o600)
+        self.apply(self._nodes())
+
+    def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
+        """Run kubectl against it and return what it prints. Raises: HarnessError."""
+        return processes.run(
+            [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments],
+            variables=self._tools.variables(),
+            text=text,
+            seconds=seconds,
+        )
+
+    def apply(self, objects: Sequence[Object], manager: str = FIELD_MANAGER) -> None:
+        """Apply objects by the server, all at once. Raises: HarnessError."""
+        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})
+        self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager", manager, "-f", "-", text=document)
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Return what ``kubectl get`` shows."""
+        content: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output", "json"))
+        return content
+
+    def watch(self, *arguments: str) -> Iterator[dict[str, Any]]:
+        """Yield what happens to objects, from those that are there on: ``type`` and ``object``.
+
+        Raises:
+            HarnessError: the API server has ended the watch.
+        """
+        command = [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig)]
+        command += ["get", *arguments, "--watch", "--output-watch-events", "--output", "json"]
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield json.loads(line)
+        raise HarnessError(f"the API server of {self.place.key} has ended a watch")
+
+    def delete(self, objects: Sequence[Object]) -> None:
+        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})
+        self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=document)
+
+    def _configuration(self) -> list[dict[str, Any]]:
+        programs = {
+            "etcdBinary": "etcd",
+            "kubeApiserverBinary": "kube-apiserver",
+            "kubeControllerManagerBinary": "kube-controller-manager",
+            "kubeSchedulerBinary": "kube-scheduler",
+            "kwokControllerBinary": "kwok",
+        }
+        return [
+            {
+                "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+                "kind": "KwokctlConfiguration",
+                "options": {
+                    "bindAddress": "0.0.0.0",
+                    "kubeApiserverPort": 443,
+                    "kubeApiserverCertSANs": [str(self.place.addresses.api_server)],
+                    **{option: str(self._tools.path(program)) for option, program in programs.items()},
+                },
+            },
+            # kwok keeps the nodes alive and leaves the pods to the node agent.
+            {
+                "apiVersion": "kwok.x-k8s.io/v1alpha1",
+                "kind": "Stage",
+                "metadata": {"name": "pods-are-left-alone"},
+                "spec": {
+                    "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+                    "selector": {"matchLabels": {"kwok.x-k8s.io/none": "none"}},
+                    "next": {"delete": False},
+                },
+            },
+        ]
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        """A node a zone, of the size of an e2-standard-4."""
+        ranges = self.place.addresses.pods.subnets(new_prefix=NODE_MASK)
+        size = {"cpu": "4", "memory": "16Gi", "pods": "110"}
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {
+                    "name": f"{self.place.key}-{zone.rsplit('-', 1)[-1]}",
+                    "annotations": {"kwok.x-k8s.io/node": "fake"},
+                    "labels": {
+                        "topology.kubernetes.io/region": self.place.location,
+                        "topology.kubernetes.io/zone": zone,
+                        "kubernetes.io/os": "linux",
+                        "kubernetes.io/arch": "amd64",
+                    },
+                },
+                "spec": {"podCIDR": str(network), "podCIDRs": [str(network)]},
+                "status": {"allocatable": size, "capacity": size},
+            }
+            for zone, network in zip(self.place.zones, ranges, strict=False)
+        ]

@@ -1,0 +1,42 @@
+"""The application's stand-in: answers as helloworld does, with its version and its name.
+
+``python -m harness.http_server PORT SICK_FILE``
+"""
+
+import os
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Application(BaseHTTPRequestHandler):
+    """Answers every GET. While the sick file is there, with 503."""
+
+    protocol_version = "HTTP/1.1"
+    sick_file: Path
+    version: str
+
+    def do_GET(self) -> None:
+        sick = self.sick_file.exists()
+        text = "sick" if sick else f"Hello version: {self.version}, instance: {os.environ.get('HOSTNAME', '')}"
+        body = f"{text}\n".encode()
+        self.send_response(503 if sick else 200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: there are thousands."""
+
+
+def main(port: str, sick_file: str) -> None:
+    Application.sick_file = Path(sick_file)
+    Application.version = os.environ.get("SERVICE_VERSION", "unknown")
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    ThreadingHTTPServer(("0.0.0.0", int(port)), Application).serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,193 @@
+"""A whole environment on this machine: its clusters, its mesh, its workloads."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from config.environment import Environment, ResolvedRegion
+from harness.authority import Authority
+from harness.cluster import Cluster, Place
+from harness.errors import HarnessError
+from harness.istiod import Istiod, istio_manifests
+from harness.network import Network, RegionAddresses
+from harness.node_agent import NodeAgent
+from harness.pod import Pod, Surroundings
+from harness.rendered import Object
+from harness.toolbox import Toolbox
+from harness.traffic import Client
+from harness.trust import Cloud, Member
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+ZONES = "abc"
+"""Of a region whose zones GKE chooses: three."""
+
+AT_ONCE = 4
+
+
+class Region:
+    """One region of a lab: its cluster, its part of the mesh, its pods."""
+
+    def __init__(self, region: ResolvedRegion, cluster: Cluster, istiod: Istiod, agent: NodeAgent, hosts: Path) -> None:
+        self.key = region.key
+        self.cluster = cluster
+        self.istiod = istiod
+        self.agent = agent
+        self.member = Member(cluster, region.names.cluster, region.location, region.remote_name)
+        self._hosts = hosts
+        self.applied: list[Object] = []
+
+    def write_hosts(self) -> None:
+        """Let the region's pods find istiod and the Services by name."""
+        lines = ["127.0.0.1 localhost", f"{self.istiod.address} {self.istiod.service_name}"]
+        for service in self.cluster.get("services", "--all-namespaces")["items"]:
+            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+            names = (f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local")
+            lines.append(f"{service['spec']['clusterIP']} {' '.join(names)}")
+        self._hosts.parent.mkdir(parents=True, exist_ok=True)
+        self._hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def service_address(self, namespace: str, name: str) -> str:
+        address: str = self.cluster.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
+        return address
+
+
+class MeshLab:
+    """Starts an environment's regions and joins them to one mesh.
+
+    Attributes:
+        regions: by key, without those that are retired.
+    """
+
+    def __init__(self, environment: Environment, *, tools: Toolbox, state: Path, logs: Path, say: Say) -> None:
+        """
+        Args:
+            state: for everything that goes with the lab.
+            logs: for what its programs print.
+            say: is told of every step.
+        """
+        self._environment = environment
+        self._tools = tools
+        self._state = state
+        self._logs = logs
+        self._say = say
+        self._failures: list[Exception] = []
+        self._authority = Authority.create()
+        present = [region for region in environment.resolved_regions() if not region.retired]
+        self.network = Network([_addresses(region) for region in present], state / "namespaces")
+        self.regions = {region.key: self._region(region) for region in present}
+        self.cloud: Cloud | None = None
+
+    def start(self) -> None:
+        """Start everything up to a mesh without workloads. Raises: HarnessError."""
+        self.network.build()
+        regions = list(self.regions.values())
+        self._say(f"starting {len(regions)} Kubernetes control planes")
+        self._each(lambda region: region.cluster.start(), regions)
+        self._say("installing istiod in each")
+        crds = list(yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8")))
+        manifests = istio_manifests(self._tools, self._environment.revision, self._tools.envoy)
+        self._each(lambda region: region.istiod.install(manifests), regions)
+        self._each(lambda region: region.cluster.apply(crds), regions)
+        self._each(lambda region: region.istiod.wait_until_ready(), regions)
+        pairs = list(permutations(regions, 2))
+        self._say(f"granting trust: {len(pairs)} remote secrets")
+        members = [region.member for region in regions]
+        cloud = self.cloud = Cloud(
+            self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials"
+        )
+        self._each(lambda pair: cloud.grant_trust(pair[0].member, pair[1].member), pairs)
+        self._each(lambda region: region.write_hosts(), regions)
+        for region in regions:
+            region.agent.start()
+
+    def apply(self, objects: dict[str, list[Object]]) -> None:
+        """Make these the objects that each cluster has: apply them, and delete what an earlier call applied and is gone."""
+
+        def converge(region: Region) -> None:
+            wanted = objects.get(region.key, [])
+            names = {_identity(one) for one in wanted}
+            gone = [one for one in region.applied if _identity(one) not in names]
+            if gone:
+                region.cluster.delete(gone)
+            region.cluster.apply([one for one in wanted if one["kind"] == "Namespace"])
+            region.cluster.apply([one for one in wanted if one["kind"] == "Service"])
+            region.write_hosts()
+            region.cluster.apply([one for one in wanted if one["kind"] not in ("Namespace", "Service")])
+            region.applied = wanted
+
+        self._each(converge, list(self.regions.values()))
+
+    def check(self) -> None:
+        """Raise what has gone wrong in the background since the lab was started."""
+        if self._failures:
+            raise self._failures[0]
+
+    def client(self, region: str, *, namespace: str, app: str, service: str, port: int) -> Client:
+        """Return a client that asks a service from inside a pod."""
+        home = self.regions[region]
+        pod = self.pod(region, namespace, app)
+        return Client(
+            address=home.service_address(namespace, service),
+            port=port,
+            host=f"{service}.{namespace}:{port}",
+            where=self.network.pod(f"{region}.{pod.name}"),
+        )
+
+    def pod(self, region: str, namespace: str, app: str) -> Pod:
+        """Return a running pod by its label ``app``. Raises: HarnessError: there is none."""
+        pods = self.regions[region].agent.pods(namespace, app)
+        if not pods:
+            raise HarnessError(f"there is no pod {app} in {namespace} of {region}")
+        return pods[0]
+
+    def _each(self, work: Callable[[T], None], items: Sequence[T]) -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(work, items))
+
+    def _region(self, region: ResolvedRegion) -> Region:
+        folder, logs = self._state / "regions" / region.key, self._logs / region.key
+        place = Place(
+            _addresses(region),
+            region.location,
+            region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
+            region.ranges.services,
+        )
+        cluster = Cluster(
+            place, namespace=self.network.region(region.key), tools=self._tools, folder=folder / "cluster", logs=logs
+        )
+        istiod = Istiod(
+            cluster,
+            name=region.remote_name,
+            revision=self._environment.revision,
+            authority=self._authority,
+            tools=self._tools,
+            folder=folder / "istiod",
+            log=logs / "istiod.log",
+        )
+        surroundings = Surroundings(
+            services=region.ranges.services,
+            hosts=folder / "hosts",
+            agent=self._tools.path("pilot-agent"),
+            bootstrap=self._tools.bootstrap,
+            root=self._authority.certificate,
+            logs=logs / "pods",
+        )
+        agent = NodeAgent(
+            cluster, self.network, surroundings, folder=folder / "pods", on_error=self._failures.append
+        )
+        return Region(region, cluster, istiod, agent, folder / "hosts")
+
+
+def _addresses(region: ResolvedRegion) -> RegionAddresses:
+    return RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane)
+
+
+def _identity(manifest: Object) -> tuple[Any, ...]:
+    return manifest["apiVersion"], manifest["kind"], manifest["metadata"].get("namespace"), manifest["metadata"]["name"]

@@ -1,0 +1,229 @@
+"""One pod: a network namespace with a sidecar and the application's stand-in."""
+
+import http.client
+import json
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from harness.capture import capture
+from harness.namespace import Namespace
+from harness.processes import Program
+
+SIDECAR = "istio-proxy"
+CAPTURING = "istio-init"
+READY_PORT = 15021
+READY_PATH = "/healthz/ready"
+
+LABELS_FILE = "etc/istio/pod/labels"
+ANNOTATIONS_FILE = "etc/istio/pod/annotations"
+ROOT_FILE = "var/run/secrets/istio/root-cert.pem"
+TOKEN_FILE = "var/run/secrets/tokens/istio-token"
+BOOTSTRAP_FILE = "var/lib/istio/envoy/envoy_bootstrap_tmpl.json"
+
+SICK_FILE = "sick"
+"""While a pod's folder has this file, the application answers 503."""
+
+ROOT = Path(__file__).parent.parent
+
+_VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_KEY = re.compile(r"\['([^']+)'\]")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all pods of a cluster share.
+
+    Attributes:
+        services: range of the Services' addresses.
+        hosts: what pods read as ``/etc/hosts``.
+        agent: Istio's pilot-agent, which gets certificates and runs the proxy.
+        bootstrap: its template for the proxy's first configuration.
+        root: the mesh's root certificate, PEM.
+        logs: folder.
+    """
+
+    services: IPv4Network
+    hosts: Path
+    agent: Path
+    bootstrap: Path
+    root: bytes
+    logs: Path
+
+
+class Pod:
+    """A pod's programs. The containers' images are never run:
+
+    - ``istio-proxy``, which the mesh has injected, is pilot-agent with Envoy, with the
+      arguments and the environment that the injected container has;
+    - a container that has a port is a small HTTP server on that port;
+    - a container without one does nothing, and requests are sent from its namespace.
+    """
+
+    def __init__(
+        self, manifest: dict[str, Any], address: IPv4Address, surroundings: Surroundings, folder: Path
+    ) -> None:
+        self.manifest = manifest
+        self.address = address
+        self._surroundings = surroundings
+        self._folder = folder
+        self._applications: list[Program] = []
+        self._sidecars: list[Program] = []
+
+    @property
+    def name(self) -> str:
+        name: str = self.manifest["metadata"]["name"]
+        return name
+
+    @property
+    def namespace(self) -> str:
+        namespace: str = self.manifest["metadata"]["namespace"]
+        return namespace
+
+    @property
+    def account(self) -> str:
+        account: str = self.manifest["spec"].get("serviceAccountName", "default")
+        return account
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        spec = self.manifest["spec"]
+        return [*spec.get("initContainers", []), *spec["containers"]]
+
+    @property
+    def has_sidecar(self) -> bool:
+        return any(container["name"] == SIDECAR for container in self.containers)
+
+    def start(self, network: Namespace, token: str) -> None:
+        """Start its programs. Args: token: of its service account, for the mesh's CA."""
+        if any(container["name"] == CAPTURING for container in self.containers):
+            capture(network, self._surroundings.services)
+        self._write_files(token)
+        for container in self.containers:
+            if container["name"] == SIDECAR:
+                self._sidecars.append(self._start(container, network, self._agent_command(container)))
+            elif container in self.manifest["spec"]["containers"]:
+                for port in container.get("ports", []):
+                    command = [sys.executable, "-m", "harness.http_server", str(port["containerPort"]), SICK_FILE]
+                    self._applications.append(self._start(container, network, command))
+
+    def is_ready(self) -> bool:
+        """Whether the sidecar says so and the application listens."""
+        return (not self.has_sidecar or self._sidecar_ready()) and all(map(self._listens, self._ports()))
+
+    def fall_sick(self) -> None:
+        """Let the application answer 503."""
+        (self._folder / SICK_FILE).touch()
+
+    def recover(self) -> None:
+        (self._folder / SICK_FILE).unlink()
+
+    def die(self) -> None:
+        """Kill all programs; nobody is told."""
+        for program in (*self._applications, *self._sidecars):
+            program.kill()
+        self._applications.clear()
+        self._sidecars.clear()
+
+    def stop(self) -> None:
+        """End as a kubelet ends a pod: the containers, and then the sidecars that are init containers."""
+        grace = float(self.manifest["spec"].get("terminationGracePeriodSeconds", 30))
+        native = any(container["name"] == SIDECAR for container in self.manifest["spec"].get("initContainers", []))
+        batches = (
+            [self._applications, self._sidecars] if native else [[*self._applications, *self._sidecars]]
+        )
+        for batch in batches:
+            for program in batch:
+                program.terminate()
+            for program in batch:
+                program.wait(grace)
+
+    def _ports(self) -> Iterator[int]:
+        for container in self.manifest["spec"]["containers"]:
+            if container["name"] != SIDECAR:
+                for port in container.get("ports", []):
+                    yield port["containerPort"]
+
+    def _listens(self, port: int) -> bool:
+        try:
+            socket.create_connection((str(self.address), port), timeout=2).close()
+        except OSError:
+            return False
+        return True
+
+    def _sidecar_ready(self) -> bool:
+        try:
+            connection = http.client.HTTPConnection(str(self.address), READY_PORT, timeout=2)
+            connection.request("GET", READY_PATH)
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def _start(self, container: dict[str, Any], network: Namespace, command: list[str]) -> Program:
+        return Program(
+            f"{container['name']} of pod {self.name}",
+            command,
+            log=self._surroundings.logs / f"{self.name}.{container['name']}.log",
+            namespace=network,
+            hosts=self._surroundings.hosts,
+            folder=self._folder,
+            variables=self._variables(container) | {"HOSTNAME": self.name, "PYTHONPATH": str(ROOT)},
+        )
+
+    def _agent_command(self, container: dict[str, Any]) -> list[str]:
+        variables = self._variables(container)
+        arguments = [_VARIABLE.sub(lambda match: variables[match[1]], text) for text in container["args"]]
+        return [str(self._surroundings.agent), *arguments]
+
+    def _variables(self, container: dict[str, Any]) -> dict[str, str]:
+        """Return a container's environment."""
+        variables: dict[str, str] = {}
+        for entry in container.get("env", []):
+            field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+            value = entry.get("value", "") if field is None else self._field(field)
+            variables[entry["name"]] = _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
+        return variables
+
+    def _field(self, path: str) -> str:
+        """Return what the downward API says."""
+        metadata = self.manifest["metadata"]
+        key = _KEY.search(path)
+        if key is not None:
+            section = metadata.get("labels" if "labels" in path else "annotations", {})
+            return str(section.get(key[1], ""))
+        known = {
+            "metadata.name": self.name,
+            "metadata.namespace": self.namespace,
+            "metadata.uid": metadata["uid"],
+            "spec.nodeName": self.manifest["spec"]["nodeName"],
+            "spec.serviceAccountName": self.account,
+            "status.hostIP": str(self.address),
+            "status.podIP": str(self.address),
+        }
+        return known[path]
+
+    def _write_files(self, token: str) -> None:
+        """Write what the injected volumes hold."""
+        metadata = self.manifest["metadata"]
+        contents = {
+            LABELS_FILE: _downward(metadata.get("labels", {})).encode(),
+            ANNOTATIONS_FILE: _downward(metadata.get("annotations", {})).encode(),
+            ROOT_FILE: self._surroundings.root,
+            TOKEN_FILE: token.encode(),
+        }
+        for name, content in contents.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        bootstrap = self._folder / BOOTSTRAP_FILE
+        bootstrap.parent.mkdir(parents=True)
+        bootstrap.symlink_to(self._surroundings.bootstrap)
+
+
+def _downward(entries: dict[str, str]) -> str:
+    return "".join(f"{key}={json.dumps(value)}\n" for key, value in sorted(entries.items()))
