@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from pyroute2.netlink.nfnetlink.nftsocket import Meta
-from pyroute2.nftables.expressions import genex, ipv4addr, verdict
+from pyroute2.nftables.expressions import genex, verdict
 from pyroute2.nftables.main import NFTables
 
 from harness.namespace import Namespace
@@ -23,7 +23,7 @@ NOT_CAPTURED = (15008, 15020, 15021, 15090)
 _IPV4 = 2  # NFPROTO_IPV4
 _ACCEPT = 1  # NF_ACCEPT
 _NAT_BEFORE = -100  # priority dstnat
-_TRANSPORT_HEADER = 2  # NFT_PAYLOAD_TRANSPORT_HEADER
+_NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2  # NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER
 _EQUAL = 0  # NFT_CMP_EQ
 _TCP = 6
 
@@ -43,7 +43,7 @@ def _set_rules(services: IPv4Network) -> None:
             rules.chain(
                 "add", table="sidecar", name=chain, hook=chain, type="nat", priority=_NAT_BEFORE, policy=_ACCEPT
             )
-        _add(rules, "output", ipv4addr(dst=str(services)), _is_tcp(), _redirect(OUTBOUND))
+        _add(rules, "output", _to_network(services), _is_tcp(), _redirect(OUTBOUND))
         for port in NOT_CAPTURED:
             _add(rules, "prerouting", _is_tcp(), _to_port(port), verdict(_ACCEPT))
         _add(rules, "prerouting", _is_tcp(), _redirect(INBOUND))
@@ -56,6 +56,19 @@ def _add(rules: NFTables, chain: str, *expressions: Expressions) -> None:
 
 def _is_tcp() -> Expressions:
     return [genex("meta", {"key": Meta.NFT_META_L4PROTO, "dreg": 1}), _compare(struct.pack("B", _TCP))]
+
+
+def _to_network(network: IPv4Network) -> Expressions:
+    # Not the library's ipv4addr: its mask is right only where the prefix ends at a byte.
+    load = genex("payload", {"dreg": 1, "base": _NETWORK_HEADER, "offset": 16, "len": 4})
+    cut = {
+        "sreg": 1,
+        "dreg": 1,
+        "len": 4,
+        "mask": {"attrs": [("NFTA_DATA_VALUE", network.netmask.packed)]},
+        "xor": {"attrs": [("NFTA_DATA_VALUE", bytes(4))]},
+    }
+    return [load, genex("bitwise", cut), _compare(network.network_address.packed)]
 
 
 def _to_port(port: int) -> Expressions:
