@@ -1,6 +1,6 @@
 """A whole environment on this machine: its clusters, its mesh, its workloads."""
 
-import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
@@ -13,6 +13,7 @@ from config.environment import Environment, ResolvedRegion
 from harness.authority import Authority
 from harness.cluster import Cluster, Place
 from harness.errors import HarnessError
+from harness.fleet import derived_services
 from harness.istiod import Istiod, istio_manifests
 from harness.network import Network, RegionAddresses
 from harness.node_agent import NodeAgent
@@ -49,7 +50,8 @@ class Region:
         for service in self.cluster.get("services", "--all-namespaces")["items"]:
             name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
             names = (f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local")
-            lines.append(f"{service['spec']['clusterIP']} {' '.join(names)}")
+            if service["spec"]["clusterIP"] != "None":
+                lines.append(f"{service['spec']['clusterIP']} {' '.join(names)}")
         self._hosts.parent.mkdir(parents=True, exist_ok=True)
         self._hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -108,10 +110,11 @@ class MeshLab:
             region.agent.start()
 
     def apply(self, objects: dict[str, list[Object]]) -> None:
-        """Make these the objects that each cluster has: apply them, and delete what an earlier call applied and is gone."""
+        """Make these the objects that each cluster has, and delete what an earlier call applied and is gone."""
+        derived = derived_services(one for wanted in objects.values() for one in wanted)
 
         def converge(region: Region) -> None:
-            wanted = objects.get(region.key, [])
+            wanted = [*objects.get(region.key, []), *derived]
             names = {_identity(one) for one in wanted}
             gone = [one for one in region.applied if _identity(one) not in names]
             if gone:
@@ -123,6 +126,16 @@ class MeshLab:
             region.applied = wanted
 
         self._each(converge, list(self.regions.values()))
+
+    def wait_for_rollout(self, seconds: float = 120) -> None:
+        """Wait until all Deployments have the pods that they want. Raises: HarnessError."""
+        deadline = time.monotonic() + seconds
+        for region in self.regions.values():
+            while waiting := _incomplete(region.cluster.get("deployments", "--all-namespaces")["items"]):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise HarnessError(f"after {seconds:g} s {region.key} still waits for pods of {', '.join(waiting)}")
+                time.sleep(0.5)
 
     def check(self) -> None:
         """Raise what has gone wrong in the background since the lab was started."""
@@ -191,3 +204,15 @@ def _addresses(region: ResolvedRegion) -> RegionAddresses:
 
 def _identity(manifest: Object) -> tuple[Any, ...]:
     return manifest["apiVersion"], manifest["kind"], manifest["metadata"].get("namespace"), manifest["metadata"]["name"]
+
+
+def _incomplete(deployments: Iterable[Object]) -> list[str]:
+    """Return the names of the Deployments that don't have the pods that they want, or other ones besides."""
+
+    def complete(deployment: Object) -> bool:
+        wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
+        current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        counts = {status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")}
+        return current and counts == {wanted}
+
+    return [deployment["metadata"]["name"] for deployment in deployments if not complete(deployment)]

@@ -221,7 +221,8 @@ class Pod:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         bootstrap = self._folder / BOOTSTRAP_FILE
-        bootstrap.parent.mkdir(parents=True)
+        bootstrap.parent.mkdir(parents=True, exist_ok=True)
+        bootstrap.unlink(missing_ok=True)
         bootstrap.symlink_to(self._surroundings.bootstrap)
 
 

@@ -2,10 +2,11 @@
 
 import http.client
 import re
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.namespace import Namespace
 
@@ -19,7 +20,7 @@ class Answer:
     """One request and its answer.
 
     Attributes:
-        sent: when it was sent, in seconds since the first of its series.
+        sent: when it was sent, by the monotonic clock, in seconds.
         seconds: how long the answer took.
         status: HTTP status; 0 if there was no answer.
         body: the text.
@@ -36,7 +37,7 @@ class Answer:
 
     @property
     def version(self) -> str:
-        """Which version answered; the status if none did, or a word if nothing came back."""
+        """Which version answered; the status if it was no success, or a word if nothing came back."""
         found = _VERSION.search(self.body)
         if self.ok and found is not None:
             return found[1]
@@ -48,59 +49,76 @@ class Client:
     """Sends requests as curl does, each over a connection of its own.
 
     Attributes:
-        where: namespace that it sends from; the lab's own if absent.
         address: to which it connects.
         host: header ``Host``.
+        where: namespace that it sends from; the lab's own if absent.
     """
 
     address: str
     port: int
     host: str
     where: Namespace | None = None
-    headers: dict[str, str] = field(default_factory=dict)
 
-    def send(
-        self,
-        path: str,
-        *,
-        count: int,
-        every: float = 0.0,
-        until: Callable[[Sequence[Answer]], bool] = lambda answers: False,
-    ) -> list[Answer]:
-        """Send requests one after the other.
-
-        Args:
-            count: how many at most.
-            every: seconds from one to the next; a slow answer delays the next request.
-            until: asked after each answer whether that is enough.
-        """
+    def send(self, path: str, count: int) -> list[Answer]:
+        """Send requests one after the other."""
 
         def work() -> list[Answer]:
-            answers: list[Answer] = []
-            start = time.monotonic()
-            for number in range(count):
-                wait = start + number * every - time.monotonic()
-                if wait > 0:
-                    time.sleep(wait)
-                answers.append(self._ask(path, start))
-                if until(answers):
-                    break
-            return answers
+            return [self._ask(path) for _ in range(count)]
 
         return work() if self.where is None else self.where.run(work)
 
-    def _ask(self, path: str, start: float) -> Answer:
+    def stream(self, path: str, every: float) -> "Stream":
+        """Send requests until told to stop. Args: every: seconds from one to the next; a slow answer delays it."""
+        return Stream(self, path, every)
+
+    def _ask(self, path: str) -> Answer:
         sent = time.monotonic()
         connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT_SECONDS)
         try:
-            connection.request("GET", path, headers={"Host": self.host, **self.headers})
+            connection.request("GET", path, headers={"Host": self.host})
             response = connection.getresponse()
             status, body = response.status, response.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException):
             status, body = 0, ""
         finally:
             connection.close()
-        return Answer(sent - start, time.monotonic() - sent, status, body)
+        return Answer(sent, time.monotonic() - sent, status, body)
+
+
+class Stream:
+    """Requests in the background, from ``with`` to the end of its block.
+
+    Attributes:
+        answers: so far; only ever appended to.
+    """
+
+    def __init__(self, client: Client, path: str, every: float) -> None:
+        self.answers: list[Answer] = []
+        self._client = client
+        self._path = path
+        self._every = every
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send, daemon=True)
+
+    def __enter__(self) -> "Stream":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def since(self, moment: float) -> list[Answer]:
+        """Return the answers to what was sent after a moment of the monotonic clock."""
+        return [answer for answer in list(self.answers) if answer.sent >= moment]
+
+    def _send(self) -> None:
+        if self._client.where is not None:
+            self._client.where.enter()
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            self.answers.append(self._client._ask(self._path))
+            due = max(due + self._every, time.monotonic())
 
 
 def tally(answers: Sequence[Answer]) -> Counter[str]:

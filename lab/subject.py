@@ -1,0 +1,72 @@
+"""What is looked at: the demo in a running lab."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from config.environment import DEMO_SERVICE, Environment
+from harness.errors import HarnessError
+from harness.mesh_lab import MeshLab
+from harness.traffic import Answer, Client
+from stacks.ingress import GATEWAY_NAMESPACE
+
+CLIENT_APP = "sleep"
+GATEWAY_APP = "istio-ingressgateway"
+GATEWAY_PORT = 80
+PUBLIC_HOST = "mesh.example"
+
+SECONDS_TO_SETTLE = 60
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The demo: who asks, whom, and who should answer.
+
+    Attributes:
+        versions: which version each region runs; a region without one only asks.
+    """
+
+    lab: MeshLab
+    environment: Environment
+
+    @property
+    def versions(self) -> dict[str, str]:
+        deployments = self.environment.deployments(self.service)
+        return {key: deployment.version for key, deployment in deployments.items()}
+
+    @property
+    def service(self):  # noqa: ANN201
+        return self.environment.all_services()[DEMO_SERVICE]
+
+    @property
+    def path(self) -> str:
+        route = self.service.route
+        assert route is not None, "the demo has a route"
+        return route.path
+
+    def client(self, region: str) -> Client:
+        """Return the client in a region, which asks as ``curl helloworld.sample:5000`` does."""
+        service = self.service
+        return self.lab.client(
+            region, namespace=service.namespace, app=CLIENT_APP, service=DEMO_SERVICE, port=service.port
+        )
+
+    def gateways(self, region: str) -> list[Client]:
+        """Return a client for each gateway of a region, which asks as the load balancer does."""
+        pods = self.lab.regions[region].agent.pods(GATEWAY_NAMESPACE, GATEWAY_APP)
+        if not pods:
+            raise HarnessError(f"there is no gateway in {region}")
+        return [Client(str(pod.address), GATEWAY_PORT, PUBLIC_HOST) for pod in pods]
+
+    def settle(self, clients: Sequence[Client], condition: Callable[[Sequence[Answer]], bool], batch: int) -> float:
+        """Ask until all clients' answers are as they should be, or for a minute, and return how long that took.
+
+        The control planes need some seconds to tell all proxies of a change. What is
+        counted is asked afterwards.
+        """
+        start = time.monotonic()
+        for client in clients:
+            while not condition(client.send(self.path, batch)) and time.monotonic() < start + SECONDS_TO_SETTLE:
+                self.lab.check()
+                time.sleep(0.2)
+        return time.monotonic() - start
