@@ -1,13 +1,20 @@
 """The application's stand-in: answers as helloworld does, with its version and its name.
 
 ``python -m harness.http_server PORT SICK_FILE``
+
+It listens only after `SECONDS_TO_START`, as an application does that has things to load:
+a pod that is called ready before it is fails requests.
 """
 
 import os
 import signal
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
+
+SECONDS_TO_START = 2.0
 
 
 class Application(BaseHTTPRequestHandler):
@@ -31,11 +38,19 @@ class Application(BaseHTTPRequestHandler):
         """Say nothing: there are thousands."""
 
 
+class Server(ThreadingHTTPServer):
+    """Does not look up its own name, which takes seconds where there is no name server."""
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)
+
+
 def main(port: str, sick_file: str) -> None:
     Application.sick_file = Path(sick_file)
     Application.version = os.environ.get("SERVICE_VERSION", "unknown")
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    ThreadingHTTPServer(("0.0.0.0", int(port)), Application).serve_forever()
+    time.sleep(SECONDS_TO_START)
+    Server(("0.0.0.0", int(port)), Application).serve_forever()
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ class Istiod:
             namespace=self.cluster.namespace,
             folder=self._folder,
             variables={
+                "CLOUD_PLATFORM": "none",
                 "CLUSTER_ID": self._name,
                 "ENABLE_LEADER_ELECTION": "false",
                 "INJECTION_WEBHOOK_CONFIG_NAME": f"istio-sidecar-injector-{self.revision}",

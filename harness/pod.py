@@ -5,20 +5,21 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
 from harness.capture import capture
+from harness.errors import HarnessError
 from harness.namespace import Namespace
 from harness.processes import Program
 
 SIDECAR = "istio-proxy"
 CAPTURING = "istio-init"
-READY_PORT = 15021
-READY_PATH = "/healthz/ready"
+PROBE_SECONDS = 2.0
 
 LABELS_FILE = "etc/istio/pod/labels"
 ANNOTATIONS_FILE = "etc/istio/pod/annotations"
@@ -95,10 +96,6 @@ class Pod:
         spec = self.manifest["spec"]
         return [*spec.get("initContainers", []), *spec["containers"]]
 
-    @property
-    def has_sidecar(self) -> bool:
-        return any(container["name"] == SIDECAR for container in self.containers)
-
     def start(self, network: Namespace, token: str) -> None:
         """Start its programs. Args: token: of its service account, for the mesh's CA."""
         if any(container["name"] == CAPTURING for container in self.containers):
@@ -113,8 +110,8 @@ class Pod:
                     self._applications.append(self._start(container, network, command))
 
     def is_ready(self) -> bool:
-        """Whether the sidecar says so and the application listens."""
-        return (not self.has_sidecar or self._sidecar_ready()) and all(map(self._listens, self._ports()))
+        """Whether all readiness probes succeed; a container without one is ready as soon as it runs."""
+        return all(self._probe(container["readinessProbe"]) for container in self.containers if "readinessProbe" in container)
 
     def fall_sick(self) -> None:
         """Let the application answer 503."""
@@ -131,38 +128,37 @@ class Pod:
         self._sidecars.clear()
 
     def stop(self) -> None:
-        """End as a kubelet ends a pod: the containers, and then the sidecars that are init containers."""
-        grace = float(self.manifest["spec"].get("terminationGracePeriodSeconds", 30))
-        native = any(container["name"] == SIDECAR for container in self.manifest["spec"].get("initContainers", []))
-        batches = (
-            [self._applications, self._sidecars] if native else [[*self._applications, *self._sidecars]]
-        )
-        for batch in batches:
-            for program in batch:
-                program.terminate()
-            for program in batch:
-                program.wait(grace)
+        """End as a kubelet ends a pod.
 
-    def _ports(self) -> Iterator[int]:
-        for container in self.manifest["spec"]["containers"]:
-            if container["name"] != SIDECAR:
-                for port in container.get("ports", []):
-                    yield port["containerPort"]
+        Containers that have a ``preStop`` go on for its time, and the others are asked
+        to end at once; sidecars that are init containers only after the containers.
+        """
+        spec = self.manifest["spec"]
+        grace = float(spec.get("terminationGracePeriodSeconds", 30))
+        native = any(container["name"] == SIDECAR for container in spec.get("initContainers", []))
+        if not native:
+            _terminate(self._sidecars)
+        time.sleep(max((_pre_stop_seconds(container) for container in spec["containers"]), default=0.0))
+        _terminate(self._applications)
+        _wait(self._applications, grace)
+        _terminate(self._sidecars)
+        _wait(self._sidecars, grace)
 
-    def _listens(self, port: int) -> bool:
+    def _probe(self, probe: dict[str, Any]) -> bool:
+        """Probe as a kubelet does, from outside the pod."""
+        address = str(self.address)
         try:
-            socket.create_connection((str(self.address), port), timeout=2).close()
+            if "httpGet" in probe:
+                request = probe["httpGet"]
+                connection = http.client.HTTPConnection(address, request["port"], timeout=PROBE_SECONDS)
+                connection.request("GET", request["path"])
+                return 200 <= connection.getresponse().status < 400
+            if "tcpSocket" in probe:
+                socket.create_connection((address, probe["tcpSocket"]["port"]), timeout=PROBE_SECONDS).close()
+                return True
         except OSError:
             return False
-        return True
-
-    def _sidecar_ready(self) -> bool:
-        try:
-            connection = http.client.HTTPConnection(str(self.address), READY_PORT, timeout=2)
-            connection.request("GET", READY_PATH)
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
+        raise HarnessError(f"pod {self.name} has a probe that the lab does not know: {', '.join(probe)}")
 
     def _start(self, container: dict[str, Any], network: Namespace, command: list[str]) -> Program:
         return Program(
@@ -228,3 +224,19 @@ class Pod:
 
 def _downward(entries: dict[str, str]) -> str:
     return "".join(f"{key}={json.dumps(value)}\n" for key, value in sorted(entries.items()))
+
+
+def _pre_stop_seconds(container: dict[str, Any]) -> float:
+    action = container.get("lifecycle", {}).get("preStop", {})
+    return float(action.get("sleep", {}).get("seconds", 0))
+
+
+def _terminate(programs: Iterable[Program]) -> None:
+    for program in programs:
+        if program.running:
+            program.terminate()
+
+
+def _wait(programs: Iterable[Program], seconds: float) -> None:
+    for program in programs:
+        program.wait(seconds)

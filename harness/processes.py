@@ -62,11 +62,13 @@ class Program:
             raise HarnessError(f"{self.name} has ended by itself:\n{last_lines(self._log)}")
 
     def terminate(self) -> None:
-        """Ask it to end."""
-        self._signal(signal.SIGTERM)
+        """Ask it to end; its own children are its own business."""
+        self._process.terminate()
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
+        """End it and its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def wait(self, seconds: float) -> None:
@@ -75,10 +77,6 @@ class Program:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
 
 
 def run(
