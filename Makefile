@@ -1,4 +1,4 @@
-# The two commands are `make synth` and `make test`; `make help` lists the others.
+# The commands for every day are `make synth` and `make test`; `make help` lists the others.
 
 STAMPS := .tools/stamps
 
@@ -11,10 +11,10 @@ NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null | cut -d. -f1)
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
-.PHONY: help synth test bench format schema snapshots clean
+.PHONY: help synth test lab lab-shell bench format schema snapshots clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize the environment of mesh.yaml into cdktf.out/
 	@$(PYTHON) -m config
@@ -26,6 +26,12 @@ test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas ## run ev
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(ACTIVATE); $(PYTHON) -m pytest
+
+lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); REGIONS=3 for as many regions
+	@$(ACTIVATE); exec $(PYTHON) -m lab $(if $(REGIONS),--regions $(REGIONS))
+
+lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
+	@$(ACTIVATE); exec $(PYTHON) -m lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
 bench: $(STAMPS)/packages $(NODE) ## measure synthesis
 	@$(ACTIVATE); $(PYTHON) -m tests.bench
@@ -42,11 +48,12 @@ snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as r
 	@$(ACTIVATE); $(PYTHON) -m pytest tests/test_snapshots.py --snapshot-update
 
 clean: ## take away what make installed and made; terraform's state stays
-	rm -rf .tools .venv node_modules tests/schemas/node_modules cdktf.out
+	rm -rf .lab .tools .venv node_modules tests/schemas/node_modules cdktf.out
 
 $(STAMPS)/pipenv: tools/pipenv.txt
 $(STAMPS)/packages: Pipfile.lock $(STAMPS)/pipenv
 $(STAMPS)/dev-packages: $(STAMPS)/packages
+$(STAMPS)/lab-packages: $(STAMPS)/packages tools/go.txt
 $(NODE): tools/node-20.txt tools/node-22.txt
 $(STAMPS)/cdktf: package-lock.json $(NODE)
 $(STAMPS)/schemas: tests/schemas/package-lock.json $(NODE)

@@ -84,6 +84,7 @@ class Cluster:
         )
         content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
         content["clusters"][0]["cluster"]["server"] = self.server
+        content["contexts"][0]["name"] = content["current-context"] = self.place.key
         self.kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.kubeconfig.chmod(0o600)
         self.apply(self._nodes())
@@ -100,7 +101,9 @@ class Cluster:
     def apply(self, objects: Sequence[Object], manager: str = FIELD_MANAGER) -> None:
         """Apply objects by the server, all at once. Raises: HarnessError."""
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})
-        self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager", manager, "-f", "-", text=document)
+        self.kubectl(
+            "apply", "--server-side", "--force-conflicts", "--field-manager", manager, "-f", "-", text=document
+        )
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """Return what ``kubectl get`` shows."""
@@ -116,7 +119,11 @@ class Cluster:
         command = [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig)]
         command += ["get", *arguments, "--watch", "--output-watch-events", "--output", "json"]
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
             start_new_session=True,
         ) as process:
             assert process.stdout is not None

@@ -16,6 +16,9 @@ from socketserver import TCPServer
 
 SECONDS_TO_START = 2.0
 
+PEER_HEADER = "X-Peer"
+"""Header of the answer: who asked, as the sidecar has it from the certificate of mutual TLS."""
+
 
 class Application(BaseHTTPRequestHandler):
     """Answers every GET. While the sick file is there, with 503."""
@@ -31,6 +34,7 @@ class Application(BaseHTTPRequestHandler):
         self.send_response(503 if sick else 200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
+        self.send_header(PEER_HEADER, self.headers.get("X-Forwarded-Client-Cert", ""))
         self.end_headers()
         self.wfile.write(body)
 

@@ -54,6 +54,11 @@ def run_isolated(command: Sequence[str]) -> int:
     return 128 + stopped[0] if stopped else status
 
 
+def check_isolation() -> None:
+    """Raise a HarnessError if this machine doesn't let us make namespaces."""
+    _identity_flags()
+
+
 def stay_calm() -> None:
     """Inside, leave Ctrl-C to the process outside: it ends everything at once."""
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -77,3 +82,10 @@ def _identity_flags() -> list[str]:
         f"this machine does not let us make namespaces ({result.stderr.strip()}); run it as root, or allow them: "
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, a privileged container elsewhere"
     )
+
+
+if __name__ == "__main__":
+    try:
+        check_isolation()
+    except HarnessError as error:
+        sys.exit(str(error))

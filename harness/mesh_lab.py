@@ -192,9 +192,7 @@ class MeshLab:
             root=self._authority.certificate,
             logs=logs / "pods",
         )
-        agent = NodeAgent(
-            cluster, self.network, surroundings, folder=folder / "pods", on_error=self._failures.append
-        )
+        agent = NodeAgent(cluster, self.network, surroundings, folder=folder / "pods", on_error=self._failures.append)
         return Region(region, cluster, istiod, agent, folder / "hosts")
 
 

@@ -144,7 +144,9 @@ class Network:
         region = self._regions[self._order[number]]
         ours, theirs = _pair(number)
         link = f"region{number}"
-        hub.link("add", ifname=link, kind="veth", peer={"ifname": "hub", "net_ns_fd": str(self.region(region.key).path)})
+        hub.link(
+            "add", ifname=link, kind="veth", peer={"ifname": "hub", "net_ns_fd": str(self.region(region.key).path)}
+        )
         _up(hub, link, ours, 31)
         index = _up(netlink, "hub", theirs, 31)
         # kube-apiserver finds its own address by the default route.

@@ -1,7 +1,6 @@
 """What a kubelet does, for all nodes of a cluster: it runs the pods and says how they are."""
 
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +29,13 @@ class NodeAgent:
     """
 
     def __init__(
-        self, cluster: Cluster, network: Network, surroundings: Surroundings, *, folder: Path, on_error: Callable[[Exception], None]
+        self,
+        cluster: Cluster,
+        network: Network,
+        surroundings: Surroundings,
+        *,
+        folder: Path,
+        on_error: Callable[[Exception], None],
     ) -> None:
         """
         Args:
@@ -69,7 +74,7 @@ class NodeAgent:
         try:
             for event in self.cluster.watch("pods", "--all-namespaces"):
                 self._handle(event["type"], event["object"])
-        except Exception as error:  # noqa: BLE001: handed on
+        except Exception as error:
             self._on_error(error)
 
     def _handle(self, kind: str, manifest: dict[str, Any]) -> None:
@@ -92,7 +97,7 @@ class NodeAgent:
         def guarded() -> None:
             try:
                 work(pod)
-            except Exception as error:  # noqa: BLE001: handed on
+            except Exception as error:
                 self._on_error(error)
 
         self._workers.submit(guarded)

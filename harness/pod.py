@@ -111,7 +111,9 @@ class Pod:
 
     def is_ready(self) -> bool:
         """Whether all readiness probes succeed; a container without one is ready as soon as it runs."""
-        return all(self._probe(container["readinessProbe"]) for container in self.containers if "readinessProbe" in container)
+        return all(
+            self._probe(container["readinessProbe"]) for container in self.containers if "readinessProbe" in container
+        )
 
     def fall_sick(self) -> None:
         """Let the application answer 503."""
@@ -192,7 +194,7 @@ class Pod:
         if key is not None:
             section = metadata.get("labels" if "labels" in path else "annotations", {})
             return str(section.get(key[1], ""))
-        known = {
+        known: dict[str, str] = {
             "metadata.name": self.name,
             "metadata.namespace": self.namespace,
             "metadata.uid": metadata["uid"],

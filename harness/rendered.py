@@ -18,8 +18,9 @@ def objects_by_region(environment: Environment, folder: Path) -> dict[str, list[
     """Synthesize an environment and return each region's objects, in the order in which they can be applied.
 
     Args:
-        folder: an empty one, for what is synthesized.
+        folder: for what is synthesized; made here.
     """
+    folder.mkdir(parents=True)
     app = new_app(folder)
     Testing.fake_cdktf_json_path(app)
     add_stacks(app, environment, folder / "mesh.yaml")

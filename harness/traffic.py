@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.http_server import PEER_HEADER
 from harness.namespace import Namespace
 
 TIMEOUT_SECONDS = 5.0
@@ -24,12 +25,14 @@ class Answer:
         seconds: how long the answer took.
         status: HTTP status; 0 if there was no answer.
         body: the text.
+        peer: whom the application was asked by, as its sidecar has it from a certificate.
     """
 
     sent: float
     seconds: float
     status: int
     body: str
+    peer: str = ""
 
     @property
     def ok(self) -> bool:
@@ -78,11 +81,12 @@ class Client:
             connection.request("GET", path, headers={"Host": self.host})
             response = connection.getresponse()
             status, body = response.status, response.read().decode("utf-8", "replace")
+            peer = response.getheader(PEER_HEADER, "")
         except (OSError, http.client.HTTPException):
-            status, body = 0, ""
+            status, body, peer = 0, "", ""
         finally:
             connection.close()
-        return Answer(sent, time.monotonic() - sent, status, body)
+        return Answer(sent, time.monotonic() - sent, status, body, peer)
 
 
 class Stream:

@@ -32,7 +32,7 @@ class Member:
 
 
 class Cloud:
-    """The two programs by which the scripts reach a cluster: stand-ins, with which all clusters of a lab are reached."""
+    """The programs by which the scripts reach a cluster: stand-ins here, which know the clusters of a lab."""
 
     def __init__(self, project: str, members: Sequence[Member], *, tools: Toolbox, folder: Path) -> None:
         self._project = project

@@ -25,9 +25,13 @@ def step_a(subject: Subject) -> Table:
         deployment = subject.environment.deployments(subject.service)[region]
         pods[version] += subject.service.replicas if deployment.replicas is None else deployment.replicas
     requests = REQUESTS_A_VERSION * len(versions)
-    table = Table("A  without the DestinationRule: every version, in even shares", ["from", "requests", *versions, "expected"])
+    table = Table(
+        "A  without the DestinationRule: every version, in even shares", ["from", "requests", *versions, "expected"]
+    )
     clients = {region: subject.client(region) for region in subject.lab.regions}
-    seconds = subject.settle(list(clients.values()), lambda answers: set(tally(answers)) == set(versions), requests // 2)
+    seconds = subject.settle(
+        list(clients.values()), lambda answers: set(tally(answers)) == set(versions), requests // 2
+    )
     for region, client in clients.items():
         counts = tally(client.send(subject.path, requests))
         even = True
@@ -45,8 +49,11 @@ def step_a(subject: Subject) -> Table:
 
 
 def step_b(subject: Subject) -> Table:
-    """B: with the DestinationRule, all answers are local."""
-    table = Table("B  with the DestinationRule: the own region answers", ["from", "requests", "version", "local", "others", "failed"])
+    """B: with the DestinationRule, all answers are local; the sidecars know each other by their certificates."""
+    table = Table(
+        "B  with the DestinationRule: the own region answers",
+        ["from", "requests", "version", "local", "others", "failed", "mutual TLS"],
+    )
     clients = {region: subject.client(region) for region in subject.lab.regions}
     for region, client in clients.items():
         _settle_at_home(subject, region, client)
@@ -97,7 +104,17 @@ def _settle_at_home(subject: Subject, region: str, client: Client) -> None:
 
 def _add_local(table: Table, subject: Subject, region: str, answers: Sequence[Answer]) -> None:
     local, others, failed, good = _count(subject, region, answers)
-    table.add(region, len(answers), subject.versions.get(region, "none"), local, others, failed, ok=good)
+    secured = sum(subject.client_identity in answer.peer for answer in answers)
+    table.add(
+        region,
+        len(answers),
+        subject.versions.get(region, "none"),
+        local,
+        others,
+        failed,
+        f"{secured} of {len(answers)}",
+        ok=good and secured == len(answers),
+    )
 
 
 def _count(subject: Subject, region: str, answers: Sequence[Answer]) -> tuple[int, int, int, bool]:

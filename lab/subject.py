@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from config.environment import DEMO_SERVICE, Environment
+from config.service import Service
 from harness.errors import HarnessError
 from harness.mesh_lab import MeshLab
 from harness.traffic import Answer, Client
@@ -13,6 +14,7 @@ from stacks.ingress import GATEWAY_NAMESPACE
 CLIENT_APP = "sleep"
 GATEWAY_APP = "istio-ingressgateway"
 GATEWAY_PORT = 80
+TRUST_DOMAIN = "cluster.local"
 PUBLIC_HOST = "mesh.example"
 
 SECONDS_TO_SETTLE = 60
@@ -35,14 +37,19 @@ class Subject:
         return {key: deployment.version for key, deployment in deployments.items()}
 
     @property
-    def service(self):  # noqa: ANN201
+    def service(self) -> Service:
         return self.environment.all_services()[DEMO_SERVICE]
 
     @property
     def path(self) -> str:
         route = self.service.route
         assert route is not None, "the demo has a route"
-        return route.path
+        return str(route.path)
+
+    @property
+    def client_identity(self) -> str:
+        """Whose certificate the client's sidecar has."""
+        return f"URI=spiffe://{TRUST_DOMAIN}/ns/{self.service.namespace}/sa/{CLIENT_APP}"
 
     def client(self, region: str) -> Client:
         """Return the client in a region, which asks as ``curl helloworld.sample:5000`` does."""

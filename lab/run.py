@@ -1,0 +1,83 @@
+"""The lab itself, inside its namespaces."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from config.environment import Environment
+from harness.isolation import stay_calm
+from harness.mesh_lab import MeshLab
+from harness.rendered import objects_by_region
+from harness.toolbox import get_toolbox
+from lab import answers, faults
+from lab.analysis import analyze
+from lab.environments import steps_of
+from lab.shell import run_shell
+from lab.subject import Subject
+from lab.table import Table
+from lab.usage import programs_and_memory
+
+GIB = 1 << 30
+
+
+def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: Callable[[str], None]) -> int:
+    """Start the environment, look at it, and print what was seen.
+
+    Returns:
+        0 if everything is as it has to be, else 1; with ``shell`` the shell's status.
+
+    Raises:
+        HarnessError: something did not start.
+    """
+    stay_calm()
+    began = time.monotonic()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "lab", str(state)], check=True)
+    tools = get_toolbox(say)
+    steps = steps_of(environment)
+    say("rendering the manifests of " + ", ".join(r.key for r in environment.resolved_regions() if not r.retired))
+    rendered = {
+        name: objects_by_region(step, state / "rendered" / name)
+        for name, step in (("a", steps.a), ("b", steps.b), ("c", steps.c))
+    }
+    lab = MeshLab(steps.c, tools=tools, state=state, logs=logs, say=say)
+    lab.start()
+
+    def apply(step: str) -> None:
+        say(f"step {step.upper()}: applying the manifests")
+        lab.apply(rendered[step])
+        lab.wait_for_rollout()
+
+    if shell:
+        apply("c")
+        return run_shell(lab, tools, state, logs)
+
+    subject = Subject(lab, steps.c)
+    tables: list[Table] = []
+    apply("a")
+    started = time.monotonic() - began
+    tables.append(answers.step_a(subject))
+    apply("b")
+    tables.append(answers.step_b(subject))
+    apply("c")
+    tables.append(answers.step_c(subject))
+    tables.append(analyze(lab, tools, steps.c.revision, rendered["c"]))
+    tables.append(faults.failover(subject, say))
+    tables.extend(faults.regions_lost(subject, say))
+    programs, memory = programs_and_memory()
+    lab.check()
+
+    print()
+    for table in tables:
+        print(table, end="\n\n")
+    wrong = [table.title for table in tables if not table.ok]
+    delay = "8 ms between regions there and back" if lab.network.delayed else "no delay: this kernel has no netem"
+    print(
+        f"{len(lab.regions)} regions, {programs} programs, {memory / GIB:.1f} GiB; up after {started:.0f} s, "
+        f"all seen after {time.monotonic() - began:.0f} s; {delay}"
+    )
+    if wrong:
+        print(f"{len(wrong)} of {len(tables)} tables have something wrong; logs: {logs}")
+        return 1
+    print("all as it has to be")
+    return 0
