@@ -48,6 +48,9 @@ class Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         TCPServer.server_bind(self)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that hang up."""
+
 
 def main(port: str, sick_file: str) -> None:
     Application.sick_file = Path(sick_file)

@@ -3,6 +3,7 @@
 import http.client
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -127,9 +128,9 @@ class Istiod:
 
     def _serves(self) -> bool:
         try:
-            connection = http.client.HTTPConnection(self.address, HTTP_PORT, timeout=2)
-            connection.request("GET", "/ready")
-            return connection.getresponse().status == 200
+            with closing(http.client.HTTPConnection(self.address, HTTP_PORT, timeout=2)) as connection:
+                connection.request("GET", "/ready")
+                return connection.getresponse().status == 200
         except OSError:
             return False
 

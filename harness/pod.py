@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -152,9 +153,9 @@ class Pod:
         try:
             if "httpGet" in probe:
                 request = probe["httpGet"]
-                connection = http.client.HTTPConnection(address, request["port"], timeout=PROBE_SECONDS)
-                connection.request("GET", request["path"])
-                return 200 <= connection.getresponse().status < 400
+                with closing(http.client.HTTPConnection(address, request["port"], timeout=PROBE_SECONDS)) as connection:
+                    connection.request("GET", request["path"])
+                    return 200 <= connection.getresponse().status < 400
             if "tcpSocket" in probe:
                 socket.create_connection((address, probe["tcpSocket"]["port"]), timeout=PROBE_SECONDS).close()
                 return True

@@ -184,7 +184,7 @@ def _run(command: list[str], variables: Mapping[str, str], name: str, say: Say) 
     """Run a build and say from time to time how far it is."""
     last: deque[str] = deque(maxlen=LAST_LINES)
     compiled = 0
-    spoken = start = time.monotonic()
+    spoken = time.monotonic()
     with subprocess.Popen(
         command,
         cwd=KUBERNETES_MODULE,
@@ -200,8 +200,7 @@ def _run(command: list[str], variables: Mapping[str, str], name: str, say: Say) 
             compiled += not line.startswith("go: ")
             if time.monotonic() - spoken > SECONDS_BETWEEN_WORDS:
                 spoken = time.monotonic()
-                what = f"{compiled} packages compiled" if compiled else "downloading"
-                say(f"building {name}: {what} ({spoken - start:.0f} s)")
+                say(f"building {name}: {f'{compiled} packages compiled' if compiled else 'downloading'}")
     if process.returncode != 0:
         lines = "\n".join(f"  {line}" for line in last)
         raise HarnessError(f"building {name} failed; its last lines:\n{lines}")

@@ -10,6 +10,7 @@ from bindings import Testing
 from config import load
 from config.environment import Environment
 from config.load import parse_environment
+from harness.rendered import objects_of
 from stacks.wiring import add_stacks, new_app
 
 ROOT = Path(__file__).parent.parent
@@ -48,11 +49,7 @@ class Synthesis:
 
     def objects(self, cluster: str | None = None) -> list[dict[str, Any]]:
         """Return the Kubernetes objects as the API server gets them, of one region's cluster or of all."""
-        return [
-            as_terraform_reads(resource["manifest"])
-            for resource in self.all("ingress", "kubernetes_manifest").values()
-            if cluster in (None, resource["provider"].removeprefix("kubernetes."))
-        ]
+        return [manifest for region, manifest in objects_of(self.stacks["ingress"]) if cluster in (None, region)]
 
     def object(self, cluster: str, kind: str, name: str) -> dict[str, Any]:
         """Return one Kubernetes object of a cluster."""
@@ -67,17 +64,6 @@ class Synthesis:
                 for kind, resources in sorted(content.get(section, {}).items()):
                     for name in sorted(resources):
                         yield f"{stack} {prefix}{kind}.{name}"
-
-
-def as_terraform_reads(node: Any) -> Any:
-    """Undo the escapes of Terraform's templates; references stay."""
-    if isinstance(node, dict):
-        return {key: as_terraform_reads(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [as_terraform_reads(item) for item in node]
-    if isinstance(node, str):
-        return node.replace("$${", "${").replace("%%{", "%{")
-    return node
 
 
 def synthesize(environment: Environment, folder: Path, config: str = "mesh.yaml") -> Synthesis:

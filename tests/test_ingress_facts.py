@@ -162,6 +162,7 @@ def test_gateway_and_route_of_the_demo(reference: Synthesis, cluster: str) -> No
 def test_the_destination_rule_fails_over(reference: Synthesis, cluster: str) -> None:
     rule = reference.object(cluster, "DestinationRule", "helloworld")["spec"]
     assert rule["host"] == "helloworld.sample.svc.cluster.local"
+    assert rule["trafficPolicy"]["connectionPool"] == {"tcp": {"connectTimeout": "1s"}}
     assert rule["trafficPolicy"]["outlierDetection"] == {
         "consecutive5xxErrors": 5,
         "interval": "10s",
@@ -288,3 +289,11 @@ def test_objects_wait_for_their_namespace(reference: Synthesis) -> None:
 
     assert len(manifests) > 30
     assert all(reaches_namespace(name) for name in manifests)
+
+
+def test_services_get_requests_only_while_they_listen(reference: Synthesis) -> None:
+    """Without these, requests failed whenever pods came and went: `make lab`."""
+    deployment = reference.object("tokyo", "Deployment", "helloworld-v1")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    assert container["readinessProbe"] == {"tcpSocket": {"port": 5000}, "periodSeconds": 2}
+    assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}

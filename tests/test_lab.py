@@ -1,0 +1,101 @@
+"""What the lab makes of what it sees; the lab itself is `make lab`."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.rendered import objects_of
+from harness.traffic import Answer, tally
+from lab.answers import _count
+from lab.environments import steps_of, with_regions
+from lab.faults import _start_of_last_run
+from lab.subject import Subject
+from lab.table import Table
+from tests.synthesis import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
+
+LOCAL, REMOTE = "version: v1, instance: a", "version: v2, instance: b"
+
+
+def answers(*bodies: str, status: int = 200) -> list[Answer]:
+    return [Answer(float(index), 0.01, status, body) for index, body in enumerate(bodies)]
+
+
+def test_a_table_is_right_only_if_something_was_measured_and_all_of_it_is_right() -> None:
+    table = Table("title", ["from", "requests"])
+    assert not table.ok
+    table.add("tokyo", 10, ok=True)
+    assert table.ok
+    assert str(table).splitlines() == ["title", "  from   requests", "  tokyo        10  ok"]
+    table.add("osaka", 7, ok=False)
+    assert not table.ok
+    assert "WRONG" in str(table)
+    with pytest.raises(ValueError, match="1 cells for 2 columns"):
+        table.add("seoul", ok=True)
+
+
+def test_answers_are_counted_by_version_status_or_their_absence() -> None:
+    found = [*answers(LOCAL, LOCAL, REMOTE), *answers("sick", status=503), *answers("", status=0)]
+    assert tally(found) == {"v1": 2, "v2": 1, "503": 1, "no answer": 1}
+
+
+@pytest.mark.parametrize(
+    ("region", "found", "expected"),
+    [
+        ("tokyo", answers(LOCAL, LOCAL), (2, 0, 0, True)),
+        ("tokyo", answers(LOCAL, REMOTE), (1, 1, 0, False)),
+        ("tokyo", [*answers(LOCAL), *answers(LOCAL, status=503)], (1, 0, 1, False)),
+        ("tokyo", [], (0, 0, 0, False)),
+        ("nowhere", answers(LOCAL, REMOTE), (0, 2, 0, True)),
+        ("nowhere", answers("", status=0), (0, 0, 1, False)),
+    ],
+)
+def test_local_answers(region: str, found: list[Answer], expected: tuple[int, int, int, bool]) -> None:
+    subject = cast(Subject, SimpleNamespace(versions={"tokyo": "v1", "osaka": "v2"}))
+    assert _count(subject, region, found) == expected
+
+
+def test_home_again_is_when_the_last_run_of_local_answers_begins() -> None:
+    found = answers(LOCAL, REMOTE, LOCAL, LOCAL)
+    assert _start_of_last_run(found, lambda answer: answer.version == "v1") == 2.0
+    assert _start_of_last_run(answers(LOCAL, REMOTE), lambda answer: answer.version == "v1") is None
+    assert _start_of_last_run([], lambda answer: True) is None
+
+
+@pytest.mark.parametrize("number", [2, 3, 6, 12])
+def test_more_regions(number: int) -> None:
+    environment = with_regions(REFERENCE, number, {})
+    assert list(environment.regions)[:2] == ["tokyo", "osaka"]
+    assert len(environment.regions) == number
+    assert len({region.location for region in environment.resolved_regions()}) == number
+    assert len(set(environment.demo.versions.values())) == number
+
+
+def test_fewer_regions_keep_the_config_cluster() -> None:
+    environment = with_regions(THREE_REGIONS, 2, {})
+    assert set(environment.regions) == {"iowa", "tokyo"}
+    assert set(environment.services["checkout"].regions) == {"iowa", "tokyo"}
+
+
+def test_too_many_regions() -> None:
+    with pytest.raises(HarnessError, match="no more than 10 regions"):
+        with_regions(REFERENCE, 40, {})
+
+
+def test_the_steps_are_the_demos_switches() -> None:
+    off: dict[str, Any] = {"enabled": False, "failover": False}
+    environment = load_without_variables(REFERENCE)
+    environment = environment.model_copy(update={"demo": environment.demo.model_copy(update=off)})
+    steps = steps_of(environment)
+    assert [(step.demo.enabled, step.demo.failover, step.ingress.enabled) for step in (steps.a, steps.b, steps.c)] == [
+        (True, False, False),
+        (True, True, False),
+        (True, True, True),
+    ]
+
+
+def test_the_lab_applies_what_the_project_renders(reference: Synthesis) -> None:
+    found = list(objects_of(reference.stacks["ingress"]))
+    assert {region for region, _ in found} == {"tokyo", "osaka"}
+    assert ("osaka", "helloworld-v2") in {(region, one["metadata"]["name"]) for region, one in found}
