@@ -1,5 +1,6 @@
 """The programs that a lab consists of: pinned, built once from their modules, kept in the user's cache."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +10,8 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
@@ -54,7 +56,8 @@ class Bundle:
     @property
     def key(self) -> str:
         """Name of its folder in the cache: another one for anything that would be built differently."""
-        content = [*self.packages, *(path.read_text() for path in sorted(KUBERNETES_MODULE.rglob("*.*")))]
+        sources = [] if self.packages else sorted(KUBERNETES_MODULE.rglob("*.*"))
+        content = [*self.packages, *(path.read_text(encoding="utf-8") for path in sources if path.suffix != ".md")]
         digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:12]
         return f"{self.name}-{self.version}-{platform.machine()}-{digest}"
 
@@ -136,8 +139,25 @@ def _folder(bundle: Bundle, given: str | None, say: Say) -> Path:
         return Path(given)
     folder = cache_folder() / bundle.key
     if not folder.is_dir():
-        _build(bundle, folder, say)
+        with _only_one_builds(folder.parent, say):
+            if not folder.is_dir():
+                _build(bundle, folder, say)
     return folder
+
+
+@contextmanager
+def _only_one_builds(cache: Path, say: Say) -> Iterator[None]:
+    """Wait for a build that goes on elsewhere. What a killed one has left is taken away."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another build to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in cache.glob(".*-*"):
+            shutil.rmtree(leftover)
+        yield
 
 
 def _build(bundle: Bundle, folder: Path, say: Say) -> None:
@@ -148,7 +168,6 @@ def _build(bundle: Bundle, folder: Path, say: Say) -> None:
             f"Go is missing: install it from go.dev/dl, or name a folder of programs in {FOLDER_VARIABLE}"
         )
     say(f"building {bundle.name} {bundle.version}, once (about {bundle.minutes} min on two cores)")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{bundle.name}-") as temporary:
         output = Path(temporary, "bin")
         output.mkdir()
@@ -185,8 +204,10 @@ def _run(command: list[str], variables: Mapping[str, str], name: str, say: Say) 
     last: deque[str] = deque(maxlen=LAST_LINES)
     compiled = 0
     spoken = time.monotonic()
+    # A build must not outlive us; where there is no setpriv there is no lab, either.
+    ending = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     with subprocess.Popen(
-        command,
+        [*ending, *command],
         cwd=KUBERNETES_MODULE,
         env=os.environ | variables,
         stdin=subprocess.DEVNULL,

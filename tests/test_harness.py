@@ -140,7 +140,14 @@ class TestToolbox:
         self.write(go, body)
         with pytest.raises(HarnessError, match=words):
             toolbox._folder(self.BUNDLE, None, lambda text: None)
-        assert list((tmp_path / "cache" / "multi-region-mesh").iterdir()) == []
+        assert [path.name for path in (tmp_path / "cache" / "multi-region-mesh").iterdir()] == ["lock"]
+
+    def test_what_a_killed_build_left_is_taken_away(self, go: Path, tmp_path: Path) -> None:
+        self.write(go, 'touch "$GOBIN/one" "$GOBIN/two"')
+        leftover = tmp_path / "cache" / "multi-region-mesh" / ".thing-1a2b"
+        leftover.mkdir(parents=True)
+        assert toolbox._folder(self.BUNDLE, None, lambda text: None).is_dir()
+        assert not leftover.exists()
 
     def test_without_go(self, go: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(go.parent))
