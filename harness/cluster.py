@@ -23,6 +23,9 @@ NODE_MASK = 24
 
 FIELD_MANAGER = "harness"
 
+WATCH_SECONDS = 86_400
+"""For so long the API server keeps a watch, at least: nobody starts one anew."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -69,8 +72,10 @@ class Cluster:
         self._folder.mkdir(parents=True)
         configuration = self._folder / "kwokctl.yaml"
         configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
-        services = str(self.place.services)
-        extra = (f"kube-apiserver=service-cluster-ip-range={services}",)
+        extra = (
+            f"kube-apiserver=service-cluster-ip-range={self.place.services}",
+            f"kube-apiserver=min-request-timeout={WATCH_SECONDS}",
+        )
         processes.run(
             [
                 str(self._tools.path("kwokctl")),
@@ -98,11 +103,11 @@ class Cluster:
             seconds=seconds,
         )
 
-    def apply(self, objects: Sequence[Object], manager: str = FIELD_MANAGER) -> None:
+    def apply(self, objects: Sequence[Object]) -> None:
         """Apply objects by the server, all at once. Raises: HarnessError."""
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})
         self.kubectl(
-            "apply", "--server-side", "--force-conflicts", "--field-manager", manager, "-f", "-", text=document
+            "apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-", text=document
         )
 
     def get(self, *arguments: str) -> dict[str, Any]:
@@ -127,8 +132,11 @@ class Cluster:
             start_new_session=True,
         ) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                yield json.loads(line)
+            try:
+                for line in process.stdout:
+                    yield json.loads(line)
+            finally:
+                process.kill()
         raise HarnessError(f"the API server of {self.place.key} has ended a watch")
 
     def delete(self, objects: Sequence[Object]) -> None:

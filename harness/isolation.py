@@ -19,12 +19,15 @@ from harness.errors import HarnessError
 NEEDED = ("mount", "nsenter", "setpriv", "sh", "umount", "unshare")
 """All from util-linux, but for the shell."""
 
+NOT_POSSIBLE = 77
+"""Exit status of ``python -m harness.isolation`` where a lab can't be."""
+
 INSIDE = "HARNESS_INSIDE"
 """Set within: where a program finds that it need not isolate itself again."""
 
 
 def is_inside() -> bool:
-    return INSIDE in os.environ
+    return INSIDE in os.environ and os.getpid() == 1
 
 
 def run_isolated(command: Sequence[str]) -> int:
@@ -88,4 +91,5 @@ if __name__ == "__main__":
     try:
         check_isolation()
     except HarnessError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(NOT_POSSIBLE)

@@ -126,6 +126,11 @@ class Istiod:
                 raise HarnessError(f"istiod of {self.cluster.place.key} is not ready after {seconds:g} s: {self._log}")
             time.sleep(0.5)
 
+    def check(self) -> None:
+        """Raise a HarnessError if it has ended."""
+        if self._program is not None:
+            self._program.check()
+
     def _serves(self) -> bool:
         try:
             with closing(http.client.HTTPConnection(self.address, HTTP_PORT, timeout=2)) as connection:

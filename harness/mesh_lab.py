@@ -84,7 +84,6 @@ class MeshLab:
         present = [region for region in environment.resolved_regions() if not region.retired]
         self.network = Network([_addresses(region) for region in present], state / "namespaces")
         self.regions = {region.key: self._region(region) for region in present}
-        self.cloud: Cloud | None = None
 
     def start(self) -> None:
         """Start everything up to a mesh without workloads. Raises: HarnessError."""
@@ -101,9 +100,7 @@ class MeshLab:
         pairs = list(permutations(regions, 2))
         self._say(f"granting trust: {len(pairs)} remote secrets")
         members = [region.member for region in regions]
-        cloud = self.cloud = Cloud(
-            self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials"
-        )
+        cloud = Cloud(self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials")
         self._each(lambda pair: cloud.grant_trust(pair[0].member, pair[1].member), pairs)
         self._each(lambda region: region.write_hosts(), regions)
         for region in regions:
@@ -141,6 +138,8 @@ class MeshLab:
         """Raise what has gone wrong in the background since the lab was started."""
         if self._failures:
             raise self._failures[0]
+        for region in self.regions.values():
+            region.istiod.check()
 
     def client(self, region: str, *, namespace: str, app: str, service: str, port: int) -> Client:
         """Return a client that asks a service from inside a pod."""

@@ -32,6 +32,8 @@ LINKS = IPv4Network("198.18.0.0/15")
 POD_GATEWAY = IPv4Address("169.254.1.1")
 """Every pod's router, an address of the region's namespace; link-local, so that it takes none of a pod's range."""
 
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
 ONE_WAY_DELAY_MICROSECONDS = 4_000
 """Between any two regions: about half of what Tokyo and Osaka are apart (8 ms there and back)."""
 
@@ -83,6 +85,7 @@ class Network:
 
     def build(self) -> None:
         """Make the regions' namespaces and link them."""
+        FORWARDING.write_text("0", encoding="ascii")  # a new namespace may have the machine's setting
         hub = self._netlink[""] = IPRoute()
         _up(hub, "lo")
         for number, key in enumerate(self._order):
@@ -138,7 +141,7 @@ class Network:
         loopback = _up(netlink, "lo")
         for address in (region.api_server, region.istiod, POD_GATEWAY):
             netlink.addr("add", index=loopback, address=str(address), prefixlen=32)
-        self.region(region.key).run(lambda: Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii"))
+        self.region(region.key).run(lambda: FORWARDING.write_text("1", encoding="ascii"))
 
     def _hub_link(self, hub: IPRoute, netlink: IPRoute, number: int) -> None:
         region = self._regions[self._order[number]]

@@ -23,9 +23,8 @@ AT_ONCE = 4
 class NodeAgent:
     """Watches a cluster's pods; starts the programs of each that is placed on a node, and ends those of each that goes.
 
-    A pod is ready when its sidecar and its application are, and stays ready when they
-    die: what a real kubelet would notice within its probe's period, the demo has no
-    probe for.
+    A pod is ready when its probes succeed, and stays ready when its programs die: so it
+    is with a node that is lost, until the control plane notices after most of a minute.
     """
 
     def __init__(
@@ -91,6 +90,7 @@ class NodeAgent:
                 self._submit(self._run, self._pods[uid])
             elif pod is not None and (kind == "DELETED" or "deletionTimestamp" in manifest["metadata"]):
                 del self._pods[uid]
+                pod.leaving.set()
                 self._submit(self._end, pod)
 
     def _submit(self, work: Callable[[Pod], None], pod: Pod) -> None:
@@ -103,16 +103,22 @@ class NodeAgent:
         self._workers.submit(guarded)
 
     def _run(self, pod: Pod) -> None:
+        with pod.lock:
+            if not pod.leaving.is_set():
+                self._start(pod)
+
+    def _start(self, pod: Pod) -> None:
         network = self._network.add_pod(self.cluster.place.key, self._namespace_name(pod), pod.address)
         # istiod finds a proxy's node, and so its region, by its pod's address.
         self._report(pod, ready=False)
         pod.start(network, self._token(pod))
         self._wait_until_ready(pod)
-        self._report(pod, ready=True)
+        if not pod.leaving.is_set():
+            self._report(pod, ready=True)
 
     def _wait_until_ready(self, pod: Pod) -> None:
         deadline = time.monotonic() + SECONDS_TO_READY
-        while not pod.is_ready():
+        while not (pod.leaving.is_set() or pod.is_ready()):
             if time.monotonic() > deadline:
                 raise HarnessError(
                     f"pod {pod.name} in {self.cluster.place.key} is not ready after {SECONDS_TO_READY} s: "
@@ -121,8 +127,10 @@ class NodeAgent:
             time.sleep(0.2)
 
     def _end(self, pod: Pod) -> None:
-        pod.stop()
-        self._network.remove_pod(self.cluster.place.key, self._namespace_name(pod), pod.address)
+        with pod.lock:
+            if pod.started:
+                pod.stop()
+                self._network.remove_pod(self.cluster.place.key, self._namespace_name(pod), pod.address)
         self.cluster.kubectl(
             *("delete", "pod", pod.name, "--namespace", pod.namespace),
             *("--grace-period", "0", "--force", "--ignore-not-found", "--wait=false"),

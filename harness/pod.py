@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -65,6 +66,11 @@ class Pod:
       arguments and the environment that the injected container has;
     - a container that has a port is a small HTTP server on that port;
     - a container without one does nothing, and requests are sent from its namespace.
+
+    Attributes:
+        lock: held while it is started or ended, which two threads may want to do.
+        leaving: set when its cluster has deleted it.
+        started: whether it has programs and a namespace.
     """
 
     def __init__(
@@ -74,6 +80,9 @@ class Pod:
         self.address = address
         self._surroundings = surroundings
         self._folder = folder
+        self.lock = threading.Lock()
+        self.leaving = threading.Event()
+        self.started = False
         self._applications: list[Program] = []
         self._sidecars: list[Program] = []
 
@@ -99,6 +108,7 @@ class Pod:
 
     def start(self, network: Namespace, token: str) -> None:
         """Start its programs. Args: token: of its service account, for the mesh's CA."""
+        self.started = True
         if any(container["name"] == CAPTURING for container in self.containers):
             capture(network, self._surroundings.services)
         self._write_files(token)
@@ -133,8 +143,8 @@ class Pod:
     def stop(self) -> None:
         """End as a kubelet ends a pod.
 
-        Containers that have a ``preStop`` go on for its time, and the others are asked
-        to end at once; sidecars that are init containers only after the containers.
+        The containers go on for the longest ``preStop`` among them; a sidecar that is one
+        of the containers is asked to end at once, one that is an init container last.
         """
         spec = self.manifest["spec"]
         grace = float(spec.get("terminationGracePeriodSeconds", 30))

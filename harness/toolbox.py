@@ -135,7 +135,9 @@ def get_toolbox(say: Say) -> Toolbox:
 def _folder(bundle: Bundle, given: str | None, say: Say) -> Path:
     """Return where a bundle's programs are: in the folder that the user names, or built."""
     needed = (*bundle.programs, *([BOOTSTRAP] if bundle.template else []))
-    if given is not None and all(Path(given, name).is_file() for name in needed):
+    if given is not None:
+        if missing := [name for name in needed if not Path(given, name).is_file()]:
+            raise HarnessError(f"{given} ({FOLDER_VARIABLE}) has no {', '.join(missing)}")
         return Path(given)
     folder = cache_folder() / bundle.key
     if not folder.is_dir():
@@ -182,15 +184,17 @@ def _build(bundle: Bundle, folder: Path, say: Say) -> None:
             linker += [f"-X {stamp}.gitMajor={major}", f"-X {stamp}.gitMinor={minor}"]
             command = [go, "build", "-v", "-trimpath", "-mod=readonly", f"-ldflags={' '.join(linker)}"]
             command += ["-o", f"{output}/", "./cmd/..."]
-        _run(command, {"GOBIN": str(output), "GOFLAGS": ""}, bundle.name, say)
+        _run(command, {"GOBIN": str(output), "GOFLAGS": "", "GOTMPDIR": temporary}, bundle.name, say)
         if bundle.template is not None:
             answer = subprocess.run(
                 [go, "mod", "download", "-json", bundle.template],
                 capture_output=True,
                 text=True,
-                check=True,
+                check=False,
                 cwd=temporary,
             )
+            if answer.returncode != 0:
+                raise HarnessError(f"downloading {bundle.template} failed: {answer.stdout}{answer.stderr}")
             module = Path(json.loads(answer.stdout)["Dir"])
             shutil.copyfile(module / "tools" / "packaging" / "common" / BOOTSTRAP, output / BOOTSTRAP)
         missing = [program for program in bundle.programs if not (output / program).is_file()]

@@ -4,10 +4,13 @@ import json
 import subprocess
 from collections.abc import Iterable
 
+from harness.errors import HarnessError
 from harness.mesh_lab import MeshLab
 from harness.rendered import Object
 from harness.toolbox import Toolbox
 from lab.table import Table
+
+SECONDS = 120
 
 
 def analyze(lab: MeshLab, tools: Toolbox, revision: str, rendered: dict[str, list[Object]]) -> Table:
@@ -45,8 +48,9 @@ def _messages(tools: Toolbox, kubeconfig: str, revision: str, namespace: str) ->
         capture_output=True,
         text=True,
         check=False,
+        timeout=SECONDS,
     )
     if not result.stdout.strip().startswith("["):
-        raise RuntimeError(f"istioctl analyze: {result.stderr.strip() or result.stdout.strip()}")
+        raise HarnessError(f"istioctl analyze: {result.stderr.strip() or result.stdout.strip()}")
     messages: list[dict[str, str]] = json.loads(result.stdout)
     return messages

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 from harness.traffic import Answer, Client, tally
-from lab.subject import Subject
+from lab.subject import STATUS_PATH, STATUS_PORT, Subject
 from lab.table import Table
 
 REQUESTS_A_VERSION = 40
@@ -13,8 +13,6 @@ DEVIATIONS = 4
 """Standard deviations by which a count may be off: by chance it is in one of 16,000 cases."""
 
 OTHER_PATH = "/other"
-STATUS_PORT = 15021
-STATUS_PATH = "/healthz/ready"
 
 
 def step_a(subject: Subject) -> Table:

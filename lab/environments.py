@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,9 @@ def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Envir
     _forget(data, set(configured) - set(data["regions"]))
     names = _other_regions({region["region"] for region in configured.values()})
     environment = _parse(data, variables)
-    for position in range(len(data["regions"]) + 1, number + 1):
-        environment = _add_region(data, f"region{position}", next(names, None), variables)
+    free = (key for key in map("region{}".format, count(1)) if key not in configured)
+    for _ in range(len(data["regions"]), number):
+        environment = _add_region(data, next(free), next(names, None), variables)
     return environment
 
 

@@ -99,12 +99,18 @@ def _one_fault(subject: Subject, region: str, fault: Fault, table: Table) -> Non
         time.sleep(BEFORE_SECONDS)
         failed_at = time.monotonic()
         fault.happen()
-        for stream in streams.values():
-            _wait(subject, stream, failed_at, lambda answer: _is_elsewhere(subject, region, answer), SECONDS_TO_LEAVE)
+        steady = {
+            name: _wait(
+                subject, stream, failed_at, lambda answer: _is_elsewhere(subject, region, answer), SECONDS_TO_LEAVE
+            )
+            for name, stream in streams.items()
+        }
         ended_at = time.monotonic()
         fault.end()
-        for stream in streams.values():
-            _wait(subject, stream, ended_at, lambda answer: _is_home(subject, region, answer), SECONDS_TO_RETURN)
+        for name, stream in streams.items():
+            steady[name] &= _wait(
+                subject, stream, ended_at, lambda answer: _is_home(subject, region, answer), SECONDS_TO_RETURN
+            )
     most = 0 if fault.told else MOST_FAILED
     for name, stream in streams.items():
         away = [answer for answer in stream.since(failed_at) if answer.sent < ended_at]
@@ -120,11 +126,11 @@ def _one_fault(subject: Subject, region: str, fault: Fault, table: Table) -> Non
             _slowest(away),
             f"{_failed(back)} of {len(back)}",
             "never" if home is None else f"{home - ended_at:.1f} s",
-            ok=first is not None and home is not None and _failed(away) <= most and _failed(back) == 0,
+            ok=steady[name] and _failed(away) <= most and _failed(back) == 0,
         )
     answers = [answer for stream in bystanders for answer in stream.answers]
     failed = f"{_failed(answers)} of {len(answers)}"
-    good = bool(answers) and _failed(answers) == 0
+    good = all(stream.answers for stream in bystanders) and _failed(answers) == 0
     table.add(fault.name, region, "other regions", failed, "", _slowest(answers), "", "", ok=good)
 
 
@@ -146,23 +152,31 @@ def _region_lost(subject: Subject, lost: str) -> Table:
         f"Region lost: the link of {lost} to all others is down for {CUT_OFF_SECONDS:.0f} s",
         ["asked from", "by", "requests", "local", "failed", "slowest"],
     )
+    others = [key for key in subject.lab.regions if key != lost]
     with ExitStack() as stack:
         streams: list[tuple[str, str, Stream]] = []
         for key in subject.lab.regions:
             client, gateway = subject.client(key), subject.gateways(key)[0]
             streams.append((key, "client", stack.enter_context(client.stream(subject.path, EVERY_SECONDS))))
             streams.append((key, "gateway", stack.enter_context(gateway.stream(subject.path, EVERY_SECONDS))))
-        time.sleep(BEFORE_SECONDS)
+        reaches = [subject.reaches(others[0], lost)]
         subject.lab.network.cut_off(lost)
         time.sleep(CUT_OFF_SECONDS)
+        reaches.append(subject.reaches(others[0], lost))
         subject.lab.network.reconnect(lost)
         time.sleep(BEFORE_SECONDS)
+        reaches.append(subject.reaches(others[0], lost))
+    words = ["reaches" if reached else "does not reach" for reached in reaches]
+    table.notes.append(
+        f"a pod of {others[0]} {words[0]} {lost} before, {words[1]} it while cut off, {words[2]} it after"
+    )
     for key, name, stream in streams:
         home = subject.versions.get(key)
         local = sum(answer.ok and answer.version == home for answer in stream.answers)
         failed, count = _failed(stream.answers), len(stream.answers)
         # A region without the service may have been served by the lost one.
-        good = local == count > 0 if home is not None else failed <= MOST_FAILED
+        good = local == count if home is not None else failed <= MOST_FAILED
+        good = good and count > 0 and reaches == [True, False, True]
         where = f"{key}, the lost one" if key == lost else key
         table.add(where, name, count, local, failed, _slowest(stream.answers), ok=good)
     return table
@@ -183,8 +197,11 @@ def _refuge_lost(subject: Subject, region: str, lost: str) -> Table:
             "gateway": stack.enter_context(gateway.stream(subject.path, EVERY_SECONDS)),
         }
         start = time.monotonic()
-        for stream in streams.values():
+        steady = [
             _wait(subject, stream, start, lambda answer: _is_elsewhere(subject, region, answer), SECONDS_TO_LEAVE)
+            for stream in streams.values()
+        ]
+        time.sleep(BEFORE_SECONDS)
         cut_at = time.monotonic()
         subject.lab.network.cut_off(lost)
         time.sleep(2 * CUT_OFF_SECONDS)
@@ -195,6 +212,7 @@ def _refuge_lost(subject: Subject, region: str, lost: str) -> Table:
     for name, stream in streams.items():
         away = [answer for answer in stream.since(cut_at) if answer.sent < back_at]
         back = stream.since(back_at)
+        needed = any(answer.version == subject.versions[lost] for answer in stream.since(start) if answer.sent < cut_at)
         slow = [answer for answer in away if not answer.ok or answer.seconds > SLOW_SECONDS]
         well = max((answer.sent + answer.seconds - cut_at for answer in slow), default=0.0)
         table.add(
@@ -204,7 +222,12 @@ def _refuge_lost(subject: Subject, region: str, lost: str) -> Table:
             f"{well:.1f} s",
             _slowest(away),
             f"{_failed(back)} of {len(back)}",
-            ok=_failed(away) <= MOST_FAILED and _failed(back) == 0 and well < 2 * CUT_OFF_SECONDS,
+            ok=all(steady)
+            and needed
+            and _failed(away) <= MOST_FAILED
+            and bool(back)
+            and _failed(back) == 0
+            and well < 2 * CUT_OFF_SECONDS,
         )
     table.notes.append(
         "what fails are requests on connections that were open: nothing but the client's own timeout "
@@ -213,14 +236,15 @@ def _refuge_lost(subject: Subject, region: str, lost: str) -> Table:
     return table
 
 
-def _wait(subject: Subject, stream: Stream, since: float, condition: Callable[[Answer], bool], seconds: float) -> None:
-    """Wait until the last answers are all as they should be."""
+def _wait(subject: Subject, stream: Stream, since: float, condition: Callable[[Answer], bool], seconds: float) -> bool:
+    """Wait until the last answers are all as they should be, and return whether they came to be."""
     while time.monotonic() < since + seconds:
         subject.lab.check()
         answers = stream.since(since)[-STEADY:]
         if len(answers) == STEADY and all(map(condition, answers)):
-            return
+            return True
         time.sleep(EVERY_SECONDS)
+    return False
 
 
 def _is_home(subject: Subject, region: str, answer: Answer) -> bool:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from harness.isolation import INSIDE
 from harness.mesh_lab import MeshLab
 from harness.toolbox import Toolbox
 
@@ -34,7 +35,7 @@ Contexts: {contexts}. Logs: {logs}. For more windows, start tmux here.
 """
 
 
-def run_shell(lab: MeshLab, tools: Toolbox, state: Path, logs: Path) -> int:
+def run_shell(lab: MeshLab, tools: Toolbox, state: Path, logs: Path, home: str) -> int:
     """Give the user a shell inside and return its status."""
     folder = state / "bin"
     folder.mkdir()
@@ -45,7 +46,9 @@ def run_shell(lab: MeshLab, tools: Toolbox, state: Path, logs: Path) -> int:
     kubeconfigs = [str(region.cluster.kubeconfig) for region in lab.regions.values()]
     first = next(iter(lab.regions))
     print(WELCOME.format(first=first, contexts=", ".join(lab.regions), logs=logs), flush=True)
-    variables = os.environ | {
+    variables = {name: value for name, value in os.environ.items() if name != INSIDE} | {
+        "HOME": home,
+        "KUBECACHEDIR": str(state / "kube-cache"),
         "KUBECONFIG": os.pathsep.join(kubeconfigs),
         "PATH": os.pathsep.join([str(folder), tools.variables()["PATH"]]),
         "PS1": "lab$ ",

@@ -14,6 +14,8 @@ from stacks.ingress import GATEWAY_NAMESPACE
 CLIENT_APP = "sleep"
 GATEWAY_APP = "istio-ingressgateway"
 GATEWAY_PORT = 80
+STATUS_PORT = 15021
+STATUS_PATH = "/healthz/ready"
 TRUST_DOMAIN = "cluster.local"
 PUBLIC_HOST = "mesh.example"
 
@@ -64,6 +66,12 @@ class Subject:
         if not pods:
             raise HarnessError(f"there is no gateway in {region}")
         return [Client(str(pod.address), GATEWAY_PORT, PUBLIC_HOST) for pod in pods]
+
+    def reaches(self, region: str, other: str) -> bool:
+        """Whether a pod of a region reaches a gateway of another one directly, past the mesh."""
+        gateway = self.gateways(other)[0]
+        status = Client(gateway.address, STATUS_PORT, PUBLIC_HOST, where=self.client(region).where)
+        return status.send(STATUS_PATH, 1)[0].ok
 
     def settle(self, clients: Sequence[Client], condition: Callable[[Sequence[Answer]], bool], batch: int) -> float:
         """Ask until all clients' answers are as they should be, or for a minute, and return how long that took.

@@ -155,6 +155,8 @@ class TestToolbox:
             toolbox._folder(self.BUNDLE, None, lambda text: None)
 
     def test_a_folder_of_the_users_own(self, go: Path, tmp_path: Path) -> None:
+        with pytest.raises(HarnessError, match=r"\(HARNESS_TOOLS\) has no one, two"):
+            toolbox._folder(self.BUNDLE, str(tmp_path), lambda text: None)
         for name in self.BUNDLE.programs:
             (tmp_path / name).touch()
         assert toolbox._folder(self.BUNDLE, str(tmp_path), lambda text: None) == tmp_path
