@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from harness.errors import HarnessError
@@ -24,6 +25,9 @@ NOT_POSSIBLE = 77
 
 INSIDE = "HARNESS_INSIDE"
 """Set within: where a program finds that it need not isolate itself again."""
+
+USERS_HOME = "HARNESS_USERS_HOME"
+"""Set within: the user's own home."""
 
 
 def is_inside() -> bool:
@@ -60,6 +64,23 @@ def run_isolated(command: Sequence[str]) -> int:
 def check_isolation() -> None:
     """Raise a HarnessError if this machine doesn't let us make namespaces."""
     _identity_flags()
+
+
+def use_own_folders(state: Path) -> None:
+    """Inside, put a file system in memory on a folder, and what programs leave in a home or in /tmp onto it."""
+    mount = ["mount", "-t", "tmpfs", "-o", "mode=700", "lab", str(state)]
+    result = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise HarnessError(f"could not mount a file system in memory: {result.stderr.strip()}")
+    home = os.environ.get("HOME", "/")
+    os.environ[USERS_HOME] = home
+    os.environ.setdefault("XDG_CACHE_HOME", os.path.join(home, ".cache"))  # of the programs that were built
+    # In a user namespace the folders above a home seem to be nobody's, which jsii takes for unsafe.
+    os.environ["JSII_RUNTIME_PACKAGE_CACHE"] = "disabled"
+    for variable in ("HOME", "TMPDIR"):
+        folder = state / variable.lower()
+        folder.mkdir()
+        os.environ[variable] = str(folder)
 
 
 def stay_calm() -> None:

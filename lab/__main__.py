@@ -12,7 +12,7 @@ from pathlib import Path
 
 from config import ConfigError, Environment, config_path, load
 from harness.errors import HarnessError
-from harness.isolation import check_isolation, is_inside, run_isolated
+from harness.isolation import check_isolation, is_inside, run_isolated, use_own_folders
 from harness.toolbox import get_toolbox
 from lab.environments import with_regions
 
@@ -41,7 +41,8 @@ def main() -> int:
     try:
         environment = _environment(arguments.regions)
         if is_inside():
-            # Imported late: outside, nothing of cdktf is needed.
+            use_own_folders(STATE)
+            # Imported late: outside, nothing of cdktf is needed, and inside it takes its folders when it is loaded.
             from lab.run import run  # noqa: PLC0415
 
             return run(environment, state=STATE, logs=LOGS, shell=arguments.shell, say=say)

@@ -1,12 +1,10 @@
 """The lab itself, inside its namespaces."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from config.environment import Environment
-from harness import processes
 from harness.isolation import stay_calm
 from harness.mesh_lab import MeshLab
 from harness.rendered import objects_by_region
@@ -33,13 +31,7 @@ def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: 
     """
     stay_calm()
     began = time.monotonic()
-    processes.run(["mount", "-t", "tmpfs", "-o", "mode=700", "lab", str(state)])
     tools = get_toolbox(say)
-    home = os.environ.get("HOME", "/")
-    for variable in ("HOME", "TMPDIR"):  # programs leave things there
-        folder = state / variable.lower()
-        folder.mkdir()
-        os.environ[variable] = str(folder)
     steps = steps_of(environment)
     say("rendering the manifests of " + ", ".join(r.key for r in environment.resolved_regions() if not r.retired))
     rendered = {
@@ -56,7 +48,7 @@ def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: 
 
     if shell:
         apply("c")
-        return run_shell(lab, tools, state, logs, home)
+        return run_shell(lab, tools, state, logs)
 
     subject = Subject(lab, steps.c)
     tables: list[Table] = []

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from harness.isolation import INSIDE
+from harness.isolation import INSIDE, USERS_HOME
 from harness.mesh_lab import MeshLab
 from harness.toolbox import Toolbox
 
@@ -35,7 +35,7 @@ Contexts: {contexts}. Logs: {logs}. For more windows, start tmux here.
 """
 
 
-def run_shell(lab: MeshLab, tools: Toolbox, state: Path, logs: Path, home: str) -> int:
+def run_shell(lab: MeshLab, tools: Toolbox, state: Path, logs: Path) -> int:
     """Give the user a shell inside and return its status."""
     folder = state / "bin"
     folder.mkdir()
@@ -47,7 +47,7 @@ def run_shell(lab: MeshLab, tools: Toolbox, state: Path, logs: Path, home: str) 
     first = next(iter(lab.regions))
     print(WELCOME.format(first=first, contexts=", ".join(lab.regions), logs=logs), flush=True)
     variables = {name: value for name, value in os.environ.items() if name != INSIDE} | {
-        "HOME": home,
+        "HOME": os.environ[USERS_HOME],
         "KUBECACHEDIR": str(state / "kube-cache"),
         "KUBECONFIG": os.pathsep.join(kubeconfigs),
         "PATH": os.pathsep.join([str(folder), tools.variables()["PATH"]]),
