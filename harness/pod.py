@@ -14,7 +14,6 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from harness.capture import capture
 from harness.errors import HarnessError
 from harness.namespace import Namespace
 from harness.processes import Program
@@ -110,6 +109,9 @@ class Pod:
         """Start its programs. Args: token: of its service account, for the mesh's CA."""
         self.started = True
         if any(container["name"] == CAPTURING for container in self.containers):
+            # Not above: whoever only reads a pod need not have what only the lab has.
+            from harness.capture import capture  # noqa: PLC0415
+
             capture(network, self._surroundings.services)
         self._write_files(token)
         for container in self.containers:

@@ -3,13 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from config.environment import DEMO_SERVICE, Environment
 from config.service import Service
 from harness.errors import HarnessError
-from harness.mesh_lab import MeshLab
 from harness.traffic import Answer, Client
 from stacks.ingress import GATEWAY_NAMESPACE
+
+if TYPE_CHECKING:  # what it needs is only there when the lab is
+    from harness.mesh_lab import MeshLab
 
 CLIENT_APP = "sleep"
 GATEWAY_APP = "istio-ingressgateway"
@@ -30,7 +33,7 @@ class Subject:
         versions: which version each region runs; a region without one only asks.
     """
 
-    lab: MeshLab
+    lab: "MeshLab"
     environment: Environment
 
     @property
