@@ -2,11 +2,19 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 
 from tests.synthesis import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables, synthesize
 from tests.terraform import terraform
+
+
+def pytest_configure() -> None:
+    """Let our children be stopped by signals also where a nohup or a script has us ignore them."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
