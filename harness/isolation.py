@@ -51,7 +51,8 @@ def run_isolated(command: Sequence[str]) -> int:
         stopped.append(number)
         process.kill()
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    every = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = [number for number in every if signal.getsignal(number) != signal.SIG_IGN]  # as under nohup
     with subprocess.Popen([*prefix, *command], env=os.environ | {INSIDE: "1"}) as process:
         for number in signals:
             signal.signal(number, stop)
