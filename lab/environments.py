@@ -65,7 +65,7 @@ def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Envir
     _forget(data, set(configured) - set(data["regions"]))
     names = _other_regions({region["region"] for region in configured.values()})
     environment = _parse(data, variables)
-    free = (key for key in map("region{}".format, count(1)) if key not in configured)
+    free = (key for key in map("region{}".format, count(len(data["regions"]) + 1)) if key not in configured)
     for _ in range(len(data["regions"]), number):
         environment = _add_region(data, next(free), next(names, None), variables)
     return environment
