@@ -54,13 +54,12 @@ class Cluster:
         kubeconfig: reaches it from the lab's namespace and from every region.
     """
 
-    def __init__(self, place: Place, *, namespace: Namespace, tools: Toolbox, folder: Path, logs: Path) -> None:
+    def __init__(self, place: Place, *, namespace: Namespace, tools: Toolbox, folder: Path) -> None:
         self.place = place
         self.namespace = namespace
         self.kubeconfig = folder / "kubeconfig"
         self._tools = tools
         self._folder = folder
-        self._logs = logs
 
     @property
     def server(self) -> str:

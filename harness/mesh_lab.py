@@ -172,7 +172,7 @@ class MeshLab:
             region.ranges.services,
         )
         cluster = Cluster(
-            place, namespace=self.network.region(region.key), tools=self._tools, folder=folder / "cluster", logs=logs
+            place, namespace=self.network.region(region.key), tools=self._tools, folder=folder / "cluster"
         )
         istiod = Istiod(
             cluster,

@@ -56,7 +56,10 @@ def step_b(subject: Subject) -> Table:
     for region, client in clients.items():
         _settle_at_home(subject, region, client)
     for region, client in clients.items():
-        _add_local(table, subject, region, client.send(subject.path, REQUESTS))
+        answers = client.send(subject.path, REQUESTS)
+        secured = sum(subject.client_identity in answer.peer for answer in answers)
+        cells, good = _cells(subject, region, answers)
+        table.add(*cells, f"{secured} of {len(answers)}", ok=good and secured == len(answers))
     return table
 
 
@@ -76,14 +79,9 @@ def step_c(subject: Subject) -> Table:
             ready += Client(client.address, STATUS_PORT, client.host).send(STATUS_PATH, 1)
         refused = sum(answer.status == 404 for answer in elsewhere)
         healthy = sum(answer.ok for answer in ready)
-        local, others, failed, good = _count(subject, region, answers)
+        cells, good = _cells(subject, region, answers)
         table.add(
-            region,
-            len(answers),
-            subject.versions.get(region, "none"),
-            local,
-            others,
-            failed,
+            *cells,
             f"{refused} of {len(elsewhere)}",
             f"{healthy} of {len(gateways)}",
             ok=good and refused == len(elsewhere) and healthy == len(gateways),
@@ -91,28 +89,14 @@ def step_c(subject: Subject) -> Table:
     return table
 
 
-def is_at_home(subject: Subject, region: str, answers: Sequence[Answer]) -> bool:
-    """Whether all of a region's answers are from where they should be: the region itself, if the service is there."""
-    return _count(subject, region, answers)[3]
-
-
 def _settle_at_home(subject: Subject, region: str, client: Client) -> None:
-    subject.settle([client], lambda answers: is_at_home(subject, region, answers), 10)
+    subject.settle([client], lambda answers: _count(subject, region, answers)[3], 10)
 
 
-def _add_local(table: Table, subject: Subject, region: str, answers: Sequence[Answer]) -> None:
+def _cells(subject: Subject, region: str, answers: Sequence[Answer]) -> tuple[tuple[object, ...], bool]:
+    """Return what a row says of a region's answers, and whether they are as they have to be."""
     local, others, failed, good = _count(subject, region, answers)
-    secured = sum(subject.client_identity in answer.peer for answer in answers)
-    table.add(
-        region,
-        len(answers),
-        subject.versions.get(region, "none"),
-        local,
-        others,
-        failed,
-        f"{secured} of {len(answers)}",
-        ok=good and secured == len(answers),
-    )
+    return (region, len(answers), subject.versions.get(region, "none"), local, others, failed), good
 
 
 def _count(subject: Subject, region: str, answers: Sequence[Answer]) -> tuple[int, int, int, bool]:
