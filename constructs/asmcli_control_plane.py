@@ -18,6 +18,7 @@ class AsmcliControlPlane(Construct):
 
     Attributes:
         installed: for what needs the mesh in every cluster.
+        installed_by: address of what installs it, an instance a region.
         before_removal: what must be gone before a control plane is removed depends on this.
     """
 
@@ -59,7 +60,7 @@ class AsmcliControlPlane(Construct):
                     "location": member.location,
                     "identity": member.identity,
                     "channel": channel,
-                    "asmcli_url": _url(asmcli),
+                    "asmcli_url": f"{DOWNLOADS}/{asmcli_file_name(asmcli)}",
                     "asmcli_file": file,
                     "asmcli_sha256": asmcli.sha256 or "",
                 }
@@ -69,11 +70,12 @@ class AsmcliControlPlane(Construct):
             preconditions=[_CHECKSUM_GIVEN],
         )
         self.installed = install.done
+        self.installed_by = install.address
         self.before_removal = removal.ready
 
 
-def _url(asmcli: Asmcli) -> str:
-    return f"{DOWNLOADS}/asmcli_{asmcli.version.replace('+', '-')}"
+def asmcli_file_name(asmcli: Asmcli) -> str:
+    return f"asmcli_{asmcli.version.replace('+', '-')}"
 
 
 # Known when the stack is planned, before anything of it is made.

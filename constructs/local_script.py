@@ -46,6 +46,7 @@ class LocalScript(Construct):
 
     Attributes:
         done: what has to wait for the script depends on this.
+        address: the resource's, by which terraform can be told to run an instance again.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class LocalScript(Construct):
         super().__init__(scope, id_)
         iterator = TerraformIterator.from_map(_literals(instances))
         inputs = {name: iterator.get_string(name) for name in _input_names(instances)}
-        self.done: ITerraformDependable = NullResource(
+        resource = NullResource(
             self,
             "Default",
             for_each=iterator,
@@ -78,6 +79,8 @@ class LocalScript(Construct):
             lifecycle=TerraformResourceLifecycle(precondition=list(preconditions)) if preconditions else None,
             depends_on=list(depends_on),
         )
+        self.done: ITerraformDependable = resource
+        self.address = f"{resource.terraform_resource_type}.{resource.friendly_unique_id}"
 
 
 class CleanupScript(Construct):

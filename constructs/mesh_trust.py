@@ -19,6 +19,7 @@ class MeshTrust(Construct):
 
     Attributes:
         established: for what needs all clusters to see each other.
+        granted_by: address of what grants it, an instance a pair.
     """
 
     def __init__(
@@ -73,3 +74,4 @@ class MeshTrust(Construct):
             depends_on=[installed, withdrawal.ready],
         )
         self.established = grant.done
+        self.granted_by = grant.address

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bindings import ITerraformDependable
+from config.naming import remote_secret_name
 from constructs import Construct
 from constructs.local_script import LocalScript, Reach
 from constructs.mesh_member import MeshMember
@@ -24,6 +25,10 @@ class ServedCrds(Construct):
 
     A kubernetes_manifest needs its kind when it is *planned*, so this has to be
     true before the plan of the ingress stack, not just before its apply.
+
+    What was under way when terraform was killed may count as done. So it also looks
+    for what the mesh's installation and each grant of trust write last, and if that is
+    not there, says which resource is to be made again.
     """
 
     def __init__(
@@ -36,6 +41,8 @@ class ServedCrds(Construct):
         members: Sequence[MeshMember],
         config_cluster: str,
         revision: str,
+        installed_by: str,
+        granted_by: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
@@ -51,6 +58,12 @@ class ServedCrds(Construct):
                     "location": member.location,
                     "identity": member.identity,
                     "revision": revision,
+                    "installed_by": f'{installed_by}["{member.key}"]',
+                    "secrets": "\n".join(
+                        f'{remote_secret_name(other.remote_name)} {granted_by}["{member.key}/{other.key}"]'
+                        for other in members
+                        if other is not member
+                    ),
                     "crds": " ".join(ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())),
                 }
                 for member in members

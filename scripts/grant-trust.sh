@@ -17,6 +17,10 @@ source "$(dirname "$0")/lib.sh"
 : "${HOLDER_CLUSTER:?}" "${HOLDER_LOCATION:?}" "${REMOTE_CLUSTER:?}" "${REMOTE_LOCATION:?}"
 : "${REMOTE_NAME:?}" "${REMOTE_SERVER:?}"
 
+# istioctl takes an empty host as well, and the secret then leads nowhere.
+if [[ "$REMOTE_SERVER" != https://?* ]]; then
+  die "the private endpoint of $REMOTE_CLUSTER is not known: REMOTE_SERVER is $REMOTE_SERVER; nothing was done"
+fi
 require_tools gcloud gke-gcloud-auth-plugin istioctl kubectl
 make_workspace
 credentials "$WORK/holder" "$HOLDER_CLUSTER" "$HOLDER_LOCATION"

@@ -15,6 +15,8 @@ if [[ -n "${ACCOUNT:-}" ]]; then
 fi
 export CLOUDSDK_CORE_DISABLE_PROMPTS=1
 export USE_GKE_GCLOUD_AUTH_PLUGIN=True
+# The plugin asks gcloud for a token, and gcloud writes what it answers into its log.
+export CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1
 
 readonly STARTED=$SECONDS
 

@@ -20,7 +20,10 @@ in_cluster() {
   kubectl --kubeconfig "$WORK/kubeconfig" "$@"
 }
 
-if in_cluster get customresourcedefinition controlplanerevisions.mesh.cloud.google.com >/dev/null 2>&1; then
+# Not knowing whether it is there is not the same as its not being there.
+revisions="$(in_cluster get customresourcedefinition controlplanerevisions.mesh.cloud.google.com \
+  --ignore-not-found --output name)"
+if [[ -n "$revisions" ]]; then
   say "removing the control plane revisions of $CLUSTER"
   in_cluster --namespace istio-system delete controlplanerevisions --all --ignore-not-found
 fi

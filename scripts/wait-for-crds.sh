@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Waits until a cluster serves the kinds that the next stack uses.
+# Waits until a cluster serves the kinds that the next stack uses, and looks whether the
+# mesh in it is whole: what was under way when terraform was killed may count as done.
 #
 # Inputs, by environment, besides those of lib.sh:
 #   CLUSTER LOCATION  the cluster
 #   CRDS              names of custom resource definitions, with spaces between them
+#   INSTALLED_BY      address of the resource that installed the mesh here
+#   SECRETS           a line a remote secret: its name, and the address of the resource that put it here
 #   WAIT_SECONDS      how long that may take; 1200 if not set
 
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-: "${CLUSTER:?}" "${LOCATION:?}" "${CRDS:?}"
+: "${CLUSTER:?}" "${LOCATION:?}" "${CRDS:?}" "${INSTALLED_BY:?}"
 readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 
 require_tools gcloud gke-gcloud-auth-plugin kubectl
@@ -30,3 +33,28 @@ for crd in "${crds[@]}"; do
   done
 done
 say "$CLUSTER serves ${#crds[@]} kinds: $CRDS"
+
+in_mesh() {
+  kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system get "$@" --ignore-not-found
+}
+
+# once_more WHAT ADDRESS
+once_more() {
+  printf '%s: %s, although terraform counts it as done: was it killed? Then run this, and deploy again:\n' \
+    "${0##*/}" "$1" >&2
+  # cdktf-cli puts a path behind every name of a resource that it sees, and the command would
+  # be of no use. A shell takes no notice of two quotes.
+  die "  terraform -chdir='$PWD' apply -replace='${2//_/"''_"}'"
+}
+
+# Both look for what is written last.
+mode="$(in_mesh configmap asm-options --output 'jsonpath={.data.multicluster_mode}')"
+if [[ "$mode" != connected ]]; then
+  once_more "the mesh in $CLUSTER is not whole" "$INSTALLED_BY"
+fi
+while read -r name address; do
+  if [[ -n "$name" && -z "$(in_mesh secret "$name" --output name)" ]]; then
+    once_more "$CLUSTER has no secret $name" "$address"
+  fi
+done <<<"${SECRETS:-}"
+say "the mesh in $CLUSTER is whole"

@@ -32,17 +32,34 @@ leftovers() {
     --format "value(name)" || return 1
 }
 
+# For most kinds gcloud only warns if it could not get a list, and exits with 0.
+readonly INCOMPLETE="Some requests did not succeed"
+export CLOUDSDK_CORE_VERBOSITY=warning
+
 while true; do
-  leftovers >"$WORK/left" || die "could not ask what is left of the load balancer; the lines above say why"
+  leftovers >"$WORK/left" 2>"$WORK/errors" || {
+    cat "$WORK/errors" >&2
+    die "could not ask what is left of the load balancer; the lines above say why"
+  }
   count="$(grep -c . "$WORK/left" || true)"
-  if [[ "$count" -eq 0 ]]; then
-    say "nothing is left of the load balancer"
-    exit 0
+  if grep -q "$INCOMPLETE" "$WORK/errors"; then
+    known=0
+    say "not all could be asked; asking again"
+  else
+    known=1
+    if [[ "$count" -eq 0 ]]; then
+      say "nothing is left of the load balancer"
+      exit 0
+    fi
+    say "waiting until $count resources of the load balancer are gone"
   fi
   if ((SECONDS - STARTED > WAIT_SECONDS)); then
+    if [[ "$known" -eq 0 ]]; then
+      cat "$WORK/errors" >&2
+      die "after $WAIT_SECONDS s it is not known what is left of the load balancer; the lines above say why"
+    fi
     cat "$WORK/left" >&2
     die "after $WAIT_SECONDS s the above is left of the load balancer; delete it, and run the same command again"
   fi
-  say "waiting until $count resources of the load balancer are gone"
   sleep 10
 done

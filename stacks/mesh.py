@@ -83,6 +83,8 @@ class MeshControlStack(MeshStack):
             members=members,
             config_cluster=config_cluster,
             revision=environment.revision,
+            installed_by=control_plane.installed_by,
+            granted_by=trust.granted_by,
             depends_on=[control_plane.installed, trust.established, ingress.enabled],
         )
         self.add_dependency(clusters)

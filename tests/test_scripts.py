@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -313,17 +314,18 @@ def test_terraform_gives_each_script_all_its_inputs(reference: Synthesis) -> Non
 
 
 def test_waiting_for_crds_that_come_late(sandbox: Sandbox) -> None:
-    sandbox.stand_in("kubectl", 'echo x >>"$HERE/tries"; [[ "$(grep -c x "$HERE/tries")" -gt 3 ]]')
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io b.x.io")
+    late = 'echo x >>"$HERE/tries"; [[ "$(grep -c x "$HERE/tries")" -gt 3 ]] || exit 1'
+    sandbox.stand_in("kubectl", f'{late}; if [[ "$*" == *configmap* ]]; then printf connected; fi')
+    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io b.x.io", INSTALLED_BY="x")
     assert run.status == 0, run.output
     assert run.output.count("waiting until tokyo-1 serves a.x.io") == 3
     assert "tokyo-1 serves 2 kinds" in run.output
-    assert "customresourcedefinition/b.x.io" in run.calls_of("kubectl")[-1]
+    assert "customresourcedefinition/b.x.io" in run.calls_of("kubectl")[-2]
 
 
 def test_waiting_for_crds_ends(sandbox: Sandbox) -> None:
     sandbox.stand_in("kubectl", "exit 1")
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", WAIT_SECONDS="1")
+    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", INSTALLED_BY="x", WAIT_SECONDS="1")
     assert run.status == 1
     assert "tokyo-1 does not serve a.x.io after 1 s; deploy again" in run.output
 
@@ -353,6 +355,42 @@ def test_not_being_able_to_ask_is_not_taken_for_nothing_left(sandbox: Sandbox, k
     assert "permission denied" in run.output
 
 
+@pytest.mark.parametrize("kind", ["forwarding-rules", "url-maps", "network-endpoint-groups"])
+def test_a_list_that_gcloud_only_warns_about_is_asked_for_again(sandbox: Sandbox, kind: str) -> None:
+    """gcloud exits with 0 and prints nothing but a warning if it could not get most kinds of lists."""
+    warning = 'echo "WARNING: Some requests did not succeed." >&2'
+    sandbox.stand_in(
+        "gcloud", f'if [[ "$*" == *{kind}* && ! -e "$HERE/asked" ]]; then touch "$HERE/asked"; {warning}; fi'
+    )
+    run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
+    assert run.status == 0, run.output
+    assert "asking again" in run.output
+    assert len([call for call in run.calls_of("gcloud") if kind in call]) == 2
+    sandbox.stand_in("gcloud", f'if [[ "$*" == *{kind}* ]]; then {warning}; fi')
+    run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
+    assert run.status == 1
+    assert "it is not known what is left" in run.output
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [("configmap", 'null_resource.install["tokyo"]'), ("secret b", "null_resource.b")],
+)
+def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, words: str) -> None:
+    answers = 'case "$*" in *"get configmap"*) printf connected ;; *"get secret "*) printf secret/there ;; esac'
+    sandbox.stand_in("kubectl", f'if [[ "$*" != *"get {missing}"* ]]; then {answers}; fi')
+    inputs = {"INSTALLED_BY": 'null_resource.install["tokyo"]', "SECRETS": "a null_resource.a\nb null_resource.b"}
+    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", **inputs)
+    assert run.status == 1
+    assert "although terraform counts it as done" in run.output
+    command = run.output[run.output.index("terraform -chdir=") :]
+    assert shlex.split(command) == ["terraform", f"-chdir={sandbox.folder}", "apply", f"-replace={words}"]
+    assert words not in run.output, "cdktf-cli would put something behind the name"
+    sandbox.stand_in("kubectl", answers)
+    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", **inputs)
+    assert run.status == 0, run.output
+
+
 def test_removing_the_mesh(sandbox: Sandbox) -> None:
     run = sandbox.run("remove-mesh.sh", **CLUSTER)
     assert run.status == 0, run.output
@@ -363,6 +401,17 @@ def test_removing_the_mesh(sandbox: Sandbox) -> None:
         "namespace",
     ]
     assert all("--ignore-not-found" in call for call in deleted)
+
+
+def test_not_knowing_whether_there_is_a_control_plane_is_not_taken_for_none(sandbox: Sandbox) -> None:
+    sandbox.stand_in("kubectl", 'if [[ "$*" == *"get customresourcedefinition"* ]]; then exit 1; fi')
+    run = sandbox.run("remove-mesh.sh", **CLUSTER)
+    assert run.status != 0
+    assert not [call for call in run.calls_of("kubectl") if " delete " in call]
+    sandbox.stand_in("kubectl", "")
+    run = sandbox.run("remove-mesh.sh", **CLUSTER)
+    assert run.status == 0, run.output
+    assert not [call for call in run.calls_of("kubectl") if "delete controlplanerevisions" in call]
 
 
 # --- style
