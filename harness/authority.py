@@ -1,5 +1,6 @@
 """The mesh's certificate authority: one for all regions, as a mesh CA is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,11 +50,30 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
-        pem = serialization.Encoding.PEM
-        return cls(
-            certificate.public_bytes(pem),
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        return cls(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+    def issue(self, hosts: Sequence[str]) -> "Authority":
+        """Return a certificate and its key for a server of these names; it signs nothing."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])]))
+            .issuer_name(x509.load_pem_x509_certificate(self.certificate).subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + LIFETIME)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .sign(self._signer(), hashes.SHA256())
         )
+        return Authority(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+    def _signer(self) -> ec.EllipticCurvePrivateKey:
+        key = serialization.load_pem_private_key(self.key, password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return key
 
     def write(self, folder: Path) -> None:
         """Write it the way that istiod reads a CA of the user's own ("plug in CA certificates")."""
@@ -63,3 +83,9 @@ class Authority:
         key = folder / "ca-key.pem"
         key.touch(mode=0o600)
         key.write_bytes(self.key)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    form = serialization.PrivateFormat.PKCS8
+    content: bytes = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    return content

@@ -1,6 +1,8 @@
 """A Kubernetes control plane in a region, and nodes that are there by name only."""
 
+import base64
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,30 @@ WATCH_SECONDS = 86_400
 """For so long the API server keeps a watch, at least: nobody starts one anew."""
 
 
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "resources": [{"group": "coordination.k8s.io"}, {"group": "", "resources": ["events"]}]},
+        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+    ],
+}
+"""Who changed what; never a body, as secrets are among them."""
+
+# kwok keeps the nodes alive and leaves the pods to the node agent.
+_PODS_ARE_LEFT_ALONE = {
+    "apiVersion": "kwok.x-k8s.io/v1alpha1",
+    "kind": "Stage",
+    "metadata": {"name": "pods-are-left-alone"},
+    "spec": {
+        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+        "selector": {"matchLabels": {"kwok.x-k8s.io/none": "none"}},
+        "next": {"delete": False},
+    },
+}
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a cluster is.
@@ -47,6 +73,21 @@ class Place:
         return self.addresses.key
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a control plane has besides, where it stands for one of GKE's.
+
+    Attributes:
+        token_review: URL that is asked whose a bearer token is.
+        audit: every change is written to ``kwok/clusters/KEY/logs/audit.log`` in its folder.
+        plays_pods: kwok lets pods be ready some time after they are scheduled; else they are left alone.
+    """
+
+    token_review: str | None = None
+    audit: bool = False
+    plays_pods: bool = False
+
+
 class Cluster:
     """One region's control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok.
 
@@ -54,9 +95,12 @@ class Cluster:
         kubeconfig: reaches it from the lab's namespace and from every region.
     """
 
-    def __init__(self, place: Place, *, namespace: Namespace, tools: Toolbox, folder: Path) -> None:
+    def __init__(
+        self, place: Place, *, namespace: Namespace, tools: Toolbox, folder: Path, options: Options | None = None
+    ) -> None:
         self.place = place
         self.namespace = namespace
+        self._options = options or Options()
         self.kubeconfig = folder / "kubeconfig"
         self._tools = tools
         self._folder = folder
@@ -66,32 +110,82 @@ class Cluster:
         """URL of its private endpoint."""
         return f"https://{self.place.addresses.api_server}"
 
+    @property
+    def certificate(self) -> str:
+        """Its CA, base64 of PEM."""
+        return base64.b64encode((self._kwok / "pki" / "ca.crt").read_bytes()).decode()
+
+    @property
+    def _kwok(self) -> Path:
+        """Where kwokctl keeps what is this cluster's."""
+        return self._folder / "kwok" / "clusters" / self.place.key
+
+    @property
+    def audit_log(self) -> Path:
+        """A line of JSON for each change, if it writes one."""
+        return self._kwok / "logs" / "audit.log"
+
     def start(self) -> None:
-        """Start it and add its nodes; it then serves."""
+        """Start it; it then serves, without a node. Raises: HarnessError."""
         self._folder.mkdir(parents=True)
         configuration = self._folder / "kwokctl.yaml"
         configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
         extra = (
             f"kube-apiserver=service-cluster-ip-range={self.place.services}",
             f"kube-apiserver=min-request-timeout={WATCH_SECONDS}",
+            *self._token_review(),
         )
-        processes.run(
-            [
-                str(self._tools.path("kwokctl")),
-                *("create", "cluster", "--name", self.place.key, "--runtime", "binary", "--wait", "120s"),
-                *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
-                *(part for argument in extra for part in ("--extra-args", argument)),
-            ],
-            namespace=self.namespace,
-            variables=self._tools.variables() | {"KWOK_WORKDIR": str(self._folder / "kwok")},
-            seconds=180,
+        self._kwokctl(
+            *("create", "cluster", "--name", self.place.key, "--runtime", "binary", "--wait", "120s"),
+            *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
+            *(part for argument in extra for part in ("--extra-args", argument)),
         )
         content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
         content["clusters"][0]["cluster"]["server"] = self.server
         content["contexts"][0]["name"] = content["current-context"] = self.place.key
         self.kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.kubeconfig.chmod(0o600)
+
+    def add_nodes(self) -> None:
+        """Add a node a zone."""
         self.apply(self._nodes())
+
+    def start_with_nodes(self) -> None:
+        self.start()
+        self.add_nodes()
+
+    def stop(self) -> None:
+        """End it and forget what it held."""
+        self._kwokctl("delete", "cluster", "--name", self.place.key)
+        shutil.rmtree(self._folder)
+
+    def _kwokctl(self, *arguments: str) -> None:
+        processes.run(
+            [str(self._tools.path("kwokctl")), *arguments],
+            namespace=self.namespace,
+            variables=self._tools.variables() | {"KWOK_WORKDIR": str(self._folder / "kwok")},
+            seconds=180,
+        )
+
+    def _token_review(self) -> list[str]:
+        """Write how the API server asks about tokens, and return its arguments."""
+        if self._options.token_review is None:
+            return []
+        file = self._folder / "token-review.yaml"
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "reviewer", "cluster": {"server": self._options.token_review}}],
+            "users": [{"name": "reviewer"}],
+            "contexts": [{"name": "reviewer", "context": {"cluster": "reviewer", "user": "reviewer"}}],
+            "current-context": "reviewer",
+        }
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return [
+            f"kube-apiserver=authentication-token-webhook-config-file={file}",
+            "kube-apiserver=authentication-token-webhook-version=v1",
+            "kube-apiserver=authentication-token-webhook-cache-ttl=1s",
+        ]
 
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
         """Run kubectl against it and return what it prints. Raises: HarnessError."""
@@ -104,9 +198,9 @@ class Cluster:
 
     def apply(self, objects: Sequence[Object]) -> None:
         """Apply objects by the server, all at once. Raises: HarnessError."""
-        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})
         self.kubectl(
-            "apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-", text=document
+            *("apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-"),
+            text=_list_of(objects),
         )
 
     def get(self, *arguments: str) -> dict[str, Any]:
@@ -139,8 +233,7 @@ class Cluster:
         raise HarnessError(f"the API server of {self.place.key} has ended a watch")
 
     def delete(self, objects: Sequence[Object]) -> None:
-        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})
-        self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=document)
+        self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=_list_of(objects))
 
     def _configuration(self) -> list[dict[str, Any]]:
         programs = {
@@ -150,29 +243,26 @@ class Cluster:
             "kubeSchedulerBinary": "kube-scheduler",
             "kwokControllerBinary": "kwok",
         }
-        return [
+        addresses = self.place.addresses
+        audit = {}
+        if self._options.audit:
+            policy = self._folder / "audit.yaml"
+            policy.write_text(yaml.safe_dump(_AUDIT), encoding="utf-8")
+            audit = {"kubeAuditPolicy": str(policy)}
+        configuration: list[dict[str, Any]] = [
             {
                 "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
                 "kind": "KwokctlConfiguration",
                 "options": {
                     "bindAddress": "0.0.0.0",
                     "kubeApiserverPort": 443,
-                    "kubeApiserverCertSANs": [str(self.place.addresses.api_server)],
+                    "kubeApiserverCertSANs": [str(address) for address in addresses.own],
+                    **audit,
                     **{option: str(self._tools.path(program)) for option, program in programs.items()},
                 },
             },
-            # kwok keeps the nodes alive and leaves the pods to the node agent.
-            {
-                "apiVersion": "kwok.x-k8s.io/v1alpha1",
-                "kind": "Stage",
-                "metadata": {"name": "pods-are-left-alone"},
-                "spec": {
-                    "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
-                    "selector": {"matchLabels": {"kwok.x-k8s.io/none": "none"}},
-                    "next": {"delete": False},
-                },
-            },
         ]
+        return configuration if self._options.plays_pods else [*configuration, _PODS_ARE_LEFT_ALONE]
 
     def _nodes(self) -> list[dict[str, Any]]:
         """A node a zone, of the size of an e2-standard-4."""
@@ -197,3 +287,7 @@ class Cluster:
             }
             for zone, network in zip(self.place.zones, ranges, strict=False)
         ]
+
+
+def _list_of(objects: Sequence[Object]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})

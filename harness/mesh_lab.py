@@ -1,8 +1,10 @@
 """A whole environment on this machine: its clusters, its mesh, its workloads."""
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,12 +69,24 @@ class MeshLab:
         regions: by key, without those that are retired.
     """
 
-    def __init__(self, environment: Environment, *, tools: Toolbox, state: Path, logs: Path, say: Say) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        tools: Toolbox,
+        state: Path,
+        logs: Path,
+        say: Say,
+        network: Network | None = None,
+        clusters: Mapping[str, Cluster] | None = None,
+    ) -> None:
         """
         Args:
             state: for everything that goes with the lab.
             logs: for what its programs print.
             say: is told of every step.
+            network, clusters: where somebody else makes them; `install` then takes the
+                place of `start`.
         """
         self._environment = environment
         self._tools = tools
@@ -80,9 +94,12 @@ class MeshLab:
         self._logs = logs
         self._say = say
         self._failures: list[Exception] = []
+        self._rendering = threading.Lock()
+        self._istio: list[Object] = []
         self._authority = Authority.create()
         present = [region for region in environment.resolved_regions() if not region.retired]
-        self.network = Network([_addresses(region) for region in present], state / "namespaces")
+        self.network = network or Network([_addresses(region) for region in present], state / "namespaces")
+        self._clusters = clusters or {}
         self.regions = {region.key: self._region(region) for region in present}
 
     def start(self) -> None:
@@ -90,11 +107,10 @@ class MeshLab:
         self.network.build()
         regions = list(self.regions.values())
         self._say(f"starting {len(regions)} Kubernetes control planes")
-        self._each(lambda region: region.cluster.start(), regions)
+        self._each(lambda region: region.cluster.start_with_nodes(), regions)
         self._say("installing istiod in each")
         crds = list(yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8")))
-        manifests = istio_manifests(self._tools, self._environment.revision, self._tools.envoy)
-        self._each(lambda region: region.istiod.install(manifests), regions)
+        self._each(lambda region: region.istiod.install(self._manifests()), regions)
         self._each(lambda region: region.cluster.apply(crds), regions)
         self._each(lambda region: region.istiod.wait_until_ready(), regions)
         pairs = list(permutations(regions, 2))
@@ -105,6 +121,27 @@ class MeshLab:
         self._each(lambda region: region.write_hosts(), regions)
         for region in regions:
             region.agent.start()
+
+    def install(self, key: str) -> None:
+        """Install the mesh in one cluster that serves, and let its pods run. Raises: HarnessError."""
+        region = self.regions[key]
+        region.istiod.install(self._manifests())
+        region.istiod.wait_until_ready()
+        region.write_hosts()
+        region.agent.start()
+        threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
+
+    def _follow_services(self, region: Region) -> None:
+        """Let pods find Services that come later; a pod's hosts file is the region's."""
+        with suppress(HarnessError):  # the cluster has gone
+            for _ in region.cluster.watch("services", "--all-namespaces"):
+                region.write_hosts()
+
+    def _manifests(self) -> list[Object]:
+        with self._rendering:
+            if not self._istio:
+                self._istio = istio_manifests(self._tools, self._environment.revision, self._tools.envoy)
+            return self._istio
 
     def apply(self, objects: dict[str, list[Object]]) -> None:
         """Make these the objects that each cluster has, and delete what an earlier call applied and is gone."""
@@ -171,7 +208,7 @@ class MeshLab:
             region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
             region.ranges.services,
         )
-        cluster = Cluster(
+        cluster = self._clusters.get(region.key) or Cluster(
             place, namespace=self.network.region(region.key), tools=self._tools, folder=folder / "cluster"
         )
         istiod = Istiod(

@@ -13,18 +13,18 @@ others. The hub forwards nothing: what regions send each other goes over the lin
 between the two, or nowhere.
 """
 
-import contextlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations, count
 from pathlib import Path
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from typing import TYPE_CHECKING
 
 from harness.namespace import Namespace
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 LINKS = IPv4Network("198.18.0.0/15")
 """Range of the lab's own links: for tests of network equipment (RFC 2544), so that no environment has it."""
@@ -47,11 +47,13 @@ class RegionAddresses:
         pods: range of its pods.
         control_plane: range of its control plane; the API server has the second
             address, as on GKE, and the mesh's control plane the third.
+        public: another address of the API server, if it has one.
     """
 
     key: str
     pods: IPv4Network
     control_plane: IPv4Network
+    public: IPv4Address | None = None
 
     @property
     def api_server(self) -> IPv4Address:
@@ -60,6 +62,16 @@ class RegionAddresses:
     @property
     def istiod(self) -> IPv4Address:
         return self.control_plane[3]
+
+    @property
+    def own(self) -> list[IPv4Address]:
+        """The addresses that programs of the region's namespace have."""
+        return [self.api_server, self.istiod, *([] if self.public is None else [self.public])]
+
+    @property
+    def reached(self) -> list[str]:
+        """Networks that others find there."""
+        return [str(self.pods), str(self.control_plane), *([] if self.public is None else [f"{self.public}/32"])]
 
 
 class Network:
@@ -86,15 +98,19 @@ class Network:
     def build(self) -> None:
         """Make the regions' namespaces and link them."""
         FORWARDING.write_text("0", encoding="ascii")  # a new namespace may have the machine's setting
-        hub = self._netlink[""] = IPRoute()
+        hub = self._netlink[""] = _open()
         _up(hub, "lo")
         for number, key in enumerate(self._order):
             self.region(key).create()
-            netlink = self._netlink[key] = IPRoute(netns=str(self.region(key).path))
+            netlink = self._netlink[key] = _open(self.region(key))
             self._region_itself(netlink, self._regions[key])
             self._hub_link(hub, netlink, number)
         for number, (one, other) in enumerate(combinations(self._order, 2)):
             self._region_link(one, other, number)
+
+    def hub(self, key: str) -> IPv4Address:
+        """Return the lab's own address, as a region reaches it."""
+        return _pair(self._order.index(key))[0]
 
     def region(self, key: str) -> Namespace:
         return Namespace(self._folder / "regions" / key)
@@ -110,7 +126,7 @@ class Network:
             link = f"pod{next(self._links)}"
             self._pod_links[address] = link
             router = self._netlink[region]
-            with IPRoute(netns=str(namespace.path)) as netlink:
+            with _open(namespace) as netlink:
                 router.link("add", ifname=link, kind="veth", peer={"ifname": "eth0", "net_ns_fd": str(namespace.path)})
                 index = _up(router, link)
                 router.route("add", dst=f"{address}/32", oif=index)
@@ -137,13 +153,25 @@ class Network:
             if other != key:
                 self._route(key, other)
 
-    def _region_itself(self, netlink: IPRoute, region: RegionAddresses) -> None:
+    def take_down(self, key: str) -> None:
+        """Let the lab itself no longer reach a region; other regions still do."""
+        netlink = self._netlink[key]
+        netlink.link("set", index=_index(netlink, "hub"), state="down")
+
+    def bring_up(self, key: str) -> None:
+        netlink = self._netlink[key]
+        index = _index(netlink, "hub")
+        netlink.link("set", index=index, state="up")
+        # The route went with the link.
+        netlink.route("add", dst="0.0.0.0/0", gateway=str(self.hub(key)), oif=index)
+
+    def _region_itself(self, netlink: "IPRoute", region: RegionAddresses) -> None:
         loopback = _up(netlink, "lo")
-        for address in (region.api_server, region.istiod, POD_GATEWAY):
+        for address in (*region.own, POD_GATEWAY):
             netlink.addr("add", index=loopback, address=str(address), prefixlen=32)
         self.region(region.key).run(lambda: FORWARDING.write_text("1", encoding="ascii"))
 
-    def _hub_link(self, hub: IPRoute, netlink: IPRoute, number: int) -> None:
+    def _hub_link(self, hub: "IPRoute", netlink: "IPRoute", number: int) -> None:
         region = self._regions[self._order[number]]
         ours, theirs = _pair(number)
         link = f"region{number}"
@@ -154,8 +182,8 @@ class Network:
         index = _up(netlink, "hub", theirs, 31)
         # kube-apiserver finds its own address by the default route.
         netlink.route("add", dst="0.0.0.0/0", gateway=str(ours), oif=index)
-        for network in (region.pods, region.control_plane):
-            hub.route("add", dst=str(network), gateway=str(theirs))
+        for network in region.reached:
+            hub.route("add", dst=network, gateway=str(theirs))
 
     def _region_link(self, one: str, other: str, number: int) -> None:
         addresses = _pair(256 + number)
@@ -168,9 +196,7 @@ class Network:
         )
         for netlink, name, address in ((here, other, addresses[0]), (there, one, addresses[1])):
             index = _up(netlink, self._link(name), address, 31)
-            with contextlib.suppress(NetlinkError):
-                netlink.tc("add", "netem", index=index, handle="1:", delay=ONE_WAY_DELAY_MICROSECONDS)
-                self.delayed = True
+            self.delayed = _delay(netlink, index)
         self._route(one, other)
         self._route(other, one)
 
@@ -181,9 +207,8 @@ class Network:
         number = list(combinations(self._order, 2)).index(self._in_order(here, there))
         first, second = _pair(256 + number)
         gateway = second if self._in_order(here, there)[0] == here else first
-        region = self._regions[there]
-        for network in (region.pods, region.control_plane):
-            netlink.route("replace", dst=str(network), gateway=str(gateway), oif=index)
+        for network in self._regions[there].reached:
+            netlink.route("replace", dst=network, gateway=str(gateway), oif=index)
 
     def _in_order(self, one: str, other: str) -> tuple[str, str]:
         return (one, other) if self._order.index(one) < self._order.index(other) else (other, one)
@@ -203,12 +228,31 @@ def _pair(number: int) -> tuple[IPv4Address, IPv4Address]:
     return LINKS[2 * number], LINKS[2 * number + 1]
 
 
-def _index(netlink: IPRoute, name: str) -> int:
+def _open(namespace: Namespace | None = None) -> "IPRoute":
+    """Return what talks to the kernel of a namespace, or of our own."""
+    # Not above: whoever only reads what a run has printed need not have it.
+    from pyroute2 import IPRoute  # noqa: PLC0415
+
+    return IPRoute() if namespace is None else IPRoute(netns=str(namespace.path))
+
+
+def _delay(netlink: "IPRoute", index: int) -> bool:
+    """Delay what leaves by a link, and return whether the kernel can do that."""
+    from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
+
+    try:
+        netlink.tc("add", "netem", index=index, handle="1:", delay=ONE_WAY_DELAY_MICROSECONDS)
+    except NetlinkError:
+        return False
+    return True
+
+
+def _index(netlink: "IPRoute", name: str) -> int:
     index: int = netlink.link_lookup(ifname=name)[0]
     return index
 
 
-def _up(netlink: IPRoute, name: str, address: IPv4Address | None = None, prefix: int = 32) -> int:
+def _up(netlink: "IPRoute", name: str, address: IPv4Address | None = None, prefix: int = 32) -> int:
     index = _index(netlink, name)
     if address is not None:
         netlink.addr("add", index=index, address=str(address), prefixlen=prefix)

@@ -50,7 +50,12 @@ def steps_of(environment: Environment) -> Steps:
 
 
 def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Environment:
-    """Return the environment of a configuration file with another number of regions.
+    """Return the environment of a configuration file with another number of regions, as `content_with_regions` does."""
+    return _parse(content_with_regions(file, number, variables), variables)
+
+
+def content_with_regions(file: Path, number: int, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a configuration file would say with another number of regions.
 
     Its config cluster stays, then its other regions in their order, then more.
 
@@ -64,11 +69,10 @@ def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Envir
     data["regions"] = {key: configured[key] for key in configured if key in keys[:number]}
     _forget(data, set(configured) - set(data["regions"]))
     names = _other_regions({region["region"] for region in configured.values()})
-    environment = _parse(data, variables)
     free = (key for key in map("region{}".format, count(len(data["regions"]) + 1)) if key not in configured)
     for _ in range(len(data["regions"]), number):
-        environment = _add_region(data, next(free), next(names, None), variables)
-    return environment
+        _add_region(data, next(free), next(names, None), variables)
+    return data
 
 
 def _forget(data: dict[str, Any], gone: set[str]) -> None:
@@ -80,7 +84,7 @@ def _forget(data: dict[str, Any], gone: set[str]) -> None:
             del section[key]
 
 
-def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Mapping[str, str]) -> Environment:
+def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Mapping[str, str]) -> None:
     """Add a region with the first number whose ranges are free."""
     if name is None:
         raise HarnessError(f"the lab knows no more than {len(OTHER_REGIONS)} regions besides the configured ones")
@@ -91,9 +95,11 @@ def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Map
     for number in range(MOST_NUMBERS):
         data["regions"][key] = {"region": name, "number": number}
         try:
-            return _parse(data, variables)
+            _parse(data, variables)
         except ConfigError as error:
             problem = str(error)
+        else:
+            return
     raise HarnessError(f"there are no ranges for one more region: {problem}")
 
 
