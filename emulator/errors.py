@@ -1,0 +1,51 @@
+"""Google's error answers."""
+
+from typing import Any
+
+_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ALREADY_EXISTS",
+    412: "FAILED_PRECONDITION",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+}
+
+
+class ApiError(Exception):
+    """An answer that is no success.
+
+    Attributes:
+        code: HTTP status.
+        reason: as in ``error.errors[].reason``, such as ``alreadyExists``.
+        status: canonical code; the usual one of the HTTP status if not given.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, *, status: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.status = status or _STATUSES[code]
+
+    def body(self) -> dict[str, Any]:
+        """Source: https://cloud.google.com/apis/design/errors, with the older APIs' list of reasons."""
+        error = {"domain": "global", "reason": self.reason, "message": self.message}
+        return {"error": {"code": self.code, "message": self.message, "status": self.status, "errors": [error]}}
+
+
+def not_found(path: str) -> ApiError:
+    return ApiError(404, "notFound", f"The resource '{path}' was not found")
+
+
+def already_exists(path: str) -> ApiError:
+    return ApiError(409, "alreadyExists", f"The resource '{path}' already exists")
+
+
+def in_use(path: str, user: str) -> ApiError:
+    message = f"The {path.split('/')[-2].rstrip('s')} resource '{path}' is already being used by '{user}'"
+    return ApiError(400, "resourceInUseByAnotherResource", message)

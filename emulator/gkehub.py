@@ -1,0 +1,117 @@
+"""The fleet: its memberships and features."""
+
+from collections.abc import Callable
+
+from werkzeug.routing import Rule
+
+from emulator.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
+from emulator.errors import ApiError, not_found
+from emulator.references import path_of
+
+PREFIX = "/gkehub/v1/"
+
+Changed = Callable[[str, Body | None], None]
+HasResources = Callable[[str], bool]
+
+
+class GkeHub:
+    """Features are switched on and off here; memberships come and go with their clusters."""
+
+    def __init__(self, cloud: Cloud, changed: Changed, has_resources: HasResources) -> None:
+        """
+        Args:
+            changed: is told of every feature that is on, with what it is, or None when it is off.
+            has_resources: whether a feature still has something, so that it can't be switched off.
+        """
+        self._cloud = cloud
+        self._changed = changed
+        self._has_resources = has_resources
+
+    def rules(self) -> list[Rule]:
+        location = f"{PREFIX}projects/<project>/locations/<location>"
+        return [
+            rule("GET", f"{location}/operations/<name>", self.get_operation),
+            rule("POST", f"{location}/features", self.create),
+            rule("GET", f"{location}/features", self.list_features),
+            rule("GET", f"{location}/features/<name>", self.get),
+            rule("PATCH", f"{location}/features/<name>", self.patch),
+            rule("DELETE", f"{location}/features/<name>", self.delete),
+            rule("GET", f"{location}/memberships", self.list_memberships),
+            rule("GET", f"{location}/memberships/<name>", self.get_membership),
+        ]
+
+    def get_operation(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
+        return self._cloud.store.get(f"projects/{project}/locations/{location}/operations/{name}")
+
+    def get(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
+        return self._cloud.store.get(f"projects/{project}/locations/{location}/features/{name}")
+
+    def list_features(self, body: Body, query: Query, *, project: str, location: str) -> Body:
+        folder = f"projects/{project}/locations/{location}/features"
+        return {"resources": [one for _, one in self._cloud.store.under(folder)]}
+
+    def get_membership(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
+        return self._cloud.store.get(f"projects/{project}/locations/{location}/memberships/{name}")
+
+    def list_memberships(self, body: Body, query: Query, *, project: str, location: str) -> Body:
+        found = [one for path, one in self._cloud.store.all().items() if "/memberships/" in path]
+        return {"resources": [one for one in found if location in ("-", one["name"].split("/")[3])]}
+
+    def create(self, body: Body, query: Query, *, project: str, location: str) -> Body:
+        name = query["featureId"]
+        path = f"projects/{project}/locations/{location}/features/{name}"
+        self._check(body)
+        feature = {**body, "name": path, "resourceState": {"state": "ENABLING"}}
+        self._cloud.store.add(path, feature)
+
+        def work() -> Body:
+            with self._cloud.store.lock:
+                feature["resourceState"] = {"state": "ACTIVE"}
+            self._changed(name, feature)
+            return feature
+
+        return self._start("create", path, work, lambda: self._cloud.store.remove(path))
+
+    def patch(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
+        path = f"projects/{project}/locations/{location}/features/{name}"
+        feature = self._cloud.store.get(path)
+        self._check(body)
+
+        def work() -> Body:
+            with self._cloud.store.lock:
+                feature.update({field: body[field] for field in ("labels", "spec") if field in body})
+            self._changed(name, feature)
+            return feature
+
+        return self._start("update", path, work)
+
+    def delete(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
+        path = f"projects/{project}/locations/{location}/features/{name}"
+        self._cloud.store.get(path)
+        if self._has_resources(name):
+            message = f"feature {name!r} has associated resources; delete them first, or use force"
+            raise ApiError(400, "failedPrecondition", message, status="FAILED_PRECONDITION")
+
+        def work() -> Body:
+            self._cloud.store.remove(path)
+            self._changed(name, None)
+            return {}
+
+        return self._start("delete", path, work)
+
+    def find_membership(self, link: str) -> Body | None:
+        """Return a membership by its name, in which the project may be a number."""
+        path = path_of(link).replace(f"projects/{PROJECT_NUMBER}/", f"projects/{self._cloud.project}/")
+        return self._cloud.store.find(path)
+
+    def _check(self, feature: Body) -> None:
+        membership = feature.get("spec", {}).get("multiclusteringress", {}).get("configMembership")
+        if membership is not None and self.find_membership(membership) is None:
+            raise not_found(membership)
+
+    def _start(self, verb: str, path: str, work: Callable[[], Body], failed: Callable[[], None] | None = None) -> Body:
+        folder = "/".join(path.split("/")[:4])
+        seconds = self._cloud.latencies.of("feature")
+        return self._cloud.operations.start(
+            "longrunning", folder, kind=verb, target=path, seconds=seconds, work=work, failed=failed
+        )

@@ -1,0 +1,51 @@
+"""Which calls came, and how they were answered."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+READING = (":getIamPolicy", "/wait")
+"""How the paths end of those that change nothing although they are no GET."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request and the status of its answer. Attributes: moment: of the answer, by the monotonic clock."""
+
+    method: str
+    path: str
+    status: int
+    moment: float = field(default_factory=time.monotonic)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may have changed something."""
+        return self.method != "GET" and not self.path.endswith(READING)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.method} {self.path}"
+
+
+class Journal:
+    """All calls so far, in the order of their answers; tokens are not calls."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: list[Call] = []
+
+    def add(self, call: Call) -> None:
+        with self._lock:
+            self._calls.append(call)
+
+    def calls(self, start: int = 0) -> list[Call]:
+        """Return the calls from a number on, which an earlier `count` gave."""
+        with self._lock:
+            return self._calls[start:]
+
+    def count(self) -> int:
+        with self._lock:
+            return len(self._calls)
+
+    def unknown(self) -> list[Call]:
+        """Return what the emulator could not answer."""
+        return [call for call in self.calls() if call.status == 501]

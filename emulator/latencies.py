@@ -1,0 +1,34 @@
+"""How long things take in the cloud."""
+
+from dataclasses import dataclass
+
+SECONDS = {
+    "address": 5.0,
+    "cluster": 360.0,
+    "cluster-delete": 240.0,
+    "cluster-update": 60.0,
+    "feature": 15.0,
+    "feature-controller": 40.0,
+    "firewall": 10.0,
+    "load-balancer": 240.0,
+    "load-balancer-delete": 120.0,
+    "mesh": 300.0,
+    "network": 15.0,
+    "nodes": 120.0,
+    "router": 10.0,
+    "services": 20.0,
+    "subnetwork": 20.0,
+}
+"""Seconds by what is waited for: usual durations, from memory and not measured. `feature-controller` is the time
+from a fleet feature to the CRDs of its controller, `mesh` that from asmcli's request to a control plane."""
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """The durations, scaled. Args: scale: 1 for the cloud's own, 0 for none."""
+
+    scale: float
+
+    def of(self, name: str) -> float:
+        """Return seconds."""
+        return SECONDS[name] * self.scale
