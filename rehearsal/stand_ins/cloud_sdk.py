@@ -1,0 +1,290 @@
+"""What the stand-ins for gcloud and gke-gcloud-auth-plugin do. For tests.
+
+They know what the scripts call, and refuse the rest with status 2. The credentials are a
+service account's key, given by file, the cloud is where CLOUDSDK_API_ENDPOINT_OVERRIDES_*
+say. Unlike the real ones they keep no tokens and write to no configuration or log.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from google.auth import exceptions, transport
+from google.oauth2 import service_account
+
+GLOBAL = {
+    "backend-services": "backendServices",
+    "forwarding-rules": "forwardingRules",
+    "health-checks": "healthChecks",
+    "target-http-proxies": "targetHttpProxies",
+    "target-https-proxies": "targetHttpsProxies",
+    "url-maps": "urlMaps",
+}
+"""Kinds that are listed with --global, each with its collection."""
+
+OTHERS = {
+    "firewall-rules": "global/firewalls",
+    "network-endpoint-groups": "aggregated/networkEndpointGroups",
+}
+"""Kinds that are listed without it."""
+
+FILTER = re.compile(r"name~(\S+)(?: AND network~(\S+))?")
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+PLUGIN_API = "client.authentication.k8s.io/v1beta1"
+HINT = (
+    "Install gke-gcloud-auth-plugin for use with kubectl by following "
+    "https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl#install_plugin"
+)
+
+NO_ANSWER = (OSError, http.client.HTTPException)
+PATIENT = 6
+PAUSE = 1.0
+"""How often the GKE API is asked that is busy, and seconds in between. gcloud waits longer every time."""
+
+_read_key: Callable[..., Any] = service_account.Credentials.from_service_account_file  # without types in its package
+
+
+class FailedError(Exception):
+    """A command failed; it says why."""
+
+
+class AnswerError(FailedError):
+    """An API answered with an error. Attributes: message: its own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"ResponseError: code={status}, message={message}")
+        self.message = message
+
+
+class RefusedError(Exception):
+    """The real one may know this; the stand-in doesn't."""
+
+
+class _Response(transport.Response):
+    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
+        self._given = status, headers, data
+
+    @property
+    def status(self) -> int:
+        return self._given[0]
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._given[1]
+
+    @property
+    def data(self) -> bytes:
+        return self._given[2]
+
+
+class Transport(transport.Request):
+    """What google-auth sends its requests with; its own need packages that we don't have otherwise."""
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> transport.Response:
+        request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)
+        try:
+            with _opener.open(request, timeout=timeout or 60) as response:
+                return _Response(response.status, dict(response.headers), response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _Response(error.code, dict(error.headers), error.read())
+
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what a program does. Args: arguments: its name first."""
+    program, *rest = arguments
+    try:
+        if os.environ.get("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"):
+            raise RefusedError("it can't act as another account")
+        if program == "gcloud":
+            return _gcloud(rest)
+        return _plugin(rest)
+    except RefusedError as error:
+        print(f"{program}: this is a stand-in for tests, and {error}", file=sys.stderr)
+        return 2
+    except (FailedError, exceptions.GoogleAuthError, *NO_ANSWER) as error:
+        print(f"ERROR: ({program}) {error}", file=sys.stderr)
+        return 1
+
+
+def _gcloud(arguments: Sequence[str]) -> int:
+    parser = _parser("gcloud")
+    groups = parser.add_subparsers(required=True)
+    clusters = _command(_group(_group(groups, "container"), "clusters"), "get-credentials", _get_credentials)
+    clusters.add_argument("name")
+    clusters.add_argument("--location", required=True)
+    clusters.add_argument("--project", required=True)
+    clusters.add_argument("--quiet", action="store_true")
+    endpoint = clusters.add_mutually_exclusive_group()
+    endpoint.add_argument("--internal-ip", action="store_true")
+    endpoint.add_argument("--dns-endpoint", action="store_true")
+    compute = _group(groups, "compute")
+    for kind in (*GLOBAL, *OTHERS):
+        lists = _command(_group(compute, kind), "list", _list)
+        lists.set_defaults(kind=kind)
+        if kind in GLOBAL:
+            lists.add_argument("--global", action="store_true", required=True)
+        lists.add_argument("--project", required=True)
+        lists.add_argument("--filter", required=True)
+        lists.add_argument("--format", required=True, choices=["value(name)"])
+    helper = _command(_group(groups, "config"), "config-helper", _config_helper)
+    helper.add_argument("--format", required=True, choices=["json"])
+    given = parser.parse_args(arguments)
+    given.run(given)
+    return 0
+
+
+def _plugin(arguments: Sequence[str]) -> int:
+    parser = _parser("gke-gcloud-auth-plugin")
+    parser.add_argument("--use_application_default_credentials", action="store_true")
+    default = parser.parse_args(arguments).use_application_default_credentials
+    variable = "GOOGLE_APPLICATION_CREDENTIALS" if default else "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"
+    token, expiry = _token(variable)
+    status = {"expirationTimestamp": expiry, "token": token}
+    credential = {"kind": "ExecCredential", "apiVersion": PLUGIN_API, "spec": {"interactive": False}, "status": status}
+    print(json.dumps(credential, indent=4))
+    return 0
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    """Return a parser, which ends the program with status 2 at what it doesn't know."""
+    return argparse.ArgumentParser(program, description="A stand-in for tests.", allow_abbrev=False)
+
+
+def _group(groups: Any, name: str) -> Any:
+    return groups.add_parser(name, allow_abbrev=False).add_subparsers(required=True)
+
+
+def _command(group: Any, name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = group.add_parser(name, allow_abbrev=False)
+    command.set_defaults(run=run)
+    return command
+
+
+def _get_credentials(given: argparse.Namespace) -> None:
+    file = os.environ.get("KUBECONFIG", "")
+    if not file or Path(file).exists():
+        raise RefusedError("KUBECONFIG has to name a file that is not there yet")
+    print("Fetching cluster endpoint and auth data.", file=sys.stderr)
+    path = f"v1/projects/{given.project}/locations/{given.location}/clusters/{given.name}"
+    name = f"gke_{given.project}_{given.location}_{given.name}"
+    cluster = {"name": name, "cluster": _server(given, _get("CONTAINER", path, PATIENT))}
+    plugin = {
+        "apiVersion": PLUGIN_API,
+        "command": "gke-gcloud-auth-plugin",
+        "installHint": HINT,
+        "provideClusterInfo": True,
+    }
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "preferences": {},
+        "clusters": [cluster],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+        "users": [{"name": name, "user": {"exec": plugin}}],
+    }
+    Path(file).touch(mode=0o600)
+    Path(file).write_text(yaml.safe_dump(content), encoding="utf-8")
+    print(f"kubeconfig entry generated for {given.name}.", file=sys.stderr)
+
+
+def _server(given: argparse.Namespace, cluster: Mapping[str, Any]) -> dict[str, str]:
+    """Return where a cluster's control plane is, and by which CA one knows it."""
+    if given.dns_endpoint:
+        dns = cluster["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]
+        if not dns.get("allowExternalTraffic"):
+            field = "controlPlaneEndpointsConfig.dnsEndpointConfig.allowExternalTraffic"
+            raise FailedError(f"{field} is disabled for cluster {given.name}.")
+        return {"server": f"https://{dns['endpoint']}"}
+    address = cluster["privateClusterConfig"].get("privateEndpoint") if given.internal_ip else cluster.get("endpoint")
+    if not address:
+        raise FailedError(f"cluster {given.name} is missing endpoint. Is it still PROVISIONING?")
+    return {
+        "certificate-authority-data": cluster["masterAuth"]["clusterCaCertificate"],
+        "server": f"https://{address}",
+    }
+
+
+def _list(given: argparse.Namespace) -> None:
+    patterns = FILTER.fullmatch(given.filter)
+    if patterns is None:
+        raise RefusedError(f"it does not know the filter {given.filter}")
+    collection = OTHERS.get(given.kind) or f"global/{GLOBAL[given.kind]}"
+    try:
+        answer = _get("COMPUTE", f"projects/{given.project}/{collection}")
+    except AnswerError as error:
+        if given.kind == "firewall-rules":
+            raise FailedError(f"Some requests did not succeed:\n - {error.message}") from error
+        # As the real one does, with success: it shows what it got of the others it asked, though there are none.
+        print(f"WARNING: Some requests did not succeed.\n - {error.message}\n", file=sys.stderr)
+        return
+    found = answer.get("items", [])
+    if isinstance(found, dict):  # by place
+        found = [one for place in found.values() for ones in place.values() for one in ones]
+    for one in found:
+        if re.search(patterns[1], one["name"]) and re.search(patterns[2] or "", one.get("network", "")):
+            print(one["name"])
+
+
+def _config_helper(given: argparse.Namespace) -> None:
+    """Answer the real plugin, where only gcloud is a stand-in."""
+    token, expiry = _token("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
+    print(json.dumps({"credential": {"access_token": token, "token_expiry": expiry}}, indent=2))
+
+
+def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
+    """Return what an API answers. Raises: AnswerError: an error."""
+    base = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}")
+    if not base:
+        raise RefusedError(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api} has to say where the cloud is")
+    token, _ = _token("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
+    for attempt in range(1, attempts + 1):
+        try:
+            response: Any = Transport()(f"{base}{path}", headers={"Authorization": f"Bearer {token}"})
+        except NO_ANSWER:
+            if attempt == attempts:
+                raise
+        else:
+            if response.status != 429 or attempt == attempts:
+                break
+        time.sleep(PAUSE)
+    answer: dict[str, Any] = json.loads(response.data)
+    if response.status != 200:
+        raise AnswerError(response.status, answer["error"]["message"])
+    return answer
+
+
+def _token(variable: str) -> tuple[str, str]:
+    """Return a new access token and when it expires. Args: variable: names the file of the key."""
+    file = os.environ.get(variable)
+    if not file:
+        raise RefusedError(f"{variable} has to name a service account's key")
+    key = _read_key(file, scopes=SCOPES)
+    key.refresh(Transport())
+    return key.token, f"{key.expiry.isoformat(timespec='seconds')}Z"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
