@@ -11,7 +11,7 @@ NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null | cut -d. -f1)
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
-.PHONY: help synth test lab lab-shell bench format schema snapshots clean
+.PHONY: help synth test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -33,8 +33,17 @@ lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); R
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
 	@$(ACTIVATE); exec $(PYTHON) -m lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
-bench: $(STAMPS)/packages $(NODE) ## measure synthesis
-	@$(ACTIVATE); $(PYTHON) -m tests.bench
+rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); LAB=1 sends requests too
+	@$(ACTIVATE); exec $(PYTHON) -m rehearsal $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
+
+rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some
+	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --faults $(or $(FAULTS),all)
+
+rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
+	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))
+
+bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure synthesis, and a deploy at 2, 4 and 8 regions (half an hour)
+	@$(ACTIVATE); $(PYTHON) -m tests.bench; status=$$?; $(PYTHON) -m rehearsal.bench && exit $$status
 
 format: $(STAMPS)/dev-packages ## put the Python code in order
 	@$(PYTHON) -m ruff check --fix .
@@ -48,7 +57,7 @@ snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as r
 	@$(ACTIVATE); $(PYTHON) -m pytest tests/test_snapshots.py --snapshot-update
 
 clean: ## take away what make installed and made; terraform's state stays
-	rm -rf .lab .tools .venv node_modules tests/schemas/node_modules cdktf.out
+	rm -rf .lab .rehearsal .tools .venv node_modules tests/schemas/node_modules cdktf.out
 
 $(STAMPS)/pipenv: tools/pipenv.txt
 $(STAMPS)/packages: Pipfile.lock $(STAMPS)/pipenv

@@ -1,0 +1,95 @@
+"""``python -m rehearsal [--regions N]``. Runs outside first, and then again, isolated."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from config import ConfigError, config_path, load
+from emulator.latencies import Latencies
+from harness.errors import HarnessError
+from harness.isolation import NOT_POSSIBLE, is_inside, use_own_folders
+from harness.session import Session
+from harness.toolbox import get_toolbox
+from lab.environments import content_with_regions
+from rehearsal.providers import gather_providers, mirror_of
+from rehearsal.surroundings import check_tools
+
+ROOT = Path(__file__).parent.parent
+SCALE = 0.004
+"""Of the cloud's durations: what takes it six minutes takes a second and a half, and the time of the machine's own
+work. With more, the provider's questions, ten seconds apart, add up."""
+
+
+def main() -> int:
+    """Return the exit status: 0 if all is as it has to be, 1 if it is not, 2 if it could not be tried."""
+    parser = argparse.ArgumentParser(prog="rehearsal", description="Rehearse a whole deploy without a cloud.")
+    parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
+    parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
+    parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
+    parser.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
+    parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
+    parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
+    parser.add_argument("--check", action="store_true", help=f"exit with {NOT_POSSIBLE} if something needed is missing")
+    arguments = parser.parse_args()
+    session = Session("rehearsal", ROOT)
+    providers = session.folder / "providers"
+    try:
+        path = config_path(ROOT)
+        regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
+        if arguments.check:
+            return _check(providers, not arguments.without_terraform)
+        if not is_inside():
+            check_tools(with_terraform=not arguments.without_terraform)
+
+            def prepare() -> None:
+                get_toolbox(session.say)
+                if not arguments.without_terraform:
+                    gather_providers(providers)
+
+            return session.go_inside(sys.argv[1:], prepare)
+        use_own_folders(session.state)
+        # Imported late: inside, cdktf takes its folders when it is loaded.
+        from rehearsal.by_hand import run_by_hand  # noqa: PLC0415
+        from rehearsal.faults import run_faults  # noqa: PLC0415
+        from rehearsal.run import run  # noqa: PLC0415
+        from rehearsal.shims import Shims  # noqa: PLC0415
+        from rehearsal.stage import set_stage  # noqa: PLC0415
+
+        shims = Shims(session.state / "shims") if arguments.faults or arguments.without_terraform else None
+        stage = set_stage(
+            content_with_regions(path, regions, os.environ),
+            content_with_regions(path, regions if arguments.lab else regions + 1, os.environ),
+            tools=get_toolbox(session.say),
+            mirror=None if arguments.without_terraform else mirror_of(providers),
+            state=session.state,
+            logs=session.logs,
+            latencies=Latencies(arguments.scale),
+            say=session.say,
+            shims=shims,
+            pods_run=arguments.lab,
+        )
+        if shims is None:
+            return run(stage, only_deploy=arguments.only_deploy)
+        if arguments.without_terraform:
+            return run_by_hand(stage, shims, arguments.faults == "all")
+        return run_faults(stage, shims, arguments.faults == "small")
+    except (ConfigError, HarnessError) as error:
+        print(f"rehearsal: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(providers: Path, with_terraform: bool) -> int:
+    """Say what is missing for a rehearsal."""
+    try:
+        check_tools(with_terraform)
+        if with_terraform:
+            gather_providers(providers)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return NOT_POSSIBLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The Kubernetes control planes behind the emulated clusters: real ones, the harness'."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import yaml
+
+from config.environment import ResolvedRegion
+from emulator.cloud import Endpoints
+from emulator.errors import ApiError
+from harness.cluster import Cluster, Options, Place
+from harness.network import Network, RegionAddresses
+from harness.toolbox import Toolbox
+
+PUBLIC = IPv4Network("192.0.2.0/24")
+"""Where public endpoints are: for documentation (RFC 5737), so that no environment has them."""
+
+ZONES = "abc"
+CRDS = Path(__file__).parent.parent / "harness" / "gke-crds.yaml"
+WITH_EVERY_CLUSTER = "cloud.google.com"
+"""Group of the kinds that GKE has from the beginning, such as BackendConfig."""
+
+
+class GkeControlPlanes:
+    """Starts a control plane when the emulated GKE makes a cluster, and ends it when that is deleted.
+
+    Attributes:
+        network: the regions' namespaces, of all regions that may come.
+        clusters: by region, those too that don't run.
+        running: clusters by location and name.
+    """
+
+    def __init__(
+        self, regions: Iterable[ResolvedRegion], *, tools: Toolbox, state: Path, plays_pods: bool, port: int
+    ) -> None:
+        """
+        Args:
+            port: at which the emulator answers whose a token is.
+        """
+        self._regions = {(region.location, region.names.cluster): region for region in regions}
+        self._tools = tools
+        self._state = state
+        self._plays_pods = plays_pods
+        self._port = port
+        self._lock = threading.Lock()
+        self._addresses = {
+            region.key: RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane, _public(number))
+            for number, region in enumerate(self._regions.values(), start=1)
+        }
+        self.network = Network(list(self._addresses.values()), state / "namespaces")
+        self.clusters = {region.key: self._cluster(region) for region in self._regions.values()}
+        self.running: dict[tuple[str, str], Cluster] = {}
+
+    def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
+        """Start one and return when it serves.
+
+        Raises:
+            ApiError: nobody said that there would be this cluster, with this range.
+        """
+        region = self._regions.get((location, name))
+        if region is None or control_plane_range != str(region.ranges.control_plane):
+            raise ApiError(400, "invalid", f"there is no place here for cluster {name} at {control_plane_range}")
+        cluster = self.clusters[region.key]
+        cluster.start()
+        documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
+        cluster.apply([one for one in documents if one["spec"]["group"] == WITH_EVERY_CLUSTER])
+        with self._lock:
+            self.running[location, name] = cluster
+        addresses = self._addresses[region.key]
+        return Endpoints(str(addresses.public), str(addresses.api_server), cluster.certificate)
+
+    def add_nodes(self, location: str, name: str) -> None:
+        self.running[location, name].add_nodes()
+
+    def stop(self, location: str, name: str) -> None:
+        with self._lock:
+            cluster = self.running.pop((location, name), None)
+        if cluster is not None:
+            cluster.stop()
+
+    def by_region(self) -> Mapping[str, Cluster]:
+        """Return the running clusters by their region's key."""
+        with self._lock:
+            return {self._regions[place].key: cluster for place, cluster in self.running.items()}
+
+    def _cluster(self, region: ResolvedRegion) -> Cluster:
+        place = Place(
+            self._addresses[region.key],
+            region.location,
+            region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
+            region.ranges.services,
+        )
+        review = f"http://{self.network.hub(region.key)}:{self._port}/tokenreview"
+        return Cluster(
+            place,
+            namespace=self.network.region(region.key),
+            tools=self._tools,
+            folder=self._state / "clusters" / region.key,
+            options=Options(token_review=review, audit=True, plays_pods=self._plays_pods),
+        )
+
+
+def _public(number: int) -> IPv4Address:
+    return PUBLIC[number]

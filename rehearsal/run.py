@@ -1,0 +1,192 @@
+"""The rehearsal itself, inside its namespaces."""
+
+from collections.abc import Callable
+
+from harness.isolation import stay_calm
+from lab import answers
+from lab.subject import Subject
+from lab.table import Table
+from rehearsal import checks
+from rehearsal.canary import canary
+from rehearsal.changes import changes_since, mark
+from rehearsal.deployment import Run
+from rehearsal.expected import remote_secrets
+from rehearsal.snapshot import differences, take_snapshot
+from rehearsal.stage import Stage, conclude
+from rehearsal.trust_check import server_and_token
+
+ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
+
+
+class Rehearsal:
+    """The steps of a rehearsal, one after the other. Attributes: tables: what was seen so far."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._deployment = stage.deployment
+        self._tokens: list[str] = []
+        self.tables: list[Table] = []
+
+    def run(self, only_deploy: bool) -> None:
+        """Take all steps, as long as one can be built on the other."""
+        self._empty = take_snapshot(self._world)
+        steps: list[Callable[[], None]] = [self._deploy]
+        if not only_deploy:
+            steps += [self._deploy_again, self._switch_the_rule]
+            if self._stage.lab is None:  # pods run in the regions of the beginning only
+                steps += [self._add_a_region, self._retire_it]
+            steps.append(self._destroy)
+        for step in steps:
+            step()
+            if not self.tables[-1].ok:
+                break
+        self._look_for_credentials()
+
+    def _show(self, *tables: Table) -> None:
+        for table in tables:
+            print(f"\n{table}", flush=True)
+            self.tables.append(table)
+
+    def _deploy(self) -> None:
+        self._stage.say("deploying from nothing: cdktf deploy network clusters mesh ingress")
+        run = self._deployment.deploy()
+        self._show(checks.deployed("1  deploy from nothing", run))
+        if run.ok:
+            self._show(checks.objects("2  objects, and trust between the clusters", self._stage))
+            for cluster in self._world.clusters().values():
+                self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
+            self._ask(answers.step_b, answers.step_c)
+
+    def _deploy_again(self) -> None:
+        self._stage.say("deploying again")
+        before = mark(self._world)
+        run = self._deployment.deploy()
+        self._show(
+            checks.nothing_changed("3  a second deploy changes nothing", run, changes_since(self._world, before))
+        )
+
+    def _switch_the_rule(self) -> None:
+        self._stage.say("switching the DestinationRule off and on")
+        before = take_snapshot(self._world, identities=True)
+        demo = self._deployment.content.setdefault("demo", {})
+        given = demo.get("failover", True)
+        demo["failover"] = False
+        off = self._ingress()
+        rules = [f"- {key}" for key in before if " DestinationRule " in key]
+        title = "5  the DestinationRule off: nothing else changes"
+        without = checks.compared(title, differences(before, take_snapshot(self._world, identities=True)), rules)
+        self._ask(answers.step_a)
+        demo["failover"] = given
+        on = self._ingress()
+        after = take_snapshot(self._world, identities=True)
+        with_it = checks.compared(
+            "   and on again", differences(before, after), [f"~{rule[1:]}: .metadata" for rule in rules]
+        )
+        for table, run in ((without, off), (with_it, on)):
+            table.add(*self._total(run), ok=run.ok and run.totals()[1] == 0)
+        self._show(without, with_it)
+
+    def _add_a_region(self) -> None:
+        new = self._new_region
+        self._stage.say(f"adding a region, {new}")
+        self._two = take_snapshot(self._world, identities=True)
+        self._deployment.content = {
+            **self._stage.more,
+            "demo": self._deployment.content["demo"] | _demo(self._stage.more),
+        }
+        self._deployment.write()
+        run = self._deployment.deploy()
+        self._show(checks.deployed("4  a region is added", run))
+        if not run.ok:
+            return
+        found = differences(self._two, take_snapshot(self._world, identities=True))
+        # All pods' ranges are in one firewall rule.
+        shared = ["+ ", f"{self._firewalls}{self._stage.environment.names.pods_firewall}"]
+        table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
+        table.add(*self._total(run), ok=run.totals()[1] == 1 and run.totals()[2] == 0)
+        self._show(table, checks.objects("   objects, and trust", self._stage))
+
+    def _retire_it(self) -> None:
+        new = self._new_region
+        self._stage.say(f"retiring {new}")
+        region = self._deployment.content["regions"][new]
+        region["retired"] = True
+        self._deployment.write()
+        retired = self._deployment.deploy()
+        self._show(checks.deployed(f"   {new} is retired", retired))
+        if not retired.ok:
+            return
+        self._show(checks.objects("   objects, and trust", self._stage))
+        self._stage.say(f"deleting {new} from the file")
+        del self._deployment.content["regions"][new]
+        self._deployment.content["demo"].get("versions", {}).pop(new, None)
+        self._deployment.write()
+        cluster = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
+        self._show(checks.deployed("   deleted: its cluster first", cluster, ("clusters",)))
+        if not cluster.ok:
+            return
+        rest = self._deployment.deploy()
+        self._show(checks.deployed("   and the rest", rest))
+        found = differences(self._two, take_snapshot(self._world, identities=True))
+        self._show(checks.compared("   nothing of it is left, and nothing else was touched", found, [self._firewalls]))
+
+    def _destroy(self) -> None:
+        self._stage.say("destroying: deletion protection off, then cdktf destroy network clusters mesh ingress")
+        self._deployment.content.setdefault("cluster", {})["deletion_protection"] = False
+        self._deployment.write()
+        unprotected = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
+        if not unprotected.ok:
+            self._show(checks.deployed("6  deletion protection off", unprotected, ("clusters",)))
+            return
+        self._ask(answers.step_b, answers.step_c)
+        run = self._deployment.destroy()
+        stacks = ("ingress", "mesh", "clusters", "network")
+        self._show(checks.deployed("6  destroy", run, stacks))
+        self._show(checks.left_over("   what is left", self._empty, take_snapshot(self._world)))
+
+    def _ask(self, *steps: Callable[[Subject], Table]) -> None:
+        """Send requests in the mesh that terraform has made, if pods run in it."""
+        if self._stage.lab is not None:
+            subject = Subject(self._stage.lab, self._stage.environment)
+            self._show(*(step(subject) for step in steps))
+
+    def _look_for_credentials(self) -> None:
+        stage = self._stage
+        folders = [stage.deployment.folder, stage.logs, *(stage.state / name for name in ("home", "tmpdir"))]
+        self._show(canary(self._world.cloud.identity, self._tokens, folders, ()))
+
+    @property
+    def _new_region(self) -> str:
+        """The last one: where regions are added, they come at the end."""
+        return str(list(self._stage.more["regions"])[-1])
+
+    @property
+    def _firewalls(self) -> str:
+        """How a line of differences begins that is about a firewall rule."""
+        return f"~ cloud projects/{self._world.cloud.project}/global/firewalls/"
+
+    def _ingress(self) -> Run:
+        self._deployment.write()
+        return self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
+
+    @staticmethod
+    def _total(run: Run) -> tuple[str, str]:
+        added, changed, destroyed = run.totals()
+        return f"{added} added, {changed} changed, {destroyed} destroyed", f"{run.seconds:.0f} s"
+
+
+def _demo(content: dict[str, object]) -> dict[str, object]:
+    demo = content.get("demo", {})
+    assert isinstance(demo, dict)
+    return demo
+
+
+def run(stage: Stage, only_deploy: bool) -> int:
+    """Return 0 if everything is as it has to be, else 1. Raises: HarnessError: something did not start."""
+    stay_calm()
+    replaced = ", ".join(stage.surroundings.replaced) or "none"
+    stage.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")
+    rehearsal = Rehearsal(stage)
+    rehearsal.run(only_deploy)
+    return conclude(stage, rehearsal.tables)

@@ -1,0 +1,117 @@
+"""What every rehearsal needs: the world, a deployment in it, and the steps that several of them take."""
+
+import copy
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.environment import Environment
+from config.load import parse_environment
+from constructs.asmcli_control_plane import asmcli_file_name
+from emulator.latencies import Latencies
+from harness.mesh_lab import MeshLab
+from harness.toolbox import Toolbox
+from lab.table import Table
+from rehearsal.deployment import Deployment
+from rehearsal.shims import Shims
+from rehearsal.surroundings import ASMCLI, Surroundings, surround
+from rehearsal.world import World
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A world, and an environment to be deployed into it.
+
+    Attributes:
+        state: for everything that goes with the rehearsal.
+        logs: for what its programs print.
+        more: content of the configuration with one region more than the deployment begins with.
+        lab: the mesh that runs in the clusters, if pods do.
+    """
+
+    world: World
+    deployment: Deployment
+    surroundings: Surroundings
+    state: Path
+    logs: Path
+    more: dict[str, Any]
+    say: Say
+    lab: MeshLab | None
+
+    @property
+    def environment(self) -> Environment:
+        """What the deployment's file says now."""
+        return parse(self.deployment.content)
+
+
+def set_stage(
+    content: dict[str, Any],
+    more: dict[str, Any],
+    *,
+    tools: Toolbox,
+    mirror: Path | None,
+    state: Path,
+    logs: Path,
+    latencies: Latencies,
+    say: Say,
+    pods_run: bool = False,
+    shims: Shims | None = None,
+) -> Stage:
+    """Start an empty cloud, and write the configuration of what is to be deployed into it.
+
+    Args:
+        content: of the configuration; it gets what a user has to fill in.
+        more: the same with one region more.
+        mirror: folder of terraform providers.
+        pods_run: with sidecars, in a mesh whose traffic is looked at.
+        shims: programs that may fail.
+    """
+    for one in (content, more):
+        mesh = one.setdefault("mesh", {})
+        mesh["asmcli"] = {"sha256": hashlib.sha256(ASMCLI.read_bytes()).hexdigest()}
+    environment = parse(more)
+    world = World(
+        environment.project.id,
+        environment.resolved_regions(),
+        revision=environment.revision,
+        tools=tools,
+        state=state / "world",
+        latencies=latencies,
+        pods_run=pods_run,
+    )
+    lab = None
+    if pods_run:
+        network, clusters = world.planes.network, world.planes.clusters
+        lab = MeshLab(
+            environment, tools=tools, state=state / "lab", logs=logs, say=say, network=network, clusters=clusters
+        )
+        world.install = lab.install
+    world.begin()
+    download = f"/csm-artifacts/asm/{asmcli_file_name(environment.mesh.asmcli)}"
+    surroundings = surround(world, tools=tools, mirror=mirror, state=state, download=download)
+    variables = surroundings.variables if shims is None else shims.variables(surroundings.variables)
+    deployment = Deployment(copy.deepcopy(content), state / "deployment", variables, logs / "commands.log")
+    return Stage(world, deployment, surroundings, state, logs, more, say, lab)
+
+
+def parse(content: dict[str, Any]) -> Environment:
+    return parse_environment(yaml.safe_dump(content, sort_keys=False), "the rehearsal's configuration", {})
+
+
+def conclude(stage: Stage, tables: Sequence[Table]) -> int:
+    """Say what the whole was, and return the exit status: 0 if everything is as it has to be, else 1."""
+    unknown = stage.world.emulator.journal.unknown()
+    for call in unknown:
+        print(f"the emulator does not know {call}")
+    stage.say(f"{stage.world.emulator.journal.count()} calls to the emulated cloud")
+    if unknown or not all(table.ok for table in tables):
+        print(f"not all is as it has to be; what the commands printed: {stage.logs}")
+        return 1
+    print("all as it has to be")
+    return 0

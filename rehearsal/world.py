@@ -1,0 +1,94 @@
+"""Everything around the project: the emulated cloud, the clusters in it, Google's controllers."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from config.environment import ResolvedRegion
+from emulator.cloud import Cloud, Endpoints
+from emulator.latencies import Latencies
+from emulator.server import Emulator
+from harness.cluster import Cluster
+from harness.istiod import istio_manifests
+from harness.toolbox import Toolbox
+from rehearsal.control_planes import GkeControlPlanes
+from rehearsal.ingress_controller import IngressController
+from rehearsal.mesh_controller import MeshController
+
+PORT = 8080
+BASE = f"http://127.0.0.1:{PORT}"
+EVERY_ADDRESS = "0.0.0.0"
+"""Regions ask the emulator about tokens, over links that lead nowhere else: all is in a network of its own."""
+
+
+class World:
+    """An empty project, and all that would happen in it.
+
+    Attributes:
+        emulator: the cloud's APIs.
+        install: is given a region whose cluster gets a control plane of the mesh.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        regions: Iterable[ResolvedRegion],
+        *,
+        revision: str,
+        tools: Toolbox,
+        state: Path,
+        latencies: Latencies,
+        pods_run: bool = False,
+    ) -> None:
+        """
+        Args:
+            regions: all that may ever come.
+            revision: the mesh's, in which Istio's kinds are rendered.
+            pods_run: somebody runs pods, and sets `install`; else they have no sidecars,
+                and are ready because kwok says so.
+        """
+        self.install: Callable[[str], None] = lambda region: None
+        self._revision = revision
+        self._tools = tools
+        self.planes = GkeControlPlanes(regions, tools=tools, state=state, plays_pods=not pods_run, port=PORT)
+        self.cloud = Cloud.create(project, BASE, latencies, self)
+        self._ingress = IngressController(self.cloud, self.planes.by_region)
+        self.emulator = Emulator(
+            self.cloud, changed=self._ingress.changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
+        )
+        self._ingress.compute = self.emulator.compute
+        self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
+
+    def begin(self) -> None:
+        """Make the networks and serve the APIs."""
+        self.planes.network.build()
+        self.emulator.start()
+
+    def clusters(self) -> Mapping[str, Cluster]:
+        """Return the running clusters by region."""
+        return self.planes.by_region()
+
+    def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
+        endpoints = self.planes.start(location, name, control_plane_range)
+        cluster = self.planes.running[location, name]
+        region = cluster.place.key
+        MeshController(cluster, self._crds, self.cloud.latencies, lambda: self.install(region)).start()
+        self._ingress.cluster_started(cluster)
+        return endpoints
+
+    def add_nodes(self, location: str, name: str) -> None:
+        self.planes.add_nodes(location, name)
+
+    def stop(self, location: str, name: str) -> None:
+        self.planes.stop(location, name)
+        self._ingress.cluster_stopped(location)
+
+    def forget(self, path: str) -> None:
+        """Delete something of the cloud, as somebody else would."""
+        parts = path.split("/")
+        if parts[-2] == "clusters":
+            self.stop(parts[3], parts[-1])
+            self.cloud.store.remove(f"{'/'.join(parts[:-2])}/memberships/{parts[-1]}")
+        self.cloud.store.remove(path)
+
+
+_CRD = "CustomResourceDefinition"
