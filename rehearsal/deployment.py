@@ -22,6 +22,7 @@ SECONDS = 1800
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STACK = re.compile(rf"^({'|'.join(STACKS)})(?: |$)")
 _COUNTS = re.compile(r"(Apply|Destroy) complete! Resources: (?:(\d+) added, (\d+) changed, )?(\d+) destroyed")
+_DESTROYING = re.compile(r"(\S+): Destroying\.\.\.")
 _LAST_LINES = 40
 
 
@@ -62,6 +63,10 @@ class Run:
             sum(one.changed for one in self.stacks),
             sum(one.destroyed for one in self.stacks),
         )
+
+    def destroyed(self) -> list[str]:
+        """Return the addresses of what terraform destroyed, replaced ones too."""
+        return _DESTROYING.findall(self.output)
 
     def last_lines(self) -> str:
         return "\n".join(f"  {line}" for line in self.output.splitlines()[-_LAST_LINES:])

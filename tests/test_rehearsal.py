@@ -204,7 +204,8 @@ def test_missing_programs_are_named_all_at_once(tmp_path: Path, monkeypatch: pyt
 def test_what_a_command_prints_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [
         "network  \x1b[0mApply complete! Resources: 25 added, 1 changed, 2 destroyed.",
-        "clusters  something",
+        'clusters  null_resource.a["tokyo"]: Destroying... [id=1]',
+        "          null_resource.b: Destroying...",
         "          │ Error: no such thing",
     ]
     text = "".join(f"printf '%s\\n' '{line}'\n" for line in lines)
@@ -214,6 +215,7 @@ def test_what_a_command_prints_is_read(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", variables["PATH"])
     run = Deployment({}, tmp_path / "deployment", variables, tmp_path / "log").deploy()
     assert (run.status, run.totals(), run.errors()) == (3, (25, 1, 2), ["Error: no such thing"])
+    assert run.destroyed() == ['null_resource.a["tokyo"]', "null_resource.b"]
     assert [(one.stack, one.ended) for one in run.stacks] == [("network", True), ("clusters", False)]
     assert "status 3" in (tmp_path / "log").read_text(encoding="utf-8")
 
