@@ -11,7 +11,7 @@ NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null | cut -d. -f1)
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
-.PHONY: help synth test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots clean
+.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -20,6 +20,9 @@ synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize the environment of mesh.
 	@$(PYTHON) -m config
 	@# cdktf's log goes to a file: it misses a terraform that synthesis does not need.
 	@$(ACTIVATE); [ -t 1 ] || export CI=1; CDKTF_LOG_FILE_DIRECTORY=.tools cdktf synth
+
+mesh: $(STAMPS)/packages ## install the operator's command, `mesh`; `. tools/activate` puts it on the PATH
+	@tools/bin/mesh --help
 
 test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas ## run every check
 	@$(PYTHON) -m ruff check .
