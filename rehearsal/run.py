@@ -35,10 +35,10 @@ class Rehearsal:
         self._empty = take_snapshot(self._world)
         steps: list[Callable[[], None]] = [self._deploy]
         if not only_deploy:
-            steps += [self._deploy_again, self._switch_the_rule]
+            steps.append(self._deploy_again)
             if self._stage.lab is None:  # pods run in the regions of the beginning only
                 steps += [self._add_a_region, self._retire_it]
-            steps.append(self._destroy)
+            steps += [self._switch_the_rule, self._destroy]
         for step in steps:
             step()
             if not self.tables[-1].ok:
