@@ -143,8 +143,13 @@ class Container:
                 self._cloud.store.remove(f"projects/{project}/locations/{location}/memberships/{cluster}")
                 self._cloud.store.remove(path)
 
-        operation = self._start(path, "DELETE_CLUSTER", "cluster-delete", work)
-        found["status"] = "STOPPING"
+        def failed() -> None:
+            found["status"] = "ERROR"
+
+        operation = self._start(path, "DELETE_CLUSTER", "cluster-delete", work, failed)
+        with self._cloud.store.lock:
+            if operation["status"] != "DONE" and found["status"] != "ERROR":
+                found["status"] = "STOPPING"
         return operation
 
     def get_pool(self, body: Body, query: Query, *, project: str, location: str, cluster: str, pool: str) -> Body:

@@ -583,7 +583,11 @@ def test_an_operation_fails_and_leaves_nothing_behind(sky: Sky, caller: Caller) 
     assert "(injected)" in make_cluster(caller)["error"]["message"]
     assert sky.planes.calls == []
     assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "ERROR"
-    assert faults.taken == 4
+    # Not "STOPPING" for ever: the provider waits for a cluster to come to rest before it deletes it.
+    faults.add(OperationFault("DELETE_CLUSTER "))
+    assert "error" in caller.ended(operation_path(caller.ok("DELETE", f"{CLUSTERS}/tokyo-1")))
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "ERROR"
+    assert faults.taken == 5
 
 
 # --- how long it takes
