@@ -39,8 +39,8 @@ lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
 rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); LAB=1 sends requests too
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
 
-rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some
-	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --faults $(or $(FAULTS),all)
+rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name
+	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --faults $(or $(FAULTS),all) $(if $(ONLY),--only '$(ONLY)')
 
 rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))

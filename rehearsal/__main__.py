@@ -26,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="rehearsal", description="Rehearse a whole deploy without a cloud.")
     parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
     parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults whose names match")
     parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
     parser.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
     parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
@@ -51,7 +52,7 @@ def main() -> int:
         use_own_folders(session.state)
         # Imported late: inside, cdktf takes its folders when it is loaded.
         from rehearsal.by_hand import run_by_hand  # noqa: PLC0415
-        from rehearsal.faults import run_faults  # noqa: PLC0415
+        from rehearsal.faults import Choice, run_faults  # noqa: PLC0415
         from rehearsal.run import run  # noqa: PLC0415
         from rehearsal.shims import Shims  # noqa: PLC0415
         from rehearsal.stage import set_stage  # noqa: PLC0415
@@ -73,7 +74,7 @@ def main() -> int:
             return run(stage, only_deploy=arguments.only_deploy)
         if arguments.without_terraform:
             return run_by_hand(stage, shims, arguments.faults == "all")
-        return run_faults(stage, shims, arguments.faults == "small")
+        return run_faults(stage, shims, Choice(arguments.faults == "small", arguments.only))
     except (ConfigError, HarnessError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return 2

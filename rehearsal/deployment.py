@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from harness import processes
 
 ROOT = Path(__file__).parent.parent
 STACKS = ("network", "clusters", "mesh", "ingress")
-SECONDS = 1800
+SECONDS = 3600
+"""For one command, whatever the durations of the cloud are."""
+
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STACK = re.compile(rf"^({'|'.join(STACKS)})(?: |$)")
@@ -133,12 +136,14 @@ class Deployment:
         automatic: bool = True,
         variables: Mapping[str, str] | None = None,
         watch: Callable[[str, "subprocess.Popen[str]"], None] | None = None,
+        seconds: float = SECONDS,
     ) -> Run:
         """
         Args:
             automatic: it is not to ask.
             variables: besides those of the deployment.
             watch: is given every line and the process, which it may kill.
+            seconds: after which it is killed, with all that it started.
         """
         approval = ["--auto-approve"] if automatic else []
         command = ["cdktf", verb, *stacks, *approval, "--output", str(self.output), *flags]
@@ -159,6 +164,8 @@ class Deployment:
             start_new_session=True,
         ) as process:
             assert process.stdout is not None
+            end = threading.Timer(seconds, kill_all, [process])
+            end.start()
             for raw in process.stdout:
                 line = _COLOUR.sub("", raw.rstrip())
                 lines.append(line)
@@ -175,6 +182,10 @@ class Deployment:
                     began = time.monotonic()
                 if watch is not None:
                     watch(line, process)
+            if end.is_alive():
+                end.cancel()
+            else:
+                lines.append(f"Error: killed, as it was not done after {seconds:.0f} s")
         text = "\n".join(lines)
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command)}\n{text}\nstatus {process.returncode}\n\n")

@@ -29,6 +29,9 @@ _COMMAND = "terraform -chdir="
 STAYS = "/services/| CustomResourceDefinition "
 """What a destroy leaves: APIs, as others may use them; Istio's kinds, which go with their cluster."""
 
+SECONDS = 600
+"""For one command: undisturbed ones take less than a minute."""
+
 MOST_CALLS = 9
 """Of one script: those that wait ask again and again."""
 
@@ -87,6 +90,23 @@ def read_faults(small: bool) -> list[Fault]:
     return [fault for fault in (Fault(**entry) for entry in entries) if fault.small or not small]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which faults are to be: all, or fewer.
+
+    Attributes:
+        small: only those of the small set.
+        only: pattern for their names; the calls of scripts have such as
+            ``grant-trust.sh is killed at its call 4, kubectl``.
+    """
+
+    small: bool = False
+    only: str = ""
+
+    def wants(self, fault: Fault) -> bool:
+        return re.search(self.only, fault.name) is not None
+
+
 class FaultRun:
     """Takes an environment up and down, stack by stack, with a fault each time.
 
@@ -94,13 +114,14 @@ class FaultRun:
     every disturbed run has to reach.
     """
 
-    def __init__(self, stage: Stage, shims: Shims, faults: Sequence[Fault], small: bool) -> None:
+    def __init__(self, stage: Stage, shims: Shims, choice: Choice) -> None:
         self._stage = stage
         self._world = stage.world
         self._deployment = stage.deployment
         self._shims = shims
-        self._faults = list(faults)
-        self._small = small
+        self._choice = choice
+        self._small = choice.small
+        self._faults = read_faults(choice.small)
         self.outcomes: list[Outcome] = []
 
     def run(self) -> None:
@@ -117,10 +138,10 @@ class FaultRun:
                 below = gone
                 for verb, calls in ((DEPLOY, calls_up), (DESTROY, calls_down)):
                     faults += self._script_faults(stack, verb, calls)
-                self._cycle(stack, faults, below, above)
+                self._cycle(stack, [one for one in faults if self._choice.wants(one)], below, above)
                 self._command(DEPLOY, stack)
             else:
-                self._disturb_all(faults, above)
+                self._disturb_all([one for one in faults if self._choice.wants(one)], above)
             below = take_snapshot(self._world)
 
     def _stacks(self) -> Sequence[str]:
@@ -247,7 +268,7 @@ class FaultRun:
 
     def _command(self, verb: str, stack: str, **options: Any) -> Run:
         command = self._deployment.deploy if verb == DEPLOY else self._deployment.destroy
-        return command((stack,), *ALONE, "--skip-synth", **options)
+        return command((stack,), *ALONE, "--skip-synth", seconds=SECONDS, **options)
 
     def _must(self, run: Run) -> None:
         if not run.ok:
@@ -270,12 +291,12 @@ def table_of(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def run_faults(stage: Stage, shims: Shims, small: bool) -> int:
-    """Return 0 if all faults were recovered from, else 1."""
+def run_faults(stage: Stage, shims: Shims, choice: Choice) -> int:
+    """Return 0 if all faults were recovered from, else 1; none at all is 1, too."""
     stage.deployment.content.setdefault("cluster", {})["deletion_protection"] = False
     stage.deployment.write()
     stage.deployment.synth()
-    faults = FaultRun(stage, shims, read_faults(small), small)
+    faults = FaultRun(stage, shims, choice)
     try:
         faults.run()
     finally:

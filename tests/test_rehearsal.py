@@ -16,7 +16,7 @@ from rehearsal.canary import search
 from rehearsal.checks import compared, deployed, nothing_changed
 from rehearsal.deployment import Deployment, Run, StackRun, kill_all
 from rehearsal.expected import expected_objects, expected_secrets
-from rehearsal.faults import Fault, Outcome, read_faults, table_of
+from rehearsal.faults import Choice, Fault, Outcome, read_faults, table_of
 from rehearsal.providers import VERSIONS, gather_providers
 from rehearsal.shims import TOOLS, Call, Shims
 from rehearsal.snapshot import differences
@@ -106,6 +106,25 @@ def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result:
     assert outcome.ok is expected
     assert table_of([outcome]).ok is expected
     assert not table_of([]).ok
+
+
+def test_faults_can_be_chosen_by_name() -> None:
+    call = Fault("grant-trust.sh is killed at its call 4, kubectl", "mesh", "deploy")
+    assert Choice().wants(call)
+    assert Choice(only="grant.*call 4").wants(call)
+    assert not Choice(only="install").wants(call)
+
+
+def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cdktf").write_text("#!/usr/bin/env bash\necho begun\nsleep 60\n", encoding="utf-8")
+    (tmp_path / "cdktf").chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    monkeypatch.setenv("PATH", variables["PATH"])
+    run = Deployment({}, tmp_path / "deployment", variables, tmp_path / "log").deploy(seconds=1)
+    assert not run.ok
+    assert run.output.startswith("begun")
+    assert run.errors() == ["Error: killed, as it was not done after 1 s"]
+    assert run.seconds < 20
 
 
 @pytest.fixture
