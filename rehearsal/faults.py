@@ -96,7 +96,7 @@ class Choice:
 
     Attributes:
         small: only those of the small set.
-        only: pattern for their names; the calls of scripts have such as
+        only: pattern for ``STACK, VERB: NAME``; the calls of scripts have names such as
             ``grant-trust.sh is killed at its call 4, kubectl``.
     """
 
@@ -104,7 +104,7 @@ class Choice:
     only: str = ""
 
     def wants(self, fault: Fault) -> bool:
-        return re.search(self.only, fault.name) is not None
+        return re.search(self.only, f"{fault.stack}, {fault.verb}: {fault.name}") is not None
 
 
 class FaultRun:
@@ -250,8 +250,17 @@ class FaultRun:
             if self._deployment.state_file(stack).exists()
         )
         for path in reversed(sorted(store.all(), key=len)):
-            if re.search(fault.mend, f"/{path}") and "operations" not in path and f'"{path}"' not in known:
+            if not re.search(fault.mend, f"/{path}") or "operations" in path:
+                continue
+            if f'"{path}"' not in known:
                 self._world.forget(path)
+            elif "/routers/" in path:  # a NAT is a part of its router, and known by an id of its own
+                project, _, region, _, router = path.split("/")[1:]
+                resource = store.get(path)
+                nats = [
+                    one for one in resource.get("nats", []) if f'"{project}/{region}/{router}/{one["name"]}"' in known
+                ]
+                resource["nats"] = nats
 
     def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
         self._shims.forget()

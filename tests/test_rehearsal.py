@@ -111,7 +111,7 @@ def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result:
 def test_faults_can_be_chosen_by_name() -> None:
     call = Fault("grant-trust.sh is killed at its call 4, kubectl", "mesh", "deploy")
     assert Choice().wants(call)
-    assert Choice(only="grant.*call 4").wants(call)
+    assert Choice(only="^mesh, deploy: grant.*call 4").wants(call)
     assert not Choice(only="install").wants(call)
 
 
