@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +10,16 @@ import typer
 from rich.console import Console
 
 from cli.errors import MeshError
-from cli.output import NOT_TRIED
+from cli.output import NOT_TRIED, Output
 from config import ConfigError, Environment, config_path, load
 
 ROOT = Path(__file__).parent.parent
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="mesh",
     help="Whether the mesh of mesh.yaml works, before, after and while it runs.",
+    epilog="Exit status: 0 if all that was asked holds, 1 if something does not, 2 if it could not be found out.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -38,6 +41,164 @@ Kubeconfig = Annotated[
 ]
 
 
+class Question(StrEnum):
+    """What `verify` asks."""
+
+    SPLIT = "split"
+    LOCALITY = "locality"
+    INGRESS = "ingress"
+
+
+class Fault(StrEnum):
+    """What `drill` does to a region."""
+
+    REMOVED = "removed"
+    FAILING = "failing"
+    BOTH = "both"
+
+
+class PictureFormat(StrEnum):
+    """What `picture` writes."""
+
+    MERMAID = "mermaid"
+    DOT = "dot"
+    SVG = "svg"
+
+
+@app.command(epilog="Example: mesh doctor && cdktf deploy network clusters mesh ingress")
+def doctor(config: Config = None, as_json: Json = False, junit: Junit = None) -> None:
+    """Look, before a deploy, whether it can succeed: tools, credentials, APIs, roles, quotas, networks, conflicts."""
+
+    def work() -> int:
+        from cli.doctor import examine  # noqa: PLC0415
+
+        output = Output(as_json=as_json, junit=junit)
+        return output.finish(examine(environment_of(config), output))
+
+    run(work)
+
+
+@app.command(epilog="Example: mesh status --junit status.xml")
+def status(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> None:
+    """Show how every cluster, the mesh and the ingress are, and where they are not as the configuration says."""
+
+    def work() -> int:
+        from cli.status import look  # noqa: PLC0415
+
+        output = Output(as_json=as_json, junit=junit)
+        return output.finish(look(environment_of(config), kubeconfig, output))
+
+    run(work)
+
+
+@app.command(epilog="Example: mesh verify locality --requests 1000 --plot answers.svg")
+def verify(
+    question: Annotated[Question, typer.Argument(help="Step A, B or C: who has to answer.")],
+    requests: Annotated[int, typer.Option("--requests", "-n", min=10, help="Requests from each region.")] = 200,
+    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Requests at a time from each region.")] = 10,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.9999, help="Of the test for even shares, and of the intervals.")
+    ] = 0.99,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="Ask from this region only; several times for several.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="For ingress: ask this, and not the address that MCI reports.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the answers: FILE.png or FILE.svg.")] = None,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+    junit: Junit = None,
+) -> None:
+    """Send requests to the demo from inside each cluster, and count who answers.
+
+    split: every version answers in every cluster, in even shares (the DestinationRule is off).
+    locality: all answers are local. ingress: the public address answers each region from itself.
+    """
+
+    def work() -> int:
+        from cli.verify import Wanted, ask  # noqa: PLC0415
+
+        output = Output(as_json=as_json, junit=junit)
+        wanted = Wanted(
+            question=question.value,
+            requests=requests,
+            concurrency=concurrency,
+            confidence=confidence,
+            regions=tuple(region or ()),
+            url=url,
+            plot=plot,
+        )
+        return output.finish(ask(environment_of(config), kubeconfig, wanted, output))
+
+    run(work)
+
+
+@app.command(epilog="Example: mesh drill osaka --fault failing")
+def drill(
+    region: Annotated[str, typer.Argument(help="The region whose demo goes down, by its key.")],
+    fault: Annotated[Fault, typer.Option(help="Pods removed, or failing while they stay listed.")] = Fault.BOTH,
+    rate: Annotated[int, typer.Option(min=1, max=100, help="Requests a second.")] = 10,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+    junit: Junit = None,
+) -> None:
+    """Take the demo of one region down, watch its requests go elsewhere, put it back, and watch them come home.
+
+    What was taken down is put back on every way out.
+    """
+
+    def work() -> int:
+        from cli.drill import rehearse  # noqa: PLC0415
+
+        output = Output(as_json=as_json, junit=junit)
+        return output.finish(rehearse(environment_of(config), kubeconfig, region, fault.value, rate, output))
+
+    run(work)
+
+
+@app.command(epilog="Example: mesh picture --format svg --output mesh.svg")
+def picture(
+    format_: Annotated[
+        PictureFormat, typer.Option("--format", help="svg needs graphviz (its program dot).")
+    ] = PictureFormat.MERMAID,
+    output_file: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Where to; standard output if absent.")
+    ] = None,
+    synthesized: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="What cdktf has synthesized, such as cdktf.out; made anew if absent."),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Draw what this configuration makes, from the synthesized JSON: who is where, trusts whom, reaches what and why."""
+
+    def work() -> int:
+        from cli.picture import draw  # noqa: PLC0415
+
+        return draw(config or config_path(ROOT), synthesized, format_.value, output_file)
+
+    run(work)
+
+
+@app.command(epilog="Example: mesh audit --json > left-over.json")
+def audit(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> None:
+    """List what is in the project that is ours, or that the mesh and the ingress made, and should not be there.
+
+    Each with the command that removes it. It removes nothing itself.
+    """
+
+    def work() -> int:
+        from cli.audit import search  # noqa: PLC0415
+
+        output = Output(as_json=as_json, junit=junit)
+        return output.finish(search(environment_of(config), kubeconfig, output))
+
+    run(work)
+
+
 def environment_of(config: Path | None) -> Environment:
     """Raises: ConfigError."""
     return load(config or config_path(ROOT))
@@ -46,17 +207,17 @@ def environment_of(config: Path | None) -> Environment:
 def run(work: Callable[[], int]) -> None:
     """Do a command's work and exit with its status: what the user can put right is told in two lines."""
     try:
-        status = work()
+        result = work()
     except ConfigError as error:
         print(error, file=sys.stderr)
-        status = NOT_TRIED
+        result = NOT_TRIED
     except MeshError as error:
         console = Console(stderr=True, highlight=False, markup=False)
         console.print(f"mesh: {error}", soft_wrap=True)
         if error.fix:
             console.print(f"      {error.fix}", style="cyan", soft_wrap=True)
-        status = NOT_TRIED
+        result = NOT_TRIED
     except KeyboardInterrupt:
         print("mesh: stopped", file=sys.stderr)
-        status = 130
-    raise typer.Exit(status)
+        result = INTERRUPTED
+    raise typer.Exit(result)
