@@ -1,11 +1,18 @@
 """`demo`: helloworld and its client, with which steps A, B and C are shown."""
 
+import re
 from collections.abc import Iterable
 
 from pydantic import Field
 
 from config.fields import Image, Model, RegionKey, Version
 from config.service import RegionalDeployment, Route, Service
+
+CLIENT_APP = "sleep"
+"""Name of the client, and of its container."""
+
+VERSION_IN_ANSWER = re.compile(r"version: ([^,\s]+)")
+"""How helloworld says its version."""
 
 
 class Demo(Model):

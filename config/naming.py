@@ -4,6 +4,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+GATEWAY_NAMESPACE = "istio-gateway"
+GATEWAY_NAME = "istio-ingressgateway"
+"""Of the gateways, and of Multi Cluster Ingress' objects."""
+
 SECRET_NAME_LONGEST = 63
 """Longest cluster name in a remote secret; asmcli shortens beyond it (KUBE_TAG_MAX_LEN)."""
 

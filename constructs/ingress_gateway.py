@@ -1,11 +1,10 @@
 """The mesh's gateway in one cluster."""
 
+from config.naming import GATEWAY_NAME
 from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
-
-GATEWAY_NAME = "istio-ingressgateway"
 
 
 class IngressGateway(Construct):

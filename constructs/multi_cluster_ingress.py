@@ -1,9 +1,9 @@
 """The one entry in front of all gateways."""
 
 from bindings import ITerraformDependable
+from config.naming import GATEWAY_NAME
 from constructs import Construct
 from constructs.cluster_access import ClusterAccess
-from constructs.ingress_gateway import GATEWAY_NAME
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 

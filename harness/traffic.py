@@ -1,19 +1,17 @@
 """Requests, and what came back."""
 
 import http.client
-import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from config.demo import VERSION_IN_ANSWER
 from harness.http_server import PEER_HEADER
 from harness.namespace import Namespace
 
 TIMEOUT_SECONDS = 5.0
-
-_VERSION = re.compile(r"version: ([^,\s]+)")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Answer:
     @property
     def version(self) -> str:
         """Which version answered; the status if it was no success, or a word if nothing came back."""
-        found = _VERSION.search(self.body)
+        found = VERSION_IN_ANSWER.search(self.body)
         if self.ok and found is not None:
             return found[1]
         return str(self.status or "no answer")

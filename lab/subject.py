@@ -5,17 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE, Environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.service import Service
 from harness.errors import HarnessError
 from harness.traffic import Answer, Client
-from stacks.ingress import GATEWAY_NAMESPACE
 
 if TYPE_CHECKING:  # what it needs is only there when the lab is
     from harness.mesh_lab import MeshLab
 
-CLIENT_APP = "sleep"
-GATEWAY_APP = "istio-ingressgateway"
 GATEWAY_PORT = 80
 STATUS_PORT = 15021
 STATUS_PATH = "/healthz/ready"
@@ -65,7 +64,7 @@ class Subject:
 
     def gateways(self, region: str) -> list[Client]:
         """Return a client for each gateway of a region, which asks as the load balancer does."""
-        pods = self.lab.regions[region].agent.pods(GATEWAY_NAMESPACE, GATEWAY_APP)
+        pods = self.lab.regions[region].agent.pods(GATEWAY_NAMESPACE, GATEWAY_NAME)
         if not pods:
             raise HarnessError(f"there is no gateway in {region}")
         return [Client(str(pod.address), GATEWAY_PORT, PUBLIC_HOST) for pod in pods]

@@ -2,6 +2,7 @@
 
 from bindings import ComputeGlobalAddress, GoogleProvider, NullProvider, TerraformOutput
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
+from config.naming import GATEWAY_NAMESPACE
 from constructs import Construct
 from constructs.cluster_access import CALLER, ClusterAccess
 from constructs.ingress_gateway import IngressGateway
@@ -14,8 +15,6 @@ from constructs.sleep_client import SleepClient
 from stacks.base import LEAST_TERRAFORM, LEAST_TERRAFORM_WITH_EPHEMERAL, MeshStack, StateLocation
 from stacks.clusters import ClustersStack
 from stacks.mesh import MeshControlStack
-
-GATEWAY_NAMESPACE = "istio-gateway"
 
 
 class IngressStack(MeshStack):
