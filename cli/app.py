@@ -1,5 +1,6 @@
 """The commands and their options; what each does is in a file of its name."""
 
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,6 +13,7 @@ from rich.console import Console
 from cli.errors import MeshError
 from cli.output import NOT_TRIED, Output
 from config import ConfigError, Environment, config_path, load
+from config.load import CONFIG_VARIABLE
 
 ROOT = Path(__file__).parent.parent
 INTERRUPTED = 130
@@ -200,8 +202,10 @@ def audit(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = 
 
 
 def environment_of(config: Path | None) -> Environment:
-    """Raises: ConfigError."""
-    return load(config or config_path(ROOT))
+    """Read the configuration, which from here on is also what `MESH_CONFIG` names. Raises: ConfigError."""
+    path = config or config_path(ROOT)
+    os.environ[CONFIG_VARIABLE] = str(path)  # terraform's state is beside it
+    return load(path)
 
 
 def run(work: Callable[[], int]) -> None:

@@ -94,7 +94,7 @@ class Cluster:
         return subprocess.Popen(
             self.arguments(*arguments),
             env=dict(self.variables),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -131,6 +131,40 @@ def connected(environment: Environment, google: Google, kubeconfig: Path | None)
             region.key: _by_file(environment, region, description, Path(folder))
             for region, description in zip(present, found, strict=True)
         }
+
+
+@contextmanager
+def reachable(
+    environment: Environment, described: Mapping[str, Mapping[str, Any]], kubeconfig: Path | None
+) -> Iterator[dict[str, Cluster | MeshError]]:
+    """Yield clusters by region, retired ones too; in the place of one that there is no way to, why.
+
+    Unlike with `connected`, what is wrong with one cluster does not stop the others. None has been asked yet.
+
+    Args:
+        described: clusters as the GKE API describes them, by region.
+        kubeconfig: as for `connected`.
+
+    Raises:
+        MeshError: a tool is missing.
+    """
+    if shutil.which("kubectl") is None:
+        raise MeshError("kubectl is missing", "gcloud components install kubectl")
+    if kubeconfig is None and shutil.which(PLUGIN) is None:
+        raise MeshError(f"{PLUGIN} is missing", f"gcloud components install {PLUGIN}")
+    found: dict[str, Cluster | MeshError] = {}
+    with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+        for region in environment.resolved_regions():
+            if region.key not in described:
+                continue
+            try:
+                if kubeconfig is not None:
+                    found |= _by_context(environment, [region], kubeconfig)
+                else:
+                    found[region.key] = _by_file(environment, region, described[region.key], Path(folder))
+            except MeshError as error:
+                found[region.key] = error
+        yield found
 
 
 def endpoint_of(environment: Environment, cluster: Mapping[str, Any]) -> str:
