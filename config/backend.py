@@ -1,5 +1,6 @@
 """`backend`: where terraform keeps its state."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -25,3 +26,9 @@ class CloudState(Model):
 
 
 Backend = Annotated[LocalState | CloudState, Field(discriminator="type")]
+
+
+def state_file(config: Path, stack: str) -> Path:
+    """Return a stack's local state: beside the configuration and named after it, so two files are never one state."""
+    stem = "" if config.stem == "mesh" else f"{config.stem}."
+    return config.parent / f"terraform.{stem}{stack}.tfstate"

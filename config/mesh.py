@@ -12,6 +12,9 @@ REVISIONS = {"rapid": "asm-managed-rapid", "regular": "asm-managed", "stable": "
 Source: https://cloud.google.com/service-mesh/docs/managed/select-a-release-channel
 """
 
+DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
+"""Where Google publishes asmcli, and beside each its checksum, the same name with .sha256."""
+
 
 class Asmcli(Model):
     """The installer, pinned."""
@@ -29,6 +32,15 @@ class Asmcli(Model):
     file: FilePath | None = Field(
         default=None, description="A local copy of the installer, used in place of the download."
     )
+
+    @property
+    def file_name(self) -> str:
+        """The download's name: the version with - in place of +."""
+        return f"asmcli_{self.version.replace('+', '-')}"
+
+    @property
+    def url(self) -> str:
+        return f"{DOWNLOADS}/{self.file_name}"
 
 
 class Mesh(Model):

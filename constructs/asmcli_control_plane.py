@@ -9,9 +9,6 @@ from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
 
-DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
-"""Where Google publishes asmcli; the file's name is the version with - in place of +."""
-
 
 class AsmcliControlPlane(Construct):
     """A managed control plane in every cluster, by ``asmcli apply --managed``.
@@ -60,7 +57,7 @@ class AsmcliControlPlane(Construct):
                     "location": member.location,
                     "identity": member.identity,
                     "channel": channel,
-                    "asmcli_url": f"{DOWNLOADS}/{asmcli_file_name(asmcli)}",
+                    "asmcli_url": asmcli.url,
                     "asmcli_file": file,
                     "asmcli_sha256": asmcli.sha256 or "",
                 }
@@ -72,10 +69,6 @@ class AsmcliControlPlane(Construct):
         self.installed = install.done
         self.installed_by = install.address
         self.before_removal = removal.ready
-
-
-def asmcli_file_name(asmcli: Asmcli) -> str:
-    return f"asmcli_{asmcli.version.replace('+', '-')}"
 
 
 # Known when the stack is planned, before anything of it is made.

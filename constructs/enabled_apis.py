@@ -1,26 +1,8 @@
 """The Google Cloud APIs that the system calls."""
 
 from bindings import ITerraformDependable, ProjectService
+from config.apis import APIS
 from constructs import Construct
-
-APIS = (
-    "anthos",
-    "cloudresourcemanager",
-    "cloudtrace",
-    "compute",
-    "container",
-    "gkehub",
-    "iam",
-    "iamcredentials",
-    "logging",
-    "mesh",
-    "meshca",
-    "meshconfig",
-    "monitoring",
-    "multiclusteringress",
-    "multiclusterservicediscovery",
-)
-"""Names before ``.googleapis.com``. mesh, meshca and meshconfig are what asmcli asks for."""
 
 
 class EnabledApis(Construct):

@@ -16,10 +16,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from config.apis import APIS
 from config.environment import ResolvedRegion
 from config.naming import remote_secret_name
-from constructs.asmcli_control_plane import DOWNLOADS, asmcli_file_name
-from constructs.enabled_apis import APIS
 from constructs.served_crds import ISTIO_CRDS, MCI_CRDS
 from harness.errors import HarnessError
 from harness.isolation import stay_calm
@@ -220,7 +219,7 @@ class ByHand:
         asmcli = self._environment.mesh.asmcli
         inputs = {
             "CHANNEL": self._environment.channel,
-            "ASMCLI_URL": f"{DOWNLOADS}/{asmcli_file_name(asmcli)}",
+            "ASMCLI_URL": asmcli.url,
             "ASMCLI_FILE": "",
             "ASMCLI_SHA256": asmcli.sha256 or "",
         }

@@ -11,7 +11,6 @@ import yaml
 
 from config.environment import Environment
 from config.load import parse_environment
-from constructs.asmcli_control_plane import asmcli_file_name
 from emulator.latencies import Latencies
 from harness.mesh_lab import MeshLab
 from harness.toolbox import Toolbox
@@ -93,7 +92,7 @@ def set_stage(
         )
         world.install = lab.install
     world.begin()
-    download = f"/csm-artifacts/asm/{asmcli_file_name(environment.mesh.asmcli)}"
+    download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
     surroundings = surround(world, tools=tools, mirror=mirror, state=state, download=download)
     variables = surroundings.variables if shims is None else shims.variables(surroundings.variables)
     deployment = Deployment(copy.deepcopy(content), state / "deployment", variables, logs / "commands.log")

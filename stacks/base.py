@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bindings import App, CloudBackend, GoogleProvider, LocalBackend, NamedCloudWorkspace, TerraformStack
-from config.backend import CloudState
+from config.backend import CloudState, state_file
 from config.environment import Environment
 from constructs import Construct
 from constructs.local_script import Reach
@@ -19,8 +19,7 @@ class StateLocation:
     """Where the stacks of an environment keep their state.
 
     Attributes:
-        config: the configuration file; a local state is beside it, and named after it,
-            so that two files are never one state.
+        config: the configuration file; a local state is beside it (`state_file`).
     """
 
     environment: Environment
@@ -44,9 +43,7 @@ class StateLocation:
             return
         outdir = App.of(stack).outdir
         folder = Path(outdir, "stacks", name)
-        stem = "" if self.config.stem == "mesh" else f"{self.config.stem}."
-        state = self.config.parent / f"terraform.{stem}{name}.tfstate"
-        LocalBackend(stack, path=os.path.relpath(state, folder))
+        LocalBackend(stack, path=os.path.relpath(state_file(self.config, name), folder))
 
 
 class MeshStack(TerraformStack):
