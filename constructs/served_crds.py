@@ -3,21 +3,12 @@
 from collections.abc import Sequence
 
 from bindings import ITerraformDependable
+from config.kinds import ISTIO_CRDS, MCI_CRDS
 from config.naming import remote_secret_name
 from constructs import Construct
 from constructs.local_script import LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
-
-ISTIO_CRDS = (
-    "destinationrules.networking.istio.io",
-    "gateways.networking.istio.io",
-    "virtualservices.networking.istio.io",
-)
-MCI_CRDS = (
-    "multiclusteringresses.networking.gke.io",
-    "multiclusterservices.networking.gke.io",
-)
 
 
 class ServedCrds(Construct):

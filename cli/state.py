@@ -1,0 +1,59 @@
+"""What terraform says that it has made, where its state is in files beside the configuration."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.errors import MeshError
+from config import Environment
+from config.backend import LocalState, state_file
+
+STACKS = ("network", "clusters", "mesh", "ingress")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One resource in a state.
+
+    Attributes:
+        type: terraform's, such as ``google_compute_network``.
+        attributes: secrets may be among them: never to be printed as a whole.
+    """
+
+    type: str
+    attributes: Mapping[str, Any]
+
+
+State = Mapping[str, tuple[Kept, ...] | None]
+"""By stack. None: it is not known what is in its state."""
+
+
+def read_state(environment: Environment, config: Path) -> State:
+    """Return what is in the states of an environment's stacks.
+
+    Args:
+        config: the configuration's file.
+
+    Raises:
+        MeshError: a state is there and can't be read.
+    """
+    if not isinstance(environment.backend, LocalState):
+        return dict.fromkeys(STACKS)
+    return {stack: _read(state_file(config.resolve(), stack)) for stack in STACKS}
+
+
+def _read(file: Path) -> tuple[Kept, ...] | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise MeshError(f"terraform's state {file} can't be read: {error}", "put it back from its .backup") from error
+    return tuple(
+        Kept(resource["type"], instance.get("attributes", {}))
+        for resource in content.get("resources", [])
+        if resource.get("mode") == "managed"
+        for instance in resource.get("instances", [])
+    )
