@@ -102,7 +102,7 @@ def _established(cluster: Cluster) -> frozenset[str]:
     names = (*ISTIO_CRDS, *MCI_CRDS, REVISIONS_CRD)
     text = cluster.run("get", "customresourcedefinitions", *names, "--ignore-not-found", "--output", "json")
     found = json.loads(text) if text.strip() else {}
-    items = found["items"] if "items" in found else [found] if found else []
+    items = found.get("items", [found] if found else [])
     return frozenset(one["metadata"]["name"] for one in items if condition(one, "Established") == "True")
 
 

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from config.apis import APIS
 from config.environment import ResolvedRegion
+from config.kinds import ISTIO_CRDS, MCI_CRDS
 from config.naming import remote_secret_name
-from constructs.served_crds import ISTIO_CRDS, MCI_CRDS
 from harness.errors import HarnessError
 from harness.isolation import stay_calm
 from harness.rendered import Object, objects_by_region

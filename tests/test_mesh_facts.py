@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
+from config.kinds import ISTIO_CRDS, MCI_CRDS
 from config.naming import remote_cluster_name
-from constructs.served_crds import ISTIO_CRDS, MCI_CRDS
 from tests.synthesis import Resource, Synthesis, environment_of, synthesize
 
 
