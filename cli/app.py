@@ -11,12 +11,11 @@ import typer
 from rich.console import Console
 
 from cli.errors import MeshError
-from cli.output import NOT_TRIED, Output
+from cli.output import INTERRUPTED, NOT_TRIED, Output
 from config import ConfigError, Environment, config_path, load
 from config.load import CONFIG_VARIABLE
 
 ROOT = Path(__file__).parent.parent
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="mesh",
@@ -175,7 +174,7 @@ def picture(
     ] = None,
     config: Config = None,
 ) -> None:
-    """Draw what this configuration makes, from the synthesized JSON: who is where, trusts whom, reaches what and why."""
+    """Draw what this configuration makes, from the synthesized JSON: who is where, trusts whom and reaches what."""
 
     def work() -> int:
         from cli.picture import draw  # noqa: PLC0415

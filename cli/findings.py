@@ -68,11 +68,13 @@ class Report:
         command: its name.
         sections: in the order in which they are printed.
         data: measurements for machines, as JSON has them.
+        interrupted: somebody has stopped it before the end.
     """
 
     command: str
     sections: list[Section] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
 
     def section(self, title: str, columns: Sequence[str] = ()) -> Section:
         """Add a section and return it."""

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,8 +19,11 @@ from cli.errors import MeshError
 from cli.findings import Finding, Report, Section, State
 
 STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red"}
-FAILED, NOT_TRIED = 1, 2
-"""Exit statuses besides 0: something is not as it has to be; it could not be found out."""
+FAILED, NOT_TRIED, INTERRUPTED = 1, 2, 130
+"""Exit statuses besides 0: something is not as it has to be; it could not be found out; Ctrl-C."""
+
+Count = Callable[[str, int], None]
+"""Tells how far something is."""
 
 
 class Output:
@@ -46,6 +50,19 @@ class Output:
             print(f"mesh: {what}", file=sys.stderr, flush=True)
             yield
 
+    @contextmanager
+    def counting(self, what: str, totals: Mapping[str, int]) -> Iterator[Count]:
+        """Show how far several things are: bars on a terminal, elsewhere a line at the beginning."""
+        if not self._progress.is_terminal:
+            print(f"mesh: {what}", file=sys.stderr, flush=True)
+            yield lambda name, done: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._progress.print(what, soft_wrap=True)
+        with Progress(*columns, console=self._progress, transient=True) as progress:
+            tasks = {name: progress.add_task(escape(name), total=total) for name, total in totals.items()}
+            yield lambda name, done: progress.update(tasks[name], completed=done)
+
     def finish(self, report: Report) -> int:
         """Print a report and return the exit status. Raises: MeshError: the JUnit file can't be written."""
         if self._as_json:
@@ -54,6 +71,8 @@ class Output:
             self._print(report)
         if self._junit is not None:
             write_junit(report, self._junit)
+        if report.interrupted:
+            return INTERRUPTED
         return 0 if report.ok else FAILED
 
     def _print(self, report: Report) -> None:
