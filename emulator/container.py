@@ -9,6 +9,7 @@ from werkzeug.routing import Rule
 from emulator.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
 from emulator.compute import Compute
 from emulator.errors import ApiError, already_exists, not_found
+from emulator.quotas import nodes_of
 from emulator.references import path_of
 from emulator.service_usage import ServiceUsage
 from emulator.store import Resource
@@ -69,7 +70,7 @@ class Container:
         if found is None:
             raise ApiError(404, "notFound", f"Not found: {path}.")
         pools = [pool for _, pool in self._cloud.store.under(f"{path}/nodePools")]
-        return {**found, "nodePools": pools}
+        return {**found, "nodePools": pools, "currentNodeCount": sum(map(nodes_of, pools))}
 
     def create(self, body: Body, query: Query, *, project: str, location: str) -> Body:
         wanted = body["cluster"]
@@ -261,7 +262,9 @@ class Container:
         place = f"locations/{cluster['location']}/memberships/{cluster['name']}"
         name = f"projects/{self._cloud.project}/{place}"
         if self._cloud.store.find(name) is None:
-            self._cloud.store.add(name, {"name": name, "state": {"code": "READY"}})
+            link = f"//container.googleapis.com/{_path(self._cloud.project, cluster['location'], cluster['name'])}"
+            endpoint = {"gkeCluster": {"resourceLink": link}}
+            self._cloud.store.add(name, {"name": name, "endpoint": endpoint, "state": {"code": "READY"}})
         link = f"//gkehub.googleapis.com/projects/{PROJECT_NUMBER}/{place}"
         cluster["fleet"] = {**cluster["fleet"], "membership": link}
 

@@ -4,7 +4,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-READING = (":getIamPolicy", "/wait")
+READING = (":generateAccessToken", ":getIamPolicy", ":testIamPermissions", "/wait")
 """How the paths end of those that change nothing although they are no GET."""
 
 

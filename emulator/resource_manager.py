@@ -12,10 +12,19 @@ BILLING = "/cloudbilling/v1/"
 
 
 class ResourceManager:
-    """One project, and its IAM policy, which is changed only by who has read its last version."""
+    """One project, and its IAM policy, which is changed only by who has read its last version.
+
+    Attributes:
+        state: of the project's life.
+        billing: whether the project has a billing account.
+        withheld: permissions that the caller, an owner, is said not to have; nothing is refused because of them.
+    """
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self.state = "ACTIVE"
+        self.billing = True
+        self.withheld: set[str] = set()
         self._versions = count(1)
         owner = {"role": "roles/owner", "members": [f"serviceAccount:{cloud.identity.email}"]}
         self._policy: Body = {"version": 1, "bindings": [owner], "etag": self._etag()}
@@ -25,6 +34,7 @@ class ResourceManager:
             rule("GET", f"{PREFIX}projects/<project>", self.get),
             rule("POST", f"{PREFIX}projects/<project>:getIamPolicy", self.get_policy),
             rule("POST", f"{PREFIX}projects/<project>:setIamPolicy", self.set_policy),
+            rule("POST", f"{PREFIX}projects/<project>:testIamPermissions", self.test_permissions),
             rule("GET", f"{BILLING}projects/<project>/billingInfo", self.get_billing),
         ]
 
@@ -35,11 +45,16 @@ class ResourceManager:
 
     def get(self, body: Body, query: Query, *, project: str) -> Body:
         self._check(project)
-        return {"projectId": project, "projectNumber": PROJECT_NUMBER, "name": project, "lifecycleState": "ACTIVE"}
+        return {"projectId": project, "projectNumber": PROJECT_NUMBER, "name": project, "lifecycleState": self.state}
 
     def get_billing(self, body: Body, query: Query, *, project: str) -> Body:
         """Reached only where the Billing API is on; the project doesn't need it."""
-        return {"name": f"projects/{project}/billingInfo", "projectId": project, "billingEnabled": True}
+        return {"name": f"projects/{project}/billingInfo", "projectId": project, "billingEnabled": self.billing}
+
+    def test_permissions(self, body: Body, query: Query, *, project: str) -> Body:
+        self._check(project)
+        granted = [one for one in body.get("permissions", []) if one not in self.withheld]
+        return {"permissions": granted} if granted else {}
 
     def get_policy(self, body: Body, query: Query, *, project: str) -> Body:
         self._check(project)

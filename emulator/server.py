@@ -12,14 +12,16 @@ from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from emulator import compute, container, gkehub, iam, resource_manager, service_usage
+from emulator import compute, container, gkehub, iam, iam_credentials, resource_manager, service_usage
 from emulator.cloud import Cloud
 from emulator.compute import Compute
 from emulator.container import Container
 from emulator.errors import ApiError
 from emulator.gkehub import Changed, GkeHub, HasResources
 from emulator.iam import Iam
+from emulator.iam_credentials import IamCredentials
 from emulator.journal import Call, Journal
+from emulator.quotas import Quotas
 from emulator.resource_manager import ResourceManager
 from emulator.service_usage import ServiceUsage
 
@@ -32,6 +34,7 @@ API_OF = {
     container.PREFIX: "container",
     gkehub.PREFIX: "gkehub",
     iam.PREFIX: "iam",
+    iam_credentials.PREFIX: "iamcredentials",
     resource_manager.PREFIX: "cloudresourcemanager",
     resource_manager.BILLING: "cloudbilling",
     service_usage.PREFIX: "serviceusage",
@@ -43,6 +46,7 @@ VARIABLES = {
     "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": compute.PREFIX,
     "GOOGLE_CONTAINER_CUSTOM_ENDPOINT": container.PREFIX,
     "GOOGLE_GKE_HUB2_CUSTOM_ENDPOINT": gkehub.PREFIX,
+    "GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT": iam_credentials.PREFIX,
     "GOOGLE_IAM_CUSTOM_ENDPOINT": iam.PREFIX,
     "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT": resource_manager.PREFIX,
     "GOOGLE_SERVICE_USAGE_CUSTOM_ENDPOINT": service_usage.PREFIX,
@@ -79,13 +83,16 @@ class Emulator:
         self.container = Container(cloud, self.services, self.compute)
         self.gkehub = GkeHub(cloud, changed, has_resources)
         self.resource_manager = ResourceManager(cloud)
+        self.quotas = Quotas(cloud)
         parts: Sequence[Service] = (
             self.services,
             self.compute,
             self.container,
             self.gkehub,
             self.resource_manager,
+            self.quotas,
             Iam(cloud),
+            IamCredentials(cloud),
         )
         self._map = Map([one for part in parts for one in part.rules()], strict_slashes=False)
         port = int(cloud.base.rpartition(":")[2])

@@ -541,6 +541,81 @@ def test_only_those_who_exist_get_a_role(caller: Caller) -> None:
     assert grant(AGENT)[0] == 200
 
 
+# --- what `mesh doctor` asks besides
+
+
+def test_quotas_are_shown_with_what_there_is(sky: Sky, caller: Caller) -> None:
+    def quota(path: str, name: str) -> tuple[float, float]:
+        found = next(one for one in caller.ok("GET", path)["quotas"] if one["metric"] == name)
+        return found["limit"], found["usage"]
+
+    project, region = COMPUTE, f"{COMPUTE}/regions/{LOCATION}"
+    assert quota(project, "NETWORKS") == (15, 0)
+    assert quota(region, "CPUS") == (72, 0)
+    make_cluster(caller)
+    pool = {"name": "nodes", "initialNodeCount": 2, "config": {"machineType": "n2-standard-8", "diskSizeGb": 50}}
+    caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": pool})
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["currentNodeCount"] == 6
+    assert quota(project, "NETWORKS") == (15, 1)
+    assert quota(project, "CPUS_ALL_REGIONS") == (200, 48)
+    assert quota(region, "N2_CPUS") == (72, 48)
+    assert quota(region, "SSD_TOTAL_GB") == (8192, 300)
+    assert quota(f"{COMPUTE}/regions/us-central1", "N2_CPUS") == (72, 0)
+    sky.emulator.quotas.limits.update({"CPUS": 8, f"{LOCATION}/INSTANCES": 5, "project/NETWORKS": 1, "N2_CPUS": None})
+    assert quota(region, "CPUS") == (8, 0)
+    assert quota(region, "INSTANCES") == (5, 6)
+    assert quota(f"{COMPUTE}/regions/us-central1", "INSTANCES") == (720, 0)
+    assert quota(project, "NETWORKS") == (1, 1)
+    assert "N2_CPUS" not in [one["metric"] for one in caller.ok("GET", region)["quotas"]]
+
+
+def test_permissions_that_are_withheld_are_not_granted(sky: Sky, caller: Caller) -> None:
+    asked = {"permissions": ["compute.networks.create", "gkehub.features.create"]}
+    assert caller.ok("POST", f"{POLICY}:testIamPermissions", asked) == asked
+    sky.emulator.resource_manager.withheld.add("compute.networks.create")
+    granted = {"permissions": ["gkehub.features.create"]}
+    assert caller.ok("POST", f"{POLICY}:testIamPermissions", asked) == granted
+    assert caller.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": ["compute.networks.create"]}) == {}
+
+
+def test_a_projects_state_and_billing(sky: Sky, caller: Caller) -> None:
+    billing = f"/cloudbilling/v1/projects/{PROJECT}/billingInfo"
+    assert caller.refused("GET", billing).reason == "accessNotConfigured"
+    enable(caller, "cloudbilling")
+    assert caller.ok("GET", billing)["billingEnabled"] is True
+    sky.emulator.resource_manager.billing = False
+    sky.emulator.resource_manager.state = "DELETE_REQUESTED"
+    assert caller.ok("GET", billing)["billingEnabled"] is False
+    assert caller.ok("GET", POLICY)["lifecycleState"] == "DELETE_REQUESTED"
+
+
+def test_tokens_of_the_account_for_who_may_act_as_it(sky: Sky, caller: Caller) -> None:
+    def path(email: str) -> str:
+        return f"/iamcredentials/v1/projects/-/serviceAccounts/{email}:generateAccessToken"
+
+    own = sky.emulator.cloud.identity.email
+    assert caller.refused("POST", path(own), {}).reason == "accessNotConfigured"
+    enable(caller, "iamcredentials")
+    token = caller.ok("POST", path(own), {})["accessToken"]
+    assert Caller(sky.base, token).ok("GET", SERVICES)["services"]
+    assert caller.refused("POST", path(f"nobody@{PROJECT}.iam.gserviceaccount.com"), {}).code == 403
+
+
+def test_a_membership_says_whose_it_is(caller: Caller) -> None:
+    make_cluster(caller)
+    member = caller.ok("GET", f"{HUB}/{LOCATION}/memberships/tokyo-1")
+    link = f"//container.googleapis.com/projects/{PROJECT}/locations/{LOCATION}/clusters/tokyo-1"
+    assert member["endpoint"] == {"gkeCluster": {"resourceLink": link}}
+
+
+def test_questions_change_nothing(sky: Sky, caller: Caller) -> None:
+    start = sky.emulator.journal.count()
+    caller.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": []})
+    assert [call.changes for call in sky.emulator.journal.calls(start)] == [False]
+    make_network(caller)
+    assert [call.changes for call in sky.emulator.journal.calls(start)] == [False, True]
+
+
 # --- what goes wrong on purpose
 
 
