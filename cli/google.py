@@ -7,6 +7,7 @@ which an operator has: it brings exec and the endpoint's credentials.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,9 @@ LOGIN = "gcloud auth application-default login"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_VARIABLE = "GOOGLE_OAUTH_ACCESS_TOKEN"
 """The google provider's variable for a token that somebody else has made."""
+
+IAM_CREDENTIALS_VARIABLE = "GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT"
+"""The google provider's variable for another endpoint that makes tokens of a service account."""
 
 SECONDS = 30
 # google-auth has no types for these.
@@ -57,6 +61,11 @@ class ApiError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    @property
+    def api_is_off(self) -> bool:
+        """Whether nobody has switched the API on in the project; older and newer APIs say so in different ways."""
+        return self.reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in self.message
 
 
 class Google:
@@ -103,15 +112,29 @@ class Google:
         """Raises: MeshError: there are no credentials."""
         given = os.environ.get(TOKEN_VARIABLE)
         try:
-            credentials = _credentials_of(given) if given else google.auth.default(scopes=[SCOPE])[0]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that a person's own login is for trying things out: terraform takes it
+                credentials = _credentials_of(given) if given else google.auth.default(scopes=[SCOPE])[0]
         except exceptions.DefaultCredentialsError as error:
             raise MeshError("there are no application default credentials", LOGIN) from error
         if self._account:
-            credentials = _acting_as(credentials, self._account, [SCOPE])
+            where = os.environ.get(IAM_CREDENTIALS_VARIABLE)
+            path = f"projects/-/serviceAccounts/{self._account}:generateAccessToken"
+            override = f"{where.rstrip('/')}/{path}" if where else None
+            credentials = _acting_as(credentials, self._account, [SCOPE], iam_endpoint_override=override)
         session = _session_of(credentials)
         session.mount("http://", HTTPAdapter(max_retries=RETRIES))
         session.mount("https://", HTTPAdapter(max_retries=RETRIES))
         return session
+
+    @property
+    def caller(self) -> str:
+        """Who calls, as far as the credentials themselves say: a service account's address, or nothing.
+
+        Raises: MeshError: there are no credentials.
+        """
+        credentials = getattr(self.session, "credentials", None)
+        return str(getattr(credentials, "service_account_email", "") or "")
 
     def _call(
         self, method: str, api: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str]
