@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ class Kept:
 
     Attributes:
         type: terraform's, such as ``google_compute_network``.
+        address: by which terraform can be told to make it again.
         attributes: secrets may be among them: never to be printed as a whole.
     """
 
     type: str
-    attributes: Mapping[str, Any]
+    address: str
+    attributes: Mapping[str, Any] = field(repr=False)
 
 
 State = Mapping[str, tuple[Kept, ...] | None]
@@ -52,8 +54,13 @@ def _read(file: Path) -> tuple[Kept, ...] | None:
     except (OSError, ValueError) as error:
         raise MeshError(f"terraform's state {file} can't be read: {error}", "put it back from its .backup") from error
     return tuple(
-        Kept(resource["type"], instance.get("attributes", {}))
+        Kept(resource["type"], _address(resource, instance), instance.get("attributes", {}))
         for resource in content.get("resources", [])
         if resource.get("mode") == "managed"
         for instance in resource.get("instances", [])
     )
+
+
+def _address(resource: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
+    key = f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else ""
+    return f"{resource['type']}.{resource['name']}{key}"

@@ -1,0 +1,32 @@
+"""`mesh status`, of a retired region: its cluster may still be there, but has to have left the mesh."""
+
+from collections.abc import Iterator
+
+from cli.cluster_objects import MESH_NAMESPACE
+from cli.findings import Finding, failure, ok
+from cli.google import ApiError
+from cli.member import Member, judged
+from cli.mesh_status import namespaces_of
+from cli.remedies import DEPLOY, after_refusal
+
+
+def look_at_retired(member: Member) -> Iterator[Finding]:
+    """Yield what is left of a retired region's cluster in the mesh."""
+    found = member.described
+    if isinstance(found, ApiError):
+        fix = after_refusal(found, "container", member.environment.project.id)
+        yield failure("cluster", f"not known: {found}", fix)
+        return
+    if found is None:
+        yield ok("cluster", "gone; its key may go from the file")
+        return
+    yield ok("cluster", f"{found.get('status', '?')}; it goes when its key goes from the file")
+    objects = member.objects
+    if objects is None:
+        return
+    left = ["the mesh's namespace is still there"] if objects.namespace(MESH_NAMESPACE) else []
+    left += [f"a control plane of the mesh, {one['metadata']['name']}" for one in objects.revisions]
+    left += [f"it watches another cluster, by {one['metadata']['name']}" for one in objects.secrets]
+    yield judged("left the mesh", left, "yes", DEPLOY)
+    there = [name for name in namespaces_of(member.environment) if objects.namespace(name)]
+    yield judged("services", [f"still there: {', '.join(there)}"] if there else [], "none is left", DEPLOY)
