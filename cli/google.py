@@ -113,7 +113,7 @@ class Google:
         given = os.environ.get(TOKEN_VARIABLE)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that a person's own login is for trying things out: terraform takes it
+                warnings.simplefilter("ignore")  # of a person's own login: terraform takes it too
                 credentials = _credentials_of(given) if given else google.auth.default(scopes=[SCOPE])[0]
         except exceptions.DefaultCredentialsError as error:
             raise MeshError("there are no application default credentials", LOGIN) from error
