@@ -140,7 +140,10 @@ def verify(
 def drill(
     region: Annotated[str, typer.Argument(help="The region whose demo goes down, by its key.")],
     fault: Annotated[Fault, typer.Option(help="Pods removed, or failing while they stay listed.")] = Fault.BOTH,
-    rate: Annotated[int, typer.Option(min=1, max=100, help="Requests a second.")] = 10,
+    rate: Annotated[int, typer.Option(min=1, max=100, help="Requests a second from each region.")] = 10,
+    restore_seconds: Annotated[
+        int, typer.Option(min=1, help="For so long it is tried to put things back, should that fail.")
+    ] = 300,
     config: Config = None,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
@@ -152,10 +155,11 @@ def drill(
     """
 
     def work() -> int:
-        from cli.drill import rehearse  # noqa: PLC0415
+        from cli.drill import Wanted, run_drill  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
-        return output.finish(rehearse(environment_of(config), kubeconfig, region, fault.value, rate, output))
+        wanted = Wanted(region, fault.value, rate, restore_seconds)
+        return output.finish(run_drill(environment_of(config), kubeconfig, wanted, output))
 
     run(work)
 
@@ -220,7 +224,8 @@ def run(work: Callable[[], int]) -> None:
         if error.fix:
             console.print(f"      {error.fix}", style="cyan", soft_wrap=True)
         result = NOT_TRIED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("mesh: stopped", file=sys.stderr)
-        result = INTERRUPTED
+        # With the number of a signal other than Ctrl-C: `cli.undo.stop_on_signals`.
+        result = 128 + error.args[0] if error.args else INTERRUPTED
     raise typer.Exit(result)

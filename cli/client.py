@@ -159,11 +159,16 @@ def wait(conversations: Sequence[Conversation], watch: Callable[[], None], every
             time.sleep(every)
         watch()
     finally:
-        threads = [threading.Thread(target=one.stop) for one in conversations if one.running]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        stop(conversations)
+
+
+def stop(conversations: Sequence[Conversation]) -> None:
+    """Stop all that still run, at the same time."""
+    threads = [threading.Thread(target=one.stop) for one in conversations if one.running]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _answer(status: int, seconds: float, code: str, message: str, body: str) -> Answer:

@@ -43,12 +43,14 @@ class Cluster:
         flags: how kubectl finds it.
         variables: the environment of kubectl.
         command: how a person reaches it: the start of a kubectl command.
+        folder: where its kubeconfig is, if that is ours and goes with us.
     """
 
     region: str
     flags: Sequence[str]
     variables: Mapping[str, str] = field(repr=False)
     command: str
+    folder: Path | None = None
 
     def run(self, *arguments: str, text: str | None = None, seconds: float = SECONDS) -> str:
         """Run kubectl and return what it prints.
@@ -235,7 +237,7 @@ def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[st
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     project = environment.project.id
     context = f"gke_{project}_{region.location}_{region.names.cluster}"
-    return Cluster(region.key, ("--kubeconfig", str(file)), dict(os.environ), f"kubectl --context {context}")
+    return Cluster(region.key, ("--kubeconfig", str(file)), dict(os.environ), f"kubectl --context {context}", folder)
 
 
 def _by_context(environment: Environment, regions: Sequence[ResolvedRegion], file: Path) -> dict[str, Cluster]:

@@ -50,6 +50,10 @@ class Output:
             print(f"mesh: {what}", file=sys.stderr, flush=True)
             yield
 
+    def say(self, text: str) -> None:
+        """Say what is done now."""
+        self._progress.print(f"mesh: {text}", markup=False, soft_wrap=True)
+
     @contextmanager
     def counting(self, what: str, totals: Mapping[str, int]) -> Iterator[Count]:
         """Show how far several things are: bars on a terminal, elsewhere a line at the beginning."""

@@ -25,6 +25,9 @@ NODE_MASK = 24
 
 FIELD_MANAGER = "harness"
 
+KUBELET_PORT = 10250
+"""Where a node's kubelet is asked; here all nodes of a cluster share one (`harness.pod_exec`)."""
+
 WATCH_SECONDS = 86_400
 """For so long the API server keeps a watch, at least: nobody starts one anew."""
 
@@ -133,6 +136,8 @@ class Cluster:
         extra = (
             f"kube-apiserver=service-cluster-ip-range={self.place.services}",
             f"kube-apiserver=min-request-timeout={WATCH_SECONDS}",
+            f"kwok-controller=node-ip={self.place.addresses.api_server}",
+            f"kwok-controller=node-port={KUBELET_PORT}",
             *self._token_review(),
         )
         self._kwokctl(

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from ipaddress import IPv4Address
 from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,9 +19,11 @@ from harness.cluster import Cluster, Place
 from harness.errors import HarnessError
 from harness.fleet import derived_services
 from harness.istiod import Istiod, istio_manifests
+from harness.load_balancer import serve
 from harness.network import Network, RegionAddresses
 from harness.node_agent import NodeAgent
 from harness.pod import Pod, Surroundings
+from harness.pod_exec import serve_exec
 from harness.rendered import Object
 from harness.toolbox import Toolbox
 from harness.traffic import Client
@@ -43,7 +47,7 @@ class Region:
         self.istiod = istiod
         self.agent = agent
         self.member = Member(cluster, region.names.cluster, region.location, region.remote_name)
-        self._hosts = hosts
+        self.hosts = hosts
         self.applied: list[Object] = []
 
     def write_hosts(self) -> None:
@@ -54,8 +58,8 @@ class Region:
             names = (f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local")
             if service["spec"]["clusterIP"] != "None":
                 lines.append(f"{service['spec']['clusterIP']} {' '.join(names)}")
-        self._hosts.parent.mkdir(parents=True, exist_ok=True)
-        self._hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self.hosts.parent.mkdir(parents=True, exist_ok=True)
+        self.hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def service_address(self, namespace: str, name: str) -> str:
         address: str = self.cluster.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
@@ -120,7 +124,7 @@ class MeshLab:
         self._each(lambda pair: cloud.grant_trust(pair[0].member, pair[1].member), pairs)
         self._each(lambda region: region.write_hosts(), regions)
         for region in regions:
-            region.agent.start()
+            self._run_pods(region)
 
     def install(self, key: str) -> None:
         """Install the mesh in one cluster that serves, and let its pods run. Raises: HarnessError."""
@@ -128,8 +132,27 @@ class MeshLab:
         region.istiod.install(self._manifests())
         region.istiod.wait_until_ready()
         region.write_hosts()
-        region.agent.start()
+        self._run_pods(region)
         threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
+
+    def _run_pods(self, region: Region) -> None:
+        """Let a region's pods run, and commands in them."""
+        serve_exec(
+            region.cluster.place,
+            self.network.region(region.key),
+            network=self.network,
+            hosts=region.hosts,
+            tools=self._tools,
+            folder=self._state / "regions" / region.key / "exec",
+            log=self._logs / region.key / "pod-exec.log",
+        )
+        region.agent.start()
+
+    def balance(self, address: IPv4Address, namespace: str, app: str) -> None:
+        """Let pods of every region reach gateways at one address: each those of its own region."""
+        for region in self.regions.values():
+            self.network.add_address(region.key, address)
+            serve(self.network.region(region.key), address, partial(_addresses_of, region.agent, namespace, app))
 
     def _follow_services(self, region: Region) -> None:
         """Let pods find Services that come later; a pod's hosts file is the region's."""
@@ -234,6 +257,10 @@ class MeshLab:
 
 def _addresses(region: ResolvedRegion) -> RegionAddresses:
     return RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane)
+
+
+def _addresses_of(agent: NodeAgent, namespace: str, app: str) -> list[IPv4Address]:
+    return [pod.address for pod in agent.pods(namespace, app)]
 
 
 def _identity(manifest: Object) -> tuple[Any, ...]:

@@ -142,6 +142,11 @@ class Network:
             router.link("del", index=_index(router, self._pod_links.pop(address)))
         self.pod(name).remove()
 
+    def add_address(self, key: str, address: IPv4Address) -> None:
+        """Give a region's namespace one more address; other regions don't find it there."""
+        netlink = self._netlink[key]
+        netlink.addr("add", index=_index(netlink, "lo"), address=str(address), prefixlen=32)
+
     def cut_off(self, key: str) -> None:
         """Take down the links between a region and all others; it goes on by itself."""
         self._set_links_of(key, "down")

@@ -70,7 +70,7 @@ BUNDLES = (
     Bundle(
         "kubernetes",
         KUBERNETES,
-        ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
+        ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "pod-exec"),
         minutes=4,
     ),
     Bundle(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from cli.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
 from config.environment import DEMO_SERVICE
 from harness.pod import Pod
 from harness.traffic import TIMEOUT_SECONDS, Answer, Stream
@@ -115,22 +116,22 @@ def _one_fault(subject: Subject, region: str, fault: Fault, table: Table) -> Non
     for name, stream in streams.items():
         away = [answer for answer in stream.since(failed_at) if answer.sent < ended_at]
         back = stream.since(ended_at)
-        first = next((answer for answer in away if _is_elsewhere(subject, region, answer)), None)
-        home = _start_of_last_run(back, lambda answer: _is_home(subject, region, answer))
+        first = first_arrival(away, lambda answer: _is_elsewhere(subject, region, answer))
+        home = start_of_last_run(back, lambda answer: _is_home(subject, region, answer))
         table.add(
             fault.name,
             region,
             name,
-            f"{_failed(away)} of {len(away)}",
-            "never" if first is None else f"{first.sent + first.seconds - failed_at:.1f} s",
+            f"{count_failed(away)} of {len(away)}",
+            "never" if first is None else f"{first - failed_at:.1f} s",
             _slowest(away),
-            f"{_failed(back)} of {len(back)}",
+            f"{count_failed(back)} of {len(back)}",
             "never" if home is None else f"{home - ended_at:.1f} s",
-            ok=steady[name] and _failed(away) <= most and _failed(back) == 0,
+            ok=steady[name] and count_failed(away) <= most and count_failed(back) == 0,
         )
     answers = [answer for stream in bystanders for answer in stream.answers]
-    failed = f"{_failed(answers)} of {len(answers)}"
-    good = all(stream.answers for stream in bystanders) and _failed(answers) == 0
+    failed = f"{count_failed(answers)} of {len(answers)}"
+    good = all(stream.answers for stream in bystanders) and count_failed(answers) == 0
     table.add(fault.name, region, "other regions", failed, "", _slowest(answers), "", "", ok=good)
 
 
@@ -173,7 +174,7 @@ def _region_lost(subject: Subject, lost: str) -> Table:
     for key, name, stream in streams:
         home = subject.versions.get(key)
         local = sum(answer.ok and answer.version == home for answer in stream.answers)
-        failed, count = _failed(stream.answers), len(stream.answers)
+        failed, count = count_failed(stream.answers), len(stream.answers)
         # A region without the service may have been served by the lost one.
         good = local == count if home is not None else failed <= MOST_FAILED
         good = good and count > 0 and reaches == [True, False, True]
@@ -218,15 +219,15 @@ def _refuge_lost(subject: Subject, region: str, lost: str) -> Table:
         table.add(
             region,
             name,
-            f"{_failed(away)} of {len(away)}",
+            f"{count_failed(away)} of {len(away)}",
             f"{well:.1f} s",
             _slowest(away),
-            f"{_failed(back)} of {len(back)}",
+            f"{count_failed(back)} of {len(back)}",
             ok=all(steady)
             and needed
-            and _failed(away) <= MOST_FAILED
+            and count_failed(away) <= MOST_FAILED
             and bool(back)
-            and _failed(back) == 0
+            and count_failed(back) == 0
             and well < 2 * CUT_OFF_SECONDS,
         )
     table.notes.append(
@@ -240,8 +241,7 @@ def _wait(subject: Subject, stream: Stream, since: float, condition: Callable[[A
     """Wait until the last answers are all as they should be, and return whether they came to be."""
     while time.monotonic() < since + seconds:
         subject.lab.check()
-        answers = stream.since(since)[-STEADY:]
-        if len(answers) == STEADY and all(map(condition, answers)):
+        if is_steady(stream.since(since), condition, STEADY):
             return True
         time.sleep(EVERY_SECONDS)
     return False
@@ -255,19 +255,5 @@ def _is_elsewhere(subject: Subject, region: str, answer: Answer) -> bool:
     return answer.ok and answer.version != subject.versions[region]
 
 
-def _failed(answers: Sequence[Answer]) -> int:
-    return sum(not answer.ok for answer in answers)
-
-
 def _slowest(answers: Sequence[Answer]) -> str:
-    return f"{max((answer.seconds for answer in answers), default=0.0):.1f} s"
-
-
-def _start_of_last_run(answers: Sequence[Answer], condition: Callable[[Answer], bool]) -> float | None:
-    """Return when the run of good answers began with which a series ends, if it ends with one."""
-    run = 0
-    for answer in reversed(answers):
-        if not condition(answer):
-            break
-        run += 1
-    return answers[-run].sent if run else None
+    return f"{slowest(answers):.1f} s"

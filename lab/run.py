@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from config.environment import Environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from harness.isolation import stay_calm
 from harness.mesh_lab import MeshLab
 from harness.rendered import objects_by_region
@@ -12,12 +14,15 @@ from harness.toolbox import get_toolbox
 from lab import answers, faults
 from lab.analysis import analyze
 from lab.environments import steps_of
+from lab.operator import Operator
 from lab.shell import run_shell
 from lab.subject import Subject
 from lab.table import Table
 from lab.usage import programs_and_memory
 
 GIB = 1 << 30
+ENTRY = IPv4Address("198.51.100.1")
+"""Where the load balancer's stand-in answers: for documentation (RFC 5737), so that nobody has it."""
 
 
 def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: Callable[[str], None]) -> int:
@@ -40,28 +45,40 @@ def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: 
     }
     lab = MeshLab(steps.c, tools=tools, state=state, logs=logs, say=say)
     lab.start()
+    operator = Operator(lab, tools, state / "operator")
 
     def apply(step: str) -> None:
         say(f"step {step.upper()}: applying the manifests")
         lab.apply(rendered[step])
         lab.wait_for_rollout()
+        operator.configure(getattr(steps, step))
+
+    def command(*arguments: str) -> None:
+        say(f"mesh {' '.join(arguments)}")
+        tables.append(operator.run(*arguments))
 
     if shell:
         apply("c")
-        return run_shell(lab, tools, state, logs)
+        lab.balance(ENTRY, GATEWAY_NAMESPACE, GATEWAY_NAME)
+        return run_shell(lab, operator, entry=ENTRY, state=state, logs=logs)
 
     subject = Subject(lab, steps.c)
     tables: list[Table] = []
     apply("a")
     started = time.monotonic() - began
     tables.append(answers.step_a(subject))
+    command("verify", "split")
     apply("b")
     tables.append(answers.step_b(subject))
+    command("verify", "locality")
     apply("c")
     tables.append(answers.step_c(subject))
+    lab.balance(ENTRY, GATEWAY_NAMESPACE, GATEWAY_NAME)
+    command("verify", "ingress", "--url", f"http://{ENTRY}{subject.path}")
     tables.append(analyze(lab, tools, steps.c.revision, rendered["c"]))
     tables.append(faults.failover(subject, say))
     tables.extend(faults.regions_lost(subject, say))
+    command("drill", list(subject.versions)[-1])
     programs, memory = programs_and_memory()
     lab.check()
 

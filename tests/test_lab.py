@@ -5,12 +5,12 @@ from typing import Any, cast
 
 import pytest
 
+from cli.outage import start_of_last_run
 from harness.errors import HarnessError
 from harness.rendered import objects_of
 from harness.traffic import Answer, tally
 from lab.answers import _count
 from lab.environments import steps_of, with_regions
-from lab.faults import _start_of_last_run
 from lab.subject import Subject
 from lab.table import Table
 from tests.synthesis import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
@@ -58,9 +58,9 @@ def test_local_answers(region: str, found: list[Answer], expected: tuple[int, in
 
 def test_home_again_is_when_the_last_run_of_local_answers_begins() -> None:
     found = answers(LOCAL, REMOTE, LOCAL, LOCAL)
-    assert _start_of_last_run(found, lambda answer: answer.version == "v1") == 2.0
-    assert _start_of_last_run(answers(LOCAL, REMOTE), lambda answer: answer.version == "v1") is None
-    assert _start_of_last_run([], lambda answer: True) is None
+    assert start_of_last_run(found, lambda answer: answer.version == "v1") == 2.0
+    assert start_of_last_run(answers(LOCAL, REMOTE), lambda answer: answer.version == "v1") is None
+    assert start_of_last_run([], lambda answer: True) is None
 
 
 @pytest.mark.parametrize("number", [2, 3, 6, 12])
