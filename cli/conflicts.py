@@ -1,0 +1,146 @@
+"""What is in the project already, and would stop a deploy or be taken over by it."""
+
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from cli.cluster_objects import MESH_NAMESPACE
+from cli.errors import MeshError
+from cli.findings import Finding, failure, ok, warning
+from cli.google import ApiError, Google
+from cli.inventory import FEATURE, Inventory, Thing
+from cli.kubernetes import KubectlError, reachable
+from cli.remedies import after, after_refusal, unreachable
+from cli.remote_secrets import foreign
+from cli.state import read_state
+from config import Environment, ResolvedRegion
+from config.backend import CloudState
+
+FEATURES = {"servicemesh": "service-mesh", "multiclusteringress": "multi-cluster-ingress"}
+"""By fleet feature: what it is called in the mesh stack, where terraform would take it over."""
+
+
+def check(
+    environment: Environment,
+    config: Path,
+    google: Google,
+    inventory: Inventory,
+    on: Set[str],
+    *,
+    reached: Mapping[str, Mapping[str, Any]],
+) -> list[Finding]:
+    """Return a finding for each name, each membership, and the remote secrets of each cluster that was reached.
+
+    Args:
+        config: the configuration's file, beside which terraform's state is.
+        on: the APIs that are on.
+        reached: clusters as the GKE API describes them, by region.
+
+    Raises:
+        MeshError: there are no credentials.
+    """
+    try:
+        known = known_to_terraform(environment, config)
+    except MeshError as error:
+        return [failure("terraform's state", str(error), error.fix)]
+    return [
+        *(_of_thing(thing, answer, known) for thing, answer in inventory.items()),
+        *_memberships(environment, google, inventory, on),
+        *_secrets(environment, reached),
+    ]
+
+
+def known_to_terraform(environment: Environment, config: Path) -> frozenset[str] | None:
+    """Return the ids of all that terraform has made; None if its state is not on this machine.
+
+    Raises:
+        MeshError: it is, and can't be read.
+    """
+    if isinstance(environment.backend, CloudState):
+        return None
+    kept = [one for stack in read_state(environment, config).values() for one in stack or ()]
+    return frozenset(str(one.attributes.get("id", "")) for one in kept)
+
+
+def _of_thing(thing: Thing, answer: Mapping[str, Any] | ApiError | None, known: frozenset[str] | None) -> Finding:
+    name = f"{thing.region}: {thing.kind} {thing.name}" if thing.region else f"{thing.kind} {thing.name}"
+    if isinstance(answer, ApiError):
+        return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, thing.path.split("/")[1]))
+    if answer is None:
+        return ok(name, "is off" if thing.kind == FEATURE else "the name is free")
+    if known is None:
+        text = "is there already; whether terraform has made it, its state in Terraform Cloud knows"
+        return warning(name, text, "cdktf diff network clusters mesh ingress")
+    if thing.path in known:
+        return ok(name, "is terraform's own")
+    if thing.kind == FEATURE:
+        return failure(name, f"is on already, and not by terraform{_config_of(answer)}", _take_over(thing))
+    text = "is there, and terraform does not know it: delete it if nobody needs it, or change project.name_prefix"
+    return failure(name, text, thing.delete)
+
+
+def _config_of(feature: Mapping[str, Any]) -> str:
+    cluster = feature.get("spec", {}).get("multiclusteringress", {}).get("configMembership", "")
+    return f"; its config cluster is {cluster.rpartition('/')[2]}" if cluster else ""
+
+
+def _take_over(feature: Thing) -> str:
+    """Return the command by which a feature becomes terraform's: off, it would be off for the whole fleet."""
+    stack = "terraform -chdir=cdktf.out/stacks/mesh"
+    address = f"google_gke_hub_feature.{FEATURES[feature.name]}"
+    return f"cdktf synth && {stack} init && {stack} import {address} {feature.path}"
+
+
+def _memberships(environment: Environment, google: Google, inventory: Inventory, on: Set[str]) -> list[Finding]:
+    """GKE registers a cluster under its own name in its own region; another membership in its place stops that."""
+    path = f"projects/{google.project}/locations/-/memberships"
+    try:
+        members = list(google.pages("gkehub", path, "resources")) if "gkehub" in on else []
+    except ApiError as error:
+        return [failure("memberships", f"are not told: {error}", after_refusal(error, "gkehub", google.project))]
+    return [_of_membership(region, members, google.project) for region in environment.resolved_regions()]
+
+
+def _of_membership(region: ResolvedRegion, members: Sequence[Mapping[str, Any]], project: str) -> Finding:
+    cluster = region.names.cluster
+    name = f"{region.key}: membership {cluster}"
+    for member in members:
+        place, _, member_name = member["name"].partition("/locations/")[2].partition("/memberships/")
+        link = member.get("endpoint", {}).get("gkeCluster", {}).get("resourceLink", "")
+        is_cluster = link.endswith(f"/locations/{region.location}/clusters/{cluster}")
+        is_named = member_name == cluster and place in (region.location, "global")
+        if is_cluster and place == region.location and member_name == cluster:
+            continue
+        delete = f"gcloud container fleet memberships delete {member_name} --location {place} --project {project}"
+        if is_cluster:
+            return failure(name, f"the cluster is in the fleet as {member_name} in {place}", delete)
+        if is_named:
+            other = link.partition("/locations/")[2] or "another cluster"
+            return failure(name, f"is taken in {place}, by {other}", delete)
+    return ok(name, "is nobody else's")
+
+
+def _secrets(environment: Environment, reached: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Another secret beside ours would let the mesh of a cluster know a cluster twice, or one that is none of it."""
+    if not reached:
+        return []
+    findings = []
+    try:
+        with reachable(environment, reached, None) as clusters:
+            for key, cluster in clusters.items():
+                name = f"{key}: remote secrets"
+                if isinstance(cluster, MeshError):
+                    findings.append(warning(name, f"not looked at: {cluster}", cluster.fix))
+                    continue
+                try:
+                    found = foreign(environment, key, cluster)
+                except KubectlError as error:
+                    fix = unreachable(str(error), cluster)
+                    findings.append(failure(name, f"not told by the cluster: {error}", fix))
+                    continue
+                delete = after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
+                text = f"somebody else's: {', '.join(found)}"
+                findings.append(failure(name, text, delete) if found else ok(name, "nobody else's"))
+    except MeshError as error:  # a tool is missing, as its own finding says
+        return [warning("remote secrets", f"not looked at: {error}", error.fix)]
+    return findings

@@ -1,0 +1,132 @@
+"""What of that which the stacks make under names of our own is there already."""
+
+from collections.abc import Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from cli.google import ApiError, Google
+from cli.kubernetes import cluster_path
+from cli.survey import FEATURES, Answer
+from config import Environment, ResolvedRegion
+
+NETWORK, SUBNET, ROUTER, FIREWALL, ADDRESS = "network", "subnet", "router", "firewall rule", "address"
+ACCOUNT, CLUSTER, FEATURE = "node account", "cluster", "fleet feature"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing that the stacks make.
+
+    Attributes:
+        kind: what it is, one of the words above.
+        api: one of `cli.google.ENDPOINTS`.
+        path: where the API has it, which is also terraform's id of it.
+        region: key of its region; empty for what there is one of.
+        delete: the command that takes it away.
+    """
+
+    kind: str
+    api: str
+    path: str
+    region: str
+    delete: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+Inventory = Mapping[Thing, Answer]
+
+
+def things_of(environment: Environment) -> list[Thing]:
+    """Return all that has a name of our own, in the order in which the stacks make it."""
+    project, names = environment.project.id, environment.names
+    base = f"projects/{project}/global"
+    gcloud = "gcloud compute"
+    to = f"--project {project}"
+    things = [
+        Thing(NETWORK, "compute", f"{base}/networks/{names.vpc}", "", f"{gcloud} networks delete {names.vpc} {to}"),
+        Thing(
+            FIREWALL,
+            "compute",
+            f"{base}/firewalls/{names.pods_firewall}",
+            "",
+            f"{gcloud} firewall-rules delete {names.pods_firewall} {to}",
+        ),
+    ]
+    for region in environment.resolved_regions():
+        things += _things_of_region(environment, region)
+    for feature in FEATURES:
+        path = f"projects/{project}/locations/global/features/{feature}"
+        things.append(Thing(FEATURE, "gkehub", path, "", f"gcloud container fleet features disable {feature} {to}"))
+    if environment.ingress.enabled:
+        address = names.ingress_address
+        delete = f"{gcloud} addresses delete {address} --global {to}"
+        things.append(Thing(ADDRESS, "compute", f"{base}/addresses/{address}", "", delete))
+    return things
+
+
+def _things_of_region(environment: Environment, region: ResolvedRegion) -> list[Thing]:
+    project, key, names = environment.project.id, region.key, region.names
+    base = f"projects/{project}/regions/{region.location}"
+    gcloud, to = "gcloud compute", f"--project {project}"
+    at = f"--region {region.location} {to}"
+    subnet = environment.names.subnet
+    email = f"{names.node_service_account}@{project}.iam.gserviceaccount.com"
+    firewall = names.webhook_firewall
+    return [
+        Thing(
+            SUBNET, "compute", f"{base}/subnetworks/{subnet}", key, f"{gcloud} networks subnets delete {subnet} {at}"
+        ),
+        Thing(ROUTER, "compute", f"{base}/routers/{names.router}", key, f"{gcloud} routers delete {names.router} {at}"),
+        Thing(
+            FIREWALL,
+            "compute",
+            f"projects/{project}/global/firewalls/{firewall}",
+            key,
+            f"{gcloud} firewall-rules delete {firewall} {to}",
+        ),
+        Thing(
+            ACCOUNT,
+            "iam",
+            f"projects/{project}/serviceAccounts/{email}",
+            key,
+            f"gcloud iam service-accounts delete {email} {to}",
+        ),
+        Thing(
+            CLUSTER,
+            "container",
+            cluster_path(environment, region),
+            key,
+            f"gcloud container clusters delete {names.cluster} --location {region.location} {to}",
+        ),
+    ]
+
+
+def take(google: Google, things: Sequence[Thing], on: Set[str]) -> Inventory:
+    """Look whether each is there; where an API is off, nothing of it is.
+
+    Args:
+        on: the APIs that are on, such as ``compute``.
+
+    Raises:
+        MeshError: there are no credentials.
+    """
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(things, pool.map(partial(_look, google, on), things), strict=True))
+
+
+def _look(google: Google, on: Set[str], thing: Thing) -> Answer:
+    if thing.api not in on:
+        return None
+    try:
+        return google.find(thing.api, thing.path)
+    except ApiError as error:
+        return error
+
+
+def clusters(inventory: Inventory) -> dict[str, Answer]:
+    """Return the clusters by region."""
+    return {thing.region: answer for thing, answer in inventory.items() if thing.kind == CLUSTER}
