@@ -35,7 +35,8 @@ class MeshFirewall(Construct):
             self,
             "pods",
             name=pods_rule_name,
-            description="Pods of every cluster reach pods of every other one; GKE's own rule ends at its cluster.",
+            description="Pods of every cluster reach pods of every other one, as a service may answer from any region; "
+            "GKE's own rule ends at its cluster.",
             network=vpc,
             direction="INGRESS",
             priority=900,
@@ -49,8 +50,8 @@ class MeshFirewall(Construct):
                 self,
                 f"control-plane-{region.key}",
                 name=region.names.webhook_firewall,
-                description=f"The control plane of {region.names.cluster} reaches the sidecar injection webhook "
-                "on its nodes.",
+                description=f"The control plane of {region.names.cluster} has sidecars injected by the webhook of an "
+                "istiod on its nodes; GKE's own rule has 443 and 10250 only.",
                 network=vpc,
                 direction="INGRESS",
                 priority=900,
