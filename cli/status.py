@@ -19,12 +19,12 @@ from cli.member import Member
 from cli.mesh_status import look_at_feature, look_at_mesh, proxies
 from cli.output import Output
 from cli.remedies import unreachable
-from cli.remote_secrets import expected, look_at_others, look_at_pair
 from cli.retired_status import look_at_retired
 from cli.service_status import look_at_gateway, look_at_services
 from cli.state import State as TerraformState
 from cli.state import read_state
 from cli.survey import FEATURES, Survey, state_of_member, survey
+from cli.trust import expected, look_at_others, look_at_pair
 from config import Environment, ResolvedRegion, config_path
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
