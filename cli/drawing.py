@@ -1,10 +1,15 @@
 """What is drawn of a topology, whatever language it is drawn in: the boxes, the arrows and all their words."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from cli.topology import Cluster, Entry, Gateway, Pool, Region, Rule, Service, Subnet, Topology
+
+WIDEST = 44
+"""Characters in a line of a box, where there may be many: a region each."""
 
 
 class Look(StrEnum):
@@ -21,6 +26,8 @@ class Look(StrEnum):
     REQUESTS = "requests"
     TRUST = "trust"
     ADMITTED = "admitted"
+    HIDDEN = "hidden"
+    """Not drawn: it only has its end stand below its start."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,19 @@ class Legend:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture. Attributes: boxes: those outside the frame."""
+    """A picture.
+
+    Attributes:
+        boxes: those outside the frame.
+        peers: ids of boxes that stand side by side, in this order, where a language can say so.
+        lowest: ids of the boxes that stand above the legend.
+    """
 
     boxes: tuple[Box, ...]
     frame: Frame
     arrows: tuple[Arrow, ...]
+    peers: tuple[str, ...]
+    lowest: tuple[str, ...]
     legend: Legend
 
 
@@ -95,6 +110,7 @@ class _Arrangement:
             key=lambda rule: (
                 -len(rule.targets),
                 [places.index(self._tags[tag]) for tag in rule.targets if tag in self._tags],
+                -len(rule.traffic),
                 rule.name,
             ),
         )
@@ -102,7 +118,10 @@ class _Arrangement:
 
     def drawing(self) -> Drawing:
         topology = self._topology
-        boxes, arrows = self._entries()
+        boxes, entered = self._entries()
+        arrows = (*entered, *self._routes(), *self._admitted(), *self._trust())
+        joined = {(arrow.start, arrow.end) for arrow in arrows}
+        order = (arrow for arrow in self._order(boxes[-1]) if (arrow.start, arrow.end) not in joined)
         return Drawing(
             boxes=tuple(boxes),
             frame=Frame(
@@ -110,7 +129,9 @@ class _Arrangement:
                 f"VPC {topology.vpc}, project {topology.project}",
                 frames=tuple(self._region(region) for region in topology.regions),
             ),
-            arrows=(*arrows, *self._routes(), *self._admitted(), *self._trust()),
+            arrows=(*arrows, *order),
+            peers=tuple(f"{id_}_control" for id_ in self._ids.values()),
+            lowest=tuple(f"{id_}_subnet" for id_ in self._ids.values()),
             legend=self._legend(),
         )
 
@@ -132,7 +153,7 @@ class _Arrangement:
 
     def _region(self, region: Region) -> Frame:
         id_, cluster = self._ids[region.key], region.cluster
-        boxes = [Box(f"{id_}_control", tuple(_control_lines(cluster)), Look.CONTROL)]
+        boxes = [Box(f"{id_}_control", tuple(self._control_lines(region)), Look.CONTROL)]
         boxes += [
             Box(f"{id_}_nodes{place}", tuple(self._pool_lines(pool)), Look.NODES)
             for place, pool in enumerate(cluster.pools, 1)
@@ -166,6 +187,22 @@ class _Arrangement:
     def _service_id(self, region: Region, place: int) -> str:
         return f"{self._ids[region.key]}_service{place}"
 
+    def _control_lines(self, region: Region) -> Iterator[str]:
+        cluster = region.cluster
+        yield f"control plane {cluster.control_plane}"
+        yield f"{cluster.endpoint} endpoint, channel {cluster.channel}"
+        for name, range_ in cluster.authorized:
+            yield f"authorized: {f'{name} {range_}'.strip()}"
+        if not cluster.authorized:
+            yield "authorized: nobody outside"
+        if cluster.config:
+            yield "config cluster"
+        watched = [key for key in self._ids if (region.key, key) in self._topology.trust]
+        if watched:
+            yield from folded(f"remote secrets for {', '.join(watched)}", WIDEST)
+        elif cluster.member and sum(one.cluster.member for one in self._topology.regions) > 1:
+            yield "no remote secrets"
+
     def _pool_lines(self, pool: Pool) -> Iterator[str]:
         yield f"nodes {pool.name}"
         yield f"{pool.machine}, {_from_to(pool.least, pool.most)} a zone"
@@ -180,7 +217,7 @@ class _Arrangement:
             yield f"rules {', '.join(rules)}"
 
     def _service_lines(self, region: Region, service: Service) -> Iterator[str]:
-        yield ":".join([service.address, ", ".join(map(str, service.ports))])
+        yield f"{service.address}:{', '.join(map(str, service.ports))}"
         for deployed in service.deployed:
             yield f"{deployed.version or 'no version'}, {_count(deployed.pods, 'pod')}"
         others = [
@@ -189,13 +226,12 @@ class _Arrangement:
         ]
         known = ", ".join(others)
         if not service.answers:
-            yield f"not here: answers {known}" if others else "nobody answers"
+            text = f"not here: answered by {known}" if others else "nobody answers"
         elif not others:
-            yield "no other region answers"
-        elif service.failover:
-            yield f"when it fails: {known}"
+            text = "no other region answers"
         else:
-            yield f"shares requests with {known}"
+            text = f"when it fails: {known}" if service.failover else f"shares requests with {known}"
+        yield from folded(text, WIDEST)
 
     def _routes(self) -> Iterator[Arrow]:
         for region in self._topology.regions:
@@ -240,6 +276,18 @@ class _Arrangement:
                 Look.TRUST,
                 both=mutual,
             )
+
+    def _order(self, entry: Box) -> Iterator[Arrow]:
+        """Yield what makes a region a column: entry, gateways, services, control plane, nodes, subnet."""
+        for region in self._topology.regions:
+            id_, cluster = self._ids[region.key], region.cluster
+            gateways = [self._gateway_id(region, place) for place, _ in enumerate(cluster.gateways, 1)]
+            services = [self._service_id(region, place) for place, _ in enumerate(cluster.services, 1)]
+            services += [f"{id_}_clients"] if cluster.clients else []
+            nodes = [f"{id_}_nodes{place}" for place, _ in enumerate(cluster.pools, 1)]
+            rows = [[entry.id], gateways, services, [f"{id_}_control"], nodes, [f"{id_}_subnet"]]
+            for above, below in pairwise(row for row in rows if row):
+                yield from (Arrow(one, other, "", Look.HIDDEN) for one in above for other in below)
 
     def _legend(self) -> Legend:
         entry = ", and Multi Cluster Ingress for its load balancer" if self._topology.entries else ""
@@ -308,17 +356,6 @@ def _subnet_lines(subnet: Subnet) -> Iterator[str]:
     yield f"out by {subnet.nat} on {subnet.router}" if subnet.nat else "no way out"
 
 
-def _control_lines(cluster: Cluster) -> Iterator[str]:
-    yield f"control plane {cluster.control_plane}"
-    yield f"{cluster.endpoint} endpoint, channel {cluster.channel}"
-    for name, range_ in cluster.authorized:
-        yield f"authorized: {name} {range_}".replace(":  ", ": ")
-    if not cluster.authorized:
-        yield "authorized: nobody outside"
-    if cluster.config:
-        yield "config cluster"
-
-
 def _gateway_lines(gateway: Gateway, cluster: Cluster) -> Iterator[str]:
     yield f"gateway {gateway.name}"
     yield f"{_from_to(gateway.least, gateway.most)} pods"
@@ -326,6 +363,11 @@ def _gateway_lines(gateway: Gateway, cluster: Cluster) -> Iterator[str]:
     for path, address in gateway.routes:
         if address not in here:
             yield f"{path} to {address}, which is not here"
+
+
+def folded(text: str, widest: int) -> list[str]:
+    """Break a text into lines of so many characters, between words."""
+    return textwrap.wrap(text, widest, break_long_words=False, break_on_hyphens=False)
 
 
 def _from_to(least: int, most: int) -> str:

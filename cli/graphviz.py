@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 
-from cli.drawing import Arrow, Box, Drawing, Frame, Legend, Look
+from cli.drawing import Arrow, Box, Drawing, Frame, Legend, Look, folded
 from cli.errors import MeshError
 
 PROGRAM = "dot"
@@ -26,9 +26,9 @@ _LOOKS = {
 }
 _LINKS = {
     Look.REQUESTS: 'color="#c26401" fontcolor="#8f4a00"',
-    # Who trusts whom does not decide what is above what.
-    Look.TRUST: 'color="#3367d6" fontcolor="#3367d6" penwidth=2 constraint=false',
+    Look.TRUST: 'color="#3367d6" fontcolor="#3367d6" penwidth=2',
     Look.ADMITTED: 'color="#5f6368" style=dashed',
+    Look.HIDDEN: "style=invis",
 }
 
 
@@ -67,6 +67,8 @@ def _lines(drawing: Drawing) -> Iterator[str]:
     yield from _frame(drawing.frame, INDENT)
     for arrow in drawing.arrows:
         yield f"{INDENT}{_arrow(arrow)}"
+    if len(drawing.peers) > 1:  # one alone would be a box that is not seen, and no arrow
+        yield f"{INDENT}{{ rank=same {' -> '.join(drawing.peers)} [style=invis] }}"
     yield "}"
 
 
@@ -89,13 +91,18 @@ def _box(box: Box) -> str:
 
 def _arrow(arrow: Arrow) -> str:
     both = " dir=both" if arrow.both else ""
-    text = f"label=<{escaped(arrow.text)}> " if arrow.text else ""
+    text = ""
+    if arrow.text and arrow.look is Look.TRUST:
+        # A label between peers breaks the layout of eight regions (graphviz 2.43); the boxes say it too.
+        text = f'tooltip="{arrow.text}" '
+    elif arrow.text:
+        text = f"label=<&nbsp;{escaped(arrow.text)}&nbsp;> "
     return f"{arrow.start} -> {arrow.end} [{text}{_LINKS[arrow.look]}{both}]"
 
 
 def _legend(legend: Legend) -> str:
     def row(cells: Iterable[str], tag: str) -> str:
-        texts = (_joined(map(escaped, _folded(cell)), left=True) for cell in cells)
+        texts = (_left(map(escaped, folded(cell, WIDEST) or [""])) for cell in cells)
         shown = (f"<{tag}>{text}</{tag}>" if tag and text else text for text in texts)
         return "<tr>" + "".join(f'<td align="left" valign="top">{text}</td>' for text in shown) + "</tr>"
 
@@ -112,19 +119,14 @@ def _legend(legend: Legend) -> str:
     )
 
 
-def _folded(text: str) -> list[str]:
-    """Break a text into lines; graphviz does not."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= WIDEST:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
+def _joined(lines: Iterable[str]) -> str:
+    return "<br/>".join(lines)
 
 
-def _joined(lines: Iterable[str], left: bool = False) -> str:
-    new_line = '<br align="left"/>' if left else "<br/>"
-    return new_line.join(lines)
+def _left(lines: Iterable[str]) -> str:
+    """Join lines that begin below each other: what ends a line says where it stands."""
+    first, *rest = lines
+    return "".join(f'{line}<br align="left"/>' for line in (first, *rest)) if rest else first
 
 
 def escaped(text: str) -> str:

@@ -21,7 +21,12 @@ _LOOKS = {
     Look.SERVICE: "fill:#e3f4e8,stroke:#188038,color:#202124",
     Look.ABSENT: "fill:#ffffff,stroke:#9aa0a6,color:#5f6368,stroke-dasharray:4 3",
 }
-_LINKS = {Look.REQUESTS: ("-->", "<-->"), Look.TRUST: ("==>", "<==>"), Look.ADMITTED: ("-.->", "<-.->")}
+_LINKS = {
+    Look.REQUESTS: ("-->", "<-->"),
+    Look.TRUST: ("==>", "<==>"),
+    Look.ADMITTED: ("-.->", "<-.->"),
+    Look.HIDDEN: ("~~~", "~~~"),
+}
 
 _PLAIN = re.compile(r"[^\w .,:;/()*'=+~-]")
 
@@ -40,11 +45,13 @@ def _lines(drawing: Drawing) -> Iterator[str]:
     yield from _legend(drawing.legend)
     for arrow in drawing.arrows:
         yield f"{INDENT}{_arrow(arrow)}"
-    yield f"{INDENT}{drawing.frame.id} ~~~ legend"
+    for box_id in drawing.lowest:
+        yield f"{INDENT}{box_id} ~~~ rules"
     for look, style in _LOOKS.items():
         yield f"{INDENT}classDef {look.value} {style}"
-    yield f"{INDENT}classDef faded stroke-dasharray:4 3,opacity:0.75"
-    yield f"{INDENT}classDef legend fill:#ffffff,stroke:#9aa0a6,color:#202124,text-align:left"
+    yield f"{INDENT}classDef frame fill:#ffffff00,stroke:#9aa0a6"
+    yield f"{INDENT}classDef faded fill:#ffffff00,stroke:#9aa0a6,stroke-dasharray:4 3"
+    yield f"{INDENT}classDef legend fill:#ffffff,stroke:#ffffff,color:#202124,text-align:left"
 
 
 def _frame(frame: Frame, indent: str) -> Iterator[str]:
@@ -54,8 +61,7 @@ def _frame(frame: Frame, indent: str) -> Iterator[str]:
     for inner in frame.frames:
         yield from _frame(inner, indent + INDENT)
     yield f"{indent}end"
-    if frame.faded:
-        yield f"{indent}class {frame.id} faded"
+    yield f"{indent}class {frame.id} {'faded' if frame.faded else 'frame'}"
 
 
 def _legend(legend: Legend) -> Iterator[str]:
@@ -66,6 +72,7 @@ def _legend(legend: Legend) -> Iterator[str]:
     ]
     yield f'{INDENT}{INDENT}rules["{NEW_LINE.join([*rows, escaped(legend.note)])}"]:::legend'
     yield f"{INDENT}end"
+    yield f"{INDENT}class legend frame"
 
 
 def _box(box: Box) -> str:
