@@ -1,0 +1,453 @@
+"""An environment that is deployed: an emulated Google Cloud, and clusters for which a stand-in kubectl answers.
+
+Two regions that serve and one that is retired. All of it can be changed before a command is run in it.
+"""
+
+import base64
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import yaml
+
+from emulator.cloud import PROJECT_NUMBER
+from tests import stand_in_kubectl
+from tests.synthesis import ROOT
+from tests.test_emulator import Caller, Sky, enable, running
+
+Object = dict[str, Any]
+
+PROJECT = "test-project"
+REVISION = "asm-managed-stable"
+GATEWAY = "istio-ingressgateway"
+HOME = f"projects/{PROJECT}"
+VPC = f"{HOME}/global/networks/matt-vpc"
+CANARY = "remote-token-of"
+"""How every token of a remote secret begins: to be in no output, no argument, no file."""
+
+PLACES = {"tokyo": "asia-northeast1", "osaka": "asia-northeast2", "seoul": "asia-northeast3"}
+NUMBERS = {"tokyo": 0, "osaka": 8, "seoul": 4}
+VERSIONS = {"tokyo": "v1", "osaka": "v2"}
+ADDRESS = "198.51.100.1"
+
+CONFIGURATION: dict[str, Any] = {
+    "project": {"id": PROJECT, "name_prefix": "matt"},
+    "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in PLACES.items()},
+    "cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
+    "ingress": {"config_cluster": "tokyo"},
+    "demo": {"versions": VERSIONS},
+}
+CONFIGURATION["regions"]["seoul"]["retired"] = True
+
+
+def cluster_name(region: str) -> str:
+    return f"matt-{region}-cluster-1"
+
+
+def certificate(region: str) -> str:
+    return base64.b64encode(f"CA of {region}".encode()).decode()
+
+
+def secret_name(region: str) -> str:
+    return f"istio-remote-secret-gke-{PROJECT}-{PLACES[region]}-{cluster_name(region)}"
+
+
+@dataclass
+class Answer:
+    """What a command said, with ``--json``."""
+
+    status: int
+    data: dict[str, Any]
+    errors: str
+
+    def findings(self, state: str = "") -> dict[tuple[str, str], Object]:
+        """Return findings by section, without the cluster's name, and their own name."""
+        found = {}
+        for section in self.data["sections"]:
+            for one in section["findings"]:
+                if state in ("", one["state"]):
+                    found[section["title"].partition(":")[0], one["name"]] = one
+        return found
+
+
+@dataclass
+class World:
+    """
+    Attributes:
+        content: of the configuration.
+        clusters: by region, what kubectl finds; see `tests.stand_in_kubectl`.
+        states: by stack, what terraform keeps: attributes by address, or a text as it is; None for no file.
+    """
+
+    sky: Sky
+    folder: Path
+    token: str
+    content: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(CONFIGURATION))
+    clusters: dict[str, Object] = field(default_factory=dict)
+    states: dict[str, dict[str, Object] | str | None] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cloud(self) -> dict[str, Object]:
+        """What is in Google Cloud, by path."""
+        return self.sky.emulator.cloud.store._resources
+
+    def cluster(self, region: str) -> Object:
+        """Return a cluster as the GKE API has it."""
+        return self.cloud[f"{HOME}/locations/{PLACES[region]}/clusters/{cluster_name(region)}"]
+
+    def pool(self, region: str) -> Object:
+        return self.cloud[
+            f"{HOME}/locations/{PLACES[region]}/clusters/{cluster_name(region)}/nodePools/matt-{region}-nodes"
+        ]
+
+    def feature(self, name: str) -> Object:
+        return self.cloud[f"{HOME}/locations/global/features/{name}"]
+
+    def mesh_of(self, region: str) -> Object:
+        """Return what the mesh's feature says of a cluster."""
+        [state] = [one for name, one in self.feature("servicemesh")["membershipStates"].items() if region in name]
+        found: Object = state["servicemesh"]
+        return found
+
+    def objects(self, region: str, kind: str, name: str = "") -> list[Object]:
+        """Return the objects of a kind whose name contains a text."""
+        found = self.clusters[region]["objects"]
+        return [one for one in found if one["kind"] == kind and name in one["metadata"]["name"]]
+
+    def object(self, region: str, kind: str, name: str = "") -> Object:
+        return self.objects(region, kind, name)[0]
+
+    def remove(self, region: str, kind: str, name: str = "") -> None:
+        gone = self.objects(region, kind, name)
+        assert gone, f"{region} has no {kind} {name}"
+        self.clusters[region]["objects"] = [one for one in self.clusters[region]["objects"] if one not in gone]
+
+    def add(self, region: str, one: Object) -> None:
+        self.clusters[region]["objects"].append(one)
+
+    def ask(self, command: str, *arguments: str) -> Answer:
+        """Run a command with ``--json``."""
+        result = self.run(command, "--json", *arguments)
+        assert CANARY not in result.stdout + result.stderr
+        assert self.token not in result.stdout + result.stderr
+        assert "Traceback" not in result.stderr, result.stderr
+        data = json.loads(result.stdout) if result.stdout else {"sections": []}
+        assert result.returncode != 0 or data["ok"]
+        return Answer(result.returncode, data, result.stderr)
+
+    def run(self, command: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command as a user does."""
+        self._write()
+        return subprocess.run(
+            [sys.executable, "-m", "cli", command, "--config", str(self.folder / "mesh.yaml"), *arguments],
+            cwd=ROOT,
+            env={
+                "COLUMNS": "160",
+                "GOOGLE_OAUTH_ACCESS_TOKEN": self.token,
+                "HOME": str(self.folder),
+                "KUBECTL_WORLD": str(self.folder / "clusters"),
+                "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+                **self.sky.emulator.variables(),
+                **self.variables,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def kubectl_calls(self) -> list[list[str]]:
+        lines = (self.folder / "clusters" / "calls").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def _write(self) -> None:
+        (self.folder / "mesh.yaml").write_text(yaml.safe_dump(self.content, sort_keys=False), encoding="utf-8")
+        clusters, programs = self.folder / "clusters", self.folder / "bin"
+        for folder in (clusters, programs):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        for region, content in self.clusters.items():
+            (clusters / f"{region}.json").write_text(json.dumps(content), encoding="utf-8")
+        for name, command in (
+            ("kubectl", f'exec {sys.executable} -S -E {stand_in_kubectl.__file__} "$@"'),
+            ("gke-gcloud-auth-plugin", "exit 99"),
+        ):
+            (programs / name).write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+            (programs / name).chmod(0o755)
+        for stack in ("network", "clusters", "mesh", "ingress"):
+            file = self.folder / f"terraform.{stack}.tfstate"
+            file.unlink(missing_ok=True)
+            kept = self.states.get(stack)
+            if isinstance(kept, str):
+                file.write_text(kept, encoding="utf-8")
+            elif kept is not None:
+                resources = [_in_state(address, attributes) for address, attributes in kept.items()]
+                file.write_text(json.dumps({"version": 4, "resources": resources}), encoding="utf-8")
+
+
+def junit_failures(file: Path) -> set[tuple[str, str]]:
+    """Return the suites and cases that failed, of a JUnit file."""
+    return {
+        (suite.attrib["name"], case.attrib["name"])
+        for suite in ElementTree.parse(file).getroot().iter("testsuite")
+        for case in suite.iter("testcase")
+        if case.find("failure") is not None
+    }
+
+
+@contextmanager
+def deployed(folder: Path) -> Iterator[World]:
+    """Deploy the environment, as far as it can be seen from outside."""
+    with running() as sky:
+        caller = sky.caller()
+        enable(caller)
+        world = World(sky, folder, sky.token())
+        _make_cloud(caller, world)
+        for region in PLACES:
+            world.clusters[region] = _objects_of(region)
+        world.states = _states()
+        yield world
+
+
+def _make_cloud(caller: Caller, world: World) -> None:
+    compute = f"/compute/v1/{HOME}"
+    caller.ok("POST", f"{compute}/global/networks", {"name": "matt-vpc"})
+    caller.ok("POST", f"{compute}/global/addresses", {"name": "matt-ingress"})
+    for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in PLACES)):
+        caller.ok("POST", f"{compute}/global/firewalls", {"name": f"matt-vpc-{rule}", "network": VPC})
+    for region, place in PLACES.items():
+        number = NUMBERS[region]
+        ranges = {"pods": f"10.{4 * number}.0.0/14", "services": f"10.64.{16 * number}.0/20"}
+        subnet = {
+            "name": "matt-private-vm",
+            "network": VPC,
+            "ipCidrRange": f"172.{16 + number}.0.0/16",
+            "secondaryIpRanges": [{"rangeName": name, "ipCidrRange": one} for name, one in ranges.items()],
+        }
+        caller.ok("POST", f"{compute}/regions/{place}/subnetworks", subnet)
+        caller.ok("POST", f"{compute}/regions/{place}/routers", {"name": f"matt-{region}-router", "network": VPC})
+        caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": f"matt-{region}-node"})
+        _make_cluster(caller, world, region)
+    for region, index in (("tokyo", 1), ("osaka", 2), ("seoul", 3)):
+        cluster = world.cluster(region)
+        address = f"192.168.{NUMBERS[region]}.2"
+        cluster["privateClusterConfig"]["privateEndpoint"] = address
+        cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["privateEndpoint"] = address
+        cluster["endpoint"] = f"192.0.2.{index}"
+        cluster["masterAuth"] = {"clusterCaCertificate": certificate(region)}
+    features = f"/gkehub/v1/{HOME}/locations/global/features"
+    caller.ok("POST", f"{features}?featureId=servicemesh", {})
+    place = f"{HOME}/locations/{PLACES['tokyo']}/memberships/{cluster_name('tokyo')}"
+    spec = {"multiclusteringress": {"configMembership": place}}
+    caller.ok("POST", f"{features}?featureId=multiclusteringress", {"spec": spec})
+    world.feature("servicemesh")["membershipStates"] = {
+        f"projects/{PROJECT_NUMBER}/locations/{PLACES[region]}/memberships/{cluster_name(region)}": {
+            "state": {"code": "OK"},
+            "servicemesh": {
+                "controlPlaneManagement": {
+                    "state": "ACTIVE",
+                    "implementation": "ISTIOD",
+                    "details": [{"code": "REVISION_READY", "details": f"Ready: {REVISION}"}],
+                }
+            },
+        }
+        for region in VERSIONS
+    }
+
+
+def _make_cluster(caller: Caller, world: World, region: str) -> None:
+    """As terraform's provider asks for it."""
+    place = PLACES[region]
+    clusters = f"/container/v1/{HOME}/locations/{place}/clusters"
+    networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}]}
+    wanted = {
+        "name": cluster_name(region),
+        "network": VPC,
+        "subnetwork": f"{HOME}/regions/{place}/subnetworks/matt-private-vm",
+        "ipAllocationPolicy": {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"},
+        "privateClusterConfig": {
+            "enablePrivateNodes": True,
+            "masterIpv4CidrBlock": f"192.168.{NUMBERS[region]}.0/28",
+        },
+        "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enablePublicEndpoint": True}},
+        "masterAuthorizedNetworksConfig": networks,
+        "releaseChannel": {"channel": "STABLE"},
+        "resourceLabels": {"mesh_id": f"proj-{PROJECT_NUMBER}"},
+        "fleet": {"project": PROJECT},
+    }
+    caller.ok("POST", clusters, {"cluster": wanted})
+    default = f"{clusters}/{cluster_name(region)}/nodePools/default-pool"
+    caller.ok("DELETE", default)
+    pool = {
+        "name": f"matt-{region}-nodes",
+        "config": {"machineType": "e2-standard-4"},
+        "autoscaling": {"enabled": True, "minNodeCount": 1, "maxNodeCount": 3},
+    }
+    caller.ok("POST", f"{clusters}/{cluster_name(region)}/nodePools", {"nodePool": pool})
+
+
+def _named(kind: str, name: str, namespace: str = "", **content: Any) -> Object:
+    metadata = {"name": name, "uid": f"uid-of-{name}", **({"namespace": namespace} if namespace else {})}
+    return {"kind": kind, "metadata": {**metadata, **content.pop("metadata", {})}, **content}
+
+
+def condition(kind: str, status: str = "True") -> Object:
+    return {"conditions": [{"type": kind, "status": status}]}
+
+
+def pod(namespace: str, deployment: str, number: int = 1, revision: str | None = REVISION) -> Object:
+    """Args: revision: of the proxy in it; None for no proxy."""
+    owner = {"kind": "ReplicaSet", "name": f"{deployment}-5d4f8"}
+    injected = {} if revision is None else {"sidecar.istio.io/status": json.dumps({"revision": revision})}
+    return _named(
+        "Pod",
+        f"{deployment}-5d4f8-{number}",
+        namespace,
+        metadata={"ownerReferences": [owner], "annotations": injected},
+        spec={"containers": [{"name": deployment}]},
+        status={"phase": "Running"},
+    )
+
+
+def deployment(namespace: str, name: str, replicas: int, labels: dict[str, str] | None = None) -> Object:
+    status = {"replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas}
+    return _named(
+        "Deployment", name, namespace, metadata={"labels": labels or {}}, spec={"replicas": replicas}, status=status
+    )
+
+
+def remote_secret(region: str) -> Object:
+    """As ``istioctl create-remote-secret`` makes it."""
+    kubeconfig = {
+        "clusters": [
+            {
+                "name": region,
+                "cluster": {
+                    "server": f"https://192.168.{NUMBERS[region]}.2",
+                    "certificate-authority-data": certificate(region),
+                },
+            }
+        ],
+        "users": [{"name": region, "user": {"token": f"{CANARY}-{region}"}}],
+    }
+    name = secret_name(region)
+    data = {name.removeprefix("istio-remote-secret-"): base64.b64encode(yaml.safe_dump(kubeconfig).encode()).decode()}
+    return _named("Secret", name, "istio-system", metadata={"labels": {"istio/multiCluster": "true"}}, data=data)
+
+
+def groups() -> list[tuple[str, str]]:
+    """Return the zones and names of the endpoint groups that Multi Cluster Ingress has."""
+    return [
+        (f"{PLACES[region]}-{zone}", f"k8s1-{number}f3fb3a-istio-gate-mci-{GATEWAY}-80-c7b851a2")
+        for number, region in enumerate(VERSIONS)
+        for zone in "abc"
+    ]
+
+
+def _objects_of(region: str) -> Object:
+    kube_system = _named("Namespace", "kube-system", metadata={"uid": f"kube-system-of-{region}"})
+    nodes = [_named("Node", f"{region}-{zone}", status=condition("Ready")) for zone in "abc"]
+    found: list[Object] = [kube_system, _named("Namespace", "default"), *nodes]
+    found.append(pod("kube-system", "kube-dns", revision=None))
+    if region not in VERSIONS:
+        return {"objects": found, "tokens": []}
+    labelled = {"labels": {"istio.io/rev": REVISION}}
+    crds = ["controlplanerevisions.mesh.cloud.google.com"]
+    crds += [f"{kind}.networking.istio.io" for kind in ("destinationrules", "gateways", "virtualservices")]
+    if region == "tokyo":
+        crds += [f"{kind}.networking.gke.io" for kind in ("multiclusteringresses", "multiclusterservices")]
+    own = f"helloworld-{VERSIONS[region]}"
+    other = "osaka" if region == "tokyo" else "tokyo"
+    found += [
+        _named("Namespace", "istio-system"),
+        *(_named("Namespace", name, metadata=labelled) for name in ("sample", "istio-gateway")),
+        *(_named("CustomResourceDefinition", name, status=condition("Established")) for name in crds),
+        _named("ControlPlaneRevision", REVISION, "istio-system", status=condition("ProvisioningFinished")),
+        _named("ConfigMap", "asm-options", "istio-system", data={"multicluster_mode": "connected"}),
+        remote_secret(other),
+        _named("DestinationRule", "helloworld", "sample"),
+        deployment("sample", own, 1, {"app": "helloworld", "version": VERSIONS[region]}),
+        deployment("sample", "sleep", 1),
+        deployment("istio-gateway", GATEWAY, 2),
+        _named("HorizontalPodAutoscaler", GATEWAY, "istio-gateway", spec={"minReplicas": 2, "maxReplicas": 5}),
+        pod("sample", own),
+        pod("sample", "sleep"),
+        *(pod("istio-gateway", GATEWAY, number) for number in (1, 2)),
+    ]
+    if region == "tokyo":
+        found += _ingress_objects()
+    return {"objects": found, "tokens": [f"{CANARY}-{region}"]}
+
+
+def _ingress_objects() -> list[Object]:
+    resources = {
+        "BackendServices": ["mci-8se3df-80-istio-gateway"],
+        "Firewalls": ["mci-8se3df-default-l7"],
+        "ForwardingRules": ["mci-8se3df-fw-istio-gateway"],
+        "HealthChecks": ["mci-8se3df-80-istio-gateway"],
+        "NetworkEndpointGroups": [f"zones/{zone}/networkEndpointGroups/{name}" for zone, name in groups()],
+        "TargetProxies": ["mci-8se3df-istio-gateway"],
+        "UrlMap": "mci-8se3df-istio-gateway",
+    }
+    annotations = {"networking.gke.io/static-ip": ADDRESS}
+    event = {"type": "Normal", "reason": "ADD", "message": f"istio-gateway/{GATEWAY}"}
+    about = {"involvedObject": {"kind": "MultiClusterIngress", "name": GATEWAY}}
+    status = {"VIP": ADDRESS, "CloudResources": resources}
+    return [
+        _named("MultiClusterIngress", GATEWAY, "istio-gateway", metadata={"annotations": annotations}, status=status),
+        _named("MultiClusterService", GATEWAY, "istio-gateway"),
+        _named("Event", f"{GATEWAY}.1", "istio-gateway", **event, **about),
+    ]
+
+
+def _states() -> dict[str, dict[str, Object] | str | None]:
+    """What terraform keeps of all this, by address."""
+    clusters: dict[str, Object] = {}
+    network: dict[str, Object] = {
+        "google_compute_network.vpc": {"id": VPC},
+        "google_compute_firewall.firewall_pods": {"id": f"{HOME}/global/firewalls/matt-vpc-istio-multicluster-pods"},
+    }
+    for region, place in PLACES.items():
+        email = f"matt-{region}-node@{PROJECT}.iam.gserviceaccount.com"
+        rule = f"matt-vpc-{region}-control-plane"
+        name = cluster_name(region)
+        network |= {
+            f"google_compute_subnetwork.{region}": {"id": f"{HOME}/regions/{place}/subnetworks/matt-private-vm"},
+            f"google_compute_router.{region}": {"id": f"{HOME}/regions/{place}/routers/matt-{region}-router"},
+            f"google_compute_firewall.{region}": {"id": f"{HOME}/global/firewalls/{rule}"},
+        }
+        clusters |= {
+            f"google_service_account.{region}": {"id": f"{HOME}/serviceAccounts/{email}"},
+            f"google_container_cluster.{region}": {
+                "id": f"{HOME}/locations/{place}/clusters/{name}",
+                "name": name,
+                "deletion_protection": region in VERSIONS,
+            },
+        }
+    features = f"{HOME}/locations/global/features"
+    mesh: dict[str, Object] = {
+        "google_gke_hub_feature.service-mesh": {"id": f"{features}/servicemesh"},
+        "google_gke_hub_feature.multi-cluster-ingress": {"id": f"{features}/multiclusteringress"},
+        **{f'null_resource.trust_grant_90F5B3F0["{pair}"]': {} for pair in ("tokyo/osaka", "osaka/tokyo")},
+    }
+    ingress: dict[str, Object] = {
+        "google_compute_global_address.address": {"id": f"{HOME}/global/addresses/matt-ingress"}
+    }
+    return {"network": network, "clusters": clusters, "mesh": mesh, "ingress": ingress}
+
+
+def _in_state(address: str, attributes: Object) -> Object:
+    kind, _, rest = address.partition(".")
+    name, _, key = rest.partition("[")
+    instance = {"attributes": attributes, **({"index_key": json.loads(key.rstrip("]"))} if key else {})}
+    return {"mode": "managed", "type": kind, "name": name, "instances": [instance]}
