@@ -15,7 +15,7 @@ SERVICES = {"projects": "cloudresourcemanager", "services": "serviceusage", "bil
 
 def after_refusal(error: ApiError, api: str, project: str) -> str:
     """Return what to do when an API has refused to say something. Args: api: one of `cli.google.ENDPOINTS`."""
-    if error.reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in error.message:
+    if error.api_is_off:
         return f"gcloud services enable {SERVICES.get(api, api)}.googleapis.com --project {project}"
     if error.status == 403:
         return f"have roles/viewer granted to you in {project}, and try again"

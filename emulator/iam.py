@@ -8,7 +8,7 @@ PREFIX = "/iam/v1/"
 
 
 class Iam:
-    """Makes, shows and deletes service accounts."""
+    """Makes, shows, lists and deletes service accounts."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -17,6 +17,7 @@ class Iam:
         accounts = f"{PREFIX}projects/<project>/serviceAccounts"
         return [
             rule("POST", accounts, self.create),
+            rule("GET", accounts, self.index),
             rule("GET", f"{accounts}/<email>", self.get),
             rule("DELETE", f"{accounts}/<email>", self.delete),
         ]
@@ -32,6 +33,9 @@ class Iam:
             "uniqueId": str(10**20 + int.from_bytes(email.encode()[:8], "big")),
         }
         return self._cloud.store.add(path, account)
+
+    def index(self, body: Body, query: Query, *, project: str) -> Body:
+        return {"accounts": [one for _, one in self._cloud.store.under(f"projects/{project}/serviceAccounts")]}
 
     def get(self, body: Body, query: Query, *, project: str, email: str) -> Body:
         return self._cloud.store.get(self._path(email))

@@ -1,0 +1,180 @@
+"""`mesh audit`: what is in the project that should not be there, each with the command that removes it.
+
+It removes nothing itself. What belongs is defined in `cli.belonging`. The commands stand
+in an order in which they can be run, but a load balancer takes minutes to let go of its
+parts: what is refused as being in use can be run again.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cli.belonging import Belonging, InCluster
+from cli.cluster_objects import MESH_NAMESPACE
+from cli.errors import MeshError
+from cli.findings import Finding, Report, Section, failure, ok, warning
+from cli.google import Google
+from cli.kubernetes import Cluster, KubectlError, cluster_path, reachable
+from cli.listing import (
+    ACCOUNTS,
+    ADDRESSES,
+    CLUSTERS,
+    ENDPOINT_GROUPS,
+    FEATURES,
+    FIREWALL_RULES,
+    LOAD_BALANCER,
+    MEMBERSHIPS,
+    NETWORKS,
+    ROUTERS,
+    SUBNETS,
+    Kind,
+    Listing,
+    Unknown,
+    list_all,
+)
+from cli.output import Output
+from cli.remedies import after, unreachable
+from cli.remote_secrets import names_in
+from cli.state import State, read_state
+from config import Environment, config_path
+from config.backend import LocalState
+from config.kinds import MCI_CRDS
+
+ROOT = Path(__file__).parent.parent
+
+SECTIONS: dict[str, tuple[Kind, ...]] = {
+    "Load balancer": (*LOAD_BALANCER, ENDPOINT_GROUPS),
+    "Fleet and clusters": (FEATURES, CLUSTERS, MEMBERSHIPS),
+    "Network": (ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
+    "Accounts": (ACCOUNTS,),
+}
+"""In the order in which things can be removed."""
+
+
+def search(environment: Environment, kubeconfig: Path | None, output: Output) -> Report:
+    """List what is left over.
+
+    Args:
+        kubeconfig: as for `cli.kubernetes.connected`.
+
+    Raises:
+        MeshError: no credentials, a tool is missing, or a state can't be read.
+    """
+    state = read_state(environment, config_path(ROOT))
+    google = Google(environment.project.id, environment.project.impersonate_service_account)
+    with output.doing(f"listing what is in {google.project}"):
+        listing = list_all(google)
+    report = Report("audit", data={"left": []})
+    first = report.section("What is deployed")
+    first.findings.append(_of_state(environment, state))
+    described = _configured_clusters(environment, listing)
+    inside: dict[str, InCluster | None] = dict.fromkeys(described)
+    if described:
+        with (
+            output.doing(f"asking {len(described)} clusters"),
+            reachable(environment, described, kubeconfig) as clusters,
+        ):
+            with ThreadPoolExecutor(8) as pool:
+                answers = dict(zip(clusters, pool.map(_ask, clusters, clusters.values()), strict=True))
+            for key, answer in answers.items():
+                inside[key] = answer if isinstance(answer, InCluster) else None
+                first.findings.append(
+                    answer if isinstance(answer, Finding) else ok(f"cluster of {key}", "has answered")
+                )
+            _secrets(report, Belonging(environment, listing, state, inside), clusters, inside)
+    belonging = Belonging(environment, listing, state, inside)
+    for title, kinds in SECTIONS.items():
+        section = report.section(title)
+        for kind in kinds:
+            _of_kind(section, report, kind, listing, belonging)
+    return report
+
+
+def _of_state(environment: Environment, state: State) -> Finding:
+    name = "terraform's state"
+    if not isinstance(environment.backend, LocalState):
+        return ok(
+            name,
+            "in Terraform Cloud: what the configuration names counts as deployed while one of its clusters is there",
+        )
+    missing = [stack for stack, kept in state.items() if kept is None]
+    counts = {stack: len(kept) for stack, kept in state.items() if kept is not None}
+    text = ", ".join(f"{stack} has {count}" for stack, count in counts.items())
+    if not missing:
+        return ok(name, f"{text} resources")
+    if not counts:
+        return ok(name, "none here: what the configuration names counts as deployed while one of its clusters is there")
+    return ok(name, f"{text} resources; none here of {', '.join(missing)}")
+
+
+def _configured_clusters(environment: Environment, listing: Listing) -> dict[str, dict[str, object]]:
+    """Return the configured clusters that are there, by region, as the GKE API describes them."""
+    found = listing[CLUSTERS]
+    if isinstance(found, Unknown):
+        return {}
+    there = {one.path: dict(one.content) for one in found}
+    paths = {region.key: cluster_path(environment, region) for region in environment.resolved_regions()}
+    return {key: there[path] for key, path in paths.items() if path in there}
+
+
+def _ask(key: str, cluster: Cluster | MeshError) -> InCluster | Finding:
+    """Ask a cluster what in the cloud belongs to it."""
+    name = f"cluster of {key}"
+    if isinstance(cluster, MeshError):
+        return failure(name, str(cluster), cluster.fix or "mesh doctor")
+    try:
+        uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
+        there = {kind: cluster.find(kind, "--all-namespaces") or {} for kind in MCI_CRDS}
+        ingress, service = (bool(there[kind].get("items")) for kind in MCI_CRDS)
+        return InCluster(uid, names_in(cluster), ingress or service, service)
+    except KubectlError as error:
+        return failure(name, f"not known what belongs to it: {error}", unreachable(str(error), cluster))
+
+
+def _secrets(
+    report: Report,
+    belonging: Belonging,
+    clusters: Mapping[str, Cluster | MeshError],
+    inside: Mapping[str, InCluster | None],
+) -> None:
+    section = report.section("Remote secrets")
+    for key, answer in inside.items():
+        cluster = clusters[key]
+        if answer is None or isinstance(cluster, MeshError):
+            section.findings.append(warning(f"in {key}", "not known", f"see cluster of {key}"))
+            continue
+        left = [(name, verdict.left) for name in answer.secrets if (verdict := belonging.judge_secret(name)).left]
+        for name, why in left:
+            command = after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", name)
+            _leave(report, section, f"remote secret {name} in {key}", why, command)
+        if not left:
+            section.findings.append(ok(f"in {key}", f"{len(answer.secrets)}, of clusters that are there"))
+
+
+def _of_kind(section: Section, report: Report, kind: Kind, listing: Listing, belonging: Belonging) -> None:
+    things = listing[kind]
+    if isinstance(things, Unknown):
+        section.findings.append(failure(kind.title, f"not known: {things.text}", things.fix))
+        return
+    verdicts = [(thing, belonging.judge(thing)) for thing in things]
+    for thing, verdict in verdicts:
+        if verdict.left:
+            where = f" in {thing.place}" if thing.place not in ("", "global") else ""
+            _leave(report, section, f"{kind.one} {thing.name}{where}", verdict.left, thing.remove)
+    doubtful = [(thing.name, verdict.doubt) for thing, verdict in verdicts if verdict.doubt]
+    if doubtful:
+        names = ", ".join(name for name, _ in doubtful)
+        fix = "put right what could not be asked, as said above and below, and run mesh audit again"
+        section.findings.append(failure(kind.title, f"may be left over: {names}; {doubtful[0][1]}", fix))
+    elif not any(verdict.left for _, verdict in verdicts):
+        section.findings.append(ok(kind.title, _looked_at(len(things))))
+
+
+def _looked_at(count: int) -> str:
+    return f"{count} in the project, none left over" if count else "none in the project"
+
+
+def _leave(report: Report, section: Section, name: str, why: str, command: str) -> None:
+    section.findings.append(failure(name, why, command))
+    left: list[object] = report.data["left"]
+    left.append({"name": name, "why": why, "command": command})
