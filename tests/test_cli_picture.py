@@ -362,22 +362,22 @@ def test_firewall_rules_by_hand(reference: Synthesis, tmp_path: Path) -> None:
             "(it doesn't say)",
         ],
         [
-            "F2 matt-vpc-osaka-control-plane",
-            "denies tcp 15017, from control plane of osaka to nodes of osaka",
-            firewall(reference.stacks["network"], "control-plane-osaka")["description"],
-        ],
-        [
-            "F3 matt-vpc-tokyo-control-plane",
+            "F2 matt-vpc-tokyo-control-plane",
             "allows tcp 15017, 8080-8090, icmp, from control plane of tokyo to nodes of osaka",
             "Because.",
+        ],
+        [
+            "F3 matt-vpc-osaka-control-plane",
+            "denies tcp 15017, from control plane of osaka to nodes of osaka",
+            firewall(reference.stacks["network"], "control-plane-osaka")["description"],
         ],
         ["F4 out", "allows all, from all in the VPC to nodes of tokyo", "Out."],
     ]
     assert lines(parsed, "r1_nodes1")[-1] == "rules F1"
     assert lines(parsed, "r2_nodes1")[-1] == "rules F1, F2, F3"
     assert {one for one in arrows(parsed) if one[1].endswith("nodes1")} == {
-        ("r1_control", "r2_nodes1", "F3: tcp 15017, 8080-8090, icmp"),
-        ("r2_control", "r2_nodes1", "F2: not tcp 15017"),
+        ("r1_control", "r2_nodes1", "F2: tcp 15017, 8080-8090, icmp"),
+        ("r2_control", "r2_nodes1", "F3: not tcp 15017"),
     }
 
 
