@@ -67,12 +67,12 @@ def _of_thing(thing: Thing, answer: Mapping[str, Any] | ApiError | None, known: 
     if isinstance(answer, ApiError):
         return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, thing.path.split("/")[1]))
     if answer is None:
-        return ok(name, "is off" if thing.kind == FEATURE else "the name is free")
+        return ok(name, "off" if thing.kind == FEATURE else "free")
     if known is None:
         text = "is there already; whether terraform has made it, its state in Terraform Cloud knows"
         return warning(name, text, "cdktf diff network clusters mesh ingress")
     if thing.path in known:
-        return ok(name, "is terraform's own")
+        return ok(name, "terraform's own")
     if thing.kind == FEATURE:
         return failure(name, f"is on already, and not by terraform{_config_of(answer)}", _take_over(thing))
     text = "is there, and terraform does not know it: delete it if nobody needs it, or change project.name_prefix"
@@ -117,7 +117,7 @@ def _of_membership(region: ResolvedRegion, members: Sequence[Mapping[str, Any]],
         if is_named:
             other = link.partition("/locations/")[2] or "another cluster"
             return failure(name, f"is taken in {place}, by {other}", delete)
-    return ok(name, "is nobody else's")
+    return ok(name, "nobody else's")
 
 
 def _secrets(environment: Environment, reached: Mapping[str, Mapping[str, Any]]) -> list[Finding]:

@@ -8,6 +8,9 @@ from cli.findings import Finding, failure, ok
 from cli.google import LOGIN, TOKEN_VARIABLE, ApiError, Google
 from config import Environment
 
+NEW_TOKEN = f'export {TOKEN_VARIABLE}="$(gcloud auth print-access-token)"'
+"""Tokens live for an hour, and nobody can renew one that somebody else has made."""
+
 OWN, ACCOUNT = "application default credentials", "impersonation"
 
 
@@ -22,7 +25,10 @@ def check(environment: Environment, google: Google) -> list[Finding]:
     try:
         _try(own)
     except MeshError as error:
-        return [failure(OWN, f"{error}; nothing in Google Cloud was looked at", error.fix or LOGIN)]
+        text, fix = str(error), error.fix or LOGIN
+        if os.environ.get(TOKEN_VARIABLE):
+            text, fix = f"Google does not take the token in {TOKEN_VARIABLE}", NEW_TOKEN
+        return [failure(OWN, f"{text}; nothing in Google Cloud was looked at", fix)]
     found = [ok(OWN, _described(own))]
     if account is None:
         return found

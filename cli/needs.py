@@ -15,8 +15,6 @@ FIRST_POOL_FAMILY, FIRST_POOL_VCPUS, FIRST_POOL_GB = "e2", 2, 100
 GKE's defaults: e2-medium with 100 GB. Source: https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/NodeConfig
 """
 
-CPUS = "vCPUs of the nodes"
-
 GKE_FIREWALLS = 5
 """Rules that GKE makes with a cluster: its table has up to five for a private one.
 
@@ -41,6 +39,7 @@ class Need:
         least: what the next deploy makes.
         most: with as many nodes as the autoscaler may add.
         of: what it is, in words.
+        cpus: whether it is vCPUs of the nodes, which count against the quota of all regions too.
     """
 
     quotas: Sequence[str]
@@ -48,6 +47,7 @@ class Need:
     least: float
     most: float
     of: str
+    cpus: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def needs_of(environment: Environment, inventory: Inventory) -> Iterator[Need]:
         answer = there.get(region.key)
         for need in _nodes(region, answer if isinstance(answer, dict) else None):
             yield need
-            if need.of == CPUS:
+            if need.cpus:
                 least += need.least
                 most += need.most
-        if environment.ingress.enabled and not region.retired and not _in_use(inventory):
-            zones = _zones(region)
-            yield Need(("NETWORK_ENDPOINT_GROUPS",), region.location, zones, zones, "the gateways, one a zone")
-    yield Need(("CPUS_ALL_REGIONS",), "", least, most, "vCPUs of all nodes")
+        if environment.ingress.enabled and not region.retired:
+            groups = 0 if _in_use(inventory) else _zones(region)
+            yield Need(("NETWORK_ENDPOINT_GROUPS",), region.location, groups, groups, "the gateways, one a zone")
+    yield Need(("CPUS_ALL_REGIONS",), "", least, most, "of all regions")
     yield from _of_the_project(environment, inventory)
 
 
@@ -103,28 +103,23 @@ def _nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iterato
     """Yield what the nodes of a region take beyond those that are there."""
     shape, zones = region.nodes, _zones(region)
     least, most = zones * shape.min_nodes, zones * shape.max_nodes + SURGE_NODES
-    family = shape.machine_type.partition("-")[0]
-    each = vcpus(shape.machine_type)
+    family, each = shape.machine_type.partition("-")[0], vcpus(shape.machine_type)
     has = _existing(region, cluster, least)
-    new = cluster is None
+    first = zones if cluster is None else 0  # nodes of the pool that GKE makes first
+    of = f"{least} to {most} {shape.machine_type}" + (f", {has.nodes} of them there" if has.nodes else "")
     if each is not None:
         own = has.cpus if has.family == family else 0
-        first = zones * FIRST_POOL_VCPUS if new else 0
-        if family != FIRST_POOL_FAMILY and new:
-            yield Need(cpu_quotas(FIRST_POOL_FAMILY), region.location, first, first, "the pool that GKE makes first")
-            first = 0
-        least_cpus, most_cpus = max(first, each * least - own, 0), max(first, each * most - own, 0)
-        yield Need(cpu_quotas(family), region.location, least_cpus, most_cpus, CPUS)
-    first_disk = zones * FIRST_POOL_GB if new else 0
-    size = shape.disk_size_gb
-    yield Need(
-        ("SSD_TOTAL_GB",),  # balanced disks count as SSD ones
-        region.location,
-        max(first_disk, size * least - has.disk, 0),
-        max(first_disk, size * most - has.disk, 0),
-        "GB of the nodes' boot disks",
-    )
-    yield Need(("INSTANCES",), region.location, max(least - has.nodes, 0), max(most - has.nodes, 0), "nodes")
+        first_cpus = first * FIRST_POOL_VCPUS if family == FIRST_POOL_FAMILY else 0
+        least_cpus, most_cpus = max(first_cpus, each * least - own, 0), max(first_cpus, each * most - own, 0)
+        yield Need(cpu_quotas(family), region.location, least_cpus, most_cpus, of, cpus=True)
+    if first and family != FIRST_POOL_FAMILY:
+        cpus = first * FIRST_POOL_VCPUS
+        yield Need(cpu_quotas(FIRST_POOL_FAMILY), region.location, cpus, cpus, "the pool that GKE makes first")
+    least_disk, most_disk = shape.disk_size_gb * least - has.disk, shape.disk_size_gb * most - has.disk
+    disk = first * FIRST_POOL_GB
+    # Balanced disks count as SSD ones: https://cloud.google.com/kubernetes-engine/docs/how-to/custom-boot-disks
+    yield Need(("SSD_TOTAL_GB",), region.location, max(disk, least_disk, 0), max(disk, most_disk, 0), of)
+    yield Need(("INSTANCES",), region.location, max(least - has.nodes, 0), max(most - has.nodes, 0), of)
 
 
 def _existing(region: ResolvedRegion, cluster: Mapping[str, Any] | None, least: int) -> _Pool:
@@ -152,7 +147,7 @@ def _of_the_project(environment: Environment, inventory: Inventory) -> Iterator[
     with_load_balancer = environment.ingress.enabled and not _in_use(inventory)
     missing[FIREWALL] += with_load_balancer
     for kind, quota in COUNTED.items():
-        of = "firewall rules, GKE's and the ingress' too" if kind == FIREWALL else f"{kind}s"
+        of = "GKE's and the ingress' too" if kind == FIREWALL else ""
         yield Need((quota,), "", missing[kind], missing[kind], of)
     if environment.ingress.enabled:
         yield Need(("STATIC_ADDRESSES",), "", missing[ADDRESS], missing[ADDRESS], "the ingress' address")

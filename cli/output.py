@@ -1,6 +1,7 @@
 """Prints a report: for people, as JSON, as JUnit XML."""
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -19,8 +21,16 @@ from cli.errors import MeshError
 from cli.findings import Finding, Report, Section, State
 
 STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red"}
+BESIDE = 11
+"""Columns in front of what was found: its state."""
+
 FAILED, NOT_TRIED, INTERRUPTED = 1, 2, 130
 """Exit statuses besides 0: something is not as it has to be; it could not be found out; Ctrl-C."""
+
+WIDE = 200
+"""Columns where there is no terminal: a log or a pipe has no width, and nothing is to be cut off for it."""
+
+_MEASURED = re.compile(r"[\d.,]*( %| s)?|never")
 
 Count = Callable[[str, int], None]
 """Tells how far something is."""
@@ -38,6 +48,8 @@ class Output:
         self._as_json = as_json
         self._junit = junit
         self.console = Console(stderr=as_json, highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = WIDE
         self._progress = Console(stderr=True, highlight=False)
 
     @contextmanager
@@ -83,9 +95,9 @@ class Output:
         for section in report.sections:
             self.console.print(f"\n[bold]{escape(section.title)}[/bold]")
             if section.columns:
-                self.console.print(_table(section))
+                self.console.print(Padding(_table(section), (0, 0, 0, 2), expand=False))
             for finding in section.findings:
-                self.console.print(_line(finding))
+                self._print_line(finding)
                 if finding.fix and finding.state is not State.OK:
                     # Not wrapped: somebody is to copy it.
                     self.console.print(Text(f"           {finding.fix}", style="cyan"), soft_wrap=True)
@@ -94,6 +106,18 @@ class Output:
             ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) or "nothing was looked at"
         )
         self.console.print(f"\n{report.command}: {words}")
+
+    def _print_line(self, finding: Finding) -> None:
+        """On a terminal wrapped under its own beginning, in a log one line that can be searched for."""
+        if not self.console.is_terminal:
+            self.console.print(_line(finding), soft_wrap=True)
+            return
+        state, text = _line(finding).divide([BESIDE])
+        line = Table.grid(padding=0)
+        line.add_column(width=BESIDE, no_wrap=True)
+        line.add_column(overflow="fold")
+        line.add_row(state, text)
+        self.console.print(line)
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -141,9 +165,9 @@ def _line(finding: Finding) -> Text:
 
 
 def _table(section: Section) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for number, column in enumerate(section.columns):
-        right = all(row[number].replace(".", "", 1).isdigit() for row in section.rows) and bool(section.rows)
+        right = all(_MEASURED.fullmatch(row[number]) for row in section.rows) and bool(section.rows)
         table.add_column(escape(column), justify="right" if right else "left", style="", no_wrap=True)
     for row in section.rows:
         table.add_row(*map(escape, row))

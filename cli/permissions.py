@@ -147,7 +147,7 @@ def check(google: Google) -> list[Finding]:
 def _of_role(role: str, granted: set[str], google: Google) -> Finding:
     missing = [(need.by, permission) for need, permission in _needed(role) if permission not in granted]
     if not missing:
-        return ok(role, f"has all that is needed of it, {len({one for _, one in _needed(role)})} permissions")
+        return ok(role, f"for {', '.join(dict.fromkeys(need.by for need, _ in _needed(role)))}")
     permissions = ", ".join(dict.fromkeys(permission for _, permission in missing))
     users = ", ".join(dict.fromkeys(by for by, _ in missing))
     fix = f"gcloud projects add-iam-policy-binding {google.project} --member={member(google)} --role={role}"

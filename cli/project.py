@@ -35,10 +35,10 @@ def check_billing(google: Google) -> Finding:
     try:
         found = google.get("billing", f"projects/{project}/billingInfo")
     except ApiError as error:
-        fix = after_refusal(error, "billing", project)
-        if not error.api_is_off:
-            fix = f"gcloud billing projects describe {project}"
-        return warning(name, f"could not be asked about: {error}", fix)
+        if error.api_is_off:
+            fix = after_refusal(error, "billing", project)
+            return warning(name, "not known: cloudbilling.googleapis.com is off in the project", fix)
+        return warning(name, f"not known: {error}", f"gcloud billing projects describe {project}")
     if not found.get("billingEnabled"):
         return failure(name, "is off", f"gcloud billing projects link {project} --billing-account=ACCOUNT_ID")
     return ok(name, "is on")

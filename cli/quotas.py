@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cli.findings import Finding, State, failure, ok, warning
 from cli.google import ApiError, Google
 from cli.inventory import Inventory
-from cli.needs import CPUS, Need, needs_of
+from cli.needs import Need, needs_of
 from cli.remedies import after_refusal
 from config import Environment
 
@@ -72,7 +72,7 @@ def _of_place(place: str, quotas: Mapping[str, Quota], needs: Iterable[Need], pr
         if need.place != place:
             continue
         known = [metric for metric in need.quotas if metric in quotas]
-        if not known and need.of == CPUS:
+        if not known and need.cpus:
             yield _unknown_family(need, project)
         found = [_of_quota(metric, quotas[metric], need, project) for metric in known]
         yield from _any_of(found)
@@ -92,11 +92,9 @@ def _any_of(found: Sequence[Finding]) -> Sequence[Finding]:
 
 def _of_quota(metric: str, quota: Quota, need: Need, project: str) -> Finding:
     name = f"{metric} in {need.place}" if need.place else metric
-    free = f"{quota.free:g} of {quota.limit:g} free"
+    text = f"{quota.free:g} of {quota.limit:g} free; {_wanted(need)}"
     if need.most <= 0:
-        return ok(name, f"{free}; all is there already ({need.of})")
-    wanted = f"{need.least:g}" if need.least == need.most else f"{need.least:g}, at most {need.most:g}"
-    text = f"{free}; still to be made: {wanted} ({need.of})"
+        return ok(name, text)
     fix = _more(metric, quota.usage + need.most, need.place, project)
     if quota.free < need.least:
         return failure(name, f"{text}: {need.least - quota.free:g} short", fix)
@@ -105,10 +103,19 @@ def _of_quota(metric: str, quota: Quota, need: Need, project: str) -> Finding:
     return ok(name, text)
 
 
+def _wanted(need: Need) -> str:
+    of = f" ({need.of})" if need.of else ""
+    if need.most <= 0:
+        return f"needs no more{of}"
+    if need.least == need.most:
+        return f"needs {need.least:g}{of}"
+    return f"needs {need.least:g} to {need.most:g}{of}"
+
+
 def _unknown_family(need: Need, project: str) -> Finding:
     """Source: https://cloud.google.com/compute/resource-usage#cpus_per_vm_family"""
     fix = f"gcloud beta quotas info describe {FAMILIES} --service=compute.googleapis.com --project={project}"
-    text = f"not shown; still to be made: {need.least:g}, at most {need.most:g} ({need.of})"
+    text = f"Compute Engine does not show it; {_wanted(need)}"
     return warning(f"{need.quotas[0]} in {need.place}", text, fix)
 
 
