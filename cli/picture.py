@@ -57,8 +57,9 @@ def draw(config: Path, synthesized: Path | None, format_: str, output: Path | No
 def _synthesize(config: Path) -> Synthesized:
     """Synthesize as cdktf-cli has main.py do it, into a folder that is gone afterwards. Raises: as `draw`."""
     load(config)  # says what is wrong with the file, and at once
+    source = os.path.relpath(config)
     tools = ROOT / ".tools" / "bin"  # a Node.js that make has installed
-    with tempfile.TemporaryDirectory(prefix="mesh-") as folder, Output().doing(f"synthesizing {config}"):
+    with tempfile.TemporaryDirectory(prefix="mesh-") as folder, Output().doing(f"synthesizing {source}"):
         variables = os.environ | {
             "CDKTF_OUTDIR": folder,
             "MESH_CONFIG": str(config.resolve()),
@@ -77,9 +78,9 @@ def _synthesize(config: Path) -> Synthesized:
             )
         except subprocess.TimeoutExpired as error:
             raise MeshError(
-                f"{config} is not synthesized after {SECONDS} s", "cdktf synth shows where it stays"
+                f"{source} is not synthesized after {SECONDS} s", "cdktf synth shows where it stays"
             ) from error
         if result.returncode != 0:
             said = (result.stderr.strip().splitlines() or [f"main.py exited with {result.returncode}"])[-1]
-            raise MeshError(f"{config} can't be synthesized: {said}", "cdktf synth tells more")
+            raise MeshError(f"{source} can't be synthesized: {said}", "cdktf synth tells more")
         return read_folder(Path(folder))
