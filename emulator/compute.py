@@ -50,10 +50,15 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 
 class Compute:
-    """The API's methods on collections that `KINDS` lists; all others are unknown."""
+    """The API's methods on collections that `KINDS` lists; all others are unknown.
+
+    Attributes:
+        silent: places, such as ``zones/us-west1-a``, that don't answer when all are listed.
+    """
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
+        self.silent: set[str] = set()
 
     def rules(self) -> list[Rule]:
         rules = [rule("GET", f"{PREFIX}projects/<project>/aggregated/<any({_kinds()}):collection>", self.index_all)]
@@ -83,11 +88,15 @@ class Compute:
         return {"kind": f"{KINDS[collection][0]}List", "items": items}
 
     def index_all(self, body: Body, query: Query, *, project: str, collection: str) -> Body:
-        items: dict[str, dict[str, list[Resource]]] = {}
+        """A place that has none, or doesn't answer, is in the list with a warning."""
+        items: dict[str, dict[str, Any]] = {"global": _warned("NO_RESULTS_ON_PAGE")}
         for path, resource in self._cloud.store.all().items():
             parts = path.split("/")
             if parts[0] == "projects" and parts[1] == project and parts[-2] == collection:
-                items.setdefault("/".join(parts[2:-2]), {}).setdefault(collection, []).append(resource)
+                found = items.setdefault("/".join(parts[2:-2]), {})
+                found.pop("warning", None)
+                found.setdefault(collection, []).append(resource)
+        items |= {place: _warned("UNREACHABLE") for place in self.silent}
         return {"kind": f"{KINDS[collection][0]}AggregatedList", "items": items}
 
     def get(self, body: Body, query: Query, *, project: str, collection: str, name: str, place: str = "") -> Body:
@@ -197,6 +206,10 @@ class Compute:
     def _free_address(self) -> str:
         taken = {one.get("address") for one in self._cloud.store.all().values()}
         return next(str(address) for address in GLOBAL_ADDRESSES.hosts() if str(address) not in taken)
+
+
+def _warned(code: str) -> dict[str, Any]:
+    return {"warning": {"code": code, "message": f"{code}, says the emulator."}}
 
 
 def _filter_of(text: str) -> Callable[[Resource], bool]:

@@ -398,6 +398,28 @@ def test_lists_are_filtered(sky: Sky, caller: Caller) -> None:
     assert caller.refused("GET", f"{COMPUTE}/global/firewalls?filter=name+ne+mci").code == 501
 
 
+def test_a_list_of_all_places_says_which_have_none_or_do_not_answer(sky: Sky, caller: Caller) -> None:
+    path = f"{COMPUTE}/aggregated/addresses"
+    assert caller.ok("GET", path)["items"]["global"]["warning"]["code"] == "NO_RESULTS_ON_PAGE"
+    caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
+    caller.ok("POST", f"{COMPUTE}/regions/{LOCATION}/addresses", {"name": "address"})
+    sky.emulator.compute.silent.add("zones/us-west1-a")
+    items = caller.ok("GET", path)["items"]
+    assert {place: [one["name"] for one in found.get("addresses", [])] for place, found in items.items()} == {
+        "global": ["address"],
+        f"regions/{LOCATION}": ["address"],
+        "zones/us-west1-a": [],
+    }
+    assert "warning" not in items["global"]
+    assert items["zones/us-west1-a"]["warning"]["code"] == "UNREACHABLE"
+
+
+def test_service_accounts_are_listed(caller: Caller) -> None:
+    assert caller.ok("GET", ACCOUNTS) == {"accounts": []}
+    email = caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})["email"]
+    assert [one["email"] for one in caller.ok("GET", ACCOUNTS)["accounts"]] == [email]
+
+
 # --- GKE
 
 
