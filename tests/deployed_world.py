@@ -238,6 +238,8 @@ def _make_cloud(caller: Caller, world: World) -> None:
         caller.ok("POST", f"{compute}/regions/{place}/routers", {"name": f"matt-{region}-router", "network": VPC})
         caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": f"matt-{region}-node"})
         _make_cluster(caller, world, region)
+    _make_load_balancer(caller)
+    _make_what_is_somebody_elses(caller, world)
     for region, index in (("tokyo", 1), ("osaka", 2), ("seoul", 3)):
         cluster = world.cluster(region)
         address = f"192.168.{NUMBERS[region]}.2"
@@ -263,6 +265,61 @@ def _make_cloud(caller: Caller, world: World) -> None:
         }
         for region in VERSIONS
     }
+
+
+def _make_load_balancer(caller: Caller) -> None:
+    """What Multi Cluster Ingress and GKE make, under names of theirs."""
+    place = f"/compute/v1/{HOME}/global"
+    base = "https://www.googleapis.com"
+    for collection, name, names in (
+        ("healthChecks", "mci-8se3df-80-istio-gateway", ()),
+        ("backendServices", "mci-8se3df-80-istio-gateway", ("healthChecks/mci-8se3df-80-istio-gateway",)),
+        ("urlMaps", "mci-8se3df-istio-gateway", ("backendServices/mci-8se3df-80-istio-gateway",)),
+        ("targetHttpProxies", "mci-8se3df-istio-gateway", ("urlMaps/mci-8se3df-istio-gateway",)),
+        ("forwardingRules", "mci-8se3df-fw-istio-gateway", ("targetHttpProxies/mci-8se3df-istio-gateway",)),
+    ):
+        links = [f"{base}{place}/{one}" for one in names]
+        caller.ok("POST", f"{place}/{collection}", {"name": name, "refersTo": links})
+    caller.ok("POST", f"{place}/firewalls", {"name": "mci-8se3df-default-l7", "network": f"{base}/compute/v1/{VPC}"})
+    for region in PLACES:
+        for suffix in ("all", "master", "vms", "exkubelet", "inkubelet"):
+            rule = f"gke-{cluster_name(region)}-1a2b3c4d-{suffix}"
+            caller.ok("POST", f"{place}/firewalls", {"name": rule, "network": VPC})
+    for zone, name in groups():
+        region = next(key for key, one in PLACES.items() if zone.startswith(one))
+        caller.ok("POST", f"/compute/v1/{HOME}/zones/{zone}/networkEndpointGroups", endpoint_group(name, region))
+
+
+def endpoint_group(name: str, region: str, service: str = "mci-istio-ingressgateway-svc-1") -> Object:
+    """As GKE's controller describes it."""
+    uid = f"kube-system-of-{region}"
+    description = {"cluster-uid": uid, "namespace": "istio-gateway", "service-name": service, "port": "80"}
+    return {"name": name, "network": VPC, "description": json.dumps(description)}
+
+
+def _make_what_is_somebody_elses(caller: Caller, world: World) -> None:
+    """Of each kind something that is not ours, and that nobody may be told to remove."""
+    compute = f"/compute/v1/{HOME}"
+    caller.ok("POST", f"{compute}/global/networks", {"name": "other-vpc"})
+    other = {"network": VPC.replace("matt-vpc", "other-vpc")}
+    for path, body in (
+        ("global/firewalls", {"name": "gke-other-cluster-1a2b3c4d-all", **other}),
+        ("global/firewalls", {"name": "mci-of-another-network", **other}),
+        ("global/firewalls", {"name": "office", "network": VPC}),
+        ("global/addresses", {"name": "other-address"}),
+        ("regions/asia-northeast1/addresses", {"name": "matt-ingress"}),
+        ("regions/asia-northeast1/routers", {"name": "matt-paris-router", **other}),
+        ("regions/asia-northeast1/subnetworks", {"name": "other", "ipCidrRange": "10.250.0.0/20", **other}),
+        ("zones/asia-northeast1-a/networkEndpointGroups", {"name": "k8s1-1-x-mci-y-80-1", **other}),
+        ("global/forwardingRules", {"name": "shop"}),
+        ("global/targetHttpsProxies", {"name": "shop"}),
+    ):
+        caller.ok("POST", f"{compute}/{path}", body)
+    for account in ("deployer", "other-tokyo-node"):
+        caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": account})
+    name = f"{HOME}/locations/global/memberships/other"
+    world.cloud[name] = {"name": name, "state": {"code": "READY"}}
+    caller.ok("POST", f"/gkehub/v1/{HOME}/locations/global/features?featureId=configmanagement", {})
 
 
 def _make_cluster(caller: Caller, world: World, region: str) -> None:
