@@ -99,6 +99,19 @@ class GkeHub:
 
         return self._start("delete", path, work)
 
+    def tell(self, name: str, location: str, member: str, state: Body | None) -> None:
+        """Let a feature say something of a membership, by the project's number; None takes it back."""
+        with self._cloud.store.lock:
+            feature = self._cloud.store.find(f"projects/{self._cloud.project}/locations/global/features/{name}")
+            if feature is None:
+                return
+            states = feature.setdefault("membershipStates", {})
+            membership = f"projects/{PROJECT_NUMBER}/locations/{location}/memberships/{member}"
+            if state is None:
+                states.pop(membership, None)
+            else:
+                states[membership] = state
+
     def find_membership(self, link: str) -> Body | None:
         """Return a membership by its name, in which the project may be a number."""
         path = path_of(link).replace(f"projects/{PROJECT_NUMBER}/", f"projects/{self._cloud.project}/")

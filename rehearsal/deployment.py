@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -123,6 +124,23 @@ class Deployment:
     def destroy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> Run:
         """``cdktf destroy STACKS``."""
         return self._cdktf("destroy", stacks, *flags, **options)
+
+    def operate(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
+        """``mesh ARGUMENTS``, with its output as it was. Raises: subprocess.TimeoutExpired."""
+        command = [sys.executable, "-m", "cli", *arguments]
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self._variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"$ mesh {' '.join(arguments)}\n{result.stdout}{result.stderr}\nstatus {result.returncode}\n\n")
+        return result
 
     def shell(self, command: str) -> None:
         """A command as a message gave it. Raises: HarnessError: it failed."""

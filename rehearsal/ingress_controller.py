@@ -54,6 +54,7 @@ class IngressController:
         self._seen: dict[Identity, dict[str, Any]] = {}
         self._leaving: set[Identity] = set()
         self._served: set[tuple[Identity, str]] = set()
+        self._addresses: dict[Identity, str] = {}
 
     def changed(self, feature: str, content: dict[str, Any] | None) -> None:
         """Hear that a feature was switched on, changed, or off."""
@@ -146,12 +147,15 @@ class IngressController:
                     return
                 found = self._seen[identity]
             address = found["metadata"].get("annotations", {}).get("networking.gke.io/static-ip", "")
-            resources = self._make_load_balancer(identity, address)
-            self._patch(cluster, identity, {"status": {"VIP": address, "CloudResources": resources}}, "status")
+            self._make_load_balancer(identity, address)
+            self._addresses[identity] = address
+            self._publish(cluster)
+            self._tell(cluster, identity)
         except HarnessError:  # it or its cluster has gone
             pass
 
     def _remove(self, cluster: Cluster, identity: Identity) -> None:
+        self._addresses.pop(identity, None)
         time.sleep(self._cloud.latencies.of("load-balancer-delete"))
         lingering = ("firewalls", "networkEndpointGroups")
         ours = self._made(identity)
@@ -184,6 +188,7 @@ class IngressController:
         try:
             cluster.kubectl("wait", "--for=create", f"namespace/{namespace}", f"--timeout={FOREVER}", seconds=86_400)
             cluster.apply(derived_services([found]))
+            uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
         except HarnessError:
             return
         finally:
@@ -191,10 +196,50 @@ class IngressController:
                 # A cluster of the same region that comes later is another one.
                 self._served.discard((identity, cluster.place.key))
         network = self._network()
+        about = {"cluster-uid": uid, "namespace": namespace, "service-name": _mark(identity), "port": "80"}
+        group = {"network": network, "size": 1, "description": json.dumps(about)}
         for zone in cluster.place.zones:
-            self._make(f"zones/{zone}/networkEndpointGroups/k8s1-{_mark(identity)}", {"network": network, "size": 1})
+            self._make(f"zones/{zone}/networkEndpointGroups/k8s1-{_mark(identity)}", group)
+        if config := self._config:
+            with suppress(HarnessError):
+                self._publish(config)
 
-    def _make_load_balancer(self, identity: Identity, address: str) -> dict[str, Any]:
+    def _publish(self, cluster: Cluster) -> None:
+        """Write into every ingress what there is of it in the cloud.
+
+        Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
+        """
+        groups = [path.partition("/zones/")[2] for path in self._cloud.store.all() if "/networkEndpointGroups/" in path]
+        for identity, address in list(self._addresses.items()):
+            name = f"mci-{_mark(identity)}"
+            resources = {
+                "BackendServices": [name],
+                "Firewalls": [f"{name}-default-l7"],
+                "ForwardingRules": [f"{name}-fw"],
+                "HealthChecks": [name],
+                "NetworkEndpointGroups": sorted(f"zones/{group}" for group in groups),
+                "TargetProxies": [name],
+                "UrlMap": name,
+            }
+            self._patch(cluster, identity, {"status": {"VIP": address, "CloudResources": resources}}, "status")
+
+    def _tell(self, cluster: Cluster, identity: Identity) -> None:
+        """Leave an event, as the real one does for each object."""
+        _, namespace, name = identity
+        about = {"apiVersion": f"{GROUP}/v1", "kind": "MultiClusterIngress", "namespace": namespace, "name": name}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{name}.added", "namespace": namespace},
+            "involvedObject": about,
+            "type": "Normal",
+            "reason": "ADD",
+            "message": f"{namespace}/{name}",
+            "source": {"component": "multi-cluster-ingress-controller"},
+        }
+        cluster.apply([event])
+
+    def _make_load_balancer(self, identity: Identity, address: str) -> None:
         mark = _mark(identity)
         network = self._network()
         name = f"mci-{mark}"
@@ -207,7 +252,6 @@ class IngressController:
             rule["address"] = f"{self._cloud.base}/compute/v1/{path}"
         self._make(f"global/forwardingRules/{name}-fw", rule)
         self._make(f"global/firewalls/{name}-default-l7", {"network": network, "allowed": [{"IPProtocol": "tcp"}]})
-        return {"ForwardingRules": [f"{name}-fw"], "BackendServices": [name], "UrlMap": name}
 
     def _make(self, place: str, body: dict[str, Any]) -> None:
         path = f"projects/{self._cloud.project}/{place}"

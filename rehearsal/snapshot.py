@@ -11,8 +11,10 @@ from rehearsal.world import World
 Snapshot = dict[str, Any]
 """What a thing is, by where it is: ``cloud PATH`` or ``REGION KIND NAMESPACE/NAME``."""
 
-CLOUD_LEFT_OUT = frozenset({"id", "address", "etag", "masterAuth", "uniqueId"})
-"""What differs from one making of the same thing to another."""
+CLOUD_LEFT_OUT = frozenset({"id", "address", "etag", "masterAuth", "membershipStates", "uniqueId"})
+"""What differs from one making of the same thing to another, and what a feature says of each cluster."""
+
+GROUPS = "/networkEndpointGroups/"
 
 METADATA_KEPT = frozenset({"name", "namespace", "labels", "annotations", "finalizers"})
 ANNOTATIONS_LEFT_OUT = ("deployment.kubernetes.io/revision", "networking.gke.io/last-reconcile-time")
@@ -31,6 +33,8 @@ def take_snapshot(world: World, *, identities: bool = False) -> Snapshot:
     for path, resource in world.cloud.store.all().items():
         if "operations/" not in path:
             kept = {key: value for key, value in resource.items() if key not in CLOUD_LEFT_OUT}
+            if GROUPS in path:
+                del kept["description"]  # with the id of its cluster
             found[f"cloud {path}"] = json.loads(json.dumps(kept))
     for role, member in world.emulator.resource_manager.grants():
         found[f"cloud grant {role} {member}"] = True

@@ -71,7 +71,13 @@ class World:
         endpoints = self.planes.start(location, name, control_plane_range)
         cluster = self.planes.running[location, name]
         region = cluster.place.key
-        MeshController(cluster, self._crds, self.cloud.latencies, lambda: self.install(region)).start()
+        MeshController(
+            cluster,
+            self._crds,
+            self.cloud.latencies,
+            install=lambda: self.install(region),
+            tell=lambda state: self.emulator.gkehub.tell("servicemesh", location, name, state),
+        ).start()
         self._ingress.cluster_started(cluster)
         return endpoints
 
@@ -80,6 +86,7 @@ class World:
 
     def stop(self, location: str, name: str) -> None:
         self.planes.stop(location, name)
+        self.emulator.gkehub.tell("servicemesh", location, name, None)
         self._ingress.cluster_stopped(location)
 
     def forget(self, path: str) -> None:

@@ -512,6 +512,18 @@ def test_a_feature_that_has_something_stays(sky: Sky, caller: Caller) -> None:
     assert sky.changes == [("servicemesh", True), ("servicemesh", False)]
 
 
+def test_a_feature_says_how_its_members_are(sky: Sky, caller: Caller) -> None:
+    state = {"servicemesh": {"controlPlaneManagement": {"state": "ACTIVE"}}}
+    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)  # it is not on
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    assert "membershipStates" not in caller.ok("GET", f"{FEATURES}/servicemesh")
+    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)
+    name = f"projects/{PROJECT_NUMBER}/locations/{LOCATION}/memberships/tokyo-1"
+    assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {name: state}
+    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", None)
+    assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {}
+
+
 def test_a_feature_names_a_membership(sky: Sky, caller: Caller) -> None:
     def ingress(membership: str) -> Body:
         place = f"projects/{PROJECT}/locations/{LOCATION}/memberships/{membership}"
