@@ -1,5 +1,6 @@
 """The demo's client in each cluster: sends requests from there and tells what came back, as it comes."""
 
+import re
 import secrets
 import subprocess
 import threading
@@ -19,6 +20,8 @@ TIMEOUT_SECONDS = 5.0
 SECONDS_TO_END = 5.0
 
 UNVERSIONED = "no version"
+
+_COMMAND = re.compile(r"\?command=[^\s\"]+")
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ class Conversation:
         return [answer for answer in list(self.answers) if answer.sent >= moment]
 
     def stop(self) -> None:
-        """End it: what is under way in the cluster ends when its input does."""
-        self._stopped = True
+        """End it, if it has not ended: what is under way in the cluster ends when its input does."""
+        self._stopped = self._stopped or self.running
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
@@ -122,21 +125,25 @@ class Conversation:
             self._process.kill()
             self._process.wait()
         self._reader.join(SECONDS_TO_END)
+        self._listener.join(SECONDS_TO_END)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            worker, _, text = line.rstrip("\n").partition(" ")
-            if text.startswith(f"{self._mark} "):
-                status, seconds, code, message = [*text.split(" ", 4)[1:], "", "", "", ""][:4]
-                body = "\n".join(self._bodies.pop(worker, []))
-                self.answers.append(_answer(int(status), float(seconds), code, message, body))
-            else:
-                self._bodies.setdefault(worker, []).append(text)
+        with self._process.stdout as lines:
+            for line in lines:
+                worker, _, text = line.rstrip("\n").partition(" ")
+                if text.startswith(f"{self._mark} "):
+                    status, seconds, code, message = [*text.split(" ", 4)[1:], "", "", "", ""][:4]
+                    body = "\n".join(self._bodies.pop(worker, []))
+                    self.answers.append(_answer(int(status), float(seconds), code, message, body))
+                else:
+                    self._bodies.setdefault(worker, []).append(text)
 
     def _listen(self) -> None:
         assert self._process.stderr is not None
-        self._words += [line.strip() for line in self._process.stderr if line.strip()]
+        # kubectl repeats the command in the address that it could not reach.
+        with self._process.stderr as lines:
+            self._words += [_COMMAND.sub("", line.strip()) for line in lines if line.strip()]
 
 
 def converse(cluster: Cluster, namespace: str, url: str, load: Load) -> Conversation:
@@ -163,8 +170,8 @@ def wait(conversations: Sequence[Conversation], watch: Callable[[], None], every
 
 
 def stop(conversations: Sequence[Conversation]) -> None:
-    """Stop all that still run, at the same time."""
-    threads = [threading.Thread(target=one.stop) for one in conversations if one.running]
+    """Stop all, at the same time."""
+    threads = [threading.Thread(target=one.stop) for one in conversations]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -50,7 +50,7 @@ class Demo:
     def shares(self) -> dict[str, float]:
         """Each version's share of the answers when all pods are asked alike."""
         total = sum(self.pods.values())
-        return {version: pods / total for version, pods in self.pods.items()}
+        return {version: pods / total for version, pods in sorted(self.pods.items())}
 
     def deployment(self, region: str) -> str:
         """Return the name of a region's Deployment."""

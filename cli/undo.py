@@ -83,7 +83,8 @@ def _end(process: "subprocess.Popen[str]", commands: Sequence[dict[str, Any]]) -
         process.stdin.write(f"{FINISHED}\n")
     with contextlib.suppress(OSError):
         process.stdin.close()
-    answer = process.stdout.read()
+    with process.stdout as said:
+        answer = said.read()
     process.wait()
     left: list[str] = json.loads(answer) if answer else [one["by_hand"] for one in commands]
     return left

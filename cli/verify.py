@@ -23,7 +23,7 @@ TITLES = {
     LOCALITY: "B  every answer is local",
     INGRESS: "C  the public address answers each region from itself",
 }
-BAR = 40
+BAR = 20
 """Characters of a bar that is all of a region's requests."""
 
 URL_CHARACTERS = ":/?=&%@,;+~!'()*"
@@ -85,7 +85,7 @@ def ask(environment: Environment, kubeconfig: Path | None, wanted: Wanted, outpu
     tallies = {key: Tally.of(one.answers) for key, one in conversations.items()}
     section = report.section(
         TITLES[wanted.question],
-        ["from", "answer", "requests", "share", f"{100 * wanted.confidence:.4g} % interval", ""],
+        ["from", "answer", "count", "share", f"{100 * wanted.confidence:.4g} % interval", ""],
     )
     for key, tally in tallies.items():
         _add_rows(section, key, tally, wanted.confidence)
@@ -134,7 +134,7 @@ def _add_rows(section: Section, key: str, tally: Tally, confidence: float) -> No
         low, high = interval(count, tally.sent, confidence)
         share = count / tally.sent
         bar = ("#" if what in tally.versions else "x") * max(round(BAR * share), 1)
-        limits = f"{100 * low:.1f} to {100 * high:.1f} %"
+        limits = f"{100 * low:.1f} to {100 * high:.1f}"
         section.rows.append((key if number == 0 else "", what, str(count), f"{100 * share:.1f} %", limits, bar))
 
 

@@ -133,17 +133,9 @@ class Cluster:
         self._folder.mkdir(parents=True)
         configuration = self._folder / "kwokctl.yaml"
         configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
-        extra = (
-            f"kube-apiserver=service-cluster-ip-range={self.place.services}",
-            f"kube-apiserver=min-request-timeout={WATCH_SECONDS}",
-            f"kwok-controller=node-ip={self.place.addresses.api_server}",
-            f"kwok-controller=node-port={KUBELET_PORT}",
-            *self._token_review(),
-        )
         self._kwokctl(
             *("create", "cluster", "--name", self.place.key, "--runtime", "binary", "--wait", "120s"),
             *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
-            *(part for argument in extra for part in ("--extra-args", argument)),
         )
         content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
         content["clusters"][0]["cluster"]["server"] = self.server
@@ -172,10 +164,10 @@ class Cluster:
             seconds=180,
         )
 
-    def _token_review(self) -> list[str]:
-        """Write how the API server asks about tokens, and return its arguments."""
+    def _token_review(self) -> dict[str, str]:
+        """Write how the API server asks about tokens, and return its flags."""
         if self._options.token_review is None:
-            return []
+            return {}
         file = self._folder / "token-review.yaml"
         content = {
             "apiVersion": "v1",
@@ -186,11 +178,11 @@ class Cluster:
             "current-context": "reviewer",
         }
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
-        return [
-            f"kube-apiserver=authentication-token-webhook-config-file={file}",
-            "kube-apiserver=authentication-token-webhook-version=v1",
-            "kube-apiserver=authentication-token-webhook-cache-ttl=1s",
-        ]
+        return {
+            "authentication-token-webhook-config-file": str(file),
+            "authentication-token-webhook-version": "v1",
+            "authentication-token-webhook-cache-ttl": "1s",
+        }
 
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
         """Run kubectl against it and return what it prints. Raises: HarnessError."""
@@ -254,6 +246,17 @@ class Cluster:
             policy = self._folder / "audit.yaml"
             policy.write_text(yaml.safe_dump(_AUDIT), encoding="utf-8")
             audit = {"kubeAuditPolicy": str(policy)}
+        # Not as arguments of kwokctl: it confuses those of one program with another's (0.7.0).
+        flags: dict[str, dict[str, str]] = {
+            "kube-apiserver": {
+                "service-cluster-ip-range": str(self.place.services),
+                "min-request-timeout": str(WATCH_SECONDS),
+                # Before all others it would take a node's host name, which kwok says is localhost.
+                "kubelet-preferred-address-types": "InternalIP",
+                **self._token_review(),
+            },
+            "kwok-controller": {"node-ip": str(addresses.api_server), "node-port": str(KUBELET_PORT)},
+        }
         configuration: list[dict[str, Any]] = [
             {
                 "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
@@ -265,6 +268,10 @@ class Cluster:
                     **audit,
                     **{option: str(self._tools.path(program)) for option, program in programs.items()},
                 },
+                "componentsPatches": [
+                    {"name": name, "extraArgs": [{"key": key, "value": value} for key, value in given.items()]}
+                    for name, given in flags.items()
+                ],
             },
         ]
         return configuration if self._options.plays_pods else [*configuration, _PODS_ARE_LEFT_ALONE]
