@@ -52,9 +52,9 @@ class Need:
 
 @dataclass(frozen=True)
 class _Pool:
-    """What a region's nodes take, or have taken. Attributes: family: of the machines, such as ``e2``."""
+    """What a region's nodes take, or have taken. Attributes: machine: their type."""
 
-    family: str
+    machine: str
     nodes: int
     cpus: int
     disk: int
@@ -106,9 +106,11 @@ def _nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iterato
     family, each = shape.machine_type.partition("-")[0], vcpus(shape.machine_type)
     has = _existing(region, cluster, least)
     first = zones if cluster is None else 0  # nodes of the pool that GKE makes first
-    of = f"{least} to {most} {shape.machine_type}" + (f", {has.nodes} of them there" if has.nodes else "")
+    of = f"{least} to {most} {shape.machine_type}"
+    if has.nodes:
+        of += f", {has.nodes} {'of them' if has.machine == shape.machine_type else has.machine} there"
     if each is not None:
-        own = has.cpus if has.family == family else 0
+        own = has.cpus if has.machine.partition("-")[0] == family else 0
         first_cpus = first * FIRST_POOL_VCPUS if family == FIRST_POOL_FAMILY else 0
         least_cpus, most_cpus = max(first_cpus, each * least - own, 0), max(first_cpus, each * most - own, 0)
         yield Need(cpu_quotas(family), region.location, least_cpus, most_cpus, of, cpus=True)
@@ -134,7 +136,7 @@ def _existing(region: ResolvedRegion, cluster: Mapping[str, Any] | None, least: 
     # Deprecated, and there: who counts in the cluster itself needs to reach it.
     nodes = int(cluster.get("currentNodeCount", least))
     disk = nodes * int(config.get("diskSizeGb", region.nodes.disk_size_gb))
-    return _Pool(machine.partition("-")[0], nodes, nodes * (vcpus(machine) or 0), disk)
+    return _Pool(machine, nodes, nodes * (vcpus(machine) or 0), disk)
 
 
 def _of_the_project(environment: Environment, inventory: Inventory) -> Iterator[Need]:

@@ -24,7 +24,7 @@ import pytest
 from cli import installer, observed_address, permissions, tools
 from cli.conflicts import FEATURES
 from cli.findings import State
-from cli.google import Google
+from cli.google import ApiError, Google
 from cli.inventory import FEATURE, things_of
 from cli.needs import cpu_quotas
 from config.apis import APIS
@@ -168,6 +168,8 @@ def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
 
 def test_for_people(project: Project) -> None:
     project.remove("jq")
+    for api in ("meshca", "meshconfig"):
+        project.emulator.cloud.store.remove(f"projects/{PROJECT}/services/{api}.googleapis.com")
     result = project.run("doctor")
     assert result.returncode == 1
     lines = result.stdout.splitlines()
@@ -175,6 +177,8 @@ def test_for_people(project: Project) -> None:
     assert lines[at] == "  failure  small tools: not on this machine: jq"
     assert lines[at + 1] == "           install from your package manager: jq"
     assert "  ok       terraform: 1.11.4" in lines
+    apis = "  ok       the other APIs: 12 of 14 are on; the network stack switches on meshca, meshconfig"
+    assert apis in lines, "a log is no terminal: lines are not wrapped"
     assert re.fullmatch(r"doctor: \d+ ok, 1 failure", lines[-1])
     assert result.stderr.splitlines()[0] == "mesh: asking this machine's tools, and Google who may do what"
 
@@ -313,7 +317,9 @@ def test_a_tool_that_fails_or_hangs(project: Project, monkeypatch: pytest.Monkey
     monkeypatch.setattr(tools, "SECONDS", 0.3)
     monkeypatch.setenv("PATH", str(project.folder / "bin"))
     project.stand_in("terraform", f"sleep 60 & echo $! >{project.folder}/child; wait")
+    start = time.monotonic()
     found = tools.check_tool(tools.TERRAFORM)
+    assert time.monotonic() - start < 20, "it was waited for what the program had started"
     assert (found.state, found.text) == (State.FAILURE, "has not told its version within 0 s")
     child = Path("/proc", (project.folder / "child").read_text(encoding="utf-8").strip(), "cmdline")
     deadline = time.monotonic() + 10
@@ -470,6 +476,19 @@ def test_nobody_pays(project: Project) -> None:
         "is off",
         f"gcloud billing projects link {PROJECT} --billing-account=ACCOUNT_ID",
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "off"),
+    [
+        ("accessNotConfigured", "no", True),
+        ("SERVICE_DISABLED", "no", True),
+        ("PERMISSION_DENIED", "X API has not been used in project 1 before or it is disabled.", True),
+        ("PERMISSION_DENIED", "The caller does not have permission", False),
+    ],
+)
+def test_how_google_says_that_an_api_is_off(reason: str, message: str, off: bool) -> None:
+    assert ApiError(403, reason, message).api_is_off is off
 
 
 @pytest.mark.parametrize("api", ["cloudresourcemanager", "serviceusage"])
@@ -653,6 +672,17 @@ def test_other_machines_have_quotas_of_their_own(project: Project) -> None:
     assert (state, fix) == ("failure", more(f"CPUS in {TOKYO}", 4))
     assert text == "3 of 3 free; needs 4 (the pool that GKE makes first): 1 short"
     assert "needs 200 (2 to 5" in found.of(f"SSD_TOTAL_GB in {TOKYO}")[1]
+
+
+def test_nodes_of_another_family_are_no_room_for_these(project: Project) -> None:
+    """The pool is to be of other machines: what is there counts against another quota."""
+    project.make_cluster("tokyo")
+    project.write_state("clusters", *(path for path in project.emulator.cloud.store.all() if "/clusters/" in path))
+    configure(project, "number: 0}", "number: 0, cluster: {machine_type: n2-standard-4}}")
+    found = diagnose(project)
+    text = "72 of 72 free; needs 12 to 40 (3 to 10 n2-standard-4, 3 e2-standard-4 there)"
+    assert found.of(f"N2_CPUS in {TOKYO}") == ("ok", text, "")
+    assert f"CPUS in {TOKYO}" not in found.findings
 
 
 def test_a_family_whose_quota_is_not_shown(project: Project) -> None:
@@ -867,6 +897,7 @@ def test_a_question_that_gets_lost_is_asked_again() -> None:
 @pytest.mark.parametrize(
     ("flags", "text", "reason"),
     [
+        (0x8000, "203.0.113.9", "somebody else answers"),
         (0x8080, "203.0.113.9", "somebody else answers"),
         (0x8480, "203.0.113.9", "somebody else answers"),
         (0x8403, "203.0.113.9", "no answer that is of use"),
@@ -888,6 +919,18 @@ def test_answers_that_are_none(answer: bytes) -> None:
     with (
         name_server(lambda question: question[:2] + b"\x84\0\0\1\0\1" + answer) as server,
         pytest.raises(observed_address.NotObservedError),
+    ):
+        observed_address.ask(server)
+
+
+def test_an_answer_to_another_question_is_not_taken() -> None:
+    def answer(question: bytes) -> bytes:
+        other = bytes([question[0] ^ 1]) + question[1:]
+        return reply(other, text_record("203.0.113.9"))
+
+    with (
+        name_server(answer) as server,
+        pytest.raises(observed_address.NotObservedError, match="no answer that is of use"),
     ):
         observed_address.ask(server)
 
