@@ -6,7 +6,7 @@ from harness.isolation import stay_calm
 from lab import answers
 from lab.subject import Subject
 from lab.table import Table
-from rehearsal import checks
+from rehearsal import checks, operator_check
 from rehearsal.canary import canary
 from rehearsal.changes import changes_since, mark
 from rehearsal.deployment import Run
@@ -58,6 +58,7 @@ class Rehearsal:
             self._show(checks.objects("2  objects, and trust between the clusters", self._stage))
             for cluster in self._world.clusters().values():
                 self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
+            self._show(operator_check.said("   what the operator's command says", self._stage))
             self._ask(answers.step_b, answers.step_c)
 
     def _deploy_again(self) -> None:
@@ -151,6 +152,7 @@ class Rehearsal:
         stacks = ("ingress", "mesh", "clusters", "network")
         self._show(checks.deployed("6  destroy", run, stacks))
         self._show(checks.left_over("   what is left", self._empty, take_snapshot(self._world)))
+        self._show(operator_check.said("   and what the operator's command finds", self._stage, ("audit",)))
 
     def _ask(self, *steps: Callable[[Subject], Table]) -> None:
         """Send requests in the mesh that terraform has made, if pods run in it."""
