@@ -12,8 +12,11 @@ import os
 import secrets
 import socket
 import struct
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import IPv4Address
+from typing import Any
 
 VARIABLE = "MESH_OBSERVED_ADDRESS"
 NAME, SERVER, PORT = "o-o.myaddr.l.google.com", "ns1.google.com", 53
@@ -46,13 +49,33 @@ def ask(server: tuple[str, int], seconds: float = SECONDS) -> IPv4Address:
     """Return the address as a name server sees it. Raises: NotObservedError."""
     number = secrets.randbelow(1 << 16)
     try:
-        host = socket.getaddrinfo(*server, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
+        host = _resolved(server, seconds)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
             asking.settimeout(seconds)
             asking.connect(host)
             return address_in(_exchange(asking, question(number)), number)
     except (OSError, struct.error, IndexError) as error:
         raise NotObservedError(f"{server[0]} gives no answer: {error}") from error
+
+
+def _resolved(server: tuple[str, int], seconds: float) -> Any:
+    """Return a server's address; where no name server answers, the system would wait longer than anybody wants.
+
+    Raises:
+        OSError: its name is not known.
+    """
+    found: list[Any] = []
+
+    def resolve() -> None:
+        with suppress(OSError):
+            found.append(socket.getaddrinfo(*server, socket.AF_INET, socket.SOCK_DGRAM)[0][4])
+
+    resolving = threading.Thread(target=resolve, daemon=True)
+    resolving.start()
+    resolving.join(seconds)
+    if not found:
+        raise OSError("its name is not known here")
+    return found[0]
 
 
 def _exchange(asking: socket.socket, message: bytes) -> bytes:

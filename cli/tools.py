@@ -143,7 +143,7 @@ def check(environment: Environment) -> list[Finding]:
 
 def check_tool(tool: Tool) -> Finding:
     if shutil.which(tool.name) is None:
-        return failure(tool.name, f"is not on this machine; {tool.needed} is needed", tool.fix)
+        return failure(tool.name, f"is not on this machine; needed: {tool.needed}", tool.fix)
     command = " ".join((tool.name, *tool.arguments))
     try:
         printed = run(tool.name, *tool.arguments)
@@ -152,12 +152,12 @@ def check_tool(tool: Tool) -> Finding:
     found = re.search(tool.pattern, printed)
     if found is None:
         if tool.least or tool.only:
-            return warning(tool.name, f"does not tell its version; {tool.needed} is needed", command)
+            return warning(tool.name, f"does not tell its version; needed: {tool.needed}", command)
         return ok(tool.name, tool.needed)
     version = tuple(int(part) for part in found.groups() if part is not None)
     shown = ".".join(map(str, version))
     if version < tool.least or (tool.only and not any(version[: len(one)] == one for one in tool.only)):
-        return failure(tool.name, f"is {shown}; {tool.needed} is needed", tool.fix)
+        return failure(tool.name, f"is {shown}; needed: {tool.needed}", tool.fix)
     return ok(tool.name, shown)
 
 

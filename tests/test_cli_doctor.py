@@ -214,23 +214,35 @@ ACTIVATE = "make synth && . tools/activate"
 LATER = "1.16 or later, which has create-remote-secret"
 VERSIONS = {
     "too old": {
-        "terraform": ("Terraform v1.4.6\non linux_amd64", "is 1.4.6; 1.5 or later is needed", "terraform/install"),
-        "cdktf": ("0.20.12", "is 0.20.12; 0.21 is needed", ACTIVATE),
-        "node": ("v18.20.1", "is 18.20.1; 20 or 22, which cdktf-cli runs on is needed", ACTIVATE),
+        "terraform": ("Terraform v1.4.6\non linux_amd64", "is 1.4.6; needed: 1.5 or later", "terraform/install"),
+        "cdktf": ("0.20.12", "is 0.20.12; needed: 0.21", ACTIVATE),
+        "node": ("v18.20.1", "is 18.20.1; needed: 20 or 22, which cdktf-cli runs on", ACTIVATE),
         "gcloud": (
             "Google Cloud SDK 399.0.0\ncore 2022.08.19",
-            "is 399.0.0; 400 or later",
+            "is 399.0.0; needed: 400 or later",
             "cloud.google.com/sdk/docs",
         ),
-        "kubectl": ("Client Version: v1.27.16\nKustomize Version: v5.0.1", "is 1.27.16; 1.28", "gcloud components"),
-        "istioctl": ("client version: 1.15.7", f"is 1.15.7; {LATER} is needed", "istio.io/latest/docs/setup"),
-        "bash": ("GNU bash, version 3.2.57(1)-release (arm64-apple-darwin23)", "is 3.2.57; 4 or later", "gnu.org"),
+        "kubectl": (
+            "Client Version: v1.27.16\nKustomize Version: v5.0.1",
+            "is 1.27.16; needed: 1.28",
+            "gcloud components",
+        ),
+        "istioctl": ("client version: 1.15.7", f"is 1.15.7; needed: {LATER}", "istio.io/latest/docs/setup"),
+        "bash": (
+            "GNU bash, version 3.2.57(1)-release (arm64-apple-darwin23)",
+            "is 3.2.57; needed: 4 or later",
+            "gnu.org",
+        ),
         "machine": ("aarch64", "is aarch64, and asmcli runs on x86_64 only", "shell.cloud.google.com"),
     },
     "just not": {
-        "cdktf": ("0.22.0", "is 0.22.0; 0.21 is needed", ACTIVATE),
-        "node": ("v24.1.0", "is 24.1.0; 20 or 22", ACTIVATE),
-        "kubectl": ('Client Version: version.Info{Major:"1", GitVersion:"v1.26.1"}', "is 1.26.1; 1.28", "gcloud"),
+        "cdktf": ("0.22.0", "is 0.22.0; needed: 0.21", ACTIVATE),
+        "node": ("v24.1.0", "is 24.1.0; needed: 20 or 22", ACTIVATE),
+        "kubectl": (
+            'Client Version: version.Info{Major:"1", GitVersion:"v1.26.1"}',
+            "is 1.26.1; needed: 1.28",
+            "gcloud",
+        ),
     },
     "right": {
         "terraform": ("Terraform v1.5.0\non linux_amd64\n\nYour version is out of date! 1.14.9", "1.5.0", ""),
@@ -267,7 +279,7 @@ def test_versions(project: Project, kind: str) -> None:
 def test_a_version_that_is_not_told(project: Project) -> None:
     """As of istioctl that somebody has built."""
     project.prints("istioctl", "client version: unknown")
-    text = f"does not tell its version; {LATER} is needed"
+    text = f"does not tell its version; needed: {LATER}"
     assert diagnose(project).of("istioctl") == ("warning", text, "istioctl version --remote=false")
 
 
@@ -337,7 +349,7 @@ def test_terraform_for_an_account_to_act_as(project: Project) -> None:
     state, text, _ = diagnose(project).of("terraform")
     assert (state, text) == (
         "failure",
-        "is 1.9.8; 1.10 or later, as project.impersonate_service_account is set is needed",
+        "is 1.9.8; needed: 1.10 or later, as project.impersonate_service_account is set",
     )
 
 
@@ -943,6 +955,23 @@ def test_nobody_answers() -> None:
         pytest.raises(observed_address.NotObservedError, match="gives no answer: timed out"),
     ):
         observed_address.ask(server, seconds=0.1)
+
+
+def test_a_name_that_nobody_resolves_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    hang = threading.Event()
+
+    def hung(*_: object) -> None:
+        hang.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", hung)
+    start = time.monotonic()
+    try:
+        with pytest.raises(observed_address.NotObservedError, match="its name is not known here"):
+            observed_address.ask(("ns1.google.com", 53), seconds=0.1)
+    finally:
+        hang.set()
+    assert time.monotonic() - start < 10
 
 
 # --- asmcli
