@@ -419,7 +419,9 @@ def test_not_knowing_whether_there_is_a_control_plane_is_not_taken_for_none(sand
 SHELL_FILES = [f"scripts/{name}" for name in ("lib.sh", *ALL_SCRIPTS)] + [
     "tools/setup",
     "tools/activate",
+    "tools/bin/mesh",
     ".ci/run",
+    "cli/client.sh",
     "harness/stand_ins/gcloud",
     "harness/stand_ins/gke-gcloud-auth-plugin",
 ]
