@@ -21,6 +21,7 @@ SECONDS_TO_END = 5.0
 
 UNVERSIONED = "no version"
 
+_AFTER = re.compile(r" after \d+ (ms|milliseconds)")
 _COMMAND = re.compile(r"\?command=[^\s\"]+")
 
 
@@ -181,7 +182,8 @@ def stop(conversations: Sequence[Conversation]) -> None:
 def _answer(status: int, seconds: float, code: str, message: str, body: str) -> Answer:
     found = VERSION_IN_ANSWER.search(body)
     if code != "0":
-        problem = f"curl {code}: {message}" if message else f"curl {code}"
+        # Without how long it took: the same problem is to be counted as the same.
+        problem = f"curl {code}: {_AFTER.sub('', message)}" if message else f"curl {code}"
     elif status != 200:
         problem = f"HTTP {status}"
     else:

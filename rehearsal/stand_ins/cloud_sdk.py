@@ -242,7 +242,8 @@ def _list(given: argparse.Namespace) -> None:
         return
     found = answer.get("items", [])
     if isinstance(found, dict):  # by place
-        found = [one for place in found.values() for ones in place.values() for one in ones]
+        # A place that has none says so in a warning, beside its lists.
+        found = [one for place in found.values() for key, ones in place.items() if key != "warning" for one in ones]
     for one in found:
         if re.search(patterns[1], one["name"]) and re.search(patterns[2] or "", one.get("network", "")):
             print(one["name"])
