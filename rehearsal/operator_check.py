@@ -1,4 +1,4 @@
-"""What the operator's command says of the environment: `mesh status` and `mesh audit`, run as a user runs them."""
+"""What the operator's command says of the environment: `mesh doctor`, `status` and `audit`, run as a user runs them."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 from lab.table import Table
 from rehearsal.stage import Stage
 
-COMMANDS = ("status", "audit")
+COMMANDS = ("doctor", "status", "audit")
 SECONDS = 300
 SECONDS_TO_SETTLE = 60
 """For which an autoscaler, or a controller that has just heard of something, may be at work."""

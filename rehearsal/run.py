@@ -51,6 +51,7 @@ class Rehearsal:
             self.tables.append(table)
 
     def _deploy(self) -> None:
+        self._show(operator_check.said("0  whether a deploy can succeed", self._stage, ("doctor",)))
         self._stage.say("deploying from nothing: cdktf deploy network clusters mesh ingress")
         run = self._deployment.deploy()
         self._show(checks.deployed("1  deploy from nothing", run))
