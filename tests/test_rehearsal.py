@@ -1,10 +1,13 @@
 """What the rehearsal makes of what it sees; the rehearsal itself is `make rehearse`."""
 
+import json
 import os
 import re
 import subprocess
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from rehearsal.checks import compared, deployed, nothing_changed
 from rehearsal.deployment import Deployment, Run, StackRun, kill_all
 from rehearsal.expected import expected_objects, expected_secrets
 from rehearsal.faults import Choice, Fault, Outcome, read_faults, table_of
+from rehearsal.operator_check import said
 from rehearsal.providers import VERSIONS, gather_providers
 from rehearsal.shims import TOOLS, Call, Shims
 from rehearsal.snapshot import differences
@@ -49,6 +53,58 @@ def test_a_second_deploy_may_change_nothing() -> None:
     assert nothing_changed("title", run_of(same), []).ok
     assert not nothing_changed("title", run_of(same), ["200 POST /compute/v1/x"]).ok
     assert not nothing_changed("title", run_of(StackRun("network", 1, 0, 1, 0, True)), []).ok
+
+
+def report(*states: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
+    """What a command of the operator's says, with ``--json``."""
+    findings = [{"name": "proxies", "state": state, "text": state.upper(), "fix": "x"} for state in states]
+    text = json.dumps({"sections": [{"title": "tokyo", "findings": findings}]}) if states else ""
+    return subprocess.CompletedProcess([], status, text, "mesh: no credentials\n")
+
+
+@dataclass
+class Operated:
+    """A deployment in which the operator's commands say one thing after the other, and a stage that has it."""
+
+    answers: list["subprocess.CompletedProcess[str]"]
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def deployment(self) -> "Operated":
+        return self
+
+    def operate(self, *arguments: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+        self.calls.append(arguments)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "notes"),
+    [
+        (report("ok", "warning"), True, ["tokyo: proxies: WARNING"]),
+        (report("ok", "failure", status=1), False, ["tokyo: proxies: FAILURE"]),
+        (report("failure"), False, ["tokyo: proxies: FAILURE"]),
+        (report("ok", status=1), False, []),
+        (report(status=2), False, ["mesh: no credentials"]),
+        (report(), False, ["mesh: no credentials"]),
+    ],
+)
+def test_the_operators_command_has_to_find_all_well(
+    monkeypatch: pytest.MonkeyPatch, answer: "subprocess.CompletedProcess[str]", right: bool, notes: list[str]
+) -> None:
+    monkeypatch.setattr("rehearsal.operator_check.SECONDS_TO_SETTLE", 0)
+    operated: Any = Operated([answer])
+    table = said("title", operated, ["audit"])
+    assert table.ok is right
+    assert table.notes == notes
+    assert operated.calls == [("audit", "--json")]
+
+
+def test_what_settles_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rehearsal.operator_check.time.sleep", lambda seconds: None)
+    operated: Any = Operated([report("failure", status=1), report("failure", status=1), report("ok")])
+    assert said("title", operated).ok
+    assert [call[0] for call in operated.calls] == ["status", "status", "status", "audit"]
 
 
 def test_differences_name_what_came_went_and_changed() -> None:
