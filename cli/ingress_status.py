@@ -104,7 +104,7 @@ def _endpoints(members: Sequence[Member], resources: Mapping[str, Any], describe
     present = [one.region for one in members if not one.region.retired]
     without = [one.key for one in present if not any(zone.startswith(f"{one.location}-") for zone in zones)]
     wrong = [f"none in {', '.join(without)}: no request goes there"] if without else []
-    return judged("endpoints", wrong, f"in {len(zones)} zones of {len(present)} regions", describe)
+    return judged("endpoints", wrong, f"in {len(zones)} zones, of every region", describe)
 
 
 def _events(events: Sequence[Object], describe: str) -> Finding:
