@@ -103,7 +103,7 @@ def test_the_operators_command_has_to_find_all_well(
 def test_what_settles_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rehearsal.operator_check.time.sleep", lambda seconds: None)
     operated: Any = Operated([report("failure", status=1), report("failure", status=1), report("ok")])
-    assert said("title", operated).ok
+    assert said("title", operated, ["status", "audit"]).ok
     assert [call[0] for call in operated.calls] == ["status", "status", "status", "audit"]
 
 
