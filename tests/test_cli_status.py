@@ -316,6 +316,13 @@ CASES: dict[str, Case] = {
         "ERROR: GCE_STOCKOUT",
         "gcloud container node-pools describe matt-tokyo-nodes --cluster matt-tokyo-cluster-1",
     ),
+    "a pool is being upgraded": Case(
+        updated(_pool, status="RECONCILING"),
+        ("tokyo", "node pool"),
+        "RECONCILING",
+        "gcloud container node-pools describe",
+        "warning",
+    ),
     "other machines": Case(
         updated(_pool, config={"machineType": "e2-standard-8"}),
         ("tokyo", "node pool's shape"),
@@ -514,6 +521,13 @@ CASES: dict[str, Case] = {
         "ACTIVE, ERROR: denied",
         "gcloud container fleet mesh describe --project test-project",
     ),
+    "the mesh's feature warns": Case(
+        lambda world: world.feature("servicemesh").update(state={"state": {"code": "WARNING", "description": "slow"}}),
+        ("Fleet", "feature servicemesh"),
+        "ACTIVE, WARNING: slow",
+        "gcloud container fleet mesh describe --project test-project",
+        "warning",
+    ),
     "the ingress' feature is coming": Case(
         lambda world: world.feature("multiclusteringress").update(resourceState={"state": "ENABLING"}),
         ("Fleet", "feature multiclusteringress"),
@@ -711,6 +725,19 @@ def test_a_cluster_that_is_not_there(world: World) -> None:
     assert said["text"] == "there is no cluster matt-osaka-cluster-1 in asia-northeast2"
     assert said["fix"] == DEPLOY
     assert answer.findings("warning")["tokyo", "remote secret of osaka"]["fix"] == "see osaka"
+
+
+def test_features_that_are_off_and_a_pool_that_is_not_there(world: World) -> None:
+    for path in [path for path in world.cloud if "/features/" in path or "/nodePools/matt-osaka" in path]:
+        del world.cloud[path]
+    failures = world.ask("status").findings("failure")
+    assert set(failures) == {
+        ("osaka", "node pool"),
+        *(("Fleet", f"feature {name}") for name in ("servicemesh", "multiclusteringress")),
+        (INGRESS, "config cluster"),
+    }
+    assert failures["osaka", "node pool"]["text"] == "there is no matt-osaka-nodes"
+    assert {one["fix"] for one in failures.values()} == {DEPLOY}
 
 
 def test_a_retired_cluster_may_be_gone(world: World) -> None:
