@@ -163,10 +163,7 @@ class Belonging:
         return Verdict(f"there is no MultiCluster{'Service' if service else 'Ingress'} any more")
 
     def _endpoint_group(self, thing: Thing) -> Verdict:
-        ingress = MCI_IN_GROUP in thing.name
-        verdict = self._of_ingress(service=True) if ingress else BELONGS
-        if verdict.left:
-            return verdict
+        verdict = self._of_ingress(service=True) if MCI_IN_GROUP in thing.name else BELONGS
         if self._clusters is None:
             return Verdict(doubt=NO_CLUSTERS)
         if uid := _uid_in(thing):
