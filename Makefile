@@ -6,7 +6,7 @@ STAMPS := .tools/stamps
 $(shell [ ! -f .tools/root ] || [ "$$(cat .tools/root)" = "$$(pwd)" ] || rm -rf .tools .venv)
 
 # The machine's own Node.js decides whether one from pip is needed: notice a change.
-NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null | cut -d. -f1)
+NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null)
 
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
@@ -66,7 +66,7 @@ $(STAMPS)/pipenv: tools/pipenv.txt
 $(STAMPS)/packages: Pipfile.lock $(STAMPS)/pipenv
 $(STAMPS)/dev-packages: $(STAMPS)/packages
 $(STAMPS)/lab-packages: $(STAMPS)/packages tools/go.txt
-$(NODE): tools/node-20.txt tools/node-22.txt
+$(NODE): package.json tools/node-20.txt tools/node-22.txt
 $(STAMPS)/cdktf: package-lock.json $(NODE)
 $(STAMPS)/schemas: tests/schemas/package-lock.json $(NODE)
 

@@ -1,5 +1,6 @@
 """The programs that a deploy runs on this machine, and the versions that it needs of them."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from cli.findings import Finding, failure, ok, warning
 from config import Environment
@@ -16,6 +18,12 @@ SECONDS = 15.0
 """For a program to tell its version."""
 
 Version = tuple[int, ...]
+
+
+def version_of(text: str) -> Version:
+    """Return the numbers of a version such as ``0.21.0``."""
+    return tuple(int(part) for part in text.split("."))
+
 
 MACHINE = "x86_64"
 """The only one that asmcli runs on."""
@@ -74,15 +82,28 @@ TERRAFORM_WITH_EPHEMERAL = Tool(
     (1, 10),
     pattern=TERRAFORM.pattern,
 )
+LOCKED = json.loads((Path(__file__).parent.parent / "package.json").read_text(encoding="utf-8"))
+"""cdktf-cli, and the versions of Node.js that it runs on."""
+
+CDKTF = Tool(
+    "cdktf",
+    ("--version",),
+    LOCKED["dependencies"]["cdktf-cli"].rpartition(".")[0],
+    "make synth && . tools/activate",
+    only=(version_of(LOCKED["dependencies"]["cdktf-cli"])[:2],),
+)
+_NODES = sorted(version_of(version.strip(" ^")) for version in LOCKED["engines"]["node"].split("||"))
+NODE = Tool(
+    "node",
+    ("--version",),
+    f"{' or '.join('.'.join(map(str, version)) for version in _NODES)}, which cdktf-cli runs on",
+    "make synth && . tools/activate",
+    least=_NODES[0],
+    only=tuple(version[:1] for version in _NODES),
+)
 TOOLS = (
-    Tool("cdktf", ("--version",), "0.21", "make synth && . tools/activate", only=((0, 21),)),
-    Tool(
-        "node",
-        ("--version",),
-        "20 or 22, which cdktf-cli runs on",
-        "make synth && . tools/activate",
-        only=((20,), (22,)),
-    ),
+    CDKTF,
+    NODE,
     Tool(
         "gcloud",
         ("version",),

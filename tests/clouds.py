@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cli.tools import LOCKED
 from config.apis import APIS
 from config.backend import state_file
 from config.environment import Environment
@@ -26,8 +27,8 @@ Body = dict[str, Any]
 
 TOOLS: Mapping[str, str] = {
     "terraform": "Terraform v1.11.4\non linux_amd64",
-    "cdktf": "0.21.0",
-    "node": "v20.20.2",
+    "cdktf": LOCKED["dependencies"]["cdktf-cli"],
+    "node": "v22.20.0",
     "gcloud": "Google Cloud SDK 528.0.0\nalpha 2025.06.20\nbq 2.1.18\ncore 2025.06.20\nkubectl 1.32.4",
     "kubectl": "Client Version: v1.32.4-dispatcher\nKustomize Version: v5.5.0",
     "gke-gcloud-auth-plugin": "Kubernetes v1.30.0+03fcd0f8cb9eac57e97a3ed59c702bad8c73be81",

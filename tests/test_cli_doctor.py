@@ -215,8 +215,8 @@ LATER = "1.16 or later, which has create-remote-secret"
 VERSIONS = {
     "too old": {
         "terraform": ("Terraform v1.4.6\non linux_amd64", "is 1.4.6; needed: 1.5 or later", "terraform/install"),
-        "cdktf": ("0.20.12", "is 0.20.12; needed: 0.21", ACTIVATE),
-        "node": ("v18.20.1", "is 18.20.1; needed: 20 or 22, which cdktf-cli runs on", ACTIVATE),
+        "cdktf": ("0.20.12", f"is 0.20.12; needed: {tools.CDKTF.needed}", ACTIVATE),
+        "node": ("v18.20.1", f"is 18.20.1; needed: {tools.NODE.needed}", ACTIVATE),
         "gcloud": (
             "Google Cloud SDK 399.0.0\ncore 2022.08.19",
             "is 399.0.0; needed: 400 or later",
@@ -236,8 +236,8 @@ VERSIONS = {
         "machine": ("aarch64", "is aarch64, and asmcli runs on x86_64 only", "shell.cloud.google.com"),
     },
     "just not": {
-        "cdktf": ("0.22.0", "is 0.22.0; needed: 0.21", ACTIVATE),
-        "node": ("v24.1.0", "is 24.1.0; needed: 20 or 22", ACTIVATE),
+        "cdktf": ("0.99.0", f"is 0.99.0; needed: {tools.CDKTF.needed}", ACTIVATE),
+        "node": ("v23.1.0", f"is 23.1.0; needed: {tools.NODE.needed}", ACTIVATE),
         "kubectl": (
             'Client Version: version.Info{Major:"1", GitVersion:"v1.26.1"}',
             "is 1.26.1; needed: 1.28",
@@ -246,7 +246,7 @@ VERSIONS = {
     },
     "right": {
         "terraform": ("Terraform v1.5.0\non linux_amd64\n\nYour version is out of date! 1.14.9", "1.5.0", ""),
-        "node": ("v22.3.1", "22.3.1", ""),
+        "node": ("v22.20.0", "22.20.0", ""),
         "gcloud": ("Google Cloud SDK 400.0.0", "400.0.0", ""),
         "kubectl": ("Client Version: v1.28.0", "1.28.0", ""),
         "istioctl": ("1.16.0", "1.16.0", ""),
