@@ -14,7 +14,7 @@ from config.environment import DEMO_SERVICE, Environment
 from config.naming import Limit, RegionNames
 from config.problems import MISSING, Problem, nearest
 from config.region import Region
-from config.service import Route
+from config.service import RegionalDeployment, Route
 
 RANGE_KINDS = ("nodes", "pods", "services", "control_plane")
 
@@ -28,7 +28,16 @@ HALF_OF_ALL = 1 << 31
 """Half of all IPv4 addresses: who admits as many, in however many ranges, admits everybody."""
 
 PROHIBITED = tuple(
-    IPv4Network(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32")
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "199.36.153.4/30",
+        "199.36.153.8/30",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+    )
 )
 """Ranges that a VPC can't have. https://cloud.google.com/vpc/docs/subnets#prohibited-ipv4"""
 
@@ -104,8 +113,10 @@ def _ranges(environment: Environment) -> Iterator[Problem]:
             yield taken
             continue
         for one in taken:
-            yield from _fit_for_its_kind(environment, one)
-        placed += taken
+            unfit = list(_fit_for_its_kind(environment, one))
+            yield from unfit
+            if not unfit:
+                placed.append(one)
     for first, second in combinations(placed, 2):
         if first.region != second.region and _same_number(environment, first.region, second.region):
             continue  # the number is the one problem, and is told
@@ -261,16 +272,33 @@ def _services(environment: Environment) -> Iterator[Problem]:
             yield Problem(path, "is the name of a part of the demo; choose another, or set demo.enabled: false")
         for key in service.regions:
             yield from _known_region(environment, f"{path}.regions.{key}", key)
-        if service.namespace in RESERVED_NAMESPACES:
+        if service.namespace in RESERVED_NAMESPACES or service.namespace.startswith(RESERVED_PREFIXES):
             rule = "belongs to the cluster or the mesh; choose another"
             yield Problem(f"{path}.namespace", rule, service.namespace)
         if service.version_env is not None and service.version_env in service.env:
             yield Problem(f"{path}.version_env", "stands in env too", service.version_env)
+    yield from _deployments(environment)
     routes = [(name, one.route) for name, one in environment.all_services().items() if one.route is not None]
     for (first_name, first), (second_name, second) in combinations(routes, 2):
         if _covers(first, second) or _covers(second, first):
             rule = f"overlaps {first.match} {first.path} of {first_name}, and which one answers is not defined"
             yield Problem(f"services.{second_name}.route.path", rule, second.path)
+
+
+def _deployments(environment: Environment) -> Iterator[Problem]:
+    """A Deployment is called SERVICE-VERSION: a-b of c and a of b-c are one name."""
+    owners: dict[tuple[str, str, str], str] = {}
+    for name, service in environment.all_services().items():
+        for key in service.regions or environment.regions:
+            runs = service.regions.get(key, RegionalDeployment())
+            owner = owners.setdefault((key, service.namespace, f"{name}-{runs.version}"), name)
+            if owner != name:
+                rule = (
+                    f"its Deployment in {key} would be called {f'{name}-{runs.version}'!r}, and so is that of {owner}; "
+                    "choose another name, version or namespace"
+                )
+                yield Problem(f"services.{name}", rule)
+                break
 
 
 def _covers(one: Route, other: Route) -> bool:
@@ -281,6 +309,9 @@ RESERVED_NAMESPACES = frozenset(
     {"istio-system", "istio-gateway", "asm-system", "kube-system", "kube-public", "kube-node-lease", "default"}
 )
 """Namespaces that services may not be put into."""
+
+RESERVED_PREFIXES = ("kube-", "gke-managed-")
+"""And what those begin with that Kubernetes and GKE make."""
 
 CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     _names,

@@ -55,14 +55,16 @@ class Environment(Model):
 
     project: Project
     regions: dict[RegionKey, Region] = Field(
-        min_length=1, description="The regions, by a short name of your own that never changes."
+        min_length=1, max_length=64, description="The regions, by a short name of your own that never changes."
     )
     ingress: Ingress
     network: Network = Network()
     cluster: Cluster = Cluster()
     mesh: Mesh = Mesh()
     demo: Demo = Demo()
-    services: dict[ObjectName, Service] = Field(default={}, description="Your own services on the mesh, by name.")
+    services: dict[ObjectName, Service] = Field(
+        default={}, max_length=200, description="Your own services on the mesh, by name."
+    )
     backend: Backend = LocalState()
 
     @property

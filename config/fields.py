@@ -1,10 +1,12 @@
 """The kinds of value that the configuration is made of."""
 
 import re
+import unicodedata
+from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 
@@ -19,18 +21,19 @@ def _refuse(rule: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{rule}", {"rule": rule})
 
 
-def _text(pattern: str, rule: str, longest: int, shortest: int = 1) -> Any:
+def _text(pattern: str, rule: str, longest: int, shortest: int = 1, further: Callable[[str], str] = str) -> Any:
     """A string that matches ``pattern`` whole; ``rule`` says so in words."""
     compiled = re.compile(pattern)
 
     def check(value: object) -> object:
         if not isinstance(value, str):
             raise _refuse(f"must be text ({rule}); put it in quotes")
-        if not compiled.fullmatch(value):
+        # Not even looked at if it is far too long: some patterns take their time.
+        if len(value) <= 2 * longest and not compiled.fullmatch(value):
             raise _refuse(f"must be {rule}")
         if not shortest <= len(value) <= longest:
             raise _refuse(f"must be {shortest} to {longest} characters long, and is {len(value)}")
-        return value
+        return further(value)
 
     schema = {"type": "string", "pattern": f"^{pattern}$", "minLength": shortest, "maxLength": longest}
     return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
@@ -45,7 +48,11 @@ ProjectId = _text(_LABEL, f"a project id (not its number): {_LABEL_RULE}", longe
 NamePrefix = _text(_LABEL, _LABEL_RULE, longest=20)
 RegionKey = _text(_LABEL, f"a short name: {_LABEL_RULE}", longest=20)
 ObjectName = _text(_LABEL, f"a Kubernetes name: {_LABEL_RULE}", longest=40)
-Version = _text(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "a version such as v1", longest=30)
+Version = _text(
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+    "a version such as v1: lower-case letters, digits, hyphens, and single dots between them",
+    longest=30,
+)
 Sha256 = _text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", longest=64)
 ServiceAccountEmail = _text(
     rf"{_LABEL}@{_LABEL}\.iam\.gserviceaccount\.com",
@@ -69,7 +76,19 @@ AsmcliVersion = _text(
     "an asmcli version such as 1.28.5-asm.12+config1",
     longest=40,
 )
-FilePath = _text(r"[^\x00-\x1f]+", "the path of a file", longest=4096)
+
+
+def _carried(value: str) -> str:
+    """Free text, which cdktf and terraform have to carry as it stands: what they would change is refused."""
+    if "TfToken[" in value:
+        raise _refuse("holds TfToken[, by which cdktf knows its own references; it can't be carried as text")
+    if unicodedata.normalize("NFC", value) != value:
+        raise _refuse("has accents as characters of their own, which terraform would put together: save it as NFC")
+    return value
+
+
+FilePath = _text(r"[^\x00-\x1f]+", "the path of a file", longest=4096, further=_carried)
+EnvValue = Annotated[str, Field(max_length=4096), AfterValidator(_carried)]
 
 
 def _region(value: object) -> object:

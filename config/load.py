@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import UnionType
@@ -21,6 +21,9 @@ CONFIG_VARIABLE = "MESH_CONFIG"
 
 OPERATOR_VARIABLE = "MESH_OPERATOR_ADDRESS"
 """Environment variable that gives ``cluster.operator_address``."""
+
+LONGEST = 100_000
+"""Most bytes of a file: far beyond any environment, and read in less than a second."""
 
 _STAND_IN = "placeholder"
 
@@ -52,8 +55,15 @@ def load(path: Path, variables: Mapping[str, str] = os.environ) -> Environment:
         ConfigError: the file can't be used; it holds every problem that was found.
     """
     source = os.path.relpath(path)
+    if "${" in str(path.resolve()) or "%{" in str(path.resolve()):
+        # The state is kept beside it, under its name.
+        raise ConfigError(source, [Problem("", "has ${ or %{ in its path, which terraform would evaluate; rename it")])
     try:
-        text = path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise ConfigError(source, [Problem("", f"is longer than {LONGEST} bytes; is it a configuration at all?")])
+        text = content.decode("utf-8")
     except FileNotFoundError:
         rule = f"there is no such file; {CONFIG_VARIABLE} names another one"
         raise ConfigError(source, [Problem("", rule)]) from None
@@ -69,8 +79,12 @@ def _with_installer(environment: Environment, folder: Path, source: str) -> Envi
     given = environment.mesh.asmcli.file
     if given is None:
         return environment
-    file = folder.joinpath(given).resolve()
-    if not file.is_file():
+    try:
+        file = folder.joinpath(given).resolve()
+        found = file.is_file()
+    except (OSError, RuntimeError) as error:  # too long a name, a folder that is closed, links in a circle
+        raise ConfigError(source, [Problem("mesh.asmcli.file", f"can't be looked at: {error}", given)]) from None
+    if not found:
         raise ConfigError(source, [Problem("mesh.asmcli.file", "there is no such file", given)])
     asmcli = environment.mesh.asmcli.model_copy(update={"file": str(file)})
     mesh = environment.mesh.model_copy(update={"asmcli": asmcli})
@@ -104,22 +118,24 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> E
 
 def _line(path: str, lines: Mapping[str, int]) -> int | None:
     """Return the line of what stands at a path, or of what should contain it."""
-    while path and path not in lines:
+    return next((lines[place] for place in _upwards(path) if place in lines), None)
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield a path, and those of what contains it."""
+    while path:
+        yield path
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
-    return lines.get(path) if path else None
 
 
 def _add_news(problems: list[Problem], found: list[Problem]) -> None:
     """Add what was found, but for what follows from a problem that is known already."""
-    known = [problem.path for problem in problems]
+    known = {problem.path for problem in problems}
+    containing = {place for path in known for place in _upwards(path)}
     for problem in found:
-        follows = any(_within(path, problem.path) or _within(problem.path, path) for path in known if path)
+        follows = problem.path in containing or not known.isdisjoint(_upwards(problem.path))
         if not follows and not (known and _STAND_IN in str(problem)):
             problems.append(problem)
-
-
-def _within(path: str, section: str) -> bool:
-    return path == section or path.startswith((f"{section}.", f"{section}["))
 
 
 def _with_operator(data: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
@@ -210,7 +226,9 @@ def _problem(path: DataPath, error: Any) -> Problem:
         "bool_type": "must be true or false",
         "int_type": "must be a whole number, without quotes or leading zeros",
         "string_type": "must be text; put it in quotes",
+        "string_too_long": f"must be {limits.get('max_length')} characters long at most",
         "too_short": "must have at least one entry",
+        "too_long": f"must have {limits.get('max_length')} entries at most",
     }
     shown = MISSING if isinstance(value, (Mapping, list)) else value
     return Problem(name, rules.get(kind, f"{error['msg'][0].lower()}{error['msg'][1:]}"), shown)

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+LONGEST_PATH = 120
+"""Most characters of a place that a message shows."""
+
+MOST_SHOWN = 50
+"""Most problems that are written out; who has more has another file in mind."""
+
 MISSING: Any = object()
 """Stands for "there is no value", as ``None`` is one."""
 
@@ -28,14 +34,19 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
-        text = self.path
+        text = self.path if len(self.path) <= LONGEST_PATH else f"{self.path[:LONGEST_PATH]}..."
         if self.value is not MISSING:
             shown = str(self.value).lower() if isinstance(self.value, bool) else repr(self.value)
             text += f" = {shown if len(shown) <= 90 else shown[:87] + '...'}"
         text = f"{text}: {self.rule}" if text else self.rule
         if self.meant is not None:
             text += f"; did you mean {self.meant!r}?"
-        return text if self.line is None else f"line {self.line}: {text}"
+        return printable(text if self.line is None else f"line {self.line}: {text}")
+
+
+def printable(text: str) -> str:
+    """Return a text that a terminal shows and doesn't obey: what a file holds can have escape sequences in it."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 class ConfigError(Exception):
@@ -49,7 +60,10 @@ class ConfigError(Exception):
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{self.source}: {count} error{'' if count == 1 else 's'}"
-        return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
+        shown = [str(problem) for problem in self.problems[:MOST_SHOWN]]
+        if count > MOST_SHOWN:
+            shown.append(f"and {count - MOST_SHOWN} more")
+        return "\n".join([printable(head), *(f"  {line}" for line in shown)])
 
 
 def nearest(word: object, candidates: Sequence[str]) -> str | None:

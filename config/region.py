@@ -21,7 +21,7 @@ class Region(Model):
     services: Cidr | None = Field(default=None, description="Range of the services' addresses.")
     control_plane: Cidr | None = Field(default=None, description="Range of the control plane, a /28.")
     zones: tuple[Zone, ...] = Field(
-        default=(), strict=False, description="Zones of the nodes; GKE chooses three if empty."
+        default=(), strict=False, max_length=10, description="Zones of the nodes; GKE chooses three if empty."
     )
     cluster: NodePoolOverride = Field(
         default=NodePoolOverride(), description="What differs from the shape that all clusters share."

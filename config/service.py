@@ -1,10 +1,10 @@
 """`services`: your own services on the mesh; the demo is one too."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from config.fields import EnvName, Image, Model, ObjectName, Port, RegionKey, UrlPath, Version
+from config.fields import EnvName, EnvValue, Image, Model, ObjectName, Port, RegionKey, UrlPath, Version
 
 
 class Route(Model):
@@ -29,9 +29,7 @@ class Service(Model):
     port: Port = Field(description="Port that the container listens on; the service has the same one.")
     namespace: ObjectName = Field(default="apps", description="Namespace; made in every cluster.")
     replicas: int = Field(default=2, ge=0, le=1000, description="Pods in a region.")
-    env: dict[EnvName, Annotated[str, Field(max_length=4096)]] = Field(
-        default={}, description="Environment of the container."
-    )
+    env: dict[EnvName, EnvValue] = Field(default={}, description="Environment of the container.")
     version_env: EnvName | None = Field(
         default=None, description="Environment variable that tells the container its version."
     )

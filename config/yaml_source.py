@@ -3,15 +3,17 @@
 A YAML file means what its reader's version of YAML says. This module reads the
 part on which all versions agree, and refuses the rest with a line number: equal
 keys (most readers keep the last one in silence), plain words and numbers that
-YAML 1.1 and 1.2 understand differently (``no``, ``012``, ``17:00``), keys that
-are not text, anchors, aliases and tags.
+YAML 1.1 and 1.2 understand differently (``no``, ``012``, ``17:00``, ``1e3``), keys
+that are not text, anchors, aliases and tags.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from config.problems import Problem
 
@@ -21,6 +23,15 @@ _STRING, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in (
 _PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _PLAIN_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
 _YAML_11_BOOLEANS = {"y", "n", "yes", "no", "on", "off"}
+# Numbers to a reader of YAML 1.2 (its core schema), and text to PyYAML.
+_NUMBER_OF_YAML_12 = re.compile(r"[-+]?[0-9]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+")
+# Ends of a line in YAML 1.1, and none in 1.2 nor in an editor.
+_LINE_ENDS_OF_YAML_11 = re.compile("[\x85\u2028\u2029]")
+# No file name, no environment variable and no UTF-8 can hold these.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+DEEPEST = 20
+"""Most levels of a file; the model has six."""
 
 
 @dataclass
@@ -42,15 +53,20 @@ def dotted(path: Path) -> str:
     """Write a path as people do: ``regions.osaka.zones[1]``."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        name = step if isinstance(step, int) or not re.search(r"[.\[\]]", step) else f"'{step}'"
+        text += f"[{name}]" if isinstance(step, int) else f".{name}" if text else str(name)
     return text
 
 
 def parse(text: str) -> Source:
     """Read a YAML document. What is wrong with it is in the result, never raised."""
     source = Source()
+    if end := _LINE_ENDS_OF_YAML_11.search(text):
+        rule = f"holds U+{ord(end[0]):04X}, which ends a line to some YAML readers and not to others; take it away"
+        source.problems.append(Problem("", rule, line=_line_of(text, end.start())))
+        return source
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         what = error.problem or "not YAML"
@@ -59,12 +75,36 @@ def parse(text: str) -> Source:
             what = f"{error.context}{f' from line {start.line + 1}' if start else ''}, {what}"
         source.problems.append(Problem("", f"not YAML: {what}", line=mark.line + 1 if mark else None))
         return source
-    except (yaml.YAMLError, RecursionError) as error:
-        source.problems.append(Problem("", f"not YAML: {str(error).splitlines()[0]}"))
+    except ReaderError as error:
+        rule = f"not YAML: it holds the control character #x{error.character:04x}"
+        source.problems.append(Problem("", rule, line=_line_of(text, error.position)))
+        return source
+    except ValueError:  # PyYAML's own slips, such as "\U00110000"
+        source.problems.append(Problem("", "not YAML: it holds a number or a character that there is none of"))
         return source
     if node is not None:
         _Reader(source).read_document(node)
     return source
+
+
+def _line_of(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe one, which stops at a depth: it calls itself for each level."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem="nested too deep", problem_mark=self.get_mark())
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _RefusedError(Exception):
@@ -77,12 +117,8 @@ class _Reader:
         self._seen: set[int] = set()
 
     def read_document(self, node: yaml.Node) -> None:
-        try:
+        with suppress(_RefusedError):
             self._source.data = self._read(node, ())
-        except _RefusedError:
-            pass
-        except RecursionError:
-            self._source.problems.append(Problem("", "nested too deep"))
 
     def _refuse(self, node: yaml.Node, path: Path, rule: str, value: str | None = None) -> _RefusedError:
         extra = {} if value is None else {"value": value}
@@ -145,6 +181,8 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         text = str(node.value)
+        if found := _NO_TEXT.search(text):
+            raise self._refuse(node, path, f"holds U+{ord(found[0]):04X}, which is no character of a text", text)
         if node.style is not None:  # quoted or a block: text, whatever it looks like
             self._only_the_tag(node, path, _STRING)
             return text
@@ -154,10 +192,13 @@ class _Reader:
         if node.tag == _STRING:
             if re.fullmatch(r"0o[0-7]+", text):
                 raise self._refuse(node, path, "is an octal number to some YAML readers", text)
+            if _NUMBER_OF_YAML_12.fullmatch(text):
+                rule = "is a number to some YAML readers and text to others; use quotes for text"
+                raise self._refuse(node, path, rule, text)
             return text
-        if node.tag == _NULL:
+        if node.tag == _NULL and text.lower() in ("", "~", "null"):
             return None
-        if node.tag == _BOOL:
+        if node.tag == _BOOL and text.lower() in ("true", "false"):
             return text.lower() == "true"
         if node.tag == _INT and _PLAIN_INTEGER.fullmatch(text) and len(text) < 20:
             return int(text)
@@ -169,4 +210,6 @@ class _Reader:
             raise self._refuse(node, path, rule, text)
         if node.tag == "tag:yaml.org,2002:timestamp":
             raise self._refuse(node, path, "is a date to some YAML readers; use quotes for text", text)
+        if text in ("=", "<<"):
+            raise self._refuse(node, path, "has a meaning of its own to some YAML readers; use quotes for text", text)
         raise self._refuse(node, path, f"tags are not read; take {node.tag} away", text)
