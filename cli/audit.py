@@ -37,7 +37,7 @@ from cli.remedies import after, unreachable
 from cli.remote_secrets import names_in
 from cli.state import State, read_state
 from config import Environment, config_path
-from config.backend import LocalState
+from config.backend import LocalState, place
 from config.kinds import MCI_CRDS
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +95,8 @@ def _of_state(environment: Environment, state: State) -> Finding:
     if not isinstance(environment.backend, LocalState):
         return ok(
             name,
-            "in Terraform Cloud: what the configuration names counts as deployed while one of its clusters is there",
+            f"in {place(environment.backend)}: what the configuration names counts as deployed while one of its "
+            "clusters is there",
         )
     missing = [stack for stack, kept in state.items() if kept is None]
     counts = {stack: len(kept) for stack, kept in state.items() if kept is not None}

@@ -9,7 +9,7 @@ Of that, these belong, and the rest is left over:
 
 - What the stacks make (network, subnets, routers, our firewall rules, address,
   clusters, node accounts, features) belongs if it is in terraform's state. Where the
-  state of a stack is not on this machine (Terraform Cloud, another checkout), it belongs
+  state of a stack is not on this machine (Terraform Cloud, a bucket, another checkout), it belongs
   as long as one of the configured clusters is there.
 - A membership belongs if its cluster is there; a feature also as long as any cluster of
   the fleet is there: it is the fleet's, and others may use it.

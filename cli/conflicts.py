@@ -14,7 +14,7 @@ from cli.remedies import after, after_refusal, unreachable
 from cli.remote_secrets import foreign
 from cli.state import read_state
 from config import Environment, ResolvedRegion
-from config.backend import CloudState
+from config.backend import LocalState, place
 
 FEATURES = {"servicemesh": "service-mesh", "multiclusteringress": "multi-cluster-ingress"}
 """By fleet feature: what it is called in the mesh stack, where terraform would take it over."""
@@ -44,7 +44,7 @@ def check(
     except MeshError as error:
         return [failure("terraform's state", str(error), error.fix)]
     return [
-        *(_of_thing(thing, answer, known) for thing, answer in inventory.items()),
+        *(_of_thing(thing, answer, known, place(environment.backend)) for thing, answer in inventory.items()),
         *_memberships(environment, google, inventory, on),
         *_secrets(environment, reached),
     ]
@@ -56,20 +56,22 @@ def known_to_terraform(environment: Environment, config: Path) -> frozenset[str]
     Raises:
         MeshError: it is, and can't be read.
     """
-    if isinstance(environment.backend, CloudState):
+    if not isinstance(environment.backend, LocalState):
         return None
     kept = [one for stack in read_state(environment, config).values() for one in stack or ()]
     return frozenset(str(one.attributes.get("id", "")) for one in kept)
 
 
-def _of_thing(thing: Thing, answer: Mapping[str, Any] | ApiError | None, known: frozenset[str] | None) -> Finding:
+def _of_thing(
+    thing: Thing, answer: Mapping[str, Any] | ApiError | None, known: frozenset[str] | None, state: str
+) -> Finding:
     name = f"{thing.region}: {thing.kind} {thing.name}" if thing.region else f"{thing.kind} {thing.name}"
     if isinstance(answer, ApiError):
         return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, thing.path.split("/")[1]))
     if answer is None:
         return ok(name, "off" if thing.kind == FEATURE else "free")
     if known is None:
-        text = "is there already; whether terraform has made it, its state in Terraform Cloud knows"
+        text = f"is there already; whether terraform has made it, its state in {state} knows"
         return warning(name, text, "cdktf diff network clusters mesh ingress")
     if thing.path in known:
         return ok(name, "terraform's own")

@@ -14,6 +14,7 @@ from config.environment import DEMO_SERVICE, Environment
 from config.naming import Limit, RegionNames
 from config.problems import MISSING, Problem, nearest
 from config.region import Region
+from config.runner import runner
 from config.service import RegionalDeployment, Route
 
 RANGE_KINDS = ("nodes", "pods", "services", "control_plane")
@@ -321,4 +322,5 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     _node_pools,
     _ingress,
     _services,
+    runner,
 )

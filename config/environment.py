@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 
 from pydantic import Field
 
-from config.backend import Backend, CloudState, LocalState
+from config.backend import Backend, CloudState, GcsState, LocalState
 from config.cluster import Channel, Cluster, NodePoolShape
 from config.demo import Demo
 from config.fields import Model, ObjectName, RegionKey
@@ -112,10 +112,19 @@ class Environment(Model):
             retired=region.retired,
         )
 
-    def workspace(self, stack: str, backend: CloudState) -> str:
-        """Return the name of a stack's workspace, which no other environment of the organization has."""
-        prefix = backend.workspace_prefix or f"{self.project.id}-{self.project.name_prefix}"
-        return f"{prefix}-{stack}"
+    def state_name(self, stack: str) -> str:
+        """Return the name of a stack's workspace, or of its folder in the bucket.
+
+        By itself no other environment comes to it: neither an id nor a prefix of names
+        has an underscore, which with a hyphen between them would be ambiguous.
+        """
+        given = None
+        match self.backend:
+            case CloudState(workspace_prefix=prefix) | GcsState(prefix=prefix):
+                given = prefix
+            case LocalState():
+                pass
+        return f"{given or f'{self.project.id}_{self.project.name_prefix}'}-{stack}"
 
     @property
     def channel(self) -> Channel:

@@ -69,6 +69,11 @@ Image = _text(
 UrlPath = _text(r"/[A-Za-z0-9/_.~-]*", "a path that starts with a slash", longest=200)
 Organization = _text(r"[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, hyphens, underscores", longest=60)
 HostName = _text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", "a host name", longest=253)
+ObjectPrefix = _text(
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)*",
+    "a folder in a bucket, such as teams/mesh: letters, digits, dots, hyphens, underscores, slashes between",
+    longest=200,
+)
 Label = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "a plain label", longest=60)
 EnvName = _text(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name", longest=100)
 AsmcliVersion = _text(
@@ -108,6 +113,32 @@ RegionName = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[a-z]+-[a-z]+[0-9]+$"}),
 ]
 """A Google Cloud region. https://cloud.google.com/compute/docs/regions-zones"""
+
+
+def _bucket(value: object) -> object:
+    if not isinstance(value, str):
+        raise _refuse("must be a bucket's name, in quotes")
+    if value.startswith("gs://"):
+        raise _refuse("must be the bucket's name alone, without gs://; what follows it is backend.prefix")
+    if not re.fullmatch(_BUCKET, value):
+        raise _refuse("must be a bucket's name: lower-case letters, digits, hyphens, underscores and dots")
+    if not 3 <= len(value) <= 222 or any(not 1 <= len(part) <= 63 for part in value.split(".")):
+        raise _refuse("must be 3 to 63 characters long (with dots 222, and 63 between two)")
+    if re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
+        raise _refuse("must not look like an IP address: no bucket may be called so")
+    if value.startswith("goog") or "google" in value:
+        raise _refuse("must not begin with goog or contain google: no bucket may be called so")
+    return value
+
+
+_BUCKET = r"[a-z0-9][-a-z0-9_.]*[a-z0-9]"
+
+BucketName = Annotated[
+    str,
+    BeforeValidator(_bucket),
+    WithJsonSchema({"type": "string", "pattern": f"^{_BUCKET}$", "minLength": 3, "maxLength": 222}),
+]
+"""A bucket of Cloud Storage. https://cloud.google.com/storage/docs/buckets#naming"""
 
 
 def _cidr(value: object) -> IPv4Network:

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindings import App, CloudBackend, GoogleProvider, LocalBackend, NamedCloudWorkspace, TerraformStack
-from config.backend import CloudState, state_file
+from bindings import App, CloudBackend, GcsBackend, GoogleProvider, LocalBackend, NamedCloudWorkspace, TerraformStack
+from config.backend import CloudState, GcsState, LocalState, state_file
 from config.environment import Environment
 from constructs import Construct
 from constructs.local_script import Reach
@@ -26,24 +26,26 @@ class StateLocation:
     config: Path
 
     def attach(self, stack: TerraformStack, name: str) -> None:
-        """Give a stack its backend.
+        """Give a stack its backend, which the data sources of its readers follow.
 
-        The path of a local state is relative to the stack's folder, where terraform
-        runs. cdktf's own default is absolute, which ties the JSON to one machine.
+        Credentials are in neither: terraform takes them from its environment. The path
+        of a local state is relative to the stack's folder, where terraform runs; cdktf's
+        own default is absolute, which ties the JSON to one machine.
         """
-        backend = self.environment.backend
-        if isinstance(backend, CloudState):
-            workspace = self.environment.workspace(name, backend)
-            CloudBackend(
-                stack,
-                hostname=backend.hostname,
-                organization=backend.organization,
-                workspaces=NamedCloudWorkspace(workspace),
-            )
-            return
-        outdir = App.of(stack).outdir
-        folder = Path(outdir, "stacks", name)
-        LocalBackend(stack, path=os.path.relpath(state_file(self.config, name), folder))
+        backend, state_name = self.environment.backend, self.environment.state_name(name)
+        match backend:
+            case CloudState():
+                CloudBackend(
+                    stack,
+                    hostname=backend.hostname,
+                    organization=backend.organization,
+                    workspaces=NamedCloudWorkspace(state_name),
+                )
+            case GcsState():
+                GcsBackend(stack, bucket=backend.bucket, prefix=state_name)
+            case LocalState():
+                folder = Path(App.of(stack).outdir, "stacks", name)
+                LocalBackend(stack, path=os.path.relpath(state_file(self.config, name), folder))
 
 
 class MeshStack(TerraformStack):

@@ -290,7 +290,7 @@ def test_after_a_destroy_nothing_is_left(world: World) -> None:
     assert world.ask("audit").status == 0
 
 
-@pytest.mark.parametrize("state", ["empty", "elsewhere", "in the cloud"])
+@pytest.mark.parametrize("state", ["empty", "elsewhere", "in the cloud", "in a bucket"])
 def test_all_that_a_destroy_has_left_can_be_removed(world: World, state: str) -> None:
     """By the commands, in their order; then nothing is left. What is somebody else's is still there."""
     before = set(world.cloud)
@@ -299,6 +299,8 @@ def test_all_that_a_destroy_has_left_can_be_removed(world: World, state: str) ->
         world.states = {}
     if state == "in the cloud":
         world.content["backend"] = {"type": "cloud", "organization": "acme"}
+    if state == "in a bucket":
+        world.content["backend"] = {"type": "gcs", "bucket": "acme-states"}
     answer = world.ask("audit")
     assert answer.status == 1
     assert answer.findings("warning") == {}

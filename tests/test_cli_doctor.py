@@ -1143,16 +1143,23 @@ def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
     assert {thing.name for thing in things if thing.kind == FEATURE} == set(FEATURES)
 
 
-def test_a_state_in_terraform_cloud_is_not_known(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("backend", "place"),
+    [
+        ("{type: cloud, organization: acme}", "organization acme of app.terraform.io"),
+        ("{type: gcs, bucket: acme-states}", "bucket acme-states"),
+    ],
+)
+def test_a_state_elsewhere_is_not_known(project: Project, backend: str, place: str) -> None:
     project.deploy()
     with project.config.open("a", encoding="utf-8") as file:
-        file.write("backend: {type: cloud, organization: acme}\n")
+        file.write(f"backend: {backend}\n")
     found = diagnose(project)
     assert found.status == 0
     assert len(found.bad()) == 15
     assert found.of("network acme-vpc") == (
         "warning",
-        "is there already; whether terraform has made it, its state in Terraform Cloud knows",
+        f"is there already; whether terraform has made it, its state in {place} knows",
         "cdktf diff network clusters mesh ingress",
     )
 

@@ -50,10 +50,10 @@ def test_terraform_cloud(three_regions: Synthesis) -> None:
         assert three_regions.stacks[stack]["terraform"]["cloud"] == {
             "hostname": "app.terraform.io",
             "organization": "shop",
-            "workspaces": {"name": f"shop-mesh-prod-shop-{stack}"},
+            "workspaces": {"name": f"shop-mesh-prod_shop-{stack}"},
         }
     read = three_regions.stacks["ingress"]["data"]["terraform_remote_state"]["cross-stack-reference-input-clusters"]
-    assert read["config"]["workspaces"] == {"name": "shop-mesh-prod-shop-clusters"}
+    assert read["config"]["workspaces"] == {"name": "shop-mesh-prod_shop-clusters"}
 
 
 def test_a_region_may_be_called_as_anything_else_here(tmp_path: Path) -> None:
