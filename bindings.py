@@ -65,6 +65,7 @@ from cdktf import (  # noqa: E402
     LocalBackend,
     LocalExecProvisioner,
     NamedCloudWorkspace,
+    Postcondition,
     Precondition,
     TerraformAsset,
     TerraformIterator,
@@ -80,12 +81,17 @@ from cdktf_cdktf_provider_google.compute_firewall import (  # noqa: E402
     ComputeFirewallLogConfig,
 )
 from cdktf_cdktf_provider_google.compute_global_address import ComputeGlobalAddress  # noqa: E402
+from cdktf_cdktf_provider_google.compute_managed_ssl_certificate import (  # noqa: E402
+    ComputeManagedSslCertificate,
+    ComputeManagedSslCertificateManaged,
+)
 from cdktf_cdktf_provider_google.compute_network import ComputeNetwork  # noqa: E402
 from cdktf_cdktf_provider_google.compute_router import ComputeRouter  # noqa: E402
 from cdktf_cdktf_provider_google.compute_router_nat import (  # noqa: E402
     ComputeRouterNat,
     ComputeRouterNatLogConfig,
 )
+from cdktf_cdktf_provider_google.compute_ssl_policy import ComputeSslPolicy  # noqa: E402
 from cdktf_cdktf_provider_google.compute_subnetwork import (  # noqa: E402
     ComputeSubnetwork,
     ComputeSubnetworkLogConfig,
@@ -120,6 +126,10 @@ from cdktf_cdktf_provider_google.gke_hub_feature import (  # noqa: E402
     GkeHubFeatureSpec,
     GkeHubFeatureSpecMulticlusteringress,
 )
+from cdktf_cdktf_provider_google.gke_hub_feature_membership import (  # noqa: E402
+    GkeHubFeatureMembership,
+    GkeHubFeatureMembershipMesh,
+)
 from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember  # noqa: E402
 from cdktf_cdktf_provider_google.project_service import ProjectService  # noqa: E402
 from cdktf_cdktf_provider_google.provider import GoogleProvider  # noqa: E402
@@ -148,10 +158,13 @@ __all__ = [
     "ComputeFirewallAllow",
     "ComputeFirewallLogConfig",
     "ComputeGlobalAddress",
+    "ComputeManagedSslCertificate",
+    "ComputeManagedSslCertificateManaged",
     "ComputeNetwork",
     "ComputeRouter",
     "ComputeRouterNat",
     "ComputeRouterNatLogConfig",
+    "ComputeSslPolicy",
     "ComputeSubnetwork",
     "ComputeSubnetworkLogConfig",
     "ComputeSubnetworkSecondaryIpRange",
@@ -178,6 +191,8 @@ __all__ = [
     "Fn",
     "GcsBackend",
     "GkeHubFeature",
+    "GkeHubFeatureMembership",
+    "GkeHubFeatureMembershipMesh",
     "GkeHubFeatureSpec",
     "GkeHubFeatureSpecMulticlusteringress",
     "GoogleProvider",
@@ -193,6 +208,7 @@ __all__ = [
     "NamedCloudWorkspace",
     "NullProvider",
     "NullResource",
+    "Postcondition",
     "Precondition",
     "ProjectIamMember",
     "ProjectService",

@@ -28,6 +28,9 @@ SURGE_NODES = 1
 HALF_OF_ALL = 1 << 31
 """Half of all IPv4 addresses: who admits as many, in however many ranges, admits everybody."""
 
+LEAST_REPLICAS = 2
+"""Gateway pods in a cluster, so that one may go."""
+
 PROHIBITED = tuple(
     IPv4Network(text)
     for text in (
@@ -56,7 +59,8 @@ class _PlacedRange:
 
 def check(environment: Environment) -> list[Problem]:
     """Return everything that is wrong with an environment whose fields are each right."""
-    return [problem for one_check in CHECKS for problem in one_check(environment)]
+    found = [problem for one_check in CHECKS for problem in one_check(environment)]
+    return found or list(_control_plane(environment))
 
 
 def _names(environment: Environment) -> Iterator[Problem]:
@@ -251,9 +255,30 @@ def _ingress(environment: Environment) -> Iterator[Problem]:
     if home is not None and home.retired:
         rule = "is retired; choose another region first, and deploy"
         yield Problem("ingress.config_cluster", rule, ingress.config_cluster)
+    if ingress.enabled and not ingress.domains and not ingress.plain_http:
+        rule = (
+            "has no domain, and so no HTTPS: name yours in ingress.domains, or say ingress.plain_http: true, with "
+            "which everybody on the way can read and change what users send and get"
+        )
+        yield Problem("ingress", rule)
+    for index, domain in enumerate(ingress.domains):
+        if domain in ingress.domains[:index]:
+            yield Problem(f"ingress.domains[{index}]", "stands there twice", domain)
+    if ingress.min_replicas < LEAST_REPLICAS and not ingress.single_replica:
+        rule = (
+            f"leaves a region without an entry while its one pod moves; give {LEAST_REPLICAS} or more, or say "
+            "ingress.single_replica: true"
+        )
+        yield Problem("ingress.min_replicas", rule, ingress.min_replicas)
     if ingress.min_replicas > ingress.max_replicas:
         rule = f"is more than max_replicas, {ingress.max_replicas}"
         yield Problem("ingress.min_replicas", rule, ingress.min_replicas)
+
+
+def _control_plane(environment: Environment) -> Iterator[Problem]:
+    for conflict in environment.control_plane.conflicts(environment):
+        rule = f"with mesh.control_plane: {environment.mesh.control_plane}, {conflict.rule}"
+        yield Problem(conflict.path, rule, conflict.value)
 
 
 def _known_region(environment: Environment, path: str, key: str) -> Iterator[Problem]:
@@ -276,6 +301,13 @@ def _services(environment: Environment) -> Iterator[Problem]:
         if service.namespace in RESERVED_NAMESPACES or service.namespace.startswith(RESERVED_PREFIXES):
             rule = "belongs to the cluster or the mesh; choose another"
             yield Problem(f"{path}.namespace", rule, service.namespace)
+        for index, caller in enumerate(service.allow_from):
+            known = list(environment.all_services())
+            if "/" not in caller and caller not in known:
+                rule = f"is no service of this file ({', '.join(known)}); others are written NAMESPACE/ACCOUNT"
+                yield Problem(f"{path}.allow_from[{index}]", rule, caller, nearest(caller, known))
+        if service.root and service.user is not None:
+            yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
         if service.version_env is not None and service.version_env in service.env:
             yield Problem(f"{path}.version_env", "stands in env too", service.version_env)
     yield from _deployments(environment)

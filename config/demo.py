@@ -11,6 +11,14 @@ from config.service import RegionalDeployment, Route, Service
 CLIENT_APP = "sleep"
 """Name of the client, and of its container."""
 
+DEMO_NAMESPACE = "sample"
+
+NOBODY = 65534
+"""User of helloworld, whose image says none, so that it would be root: its server needs no more than /tmp.
+
+Read in samples/helloworld/src of istio/istio; no image was run here.
+"""
+
 VERSION_IN_ANSWER = re.compile(r"version: ([^,\s]+)")
 """How helloworld says its version."""
 
@@ -41,10 +49,12 @@ class Demo(Model):
         return Service(
             image=self.image,
             port=5000,
-            namespace="sample",
+            namespace=DEMO_NAMESPACE,
             replicas=1,
             version_env="SERVICE_VERSION",
             route=Route(path="/hello"),
+            allow_from=(f"{DEMO_NAMESPACE}/{CLIENT_APP}",),
+            user=NOBODY,
             failover=self.failover,
             regions={key: RegionalDeployment(version=version) for key, version in versions.items()},
         )

@@ -6,16 +6,17 @@ from ipaddress import IPv4Network
 from pydantic import Field
 
 from config.backend import Backend, CloudState, GcsState, LocalState
-from config.cluster import Channel, Cluster, NodePoolShape
+from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
 from config.demo import Demo
 from config.fields import Model, ObjectName, RegionKey
 from config.ingress import Ingress
-from config.mesh import REVISIONS, Mesh
+from config.mesh import Mesh
 from config.naming import ProjectNames, RegionNames, remote_cluster_name
 from config.network import Network
 from config.project import Project
 from config.region import Region
 from config.service import RegionalDeployment, Service
+from control_planes import ControlPlane, control_plane
 
 DEMO_SERVICE = "helloworld"
 
@@ -112,6 +113,19 @@ class Environment(Model):
             retired=region.retired,
         )
 
+    def watchers_of(self, key: str) -> list[AuthorizedNetwork]:
+        """Return the ranges from which other clusters watch a region's control plane.
+
+        Empty where that is done by something else than pods. A retired region is in no mesh.
+        """
+        if not self.control_plane.watches_from_pods or self.regions[key].retired:
+            return []
+        return [
+            AuthorizedNetwork(name=f"pods-{one.key}", cidr=one.ranges.pods)
+            for one in self.resolved_regions()
+            if one.key != key and not one.retired
+        ]
+
     def state_name(self, stack: str) -> str:
         """Return the name of a stack's workspace, or of its folder in the bucket.
 
@@ -127,14 +141,19 @@ class Environment(Model):
         return f"{given or f'{self.project.id}_{self.project.name_prefix}'}-{stack}"
 
     @property
+    def control_plane(self) -> ControlPlane:
+        """The way to the mesh: what it can, and what it makes."""
+        return control_plane(self.mesh.control_plane)
+
+    @property
     def channel(self) -> Channel:
-        """Release channel of the control planes: the clusters' own, as asmcli follows that."""
+        """Release channel of the control planes that Google runs: the clusters' own, which they follow."""
         return self.cluster.release_channel
 
     @property
     def revision(self) -> str:
         """The revision label, ``istio.io/rev``, that chooses the mesh's control plane."""
-        return REVISIONS[self.channel]
+        return self.control_plane.revision(self)
 
     def all_services(self) -> dict[str, Service]:
         """Return the services by name, the demo first where it is on."""

@@ -47,7 +47,13 @@ ProjectId = _text(_LABEL, f"a project id (not its number): {_LABEL_RULE}", longe
 
 NamePrefix = _text(_LABEL, _LABEL_RULE, longest=20)
 RegionKey = _text(_LABEL, f"a short name: {_LABEL_RULE}", longest=20)
+PolicyName = _text(_LABEL, f"a policy's name: {_LABEL_RULE}", longest=63)
 ObjectName = _text(_LABEL, f"a Kubernetes name: {_LABEL_RULE}", longest=40)
+CallerName = _text(
+    rf"{_LABEL}(/({_LABEL}|\*))?",
+    "a service's name, NAMESPACE/ACCOUNT, or NAMESPACE/* for a whole namespace",
+    longest=110,
+)
 Version = _text(
     r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
     "a version such as v1: lower-case letters, digits, hyphens, and single dots between them",
@@ -74,6 +80,16 @@ ObjectPrefix = _text(
     "a folder in a bucket, such as teams/mesh: letters, digits, dots, hyphens, underscores, slashes between",
     longest=200,
 )
+DomainName = _text(
+    r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
+    "a domain such as shop.example.com, in lower case and without a star",
+    longest=63,
+)
+"""A domain for which Google makes a certificate: no wildcard, and at most 63 characters.
+
+Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/google-managed-certs#limitations
+(from memory: the page could not be read here)
+"""
 Label = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "a plain label", longest=60)
 EnvName = _text(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name", longest=100)
 AsmcliVersion = _text(

@@ -2,7 +2,13 @@
 
 from pydantic import Field
 
-from config.fields import Model, RegionKey
+from config.fields import DomainName, Model, PolicyName, RegionKey
+
+MOST_DOMAINS = 15
+"""Certificates that a load balancer takes, and each domain has its own.
+
+Source: https://cloud.google.com/load-balancing/docs/quotas#ssl_certificates
+"""
 
 
 class Ingress(Model):
@@ -14,5 +20,33 @@ class Ingress(Model):
     enabled: bool = Field(
         default=True, description="Make the gateways, the address, and Multi Cluster Ingress (step C)."
     )
-    min_replicas: int = Field(default=2, ge=1, le=100, description="Fewest gateway pods in a cluster.")
+    domains: tuple[DomainName, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=MOST_DOMAINS,
+        description="Names that users come by, such as shop.example.com: the entry serves HTTPS, with a certificate of "
+        "Google's for each, and redirects from HTTP. Their DNS records are yours to make; the output dns-records "
+        "shows them.",
+    )
+    plain_http: bool = Field(
+        default=False,
+        description="Answer over plain HTTP, too: without domains that is all there is; with them nobody is "
+        "redirected to HTTPS.",
+    )
+    security_policy: PolicyName | None = Field(
+        default=None,
+        description="Name of a Cloud Armor policy in the project, which decides what reaches the gateways; it is yours "
+        "to make.",
+    )
+    min_replicas: int = Field(
+        default=2, ge=1, le=100, description="Fewest gateway pods in a cluster: 2 or more, unless single_replica."
+    )
     max_replicas: int = Field(default=5, ge=1, le=1000, description="Most gateway pods in a cluster.")
+    single_replica: bool = Field(
+        default=False, description="Allow min_replicas: 1, with which a region has no entry while its one pod moves."
+    )
+
+    @property
+    def scheme(self) -> str:
+        """How users come in: ``https`` as soon as there is a domain."""
+        return "https" if self.domains else "http"

@@ -1,16 +1,12 @@
 """`mesh`: which control plane, from which release."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from config.fields import AsmcliVersion, FilePath, Model, Sha256
-
-REVISIONS = {"rapid": "asm-managed-rapid", "regular": "asm-managed", "stable": "asm-managed-stable"}
-"""Revision label of a managed control plane, by channel.
-
-Source: https://cloud.google.com/service-mesh/docs/managed/select-a-release-channel
-"""
+from config.fields import AsmcliVersion, FilePath, Image, Model, Sha256
+from control_planes import names
 
 DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
 """Where Google publishes asmcli, and beside each its checksum, the same name with .sha256."""
@@ -43,10 +39,40 @@ class Asmcli(Model):
         return f"{DOWNLOADS}/{self.file_name}"
 
 
+def _known_way(value: object) -> object:
+    if value not in names():
+        # As pydantic says it of a Literal, which can't be made of what is in a folder.
+        raise PydanticCustomError("literal_error", "", {"expected": ", ".join(f"'{name}'" for name in names())})
+    return value
+
+
+ControlPlaneName = Annotated[
+    str, BeforeValidator(_known_way), WithJsonSchema({"type": "string", "enum": list(names())})
+]
+
+
 class Mesh(Model):
     """One service mesh over all clusters."""
 
-    control_plane: Literal["asmcli-managed"] = Field(
-        default="asmcli-managed", description="Who runs the control plane, and who installs it."
+    control_plane: ControlPlaneName = Field(
+        default="asmcli-managed",
+        description="Who makes and runs the control planes; docs/control-planes.md tells the ways apart. It can't be "
+        "changed while the mesh stands: there is no migration.",
     )
-    asmcli: Asmcli = Field(default=Asmcli(), description="The installer.")
+    asmcli: Asmcli = Field(default=Asmcli(), description="The installer; without a meaning for `fleet`.")
+    kubectl_image: Image = Field(
+        default="registry.k8s.io/kubectl:v1.34.2",
+        description="Image with kubectl 1.31 or later as its entrypoint: with `fleet`, a Job in every cluster waits "
+        "for the mesh by it. Without a meaning for the other control planes.",
+    )
+    mtls: Literal["strict", "permissive"] = Field(
+        default="strict",
+        description="Whether sidecars take connections without a certificate of the mesh: strict refuses them, "
+        "permissive takes them in plain text.",
+    )
+    default_deny: bool = Field(
+        default=True,
+        description="Refuse what no policy allows: the load balancer may ask the gateways, and a service is asked by "
+        "the gateways if it has a route, and by those in its allow_from. Without it everybody in the mesh may ask "
+        "everybody.",
+    )

@@ -4,6 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+MESH_NAMESPACE = "istio-system"
+"""The mesh's root namespace: a policy in it is for the whole mesh."""
+
 GATEWAY_NAMESPACE = "istio-gateway"
 GATEWAY_NAME = "istio-ingressgateway"
 """Of the gateways, and of Multi Cluster Ingress' objects."""
@@ -44,6 +47,19 @@ class ProjectNames:
     @property
     def ingress_address(self) -> str:
         return f"{self.prefix}-ingress"
+
+    @property
+    def ssl_policy(self) -> str:
+        return f"{self.prefix}-ingress"
+
+    def certificate(self, domain: str) -> str:
+        """Return the name of a domain's certificate, whose domain can't be changed: another one has another name.
+
+        Its digest tells a-b.example from a.b-example.
+        """
+        digest = hashlib.sha256(domain.encode()).hexdigest()[:8]
+        readable = domain.replace(".", "-")[: 63 - len(self.prefix) - len(digest) - 2].rstrip("-")
+        return f"{self.prefix}-{readable}-{digest}"
 
     def limits(self) -> Iterator[Limit]:
         """Sources: https://cloud.google.com/compute/docs/naming-resources (63 characters)."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from config.fields import EnvName, EnvValue, Image, Model, ObjectName, Port, RegionKey, UrlPath, Version
+from config.fields import CallerName, EnvName, EnvValue, Image, Model, ObjectName, Port, RegionKey, UrlPath, Version
 
 
 class Route(Model):
@@ -34,6 +34,23 @@ class Service(Model):
         default=None, description="Environment variable that tells the container its version."
     )
     route: Route | None = Field(default=None, description="Path on the public address; none if absent.")
+    allow_from: tuple[CallerName, ...] = Field(
+        default=(),
+        strict=False,
+        description="Who may ask it besides the gateways, which may if it has a route: services of this file by name, "
+        "others as NAMESPACE/ACCOUNT (a Kubernetes service account), or a whole namespace as NAMESPACE/*.",
+    )
+    user: int | None = Field(
+        default=None,
+        ge=1,
+        le=4294967294,
+        description="Number of the user that the container runs as; the image's own if absent, which then has to be "
+        "a number and not root's.",
+    )
+    root: bool = Field(default=False, description="The container may run as root.")
+    writable_root: bool = Field(
+        default=False, description="The container may write everywhere in its file system; else in /tmp only."
+    )
     failover: bool = Field(
         default=True, description="Answer from the nearest region, and from another when that one fails."
     )

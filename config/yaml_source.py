@@ -204,6 +204,8 @@ class _Reader:
             return int(text)
         if node.tag == _FLOAT and _PLAIN_FLOAT.fullmatch(text) and len(text) < 20:
             return float(text)
+        if node.tag in (_INT, _FLOAT) and len(text) >= 20:
+            raise self._refuse(node, path, "is too long a number; use quotes for text", text)
         if node.tag in (_INT, _FLOAT):
             kind = "sexagesimal" if ":" in text else "octal" if re.match(r"[-+]?0\d", text) else "odd"
             rule = f"is {kind}-number notation, read differently by different YAML readers; use quotes for text"

@@ -1,6 +1,7 @@
 """The mesh's control plane, installed by asmcli."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from bindings import ITerraformDependable, Precondition, TerraformAsset
 from config.mesh import Asmcli
@@ -9,13 +10,16 @@ from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
 
+Mode = Literal["managed", "in-cluster"]
+
 
 class AsmcliControlPlane(Construct):
-    """A managed control plane in every cluster, by ``asmcli apply --managed``.
+    """A control plane for every cluster, by ``asmcli apply``: managed by Google, or on the cluster's own nodes.
 
     Attributes:
         installed: for what needs the mesh in every cluster.
         installed_by: address of what installs it, an instance a region.
+        marker_of: returns what the installation leaves in a region's cluster when it is done, by the region's key.
         before_removal: what must be gone before a control plane is removed depends on this.
     """
 
@@ -28,7 +32,9 @@ class AsmcliControlPlane(Construct):
         reach: Reach,
         members: Sequence[MeshMember],
         asmcli: Asmcli,
+        mode: Mode,
         channel: str,
+        revision: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
@@ -56,7 +62,9 @@ class AsmcliControlPlane(Construct):
                     "cluster": member.cluster,
                     "location": member.location,
                     "identity": member.identity,
+                    "mode": mode,
                     "channel": channel,
+                    "revision": revision,
                     "asmcli_url": asmcli.url,
                     "asmcli_file": file,
                     "asmcli_sha256": asmcli.sha256 or "",
@@ -68,6 +76,7 @@ class AsmcliControlPlane(Construct):
         )
         self.installed = install.done
         self.installed_by = install.address
+        self.marker_of = install.inputs_of
         self.before_removal = removal.ready
 
 

@@ -1,14 +1,25 @@
 """The mesh's gateway in one cluster."""
 
+from bindings import ITerraformDependable
 from config.naming import GATEWAY_NAME
 from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
+LOAD_BALANCER_RANGES = ("130.211.0.0/22", "35.191.0.0/16")
+"""Where Google's front ends ask from, for requests and for health checks.
+
+Source: https://cloud.google.com/load-balancing/docs/https#firewall-rules
+"""
+
 
 class IngressGateway(Construct):
-    """An Istio ingress gateway: a Deployment that the mesh fills with its proxy, and what it needs."""
+    """An Istio ingress gateway: a Deployment that the mesh fills with its proxy, and what it needs.
+
+    Attributes:
+        allowing: the policies that let the load balancer in, if there are any.
+    """
 
     def __init__(
         self,
@@ -18,9 +29,15 @@ class IngressGateway(Construct):
         namespace: MeshNamespace,
         min_replicas: int,
         max_replicas: int,
+        guarded: bool,
         access: ClusterAccess,
     ) -> None:
+        """
+        Args:
+            guarded: the mesh refuses what no policy allows.
+        """
         super().__init__(scope, id_)
+        self.allowing: list[ITerraformDependable] = []
         names = {"name": GATEWAY_NAME, "namespace": namespace.name}
         account = ManifestFile(
             self,
@@ -69,3 +86,10 @@ class IngressGateway(Construct):
             access=access,
             depends_on=[namespace.applied],
         )
+        if guarded:
+            policy = render("gateway/authorization-policy.yaml", names)
+            policy["spec"]["rules"][0]["from"][0]["source"]["ipBlocks"] = list(LOAD_BALANCER_RANGES)
+            applied = ManifestFile(
+                self, "authorization-policy", manifest=policy, access=access, depends_on=[namespace.applied]
+            ).applied
+            self.allowing.append(applied)

@@ -1,5 +1,7 @@
 """The wait, on the way down, for what Multi Cluster Ingress made outside the clusters."""
 
+from collections.abc import Sequence
+
 from bindings import ComputeGlobalAddress, ITerraformDependable
 from constructs import Construct
 from constructs.local_script import CleanupScript, Reach
@@ -10,9 +12,9 @@ class LoadBalancerCleanup(Construct):
     """After the ingress objects are gone, waits until their cloud resources are.
 
     The feature can't be switched off before (400, "has associated resources"), and
-    leftover endpoint groups and ``mci-*`` firewall rules hold the VPC. The address,
-    which can't be released while a forwarding rule has it, is given so that it goes
-    after the wait; without one there is no entry, and nothing to wait for.
+    leftover endpoint groups and ``mci-*`` firewall rules hold the VPC. The address and
+    the certificates, which can't go while the load balancer has them, are given so that
+    they go after the wait; without an address there is no entry, and nothing to wait for.
 
     Attributes:
         ready: the ingress objects depend on this, so that they go first.
@@ -27,6 +29,7 @@ class LoadBalancerCleanup(Construct):
         reach: Reach,
         vpc: str,
         address: ComputeGlobalAddress | None,
+        certificates: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
         self.ready: ITerraformDependable = CleanupScript(
@@ -37,5 +40,5 @@ class LoadBalancerCleanup(Construct):
             reach=reach,
             inputs=("vpc",),
             instances={"mci": {"vpc": vpc}} if address else {},
-            depends_on=[address] if address else [],
+            depends_on=[address, *certificates] if address else [],
         ).ready

@@ -13,7 +13,7 @@ from bindings import (
 )
 from constructs import Construct
 from constructs.script_folder import ScriptFolder
-from terraform_text import literal
+from terraform_text import Expression, literal
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ class LocalScript(Construct):
                 LocalExecProvisioner(
                     type="local-exec",
                     command=scripts.command(script),
-                    environment=reach.environment() | {name.upper(): value for name, value in inputs.items()},
+                    environment=reach.environment()
+                    | {name.upper(): value for name, value in inputs.items()}
+                    | {"INPUTS": "${sha256(jsonencode(self.triggers))}"},
                 )
             ],
             lifecycle=TerraformResourceLifecycle(precondition=list(preconditions)) if preconditions else None,
@@ -81,6 +83,14 @@ class LocalScript(Construct):
         )
         self.done: ITerraformDependable = resource
         self.address = f"{resource.terraform_resource_type}.{resource.friendly_unique_id}"
+
+    def inputs_of(self, instance: str) -> Expression:
+        """Return what an instance's script gets as INPUTS: a checksum of all inputs and of the script itself.
+
+        A script that writes it where it works, when all is done, tells by it that it was.
+        """
+        # cdktf would write the index as an attribute, and there is none of that name.
+        return Expression(f'${{sha256(jsonencode({self.address}["{instance}"].triggers))}}')
 
 
 class CleanupScript(Construct):

@@ -25,7 +25,7 @@ MANIFESTS = Path(__file__).parent.parent / "manifests"
 # The safe loader in C, where PyYAML has it.
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-Values = Mapping[str, str | int]
+Values = Mapping[str, str | int | bool]
 
 _PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
 
@@ -87,6 +87,8 @@ class ManifestFile(Construct):
         access: ClusterAccess,
         depends_on: Sequence[ITerraformDependable] = (),
         wait_for_rollout: bool = False,
+        wait_for: Mapping[str, str] | None = None,
+        create_timeout: str | None = None,
         delete_timeout: str | None = None,
         controller_writes_metadata: bool = False,
         shared_with_autoscaler: bool = False,
@@ -96,6 +98,8 @@ class ManifestFile(Construct):
         Args:
             manifest: what `render` returned, completed where it depends on lists.
             wait_for_rollout: apply ends only when a Deployment's pods are ready.
+            wait_for: apply ends only when these fields have these values.
+            create_timeout: how long that may take, such as ``20m``; the provider's 10 minutes if not given.
             delete_timeout: how long a finalizer may take, such as ``20m``.
             controller_writes_metadata: a controller adds finalizers, annotations and
                 labels; without saying so, apply fails with an inconsistent result.
@@ -112,8 +116,16 @@ class ManifestFile(Construct):
             manifest=dict(manifest),
             provider=access.provider,
             depends_on=list(depends_on),
-            wait=ManifestWait(rollout=True) if wait_for_rollout else None,
-            timeouts=ManifestTimeouts(delete=delete_timeout) if delete_timeout else None,
+            wait=(
+                ManifestWait(rollout=wait_for_rollout or None, fields=wait_for)
+                if wait_for_rollout or wait_for
+                else None
+            ),
+            timeouts=(
+                ManifestTimeouts(create=create_timeout, delete=delete_timeout)
+                if create_timeout or delete_timeout
+                else None
+            ),
             field_manager=ManifestFieldManager(force_conflicts=True) if shared_with_autoscaler else None,
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True) if new_name_first else None,
             computed_fields=(

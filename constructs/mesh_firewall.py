@@ -9,9 +9,6 @@ from constructs import Construct
 POD_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
 """What GKE's own rule admits between the pods of one cluster; here between all clusters."""
 
-INJECTION_WEBHOOK_PORT = "15017"
-"""Where an in-cluster istiod serves sidecar injection. 443 and 10250 are in GKE's own rule."""
-
 
 class MeshFirewall(Construct):
     """The firewall rules of the mesh, computed from all regions, the retired ones too.
@@ -28,7 +25,13 @@ class MeshFirewall(Construct):
         regions: Sequence[ResolvedRegion],
         vpc: str,
         logs: bool,
+        webhook_ports: Sequence[str],
     ) -> None:
+        """
+        Args:
+            webhook_ports: where something on the nodes injects sidecars, by TCP; 443 and
+                10250 are in GKE's own rule. No rule is made if there is none.
+        """
         super().__init__(scope, id_)
         log_config = ComputeFirewallLogConfig(metadata="INCLUDE_ALL_METADATA") if logs else None
         ComputeFirewall(
@@ -45,7 +48,7 @@ class MeshFirewall(Construct):
             allow=[ComputeFirewallAllow(protocol=protocol) for protocol in POD_PROTOCOLS],
             log_config=log_config,
         )
-        for region in regions:
+        for region in regions if webhook_ports else ():
             ComputeFirewall(
                 self,
                 f"control-plane-{region.key}",
@@ -57,6 +60,6 @@ class MeshFirewall(Construct):
                 priority=900,
                 source_ranges=[str(region.ranges.control_plane)],
                 target_tags=[region.names.node_tag],
-                allow=[ComputeFirewallAllow(protocol="tcp", ports=[INJECTION_WEBHOOK_PORT])],
+                allow=[ComputeFirewallAllow(protocol="tcp", ports=list(webhook_ports))],
                 log_config=log_config,
             )

@@ -1,11 +1,11 @@
-"""A cluster as the mesh's scripts see it."""
+"""A cluster as the mesh sees it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class MeshMember:
-    """What scripts need to know of one cluster.
+    """What a control plane and its scripts need to know of one cluster.
 
     Attributes:
         key: the region's key.
@@ -13,6 +13,7 @@ class MeshMember:
         remote_name: the name by which other clusters' meshes know it.
         private_endpoint: address of its control plane inside the VPC.
         identity: changes when the cluster is made anew, or its CA is.
+        membership_id, membership_location: of its membership in the fleet.
     """
 
     key: str
@@ -21,3 +22,5 @@ class MeshMember:
     remote_name: str
     private_endpoint: str
     identity: str
+    membership_id: str
+    membership_location: str

@@ -1,5 +1,7 @@
 """A private regional cluster, as the mesh needs it."""
 
+from collections.abc import Sequence
+
 from bindings import (
     ContainerCluster,
     ContainerClusterControlPlaneEndpointsConfig,
@@ -36,6 +38,7 @@ class PrivateCluster(Construct):
         private_endpoint: address inside the VPC, which the other clusters' meshes use.
         identity: changes when the cluster is made anew, or its CA is.
         membership: resource name of the fleet membership, ``projects/…/memberships/…``.
+        membership_id, membership_location: its parts.
     """
 
     def __init__(
@@ -50,7 +53,12 @@ class PrivateCluster(Construct):
         vpc: str,
         subnet: RegionalSubnet,
         node_service_account: str,
+        watchers: Sequence[AuthorizedNetwork],
     ) -> None:
+        """
+        Args:
+            watchers: who else in the mesh has to reach the control plane, besides the shape's own networks.
+        """
         super().__init__(scope, id_)
         cluster = ContainerCluster(
             self,
@@ -78,7 +86,7 @@ class PrivateCluster(Construct):
             control_plane_endpoints_config=_DNS_ENDPOINT if shape.endpoint == "dns" else None,
             # An empty list is not "everybody": the block itself turns authorized networks on.
             master_authorized_networks_config=ContainerClusterMasterAuthorizedNetworksConfig(
-                cidr_blocks=_cidr_blocks(shape), gcp_public_cidrs_access_enabled=False
+                cidr_blocks=_cidr_blocks(shape, watchers), gcp_public_cidrs_access_enabled=False
             ),
             workload_identity_config=ContainerClusterWorkloadIdentityConfig(workload_pool=f"{project}.svc.id.goog"),
             release_channel=ContainerClusterReleaseChannel(channel=shape.release_channel.upper()),
@@ -106,9 +114,10 @@ class PrivateCluster(Construct):
             self.host = f"https://{address}"
             self.ca_certificate = cluster.master_auth.cluster_ca_certificate
         self.identity: str = Token.as_string(Fn.sha256(cluster.master_auth.cluster_ca_certificate))
+        self.membership_id: str = cluster.fleet.membership_id
+        self.membership_location: str = cluster.fleet.membership_location
         self.membership: str = (
-            f"projects/{project}/locations/{cluster.fleet.membership_location}"
-            f"/memberships/{cluster.fleet.membership_id}"
+            f"projects/{project}/locations/{self.membership_location}/memberships/{self.membership_id}"
         )
 
 
@@ -117,8 +126,10 @@ _DNS_ENDPOINT = ContainerClusterControlPlaneEndpointsConfig(
 )
 
 
-def _cidr_blocks(shape: Cluster) -> list[ContainerClusterMasterAuthorizedNetworksConfigCidrBlocks]:
-    networks = list(shape.authorized_networks)
+def _cidr_blocks(
+    shape: Cluster, watchers: Sequence[AuthorizedNetwork]
+) -> list[ContainerClusterMasterAuthorizedNetworksConfigCidrBlocks]:
+    networks = [*shape.authorized_networks, *watchers]
     if shape.operator_address is not None:
         networks.append(AuthorizedNetwork(name="operator", cidr=shape.operator_address))
     return [

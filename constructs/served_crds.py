@@ -1,6 +1,6 @@
 """The end of the mesh stack: the kinds that later stacks use are served."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bindings import ITerraformDependable
 from config.kinds import ISTIO_CRDS, MCI_CRDS
@@ -33,6 +33,7 @@ class ServedCrds(Construct):
         config_cluster: str,
         revision: str,
         installed_by: str,
+        marker_of: Callable[[str], str],
         granted_by: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
@@ -50,6 +51,7 @@ class ServedCrds(Construct):
                     "identity": member.identity,
                     "revision": revision,
                     "installed_by": f'{installed_by}["{member.key}"]',
+                    "marker": marker_of(member.key),
                     "secrets": "\n".join(
                         f'{remote_secret_name(other.remote_name)} {granted_by}["{member.key}/{other.key}"]'
                         for other in members

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Installs the mesh's managed control plane in one cluster, by asmcli.
+# Installs the mesh's control plane for one cluster, by asmcli.
 #
 # Inputs, by environment, besides those of lib.sh:
 #   CLUSTER LOCATION  the cluster
-#   CHANNEL           release channel of the control plane
+#   MODE              who runs it: managed (Google), or in-cluster (istiod on the nodes)
+#   CHANNEL           release channel of a managed one
+#   REVISION          revision label of one in the cluster
+#   INPUTS            what is left in the cluster when all is done
 #   ASMCLI_URL        where asmcli is downloaded
 #   ASMCLI_FILE       a local copy to use in place of the download; may be empty
 #   ASMCLI_SHA256     checksum of either; may be empty for a local copy
@@ -14,7 +17,18 @@
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-: "${CLUSTER:?}" "${LOCATION:?}" "${CHANNEL:?}" "${ASMCLI_URL:?}"
+: "${CLUSTER:?}" "${LOCATION:?}" "${MODE:?}" "${CHANNEL:?}" "${REVISION:?}" "${INPUTS:?}" "${ASMCLI_URL:?}"
+
+case "$MODE" in
+  managed) readonly FLAGS=(--managed --channel "$CHANNEL") ;;
+  in-cluster)
+    # What --managed implies is said one by one. The CNI plugin spares every pod the right
+    # to change its node's network.
+    readonly FLAGS=(--revision_name "$REVISION" --enable_cluster_roles --enable_gcp_components
+      --enable_gcp_iam_roles --option cni-gcp)
+    ;;
+  *) die "MODE must be managed or in-cluster, and is $MODE" ;;
+esac
 
 sha256() {
   if command -v sha256sum >/dev/null 2>&1; then
@@ -66,11 +80,10 @@ run_asmcli() (
     --kubeconfig "$1" \
     --context "$2" \
     --fleet_id "$3" \
-    --managed \
-    --channel "$4" \
+    "${FLAGS[@]}" \
     --ca mesh_ca \
     --enable_namespace_creation \
-    --output_dir "$5"
+    --output_dir "$4"
 )
 
 # istioctl is for the next script; better to miss it now than in ten minutes.
@@ -86,12 +99,25 @@ credentials "$WORK/kubeconfig" "$CLUSTER" "$LOCATION"
 # every later run fails.
 mkdir "$WORK/output"
 say "installing the mesh in $CLUSTER; this takes several minutes"
-run_asmcli "$WORK/kubeconfig" "$(context "$CLUSTER" "$LOCATION")" "$PROJECT" "$CHANNEL" "$WORK/output" ||
+run_asmcli "$WORK/kubeconfig" "$(context "$CLUSTER" "$LOCATION")" "$PROJECT" "$WORK/output" ||
   die "asmcli failed in $CLUSTER; its last lines say why. Deploy again when that is put right"
 
-# The control plane that Google gives new fleets knows no remote secrets and finds
-# other clusters by this; the older one ignores it. asmcli has made the ConfigMap.
-kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system patch configmap asm-options \
-  --type merge --patch '{"data": {"multicluster_mode": "connected"}}' ||
-  die "the mesh is installed in $CLUSTER, but could not be told of the other clusters; deploy again"
+in_mesh() {
+  kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system "$@"
+}
+
+if [[ "$MODE" == managed ]]; then
+  # The control plane that Google gives new fleets knows no remote secrets and finds
+  # other clusters by this; the older one ignores it. asmcli has made the ConfigMap.
+  in_mesh patch configmap asm-options --type merge --patch '{"data": {"multicluster_mode": "connected"}}' ||
+    die "the mesh is installed in $CLUSTER, but could not be told of the other clusters; deploy again"
+else
+  in_mesh rollout status "deployment/istiod-$REVISION" --timeout 600s ||
+    die "istiod-$REVISION does not become ready in $CLUSTER; the lines above say why. Deploy again when that is put right"
+fi
+
+# The last thing of all: whoever finds this knows that nothing was left half-done.
+in_mesh create configmap "$MARKER_NAME" --from-literal "installed=$INPUTS" --dry-run=client --output yaml |
+  in_mesh apply --server-side --force-conflicts --field-manager multi-region-mesh --filename - ||
+  die "the mesh is installed in $CLUSTER, but could not be marked as such; deploy again"
 say "the mesh is installed in $CLUSTER"

@@ -20,6 +20,10 @@ export CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1
 
 readonly STARTED=$SECONDS
 
+# ConfigMap in istio-system that says what is done in a cluster. It is written last.
+# shellcheck disable=SC2034  # for those who source this
+readonly MARKER_NAME=multi-region-mesh
+
 say() {
   printf '%s: %s (%s s)\n' "${0##*/}" "$*" "$((SECONDS - STARTED))"
 }

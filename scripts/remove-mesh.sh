@@ -27,6 +27,13 @@ if [[ -n "$revisions" ]]; then
   say "removing the control plane revisions of $CLUSTER"
   in_cluster --namespace istio-system delete controlplanerevisions --all --ignore-not-found
 fi
+istiod="$(in_cluster get deployment --namespace istio-system --selector app=istiod --ignore-not-found --output name)"
+if [[ -n "$istiod" ]]; then
+  # A control plane on the nodes has roles, a CNI plugin and more outside its namespace.
+  require_tools istioctl
+  say "uninstalling istiod from $CLUSTER"
+  istioctl uninstall --kubeconfig "$WORK/kubeconfig" --purge --skip-confirmation
+fi
 say "removing the mesh's webhooks from $CLUSTER"
 in_cluster delete validatingwebhookconfigurations,mutatingwebhookconfigurations \
   --selector 'operator.istio.io/component=Pilot,istio.io/owned-by!=mesh.googleapis.com' --ignore-not-found

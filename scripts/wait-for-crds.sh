@@ -6,13 +6,14 @@
 #   CLUSTER LOCATION  the cluster
 #   CRDS              names of custom resource definitions, with spaces between them
 #   INSTALLED_BY      address of the resource that installed the mesh here
+#   MARKER            what that leaves in the cluster when it is done
 #   SECRETS           a line a remote secret: its name, and the address of the resource that put it here
 #   WAIT_SECONDS      how long that may take; 1200 if not set
 
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-: "${CLUSTER:?}" "${LOCATION:?}" "${CRDS:?}" "${INSTALLED_BY:?}"
+: "${CLUSTER:?}" "${LOCATION:?}" "${CRDS:?}" "${INSTALLED_BY:?}" "${MARKER:?}"
 readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 
 require_tools gcloud gke-gcloud-auth-plugin kubectl
@@ -48,8 +49,8 @@ once_more() {
 }
 
 # Both look for what is written last.
-mode="$(in_mesh configmap asm-options --output 'jsonpath={.data.multicluster_mode}')"
-if [[ "$mode" != connected ]]; then
+marker="$(in_mesh configmap "$MARKER_NAME" --output 'jsonpath={.data.installed}')"
+if [[ "$marker" != "$MARKER" ]]; then
   once_more "the mesh in $CLUSTER is not whole" "$INSTALLED_BY"
 fi
 while read -r name address; do

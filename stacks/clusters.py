@@ -41,6 +41,7 @@ class ClustersStack(MeshStack):
                 vpc=network.vpc.self_link,
                 subnet=network.subnets[region.key],
                 node_service_account=account.email,
+                watchers=environment.watchers_of(region.key),
             )
             NodePool(
                 scope_of_region,

@@ -1,18 +1,22 @@
 """Stack `ingress`: services on the mesh, and the one entry in front of them."""
 
-from bindings import ComputeGlobalAddress, GoogleProvider, NullProvider, TerraformOutput
+from bindings import ComputeGlobalAddress, ITerraformDependable, NullProvider, TerraformOutput
+from config.callers import callers_of
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from config.naming import GATEWAY_NAMESPACE
 from constructs import Construct
-from constructs.cluster_access import CALLER, ClusterAccess
+from constructs.cluster_access import ClusterAccess
+from constructs.ingress_certificates import IngressCertificates
 from constructs.ingress_gateway import IngressGateway
 from constructs.load_balancer_cleanup import LoadBalancerCleanup
 from constructs.mesh_namespace import MeshNamespace
+from constructs.mesh_policies import MeshPolicies
 from constructs.mesh_service import MeshService
 from constructs.multi_cluster_ingress import MultiClusterIngress
 from constructs.script_folder import ScriptFolder
 from constructs.sleep_client import SleepClient
-from stacks.base import LEAST_TERRAFORM, LEAST_TERRAFORM_WITH_EPHEMERAL, MeshStack, StateLocation
+from stacks.base import MeshStack, StateLocation
+from stacks.cluster_access import add_cluster_access
 from stacks.clusters import ClustersStack
 from stacks.mesh import MeshControlStack
 
@@ -33,76 +37,79 @@ class IngressStack(MeshStack):
         clusters: ClustersStack,
         mesh: MeshControlStack,
     ) -> None:
-        account = environment.project.impersonate_service_account
-        super().__init__(
-            scope,
-            "ingress",
-            environment=environment,
-            state=state,
-            terraform=LEAST_TERRAFORM if account is None else LEAST_TERRAFORM_WITH_EPHEMERAL,
-        )
+        super().__init__(scope, "ingress", environment=environment, state=state)
         NullProvider(self, "null")
         self._environment = environment
-        if account is not None:
-            # The stack's own provider acts as the account already, which may not make tokens for itself.
-            GoogleProvider(self, "google-caller", alias=CALLER, project=environment.project.id)
-        access = {
-            region.key: ClusterAccess(
-                self.region_scope(region.key),
-                "access",
-                alias=region.key,
-                cluster=clusters.clusters[region.key],
-                service_account=account,
-            )
-            for region in environment.resolved_regions()
-        }
+        access = add_cluster_access(self, environment, clusters)
         gateways: dict[str, MeshNamespace] = {}
         for region in environment.resolved_regions():
             TerraformOutput(self, f"cluster-{region.key}", value=region.names.cluster)
             TerraformOutput(self, f"connect-{region.key}", value=self._connect_command(region))
             if region.retired:
                 continue
+            allowing: list[ITerraformDependable] = []
             if environment.ingress.enabled:
-                gateways[region.key] = self._gateway(region, access[region.key])
-            self._services(region, access[region.key])
+                gateways[region.key] = self._gateway(region, access[region.key], allowing)
+            self._services(region, access[region.key], allowing)
+            MeshPolicies(
+                self.region_scope(region.key),
+                "policies",
+                mesh=environment.mesh,
+                allowing=allowing,
+                access=access[region.key],
+            )
 
         self._entry(gateways, access)
         self.add_dependency(mesh)
 
     def _entry(self, gateways: dict[str, MeshNamespace], access: dict[str, ClusterAccess]) -> None:
-        environment = self._environment
-        address = None
-        if environment.ingress.enabled:
+        environment, ingress = self._environment, self._environment.ingress
+        address = certificates = None
+        if ingress.enabled:
             address = ComputeGlobalAddress(
                 self,
                 "address",
                 name=environment.names.ingress_address,
                 description="Where the multi-region mesh answers.",
             )
-        cleanup = LoadBalancerCleanup(
-            self,
-            "cleanup",
-            scripts=ScriptFolder(self, "scripts"),
-            reach=self.reach,
-            vpc=environment.names.vpc,
-            address=address,
-        )
-        if address is None:
+        if ingress.enabled and ingress.domains:
+            certificates = IngressCertificates(self, "certificates", names=environment.names, domains=ingress.domains)
+        # Without the tools for a script, the finalizers of the ingress objects have to do.
+        cleanup: ITerraformDependable | None = address
+        if environment.control_plane.needs_tools:
+            cleanup = LoadBalancerCleanup(
+                self,
+                "cleanup",
+                scripts=ScriptFolder(self, "scripts"),
+                reach=self.reach,
+                vpc=environment.names.vpc,
+                address=address,
+                certificates=certificates.all if certificates else [],
+            ).ready
+        if address is None or cleanup is None:
             return
-        config_cluster = environment.ingress.config_cluster
+        config_cluster = ingress.config_cluster
         # In the region's scope: another config cluster is another set of objects.
         MultiClusterIngress(
             self.region_scope(config_cluster),
             "multi-cluster-ingress",
             namespace=gateways[config_cluster],
+            ingress=ingress,
             address=address.address,
-            cleanup_ready=cleanup.ready,
+            certificates=certificates,
+            cleanup_ready=cleanup,
             access=access[config_cluster],
         )
         TerraformOutput(self, "vip", value=address.address)
-        TerraformOutput(self, "url", value=f"http://{address.address}{self._first_path()}")
+        host = ingress.domains[0] if ingress.domains else address.address
+        TerraformOutput(self, "url", value=f"{ingress.scheme}://{host}{self._first_path()}")
+        if ingress.domains:
+            records = [f"{domain}. A {address.address}" for domain in ingress.domains]
+            TerraformOutput(self, "dns-records", value=records)
 
-    def _gateway(self, region: ResolvedRegion, access: ClusterAccess) -> MeshNamespace:
+    def _gateway(
+        self, region: ResolvedRegion, access: ClusterAccess, allowing: list[ITerraformDependable]
+    ) -> MeshNamespace:
         ingress = self._environment.ingress
         namespace = MeshNamespace(
             self.region_scope(region.key),
@@ -111,17 +118,19 @@ class IngressStack(MeshStack):
             revision=self._environment.revision,
             access=access,
         )
-        IngressGateway(
+        gateway = IngressGateway(
             self.region_scope(region.key),
             "gateway",
             namespace=namespace,
             min_replicas=ingress.min_replicas,
             max_replicas=ingress.max_replicas,
+            guarded=self._environment.mesh.default_deny,
             access=access,
         )
+        allowing += gateway.allowing
         return namespace
 
-    def _services(self, region: ResolvedRegion, access: ClusterAccess) -> None:
+    def _services(self, region: ResolvedRegion, access: ClusterAccess, allowing: list[ITerraformDependable]) -> None:
         environment = self._environment
         namespaces: dict[str, MeshNamespace] = {}
         for name, service in environment.all_services().items():
@@ -133,16 +142,19 @@ class IngressStack(MeshStack):
                     revision=environment.revision,
                     access=access,
                 )
-            MeshService(
+            of_mesh = MeshService(
                 self.region_scope(region.key),
                 f"service-{name}",
                 name=name,
                 service=service,
                 deployment=environment.deployments(service).get(region.key),
                 routed=environment.ingress.enabled,
+                locality_setting=environment.control_plane.locality_setting,
+                callers=callers_of(environment, name) if environment.mesh.default_deny else (),
                 namespace=namespaces[service.namespace],
                 access=access,
             )
+            allowing += of_mesh.allowing
         if environment.demo.enabled:
             SleepClient(
                 self.region_scope(region.key),

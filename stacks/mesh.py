@@ -1,21 +1,23 @@
 """Stack `mesh`: one service mesh over all clusters that are not retired."""
 
+from functools import cache
+
 from bindings import NullProvider
 from config.environment import Environment
 from constructs import Construct
-from constructs.asmcli_control_plane import AsmcliControlPlane
+from constructs.fixed_control_plane import FixedControlPlane
 from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
 from constructs.mesh_member import MeshMember
-from constructs.mesh_trust import MeshTrust
 from constructs.script_folder import ScriptFolder
-from constructs.served_crds import ServedCrds
+from control_planes import MeshParts
 from stacks.base import MeshStack, StateLocation
+from stacks.cluster_access import add_cluster_access
 from stacks.clusters import ClustersStack
 from stacks.network import NetworkStack
 
 
 class MeshControlStack(MeshStack):
-    """The fleet's features, a control plane in every cluster, and trust between all of them.
+    """The fleet's features, and a mesh of control planes, made the way that the configuration chooses.
 
     Ends only when the kinds that `ingress` uses are served.
     """
@@ -41,13 +43,14 @@ class MeshControlStack(MeshStack):
                 remote_name=region.remote_name,
                 private_endpoint=clusters.clusters[region.key].private_endpoint,
                 identity=clusters.clusters[region.key].identity,
+                membership_id=clusters.clusters[region.key].membership_id,
+                membership_location=clusters.clusters[region.key].membership_location,
             )
             for region in environment.resolved_regions()
             if not region.retired
         ]
-        scripts = ScriptFolder(self, "scripts")
-        reach = self.reach
 
+        FixedControlPlane(self, "fixed", name=environment.mesh.control_plane)
         service_mesh = ServiceMeshFeature(self, "service-mesh", project=project)
         ingress = MultiClusterIngressFeature(
             self,
@@ -56,35 +59,16 @@ class MeshControlStack(MeshStack):
             project_number=network.project_number,
             config_membership=clusters.clusters[config_cluster].membership,
         )
-        control_plane = AsmcliControlPlane(
+        environment.control_plane.build(
             self,
-            "control-plane",
-            scripts=scripts,
-            reach=reach,
-            members=members,
-            asmcli=environment.mesh.asmcli,
-            channel=environment.channel,
-            depends_on=[service_mesh.enabled],
-        )
-        trust = MeshTrust(
-            self,
-            "trust",
-            scripts=scripts,
-            reach=reach,
-            members=members,
-            installed=control_plane.installed,
-            before_removal=control_plane.before_removal,
-        )
-        ServedCrds(
-            self,
-            "crds",
-            scripts=scripts,
-            reach=reach,
-            members=members,
-            config_cluster=config_cluster,
-            revision=environment.revision,
-            installed_by=control_plane.installed_by,
-            granted_by=trust.granted_by,
-            depends_on=[control_plane.installed, trust.established, ingress.enabled],
+            MeshParts(
+                environment=environment,
+                members=members,
+                reach=self.reach,
+                scripts=cache(lambda: ScriptFolder(self, "scripts")),
+                access=cache(lambda: add_cluster_access(self, environment, clusters)),
+                features=service_mesh.enabled,
+                ingress=ingress.enabled,
+            ),
         )
         self.add_dependency(clusters)

@@ -48,4 +48,5 @@ class NetworkStack(MeshStack):
             regions=regions,
             vpc=self.vpc.self_link,
             logs=network.firewall_logs,
+            webhook_ports=environment.control_plane.webhook_ports,
         )

@@ -26,9 +26,12 @@ CURL = """
 cp "$HERE/home/asmcli" "${@: -2:1}"  # --output FILE URL
 """
 KUBECTL = """
+all="$*" mark="$HERE/mark"
+if [[ -r "$2" ]]; then read -r cluster <"$2"; mark="$HERE/mark-${cluster// /-}"; fi  # --kubeconfig FILE
 case "$*" in
   *"--filename -"*) cat >"$HERE/applied.yaml" ;;
-  *"get configmap asm-options"*) printf connected ;;
+  *"create configmap multi-region-mesh"*) rest="${all#*installed=}"; printf '%s' "${rest%% *}" >"$mark" ;;
+  *"get configmap multi-region-mesh"*) cat "$mark" ;;
   *"get secret "*) printf secret/there ;;
   *"get customresourcedefinition "*) printf customresourcedefinition/there ;;
 esac

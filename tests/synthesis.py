@@ -43,6 +43,10 @@ class Synthesis:
         assert len(found) == 1, f"{len(found)} resources of {kind} match {part!r} in {stack}"
         return found[0]
 
+    def scripts(self, stack: str) -> dict[str, Resource]:
+        """Return a stack's resources that run a script, by address."""
+        return {name: one for name, one in self.all(stack, "null_resource").items() if "provisioner" in one}
+
     def by_name(self, stack: str, kind: str) -> dict[str, Resource]:
         """Return a stack's resources of a kind by their cloud name."""
         return {resource["name"]: resource for resource in self.all(stack, kind).values()}

@@ -85,7 +85,7 @@ def test_trust_comes_after_the_installation(reference: Synthesis) -> None:
 def test_what_cleans_up_leaves_by_for_each_and_knows_only_itself(reference: Synthesis) -> None:
     found = 0
     for stack in ("mesh", "ingress"):
-        for resource in reference.all(stack, "null_resource").values():
+        for resource in reference.scripts(stack).values():
             script = local_exec(resource)
             if script.get("when") != "destroy":
                 continue
@@ -110,7 +110,7 @@ def test_what_cleans_up_needs_no_instance_to_know_its_inputs(tmp_path: Path) -> 
     """With one region there are no pairs; the script for the last one that left still gets its inputs."""
     text = "project: {id: test-project}\nregions: {a: {region: asia-east1, number: 3}}\n"
     environment = environment_of(
-        text + "ingress: {config_cluster: a}\ndemo: {enabled: false}\ncluster: {endpoint: dns}\n"
+        text + "ingress: {config_cluster: a, plain_http: true}\ndemo: {enabled: false}\ncluster: {endpoint: dns}\n"
     )
     alone = synthesize(environment, tmp_path)
     withdrawal = alone.one("mesh", "null_resource", "trust_withdrawal")
@@ -122,7 +122,7 @@ def test_what_cleans_up_needs_no_instance_to_know_its_inputs(tmp_path: Path) -> 
 def test_commands_hold_no_data(reference: Synthesis, three_regions: Synthesis) -> None:
     for synthesis in (reference, three_regions):
         for stack in ("mesh", "ingress"):
-            for resource in synthesis.all(stack, "null_resource").values():
+            for resource in synthesis.scripts(stack).values():
                 assert re.fullmatch(r"bash assets/scripts/[0-9A-F]{32}/[a-z-]+\.sh", local_exec(resource)["command"])
 
 
@@ -138,5 +138,5 @@ def test_the_installer_needs_a_checksum(reference: Synthesis, three_regions: Syn
 
 def test_no_token_in_any_trigger(reference: Synthesis) -> None:
     for stack in ("mesh", "ingress"):
-        for resource in reference.all(stack, "null_resource").values():
+        for resource in reference.scripts(stack).values():
             assert "token" not in json.dumps(resource).lower()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,10 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 def install_inputs(sandbox: Sandbox) -> dict[str, str]:
     return CLUSTER | {
+        "MODE": "managed",
         "CHANNEL": "stable",
+        "REVISION": "asm-managed-stable",
+        "INPUTS": "abc123",
         "ASMCLI_URL": "https://example.invalid/asmcli_1",
         "ASMCLI_FILE": str(sandbox.folder / "home" / "asmcli"),
         "ASMCLI_SHA256": "",
@@ -71,12 +75,56 @@ def test_install_calls_asmcli_as_it_should(sandbox: Sandbox) -> None:
     assert run.calls_of("gcloud") == [
         "container clusters get-credentials tokyo-1 --location asia-northeast1 --project test-project --quiet"
     ]
-    (patch,) = run.calls_of("kubectl")
+    patch, *rest = run.calls_of("kubectl")
     assert patch.endswith(
         """--namespace istio-system patch configmap asm-options --type merge """
         """--patch {"data": {"multicluster_mode": "connected"}}"""
     )
+    assert_marked(rest)
     assert sandbox.leftovers() == []
+
+
+def assert_marked(calls: Sequence[str]) -> None:
+    """These calls, which run side by side, write the mark and nothing else."""
+    create, apply = sorted(calls, key=lambda call: " apply " in call)
+    assert "create configmap multi-region-mesh --from-literal installed=abc123 --dry-run=client" in create
+    assert re.search(r"--namespace istio-system apply --server-side .*--filename -$", apply)
+
+
+def test_a_control_plane_in_the_cluster(sandbox: Sandbox) -> None:
+    """It gets the pinned revision, and what --managed implies one by one; it is marked when istiod is ready."""
+    inputs = install_inputs(sandbox) | {"MODE": "in-cluster", "REVISION": "asm-1285-12"}
+    run = sandbox.run("install-mesh.sh", **inputs)
+    assert run.status == 0, run.output
+    (call,) = run.calls_of("asmcli")
+    assert "--managed" not in call
+    assert "--channel" not in call
+    assert (
+        " --revision_name asm-1285-12 --enable_cluster_roles --enable_gcp_components --enable_gcp_iam_roles "
+        "--option cni-gcp --ca mesh_ca --enable_namespace_creation --output_dir " in call
+    )
+    rollout, *rest = run.calls_of("kubectl")
+    assert rollout.endswith("--namespace istio-system rollout status deployment/istiod-asm-1285-12 --timeout 600s")
+    assert_marked(rest)
+
+
+@pytest.mark.parametrize(
+    ("mode", "call"),
+    [("managed", "patch configmap"), ("in-cluster", "rollout status"), ("managed", "create configmap")],
+)
+def test_nothing_is_marked_that_is_not_done(sandbox: Sandbox, mode: str, call: str) -> None:
+    sandbox.stand_in("kubectl", f'if [[ "$*" == *"{call}"* ]]; then exit 1; fi')
+    run = sandbox.run("install-mesh.sh", **install_inputs(sandbox) | {"MODE": mode})
+    assert run.status == 1
+    assert "deploy again" in run.output.lower()
+    if call != "create configmap":
+        assert not [one for one in run.calls_of("kubectl") if "multi-region-mesh" in one]
+
+
+def test_another_mode_is_refused(sandbox: Sandbox) -> None:
+    run = sandbox.run("install-mesh.sh", **install_inputs(sandbox) | {"MODE": "fleet"})
+    assert (run.status, run.calls) == (1, [])
+    assert "MODE must be managed or in-cluster, and is fleet" in run.output
 
 
 def test_asmcli_gets_a_clean_environment_and_a_fresh_folder(sandbox: Sandbox) -> None:
@@ -288,8 +336,8 @@ def test_a_missing_input_is_named(sandbox: Sandbox, script: str) -> None:
 @pytest.mark.parametrize("script", ALL_SCRIPTS)
 def test_data_is_never_run(sandbox: Sandbox, script: str) -> None:
     nasty = "x; touch $HERE/ran; $(touch ran) `touch ran` ' \" \\ && touch ran #"
-    names = {*TRUST, *CLUSTER, *WITHDRAW, "CHANNEL", "ASMCLI_URL", "CRDS", "VPC"}
-    inputs = dict.fromkeys(names, nasty) | {"WAIT_SECONDS": "0", "PROJECT": nasty}
+    names = {*TRUST, *CLUSTER, *WITHDRAW, "CHANNEL", "REVISION", "INPUTS", "ASMCLI_URL", "CRDS", "MARKER", "VPC"}
+    inputs = dict.fromkeys(names, nasty) | {"WAIT_SECONDS": "0", "PROJECT": nasty, "MODE": "in-cluster"}
     sandbox.run(script, **inputs, ASMCLI_FILE=str(sandbox.folder / "home" / "asmcli"))
     assert not list(sandbox.folder.rglob("ran"))
 
@@ -297,7 +345,7 @@ def test_data_is_never_run(sandbox: Sandbox, script: str) -> None:
 def test_terraform_gives_each_script_all_its_inputs(reference: Synthesis) -> None:
     found = set()
     for stack in ("mesh", "ingress"):
-        for resource in reference.all(stack, "null_resource").values():
+        for resource in reference.scripts(stack).values():
             script = resource["provisioner"][0]["local-exec"]
             name = script["command"].rsplit("/", 1)[1]
             found.add(name)
@@ -315,8 +363,8 @@ def test_terraform_gives_each_script_all_its_inputs(reference: Synthesis) -> Non
 
 def test_waiting_for_crds_that_come_late(sandbox: Sandbox) -> None:
     late = 'echo x >>"$HERE/tries"; [[ "$(grep -c x "$HERE/tries")" -gt 3 ]] || exit 1'
-    sandbox.stand_in("kubectl", f'{late}; if [[ "$*" == *configmap* ]]; then printf connected; fi')
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io b.x.io", INSTALLED_BY="x")
+    sandbox.stand_in("kubectl", f'{late}; if [[ "$*" == *configmap* ]]; then printf m; fi')
+    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io b.x.io", INSTALLED_BY="x", MARKER="m")
     assert run.status == 0, run.output
     assert run.output.count("waiting until tokyo-1 serves a.x.io") == 3
     assert "tokyo-1 serves 2 kinds" in run.output
@@ -325,7 +373,7 @@ def test_waiting_for_crds_that_come_late(sandbox: Sandbox) -> None:
 
 def test_waiting_for_crds_ends(sandbox: Sandbox) -> None:
     sandbox.stand_in("kubectl", "exit 1")
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", INSTALLED_BY="x", WAIT_SECONDS="1")
+    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", INSTALLED_BY="x", MARKER="m", WAIT_SECONDS="1")
     assert run.status == 1
     assert "tokyo-1 does not serve a.x.io after 1 s; deploy again" in run.output
 
@@ -374,12 +422,22 @@ def test_a_list_that_gcloud_only_warns_about_is_asked_for_again(sandbox: Sandbox
 
 @pytest.mark.parametrize(
     ("missing", "words"),
-    [("configmap", 'null_resource.install["tokyo"]'), ("secret b", "null_resource.b")],
+    [
+        ("configmap", 'null_resource.install["tokyo"]'),
+        ("another mark", 'null_resource.install["tokyo"]'),
+        ("secret b", "null_resource.b"),
+    ],
 )
 def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, words: str) -> None:
-    answers = 'case "$*" in *"get configmap"*) printf connected ;; *"get secret "*) printf secret/there ;; esac'
+    answers = 'case "$*" in *"get configmap"*) printf m ;; *"get secret "*) printf secret/there ;; esac'
     sandbox.stand_in("kubectl", f'if [[ "$*" != *"get {missing}"* ]]; then {answers}; fi')
-    inputs = {"INSTALLED_BY": 'null_resource.install["tokyo"]', "SECRETS": "a null_resource.a\nb null_resource.b"}
+    inputs = {
+        "INSTALLED_BY": 'null_resource.install["tokyo"]',
+        "MARKER": "m",
+        "SECRETS": "a null_resource.a\nb null_resource.b",
+    }
+    if missing == "another mark":
+        sandbox.stand_in("kubectl", answers.replace("printf m", "printf of-older-inputs"))
     run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", **inputs)
     assert run.status == 1
     assert "although terraform counts it as done" in run.output
@@ -401,6 +459,16 @@ def test_removing_the_mesh(sandbox: Sandbox) -> None:
         "namespace",
     ]
     assert all("--ignore-not-found" in call for call in deleted)
+
+
+def test_an_istiod_on_the_nodes_is_uninstalled_whole(sandbox: Sandbox) -> None:
+    sandbox.stand_in("kubectl", 'if [[ "$*" == *"get deployment"*app=istiod* ]]; then printf deployment/istiod; fi')
+    run = sandbox.run("remove-mesh.sh", **CLUSTER)
+    assert run.status == 0, run.output
+    (call,) = run.calls_of("istioctl")
+    assert re.fullmatch(r"uninstall --kubeconfig \S+/kubeconfig --purge --skip-confirmation", call)
+    order = [one.split(" ")[0] for one in run.calls if one == f"istioctl {call}" or "delete namespace" in one]
+    assert order == ["istioctl", "kubectl"]
 
 
 def test_not_knowing_whether_there_is_a_control_plane_is_not_taken_for_none(sandbox: Sandbox) -> None:

@@ -1,0 +1,31 @@
+"""What made the mesh, remembered, as it can't be changed while the mesh stands."""
+
+from bindings import NullResource, Postcondition, TerraformResourceLifecycle
+from constructs import Construct
+
+
+class FixedControlPlane(Construct):
+    """Refuses, in every plan, another way to the mesh than the one that made it.
+
+    The state keeps the first one: a change of it is ignored, and what is kept is
+    compared with what the configuration says now.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
+        super().__init__(scope, id_)
+        NullResource(
+            self,
+            "Default",
+            triggers={"control_plane": name},
+            lifecycle=TerraformResourceLifecycle(
+                ignore_changes=["triggers"],
+                postcondition=[
+                    Postcondition(
+                        condition=f'${{self.triggers.control_plane == "{name}"}}',
+                        error_message="mesh.control_plane: ${self.triggers.control_plane} made this mesh, and there is "
+                        f"no migration to {name}. Set it back; or, with it set back, take the mesh down with "
+                        f"`cdktf destroy ingress mesh`, set {name}, and deploy.",
+                    )
+                ],
+            ),
+        )

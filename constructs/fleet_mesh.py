@@ -1,0 +1,112 @@
+"""A mesh that the fleet's API asks Google for, in every cluster."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bindings import GkeHubFeatureMembership, GkeHubFeatureMembershipMesh, ITerraformDependable
+from config.kinds import CONTROL_PLANE_CRDS, ISTIO_CRDS, MCI_CRDS
+from constructs import Construct
+from constructs.cluster_access import ClusterAccess
+from constructs.manifest_file import ManifestFile, render
+from constructs.mesh_member import MeshMember
+
+LONGEST_WAIT = "30m"
+"""For the mesh in a cluster; the Job itself gives up before."""
+
+
+class FleetMesh(Construct):
+    """Automatic management, trust by ``multicluster_mode: connected``, and a wait inside each cluster.
+
+    No script runs where terraform runs. The membership's API answers before the mesh
+    is there, so a Job in the cluster waits for it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        project: str,
+        members: Sequence[MeshMember],
+        access: Mapping[str, ClusterAccess],
+        config_cluster: str,
+        revision: str,
+        kubectl_image: str,
+        depends_on: Sequence[ITerraformDependable],
+    ) -> None:
+        super().__init__(scope, id_)
+        for member in members:
+            mine = Construct(self, member.key)
+            namespace = ManifestFile(
+                mine,
+                "namespace",
+                manifest=render("fleet/namespace.yaml", {}),
+                access=access[member.key],
+                controller_writes_metadata=True,
+                delete_timeout=LONGEST_WAIT,
+            ).applied
+            options = ManifestFile(
+                mine,
+                "options",
+                manifest=render("fleet/options.yaml", {}),
+                access=access[member.key],
+                controller_writes_metadata=True,
+                depends_on=[namespace],
+            ).applied
+            membership = GkeHubFeatureMembership(
+                mine,
+                "membership",
+                project=project,
+                location="global",
+                feature="servicemesh",
+                membership=member.membership_id,
+                membership_location=member.membership_location,
+                mesh=GkeHubFeatureMembershipMesh(management="MANAGEMENT_AUTOMATIC"),
+                depends_on=[options, *depends_on],
+            )
+            kinds = CONTROL_PLANE_CRDS + ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())
+            self._wait(mine, access[member.key], _job(kinds, revision, kubectl_image), [namespace, membership])
+
+    @staticmethod
+    def _wait(
+        scope: Construct, access: ClusterAccess, job: dict[str, Any], depends_on: Sequence[ITerraformDependable]
+    ) -> None:
+        account, role = (
+            ManifestFile(
+                scope,
+                f"readiness-{part}",
+                manifest=render(f"fleet/readiness-{part}.yaml", {}),
+                access=access,
+                depends_on=list(depends_on),
+            ).applied
+            for part in ("account", "role")
+        )
+        binding = ManifestFile(
+            scope,
+            "readiness-binding",
+            manifest=render("fleet/readiness-binding.yaml", {}),
+            access=access,
+            depends_on=[account, role],
+        ).applied
+        ManifestFile(
+            scope,
+            "readiness",
+            manifest=job,
+            access=access,
+            depends_on=[binding],
+            wait_for={"status.succeeded": "1"},
+            create_timeout=LONGEST_WAIT,
+        )
+
+
+def _job(kinds: Sequence[str], revision: str, image: str) -> dict[str, Any]:
+    """Return the Job. What it does can't be changed once it is made, so its name follows from that."""
+    values = {"name": "mesh-readiness", "image": image, "revision": revision}
+    job = render("fleet/readiness.yaml", values)
+    for container in job["spec"]["template"]["spec"]["initContainers"][:2]:
+        container["args"] += kinds
+    digest = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
+    job["metadata"]["name"] += f"-{digest[:8]}"
+    return job

@@ -1,0 +1,29 @@
+"""How a stack gets at the clusters."""
+
+from bindings import GoogleProvider
+from config.environment import Environment
+from constructs.cluster_access import CALLER, ClusterAccess
+from stacks.base import LEAST_TERRAFORM_WITH_EPHEMERAL, MeshStack
+from stacks.clusters import ClustersStack
+
+
+def add_cluster_access(stack: MeshStack, environment: Environment, clusters: ClustersStack) -> dict[str, ClusterAccess]:
+    """Add a kubernetes provider for every cluster, those of retired regions too, by region key.
+
+    Without its provider, what a retired region had could not be deleted.
+    """
+    account = environment.project.impersonate_service_account
+    if account is not None:
+        stack.add_override("terraform.required_version", LEAST_TERRAFORM_WITH_EPHEMERAL)
+        # The stack's own provider acts as the account already, which may not make tokens for itself.
+        GoogleProvider(stack, "google-caller", alias=CALLER, project=environment.project.id)
+    return {
+        region.key: ClusterAccess(
+            stack.region_scope(region.key),
+            "access",
+            alias=region.key,
+            cluster=clusters.clusters[region.key],
+            service_account=account,
+        )
+        for region in environment.resolved_regions()
+    }
