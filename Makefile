@@ -11,7 +11,7 @@ NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null)
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
-.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots clean
+.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots move-to-cdktn compare-cdktn clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -58,6 +58,12 @@ schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md a
 
 snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as right
 	@$(ACTIVATE); $(PYTHON) -m pytest tests/test_snapshots.py --snapshot-update
+
+move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the library's successor: docs/cdktn.md
+	@$(ACTIVATE); .tools/pipenv/bin/python tools/move_to_cdktn.py
+
+compare-cdktn: $(STAMPS)/packages $(NODE) $(STAMPS)/cdktf ## move a copy to CDK Terrain, and compare the JSON of all stacks (two minutes)
+	@$(PYTHON) -m tests.compare_cdktn
 
 clean: ## take away what make installed and made; terraform's state stays
 	rm -rf .lab .rehearsal .tools .venv node_modules tests/schemas/node_modules cdktf.out
