@@ -1,12 +1,14 @@
-"""Fixtures: the two environments that most tests look at."""
+"""Fixtures: the environments that tests look at."""
 
 import json
 import shutil
 import signal
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 
-from tests.synthesis import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables, synthesize
+from tests.synthesis import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
 from tests.terraform import terraform
 
 
@@ -18,15 +20,26 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
-    """The reference environment, mesh.yaml."""
-    return synthesize(load_without_variables(REFERENCE), tmp_path_factory.mktemp("reference"))
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesis]:
+    """Give what an environment of `ENVIRONMENTS` makes; each is synthesized once."""
+
+    @cache
+    def give(name: str) -> Synthesis:
+        return synthesize(load_without_variables(ENVIRONMENTS[name]), tmp_path_factory.mktemp(name))
+
+    return give
 
 
 @pytest.fixture(scope="session")
-def three_regions(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+def reference(synthesized: Callable[[str], Synthesis]) -> Synthesis:
+    """The reference environment, mesh.yaml."""
+    return synthesized("reference")
+
+
+@pytest.fixture(scope="session")
+def three_regions(synthesized: Callable[[str], Synthesis]) -> Synthesis:
     """Three regions, one of them retired, and a service of the user's own."""
-    return synthesize(load_without_variables(THREE_REGIONS), tmp_path_factory.mktemp("three-regions"))
+    return synthesized("three_regions")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,15 @@ from stacks.wiring import add_stacks, new_app
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "mesh.yaml"
 THREE_REGIONS = Path(__file__).parent / "environments" / "three-regions.yaml"
+EXAMPLES = ROOT / "examples"
 STACKS = ("network", "clusters", "mesh", "ingress")
+
+ENVIRONMENTS = {
+    "reference": REFERENCE,
+    "three_regions": THREE_REGIONS,
+    **{file.stem: file for file in sorted(EXAMPLES.glob("*.yaml"))},
+}
+"""The environments that are looked at whole, by name."""
 
 Resource = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """The whole output, as it was when somebody last looked: refresh with `make snapshots`, and read the diff."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from tests.synthesis import REFERENCE, STACKS, Synthesis, load_without_variables, synthesize
+from tests.synthesis import ENVIRONMENTS, REFERENCE, STACKS, Synthesis, load_without_variables, synthesize
 
-ENVIRONMENTS = ("reference", "three_regions")
+Give = Callable[[str], Synthesis]
 
 
 class JsonFile(SingleFileSnapshotExtension):
@@ -35,24 +36,22 @@ class TextFile(SingleFileSnapshotExtension):
 
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_stack(environment: str, stack: str, request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> None:
-    synthesis: Synthesis = request.getfixturevalue(environment)
-    assert synthesis.stacks[stack] == snapshot(extension_class=JsonFile)
+def test_stack(environment: str, stack: str, synthesized: Give, snapshot: SnapshotAssertion) -> None:
+    assert synthesized(environment).stacks[stack] == snapshot(extension_class=JsonFile)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_addresses(environment: str, request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> None:
+def test_addresses(environment: str, synthesized: Give, snapshot: SnapshotAssertion) -> None:
     """A line that goes is a resource that is destroyed; a line that changes is one that is made anew."""
-    synthesis: Synthesis = request.getfixturevalue(environment)
-    addresses = list(synthesis.addresses())
+    addresses = list(synthesized(environment).addresses())
     assert len(addresses) > 50
     assert "\n".join(addresses) + "\n" == snapshot(extension_class=TextFile)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_files(environment: str, request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> None:
+def test_files(environment: str, synthesized: Give, snapshot: SnapshotAssertion) -> None:
     """Which files the output has: scripts are shipped with the stacks that run them, and only there."""
-    outdir: Path = request.getfixturevalue(environment).outdir
+    outdir = synthesized(environment).outdir
     files = sorted(str(path.relative_to(outdir)) for path in outdir.rglob("*") if path.is_file())
     assert "\n".join(files) + "\n" == snapshot(extension_class=TextFile)
 
