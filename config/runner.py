@@ -18,6 +18,13 @@ def runner(environment: Environment) -> Iterator[Problem]:
     backend = environment.backend
     if not isinstance(backend, CloudState) or backend.execution != "remote":
         return
+    if environment.control_plane.needs_tools:
+        rule = (
+            "means Terraform Cloud's own machines, which have no gcloud, kubectl or istioctl, and "
+            f"mesh.control_plane: {environment.mesh.control_plane} runs scripts that need them; choose "
+            "mesh.control_plane: fleet, which needs none, or agents of yours (execution: agent)"
+        )
+        yield Problem("backend.execution", rule, backend.execution)
     if environment.project.impersonate_service_account is None:
         rule = f"is needed on {WHERE}: they have no gke-gcloud-auth-plugin, which makes the clusters' tokens without it"
         yield Problem("project.impersonate_service_account", rule, MISSING)

@@ -1,5 +1,7 @@
 """The Google Cloud APIs that the system calls."""
 
+from collections.abc import Sequence
+
 from bindings import ITerraformDependable, ProjectService
 from config.apis import APIS
 from constructs import Construct
@@ -15,7 +17,9 @@ class EnabledApis(Construct):
         all: the services, for what has to wait until they are on.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, project: str) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, project: str, depends_on: Sequence[ITerraformDependable] = ()
+    ) -> None:
         super().__init__(scope, id_)
         self.all: list[ITerraformDependable] = [
             ProjectService(
@@ -24,6 +28,7 @@ class EnabledApis(Construct):
                 project=project,
                 service=f"{name}.googleapis.com",
                 disable_on_destroy=False,
+                depends_on=list(depends_on) or None,
             )
             for name in APIS
         ]

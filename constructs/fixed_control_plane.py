@@ -1,6 +1,8 @@
 """What made the mesh, remembered, as it can't be changed while the mesh stands."""
 
-from bindings import NullResource, Postcondition, TerraformResourceLifecycle
+from collections.abc import Sequence
+
+from bindings import ITerraformDependable, NullResource, Postcondition, TerraformResourceLifecycle
 from constructs import Construct
 
 
@@ -11,12 +13,15 @@ class FixedControlPlane(Construct):
     compared with what the configuration says now.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, name: str, depends_on: Sequence[ITerraformDependable] = ()
+    ) -> None:
         super().__init__(scope, id_)
         NullResource(
             self,
             "Default",
             triggers={"control_plane": name},
+            depends_on=list(depends_on) or None,
             lifecycle=TerraformResourceLifecycle(
                 ignore_changes=["triggers"],
                 postcondition=[

@@ -1,5 +1,7 @@
 """What the fleet, as a whole, has to have switched on."""
 
+from collections.abc import Sequence
+
 from bindings import (
     GkeHubFeature,
     GkeHubFeatureSpec,
@@ -19,10 +21,12 @@ class ServiceMeshFeature(Construct):
         enabled: for what needs it to be on.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, project: str) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, project: str, depends_on: Sequence[ITerraformDependable] = ()
+    ) -> None:
         super().__init__(scope, id_)
         self.enabled: ITerraformDependable = GkeHubFeature(
-            self, "Default", project=project, name="servicemesh", location="global"
+            self, "Default", project=project, name="servicemesh", location="global", depends_on=list(depends_on) or None
         )
 
 
@@ -34,7 +38,14 @@ class MultiClusterIngressFeature(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, project: str, project_number: str, config_membership: str
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        project: str,
+        project_number: str,
+        config_membership: str,
+        depends_on: Sequence[ITerraformDependable] = (),
     ) -> None:
         super().__init__(scope, id_)
         feature = GkeHubFeature(
@@ -46,6 +57,7 @@ class MultiClusterIngressFeature(Construct):
             spec=GkeHubFeatureSpec(
                 multiclusteringress=GkeHubFeatureSpecMulticlusteringress(config_membership=config_membership)
             ),
+            depends_on=list(depends_on) or None,
         )
         # The controller reads and writes objects in every member cluster. Its
         # account exists only once the feature is on.

@@ -8,6 +8,7 @@ from constructs import Construct
 from constructs.fixed_control_plane import FixedControlPlane
 from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
 from constructs.mesh_member import MeshMember
+from constructs.needed_tools import NeededTools
 from constructs.script_folder import ScriptFolder
 from control_planes import MeshParts
 from stacks.base import MeshStack, StateLocation
@@ -50,14 +51,23 @@ class MeshControlStack(MeshStack):
             if not region.retired
         ]
 
-        FixedControlPlane(self, "fixed", name=environment.mesh.control_plane)
-        service_mesh = ServiceMeshFeature(self, "service-mesh", project=project)
+        scripts = cache(lambda: ScriptFolder(self, "scripts"))
+        before = []
+        if environment.control_plane.needs_tools:
+            tools = NeededTools(
+                self, "tools", scripts=scripts(), reach=self.reach, control_plane=environment.mesh.control_plane
+            )
+            before = [tools.found]
+        # After the tools: who then chooses another way has not been here yet.
+        FixedControlPlane(self, "fixed", name=environment.mesh.control_plane, depends_on=before)
+        service_mesh = ServiceMeshFeature(self, "service-mesh", project=project, depends_on=before)
         ingress = MultiClusterIngressFeature(
             self,
             "multi-cluster-ingress",
             project=project,
             project_number=network.project_number,
             config_membership=clusters.clusters[config_cluster].membership,
+            depends_on=before,
         )
         environment.control_plane.build(
             self,
@@ -65,7 +75,7 @@ class MeshControlStack(MeshStack):
                 environment=environment,
                 members=members,
                 reach=self.reach,
-                scripts=cache(lambda: ScriptFolder(self, "scripts")),
+                scripts=scripts,
                 access=cache(lambda: add_cluster_access(self, environment, clusters)),
                 features=service_mesh.enabled,
                 ingress=ingress.enabled,

@@ -1,11 +1,13 @@
 """Stack `network`: the APIs, the VPC, and each region's subnet and way out."""
 
-from bindings import DataGoogleProject
+from bindings import DataGoogleProject, NullProvider
 from config.environment import Environment
 from constructs import Construct
 from constructs.enabled_apis import EnabledApis
 from constructs.mesh_firewall import MeshFirewall
+from constructs.needed_tools import NeededTools
 from constructs.regional_subnet import RegionalSubnet
+from constructs.script_folder import ScriptFolder
 from constructs.vpc import Vpc
 from stacks.base import MeshStack, StateLocation
 
@@ -24,7 +26,18 @@ class NetworkStack(MeshStack):
         regions = environment.resolved_regions()
         network = environment.network
 
-        apis = EnabledApis(self, "apis", project=environment.project.id)
+        before = []
+        if environment.control_plane.needs_tools:
+            NullProvider(self, "null")
+            tools = NeededTools(
+                self,
+                "tools",
+                scripts=ScriptFolder(self, "scripts"),
+                reach=self.reach,
+                control_plane=environment.mesh.control_plane,
+            )
+            before = [tools.found]
+        apis = EnabledApis(self, "apis", project=environment.project.id, depends_on=before)
         project = DataGoogleProject(self, "project", project_id=environment.project.id, depends_on=apis.all)
         self.project_number: str = project.number
 

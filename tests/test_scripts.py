@@ -329,7 +329,7 @@ ALL_SCRIPTS = sorted(path.name for path in SCRIPTS.glob("*.sh") if path.name != 
 def test_a_missing_input_is_named(sandbox: Sandbox, script: str) -> None:
     run = sandbox.run(script)
     assert run.status != 0
-    assert re.search(r"(CLUSTER|VPC): parameter null or not set", run.output)
+    assert re.search(r"(CLUSTER|VPC|TOOLS): parameter null or not set", run.output)
     assert run.calls == []
 
 
@@ -338,6 +338,7 @@ def test_data_is_never_run(sandbox: Sandbox, script: str) -> None:
     nasty = "x; touch $HERE/ran; $(touch ran) `touch ran` ' \" \\ && touch ran #"
     names = {*TRUST, *CLUSTER, *WITHDRAW, "CHANNEL", "REVISION", "INPUTS", "ASMCLI_URL", "CRDS", "MARKER", "VPC"}
     inputs = dict.fromkeys(names, nasty) | {"WAIT_SECONDS": "0", "PROJECT": nasty, "MODE": "in-cluster"}
+    inputs |= {"TOOLS": nasty, "CONTROL_PLANE": nasty}
     sandbox.run(script, **inputs, ASMCLI_FILE=str(sandbox.folder / "home" / "asmcli"))
     assert not list(sandbox.folder.rglob("ran"))
 

@@ -1,0 +1,52 @@
+"""A look for the tools that scripts need, before anything is made."""
+
+from collections.abc import Sequence
+
+from bindings import ITerraformDependable
+from constructs import Construct
+from constructs.local_script import LocalScript, Reach
+from constructs.script_folder import ScriptFolder
+
+TOOLS = (
+    *("gcloud", "gke-gcloud-auth-plugin", "kubectl", "istioctl"),
+    *("curl", "git", "jq", "tar", "awk", "grep", "sed", "tr", "head", "csplit"),
+)
+"""All that the scripts and asmcli call."""
+
+
+class NeededTools(Construct):
+    """Stops the stack, before its first resource, on a machine that lacks a tool.
+
+    A script looks for its own tools, too. That would be after the clusters are made,
+    20 minutes into a first deploy, or half way on a runner that has some of them. So
+    the first stack looks for those of all stacks, and the stack that needs them looks
+    again, as another machine may run it. Terraform runs it once, and again when the
+    tools or the script change: on a runner of later, each script still looks itself.
+
+    Attributes:
+        found: everything else in the stack depends on this.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        scripts: ScriptFolder,
+        reach: Reach,
+        control_plane: str,
+        tools: Sequence[str] = TOOLS,
+    ) -> None:
+        """
+        Args:
+            control_plane: the way to the mesh that needs them, as the configuration says it.
+        """
+        super().__init__(scope, id_)
+        self.found: ITerraformDependable = LocalScript(
+            self,
+            "Default",
+            scripts=scripts,
+            script="check-tools.sh",
+            reach=reach,
+            instances={"here": {"control_plane": control_plane, "tools": " ".join(tools)}},
+        ).done
