@@ -11,7 +11,7 @@ NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null)
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
-.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots move-to-cdktn compare-cdktn clean
+.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn compare-cdktn clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -24,7 +24,7 @@ synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize the environment of mesh.
 mesh: $(STAMPS)/packages ## install the operator's command, `mesh`; `. tools/activate` puts it on the PATH
 	@tools/bin/mesh --help
 
-test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas ## run every check
+test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/supply ## run every check
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
@@ -59,10 +59,19 @@ schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md a
 snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as right
 	@$(ACTIVATE); $(PYTHON) -m pytest tests/test_snapshots.py --snapshot-update
 
+policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## hold the hardened example against the policy, whole and weakened; CONFIG=FILE for a file of yours
+	@$(ACTIVATE); $(PYTHON) -m policy $(or $(CONFIG),--weakenings $(if $(DOCS),--docs))
+
+vulnerabilities: $(STAMPS)/packages $(STAMPS)/supply $(NODE) ## ask for known vulnerabilities of everything that is locked
+	@$(ACTIVATE); $(PYTHON) -m supply.vulnerabilities
+
+licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply ## write docs/licences.md anew
+	@$(PYTHON) -m supply.licences
+
 move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the library's successor: docs/cdktn.md
 	@$(ACTIVATE); .tools/pipenv/bin/python tools/move_to_cdktn.py
 
-compare-cdktn: $(STAMPS)/packages $(NODE) $(STAMPS)/cdktf ## move a copy to CDK Terrain, and compare the JSON of all stacks (two minutes)
+compare-cdktn: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf ## move a copy to CDK Terrain, and compare the JSON of all stacks
 	@$(PYTHON) -m tests.compare_cdktn
 
 clean: ## take away what make installed and made; terraform's state stays
@@ -72,6 +81,8 @@ $(STAMPS)/pipenv: tools/pipenv.txt
 $(STAMPS)/packages: Pipfile.lock $(STAMPS)/pipenv
 $(STAMPS)/dev-packages: $(STAMPS)/packages
 $(STAMPS)/lab-packages: $(STAMPS)/packages tools/go.txt
+$(STAMPS)/checkov: tools/checkov.txt
+$(STAMPS)/supply: tools/supply.txt
 $(NODE): package.json tools/node-20.txt tools/node-22.txt
 $(STAMPS)/cdktf: package-lock.json $(NODE)
 $(STAMPS)/schemas: tests/schemas/package-lock.json $(NODE)
