@@ -1,0 +1,1 @@
+"""What checkov loads from us (--external-checks-dir)."""
