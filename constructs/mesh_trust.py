@@ -20,6 +20,7 @@ class MeshTrust(Construct):
     Attributes:
         established: for what needs all clusters to see each other.
         granted_by: address of what grants it, an instance a pair.
+        marker_of: returns what a pair's secret says that it was made from, by ``holder/remote``.
     """
 
     def __init__(
@@ -75,3 +76,4 @@ class MeshTrust(Construct):
         )
         self.established = grant.done
         self.granted_by = grant.address
+        self.marker_of = grant.inputs_of

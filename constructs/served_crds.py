@@ -9,6 +9,7 @@ from constructs import Construct
 from constructs.local_script import LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
+from terraform_text import Expression
 
 
 class ServedCrds(Construct):
@@ -17,9 +18,10 @@ class ServedCrds(Construct):
     A kubernetes_manifest needs its kind when it is *planned*, so this has to be
     true before the plan of the ingress stack, not just before its apply.
 
-    What was under way when terraform was killed may count as done. So it also looks
-    for what the mesh's installation and each grant of trust write last, and if that is
-    not there, says which resource is to be made again.
+    What was under way when terraform was killed may count as done. So it also reads
+    back what the mesh's installation and each grant of trust write last, a checksum of
+    what they were made from. If it is not that, it says which resource is to be made
+    again. As those checksums are inputs here, it looks again after each change.
     """
 
     def __init__(
@@ -33,8 +35,9 @@ class ServedCrds(Construct):
         config_cluster: str,
         revision: str,
         installed_by: str,
-        marker_of: Callable[[str], str],
+        marker_of: Callable[[str], Expression],
         granted_by: str,
+        trust_marker_of: Callable[[str], Expression],
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
@@ -52,10 +55,14 @@ class ServedCrds(Construct):
                     "revision": revision,
                     "installed_by": f'{installed_by}["{member.key}"]',
                     "marker": marker_of(member.key),
-                    "secrets": "\n".join(
-                        f'{remote_secret_name(other.remote_name)} {granted_by}["{member.key}/{other.key}"]'
-                        for other in members
-                        if other is not member
+                    # Of names that are checked, and of expressions.
+                    "secrets": Expression(
+                        "\n".join(
+                            f"{remote_secret_name(other.remote_name)} {trust_marker_of(f'{member.key}/{other.key}')} "
+                            f'{granted_by}["{member.key}/{other.key}"]'
+                            for other in members
+                            if other is not member
+                        )
                     ),
                     "crds": " ".join(ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())),
                 }

@@ -34,6 +34,7 @@ from rehearsal.trust_check import server_and_token
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SECONDS = 300
+BY_HAND = "by-hand"
 LAST_KINDS = ("MultiClusterIngress", "MultiClusterService")
 WAITING = ("wait-for-crds.sh", "wait-for-load-balancer-cleanup.sh")
 MOST_CALLS = 9
@@ -218,7 +219,10 @@ class ByHand:
     def _install_job(self, region: ResolvedRegion) -> Job:
         asmcli = self._environment.mesh.asmcli
         inputs = {
+            "MODE": "managed",
             "CHANNEL": self._environment.channel,
+            "REVISION": self._environment.revision,
+            "INPUTS": BY_HAND,
             "ASMCLI_URL": asmcli.url,
             "ASMCLI_FILE": "",
             "ASMCLI_SHA256": asmcli.sha256 or "",
@@ -237,6 +241,7 @@ class ByHand:
                     "REMOTE_LOCATION": remote.location,
                     "REMOTE_NAME": remote.remote_name,
                     "REMOTE_SERVER": servers[remote.key],
+                    "INPUTS": BY_HAND,
                 },
             )
             for holder, remote in permutations(self._regions, 2)
@@ -250,9 +255,10 @@ class ByHand:
                 {
                     **_place(one),
                     "CRDS": " ".join(ISTIO_CRDS + (MCI_CRDS if one.key == first else ())),
-                    "INSTALLED_BY": "by hand",
+                    "INSTALLED_BY": BY_HAND,
+                    "MARKER": BY_HAND,
                     "SECRETS": "\n".join(
-                        f"{remote_secret_name(other.remote_name)} by-hand"
+                        f"{remote_secret_name(other.remote_name)} {BY_HAND} {BY_HAND}"
                         for other in self._regions
                         if other is not one
                     ),

@@ -6,6 +6,7 @@
 #   REMOTE_CLUSTER REMOTE_LOCATION  the cluster that it may watch
 #   REMOTE_NAME                     the name by which the mesh knows that cluster
 #   REMOTE_SERVER                   URL of its private endpoint
+#   INPUTS                          what the secret says that it was made from
 #
 # The secret holds a token that does not expire. It goes from istioctl to kubectl
 # through a pipe and is in no file, argument, log or state. Applied by the server,
@@ -15,7 +16,7 @@
 source "$(dirname "$0")/lib.sh"
 
 : "${HOLDER_CLUSTER:?}" "${HOLDER_LOCATION:?}" "${REMOTE_CLUSTER:?}" "${REMOTE_LOCATION:?}"
-: "${REMOTE_NAME:?}" "${REMOTE_SERVER:?}"
+: "${REMOTE_NAME:?}" "${REMOTE_SERVER:?}" "${INPUTS:?}"
 
 # istioctl takes an empty host as well, and the secret then leads nowhere.
 if [[ "$REMOTE_SERVER" != https://?* ]]; then
@@ -31,6 +32,7 @@ istioctl create-remote-secret \
   --context "$(context "$REMOTE_CLUSTER" "$REMOTE_LOCATION")" \
   --name "$REMOTE_NAME" \
   --server "$REMOTE_SERVER" |
+  kubectl annotate --local --filename - "$MARKER_NAME/inputs=$INPUTS" --output yaml |
   kubectl --kubeconfig "$WORK/holder" apply --server-side --force-conflicts \
     --field-manager multi-region-mesh --filename - ||
   die "could not let $HOLDER_CLUSTER watch $REMOTE_CLUSTER; the lines above say why"

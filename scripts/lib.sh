@@ -20,7 +20,8 @@ export CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1
 
 readonly STARTED=$SECONDS
 
-# ConfigMap in istio-system that says what is done in a cluster. It is written last.
+# Tells what is done in a cluster, and from what: a ConfigMap in istio-system, written
+# last, and an annotation of every remote secret.
 # shellcheck disable=SC2034  # for those who source this
 readonly MARKER_NAME=multi-region-mesh
 

@@ -7,7 +7,8 @@
 #   CRDS              names of custom resource definitions, with spaces between them
 #   INSTALLED_BY      address of the resource that installed the mesh here
 #   MARKER            what that leaves in the cluster when it is done
-#   SECRETS           a line a remote secret: its name, and the address of the resource that put it here
+#   SECRETS           a line a remote secret: its name, what it says that it was made from, and the
+#                     address of the resource that put it here
 #   WAIT_SECONDS      how long that may take; 1200 if not set
 
 # shellcheck source=lib.sh
@@ -48,14 +49,18 @@ once_more() {
   die "  terraform -chdir='$PWD' apply -replace='${2//_/"''_"}'"
 }
 
-# Both look for what is written last.
+# What was done is read back from the cluster, and not believed: both are written last.
 marker="$(in_mesh configmap "$MARKER_NAME" --output 'jsonpath={.data.installed}')"
 if [[ "$marker" != "$MARKER" ]]; then
   once_more "the mesh in $CLUSTER is not whole" "$INSTALLED_BY"
 fi
-while read -r name address; do
-  if [[ -n "$name" && -z "$(in_mesh secret "$name" --output name)" ]]; then
-    once_more "$CLUSTER has no secret $name" "$address"
+while read -r name inputs address; do
+  if [[ -z "$name" ]]; then
+    continue
+  fi
+  found="$(in_mesh secret "$name" --output "jsonpath={.metadata.annotations['$MARKER_NAME/inputs']}")"
+  if [[ "$found" != "$inputs" ]]; then
+    once_more "$CLUSTER has no secret $name, or one of other inputs" "$address"
   fi
 done <<<"${SECRETS:-}"
 say "the mesh in $CLUSTER is whole"

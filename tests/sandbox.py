@@ -20,19 +20,38 @@ GCLOUD = """
 if [[ "$*" == *get-credentials* ]]; then printf 'kubeconfig of %s\\n' "$4" >"$KUBECONFIG"; fi
 """
 ISTIOCTL = f"""
-printf 'apiVersion: v1\\nkind: Secret\\nstringData: {{token: {CANARY}}}\\n'
+all="$*" name="${{all#*--name }}"
+printf 'kind: Secret\\nname: istio-remote-secret-%s\\nstringData: {{token: {CANARY}}}\\n' "${{name%% *}}"
 """
 CURL = """
 cp "$HERE/home/asmcli" "${@: -2:1}"  # --output FILE URL
 """
+# Keeps, of every cluster, what objects say that they were made from.
 KUBECTL = """
-all="$*" mark="$HERE/mark"
-if [[ -r "$2" ]]; then read -r cluster <"$2"; mark="$HERE/mark-${cluster// /-}"; fi  # --kubeconfig FILE
-case "$*" in
-  *"--filename -"*) cat >"$HERE/applied.yaml" ;;
-  *"create configmap multi-region-mesh"*) rest="${all#*installed=}"; printf '%s' "${rest%% *}" >"$mark" ;;
-  *"get configmap multi-region-mesh"*) cat "$mark" ;;
-  *"get secret "*) printf secret/there ;;
+all="$*" at="$HERE/cluster"
+if [[ "$1" == --kubeconfig && -r "$2" ]]; then read -r line <"$2"; at="$HERE/${line// /-}"; fi
+mkdir -p "$at"
+case "$all" in
+  *"annotate --local"*) cat; rest="${all#*/inputs=}"; printf 'inputs: %s\\n' "${rest%% *}" ;;
+  *"create configmap"*)
+    rest="${all#*=}" name="${all#*create configmap }"
+    printf 'name: %s\\ninputs: %s\\n' "${name%% *}" "${rest%% *}"
+    ;;
+  *"--filename -"*)
+    input="$(cat)"
+    printf '%s\\n' "$input" >"$HERE/applied.yaml"
+    while read -r key value; do
+      case "$key" in
+        name:) name="$value" ;;
+        inputs:) printf '%s' "$value" >"$at/$name" ;;
+        deploy:) printf '%s' "$value" >"$at/$name.deploy" ;;
+      esac
+    done <<<"$input"
+    ;;
+  *"get configmap "* | *"get secret "*)
+    rest="${all#*get * }"
+    if [[ -e "$at/${rest%% *}" ]]; then cat "$at/${rest%% *}"; fi
+    ;;
   *"get customresourcedefinition "*) printf customresourcedefinition/there ;;
 esac
 """

@@ -28,6 +28,7 @@ TRUST = {
     "REMOTE_LOCATION": "asia-northeast2",
     "REMOTE_NAME": "gke-test-project-asia-northeast2-osaka-1",
     "REMOTE_SERVER": "https://192.168.8.2",
+    "INPUTS": "abc123",
 }
 CLUSTER = {"CLUSTER": "tokyo-1", "LOCATION": "asia-northeast1"}
 WITHDRAW = {
@@ -241,7 +242,8 @@ def test_trust_goes_through_a_pipe_and_names_the_private_endpoint(sandbox: Sandb
         rf"--name gke-test-project-asia-northeast2-osaka-1 --server https://192\.168\.8\.2",
         made,
     )
-    (applied,) = run.calls_of("kubectl")
+    annotated, applied = sorted(run.calls_of("kubectl"), key=lambda call: " apply " in call)
+    assert annotated == "annotate --local --filename - multi-region-mesh/inputs=abc123 --output yaml"
     assert re.fullmatch(
         rf"--kubeconfig {work}/holder apply --server-side --force-conflicts "
         rf"--field-manager multi-region-mesh --filename -",
@@ -427,18 +429,20 @@ def test_a_list_that_gcloud_only_warns_about_is_asked_for_again(sandbox: Sandbox
         ("configmap", 'null_resource.install["tokyo"]'),
         ("another mark", 'null_resource.install["tokyo"]'),
         ("secret b", "null_resource.b"),
+        ("another secret", "null_resource.a"),
     ],
 )
 def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, words: str) -> None:
-    answers = 'case "$*" in *"get configmap"*) printf m ;; *"get secret "*) printf secret/there ;; esac'
+    answers = 'case "$*" in *"get configmap"*) printf m ;; *"get secret "*) printf n ;; esac'
     sandbox.stand_in("kubectl", f'if [[ "$*" != *"get {missing}"* ]]; then {answers}; fi')
     inputs = {
         "INSTALLED_BY": 'null_resource.install["tokyo"]',
         "MARKER": "m",
-        "SECRETS": "a null_resource.a\nb null_resource.b",
+        "SECRETS": "a n null_resource.a\nb n null_resource.b",
     }
-    if missing == "another mark":
-        sandbox.stand_in("kubectl", answers.replace("printf m", "printf of-older-inputs"))
+    if missing.startswith("another"):
+        changed = "printf m" if missing == "another mark" else "printf n"
+        sandbox.stand_in("kubectl", answers.replace(changed, "printf of-older-inputs"))
     run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", **inputs)
     assert run.status == 1
     assert "although terraform counts it as done" in run.output

@@ -29,7 +29,7 @@ class MeshDeployment:
         assert installed is not None
         (self.sandbox.folder / "bin" / "terraform").symlink_to(installed)
         (self.sandbox.folder / "bin" / "sh").symlink_to(str(shutil.which("sh")))
-        self._stack = self._folder / "cdktf.out" / "stacks" / "mesh"
+        self.stack = self._folder / "cdktf.out" / "stacks" / "mesh"
         self.plan = ""
         asmcli = self.sandbox.folder / "home" / "asmcli"
         reference = REFERENCE.read_text(encoding="utf-8")
@@ -40,12 +40,12 @@ class MeshDeployment:
         outdir = synthesize(environment_of(config), self._folder).outdir
         for stack in ("network", "clusters"):
             leave_state(outdir, stack)
-        file = self._stack / "cdk.tf.json"
+        file = self.stack / "cdk.tf.json"
         file.write_text(json.dumps(without_google(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8")
         calls = self.sandbox.folder / "calls"
         calls.unlink(missing_ok=True)
         for arguments in (["init"], command.split(" ")):
-            result = terraform(self._stack, *arguments, PATH=str(self.sandbox.folder / "bin"))
+            result = terraform(self.stack, *arguments, PATH=str(self.sandbox.folder / "bin"))
             assert result.returncode == 0, result.stdout + result.stderr
         if command == "plan":
             self.plan = result.stdout
