@@ -1,0 +1,115 @@
+"""Somebody with the real terraform, whose command line leads to the stand-in for Terraform Cloud."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emulator.terraform_cloud.model import Organization
+from emulator.terraform_cloud.runner import Machine
+from emulator.terraform_cloud.server import TerraformCloud
+from tests.terraform import VARIABLES
+
+HOST = "app.terraform.io"
+BASICS = ("awk", "bash", "cat", "dirname", "env", "grep", "head", "ls", "mktemp", "rm", "sed", "sh", "tr", "uname")
+"""What a hosted runner has, besides terraform: nothing that the scripts of the mesh need beyond a shell's own."""
+
+SECONDS = 240
+
+
+@dataclass
+class Member:
+    """A member of an organization, at a machine with terraform and an empty home.
+
+    Attributes:
+        folder: of the home, of terraform's configuration, of the runner's programs.
+        cloud: the stand-in.
+        variables: for terraform, besides those that it always gets.
+    """
+
+    folder: Path
+    cloud: TerraformCloud
+    variables: dict[str, str]
+
+    @property
+    def organization(self) -> Organization:
+        return self.cloud.organization
+
+    def terraform(self, folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder / "home"),
+            "TF_CLI_CONFIG_FILE": str(self.folder / "terraform.rc"),
+            **{name: VARIABLES[name] for name in ("CHECKPOINT_DISABLE", "TF_IN_AUTOMATION", "TF_INPUT")},
+            **self.variables,
+            **variables,
+        }
+        return subprocess.run(
+            ["terraform", *arguments, "-no-color"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+
+    def ok(self, folder: Path, *arguments: str, **variables: str) -> str:
+        """Run terraform, which has to succeed, and return what it printed."""
+        result = self.terraform(folder, *arguments, **variables)
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def refused(self, folder: Path, *arguments: str, **variables: str) -> str:
+        """Run terraform, which has to fail, and return what it printed, as one line."""
+        result = self.terraform(folder, *arguments, **variables)
+        assert result.returncode != 0, result.stdout
+        return " ".join(f"{result.stdout} {result.stderr}".replace("│", " ").split())
+
+    def machine(self, *tools: str) -> Machine:
+        """Return a machine for runs that has terraform, a shell's basics, and these."""
+        path = self.folder / "runner"
+        path.mkdir(exist_ok=True)
+        for tool in ("terraform", *BASICS, *tools):
+            found = shutil.which(tool)
+            assert found is not None, f"{tool} is missing on this machine"
+            if not (path / tool).exists():
+                (path / tool).symlink_to(found)
+        return Machine(path, configuration(self.cloud))
+
+
+@contextmanager
+def member(folder: Path, *, name: str = "acme", default_execution: str = "remote") -> Iterator[Member]:
+    """Run an empty organization for a while. All that terraform asked for has to be known to the stand-in."""
+    version = json.loads(subprocess.run(["terraform", "version", "-json"], capture_output=True, check=True).stdout)
+    organization = Organization(name, terraform=version["terraform_version"], default_execution=default_execution)
+    cloud = TerraformCloud(organization, hostname=HOST)
+    (folder / "home").mkdir()
+    (folder / "terraform.rc").write_text(configuration(cloud), encoding="utf-8")
+    cloud.start()
+    try:
+        yield Member(folder, cloud, cloud.variables())
+        unknown = [str(call) for call in cloud.journal.calls() if call.status in (500, 501)]
+        assert unknown == []
+    finally:
+        cloud.stop()
+
+
+def configuration(cloud: TerraformCloud) -> str:
+    """Return a CLI configuration: providers from where this machine's own gets them, and the stand-in."""
+    own = Path(os.environ.get("TF_CLI_CONFIG_FILE", Path.home() / ".terraformrc"))
+    return (own.read_text(encoding="utf-8") if own.is_file() else "") + "\n" + cloud.configuration()
+
+
+def stack(folder: Path, name: str, content: Mapping[str, Any], **workspace: str) -> Path:
+    """Write a small stack whose workspace is called after it."""
+    here = folder / name
+    here.mkdir()
+    block = {"cloud": {"organization": "acme", "workspaces": {"name": name}, **workspace}}
+    (here / "cdk.tf.json").write_text(json.dumps({"terraform": block, **content}), encoding="utf-8")
+    return here
