@@ -8,6 +8,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address
 
 from harness.namespace import Namespace
+from harness.network import REGIONAL_FRONT_END
 
 PORT = 80
 CONNECT_SECONDS = 2.0
@@ -24,7 +25,7 @@ def serve(region: Namespace, address: IPv4Address, backends: Backends) -> None:
     has but its own gateways, as the other regions have an address of the same number.
 
     Args:
-        region: a namespace that has the address.
+        region: a namespace that has the address, and `REGIONAL_FRONT_END`.
     """
     listener = region.run(lambda: socket.create_server((str(address), PORT)))
 
@@ -40,7 +41,8 @@ def serve(region: Namespace, address: IPv4Address, backends: Backends) -> None:
 def _pass_on(client: socket.socket, backends: Backends) -> None:
     with client, suppress(OSError, IndexError):  # without a gateway the connection ends, as does a refused one
         gateway = str(random.choice(backends()))
-        with socket.create_connection((gateway, PORT), timeout=CONNECT_SECONDS) as server:
+        ours = (str(REGIONAL_FRONT_END), 0)
+        with socket.create_connection((gateway, PORT), timeout=CONNECT_SECONDS, source_address=ours) as server:
             server.settimeout(None)
             back = threading.Thread(target=_copy, args=(server, client), daemon=True)
             back.start()

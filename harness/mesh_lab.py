@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 from harness.fleet import derived_services
 from harness.istiod import Istiod, istio_manifests
 from harness.load_balancer import serve
-from harness.network import Network, RegionAddresses
+from harness.network import REGIONAL_FRONT_END, Network, RegionAddresses
 from harness.node_agent import NodeAgent
 from harness.pod import Pod, Surroundings
 from harness.pod_exec import serve_exec
@@ -151,7 +151,8 @@ class MeshLab:
     def balance(self, address: IPv4Address, namespace: str, app: str) -> None:
         """Let pods of every region reach gateways at one address: each those of its own region."""
         for region in self.regions.values():
-            self.network.add_address(region.key, address)
+            for one in (address, REGIONAL_FRONT_END):
+                self.network.add_address(region.key, one)
             serve(self.network.region(region.key), address, partial(_addresses_of, region.agent, namespace, app))
 
     def _follow_services(self, region: Region) -> None:

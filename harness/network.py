@@ -32,6 +32,12 @@ LINKS = IPv4Network("198.18.0.0/15")
 POD_GATEWAY = IPv4Address("169.254.1.1")
 """Every pod's router, an address of the region's namespace; link-local, so that it takes none of a pod's range."""
 
+FRONT_END = IPv4Address("35.191.0.1")
+"""What the lab's own requests come from: of the ranges by which gateways know Google's load balancer."""
+
+REGIONAL_FRONT_END = IPv4Address("130.211.0.1")
+"""The same, of the load balancer's stand-in inside each region."""
+
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 ONE_WAY_DELAY_MICROSECONDS = 4_000
@@ -99,7 +105,7 @@ class Network:
         """Make the regions' namespaces and link them."""
         FORWARDING.write_text("0", encoding="ascii")  # a new namespace may have the machine's setting
         hub = self._netlink[""] = _open()
-        _up(hub, "lo")
+        hub.addr("add", index=_up(hub, "lo"), address=str(FRONT_END), prefixlen=32)
         for number, key in enumerate(self._order):
             self.region(key).create()
             netlink = self._netlink[key] = _open(self.region(key))
@@ -188,7 +194,7 @@ class Network:
         # kube-apiserver finds its own address by the default route.
         netlink.route("add", dst="0.0.0.0/0", gateway=str(ours), oif=index)
         for network in region.reached:
-            hub.route("add", dst=network, gateway=str(theirs))
+            hub.route("add", dst=network, gateway=str(theirs), prefsrc=str(FRONT_END))
 
     def _region_link(self, one: str, other: str, number: int) -> None:
         addresses = _pair(256 + number)

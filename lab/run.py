@@ -15,6 +15,7 @@ from lab import answers, faults
 from lab.analysis import analyze
 from lab.environments import steps_of
 from lab.operator import Operator
+from lab.refusals import refusals, with_strangers
 from lab.shell import run_shell
 from lab.subject import Subject
 from lab.table import Table
@@ -49,7 +50,7 @@ def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: 
 
     def apply(step: str) -> None:
         say(f"step {step.upper()}: applying the manifests")
-        lab.apply(rendered[step])
+        lab.apply(with_strangers(rendered[step]))
         lab.wait_for_rollout()
         operator.configure(getattr(steps, step))
 
@@ -73,6 +74,7 @@ def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: 
     command("verify", "locality")
     apply("c")
     tables.append(answers.step_c(subject))
+    tables.append(refusals(subject))
     lab.balance(ENTRY, GATEWAY_NAMESPACE, GATEWAY_NAME)
     command("verify", "ingress", "--url", f"http://{ENTRY}{subject.path}")
     tables.append(analyze(lab, tools, steps.c.revision, rendered["c"]))

@@ -14,7 +14,7 @@ The lab runs until you leave this shell. Try:
 
   kubectl --context {first} get pods --all-namespaces
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s helloworld.sample:5000/hello
-  kubectl --context {first} --namespace istio-gateway exec deploy/istio-ingressgateway -- curl -s localhost/hello
+  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s http://{entry}/hello
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/clusters
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/config_dump |
     istioctl proxy-config routes --file -

@@ -11,6 +11,7 @@ from harness.rendered import objects_of
 from harness.traffic import Answer, tally
 from lab.answers import _count
 from lab.environments import steps_of, with_regions
+from lab.refusals import _all, _without_certificate, _without_right, with_strangers
 from lab.subject import Subject
 from lab.table import Table
 from tests.synthesis import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
@@ -99,3 +100,47 @@ def test_the_lab_applies_what_the_project_renders(reference: Synthesis) -> None:
     found = list(objects_of(reference.stacks["ingress"]))
     assert {region for region, _ in found} == {"tokyo", "osaka"}
     assert ("osaka", "helloworld-v2") in {(region, one["metadata"]["name"]) for region, one in found}
+
+
+def test_a_stranger_is_the_client_in_another_namespace(reference: Synthesis) -> None:
+    given = {"tokyo": reference.objects("tokyo")}
+    [(region, objects)] = with_strangers(given).items()
+    added = [one for one in objects if one not in given[region]]
+    assert {(one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")) for one in added} == {
+        ("Namespace", "elsewhere", None),
+        ("ServiceAccount", "sleep", "elsewhere"),
+        ("Deployment", "sleep", "elsewhere"),
+    }
+    # Its sidecar is injected as the other's is, and no policy names it.
+    assert added[0]["metadata"]["labels"] == {"istio.io/rev": "asm-managed-stable"}
+    assert "elsewhere" not in str(given)
+
+
+@pytest.mark.parametrize(
+    ("mtls", "default_deny", "without_right", "without_certificate"),
+    [
+        ("strict", True, 403, 0),
+        ("strict", False, 200, 0),
+        ("permissive", True, 403, 403),
+        ("permissive", False, 200, 200),
+    ],
+)
+def test_who_is_to_be_refused(mtls: str, default_deny: bool, without_right: int, without_certificate: int) -> None:
+    environment = load_without_variables(REFERENCE)
+    mesh = environment.mesh.model_copy(update={"mtls": mtls, "default_deny": default_deny})
+    said = environment.model_copy(update={"mesh": mesh})
+    assert (_without_right(said), _without_certificate(said)) == (without_right, without_certificate)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected", "right"),
+    [
+        ([403, 403], 403, True),
+        ([403, 200], 403, False),
+        ([], 403, False),
+        ([0], 0, True),
+        ([503], 403, False),
+    ],
+)
+def test_every_answer_has_to_be_the_refusal(statuses: list[int], expected: int, right: bool) -> None:
+    assert _all([Answer(0.0, 0.01, status, "") for status in statuses], expected) is right
