@@ -18,6 +18,7 @@ from cli.kubernetes import Cluster, KubectlError, cluster_path, reachable
 from cli.listing import (
     ACCOUNTS,
     ADDRESSES,
+    CERTIFICATES,
     CLUSTERS,
     ENDPOINT_GROUPS,
     FEATURES,
@@ -26,6 +27,7 @@ from cli.listing import (
     MEMBERSHIPS,
     NETWORKS,
     ROUTERS,
+    SSL_POLICIES,
     SUBNETS,
     Kind,
     Listing,
@@ -43,7 +45,7 @@ from config.kinds import MCI_CRDS
 ROOT = Path(__file__).parent.parent
 
 SECTIONS: dict[str, tuple[Kind, ...]] = {
-    "Load balancer": (*LOAD_BALANCER, ENDPOINT_GROUPS),
+    "Load balancer": (*LOAD_BALANCER, CERTIFICATES, SSL_POLICIES, ENDPOINT_GROUPS),
     "Fleet and clusters": (FEATURES, CLUSTERS, MEMBERSHIPS),
     "Network": (ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
     "Accounts": (ACCOUNTS,),

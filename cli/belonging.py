@@ -37,6 +37,7 @@ from cli.kubernetes import cluster_path
 from cli.listing import (
     ACCOUNTS,
     ADDRESSES,
+    CERTIFICATES,
     CLUSTERS,
     ENDPOINT_GROUPS,
     FEATURE_COMMANDS,
@@ -46,6 +47,7 @@ from cli.listing import (
     MEMBERSHIPS,
     NETWORKS,
     ROUTERS,
+    SSL_POLICIES,
     SUBNETS,
     Listing,
     Thing,
@@ -66,6 +68,8 @@ _CUT_BELOW = 20
 
 STACKS = {
     ADDRESSES: "ingress",
+    CERTIFICATES: "ingress",
+    SSL_POLICIES: "ingress",
     CLUSTERS: "clusters",
     ACCOUNTS: "clusters",
     FEATURES: "mesh",
@@ -240,6 +244,12 @@ class Belonging:
         match thing.kind.collection:
             case "addresses":
                 return thing.place == "global" and thing.name == names.ingress_address
+            case "sslPolicies":
+                return thing.place == "global" and thing.name == names.ssl_policy
+            case "sslCertificates":
+                # Also one of a domain that has left the file.
+                domains = thing.content.get("managed", {}).get("domains", [])
+                return thing.place == "global" and thing.name in [names.certificate(domain) for domain in domains]
             case "networks":
                 return thing.path == self._vpc
             case "firewalls":

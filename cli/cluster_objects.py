@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.kubernetes import Cluster
-from config.kinds import ISTIO_CRDS, MCI_CRDS
+from config.kinds import AUTHORIZATION_POLICIES, ISTIO_CRDS, MCI_CRDS, PEER_AUTHENTICATIONS
 from config.naming import GATEWAY_NAMESPACE
 
 Object = Mapping[str, Any]
@@ -29,6 +29,7 @@ class Objects:
         options: ConfigMap ``asm-options``, if it is there.
         secrets: the remote secrets.
         rules: DestinationRules.
+        authentications, authorizations: PeerAuthentications and AuthorizationPolicies.
         ingresses, services: MultiClusterIngresses and -Services.
         events: in the gateways' namespace.
     """
@@ -44,6 +45,8 @@ class Objects:
     options: Object | None = None
     secrets: Sequence[Object] = field(default=(), repr=False)
     rules: Sequence[Object] = ()
+    authentications: Sequence[Object] = ()
+    authorizations: Sequence[Object] = ()
     ingresses: Sequence[Object] = ()
     services: Sequence[Object] = ()
     events: Sequence[Object] = ()
@@ -72,6 +75,9 @@ def ask(cluster: Cluster, revision: str) -> Objects:
         questions["revisions"] = (REVISIONS_CRD, *in_mesh)
     if ISTIO_CRDS[0] in served:
         questions["rules"] = (ISTIO_CRDS[0], everywhere)
+    policies = (AUTHORIZATION_POLICIES, PEER_AUTHENTICATIONS)
+    if served.issuperset(policies):
+        questions["policies"] = (",".join(policies), everywhere)
     if served.issuperset(MCI_CRDS):
         questions["mci"] = (",".join(MCI_CRDS), everywhere)
         questions["events"] = ("events", "--namespace", GATEWAY_NAMESPACE)
@@ -91,6 +97,8 @@ def ask(cluster: Cluster, revision: str) -> Objects:
             options=options.result(),
             secrets=answers["secrets"],
             rules=answers.get("rules", []),
+            authentications=_of_kind(answers.get("policies", []), "PeerAuthentication"),
+            authorizations=_of_kind(answers.get("policies", []), "AuthorizationPolicy"),
             ingresses=_of_kind(mci, "MultiClusterIngress"),
             services=_of_kind(mci, "MultiClusterService"),
             events=answers.get("events", []),

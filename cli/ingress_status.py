@@ -15,6 +15,7 @@ from cli.survey import Answer
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 STATIC_IP = "networking.gke.io/static-ip"
+CERTIFICATES = "networking.gke.io/pre-shared-certs"
 PARTS = ("ForwardingRules", "TargetProxies", "UrlMap", "BackendServices", "HealthChecks", "NetworkEndpointGroups")
 """What a load balancer consists of, as the controller names it in ``status.CloudResources``."""
 
@@ -40,12 +41,15 @@ def look_at_config_cluster(members: Sequence[Member], feature: Answer) -> Findin
     return judged(name, wrong, wanted.key, DEPLOY)
 
 
-def look_at_ingress(member: Member, members: Sequence[Member], reserved: Answer) -> Iterator[Finding]:
+def look_at_ingress(
+    member: Member, members: Sequence[Member], reserved: Answer, certificates: Mapping[str, Answer]
+) -> Iterator[Finding]:
     """Yield what is to be said of the load balancer.
 
     Args:
         member: the config cluster, which has answered.
         reserved: the address, as Compute Engine has it.
+        certificates: the same of them, by domain.
     """
     assert member.objects is not None
     ingress = own(member.objects.ingresses)
@@ -58,6 +62,7 @@ def look_at_ingress(member: Member, members: Sequence[Member], reserved: Answer)
         return
     describe = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe multiclusteringress {GATEWAY_NAME}"
     yield _address(member, ingress, reserved, describe)
+    yield from _certificates(member, ingress, reserved, certificates)
     resources = ingress.get("status", {}).get("CloudResources", {})
     absent = [part for part in PARTS if not resources.get(part)]
     names = resources.get("ForwardingRules", [])
@@ -93,6 +98,32 @@ def _address(member: Member, ingress: Object, reserved: Answer, describe: str) -
     serving = ingress.get("status", {}).get("VIP", "")
     wrong = [] if serving == wanted else [f"{wanted} is reserved, and {serving or 'none'} serves"]
     return judged(name, wrong, wanted, describe)
+
+
+def _certificates(
+    member: Member, ingress: Object, reserved: Answer, certificates: Mapping[str, Answer]
+) -> Iterator[Finding]:
+    """Each domain's certificate is made, and the load balancer is told of it.
+
+    Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/troubleshooting (from memory)
+    """
+    named = ingress["metadata"].get("annotations", {}).get(CERTIFICATES, "").split(",")
+    project, names = member.environment.project.id, member.environment.names
+    for domain, answer in certificates.items():
+        title = f"certificate of {domain}"
+        if isinstance(answer, ApiError):
+            yield failure(title, f"not known: {answer}", after_refusal(answer, "compute", project))
+        elif answer is None or names.certificate(domain) not in named:
+            yield failure(title, "there is none" if answer is None else "the object doesn't name it", DEPLOY)
+        else:
+            managed = answer.get("managed", {})
+            state = managed.get("domainStatus", {}).get(domain, managed.get("status", "not known"))
+            if state == "ACTIVE":
+                yield ok(title, "Google has made it")
+                continue
+            address = reserved["address"] if isinstance(reserved, dict) else "the ingress' address"
+            fix = f"see that the DNS record is there: {domain}. A {address}; after that it may take an hour"
+            yield warning(title, f"{state}: until Google has made it, HTTPS fails", fix)
 
 
 def _endpoints(members: Sequence[Member], resources: Mapping[str, Any], describe: str) -> Finding:

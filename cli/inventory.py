@@ -10,6 +10,7 @@ from cli.kubernetes import cluster_path
 from cli.survey import FEATURES, Answer
 from config import Environment, ResolvedRegion
 
+CERTIFICATE, SSL_POLICY = "SSL certificate", "SSL policy"
 NETWORK, SUBNET, ROUTER, FIREWALL, ADDRESS = "network", "subnet", "router", "firewall rule", "address"
 ACCOUNT, CLUSTER, FEATURE = "node account", "cluster", "fleet feature"
 
@@ -65,6 +66,12 @@ def things_of(environment: Environment) -> list[Thing]:
         address = names.ingress_address
         delete = f"{gcloud} addresses delete {address} --global {to}"
         things.append(Thing(ADDRESS, "compute", f"{base}/addresses/{address}", "", delete))
+        if environment.ingress.domains:
+            delete = f"{gcloud} ssl-policies delete {names.ssl_policy} --global {to}"
+            things.append(Thing(SSL_POLICY, "compute", f"{base}/sslPolicies/{names.ssl_policy}", "", delete))
+        for certificate in map(names.certificate, environment.ingress.domains):
+            delete = f"{gcloud} ssl-certificates delete {certificate} --global {to}"
+            things.append(Thing(CERTIFICATE, "compute", f"{base}/sslCertificates/{certificate}", "", delete))
     return things
 
 

@@ -43,6 +43,8 @@ URL_MAPS = Kind("URL maps", "compute", "urlMaps", "compute url-maps")
 BACKEND_SERVICES = Kind("backend services", "compute", "backendServices", "compute backend-services")
 HEALTH_CHECKS = Kind("health checks", "compute", "healthChecks", "compute health-checks")
 ENDPOINT_GROUPS = Kind("endpoint groups", "compute", "networkEndpointGroups", "compute network-endpoint-groups")
+CERTIFICATES = Kind("SSL certificates", "compute", "sslCertificates", "compute ssl-certificates")
+SSL_POLICIES = Kind("SSL policies", "compute", "sslPolicies", "compute ssl-policies")
 ADDRESSES = Kind("addresses", "compute", "addresses", "compute addresses")
 FIREWALL_RULES = Kind("firewall rules", "compute", "firewalls", "compute firewall-rules")
 ROUTERS = Kind("routers", "compute", "routers", "compute routers")
@@ -59,6 +61,7 @@ LOAD_BALANCER = (FORWARDING_RULES, HTTP_PROXIES, HTTPS_PROXIES, URL_MAPS, BACKEN
 KINDS = (
     *(*LOAD_BALANCER, ENDPOINT_GROUPS),
     *(FEATURES, CLUSTERS, MEMBERSHIPS),
+    *(CERTIFICATES, SSL_POLICIES),
     *(ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
     ACCOUNTS,
 )

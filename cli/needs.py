@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.inventory import ADDRESS, FIREWALL, NETWORK, ROUTER, SUBNET, Inventory, clusters
+from cli.inventory import ADDRESS, CERTIFICATE, FIREWALL, NETWORK, ROUTER, SUBNET, Inventory, clusters
 from config import Environment, ResolvedRegion
 from config.checks import SURGE_NODES, ZONES_OF_A_REGION
 from config.cluster import vcpus
@@ -140,7 +140,7 @@ def _existing(region: ResolvedRegion, cluster: Mapping[str, Any] | None, least: 
 
 
 def _of_the_project(environment: Environment, inventory: Inventory) -> Iterator[Need]:
-    missing = {kind: 0 for kind in (*COUNTED, ADDRESS)}
+    missing = {kind: 0 for kind in (*COUNTED, ADDRESS, CERTIFICATE)}
     for thing, answer in inventory.items():
         if thing.kind in missing and not isinstance(answer, dict):
             missing[thing.kind] += 1
@@ -153,6 +153,11 @@ def _of_the_project(environment: Environment, inventory: Inventory) -> Iterator[
         yield Need((quota,), "", missing[kind], missing[kind], of)
     if environment.ingress.enabled:
         yield Need(("STATIC_ADDRESSES",), "", missing[ADDRESS], missing[ADDRESS], "the ingress' address")
+        if domains := len(environment.ingress.domains):
+            needed = missing[CERTIFICATE]
+            yield Need(("SSL_CERTIFICATES",), "", needed, needed, f"the certificates of {domains} domains")
+            proxies = int(with_load_balancer)
+            yield Need(("TARGET_HTTPS_PROXIES",), "", proxies, proxies, "the ingress' load balancer")
         for quota in LOAD_BALANCER:
             yield Need((quota,), "", int(with_load_balancer), int(with_load_balancer), "the ingress' load balancer")
 

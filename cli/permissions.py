@@ -80,6 +80,12 @@ NEEDS = (
     ),
     Need("google_compute_firewall", SECURITY_ADMIN, _all("compute.firewalls", "create", "delete", "get", "update")),
     Need(
+        "google_compute_managed_ssl_certificate",
+        SECURITY_ADMIN,
+        _all("compute.sslCertificates", "create", "delete", "get"),
+    ),
+    Need("google_compute_ssl_policy", SECURITY_ADMIN, _all("compute.sslPolicies", "create", "delete", "get", "update")),
+    Need(
         "google_service_account",
         "roles/iam.serviceAccountAdmin",
         _all("iam.serviceAccounts", "create", "delete", "get"),

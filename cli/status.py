@@ -18,6 +18,7 @@ from cli.kubernetes import Cluster, KubectlError, reachable
 from cli.member import Member
 from cli.mesh_status import look_at_feature, look_at_mesh, proxies
 from cli.output import Output
+from cli.policy_status import look_at_policies
 from cli.remedies import unreachable
 from cli.retired_status import look_at_retired
 from cli.service_status import look_at_gateway, look_at_services
@@ -112,6 +113,7 @@ def _of_cluster(member: Member, found: Survey, state: TerraformState) -> list[Fi
     if member.objects is not None:
         findings.append(look_at_nodes(member))
         findings += look_at_mesh(member, found.features["servicemesh"])
+        findings += look_at_policies(member)
         findings += look_at_services(member)
         findings.append(look_at_gateway(member))
     return findings
@@ -122,7 +124,7 @@ def _of_ingress(members: list[Member], found: Survey) -> list[Finding]:
     member = _config_member(members)
     if member.objects is None:
         return [*findings, warning("objects", f"not known: {member.key} does not say", f"see {member.key}")]
-    return [*findings, *look_at_ingress(member, members, found.address)]
+    return [*findings, *look_at_ingress(member, members, found.address, found.certificates)]
 
 
 def _config_member(members: Iterable[Member]) -> Member:

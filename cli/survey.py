@@ -23,6 +23,7 @@ class Survey:
         clusters, memberships: by region.
         features: of the fleet, by name.
         address: the one that is reserved for the ingress.
+        certificates: of the ingress, by domain.
     """
 
     project: Answer
@@ -30,6 +31,7 @@ class Survey:
     memberships: Mapping[str, Answer]
     features: Mapping[str, Answer]
     address: Answer
+    certificates: Mapping[str, Answer]
 
     def described(self) -> dict[str, dict[str, Any]]:
         """Return the clusters that there are, by region."""
@@ -40,14 +42,18 @@ def survey(environment: Environment, google: Google) -> Survey:
     """Ask. Raises: MeshError: there are no credentials."""
     regions = environment.resolved_regions()
     home = f"projects/{google.project}"
+    domains = environment.ingress.domains if environment.ingress.enabled else ()
     with ThreadPoolExecutor(8) as pool:
         questions: list[tuple[str, str]] = [
             ("projects", home),
             ("compute", f"{home}/global/addresses/{environment.names.ingress_address}"),
+            *(("compute", f"{home}/global/sslCertificates/{environment.names.certificate(one)}") for one in domains),
             *(("gkehub", f"{home}/locations/global/features/{feature}") for feature in FEATURES),
             *(("container", cluster_path(environment, region)) for region in regions),
         ]
         project, address, *answers = pool.map(_asking(google), questions)
+        certificates = dict(zip(domains, answers, strict=False))
+        answers = answers[len(domains) :]
         features = dict(zip(FEATURES, answers, strict=False))
         clusters = {region.key: answer for region, answer in zip(regions, answers[len(FEATURES) :], strict=True)}
         members = [region for region in regions if membership_path(google.project, clusters[region.key])]
@@ -57,7 +63,7 @@ def survey(environment: Environment, google: Google) -> Survey:
         )
         memberships: dict[str, Answer] = {region.key: None for region in regions}
         memberships |= {region.key: answer for region, answer in zip(members, found, strict=True)}
-    return Survey(project, clusters, memberships, features, address)
+    return Survey(project, clusters, memberships, features, address, certificates)
 
 
 def membership_path(project: str, cluster: Answer) -> str:

@@ -1,11 +1,14 @@
 """The kinds that somebody else brings into the clusters, and the stack `ingress` uses; `mesh` waits for them."""
 
+AUTHORIZATION_POLICIES = "authorizationpolicies.security.istio.io"
+PEER_AUTHENTICATIONS = "peerauthentications.security.istio.io"
+
 ISTIO_CRDS = (
     "destinationrules.networking.istio.io",
     "gateways.networking.istio.io",
     "virtualservices.networking.istio.io",
-    "authorizationpolicies.security.istio.io",
-    "peerauthentications.security.istio.io",
+    AUTHORIZATION_POLICIES,
+    PEER_AUTHENTICATIONS,
 )
 MCI_CRDS = (
     "multiclusteringresses.networking.gke.io",

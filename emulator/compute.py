@@ -25,6 +25,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "networkEndpointGroups": ("compute#networkEndpointGroup", "address"),
     "networks": ("compute#network", "network"),
     "routers": ("compute#router", "router"),
+    "sslCertificates": ("compute#sslCertificate", "address"),
+    "sslPolicies": ("compute#sslPolicy", "address"),
     "subnetworks": ("compute#subnetwork", "subnetwork"),
     "targetHttpProxies": ("compute#targetHttpProxy", "address"),
     "targetHttpsProxies": ("compute#targetHttpsProxy", "address"),
@@ -150,6 +152,10 @@ class Compute:
             resource[scope.rstrip("s")] = link.split(f"/{collection}/", maxsplit=1)[0]
         if collection == "subnetworks":
             resource["gatewayAddress"] = str(IPv4Network(body["ipCidrRange"])[1])
+        if collection == "sslCertificates" and "managed" in body:
+            # It stays so until its domain leads to a load balancer that has it.
+            states = {domain: "PROVISIONING" for domain in body["managed"]["domains"]}
+            resource["managed"] = {**body["managed"], "status": "PROVISIONING", "domainStatus": states}
         if collection == "addresses":
             resource.update(address=self._free_address(), status="RESERVED")
         return resource

@@ -19,8 +19,8 @@ PUBLIC = IPv4Network("192.0.2.0/24")
 
 ZONES = "abc"
 CRDS = Path(__file__).parent.parent / "harness" / "gke-crds.yaml"
-WITH_EVERY_CLUSTER = "cloud.google.com"
-"""Group of the kinds that GKE has from the beginning, such as BackendConfig."""
+WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig")
+"""Kinds that GKE has from the beginning."""
 
 
 class GkeControlPlanes:
@@ -65,7 +65,7 @@ class GkeControlPlanes:
         cluster = self.clusters[region.key]
         cluster.start()
         documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
-        cluster.apply([one for one in documents if one["spec"]["group"] == WITH_EVERY_CLUSTER])
+        cluster.apply([one for one in documents if one["spec"]["names"]["kind"] in WITH_EVERY_CLUSTER])
         with self._lock:
             self.running[location, name] = cluster
         addresses = self._addresses[region.key]

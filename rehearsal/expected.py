@@ -15,6 +15,9 @@ Identity = tuple[str, str, str]
 GATEWAY = "istio-ingressgateway"
 GATEWAY_NAMESPACE = "istio-gateway"
 DEMO_NAMESPACE = "sample"
+ROOT_NAMESPACE = "istio-system"
+OF_THE_ROOT = ("AuthorizationPolicy", "PeerAuthentication")
+"""Kinds of the stacks' objects in the mesh's own namespace, which has much of the mesh's besides."""
 
 KINDS = (
     "namespaces",
@@ -30,9 +33,12 @@ ISTIO_KINDS = (
     "destinationrules.networking.istio.io",
     "gateways.networking.istio.io",
     "virtualservices.networking.istio.io",
+    "authorizationpolicies.security.istio.io",
+    "peerauthentications.security.istio.io",
 )
 GKE_KINDS = (
     "backendconfigs.cloud.google.com",
+    "frontendconfigs.networking.gke.io",
     "multiclusteringresses.networking.gke.io",
     "multiclusterservices.networking.gke.io",
 )
@@ -48,9 +54,16 @@ def expected_objects(environment: Environment, region: str) -> set[Identity]:
         ("Service", demo, name),
         ("Deployment", demo, "sleep"),
         ("ServiceAccount", demo, "sleep"),
+        ("PeerAuthentication", ROOT_NAMESPACE, "default"),
     }
+    guarded = environment.mesh.default_deny
+    if guarded:
+        found.add(("AuthorizationPolicy", ROOT_NAMESPACE, "default-deny"))
     if region in environment.demo.versions:
         found.add(("Deployment", demo, f"{name}-{environment.demo.versions[region]}"))
+        found.add(("ServiceAccount", demo, name))
+        if guarded:
+            found.add(("AuthorizationPolicy", demo, name))
     if environment.demo.failover:
         found.add(("DestinationRule", demo, name))
     if environment.ingress.enabled:
@@ -68,9 +81,13 @@ def expected_objects(environment: Environment, region: str) -> set[Identity]:
             "ServiceAccount",
         )
         found |= {(kind, GATEWAY_NAMESPACE, GATEWAY) for kind in kinds}
+        if guarded:
+            found.add(("AuthorizationPolicy", GATEWAY_NAMESPACE, GATEWAY))
         if region == environment.ingress.config_cluster:
             found |= {(f"MultiCluster{kind}", GATEWAY_NAMESPACE, GATEWAY) for kind in ("Ingress", "Service")}
             found.add(("BackendConfig", GATEWAY_NAMESPACE, "ingress-backendconfig"))
+            if environment.ingress.domains:
+                found.add(("FrontendConfig", GATEWAY_NAMESPACE, "ingress-frontendconfig"))
     return found
 
 
@@ -81,9 +98,11 @@ def found_objects(cluster: Cluster, kinds: tuple[str, ...]) -> dict[Identity, Re
     for item in cluster.get(",".join(kinds), "--all-namespaces")["items"]:
         metadata = item["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
-        if name in NOT_OURS or name.startswith("mci-"):
+        of_the_root = namespace == ROOT_NAMESPACE and item["kind"] in OF_THE_ROOT
+        # One of the mesh's own is called default, too.
+        if not of_the_root and (name in NOT_OURS or name.startswith("mci-")):
             continue
-        if namespace in ours or (item["kind"] == "Namespace" and name in ours):
+        if namespace in ours or of_the_root or (item["kind"] == "Namespace" and name in ours):
             found[item["kind"], namespace, name] = item
     return found
 

@@ -100,7 +100,7 @@ class IngressController:
         try:
             time.sleep(self._cloud.latencies.of("feature-controller"))
             documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
-            cluster.apply([one for one in documents if one["spec"]["group"] == GROUP])
+            cluster.apply([one for one in documents if one["metadata"]["name"] in FINALIZERS])
             cluster.kubectl("wait", "--for=condition=Established", f"customresourcedefinition/{kind}", "--timeout=60s")
             for event in cluster.watch(kind, "--all-namespaces"):
                 if self._config is not cluster:
@@ -251,7 +251,22 @@ class IngressController:
         if path := self._address_path(address):
             rule["address"] = f"{self._cloud.base}/compute/v1/{path}"
         self._make(f"global/forwardingRules/{name}-fw", rule)
+        if certificates := self._certificates(identity):
+            proxy = {"urlMap": self._link(f"global/urlMaps/{name}"), "sslCertificates": certificates}
+            self._make(f"global/targetHttpsProxies/{name}", proxy)
+            rule = {"target": self._link(f"global/targetHttpsProxies/{name}"), "IPAddress": address}
+            self._make(f"global/forwardingRules/{name}-fws", rule)
         self._make(f"global/firewalls/{name}-default-l7", {"network": network, "allowed": [{"IPProtocol": "tcp"}]})
+
+    def _certificates(self, identity: Identity) -> list[str]:
+        """Return the links of the certificates that an ingress names: it then serves HTTPS too.
+
+        Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
+        """
+        with self._lock:
+            annotations = self._seen[identity]["metadata"].get("annotations", {})
+        names = annotations.get("networking.gke.io/pre-shared-certs", "")
+        return [self._link(f"global/sslCertificates/{name}") for name in names.split(",") if name]
 
     def _make(self, place: str, body: dict[str, Any]) -> None:
         path = f"projects/{self._cloud.project}/{place}"

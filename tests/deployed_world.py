@@ -43,7 +43,8 @@ CONFIGURATION: dict[str, Any] = {
     "project": {"id": PROJECT, "name_prefix": "matt"},
     "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in PLACES.items()},
     "cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
-    "ingress": {"config_cluster": "tokyo"},
+    "ingress": {"config_cluster": "tokyo", "plain_http": True},
+    "mesh": {},
     "demo": {"versions": VERSIONS},
 }
 CONFIGURATION["regions"]["seoul"]["retired"] = True
@@ -421,6 +422,7 @@ def _objects_of(region: str) -> Object:
     labelled = {"labels": {"istio.io/rev": REVISION}}
     crds = ["controlplanerevisions.mesh.cloud.google.com"]
     crds += [f"{kind}.networking.istio.io" for kind in ("destinationrules", "gateways", "virtualservices")]
+    crds += [f"{kind}.security.istio.io" for kind in ("authorizationpolicies", "peerauthentications")]
     if region == "tokyo":
         crds += [f"{kind}.networking.gke.io" for kind in ("multiclusteringresses", "multiclusterservices")]
     own = f"helloworld-{VERSIONS[region]}"
@@ -433,6 +435,10 @@ def _objects_of(region: str) -> Object:
         _named("ConfigMap", "asm-options", "istio-system", data={"multicluster_mode": "connected"}),
         remote_secret(other),
         _named("DestinationRule", "helloworld", "sample"),
+        _named("PeerAuthentication", "default", "istio-system", spec={"mtls": {"mode": "STRICT"}}),
+        _named("AuthorizationPolicy", "default-deny", "istio-system"),
+        _named("AuthorizationPolicy", GATEWAY, "istio-gateway"),
+        _named("AuthorizationPolicy", "helloworld", "sample"),
         deployment("sample", own, 1, {"app": "helloworld", "version": VERSIONS[region]}),
         deployment("sample", "sleep", 1),
         deployment("istio-gateway", GATEWAY, 2),

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 Object = dict[str, Any]
 
 KINDS = {
+    "authorizationpolicies.security.istio.io": "AuthorizationPolicy",
     "configmap": "ConfigMap",
     "controlplanerevisions.mesh.cloud.google.com": "ControlPlaneRevision",
     "customresourcedefinitions": "CustomResourceDefinition",
@@ -26,6 +27,7 @@ KINDS = {
     "namespace": "Namespace",
     "namespaces": "Namespace",
     "nodes": "Node",
+    "peerauthentications.security.istio.io": "PeerAuthentication",
     "pods": "Pod",
     "secrets": "Secret",
 }

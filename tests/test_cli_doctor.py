@@ -48,7 +48,7 @@ cluster:
     - {{name: office, cidr: 203.0.113.0/24}}
 mesh:
   asmcli: {{file: asmcli, sha256: "{DIGEST}"}}
-ingress: {{config_cluster: tokyo}}
+ingress: {{config_cluster: tokyo, plain_http: true}}
 """
 FROM_INSIDE = 'case "$*" in *"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;; esac'
 """A kubectl that tells its version, and of remote secrets what is put in here."""

@@ -30,7 +30,7 @@ regions:
   iowa: {region: us-central1, number: 1}
   belgium: {region: europe-west1, number: 12}
 cluster: {endpoint: private}
-ingress: {config_cluster: tokyo}
+ingress: {config_cluster: tokyo, plain_http: true}
 demo: {enabled: false}
 services:
   checkout:

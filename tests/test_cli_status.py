@@ -130,6 +130,18 @@ def _other_pool(world: World) -> None:
     world.cloud[path.replace("matt-tokyo-nodes", "by-hand")] = {**world.pool("tokyo"), "name": "by-hand"}
 
 
+def _everybody_may_ask(world: World) -> None:
+    world.content["mesh"]["default_deny"] = False
+    world.remove("tokyo", "AuthorizationPolicy", "default-deny")
+
+
+def _of_a_port(mode: str) -> dict[str, Any]:
+    """A PeerAuthentication that is strict but for one port."""
+    metadata = {"name": "metrics", "namespace": "sample"}
+    spec = {"mtls": {"mode": "STRICT"}, "portLevelMtls": {"9090": {"mode": mode}}}
+    return {"kind": "PeerAuthentication", "metadata": metadata, "spec": spec}
+
+
 def _zones_given(world: World) -> None:
     world.content["regions"]["tokyo"]["zones"] = [f"asia-northeast1-{zone}" for zone in "abd"]
 
@@ -533,6 +545,39 @@ CASES: dict[str, Case] = {
         ("Fleet", "feature multiclusteringress"),
         "ENABLING",
         "gcloud container fleet ingress describe --project test-project",
+    ),
+    "plain text may come in": Case(
+        lambda world: world.object("tokyo", "PeerAuthentication").update(spec={"mtls": {"mode": "PERMISSIVE"}}),
+        ("tokyo", "mutual TLS"),
+        "PERMISSIVE for the mesh, and the configuration says STRICT",
+        DEPLOY,
+    ),
+    "the mesh says nothing of mutual TLS": Case(
+        _gone("tokyo", "PeerAuthentication"), ("tokyo", "mutual TLS"), "not set for the mesh", DEPLOY
+    ),
+    "one namespace takes plain text": Case(
+        lambda world: world.add("tokyo", _of_a_port("PERMISSIVE")),
+        ("tokyo", "mutual TLS"),
+        "sample/metrics says PERMISSIVE",
+        f"{TOKYO} --namespace sample delete peerauthentication metrics",
+    ),
+    "everybody may ask": Case(
+        _gone("tokyo", "AuthorizationPolicy", "default-deny"),
+        ("tokyo", "policies"),
+        "there is no istio-system/default-deny",
+        DEPLOY,
+    ),
+    "nobody may ask the demo": Case(
+        _gone("osaka", "AuthorizationPolicy", "helloworld"), ("osaka", "policies"), "no sample/helloworld", DEPLOY
+    ),
+    "nobody comes in": Case(
+        _gone("osaka", "AuthorizationPolicy", GATEWAY), ("osaka", "policies"), f"no istio-gateway/{GATEWAY}", DEPLOY
+    ),
+    "refused against the configuration": Case(
+        _everybody_may_ask,
+        ("osaka", "policies"),
+        "mesh.default_deny is false",
+        DEPLOY,
     ),
     "another config cluster": Case(
         _of_osaka, (INGRESS, "config cluster"), "matt-osaka-cluster-1, and the configuration says tokyo", DEPLOY
