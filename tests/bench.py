@@ -78,7 +78,7 @@ def config_of(regions: int, folder: Path) -> Path:
             "project: {id: bench-project}",
             "regions:",
             *lines,
-            "ingress: {config_cluster: r0}",
+            "ingress: {config_cluster: r0, plain_http: true}",
             "cluster: {endpoint: dns}",
         ]
     )

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ GOOD: Data = {
         "tokyo": {"region": "asia-northeast1", "number": 0},
         "osaka": {"region": "asia-northeast2", "number": 8},
     },
-    "ingress": {"config_cluster": "tokyo"},
+    "ingress": {"config_cluster": "tokyo", "plain_http": True},
     "demo": {"versions": {"tokyo": "v1", "osaka": "v2"}},
     "cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
 }
@@ -146,12 +147,29 @@ CASES = [
         "larger than its block",
     ),
     ("mesh.channel", "fast", "mesh.channel", "no such key"),
-    ("mesh.control_plane", "istiod", "mesh.control_plane", "one of asmcli-managed"),
+    ("mesh.control_plane", "istiod", "mesh.control_plane", "one of asmcli-in-cluster, asmcli-managed, fleet"),
     ("mesh.asmcli", {"sha256": "abc"}, "mesh.asmcli.sha256", "64 hexadecimal digits"),
     ("mesh.asmcli", {"version": "latest"}, "mesh.asmcli.version", "an asmcli version"),
     ("ingress.config_cluster", "tokio", "ingress.config_cluster", "did you mean 'tokyo'?"),
     ("ingress", ..., "ingress", "missing"),
     ("ingress.min_replicas", 9, "ingress.min_replicas", "more than max_replicas, 5"),
+    ("ingress.min_replicas", 1, "ingress.min_replicas", "ingress.single_replica: true"),
+    ("ingress.plain_http", False, "ingress", "ingress.plain_http: true"),
+    ("ingress.plain_http", ..., "ingress", "name yours in ingress.domains"),
+    ("ingress.domains", ["*.example.com"], "ingress.domains[0]", "without a star"),
+    ("ingress.domains", ["example"], "ingress.domains[0]", "a domain such as"),
+    ("ingress.domains", "shop.example.com", "ingress.domains", "must be a list"),
+    ("ingress.domains", ["a.example", "b.example", "a.example"], "ingress.domains[2]", "stands there twice"),
+    ("ingress.domains", [f"d{number}.example" for number in range(16)], "ingress.domains", "15"),
+    ("ingress.domains", [f"{'x' * 56}.example"], "ingress.domains[0]", "to 63 characters"),
+    ("ingress.security_policy", "Edge_1", "ingress.security_policy", "a policy's name"),
+    ("mesh.mtls", "off", "mesh.mtls", "one of strict, permissive"),
+    ("mesh.default_deny", "no", "mesh.default_deny", "true or false"),
+    ("services", {"a": DEMO_SERVICE | {"allow_from": ["helo"]}}, "services.a.allow_from[0]", "is no service of this"),
+    ("services", {"a": DEMO_SERVICE | {"allow_from": ["helloword"]}}, "services.a.allow_from[0]", "mean 'helloworld'?"),
+    ("services", {"a": DEMO_SERVICE | {"allow_from": ["*/x"]}}, "services.a.allow_from[0]", "NAMESPACE/ACCOUNT"),
+    ("services", {"a": DEMO_SERVICE | {"user": 0}}, "services.a.user", "1 or more"),
+    ("services", {"a": DEMO_SERVICE | {"user": 5, "root": True}}, "services.a.root", "does not go with user: 5"),
     ("demo", None, "demo", "is empty"),
     ("regions.osaka", None, "regions.osaka", "is empty"),
     ("project.id", None, "project.id", "is empty"),
@@ -182,6 +200,30 @@ def test_a_rule(where: str, value: object, path: str, rule: str) -> None:
     ((at, text),) = found.items()
     assert at in path.split("|") or (path.endswith("*") and at.startswith(path[:-1])), found
     assert any(part in text for part in rule.split("|")), found
+
+
+@pytest.mark.parametrize(
+    "ingress",
+    [
+        {"domains": ["shop.example.com"]},
+        {"domains": ["shop.example.com"], "plain_http": True},
+        {"plain_http": True, "min_replicas": 1, "single_replica": True},
+        {"enabled": False},
+    ],
+)
+def test_what_an_entry_may_be(ingress: dict[str, object]) -> None:
+    """A domain, or the word for going without; where there is no entry, neither."""
+    data = changed("ingress", {"config_cluster": "tokyo", **ingress})
+    parse_environment(yaml.safe_dump(data), "test.yaml", {})
+
+
+def test_a_certificate_is_named_after_its_domain() -> None:
+    names = ProjectNames("matt")
+    long = f"{'x' * 50}.example.com"
+    found = [names.certificate(domain) for domain in ("shop.example.com", "shop-example.com", long, f"y{long[1:]}")]
+    assert len(set(found)) == len(found)
+    assert found[0].startswith("matt-shop-example-com-")
+    assert all(re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name) for name in found), found
 
 
 def test_the_length_of_derived_names() -> None:
@@ -253,6 +295,7 @@ services: {x: {image: i, port: 0}}
         "regions.kyoto.nodes",
         "cluster.release_channel",
         "cluster.authorized_networks[0].cidr",
+        "ingress",
         "ingress.config_cluster",
         "demo.versions.tokyo",
         "services.x.port",
@@ -317,7 +360,7 @@ def test_a_local_installer_has_to_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 12, 16])
 def test_any_number_of_regions(count: int) -> None:
     regions = {f"r{n}": {"region": f"x-y{n}", "number": n} for n in range(count)}
-    data = changed("regions", regions) | {"ingress": {"config_cluster": "r0"}, "demo": {}}
+    data = changed("regions", regions) | {"ingress": {"config_cluster": "r0", "plain_http": True}, "demo": {}}
     environment = parse_environment(yaml.safe_dump(data), "test.yaml", {})
     assert len(environment.resolved_regions()) == count
 

@@ -20,7 +20,7 @@ def switched(tmp_path: Path, switches: str) -> Synthesis:
     """The reference environment with other switches for its demo and its ingress."""
     text = REFERENCE.read_text(encoding="utf-8")
     for line in switches.splitlines():
-        section, key_and_value = line.split(".")
+        section, key_and_value = line.split(".", 1)
         text = text.replace(f"{section}:\n", f"{section}:\n  {key_and_value}\n")
     return synthesize(environment_of(text), tmp_path)
 
@@ -87,6 +87,63 @@ def test_multi_cluster_ingress_serves_on_the_reserved_address(reference: Synthes
         "networking.gke.io/static-ip": "${google_compute_global_address.address.address}"
     }
     assert reference.one("ingress", "google_compute_global_address")["name"] == "matt-ingress"
+
+
+def test_plain_http_has_nothing_of_https(reference: Synthesis) -> None:
+    assert "FrontendConfig/ingress-frontendconfig" not in kinds(reference, "tokyo")
+    for kind in ("google_compute_managed_ssl_certificate", "google_compute_ssl_policy"):
+        assert reference.all("ingress", kind) == {}
+    backend = reference.object("tokyo", "BackendConfig", "ingress-backendconfig")
+    assert set(backend["spec"]) == {"healthCheck"}
+
+
+def test_a_domain_is_served_by_https_with_a_certificate_of_its_own(three_regions: Synthesis) -> None:
+    certificates = three_regions.all("ingress", "google_compute_managed_ssl_certificate")
+    domains = [one["managed"]["domains"] for one in certificates.values()]
+    assert domains == [["shop.example.com"], ["www.shop.example.com"]]
+    # Another domain is another certificate, there before the old one goes.
+    assert len({one["name"] for one in certificates.values()}) == 2
+    assert all(one["lifecycle"]["create_before_destroy"] for one in certificates.values())
+    ingress = three_regions.object("iowa", "MultiClusterIngress", "istio-ingressgateway")
+    named = ingress["metadata"]["annotations"]["networking.gke.io/pre-shared-certs"].split(",")
+    assert named == [f"${{google_compute_managed_ssl_certificate.{address}.name}}" for address in certificates]
+
+
+def test_http_is_redirected_and_old_tls_refused(three_regions: Synthesis) -> None:
+    annotations = three_regions.object("iowa", "MultiClusterIngress", "istio-ingressgateway")["metadata"]["annotations"]
+    frontend = three_regions.object("iowa", "FrontendConfig", annotations["networking.gke.io/frontend-config"])
+    assert frontend["metadata"]["namespace"] == "istio-gateway"
+    assert frontend["spec"]["redirectToHttps"]["enabled"] is True
+    policy = three_regions.one("ingress", "google_compute_ssl_policy")
+    assert (policy["profile"], policy["min_tls_version"]) == ("MODERN", "TLS_1_2")
+    assert frontend["spec"]["sslPolicy"].startswith("${google_compute_ssl_policy.")
+
+
+def test_nobody_is_redirected_if_the_configuration_says_plain_http(tmp_path: Path) -> None:
+    both = switched(tmp_path, "ingress.domains: [shop.example.com]")  # the reference says plain_http: true
+    frontend = both.object("tokyo", "FrontendConfig", "ingress-frontendconfig")
+    assert frontend["spec"]["redirectToHttps"]["enabled"] is False
+    assert both.stacks["ingress"]["output"]["url"]["value"] == "https://shop.example.com/hello"
+
+
+def test_what_https_needs_goes_after_the_load_balancer(three_regions: Synthesis) -> None:
+    """What a load balancer has can't be deleted: the wait for its end is before that on the way down."""
+    waits_for = three_regions.one("ingress", "null_resource", "cleanup")["depends_on"]
+    kinds_waited_for = {one.partition(".")[0] for one in waits_for}
+    assert kinds_waited_for == {
+        "google_compute_global_address",
+        "google_compute_managed_ssl_certificate",
+        "google_compute_ssl_policy",
+    }
+    assert len(waits_for) == 4
+    frontend = three_regions.one("ingress", "kubernetes_manifest", "frontend-config")
+    assert any(one.startswith("null_resource.cleanup") for one in frontend["depends_on"])
+
+
+def test_cloud_armor_stands_before_the_gateways(three_regions: Synthesis) -> None:
+    backend = three_regions.object("iowa", "BackendConfig", "ingress-backendconfig")
+    assert backend["spec"]["securityPolicy"] == {"name": "shop-edge"}
+    assert backend["spec"]["healthCheck"]["port"] == 15021
 
 
 def test_what_a_controller_writes_is_no_drift(reference: Synthesis) -> None:
@@ -263,6 +320,13 @@ def test_outputs(reference: Synthesis, three_regions: Synthesis) -> None:
     outputs: dict[str, Any] = {name: one["value"] for name, one in reference.stacks["ingress"]["output"].items()}
     assert outputs["vip"] == "${google_compute_global_address.address.address}"
     assert outputs["url"] == "http://${google_compute_global_address.address.address}/hello"
+    assert "dns-records" not in outputs
+    https = {name: one["value"] for name, one in three_regions.stacks["ingress"]["output"].items()}
+    assert https["url"] == "https://shop.example.com/hello"
+    assert https["dns-records"] == [
+        "shop.example.com. A ${google_compute_global_address.address.address}",
+        "www.shop.example.com. A ${google_compute_global_address.address.address}",
+    ]
     assert outputs["cluster-osaka"] == "matt-osaka-cluster-1"
     assert re.fullmatch(
         "gcloud container clusters get-credentials matt-osaka-cluster-1 --location asia-northeast2 "
@@ -283,9 +347,10 @@ def test_objects_wait_for_their_namespace(reference: Synthesis) -> None:
 
     def reaches_namespace(name: str) -> bool:
         before = [one.removeprefix("kubernetes_manifest.") for one in manifests[name].get("depends_on", [])]
-        return manifests[name]["manifest"]["kind"] == "Namespace" or any(
-            reaches_namespace(one) for one in before if one in manifests
-        )
+        manifest = manifests[name]["manifest"]
+        # The mesh's own comes with the mesh, which the stack before has waited for.
+        there = manifest["kind"] == "Namespace" or manifest["metadata"].get("namespace") == "istio-system"
+        return there or any(reaches_namespace(one) for one in before if one in manifests)
 
     assert len(manifests) > 30
     assert all(reaches_namespace(name) for name in manifests)

@@ -100,7 +100,8 @@ def test_a_number_decides_the_ranges_and_nothing_else_does() -> None:
 
     def ranges(keys: str) -> dict[str, object]:
         entries = "".join(f"  {key}: {{region: {regions[key][0]}, number: {regions[key][1]}}}\n" for key in keys)
-        text = f"project: {{id: test-project}}\nregions:\n{entries}ingress: {{config_cluster: {keys[0]}}}\n"
+        text = f"project: {{id: test-project}}\nregions:\n{entries}"
+        text += f"ingress: {{config_cluster: {keys[0]}, plain_http: true}}\n"
         environment = environment_of(text + "demo: {enabled: false}\ncluster: {endpoint: dns}\n")
         return {region.key: region.ranges for region in environment.resolved_regions()}
 

@@ -63,8 +63,10 @@ def test_a_region_may_be_called_as_anything_else_here(tmp_path: Path) -> None:
     services = "".join(
         f"  {key}: {{image: i, port: 80}}\n" for key in ("gateway", "a", "b", "access", "namespace-apps")
     )
-    text = f"project: {{id: test-project}}\nregions:\n{regions}ingress: {{config_cluster: vpc}}\n"
+    text = f"project: {{id: test-project}}\nregions:\n{regions}ingress: {{config_cluster: vpc, plain_http: true}}\n"
     text += f"services:\n{services}demo: {{versions: {{vpc: v1}}}}\ncluster: {{endpoint: dns}}\n"
     synthesis = synthesize(environment_of(text), tmp_path)
     assert len(synthesis.all("clusters", "google_container_cluster")) == len(keys)
-    assert len(synthesis.objects("vpc")) == len(synthesis.objects("apis")) + len(["Deployment", "MCI", "MCS", "BC"])
+    assert len(synthesis.objects("vpc")) == len(synthesis.objects("apis")) + len(
+        ["Deployment", "ServiceAccount", "AuthorizationPolicy", "MCI", "MCS", "BC"]
+    )
