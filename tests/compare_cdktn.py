@@ -4,7 +4,8 @@ What git would take of the checkout is copied twice into .tools/cdktn. One copy 
 moved by `make move-to-cdktn` and installs what it needs for itself; the other one uses
 what this checkout has. Every environment that is kept here is then synthesized in both,
 each by its own command-line tool. Exits with 1 unless the JSON is the same but for the
-differences named in `ALLOWED`. Needs PyPI and the npm registry, and two minutes.
+differences named in `ALLOWED`, and unless terraform, with states made before the move,
+plans no change after it. Needs PyPI and the npm registry, and a few minutes.
 """
 
 import json
@@ -19,10 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.plans_after_move import PlanError, plans_after
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".tools" / "cdktn"
 STACKS = ("clusters", "ingress", "mesh", "network")
-PATIENCE = 900
+PATIENCE = 1800
 """Seconds for any one command."""
 
 MISSING = "(nothing)"
@@ -67,12 +70,21 @@ class Comparison:
         same: how many values are the same.
         allowed: how many differ and may, by the name of the reason.
         wrong: what else differs.
+        plans: what terraform would change after the move, by stack.
+        unplanned: why there are no plans.
     """
 
     stacks: int = 0
     same: int = 0
     allowed: Counter[str] = field(default_factory=Counter)
     wrong: list[Difference] = field(default_factory=list)
+    plans: dict[str, str] = field(default_factory=dict)
+    unplanned: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether something was compared, and nothing differs that may not."""
+        return self.stacks > 0 and self.same > 0 and not self.wrong and not any(self.plans.values())
 
     def add(self, before: Path, after: Path) -> None:
         """Compare two output folders, file by file. Raises: CompareError: one of them lacks a stack."""
@@ -162,9 +174,14 @@ def copy(files: Sequence[str], folder: Path) -> Path:
     return folder
 
 
+def output_of(config: str) -> str:
+    """Return where a file is synthesized to, in its checkout."""
+    return f"cdktf.out/{config.removesuffix('.yaml').replace('/', '-')}"
+
+
 def synthesize(tools: Path, tree: Path, command: str, config: str) -> Path:
     """Synthesize an environment, and return the output folder. Args: tools: the checkout whose tools are used."""
-    out = f"cdktf.out/{Path(config).stem}"
+    out = output_of(config)
     script = f'. tools/activate && cd "$1" && exec {command} synth --output "$2"'
     logs = {"CI": "1", "CDKTF_LOG_FILE_DIRECTORY": str(FOLDER)}
     run(tools, "sh", "-c", script, "sh", str(tree), out, MESH_CONFIG=config, **logs)
@@ -192,6 +209,16 @@ def compare() -> Comparison:
         with_cdktf = synthesize(ROOT, before, "cdktf", config)
         with_cdktn = synthesize(after, after, "cdktn", config)
         comparison.add(with_cdktf, with_cdktn)
+    print(
+        "compare-cdktn: applying the first two stacks of mesh.yaml to an emulated cloud, and planning them anew",
+        flush=True,
+    )
+    try:
+        comparison.plans = plans_after(before, after, output_of("mesh.yaml"))
+    except PlanError as error:
+        if not error.here:
+            raise CompareError(str(error)) from error
+        comparison.unplanned = str(error)
     return comparison
 
 
@@ -207,7 +234,11 @@ def main() -> int:
     print(f"compare-cdktn: {found.stacks} stacks compared: {found.same} values the same, {len(found.wrong)} differ")
     for reason, number in found.allowed.items():
         print(f"  and {number} times {reason}")
-    return 0 if not found.wrong and found.stacks > 0 and found.same > 0 else 1
+    for stack, changes in found.plans.items():
+        print(f"compare-cdktn: terraform plan of {stack} after the move: {changes or 'no changes'}")
+    if found.unplanned:
+        print(f"compare-cdktn: no terraform plan was tried: {found.unplanned}")
+    return 0 if found.agrees else 1
 
 
 if __name__ == "__main__":

@@ -321,6 +321,9 @@ def test_the_environments_that_are_compared(tmp_path: Path) -> None:
     ("comparison", "status"),
     [
         (Comparison(4, 10), 0),
+        (Comparison(4, 10, plans={"network": ""}), 0),
+        (Comparison(4, 10, plans={"network": "", "clusters": "1 to change"}), 1),
+        (Comparison(4, 10, unplanned="terraform is not on this machine"), 0),
         (Comparison(0, 0), 1),
         (Comparison(4, 0), 1),
         (Comparison(4, 10, wrong=[compare_cdktn.Difference("stacks/mesh/cdk.tf.json: a", 1, 2)]), 1),
@@ -345,3 +348,5 @@ def test_the_exit_status(
         assert printed.err == "compare-cdktn: no route to host\n"
     else:
         assert f"{comparison.stacks} stacks compared" in printed.out
+        for text in (comparison.unplanned, *comparison.plans.values()):
+            assert text in printed.out
