@@ -1,6 +1,7 @@
 """GKE: clusters and node pools, each with a real Kubernetes control plane behind it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -25,7 +26,30 @@ DESIRED = {
     "desiredReleaseChannel": "releaseChannel",
     "desiredWorkloadIdentityConfig": "workloadIdentityConfig",
 }
-"""What an update of a cluster may hold, and which field it changes."""
+"""What an update of a cluster may hold, and which field it changes: what it doesn't say of it stays."""
+
+REPLACED = {
+    "desiredBinaryAuthorization": "binaryAuthorization",
+    "desiredDatabaseEncryption": "databaseEncryption",
+    "desiredLoggingConfig": "loggingConfig",
+    "desiredMonitoringConfig": "monitoringConfig",
+    "desiredSecurityPostureConfig": "securityPostureConfig",
+    "desiredShieldedNodes": "shieldedNodes",
+}
+"""The same, for what is as a whole as the update says."""
+
+NESTED: Mapping[str, Callable[[Body], Body]] = {
+    "desiredIntraNodeVisibilityConfig": lambda wanted: {
+        "networkConfig": {"enableIntraNodeVisibility": wanted.get("enabled", False)}
+    },
+    "desiredNodeKubeletConfig": lambda wanted: {
+        "nodePoolDefaults": {"nodeConfigDefaults": {"nodeKubeletConfig": wanted}}
+    },
+}
+"""The same, for what is elsewhere in a cluster than in the update: what is merged into it."""
+
+LEAST_MAINTENANCE = 48
+"""Hours in any 32 days, which a weekly window is sure to be in four times."""
 
 
 SLOW = ("CREATE_CLUSTER", "DELETE_CLUSTER")
@@ -52,6 +76,7 @@ class Container:
             rule("PUT", cluster, self.update),
             rule("DELETE", cluster, self.delete),
             rule("POST", f"{cluster}:setResourceLabels", self.set_labels),
+            rule("POST", f"{cluster}:setMaintenancePolicy", self.set_maintenance),
             rule("POST", f"{cluster}/nodePools", self.create_pool),
             rule("GET", f"{cluster}/nodePools/<pool>", self.get_pool),
             rule("DELETE", f"{cluster}/nodePools/<pool>", self.delete_pool),
@@ -78,6 +103,7 @@ class Container:
         with self._cloud.store.lock:
             if self._cloud.store.find(path) is not None:
                 raise already_exists(path)  # before its range is found to be taken, by itself
+            _check_shape(path, wanted)
             subnet = self._check_network(wanted)
             if wanted.get("fleet"):
                 self._services.check("gkehub")
@@ -98,8 +124,7 @@ class Container:
                 cluster["privateClusterConfig"].update(given)
                 endpoints = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]
                 endpoints.update(given)
-                public = endpoints.get("enablePublicEndpoint", False)
-                cluster["endpoint"] = addresses.public if public else addresses.private
+                cluster["endpoint"] = _endpoint(cluster)
                 cluster["masterAuth"] = {"clusterCaCertificate": addresses.certificate}
                 cluster["status"] = "RUNNING"
                 if cluster.get("fleet"):
@@ -113,13 +138,32 @@ class Container:
     def update(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
         path = _path(project, location, cluster)
         changes = body["update"]
-        if unknown := sorted(set(changes) - set(DESIRED)):
+        if unknown := sorted(set(changes) - {*DESIRED, *REPLACED, *NESTED}):
             raise ApiError(501, "notImplemented", f"the emulator knows no update {', '.join(unknown)}")
         found = self._cloud.store.get(path)
+        _check_shape(path, {REPLACED[desired]: value for desired, value in changes.items() if desired in REPLACED})
 
         def work() -> None:
             for desired, value in changes.items():
-                found[DESIRED[desired]] = _merged(found.get(DESIRED[desired], {}), value)
+                if desired in REPLACED:
+                    found[REPLACED[desired]] = value
+                elif desired in NESTED:
+                    found.update(_merged(found, NESTED[desired](value)))
+                else:
+                    found[DESIRED[desired]] = _merged(found.get(DESIRED[desired], {}), value)
+            found["endpoint"] = _endpoint(found)
+
+        return self._start(path, "UPDATE_CLUSTER", "cluster-update", work)
+
+    def set_maintenance(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
+        """A policy without a window is none."""
+        path = _path(project, location, cluster)
+        found = self._cloud.store.get(path)
+        wanted = body.get("maintenancePolicy", {})
+        _check_maintenance(wanted)
+
+        def work() -> None:
+            found["maintenancePolicy"] = {**wanted, "resourceVersion": "e3b0c442"}
 
         return self._start(path, "UPDATE_CLUSTER", "cluster-update", work)
 
@@ -322,6 +366,40 @@ class Container:
 
 def _path(project: str, location: str, cluster: str) -> str:
     return f"projects/{project}/locations/{location}/clusters/{cluster}"
+
+
+def _endpoint(cluster: Resource) -> str:
+    """Return the address that older clients take."""
+    endpoints = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]
+    which = "publicEndpoint" if endpoints.get("enablePublicEndpoint", False) else "privateEndpoint"
+    return str(endpoints.get(which, ""))
+
+
+def _check_shape(path: str, wanted: Body) -> None:
+    """Refuse what does not go together. Raises: ApiError: 400."""
+    dataplane = wanted.get("networkConfig", {}).get("datapathProvider")
+    if dataplane == "ADVANCED_DATAPATH" and wanted.get("networkPolicy", {}).get("enabled"):
+        raise ApiError(400, "badRequest", "NetworkPolicy can not be enabled with DatapathProvider=ADVANCED_DATAPATH.")
+    key = wanted.get("databaseEncryption", {}).get("keyName", "")
+    location = path.split("/")[3]
+    if key and key.split("/")[3] != location:
+        raise ApiError(400, "badRequest", f"The key {key} is not in {location}, where the cluster is.")
+    _check_maintenance(wanted.get("maintenancePolicy", {}))
+
+
+def _check_maintenance(policy: Body) -> None:
+    """Refuse a weekly window that is too short. Raises: ApiError: 400."""
+    window = policy.get("window", {}).get("recurringWindow")
+    if not window:
+        return
+    start, end = (datetime.fromisoformat(window["window"][name]) for name in ("startTime", "endTime"))
+    rule = dict(part.split("=") for part in window["recurrence"].split(";"))
+    if rule.pop("FREQ") != "WEEKLY" or set(rule) != {"BYDAY"}:
+        raise ApiError(501, "notImplemented", f"the emulator knows no recurrence {window['recurrence']}")
+    hours = (end - start).total_seconds() / 3600 * len(rule["BYDAY"].split(",")) * 4
+    if hours < LEAST_MAINTENANCE:
+        message = f"maintenance policy would go longer than 32d without {LEAST_MAINTENANCE}h maintenance availability"
+        raise ApiError(400, "badRequest", message)
 
 
 def _merged(one: Body, other: Body) -> Body:
