@@ -111,7 +111,8 @@ class _Reader:
         private = cluster["private_cluster_config"]
         endpoint = "public"
         if private["enable_private_endpoint"]:
-            endpoint = "dns" if "control_plane_endpoints_config" in cluster else "private"
+            dns = cluster["control_plane_endpoints_config"]["dns_endpoint_config"]["allow_external_traffic"]
+            endpoint = "dns" if dns else "private"
         objects = self._objects[key]
         gateways, services = list(_gateways(objects)), list(_services(objects))
         return Cluster(

@@ -2,10 +2,12 @@
 
 APIS = (
     "anthos",
+    "binaryauthorization",
     "cloudresourcemanager",
     "cloudtrace",
     "compute",
     "container",
+    "containersecurity",
     "gkehub",
     "iam",
     "iamcredentials",
@@ -17,4 +19,6 @@ APIS = (
     "multiclusteringress",
     "multiclusterservicediscovery",
 )
-"""Names before ``.googleapis.com``. mesh, meshca and meshconfig are what asmcli asks for."""
+"""Names before ``.googleapis.com``. mesh, meshca and meshconfig are what asmcli asks for.
+
+binaryauthorization and containersecurity answer for what the clusters switch on."""

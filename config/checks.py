@@ -4,13 +4,14 @@ Each check yields the problems it finds and looks at nothing that another check
 has already refused, so that one slip makes one message.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 from itertools import combinations
 
 from config.cluster import MESH_VCPUS_A_NODE, MESH_VCPUS_A_POOL, vcpus
 from config.environment import DEMO_SERVICE, Environment
+from config.maintenance import WINDOWS_A_WEEK
 from config.naming import Limit, RegionNames
 from config.problems import MISSING, Problem, nearest
 from config.region import Region
@@ -223,6 +224,56 @@ def _authorized_networks(environment: Environment) -> Iterator[Problem]:
         seen.setdefault(cidr, path)
 
 
+def _pod_protocols(environment: Environment) -> Iterator[Problem]:
+    protocols = environment.network.pod_protocols
+    if "tcp" not in protocols:
+        yield Problem("network.pod_protocols", "has no tcp, which is all that the mesh sends", ", ".join(protocols))
+    yield from _no_twins("network.pod_protocols", protocols)
+
+
+def _logs(environment: Environment) -> Iterator[Problem]:
+    yield from _no_twins("cluster.logs", environment.cluster.logs)
+
+
+def _no_twins(path: str, values: Sequence[str]) -> Iterator[Problem]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield Problem(f"{path}[{index}]", "stands there twice", value)
+
+
+def _secrets_keys(environment: Environment) -> Iterator[Problem]:
+    keys = {key: region.secrets_key for key, region in environment.regions.items() if region.secrets_key is not None}
+    elsewhere = [key for key, name in keys.items() if name.split("/")[3] != environment.regions[key].region]
+    for key in elsewhere:
+        place, home = keys[key].split("/")[3], environment.regions[key].region
+        rule = f"is in {place}, and the cluster in {home}: a region needs a key there"
+        yield Problem(f"regions.{key}.secrets_key", rule, keys[key])
+    if not keys or elsewhere:
+        return
+    for key, region in environment.regions.items():
+        if key not in keys and not region.retired:
+            rule = f"is missing, and {next(iter(keys))} has one: remote secrets of every cluster are in every other one"
+            yield Problem(f"regions.{key}.secrets_key", rule)
+
+
+def _maintenance(environment: Environment) -> Iterator[Problem]:
+    if not environment.cluster.maintenance_windows:
+        return
+    windows = environment.maintenance_windows()
+    given = [key for key, region in environment.regions.items() if region.maintenance_start is not None]
+    for first, second in combinations(given, 2):
+        if windows[first].overlaps(windows[second]):
+            rule = f"is at the same time as {first}'s ({windows[first]}); two regions could be in maintenance at once"
+            yield Problem(f"regions.{second}.maintenance_start", rule, environment.regions[second].maintenance_start)
+    left = [key for key in environment.regions if key not in windows]
+    if left:
+        rule = (
+            f"leave no 12 hours of the week for {', '.join(left)}, as a week has {WINDOWS_A_WEEK}; move those with a "
+            "maintenance_start, or set cluster.maintenance_windows: false, and GKE upgrades whenever it likes"
+        )
+        yield Problem("regions", rule)
+
+
 def _node_pools(environment: Environment) -> Iterator[Problem]:
     reported: set[tuple[str, str]] = set()
     for key, region in environment.regions.items():
@@ -350,7 +401,11 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     _names,
     _regions,
     _ranges,
+    _pod_protocols,
     _authorized_networks,
+    _logs,
+    _secrets_keys,
+    _maintenance,
     _node_pools,
     _ingress,
     _services,

@@ -5,10 +5,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from config.fields import Cidr, Label, MachineType, Model
+from config.fields import Cidr, Label, MachineType, Model, WeekHour
 
 NodeCount = int
 Channel = Literal["rapid", "regular", "stable"]
+LogSource = Literal["workloads", "api_server", "scheduler", "controller_manager"]
+
+LOG_COMPONENTS: dict[LogSource, str] = {
+    "workloads": "WORKLOADS",
+    "api_server": "APISERVER",
+    "scheduler": "SCHEDULER",
+    "controller_manager": "CONTROLLER_MANAGER",
+}
+"""How GKE calls a source of logs."""
 
 MESH_VCPUS_A_NODE = 4
 """Least vCPUs of a machine (asmcli's own check, validate_node_pool)."""
@@ -68,9 +77,10 @@ class Cluster(NodePoolShape):
         default=110, ge=8, le=256, description="Most pods on a node; decides how many addresses a node takes."
     )
     endpoint: Literal["public", "private", "dns"] = Field(
-        default="public",
-        description="How terraform and the scripts reach the control planes: the public address (authorized "
-        "networks only), the private address (from inside the VPC), or the DNS endpoint (IAM decides).",
+        default="dns",
+        description="How terraform and the scripts reach the control planes: the DNS endpoint (IAM decides), the "
+        "private address (from inside the VPC), or the public address (authorized networks only; without this word "
+        "there is none).",
     )
     authorized_networks: tuple[AuthorizedNetwork, ...] = Field(
         default=(), strict=False, description="Who may reach the control planes' addresses."
@@ -79,6 +89,35 @@ class Cluster(NodePoolShape):
         default=None,
         description="The operator's own address, such as 203.0.113.7/32, as one more authorized network. "
         "The environment variable MESH_OPERATOR_ADDRESS sets it without a change of the file.",
+    )
+    dataplane: Literal["v2", "legacy"] = Field(
+        default="v2",
+        description="GKE Dataplane V2, which enforces and logs network policies; or, with legacy, what GKE chooses "
+        "itself. Another dataplane is another cluster.",
+    )
+    intranode_visibility: bool = Field(
+        default=True, description="Show what pods of one node send each other to flow logs and firewall rules."
+    )
+    secure_boot: bool = Field(default=True, description="Nodes start with signed boot code and kernel modules only.")
+    binary_authorization: bool = Field(
+        default=True,
+        description="Pods are admitted by the project's Binary Authorization policy, which admits all images until you "
+        "change it.",
+    )
+    logs: tuple[LogSource, ...] = Field(
+        default=("workloads", "api_server"),
+        strict=False,
+        description="Whose logs are kept, besides the system's: workloads, api_server, scheduler, controller_manager.",
+    )
+    managed_prometheus: bool = Field(default=True, description="Google's collectors for Prometheus metrics run.")
+    maintenance_windows: bool = Field(
+        default=True,
+        description="GKE upgrades a cluster in 12 hours of the week that no other region has (14 regions at most); "
+        "false: whenever it likes, several at once.",
+    )
+    maintenance_start: WeekHour = Field(
+        default="monday 00:00",
+        description="When the window of region number 0 begins, in UTC; each next number's begins 12 hours later.",
     )
     deletion_protection: bool = Field(
         default=True, description="Refuse to delete clusters. Set false, deploy, and only then destroy."

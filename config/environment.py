@@ -10,6 +10,7 @@ from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
 from config.demo import Demo
 from config.fields import Model, ObjectName, RegionKey
 from config.ingress import Ingress
+from config.maintenance import MaintenanceWindow, staggered
 from config.mesh import Mesh
 from config.naming import ProjectNames, RegionNames, remote_cluster_name
 from config.network import Network
@@ -39,6 +40,8 @@ class ResolvedRegion:
         key: the short name in the configuration, stable over the region's life.
         location: the Google Cloud region.
         remote_name: the name by which the mesh knows this region's cluster.
+        secrets_key: resource name of the key for the cluster's Secrets; None for Google's own.
+        maintenance: when GKE may upgrade the cluster; None for at any time.
     """
 
     key: str
@@ -48,6 +51,8 @@ class ResolvedRegion:
     names: RegionNames
     nodes: NodePoolShape
     remote_name: str
+    secrets_key: str | None
+    maintenance: MaintenanceWindow | None
     retired: bool
 
 
@@ -93,9 +98,22 @@ class Environment(Model):
 
     def resolved_regions(self) -> tuple[ResolvedRegion, ...]:
         """Return all regions, the retired ones too, in the order of the file."""
-        return tuple(self._resolve(key, region) for key, region in self.regions.items())
+        windows = self.maintenance_windows()
+        return tuple(self._resolve(key, region, windows.get(key)) for key, region in self.regions.items())
 
-    def _resolve(self, key: str, region: Region) -> ResolvedRegion:
+    def maintenance_windows(self) -> dict[str, MaintenanceWindow]:
+        """Return when GKE may upgrade each region's cluster; nothing for a region may do so at any time."""
+        if not self.cluster.maintenance_windows:
+            return {}
+        own = {
+            key: MaintenanceWindow.at(region.maintenance_start)
+            for key, region in self.regions.items()
+            if region.maintenance_start is not None
+        }
+        numbers = {key: region.number for key, region in self.regions.items()}
+        return staggered(MaintenanceWindow.at(self.cluster.maintenance_start), own, numbers)
+
+    def _resolve(self, key: str, region: Region, maintenance: MaintenanceWindow | None) -> ResolvedRegion:
         names = RegionNames(self.project.name_prefix, key)
         return ResolvedRegion(
             key=key,
@@ -110,6 +128,8 @@ class Environment(Model):
             names=names,
             nodes=self.cluster.node_pool(region.cluster),
             remote_name=remote_cluster_name(self.project.id, region.region, names.cluster),
+            secrets_key=region.secrets_key,
+            maintenance=maintenance,
             retired=region.retired,
         )
 

@@ -91,6 +91,17 @@ Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/google-man
 (from memory: the page could not be read here)
 """
 Label = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "a plain label", longest=60)
+KmsKey = _text(
+    rf"projects/{_LABEL}/locations/[a-z]+(-[a-z]+[0-9]+)?/keyRings/[A-Za-z0-9_-]{{1,63}}/cryptoKeys/[A-Za-z0-9_-]{{1,63}}",
+    "a key of Cloud KMS, projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY, without a version",
+    longest=300,
+)
+"""A key's resource name. https://cloud.google.com/kms/docs/getting-resource-ids"""
+WeekHour = _text(
+    r"(monday|tuesday|wednesday|thursday|friday|saturday|sunday) ([01][0-9]|2[0-3]):00",
+    "a day and a full hour such as saturday 15:00",
+    longest=15,
+)
 EnvName = _text(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name", longest=100)
 AsmcliVersion = _text(
     r"1\.[0-9]+\.[0-9]+-asm\.[0-9]+\+config[0-9]+",

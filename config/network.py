@@ -7,6 +7,8 @@ from pydantic import Field
 
 from config.fields import Cidr, Model
 
+PodProtocol = Literal["tcp", "udp", "icmp", "esp", "ah", "sctp"]
+
 
 class RangePool(Model):
     """A range that is cut into equal blocks, one for each region number."""
@@ -54,6 +56,12 @@ class Network(Model):
 
     address_plan: AddressPlan = Field(
         default=AddressPlan(), description="From which pools a region's number takes its ranges."
+    )
+    pod_protocols: tuple[PodProtocol, ...] = Field(
+        default=("tcp",),
+        strict=False,
+        description="What pods of one cluster may send to pods of another. The mesh sends tcp only; answers, also by "
+        "icmp that something can't be reached, need no rule.",
     )
     flow_logs: bool = Field(default=True, description="Log the flows of every subnet.")
     firewall_logs: bool = Field(default=True, description="Log the connections that our firewall rules admit.")

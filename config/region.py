@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from config.cluster import NodePoolOverride
-from config.fields import Cidr, Model, RegionName, Zone
+from config.fields import Cidr, KmsKey, Model, RegionName, WeekHour, Zone
 
 
 class Region(Model):
@@ -25,6 +25,16 @@ class Region(Model):
     )
     cluster: NodePoolOverride = Field(
         default=NodePoolOverride(), description="What differs from the shape that all clusters share."
+    )
+    secrets_key: KmsKey | None = Field(
+        default=None,
+        description="Key of Cloud KMS in this region that the cluster encrypts its Secrets with; without one, Google's "
+        "own encryption at rest is all there is. If one region has a key, all have.",
+    )
+    maintenance_start: WeekHour | None = Field(
+        default=None,
+        description="When the 12 hours of the week begin in which GKE upgrades the cluster, in UTC, such as saturday "
+        "15:00; from the number if not given.",
     )
     retired: bool = Field(
         default=False,

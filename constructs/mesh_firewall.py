@@ -6,9 +6,6 @@ from bindings import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogCo
 from config.environment import ResolvedRegion
 from constructs import Construct
 
-POD_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
-"""What GKE's own rule admits between the pods of one cluster; here between all clusters."""
-
 
 class MeshFirewall(Construct):
     """The firewall rules of the mesh, computed from all regions, the retired ones too.
@@ -26,6 +23,7 @@ class MeshFirewall(Construct):
         vpc: str,
         logs: bool,
         webhook_ports: Sequence[str],
+        pod_protocols: Sequence[str],
     ) -> None:
         """
         Args:
@@ -45,7 +43,7 @@ class MeshFirewall(Construct):
             priority=900,
             source_ranges=sorted(str(region.ranges.pods) for region in regions),
             target_tags=sorted(region.names.node_tag for region in regions),
-            allow=[ComputeFirewallAllow(protocol=protocol) for protocol in POD_PROTOCOLS],
+            allow=[ComputeFirewallAllow(protocol=protocol) for protocol in pod_protocols],
             log_config=log_config,
         )
         for region in regions if webhook_ports else ():

@@ -7,6 +7,7 @@ from bindings import (
     ContainerNodePoolAutoscaling,
     ContainerNodePoolManagement,
     ContainerNodePoolNodeConfig,
+    ContainerNodePoolNodeConfigKubeletConfig,
     ContainerNodePoolNodeConfigShieldedInstanceConfig,
     ContainerNodePoolNodeConfigWorkloadMetadataConfig,
     ContainerNodePoolUpgradeSettings,
@@ -29,6 +30,7 @@ class NodePool(Construct):
         region: ResolvedRegion,
         cluster: str,
         service_account: str,
+        secure_boot: bool,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
@@ -56,8 +58,9 @@ class NodePool(Construct):
                 tags=[region.names.node_tag],
                 workload_metadata_config=ContainerNodePoolNodeConfigWorkloadMetadataConfig(mode="GKE_METADATA"),
                 shielded_instance_config=ContainerNodePoolNodeConfigShieldedInstanceConfig(
-                    enable_secure_boot=True, enable_integrity_monitoring=True
+                    enable_secure_boot=secure_boot, enable_integrity_monitoring=True
                 ),
+                kubelet_config=ContainerNodePoolNodeConfigKubeletConfig(insecure_kubelet_readonly_port_enabled="FALSE"),
             ),
             # The autoscaler owns the count; only a new pool starts with this one.
             lifecycle=TerraformResourceLifecycle(ignore_changes=["initial_node_count"]),

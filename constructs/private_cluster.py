@@ -4,23 +4,41 @@ from collections.abc import Sequence
 
 from bindings import (
     ContainerCluster,
+    ContainerClusterBinaryAuthorization,
     ContainerClusterControlPlaneEndpointsConfig,
     ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig,
+    ContainerClusterDatabaseEncryption,
     ContainerClusterFleet,
     ContainerClusterIpAllocationPolicy,
+    ContainerClusterLoggingConfig,
+    ContainerClusterMaintenancePolicy,
+    ContainerClusterMaintenancePolicyRecurringWindow,
+    ContainerClusterMasterAuth,
+    ContainerClusterMasterAuthClientCertificateConfig,
     ContainerClusterMasterAuthorizedNetworksConfig,
     ContainerClusterMasterAuthorizedNetworksConfigCidrBlocks,
+    ContainerClusterMonitoringConfig,
+    ContainerClusterMonitoringConfigManagedPrometheus,
+    ContainerClusterNetworkPolicy,
     ContainerClusterNodeConfig,
+    ContainerClusterNodeConfigKubeletConfig,
+    ContainerClusterNodeConfigShieldedInstanceConfig,
+    ContainerClusterNodeConfigWorkloadMetadataConfig,
+    ContainerClusterNodePoolDefaults,
+    ContainerClusterNodePoolDefaultsNodeConfigDefaults,
     ContainerClusterPrivateClusterConfig,
     ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig,
     ContainerClusterReleaseChannel,
+    ContainerClusterSecurityPostureConfig,
     ContainerClusterWorkloadIdentityConfig,
     Fn,
+    ITerraformDependable,
     TerraformResourceLifecycle,
     Token,
 )
-from config.cluster import AuthorizedNetwork, Cluster
+from config.cluster import LOG_COMPONENTS, AuthorizedNetwork, Cluster
 from config.environment import ResolvedRegion
+from config.maintenance import MaintenanceWindow
 from constructs import Construct
 from constructs.regional_subnet import RegionalSubnet
 
@@ -28,7 +46,11 @@ from constructs.regional_subnet import RegionalSubnet
 class PrivateCluster(Construct):
     """A cluster whose nodes have no external address, registered in the project's fleet.
 
-    The pool that GKE insists on making is removed at once; `NodePool` makes the real one.
+    The pool that GKE insists on making is removed at once; `NodePool` makes the real one. For its
+    minutes it is as safe as that, and acts as the same account.
+
+    What GKE would choose itself is said all the same where it matters: its choice may
+    be another one in another version, and what is left out is not compared by a plan.
 
     Attributes:
         name, location: what gcloud and asmcli call the cluster.
@@ -53,10 +75,12 @@ class PrivateCluster(Construct):
         vpc: str,
         subnet: RegionalSubnet,
         node_service_account: str,
+        node_grants: Sequence[ITerraformDependable],
         watchers: Sequence[AuthorizedNetwork],
     ) -> None:
         """
         Args:
+            node_grants: the roles of the nodes' account, which its first nodes need.
             watchers: who else in the mesh has to reach the control plane, besides the shape's own networks.
         """
         super().__init__(scope, id_)
@@ -76,6 +100,11 @@ class PrivateCluster(Construct):
                 services_secondary_range_name=subnet.services_range_name,
             ),
             default_max_pods_per_node=shape.max_pods_per_node,
+            # Not LEGACY_DATAPATH: should GKE call an old cluster's otherwise, that would make it anew.
+            datapath_provider="ADVANCED_DATAPATH" if shape.dataplane == "v2" else None,
+            # Calico's, which the dataplane replaces: on, it would be refused.
+            network_policy=ContainerClusterNetworkPolicy(enabled=False),
+            enable_intranode_visibility=shape.intranode_visibility,
             private_cluster_config=ContainerClusterPrivateClusterConfig(
                 enable_private_nodes=True,
                 enable_private_endpoint=shape.endpoint != "public",
@@ -83,11 +112,30 @@ class PrivateCluster(Construct):
                 # Other regions' meshes and operators reach the private address too.
                 master_global_access_config=ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig(enabled=True),
             ),
-            control_plane_endpoints_config=_DNS_ENDPOINT if shape.endpoint == "dns" else None,
+            control_plane_endpoints_config=_dns_endpoint(open_=shape.endpoint == "dns"),
             # An empty list is not "everybody": the block itself turns authorized networks on.
             master_authorized_networks_config=ContainerClusterMasterAuthorizedNetworksConfig(
                 cidr_blocks=_cidr_blocks(shape, watchers), gcp_public_cidrs_access_enabled=False
             ),
+            enable_legacy_abac=False,
+            master_auth=ContainerClusterMasterAuth(
+                client_certificate_config=ContainerClusterMasterAuthClientCertificateConfig(
+                    issue_client_certificate=False
+                )
+            ),
+            binary_authorization=ContainerClusterBinaryAuthorization(
+                evaluation_mode="PROJECT_SINGLETON_POLICY_ENFORCE" if shape.binary_authorization else "DISABLED"
+            ),
+            database_encryption=_secrets_encryption(region.secrets_key),
+            security_posture_config=ContainerClusterSecurityPostureConfig(mode="BASIC"),
+            logging_config=ContainerClusterLoggingConfig(
+                enable_components=["SYSTEM_COMPONENTS", *(LOG_COMPONENTS[source] for source in shape.logs)]
+            ),
+            monitoring_config=ContainerClusterMonitoringConfig(
+                enable_components=["SYSTEM_COMPONENTS"],
+                managed_prometheus=ContainerClusterMonitoringConfigManagedPrometheus(enabled=shape.managed_prometheus),
+            ),
+            maintenance_policy=None if region.maintenance is None else _maintenance(region.maintenance),
             workload_identity_config=ContainerClusterWorkloadIdentityConfig(workload_pool=f"{project}.svc.id.goog"),
             release_channel=ContainerClusterReleaseChannel(channel=shape.release_channel.upper()),
             fleet=ContainerClusterFleet(project=project),
@@ -95,11 +143,28 @@ class PrivateCluster(Construct):
             resource_labels={"mesh_id": f"proj-{project_number}"},
             remove_default_node_pool=True,
             initial_node_count=1,
-            node_config=ContainerClusterNodeConfig(service_account=node_service_account),
+            enable_shielded_nodes=True,
+            # Whatever pool somebody adds later: who reaches a node's 10255 reads all of its pods, unasked.
+            node_pool_defaults=ContainerClusterNodePoolDefaults(
+                node_config_defaults=ContainerClusterNodePoolDefaultsNodeConfigDefaults(
+                    insecure_kubelet_readonly_port_enabled="FALSE"
+                )
+            ),
+            node_config=ContainerClusterNodeConfig(
+                image_type="COS_CONTAINERD",
+                service_account=node_service_account,
+                oauth_scopes=["https://www.googleapis.com/auth/cloud-platform"],
+                workload_metadata_config=ContainerClusterNodeConfigWorkloadMetadataConfig(mode="GKE_METADATA"),
+                shielded_instance_config=ContainerClusterNodeConfigShieldedInstanceConfig(
+                    enable_secure_boot=shape.secure_boot, enable_integrity_monitoring=True
+                ),
+                kubelet_config=ContainerClusterNodeConfigKubeletConfig(insecure_kubelet_readonly_port_enabled="FALSE"),
+            ),
             # Retiring a region is the consent to its cluster's deletion, which is the next step.
             deletion_protection=shape.deletion_protection and not region.retired,
             # node_config describes the removed pool: what GKE says of it later is no drift.
             lifecycle=TerraformResourceLifecycle(ignore_changes=["node_config"]),
+            depends_on=list(node_grants),
         )
         self.name: str = cluster.name
         self.location: str = cluster.location
@@ -121,9 +186,26 @@ class PrivateCluster(Construct):
         )
 
 
-_DNS_ENDPOINT = ContainerClusterControlPlaneEndpointsConfig(
-    dns_endpoint_config=ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig(allow_external_traffic=True)
-)
+def _secrets_encryption(key: str | None) -> ContainerClusterDatabaseEncryption:
+    """Said also where there is no key: were it left out, a key that goes from the file would stay in use."""
+    if key is None:
+        return ContainerClusterDatabaseEncryption(state="DECRYPTED")
+    return ContainerClusterDatabaseEncryption(state="ENCRYPTED", key_name=key)
+
+
+def _maintenance(window: MaintenanceWindow) -> ContainerClusterMaintenancePolicy:
+    return ContainerClusterMaintenancePolicy(
+        recurring_window=ContainerClusterMaintenancePolicyRecurringWindow(
+            start_time=window.start_time, end_time=window.end_time, recurrence=window.recurrence
+        )
+    )
+
+
+def _dns_endpoint(*, open_: bool) -> ContainerClusterControlPlaneEndpointsConfig:
+    """Said also where it is closed: were it left out, one that was open would stay so."""
+    return ContainerClusterControlPlaneEndpointsConfig(
+        dns_endpoint_config=ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig(allow_external_traffic=open_)
+    )
 
 
 def _cidr_blocks(

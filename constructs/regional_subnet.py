@@ -4,6 +4,7 @@ from bindings import (
     ComputeRouter,
     ComputeRouterNat,
     ComputeRouterNatLogConfig,
+    ComputeRouterNatSubnetwork,
     ComputeSubnetwork,
     ComputeSubnetworkLogConfig,
     ComputeSubnetworkSecondaryIpRange,
@@ -61,7 +62,11 @@ class RegionalSubnet(Construct):
             region=region.location,
             router=router.name,
             nat_ip_allocate_option="AUTO_ONLY",
-            source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
+            # All ranges of this subnet; a subnet that somebody else makes in the region gets no way out by it.
+            source_subnetwork_ip_ranges_to_nat="LIST_OF_SUBNETWORKS",
+            subnetwork=[
+                ComputeRouterNatSubnetwork(name=subnet.self_link, source_ip_ranges_to_nat=["ALL_IP_RANGES"]),
+            ],
             log_config=ComputeRouterNatLogConfig(enable=True, filter=nat_log_filter),
         )
         self.self_link: str = subnet.self_link

@@ -41,6 +41,7 @@ class ClustersStack(MeshStack):
                 vpc=network.vpc.self_link,
                 subnet=network.subnets[region.key],
                 node_service_account=account.email,
+                node_grants=account.grants,
                 watchers=environment.watchers_of(region.key),
             )
             NodePool(
@@ -50,6 +51,7 @@ class ClustersStack(MeshStack):
                 region=region,
                 cluster=cluster.name,
                 service_account=account.email,
+                secure_boot=environment.cluster.secure_boot,
                 depends_on=account.grants,
             )
             self.clusters[region.key] = cluster

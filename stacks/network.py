@@ -61,5 +61,6 @@ class NetworkStack(MeshStack):
             regions=regions,
             vpc=self.vpc.self_link,
             logs=network.firewall_logs,
+            pod_protocols=network.pod_protocols,
             webhook_ports=environment.control_plane.webhook_ports,
         )

@@ -17,6 +17,7 @@ import yaml
 
 from config import ConfigError, load
 from config.load import parse_environment
+from config.maintenance import WINDOWS_A_WEEK
 from config.naming import ProjectNames, RegionNames
 from config.reference import REFERENCE_FILE, reference_text
 from config.schema import SCHEMA_FILE, schema_text
@@ -67,6 +68,19 @@ TWO_HALVES = [{"name": "a", "cidr": "0.0.0.0/1"}, {"name": "b", "cidr": "128.0.0
 ALL = [{"name": "a", "cidr": "0.0.0.0/0"}]
 THREE_PARTS = [{"name": str(n), "cidr": c} for n, c in enumerate(("0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"))]
 TWICE = [{"name": "a", "cidr": "10.9.0.0/24"}, {"name": "b", "cidr": "10.9.0.0/24"}]
+KEY = "projects/acme-keys/locations/asia-northeast1/keyRings/mesh/cryptoKeys/secrets"
+
+
+def _at(tokyo: str, osaka: str) -> Data:
+    places = {"tokyo": ("asia-northeast1", 0, tokyo), "osaka": ("asia-northeast2", 8, osaka)}
+    return {
+        key: {"region": place, "number": number, "maintenance_start": start}
+        for key, (place, number, start) in places.items()
+    }
+
+
+SAME_TIME = _at("saturday 15:00", "sunday 02:00")
+SUNDAY_TO_MONDAY = _at("sunday 20:00", "monday 07:00")
 DEMO_SERVICE = {"image": "i", "port": 80}
 SAME_PATH = {"image": "i", "port": 80, "route": {"path": "/hello"}}
 
@@ -130,9 +144,36 @@ CASES = [
     ("cluster.authorized_networks", ALL, "cluster.authorized_networks[0].cidr", "is everybody"),
     ("cluster.authorized_networks", TWO_HALVES, "cluster.authorized_networks[0].cidr", "half of the internet"),
     ("cluster.authorized_networks", THREE_PARTS, "cluster.authorized_networks[0].cidr", "half of the internet"),
-    ("cluster.authorized_networks", [], "cluster.authorized_networks", "nobody could deploy"),
+    (
+        "cluster",
+        {"endpoint": "public", "authorized_networks": []},
+        "cluster.authorized_networks",
+        "nobody could deploy",
+    ),
     ("cluster.authorized_networks", TWICE, "cluster.authorized_networks[1].cidr", "already"),
     ("cluster.operator_address", "203.0.113.7", "cluster.operator_address", "must be an IPv4 range"),
+    ("cluster.logs", ["audit"], "cluster.logs[0]", "one of workloads, api_server, scheduler, controller_manager"),
+    ("cluster.logs", ["workloads"] * 2, "cluster.logs[1]", "stands there twice"),
+    ("cluster.logs", "workloads", "cluster.logs", "must be a list"),
+    ("cluster.dataplane", "v1", "cluster.dataplane", "one of v2, legacy"),
+    ("cluster.binary_authorization", "enforce", "cluster.binary_authorization", "true or false"),
+    ("cluster.maintenance_start", "saturday", "cluster.maintenance_start", "a day and a full hour"),
+    ("cluster.maintenance_start", "saturday 24:00", "cluster.maintenance_start", "a day and a full hour"),
+    ("regions.tokyo.maintenance_start", "saturday 15:30", "regions.tokyo.maintenance_start", "a day and a full hour"),
+    ("regions", SAME_TIME, "regions.tokyo.maintenance_start", "at the same time as osaka's (sunday 02:00 UTC"),
+    ("regions", SUNDAY_TO_MONDAY, "regions.tokyo.maintenance_start", "at the same time as osaka's"),
+    ("regions.tokyo.secrets_key", KEY, "regions.osaka.secrets_key", "is missing, and tokyo has one"),
+    (
+        "regions.osaka.secrets_key",
+        KEY,
+        "regions.osaka.secrets_key",
+        "is in asia-northeast1, and the cluster in asia-northeast2",
+    ),
+    ("regions.tokyo.secrets_key", f"{KEY}/cryptoKeyVersions/1", "regions.tokyo.secrets_key", "without a version"),
+    ("regions.tokyo.secrets_key", "k", "regions.tokyo.secrets_key", "a key of Cloud KMS"),
+    ("network.pod_protocols", ["udp"], "network.pod_protocols", "has no tcp"),
+    ("network.pod_protocols", ["tcp", "tcp"], "network.pod_protocols[1]", "stands there twice"),
+    ("network.pod_protocols", ["all"], "network.pod_protocols[0]", "one of tcp, udp, icmp, esp, ah, sctp"),
     ("cluster.max_pods_per_node", 1, "cluster.max_pods_per_node", "8 or more"),
     (
         "network.address_plan",
@@ -327,7 +368,7 @@ def test_a_wrong_file_ends_with_2_at_once_without_a_traceback_and_writes_nothing
     assert time.monotonic() - started < 5  # 0.4 s here; loading cdktf alone would take longer
     assert result.returncode == 2
     assert result.stdout == ""
-    assert "wrong.yaml: 4 errors\n  line 1: project.id = 'X'" in result.stderr
+    assert "wrong.yaml: 3 errors\n  line 1: project.id = 'X'" in result.stderr
     assert "Traceback" not in result.stderr
     assert list(here.iterdir()) == []
 
@@ -360,9 +401,27 @@ def test_a_local_installer_has_to_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 12, 16])
 def test_any_number_of_regions(count: int) -> None:
     regions = {f"r{n}": {"region": f"x-y{n}", "number": n} for n in range(count)}
+<<<<<<< /tmp/tmp4_lh9os5/o
     data = changed("regions", regions) | {"ingress": {"config_cluster": "r0", "plain_http": True}, "demo": {}}
+=======
+    data = changed("regions", regions)
+    data["ingress"]["config_cluster"] = "r0"
+    data["demo"] = {}
+    data["cluster"]["maintenance_windows"] = count <= WINDOWS_A_WEEK
+>>>>>>> /tmp/tmp4_lh9os5/m
     environment = parse_environment(yaml.safe_dump(data), "test.yaml", {})
     assert len(environment.resolved_regions()) == count
+
+
+def test_more_regions_than_a_week_has_windows() -> None:
+    regions = {f"r{n}": {"region": f"x-y{n}", "number": n} for n in range(WINDOWS_A_WEEK + 1)}
+    data = changed("regions", regions)
+    data["ingress"]["config_cluster"] = "r0"
+    data["demo"] = {}
+    found = problems_of(data)
+    assert found.keys() == {"regions"}
+    assert "leave no 12 hours of the week for r14" in found["regions"]
+    assert "cluster.maintenance_windows: false" in found["regions"]
 
 
 def test_every_derived_name_has_a_limit() -> None:

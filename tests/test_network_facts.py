@@ -34,11 +34,16 @@ def test_router_and_nat_a_region(reference: Synthesis) -> None:
         "matt-osaka-nat": "asia-northeast2",
     }
     for key in ("tokyo", "osaka"):
+        # All ranges of our subnet, and no other subnet's.
+        nat = nats[f"matt-{key}-nat"]
+        subnet = next(name for name in reference.all("network", "google_compute_subnetwork") if key in name)
+        assert nat["source_subnetwork_ip_ranges_to_nat"] == "LIST_OF_SUBNETWORKS"
+        link = f"${{google_compute_subnetwork.{subnet}.self_link}}"
+        assert nat["subnetwork"] == [{"name": link, "source_ip_ranges_to_nat": ["ALL_IP_RANGES"]}]
         router = next(name for name in reference.all("network", "google_compute_router") if key in name)
         assert nats[f"matt-{key}-nat"]["router"] == f"${{google_compute_router.{router}.name}}"
     for nat in nats.values():
         assert nat["nat_ip_allocate_option"] == "AUTO_ONLY"
-        assert nat["source_subnetwork_ip_ranges_to_nat"] == "ALL_SUBNETWORKS_ALL_IP_RANGES"
         assert nat["log_config"] == {"enable": True, "filter": "ALL"}
 
 
@@ -51,6 +56,13 @@ def test_pods_reach_pods_of_all_clusters(reference: Synthesis) -> None:
     tags = sorted(tag for pool in pools for tag in pool["node_config"]["tags"])
     assert len(tags) == 2
     assert rule["target_tags"] == tags
+
+
+def test_by_default_pods_of_other_clusters_are_sent_tcp_only(three_regions: Synthesis) -> None:
+    """All that the mesh sends; the reference's file asks for the others."""
+    rule = three_regions.by_name("network", "google_compute_firewall")["shop-vpc-istio-multicluster-pods"]
+    assert rule["allow"] == [{"protocol": "tcp"}]
+    assert rule["log_config"] == {"metadata": "INCLUDE_ALL_METADATA"}
 
 
 def test_control_planes_reach_the_webhook(reference: Synthesis) -> None:
@@ -79,6 +91,7 @@ def test_apis_are_on_before_the_vpc_and_stay_on(reference: Synthesis) -> None:
     apis = {one["service"].removesuffix(".googleapis.com") for one in services.values()}
     assert apis == {
         *("anthos", "cloudresourcemanager", "cloudtrace", "compute", "container", "gkehub", "iam", "iamcredentials"),
+        *("binaryauthorization", "containersecurity"),
         *("logging", "mesh", "meshca", "meshconfig", "monitoring", "multiclusteringress"),
         "multiclusterservicediscovery",
     }
