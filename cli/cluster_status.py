@@ -6,6 +6,7 @@ from typing import Any
 from cli.cluster_objects import condition
 from cli.findings import Finding, failure, ok, warning
 from cli.google import ApiError
+from cli.hardening_status import look_at_hardening
 from cli.member import Member, judged
 from cli.remedies import DEPLOY, after_refusal
 from cli.state import State
@@ -32,6 +33,7 @@ def look_at_gke(member: Member, project: Answer, state: State) -> Iterator[Findi
     yield _mesh_label(member, found, project)
     yield _private_nodes(found)
     yield _authorized_networks(shape, found)
+    yield from look_at_hardening(member, found)
     yield _deletion_protection(member, state)
     yield from _node_pools(member, found)
 

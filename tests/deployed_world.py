@@ -42,9 +42,14 @@ ADDRESS = "198.51.100.1"
 CONFIGURATION: dict[str, Any] = {
     "project": {"id": PROJECT, "name_prefix": "matt"},
     "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in PLACES.items()},
+<<<<<<< /tmp/tmpzumcn9k4/o
     "cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
     "ingress": {"config_cluster": "tokyo", "plain_http": True},
     "mesh": {},
+=======
+    "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
+    "ingress": {"config_cluster": "tokyo"},
+>>>>>>> /tmp/tmpzumcn9k4/m
     "demo": {"versions": VERSIONS},
 }
 CONFIGURATION["regions"]["seoul"]["retired"] = True
@@ -323,6 +328,36 @@ def _make_what_is_somebody_elses(caller: Caller, world: World) -> None:
     caller.ok("POST", f"/gkehub/v1/{HOME}/locations/global/features?featureId=configmanagement", {})
 
 
+SAFE_NODES: Object = {
+    "workloadMetadataConfig": {"mode": "GKE_METADATA"},
+    "shieldedInstanceConfig": {"enableSecureBoot": True, "enableIntegrityMonitoring": True},
+    "kubeletConfig": {"insecureKubeletReadonlyPortEnabled": False},
+}
+
+
+def _hardened(region: str) -> Object:
+    """What the defaults of the configuration ask for."""
+    day, start, end = {
+        "tokyo": ("MO", "01T00", "01T12"),
+        "osaka": ("FR", "05T00", "05T12"),
+        "seoul": ("WE", "03T00", "03T12"),
+    }[region]
+    window = {"startTime": f"2024-01-{start}:00:00Z", "endTime": f"2024-01-{end}:00:00Z"}
+    return {
+        "binaryAuthorization": {"evaluationMode": "PROJECT_SINGLETON_POLICY_ENFORCE"},
+        "loggingConfig": {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS", "APISERVER"]}},
+        "maintenancePolicy": {
+            "window": {"recurringWindow": {"window": window, "recurrence": f"FREQ=WEEKLY;BYDAY={day}"}}
+        },
+        "monitoringConfig": {"managedPrometheusConfig": {"enabled": True}},
+        "networkConfig": {"datapathProvider": "ADVANCED_DATAPATH", "enableIntraNodeVisibility": True},
+        "nodePoolDefaults": {
+            "nodeConfigDefaults": {"nodeKubeletConfig": {"insecureKubeletReadonlyPortEnabled": False}}
+        },
+        "shieldedNodes": {"enabled": True},
+    }
+
+
 def _make_cluster(caller: Caller, world: World, region: str) -> None:
     """As terraform's provider asks for it."""
     place = PLACES[region]
@@ -333,6 +368,7 @@ def _make_cluster(caller: Caller, world: World, region: str) -> None:
         "network": VPC,
         "subnetwork": f"{HOME}/regions/{place}/subnetworks/matt-private-vm",
         "ipAllocationPolicy": {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"},
+        **_hardened(region),
         "privateClusterConfig": {
             "enablePrivateNodes": True,
             "masterIpv4CidrBlock": f"192.168.{NUMBERS[region]}.0/28",
@@ -348,7 +384,7 @@ def _make_cluster(caller: Caller, world: World, region: str) -> None:
     caller.ok("DELETE", default)
     pool = {
         "name": f"matt-{region}-nodes",
-        "config": {"machineType": "e2-standard-4"},
+        "config": {"machineType": "e2-standard-4", **SAFE_NODES},
         "autoscaling": {"enabled": True, "minNodeCount": 1, "maxNodeCount": 3},
     }
     caller.ok("POST", f"{clusters}/{cluster_name(region)}/nodePools", {"nodePool": pool})

@@ -18,6 +18,7 @@ from tests.deployed_world import (
     HOME,
     PROJECT,
     REVISION,
+    SAFE_NODES,
     World,
     condition,
     deployed,
@@ -123,6 +124,17 @@ def _protection_off(world: World) -> None:
     clusters = world.states["clusters"]
     assert isinstance(clusters, dict)
     clusters["google_container_cluster.tokyo"]["deletion_protection"] = False
+
+
+def _soft(field: str, text: str, **changes: Any) -> Case:
+    """A part of a cluster that is as it should not be."""
+    spoil = lambda world: _tokyo(world).setdefault(field, {}).update(changes)  # noqa: E731
+    return Case(spoil, ("tokyo", "hardening"), text, DEPLOY)
+
+
+def _soft_nodes(field: str, text: str) -> Case:
+    """A part of a pool that is not there."""
+    return Case(lambda world: _pool(world)["config"].pop(field), ("tokyo", "hardening"), text, DEPLOY)
 
 
 def _other_pool(world: World) -> None:
@@ -319,6 +331,59 @@ CASES: dict[str, Case] = {
         "all of Google Cloud's public addresses",
         DEPLOY,
     ),
+    "no public address": Case(
+        lambda world: _tokyo(world)["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].update(
+            enablePublicEndpoint=False
+        ),
+        ("tokyo", "endpoints"),
+        "the public address is off, and the configuration says public",
+        DEPLOY,
+    ),
+    "an open DNS endpoint": Case(
+        lambda world: _tokyo(world)["controlPlaneEndpointsConfig"]["dnsEndpointConfig"].update(
+            allowExternalTraffic=True
+        ),
+        ("tokyo", "endpoints"),
+        "the DNS endpoint is on, and the configuration says public",
+        DEPLOY,
+    ),
+    "the older dataplane": _soft("networkConfig", "the dataplane is not V2", datapathProvider="LEGACY_DATAPATH"),
+    "pods of a node unseen": _soft("networkConfig", "intranode visibility is off", enableIntraNodeVisibility=False),
+    "no binary authorization": _soft("binaryAuthorization", "authorization is off", evaluationMode="DISABLED"),
+    "nodes that are not shielded": _soft("shieldedNodes", "shielded nodes is off, and should be on", enabled=False),
+    "attribute-based access": _soft("legacyAbac", "access is on, and should be off", enabled=True),
+    "a client certificate": _soft("masterAuth", "certificate is on, and should be off", clientCertificate="x"),
+    "new pools with an open port": _soft("nodePoolDefaults", "a new pool would answer anybody", nodeConfigDefaults={}),
+    "no secure boot": _soft_nodes("shieldedInstanceConfig", "secure boot of matt-tokyo-nodes is off"),
+    "nodes' own credentials": _soft_nodes("workloadMetadataConfig", "pods of matt-tokyo-nodes reach the nodes' own"),
+    "an open port": _soft_nodes("kubeletConfig", "kubelets of matt-tokyo-nodes answer anybody on 10255"),
+    "another key": Case(
+        updated(_tokyo, databaseEncryption={"state": "ENCRYPTED", "keyName": "projects/x/locations/y"}),
+        ("tokyo", "Secrets"),
+        "are encrypted with projects/x/locations/y, and the configuration says Google's own key",
+        DEPLOY,
+    ),
+    "no logs of workloads": Case(
+        updated(_tokyo, loggingConfig={"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}}),
+        ("tokyo", "logs and metrics"),
+        "of SYSTEM_COMPONENTS, and the configuration says APISERVER, SYSTEM_COMPONENTS, WORKLOADS",
+        DEPLOY,
+    ),
+    "no managed Prometheus": Case(
+        updated(_tokyo, monitoringConfig={}), ("tokyo", "logs and metrics"), "Prometheus is off", DEPLOY
+    ),
+    "upgrades at any time": Case(
+        updated(_tokyo, maintenancePolicy={}),
+        ("tokyo", "maintenance"),
+        "at any time, and the configuration says monday 00:00 UTC, 12 hours",
+        DEPLOY,
+    ),
+    "upgrades when another region has them": Case(
+        lambda world: _tokyo(world).update(maintenancePolicy=world.cluster("osaka")["maintenancePolicy"]),
+        ("tokyo", "maintenance"),
+        "FREQ=WEEKLY;BYDAY=FR from 2024-01-05T00:00:00Z, and the configuration says monday",
+        DEPLOY,
+    ),
     "no deletion protection": Case(
         _protection_off, ("tokyo", "deletion protection"), "off, and the configuration says on", DEPLOY
     ),
@@ -336,7 +401,7 @@ CASES: dict[str, Case] = {
         "warning",
     ),
     "other machines": Case(
-        updated(_pool, config={"machineType": "e2-standard-8"}),
+        updated(_pool, config={"machineType": "e2-standard-8", **SAFE_NODES}),
         ("tokyo", "node pool's shape"),
         "machines are e2-standard-8, and the configuration says e2-standard-4",
         DEPLOY,
@@ -650,6 +715,16 @@ def test_one_thing_is_wrong(world: World, name: str) -> None:
     assert case.text in said["text"]
     assert case.fix in said["fix"]
     assert answer.status == (1 if case.state == "failure" else 0)
+
+
+def test_a_public_address_that_the_configuration_has_not(world: World) -> None:
+    """The default has none: what a deploy has not taken away yet is told of every cluster."""
+    del world.content["cluster"]["endpoint"]
+    wrong = world.ask("status").findings("failure")
+    for key in ("tokyo", "osaka"):
+        text = wrong[key, "endpoints"]["text"]
+        assert "the public address is on, and the configuration says dns" in text
+        assert "the DNS endpoint is off, and the configuration says dns" in text
 
 
 # --- what is as it may be
