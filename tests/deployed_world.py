@@ -42,14 +42,9 @@ ADDRESS = "198.51.100.1"
 CONFIGURATION: dict[str, Any] = {
     "project": {"id": PROJECT, "name_prefix": "matt"},
     "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in PLACES.items()},
-<<<<<<< /tmp/tmpzumcn9k4/o
-    "cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
+    "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
     "ingress": {"config_cluster": "tokyo", "plain_http": True},
     "mesh": {},
-=======
-    "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
-    "ingress": {"config_cluster": "tokyo"},
->>>>>>> /tmp/tmpzumcn9k4/m
     "demo": {"versions": VERSIONS},
 }
 CONFIGURATION["regions"]["seoul"]["retired"] = True

@@ -401,14 +401,10 @@ def test_a_local_installer_has_to_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 12, 16])
 def test_any_number_of_regions(count: int) -> None:
     regions = {f"r{n}": {"region": f"x-y{n}", "number": n} for n in range(count)}
-<<<<<<< /tmp/tmp4_lh9os5/o
-    data = changed("regions", regions) | {"ingress": {"config_cluster": "r0", "plain_http": True}, "demo": {}}
-=======
     data = changed("regions", regions)
     data["ingress"]["config_cluster"] = "r0"
     data["demo"] = {}
     data["cluster"]["maintenance_windows"] = count <= WINDOWS_A_WEEK
->>>>>>> /tmp/tmp4_lh9os5/m
     environment = parse_environment(yaml.safe_dump(data), "test.yaml", {})
     assert len(environment.resolved_regions()) == count
 
