@@ -114,6 +114,8 @@ def _carried(value: str) -> str:
     """Free text, which cdktf and terraform have to carry as it stands: what they would change is refused."""
     if "TfToken[" in value:
         raise _refuse("holds TfToken[, by which cdktf knows its own references; it can't be carried as text")
+    if value.startswith("\ufeff"):
+        raise _refuse("begins with a byte order mark, which terraform would take away")
     if unicodedata.normalize("NFC", value) != value:
         raise _refuse("has accents as characters of their own, which terraform would put together: save it as NFC")
     return value
