@@ -70,6 +70,7 @@ class Cloud:
                 "REMOTE_LOCATION": remote.location,
                 "REMOTE_NAME": remote.remote_name,
                 "REMOTE_SERVER": remote.cluster.server,
+                "INPUTS": "the lab's",
             },
             seconds=SECONDS,
         )
