@@ -339,6 +339,13 @@ class _Arrangement:
 def _entry_lines(entry: Entry) -> Iterator[str]:
     yield f"Multi Cluster Ingress {entry.name}"
     yield f"address {entry.address}" if entry.address else "an address that may change"
+    yield from (f"https://{domain}" for domain in entry.domains)
+    if not entry.domains:
+        yield "plain HTTP: anybody on the way can read it"
+    elif not entry.redirects:
+        yield "plain HTTP too, without a redirect"
+    if entry.guard:
+        yield f"Cloud Armor policy {entry.guard}"
     if entry.service:
         yield f"port {entry.port} of MultiClusterService {entry.service}"
     else:

@@ -161,6 +161,9 @@ class Entry:
         name, namespace: of the MultiClusterIngress.
         held_by: key of the region whose cluster has its objects.
         address: name of the global address; empty if it is to have an ephemeral one.
+        domains: for which it has certificates, and so HTTPS; empty for plain HTTP.
+        redirects: from HTTP to HTTPS.
+        guard: name of the Cloud Armor policy before it; empty if there is none.
         service: name of the MultiClusterService, empty if there is none of the ingress' namespace.
         port: of that service.
         health: how the load balancer asks whether a gateway is ready, such as
@@ -172,6 +175,9 @@ class Entry:
     namespace: str
     held_by: str
     address: str
+    domains: tuple[str, ...]
+    redirects: bool
+    guard: str
     service: str
     port: int
     health: str

@@ -161,7 +161,8 @@ class _Reader:
     def _entry(self, key: str, objects: Sequence[Object], ingress: Object) -> Entry:
         namespace = ingress["metadata"]["namespace"]
         backend = ingress["spec"]["template"]["spec"]["backend"]
-        text = ingress["metadata"].get("annotations", {}).get("networking.gke.io/static-ip", "")
+        annotations = ingress["metadata"].get("annotations", {})
+        text = annotations.get("networking.gke.io/static-ip", "")
         address, _ = self._of.leads_to("ingress", text)
         named = self._of.resources("ingress", "google_compute_global_address").get(address)
         service = next(
@@ -178,6 +179,13 @@ class _Reader:
             namespace=namespace,
             held_by=key,
             address=named["name"] if named else text,
+            domains=tuple(self._domains(annotations)),
+            redirects=any(
+                config["spec"].get("redirectToHttps", {}).get("enabled", False)
+                for config in _of_kind(objects, "FrontendConfig", namespace)
+                if config["metadata"]["name"] == annotations.get("networking.gke.io/frontend-config")
+            ),
+            guard="" if service is None else _guard(objects, service),
             service="" if service is None else service["metadata"]["name"],
             port=backend["servicePort"],
             health="" if service is None else _health(objects, service),
@@ -188,6 +196,13 @@ class _Reader:
                 if selector is not None and gateway.namespace == namespace and _selects(selector, gateway.labels)
             ),
         )
+
+    def _domains(self, annotations: Mapping[str, str]) -> Iterator[str]:
+        """Yield the domains of an ingress' certificates; of one that is not made here, its name."""
+        made = self._of.resources("ingress", "google_compute_managed_ssl_certificate")
+        for text in filter(None, annotations.get("networking.gke.io/pre-shared-certs", "").split(",")):
+            address, _ = self._of.leads_to("ingress", text)
+            yield from made[address]["managed"]["domains"] if address in made else (text,)
 
 
 def _rules(firewalls: Iterable[Resource]) -> Iterator[Rule]:
@@ -313,12 +328,24 @@ def _clients(objects: Sequence[Object], gateways: Sequence[Gateway]) -> Iterator
             yield f"{name}.{namespace}"
 
 
-def _health(objects: Sequence[Object], service: Object) -> str:
-    """Return how the backend of a MultiClusterService is asked whether it is ready."""
+def _guard(objects: Sequence[Object], service: Object) -> str:
+    """Return the name of the Cloud Armor policy before the backend of a MultiClusterService."""
+    return next((one["spec"].get("securityPolicy", {}).get("name", "") for one in _backends(objects, service)), "")
+
+
+def _backends(objects: Sequence[Object], service: Object) -> Iterator[Object]:
+    """Yield the BackendConfig that a MultiClusterService names."""
     annotation = service["metadata"].get("annotations", {}).get("cloud.google.com/backend-config", "{}")
     name = json.loads(annotation).get("default")
     for config in _of_kind(objects, "BackendConfig", service["metadata"]["namespace"]):
+        if config["metadata"]["name"] == name:
+            yield config
+
+
+def _health(objects: Sequence[Object], service: Object) -> str:
+    """Return how the backend of a MultiClusterService is asked whether it is ready."""
+    for config in _backends(objects, service):
         check = config["spec"].get("healthCheck")
-        if config["metadata"]["name"] == name and check:
+        if check:
             return f"{check.get('requestPath', '/')} on {check['port']}"
     return ""
