@@ -314,6 +314,8 @@ def _make_what_is_somebody_elses(caller: Caller, world: World) -> None:
         ("zones/asia-northeast1-a/networkEndpointGroups", {"name": "k8s1-1-x-mci-y-80-1", **other}),
         ("global/forwardingRules", {"name": "shop"}),
         ("global/targetHttpsProxies", {"name": "shop"}),
+        ("global/sslCertificates", {"name": "shop", "managed": {"domains": ["shop.example"]}}),
+        ("global/sslPolicies", {"name": "shop"}),
     ):
         caller.ok("POST", f"{compute}/{path}", body)
     for account in ("deployer", "other-tokyo-node"):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from config.naming import ProjectNames
 from emulator.faults import RequestFault
 from tests.deployed_world import (
     CANARY,
@@ -27,6 +28,7 @@ from tests.deployed_world import (
 from tests.test_emulator import Caller
 
 TO = f"--project {PROJECT}"
+OLD_CERTIFICATE = ProjectNames("matt").certificate("old.example.com")
 TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
 ASIA = "asia-northeast1"
 
@@ -183,6 +185,18 @@ CASES: dict[str, Case] = {
         "not in terraform's state",
         f"gcloud compute addresses delete matt-ingress --global {TO}",
     ),
+    "a certificate of a domain that has left the file": Case(
+        made("global/sslCertificates/" + OLD_CERTIFICATE, managed={"domains": ["old.example.com"]}),
+        ("Load balancer", f"SSL certificate {OLD_CERTIFICATE}"),
+        "not in terraform's state",
+        f"gcloud compute ssl-certificates delete {OLD_CERTIFICATE} --global {TO}",
+    ),
+    "an SSL policy that terraform does not know": Case(
+        made("global/sslPolicies/matt-ingress"),
+        ("Load balancer", "SSL policy matt-ingress"),
+        "not in terraform's state",
+        f"gcloud compute ssl-policies delete matt-ingress --global {TO}",
+    ),
     "a cluster that terraform does not know": Case(
         _cluster,
         ("Fleet and clusters", f"cluster matt-paris-cluster-1 in {ASIA}"),
@@ -327,6 +341,8 @@ COLLECTIONS = {
     "health-checks": "healthChecks",
     "network-endpoint-groups": "networkEndpointGroups",
     "addresses": "addresses",
+    "ssl-certificates": "sslCertificates",
+    "ssl-policies": "sslPolicies",
     "firewall-rules": "firewalls",
     "routers": "routers",
     "networks subnets": "subnetworks",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from config.naming import ProjectNames
 from emulator.faults import RequestFault
 from tests.deployed_world import (
     ADDRESS,
@@ -769,6 +770,66 @@ def test_the_revision_may_be_another_ones_name(world: World) -> None:
     labels = {"istio.io/tag": REVISION, "istio.io/rev": "asm-managed"}
     world.add("tokyo", {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}})
     assert world.ask("status").status == 0
+
+
+DOMAIN = "shop.example.com"
+CERTIFICATE = ProjectNames("matt").certificate(DOMAIN)
+
+
+def _with_a_domain(world: World, state: str) -> None:
+    """Args: state: of the certificate, as Google tells it."""
+    world.content["ingress"] = {"config_cluster": "tokyo", "domains": [DOMAIN]}
+    managed = {"domains": [DOMAIN], "status": state, "domainStatus": {DOMAIN: state}}
+    world.cloud[f"{HOME}/global/sslCertificates/{CERTIFICATE}"] = {"name": CERTIFICATE, "managed": managed}
+    annotations = world.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"]
+    annotations["networking.gke.io/pre-shared-certs"] = CERTIFICATE
+
+
+def test_a_domain_has_its_certificate(world: World) -> None:
+    _with_a_domain(world, "ACTIVE")
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings("ok")[INGRESS, f"certificate of {DOMAIN}"]["text"] == "Google has made it"
+
+
+def test_a_certificate_waits_for_its_dns_record(world: World) -> None:
+    _with_a_domain(world, "FAILED_NOT_VISIBLE")
+    answer = world.ask("status")
+    assert answer.status == 0
+    [(where, said)] = answer.findings("warning").items()
+    assert where == (INGRESS, f"certificate of {DOMAIN}")
+    assert "FAILED_NOT_VISIBLE" in said["text"]
+    assert f"{DOMAIN}. A {ADDRESS}" in said["fix"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda world: world.cloud.pop(f"{HOME}/global/sslCertificates/{CERTIFICATE}"), "there is none"),
+        (
+            lambda world: world.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"].pop(
+                "networking.gke.io/pre-shared-certs"
+            ),
+            "the object doesn't name it",
+        ),
+    ],
+)
+def test_a_domain_without_its_certificate(world: World, spoil: Callable[[World], Any], text: str) -> None:
+    _with_a_domain(world, "ACTIVE")
+    spoil(world)
+    [(where, said)] = world.ask("status").findings("failure").items()
+    assert where == (INGRESS, f"certificate of {DOMAIN}")
+    assert (said["text"], said["fix"]) == (text, DEPLOY)
+
+
+def test_everybody_may_ask_if_the_configuration_says_so(world: World) -> None:
+    world.content["mesh"] = {"default_deny": False, "mtls": "permissive"}
+    for region in ("tokyo", "osaka"):
+        world.remove(region, "AuthorizationPolicy", "default-deny")
+        world.object(region, "PeerAuthentication")["spec"] = {"mtls": {"mode": "PERMISSIVE"}}
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings()["osaka", "policies"]["text"] == "everybody may ask everybody, as configured"
 
 
 def test_without_the_demo_and_the_ingress(world: World) -> None:

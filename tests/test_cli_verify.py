@@ -7,16 +7,19 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
 
 from cli.client import Load
-from cli.demo import Demo
+from cli.demo import Demo, public_url
+from cli.kubernetes import Cluster
 from cli.shares import interval, probability
 from cli.tally import Tally
 from tests.demo_servers import Behaviour, Mesh, demo_mesh
 from tests.split_errors import TABLE_FILE, table
+from tests.synthesis import REFERENCE, environment_of
 
 FASTEST_OF = 3
 
@@ -177,6 +180,12 @@ def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: Mesh)
     assert result.report["data"]["url"] == "http://198.51.100.7/hello"
     given = mesh.run("verify", "ingress", "--requests", "20", "--url", "http://198.51.100.7/hello", "--json")
     assert given.status == 0
+
+
+def test_ingress_asks_by_the_domain_if_there_is_one() -> None:
+    text = REFERENCE.read_text(encoding="utf-8").replace("plain_http: true", "domains: [shop.example.com, b.example]")
+    nobody_is_asked = cast(Cluster, None)
+    assert public_url(environment_of(text), nobody_is_asked, "/hello") == "https://shop.example.com/hello"
 
 
 def test_ctrl_c_ends_with_what_was_counted(mesh: Mesh) -> None:
