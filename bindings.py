@@ -155,6 +155,10 @@ from cdktf_cdktf_provider_google.service_account import ServiceAccount  # noqa: 
 
 _reading.join()
 
+from cdktf_cdktf_provider_kubernetes.config_map_v1_data import (  # noqa: E402
+    ConfigMapV1Data,
+    ConfigMapV1DataMetadata,
+)
 from cdktf_cdktf_provider_kubernetes.manifest import (  # noqa: E402
     Manifest,
     ManifestFieldManager,
@@ -187,6 +191,8 @@ __all__ = [
     "ComputeSubnetwork",
     "ComputeSubnetworkLogConfig",
     "ComputeSubnetworkSecondaryIpRange",
+    "ConfigMapV1Data",
+    "ConfigMapV1DataMetadata",
     "ContainerCluster",
     "ContainerClusterBinaryAuthorization",
     "ContainerClusterControlPlaneEndpointsConfig",

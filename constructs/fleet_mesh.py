@@ -5,7 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bindings import GkeHubFeatureMembership, GkeHubFeatureMembershipMesh, ITerraformDependable
+from bindings import (
+    ConfigMapV1Data,
+    ConfigMapV1DataMetadata,
+    GkeHubFeatureMembership,
+    GkeHubFeatureMembershipMesh,
+    ITerraformDependable,
+)
 from config.kinds import CONTROL_PLANE_CRDS, ISTIO_CRDS, MCI_CRDS
 from constructs import Construct
 from constructs.cluster_access import ClusterAccess
@@ -47,14 +53,7 @@ class FleetMesh(Construct):
                 controller_writes_metadata=True,
                 delete_timeout=LONGEST_WAIT,
             ).applied
-            options = ManifestFile(
-                mine,
-                "options",
-                manifest=render("fleet/options.yaml", {}),
-                access=access[member.key],
-                controller_writes_metadata=True,
-                depends_on=[namespace],
-            ).applied
+            options = self._options(mine, access[member.key], namespace)
             membership = GkeHubFeatureMembership(
                 mine,
                 "membership",
@@ -68,6 +67,36 @@ class FleetMesh(Construct):
             )
             kinds = CONTROL_PLANE_CRDS + ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())
             self._wait(mine, access[member.key], _job(kinds, revision, kubectl_image), [namespace, membership])
+
+    @staticmethod
+    def _options(scope: Construct, access: ClusterAccess, namespace: ITerraformDependable) -> ITerraformDependable:
+        """Make the mesh's options, and keep to our own: others' among them are nobody's business here.
+
+        With data in the manifest, the next apply fails as soon as the mesh has added some.
+        """
+        manifest = render("fleet/options.yaml", {})
+        data = manifest.pop("data")
+        options = ManifestFile(
+            scope,
+            "options",
+            manifest=manifest,
+            access=access,
+            controller_writes_metadata=True,
+            depends_on=[namespace],
+        ).applied
+        return ConfigMapV1Data(
+            scope,
+            "own-options",
+            metadata=ConfigMapV1DataMetadata(
+                name=manifest["metadata"]["name"], namespace=manifest["metadata"]["namespace"]
+            ),
+            data=data,
+            # Another one than the manifest's, which would take it for its own, and away.
+            field_manager="multi-region-mesh",
+            force=True,
+            provider=access.provider,
+            depends_on=[options],
+        )
 
     @staticmethod
     def _wait(
