@@ -46,7 +46,7 @@ class MeshParts:
         members: the clusters of the mesh, the retired ones not among them.
         scripts: the folder of scripts in the stack; made when asked for, and not before.
         access: kubernetes providers by region key, of the retired regions too, which
-            need them to be cleaned up; made when asked for, and not before.
+            need them to be cleaned up.
         features: the fleet's service mesh, switched on.
         ingress: the fleet's Multi Cluster Ingress, switched on.
     """
@@ -55,7 +55,7 @@ class MeshParts:
     members: Sequence[MeshMember]
     reach: Reach
     scripts: Callable[[], ScriptFolder]
-    access: Callable[[], Mapping[str, ClusterAccess]]
+    access: Mapping[str, ClusterAccess]
     features: ITerraformDependable
     ingress: ITerraformDependable
 

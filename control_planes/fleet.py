@@ -30,7 +30,7 @@ class Fleet(ControlPlane):
             "fleet-mesh",
             project=environment.project.id,
             members=parts.members,
-            access=parts.access(),
+            access=parts.access,
             config_cluster=environment.ingress.config_cluster,
             revision=self.revision(environment),
             kubectl_image=environment.mesh.kubectl_image,

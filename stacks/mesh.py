@@ -58,6 +58,8 @@ class MeshControlStack(MeshStack):
                 self, "tools", scripts=scripts(), reach=self.reach, control_plane=environment.mesh.control_plane
             )
             before = [tools.found]
+        # For every way: what another one has made can't be planned without its provider, nor the refusal be read.
+        access = add_cluster_access(self, environment, clusters)
         # After the tools: who then chooses another way has not been here yet.
         FixedControlPlane(self, "fixed", name=environment.mesh.control_plane, depends_on=before)
         service_mesh = ServiceMeshFeature(self, "service-mesh", project=project, depends_on=before)
@@ -76,7 +78,7 @@ class MeshControlStack(MeshStack):
                 members=members,
                 reach=self.reach,
                 scripts=scripts,
-                access=cache(lambda: add_cluster_access(self, environment, clusters)),
+                access=access,
                 features=service_mesh.enabled,
                 ingress=ingress.enabled,
             ),
