@@ -237,7 +237,9 @@ def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[st
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     project = environment.project.id
     context = f"gke_{project}_{region.location}_{region.names.cluster}"
-    return Cluster(region.key, ("--kubeconfig", str(file)), dict(os.environ), f"kubectl --context {context}", folder)
+    # The plugin asks gcloud for another account's token, and gcloud writes what it answers into its log.
+    variables = {**os.environ, "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1"}
+    return Cluster(region.key, ("--kubeconfig", str(file)), variables, f"kubectl --context {context}", folder)
 
 
 def _by_context(environment: Environment, regions: Sequence[ResolvedRegion], file: Path) -> dict[str, Cluster]:
