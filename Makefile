@@ -36,8 +36,8 @@ lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); R
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
 	@$(ACTIVATE); exec $(PYTHON) -m lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
-rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); LAB=1 sends requests too
-	@$(ACTIVATE); exec $(PYTHON) -m rehearsal $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
+rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 no more than up, again and down, LAB=1 with requests
+	@$(ACTIVATE); exec $(PYTHON) -m rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
 
 rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --faults $(or $(FAULTS),all) $(if $(ONLY),--only '$(ONLY)')

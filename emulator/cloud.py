@@ -68,8 +68,15 @@ class Cloud:
     control_planes: ControlPlanes
 
     @classmethod
-    def create(cls, project: str, base: str, latencies: Latencies, control_planes: ControlPlanes) -> "Cloud":
-        """Return an empty project, in which nothing but what everybody switches on first is on."""
+    def create(
+        cls, project: str, base: str, latencies: Latencies, control_planes: ControlPlanes, account: str | None = None
+    ) -> "Cloud":
+        """Return an empty project, in which nothing but what everybody switches on first is on.
+
+        Args:
+            account: whom the caller acts as; nobody if absent.
+        """
         store, faults = Store(), Faults()
         operations = Operations(store, faults, base)
-        return cls(project, base, store, operations, latencies, faults, Identity(project, base), control_planes)
+        identity = Identity(project, base, account)
+        return cls(project, base, store, operations, latencies, faults, identity, control_planes)

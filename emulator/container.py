@@ -273,7 +273,7 @@ class Container:
             "servicesIpv4Cidr": secondary[policy["servicesSecondaryRangeName"]],
             "controlPlaneEndpointsConfig": _merged(
                 {
-                    "dnsEndpointConfig": {"endpoint": f"gke-{wanted['name']}.{location}.gke.goog"},
+                    "dnsEndpointConfig": {"endpoint": dns_endpoint(location, wanted["name"])},
                     "ipEndpointsConfig": {"enabled": True},
                 },
                 wanted.get("controlPlaneEndpointsConfig", {}),
@@ -362,6 +362,11 @@ class Container:
             if path in self._busy:
                 self._busy[path] = operation["name"]
         return operation
+
+
+def dns_endpoint(location: str, cluster: str) -> str:
+    """Return the name of a cluster's DNS endpoint. A real one has a number in the cluster's place."""
+    return f"gke-{cluster}.{location}.gke.goog"
 
 
 def _path(project: str, location: str, cluster: str) -> str:

@@ -13,6 +13,16 @@ PREFIX = "/gkehub/v1/"
 Changed = Callable[[str, Body | None], None]
 HasResources = Callable[[str], bool]
 
+SPECS, STATES = "membershipSpecs", "membershipStates"
+MASKS = {"labels": "labels", "spec": "spec", SPECS: SPECS, "membership_specs": SPECS}
+"""What an update mask may name, and which field that is."""
+
+IN_USE = (
+    "Feature has associated resources that should be cleaned up before deletion. Check the Feature state details for "
+    "more information. This check can be overridden by setting force=true."
+)
+"""As users saw it: https://github.com/GoogleCloudPlatform/terraform-ecommerce-microservices-on-gke/issues/3"""
+
 
 class GkeHub:
     """Features are switched on and off here; memberships come and go with their clusters."""
@@ -73,24 +83,37 @@ class GkeHub:
         return self._start("create", path, work, lambda: self._cloud.store.remove(path))
 
     def patch(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
+        """Change what the update mask names.
+
+        Of the specs of memberships only those change that the body has; an empty one takes a spec away.
+        That is how the google provider deletes one, and gcloud sends one spec where there are several.
+        """
         path = f"projects/{project}/locations/{location}/features/{name}"
         feature = self._cloud.store.get(path)
         self._check(body)
+        masks = query.get("updateMask", "labels,spec").split(",")
+        if unknown := [one for one in masks if one not in MASKS]:
+            raise ApiError(501, "notImplemented", f"the emulator knows no update of {', '.join(unknown)}")
+        changes = {MASKS[one]: body[MASKS[one]] for one in masks if MASKS[one] in body}
+        specs = {self._by_number(key): spec for key, spec in changes.pop(SPECS, {}).items()}
 
         def work() -> Body:
             with self._cloud.store.lock:
-                feature.update({field: body[field] for field in ("labels", "spec") if field in body})
+                feature.update(changes)
+                if specs:
+                    feature[SPECS] = {key: spec for key, spec in (feature.get(SPECS, {}) | specs).items() if spec}
             self._changed(name, feature)
             return feature
 
-        return self._start("update", path, work)
+        # The provider's library takes an operation that is done at once for a success, whatever its error
+        # (StandardGCPOperation.Wait in GoogleCloudPlatform/declarative-resource-client-library 1.81.0).
+        return self._start("update", path, work, slow=SPECS in body)
 
     def delete(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
         path = f"projects/{project}/locations/{location}/features/{name}"
         self._cloud.store.get(path)
-        if self._has_resources(name):
-            message = f"feature {name!r} has associated resources; delete them first, or use force"
-            raise ApiError(400, "failedPrecondition", message, status="FAILED_PRECONDITION")
+        if self._has_resources(name) or self._cloud.store.get(path).get(SPECS):
+            raise ApiError(400, "failedPrecondition", IN_USE, status="FAILED_PRECONDITION")
 
         def work() -> Body:
             self._cloud.store.remove(path)
@@ -105,12 +128,20 @@ class GkeHub:
             feature = self._cloud.store.find(f"projects/{self._cloud.project}/locations/global/features/{name}")
             if feature is None:
                 return
-            states = feature.setdefault("membershipStates", {})
+            states = feature.setdefault(STATES, {})
             membership = f"projects/{PROJECT_NUMBER}/locations/{location}/memberships/{member}"
             if state is None:
                 states.pop(membership, None)
             else:
                 states[membership] = state
+
+    def forget(self, location: str, member: str) -> None:
+        """Forget what the features have of a membership, which has gone with its cluster."""
+        path = f"projects/{PROJECT_NUMBER}/locations/{location}/memberships/{member}"
+        with self._cloud.store.lock:
+            for _, feature in self._cloud.store.under(f"projects/{self._cloud.project}/locations/global/features"):
+                for field in (SPECS, STATES):
+                    feature.get(field, {}).pop(path, None)
 
     def find_membership(self, link: str) -> Body | None:
         """Return a membership by its name, in which the project may be a number."""
@@ -122,9 +153,22 @@ class GkeHub:
         if membership is not None and self.find_membership(membership) is None:
             raise not_found(membership)
 
-    def _start(self, verb: str, path: str, work: Callable[[], Body], failed: Callable[[], None] | None = None) -> Body:
+    def _by_number(self, membership: str) -> str:
+        """Return a membership's name as answers have it. Raises: ApiError: there is none."""
+        if self.find_membership(membership) is None:
+            raise not_found(membership)
+        return f"projects/{PROJECT_NUMBER}/{membership.split('/', 2)[2]}"
+
+    def _start(
+        self,
+        verb: str,
+        path: str,
+        work: Callable[[], Body],
+        failed: Callable[[], None] | None = None,
+        slow: bool = False,
+    ) -> Body:
         folder = "/".join(path.split("/")[:4])
         seconds = self._cloud.latencies.of("feature")
         return self._cloud.operations.start(
-            "longrunning", folder, kind=verb, target=path, seconds=seconds, work=work, failed=failed
+            "longrunning", folder, kind=verb, target=path, seconds=seconds, work=work, failed=failed, slow=slow
         )

@@ -46,6 +46,7 @@ VARIABLES = {
     "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": compute.PREFIX,
     "GOOGLE_CONTAINER_CUSTOM_ENDPOINT": container.PREFIX,
     "GOOGLE_GKE_HUB2_CUSTOM_ENDPOINT": gkehub.PREFIX,
+    "GOOGLE_GKE_HUB_CUSTOM_ENDPOINT": gkehub.PREFIX,
     "GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT": iam_credentials.PREFIX,
     "GOOGLE_IAM_CUSTOM_ENDPOINT": iam.PREFIX,
     "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT": resource_manager.PREFIX,
@@ -96,7 +97,7 @@ class Emulator:
         )
         self._map = Map([one for part in parts for one in part.rules()], strict_slashes=False)
         port = int(cloud.base.rpartition(":")[2])
-        self._server = make_server(host, port, self._answer, threaded=True, request_handler=QuietHandler)
+        self._server = make_server(host, port, self.answer, threaded=True, request_handler=QuietHandler)
 
     def start(self) -> None:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -109,7 +110,8 @@ class Emulator:
         """Return the environment in which the google provider and gcloud call the emulator."""
         return {name: f"{self.cloud.base}{path}" for name, path in VARIABLES.items()}
 
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def answer(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer a request, as WSGI has it."""
         environ["PATH_INFO"] = environ["PATH_INFO"].replace(*TWICE)
         request = Request(environ)
         if request.path == "/token":
@@ -125,9 +127,14 @@ class Emulator:
         return response(environ, start_response)
 
     def _call(self, request: Request, fault: int | None) -> dict[str, Any]:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not self.cloud.identity.is_valid(token):
+        who = self.cloud.identity.whose(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        if who is None:
             raise ApiError(401, "authError", "Request had invalid authentication credentials.")
+        identity = self.cloud.identity
+        # An account may not make tokens of itself, unless it was given that right, too.
+        entitled = identity.caller if request.path.startswith(iam_credentials.PREFIX) else identity.email
+        if who != entitled:
+            raise ApiError(403, "forbidden", f"{who} may not {request.method} {request.path}; {entitled} may")
         if fault is not None:
             raise ApiError(fault, "faultInjected", f"injected: {fault}", status="ABORTED" if fault == 409 else None)
         try:

@@ -10,13 +10,17 @@ PREFIX = "/serviceusage/v1/"
 ALWAYS_ON = ("cloudresourcemanager", "serviceusage")
 """What has to be switched on by hand, so that the others can be."""
 
+TO_ACT_AS_ANOTHER = "iamcredentials"
+"""This one, too, where the caller acts as another account from the first call on."""
+
 
 class ServiceUsage:
     """Switches APIs on; nobody here switches one off."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        for name in ALWAYS_ON:
+        acts = cloud.identity.caller != cloud.identity.email
+        for name in (*ALWAYS_ON, *([TO_ACT_AS_ANOTHER] if acts else [])):
             self._enable(cloud.project, [f"{name}.googleapis.com"])
 
     def rules(self) -> list[Rule]:

@@ -3,13 +3,14 @@
 import json
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
+from emulator import iam_credentials
 from emulator.identity import Identity
 from emulator.server import HOST, QuietHandler
 
@@ -17,19 +18,31 @@ USER_INFO = "openidconnect.googleapis.com"
 """The google provider asks it, for its log, whenever it starts."""
 
 DOWNLOADS = "storage.googleapis.com"
-NAMES = (USER_INFO, DOWNLOADS)
+IAM_CREDENTIALS = "iamcredentials.googleapis.com"
+"""The google provider's own library acts as another account by it, and knows no other place for it."""
+
+NAMES = (USER_INFO, DOWNLOADS, IAM_CREDENTIALS)
 PORT = 443
 
 
 class Sites:
     """Serves them over TLS, with a certificate that only those trust who are told to."""
 
-    def __init__(self, identity: Identity, downloads: Mapping[str, Path], certificate: Path, key: Path) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        apis: Callable[[dict[str, Any], Any], Any],
+        downloads: Mapping[str, Path],
+        certificate: Path,
+        key: Path,
+    ) -> None:
         """
         Args:
+            apis: the emulator, for what is asked by the name of an API.
             downloads: files by their path on `DOWNLOADS`, such as ``/bucket/name``.
         """
         self._identity = identity
+        self._apis = apis
         self._downloads = downloads
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
@@ -44,6 +57,9 @@ class Sites:
         request = Request(environ)
         host = request.host.partition(":")[0]
         file = self._downloads.get(request.path)
+        if host == IAM_CREDENTIALS:
+            environ["PATH_INFO"] = iam_credentials.PREFIX.removesuffix("/v1/") + environ["PATH_INFO"]
+            return self._apis(environ, start_response)
         if host == USER_INFO and request.path == "/v1/userinfo":
             response = Response(json.dumps({"email": self._identity.email}), mimetype="application/json")
         elif host == DOWNLOADS and file is not None:

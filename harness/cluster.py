@@ -32,6 +32,8 @@ WATCH_SECONDS = 86_400
 """For so long the API server keeps a watch, at least: nobody starts one anew."""
 
 
+PLAYED_PODS = Path(__file__).parent / "played-pods.yaml"
+
 _AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -77,6 +79,15 @@ class Place:
 
 
 @dataclass(frozen=True)
+class ServedName:
+    """A name by which a control plane is known besides. Attributes: certificate, key: files, PEM."""
+
+    name: str
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
 class Options:
     """What a control plane has besides, where it stands for one of GKE's.
 
@@ -84,11 +95,14 @@ class Options:
         token_review: URL that is asked whose a bearer token is.
         audit: every change is written to ``kwok/clusters/KEY/logs/audit.log`` in its folder.
         plays_pods: kwok lets pods be ready some time after they are scheduled; else they are left alone.
+            Those of Jobs are left alone in any case: somebody has to do their work.
+        also_known_as: a name for which it has another certificate.
     """
 
     token_review: str | None = None
     audit: bool = False
     plays_pods: bool = False
+    also_known_as: ServedName | None = None
 
 
 class Cluster:
@@ -184,6 +198,11 @@ class Cluster:
             "authentication-token-webhook-cache-ttl": "1s",
         }
 
+    def _other_name(self) -> dict[str, str]:
+        """Return the API server's flags for its other name."""
+        other = self._options.also_known_as
+        return {} if other is None else {"tls-sni-cert-key": f"{other.certificate},{other.key}:{other.name}"}
+
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
         """Run kubectl against it and return what it prints. Raises: HarnessError."""
         return processes.run(
@@ -254,6 +273,7 @@ class Cluster:
                 # Before all others it would take a node's host name, which kwok says is localhost.
                 "kubelet-preferred-address-types": "InternalIP",
                 **self._token_review(),
+                **self._other_name(),
             },
             "kwok-controller": {"node-ip": str(addresses.api_server), "node-port": str(KUBELET_PORT)},
         }
@@ -274,7 +294,8 @@ class Cluster:
                 ],
             },
         ]
-        return configuration if self._options.plays_pods else [*configuration, _PODS_ARE_LEFT_ALONE]
+        stages = list(yaml.safe_load_all(PLAYED_PODS.read_text(encoding="utf-8")))
+        return [*configuration, *(stages if self._options.plays_pods else [_PODS_ARE_LEFT_ALONE])]
 
     def _nodes(self) -> list[dict[str, Any]]:
         """A node a zone, of the size of an e2-standard-4."""

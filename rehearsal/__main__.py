@@ -1,4 +1,4 @@
-"""``python -m rehearsal [--regions N]``. Runs outside first, and then again, isolated."""
+"""``python -m rehearsal [--control-plane NAME] [--regions N]``. Runs outside first, and then again, isolated."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from config import ConfigError, config_path, load
+from control_planes import names
 from emulator.latencies import Latencies
 from harness.errors import HarnessError
 from harness.isolation import NOT_POSSIBLE, is_inside, use_own_folders
@@ -16,6 +17,8 @@ from rehearsal.providers import gather_providers, mirror_of
 from rehearsal.surroundings import check_tools
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+IN_LAB = "asmcli-managed"
 SCALE = 0.004
 """Of the cloud's durations: what takes it six minutes takes a second and a half, and the time of the machine's own
 work. With more, the provider's questions, ten seconds apart, add up."""
@@ -24,11 +27,16 @@ work. With more, the provider's questions, ten seconds apart, add up."""
 def main() -> int:
     """Return the exit status: 0 if all is as it has to be, 1 if it is not, 2 if it could not be tried."""
     parser = argparse.ArgumentParser(prog="rehearsal", description="Rehearse a whole deploy without a cloud.")
+    parser.add_argument(
+        "--control-plane", choices=names(), help="with the example of that control plane; else with the configuration"
+    )
     parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
     parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
     parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults whose names match")
     parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
-    parser.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
+    fewer = parser.add_mutually_exclusive_group()
+    fewer.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
+    fewer.add_argument("--short", action="store_true", help="deploy, again, destroy")
     parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
     parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
     parser.add_argument("--check", action="store_true", help=f"exit with {NOT_POSSIBLE} if something needed is missing")
@@ -36,7 +44,9 @@ def main() -> int:
     session = Session("rehearsal", ROOT)
     providers = session.folder / "providers"
     try:
-        path = config_path(ROOT)
+        path = EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
+        if arguments.lab and load(path).mesh.control_plane != IN_LAB:
+            raise HarnessError(f"--lab is there for mesh.control_plane: {IN_LAB} only, of which it plays Google's part")
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
         if arguments.check:
             return _check(providers, not arguments.without_terraform)
@@ -71,7 +81,7 @@ def main() -> int:
             pods_run=arguments.lab,
         )
         if shims is None:
-            return run(stage, only_deploy=arguments.only_deploy)
+            return run(stage, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
         if arguments.without_terraform:
             return run_by_hand(stage, shims, arguments.faults == "all")
         return run_faults(stage, shims, Choice(arguments.faults == "small", arguments.only))

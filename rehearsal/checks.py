@@ -2,21 +2,24 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from emulator.store import Resource
 from harness.cluster import Cluster
 from lab.table import Table
+from rehearsal.absent import Absent, local_execs
 from rehearsal.deployment import STACKS, Run
 from rehearsal.expected import (
     Identity,
     expected_objects,
     expected_secrets,
+    expected_watchers,
     found_objects,
     remote_secrets,
     served_kinds,
     unready_deployments,
 )
-from rehearsal.snapshot import Snapshot, differences
+from rehearsal.snapshot import OPTIONS, Snapshot, differences
 from rehearsal.stage import Stage
 from rehearsal.trust_check import opens, server_and_token
 
@@ -61,6 +64,63 @@ def objects(title: str, stage: Stage) -> Table:
         table.notes += [f"{region} has no {' '.join(one)}" for one in sorted(missing)]
         table.notes += [f"{region} has {' '.join(one)} besides" for one in sorted(besides)]
         table.notes += [f"{region}: {name} is not ready" for name in unready]
+    return table
+
+
+def watchers(title: str, stage: Stage) -> Table:
+    """Compare the pod ranges that control planes admit with those from which they are watched, and the options."""
+    table = Table(title, ["cluster of", "pod ranges to admit", "admitted", "multicluster_mode"])
+    environment = stage.environment
+    regions = {region.key: region for region in environment.resolved_regions()}
+    pods = {str(region.ranges.pods) for region in regions.values()}
+    clusters = stage.world.clusters()
+    in_cluster = environment.mesh.control_plane == "asmcli-in-cluster"
+    for key, expected in expected_watchers(environment).items():
+        path = (
+            f"projects/{environment.project.id}/locations/{regions[key].location}/clusters/{regions[key].names.cluster}"
+        )
+        networks = stage.world.cloud.store.get(path).get("masterAuthorizedNetworksConfig", {}).get("cidrBlocks", [])
+        admitted = {one["cidrBlock"] for one in networks} & pods
+        options = clusters[key].kubectl("get", *OPTIONS, "--output", "jsonpath={.data.multicluster_mode}")
+        # What Google runs finds the other clusters by it.
+        table.add(
+            key,
+            len(expected),
+            len(admitted),
+            options,
+            ok=admitted == expected and (in_cluster or options == "connected"),
+        )
+    return table
+
+
+def refused(title: str, run: Run, word: str, changes: Sequence[str]) -> Table:
+    """A command that is to fail with a message, before it has done anything."""
+    table = Table(title, ["status", "says so", "calls that change something", "seconds"])
+    says = any(word in one for one in _messages(run.output))
+    table.add(
+        run.status,
+        "yes" if says else "no",
+        len(changes),
+        f"{run.seconds:.0f}",
+        ok=not run.ok and says and not changes and sum(run.totals()) == 0,
+    )
+    table.notes += [*run.errors(), *changes[:MOST_LINES]]
+    return table
+
+
+def _messages(output: str) -> list[str]:
+    """Return terraform's messages, each on one line: it breaks them, and frames them."""
+    text = "\n".join(line.split("│", 1)[-1].strip() for line in output.splitlines())
+    return [" ".join(one.split()) for one in text.split("Error: ")]
+
+
+def without_tools(title: str, absent: Absent, output: Path) -> Table:
+    """What terraform called of what it is not to need; right if nothing, and nothing in the stacks would."""
+    table = Table(title, ["calls of a tool", "stacks", "local-exec in them"])
+    stacks, programs = local_execs(output)
+    calls = absent.calls()
+    table.add(len(calls), stacks, programs, ok=stacks == len(STACKS) and not calls and not programs)
+    table.notes += calls[:MOST_LINES]
     return table
 
 

@@ -9,8 +9,10 @@ import yaml
 
 from config.environment import ResolvedRegion
 from emulator.cloud import Endpoints
+from emulator.container import dns_endpoint
 from emulator.errors import ApiError
-from harness.cluster import Cluster, Options, Place
+from harness.authority import Authority
+from harness.cluster import Cluster, Options, Place, ServedName
 from harness.network import Network, RegionAddresses
 from harness.toolbox import Toolbox
 
@@ -19,7 +21,7 @@ PUBLIC = IPv4Network("192.0.2.0/24")
 
 ZONES = "abc"
 CRDS = Path(__file__).parent.parent / "harness" / "gke-crds.yaml"
-WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig")
+WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig", "ServiceNetworkEndpointGroup")
 """Kinds that GKE has from the beginning."""
 
 
@@ -33,17 +35,26 @@ class GkeControlPlanes:
     """
 
     def __init__(
-        self, regions: Iterable[ResolvedRegion], *, tools: Toolbox, state: Path, plays_pods: bool, port: int
+        self,
+        regions: Iterable[ResolvedRegion],
+        *,
+        tools: Toolbox,
+        state: Path,
+        plays_pods: bool,
+        port: int,
+        authority: Authority,
     ) -> None:
         """
         Args:
             port: at which the emulator answers whose a token is.
+            authority: signs for the DNS endpoints; their clients have to trust it.
         """
         self._regions = {(region.location, region.names.cluster): region for region in regions}
         self._tools = tools
         self._state = state
         self._plays_pods = plays_pods
         self._port = port
+        self._authority = authority
         self._lock = threading.Lock()
         self._addresses = {
             region.key: RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane, _public(number))
@@ -80,6 +91,13 @@ class GkeControlPlanes:
         if cluster is not None:
             cluster.stop()
 
+    def dns_names(self) -> dict[str, str]:
+        """Return the addresses of all DNS endpoints that there may be, by their names."""
+        return {
+            dns_endpoint(location, name): str(self._addresses[region.key].public)
+            for (location, name), region in self._regions.items()
+        }
+
     def by_region(self) -> Mapping[str, Cluster]:
         """Return the running clusters by their region's key."""
         with self._lock:
@@ -98,8 +116,22 @@ class GkeControlPlanes:
             namespace=self.network.region(region.key),
             tools=self._tools,
             folder=self._state / "clusters" / region.key,
-            options=Options(token_review=review, audit=True, plays_pods=self._plays_pods),
+            options=Options(
+                token_review=review, audit=True, plays_pods=self._plays_pods, also_known_as=self._dns_server(region)
+            ),
         )
+
+    def _dns_server(self, region: ResolvedRegion) -> ServedName:
+        """Write what a control plane proves its DNS endpoint's name by."""
+        folder = self._state / "certificates"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = dns_endpoint(region.location, region.names.cluster)
+        leaf = self._authority.issue([name])
+        certificate, key = folder / f"{region.key}.pem", folder / f"{region.key}.key"
+        certificate.write_bytes(leaf.certificate)
+        key.touch(mode=0o600)
+        key.write_bytes(leaf.key)
+        return ServedName(name, certificate, key)
 
 
 def _public(number: int) -> IPv4Address:

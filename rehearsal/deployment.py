@@ -89,11 +89,24 @@ class Deployment:
         folder: where the file and terraform's states are.
     """
 
-    def __init__(self, content: dict[str, Any], folder: Path, variables: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        content: dict[str, Any],
+        folder: Path,
+        variables: Mapping[str, str],
+        log: Path,
+        of_operator: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Args:
+            variables: the environment of cdktf.
+            of_operator: that of the operator's command, if it is another one.
+        """
         folder.mkdir(parents=True)
         self.content = content
         self.folder = folder
         self._variables = {**variables, "MESH_CONFIG": str(self.config)}
+        self._of_operator = {**(of_operator or variables), "MESH_CONFIG": str(self.config)}
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self.write()
@@ -131,7 +144,7 @@ class Deployment:
         result = subprocess.run(
             command,
             cwd=ROOT,
-            env=self._variables,
+            env=self._of_operator,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

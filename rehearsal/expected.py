@@ -126,6 +126,8 @@ def expected_secrets(environment: Environment) -> dict[str, dict[str, str]]:
     """Return, by region, the names of the remote secrets that its cluster holds, each with the region that it names."""
     present = [region for region in environment.resolved_regions() if not region.retired]
     secrets: dict[str, dict[str, str]] = {region.key: {} for region in present}
+    if environment.mesh.control_plane == "fleet":  # clusters find each other by themselves
+        return secrets
     for holder, remote in permutations(present, 2):
         secrets[holder.key][remote_secret_name(remote.remote_name)] = remote.key
     return secrets
@@ -135,3 +137,13 @@ def remote_secrets(cluster: Cluster) -> dict[str, dict[str, Any]]:
     """Return the remote secrets in a cluster, by name."""
     items = cluster.get("secrets", "--namespace", "istio-system", "--selector", "istio/multiCluster=true")["items"]
     return {item["metadata"]["name"]: item for item in items}
+
+
+def expected_watchers(environment: Environment) -> dict[str, set[str]]:
+    """Return, by region, the other clusters' pod ranges that its control plane admits: where pods watch it."""
+    present = [region for region in environment.resolved_regions() if not region.retired]
+    watchers: dict[str, set[str]] = {region.key: set() for region in present}
+    if environment.mesh.control_plane == "asmcli-in-cluster":
+        for watched, watcher in permutations(present, 2):
+            watchers[watched.key].add(str(watcher.ranges.pods))
+    return watchers

@@ -54,6 +54,8 @@ class Fault:
     expire: str = ""
     lifetime: int = 0
     cut: int | None = None
+    late: float = 0.0
+    ways: tuple[str, ...] = ()
     stops: str = ""
     mend: str = ""
     small: bool = False
@@ -84,10 +86,15 @@ class Outcome:
         return self.happened and self.result in ("recovered", "stopped")
 
 
-def read_faults(small: bool) -> list[Fault]:
-    """Return the faults of ``faults.yaml``, or those of the small set."""
+def read_faults(small: bool, way: str = "") -> list[Fault]:
+    """Return the faults of ``faults.yaml``, or those of the small set.
+
+    Args:
+        way: only those that can happen where the mesh is made this way; all if empty.
+    """
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return [fault for fault in (Fault(**entry) for entry in entries) if fault.small or not small]
+    faults = [fault for fault in (Fault(**entry) for entry in entries) if fault.small or not small]
+    return [fault for fault in faults if not way or not fault.ways or way in fault.ways]
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ class FaultRun:
         self._shims = shims
         self._choice = choice
         self._small = choice.small
-        self._faults = read_faults(choice.small)
+        self._faults = read_faults(choice.small, stage.environment.mesh.control_plane)
         self.outcomes: list[Outcome] = []
 
     def run(self) -> None:
@@ -224,17 +231,20 @@ class FaultRun:
             faults.on_request(fault.expire, lambda: self._world.cloud.identity.expire(token))
         if fault.lifetime:
             identity.LIFETIME = fault.lifetime
+        self._world.late = fault.late
         if region:
             self._world.planes.network.take_down(region)
         if fault.call is not None:
             self._shims.plan(fault.call, fault.action)
         try:
+            there = bool(fault.lifetime or fault.late or region)
             met = lambda: bool(  # noqa: E731
-                killed or faults.taken or fault.lifetime or region or (fault.call is not None and self._shims.end())
+                there or killed or faults.taken or (fault.call is not None and self._shims.end())
             )
             yield variables, watch if fault.kill else None, met
         finally:
             identity.LIFETIME = lifetime
+            self._world.late = 0.0
             if region:
                 self._world.planes.network.bring_up(region)
             faults.stop()

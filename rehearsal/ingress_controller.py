@@ -17,6 +17,7 @@ from emulator.references import path_of
 from harness.cluster import Cluster
 from harness.errors import HarnessError
 from harness.fleet import derived_services
+from rehearsal.endpoint_groups import GROUPS, LINGERING, endpoint_group_objects
 
 FEATURE = "multiclusteringress"
 INGRESSES = "multiclusteringresses.networking.gke.io"
@@ -24,9 +25,6 @@ SERVICES = "multiclusterservices.networking.gke.io"
 CRDS = Path(__file__).parent.parent / "harness" / "gke-crds.yaml"
 GROUP = "networking.gke.io"
 FINALIZERS = {INGRESSES: "mci.finalizer.networking.gke.io", SERVICES: "mcs.finalizer.networking.gke.io"}
-LINGERING = 5.0
-"""Seconds for which endpoint groups and firewall rules outlive the objects, before scaling: what trips people up."""
-
 FOREVER = "24h"
 Identity = tuple[str, str, str]
 
@@ -157,20 +155,33 @@ class IngressController:
     def _remove(self, cluster: Cluster, identity: Identity) -> None:
         self._addresses.pop(identity, None)
         time.sleep(self._cloud.latencies.of("load-balancer-delete"))
-        lingering = ("firewalls", "networkEndpointGroups")
+        lingering = ("firewalls", GROUPS)
         ours = self._made(identity)
         for path in ours:
             if path.split("/")[-2] not in lingering:
                 self._cloud.store.remove(path)
         with suppress(HarnessError):
             self._patch(cluster, identity, {"metadata": {"finalizers": None}})
+        if identity[0] == SERVICES:
+            self._withdraw(identity)
         time.sleep(LINGERING)
         for path in ours:
-            self._cloud.store.remove(path)
+            if path.split("/")[-2] != GROUPS:  # which go with what is derived
+                self._cloud.store.remove(path)
         with self._lock:
             self._seen.pop(identity, None)
             self._leaving.discard(identity)
             self._served = {(one, region) for one, region in self._served if one != identity}
+
+    def _withdraw(self, identity: Identity) -> None:
+        """Delete what was derived of a service in the clusters, and wait until it has gone."""
+        _, namespace, _ = identity
+        with self._lock:
+            services = derived_services([self._seen[identity]])
+        groups = endpoint_group_objects(namespace, [_group(identity)])
+        for member in self._clusters().values():
+            with suppress(HarnessError):  # it has gone
+                member.delete([*services, *groups])
 
     def _serve(self, identity: Identity, cluster: Cluster) -> None:
         with self._lock:
@@ -187,7 +198,7 @@ class IngressController:
             found = self._seen[identity]
         try:
             cluster.kubectl("wait", "--for=create", f"namespace/{namespace}", f"--timeout={FOREVER}", seconds=86_400)
-            cluster.apply(derived_services([found]))
+            cluster.apply([*derived_services([found]), *endpoint_group_objects(namespace, [_group(identity)])])
             uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
         except HarnessError:
             return
@@ -199,7 +210,7 @@ class IngressController:
         about = {"cluster-uid": uid, "namespace": namespace, "service-name": _mark(identity), "port": "80"}
         group = {"network": network, "size": 1, "description": json.dumps(about)}
         for zone in cluster.place.zones:
-            self._make(f"zones/{zone}/networkEndpointGroups/k8s1-{_mark(identity)}", group)
+            self._make(f"zones/{zone}/{GROUPS}/{_group(identity)}", group)
         if config := self._config:
             with suppress(HarnessError):
                 self._publish(config)
@@ -297,6 +308,11 @@ class IngressController:
         cluster.kubectl(
             *("--namespace", namespace, "patch", kind, name, *which, "--type", "merge", "--patch", json.dumps(patch))
         )
+
+
+def _group(identity: Identity) -> str:
+    """Return the name of the endpoint groups of a service, one a zone."""
+    return f"k8s1-{_mark(identity)}"
 
 
 def _mark(identity: Identity) -> str:

@@ -1,7 +1,9 @@
 """The rehearsal itself, inside its namespaces."""
 
 from collections.abc import Callable
+from typing import Literal
 
+from control_planes import names
 from harness.isolation import stay_calm
 from lab import answers
 from lab.subject import Subject
@@ -16,6 +18,12 @@ from rehearsal.stage import Stage, conclude
 from rehearsal.trust_check import server_and_token
 
 ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
+NO_MIGRATION = "there is no migration"
+"""In the message of a plan that would change how the mesh is made."""
+
+Steps = Literal["all", "short", "deploy"]
+"""All; without a third region and without changes; or nothing but a deploy from nothing."""
+
 WAIT = "null_resource.crds_wait_"
 """How the address begins of what makes nothing, and only looks."""
 
@@ -30,15 +38,17 @@ class Rehearsal:
         self._tokens: list[str] = []
         self.tables: list[Table] = []
 
-    def run(self, only_deploy: bool) -> None:
-        """Take all steps, as long as one can be built on the other."""
+    def run(self, steps_wanted: Steps) -> None:
+        """Take the steps, as long as one can be built on the other."""
         self._empty = take_snapshot(self._world)
         steps: list[Callable[[], None]] = [self._deploy]
-        if not only_deploy:
+        if steps_wanted == "all":
             steps.append(self._deploy_again)
             if self._stage.lab is None:  # pods run in the regions of the beginning only
                 steps += [self._add_a_region, self._retire_it]
-            steps += [self._switch_the_rule, self._destroy]
+            steps += [self._switch_the_rule, self._choose_another_way, self._destroy]
+        elif steps_wanted == "short":
+            steps += [self._deploy_again, self._choose_another_way, self._destroy]
         for step in steps:
             step()
             if not self.tables[-1].ok:
@@ -57,6 +67,7 @@ class Rehearsal:
         self._show(checks.deployed("1  deploy from nothing", run))
         if run.ok:
             self._show(checks.objects("2  objects, and trust between the clusters", self._stage))
+            self._show(checks.watchers("   how clusters find and reach each other", self._stage))
             for cluster in self._world.clusters().values():
                 self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
             self._show(operator_check.said("   what the operator's command says", self._stage))
@@ -68,6 +79,22 @@ class Rehearsal:
         run = self._deployment.deploy()
         self._show(
             checks.nothing_changed("3  a second deploy changes nothing", run, changes_since(self._world, before))
+        )
+
+    def _choose_another_way(self) -> None:
+        mesh = self._deployment.content["mesh"]
+        given = mesh.get("control_plane", self._stage.environment.mesh.control_plane)
+        other = next(name for name in names() if name != given)
+        self._stage.say(f"choosing another control plane, {other}")
+        before = mark(self._world)
+        mesh["control_plane"] = other
+        self._deployment.write()
+        run = self._deployment.deploy(("mesh",), ADDED_CLUSTER_ONLY)
+        changes = changes_since(self._world, before)
+        mesh["control_plane"] = given
+        self._deployment.write()
+        self._show(
+            checks.refused(f"   another control plane is refused in the plan: {other}", run, NO_MIGRATION, changes)
         )
 
     def _switch_the_rule(self) -> None:
@@ -106,15 +133,24 @@ class Rehearsal:
             return
         found = differences(self._two, take_snapshot(self._world, identities=True))
         # All pods' ranges are in one firewall rule.
-        shared = ["+ ", f"{self._firewalls}{self._stage.environment.names.pods_firewall}"]
+        environment = self._stage.environment
+        shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members]
+        # Whose control planes admit the new pods.
+        others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
+        watched = others if environment.control_plane.watches_from_pods else []
+        folder = f"~ cloud projects/{self._world.cloud.project}/locations"
+        shared += [
+            f"{folder}/{one.location}/clusters/{one.names.cluster}: .masterAuthorizedNetworksConfig" for one in watched
+        ]
         table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
         # What waits until a cluster's mesh is whole looks again, as one more secret belongs to it.
-        waits = len(self._stage.environment.resolved_regions()) - 1
+        waits = len(others) if environment.control_plane.remote_secrets else 0
         again = [address for address in run.destroyed() if not address.startswith(WAIT)]
-        right = run.totals()[1] == 1 and run.totals()[2] == waits and not again
+        right = run.totals()[1] == 1 + len(watched) and run.totals()[2] == waits and not again
         table.add(*self._total(run), ok=right)
         table.notes += again
         self._show(table, checks.objects("   objects, and trust", self._stage))
+        self._show(checks.watchers("   how clusters find and reach each other", self._stage))
 
     def _retire_it(self) -> None:
         new = self._new_region
@@ -127,6 +163,7 @@ class Rehearsal:
         if not retired.ok:
             return
         self._show(checks.objects("   objects, and trust", self._stage))
+        self._show(checks.watchers("   how clusters find and reach each other", self._stage))
         self._stage.say(f"deleting {new} from the file")
         del self._deployment.content["regions"][new]
         self._deployment.content["demo"].get("versions", {}).pop(new, None)
@@ -154,6 +191,12 @@ class Rehearsal:
         self._show(checks.deployed("6  destroy", run, stacks))
         self._show(checks.left_over("   what is left", self._empty, take_snapshot(self._world)))
         self._show(operator_check.said("   and what the operator's command finds", self._stage, ("audit",)))
+        if self._stage.absent is not None:
+            self._show(
+                checks.without_tools(
+                    "   all that without tools besides terraform", self._stage.absent, self._deployment.output
+                )
+            )
 
     def _ask(self, *steps: Callable[[Subject], Table]) -> None:
         """Send requests in the mesh that terraform has made, if pods run in it."""
@@ -176,6 +219,12 @@ class Rehearsal:
         """How a line of differences begins that is about a firewall rule."""
         return f"~ cloud projects/{self._world.cloud.project}/global/firewalls/"
 
+    @property
+    def _members(self) -> str:
+        """The line of differences about which members' meshes the fleet manages."""
+        folder = f"projects/{self._world.cloud.project}/locations/global/features"
+        return f"~ cloud {folder}/servicemesh: .membershipSpecs"
+
     def _ingress(self) -> Run:
         self._deployment.write()
         return self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
@@ -192,11 +241,11 @@ def _demo(content: dict[str, object]) -> dict[str, object]:
     return demo
 
 
-def run(stage: Stage, only_deploy: bool) -> int:
+def run(stage: Stage, steps: Steps) -> int:
     """Return 0 if everything is as it has to be, else 1. Raises: HarnessError: something did not start."""
     stay_calm()
     replaced = ", ".join(stage.surroundings.replaced) or "none"
     stage.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")
     rehearsal = Rehearsal(stage)
-    rehearsal.run(only_deploy)
+    rehearsal.run(steps)
     return conclude(stage, rehearsal.tables)

@@ -12,9 +12,11 @@ import yaml
 from config.environment import Environment
 from config.load import parse_environment
 from emulator.latencies import Latencies
+from harness.authority import Authority
 from harness.mesh_lab import MeshLab
 from harness.toolbox import Toolbox
 from lab.table import Table
+from rehearsal.absent import Absent
 from rehearsal.deployment import Deployment
 from rehearsal.shims import Shims
 from rehearsal.surroundings import ASMCLI, Surroundings, surround
@@ -32,6 +34,7 @@ class Stage:
         logs: for what its programs print.
         more: content of the configuration with one region more than the deployment begins with.
         lab: the mesh that runs in the clusters, if pods do.
+        absent: the programs that terraform is not to need, where it needs none.
     """
 
     world: World
@@ -42,6 +45,7 @@ class Stage:
     more: dict[str, Any]
     say: Say
     lab: MeshLab | None
+    absent: Absent | None
 
     @property
     def environment(self) -> Environment:
@@ -72,9 +76,10 @@ def set_stage(
         shims: programs that may fail.
     """
     for one in (content, more):
-        mesh = one.setdefault("mesh", {})
-        mesh["asmcli"] = {"sha256": hashlib.sha256(ASMCLI.read_bytes()).hexdigest()}
+        asmcli = one.setdefault("mesh", {}).setdefault("asmcli", {})
+        asmcli["sha256"] = hashlib.sha256(ASMCLI.read_bytes()).hexdigest()
     environment = parse(more)
+    authority = Authority.create()
     world = World(
         environment.project.id,
         environment.resolved_regions(),
@@ -82,6 +87,8 @@ def set_stage(
         tools=tools,
         state=state / "world",
         latencies=latencies,
+        authority=authority,
+        account=environment.project.impersonate_service_account,
         pods_run=pods_run,
     )
     lab = None
@@ -93,10 +100,17 @@ def set_stage(
         world.install = lab.install
     world.begin()
     download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
-    surroundings = surround(world, tools=tools, mirror=mirror, state=state, download=download)
+    surroundings = surround(world, tools=tools, mirror=mirror, state=state, download=download, authority=authority)
     variables = surroundings.variables if shims is None else shims.variables(surroundings.variables)
-    deployment = Deployment(copy.deepcopy(content), state / "deployment", variables, logs / "commands.log")
-    return Stage(world, deployment, surroundings, state, logs, more, say, lab)
+    absent = None if environment.control_plane.needs_tools else Absent(state / "absent")
+    deployment = Deployment(
+        copy.deepcopy(content),
+        state / "deployment",
+        variables if absent is None else absent.variables(variables),
+        logs / "commands.log",
+        of_operator=variables,
+    )
+    return Stage(world, deployment, surroundings, state, logs, more, say, lab, absent)
 
 
 def parse(content: dict[str, Any]) -> Environment:

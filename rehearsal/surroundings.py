@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,24 +49,26 @@ def check_tools(with_terraform: bool) -> None:
         raise HarnessError(f"missing: {', '.join(missing)}; `make rehearse` brings cdktf and pipenv, the rest is yours")
 
 
-def surround(world: World, *, tools: Toolbox, mirror: Path | None, state: Path, download: str) -> Surroundings:
+def surround(
+    world: World, *, tools: Toolbox, mirror: Path | None, state: Path, download: str, authority: Authority
+) -> Surroundings:
     """Start Google's sites and return the environment of the project's commands.
 
     Args:
+        authority: signs for Google's sites; the commands trust it.
         mirror: folder of terraform providers; without one, terraform is not to be used.
         download: path of asmcli among Google's downloads.
     """
     certificates = state / "certificates"
     certificates.mkdir(mode=0o700)
-    authority = Authority.create()
     trusted = certificates / "ca.pem"
     trusted.write_bytes(authority.certificate)
     leaf = authority.issue(NAMES)
     certificate, key = certificates / "sites.pem", certificates / "sites.key"
     certificate.write_bytes(leaf.certificate)
     key.write_bytes(leaf.key)
-    _name_sites(state / "hosts")
-    Sites(world.cloud.identity, {download: ASMCLI}, certificate, key).start()
+    _name_sites(state / "hosts", dict.fromkeys(NAMES, "127.0.0.1") | world.planes.dns_names())
+    Sites(world.cloud.identity, world.emulator.answer, {download: ASMCLI}, certificate, key).start()
 
     credentials = state / "credentials.json"
     credentials.touch(mode=0o600)
@@ -102,9 +105,10 @@ def surround(world: World, *, tools: Toolbox, mirror: Path | None, state: Path, 
     return Surroundings(variables, replaced)
 
 
-def _name_sites(hosts: Path) -> None:
+def _name_sites(hosts: Path, addresses: Mapping[str, str]) -> None:
     """Let Google's sites be found here: in a mount namespace of our own, /etc/hosts is ours."""
-    hosts.write_text(f"127.0.0.1 localhost {' '.join(NAMES)}\n", encoding="utf-8")
+    lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in addresses.items())]
+    hosts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     result = subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise HarnessError(f"could not mount /etc/hosts: {result.stderr.strip()}")

@@ -4,15 +4,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from config.environment import ResolvedRegion
-from emulator.cloud import Cloud, Endpoints
+from emulator.cloud import Body, Cloud, Endpoints
 from emulator.latencies import Latencies
 from emulator.server import Emulator
+from harness.authority import Authority
 from harness.cluster import Cluster
 from harness.istiod import istio_manifests
 from harness.toolbox import Toolbox
 from rehearsal.control_planes import GkeControlPlanes
+from rehearsal.endpoint_groups import EndpointGroups
 from rehearsal.ingress_controller import IngressController
-from rehearsal.mesh_controller import MeshController
+from rehearsal.istiod_stand_in import IstiodStandIn
+from rehearsal.job_runner import JobRunner
+from rehearsal.mesh_controller import FEATURE, MeshController, managed_memberships
 
 PORT = 8080
 BASE = f"http://127.0.0.1:{PORT}"
@@ -26,6 +30,7 @@ class World:
     Attributes:
         emulator: the cloud's APIs.
         install: is given a region whose cluster gets a control plane of the mesh.
+        late: seconds by which control planes that Google runs come later than they would.
     """
 
     def __init__(
@@ -37,23 +42,32 @@ class World:
         tools: Toolbox,
         state: Path,
         latencies: Latencies,
+        authority: Authority,
+        account: str | None = None,
         pods_run: bool = False,
     ) -> None:
         """
         Args:
             regions: all that may ever come.
             revision: the mesh's, in which Istio's kinds are rendered.
+            authority: signs for the control planes' DNS endpoints.
+            account: whom the caller acts as; nobody if absent.
             pods_run: somebody runs pods, and sets `install`; else they have no sidecars,
                 and are ready because kwok says so.
         """
         self.install: Callable[[str], None] = lambda region: None
+        self.late = 0.0
         self._revision = revision
         self._tools = tools
-        self.planes = GkeControlPlanes(regions, tools=tools, state=state, plays_pods=not pods_run, port=PORT)
-        self.cloud = Cloud.create(project, BASE, latencies, self)
+        self._pods_run = pods_run
+        self._meshes: dict[tuple[str, str], MeshController] = {}
+        self.planes = GkeControlPlanes(
+            regions, tools=tools, state=state, plays_pods=not pods_run, port=PORT, authority=authority
+        )
+        self.cloud = Cloud.create(project, BASE, latencies, self, account)
         self._ingress = IngressController(self.cloud, self.planes.by_region)
         self.emulator = Emulator(
-            self.cloud, changed=self._ingress.changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
+            self.cloud, changed=self._feature_changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
         )
         self._ingress.compute = self.emulator.compute
         self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
@@ -71,13 +85,21 @@ class World:
         endpoints = self.planes.start(location, name, control_plane_range)
         cluster = self.planes.running[location, name]
         region = cluster.place.key
-        MeshController(
+        mesh = MeshController(
             cluster,
             self._crds,
             self.cloud.latencies,
+            channel=lambda: self._channel(location, name),
+            late=lambda: self.late,
             install=lambda: self.install(region),
-            tell=lambda state: self.emulator.gkehub.tell("servicemesh", location, name, state),
-        ).start()
+            tell=lambda state: self.emulator.gkehub.tell(FEATURE, location, name, state),
+        )
+        mesh.start()
+        self._meshes[location, name] = mesh
+        EndpointGroups(cluster, self.cloud.store).start()
+        if not self._pods_run:
+            IstiodStandIn(cluster, self._revision).start()
+            JobRunner(cluster, self._tools).start()
         self._ingress.cluster_started(cluster)
         return endpoints
 
@@ -86,8 +108,21 @@ class World:
 
     def stop(self, location: str, name: str) -> None:
         self.planes.stop(location, name)
-        self.emulator.gkehub.tell("servicemesh", location, name, None)
+        self._meshes.pop((location, name), None)
+        self.emulator.gkehub.forget(location, name)
         self._ingress.cluster_stopped(location)
+
+    def _feature_changed(self, feature: str, content: Body | None) -> None:
+        self._ingress.changed(feature, content)
+        if feature == FEATURE:
+            managed = managed_memberships(content)
+            for place, mesh in list(self._meshes.items()):
+                mesh.manage(place in managed)
+
+    def _channel(self, location: str, name: str) -> str:
+        """Return a cluster's release channel."""
+        cluster = self.cloud.store.get(f"projects/{self.cloud.project}/locations/{location}/clusters/{name}")
+        return str(cluster["releaseChannel"]["channel"])
 
     def forget(self, path: str) -> None:
         """Delete something of the cloud, as somebody else would."""

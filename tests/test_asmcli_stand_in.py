@@ -63,6 +63,11 @@ if [[ -e "$HERE/kill-after-$KUBECTL_CALLS" ]]; then kill -KILL 0; fi
 """
 
 APPLY = "apply --kubeconfig kubeconfig --context it --managed --enable_namespace_creation"
+IN_CLUSTER = (
+    "apply --kubeconfig kubeconfig --context it --fleet_id test-project --revision_name asm-1285-12 "
+    "--enable_cluster_roles --enable_gcp_components --enable_gcp_iam_roles --option cni-gcp --ca mesh_ca "
+    "--enable_namespace_creation"
+)
 CREDENTIALS = "-p test-project -l asia-northeast1 -n tokyo-1"
 POOL = "projects/p/locations/l/caPools/c"
 
@@ -140,6 +145,18 @@ CASES: dict[str, tuple[str, int]] = {
     f"apply --managed {CREDENTIALS}": NOT_DONE,
     "apply --managed -p test-project": REFUSED,
     f"apply --managed --kubeconfig kubeconfig {CREDENTIALS}": REFUSED,
+    # A control plane in the cluster.
+    IN_CLUSTER: DONE,
+    f"{IN_CLUSTER} --channel stable -o cni-gcp": DONE,
+    IN_CLUSTER.replace("--revision_name asm-1285-12 ", ""): DONE,
+    IN_CLUSTER.replace("--option cni-gcp ", ""): DONE,
+    f"{IN_CLUSTER} --managed": REFUSED,
+    f"{IN_CLUSTER} --revision_name": REFUSED,
+    f"{IN_CLUSTER} --revision-name a.b": REFUSED,
+    f"{IN_CLUSTER} --option": REFUSED,
+    f"{IN_CLUSTER} --option cloud-tracing": NOT_DONE,
+    f"{IN_CLUSTER} --custom_overlay file.yaml": NOT_DONE,
+    f"{IN_CLUSTER} --enable-cluster-labels": NOT_DONE,
     # What is not rehearsed.
     "apply --kubeconfig kubeconfig --context it": NOT_DONE,
     "apply --kubeconfig kubeconfig --context it --revision_name asm-mine --co file.yaml": NOT_DONE,
@@ -198,7 +215,7 @@ esac
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended: its status, what it printed, and the calls of kubectl and gcloud since the last run."""
+    """How a run ended: its status, what it printed, and its calls of kubectl, gcloud and istioctl."""
 
     status: int
     output: str
@@ -220,6 +237,7 @@ class Machine:
             (folder / "bin" / tool).symlink_to(found)
         self.stand_in("kubectl", KUBECTL)
         self.stand_in("gcloud", "exit 99")
+        self.stand_in("istioctl", 'if [[ -e "$HERE/never" ]]; then exit 1; fi; touch "$HERE/state/istiod"')
         self.stand_in("curl", "exit 7")
         self.stand_in("tar", "exit 7")
         self.stand_in("sleep", "")
@@ -261,7 +279,8 @@ class Machine:
             process.communicate()
             raise
         lines = (self.folder / "calls").read_text(encoding="utf-8").splitlines()
-        return Run(process.returncode, output, [line for line in lines if line.startswith(("kubectl", "gcloud"))])
+        tools = ("kubectl", "gcloud", "istioctl")
+        return Run(process.returncode, output, [line for line in lines if line.startswith(tools)])
 
     def kubectl_calls(self, run: Run) -> list[str]:
         """The calls without what they have in common: this kubeconfig and this context."""
@@ -533,6 +552,41 @@ def test_killed_anywhere_it_converges_in_a_fresh_folder(
     assert machine.objects() == undisturbed.objects_of_a_run()
 
 
+# --- a control plane in the cluster
+
+
+def test_it_has_istioctl_install_a_revision(machine: Machine) -> None:
+    run = machine.run(f"{IN_CLUSTER} --output_dir out")
+    assert run.status == 0, run.output
+    *before, installed = run.calls
+    assert machine.kubectl_calls(Run(0, "", before)) == [
+        "config get-contexts --no-headers",
+        "get namespace istio-system --ignore-not-found --output name",
+        "create namespace istio-system",
+        "get namespace istio-system --output jsonpath={.metadata.labels.topology\\.istio\\.io/network}",
+        "label namespace istio-system topology.istio.io/network=test-project-default",
+    ]
+    assert installed == (
+        f"istioctl install --kubeconfig {machine.folder}/kubeconfig --context it "
+        "--filename asm/istio/istio-operator.yaml --filename asm/istio/options/cni-gcp.yaml "
+        "--set revision=asm-1285-12 --skip-confirmation"
+    )
+
+
+def test_without_a_name_the_revision_is_called_after_the_version(machine: Machine) -> None:
+    run = machine.run(IN_CLUSTER.replace("--revision_name asm-1285-12 --option cni-gcp ", ""))
+    assert run.status == 0, run.output
+    assert " --set revision=asm-1285-12 " in run.calls[-1]
+
+
+def test_an_istiod_that_can_not_be_installed_is_an_error(machine: Machine) -> None:
+    (machine.folder / "never").touch()
+    run = machine.run(IN_CLUSTER)
+    assert run.status == 1
+    assert len([call for call in run.calls if call.startswith("istioctl")]) == 5
+    assert "could not install istiod-asm-1285-12" in run.output
+
+
 # --- its caller
 
 
@@ -640,6 +694,32 @@ def test_the_real_one_does_the_same_to_a_cluster(machine: Machine, real: Path, c
     assert changes == [change for change in changes_of(machine, theirs) if change != "apply -f -"]
     assert len(changes) == 6
     assert options.read_text(encoding="utf-8").removeprefix("---\n") == our_options
+
+
+@pytest.mark.parametrize("arguments", with_the_real_one([IN_CLUSTER, IN_CLUSTER.replace("--option cni-gcp ", "")]))
+def test_the_real_one_installs_the_same_in_a_cluster(machine: Machine, real: Path, arguments: str) -> None:
+    arguments = f"{arguments} --output_dir out"
+    ours = machine.run(arguments)
+    machine.stand_in("kubectl", KUBECTL_OF_THE_REAL_ONE)
+    machine.stand_in("gcloud", GCLOUD.replace("CHANNEL", "STABLE"))
+    for name in ("kpt", "istioctl"):
+        (machine.folder / "out" / name).unlink(missing_ok=True)
+        (machine.folder / "out" / name).symlink_to(
+            machine.folder / "bin" / "istioctl" if name == "istioctl" else "/bin/true"
+        )
+    theirs = machine.run(f"{arguments} --offline", real)
+    assert theirs.status == 0, theirs.output
+    changes = [change for change in changes_of(machine, ours) if change]
+    assert changes == [change for change in changes_of(machine, theirs) if change != "apply -f -"]
+    assert installations_of(ours) == installations_of(theirs)
+    assert len(installations_of(ours)) == 1
+
+
+def installations_of(run: Run) -> list[set[str]]:
+    """What istioctl was told to install, spelled shortly, wherever its files are."""
+    found = [call for call in run.calls if call.startswith("istioctl install")]
+    words = [re.sub(r"--filename", "-f", re.sub(r"--(kubeconfig|context)[ =]\S+", "", call)) for call in found]
+    return [set(re.findall(r"-f \S*?asm/\S+|--set \S+|--\S+", re.sub(r"-f \S*(?=asm/)", "-f ", one))) for one in words]
 
 
 def test_the_real_one_has_these_options_and_variables(real: Path) -> None:

@@ -153,12 +153,12 @@ class Sky:
 
 
 @contextmanager
-def running(scale: float = 0.0) -> Iterator[Sky]:
-    """Run an empty cloud for a while. Args: scale: of its latencies."""
+def running(scale: float = 0.0, account: str | None = None) -> Iterator[Sky]:
+    """Run an empty cloud for a while. Args: scale: of its latencies; account: whom the caller acts as."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     planes, changes, held = FakePlanes(), list[tuple[str, bool]](), set[str]()
-    cloud = Cloud.create(PROJECT, f"http://127.0.0.1:{port}", Latencies(scale), planes)
+    cloud = Cloud.create(PROJECT, f"http://127.0.0.1:{port}", Latencies(scale), planes, account)
     emulator = Emulator(
         cloud,
         changed=lambda name, feature: changes.append((name, feature is not None)),
@@ -539,6 +539,56 @@ def test_a_feature_names_a_membership(sky: Sky, caller: Caller) -> None:
     assert sky.changes == [("multiclusteringress", True)]
 
 
+def test_the_mesh_of_a_membership_is_managed_by_its_spec(sky: Sky, caller: Caller) -> None:
+    """As the google provider does it: one update after the other, each with all that it has read; {} deletes."""
+
+    def key(project: str, name: str) -> str:
+        return f"projects/{project}/locations/{LOCATION}/memberships/{name}"
+
+    def update(specs: Body) -> Body:
+        operation = caller.ok("PATCH", f"{FEATURES}/servicemesh?updateMask=membershipSpecs", {"membershipSpecs": specs})
+        assert operation["done"] is False  # or the provider would not look at its error
+        caller.ended(f"/gkehub/v1/{operation['name']}")
+        found: Body = caller.ok("GET", f"{FEATURES}/servicemesh").get("membershipSpecs", {})
+        return found
+
+    automatic = {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
+    make_cluster(caller)
+    caller.ended(operation_path(caller.ok("POST", CLUSTERS, cluster("tokyo-2", "192.168.9.0/28"))))
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    one, other = key(PROJECT_NUMBER, "tokyo-1"), key(PROJECT_NUMBER, "tokyo-2")
+    assert update({key(PROJECT, "tokyo-1"): automatic}) == {one: automatic}
+    assert update({one: automatic, key(PROJECT, "tokyo-2"): automatic}) == {one: automatic, other: automatic}
+    assert update({other: {"mesh": {"management": "MANAGEMENT_MANUAL"}}})[one] == automatic  # as gcloud does it
+    refused = caller.refused("DELETE", f"{FEATURES}/servicemesh")
+    assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
+    assert update({one: {}, other: {}}) == {}
+    assert sky.changes == [("servicemesh", True)] * 5
+    caller.ok("DELETE", f"{FEATURES}/servicemesh")
+
+
+def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(sky: Sky, caller: Caller) -> None:
+    make_cluster(caller)
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    path = f"{FEATURES}/servicemesh?updateMask=membershipSpecs"
+    place = f"projects/{PROJECT}/locations/{LOCATION}/memberships"
+    automatic = {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
+    assert caller.refused("PATCH", path, {"membershipSpecs": {f"{place}/osaka-1": automatic}}).code == 404
+    operation = caller.ok("PATCH", path, {"membershipSpecs": {f"{place}/tokyo-1": automatic}})
+    caller.ended(f"/gkehub/v1/{operation['name']}")
+    sky.emulator.gkehub.forget(LOCATION, "tokyo-1")
+    assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipSpecs"] == {}
+
+
+def test_what_an_update_changes_is_in_its_mask(caller: Caller) -> None:
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    caller.ok("PATCH", f"{FEATURES}/servicemesh?updateMask=labels", {"labels": {"a": "b"}, "spec": {"c": {}}})
+    found = caller.ok("GET", f"{FEATURES}/servicemesh")
+    assert found["labels"] == {"a": "b"}
+    assert "spec" not in found
+    assert caller.refused("PATCH", f"{FEATURES}/servicemesh?updateMask=fleetDefaultMemberConfig", {}).code == 501
+
+
 # --- who may do what
 
 
@@ -633,6 +683,27 @@ def test_tokens_of_the_account_for_who_may_act_as_it(sky: Sky, caller: Caller) -
     token = caller.ok("POST", path(own), {})["accessToken"]
     assert Caller(sky.base, token).ok("GET", SERVICES)["services"]
     assert caller.refused("POST", path(f"nobody@{PROJECT}.iam.gserviceaccount.com"), {}).code == 403
+
+
+def test_who_acts_as_another_account_may_make_its_tokens_and_nothing_else() -> None:
+    account = f"terraform@{PROJECT}.iam.gserviceaccount.com"
+    path = f"/iamcredentials/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+    with running(account=account) as sky:
+        caller = sky.caller()
+        assert caller.refused("GET", SERVICES).code == 403
+        token = caller.ok("POST", path, {})["accessToken"]
+        acting = Caller(sky.base, token)
+        assert acting.ok("GET", SERVICES)["services"]
+        assert acting.refused("POST", path, {}).code == 403
+        review = sky.emulator.cloud.identity.review
+        users = [
+            review({"apiVersion": "authentication.k8s.io/v1", "spec": {"token": one}})["status"]["user"]
+            for one in (sky.token(), token)
+        ]
+        assert users == [
+            {"username": f"deployer@{PROJECT}.iam.gserviceaccount.com", "groups": []},
+            {"username": account, "groups": ["system:masters"]},
+        ]
 
 
 def test_a_membership_says_whose_it_is(caller: Caller) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from control_planes import names
 from emulator.cloud import Cloud, Endpoints
 from emulator.latencies import Latencies
 from harness.errors import HarnessError
@@ -145,11 +146,12 @@ def test_the_faults_are_well_formed() -> None:
     for fault in faults:
         assert fault.stack in ("network", "clusters", "mesh", "ingress")
         assert fault.verb in ("deploy", "destroy")
-        ways = [fault.request, fault.operation, fault.kill, fault.expire, fault.lifetime, fault.cut is not None]
-        assert sum(bool(way) for way in ways) == 1, fault.name
+        kinds = [fault.request, fault.operation, fault.kill, fault.expire, fault.lifetime, fault.late]
+        assert sum(map(bool, [*kinds, fault.cut is not None])) == 1, fault.name
+        assert set(fault.ways) <= set(names())
         for pattern in (fault.request, fault.operation, fault.kill, fault.expire, fault.stops, fault.mend):
             re.compile(pattern)
-        assert not fault.request or (fault.times > 0 and fault.status in (0, 409, 429, 500, 503))
+        assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 409, 429, 500, 503))
         assert not fault.mend or fault.stops
 
 
@@ -162,6 +164,14 @@ def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result:
     assert outcome.ok is expected
     assert table_of([outcome]).ok is expected
     assert not table_of([]).ok
+
+
+def test_faults_of_other_control_planes_are_left_out() -> None:
+    everywhere = {one.name for one in read_faults(small=False) if not one.ways}
+    for way in names():
+        found = {one.name for one in read_faults(small=False, way=way)}
+        assert everywhere < found < {one.name for one in read_faults(small=False)}
+    assert not [one for one in read_faults(small=False, way="fleet") if "installing the mesh" in one.kill]
 
 
 def test_faults_can_be_chosen_by_name() -> None:
