@@ -62,7 +62,7 @@ class Member:
     def ok(self, folder: Path, *arguments: str, **variables: str) -> str:
         """Run terraform, which has to succeed, and return what it printed."""
         result = self.terraform(folder, *arguments, **variables)
-        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"[-3000:]
         return result.stdout
 
     def refused(self, folder: Path, *arguments: str, **variables: str) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from cli.permissions import NEEDS
 from config.backend import CloudState, GcsState
-from tests.synthesis import REFERENCE, STACKS, Synthesis, environment_of, synthesize
+from tests.synthesis import REFERENCE, ROOT, STACKS, Synthesis, environment_of, synthesize
+
+DOCS = ROOT / "docs" / "backends.md"
 
 READS = {"network": [], "clusters": ["network"], "mesh": ["clusters", "network"], "ingress": ["clusters"]}
 """By stack: whose outputs it reads. docs/backends.md says the same to people."""
@@ -138,3 +141,27 @@ def _texts(node: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _texts(item, name)
     elif isinstance(node, str):
         yield name, node
+
+
+def test_the_docs_tell_who_reads_whom(case: Case) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|([^|\n]*)\|([^|\n]*)\|$", DOCS.read_text(encoding="utf-8"), re.M)
+    reads = {stack: sorted(re.findall(r"`(\w+)`", cell)) for stack, cell, _ in rows}
+    readers = {stack: sorted(re.findall(r"`(\w+)`", cell)) for stack, _, cell in rows}
+    assert reads == {stack: sorted(case.readers(stack)) for stack in STACKS}
+    assert readers == {stack: sorted(one for one in STACKS if stack in reads[one]) for stack in STACKS}
+
+
+def test_the_docs_tell_the_roles_that_doctor_asks_for() -> None:
+    (listed,) = re.findall(
+        r"^The account needs, in the project: (.*?) \(`mesh doctor`", DOCS.read_text("utf-8"), re.M | re.S
+    )
+    assert set(re.findall(r"`(roles/[\w.]+)`", listed)) == {need.role for need in NEEDS}
+
+
+def test_the_docs_name_the_workspaces_as_they_are_named(case: Case) -> None:
+    if case.name == "cloud":
+        assert "`PROJECT_ID_NAME_PREFIX-STACK`" in DOCS.read_text(encoding="utf-8")
+        name = case.terraform("network")["cloud"]["workspaces"]["name"]
+        assert name == "PROJECT_ID_NAME_PREFIX-STACK".replace("PROJECT_ID", "my-mesh-project").replace(
+            "NAME_PREFIX", "matt"
+        ).replace("STACK", "network")

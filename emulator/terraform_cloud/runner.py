@@ -14,8 +14,8 @@ from emulator.terraform_cloud.model import AUTO_APPLY, PLAN_ONLY, Caller, Organi
 SECONDS = 300
 """For which somebody may think about a plan."""
 
-START, END = b"\x02", b"\x03"
-"""Around a log: the client waits for the second."""
+START, END = b"\x02Terraform\non linux_amd64\nInitializing plugins and modules...\n", b"\x03"
+"""Around a log: the client waits for the second, and of an apply it shows nothing before the fourth line."""
 
 CHANGES = 2
 """Status of `terraform plan -detailed-exitcode` when there are some."""
