@@ -44,6 +44,7 @@ regions:
   tokyo: {{region: {TOKYO}, number: 0}}
   osaka: {{region: {OSAKA}, number: 8}}
 cluster:
+  endpoint: public
   authorized_networks:
     - {{name: office, cidr: 203.0.113.0/24}}
 mesh:
@@ -163,7 +164,7 @@ def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
         "not known: cloudbilling.googleapis.com is off in the project",
         f"gcloud services enable cloudbilling.googleapis.com --project {PROJECT}",
     )
-    assert "0 of 14 are on" in found.of("the other APIs")[1]
+    assert "0 of 16 are on" in found.of("the other APIs")[1]
 
 
 def test_for_people(project: Project) -> None:
@@ -178,7 +179,7 @@ def test_for_people(project: Project) -> None:
     assert lines[at] == "  failure  small tools: not on this machine: jq"
     assert lines[at + 1] == "           install from your package manager: jq"
     assert "  ok       terraform: 1.11.4" in lines
-    apis = f"  ok       the other APIs: 4 of 14 are on; the network stack switches on {', '.join(off)}"
+    apis = f"  ok       the other APIs: 4 of 16 are on; the network stack switches on {', '.join(off)}"
     assert len(apis) > 200
     assert apis in lines, "a log is no terminal: lines are not wrapped"
     assert re.fullmatch(r"doctor: \d+ ok, 1 failure", lines[-1])
@@ -522,7 +523,7 @@ def test_what_has_to_be_on_first(project: Project, api: str) -> None:
 def test_other_apis_are_switched_on_by_the_network_stack(project: Project) -> None:
     project.emulator.cloud.store.remove(f"projects/{PROJECT}/services/meshca.googleapis.com")
     found = diagnose(project)
-    text = "13 of 14 are on; the network stack switches on meshca"
+    text = "15 of 16 are on; the network stack switches on meshca"
     assert found.of("the other APIs") == ("ok", text, "")
 
 
@@ -810,7 +811,7 @@ def test_an_address_that_can_not_be_found_out(project: Project) -> None:
 
 
 def test_the_dns_endpoint_needs_no_list(project: Project) -> None:
-    configure(project, "cluster:\n", "cluster:\n  endpoint: dns\n")
+    configure(project, "endpoint: public", "endpoint: dns")
     project.deploy()
     found = diagnose(project, MESH_OBSERVED_ADDRESS="198.51.100.9")
     assert found.of("authorized networks") == ("ok", "are not asked for at the DNS endpoint, where IAM decides", "")
@@ -821,7 +822,7 @@ def test_the_dns_endpoint_needs_no_list(project: Project) -> None:
 
 
 def test_the_private_endpoint_is_for_machines_inside(project: Project) -> None:
-    configure(project, "cluster:\n", "cluster:\n  endpoint: private\n")
+    configure(project, "endpoint: public", "endpoint: private")
     project.deploy()
     found = diagnose(project)
     text = "127.0.0.1 is in none, and gets to tokyo, osaka all the same"
