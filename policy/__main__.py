@@ -51,10 +51,11 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mesh-policy-") as folder:
         print(f"policy: checkov looks at {len(cases)} environment(s)", file=sys.stderr, flush=True)
         scans = scan(cases, Path(folder))
-    wrong += report_checkov(scans.pop(UNWEAKENED), verdict)
+    unweakened = scans.pop(UNWEAKENED)
+    wrong += report_checkov(unweakened, verdict)
 
     if weakenings:
-        table = docs.weakenings_table(weakenings, cases, scans, skips.read())
+        table = docs.weakenings_table(weakenings, cases, scans, unweakened, skips.read())
         wrong += report_weakenings(table)
         if options.docs:
             docs.write(table)

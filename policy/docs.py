@@ -26,15 +26,20 @@ def weakenings_table(
     weakenings: Iterable[Weakening],
     cases: Mapping[str, Environment],
     scans: Mapping[str, Scan],
+    before: Scan,
     skips: Sequence[Skip],
 ) -> list[Row]:
-    """Return a row for each weakening, of cases and scans that go by its name."""
+    """Return a row for each weakening, of cases and scans that go by its name.
+
+    Args:
+        before: of the environment as it was.
+    """
     rules = load().values()
     return [
         Row(
             weakening=one,
             ours=sorted({rule.id for rule, _ in judge(cases[one.name], rules).failed}),
-            checkov=sorted({record.check for record in scans[one.name].after(skips)}),
+            checkov=sorted({record.check for record in scans[one.name].after(skips) if record not in before.failed}),
         )
         for one in weakenings
     ]

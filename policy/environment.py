@@ -14,6 +14,8 @@ Block = Mapping[str, Any]
 STACKS = ("network", "clusters", "mesh", "ingress")
 
 PROVIDER = "kubernetes."
+PODS = "pods"
+"""Name of the subnets' range for pods."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,26 @@ class Environment:
             for place in self.places
             if place.manifest is not None and place.region == region and place.manifest.get("kind") == kind
         ]
+
+    def pod_ranges(self) -> set[str]:
+        """Return the ranges of all clusters' pods."""
+        subnets = self.of_kind("google_compute_subnetwork")
+        return {
+            one["ip_cidr_range"]
+            for subnet in subnets
+            for one in subnet["secondary_ip_range"]
+            if one["range_name"] == PODS
+        }
+
+    def own_ranges(self) -> set[str]:
+        """Return all ranges of ours: nodes, pods, services, control planes."""
+        subnets = self.of_kind("google_compute_subnetwork")
+        controls = [cluster.get("private_cluster_config", {}) for cluster in self.of_kind("google_container_cluster")]
+        return {
+            *(subnet["ip_cidr_range"] for subnet in subnets),
+            *(secondary["ip_cidr_range"] for subnet in subnets for secondary in subnet["secondary_ip_range"]),
+            *(one["master_ipv4_cidr_block"] for one in controls if "master_ipv4_cidr_block" in one),
+        }
 
     def _places(self) -> Iterator[Place]:
         regions: dict[str, str] = {}

@@ -1,8 +1,6 @@
 """Firewall rules: from where, to what, on which ports."""
 
-from collections.abc import Iterator
-
-from policy.environment import Block, Environment, Place
+from policy.environment import Block, Place
 from policy.rule import rule
 
 
@@ -14,7 +12,7 @@ def firewall_sources(wall: Block, place: Place) -> bool:
     let in by rules that Multi Cluster Ingress makes itself.
     Source: https://cloud.google.com/firewall/docs/firewalls#sources
     """
-    return len(wall["source_ranges"]) > 0 and set(wall["source_ranges"]) <= set(_own_ranges(place.environment))
+    return len(wall["source_ranges"]) > 0 and set(wall["source_ranges"]) <= place.environment.own_ranges()
 
 
 @rule("google_compute_firewall")
@@ -27,10 +25,19 @@ def firewall_ports(wall: Block, place: Place) -> bool:
     """
     if "allow" not in wall:
         return len(wall["deny"]) > 0
-    pods = {one["ip_cidr_range"] for one in _secondary_ranges(place.environment) if one["range_name"] == "pods"}
-    if wall.get("source_ranges") and set(wall["source_ranges"]) <= pods:
-        return all(allow["protocol"] != "all" for allow in wall["allow"])
+    if wall.get("source_ranges") and set(wall["source_ranges"]) <= place.environment.pod_ranges():
+        return True
     return all(allow["ports"] and all(port.isdecimal() for port in allow["ports"]) for allow in wall["allow"])
+
+
+@rule("google_compute_firewall")
+def firewall_protocols(wall: Block, _: Place) -> bool:
+    """A firewall rule admits what the mesh sends, tcp, and nothing besides.
+
+    Sidecars handle nothing else: by another protocol a pod comes around them, and around the mesh's policies.
+    Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
+    """
+    return all(allow["protocol"] == "tcp" for allow in wall.get("allow", []))
 
 
 @rule("google_compute_firewall")
@@ -53,18 +60,3 @@ def firewall_logs(wall: Block, _: Place) -> bool:
     Source: https://cloud.google.com/firewall/docs/firewall-rules-logging
     """
     return bool(wall["log_config"]["metadata"]) and not wall.get("disabled")
-
-
-def _own_ranges(environment: Environment) -> Iterator[str]:
-    for subnet in environment.of_kind("google_compute_subnetwork"):
-        yield subnet["ip_cidr_range"]
-    for secondary in _secondary_ranges(environment):
-        yield secondary["ip_cidr_range"]
-    for cluster in environment.of_kind("google_container_cluster"):
-        if "master_ipv4_cidr_block" in cluster.get("private_cluster_config", {}):
-            yield cluster["private_cluster_config"]["master_ipv4_cidr_block"]
-
-
-def _secondary_ranges(environment: Environment) -> Iterator[Block]:
-    for subnet in environment.of_kind("google_compute_subnetwork"):
-        yield from subnet["secondary_ip_range"]

@@ -18,16 +18,20 @@ KINDS = frozenset(
     {
         "google_compute_firewall",
         "google_compute_global_address",
+        "google_compute_managed_ssl_certificate",
         "google_compute_network",
         "google_compute_router",
         "google_compute_router_nat",
+        "google_compute_ssl_policy",
         "google_compute_subnetwork",
         "google_container_cluster",
         "google_container_node_pool",
         "google_gke_hub_feature",
+        "google_gke_hub_feature_membership",
         "google_project_iam_member",
         "google_project_service",
         "google_service_account",
+        "kubernetes_config_map_v1_data",
         "kubernetes_manifest",
         "null_resource",
     }
@@ -63,3 +67,16 @@ def known_resources(_: Block, place: Place) -> bool:
     to `KINDS`. Keys, and grants that replace other people's, are not there on purpose.
     """
     return place.kind in KINDS
+
+
+@rule("provider")
+def deployer(provider: Block, place: Place) -> bool:
+    """Terraform acts as an account that is for nothing else.
+
+    Otherwise whoever deploys has its roles all the time, on his own account, and in all that he runs.
+    (The provider `caller` makes that account's tokens; it is the person.)
+    Source: https://cloud.google.com/iam/docs/service-account-impersonation
+    """
+    if not place.name.startswith("google.") or place.name == "google.caller":
+        return True
+    return str(provider["impersonate_service_account"]).endswith(".iam.gserviceaccount.com")

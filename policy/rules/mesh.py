@@ -74,36 +74,6 @@ def _somebody(source: Block) -> bool:
     return len(names) > 0 and not {"*", "0.0.0.0/0", "::/0"} & set(names)
 
 
-@rule("region")
-def services_guarded(_: Block, place: Place) -> bool:
-    """Every service that has pods has a policy of its own that says who may ask it.
-
-    Source: https://istio.io/latest/docs/ops/best-practices/security/
-    """
-    policies = [
-        (policy["metadata"]["namespace"], policy["spec"].get("selector", {}).get("matchLabels", {}))
-        for policy in place.environment.objects("AuthorizationPolicy", place.name)
-    ]
-    return all(
-        any(
-            namespace == service["metadata"]["namespace"]
-            and labels
-            and labels.items() <= service["spec"]["selector"].items()
-            for namespace, labels in policies
-        )
-        for service in place.environment.objects("Service", place.name)
-        if _has_pods(service, place)
-    )
-
-
-def _has_pods(service: Block, place: Place) -> bool:
-    return any(
-        deployment["metadata"]["namespace"] == service["metadata"]["namespace"]
-        and service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
-        for deployment in place.environment.objects("Deployment", place.name)
-    )
-
-
 @rule("DestinationRule")
 def certificates(destination: Block, _: Place) -> bool:
     """Nobody is told to speak to a service without the mesh's certificates.

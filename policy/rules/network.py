@@ -53,9 +53,9 @@ def nat_own_subnets(nat: Block, _: Place) -> bool:
 
 @rule("google_compute_router_nat")
 def nat_logs(nat: Block, _: Place) -> bool:
-    """The NAT logs what goes out.
+    """The NAT logs what goes out, and what could not.
 
     It is the one way out: what leaves is seen here or nowhere.
     Source: https://cloud.google.com/nat/docs/monitoring
     """
-    return nat["log_config"]["enable"] is True
+    return nat["log_config"]["enable"] is True and nat["log_config"]["filter"] == "ALL"

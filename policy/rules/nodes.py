@@ -29,37 +29,37 @@ def node_account(block: Block, _: Place) -> bool:
     return re.fullmatch(r"\$\{google_service_account\.[\w-]+\.email\}", account) is not None
 
 
-@rule("google_container_node_pool")
-def node_metadata(pool: Block, _: Place) -> bool:
+@rule("google_container_cluster", "google_container_node_pool")
+def node_metadata(block: Block, _: Place) -> bool:
     """Pods don't see the node's metadata.
 
     It holds the token of the node's account.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/protecting-cluster-metadata
     """
-    return bool(pool["node_config"]["workload_metadata_config"]["mode"] == "GKE_METADATA")
+    return bool(block["node_config"]["workload_metadata_config"]["mode"] == "GKE_METADATA")
 
 
 @rule("google_container_cluster", "google_container_node_pool")
-def shielded_nodes(block: Block, place: Place) -> bool:
+def shielded_nodes(block: Block, _: Place) -> bool:
     """Nodes boot only what is signed, and show that they did.
 
     A node's kernel can otherwise be changed for good.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/shielded-gke-nodes
     """
-    if place.kind == "google_container_cluster":
-        return block.get("enable_shielded_nodes", True) is True  # on, unless it is switched off
+    if not block.get("enable_shielded_nodes", True):  # a cluster's word; on, if it is not said
+        return False
     shielded = block["node_config"]["shielded_instance_config"]
     return shielded["enable_secure_boot"] is True and shielded["enable_integrity_monitoring"] is True
 
 
-@rule("google_container_node_pool")
-def node_image(pool: Block, _: Place) -> bool:
+@rule("google_container_cluster", "google_container_node_pool")
+def node_image(block: Block, _: Place) -> bool:
     """Nodes run Container-Optimized OS.
 
     Its root is read-only, and there is little in it to be attacked.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/node-images
     """
-    return bool(pool["node_config"]["image_type"] == "COS_CONTAINERD")
+    return bool(block["node_config"]["image_type"] == "COS_CONTAINERD")
 
 
 @rule("google_container_node_pool")
@@ -72,11 +72,14 @@ def node_upgrades(pool: Block, _: Place) -> bool:
     return pool["management"]["auto_upgrade"] is True and pool["management"]["auto_repair"] is True
 
 
-@rule("google_container_node_pool")
-def kubelet_port(pool: Block, _: Place) -> bool:
-    """The kubelet's open port is closed.
+@rule("google_container_cluster", "google_container_node_pool")
+def kubelet_port(block: Block, place: Place) -> bool:
+    """The kubelets' open port is closed, also in pools that others add.
 
     On 10255 it tells everybody who reaches the node which pods run there, and asks nobody who they are.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/disable-kubelet-readonly-port
     """
-    return bool(pool["node_config"]["kubelet_config"]["insecure_kubelet_readonly_port_enabled"] == "FALSE")
+    settings = [block["node_config"]["kubelet_config"]]
+    if place.kind == "google_container_cluster":
+        settings.append(block["node_pool_defaults"]["node_config_defaults"])
+    return all(one["insecure_kubelet_readonly_port_enabled"] == "FALSE" for one in settings)

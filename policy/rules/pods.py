@@ -114,15 +114,15 @@ def no_host(thing: Block, _: Place) -> bool:
 
 
 @rule(*PODS)
-def limits(thing: Block, _: Place) -> bool:
-    """Every container says what memory it needs, and how much it may take.
+def requests(thing: Block, _: Place) -> bool:
+    """Every container says what it needs.
 
-    One that takes all there is takes down its neighbours.
+    One that doesn't is the first to go when its node is full, and nobody plans for it. How much a
+    service may take at most is its owner's to know.
     Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
     """
     return _every(
-        thing,
-        lambda one: bool(one["resources"]["requests"]["memory"]) and bool(one["resources"]["limits"]["memory"]),
+        thing, lambda one: bool(one["resources"]["requests"]["memory"]) and bool(one["resources"]["requests"]["cpu"])
     )
 
 
@@ -150,21 +150,3 @@ def fixed_image(thing: Block, _: Place) -> bool:
         return image == "auto" or "@sha256:" in image or tag not in {"", "latest"}
 
     return _every(thing, holds)
-
-
-@rule(*PODS)
-def no_token_mounted(thing: Block, place: Place) -> bool:
-    """No pod gets a token for its cluster's API server.
-
-    Nothing of ours asks it. (The mesh's proxies have a token of their own, which only the mesh's CA takes.)
-    Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
-    """
-    pod = _spec(thing)
-    if "automountServiceAccountToken" in pod:
-        return pod["automountServiceAccountToken"] is False
-    return any(
-        account["automountServiceAccountToken"] is False
-        for account in place.environment.objects("ServiceAccount", place.region)
-        if account["metadata"]["name"] == pod["serviceAccountName"]
-        and account["metadata"]["namespace"] == thing["metadata"]["namespace"]
-    )

@@ -55,7 +55,7 @@ def scripts_by_name(resource: Block, _: Place) -> bool:
     return all(script.fullmatch(one["local-exec"]["command"]) for one in resource.get("provisioner", []))
 
 
-@rule(OBJECT)
+@rule(OBJECT, "kubernetes_config_map_v1_data")
 def no_secret_in_manifest(manifest: Block, _: Place) -> bool:
     """No manifest holds a secret.
 
@@ -63,7 +63,7 @@ def no_secret_in_manifest(manifest: Block, _: Place) -> bool:
     environment is seen by everybody who may look at the pod.
     Source: https://kubernetes.io/docs/concepts/configuration/secret/
     """
-    return manifest["kind"] != "Secret" and not _secret(manifest)
+    return manifest.get("kind") != "Secret" and not _secret(manifest)
 
 
 @rule("data")
