@@ -182,6 +182,7 @@ def output_of(config: str) -> str:
 def synthesize(tools: Path, tree: Path, command: str, config: str) -> Path:
     """Synthesize an environment, and return the output folder. Args: tools: the checkout whose tools are used."""
     out = output_of(config)
+    (tree / out).parent.mkdir(exist_ok=True)  # neither library makes more than one folder
     script = f'. tools/activate && cd "$1" && exec {command} synth --output "$2"'
     logs = {"CI": "1", "CDKTF_LOG_FILE_DIRECTORY": str(FOLDER)}
     run(tools, "sh", "-c", script, "sh", str(tree), out, MESH_CONFIG=config, **logs)
