@@ -306,7 +306,7 @@ def test_one_region_without_ingress_and_demo(one_region: Synthesis) -> None:
     parsed = picture_of(one_region.outdir)
     assert lines(parsed, "entry") == ["no way in from outside", "there is no Multi Cluster Ingress"]
     assert set(parsed["boxes"]) == {"entry", "r1_subnet", "r1_control", "r1_nodes1", "rules"}
-    assert arrows(parsed) == {("r1_control", "r1_nodes1", "F2: tcp 15017")}
+    assert arrows(parsed) == {("r1_control", "r1_nodes1", "F1: tcp 15017")}
     assert lines(parsed, "r1_control")[-1] == "config cluster"
     assert lines(parsed, "rules")[-1] == "Besides these, GKE makes rules for each cluster."
 

@@ -496,6 +496,73 @@ def test_a_control_planes_range_overlaps_with_nothing_of_its_network(caller: Cal
     assert caller.refused("POST", CLUSTERS, inside_a_subnet).reason == "badRequest"
 
 
+# --- what hardens a cluster
+
+
+def test_what_hardens_a_cluster_is_changed_as_the_update_says(caller: Caller) -> None:
+    make_cluster(caller)
+    path = f"{CLUSTERS}/tokyo-1"
+
+    def update(**changes: Body) -> Body:
+        caller.ended(operation_path(caller.ok("PUT", path, {"update": changes})))
+        return caller.ok("GET", path)
+
+    key = {"state": "ENCRYPTED", "keyName": f"projects/p/locations/{LOCATION}/keyRings/r/cryptoKeys/k"}
+    assert update(desiredDatabaseEncryption=key)["databaseEncryption"] == key
+    assert update(desiredDatabaseEncryption={"state": "DECRYPTED"})["databaseEncryption"] == {"state": "DECRYPTED"}
+    found = update(desiredMonitoringConfig={"managedPrometheusConfig": {"enabled": True}})
+    assert found["monitoringConfig"] == {"managedPrometheusConfig": {"enabled": True}}
+    assert update(desiredMonitoringConfig={})["monitoringConfig"] == {}, "replaced as a whole, as GKE does"
+    found = update(desiredIntraNodeVisibilityConfig={"enabled": True})
+    assert found["networkConfig"]["enableIntraNodeVisibility"] is True
+    assert found["networkConfig"]["network"] == NETWORK
+    assert update(desiredIntraNodeVisibilityConfig={})["networkConfig"]["enableIntraNodeVisibility"] is False
+    port = {"insecureKubeletReadonlyPortEnabled": False}
+    found = update(desiredNodeKubeletConfig=port)
+    assert found["nodePoolDefaults"] == {"nodeConfigDefaults": {"nodeKubeletConfig": port}}
+    assert caller.refused("PUT", path, {"update": {"desiredDnsConfig": {}}}).code == 501
+
+
+def test_the_address_is_the_private_one_where_there_is_no_other(caller: Caller) -> None:
+    make_cluster(caller)
+    path = f"{CLUSTERS}/tokyo-1"
+    assert caller.ok("GET", path)["endpoint"] == "192.0.2.1"
+    change = {"desiredControlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enablePublicEndpoint": False}}}
+    caller.ended(operation_path(caller.ok("PUT", path, {"update": change})))
+    assert caller.ok("GET", path)["endpoint"] == "192.168.8.2"
+
+
+def _weekly(hours: int, days: str = "MO") -> Body:
+    window = {"startTime": "2024-01-01T00:00:00Z", "endTime": f"2024-01-01T{hours:02}:00:00Z"}
+    return {"window": {"recurringWindow": {"window": window, "recurrence": f"FREQ=WEEKLY;BYDAY={days}"}}}
+
+
+def test_what_does_not_go_together_in_a_cluster_is_refused(caller: Caller) -> None:
+    elsewhere = {"state": "ENCRYPTED", "keyName": "projects/p/locations/us-east1/keyRings/r/cryptoKeys/k"}
+    make_network(caller)
+    caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
+    for part, said in (
+        ({"databaseEncryption": elsewhere}, f"is not in {LOCATION}"),
+        ({"maintenancePolicy": _weekly(11)}, "without 48h maintenance availability"),
+        (
+            {"networkConfig": {"datapathProvider": "ADVANCED_DATAPATH"}, "networkPolicy": {"enabled": True}},
+            "NetworkPolicy can not be enabled",
+        ),
+    ):
+        refused = caller.refused("POST", CLUSTERS, {"cluster": {**cluster()["cluster"], **part}})
+        assert (refused.code, refused.reason) == (400, "badRequest")
+        assert said in refused.message
+    caller.ended(operation_path(caller.ok("POST", CLUSTERS, cluster())))
+    policy = f"{CLUSTERS}/tokyo-1:setMaintenancePolicy"
+    assert caller.refused("POST", policy, {"maintenancePolicy": _weekly(5, "SA,SU")}).code == 400
+    change = {"update": {"desiredDatabaseEncryption": elsewhere}}
+    assert caller.refused("PUT", f"{CLUSTERS}/tokyo-1", change).code == 400
+    for wanted in (_weekly(12), _weekly(6, "SA,SU"), {}):
+        caller.ended(operation_path(caller.ok("POST", policy, {"maintenancePolicy": wanted})))
+        found = caller.ok("GET", f"{CLUSTERS}/tokyo-1")["maintenancePolicy"]
+        assert found.get("window") == wanted.get("window")
+
+
 # --- the fleet
 
 
