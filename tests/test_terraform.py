@@ -38,8 +38,8 @@ def planned(_providers: None, tmp_path: Path) -> Path:
 
 
 def test_plan_of_network(planned: Path) -> None:
-    # the look for tools, 15 APIs, a VPC, 2 subnets, 2 routers, 2 NATs, 3 firewall rules
-    assert planned_number(plan(planned, "network")) == "Plan: 26 to add, 0 to change, 0 to destroy."
+    # the look for tools, 17 APIs, a VPC, 2 subnets, 2 routers, 2 NATs, 3 firewall rules
+    assert planned_number(plan(planned, "network")) == "Plan: 28 to add, 0 to change, 0 to destroy."
 
 
 def test_plan_of_clusters(planned: Path) -> None:
