@@ -293,6 +293,21 @@ def test_what_may_not_differ(more: dict[str, Any], places: list[str], tmp_path: 
     )
 
 
+def conditions(command: str) -> dict[str, Any]:
+    """Return a resource with a condition that names a command."""
+    text = f"not so: `{command} destroy mesh`, and deploy"
+    return {"resource": {"a": {"b": {"lifecycle": {"precondition": [{"error_message": text}]}, "text": text}}}}
+
+
+def test_a_command_may_have_its_new_name_in_a_condition_only(tmp_path: Path) -> None:
+    before = output(tmp_path / "a", "1", "google", **conditions("cdktf"))
+    found = compared(before, output(tmp_path / "b", "2", "hashicorp/google", **conditions("cdktn")))
+    assert found.allowed["the command's name in what a condition says"] == 4
+    assert [one.place for one in found.wrong] == [f"stacks/{stack}/cdk.tf.json: resource.a.b.text" for stack in STACKS]
+    found = compared(before, output(tmp_path / "c", "2", "hashicorp/google", **conditions("rm")))
+    assert len(found.wrong) == 8
+
+
 def test_files_are_compared_too(tmp_path: Path) -> None:
     before, after = output(tmp_path / "a", "1", "google"), output(tmp_path / "b", "2", "hashicorp/google")
     (after / "stacks" / "mesh" / "a.sh").write_text("false\n", encoding="utf-8")
