@@ -152,6 +152,7 @@ class Container:
                 else:
                     found[DESIRED[desired]] = _merged(found.get(DESIRED[desired], {}), value)
             found["endpoint"] = _endpoint(found)
+            _show_networks_twice(found)
 
         return self._start(path, "UPDATE_CLUSTER", "cluster-update", work)
 
@@ -284,6 +285,7 @@ class Container:
             "selfLink": f"{self._cloud.base}{PREFIX}{path}",
             "status": "PROVISIONING",
         }
+        _show_networks_twice(cluster)
         cluster.pop("nodeConfig", None)
         cluster["initialNodeCount"] = wanted.get("nodePools", [wanted])[0].get("initialNodeCount", 0)
         return cluster
@@ -378,6 +380,13 @@ def _endpoint(cluster: Resource) -> str:
     endpoints = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]
     which = "publicEndpoint" if endpoints.get("enablePublicEndpoint", False) else "privateEndpoint"
     return str(endpoints.get(which, ""))
+
+
+def _show_networks_twice(cluster: Resource) -> None:
+    """Show the authorized networks at their older place, too, as GKE does: clients know the one or the other."""
+    networks = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].get("authorizedNetworksConfig")
+    if networks is not None:
+        cluster["masterAuthorizedNetworksConfig"] = networks
 
 
 def _check_shape(path: str, wanted: Body) -> None:

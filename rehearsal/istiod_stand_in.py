@@ -13,17 +13,15 @@ from rehearsal.injector import Injector
 NAMESPACE = "istio-system"
 FOREVER = "24h"
 WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
-NOWHERE = "https://127.0.0.1:1"
-"""Where a connection is refused at once. Nothing here routes to a Service: at its address each would time out."""
-
-_NOBODY = {"clientConfig": {"url": NOWHERE}, "failurePolicy": "Ignore"}
+IN_VAIN = {"failurePolicy": "Ignore", "timeoutSeconds": 1}
+"""How a webhook is called behind whose Service there is nobody."""
 
 
 class IstiodStandIn:
     """Waits for a revision's Deployment, and takes over what its pods would do.
 
     It changes the webhooks, as istiod does to say by which CA it is known: here, so that
-    the API server does not wait for them. It leaves the injector's mark in pods.
+    nothing depends on their answer. It leaves the injector's mark in pods.
     """
 
     def __init__(self, cluster: Cluster, revision: str) -> None:
@@ -47,13 +45,13 @@ class IstiodStandIn:
             pass
 
     def _look_after(self, kind: str) -> None:
-        """Lead all webhooks of a kind that call a Service of the mesh nowhere, whenever they come or change."""
+        """Let the webhooks of a kind that call a Service of the mesh fail in peace, whenever they come or change."""
         with suppress(HarnessError):
             for event in self._cluster.watch(kind):
                 webhooks = event["object"].get("webhooks", [])
-                if event["type"] != "DELETED" and any(_calls_the_mesh(one) for one in webhooks):
-                    led = [{**one, **_NOBODY} if _calls_the_mesh(one) else one for one in webhooks]
-                    patch = json.dumps({"webhooks": led})
+                changed = [{**one, **IN_VAIN} if _calls_the_mesh(one) else one for one in webhooks]
+                if event["type"] != "DELETED" and changed != webhooks:
+                    patch = json.dumps({"webhooks": changed})
                     name = event["object"]["metadata"]["name"]
                     with suppress(HarnessError):  # it has gone meanwhile
                         self._cluster.kubectl("patch", kind, name, "--type", "merge", "--patch", patch)

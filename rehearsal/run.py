@@ -24,6 +24,9 @@ NO_MIGRATION = "there is no migration"
 Steps = Literal["all", "short", "deploy"]
 """All; without a third region and without changes; or nothing but a deploy from nothing."""
 
+NETWORKS = ".controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksConfig"
+"""Where it stands in a cluster who may reach its control plane."""
+
 WAIT = "null_resource.crds_wait_"
 """How the address begins of what makes nothing, and only looks."""
 
@@ -139,9 +142,7 @@ class Rehearsal:
         others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
         watched = others if environment.control_plane.watches_from_pods else []
         folder = f"~ cloud projects/{self._world.cloud.project}/locations"
-        shared += [
-            f"{folder}/{one.location}/clusters/{one.names.cluster}: .masterAuthorizedNetworksConfig" for one in watched
-        ]
+        shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in watched]
         table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
         # What waits until a cluster's mesh is whole looks again, as one more secret belongs to it.
         waits = len(others) if environment.control_plane.remote_secrets else 0

@@ -450,6 +450,22 @@ def test_a_membership_comes_and_goes_with_its_cluster(caller: Caller) -> None:
     assert caller.ok("GET", f"{HUB}/-/memberships") == {"resources": []}
 
 
+def test_authorized_networks_stand_at_both_places(sky: Sky, caller: Caller) -> None:
+    def update(*ranges: str) -> Body:
+        networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": one} for one in ranges]}
+        change = {"desiredControlPlaneEndpointsConfig": {"ipEndpointsConfig": {"authorizedNetworksConfig": networks}}}
+        caller.ended(operation_path(caller.ok("PUT", f"{CLUSTERS}/tokyo-1", {"update": change})))
+        found: Body = caller.ok("GET", f"{CLUSTERS}/tokyo-1")["masterAuthorizedNetworksConfig"]
+        return found
+
+    make_cluster(caller)
+    assert [one["cidrBlock"] for one in update("10.4.0.0/14", "10.8.0.0/14")["cidrBlocks"]] == [
+        "10.4.0.0/14",
+        "10.8.0.0/14",
+    ]
+    assert [one["cidrBlock"] for one in update("10.8.0.0/14")["cidrBlocks"]] == ["10.8.0.0/14"]
+
+
 def test_one_operation_at_a_time_on_a_cluster(sky: Sky, caller: Caller) -> None:
     make_network(caller)
     caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))

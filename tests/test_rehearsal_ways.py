@@ -17,7 +17,7 @@ from rehearsal.absent import PROGRAMS, Absent, local_execs
 from rehearsal.checks import refused, without_tools
 from rehearsal.deployment import STACKS, Run, StackRun
 from rehearsal.expected import expected_secrets, expected_watchers
-from rehearsal.istiod_stand_in import NOWHERE, IstiodStandIn
+from rehearsal.istiod_stand_in import IstiodStandIn
 from rehearsal.job_runner import JobRunner
 from rehearsal.mesh_controller import MeshController, managed_memberships
 from tests.synthesis import ROOT, THREE_REGIONS, load_without_variables
@@ -195,7 +195,7 @@ def test_a_revision_is_provided_and_comes_again_as_long_as_it_is_managed(cluster
 # --- istiod on the nodes
 
 
-def test_webhooks_that_nobody_serves_are_led_nowhere(cluster: Any) -> None:
+def test_nothing_depends_on_webhooks_that_nobody_serves(cluster: Any) -> None:
     def webhook(name: str, namespace: str) -> dict[str, Any]:
         where = {"service": {"name": "it", "namespace": namespace}}
         return {"name": name, "clientConfig": where, "failurePolicy": "Fail"}
@@ -205,9 +205,13 @@ def test_webhooks_that_nobody_serves_are_led_nowhere(cluster: Any) -> None:
     cluster.events["mutatingwebhookconfigurations"] = [{"type": "ADDED", "object": item}]
     IstiodStandIn(cluster, "asm-1285-12").start()
     wait_until(lambda: cluster.patches("mutatingwebhookconfigurations"))
-    led, untouched = cluster.patches("mutatingwebhookconfigurations")[0]["webhooks"]
-    assert led == {"name": "mesh", "clientConfig": {"url": NOWHERE}, "failurePolicy": "Ignore"}
+    changed, untouched = cluster.patches("mutatingwebhookconfigurations")[0]["webhooks"]
+    assert changed == hooks[0] | {"failurePolicy": "Ignore", "timeoutSeconds": 1}
     assert untouched == hooks[1]
+    after = {**item, "webhooks": [changed, untouched]}
+    cluster.events["mutatingwebhookconfigurations"].append({"type": "MODIFIED", "object": after})
+    time.sleep(0.2)
+    assert len(cluster.patches("mutatingwebhookconfigurations")) == 1, "it goes on and on"
 
 
 # --- Jobs
