@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cli.belonging import Belonging, InCluster
-from cli.cluster_objects import MESH_NAMESPACE
 from cli.errors import MeshError
 from cli.findings import Finding, Report, Section, failure, ok, warning
 from cli.google import Google
@@ -34,13 +33,15 @@ from cli.listing import (
     Unknown,
     list_all,
 )
+from cli.mesh_parts import left_over, parts_in
 from cli.output import Output
-from cli.remedies import after, unreachable
+from cli.remedies import after, stop_managing, unreachable
 from cli.remote_secrets import names_in
 from cli.state import State, read_state
 from config import Environment, config_path
 from config.backend import LocalState, place
 from config.kinds import MCI_CRDS
+from config.naming import MESH_NAMESPACE
 
 ROOT = Path(__file__).parent.parent
 
@@ -84,9 +85,12 @@ def search(environment: Environment, kubeconfig: Path | None, output: Output) ->
                     answer if isinstance(answer, Finding) else ok(f"cluster of {key}", "has answered")
                 )
             _secrets(report, Belonging(environment, listing, state, inside), clusters, inside)
+            _parts(report, environment, clusters, inside)
     belonging = Belonging(environment, listing, state, inside)
     for title, kinds in SECTIONS.items():
         section = report.section(title)
+        if FEATURES in kinds:
+            _management(section, report, environment, listing, belonging)
         for kind in kinds:
             _of_kind(section, report, kind, listing, belonging)
     return report
@@ -129,7 +133,7 @@ def _ask(key: str, cluster: Cluster | MeshError) -> InCluster | Finding:
         uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
         there = {kind: cluster.find(kind, "--all-namespaces") or {} for kind in MCI_CRDS}
         ingress, service = (bool(there[kind].get("items")) for kind in MCI_CRDS)
-        return InCluster(uid, names_in(cluster), ingress or service, service)
+        return InCluster(uid, names_in(cluster), parts_in(cluster), ingress or service, service)
     except KubectlError as error:
         return failure(name, f"not known what belongs to it: {error}", unreachable(str(error), cluster))
 
@@ -152,6 +156,45 @@ def _secrets(
             _leave(report, section, f"remote secret {name} in {key}", why, command)
         if not left:
             section.findings.append(ok(f"in {key}", f"{len(answer.secrets)}, of clusters that are there"))
+
+
+def _parts(
+    report: Report,
+    environment: Environment,
+    clusters: Mapping[str, Cluster | MeshError],
+    inside: Mapping[str, InCluster | None],
+) -> None:
+    """What another way to a mesh has left in a cluster."""
+    section = report.section("Other control planes")
+    for key, answer in inside.items():
+        cluster = clusters[key]
+        if answer is None or isinstance(cluster, MeshError):
+            section.findings.append(warning(f"in {key}", "not known", f"see cluster of {key}"))
+            continue
+        left = list(left_over(environment, answer.parts))
+        for part, why in left:
+            _leave(report, section, f"{part.kind} {part.name} in {key}", why, part.remove(cluster))
+        if not left:
+            section.findings.append(ok(f"in {key}", "nothing of another way to a mesh"))
+
+
+def _management(
+    section: Section, report: Report, environment: Environment, listing: Listing, belonging: Belonging
+) -> None:
+    """The feature can't be switched off, nor another mesh be made, while the fleet manages one."""
+    features = listing[FEATURES]
+    if isinstance(features, Unknown):
+        return  # as is said of the features
+    mesh = next((one for one in features if one.name == "servicemesh"), None)
+    managed = [] if mesh is None else belonging.managed(mesh)
+    left = [one for one in managed if one[2].left]
+    for name, location, verdict in left:
+        command = stop_managing(name, location, environment.project.id)
+        _leave(report, section, f"fleet's management of the mesh in {name} in {location}", verdict.left, command)
+    if not left:
+        section.findings.append(
+            ok("fleet's management of meshes", f"of {len(managed)} clusters" if managed else "none")
+        )
 
 
 def _of_kind(section: Section, report: Report, kind: Kind, listing: Listing, belonging: Belonging) -> None:

@@ -18,7 +18,13 @@ Of that, these belong, and the rest is left over:
   there, and, if it is Multi Cluster Ingress', as long as there is a MultiClusterService.
 - All else of Multi Cluster Ingress belongs as long as there is a MultiClusterIngress or
   a MultiClusterService in a cluster.
-- A remote secret is left over if the cluster that it names is gone.
+- A remote secret is left over if the cluster that it names is gone, or if the control
+  plane knows none.
+- That the fleet manages the mesh of one of our clusters belongs if it is in terraform's
+  state, or, where that is not here, if the cluster is to be in such a mesh.
+- The rule that lets control planes reach a webhook on their nodes is left over where
+  there is no such webhook. What else of another way to a mesh is in a cluster is defined
+  in `cli.mesh_parts`.
 - Somebody else's firewall rule on our VPC is left over only if the VPC is: it holds it.
 
 Where something that this depends on can't be asked, it is in doubt, and said to be.
@@ -54,7 +60,9 @@ from cli.listing import (
     Unknown,
     path_in,
 )
+from cli.mesh_parts import Part
 from cli.state import State
+from cli.survey import AUTOMATIC
 from config import Environment
 from config.naming import RegionNames, remote_cluster_name
 
@@ -88,12 +96,14 @@ class InCluster:
     Attributes:
         uid: of its namespace kube-system, by which endpoint groups name it.
         secrets: names of its remote secrets.
+        parts: of the ways to a mesh.
         has_ingress: a MultiClusterIngress or a MultiClusterService is in it.
         has_service: a MultiClusterService is.
     """
 
     uid: str
     secrets: Sequence[str] = ()
+    parts: Sequence[Part] = ()
     has_ingress: bool = False
     has_service: bool = False
 
@@ -149,11 +159,41 @@ class Belonging:
         project = self._environment.project.id
         if not name.startswith(f"istio-remote-secret-gke-{project}-"):
             return BELONGS
+        if not self._environment.control_plane.remote_secrets:
+            return Verdict("the configured control plane knows none, and it holds a token")
         if self._clusters is None:
             return Verdict(doubt=NO_CLUSTERS)
         there = {remote_cluster_name(project, one.place, one.name) for one in self._clusters.values()}
         named = name.removeprefix("istio-remote-secret-")
         return BELONGS if named in there else Verdict("it names a cluster that is gone")
+
+    def managed(self, feature: Thing) -> list[tuple[str, str, Verdict]]:
+        """Judge for which of our clusters the fleet manages the mesh.
+
+        Args:
+            feature: the mesh's; what it is told stands in it, by membership.
+
+        Returns:
+            The name and the location of each membership, and what is to be said of it.
+        """
+        found = []
+        for path, spec in feature.content.get("membershipSpecs", {}).items():
+            place, _, name = path.partition("/locations/")[2].partition("/memberships/")
+            ours = self._has_our_name(name, lambda region: region.cluster)
+            if ours and spec.get("mesh", {}).get("management") == AUTOMATIC:
+                found.append((name, place, self._management(name, place)))
+        return sorted(found, key=lambda one: one[:2])
+
+    def _management(self, name: str, place: str) -> Verdict:
+        kept = self._state.get("mesh")
+        if kept is not None:
+            there = ((one.attributes.get("membership"), one.attributes.get("membership_location")) for one in kept)
+            return BELONGS if (name, place) in there else Verdict("it is not in terraform's state")
+        if self._environment.control_plane.needs_tools:
+            return Verdict("the configured control plane is not made by the fleet")
+        regions = (region for region in self._environment.resolved_regions() if not region.retired)
+        wanted = any((region.names.cluster, region.location) == (name, place) for region in regions)
+        return BELONGS if wanted else Verdict("no region of the configuration is to have it")
 
     def _of_ingress(self, service: bool = False) -> Verdict:
         """Of what is Multi Cluster Ingress'. Args: service: of what it makes for a service."""
@@ -190,6 +230,9 @@ class Belonging:
                 return Verdict(doubt=NO_CLUSTERS)
             return BELONGS if self._own_clusters() else Verdict("no cluster is on the network any more")
         if self._is_ours(thing):
+            unknown = self._state.get(STACKS[FIREWALL_RULES]) is None
+            if unknown and self._is_for_webhooks(name) and not self._environment.control_plane.webhook_ports:
+                return Verdict("with the configured control plane nothing on the nodes injects sidecars")
             return self._made_by_us(thing)
         network = self._kept(self._vpc, "network")
         return Verdict(f"somebody else's, and it holds {self._environment.names.vpc}") if network.left else network
@@ -254,12 +297,15 @@ class Belonging:
                 return thing.path == self._vpc
             case "firewalls":
                 own = thing.name == names.pods_firewall
-                return own or self._has_our_name(thing.name, lambda region: region.webhook_firewall)
+                return own or self._is_for_webhooks(thing.name)
             case "serviceAccounts":
                 account = thing.name.partition("@")[0]
                 return self._has_our_name(account, lambda region: region.node_service_account)
             case _:
                 return self._on_vpc(thing)
+
+    def _is_for_webhooks(self, rule: str) -> bool:
+        return self._has_our_name(rule, lambda region: region.webhook_firewall)
 
     def _has_our_name(self, name: str, of_region: Callable[[RegionNames], str]) -> bool:
         """Whether a name is one that a region gives, of those that are configured or of one that has left the file."""

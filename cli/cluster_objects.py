@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.kubernetes import Cluster
-from config.kinds import AUTHORIZATION_POLICIES, ISTIO_CRDS, MCI_CRDS, PEER_AUTHENTICATIONS
-from config.naming import GATEWAY_NAMESPACE
+from config.kinds import AUTHORIZATION_POLICIES, CONTROL_PLANE_CRDS, ISTIO_CRDS, MCI_CRDS, PEER_AUTHENTICATIONS
+from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE
 
 Object = Mapping[str, Any]
 
-REVISIONS_CRD = "controlplanerevisions.mesh.cloud.google.com"
-MESH_NAMESPACE = "istio-system"
+(REVISIONS_CRD,) = CONTROL_PLANE_CRDS
+REVISION = "istio.io/rev"
+TAG = "istio.io/tag"
+"""Label of a webhook by which a revision has another name."""
+
+OPTIONS = "asm-options"
+MARKER = "multi-region-mesh"
+"""ConfigMap that scripts/install-mesh.sh writes last (scripts/lib.sh)."""
+
 REMOTE_SECRETS = "istio/multiCluster=true"
 """By which the mesh itself finds them."""
 
@@ -25,8 +32,9 @@ class Objects:
         nodes, namespaces, pods, deployments, autoscalers: all of them.
         crds: those of ours that are served.
         revisions: ControlPlaneRevisions.
-        tags: webhooks by which the configured revision is another one's name.
-        options: ConfigMap ``asm-options``, if it is there.
+        injectors: webhooks that put sidecars into pods, each of a revision.
+        options, marker: the ConfigMaps `OPTIONS` and `MARKER`, if they are there.
+        jobs: in the mesh's namespace.
         secrets: the remote secrets.
         rules: DestinationRules.
         authentications, authorizations: PeerAuthentications and AuthorizationPolicies.
@@ -41,8 +49,10 @@ class Objects:
     autoscalers: Sequence[Object] = ()
     crds: frozenset[str] = frozenset()
     revisions: Sequence[Object] = ()
-    tags: Sequence[Object] = ()
+    injectors: Sequence[Object] = ()
     options: Object | None = None
+    marker: Object | None = None
+    jobs: Sequence[Object] = ()
     secrets: Sequence[Object] = field(default=(), repr=False)
     rules: Sequence[Object] = ()
     authentications: Sequence[Object] = ()
@@ -61,15 +71,16 @@ class Objects:
         return _named(self.namespaces, "", name)
 
 
-def ask(cluster: Cluster, revision: str) -> Objects:
-    """Ask a cluster. Args: revision: the configured one. Raises: KubectlError."""
+def ask(cluster: Cluster) -> Objects:
+    """Ask a cluster. Raises: KubectlError."""
     served = _established(cluster)
     everywhere = "--all-namespaces"
     in_mesh = ("--namespace", MESH_NAMESPACE)
     questions: dict[str, tuple[str, ...]] = {
         "core": ("nodes,namespaces,pods,deployments.apps,horizontalpodautoscalers.autoscaling", everywhere),
         "secrets": ("secrets", *in_mesh, "--selector", REMOTE_SECRETS),
-        "tags": ("mutatingwebhookconfigurations", "--selector", f"istio.io/tag={revision}"),
+        "injectors": ("mutatingwebhookconfigurations", "--selector", REVISION),
+        "jobs": ("jobs.batch", *in_mesh),
     }
     if REVISIONS_CRD in served:
         questions["revisions"] = (REVISIONS_CRD, *in_mesh)
@@ -82,7 +93,7 @@ def ask(cluster: Cluster, revision: str) -> Objects:
         questions["mci"] = (",".join(MCI_CRDS), everywhere)
         questions["events"] = ("events", "--namespace", GATEWAY_NAMESPACE)
     with ThreadPoolExecutor(len(questions) + 1) as pool:
-        options = pool.submit(cluster.find, "configmap", "asm-options", *in_mesh)
+        config_maps = pool.submit(_of_names, cluster, "configmaps", (OPTIONS, MARKER), *in_mesh)
         answers = dict(zip(questions, pool.map(_listing(cluster), questions.values()), strict=True))
         core, mci = answers["core"], answers.get("mci", [])
         return Objects(
@@ -93,8 +104,10 @@ def ask(cluster: Cluster, revision: str) -> Objects:
             autoscalers=_of_kind(core, "HorizontalPodAutoscaler"),
             crds=served,
             revisions=answers.get("revisions", []),
-            tags=answers["tags"],
-            options=options.result(),
+            injectors=answers["injectors"],
+            options=_named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
+            marker=_named(config_maps.result(), MESH_NAMESPACE, MARKER),
+            jobs=answers["jobs"],
             secrets=answers["secrets"],
             rules=answers.get("rules", []),
             authentications=_of_kind(answers.get("policies", []), "PeerAuthentication"),
@@ -107,11 +120,15 @@ def ask(cluster: Cluster, revision: str) -> Objects:
 
 def _established(cluster: Cluster) -> frozenset[str]:
     """Return which of our kinds' CRDs are served. All of a cluster's CRDs would be many megabytes."""
-    names = (*ISTIO_CRDS, *MCI_CRDS, REVISIONS_CRD)
-    text = cluster.run("get", "customresourcedefinitions", *names, "--ignore-not-found", "--output", "json")
+    found = _of_names(cluster, "customresourcedefinitions", (*ISTIO_CRDS, *MCI_CRDS, REVISIONS_CRD))
+    return frozenset(one["metadata"]["name"] for one in found if condition(one, "Established") == "True")
+
+
+def _of_names(cluster: Cluster, kind: str, names: Sequence[str], *flags: str) -> list[Object]:
+    """Return those objects of a kind that are there. Of a single one kubectl makes no list, and of none no text."""
+    text = cluster.run("get", kind, *names, *flags, "--ignore-not-found", "--output", "json")
     found = json.loads(text) if text.strip() else {}
-    items = found.get("items", [found] if found else [])
-    return frozenset(one["metadata"]["name"] for one in items if condition(one, "Established") == "True")
+    return list(found.get("items", [found] if found else []))
 
 
 def condition(thing: Object, kind: str) -> str:

@@ -11,7 +11,7 @@ from cli.member import Member, judged
 from cli.remedies import DEPLOY, after_refusal
 from cli.state import State
 from cli.survey import Answer
-from config.cluster import AuthorizedNetwork, Cluster
+from config.cluster import AuthorizedNetwork
 
 OPERATOR = "operator"
 """What the authorized network is called that each operator sets for himself."""
@@ -32,7 +32,7 @@ def look_at_gke(member: Member, project: Answer, state: State) -> Iterator[Findi
     yield judged("release channel", wrong, channel, DEPLOY)
     yield _mesh_label(member, found, project)
     yield _private_nodes(found)
-    yield _authorized_networks(shape, found)
+    yield _authorized_networks(member, found)
     yield from look_at_hardening(member, found)
     yield _deletion_protection(member, state)
     yield from _node_pools(member, found)
@@ -117,19 +117,23 @@ def _private_nodes(found: Mapping[str, Any]) -> Finding:
     return judged("private nodes", wrong, "no node has an external address", DEPLOY)
 
 
-def _authorized_networks(shape: Cluster, found: Mapping[str, Any]) -> Finding:
-    """Both ways: who may reach the control plane and should not, and who should and may not."""
+def _authorized_networks(member: Member, found: Mapping[str, Any]) -> Finding:
+    """Both ways: who may reach the control plane and should not, and who should and may not.
+
+    Among those who should are the pods of other clusters, where it is they who watch it.
+    """
+    shape, watchers = member.environment.cluster, member.environment.watchers_of(member.key)
     name = "authorized networks"
     endpoints = found.get("controlPlaneEndpointsConfig", {}).get("ipEndpointsConfig", {})
     config = found.get("masterAuthorizedNetworksConfig") or endpoints.get("authorizedNetworksConfig", {})
     if not config.get("enabled", False):
         return failure(name, "off: everybody reaches the control plane's addresses", DEPLOY)
-    wanted = [*shape.authorized_networks]
+    wanted = [*shape.authorized_networks, *watchers]
     if shape.operator_address is not None:
         wanted.append(AuthorizedNetwork(name=OPERATOR, cidr=shape.operator_address))
     there = {one["cidrBlock"]: one.get("displayName", "") for one in config.get("cidrBlocks", [])}
     missing = [
-        f"{one.name} ({one.cidr}) is in the configuration, and not let in"
+        f"{one.name} ({one.cidr}) is {'to watch it' if one in watchers else 'in the configuration'}, and not let in"
         for one in wanted
         if str(one.cidr) not in there
     ]

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from cli.cluster_objects import MESH_NAMESPACE
 from cli.errors import MeshError
 from cli.findings import Finding, failure, ok, warning
 from cli.google import ApiError, Google
@@ -15,6 +14,7 @@ from cli.remote_secrets import foreign
 from cli.state import read_state
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place
+from config.naming import MESH_NAMESPACE
 
 FEATURES = {"servicemesh": "service-mesh", "multiclusteringress": "multi-cluster-ingress"}
 """By fleet feature: what it is called in the mesh stack, where terraform would take it over."""
@@ -44,10 +44,23 @@ def check(
     except MeshError as error:
         return [failure("terraform's state", str(error), error.fix)]
     return [
+        _made_by(environment, config),
         *(_of_thing(thing, answer, known, place(environment.backend)) for thing, answer in inventory.items()),
         *_memberships(environment, google, inventory, on),
         *_secrets(environment, reached),
     ]
+
+
+def _made_by(environment: Environment, config: Path) -> Finding:
+    """Another way to a mesh than the one that made it is refused in the mesh stack's plan: better to know before."""
+    title, wanted = "mesh.control_plane", environment.mesh.control_plane
+    kept = read_state(environment, config)["mesh"] or ()
+    made = [name for one in kept if (name := one.inputs.get("control_plane"))]
+    if all(name == wanted for name in made):
+        return ok(title, wanted)
+    text = f"{made[0]} made this mesh, and there is no migration to {wanted}"
+    fix = f"set it back; or, with it set back: cdktf destroy ingress mesh, then set {wanted}, and deploy"
+    return failure(title, text, fix)
 
 
 def known_to_terraform(environment: Environment, config: Path) -> frozenset[str] | None:
@@ -141,8 +154,13 @@ def _secrets(environment: Environment, reached: Mapping[str, Mapping[str, Any]])
                     findings.append(failure(name, f"not told by the cluster: {error}", fix))
                     continue
                 delete = after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
-                text = f"somebody else's: {', '.join(found)}"
-                findings.append(failure(name, text, delete) if found else ok(name, "nobody else's"))
+                if not found:
+                    findings.append(ok(name, "nobody else's"))
+                elif environment.control_plane.remote_secrets:
+                    findings.append(failure(name, f"somebody else's: {', '.join(found)}", delete))
+                else:
+                    text = f"the control plane knows none, and there are {', '.join(found)}: each holds a token"
+                    findings.append(warning(name, text, delete))
     except MeshError as error:  # a tool is missing, as its own finding says
         return [warning("remote secrets", f"not looked at: {error}", error.fix)]
     return findings

@@ -1,23 +1,21 @@
-"""`mesh status`, of the mesh in one cluster: its control plane, and whether proxies are of its revision."""
+"""`mesh status`, of the mesh in one cluster: its control plane and kinds, and whether proxies are of its revision."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from cli.cluster_objects import MESH_NAMESPACE, Object, condition
+from cli.cluster_objects import REVISION, TAG, Object
+from cli.control_plane_status import look_at_control_plane
 from cli.findings import Finding, failure, ok, warning
 from cli.google import ApiError
 from cli.member import Member, judged
 from cli.remedies import DEPLOY, after_refusal, all_of
-from cli.survey import Answer, state_of_member
+from cli.state import State
+from cli.survey import Answer
 from config.environment import Environment
 from config.kinds import ISTIO_CRDS, MCI_CRDS
 from config.naming import GATEWAY_NAMESPACE
 
-PROVISIONED = "ProvisioningFinished"
-"""Condition of a ControlPlaneRevision for which asmcli waits, too."""
-
-REVISION = "istio.io/rev"
 STATUS = "sidecar.istio.io/status"
 """Annotation that the injector leaves in a pod: JSON, in which ``revision`` is its own."""
 
@@ -26,23 +24,11 @@ PROXY = "istio-proxy"
 ENDED = ("Succeeded", "Failed")
 
 
-def look_at_mesh(member: Member, feature: Answer) -> Iterator[Finding]:
+def look_at_mesh(member: Member, feature: Answer, state: State) -> Iterator[Finding]:
     """Yield what is to be said of the mesh in a cluster. Args: feature: ``servicemesh``, of the fleet."""
     objects = member.objects
     assert objects is not None
-    state = state_of_member(feature, member.region, member.described).get("servicemesh", {})
-    yield _control_plane(member, state)
-    yield from _conditions(state)
-    options = objects.options or {}
-    mode = options.get("data", {}).get("multicluster_mode", "not set")
-    wrong = (
-        []
-        if mode == "connected"
-        else [f"{mode}: with a control plane of Google's newer kind, no other cluster is seen"]
-    )
-    patch = """patch configmap asm-options --type merge --patch '{"data": {"multicluster_mode": "connected"}}'"""
-    fix = f"{member.kubectl} --namespace {MESH_NAMESPACE} {patch}"
-    yield judged("multicluster mode", wrong, mode, fix if objects.options else DEPLOY)
+    yield from look_at_control_plane(member, feature, state)
     wanted = ISTIO_CRDS + (MCI_CRDS if member.key == member.environment.ingress.config_cluster else ())
     wrong = [f"not served: {name}" for name in wanted if name not in objects.crds]
     yield judged("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
@@ -87,46 +73,6 @@ def namespaces_of(environment: Environment) -> list[str]:
     if environment.ingress.enabled:
         found.append(GATEWAY_NAMESPACE)
     return list(dict.fromkeys(found))
-
-
-def _control_plane(member: Member, state: Object) -> Finding:
-    """
-    Args:
-        state: the mesh feature's, of this cluster; a control plane that asmcli has made need not be in it.
-    """
-    assert member.objects is not None
-    name = "control plane of the mesh"
-    management = state.get("controlPlaneManagement", {})
-    lifecycle, kind = management.get("state", ""), management.get("implementation", "")
-    details = "; ".join(
-        f"{one.get('code', '')} {one.get('details', '')}".strip() for one in management.get("details", [])
-    )
-    wrong = []
-    if lifecycle not in ("", "ACTIVE"):
-        wrong.append(f"{lifecycle} ({details})" if details else lifecycle)
-    revisions = [one["metadata"]["name"] for one in member.objects.revisions if condition(one, PROVISIONED) == "True"]
-    waiting = [one["metadata"]["name"] for one in member.objects.revisions if condition(one, PROVISIONED) != "True"]
-    if waiting and not revisions:
-        wrong.append(f"{', '.join(waiting)} is not provisioned")
-    elif not revisions and lifecycle != "ACTIVE":
-        wrong.append("there is none")
-    said = [word for word in (", ".join(revisions), lifecycle, kind, details) if word]
-    fix = f"gcloud container fleet mesh describe --project {member.environment.project.id}"
-    return judged(name, wrong, ", ".join(said), fix if member.objects.revisions else DEPLOY)
-
-
-def _conditions(state: Object) -> Iterator[Finding]:
-    """What Google has to say of a cluster's mesh, each with its own page."""
-    for one in state.get("conditions", []):
-        name, text = f"condition {one.get('code', '?')}", one.get("details", "")
-        link = one.get("documentationLink") or "gcloud container fleet mesh describe"
-        match one.get("severity"):
-            case "ERROR":
-                yield failure(name, text, link)
-            case "WARNING":
-                yield warning(name, text, link)
-            case _:
-                yield ok(name, text)
 
 
 def _namespaces(member: Member) -> Finding:
@@ -194,8 +140,9 @@ def _current_revisions(member: Member) -> set[str]:
     Source: https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels
     """
     assert member.objects is not None
-    behind = {one["metadata"].get("labels", {}).get(REVISION, "") for one in member.objects.tags}
-    return {member.environment.revision, *behind} - {""}
+    labels = (one["metadata"]["labels"] for one in member.objects.injectors)
+    wanted = member.environment.revision
+    return {wanted, *(one[REVISION] for one in labels if one.get(TAG) == wanted)}
 
 
 def _has_proxy(pod: Object) -> bool:

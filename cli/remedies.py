@@ -35,6 +35,26 @@ def unreachable(text: str, cluster: Cluster) -> str:
     return "export MESH_OPERATOR_ADDRESS=YOUR_ADDRESS/32, and deploy clusters: only authorized networks get in"
 
 
+def stop_managing(membership: str, location: str, project: str) -> str:
+    """Return the command by which the fleet lets go of the mesh in one cluster."""
+    return (
+        f"gcloud container fleet mesh update --management manual --memberships {membership} --location {location} "
+        f"--project {project}"
+    )
+
+
+def make_again(address: str, which: str) -> str:
+    """Return the command that has terraform do something again that it takes for done: a deploy would not.
+
+    Args:
+        address: of its resource; empty if it is not known.
+        which: what to look for then.
+    """
+    if not address:
+        return f"in cdktf.out/stacks/mesh: terraform apply -replace=ADDRESS, {which}"
+    return f"terraform -chdir=cdktf.out/stacks/mesh apply -replace='{address}'"
+
+
 def after(cluster: Cluster, *words: str) -> str:
     """Return a kubectl command for a person to copy."""
     return f"{cluster.command} {shlex.join(words)}"

@@ -1,13 +1,18 @@
 """Remote secrets in a cluster: those that the stacks put there, and those of somebody else."""
 
-from cli.cluster_objects import MESH_NAMESPACE, REMOTE_SECRETS
+from cli.cluster_objects import REMOTE_SECRETS
 from cli.kubernetes import Cluster
 from config import Environment
-from config.naming import remote_secret_name
+from config.naming import MESH_NAMESPACE, remote_secret_name
 
 
 def ours(environment: Environment, holder: str) -> frozenset[str]:
-    """Return the names of the secrets that one region's cluster may hold, for every other region."""
+    """Return the names of the secrets that one region's cluster may hold, for every other region.
+
+    None, where the control plane knows no remote secrets.
+    """
+    if not environment.control_plane.remote_secrets:
+        return frozenset()
     regions = environment.resolved_regions()
     return frozenset(remote_secret_name(region.remote_name) for region in regions if region.key != holder)
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 
-from cli.cluster_objects import MESH_NAMESPACE
+from cli.control_plane_status import istiods_in, let_go
 from cli.findings import Finding, failure, ok
 from cli.google import ApiError
 from cli.member import Member, judged
 from cli.mesh_status import namespaces_of
 from cli.remedies import DEPLOY, after_refusal
+from cli.survey import AUTOMATIC, Answer, spec_of_member
+from config.naming import MESH_NAMESPACE
 
 
-def look_at_retired(member: Member) -> Iterator[Finding]:
-    """Yield what is left of a retired region's cluster in the mesh."""
+def look_at_retired(member: Member, feature: Answer) -> Iterator[Finding]:
+    """Yield what is left of a retired region's cluster in the mesh. Args: feature: ``servicemesh``, of the fleet."""
     found = member.described
     if isinstance(found, ApiError):
         fix = after_refusal(found, "container", member.environment.project.id)
@@ -21,11 +23,15 @@ def look_at_retired(member: Member) -> Iterator[Finding]:
         yield ok("cluster", "gone; its key may go from the file")
         return
     yield ok("cluster", f"{found.get('status', '?')}; it goes when its key goes from the file")
+    if spec_of_member(feature, member.region, found).get("mesh", {}).get("management") == AUTOMATIC:
+        # Not a part of what is said of the cluster's inside: it can be known where that does not answer.
+        yield failure("fleet's management", f"{AUTOMATIC}: Google still makes a mesh here", let_go(member))
     objects = member.objects
     if objects is None:
         return
     left = ["the mesh's namespace is still there"] if objects.namespace(MESH_NAMESPACE) else []
-    left += [f"a control plane of the mesh, {one['metadata']['name']}" for one in objects.revisions]
+    control_planes = [*objects.revisions, *istiods_in(objects)]
+    left += [f"a control plane of the mesh, {one['metadata']['name']}" for one in control_planes]
     left += [f"it watches another cluster, by {one['metadata']['name']}" for one in objects.secrets]
     yield judged("left the mesh", left, "yes", DEPLOY)
     there = [name for name in namespaces_of(member.environment) if objects.namespace(name)]

@@ -1,5 +1,6 @@
 """What terraform says that it has made, where its state is in files beside the configuration."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,22 @@ class Kept:
     type: str
     address: str
     attributes: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """What a script was given; empty of what is no script."""
+        return self.attributes.get("triggers") or {}
+
+    @property
+    def checksum(self) -> str:
+        """What a script leaves of its inputs where it works: terraform's ``sha256(jsonencode(triggers))``.
+
+        Source: https://developer.hashicorp.com/terraform/language/functions/jsonencode
+        """
+        text = json.dumps(self.inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        for character in "<>&\u2028\u2029":
+            text = text.replace(character, f"\\u{ord(character):04x}")
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 State = Mapping[str, tuple[Kept, ...] | None]

@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.cluster_objects import Objects, ask, condition
 from cli.cluster_status import look_at_gke, look_at_membership, look_at_nodes
+from cli.control_plane_status import istiod_of, mode_of, ready_of
 from cli.errors import MeshError
 from cli.findings import Finding, Report, State, failure, warning
 from cli.google import Google
@@ -60,7 +61,8 @@ def look(environment: Environment, kubeconfig: Path | None, output: Output) -> R
         for member in members:
             title = f"{member.key}: {member.region.names.cluster}"
             if member.region.retired:
-                findings = [*look_at_retired(member), *([member.trouble] if member.trouble else [])]
+                findings = [*look_at_retired(member, found.features["servicemesh"])]
+                findings += [member.trouble] if member.trouble else []
                 report.section(f"{title}, retired").findings += findings
             else:
                 report.section(title).findings += [*_of_cluster(member, found, state), *trust[member.key]]
@@ -88,7 +90,7 @@ def _member(
             trouble = failure(name, str(cluster), cluster.fix or "mesh doctor")
         case Cluster():
             try:
-                objects = ask(cluster, environment.revision)
+                objects = ask(cluster)
             except KubectlError as error:
                 trouble = failure(name, str(error), unreachable(str(error), cluster))
     handle = cluster if isinstance(cluster, Cluster) else None
@@ -112,7 +114,7 @@ def _of_cluster(member: Member, found: Survey, state: TerraformState) -> list[Fi
         findings.append(member.trouble)
     if member.objects is not None:
         findings.append(look_at_nodes(member))
-        findings += look_at_mesh(member, found.features["servicemesh"])
+        findings += look_at_mesh(member, found.features["servicemesh"], state)
         findings += look_at_policies(member)
         findings += look_at_services(member)
         findings.append(look_at_gateway(member))
@@ -148,13 +150,20 @@ def _row(member: Member, found: Survey, trust: list[Finding]) -> tuple[str, ...]
     if objects is not None:
         ready = sum(condition(one, "Ready") == "True" for one in objects.nodes)
         of_now, of_old, without = proxies(member)
-        pairs = [one for one in trust if one.name.startswith("remote secret of")]
         gateway = objects.deployment(GATEWAY_NAMESPACE, GATEWAY_NAME) or {}
         cells[3] = f"{ready} of {len(objects.nodes)}"
         cells[6] = f"{len(of_now)} of {len(of_now) + len(of_old) + len(without)}"
-        cells[7] = f"{sum(one.state is State.OK for one in pairs)} of {len(pairs)}"
+        cells[7] = _trusts(member, trust)
         cells[8] = f"{gateway.get('status', {}).get('readyReplicas', 0)} ready"
     return tuple(cells)
+
+
+def _trusts(member: Member, findings: list[Finding]) -> str:
+    """Return how many others a cluster sees, or by what it sees them."""
+    if not member.environment.control_plane.remote_secrets:
+        return mode_of(member)
+    pairs = [one for one in findings if one.name.startswith("remote secret of")]
+    return f"{sum(one.state is State.OK for one in pairs)} of {len(pairs)}"
 
 
 def _mesh(member: Member, found: Survey) -> str:
@@ -163,6 +172,9 @@ def _mesh(member: Member, found: Survey) -> str:
         return str(lifecycle)
     if member.objects is None:
         return UNKNOWN
+    if member.environment.control_plane.watches_from_pods:
+        ready, wanted = ready_of(istiod_of(member)[1])
+        return f"{ready} of {wanted}"
     names = [one["metadata"]["name"] for one in member.objects.revisions]
     return names[0] if names else "none"
 

@@ -13,6 +13,8 @@ Answer = dict[str, Any] | ApiError | None
 """What is there; None if nothing is; an error if Google doesn't say."""
 
 FEATURES = ("servicemesh", "multiclusteringress")
+AUTOMATIC = "MANAGEMENT_AUTOMATIC"
+"""What the mesh's feature is told of a cluster whose mesh Google is to make and to run."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,26 @@ def membership_path(project: str, cluster: Answer) -> str:
 def state_of_member(feature: Answer, region: ResolvedRegion, cluster: Answer) -> dict[str, Any]:
     """Return what a feature says of one cluster; empty if it says nothing.
 
-    It calls memberships by the project's number.
     Source: https://cloud.google.com/service-mesh/docs/check-control-plane-implementation
     """
+    return _of_member("membershipStates", feature, region, cluster)
+
+
+def spec_of_member(feature: Answer, region: ResolvedRegion, cluster: Answer) -> dict[str, Any]:
+    """Return what a feature is told to do for one cluster; empty if nothing.
+
+    Source: https://cloud.google.com/kubernetes-engine/fleet-management/docs/reference/rest/v1/projects.locations.features
+    """
+    return _of_member("membershipSpecs", feature, region, cluster)
+
+
+def _of_member(what: str, feature: Answer, region: ResolvedRegion, cluster: Answer) -> dict[str, Any]:
+    """Features call memberships by the project's number."""
     if not isinstance(feature, dict):
         return {}
     place = membership_path("", cluster).partition("/locations/")[2]
     place = place or f"{region.location}/memberships/{region.names.cluster}"
-    for name, state in feature.get("membershipStates", {}).items():
+    for name, state in feature.get(what, {}).items():
         if name.endswith(f"/locations/{place}"):
             return dict(state)
     return {}

@@ -1,4 +1,6 @@
-"""Trust between clusters: remote secrets, by which the mesh in one cluster watches another one.
+"""Trust between clusters by remote secrets, by which the mesh in one cluster watches another one.
+
+Not every control plane takes them: to one that does not, none is expected, and each is left over.
 
 Each holds a kubeconfig with a token that does not expire by itself, but ends when the
 account that it is for is made anew. Tokens are kept out of every output, every argument
@@ -15,14 +17,17 @@ from typing import Any
 
 import yaml
 
-from cli.cluster_objects import MESH_NAMESPACE, Object
+from cli.cluster_objects import MARKER, Object
 from cli.findings import Finding, failure, ok, warning
 from cli.kubernetes import Cluster, KubectlError
 from cli.member import Member, judged
-from cli.remedies import after, all_of
-from cli.state import State
+from cli.remedies import after, all_of, make_again
+from cli.state import Kept, State
 from config import Environment
-from config.naming import remote_secret_name
+from config.naming import MESH_NAMESPACE, remote_secret_name
+
+MADE_FROM = f"{MARKER}/inputs"
+"""Annotation that scripts/grant-trust.sh makes: a checksum of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ def read_secret(secret: Object) -> RemoteSecret:
 def expected(environment: Environment, holder: str) -> dict[str, str]:
     """Return the names of the remote secrets that a region's cluster has to hold, each with its other region."""
     regions = [region for region in environment.resolved_regions() if not region.retired]
+    if not environment.control_plane.remote_secrets:
+        return {}
     if holder not in [region.key for region in regions]:
         return {}
     return {remote_secret_name(region.remote_name): region.key for region in regions if region.key != holder}
@@ -87,7 +94,8 @@ def look_at_pair(holder: Member, remote: Member, state: State) -> Finding:
     assert holder.objects is not None
     wanted = remote_secret_name(remote.region.remote_name)
     secret = next((one for one in holder.objects.secrets if one["metadata"]["name"] == wanted), None)
-    fix = make_again(f"{holder.key}/{remote.key}", state)
+    grant = _granted_by(f"{holder.key}/{remote.key}", state)
+    fix = make_again(grant.address if grant else "", f'that of trust_grant["{holder.key}/{remote.key}"]')
     if secret is None:
         return failure(name, f"there is none: the mesh here does not see {remote.key}", fix)
     try:
@@ -97,6 +105,10 @@ def look_at_pair(holder: Member, remote: Member, state: State) -> Finding:
     wrong: list[str] = []
     if content.cluster != remote.region.remote_name:
         wrong.append(f"it is for a cluster {content.cluster}")
+    if grant is not None and grant.inputs:
+        made_from = secret["metadata"].get("annotations", {}).get(MADE_FROM)
+        if made_from != grant.checksum:
+            wrong.append("it is of other inputs than terraform's state has")
     if isinstance(remote.described, dict):
         server = f"https://{private_endpoint(remote.described)}"
         if content.server != server:
@@ -125,22 +137,16 @@ def look_at_others(member: Member) -> Finding:
         return ok(name, "none")
     cluster = member.cluster
     commands = (after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", one) for one in others)
+    if not member.environment.control_plane.remote_secrets:
+        text = f"left over: {', '.join(others)}; the control plane knows no remote secrets, and each holds a token"
+        return warning(name, text, all_of(commands))
     return failure(name, f"the mesh here also watches what is not in it: {', '.join(others)}", all_of(commands))
 
 
-def make_again(pair: str, state: State) -> str:
-    """Return the command that makes a remote secret anew: to terraform it is done, and a deploy would not.
-
-    Args:
-        pair: ``holder/remote``.
-    """
-    kept = state.get("mesh") or ()
-    address = next(
-        (one.address for one in kept if one.address.endswith(f'["{pair}"]') and "_grant_" in one.address), ""
-    )
-    if not address:
-        return f'in cdktf.out/stacks/mesh: terraform apply -replace=ADDRESS, that of trust_grant["{pair}"]'
-    return f"terraform -chdir=cdktf.out/stacks/mesh apply -replace='{address}'"
+def _granted_by(pair: str, state: State) -> Kept | None:
+    """Return the resource that has made a remote secret; None if it is not known. Args: pair: ``holder/remote``."""
+    made = (one for one in state.get("mesh") or () if "_grant_" in one.address)
+    return next((one for one in made if one.address.endswith(f'["{pair}"]')), None)
 
 
 def _unknown(name: str, remote: Member) -> Finding:

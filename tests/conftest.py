@@ -3,13 +3,18 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.synthesis import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
 from tests.terraform import terraform
+
+if TYPE_CHECKING:  # it brings a server, which most tests do without
+    from tests.deployed_world import World
 
 
 def pytest_configure() -> None:
@@ -57,3 +62,26 @@ def _providers(tmp_path_factory: pytest.TempPathFactory) -> None:
     if result.returncode != 0:
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[0]
         pytest.skip(f"terraform init can't get the providers ({reason}): JSON not tried before the real ones")
+
+
+@pytest.fixture(scope="session")
+def _deployed(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[[str], World]]":
+    """Give the environment of `tests.deployed_world`, by the way to its mesh; each is deployed once."""
+    from tests.deployed_world import deployed  # noqa: PLC0415
+
+    with ExitStack() as stack:
+
+        @cache
+        def give(way: str) -> "World":
+            return stack.enter_context(deployed(tmp_path_factory.mktemp("deployed"), way))
+
+        yield give
+
+
+@pytest.fixture
+def world(_deployed: "Callable[[str], World]", request: pytest.FixtureRequest) -> "Iterator[World]":
+    """An environment in which all is well, to be changed. Its parameter is the way to its mesh."""
+    from tests.deployed_world import MANAGED, unchanged  # noqa: PLC0415
+
+    with unchanged(_deployed(getattr(request, "param", MANAGED))) as found:
+        yield found

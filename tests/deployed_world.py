@@ -1,10 +1,12 @@
 """An environment that is deployed: an emulated Google Cloud, and clusters for which a stand-in kubectl answers.
 
-Two regions that serve and one that is retired. All of it can be changed before a command is run in it.
+The mesh is made in one of the ways that there are. Two regions that serve and one that is retired. All of it can be
+changed before a command is run in it.
 """
 
 import base64
 import copy
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -27,7 +30,12 @@ from tests.test_emulator import Caller, Sky, enable, running
 Object = dict[str, Any]
 
 PROJECT = "test-project"
+MANAGED, IN_CLUSTER, FLEET = "asmcli-managed", "asmcli-in-cluster", "fleet"
+"""The ways to a mesh; the first is the configuration's default."""
+
 REVISION = "asm-managed-stable"
+IN_CLUSTER_REVISION = "asm-1285-12"
+REVISIONS = {MANAGED: REVISION, IN_CLUSTER: IN_CLUSTER_REVISION, FLEET: REVISION}
 GATEWAY = "istio-ingressgateway"
 HOME = f"projects/{PROJECT}"
 VPC = f"{HOME}/global/networks/matt-vpc"
@@ -37,6 +45,7 @@ CANARY = "remote-token-of"
 PLACES = {"tokyo": "asia-northeast1", "osaka": "asia-northeast2", "seoul": "asia-northeast3"}
 NUMBERS = {"tokyo": 0, "osaka": 8, "seoul": 4}
 VERSIONS = {"tokyo": "v1", "osaka": "v2"}
+POD_RANGES = {region: f"10.{4 * number}.0.0/14" for region, number in NUMBERS.items()}
 ADDRESS = "198.51.100.1"
 
 CONFIGURATION: dict[str, Any] = {
@@ -52,6 +61,21 @@ CONFIGURATION["regions"]["seoul"]["retired"] = True
 
 def cluster_name(region: str) -> str:
     return f"matt-{region}-cluster-1"
+
+
+def membership_key(region: str) -> str:
+    """Return what the fleet's features call a membership."""
+    return f"projects/{PROJECT_NUMBER}/locations/{PLACES[region]}/memberships/{cluster_name(region)}"
+
+
+def automatic() -> Object:
+    """Return what a feature is told, of a cluster whose mesh the fleet manages."""
+    return {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
+
+
+def _webhooks(way: str) -> tuple[str, ...]:
+    """Return the regions whose control planes may reach a webhook on their nodes."""
+    return () if way == FLEET else tuple(PLACES)
 
 
 def certificate(region: str) -> str:
@@ -196,6 +220,20 @@ class World:
                 file.write_text(json.dumps({"version": 4, "resources": resources}), encoding="utf-8")
 
 
+@contextmanager
+def unchanged(world: World) -> Iterator[World]:
+    """Put all that is changed in a block back after it."""
+    before = copy.deepcopy((world.cloud, world.content, world.clusters, world.states))
+    try:
+        yield world
+    finally:
+        world.sky.emulator.cloud.faults.clear()
+        world.cloud.clear()
+        world.cloud.update(before[0])
+        world.content, world.clusters, world.states = before[1:]
+        world.variables = {}
+
+
 def junit_failures(file: Path) -> set[tuple[str, str]]:
     """Return the suites and cases that failed, of a JUnit file."""
     return {
@@ -207,28 +245,30 @@ def junit_failures(file: Path) -> set[tuple[str, str]]:
 
 
 @contextmanager
-def deployed(folder: Path) -> Iterator[World]:
-    """Deploy the environment, as far as it can be seen from outside."""
+def deployed(folder: Path, way: str = MANAGED) -> Iterator[World]:
+    """Deploy the environment, as far as it can be seen from outside. Args: way: to a mesh."""
     with running() as sky:
         caller = sky.caller()
         enable(caller)
         world = World(sky, folder, sky.token())
-        _make_cloud(caller, world)
+        if way != MANAGED:
+            world.content["mesh"] = {"control_plane": way}
+        _make_cloud(caller, world, way)
+        world.states = _states(way)
         for region in PLACES:
-            world.clusters[region] = _objects_of(region)
-        world.states = _states()
+            world.clusters[region] = _objects_of(region, way)
         yield world
 
 
-def _make_cloud(caller: Caller, world: World) -> None:
+def _make_cloud(caller: Caller, world: World, way: str) -> None:
     compute = f"/compute/v1/{HOME}"
     caller.ok("POST", f"{compute}/global/networks", {"name": "matt-vpc"})
     caller.ok("POST", f"{compute}/global/addresses", {"name": "matt-ingress"})
-    for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in PLACES)):
+    for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in _webhooks(way))):
         caller.ok("POST", f"{compute}/global/firewalls", {"name": f"matt-vpc-{rule}", "network": VPC})
     for region, place in PLACES.items():
         number = NUMBERS[region]
-        ranges = {"pods": f"10.{4 * number}.0.0/14", "services": f"10.64.{16 * number}.0/20"}
+        ranges = {"pods": POD_RANGES[region], "services": f"10.64.{16 * number}.0/20"}
         subnet = {
             "name": "matt-private-vm",
             "network": VPC,
@@ -238,7 +278,7 @@ def _make_cloud(caller: Caller, world: World) -> None:
         caller.ok("POST", f"{compute}/regions/{place}/subnetworks", subnet)
         caller.ok("POST", f"{compute}/regions/{place}/routers", {"name": f"matt-{region}-router", "network": VPC})
         caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": f"matt-{region}-node"})
-        _make_cluster(caller, world, region)
+        _make_cluster(caller, region, way)
     _make_load_balancer(caller)
     _make_what_is_somebody_elses(caller, world)
     for region, index in (("tokyo", 1), ("osaka", 2), ("seoul", 3)):
@@ -253,19 +293,18 @@ def _make_cloud(caller: Caller, world: World) -> None:
     place = f"{HOME}/locations/{PLACES['tokyo']}/memberships/{cluster_name('tokyo')}"
     spec = {"multiclusteringress": {"configMembership": place}}
     caller.ok("POST", f"{features}?featureId=multiclusteringress", {"spec": spec})
-    world.feature("servicemesh")["membershipStates"] = {
-        f"projects/{PROJECT_NUMBER}/locations/{PLACES[region]}/memberships/{cluster_name(region)}": {
-            "state": {"code": "OK"},
-            "servicemesh": {
-                "controlPlaneManagement": {
-                    "state": "ACTIVE",
-                    "implementation": "ISTIOD",
-                    "details": [{"code": "REVISION_READY", "details": f"Ready: {REVISION}"}],
-                }
-            },
-        }
-        for region in VERSIONS
+    feature = world.feature("servicemesh")
+    management = {
+        "state": "ACTIVE",
+        "implementation": "TRAFFIC_DIRECTOR" if way == FLEET else "ISTIOD",
+        "details": [{"code": "REVISION_READY", "details": f"Ready: {REVISION}"}],
     }
+    told = {"servicemesh": {} if way == IN_CLUSTER else {"controlPlaneManagement": management}}
+    feature["membershipStates"] = {
+        membership_key(region): {"state": {"code": "OK"}, **copy.deepcopy(told)} for region in VERSIONS
+    }
+    if way == FLEET:
+        feature["membershipSpecs"] = {membership_key(region): automatic() for region in VERSIONS}
 
 
 def _make_load_balancer(caller: Caller) -> None:
@@ -355,11 +394,14 @@ def _hardened(region: str) -> Object:
     }
 
 
-def _make_cluster(caller: Caller, world: World, region: str) -> None:
+def _make_cluster(caller: Caller, region: str, way: str) -> None:
     """As terraform's provider asks for it."""
     place = PLACES[region]
     clusters = f"/container/v1/{HOME}/locations/{place}/clusters"
     networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}]}
+    if way == IN_CLUSTER and region in VERSIONS:
+        pods = [{"cidrBlock": POD_RANGES[one], "displayName": f"pods-{one}"} for one in VERSIONS if one != region]
+        networks["cidrBlocks"] = [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}, *pods]
     wanted = {
         "name": cluster_name(region),
         "network": VPC,
@@ -376,15 +418,19 @@ def _make_cluster(caller: Caller, world: World, region: str) -> None:
         "resourceLabels": {"mesh_id": f"proj-{PROJECT_NUMBER}"},
         "fleet": {"project": PROJECT},
     }
-    caller.ok("POST", clusters, {"cluster": wanted})
-    default = f"{clusters}/{cluster_name(region)}/nodePools/default-pool"
-    caller.ok("DELETE", default)
+
+    def done(operation: Object) -> None:
+        """Wait: a cluster takes no second operation before, and the machine may have other things to do."""
+        caller.ended(f"{clusters.removesuffix('clusters')}operations/{operation['name']}")
+
+    done(caller.ok("POST", clusters, {"cluster": wanted}))
+    done(caller.ok("DELETE", f"{clusters}/{cluster_name(region)}/nodePools/default-pool"))
     pool = {
         "name": f"matt-{region}-nodes",
         "config": {"machineType": "e2-standard-4", **SAFE_NODES},
         "autoscaling": {"enabled": True, "minNodeCount": 1, "maxNodeCount": 3},
     }
-    caller.ok("POST", f"{clusters}/{cluster_name(region)}/nodePools", {"nodePool": pool})
+    done(caller.ok("POST", f"{clusters}/{cluster_name(region)}/nodePools", {"nodePool": pool}))
 
 
 def _named(kind: str, name: str, namespace: str = "", **content: Any) -> Object:
@@ -433,7 +479,9 @@ def remote_secret(region: str) -> Object:
     }
     name = secret_name(region)
     data = {name.removeprefix("istio-remote-secret-"): base64.b64encode(yaml.safe_dump(kubeconfig).encode()).decode()}
-    return _named("Secret", name, "istio-system", metadata={"labels": {"istio/multiCluster": "true"}}, data=data)
+    made_from = {"multi-region-mesh/inputs": _checksum(_grant(region))}
+    metadata = {"labels": {"istio/multiCluster": "true"}, "annotations": made_from}
+    return _named("Secret", name, "istio-system", metadata=metadata, data=data)
 
 
 def groups() -> list[tuple[str, str]]:
@@ -445,28 +493,83 @@ def groups() -> list[tuple[str, str]]:
     ]
 
 
-def _objects_of(region: str) -> Object:
+def istiod(revision: str = IN_CLUSTER_REVISION) -> Object:
+    """A control plane on the nodes."""
+    return deployment("istio-system", f"istiod-{revision}", 2, {"app": "istiod", "istio.io/rev": revision})
+
+
+def injector(revision: str = IN_CLUSTER_REVISION) -> Object:
+    """The webhook by which it puts sidecars into pods."""
+    service = {"name": f"istiod-{revision}", "namespace": "istio-system", "path": "/inject", "port": 443}
+    webhooks = [
+        {"name": name, "clientConfig": {"service": service, "caBundle": "Q0E="}}
+        for name in ("rev.namespace.sidecar-injector.istio.io", "rev.object.sidecar-injector.istio.io")
+    ]
+    labels = {"app": "sidecar-injector", "istio.io/rev": revision}
+    name = f"istio-sidecar-injector-{revision}"
+    return _named("MutatingWebhookConfiguration", name, metadata={"labels": labels}, webhooks=webhooks)
+
+
+def job(name: str, made: str = "2026-11-20T00:00:00Z", **status: Any) -> Object:
+    return _named("Job", name, "istio-system", metadata={"creationTimestamp": made}, status=status)
+
+
+def _mesh_of(region: str, way: str) -> list[Object]:
+    """Return what a way to a mesh makes in a cluster."""
+    revision, other = REVISIONS[way], "osaka" if region == "tokyo" else "tokyo"
+    options = _named("ConfigMap", "asm-options", "istio-system", data={"multicluster_mode": "connected"})
+    provisioned = _named("ControlPlaneRevision", revision, "istio-system", status=condition("ProvisioningFinished"))
+    crd = _named(
+        "CustomResourceDefinition", "controlplanerevisions.mesh.cloud.google.com", status=condition("Established")
+    )
+    marker = _named(
+        "ConfigMap", "multi-region-mesh", "istio-system", data={"installed": _checksum(_inputs(region, way))}
+    )
+    if way == IN_CLUSTER:
+        pods = [pod("istio-system", f"istiod-{revision}", number, revision=None) for number in (1, 2)]
+        return [istiod(revision), injector(revision), *pods, marker, remote_secret(other)]
+    if way == MANAGED:
+        return [crd, provisioned, options, marker, remote_secret(other)]
+    waited = job(f"mesh-readiness-{region}", succeeded=1, **condition("Complete"))
+    ended = {**pod("istio-system", waited["metadata"]["name"], revision=None), "status": {"phase": "Succeeded"}}
+    return [crd, provisioned, options, waited, ended]
+
+
+def _inputs(region: str, way: str) -> dict[str, str]:
+    """Return what the script that installs the mesh is given, as far as it matters here."""
+    mode = way.removeprefix("asmcli-")
+    return {"asmcli_url": "https://storage.invalid/asmcli", "cluster": cluster_name(region), "mode": mode}
+
+
+def _grant(remote: str) -> dict[str, str]:
+    """Return what the script that makes a remote secret is given, as far as it matters here."""
+    return {"remote_cluster": cluster_name(remote), "remote_server": f"https://192.168.{NUMBERS[remote]}.2"}
+
+
+def _checksum(inputs: dict[str, str]) -> str:
+    """Return what terraform's ``sha256(jsonencode(inputs))`` is."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _objects_of(region: str, way: str) -> Object:
     kube_system = _named("Namespace", "kube-system", metadata={"uid": f"kube-system-of-{region}"})
     nodes = [_named("Node", f"{region}-{zone}", status=condition("Ready")) for zone in "abc"]
     found: list[Object] = [kube_system, _named("Namespace", "default"), *nodes]
     found.append(pod("kube-system", "kube-dns", revision=None))
     if region not in VERSIONS:
         return {"objects": found, "tokens": []}
-    labelled = {"labels": {"istio.io/rev": REVISION}}
-    crds = ["controlplanerevisions.mesh.cloud.google.com"]
-    crds += [f"{kind}.networking.istio.io" for kind in ("destinationrules", "gateways", "virtualservices")]
+    revision = REVISIONS[way]
+    labelled = {"labels": {"istio.io/rev": revision}}
+    crds = [f"{kind}.networking.istio.io" for kind in ("destinationrules", "gateways", "virtualservices")]
     crds += [f"{kind}.security.istio.io" for kind in ("authorizationpolicies", "peerauthentications")]
     if region == "tokyo":
         crds += [f"{kind}.networking.gke.io" for kind in ("multiclusteringresses", "multiclusterservices")]
     own = f"helloworld-{VERSIONS[region]}"
-    other = "osaka" if region == "tokyo" else "tokyo"
     found += [
         _named("Namespace", "istio-system"),
         *(_named("Namespace", name, metadata=labelled) for name in ("sample", "istio-gateway")),
         *(_named("CustomResourceDefinition", name, status=condition("Established")) for name in crds),
-        _named("ControlPlaneRevision", REVISION, "istio-system", status=condition("ProvisioningFinished")),
-        _named("ConfigMap", "asm-options", "istio-system", data={"multicluster_mode": "connected"}),
-        remote_secret(other),
+        *_mesh_of(region, way),
         _named("DestinationRule", "helloworld", "sample"),
         _named("PeerAuthentication", "default", "istio-system", spec={"mtls": {"mode": "STRICT"}}),
         _named("AuthorizationPolicy", "default-deny", "istio-system"),
@@ -476,9 +579,9 @@ def _objects_of(region: str) -> Object:
         deployment("sample", "sleep", 1),
         deployment("istio-gateway", GATEWAY, 2),
         _named("HorizontalPodAutoscaler", GATEWAY, "istio-gateway", spec={"minReplicas": 2, "maxReplicas": 5}),
-        pod("sample", own),
-        pod("sample", "sleep"),
-        *(pod("istio-gateway", GATEWAY, number) for number in (1, 2)),
+        pod("sample", own, revision=revision),
+        pod("sample", "sleep", revision=revision),
+        *(pod("istio-gateway", GATEWAY, number, revision) for number in (1, 2)),
     ]
     if region == "tokyo":
         found += _ingress_objects()
@@ -506,7 +609,7 @@ def _ingress_objects() -> list[Object]:
     ]
 
 
-def _states() -> dict[str, dict[str, Object] | str | None]:
+def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
     """What terraform keeps of all this, by address."""
     clusters: dict[str, Object] = {}
     network: dict[str, Object] = {
@@ -520,8 +623,9 @@ def _states() -> dict[str, dict[str, Object] | str | None]:
         network |= {
             f"google_compute_subnetwork.{region}": {"id": f"{HOME}/regions/{place}/subnetworks/matt-private-vm"},
             f"google_compute_router.{region}": {"id": f"{HOME}/regions/{place}/routers/matt-{region}-router"},
-            f"google_compute_firewall.{region}": {"id": f"{HOME}/global/firewalls/{rule}"},
         }
+        if region in _webhooks(way):
+            network[f"google_compute_firewall.{region}"] = {"id": f"{HOME}/global/firewalls/{rule}"}
         clusters |= {
             f"google_service_account.{region}": {"id": f"{HOME}/serviceAccounts/{email}"},
             f"google_container_cluster.{region}": {
@@ -534,8 +638,21 @@ def _states() -> dict[str, dict[str, Object] | str | None]:
     mesh: dict[str, Object] = {
         "google_gke_hub_feature.service-mesh": {"id": f"{features}/servicemesh"},
         "google_gke_hub_feature.multi-cluster-ingress": {"id": f"{features}/multiclusteringress"},
-        **{f'null_resource.trust_grant_90F5B3F0["{pair}"]': {} for pair in ("tokyo/osaka", "osaka/tokyo")},
     }
+    if way == FLEET:
+        for region in VERSIONS:
+            place, name = PLACES[region], cluster_name(region)
+            mesh[f"google_gke_hub_feature_membership.{region}"] = {
+                "id": f"{features}/servicemesh/membershipId/{name}",
+                "feature": "servicemesh",
+                "membership": name,
+                "membership_location": place,
+            }
+    else:
+        for region in VERSIONS:
+            mesh[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {"triggers": _inputs(region, way)}
+        for holder, remote in permutations(VERSIONS, 2):
+            mesh[f'null_resource.trust_grant_90F5B3F0["{holder}/{remote}"]'] = {"triggers": _grant(remote)}
     ingress: dict[str, Object] = {
         "google_compute_global_address.address": {"id": f"{HOME}/global/addresses/matt-ingress"}
     }

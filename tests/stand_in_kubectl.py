@@ -14,13 +14,14 @@ Object = dict[str, Any]
 
 KINDS = {
     "authorizationpolicies.security.istio.io": "AuthorizationPolicy",
-    "configmap": "ConfigMap",
+    "configmaps": "ConfigMap",
     "controlplanerevisions.mesh.cloud.google.com": "ControlPlaneRevision",
     "customresourcedefinitions": "CustomResourceDefinition",
     "deployments.apps": "Deployment",
     "destinationrules.networking.istio.io": "DestinationRule",
     "events": "Event",
     "horizontalpodautoscalers.autoscaling": "HorizontalPodAutoscaler",
+    "jobs.batch": "Job",
     "multiclusteringresses.networking.gke.io": "MultiClusterIngress",
     "multiclusterservices.networking.gke.io": "MultiClusterService",
     "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
@@ -101,7 +102,7 @@ def get(kinds: str, names: list[str], options: dict[str, str], world: Object) ->
 
 
 def served(kind: str, world: Object) -> bool:
-    built_in = kind.partition(".")[2] in ("apps", "autoscaling")
+    built_in = kind.partition(".")[2] in ("apps", "autoscaling", "batch")
     return built_in or any(
         one["kind"] == "CustomResourceDefinition" and one["metadata"]["name"] == kind for one in world["objects"]
     )
@@ -112,8 +113,9 @@ def fits(item: Object, options: dict[str, str]) -> bool:
     everywhere = item["kind"] in OF_THE_CLUSTER or "--all-namespaces" in options
     if not everywhere and metadata["namespace"] != options.get("--namespace", "default"):
         return False
-    name, _, value = options.get("--selector", "").partition("=")
-    return not name or bool(metadata.get("labels", {}).get(name) == value)
+    name, has_value, value = options.get("--selector", "").partition("=")
+    labels = metadata.get("labels", {})
+    return not name or (name in labels and (not has_value or labels[name] == value))
 
 
 if __name__ == "__main__":

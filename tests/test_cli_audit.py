@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from tests.deployed_world import (
     Object,
     World,
     cluster_name,
-    deployed,
     endpoint_group,
     junit_failures,
     remote_secret,
@@ -33,25 +32,6 @@ TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1
 ASIA = "asia-northeast1"
 
 
-@pytest.fixture(scope="module")
-def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with deployed(tmp_path_factory.mktemp("deployed")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(_built: World) -> Iterator[World]:
-    """An environment in which all is well, to be changed."""
-    resources = _built.cloud
-    before = copy.deepcopy((resources, _built.content, _built.clusters, _built.states))
-    yield _built
-    _built.sky.emulator.cloud.faults.clear()
-    resources.clear()
-    resources.update(before[0])
-    _built.content, _built.clusters, _built.states = before[1:]
-    _built.variables = {}
-
-
 def test_what_is_deployed_belongs(world: World, tmp_path: Path) -> None:
     """And what is somebody else's is not ours: there is something of it of every kind."""
     answer = world.ask("audit", "--junit", str(tmp_path / "audit.xml"))
@@ -59,8 +39,8 @@ def test_what_is_deployed_belongs(world: World, tmp_path: Path) -> None:
     assert set(answer.findings()) == set(answer.findings("ok"))
     assert answer.data["data"] == {"left": []}
     sections = [section["title"] for section in answer.data["sections"]]
-    assert sections[:3] == ["What is deployed", "Remote secrets", "Load balancer"]
-    assert sections[3:] == ["Fleet and clusters", "Network", "Accounts"]
+    assert sections[:4] == ["What is deployed", "Remote secrets", "Other control planes", "Load balancer"]
+    assert sections[4:] == ["Fleet and clusters", "Network", "Accounts"]
     assert junit_failures(tmp_path / "audit.xml") == set()
     assert world.sky.emulator.journal.unknown() == []
 

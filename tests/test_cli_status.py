@@ -3,7 +3,7 @@
 import base64
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,6 @@ from tests.deployed_world import (
     SAFE_NODES,
     World,
     condition,
-    deployed,
     deployment,
     junit_failures,
     pod,
@@ -34,25 +33,6 @@ DEPLOY = "cdktf deploy network clusters mesh ingress"
 TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
 AGAIN = "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.trust_grant_90F5B3F0[\"tokyo/osaka\"]'"
 INGRESS = "Multi Cluster Ingress"
-
-
-@pytest.fixture(scope="module")
-def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with deployed(tmp_path_factory.mktemp("deployed")) as world:
-        yield world
-
-
-@pytest.fixture
-def world(_built: World) -> Iterator[World]:
-    """An environment in which all is well, to be changed."""
-    resources = _built.cloud
-    before = copy.deepcopy((resources, _built.content, _built.clusters, _built.states))
-    yield _built
-    _built.sky.emulator.cloud.faults.clear()
-    resources.clear()
-    resources.update(before[0])
-    _built.content, _built.clusters, _built.states = before[1:]
-    _built.variables = {}
 
 
 def test_all_is_well(world: World, tmp_path: Path) -> None:
