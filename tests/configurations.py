@@ -113,6 +113,19 @@ def regions(draw: st.DrawFn) -> Data:
 
 
 @st.composite
+def crowded(draw: st.DrawFn) -> Data:
+    """Two regions whose ranges are all in a small part of the network, and so often in each other's way."""
+    kinds = {"nodes": (20, 24), "pods": (13, 17), "services": (18, 22), "control_plane": (28, 28)}
+    found: Data = {}
+    for key in ("a", "b"):
+        found[key] = {"region": f"x-{key}1"}
+        for kind, sizes in kinds.items():
+            place = int(IPv4Network("10.0.0.0/10").network_address) + draw(st.integers(0, 63)) * 2**16
+            found[key][kind] = str(IPv4Network((place, draw(st.integers(*sizes))), strict=False))
+    return {"project": {"id": "test-project"}, "regions": found, "ingress": {"config_cluster": "a", "plain_http": True}}
+
+
+@st.composite
 def right_ones(draw: st.DrawFn) -> Data:
     """Whole configurations that are mostly right."""
     data: Data = {
