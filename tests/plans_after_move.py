@@ -5,6 +5,7 @@ the move, and planned as they are synthesized after it. The other two stacks nee
 cluster; their JSON is compared only.
 """
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -46,7 +47,9 @@ def plans_after(before: Path, after: Path, output: str) -> dict[str, str]:
         emulated_project(Path(name), config.read_text(encoding="utf-8"), project_id) as project,
     ):
         project.enable("cloudresourcemanager", "serviceusage")
-        variables = {**project.emulator.variables(), "GOOGLE_OAUTH_ACCESS_TOKEN": project.token()}
+        # The network stack looks for the tools of later ones: stand-ins, behind the real ones, for what is not here.
+        path = os.pathsep.join([os.environ["PATH"], str(project.folder / "bin")])
+        variables = {**project.emulator.variables(), "GOOGLE_OAUTH_ACCESS_TOKEN": project.token(), "PATH": path}
         for stack in STACKS:
             _init(before / output / "stacks" / stack)
             _run(before / output / "stacks" / stack, variables, "apply", "-auto-approve")
