@@ -8,13 +8,23 @@ import pytest
 from pydantic import BaseModel
 
 from config.cluster import Cluster
+from config.ingress import Ingress
+from config.mesh import Mesh
 from config.network import Network
 from config.region import Region
+from config.service import Service
 from tests.synthesis import ROOT
 
 TEXT = (ROOT / "docs" / "hardening.md").read_text(encoding="utf-8")
-SECTIONS: dict[str, type[BaseModel]] = {"cluster": Cluster, "network": Network, "regions.*": Region}
-NO_MATTER_OF_SAFETY = {"regions.*.retired"}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "cluster": Cluster,
+    "ingress": Ingress,
+    "mesh": Mesh,
+    "network": Network,
+    "regions.*": Region,
+    "services.*": Service,
+}
+NO_MATTER_OF_SAFETY = {"ingress.enabled", "regions.*.retired", "services.*.failover"}
 
 
 def choices() -> list[str]:
