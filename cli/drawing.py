@@ -197,11 +197,14 @@ class _Arrangement:
             yield "authorized: nobody outside"
         if cluster.config:
             yield "config cluster"
-        watched = [key for key in self._ids if (region.key, key) in self._topology.trust]
-        if watched:
-            yield from folded(f"remote secrets for {', '.join(watched)}", WIDEST)
+        if cluster.mesh:
+            yield cluster.mesh
+        seen = [key for key in self._ids if (region.key, key) in self._topology.trust]
+        by_secrets = self._topology.by_secrets
+        if seen:
+            yield from folded(f"{'remote secrets for' if by_secrets else 'connected to'} {', '.join(seen)}", WIDEST)
         elif cluster.member and sum(one.cluster.member for one in self._topology.regions) > 1:
-            yield "no remote secrets"
+            yield "no remote secrets" if by_secrets else "not connected"
 
     def _pool_lines(self, pool: Pool) -> Iterator[str]:
         yield f"nodes {pool.name}"
@@ -264,6 +267,9 @@ class _Arrangement:
 
     def _trust(self) -> Iterator[Arrow]:
         """Yield an arrow for each two clusters that trust each other, or of which one trusts the other."""
+        one_way, both_ways = (
+            ("watches", "watch each other") if self._topology.by_secrets else ("sees", "see each other")
+        )
         places = list(self._ids)
         for holder, remote in sorted(self._topology.trust, key=lambda pair: [places.index(key) for key in pair]):
             mutual = (remote, holder) in self._topology.trust
@@ -272,7 +278,7 @@ class _Arrangement:
             yield Arrow(
                 f"{self._ids[holder]}_control",
                 f"{self._ids[remote]}_control",
-                "watch each other" if mutual else "watches",
+                both_ways if mutual else one_way,
                 Look.TRUST,
                 both=mutual,
             )

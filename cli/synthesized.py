@@ -44,6 +44,11 @@ class Synthesized:
                 if set(inputs) <= instance.keys():
                     yield key, instance
 
+    def objects(self, stack: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield what a stack puts into the clusters, each with its provider's alias, which is a region's key."""
+        for resource in self.resources(stack, "kubernetes_manifest").values():
+            yield resource["provider"].removeprefix("kubernetes."), plain(resource["manifest"])
+
     def leads_to(self, stack: str, text: str) -> tuple[str, str]:
         """Follow a text's first reference, through the other stacks' outputs, to a resource.
 

@@ -101,6 +101,7 @@ class Cluster:
         endpoint: by which it is reached from outside: ``public``, ``private`` or ``dns``.
         authorized: who may reach it, each a name and a range.
         channel: release channel.
+        mesh: who makes and runs the mesh's control plane, in words; empty if it is in none, or that is not known.
         member: it is in the mesh; a retired region's cluster is not.
         config: it holds the objects of Multi Cluster Ingress, says the fleet.
         clients: Deployments that no service is made of, such as ``sleep.sample``.
@@ -111,6 +112,7 @@ class Cluster:
     endpoint: str
     authorized: tuple[tuple[str, str], ...]
     channel: str
+    mesh: str
     member: bool
     config: bool
     pools: tuple[Pool, ...]
@@ -189,14 +191,16 @@ class Topology:
     """One environment.
 
     Attributes:
-        trust: ordered pairs of region keys: the first one's cluster holds a remote
-            secret for the second one's.
+        trust: ordered pairs of region keys: the first one's cluster sees the services
+            of the second one's.
+        by_secrets: it does, as it holds a remote secret; else as the mesh is told to connect its clusters.
     """
 
     project: str
     vpc: str
     regions: tuple[Region, ...]
     trust: frozenset[tuple[str, str]]
+    by_secrets: bool
     rules: tuple[Rule, ...]
     entries: tuple[Entry, ...]
 

@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 from cli.errors import MeshError
+from cli.survey import AUTOMATIC
 from cli.synthesized import SYNTHESIZE, Resource, Synthesized, plain
 from cli.topology import Cluster, Deployed, Entry, Gateway, Pool, Region, Rule, Service, Subnet, Topology
 
 Object = Mapping[str, Any]
 
+IN_CLUSTER = "in-cluster"
+"""The mode of scripts/install-mesh.sh with which the control plane runs on the nodes."""
+
+CONNECTED = "connected"
+MANAGED, OPTIONS = "google_gke_hub_feature_membership", "kubernetes_config_map_v1_data"
 CLUSTER, NETWORK, SUBNET = "google_container_cluster", "google_compute_network", "google_compute_subnetwork"
 
 
@@ -35,12 +42,11 @@ class _Reader:
         self._clusters = synthesized.resources("clusters", CLUSTER)
         self._keys = self._region_keys()
         self._objects: dict[str, list[Object]] = {key: [] for key in self._keys.values()}
-        for resource in synthesized.resources("ingress", "kubernetes_manifest").values():
-            key = resource["provider"].removeprefix("kubernetes.")
+        for key, manifest in synthesized.objects("ingress"):
             if key not in self._objects:
                 raise synthesized.stale(f"an object is for the cluster of {key}, which is not there")
-            self._objects[key].append(plain(resource["manifest"]))
-        self._members = {instance["cluster"] for _, instance in synthesized.instances("cluster", "channel")}
+            self._objects[key].append(manifest)
+        self._meshes = dict(self._installed()) | dict(self._managed())
         self._config_clusters = {
             synthesized.leads_to("mesh", feature["spec"]["multiclusteringress"]["config_membership"])[0]
             for feature in synthesized.resources("mesh", "google_gke_hub_feature").values()
@@ -55,7 +61,8 @@ class _Reader:
             project=str(providers[0].get("project", "")),
             vpc=", ".join(networks),
             regions=tuple(self._region(address) for address in self._keys),
-            trust=frozenset(self._trust()),
+            trust=frozenset((*self._by_secrets(), *self._by_mode())),
+            by_secrets=not synthesized.resources("mesh", MANAGED),
             rules=tuple(_rules(synthesized.resources("network", "google_compute_firewall").values())),
             entries=tuple(self._entries()),
         )
@@ -124,7 +131,8 @@ class _Reader:
                 for network in cluster["master_authorized_networks_config"].get("cidr_blocks") or []
             ),
             channel=cluster["release_channel"]["channel"].lower(),
-            member=cluster["name"] in self._members,
+            mesh=self._meshes.get(key, ""),
+            member=key in self._meshes,
             config=address in self._config_clusters,
             pools=tuple(self._pools(address)),
             gateways=tuple(gateways),
@@ -144,7 +152,37 @@ class _Reader:
                     tags=tuple(pool["node_config"].get("tags") or ()),
                 )
 
-    def _trust(self) -> Iterator[tuple[str, str]]:
+    def _installed(self) -> Iterator[tuple[str, str]]:
+        """Yield the regions in whose cluster a script installs the mesh, each with who runs it then."""
+        keys = {cluster["name"]: self._keys[address] for address, cluster in self._clusters.items()}
+        for _, instance in self._of.instances("cluster", "mode", "revision"):
+            if instance["cluster"] not in keys:
+                raise self._of.stale(f"a mesh is installed in a cluster that is not there: {instance['cluster']}")
+            on_nodes = instance["mode"] == IN_CLUSTER
+            who = f"istiod {instance['revision']} on the nodes" if on_nodes else f"{instance['revision']}, by asmcli"
+            yield keys[instance["cluster"]], f"mesh: {who}"
+
+    def _managed(self) -> Iterator[tuple[str, str]]:
+        """Yield the regions whose mesh the fleet is told to make."""
+        for feature in self._of.resources("mesh", MANAGED).values():
+            address, _ = self._of.leads_to("mesh", feature["membership"])
+            if address not in self._keys:
+                raise self._of.stale("the fleet manages the mesh of a cluster that is not there")
+            if feature.get("mesh", {}).get("management") == AUTOMATIC:
+                yield self._keys[address], "mesh: managed by the fleet"
+
+    def _by_mode(self) -> Iterator[tuple[str, str]]:
+        """Yield the pairs of clusters that the fleet connects: both are told so."""
+        managed = dict(self._managed())
+        options = self._of.resources("mesh", OPTIONS).values()
+        connected = {
+            one["provider"].removeprefix("kubernetes.")
+            for one in options
+            if one["data"].get("multicluster_mode") == CONNECTED
+        }
+        yield from permutations((key for key in self._keys.values() if key in managed and key in connected), 2)
+
+    def _by_secrets(self) -> Iterator[tuple[str, str]]:
         keys = {cluster["name"]: self._keys[address] for address, cluster in self._clusters.items()}
         for pair, instance in self._of.instances("holder_cluster", "remote_cluster"):
             holder, remote = instance["holder_cluster"], instance["remote_cluster"]

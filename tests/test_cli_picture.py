@@ -49,7 +49,20 @@ cluster: {endpoint: dns}
 ingress: {config_cluster: end, enabled: false}
 demo: {enabled: false}
 """
+OTHER_WAY = """
+project: {id: acme-mesh-prod, name_prefix: acme}
+regions:
+  tokyo: {region: asia-northeast1, number: 0}
+  osaka: {region: asia-northeast2, number: 8}
+  seoul: {region: asia-northeast3, number: 4, retired: true}
+cluster: {endpoint: public, authorized_networks: [{name: office, cidr: 203.0.113.0/24}]}
+mesh: {control_plane: WAY}
+ingress: {config_cluster: tokyo, plain_http: true}
+"""
 AWKWARD = 'style: a"b]`c` <i>&amp;#35; %%{init: {}}%% classDef x:y#z; |--> \\n \n {d} (e) é ${f}'
+
+DRAWN = ("reference", "three_regions", "four_regions", "one_region", "in_cluster", "fleet")
+"""Fixtures: environments whose pictures are looked at in every language."""
 
 Edit = Callable[[dict[str, Any]], None]
 Parsed = dict[str, Any]
@@ -64,6 +77,19 @@ def four_regions(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
 def one_region(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     """The smallest environment; its region has a name that is a word of Mermaid's."""
     return synthesize(environment_of(ONE_REGION), tmp_path_factory.mktemp("one-region"))
+
+
+@pytest.fixture(scope="module")
+def in_cluster(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """A mesh whose control planes run on the nodes."""
+    environment = environment_of(OTHER_WAY.replace("WAY", "asmcli-in-cluster"))
+    return synthesize(environment, tmp_path_factory.mktemp("in-cluster"))
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """A mesh that the fleet's API is asked for."""
+    return synthesize(environment_of(OTHER_WAY.replace("WAY", "fleet")), tmp_path_factory.mktemp("fleet"))
 
 
 def run(*arguments: str | Path, variables: Mapping[str, str] = VARIABLES) -> "subprocess.CompletedProcess[str]":
@@ -203,6 +229,7 @@ def test_regions_of_the_reference(reference: Synthesis) -> None:
         "public endpoint, channel stable",
         "authorized: office 203.0.113.0/24",
         "config cluster",
+        "mesh: asm-managed-stable, by asmcli",
         "remote secrets for osaka",
     ]
     assert lines(parsed, "r2_nodes1") == ["nodes matt-osaka-nodes", "e2-standard-4, 1 to 3 a zone", "rules F1, F3"]
@@ -307,8 +334,83 @@ def test_one_region_without_ingress_and_demo(one_region: Synthesis) -> None:
     assert lines(parsed, "entry") == ["no way in from outside", "there is no Multi Cluster Ingress"]
     assert set(parsed["boxes"]) == {"entry", "r1_subnet", "r1_control", "r1_nodes1", "rules"}
     assert arrows(parsed) == {("r1_control", "r1_nodes1", "F1: tcp 15017")}
-    assert lines(parsed, "r1_control")[-1] == "config cluster"
+    assert lines(parsed, "r1_control")[-2:] == ["config cluster", "mesh: asm-managed-stable, by asmcli"]
     assert lines(parsed, "rules")[-1] == "Besides these, GKE makes rules for each cluster."
+
+
+# Other ways to a mesh
+
+
+def test_control_planes_on_the_nodes(in_cluster: Synthesis) -> None:
+    """They watch the others from pods, whose ranges every control plane of the mesh admits."""
+    parsed = picture_of(in_cluster.outdir)
+    assert lines(parsed, "r1_control") == [
+        "control plane 192.168.0.0/28",
+        "public endpoint, channel stable",
+        "authorized: office 203.0.113.0/24",
+        "authorized: pods-osaka 10.32.0.0/14",
+        "config cluster",
+        "mesh: istiod asm-1285-12 on the nodes",
+        "remote secrets for osaka",
+    ]
+    assert lines(parsed, "r3_control")[2:] == ["authorized: office 203.0.113.0/24"]
+    assert trust(parsed) == {("r1_control", "r2_control", "+watch each other")}
+    assert {one for one in arrows(parsed) if one[1].endswith("nodes1")} == {
+        (f"r{number}_control", f"r{number}_nodes1", f"F{number + 1}: tcp 15017") for number in (1, 2, 3)
+    }
+
+
+def test_a_mesh_of_the_fleets(fleet: Synthesis) -> None:
+    """Clusters see each other as the mesh is told to connect them, and nothing on the nodes injects sidecars."""
+    parsed = picture_of(fleet.outdir)
+    assert lines(parsed, "r1_control")[2:] == [
+        "authorized: office 203.0.113.0/24",
+        "config cluster",
+        "mesh: managed by the fleet",
+        "connected to osaka",
+    ]
+    assert trust(parsed) == {("r1_control", "r2_control", "+see each other")}
+    assert lines(parsed, "r1_service1")[-1] == "when it fails: osaka osaka"
+    assert [one for one in arrows(parsed) if one[1].endswith("nodes1")] == []
+    assert "15017" not in str(parsed)
+    ((pods, _, _),) = rules(parsed)
+    assert pods == "F1 acme-vpc-istio-multicluster-pods"
+    titles = {frame["id"]: frame["title"] for frame in parsed["frames"]}
+    assert titles["r3"] == "seoul: asia-northeast3, retired: not in the mesh"
+    assert titles["r2"] == "osaka: asia-northeast2"
+
+
+def option_of(stack: dict[str, Any], region: str) -> dict[str, str]:
+    maps = stack["resource"]["kubernetes_config_map_v1_data"].values()
+    (found,) = [one["data"] for one in maps if one["provider"] == f"kubernetes.{region}"]
+    data: dict[str, str] = found
+    return data
+
+
+def management(stack: dict[str, Any], region: str) -> dict[str, Any]:
+    (found,) = [
+        one for name, one in stack["resource"]["google_gke_hub_feature_membership"].items() if f"_{region}_" in name
+    ]
+    mesh: dict[str, Any] = found["mesh"]
+    return mesh
+
+
+@pytest.mark.parametrize("what", ["mode", "management"])
+def test_a_fleet_that_does_not_connect(what: str, fleet: Synthesis, tmp_path: Path) -> None:
+    """A cluster that is not told to, or whose mesh the fleet does not manage, sees nobody and is not seen."""
+
+    def edit(mesh: dict[str, Any]) -> None:
+        if what == "mode":
+            option_of(mesh, "osaka")["multicluster_mode"] = "manual"
+        else:
+            management(mesh, "osaka")["management"] = "MANAGEMENT_MANUAL"
+
+    parsed = picture_of(edited(fleet, tmp_path, mesh=edit))
+    assert trust(parsed) == set()
+    last = {"mode": "not connected", "management": "mesh: managed by the fleet"}
+    assert lines(parsed, "r1_control")[-1] == last[what]
+    assert lines(parsed, "r1_service1")[-1] == "no other region answers"
+    assert ("retired" in next(one["title"] for one in parsed["frames"] if one["id"] == "r2")) == (what == "management")
 
 
 # What is edited by hand shows
@@ -492,7 +594,7 @@ def graph_of(text: str) -> dict[str, Any]:
     return graph
 
 
-@pytest.mark.parametrize("environment", ["reference", "three_regions", "four_regions", "one_region"])
+@pytest.mark.parametrize("environment", DRAWN)
 def test_dot_has_the_same_boxes_and_arrows(environment: str, request: pytest.FixtureRequest) -> None:
     synthesis: Synthesis = request.getfixturevalue(environment)
     parsed = picture_of(synthesis.outdir)
@@ -517,7 +619,7 @@ def texts(svg: str) -> str:
     return re.sub(r"\s", "", "".join(root.itertext()))
 
 
-@pytest.mark.parametrize("environment", ["reference", "three_regions", "four_regions", "one_region"])
+@pytest.mark.parametrize("environment", DRAWN)
 def test_svg(environment: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """All words of the picture can be read in it."""
     if shutil.which("dot") is None:
