@@ -22,14 +22,17 @@ def examine(environment: Environment, output: Output) -> Report:
     report = Report("doctor")
     with ThreadPoolExecutor(2) as pool:
         on_this_machine = pool.submit(tools.check, environment)
-        installation = pool.submit(installer.check, environment.mesh.asmcli)
+        installation = (
+            pool.submit(installer.check, environment.mesh.asmcli) if environment.control_plane.needs_tools else None
+        )
         with output.doing("asking this machine's tools, and Google who may do what"):
             callers = credentials.check(environment, google)
             report.section("Tools on this machine").findings = on_this_machine.result()
             report.section("Credentials").findings = callers
         if all(one.state is not State.FAILURE for one in callers):
             _look_at_google(environment, google, report, output)
-        report.section("Installer of the mesh, asmcli").findings = installation.result()
+        if installation is not None:
+            report.section("Installer of the mesh, asmcli").findings = installation.result()
     return report
 
 
@@ -41,7 +44,7 @@ def _look_at_google(environment: Environment, google: Google, report: Report, ou
         report.section("APIs").findings = apis.check(google, on)
         if found[0].state is State.FAILURE or isinstance(on, ApiError):
             return  # every further question would have the same answer
-        report.section("Roles of the caller").findings = permissions.check(google)
+        report.section("Roles of the caller").findings = permissions.check(google, environment)
     with output.doing("looking at what is there, at the quotas and at the control planes"):
         there = inventory.take(google, inventory.things_of(environment), on)
         report.section("Quotas").findings = quotas.check(environment, google, there, on)

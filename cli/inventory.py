@@ -83,7 +83,7 @@ def _things_of_region(environment: Environment, region: ResolvedRegion) -> list[
     subnet = environment.names.subnet
     email = f"{names.node_service_account}@{project}.iam.gserviceaccount.com"
     firewall = names.webhook_firewall
-    return [
+    things = [
         Thing(
             SUBNET, "compute", f"{base}/subnetworks/{subnet}", key, f"{gcloud} networks subnets delete {subnet} {at}"
         ),
@@ -110,6 +110,8 @@ def _things_of_region(environment: Environment, region: ResolvedRegion) -> list[
             f"gcloud container clusters delete {names.cluster} --location {region.location} {to}",
         ),
     ]
+    webhooks = bool(environment.control_plane.webhook_ports)  # else nothing is let in to them
+    return [one for one in things if webhooks or one.kind != FIREWALL]
 
 
 def take(google: Google, things: Sequence[Thing], on: Set[str]) -> Inventory:

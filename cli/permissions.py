@@ -9,13 +9,14 @@ container, gkehub, iam, meshconfig, resourcemanager and serviceusage; what asmcl
 https://cloud.google.com/service-mesh/docs/installation-permissions
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.credentials import member
 from cli.findings import Finding, failure, ok
 from cli.google import ApiError, Google
 from cli.remedies import after_refusal
+from config import Environment
 
 MOST_AT_ONCE = 100
 """Permissions that may be asked about in one call."""
@@ -33,6 +34,10 @@ class Need:
     by: str
     role: str
     permissions: Sequence[str]
+
+    @property
+    def of_a_script(self) -> bool:
+        return self.by.endswith(".sh")
 
 
 def _all(kind: str, *verbs: str) -> tuple[str, ...]:
@@ -129,14 +134,45 @@ NEEDS = (
     ),
 )
 
+WITHOUT_SCRIPTS = (
+    Need("google_gke_hub_feature_membership", "roles/gkehub.admin", _all("gkehub.features", "get", "update")),
+    Need("google_gke_hub_feature_membership", "roles/gkehub.admin", ("gkehub.memberships.get",)),
+    Need("kubernetes_config_map_v1_data", CONTAINER_ADMIN, _all("container.configMaps", "get", "update")),
+    Need(
+        "kubernetes_manifest",
+        CONTAINER_ADMIN,
+        (
+            "container.clusterRoleBindings.create",
+            "container.clusterRoles.create",
+            "container.configMaps.create",
+            "container.jobs.create",
+            "container.namespaces.create",
+            "container.serviceAccounts.create",
+        ),
+    ),
+)
+"""What terraform needs besides, where it asks for the mesh itself."""
 
-def check(google: Google) -> list[Finding]:
+AT_THE_DNS_ENDPOINT = Need("kubernetes_manifest", CONTAINER_ADMIN, ("container.clusters.connect",))
+"""What Google asks of everybody who comes in by it, scripts too."""
+
+
+def needs_of(environment: Environment) -> tuple[Need, ...]:
+    """Return what the stacks of an environment need, and the scripts, where some are run."""
+    way_in = (AT_THE_DNS_ENDPOINT,) if environment.cluster.endpoint == "dns" else ()
+    if environment.control_plane.needs_tools:
+        return (*NEEDS, *way_in)
+    return (*(need for need in NEEDS if not need.of_a_script), *WITHOUT_SCRIPTS, *way_in)
+
+
+def check(google: Google, environment: Environment) -> list[Finding]:
     """Return a finding for each role: whether the caller has what it is needed for, by this role or another one.
 
     Raises:
         MeshError: there are no credentials.
     """
-    wanted = list(dict.fromkeys(permission for need in NEEDS for permission in need.permissions))
+    needs = needs_of(environment)
+    wanted = list(dict.fromkeys(permission for need in needs for permission in need.permissions))
     path = f"projects/{google.project}:testIamPermissions"
     granted: set[str] = set()
     try:
@@ -146,22 +182,15 @@ def check(google: Google) -> list[Finding]:
     except ApiError as error:
         text = f"Google does not say what the caller may do: {error}"
         return [failure("permissions", text, after_refusal(error, "projects", google.project))]
-    roles = list(dict.fromkeys(need.role for need in NEEDS))
-    return [_of_role(role, granted, google) for role in roles]
+    roles = list(dict.fromkeys(need.role for need in needs))
+    return [_of_role(role, [need for need in needs if need.role == role], granted, google) for role in roles]
 
 
-def _of_role(role: str, granted: set[str], google: Google) -> Finding:
-    missing = [(need.by, permission) for need, permission in _needed(role) if permission not in granted]
+def _of_role(role: str, needs: Sequence[Need], granted: set[str], google: Google) -> Finding:
+    missing = [(need.by, permission) for need in needs for permission in need.permissions if permission not in granted]
     if not missing:
-        return ok(role, f"for {', '.join(dict.fromkeys(need.by for need, _ in _needed(role)))}")
+        return ok(role, f"for {', '.join(dict.fromkeys(need.by for need in needs))}")
     permissions = ", ".join(dict.fromkeys(permission for _, permission in missing))
     users = ", ".join(dict.fromkeys(by for by, _ in missing))
     fix = f"gcloud projects add-iam-policy-binding {google.project} --member={member(google)} --role={role}"
     return failure(role, f"the caller lacks {permissions}, which {users} needs", fix)
-
-
-def _needed(role: str) -> Iterator[tuple[Need, str]]:
-    for need in NEEDS:
-        if need.role == role:
-            for permission in need.permissions:
-                yield need, permission

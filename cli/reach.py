@@ -121,11 +121,17 @@ def _way_to(host: str) -> IPv4Address | None:
 
 
 def _configured(environment: Environment) -> dict[IPv4Network, str]:
-    """Return the authorized networks that the configuration has, with their names."""
+    """Return the authorized networks that the configuration has for all clusters, with their names."""
     networks = {one.cidr: one.name for one in environment.cluster.authorized_networks}
     if environment.cluster.operator_address is not None:
         networks.setdefault(environment.cluster.operator_address, "operator")
     return networks
+
+
+def _inside_of(environment: Environment, region: ResolvedRegion) -> tuple[IPv4Network, ...]:
+    """Return who in the VPC a cluster admits besides: its own, and the pods that watch it for other clusters."""
+    watchers = (one.cidr for one in environment.watchers_of(region.key))
+    return (region.ranges.nodes, region.ranges.pods, *watchers)
 
 
 def _holds(networks: Iterable[IPv4Network], address: IPv4Address) -> IPv4Network | None:
@@ -164,8 +170,8 @@ def _inside(environment: Environment, attempts: Sequence[Attempt]) -> Finding:
     configured = _configured(environment)
     outside = []
     for one in attempts:
-        own = (one.region.ranges.nodes, one.region.ranges.pods)
-        if one.source is None or not _holds((*configured, *own), one.source):
+        admitted = (*configured, *_inside_of(environment, one.region))
+        if one.source is None or not _holds(admitted, one.source):
             outside.append(one)
     if not outside:
         return ok(NETWORKS, f"{attempts[0].source} may come to every private address")

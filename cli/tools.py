@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.findings import Finding, failure, ok, warning
+from cli.findings import Finding, State, failure, ok, warning
 from config import Environment
 
 SECONDS = 15.0
@@ -101,41 +101,43 @@ NODE = Tool(
     least=_NODES[0],
     only=tuple(version[:1] for version in _NODES),
 )
-TOOLS = (
-    CDKTF,
-    NODE,
-    Tool(
-        "gcloud",
-        ("version",),
-        "400 or later",
-        "https://cloud.google.com/sdk/docs/install",
-        (400,),
-        pattern=r"Google Cloud SDK (\d+)\.(\d+)\.?(\d+)?",
-    ),
-    Tool(
-        "kubectl",
-        ("version", "--client"),
-        "1.28 or later",
-        "gcloud components install kubectl",
-        (1, 28),
-        pattern=r"Client Version:.*?v(\d+)\.(\d+)\.?(\d+)?",
-    ),
-    Tool(
-        "gke-gcloud-auth-plugin",
-        ("--version",),
-        "any version",
-        "gcloud components install gke-gcloud-auth-plugin",
-    ),
-    Tool(
-        "istioctl",
-        ("version", "--remote=false"),
-        "1.16 or later, which has create-remote-secret",
-        "https://istio.io/latest/docs/setup/getting-started",
-        (1, 16),
-    ),
-    Tool("bash", ("--version",), "4 or later, which asmcli needs", "https://www.gnu.org/software/bash", (4,)),
+GCLOUD = Tool(
+    "gcloud",
+    ("version",),
+    "400 or later",
+    "https://cloud.google.com/sdk/docs/install",
+    (400,),
+    pattern=r"Google Cloud SDK (\d+)\.(\d+)\.?(\d+)?",
 )
-"""Besides terraform. The words of those that scripts call are those of `needed` in scripts/lib.sh."""
+KUBECTL = Tool(
+    "kubectl",
+    ("version", "--client"),
+    "1.28 or later",
+    "gcloud components install kubectl",
+    (1, 28),
+    pattern=r"Client Version:.*?v(\d+)\.(\d+)\.?(\d+)?",
+)
+PLUGIN = Tool(
+    "gke-gcloud-auth-plugin",
+    ("--version",),
+    "any version",
+    "gcloud components install gke-gcloud-auth-plugin",
+)
+ISTIOCTL = Tool(
+    "istioctl",
+    ("version", "--remote=false"),
+    "1.16 or later, which has create-remote-secret",
+    "https://istio.io/latest/docs/setup/getting-started",
+    (1, 16),
+)
+BASH = Tool("bash", ("--version",), "4 or later, which asmcli needs", "https://www.gnu.org/software/bash", (4,))
+TOOLS = (CDKTF, NODE, GCLOUD, KUBECTL, PLUGIN, ISTIOCTL, BASH)
+"""Besides terraform: all that a deploy may need. The words of those that scripts call are those of `needed` in
+scripts/lib.sh.
+"""
+
+OF_THE_COMMAND = (KUBECTL, PLUGIN)
+"""By these `mesh status`, and others, ask the clusters, whatever a deploy needs."""
 
 SMALL = ("curl", "git", "jq", "tar", "awk", "grep", "sed", "tr", "head", "csplit")
 """Of these any version does."""
@@ -153,13 +155,35 @@ MANAGERS = {
 }
 
 
+def needed_by_deploy(environment: Environment) -> tuple[Tool, ...]:
+    """Return the programs without which a deploy of this environment fails, and of which not any version does."""
+    acts_as = environment.project.impersonate_service_account is not None
+    terraform = TERRAFORM_WITH_EPHEMERAL if acts_as else TERRAFORM
+    if environment.control_plane.needs_tools:
+        return (terraform, *TOOLS)
+    # Acting as an account, terraform asks for tokens itself (constructs/cluster_access.py).
+    return (terraform, CDKTF, NODE, *(() if acts_as else (PLUGIN,)))
+
+
 def check(environment: Environment) -> list[Finding]:
     """Return what is found of all programs; they are asked at once."""
-    account = environment.project.impersonate_service_account
-    tools = (TERRAFORM if account is None else TERRAFORM_WITH_EPHEMERAL, *TOOLS)
-    with ThreadPoolExecutor(len(tools) + 1) as pool:
-        machine = pool.submit(check_machine)
-        return [*pool.map(check_tool, tools), check_small(), machine.result()]
+    needed = needed_by_deploy(environment)
+    helpful = tuple(tool for tool in OF_THE_COMMAND if tool not in needed)
+    with ThreadPoolExecutor(len(needed) + len(helpful) + 1) as pool:
+        scripts = pool.submit(_for_scripts) if environment.control_plane.needs_tools else None
+        others = pool.map(_not_for_a_deploy, helpful)
+        return [*pool.map(check_tool, needed), *others, *(scripts.result() if scripts is not None else ())]
+
+
+def _for_scripts() -> list[Finding]:
+    return [check_small(), check_machine()]
+
+
+def _not_for_a_deploy(tool: Tool) -> Finding:
+    found = check_tool(tool)
+    if found.state is not State.FAILURE:
+        return found
+    return warning(found.name, f"{found.text}; a deploy does without, and mesh status and others do not", found.fix)
 
 
 def check_tool(tool: Tool) -> Finding:

@@ -130,7 +130,8 @@ class Project:
             at, names = f"regions/{region.location}", region.names
             self.add(f"{at}/subnetworks/{environment.names.subnet}", network=network, ipCidrRange="172.16.0.0/16")
             self.add(f"{at}/routers/{names.router}", network=network)
-            self.add(f"global/firewalls/{names.webhook_firewall}", network=network)
+            if environment.control_plane.webhook_ports:
+                self.add(f"global/firewalls/{names.webhook_firewall}", network=network)
             self.add(f"serviceAccounts/{names.node_service_account}@{self.id}.iam.gserviceaccount.com")
             self.make_cluster(region.key)
         for feature in ("servicemesh", "multiclusteringress"):

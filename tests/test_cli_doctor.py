@@ -21,18 +21,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cli import installer, observed_address, permissions, tools
+from cli import installer, observed_address, permissions, reach, tools
 from cli.conflicts import FEATURES
 from cli.findings import State
 from cli.google import ApiError, Google
 from cli.inventory import FEATURE, things_of
 from cli.needs import cpu_quotas
 from config.apis import APIS
+from config.backend import state_file
 from config.mesh import Asmcli
 from emulator.faults import RequestFault
 from emulator.identity import MARK
 from tests.clouds import SILENT, TOOLS, Project, emulated_project
-from tests.synthesis import ROOT, Synthesis, environment_of
+from tests.synthesis import ROOT, Synthesis, environment_of, synthesize
 
 PROJECT = "test-project"
 TOKYO, OSAKA = "asia-northeast1", "asia-northeast2"
@@ -106,6 +107,11 @@ def configure(project: Project, old: str, new: str) -> None:
     text = project.config.read_text(encoding="utf-8")
     assert old in text
     project.config.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def make_by(project: Project, way: str) -> None:
+    """Have the mesh made in another way."""
+    configure(project, "mesh:\n", f"mesh:\n  control_plane: {way}\n")
 
 
 def act_as(project: Project, account: str) -> None:
@@ -361,7 +367,7 @@ def test_doctor_and_the_scripts_need_the_same() -> None:
     required = set[str]()
     for script in sorted((ROOT / "scripts").glob("*.sh")):
         for line in re.findall(r"^\s*require_tools (.+)$", script.read_text(encoding="utf-8"), re.MULTILINE):
-            required |= set(shlex.split(line))
+            required |= {tool for tool in shlex.split(line) if "$" not in tool}
     assert required >= {"gcloud", "istioctl", "csplit"}
     assert required <= set(known)
     for tool in sorted(required):
@@ -527,20 +533,24 @@ def test_other_apis_are_switched_on_by_the_network_stack(project: Project) -> No
     assert found.of("the other APIs") == ("ok", text, "")
 
 
-def test_each_permission_is_missed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["asmcli-managed", "fleet"])
+def test_each_permission_is_missed(project: Project, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     for name, value in {**project.emulator.variables(), **project.variables}.items():
         monkeypatch.setenv(name, value)
     google = Google(PROJECT)
-    for need in permissions.NEEDS:
+    if way != "asmcli-managed":
+        make_by(project, way)
+    environment = project.environment
+    for need in permissions.needs_of(environment):
         for permission in need.permissions:
             project.emulator.resource_manager.withheld = {permission}
-            found = {one.name: one for one in permissions.check(google)}
+            found = {one.name: one for one in permissions.check(google, environment)}
             assert found[need.role].state is State.FAILURE
             assert f"lacks {permission}, which " in found[need.role].text
             assert need.by in found[need.role].text
             assert found[need.role].fix.endswith(f"--role={need.role}")
     project.emulator.resource_manager.withheld = set()
-    assert {one.state for one in permissions.check(google)} == {State.OK}
+    assert {one.state for one in permissions.check(google, environment)} == {State.OK}
 
 
 def test_permissions_in_the_command(project: Project) -> None:
@@ -556,16 +566,145 @@ def test_permissions_in_the_command(project: Project) -> None:
     )
 
 
-def test_every_resource_and_script_has_its_permissions(reference: Synthesis, three_regions: Synthesis) -> None:
+def test_the_dns_endpoint_asks_for_a_permission_of_its_own(project: Project) -> None:
+    project.emulator.resource_manager.withheld.add("container.clusters.connect")
+    assert diagnose(project).of("roles/container.admin")[0] == "ok"
+    configure(project, "endpoint: public", "endpoint: dns")
+    state, text, _ = diagnose(project).of("roles/container.admin")
+    assert (state, text.partition(",")[0]) == ("failure", "the caller lacks container.clusters.connect")
+
+
+def test_every_resource_and_script_has_its_permissions(
+    reference: Synthesis, three_regions: Synthesis, tmp_path: Path
+) -> None:
     """What the stacks make is what the list is for, no more and no less."""
-    used = set[str]()
-    for synthesis in (reference, three_regions):
-        for content in synthesis.stacks.values():
-            used |= {kind for kind in content.get("resource", {}) if kind != "null_resource"}
-            used |= {kind for kind in content.get("data", {}) if kind.startswith("google_")}
-    scripts = {script.name for script in (ROOT / "scripts").glob("*.sh") if script.name != "lib.sh"}
-    assert {need.by for need in permissions.NEEDS} == used | scripts
-    assert len({one for need in permissions.NEEDS for one in need.permissions}) <= permissions.MOST_AT_ONCE
+
+    def used(*syntheses: Synthesis) -> set[str]:
+        contents = [content for synthesis in syntheses for content in synthesis.stacks.values()]
+        found = {kind for content in contents for kind in content.get("resource", {}) if kind != "null_resource"}
+        return found | {kind for one in contents for kind in one.get("data", {}) if kind.startswith("google_")}
+
+    def needed(way: str) -> tuple[set[str], int]:
+        needs = permissions.needs_of(environment_of(CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {way}")))
+        return {need.by for need in needs}, len({one for need in needs for one in need.permissions})
+
+    # Two of them ask nobody.
+    scripts = {script.name for script in (ROOT / "scripts").glob("*.sh")} - {"lib.sh", "check-tools.sh"}
+    for way in ("asmcli-managed", "asmcli-in-cluster"):
+        by, count = needed(way)
+        assert by == used(reference, three_regions) | scripts
+        assert count <= permissions.MOST_AT_ONCE
+    fleet = CONFIGURATION.replace("mesh:", "mesh:\n  control_plane: fleet")
+    fleet = fleet.replace("plain_http: true", "domains: [shop.example.com]")  # as three_regions has some
+    assert needed("fleet")[0] == used(synthesize(environment_of(fleet), tmp_path))
+
+
+def test_every_kind_of_object_has_its_permission(tmp_path: Path) -> None:
+    """Where terraform makes the mesh's objects itself; Istio's kinds are third parties'."""
+    fleet = environment_of(CONFIGURATION.replace("mesh:", "mesh:\n  control_plane: fleet"))
+    made = synthesize(fleet, tmp_path).all("mesh", "kubernetes_manifest").values()
+    kinds = {one["manifest"]["kind"] for one in made}
+    assert {"Job", "ClusterRoleBinding", "ConfigMap"} <= kinds
+    granted = {one.lower() for need in permissions.needs_of(fleet) for one in need.permissions}
+    assert [kind for kind in sorted(kinds) if f"container.{kind.lower()}s.create" not in granted] == []
+
+
+# --- other ways to a mesh
+
+
+def test_a_fleet_needs_no_tool_but_terraforms(project: Project) -> None:
+    """And kubectl for the command itself. No script runs, no installer is fetched, no webhook's port is opened."""
+    make_by(project, "fleet")
+    (project.folder / "asmcli").unlink()
+    for tool in ("gcloud", "istioctl", "bash", "jq", "csplit", "sha256sum", "uname"):
+        project.remove(tool)
+    configure(project, f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
+    found = diagnose(project)
+    assert found.status == 0
+    assert found.bad() == []
+    sections = {section["title"]: [one["name"] for one in section["findings"]] for section in found.data["sections"]}
+    assert sections["Tools on this machine"] == ["terraform", "cdktf", "node", "gke-gcloud-auth-plugin", "kubectl"]
+    assert "Installer of the mesh, asmcli" not in sections
+    assert "roles/meshconfig.admin" not in sections["Roles of the caller"]
+    assert "google_gke_hub_feature_membership" in found.of("roles/gkehub.admin")[1]
+    assert ".sh" not in " ".join(found.of(role)[1] for role in sections["Roles of the caller"])
+    assert [name for name in found.findings if "control-plane" in name] == []
+    assert found.of("FIREWALLS")[1].endswith("needs 12 (GKE's and the ingress' too)")
+
+
+def test_what_terraform_needs_with_a_fleet(project: Project) -> None:
+    """Its kubernetes provider has the plugin make its tokens, unless it acts as an account."""
+    make_by(project, "fleet")
+    for tool in ("kubectl", "gke-gcloud-auth-plugin"):
+        project.remove(tool)
+    found = diagnose(project)
+    assert found.of("gke-gcloud-auth-plugin")[0] == "failure"
+    state, text, fix = found.of("kubectl")
+    assert (state, fix) == ("warning", "gcloud components install kubectl")
+    assert text.endswith("a deploy does without, and mesh status and others do not")
+    act_as(project, f"deployer@{PROJECT}.iam.gserviceaccount.com")
+    found = diagnose(project)
+    assert found.of("terraform")[1] == "1.11.4"
+    assert found.of("gke-gcloud-auth-plugin")[0] == found.of("kubectl")[0] == "warning"
+
+
+@pytest.mark.parametrize("tool", ["terraform", "cdktf", "node"])
+def test_a_fleet_is_not_made_without(project: Project, tool: str) -> None:
+    make_by(project, "fleet")
+    project.remove(tool)
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (1, [tool])
+
+
+def test_remote_secrets_of_which_a_fleet_knows_nothing(project: Project) -> None:
+    make_by(project, "fleet")
+    project.deploy()
+    ours = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
+    project.stand_in("kubectl", FROM_INSIDE.format(f"printf '%s  Opaque  1  2d\\n' {ours}"))
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (0, ["tokyo: remote secrets", "osaka: remote secrets"])
+    state, text, fix = found.of("tokyo: remote secrets")
+    assert (state, text) == ("warning", f"the control plane knows none, and there are {ours}: each holds a token")
+    assert fix.endswith(f"--namespace istio-system delete secret {ours}")
+
+
+def test_all_is_well_with_a_control_plane_on_the_nodes(project: Project) -> None:
+    """It is installed by the same script, and its webhook is where the firewall's rules lead."""
+    make_by(project, "asmcli-in-cluster")
+    project.deploy()
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (0, [])
+    assert found.of("checksum")[0] == "ok"
+    assert found.of("tokyo: firewall rule acme-vpc-tokyo-control-plane")[1] == "terraform's own"
+    project.remove("istioctl")
+    assert diagnose(project).bad() == ["istioctl"]
+
+
+def test_pods_that_watch_a_control_plane_may_come_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one in Osaka from which somebody deploys: its own cluster admits it by itself, Tokyo's as a watcher."""
+    text = CONFIGURATION.replace("endpoint: public", "endpoint: private")
+    monkeypatch.setattr(reach, "_way_to", lambda _: IPv4Address("10.32.0.9"))
+    for way, state in (("asmcli-managed", State.WARNING), ("asmcli-in-cluster", State.OK)):
+        environment = environment_of(text.replace("mesh:", f"mesh:\n  control_plane: {way}"))
+        first, *_ = reach.check(environment, reach.try_all(environment, {}))
+        assert first.state is state
+    assert "10.32.0.9 may come to every private address" in first.text
+
+
+def test_a_mesh_that_was_made_in_another_way(project: Project) -> None:
+    """Terraform refuses that in its plan; here it is known before the clusters are changed."""
+    assert diagnose(project).of("mesh.control_plane") == ("ok", "asmcli-managed", "")
+    resource = {"mode": "managed", "type": "null_resource", "name": "fixed"}
+    instance = {"attributes": {"id": "1", "triggers": {"control_plane": "fleet"}}}
+    state = {"version": 4, "resources": [{**resource, "instances": [instance]}]}
+    state_file(project.config, "mesh").write_text(json.dumps(state), encoding="utf-8")
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (1, ["mesh.control_plane"])
+    _, said, fix = found.of("mesh.control_plane")
+    assert said == "fleet made this mesh, and there is no migration to asmcli-managed"
+    assert "cdktf destroy ingress mesh, then set asmcli-managed" in fix
+    make_by(project, "fleet")
+    assert diagnose(project).of("mesh.control_plane") == ("ok", "fleet", "")
 
 
 # --- quotas
