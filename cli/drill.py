@@ -293,7 +293,11 @@ class Drill:
             text = "the demo did not fail: this control plane takes no notice of a Sidecar's ingress"
             return failure(name, text, f"mesh drill {self._region} --fault {REMOVED}")
         text = f"not steadily within {SECONDS_TO_LEAVE:.0f} s: {Tally.of(asked.answers).says() or 'no answers'}"
-        return failure(name, text, "mesh status: remote secrets, and the DestinationRule with its maxEjectionPercent")
+        return failure(
+            name,
+            text,
+            "mesh status: whether clusters see each other, and the DestinationRule with its maxEjectionPercent",
+        )
 
     def _failures(self, fault: Fault, during: Sequence[Answer]) -> Finding:
         name, count = f"{fault.name}: failed requests on the way", count_failed(during)

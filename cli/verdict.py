@@ -82,7 +82,7 @@ class Verdict:
         shares = self.demo.shares
         words = ", ".join(f"{version} {tally.versions.get(version, 0)}" for version in shares)
         if silent := [version for version in shares if not tally.versions.get(version)]:
-            fix = "mesh status: remote secrets; and the firewall rule between the clusters' pods"
+            fix = "mesh status: whether its cluster sees the others; and the firewall rule between the clusters' pods"
             return failure(region, f"{', '.join(silent)} did not answer: {words}", fix)
         if strange := sorted(set(tally.versions) - set(shares)):
             return failure(region, f"{', '.join(strange)} answered, which is not in the configuration", DEPLOY_INGRESS)
