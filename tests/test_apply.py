@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import MultiDict
 
+from cli.findings import State
+from cli.hardening_status import look_at_hardening
+from cli.member import Member
 from config.cluster import Cluster
 from config.environment import Environment
 from emulator.cloud import Cloud
@@ -30,6 +34,8 @@ from tests.test_emulator import FakePlanes
 HARDENED = ROOT / "examples" / "hardened.yaml"
 
 STACKS = ("network", "clusters")
+
+FINDINGS = {"endpoints", "hardening", "Secrets", "logs and metrics", "maintenance"}
 
 WORDS_AGAINST = {
     "endpoint": "public",
@@ -71,6 +77,16 @@ class Applied:
         """Return the clusters as the API has them now."""
         found = self.emulator.cloud.store.all()
         return [copy.deepcopy(one) for path, one in sorted(found.items()) if path.split("/")[-2] == "clusters"]
+
+    def wrong(self, environment: Environment) -> set[str]:
+        """Return what `mesh status` finds wrong of the clusters' hardening, by the names of its findings."""
+        told = []
+        for region in environment.resolved_regions():
+            place = {"project": environment.project.id, "location": region.location, "cluster": region.names.cluster}
+            found = self.emulator.container.get({}, MultiDict(), **place)
+            told += list(look_at_hardening(Member(environment, region, found, None), found))
+        assert {one.name for one in told} == FINDINGS
+        return {one.name for one in told if one.state is not State.OK}
 
     def _terraform(self, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         token: str = self.emulator.cloud.identity.new_token()["access_token"]
@@ -129,6 +145,7 @@ def test_the_reference_is_what_was_asked_for(tmp_path: Path) -> None:
     with cloud(REFERENCE, tmp_path) as applied:
         applied.apply_all()
         assert len(applied.clusters()) == 2
+        assert applied.wrong(environment_of_file(REFERENCE)) == set()
 
 
 @pytest.mark.usefixtures("_providers")
@@ -137,15 +154,25 @@ def test_every_word_is_taken_back_and_nothing_else_changes(tmp_path: Path) -> No
         applied.apply_all()
         hardened = applied.clusters()
         assert {one["databaseEncryption"]["state"] for one in hardened} == {"ENCRYPTED"}
-        applied.synthesize(unhardened(environment_of_file(HARDENED)))
+        soft = unhardened(environment_of_file(HARDENED))
+        assert applied.wrong(environment_of_file(HARDENED)) == set()
+        assert applied.wrong(soft) == FINDINGS
+        applied.synthesize(soft)
         applied.apply("clusters")  # an output has the address of before: see GOTCHAS.md
         applied.apply_all()
+        assert applied.wrong(soft) == set()
         changed = applied.clusters()
         assert len(changed) == len(hardened) == 2
         for before, after in zip(hardened, changed, strict=True):
             assert {key for key in before | after if before.get(key) != after.get(key)} == {
                 *("binaryAuthorization", "controlPlaneEndpointsConfig", "databaseEncryption", "endpoint"),
-                *("loggingConfig", "maintenancePolicy", "monitoringConfig", "networkConfig"),
+                *(
+                    "loggingConfig",
+                    "maintenancePolicy",
+                    "masterAuthorizedNetworksConfig",
+                    "monitoringConfig",
+                    "networkConfig",
+                ),
             }
             assert after["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["enablePublicEndpoint"] is True
             assert not after["controlPlaneEndpointsConfig"]["dnsEndpointConfig"].get("allowExternalTraffic", False)
