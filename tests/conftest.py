@@ -6,10 +6,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import HarnessError
+from rehearsal.providers import gather_providers, mirror_of
 from tests.synthesis import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
 from tests.terraform import terraform
 
@@ -85,3 +88,14 @@ def world(_deployed: "Callable[[str], World]", request: pytest.FixtureRequest) -
 
     with unchanged(_deployed(getattr(request, "param", MANAGED))) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def provider_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pinned providers, for those who may not ask the registry; skip where there are none."""
+    folder = tmp_path_factory.mktemp("mirror") / "providers"
+    try:
+        gather_providers(folder)
+    except HarnessError as error:
+        pytest.skip(f"{error}: not tried before the real providers")
+    return mirror_of(folder)

@@ -80,17 +80,24 @@ class Member:
             assert found is not None, f"{tool} is missing on this machine"
             if not (path / tool).exists():
                 (path / tool).symlink_to(found)
-        return Machine(path, configuration(self.cloud))
+        return Machine(path, (self.folder / "terraform.rc").read_text(encoding="utf-8"))
 
 
 @contextmanager
-def member(folder: Path, *, name: str = "acme", default_execution: str = "remote") -> Iterator[Member]:
-    """Run an empty organization for a while. All that terraform asked for has to be known to the stand-in."""
+def member(
+    folder: Path, *, name: str = "acme", default_execution: str = "remote", mirror: Path | None = None
+) -> Iterator[Member]:
+    """Run an empty organization for a while. All that terraform asked for has to be known to the stand-in.
+
+    Args:
+        mirror: where providers come from, if any are needed.
+    """
     version = json.loads(subprocess.run(["terraform", "version", "-json"], capture_output=True, check=True).stdout)
     organization = Organization(name, terraform=version["terraform_version"], default_execution=default_execution)
     cloud = TerraformCloud(organization, hostname=HOST)
     (folder / "home").mkdir()
-    (folder / "terraform.rc").write_text(configuration(cloud), encoding="utf-8")
+    text = cloud.configuration() + ("" if mirror is None else from_mirror(mirror))
+    (folder / "terraform.rc").write_text(text, encoding="utf-8")
     cloud.start()
     try:
         yield Member(folder, cloud, cloud.variables())
@@ -100,10 +107,9 @@ def member(folder: Path, *, name: str = "acme", default_execution: str = "remote
         cloud.stop()
 
 
-def configuration(cloud: TerraformCloud) -> str:
-    """Return a CLI configuration: providers from where this machine's own gets them, and the stand-in."""
-    own = Path(os.environ.get("TF_CLI_CONFIG_FILE", Path.home() / ".terraformrc"))
-    return (own.read_text(encoding="utf-8") if own.is_file() else "") + "\n" + cloud.configuration()
+def from_mirror(mirror: Path) -> str:
+    """Return the part of a CLI configuration that has terraform take providers from a folder only."""
+    return f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
 
 
 def stack(folder: Path, name: str, content: Mapping[str, Any], **workspace: str) -> Path:

@@ -66,7 +66,9 @@ def test_two_environments_never_come_to_one_state_name() -> None:
 
 
 def test_what_terraform_clouds_own_machines_need() -> None:
-    found = problems_of(changed("backend", CLOUD | {"execution": "remote"}))
+    data = changed("backend", CLOUD | {"execution": "remote"})
+    data["cluster"] |= {"endpoint": "private"}
+    found = problems_of(data)
     assert "no gke-gcloud-auth-plugin" in found["project.impersonate_service_account"]
     assert "must be dns" in found["cluster.endpoint"]
 

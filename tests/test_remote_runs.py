@@ -20,8 +20,6 @@ from tests.test_backends import READS
 from tests.test_emulator import PROJECT, Sky, running
 from tests.test_terraform_cloud import share
 
-pytestmark = pytest.mark.usefixtures("_providers")
-
 FLEET = ROOT / "examples" / "fleet.yaml"
 NOWHERE = "http://127.0.0.1:9"
 """The provider asks Google who it is, whatever its endpoints are; nobody is to be asked here."""
@@ -37,8 +35,8 @@ def sky() -> Iterator[Sky]:
 
 
 @pytest.fixture
-def acme(tmp_path: Path) -> Iterator[Member]:
-    with member(tmp_path) as one:
+def acme(provider_mirror: Path, tmp_path: Path) -> Iterator[Member]:
+    with member(tmp_path, mirror=provider_mirror) as one:
         one.cloud.run_on(one.machine())
         yield one
 
@@ -78,6 +76,10 @@ def set_up(one: Member, synthesis: Synthesis, sky: Sky) -> None:
             share(one, _workspace_name(synthesis, producer), _workspace_name(synthesis, reader))
 
 
+def _count(synthesis: Synthesis, stack: str) -> int:
+    return sum(len(ones) for ones in synthesis.stacks[stack]["resource"].values())
+
+
 def _workspace_name(synthesis: Synthesis, stack: str) -> str:
     name: str = synthesis.stacks[stack]["terraform"]["cloud"]["workspaces"]["name"]
     return name
@@ -86,15 +88,17 @@ def _workspace_name(synthesis: Synthesis, stack: str) -> str:
 def test_network_and_clusters_are_made_by_machines_without_tools(acme: Member, sky: Sky, tmp_path: Path) -> None:
     synthesis = synthesized(FLEET, tmp_path)
     set_up(acme, synthesis, sky)
-    for stack in ("network", "clusters"):
-        folder = alone(synthesis, stack, tmp_path)
-        acme.ok(folder, "init")
-        assert "Plan: " in acme.ok(folder, "plan")
-        assert "Apply complete!" in acme.ok(folder, *APPLY)
-        assert "No changes." in acme.ok(folder, "plan")
-        assert not list(folder.glob("*.tfstate*"))
-    clusters = [one["name"] for place in LOCATIONS for one in sky.caller().ok("GET", place)["clusters"]]
-    assert clusters == ["matt-tokyo-cluster-1", "matt-osaka-cluster-1"]
+    network, clusters = (alone(synthesis, stack, tmp_path) for stack in ("network", "clusters"))
+    shutil.rmtree(synthesis.outdir)
+    acme.ok(network, "init")
+    assert f"Plan: {_count(synthesis, 'network')} to add, 0 to change" in acme.ok(network, "plan")
+    assert f"Apply complete! Resources: {_count(synthesis, 'network')} added" in acme.ok(network, *APPLY)
+    acme.ok(clusters, "init")
+    assert f"Apply complete! Resources: {_count(synthesis, 'clusters')} added" in acme.ok(clusters, *APPLY)
+    assert "No changes." in acme.ok(clusters, "plan")
+    assert not [*network.glob("*.tfstate*"), *clusters.glob("*.tfstate*")]
+    names = [one["name"] for place in LOCATIONS for one in sky.caller().ok("GET", place)["clusters"]]
+    assert names == ["matt-tokyo-cluster-1", "matt-osaka-cluster-1"]
     assert [str(call) for call in sky.emulator.journal.unknown()] == []
 
 
