@@ -49,8 +49,8 @@ class EndpointGroups:
         time.sleep(LINGERING)
         zones = set(self._cluster.place.zones)
         for path in self._store.all():
-            folder, kind, name = path.rsplit("/", 2)
-            if kind == GROUPS and name == metadata["name"] and folder.rpartition("/")[2] in zones:
+            *_, zone, kind, name = ("", "", *path.split("/"))
+            if kind == GROUPS and name == metadata["name"] and zone in zones:
                 self._store.remove(path)
         patch = json.dumps({"metadata": {"finalizers": None}})
         with suppress(HarnessError):  # the cluster has gone
