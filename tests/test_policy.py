@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import pytest
 import yaml
 
 from policy import docs, skips, weakening
+from policy.__main__ import report_checkov, report_ours, report_weakenings
 from policy.checkov.prepared import MANIFESTS, ORIGINAL, TERRAFORM, prepare
+from policy.checkov.report import Record, Scan
+from policy.docs import Row
 from policy.environment import Environment
-from policy.rule import RULES, judge, load
+from policy.rule import RULES, Verdict, judge, load
+from policy.skips import Skip
 from policy.weakening import Weakening, WeakensNothingError
 from tests.synthesis import ROOT, environment_of, load_without_variables, synthesize
 
@@ -223,3 +228,81 @@ def test_every_word_that_is_documented_to_give_something_away_is_tried() -> None
     }
     assert len(words) > 10
     assert words <= {word for word, _, _ in WORDS}
+
+
+PLAIN = {"MESH_HTTPS_ONLY", "MESH_CLOUD_ARMOR", "MESH_SECRETS_ENCRYPTED"}
+GIVEN_AWAY = {
+    "mesh.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER", "MESH_FIREWALL_PROTOCOLS"},
+    "examples/asmcli-in-cluster.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER"},
+    "examples/asmcli-managed.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER"},
+    "examples/fleet.yaml": PLAIN,
+    "examples/hardened.yaml": set(),
+}
+"""What each file gives away by its words, or by one that only its reader can give, and nothing besides."""
+
+
+@pytest.mark.parametrize(
+    "file", ["mesh.yaml", *(f"examples/{path.name}" for path in sorted(HARDENED.parent.glob("*")))]
+)
+def test_an_example_gives_away_what_its_words_say_and_nothing_else(tmp_path: Path, file: str) -> None:
+    environment = Environment(synthesize(load_without_variables(ROOT / file), tmp_path).stacks)
+    assert failures(environment) == GIVEN_AWAY[file]
+
+
+SCAN = Scan(
+    passed=[Record("CKV_1", "good", "here")],
+    failed=[Record("CKV_2", "bad", "terraform/mesh/cdk.tf.json resource.agent")],
+    ours_passed=0,
+    ours_failed=0,
+    unreadable=[],
+)
+NOBODY = Verdict((), ())
+
+
+def test_a_failure_is_skipped_where_the_skip_says_and_nowhere_else() -> None:
+    assert SCAN.after([]) == SCAN.failed
+    assert SCAN.after([Skip("CKV_2", "terraform/mesh/* resource.ag*", "why")]) == []
+    assert SCAN.after([Skip("CKV_2", "terraform/network/*", "why")]) == SCAN.failed
+    assert SCAN.after([Skip("CKV_1", "*", "why")]) == SCAN.failed
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong", "says"),
+    [
+        ({"failed": []}, 0, "1 passed, 0 failed"),
+        ({}, 1, "CKV_2  bad: not so at"),
+        ({"failed": [], "passed": []}, 1, "0 passed"),
+        ({"failed": [], "unreadable": ["cdk.tf.json"]}, 1, "can't read cdk.tf.json"),
+        ({"failed": [], "ours_passed": 1}, 1, "checkov: (1, 0) of our rules"),
+    ],
+)
+def test_what_checkov_says_is_judged(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    wrong: int,
+    says: str,
+) -> None:
+    monkeypatch.setattr(skips, "read", lambda: [])
+    assert report_checkov(replace(SCAN, **change), NOBODY, all_skips_used=True) == wrong
+    assert says in capsys.readouterr().out
+
+
+def test_a_skip_that_covers_nothing_is_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skips, "read", lambda: [Skip("CKV_2", "*", "why"), Skip("CKV_3", "*", "why")])
+    assert report_checkov(SCAN, NOBODY, all_skips_used=True) == 1
+    assert "CKV_3  is skipped at *, where nothing fails" in capsys.readouterr().out
+
+
+def test_a_weakening_that_our_rules_miss_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    one = WEAKENINGS[0]
+    assert report_weakenings([Row(one, one.found_by, ())]) == 0
+    assert report_weakenings([Row(one, (), ("CKV_1",))]) == 1
+    assert "MISSED" in capsys.readouterr().out
+
+
+def test_rules_that_found_nothing_are_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_ours(NOBODY) == len(RULES) + 1
+    assert "MESH_STRICT_MTLS  found nothing that it is about" in capsys.readouterr().out
