@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from config.environment import Environment
 from control_planes import control_plane, names
 from emulator.latencies import Latencies
+from emulator.store import Store
 from rehearsal.absent import PROGRAMS, Absent, local_execs
 from rehearsal.checks import refused, without_tools
 from rehearsal.deployment import STACKS, Run, StackRun
+from rehearsal.endpoint_groups import KIND, EndpointGroups, endpoint_group_objects
 from rehearsal.expected import expected_secrets, expected_watchers
 from rehearsal.istiod_stand_in import IstiodStandIn
 from rehearsal.job_runner import JobRunner
@@ -190,6 +193,33 @@ def test_a_revision_is_provided_and_comes_again_as_long_as_it_is_managed(cluster
     assert told[-1]["servicemesh"]["controlPlaneManagement"]["details"][0]["code"] == "REVISION_READY"
     cluster.events[kind].append({**event, "type": "DELETED"})
     wait_until(lambda: key in cluster.applied)
+
+
+# --- what holds a namespace
+
+
+def test_endpoint_groups_go_with_their_object_and_hold_it_until_then(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rehearsal.endpoint_groups.LINGERING", 0.0)
+    (one,) = endpoint_group_objects("istio-gateway", ["k8s1-ours"])
+    assert one["metadata"]["finalizers"] == ["networking.gke.io/neg-finalizer"]
+    store = Store()
+    theirs = ("a/networkEndpointGroups/k8s1-other", "z/networkEndpointGroups/k8s1-ours", "a/instances/k8s1-ours")
+    for path in ("a/networkEndpointGroups/k8s1-ours", "b/networkEndpointGroups/k8s1-ours", *theirs):
+        store.add(f"projects/p/zones/{path}", {})
+    store.add("operations/operation-00001", {})
+    cluster.place = SimpleNamespace(zones=("a", "b"))
+    there = {**one, "metadata": one["metadata"] | {"uid": "1"}}
+    leaving = {**one, "metadata": there["metadata"] | {"deletionTimestamp": "now"}}
+    cluster.events[KIND] = [{"type": "ADDED", "object": there}]
+    EndpointGroups(cluster, store).start()
+    time.sleep(0.2)
+    assert len(store.all()) == 6
+    cluster.events[KIND] += [{"type": "MODIFIED", "object": leaving}] * 2
+    wait_until(lambda: cluster.patches(KIND))
+    assert cluster.patches(KIND) == [{"metadata": {"finalizers": None}}]
+    assert set(store.all()) == {"operations/operation-00001", *(f"projects/p/zones/{path}" for path in theirs)}
 
 
 # --- istiod on the nodes
