@@ -17,8 +17,10 @@ OF_THE_PROJECT: Mapping[str, float] = {
     "HEALTH_CHECKS": 75,
     "NETWORKS": 15,
     "ROUTERS": 20,
+    "SSL_CERTIFICATES": 30,
     "STATIC_ADDRESSES": 21,
     "SUBNETWORKS": 275,
+    "TARGET_HTTPS_PROXIES": 30,
     "TARGET_HTTP_PROXIES": 30,
     "URL_MAPS": 30,
 }

@@ -778,6 +778,18 @@ def test_quotas_of_what_is_still_to_be_made(project: Project, state: str) -> Non
     assert found.status == (1 if state == "failure" else 0)
 
 
+def test_quotas_of_domains(project: Project) -> None:
+    configure(project, "plain_http: true", "domains: [shop.example.com, www.example.com]")
+    limits: dict[str, tuple[int, str, int]] = {
+        "SSL_CERTIFICATES": (1, "1 of 1 free; needs 2 (the certificates of 2 domains): 1 short", 2),
+        "TARGET_HTTPS_PROXIES": (0, "0 of 0 free; needs 1 (the ingress' load balancer): 1 short", 1),
+    }
+    limit(project, limits)
+    found = diagnose(project)
+    for name, (_, text, wanted) in limits.items():
+        assert found.of(name) == ("failure", text, more(name, wanted))
+
+
 def test_quotas_of_what_is_there(project: Project) -> None:
     """It is in the usage already, and is needed no second time."""
     project.deploy()
