@@ -446,7 +446,7 @@ def test_a_list_with_a_place_missing_is_no_list(world: World) -> None:
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert set(failures) == {
         *("forwarding rules", "target HTTP proxies", "target HTTPS proxies", "URL maps", "backend services"),
-        *("health checks", "endpoint groups", "addresses", "routers", "subnets"),
+        *("health checks", "SSL certificates", "SSL policies", "endpoint groups", "addresses", "routers", "subnets"),
     }
     assert failures["endpoint groups"]["text"] == f"not known: {zone}: UNREACHABLE, says the emulator."
 
