@@ -112,7 +112,7 @@ def test_a_meshs_life(deployment: MeshDeployment) -> None:
 def test_another_way_to_reach_a_cluster_changes_nothing_in_it(deployment: MeshDeployment) -> None:
     text = deployment.config
     deployment.run("apply -auto-approve", text)
-    by_dns = text.replace("cluster:\n", "cluster:\n  endpoint: dns\n").replace(
+    by_dns = text.replace("endpoint: public\n", "endpoint: dns\n").replace(
         "project:\n", "project:\n  impersonate_service_account: a@my-mesh-project.iam.gserviceaccount.com\n"
     )
     assert deployment.run("apply -auto-approve", by_dns) == []
