@@ -54,8 +54,11 @@ class MeshDeployment:
 
 
 def without_google(content: dict[str, Any]) -> dict[str, Any]:
-    """Take out of a stack what only Google's API can make."""
-    del content["provider"]["google"], content["terraform"]["required_providers"]["google"]
+    """Take out of a stack what only Google's API can make, and the ways to clusters that it would make."""
+    for name in ("google", "kubernetes"):
+        content["provider"].pop(name, None)
+        content["terraform"]["required_providers"].pop(name, None)
+    content.pop("ephemeral", None)
     content["resource"] = {"null_resource": content["resource"]["null_resource"]}
     for resource in content["resource"]["null_resource"].values():
         resource["depends_on"] = [one for one in resource.get("depends_on", []) if not one.startswith("google")]
