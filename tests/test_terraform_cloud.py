@@ -70,6 +70,25 @@ def test_a_state_is_kept_and_read_again(local: Member, tmp_path: Path) -> None:
     assert "1 destroyed" in local.ok(folder, "destroy", "-auto-approve")
 
 
+def test_a_state_moves_there_from_a_file(local: Member, tmp_path: Path) -> None:
+    """As docs/backends.md says it."""
+    folder = stack(tmp_path, "producer", PRODUCER)
+    file = folder / "cdk.tf.json"
+    cloud = file.read_text(encoding="utf-8")
+    backend = {"terraform": {"backend": {"local": {"path": "../producer.tfstate"}}}}
+    file.write_text(json.dumps({**PRODUCER, **backend}), encoding="utf-8")
+    local.ok(folder, "init")
+    local.ok(folder, *APPLY)
+    pulled = tmp_path / "pulled.json"
+    pulled.write_text(local.ok(folder, "state", "pull"), encoding="utf-8")
+    file.write_text(cloud, encoding="utf-8")
+    shutil.rmtree(folder / ".terraform")
+    local.ok(folder, "init")
+    local.ok(folder, "state", "push", str(pulled))
+    assert "No changes" in local.ok(folder, "plan")
+    assert len(local.organization.named("producer").states) == 1
+
+
 def test_a_member_reads_every_state_whatever_is_shared(local: Member, tmp_path: Path) -> None:
     """Sharing is for runs of Terraform Cloud's: one's own are made with one's own token."""
     producer, consumer = stack(tmp_path, "producer", PRODUCER), stack(tmp_path, "consumer", CONSUMER)
