@@ -53,6 +53,9 @@ case "$*" in
   *"apply --overwrite=true --filename mcp_configmap.yaml")
     needs namespace; cat mcp_configmap.yaml >"$HERE/state/configmap.yaml" ;;
   *"patch configmap asm-options"*) needs configmap.yaml ;;
+  *"rollout status deployment/istiod-"*) needs istiod ;;
+  *"create configmap multi-region-mesh "*"--dry-run=client"*) printf '%s\\n' "$*" ;;
+  *"apply --server-side "*) cat >"$HERE/state/marker" ;;
   *"apply --filename asm/control-plane-revision/cr_"*)
     needs namespace; needs crd.yaml; cat "${@: -1}" >"$HERE/state/revision.yaml" ;;
   *"wait --for=condition=ProvisioningFinished"*)
@@ -591,21 +594,35 @@ def test_an_istiod_that_can_not_be_installed_is_an_error(machine: Machine) -> No
 # --- its caller
 
 
-def test_install_mesh_calls_it_with_a_clean_environment(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("mode", "revision", "last"),
+    [
+        ("managed", "asm-managed-rapid", "patch configmap asm-options"),
+        ("in-cluster", "asm-1285-12", "rollout status deployment/istiod-asm-1285-12"),
+    ],
+)
+def test_install_mesh_calls_it_with_a_clean_environment(machine: Machine, mode: str, revision: str, last: str) -> None:
     for tool in ("chmod", "cp", "dirname"):
         (machine.folder / "bin" / tool).symlink_to(str(shutil.which(tool)))
-    for tool in ("istioctl", "gke-gcloud-auth-plugin"):
-        machine.stand_in(tool, "exit 99")
+    machine.stand_in("gke-gcloud-auth-plugin", "exit 99")
     machine.stand_in("gcloud", 'touch "$KUBECONFIG"')
     inputs = {
         **{"PROJECT": "test-project", "CLUSTER": "tokyo-1", "LOCATION": "asia-northeast1", "ENDPOINT": "public"},
         **{"CHANNEL": "rapid", "ASMCLI_URL": "https://example.invalid", "ASMCLI_FILE": str(ASMCLI)},
+        **{"MODE": mode, "REVISION": revision, "INPUTS": "abc123"},
         **{"MAJOR": "9", "DRY_RUN": "1", "CA": "citadel", "BASH_FUNC_jq%%": "() { exit 0; }"},
     }
     run = machine.run("", ROOT / "scripts" / "install-mesh.sh", variables=inputs)
     assert run.status == 0, run.output
-    assert "  name: asm-managed-rapid\n" in machine.objects()["revision.yaml"]
-    assert "patch configmap asm-options" in run.calls[-1]
+    if mode == "managed":
+        assert f"  name: {revision}\n" in machine.objects()["revision.yaml"]
+    else:
+        assert [f"--set revision={revision} " in call for call in run.calls if call.startswith("istioctl")] == [True]
+    # What is left in the cluster comes after all else.
+    *_, before, first, second = run.calls
+    assert last in before
+    assert sorted(word in first + second for word in ("create configmap", "apply --server-side")) == [True, True]
+    assert "installed=abc123" in machine.objects()["marker"]
 
 
 # --- the real one
