@@ -153,6 +153,13 @@ def test_the_documented_weakenings_are_those_that_there_are() -> None:
     names = [row.split(" | ")[0].removeprefix("| ").strip("*") for row in rows]
     assert names == [one.name for one in WEAKENINGS], "run `make policy DOCS=1`"
     assert not any("missed" in row for row in rows)
+    caught = [row for row in rows if not row.endswith("| - |")]
+    listed = sum(row.startswith("| **") for row in caught)
+    says = f"caught {listed} of them, and {len(caught) - listed} of the {len(rows) - 24} others"
+    assert says in text
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"find each of {len(rows)} weakenings" in readme
+    assert f"found {len(caught)} of them, and {listed} of the 24" in readme
 
 
 WORDS = [
