@@ -49,12 +49,16 @@ class IstiodStandIn:
         with suppress(HarnessError):
             for event in self._cluster.watch(kind):
                 webhooks = event["object"].get("webhooks", [])
-                changed = [{**one, **IN_VAIN} if _calls_the_mesh(one) else one for one in webhooks]
+                changed = [self._in_vain(one) if _calls_the_mesh(one) else one for one in webhooks]
                 if event["type"] != "DELETED" and changed != webhooks:
                     patch = json.dumps({"webhooks": changed})
                     name = event["object"]["metadata"]["name"]
                     with suppress(HarnessError):  # it has gone meanwhile
                         self._cluster.kubectl("patch", kind, name, "--type", "merge", "--patch", patch)
+
+    def _in_vain(self, webhook: Mapping[str, Any]) -> dict[str, Any]:
+        where = {**webhook["clientConfig"], "caBundle": self._cluster.certificate}
+        return {**webhook, **IN_VAIN, "clientConfig": where}
 
 
 def _calls_the_mesh(webhook: Mapping[str, Any]) -> bool:

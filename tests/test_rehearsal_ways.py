@@ -236,7 +236,8 @@ def test_nothing_depends_on_webhooks_that_nobody_serves(cluster: Any) -> None:
     IstiodStandIn(cluster, "asm-1285-12").start()
     wait_until(lambda: cluster.patches("mutatingwebhookconfigurations"))
     changed, untouched = cluster.patches("mutatingwebhookconfigurations")[0]["webhooks"]
-    assert changed == hooks[0] | {"failurePolicy": "Ignore", "timeoutSeconds": 1}
+    where = hooks[0]["clientConfig"] | {"caBundle": cluster.certificate}
+    assert changed == hooks[0] | {"failurePolicy": "Ignore", "timeoutSeconds": 1, "clientConfig": where}
     assert untouched == hooks[1]
     after = {**item, "webhooks": [changed, untouched]}
     cluster.events["mutatingwebhookconfigurations"].append({"type": "MODIFIED", "object": after})
