@@ -134,9 +134,8 @@ def test_a_retired_region_watches_nobody() -> None:
 def test_trust(synthesis: Synthesis, way: str) -> None:
     grants = [one for name, one in synthesis.all("mesh", "null_resource").items() if "trust_grant" in name]
     options = [
-        one["manifest"]["data"]
-        for one in synthesis.all("mesh", "kubernetes_manifest").values()
-        if one["manifest"]["metadata"]["name"] == "asm-options"
+        (one["metadata"]["name"], one["data"])
+        for one in synthesis.all("mesh", "kubernetes_config_map_v1_data").values()
     ]
     if control_plane(way).remote_secrets:
         (grant,) = grants
@@ -144,7 +143,7 @@ def test_trust(synthesis: Synthesis, way: str) -> None:
         assert options == []
     else:
         assert grants == []
-        assert options == [{"multicluster_mode": "connected"}] * 2
+        assert options == [("asm-options", {"multicluster_mode": "connected"})] * 2
 
 
 def test_locality(synthesis: Synthesis, way: str) -> None:
@@ -184,7 +183,7 @@ def test_every_cluster_is_managed_automatically(fleet: Synthesis) -> None:
         for part in ("membership_location", "membership"):
             assert re.search(rf"regions_{key}_cluster_\w+fleet0membership_", one[part])
         waits_for = " ".join(one["depends_on"])
-        assert f"fleet-mesh_{key}_options" in waits_for
+        assert f"fleet-mesh_{key}_own-options" in waits_for
         assert "google_gke_hub_feature.service-mesh" in waits_for
 
 
