@@ -12,12 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import yaml
@@ -664,3 +664,20 @@ def _in_state(address: str, attributes: Object) -> Object:
     name, _, key = rest.partition("[")
     instance = {"attributes": attributes, **({"index_key": json.loads(key.rstrip("]"))} if key else {})}
     return {"mode": "managed", "type": kind, "name": name, "instances": [instance]}
+
+
+class Case(NamedTuple):
+    """Something that is wrong with a world.
+
+    Attributes:
+        spoil: makes it so.
+        where: section and name of the only finding that says it.
+        text, fix: parts of what it says.
+        state: that it has.
+    """
+
+    spoil: Callable[[World], Any]
+    where: tuple[str, str]
+    text: str
+    fix: str
+    state: str = "failure"

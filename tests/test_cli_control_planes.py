@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.deployed_world import (
     REVISION,
     REVISIONS,
     VPC,
+    Case,
     World,
     automatic,
     cluster_name,
@@ -105,23 +106,6 @@ def test_nothing_is_left_over(world: World) -> None:
 
 
 # --- one thing is wrong
-
-
-class Case(NamedTuple):
-    """Something that is wrong.
-
-    Attributes:
-        spoil: makes it so.
-        where: section and name of the only finding that says it.
-        text, fix: parts of what it says.
-        state: that it has.
-    """
-
-    spoil: Callable[[World], Any]
-    where: tuple[str, str]
-    text: str
-    fix: str
-    state: str = "failure"
 
 
 def _gone(kind: str, name: str = "") -> Callable[[World], None]:

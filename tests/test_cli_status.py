@@ -5,7 +5,7 @@ import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +20,7 @@ from tests.deployed_world import (
     PROJECT,
     REVISION,
     SAFE_NODES,
+    Case,
     World,
     condition,
     deployment,
@@ -58,23 +59,6 @@ def test_all_is_well(world: World, tmp_path: Path) -> None:
 
 
 # --- one thing is wrong
-
-
-class Case(NamedTuple):
-    """Something that is wrong.
-
-    Attributes:
-        spoil: makes it so.
-        where: section and name of the only finding that says it.
-        text, fix: parts of what it says.
-        state: that it has.
-    """
-
-    spoil: Callable[[World], Any]
-    where: tuple[str, str]
-    text: str
-    fix: str
-    state: str = "failure"
 
 
 def updated(find: Callable[[World], dict[str, Any]], **changes: Any) -> Callable[[World], None]:
