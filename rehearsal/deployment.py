@@ -138,6 +138,33 @@ class Deployment:
         """``cdktf destroy STACKS``."""
         return self._cdktf("destroy", stacks, *flags, **options)
 
+    def plan(self, stack: str) -> Run:
+        """``cdktf synth``, and then terraform's own plan: cdktf can end before it has printed all of a failing one."""
+        start = time.monotonic()
+        synthesized = self.synth()
+        if not synthesized.ok:
+            return synthesized
+        terraform = ["terraform", f"-chdir={self.output / 'stacks' / stack}"]
+        output = ""
+        for command in (["init", "-input=false"], ["plan", "-input=false"]):
+            result = subprocess.run(
+                [*terraform, *command, "-no-color"],
+                cwd=ROOT,
+                env=self._variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=SECONDS,
+            )
+            output += result.stdout
+            if result.returncode != 0:
+                break
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(terraform)} plan\n{output}\nstatus {result.returncode}\n\n")
+        return Run(result.returncode, time.monotonic() - start, output, [])
+
     def operate(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
         """``mesh ARGUMENTS``, with its output as it was. Raises: subprocess.TimeoutExpired."""
         command = [sys.executable, "-m", "cli", *arguments]

@@ -92,7 +92,7 @@ class Rehearsal:
         before = mark(self._world)
         mesh["control_plane"] = other
         self._deployment.write()
-        run = self._deployment.deploy(("mesh",), ADDED_CLUSTER_ONLY)
+        run = self._deployment.plan("mesh")
         changes = changes_since(self._world, before)
         mesh["control_plane"] = given
         self._deployment.write()
