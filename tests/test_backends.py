@@ -115,8 +115,8 @@ def test_a_folder_names_no_file_outside(case: Case, stack: str) -> None:
 
 
 def test_what_counts_as_outside() -> None:
-    root = Path("/work/here")
-    for text in ("/work/here/x", "../up", "bash ../x.sh", "a/../../b", "/etc/passwd", "bash /opt/x.sh", "~/key.json"):
+    root = Path("/home/me")
+    for text in ("/home/me/x", "../up", "bash ../x.sh", "a/../../b", "/etc/passwd", "bash /opt/x.sh", "~/key.json"):
         assert _is_outside(text, root), text
     # A path of a URL, an expression, a range and a path that a gateway matches are no files.
     for text in ("https://host/a/b", "bash assets/x.sh", "10.0.0.0/8", "projects/p/x", "${a.b}/c", "assets/a..b"):
