@@ -2,14 +2,12 @@
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from emulator import compute, container, gkehub, iam, iam_credentials, resource_manager, service_usage
@@ -21,11 +19,10 @@ from emulator.gkehub import Changed, GkeHub, HasResources
 from emulator.iam import Iam
 from emulator.iam_credentials import IamCredentials
 from emulator.journal import Call, Journal
+from emulator.listener import HOST, Listener
 from emulator.quotas import Quotas
 from emulator.resource_manager import ResourceManager
 from emulator.service_usage import ServiceUsage
-
-HOST = "127.0.0.1"
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +61,7 @@ class Service(Protocol):
     def rules(self) -> list[Rule]: ...
 
 
-class Emulator:
+class Emulator(Listener):
     """Serves a cloud until it is stopped.
 
     Attributes:
@@ -97,14 +94,7 @@ class Emulator:
         )
         self._map = Map([one for part in parts for one in part.rules()], strict_slashes=False)
         port = int(cloud.base.rpartition(":")[2])
-        self._server = make_server(host, port, self.answer, threaded=True, request_handler=QuietHandler)
-
-    def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self.answer, host=host, port=port)
 
     def variables(self) -> dict[str, str]:
         """Return the environment in which the google provider and gcloud call the emulator."""
@@ -165,15 +155,3 @@ class Emulator:
             log.exception("a request")
             text, status = json.dumps(ApiError(500, "internalError", repr(error)).body()), 500
         return Response(text, status=status, mimetype="application/json")
-
-
-class QuietHandler(WSGIRequestHandler):
-    """Logs nothing: the journal has it. A connection that is closed without an answer is no error here."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        pass
-
-    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
-        self.close_connection = True  # or the client waits for ever

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from emulator import iam_credentials
 from emulator.identity import Identity
-from emulator.server import HOST, QuietHandler
+from emulator.listener import HOST, QuietHandler
 
 USER_INFO = "openidconnect.googleapis.com"
 """The google provider asks it, for its log, whenever it starts."""

@@ -13,12 +13,11 @@ from email.parser import BytesParser
 from typing import Any, cast
 from urllib.parse import unquote
 
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from emulator.identity import Identity
 from emulator.journal import Call, Journal
-from emulator.server import HOST, QuietHandler
+from emulator.listener import Listener
 
 LISTED = "/storage/v1/b/"
 UPLOADED = "/upload/storage/v1/b/"
@@ -32,7 +31,7 @@ class Version:
     generation: int
 
 
-class Bucket:
+class Bucket(Listener):
     """Serves one bucket until it is stopped.
 
     Attributes:
@@ -52,15 +51,7 @@ class Bucket:
         self._identity = identity
         self._generation = 1000
         self._lock = threading.Lock()
-        self._server = make_server(HOST, 0, self._answer, threaded=True, request_handler=QuietHandler)
-        self.base = f"http://{HOST}:{self._server.server_port}"
-
-    def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._answer)
 
     def variables(self) -> dict[str, str]:
         """Return the environment in which the gcs backend finds the bucket here."""

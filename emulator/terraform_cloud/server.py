@@ -9,11 +9,10 @@ from typing import Any
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from emulator.journal import Call, Journal
-from emulator.server import HOST, QuietHandler
+from emulator.listener import Listener
 from emulator.terraform_cloud import documents
 from emulator.terraform_cloud.documents import Document
 from emulator.terraform_cloud.model import (
@@ -45,7 +44,7 @@ Answer = Document | bytes | None
 """A document, the content of a file, or nothing."""
 
 
-class TerraformCloud:
+class TerraformCloud(Listener):
     """Serves an organization until it is stopped.
 
     Attributes:
@@ -64,15 +63,7 @@ class TerraformCloud:
         self._hostname = hostname
         self._runner: Runner | None = None
         self._map = Map(self._rules(), strict_slashes=False)
-        self._server = make_server(HOST, port, self._answer, threaded=True, request_handler=QuietHandler)
-        self.base = f"http://{HOST}:{self._server.server_port}"
-
-    def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._answer, port=port)
 
     def configuration(self) -> str:
         """Return the part of terraform's CLI configuration that leads to this server: no name is looked up."""
