@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.kubernetes import Cluster
-from config.kinds import AUTHORIZATION_POLICIES, CONTROL_PLANE_CRDS, ISTIO_CRDS, MCI_CRDS, PEER_AUTHENTICATIONS
+from config.kinds import AUTHORIZATION_POLICIES, CONTROL_PLANE_CRD, ISTIO_CRDS, MCI_CRDS, PEER_AUTHENTICATIONS
 from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE
 
 Object = Mapping[str, Any]
 
-(REVISIONS_CRD,) = CONTROL_PLANE_CRDS
 REVISION = "istio.io/rev"
 TAG = "istio.io/tag"
 """Label of a webhook by which a revision has another name."""
@@ -82,8 +81,8 @@ def ask(cluster: Cluster) -> Objects:
         "injectors": ("mutatingwebhookconfigurations", "--selector", REVISION),
         "jobs": ("jobs.batch", *in_mesh),
     }
-    if REVISIONS_CRD in served:
-        questions["revisions"] = (REVISIONS_CRD, *in_mesh)
+    if CONTROL_PLANE_CRD in served:
+        questions["revisions"] = (CONTROL_PLANE_CRD, *in_mesh)
     if ISTIO_CRDS[0] in served:
         questions["rules"] = (ISTIO_CRDS[0], everywhere)
     policies = (AUTHORIZATION_POLICIES, PEER_AUTHENTICATIONS)
@@ -120,7 +119,7 @@ def ask(cluster: Cluster) -> Objects:
 
 def _established(cluster: Cluster) -> frozenset[str]:
     """Return which of our kinds' CRDs are served. All of a cluster's CRDs would be many megabytes."""
-    found = _of_names(cluster, "customresourcedefinitions", (*ISTIO_CRDS, *MCI_CRDS, REVISIONS_CRD))
+    found = _of_names(cluster, "customresourcedefinitions", (*ISTIO_CRDS, *MCI_CRDS, CONTROL_PLANE_CRD))
     return frozenset(one["metadata"]["name"] for one in found if condition(one, "Established") == "True")
 
 

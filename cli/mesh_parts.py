@@ -7,10 +7,11 @@ another one made, or half of one may have stayed.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cli.cluster_objects import MARKER, REVISIONS_CRD
+from cli.cluster_objects import MARKER
 from cli.kubernetes import Cluster
 from cli.remedies import after
 from config import Environment
+from config.kinds import CONTROL_PLANE_CRD
 from config.naming import MESH_NAMESPACE
 
 READINESS = "mesh-readiness-"
@@ -44,7 +45,7 @@ def parts_in(cluster: Cluster) -> list[Part]:
     in_mesh = ("--namespace", MESH_NAMESPACE)
     found = (
         (ISTIOD, cluster.get("deployments.apps", *in_mesh, "--selector", "app=istiod")["items"]),
-        (REVISION, (cluster.find(REVISIONS_CRD, *in_mesh) or {}).get("items", [])),
+        (REVISION, (cluster.find(CONTROL_PLANE_CRD, *in_mesh) or {}).get("items", [])),
         (JOB, cluster.get("jobs.batch", *in_mesh)["items"]),
         (CONFIG_MAP, [one for one in (cluster.find("configmaps", MARKER, *in_mesh),) if one is not None]),
     )

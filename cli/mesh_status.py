@@ -13,7 +13,7 @@ from cli.remedies import DEPLOY, after_refusal, all_of
 from cli.state import State
 from cli.survey import Answer
 from config.environment import Environment
-from config.kinds import ISTIO_CRDS, MCI_CRDS
+from config.kinds import kinds_of
 from config.naming import GATEWAY_NAMESPACE
 
 STATUS = "sidecar.istio.io/status"
@@ -29,7 +29,7 @@ def look_at_mesh(member: Member, feature: Answer, state: State) -> Iterator[Find
     objects = member.objects
     assert objects is not None
     yield from look_at_control_plane(member, feature, state)
-    wanted = ISTIO_CRDS + (MCI_CRDS if member.key == member.environment.ingress.config_cluster else ())
+    wanted = kinds_of(config_cluster=member.key == member.environment.ingress.config_cluster)
     wrong = [f"not served: {name}" for name in wanted if name not in objects.crds]
     yield judged("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
     yield _namespaces(member)

@@ -16,5 +16,14 @@ MCI_CRDS = (
 )
 """Multi Cluster Ingress', in its config cluster only."""
 
-CONTROL_PLANE_CRDS = ("controlplanerevisions.mesh.cloud.google.com",)
+CONTROL_PLANE_CRD = "controlplanerevisions.mesh.cloud.google.com"
 """What Google tells by in a cluster how far its control plane is."""
+
+
+def kinds_of(*, config_cluster: bool) -> tuple[str, ...]:
+    """Return what a cluster has to serve before the stack `ingress` is planned.
+
+    Args:
+        config_cluster: it is the one that holds Multi Cluster Ingress' objects.
+    """
+    return ISTIO_CRDS + (MCI_CRDS if config_cluster else ())

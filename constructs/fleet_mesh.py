@@ -12,7 +12,7 @@ from bindings import (
     GkeHubFeatureMembershipMesh,
     ITerraformDependable,
 )
-from config.kinds import CONTROL_PLANE_CRDS, ISTIO_CRDS, MCI_CRDS
+from config.kinds import CONTROL_PLANE_CRD, kinds_of
 from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
@@ -65,7 +65,7 @@ class FleetMesh(Construct):
                 mesh=GkeHubFeatureMembershipMesh(management="MANAGEMENT_AUTOMATIC"),
                 depends_on=[options, *depends_on],
             )
-            kinds = CONTROL_PLANE_CRDS + ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())
+            kinds = (CONTROL_PLANE_CRD, *kinds_of(config_cluster=member.key == config_cluster))
             self._wait(mine, access[member.key], _job(kinds, revision, kubectl_image), [namespace, membership])
 
     @staticmethod

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bindings import ITerraformDependable
-from config.kinds import ISTIO_CRDS, MCI_CRDS
+from config.kinds import kinds_of
 from config.naming import remote_secret_name
 from constructs import Construct
 from constructs.local_script import LocalScript, Reach
@@ -64,7 +64,7 @@ class ServedCrds(Construct):
                             if other is not member
                         )
                     ),
-                    "crds": " ".join(ISTIO_CRDS + (MCI_CRDS if member.key == config_cluster else ())),
+                    "crds": " ".join(kinds_of(config_cluster=member.key == config_cluster)),
                 }
                 for member in members
             },

@@ -67,11 +67,12 @@ class AsmcliInCluster(ControlPlane):
                         str(network),
                     )
         given = len(environment.cluster.authorized_networks) + (environment.cluster.operator_address is not None)
-        if given + len(regions) - 1 > MOST_AUTHORIZED_NETWORKS:
+        others = len(regions) - 1
+        if given + others > MOST_AUTHORIZED_NETWORKS:
             yield Conflict(
                 "cluster.authorized_networks",
-                f"with the pods of {len(regions) - 1} other clusters, which asmcli-in-cluster has to admit, there are "
-                f"{given + len(regions) - 1}; GKE takes {MOST_AUTHORIZED_NETWORKS}. Name fewer, wider networks",
+                f"with the pods of {others} other clusters, which asmcli-in-cluster has to admit, there are "
+                f"{given + others}; GKE takes {MOST_AUTHORIZED_NETWORKS}. Name fewer, wider networks",
                 f"{given} networks",
             )
 

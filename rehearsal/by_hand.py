@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from config.apis import APIS
 from config.environment import ResolvedRegion
-from config.kinds import ISTIO_CRDS, MCI_CRDS
+from config.kinds import kinds_of
 from config.naming import remote_secret_name
 from harness.errors import HarnessError
 from harness.isolation import stay_calm
@@ -254,7 +254,7 @@ class ByHand:
                 "wait-for-crds.sh",
                 {
                     **_place(one),
-                    "CRDS": " ".join(ISTIO_CRDS + (MCI_CRDS if one.key == first else ())),
+                    "CRDS": " ".join(kinds_of(config_cluster=one.key == first)),
                     "INSTALLED_BY": BY_HAND,
                     "MARKER": BY_HAND,
                     "SECRETS": "\n".join(

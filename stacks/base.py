@@ -58,11 +58,10 @@ class MeshStack(TerraformStack):
         *,
         environment: Environment,
         state: StateLocation,
-        terraform: str = LEAST_TERRAFORM,
     ) -> None:
         super().__init__(scope, name)
         state.attach(self, name)
-        self.add_override("terraform.required_version", terraform)
+        self.add_override("terraform.required_version", LEAST_TERRAFORM)
         GoogleProvider(
             self,
             "google",
