@@ -161,8 +161,7 @@ class Deployment:
             output += result.stdout
             if result.returncode != 0:
                 break
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(terraform)} plan\n{output}\nstatus {result.returncode}\n\n")
+        self._note([*terraform, "plan"], output, result.returncode)
         return Run(result.returncode, time.monotonic() - start, output, [])
 
     def operate(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
@@ -178,9 +177,12 @@ class Deployment:
             check=False,
             timeout=seconds,
         )
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"$ mesh {' '.join(arguments)}\n{result.stdout}{result.stderr}\nstatus {result.returncode}\n\n")
+        self._note(["mesh", *arguments], result.stdout + result.stderr, result.returncode)
         return result
+
+    def _note(self, command: Sequence[str], output: str, status: int) -> None:
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(command)}\n{output}\nstatus {status}\n\n")
 
     def shell(self, command: str) -> None:
         """A command as a message gave it. Raises: HarnessError: it failed."""
@@ -245,8 +247,7 @@ class Deployment:
             else:
                 lines.append(f"Error: killed, as it was not done after {seconds:.0f} s")
         text = "\n".join(lines)
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(command)}\n{text}\nstatus {process.returncode}\n\n")
+        self._note(command, text, process.returncode)
         done = sorted(runs.values(), key=lambda one: not one.ended)
         return Run(process.returncode, time.monotonic() - start, text, done)
 
