@@ -681,3 +681,15 @@ class Case(NamedTuple):
     text: str
     fix: str
     state: str = "failure"
+
+    def check(self, world: World) -> None:
+        """Spoil a world: `mesh status` says so, what to do, and nothing else."""
+        self.spoil(world)
+        answer = world.ask("status")
+        wrong = answer.findings("failure") | answer.findings("warning")
+        assert set(wrong) == {self.where}
+        [said] = wrong.values()
+        assert said["state"] == self.state
+        assert self.text in said["text"]
+        assert self.fix in said["fix"]
+        assert answer.status == (1 if self.state == "failure" else 0)

@@ -1,7 +1,6 @@
 """Somebody with the real terraform, whose command line leads to the stand-in for Terraform Cloud."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -13,63 +12,26 @@ from typing import Any
 from emulator.terraform_cloud.model import Organization
 from emulator.terraform_cloud.runner import Machine
 from emulator.terraform_cloud.server import TerraformCloud
-from tests.terraform import VARIABLES
+from tests.terraform import Desk
 
 HOST = "app.terraform.io"
 BASICS = ("awk", "bash", "cat", "dirname", "env", "grep", "head", "ls", "mktemp", "rm", "sed", "sh", "tr", "uname")
 """What a hosted runner has, besides terraform: nothing that the scripts of the mesh need beyond a shell's own."""
 
-SECONDS = 240
-
 
 @dataclass
-class Member:
+class Member(Desk):
     """A member of an organization, at a machine with terraform and an empty home.
 
     Attributes:
-        folder: of the home, of terraform's configuration, of the runner's programs.
-        cloud: the stand-in.
-        variables: for terraform, besides those that it always gets.
+        cloud: the stand-in; the runner's programs are in the folder, too.
     """
 
-    folder: Path
     cloud: TerraformCloud
-    variables: dict[str, str]
 
     @property
     def organization(self) -> Organization:
         return self.cloud.organization
-
-    def terraform(self, folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder / "home"),
-            "TF_CLI_CONFIG_FILE": str(self.folder / "terraform.rc"),
-            **{name: VARIABLES[name] for name in ("CHECKPOINT_DISABLE", "TF_IN_AUTOMATION", "TF_INPUT")},
-            **self.variables,
-            **variables,
-        }
-        return subprocess.run(
-            ["terraform", *arguments, "-no-color"],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
-
-    def ok(self, folder: Path, *arguments: str, **variables: str) -> str:
-        """Run terraform, which has to succeed, and return what it printed."""
-        result = self.terraform(folder, *arguments, **variables)
-        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"[-3000:]
-        return result.stdout
-
-    def refused(self, folder: Path, *arguments: str, **variables: str) -> str:
-        """Run terraform, which has to fail, and return what it printed, as one line."""
-        result = self.terraform(folder, *arguments, **variables)
-        assert result.returncode != 0, result.stdout
-        return " ".join(f"{result.stdout} {result.stderr}".replace("│", " ").split())
 
     def machine(self, *tools: str) -> Machine:
         """Return a machine for runs that has terraform, a shell's basics, and these."""
@@ -100,7 +62,7 @@ def member(
     (folder / "terraform.rc").write_text(text, encoding="utf-8")
     cloud.start()
     try:
-        yield Member(folder, cloud, cloud.variables())
+        yield Member(folder, cloud.variables(), cloud)
         unknown = [str(call) for call in cloud.journal.calls() if call.status in (500, 501)]
         assert unknown == []
     finally:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 # Nothing is asked of Google Cloud: a call with this token would fail the test.
@@ -24,6 +25,50 @@ def terraform(folder: Path, *arguments: str, **variables: str) -> "subprocess.Co
         check=False,
         timeout=300,
     )
+
+
+@dataclass
+class Desk:
+    """A machine with the real terraform, an empty home, and nothing of this machine's environment but its PATH.
+
+    Attributes:
+        folder: of the home and of terraform's CLI configuration, ``terraform.rc``.
+        variables: for terraform, besides those that it always gets.
+    """
+
+    folder: Path
+    variables: dict[str, str]
+
+    def terraform(self, folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder / "home"),
+            "TF_CLI_CONFIG_FILE": str(self.folder / "terraform.rc"),
+            **{name: VARIABLES[name] for name in ("CHECKPOINT_DISABLE", "TF_IN_AUTOMATION", "TF_INPUT")},
+            **self.variables,
+            **variables,
+        }
+        return subprocess.run(
+            ["terraform", *arguments, "-no-color"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    def ok(self, folder: Path, *arguments: str, **variables: str) -> str:
+        """Run terraform, which has to succeed, and return what it printed."""
+        result = self.terraform(folder, *arguments, **variables)
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"[-3000:]
+        return result.stdout
+
+    def refused(self, folder: Path, *arguments: str, **variables: str) -> str:
+        """Run terraform, which has to fail, and return what it printed, as one line."""
+        result = self.terraform(folder, *arguments, **variables)
+        assert result.returncode != 0, result.stdout
+        return " ".join(f"{result.stdout} {result.stderr}".replace("│", " ").split())
 
 
 def initialized(folder: Path, *arguments: str) -> Path:

@@ -1,9 +1,7 @@
 """The real terraform before the stand-in for a bucket: states, locks, readers, and the project's own stacks."""
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 from emulator.storage import Bucket, Version
 from tests.member import from_mirror
 from tests.synthesis import environment_of, synthesize
-from tests.terraform import VARIABLES
+from tests.terraform import Desk
 from tests.test_emulator import PROJECT, Sky, running
 from tests.test_remote_runs import APPLY, FLEET, NOWHERE
 
@@ -33,45 +31,11 @@ CONSUMER = {
 
 
 @dataclass
-class Desk:
-    """A machine with terraform, an empty home, and a way to the bucket and the emulated cloud."""
+class BucketDesk(Desk):
+    """A desk with a way to the bucket and the emulated cloud."""
 
-    folder: Path
     sky: Sky
     bucket: Bucket
-
-    def terraform(self, folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder / "home"),
-            "TF_CLI_CONFIG_FILE": str(self.folder / "terraform.rc"),
-            **{name: VARIABLES[name] for name in ("CHECKPOINT_DISABLE", "TF_IN_AUTOMATION", "TF_INPUT")},
-            **self.sky.emulator.variables(),
-            **self.bucket.variables(),
-            "GOOGLE_CREDENTIALS": self.sky.emulator.cloud.identity.credentials(),
-            "HTTPS_PROXY": NOWHERE,
-            "NO_PROXY": "127.0.0.1",
-            **variables,
-        }
-        return subprocess.run(
-            ["terraform", *arguments, "-no-color"],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-
-    def ok(self, folder: Path, *arguments: str) -> str:
-        result = self.terraform(folder, *arguments)
-        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"[-3000:]
-        return result.stdout
-
-    def refused(self, folder: Path, *arguments: str, **variables: str) -> str:
-        result = self.terraform(folder, *arguments, **variables)
-        assert result.returncode != 0, result.stdout
-        return " ".join(f"{result.stdout} {result.stderr}".replace("│", " ").split())
 
     def stack(self, name: str, content: dict[str, Any]) -> Path:
         here = self.folder / name
@@ -82,7 +46,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[BucketDesk]:
     for name in ("home", "at"):
         (tmp_path / name).mkdir()
     (tmp_path / "terraform.rc").write_text("", encoding="utf-8")
@@ -90,14 +54,21 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         bucket = Bucket(BUCKET, sky.emulator.cloud.identity)
         bucket.start()
         try:
-            yield Desk(tmp_path, sky, bucket)
+            variables = {
+                **sky.emulator.variables(),
+                **bucket.variables(),
+                "GOOGLE_CREDENTIALS": sky.emulator.cloud.identity.credentials(),
+                "HTTPS_PROXY": NOWHERE,
+                "NO_PROXY": "127.0.0.1",
+            }
+            yield BucketDesk(tmp_path, variables, sky, bucket)
             calls = bucket.journal.calls() + sky.emulator.journal.unknown()
             assert [str(call) for call in calls if call.status in (500, 501)] == []
         finally:
             bucket.stop()
 
 
-def test_a_state_is_kept_locked_and_read_by_another_stack(desk: Desk) -> None:
+def test_a_state_is_kept_locked_and_read_by_another_stack(desk: BucketDesk) -> None:
     producer, consumer = desk.stack("producer", PRODUCER), desk.stack("consumer", CONSUMER)
     for folder in (producer, consumer):
         desk.ok(folder, "init")
@@ -110,7 +81,7 @@ def test_a_state_is_kept_locked_and_read_by_another_stack(desk: Desk) -> None:
     assert not list(desk.folder.glob("*/*.tfstate"))
 
 
-def test_a_lock_is_somebodys_and_can_be_broken_by_its_id(desk: Desk) -> None:
+def test_a_lock_is_somebodys_and_can_be_broken_by_its_id(desk: BucketDesk) -> None:
     producer = desk.stack("producer", PRODUCER)
     desk.ok(producer, "init")
     lock = {"ID": "", "Operation": "OperationTypeApply", "Who": "somebody@elsewhere", "Created": "2026-11-25T10:00:00Z"}
@@ -122,7 +93,7 @@ def test_a_lock_is_somebodys_and_can_be_broken_by_its_id(desk: Desk) -> None:
     assert "Apply complete!" in desk.ok(producer, *APPLY)
 
 
-def test_a_wrong_token_and_another_bucket(desk: Desk) -> None:
+def test_a_wrong_token_and_another_bucket(desk: BucketDesk) -> None:
     producer = desk.stack("producer", PRODUCER)
     token = {"GOOGLE_CREDENTIALS": "", "GOOGLE_OAUTH_ACCESS_TOKEN": "somebody-elses"}
     assert "401" in desk.refused(producer, "init", **token)
@@ -132,7 +103,7 @@ def test_a_wrong_token_and_another_bucket(desk: Desk) -> None:
     assert desk.bucket.objects == {}
 
 
-def test_the_projects_stacks_from_their_folders_alone(desk: Desk, provider_mirror: Path) -> None:
+def test_the_projects_stacks_from_their_folders_alone(desk: BucketDesk, provider_mirror: Path) -> None:
     """As their caller: see `test_remote_runs.synthesized`."""
     (desk.folder / "terraform.rc").write_text(from_mirror(provider_mirror), encoding="utf-8")
     lines = FLEET.read_text(encoding="utf-8").replace("my-mesh-project", PROJECT).splitlines()
