@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from config.fields import AsmcliVersion, FilePath, Image, Model, Sha256
-from control_planes import names
+from control_planes import control_plane, names
 
 DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
 """Where Google publishes asmcli, and beside each its checksum, the same name with .sha256."""
@@ -56,8 +56,9 @@ class Mesh(Model):
 
     control_plane: ControlPlaneName = Field(
         default="asmcli-managed",
-        description="Who makes and runs the control planes; docs/control-planes.md tells the ways apart. It can't be "
-        "changed while the mesh stands: there is no migration.",
+        description="Who makes and runs the control planes. "
+        + "".join(f"`{name}`: {control_plane(name).made_by}. " for name in names())
+        + "docs/control-planes.md tells them apart. It can't be changed while the mesh stands: there is no migration.",
     )
     asmcli: Asmcli = Field(default=Asmcli(), description="The installer; without a meaning for `fleet`.")
     kubectl_image: Image = Field(
