@@ -46,7 +46,5 @@ def asmcli_mesh(stack: Construct, parts: "MeshParts", mode: Mode) -> None:
         revision=environment.revision,
         installed_by=control_plane.installed_by,
         marker_of=control_plane.marker_of,
-        granted_by=trust.granted_by,
-        trust_marker_of=trust.marker_of,
         depends_on=[control_plane.installed, trust.established, parts.ingress],
     )

@@ -15,12 +15,14 @@ class MeshTrust(Construct):
     """A remote secret in every cluster for every other one, naming its private endpoint.
 
     The instances are ordered pairs, ``holder/remote``: a pair that goes away
-    takes its secret with it.
+    takes its secret with it, and one that comes is no business of the others.
+
+    A grant that was under way when terraform was killed may count as done. So each
+    secret's annotation is read back: a checksum of what it was made from, which is
+    written with it. If it is not that, the check says what is to be made again.
 
     Attributes:
         established: for what needs all clusters to see each other.
-        granted_by: address of what grants it, an instance a pair.
-        marker_of: returns what a pair's secret says that it was made from, by ``holder/remote``.
     """
 
     def __init__(
@@ -74,6 +76,22 @@ class MeshTrust(Construct):
             },
             depends_on=[installed, withdrawal.ready],
         )
-        self.established = grant.done
-        self.granted_by = grant.address
-        self.marker_of = grant.inputs_of
+        check = LocalScript(
+            self,
+            "check",
+            scripts=scripts,
+            script="check-trust.sh",
+            reach=reach,
+            instances={
+                key: {
+                    "holder_cluster": holder.cluster,
+                    "holder_location": holder.location,
+                    "secret_name": remote_secret_name(remote.remote_name),
+                    "marker": grant.inputs_of(key),
+                    "granted_by": f'{grant.address}["{key}"]',
+                }
+                for key, (holder, remote) in pairs.items()
+            },
+            depends_on=[grant.done],
+        )
+        self.established = check.done

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from bindings import ITerraformDependable
 from config.kinds import kinds_of
-from config.naming import remote_secret_name
 from constructs import Construct
 from constructs.local_script import LocalScript, Reach
 from constructs.mesh_member import MeshMember
@@ -19,9 +18,9 @@ class ServedCrds(Construct):
     true before the plan of the ingress stack, not just before its apply.
 
     What was under way when terraform was killed may count as done. So it also reads
-    back what the mesh's installation and each grant of trust write last, a checksum of
-    what they were made from. If it is not that, it says which resource is to be made
-    again. As those checksums are inputs here, it looks again after each change.
+    back what the mesh's installation writes last, a checksum of what it was made from.
+    If it is not that, it says which resource is to be made again. As that checksum is
+    an input here, it looks again after each change.
     """
 
     def __init__(
@@ -36,8 +35,6 @@ class ServedCrds(Construct):
         revision: str,
         installed_by: str,
         marker_of: Callable[[str], Expression],
-        granted_by: str,
-        trust_marker_of: Callable[[str], Expression],
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         super().__init__(scope, id_)
@@ -55,15 +52,6 @@ class ServedCrds(Construct):
                     "revision": revision,
                     "installed_by": f'{installed_by}["{member.key}"]',
                     "marker": marker_of(member.key),
-                    # Of names that are checked, and of expressions.
-                    "secrets": Expression(
-                        "\n".join(
-                            f"{remote_secret_name(other.remote_name)} {trust_marker_of(f'{member.key}/{other.key}')} "
-                            f'{granted_by}["{member.key}/{other.key}"]'
-                            for other in members
-                            if other is not member
-                        )
-                    ),
                     "crds": " ".join(kinds_of(config_cluster=member.key == config_cluster)),
                 }
                 for member in members

@@ -88,7 +88,8 @@ class ByHand:
         spec = {"multiclusteringress": {"configMembership": membership}}
         self._call("POST", f"{fleet}?featureId=servicemesh", {})
         self._call("POST", f"{fleet}?featureId=multiclusteringress", {"spec": spec})
-        jobs = [[self._install_job(one) for one in self._regions], self._trust_jobs(), self._wait_jobs()]
+        installations = [self._install_job(one) for one in self._regions]
+        jobs = [installations, self._trust_jobs(), self._trust_checks(), self._wait_jobs()]
         for group in jobs:
             _each(self.must_run, group)
         return [group[0] for group in jobs]
@@ -134,17 +135,7 @@ class ByHand:
 
     def removal_jobs(self) -> list[Job]:
         """Return the scripts that take the mesh out of every cluster, in their order."""
-        withdrawals = [
-            Job(
-                "withdraw-trust.sh",
-                {
-                    "HOLDER_CLUSTER": holder.names.cluster,
-                    "HOLDER_LOCATION": holder.location,
-                    "SECRET_NAME": remote_secret_name(remote.remote_name),
-                },
-            )
-            for holder, remote in permutations(self._regions, 2)
-        ]
+        withdrawals = [Job("withdraw-trust.sh", inputs) for inputs in self._secrets()]
         removals = [Job("remove-mesh.sh", _place(region)) for region in self._regions]
         return [*withdrawals, *removals]
 
@@ -247,6 +238,21 @@ class ByHand:
             for holder, remote in permutations(self._regions, 2)
         ]
 
+    def _trust_checks(self) -> list[Job]:
+        marks = {"MARKER": BY_HAND, "GRANTED_BY": BY_HAND}
+        return [Job("check-trust.sh", {**inputs, **marks}) for inputs in self._secrets()]
+
+    def _secrets(self) -> list[dict[str, str]]:
+        """Return where each remote secret is, as scripts are told."""
+        return [
+            {
+                "HOLDER_CLUSTER": holder.names.cluster,
+                "HOLDER_LOCATION": holder.location,
+                "SECRET_NAME": remote_secret_name(remote.remote_name),
+            }
+            for holder, remote in permutations(self._regions, 2)
+        ]
+
     def _wait_jobs(self) -> list[Job]:
         first = self._environment.ingress.config_cluster
         return [
@@ -257,11 +263,6 @@ class ByHand:
                     "CRDS": " ".join(kinds_of(config_cluster=one.key == first)),
                     "INSTALLED_BY": BY_HAND,
                     "MARKER": BY_HAND,
-                    "SECRETS": "\n".join(
-                        f"{remote_secret_name(other.remote_name)} {BY_HAND} {BY_HAND}"
-                        for other in self._regions
-                        if other is not one
-                    ),
                 },
             )
             for one in sorted(self._regions, key=lambda one: one.key != first)

@@ -27,9 +27,6 @@ Steps = Literal["all", "short", "deploy"]
 NETWORKS = ".controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksConfig"
 """Where it stands in a cluster who may reach its control plane."""
 
-WAIT = "null_resource.crds_wait_"
-"""How the address begins of what makes nothing, and only looks."""
-
 
 class Rehearsal:
     """The steps of a rehearsal, one after the other. Attributes: tables: what was seen so far."""
@@ -144,12 +141,8 @@ class Rehearsal:
         folder = f"~ cloud projects/{self._world.cloud.project}/locations"
         shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in watched]
         table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
-        # What waits until a cluster's mesh is whole looks again, as one more secret belongs to it.
-        waits = len(others) if environment.control_plane.remote_secrets else 0
-        again = [address for address in run.destroyed() if not address.startswith(WAIT)]
-        right = run.totals()[1] == 1 + len(watched) and run.totals()[2] == waits and not again
-        table.add(*self._total(run), ok=right)
-        table.notes += again
+        table.add(*self._total(run), ok=run.totals()[1:] == (1 + len(watched), 0))
+        table.notes += run.destroyed()
         self._show(table, checks.objects("   objects, and trust", self._stage))
         self._show(checks.watchers("   how clusters find and reach each other", self._stage))
 

@@ -34,6 +34,15 @@ die() {
   exit 1
 }
 
+# once_more WHAT ADDRESS: stops where terraform believes what is not so, with the command that makes it so.
+once_more() {
+  printf '%s: %s, although terraform counts it as done: was it killed? Then run this, and deploy again:\n' \
+    "${0##*/}" "$1" >&2
+  # cdktf-cli puts a path behind every name of a resource that it sees, and the command would
+  # be of no use. A shell takes no notice of two quotes.
+  die "  terraform -chdir='$PWD' apply -replace='${2//_/"''_"}'"
+}
+
 # Prints what a tool is needed at, and where it comes from.
 needed() {
   case "$1" in

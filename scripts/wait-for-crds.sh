@@ -7,8 +7,6 @@
 #   CRDS              names of custom resource definitions, with spaces between them
 #   INSTALLED_BY      address of the resource that installed the mesh here
 #   MARKER            what that leaves in the cluster when it is done
-#   SECRETS           a line a remote secret: its name, what it says that it was made from, and the
-#                     address of the resource that put it here
 #   WAIT_SECONDS      how long that may take; 1200 if not set
 
 # shellcheck source=lib.sh
@@ -36,31 +34,10 @@ for crd in "${crds[@]}"; do
 done
 say "$CLUSTER serves ${#crds[@]} kinds: $CRDS"
 
-in_mesh() {
-  kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system get "$@" --ignore-not-found
-}
-
-# once_more WHAT ADDRESS
-once_more() {
-  printf '%s: %s, although terraform counts it as done: was it killed? Then run this, and deploy again:\n' \
-    "${0##*/}" "$1" >&2
-  # cdktf-cli puts a path behind every name of a resource that it sees, and the command would
-  # be of no use. A shell takes no notice of two quotes.
-  die "  terraform -chdir='$PWD' apply -replace='${2//_/"''_"}'"
-}
-
-# What was done is read back from the cluster, and not believed: both are written last.
-marker="$(in_mesh configmap "$MARKER_NAME" --output 'jsonpath={.data.installed}')"
+# What was done is read back from the cluster, and not believed: this is written last.
+marker="$(kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system get configmap "$MARKER_NAME" \
+  --output 'jsonpath={.data.installed}' --ignore-not-found)"
 if [[ "$marker" != "$MARKER" ]]; then
   once_more "the mesh in $CLUSTER is not whole" "$INSTALLED_BY"
 fi
-while read -r name inputs address; do
-  if [[ -z "$name" ]]; then
-    continue
-  fi
-  found="$(in_mesh secret "$name" --output "jsonpath={.metadata.annotations['$MARKER_NAME/inputs']}")"
-  if [[ "$found" != "$inputs" ]]; then
-    once_more "$CLUSTER has no secret $name, or one of other inputs" "$address"
-  fi
-done <<<"${SECRETS:-}"
 say "the mesh in $CLUSTER is whole"

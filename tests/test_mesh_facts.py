@@ -4,9 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from config.kinds import ISTIO_CRDS, MCI_CRDS
 from config.naming import remote_cluster_name
-from tests.synthesis import Resource, Synthesis, environment_of, synthesize
+from tests.synthesis import REFERENCE, Resource, Synthesis, environment_of, synthesize
 
 
 def local_exec(resource: Resource) -> Resource:
@@ -72,8 +74,9 @@ def test_it_ends_only_when_the_kinds_are_served(reference: Synthesis) -> None:
     assert set(wait["for_each"]["osaka"]["crds"].split()) == set(ISTIO_CRDS)
     assert set(wait["for_each"]["tokyo"]["crds"].split()) == {*ISTIO_CRDS, *MCI_CRDS}
     waits_for = " ".join(wait["depends_on"])
-    for part in ("control-plane_install", "trust_grant", "multi-cluster-ingress_agent"):
+    for part in ("control-plane_install", "trust_check", "multi-cluster-ingress_agent"):
         assert part in waits_for
+    assert "trust_grant" in " ".join(reference.one("mesh", "null_resource", "trust_check")["depends_on"])
 
 
 def test_trust_comes_after_the_installation(reference: Synthesis) -> None:
@@ -140,3 +143,26 @@ def test_no_token_in_any_trigger(reference: Synthesis) -> None:
     for stack in ("mesh", "ingress"):
         for resource in reference.scripts(stack).values():
             assert "token" not in json.dumps(resource).lower()
+
+
+@pytest.mark.parametrize("way", ["asmcli-managed", "asmcli-in-cluster"])
+def test_another_region_is_no_reason_to_run_a_script_again(tmp_path: Path, way: str) -> None:
+    """Nothing of the regions that are there is replaced: their instances have the inputs that they had."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    text = text.replace("control_plane: asmcli-managed", f"control_plane: {way}")
+    assert way in text
+    for folder in ("two", "three"):
+        (tmp_path / folder).mkdir()
+    another = "regions:\n  seoul:\n    region: asia-northeast3\n    number: 4"
+    before = synthesize(environment_of(text), tmp_path / "two")
+    after = synthesize(environment_of(re.sub(r"(?m)^regions:$", another, text)), tmp_path / "three")
+    more = 0
+    for stack in ("mesh", "ingress"):
+        assert before.scripts(stack)
+        for name, resource in before.scripts(stack).items():
+            now = after.scripts(stack)[name]
+            assert now["triggers"] == resource["triggers"]
+            instances = resource.get("for_each", {})
+            assert {key: now["for_each"][key] for key in instances} == instances, name
+            more += len(now.get("for_each", {})) - len(instances)
+    assert more == 3 + 3 * 4, "an installation, its removal and a wait; a grant, its check and its removal a pair"

@@ -428,29 +428,28 @@ def test_a_list_that_gcloud_only_warns_about_is_asked_for_again(sandbox: Sandbox
     [
         ("configmap", 'null_resource.install["tokyo"]'),
         ("another mark", 'null_resource.install["tokyo"]'),
-        ("secret b", "null_resource.b"),
-        ("another secret", "null_resource.a"),
+        ("secret", 'null_resource.trust_grant["tokyo/osaka"]'),
+        ("another secret", 'null_resource.trust_grant["tokyo/osaka"]'),
     ],
 )
 def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, words: str) -> None:
     answers = 'case "$*" in *"get configmap"*) printf m ;; *"get secret "*) printf n ;; esac'
     sandbox.stand_in("kubectl", f'if [[ "$*" != *"get {missing}"* ]]; then {answers}; fi')
-    inputs = {
-        "INSTALLED_BY": 'null_resource.install["tokyo"]',
-        "MARKER": "m",
-        "SECRETS": "a n null_resource.a\nb n null_resource.b",
-    }
+    if "secret" in missing:
+        script, inputs = "check-trust.sh", {**WITHDRAW, "MARKER": "n", "GRANTED_BY": words}
+    else:
+        script, inputs = "wait-for-crds.sh", {**CLUSTER, "CRDS": "a.x.io", "MARKER": "m", "INSTALLED_BY": words}
     if missing.startswith("another"):
         changed = "printf m" if missing == "another mark" else "printf n"
         sandbox.stand_in("kubectl", answers.replace(changed, "printf of-older-inputs"))
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", **inputs)
+    run = sandbox.run(script, **inputs)
     assert run.status == 1
     assert "although terraform counts it as done" in run.output
     command = run.output[run.output.index("terraform -chdir=") :]
     assert shlex.split(command) == ["terraform", f"-chdir={sandbox.folder}", "apply", f"-replace={words}"]
     assert words not in run.output, "cdktf-cli would put something behind the name"
     sandbox.stand_in("kubectl", answers)
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", **inputs)
+    run = sandbox.run(script, **inputs)
     assert run.status == 0, run.output
 
 
