@@ -40,7 +40,7 @@ rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole dep
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
 
 rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name
-	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --faults $(or $(FAULTS),all) $(if $(ONLY),--only '$(ONLY)')
+	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')
 
 rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))

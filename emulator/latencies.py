@@ -25,9 +25,16 @@ from a fleet feature to the CRDs of its controller, `mesh` that from asmcli's re
 
 @dataclass(frozen=True)
 class Latencies:
-    """The durations, scaled. Args: scale: 1 for the cloud's own, 0 for none."""
+    """The durations, scaled.
+
+    Attributes:
+        scale: 1 for the cloud's own, 0 for none.
+        patience: seconds for which an answer about an operation waits for its end. In the cloud none does, and
+            the provider asks again after ten seconds, which is more than anything takes at a small scale.
+    """
 
     scale: float
+    patience: float = 0.0
 
     def of(self, name: str) -> float:
         """Return seconds."""

@@ -31,6 +31,12 @@ class Operations:
         self._faults = faults
         self._base = base
         self._numbers = count(1)
+        self._ends: dict[str, threading.Event] = {}
+
+    def wait(self, name: str, seconds: float) -> None:
+        """Return when an operation has ended, or after so many seconds; at once if there is none of that name."""
+        if name in self._ends:
+            self._ends[name].wait(seconds)
 
     def start(
         self,
@@ -59,6 +65,7 @@ class Operations:
         path = f"{folder}/operations/{name}".lstrip("/")
         operation = self._new(style, path, name, kind, target)
         self._store.add(path, operation)
+        end = self._ends[name] = threading.Event()
         fault = self._faults.take_operation(f"{kind} {target}")
 
         def run() -> None:
@@ -76,6 +83,8 @@ class Operations:
                 self._fail(style, operation, error)
             else:
                 self._finish(style, operation, response)
+            finally:
+                end.set()
 
         if seconds <= AT_ONCE and not slow:
             run()  # its caller then needs not ask, which the provider does every ten seconds

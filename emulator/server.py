@@ -112,6 +112,9 @@ class Emulator(Listener):
             status = self.cloud.faults.take_request(f"{request.method} {request.path}")
             if status == 0:
                 raise ConnectionAbortedError("no answer, on purpose")
+            folder, _, name = request.path.rpartition("/")
+            if request.method == "GET" and folder.endswith("/operations"):
+                self.cloud.operations.wait(name, self.cloud.latencies.patience)
             response = self._reply(lambda: self._call(request, status), self.cloud.store.lock)
             self.journal.add(Call(request.method, request.path, response.status_code))
         return response(environ, start_response)

@@ -23,6 +23,10 @@ SCALE = 0.004
 """Of the cloud's durations: what takes it six minutes takes a second and a half, and the time of the machine's own
 work. With more, the provider's questions, ten seconds apart, add up."""
 
+HURRIED = 0.1
+PATIENCE = 9.0
+"""At less than that scale, an operation that is asked about is waited for, so that nobody has to ask again."""
+
 
 def main() -> int:
     """Return the exit status: 0 if all is as it has to be, 1 if it is not, 2 if it could not be tried."""
@@ -75,7 +79,7 @@ def main() -> int:
             mirror=None if arguments.without_terraform else mirror_of(providers),
             state=session.state,
             logs=session.logs,
-            latencies=Latencies(arguments.scale),
+            latencies=Latencies(arguments.scale, PATIENCE if arguments.scale < HURRIED else 0.0),
             say=session.say,
             shims=shims,
             pods_run=arguments.lab,

@@ -32,6 +32,9 @@ STAYS = "/services/| CustomResourceDefinition "
 SECONDS = 600
 """For one command: undisturbed ones take less than a minute."""
 
+SECONDS_TO_KILL = 0.5
+"""From what a kill waits for to the kill."""
+
 MOST_CALLS = 9
 """Of one script: those that wait ask again and again."""
 
@@ -51,6 +54,7 @@ class Fault:
     times: int = 0
     operation: str = ""
     kill: str = ""
+    kill_at: str = ""
     expire: str = ""
     lifetime: int = 0
     cut: int | None = None
@@ -207,17 +211,22 @@ class FaultRun:
     @contextmanager
     def _happening(
         self, fault: Fault
-    ) -> Iterator[tuple[dict[str, str], Callable[[str, "subprocess.Popen[str]"], None] | None, Callable[[], bool]]]:
+    ) -> Iterator[tuple[dict[str, str], Callable[[str, "subprocess.Popen[str]"], None], Callable[[], bool]]]:
         """Let a fault happen for the length of a block; gives what the command needs for it, and whether it was met."""
         faults = self._world.cloud.faults
         faults.clear()
         variables: dict[str, str] = {}
         killed: list[str] = []
+        running: list[subprocess.Popen[str]] = []
 
         def watch(line: str, process: "subprocess.Popen[str]") -> None:
+            running[:] = [process]
             if fault.kill and not killed and re.search(fault.kill, line):
                 killed.append(line)
-                threading.Timer(0.5, lambda: kill_all(process)).start()
+                kill()
+
+        def kill() -> None:
+            threading.Timer(SECONDS_TO_KILL, kill_all, running).start()
 
         lifetime = identity.LIFETIME
         region = list(self._world.clusters())[fault.cut] if fault.cut is not None else ""
@@ -225,6 +234,8 @@ class FaultRun:
             faults.add(RequestFault(fault.request, fault.status, fault.times))
         if fault.operation:
             faults.add(OperationFault(fault.operation))
+        if fault.kill_at:
+            faults.on_request(fault.kill_at, kill)
         if fault.expire:
             token = self._world.cloud.identity.new_token()["access_token"]
             variables["GOOGLE_OAUTH_ACCESS_TOKEN"] = token
@@ -241,7 +252,7 @@ class FaultRun:
             met = lambda: bool(  # noqa: E731
                 there or killed or faults.taken or (fault.call is not None and self._shims.end())
             )
-            yield variables, watch if fault.kill else None, met
+            yield variables, watch, met
         finally:
             identity.LIFETIME = lifetime
             self._world.late = 0.0

@@ -153,12 +153,17 @@ class Sky:
 
 
 @contextmanager
-def running(scale: float = 0.0, account: str | None = None) -> Iterator[Sky]:
-    """Run an empty cloud for a while. Args: scale: of its latencies; account: whom the caller acts as."""
+def running(scale: float = 0.0, account: str | None = None, patience: float = 0.0) -> Iterator[Sky]:
+    """Run an empty cloud for a while.
+
+    Args:
+        scale, patience: of its latencies.
+        account: whom the caller acts as.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     planes, changes, held = FakePlanes(), list[tuple[str, bool]](), set[str]()
-    cloud = Cloud.create(PROJECT, f"http://127.0.0.1:{port}", Latencies(scale), planes, account)
+    cloud = Cloud.create(PROJECT, f"http://127.0.0.1:{port}", Latencies(scale, patience), planes, account)
     emulator = Emulator(
         cloud,
         changed=lambda name, feature: changes.append((name, feature is not None)),
@@ -484,6 +489,24 @@ def test_one_operation_at_a_time_on_a_cluster(sky: Sky, caller: Caller) -> None:
     sky.planes.gate.set()
     caller.ended(operation_path(operation))
     caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
+
+
+@pytest.mark.parametrize(("patience", "done"), [(10.0, True), (0.2, False), (0.0, False)])
+def test_an_answer_about_an_operation_waits_for_its_end(patience: float, done: bool) -> None:
+    with running(patience=patience) as sky:
+        caller = sky.caller()
+        enable(caller)
+        make_network(caller)
+        caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
+        sky.planes.gate.clear()
+        operation = caller.ok("POST", CLUSTERS, cluster())
+        assert not is_done(operation)
+        opening = threading.Timer(0.8, sky.planes.gate.set)
+        opening.start()
+        start = time.monotonic()
+        assert is_done(caller.ok("GET", operation_path(operation))) is done
+        assert time.monotonic() - start < 5, "not longer than it takes"
+        opening.join()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no room"), ApiError(400, "invalid", "no room")])

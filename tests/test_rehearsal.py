@@ -146,10 +146,10 @@ def test_the_faults_are_well_formed() -> None:
     for fault in faults:
         assert fault.stack in ("network", "clusters", "mesh", "ingress")
         assert fault.verb in ("deploy", "destroy")
-        kinds = [fault.request, fault.operation, fault.kill, fault.expire, fault.lifetime, fault.late]
+        kinds = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire, fault.lifetime, fault.late]
         assert sum(map(bool, [*kinds, fault.cut is not None])) == 1, fault.name
         assert set(fault.ways) <= set(names())
-        for pattern in (fault.request, fault.operation, fault.kill, fault.expire, fault.stops, fault.mend):
+        for pattern in (*map(str, kinds), fault.stops, fault.mend):
             re.compile(pattern)
         assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 409, 429, 500, 503))
         assert not fault.mend or fault.stops
