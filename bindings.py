@@ -150,7 +150,7 @@ from cdktf_cdktf_provider_google.gke_hub_feature_membership import (  # noqa: E4
 )
 from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember  # noqa: E402
 from cdktf_cdktf_provider_google.project_service import ProjectService  # noqa: E402
-from cdktf_cdktf_provider_google.provider import GoogleProvider  # noqa: E402
+from cdktf_cdktf_provider_google.provider import GoogleProvider, GoogleProviderBatching  # noqa: E402
 from cdktf_cdktf_provider_google.service_account import ServiceAccount  # noqa: E402
 
 _reading.join()
@@ -238,6 +238,7 @@ __all__ = [
     "GkeHubFeatureSpec",
     "GkeHubFeatureSpecMulticlusteringress",
     "GoogleProvider",
+    "GoogleProviderBatching",
     "ITerraformDependable",
     "KubernetesProvider",
     "KubernetesProviderExec",

@@ -9,6 +9,7 @@ and mounts away: there is nothing to clean up, and nothing to forget.
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -76,12 +77,24 @@ def use_own_folders(state: Path) -> None:
     home = os.environ.get("HOME", "/")
     os.environ[USERS_HOME] = home
     os.environ.setdefault("XDG_CACHE_HOME", os.path.join(home, ".cache"))  # of the programs that were built
-    # In a user namespace the folders above a home seem to be nobody's, which jsii takes for unsafe.
-    os.environ["JSII_RUNTIME_PACKAGE_CACHE"] = "disabled"
+    if not _is_private(state):
+        os.environ["JSII_RUNTIME_PACKAGE_CACHE"] = "disabled"
     for variable in ("HOME", "TMPDIR"):
         folder = state / variable.lower()
         folder.mkdir()
         os.environ[variable] = str(folder)
+
+
+def _is_private(folder: Path) -> bool:
+    """Return whether jsii would keep its packages in a folder, which saves it half of its start.
+
+    It wants all folders above to be ours or root's, and nobody else to write into them. In a
+    user namespace those that are really root's seem to be nobody's.
+    """
+    above = [parent.stat() for parent in folder.resolve().parents]
+    return all(
+        one.st_uid in (0, os.getuid()) and (not one.st_mode & 0o022 or one.st_mode & stat.S_ISVTX) for one in above
+    )
 
 
 def stay_calm() -> None:

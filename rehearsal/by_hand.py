@@ -37,8 +37,6 @@ SECONDS = 300
 BY_HAND = "by-hand"
 LAST_KINDS = ("MultiClusterIngress", "MultiClusterService")
 WAITING = ("wait-for-crds.sh", "wait-for-load-balancer-cleanup.sh")
-MOST_CALLS = 9
-"""Of one script: those that wait ask again and again."""
 
 T = TypeVar("T")
 
@@ -329,8 +327,6 @@ class ScriptFaults:
             self._shims.forget()
             self._hand.must_run(job)
             calls = self._shims.calls()
-            if job.script in WAITING:
-                calls = calls[:MOST_CALLS]
             for call in calls if self._every_call else calls[-1:]:
                 for action in ("fail", "kill"):
                     self._once(job, call, action, wanted)

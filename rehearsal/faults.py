@@ -35,8 +35,10 @@ SECONDS = 600
 SECONDS_TO_KILL = 0.5
 """From what a kill waits for to the kill."""
 
-MOST_CALLS = 9
-"""Of one script: those that wait ask again and again."""
+ALIKE = ("asmcli", "wait-for-crds.sh", "wait-for-load-balancer-cleanup.sh")
+MOST_ALIKE = 3
+"""Of those whose calls are one question in a loop, and of asmcli, which is a stand-in, so many calls go wrong here.
+`make rehearse-scripts FAULTS=all` has them all, and is quicker."""
 
 SMALL_CALLS = (("grant-trust.sh", 4),)
 """Calls of scripts in the small set: one, as `make rehearse-scripts` has them all, and quicker."""
@@ -292,7 +294,8 @@ class FaultRun:
         return [
             Fault(f"{call.script} {what} at its call {call.number}, {call.tool}", stack, verb, call=call, action=action)
             for call in calls
-            if call.number <= MOST_CALLS and (not self._small or (call.script, call.number) in SMALL_CALLS)
+            if (call.script not in ALIKE or call.number <= MOST_ALIKE)
+            and (not self._small or (call.script, call.number) in SMALL_CALLS)
             for action, what in (("fail", "fails"), ("kill", "is killed"))
         ]
 

@@ -18,48 +18,57 @@ readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 require_tools gcloud
 make_workspace
 
-# Prints what is left, a line each. Where its status is asked, bash no longer stops
-# at a failing command by itself.
-leftovers() {
-  local kind
-  for kind in forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks; do
-    gcloud compute "$kind" list --global --project "$PROJECT" --filter 'name~^mci-' --format "value(name)" ||
-      return 1
-  done
-  gcloud compute firewall-rules list --project "$PROJECT" --filter "name~^mci- AND network~/$VPC\$" \
-    --format "value(name)" || return 1
-  gcloud compute network-endpoint-groups list --project "$PROJECT" --filter "name~-mci- AND network~/$VPC\$" \
-    --format "value(name)" || return 1
-}
+readonly KINDS=(forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks
+  firewall-rules network-endpoint-groups)
 
 # For most kinds gcloud only warns if it could not get a list, and exits with 0.
 readonly INCOMPLETE="Some requests did not succeed"
 export CLOUDSDK_CORE_VERBOSITY=warning
 
-while true; do
-  leftovers >"$WORK/left" 2>"$WORK/errors" || {
+# ask KIND: writes the names of what is left of a kind, and whether that is known.
+ask() {
+  local flags=(--global --filter 'name~^mci-')
+  case "$1" in
+    firewall-rules) flags=(--filter "name~^mci- AND network~/$VPC\$") ;;
+    network-endpoint-groups) flags=(--filter "name~-mci- AND network~/$VPC\$") ;;
+  esac
+  gcloud compute "$1" list --project "$PROJECT" "${flags[@]}" --format "value(name)" \
+    >"$WORK/left" 2>"$WORK/errors" || {
     cat "$WORK/errors" >&2
     die "could not ask what is left of the load balancer; the lines above say why"
   }
-  count="$(grep -c . "$WORK/left" || true)"
+  known=1
   if grep -q "$INCOMPLETE" "$WORK/errors"; then
     known=0
-    say "not all could be asked; asking again"
-  else
-    known=1
-    if [[ "$count" -eq 0 ]]; then
-      say "nothing is left of the load balancer"
-      exit 0
-    fi
-    say "waiting until $count resources of the load balancer are gone"
   fi
-  if ((SECONDS - STARTED > WAIT_SECONDS)); then
+}
+
+give_up() {
+  if [[ "$known" -eq 0 ]]; then
+    cat "$WORK/errors" >&2
+    die "after $WAIT_SECONDS s it is not known what is left of the load balancer; the lines above say why"
+  fi
+  for kind in "${KINDS[@]}"; do
+    ask "$kind"
+    while read -r name; do
+      printf '%s: %s\n' "$kind" "$name" >&2
+    done <"$WORK/left"
+  done
+  die "after $WAIT_SECONDS s the above is left of the load balancer; delete it, and run the same command again"
+}
+
+# One kind after the other: with its objects gone, nothing of it comes back.
+for kind in "${KINDS[@]}"; do
+  while ask "$kind" && [[ "$known" -eq 0 || -s "$WORK/left" ]]; do
     if [[ "$known" -eq 0 ]]; then
-      cat "$WORK/errors" >&2
-      die "after $WAIT_SECONDS s it is not known what is left of the load balancer; the lines above say why"
+      say "not all $kind could be asked; asking again"
+    else
+      say "waiting for $(grep -c . "$WORK/left") $kind of the load balancer to go"
     fi
-    cat "$WORK/left" >&2
-    die "after $WAIT_SECONDS s the above is left of the load balancer; delete it, and run the same command again"
-  fi
-  sleep 10
+    if ((SECONDS - STARTED > WAIT_SECONDS)); then
+      give_up
+    fi
+    sleep 5
+  done
 done
+say "nothing is left of the load balancer"

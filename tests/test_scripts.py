@@ -386,7 +386,7 @@ def test_waiting_for_the_load_balancer_to_go(sandbox: Sandbox) -> None:
     sandbox.stand_in("gcloud", body)
     run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
     assert run.status == 0, run.output
-    assert "waiting until 1 resources" in run.output
+    assert "waiting for 1 backend-services of the load balancer to go" in run.output
     assert "nothing is left of the load balancer" in run.output
     assert all("--project test-project" in call for call in run.calls_of("gcloud"))
 
@@ -395,7 +395,7 @@ def test_what_is_left_of_the_load_balancer_is_listed(sandbox: Sandbox) -> None:
     sandbox.stand_in("gcloud", 'if [[ "$*" == *url-maps* ]]; then echo mci-map-1; fi')
     run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
     assert run.status == 1
-    assert "mci-map-1" in run.output
+    assert "url-maps: mci-map-1\n" in run.output
 
 
 @pytest.mark.parametrize("kind", ["forwarding-rules", "health-checks", "firewall-rules", "network-endpoint-groups"])
