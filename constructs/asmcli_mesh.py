@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from constructs import Construct
 from constructs.asmcli_control_plane import AsmcliControlPlane, Mode
+from constructs.kubeconfig import Kubeconfig
 from constructs.mesh_trust import MeshTrust
 from constructs.served_crds import ServedCrds
 
@@ -27,12 +28,25 @@ def asmcli_mesh(stack: Construct, parts: "MeshParts", mode: Mode) -> None:
         revision=environment.revision,
         depends_on=[parts.features],
     )
+    of_regions = Construct(stack, "kubeconfigs")
+    kubeconfigs = {
+        member.key: Kubeconfig(
+            of_regions,
+            member.key,
+            cluster=member.cluster,
+            host=member.host,
+            ca_certificate=member.ca_certificate,
+            account=parts.reach.account,
+        ).text
+        for member in parts.members
+    }
     trust = MeshTrust(
         stack,
         "trust",
         scripts=scripts,
         reach=parts.reach,
         members=parts.members,
+        kubeconfigs=kubeconfigs,
         installed=control_plane.installed,
         before_removal=control_plane.before_removal,
     )
@@ -42,6 +56,7 @@ def asmcli_mesh(stack: Construct, parts: "MeshParts", mode: Mode) -> None:
         scripts=scripts,
         reach=parts.reach,
         members=parts.members,
+        kubeconfigs=kubeconfigs,
         config_cluster=environment.ingress.config_cluster,
         revision=environment.revision,
         installed_by=control_plane.installed_by,

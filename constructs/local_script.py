@@ -58,12 +58,22 @@ class LocalScript(Construct):
         script: str,
         reach: Reach,
         instances: Instances,
+        access: Instances | None = None,
         depends_on: Sequence[ITerraformDependable] = (),
         preconditions: Sequence[Precondition] = (),
     ) -> None:
+        """
+        Args:
+            access: inputs that say how an instance gets to clusters. Like all of `Reach`, none is a trigger.
+        """
         super().__init__(scope, id_)
-        iterator = TerraformIterator.from_map(_literals(instances))
-        inputs = {name: iterator.get_string(name) for name in _input_names(instances)}
+        more = access or {}
+        iterator = TerraformIterator.from_map(
+            _literals({key: {**inputs, **more.get(key, {})} for key, inputs in instances.items()})
+        )
+        inputs, untriggered = (
+            {name: iterator.get_string(name) for name in _input_names(given)} for given in (instances, more)
+        )
         resource = NullResource(
             self,
             "Default",
@@ -74,7 +84,7 @@ class LocalScript(Construct):
                     type="local-exec",
                     command=scripts.command(script),
                     environment=reach.environment()
-                    | {name.upper(): value for name, value in inputs.items()}
+                    | {name.upper(): value for name, value in {**inputs, **untriggered}.items()}
                     | {"INPUTS": "${sha256(jsonencode(self.triggers))}"},
                 )
             ],

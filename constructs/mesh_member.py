@@ -12,6 +12,8 @@ class MeshMember:
         cluster, location: what gcloud calls the cluster.
         remote_name: the name by which other clusters' meshes know it.
         private_endpoint: address of its control plane inside the VPC.
+        host: URL of its API server, for whoever deploys.
+        ca_certificate: of that, base64 of PEM; None where the machine's own authorities do.
         identity: changes when the cluster is made anew, or its CA is.
         membership_id, membership_location: of its membership in the fleet.
     """
@@ -21,6 +23,8 @@ class MeshMember:
     location: str
     remote_name: str
     private_endpoint: str
+    host: str
+    ca_certificate: str | None
     identity: str
     membership_id: str
     membership_location: str

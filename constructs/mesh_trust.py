@@ -1,6 +1,6 @@
 """Trust between clusters: each mesh may watch every other cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import permutations
 
 from bindings import ITerraformDependable
@@ -33,9 +33,11 @@ class MeshTrust(Construct):
         scripts: ScriptFolder,
         reach: Reach,
         members: Sequence[MeshMember],
+        kubeconfigs: Mapping[str, str],
         installed: ITerraformDependable,
         before_removal: ITerraformDependable,
     ) -> None:
+        """Args: kubeconfigs: what reaches each member's cluster, by its region's key."""
         super().__init__(scope, id_)
         pairs = {f"{holder.key}/{remote.key}": (holder, remote) for holder, remote in permutations(members, 2)}
         withdrawal = CleanupScript(
@@ -74,6 +76,10 @@ class MeshTrust(Construct):
                 }
                 for key, (holder, remote) in pairs.items()
             },
+            access={
+                key: {"holder_kubeconfig": kubeconfigs[holder.key], "remote_kubeconfig": kubeconfigs[remote.key]}
+                for key, (holder, remote) in pairs.items()
+            },
             depends_on=[installed, withdrawal.ready],
         )
         check = LocalScript(
@@ -92,6 +98,7 @@ class MeshTrust(Construct):
                 }
                 for key, (holder, remote) in pairs.items()
             },
+            access={key: {"holder_kubeconfig": kubeconfigs[holder.key]} for key, (holder, _) in pairs.items()},
             depends_on=[grant.done],
         )
         self.established = check.done

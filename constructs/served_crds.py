@@ -1,6 +1,6 @@
 """The end of the mesh stack: the kinds that later stacks use are served."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bindings import ITerraformDependable
 from config.kinds import kinds_of
@@ -31,12 +31,14 @@ class ServedCrds(Construct):
         scripts: ScriptFolder,
         reach: Reach,
         members: Sequence[MeshMember],
+        kubeconfigs: Mapping[str, str],
         config_cluster: str,
         revision: str,
         installed_by: str,
         marker_of: Callable[[str], Expression],
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
+        """Args: kubeconfigs: what reaches each member's cluster, by its region's key."""
         super().__init__(scope, id_)
         LocalScript(
             self,
@@ -56,5 +58,6 @@ class ServedCrds(Construct):
                 }
                 for member in members
             },
+            access={member.key: {"cluster_kubeconfig": kubeconfigs[member.key]} for member in members},
             depends_on=depends_on,
         )

@@ -65,12 +65,15 @@ class Cloud:
             variables=self.variables()
             | {
                 "HOLDER_CLUSTER": holder.name,
-                "HOLDER_LOCATION": holder.location,
+                "HOLDER_KUBECONFIG": self._kubeconfig(holder),
                 "REMOTE_CLUSTER": remote.name,
-                "REMOTE_LOCATION": remote.location,
+                "REMOTE_KUBECONFIG": self._kubeconfig(remote),
                 "REMOTE_NAME": remote.remote_name,
                 "REMOTE_SERVER": remote.cluster.server,
                 "INPUTS": "the lab's",
             },
             seconds=SECONDS,
         )
+
+    def _kubeconfig(self, member: Member) -> str:
+        return (self._credentials / f"{member.location}_{member.name}").read_text(encoding="utf-8")

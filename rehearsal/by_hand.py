@@ -20,6 +20,7 @@ from config.apis import APIS
 from config.environment import ResolvedRegion
 from config.kinds import kinds_of
 from config.naming import remote_secret_name
+from constructs.kubeconfig import kubeconfig
 from harness.errors import HarnessError
 from harness.isolation import stay_calm
 from harness.rendered import Object, objects_by_region
@@ -225,9 +226,9 @@ class ByHand:
                 "grant-trust.sh",
                 {
                     "HOLDER_CLUSTER": holder.names.cluster,
-                    "HOLDER_LOCATION": holder.location,
+                    "HOLDER_KUBECONFIG": self._kubeconfig(holder),
                     "REMOTE_CLUSTER": remote.names.cluster,
-                    "REMOTE_LOCATION": remote.location,
+                    "REMOTE_KUBECONFIG": self._kubeconfig(remote),
                     "REMOTE_NAME": remote.remote_name,
                     "REMOTE_SERVER": servers[remote.key],
                     "INPUTS": BY_HAND,
@@ -238,7 +239,21 @@ class ByHand:
 
     def _trust_checks(self) -> list[Job]:
         marks = {"MARKER": BY_HAND, "GRANTED_BY": BY_HAND}
-        return [Job("check-trust.sh", {**inputs, **marks}) for inputs in self._secrets()]
+        files = {one.names.cluster: self._kubeconfig(one) for one in self._regions}
+        return [
+            Job("check-trust.sh", {**inputs, **marks, "HOLDER_KUBECONFIG": files[inputs["HOLDER_CLUSTER"]]})
+            for inputs in self._secrets()
+        ]
+
+    def _kubeconfig(self, region: ResolvedRegion) -> str:
+        cluster = self._call("GET", f"{self._clusters(region)}/{region.names.cluster}")
+        content = kubeconfig(
+            cluster=region.names.cluster,
+            host=f"https://{cluster['endpoint']}",
+            ca_certificate=cluster["masterAuth"]["clusterCaCertificate"],
+            account=None,
+        )
+        return json.dumps(content)
 
     def _secrets(self) -> list[dict[str, str]]:
         """Return where each remote secret is, as scripts are told."""
@@ -257,7 +272,8 @@ class ByHand:
             Job(
                 "wait-for-crds.sh",
                 {
-                    **_place(one),
+                    "CLUSTER": one.names.cluster,
+                    "CLUSTER_KUBECONFIG": self._kubeconfig(one),
                     "CRDS": " ".join(kinds_of(config_cluster=one.key == first)),
                     "INSTALLED_BY": BY_HAND,
                     "MARKER": BY_HAND,

@@ -3,19 +3,20 @@
 # what it has to be: what was under way when terraform was killed may count as done.
 #
 # Inputs, by environment, besides those of lib.sh:
-#   HOLDER_CLUSTER HOLDER_LOCATION  the cluster that has the secret
-#   SECRET_NAME                     the secret
-#   MARKER                          what it says that it was made from
-#   GRANTED_BY                      address of the resource that put it there
+#   HOLDER_CLUSTER     the cluster that has the secret
+#   HOLDER_KUBECONFIG  content of a kubeconfig that reaches it
+#   SECRET_NAME        the secret
+#   MARKER             what it says that it was made from
+#   GRANTED_BY         address of the resource that put it there
 
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-: "${HOLDER_CLUSTER:?}" "${HOLDER_LOCATION:?}" "${SECRET_NAME:?}" "${MARKER:?}" "${GRANTED_BY:?}"
+: "${HOLDER_CLUSTER:?}" "${HOLDER_KUBECONFIG:?}" "${SECRET_NAME:?}" "${MARKER:?}" "${GRANTED_BY:?}"
 
 require_tools gcloud gke-gcloud-auth-plugin kubectl
 make_workspace
-credentials "$WORK/holder" "$HOLDER_CLUSTER" "$HOLDER_LOCATION"
+printf '%s\n' "$HOLDER_KUBECONFIG" >"$WORK/holder"
 
 # Of the secret nothing but its annotation is asked for.
 found="$(kubectl --kubeconfig "$WORK/holder" --namespace istio-system get secret "$SECRET_NAME" \

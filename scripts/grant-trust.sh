@@ -2,11 +2,12 @@
 # Lets one cluster's mesh watch another cluster: puts a remote secret into the holder.
 #
 # Inputs, by environment, besides those of lib.sh:
-#   HOLDER_CLUSTER HOLDER_LOCATION  the cluster that gets the secret
-#   REMOTE_CLUSTER REMOTE_LOCATION  the cluster that it may watch
-#   REMOTE_NAME                     the name by which the mesh knows that cluster
-#   REMOTE_SERVER                   URL of its private endpoint
-#   INPUTS                          what the secret says that it was made from
+#   HOLDER_CLUSTER                       the cluster that gets the secret
+#   REMOTE_CLUSTER                       the cluster that it may watch
+#   HOLDER_KUBECONFIG REMOTE_KUBECONFIG  contents of kubeconfigs that reach them
+#   REMOTE_NAME                          the name by which the mesh knows that cluster
+#   REMOTE_SERVER                        URL of its private endpoint
+#   INPUTS                               what the secret says that it was made from
 #
 # The secret holds a token that does not expire. It goes from istioctl to kubectl
 # through a pipe and is in no file, argument, log or state. Applied by the server,
@@ -15,7 +16,7 @@
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-: "${HOLDER_CLUSTER:?}" "${HOLDER_LOCATION:?}" "${REMOTE_CLUSTER:?}" "${REMOTE_LOCATION:?}"
+: "${HOLDER_CLUSTER:?}" "${HOLDER_KUBECONFIG:?}" "${REMOTE_CLUSTER:?}" "${REMOTE_KUBECONFIG:?}"
 : "${REMOTE_NAME:?}" "${REMOTE_SERVER:?}" "${INPUTS:?}"
 
 # istioctl takes an empty host as well, and the secret then leads nowhere.
@@ -24,12 +25,11 @@ if [[ "$REMOTE_SERVER" != https://?* ]]; then
 fi
 require_tools gcloud gke-gcloud-auth-plugin istioctl kubectl
 make_workspace
-credentials "$WORK/holder" "$HOLDER_CLUSTER" "$HOLDER_LOCATION"
-credentials "$WORK/remote" "$REMOTE_CLUSTER" "$REMOTE_LOCATION"
+printf '%s\n' "$HOLDER_KUBECONFIG" >"$WORK/holder"
+printf '%s\n' "$REMOTE_KUBECONFIG" >"$WORK/remote"
 
 istioctl create-remote-secret \
   --kubeconfig "$WORK/remote" \
-  --context "$(context "$REMOTE_CLUSTER" "$REMOTE_LOCATION")" \
   --name "$REMOTE_NAME" \
   --server "$REMOTE_SERVER" |
   kubectl annotate --local --filename - "$MARKER_NAME/inputs=$INPUTS" --output yaml |

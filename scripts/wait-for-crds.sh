@@ -3,21 +3,22 @@
 # mesh in it is whole: what was under way when terraform was killed may count as done.
 #
 # Inputs, by environment, besides those of lib.sh:
-#   CLUSTER LOCATION  the cluster
-#   CRDS              names of custom resource definitions, with spaces between them
-#   INSTALLED_BY      address of the resource that installed the mesh here
-#   MARKER            what that leaves in the cluster when it is done
-#   WAIT_SECONDS      how long that may take; 1200 if not set
+#   CLUSTER             the cluster
+#   CLUSTER_KUBECONFIG  content of a kubeconfig that reaches it
+#   CRDS                names of custom resource definitions, with spaces between them
+#   INSTALLED_BY        address of the resource that installed the mesh here
+#   MARKER              what that leaves in the cluster when it is done
+#   WAIT_SECONDS        how long that may take; 1200 if not set
 
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-: "${CLUSTER:?}" "${LOCATION:?}" "${CRDS:?}" "${INSTALLED_BY:?}" "${MARKER:?}"
+: "${CLUSTER:?}" "${CLUSTER_KUBECONFIG:?}" "${CRDS:?}" "${INSTALLED_BY:?}" "${MARKER:?}"
 readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 
 require_tools gcloud gke-gcloud-auth-plugin kubectl
 make_workspace
-credentials "$WORK/kubeconfig" "$CLUSTER" "$LOCATION"
+printf '%s\n' "$CLUSTER_KUBECONFIG" >"$WORK/kubeconfig"
 
 read -r -a crds <<<"$CRDS"
 for crd in "${crds[@]}"; do

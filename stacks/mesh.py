@@ -43,6 +43,8 @@ class MeshControlStack(MeshStack):
                 location=region.location,
                 remote_name=region.remote_name,
                 private_endpoint=clusters.clusters[region.key].private_endpoint,
+                host=clusters.clusters[region.key].host,
+                ca_certificate=clusters.clusters[region.key].ca_certificate,
                 identity=clusters.clusters[region.key].identity,
                 membership_id=clusters.clusters[region.key].membership_id,
                 membership_location=clusters.clusters[region.key].membership_location,

@@ -29,7 +29,11 @@ cp "$HERE/home/asmcli" "${@: -2:1}"  # --output FILE URL
 # Keeps, of every cluster, what objects say that they were made from.
 KUBECTL = """
 all="$*" at="$HERE/cluster"
-if [[ "$1" == --kubeconfig && -r "$2" ]]; then read -r line <"$2"; at="$HERE/${line// /-}"; fi
+if [[ "$1" == --kubeconfig && -r "$2" ]]; then
+  read -r line <"$2"
+  if [[ "$line" =~ \\"current-context\\":\\"([^\\"]*)\\" ]]; then line="kubeconfig of ${BASH_REMATCH[1]}"; fi
+  at="$HERE/${line// /-}"
+fi
 mkdir -p "$at"
 case "$all" in
   *"annotate --local"*) cat; rest="${all#*/inputs=}"; printf 'inputs: %s\\n' "${rest%% *}" ;;

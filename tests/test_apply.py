@@ -146,6 +146,10 @@ def test_the_reference_is_what_was_asked_for(tmp_path: Path) -> None:
         applied.apply_all()
         assert len(applied.clusters()) == 2
         assert applied.wrong(environment_of_file(REFERENCE)) == set()
+        # The APIs are asked for together: one by one, they would be asked for by `:enable`.
+        asked = [call.path for call in applied.emulator.journal.calls() if call.changes and "/services" in call.path]
+        assert 1 <= len([path for path in asked if path.endswith(":batchEnable")]) <= 4
+        assert not [path for path in asked if path.endswith(":enable")]
 
 
 @pytest.mark.usefixtures("_providers")

@@ -23,14 +23,15 @@ FORBIDDEN = "printf 'ERROR: ResponseError: code=403, message=Forbidden\\n' >&2; 
 
 TRUST = {
     "HOLDER_CLUSTER": "tokyo-1",
-    "HOLDER_LOCATION": "asia-northeast1",
+    "HOLDER_KUBECONFIG": "kubeconfig of tokyo-1",
     "REMOTE_CLUSTER": "osaka-1",
-    "REMOTE_LOCATION": "asia-northeast2",
+    "REMOTE_KUBECONFIG": "kubeconfig of osaka-1",
     "REMOTE_NAME": "gke-test-project-asia-northeast2-osaka-1",
     "REMOTE_SERVER": "https://192.168.8.2",
     "INPUTS": "abc123",
 }
 CLUSTER = {"CLUSTER": "tokyo-1", "LOCATION": "asia-northeast1"}
+WAIT = {"CLUSTER": "tokyo-1", "CLUSTER_KUBECONFIG": "kubeconfig of tokyo-1", "INSTALLED_BY": "x", "MARKER": "m"}
 WITHDRAW = {
     "HOLDER_CLUSTER": "tokyo-1",
     "HOLDER_LOCATION": "asia-northeast1",
@@ -238,7 +239,7 @@ def test_trust_goes_through_a_pipe_and_names_the_private_endpoint(sandbox: Sandb
     work = r"\S+/tmp/\S+"
     (made,) = run.calls_of("istioctl")
     assert re.fullmatch(
-        rf"create-remote-secret --kubeconfig {work}/remote --context gke_test-project_asia-northeast2_osaka-1 "
+        rf"create-remote-secret --kubeconfig {work}/remote "
         rf"--name gke-test-project-asia-northeast2-osaka-1 --server https://192\.168\.8\.2",
         made,
     )
@@ -338,7 +339,7 @@ def test_a_missing_input_is_named(sandbox: Sandbox, script: str) -> None:
 @pytest.mark.parametrize("script", ALL_SCRIPTS)
 def test_data_is_never_run(sandbox: Sandbox, script: str) -> None:
     nasty = "x; touch $HERE/ran; $(touch ran) `touch ran` ' \" \\ && touch ran #"
-    names = {*TRUST, *CLUSTER, *WITHDRAW, "CHANNEL", "REVISION", "INPUTS", "ASMCLI_URL", "CRDS", "MARKER", "VPC"}
+    names = {*TRUST, *CLUSTER, *WAIT, *WITHDRAW, "CHANNEL", "REVISION", "ASMCLI_URL", "CRDS", "GRANTED_BY", "VPC"}
     inputs = dict.fromkeys(names, nasty) | {"WAIT_SECONDS": "0", "PROJECT": nasty, "MODE": "in-cluster"}
     inputs |= {"TOOLS": nasty, "CONTROL_PLANE": nasty}
     sandbox.run(script, **inputs, ASMCLI_FILE=str(sandbox.folder / "home" / "asmcli"))
@@ -367,7 +368,7 @@ def test_terraform_gives_each_script_all_its_inputs(reference: Synthesis) -> Non
 def test_waiting_for_crds_that_come_late(sandbox: Sandbox) -> None:
     late = 'echo x >>"$HERE/tries"; [[ "$(grep -c x "$HERE/tries")" -gt 3 ]] || exit 1'
     sandbox.stand_in("kubectl", f'{late}; if [[ "$*" == *configmap* ]]; then printf m; fi')
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io b.x.io", INSTALLED_BY="x", MARKER="m")
+    run = sandbox.run("wait-for-crds.sh", **WAIT, CRDS="a.x.io b.x.io")
     assert run.status == 0, run.output
     assert run.output.count("waiting until tokyo-1 serves a.x.io") == 3
     assert "tokyo-1 serves 2 kinds" in run.output
@@ -376,7 +377,7 @@ def test_waiting_for_crds_that_come_late(sandbox: Sandbox) -> None:
 
 def test_waiting_for_crds_ends(sandbox: Sandbox) -> None:
     sandbox.stand_in("kubectl", "exit 1")
-    run = sandbox.run("wait-for-crds.sh", **CLUSTER, CRDS="a.x.io", INSTALLED_BY="x", MARKER="m", WAIT_SECONDS="1")
+    run = sandbox.run("wait-for-crds.sh", **WAIT, CRDS="a.x.io", WAIT_SECONDS="1")
     assert run.status == 1
     assert "tokyo-1 does not serve a.x.io after 1 s; deploy again" in run.output
 
@@ -436,9 +437,9 @@ def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, w
     answers = 'case "$*" in *"get configmap"*) printf m ;; *"get secret "*) printf n ;; esac'
     sandbox.stand_in("kubectl", f'if [[ "$*" != *"get {missing}"* ]]; then {answers}; fi')
     if "secret" in missing:
-        script, inputs = "check-trust.sh", {**WITHDRAW, "MARKER": "n", "GRANTED_BY": words}
+        script, inputs = "check-trust.sh", {**TRUST, **WITHDRAW, "MARKER": "n", "GRANTED_BY": words}
     else:
-        script, inputs = "wait-for-crds.sh", {**CLUSTER, "CRDS": "a.x.io", "MARKER": "m", "INSTALLED_BY": words}
+        script, inputs = "wait-for-crds.sh", {**WAIT, "CRDS": "a.x.io", "INSTALLED_BY": words}
     if missing.startswith("another"):
         changed = "printf m" if missing == "another mark" else "printf n"
         sandbox.stand_in("kubectl", answers.replace(changed, "printf of-older-inputs"))

@@ -25,6 +25,12 @@ def test_provider_versions_are_pinned(reference: Synthesis) -> None:
     assert versions == {"google": "6.50.0", "kubernetes": "2.38.0", "null": "3.2.4"}
 
 
+def test_calls_are_batched_and_do_not_wait_long_for_company(reference: Synthesis) -> None:
+    for content in reference.stacks.values():
+        (provider,) = content["provider"]["google"]
+        assert provider["batching"] == [{"enable_batching": True, "send_after": "1s"}]
+
+
 def test_local_state_is_beside_the_configuration(reference: Synthesis) -> None:
     for stack in STACKS:
         path = reference.stacks[stack]["terraform"]["backend"]["local"]["path"]
