@@ -1,10 +1,11 @@
 """What goes wrong, one thing at a time, and whether one plain re-run puts it right."""
 
+import json
 import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ FILE = Path(__file__).parent / "faults.yaml"
 DEPLOY, DESTROY = "deploy", "destroy"
 ALONE = ("--ignore-missing-stack-dependencies",)
 _COMMAND = "terraform -chdir="
+MANIFEST = "kubernetes_manifest"
+_MANIFEST_AT = re.compile(rf"with {MANIFEST}\.([^\s,]+)")
 
 STAYS = "/services/| CustomResourceDefinition "
 """What a destroy leaves: APIs, as others may use them; Istio's kinds, which go with their cluster."""
@@ -191,7 +194,7 @@ class FaultRun:
             outcome.result = "stopped"
             for command in {line[line.index(_COMMAND) :] for line in again.output.splitlines() if _COMMAND in line}:
                 self._deployment.shell(f"{command} -auto-approve -no-color")
-            self._mend(fault)
+            self._mend(fault, again.output)
             again = self._command(fault.verb, fault.stack)
         found = differences(wanted, take_snapshot(self._world))
         if not again.ok:
@@ -262,10 +265,23 @@ class FaultRun:
                 self._world.planes.network.bring_up(region)
             faults.stop()
 
-    def _mend(self, fault: Fault) -> None:
+    def _mend(self, fault: Fault, output: str) -> None:
         """Do what the message says, as an operator would: what terraform doesn't know of is deleted."""
-        if not fault.mend:
-            return
+        if fault.mend == MANIFEST:
+            self._delete_objects(fault.stack, set(_MANIFEST_AT.findall(output)))
+        elif fault.mend:
+            self._delete_resources(fault)
+
+    def _delete_objects(self, stack: str, names: Iterable[str]) -> None:
+        """Delete what a message names: `with kubernetes_manifest.NAME`."""
+        file = self._deployment.output / "stacks" / stack / "cdk.tf.json"
+        manifests = json.loads(file.read_text(encoding="utf-8"))["resource"][MANIFEST]
+        for name in names:
+            region = manifests[name]["provider"].removeprefix("kubernetes.")
+            self._world.clusters()[region].delete([manifests[name]["manifest"]])
+
+    def _delete_resources(self, fault: Fault) -> None:
+        """Delete what is at a path of the fault's pattern, and in no state."""
         store = self._world.cloud.store
         known = "".join(
             self._deployment.state_file(stack).read_text(encoding="utf-8")
