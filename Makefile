@@ -36,16 +36,16 @@ lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); R
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
 	@$(ACTIVATE); exec $(PYTHON) -m lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
-rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 no more than up, again and down, LAB=1 with requests
+rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 without a region that comes and goes, LAB=1 with requests
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
 
-rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name
+rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name, CONTROL_PLANE=fleet as above
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')
 
 rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
 	@$(ACTIVATE); exec $(PYTHON) -m rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))
 
-bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure synthesis, and a deploy at 2, 4 and 8 regions (half an hour)
+bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure synthesis, and a deploy at 2, 4 and 8 regions (40 minutes)
 	@$(ACTIVATE); $(PYTHON) -m tests.bench; status=$$?; $(PYTHON) -m rehearsal.bench && exit $$status
 
 format: $(STAMPS)/dev-packages ## put the Python code in order

@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
     fewer = parser.add_mutually_exclusive_group()
     fewer.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
-    fewer.add_argument("--short", action="store_true", help="deploy, again, destroy")
+    fewer.add_argument("--short", action="store_true", help="without a region that comes and goes")
     parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
     parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
     parser.add_argument("--check", action="store_true", help=f"exit with {NOT_POSSIBLE} if something needed is missing")

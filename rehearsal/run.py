@@ -22,7 +22,7 @@ NO_MIGRATION = "there is no migration"
 """In the message of a plan that would change how the mesh is made."""
 
 Steps = Literal["all", "short", "deploy"]
-"""All; without a third region and without changes; or nothing but a deploy from nothing."""
+"""All; without a region that comes and goes; or nothing but a deploy from nothing."""
 
 NETWORKS = ".controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksConfig"
 """Where it stands in a cluster who may reach its control plane."""
@@ -42,13 +42,11 @@ class Rehearsal:
         """Take the steps, as long as one can be built on the other."""
         self._empty = take_snapshot(self._world)
         steps: list[Callable[[], None]] = [self._deploy]
-        if steps_wanted == "all":
+        if steps_wanted != "deploy":
             steps.append(self._deploy_again)
-            if self._stage.lab is None:  # pods run in the regions of the beginning only
+            if steps_wanted == "all" and self._stage.lab is None:  # pods run in the regions of the beginning only
                 steps += [self._add_a_region, self._retire_it]
             steps += [self._switch_the_rule, self._choose_another_way, self._destroy]
-        elif steps_wanted == "short":
-            steps += [self._deploy_again, self._choose_another_way, self._destroy]
         for step in steps:
             step()
             if not self.tables[-1].ok:

@@ -16,9 +16,10 @@ from emulator.cloud import Cloud, Endpoints
 from emulator.latencies import Latencies
 from harness.errors import HarnessError
 from lab.table import Table
+from rehearsal.bench import seconds_of
 from rehearsal.canary import search
 from rehearsal.checks import compared, deployed, nothing_changed
-from rehearsal.deployment import Deployment, Run, StackRun, kill_all
+from rehearsal.deployment import STACKS, Deployment, Run, StackRun, kill_all
 from rehearsal.expected import expected_objects, expected_secrets
 from rehearsal.faults import Choice, Fault, Outcome, read_faults, table_of
 from rehearsal.operator_check import said
@@ -341,3 +342,13 @@ def test_a_killed_command_takes_all_along_that_it_started() -> None:
 def _is_running(number: int) -> bool:
     stat = Path(f"/proc/{number}/stat")
     return stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+
+
+def test_the_seconds_of_a_deploy_are_read_off_a_rehearsal() -> None:
+    run = Run(0, 74.6, "", [StackRun(stack, number + 3.2, ended=True) for number, stack in enumerate(STACKS)])
+    later = Run(0, 9.0, "", [StackRun("network", 8.0, ended=True)])
+    output = f"rehearsal: deploying\n\n{deployed('1  deploy', run)}\n\n{deployed('4  more', later, ('network',))}\n"
+    assert seconds_of(output) == {"network": 3, "clusters": 4, "mesh": 5, "ingress": 6, "all": 75}
+    for broken in ("", str(deployed("1  deploy", later, ("network",))), output.replace("ingress", "egress")):
+        with pytest.raises(ValueError, match="no deploy of all stacks"):
+            seconds_of(broken)
