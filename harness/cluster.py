@@ -4,7 +4,9 @@ import base64
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -27,6 +29,8 @@ FIELD_MANAGER = "harness"
 
 KUBELET_PORT = 10250
 """Where a node's kubelet is asked; here all nodes of a cluster share one (`harness.pod_exec`)."""
+
+SECONDS_TO_WATCH_AGAIN = 1
 
 WATCH_SECONDS = 86_400
 """For so long the API server keeps a watch, at least: nobody starts one anew."""
@@ -121,6 +125,8 @@ class Cluster:
         self.kubeconfig = folder / "kubeconfig"
         self._tools = tools
         self._folder = folder
+        self._life = 0
+        """Another number after each start and each end."""
 
     @property
     def server(self) -> str:
@@ -144,6 +150,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start it; it then serves, without a node. Raises: HarnessError."""
+        self._life += 1
         self._folder.mkdir(parents=True)
         configuration = self._folder / "kwokctl.yaml"
         configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
@@ -167,6 +174,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End it and forget what it held."""
+        self._life += 1
         self._kwokctl("delete", "cluster", "--name", self.place.key)
         shutil.rmtree(self._folder)
 
@@ -247,6 +255,19 @@ class Cluster:
             finally:
                 process.kill()
         raise HarnessError(f"the API server of {self.place.key} has ended a watch")
+
+    def follow(self, *arguments: str) -> Iterator[dict[str, Any]]:
+        """Yield as `watch`, and from the beginning again when the connection was lost, as controllers do.
+
+        Raises:
+            HarnessError: the cluster was ended.
+        """
+        life = self._life
+        while self._life == life:
+            with suppress(HarnessError):
+                yield from self.watch(*arguments)
+            time.sleep(SECONDS_TO_WATCH_AGAIN)
+        raise HarnessError(f"the cluster of {self.place.key} was ended")
 
     def delete(self, objects: Sequence[Object]) -> None:
         self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=_list_of(objects))

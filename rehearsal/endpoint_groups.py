@@ -36,7 +36,7 @@ class EndpointGroups:
             self._cluster.kubectl(
                 *("wait", "--for=condition=Established", f"customresourcedefinition/{KIND}", "--timeout=60s")
             )
-            for event in self._cluster.watch(KIND, "--all-namespaces"):
+            for event in self._cluster.follow(KIND, "--all-namespaces"):
                 metadata = event["object"]["metadata"]
                 leaves = event["type"] != "DELETED" and "deletionTimestamp" in metadata
                 if leaves and metadata["uid"] not in self._leaving:

@@ -100,7 +100,7 @@ class IngressController:
             documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
             cluster.apply([one for one in documents if one["metadata"]["name"] in FINALIZERS])
             cluster.kubectl("wait", "--for=condition=Established", f"customresourcedefinition/{kind}", "--timeout=60s")
-            for event in cluster.watch(kind, "--all-namespaces"):
+            for event in cluster.follow(kind, "--all-namespaces"):
                 if self._config is not cluster:
                     return
                 if event["type"] != "DELETED":

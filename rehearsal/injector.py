@@ -26,7 +26,7 @@ class Injector:
     def _run(self) -> None:
         revisions: dict[str, str] = {}
         try:
-            for event in self._cluster.watch("pods", "--all-namespaces"):
+            for event in self._cluster.follow("pods", "--all-namespaces"):
                 metadata = event["object"]["metadata"]
                 namespace, name = metadata["namespace"], metadata["name"]
                 if event["type"] != "ADDED" or INJECTED in metadata.get("annotations", {}):

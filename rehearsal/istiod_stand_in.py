@@ -47,7 +47,7 @@ class IstiodStandIn:
     def _look_after(self, kind: str) -> None:
         """Let the webhooks of a kind that call a Service of the mesh fail in peace, whenever they come or change."""
         with suppress(HarnessError):
-            for event in self._cluster.watch(kind):
+            for event in self._cluster.follow(kind):
                 webhooks = event["object"].get("webhooks", [])
                 changed = [self._in_vain(one) if _calls_the_mesh(one) else one for one in webhooks]
                 if event["type"] != "DELETED" and changed != webhooks:

@@ -62,7 +62,7 @@ class JobRunner:
 
     def _run(self) -> None:
         with suppress(HarnessError):  # the cluster has gone
-            for event in self._cluster.watch("pods", "--all-namespaces", "--selector", OF_JOBS):
+            for event in self._cluster.follow("pods", "--all-namespaces", "--selector", OF_JOBS):
                 pod = event["object"]
                 uid = pod["metadata"]["uid"]
                 if event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"]:

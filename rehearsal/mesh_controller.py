@@ -122,7 +122,7 @@ class MeshController:
                 seconds=86_400,
             )
             self._wait_for_crd()
-            for event in self._cluster.watch(REVISIONS, "--all-namespaces"):
+            for event in self._cluster.follow(REVISIONS, "--all-namespaces"):
                 if event["type"] != "DELETED":
                     if not _is_provided(event["object"]):
                         self._provide(event["object"])

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness import toolbox
+from harness.cluster import Cluster
 from harness.errors import HarnessError
 from harness.fleet import derived_services
 from harness.isolation import check_isolation
@@ -225,3 +227,26 @@ class TestIsolation:
             process.wait(timeout=30)
         assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
         assert until(lambda: not marked(mark)), marked(mark)
+
+
+def test_a_controller_goes_on_after_a_lost_connection_until_its_cluster_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watched(Cluster):
+        """Each watch shows one object, and is then cut off."""
+
+        def watch(self, *arguments: str) -> Iterator[dict[str, Any]]:
+            yield {"type": "ADDED", "arguments": arguments}
+            raise HarnessError("cut off")
+
+        def _kwokctl(self, *arguments: str) -> None: ...
+
+    monkeypatch.setattr("harness.cluster.SECONDS_TO_WATCH_AGAIN", 0)
+    place: Any = SimpleNamespace(key="tokyo")
+    nowhere: Any = None
+    cluster = Watched(place, namespace=nowhere, tools=nowhere, folder=tmp_path)
+    events = cluster.follow("pods")
+    assert [next(events)["arguments"] for _ in range(3)] == [("pods",)] * 3
+    cluster.stop()
+    with pytest.raises(HarnessError, match="the cluster of tokyo was ended"):
+        next(events)

@@ -66,7 +66,7 @@ class FakeCluster:
     def apply(self, objects: list[dict[str, Any]]) -> None:
         self.applied |= {(one["kind"], one["metadata"]["name"]): one for one in objects}
 
-    def watch(self, kind: str, *arguments: str) -> Iterator[dict[str, Any]]:
+    def follow(self, kind: str, *arguments: str) -> Iterator[dict[str, Any]]:
         seen = 0
         while not self.ended.wait(0.01):
             events = self.events.get(kind, [])
