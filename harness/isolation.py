@@ -77,7 +77,9 @@ def use_own_folders(state: Path) -> None:
     home = os.environ.get("HOME", "/")
     os.environ[USERS_HOME] = home
     os.environ.setdefault("XDG_CACHE_HOME", os.path.join(home, ".cache"))  # of the programs that were built
-    if not _is_private(state):
+    if _is_private(state):
+        os.environ["JSII_RUNTIME_PACKAGE_CACHE_ROOT"] = str(state / "jsii-packages")
+    else:
         os.environ["JSII_RUNTIME_PACKAGE_CACHE"] = "disabled"
     for variable in ("HOME", "TMPDIR"):
         folder = state / variable.lower()

@@ -17,7 +17,8 @@ from rehearsal.world import BASE, World
 
 STAND_INS = Path(__file__).parent / "stand_ins"
 ASMCLI = STAND_INS / "asmcli"
-INHERITED = ("HOME", "JSII_RUNTIME_PACKAGE_CACHE", "LANG", "PATH", "TERM", "TMPDIR")
+JSII = ("JSII_RUNTIME_PACKAGE_CACHE", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")
+INHERITED = ("HOME", *JSII, "LANG", "PATH", "TERM", "TMPDIR")
 """What a command gets of our own environment: a user's variables must change nothing here."""
 
 FROM_ACTIVATE = ("PIPENV_PIPFILE", "PIPENV_VENV_IN_PROJECT", "PIPENV_IGNORE_VIRTUALENVS", "PIPENV_VERBOSITY")
