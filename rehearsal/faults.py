@@ -35,6 +35,9 @@ STAYS = "/services/| CustomResourceDefinition "
 SECONDS = 600
 """For one command: undisturbed ones take less than a minute."""
 
+SECONDS_TO_SETTLE = 60
+SECONDS_WITHOUT_CHANGE = 5
+
 SECONDS_TO_KILL = 0.5
 """From what a kill waits for to the kill."""
 
@@ -158,7 +161,7 @@ class FaultRun:
                 self._command(DEPLOY, stack)
             else:
                 self._disturb_all([one for one in faults if self._choice.wants(one)], above)
-            below = take_snapshot(self._world)
+            below = self._settled()
 
     def _stacks(self) -> Sequence[str]:
         """Return the stacks up to the last one that something happens in."""
@@ -196,7 +199,7 @@ class FaultRun:
                 self._deployment.shell(f"{command} -auto-approve -no-color")
             self._mend(fault, again.output)
             again = self._command(fault.verb, fault.stack)
-        found = differences(wanted, take_snapshot(self._world))
+        found = self._lasting_differences(wanted)
         if not again.ok:
             outcome.result = "NOT RECOVERED"
             outcome.notes += again.errors()[:3] or again.last_lines().splitlines()[-3:]
@@ -304,7 +307,24 @@ class FaultRun:
     def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
         self._shims.forget()
         self._must(self._command(verb, stack))
-        return take_snapshot(self._world), self._shims.calls()
+        return self._settled(), self._shims.calls()
+
+    def _settled(self) -> Snapshot:
+        """Return what is there when it no longer changes: controllers go on after terraform has ended."""
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        found = take_snapshot(self._world)
+        while True:
+            time.sleep(SECONDS_WITHOUT_CHANGE)
+            before, found = found, take_snapshot(self._world)
+            if found == before or time.monotonic() > deadline:
+                return found
+
+    def _lasting_differences(self, wanted: Snapshot) -> list[str]:
+        """Return how what is there differs from what has to be, when controllers have had their time."""
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        while (found := differences(wanted, take_snapshot(self._world))) and time.monotonic() < deadline:
+            time.sleep(1)
+        return found
 
     def _script_faults(self, stack: str, verb: str, calls: Sequence[Call]) -> list[Fault]:
         return [

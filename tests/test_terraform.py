@@ -58,7 +58,8 @@ def test_plan_of_mesh(tmp_path: Path) -> None:
     outdir = synthesize(with_checksum(load_without_variables(REFERENCE)), tmp_path).outdir
     leave_state(outdir, "network")
     leave_state(outdir, "clusters")
-    # what made it, 2 features, a grant; of a region an install, a removal, a wait; of a pair a grant, its check, a withdrawal
+    # what made it, 2 features, a grant; of a region an install, a removal, a wait; of a pair a
+    # grant, its check, a withdrawal
     assert planned_number(plan(outdir, "mesh")) == "Plan: 17 to add, 0 to change, 0 to destroy."
 
 
