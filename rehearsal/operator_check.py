@@ -27,7 +27,8 @@ def said(title: str, stage: Stage, commands: Sequence[str] = COMMANDS) -> Table:
 
 def _ask(table: Table, stage: Stage, command: str) -> None:
     """Ask until all is well, or for so long as things may take to settle."""
-    deadline = time.monotonic() + SECONDS_TO_SETTLE
+    # A deploy ends before the load balancer is there.
+    deadline = time.monotonic() + SECONDS_TO_SETTLE + stage.world.cloud.latencies.of("load-balancer")
     while True:
         start = time.monotonic()
         result = stage.deployment.operate(command, "--json", seconds=SECONDS)

@@ -7,6 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,6 +71,10 @@ class Operated:
 
     answers: list["subprocess.CompletedProcess[str]"]
     calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def world(self) -> Any:
+        return SimpleNamespace(cloud=SimpleNamespace(latencies=Latencies(0)))
 
     @property
     def deployment(self) -> "Operated":
