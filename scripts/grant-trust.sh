@@ -28,12 +28,26 @@ make_workspace
 printf '%s\n' "$HOLDER_KUBECONFIG" >"$WORK/holder"
 printf '%s\n' "$REMOTE_KUBECONFIG" >"$WORK/remote"
 
-istioctl create-remote-secret \
-  --kubeconfig "$WORK/remote" \
-  --name "$REMOTE_NAME" \
-  --server "$REMOTE_SERVER" |
-  kubectl annotate --local --filename - "$MARKER_NAME/inputs=$INPUTS" --output yaml |
-  kubectl --kubeconfig "$WORK/holder" apply --server-side --force-conflicts \
-    --field-manager multi-region-mesh --filename - ||
-  die "could not let $HOLDER_CLUSTER watch $REMOTE_CLUSTER; the lines above say why"
+grant() {
+  istioctl create-remote-secret \
+    --kubeconfig "$WORK/remote" \
+    --name "$REMOTE_NAME" \
+    --server "$REMOTE_SERVER" |
+    kubectl annotate --local --filename - "$MARKER_NAME/inputs=$INPUTS" --output yaml |
+    kubectl --kubeconfig "$WORK/holder" apply --server-side --force-conflicts \
+      --field-manager multi-region-mesh --filename -
+}
+
+# All other clusters ask at the same time to watch this one, and istioctl makes the account's token in it
+# where it finds none: only the first succeeds, and the others find that token the next time.
+attempt=1
+until grant 2>"$WORK/errors"; do
+  if [[ "$attempt" -ge 5 ]] || ! grep -q 'already exists' "$WORK/errors"; then
+    cat "$WORK/errors" >&2
+    die "could not let $HOLDER_CLUSTER watch $REMOTE_CLUSTER; the lines above say why"
+  fi
+  attempt=$((attempt + 1))
+  sleep 1
+done
+cat "$WORK/errors" >&2
 say "$HOLDER_CLUSTER may watch $REMOTE_CLUSTER at $REMOTE_SERVER"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox import CANARY, SCRIPTS, Sandbox
+from tests.sandbox import CANARY, ISTIOCTL, SCRIPTS, Sandbox
 from tests.synthesis import ROOT, Synthesis
 
 NOT_FOUND = "printf 'ERROR: code=404, message=Not found: projects/p/locations/l/clusters/tokyo-1.\\n' >&2; exit 1"
@@ -274,6 +274,30 @@ def test_trust_fails_when_either_end_of_the_pipe_does(sandbox: Sandbox) -> None:
         assert run.status == 1
         assert "could not let tokyo-1 watch osaka-1" in run.output
         sandbox.stand_in(tool, "")
+
+
+TAKEN = "secrets istio-reader-service-account-istio-remote-secret-token already exists"
+
+
+def test_another_cluster_was_the_first_to_ask_for_a_token(sandbox: Sandbox) -> None:
+    """All others ask for it at once, and istioctl finds none and then one in its way (seen with the real one)."""
+    first = f'if mkdir "$HERE/asked" 2>/dev/null; then echo "error: {TAKEN}" >&2; exit 1; fi\n'
+    sandbox.stand_in("istioctl", first + ISTIOCTL)
+    run = sandbox.run("grant-trust.sh", **TRUST)
+    assert run.status == 0, run.output
+    assert len(run.calls_of("istioctl")) == 2
+    assert CANARY in (sandbox.folder / "applied.yaml").read_text(encoding="utf-8")
+    assert "error" not in run.output
+    assert sandbox.leftovers() == []
+
+
+@pytest.mark.parametrize(("said", "asked"), [(TAKEN, 5), ("no such host", 1)])
+def test_what_does_not_pass_is_told(sandbox: Sandbox, said: str, asked: int) -> None:
+    sandbox.stand_in("istioctl", f'echo "error: {said}" >&2; exit 1')
+    run = sandbox.run("grant-trust.sh", **TRUST)
+    assert run.status == 1
+    assert len(run.calls_of("istioctl")) == asked
+    assert f"error: {said}" in run.output
 
 
 def test_withdrawing_trust(sandbox: Sandbox) -> None:
