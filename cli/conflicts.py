@@ -1,6 +1,7 @@
 """What is in the project already, and would stop a deploy or be taken over by it."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ from cli.errors import MeshError
 from cli.findings import Finding, failure, ok, warning
 from cli.google import ApiError, Google
 from cli.inventory import FEATURE, Inventory, Thing
-from cli.kubernetes import KubectlError, reachable
-from cli.remedies import after, after_refusal, unreachable
+from cli.kubernetes import Cluster, KubectlError, reachable
+from cli.remedies import after, after_refusal, all_of, unreachable
 from cli.remote_secrets import foreign
 from cli.state import read_state
+from cli.stray_objects import Object, there, unknown_to_terraform
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place
 from config.naming import MESH_NAMESPACE
@@ -29,7 +31,7 @@ def check(
     *,
     reached: Mapping[str, Mapping[str, Any]],
 ) -> list[Finding]:
-    """Return a finding for each name, each membership, and the remote secrets of each cluster that was reached.
+    """Return a finding for each name, each membership, and what is in each cluster that was reached.
 
     Args:
         config: the configuration's file, beside which terraform's state is.
@@ -47,7 +49,7 @@ def check(
         _made_by(environment, config),
         *(_of_thing(thing, answer, known, place(environment.backend)) for thing, answer in inventory.items()),
         *_memberships(environment, google, inventory, on),
-        *_secrets(environment, reached),
+        *_in_clusters(environment, config, reached),
     ]
 
 
@@ -135,32 +137,58 @@ def _of_membership(region: ResolvedRegion, members: Sequence[Mapping[str, Any]],
     return ok(name, "nobody else's")
 
 
-def _secrets(environment: Environment, reached: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """Another secret beside ours would let the mesh of a cluster know a cluster twice, or one that is none of it."""
+def _in_clusters(environment: Environment, config: Path, reached: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Raises: MeshError: a state can't be read."""
     if not reached:
         return []
+    unknown = unknown_to_terraform(environment, config)
     findings = []
     try:
         with reachable(environment, reached, None) as clusters:
             for key, cluster in clusters.items():
-                name = f"{key}: remote secrets"
-                if isinstance(cluster, MeshError):
-                    findings.append(warning(name, f"not looked at: {cluster}", cluster.fix))
-                    continue
-                try:
-                    found = foreign(environment, key, cluster)
-                except KubectlError as error:
-                    fix = unreachable(str(error), cluster)
-                    findings.append(failure(name, f"not told by the cluster: {error}", fix))
-                    continue
-                delete = after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
-                if not found:
-                    findings.append(ok(name, "nobody else's"))
-                elif environment.control_plane.remote_secrets:
-                    findings.append(failure(name, f"somebody else's: {', '.join(found)}", delete))
-                else:
-                    text = f"the control plane knows none, and there are {', '.join(found)}: each holds a token"
-                    findings.append(warning(name, text, delete))
+                looks = (
+                    (f"{key}: remote secrets", lambda name, at: _secrets(name, at, environment)),
+                    (f"{key}: objects", lambda name, at: _objects(name, at, unknown)),
+                )
+                findings += [_asked(name, cluster, look) for name, look in looks]
     except MeshError as error:  # a tool is missing, as its own finding says
-        return [warning("remote secrets", f"not looked at: {error}", error.fix)]
+        return [warning("clusters", f"not looked at: {error}", error.fix)]
     return findings
+
+
+def _asked(name: str, cluster: Cluster | MeshError, look: Callable[[str, Cluster], Finding]) -> Finding:
+    if isinstance(cluster, MeshError):
+        return warning(name, f"not looked at: {cluster}", cluster.fix)
+    try:
+        return look(name, cluster)
+    except KubectlError as error:
+        return failure(name, f"not told by the cluster: {error}", unreachable(str(error), cluster))
+
+
+def _secrets(name: str, cluster: Cluster, environment: Environment) -> Finding:
+    """Another secret beside ours would let the mesh of a cluster know a cluster twice, or one that is none of it."""
+    found = foreign(environment, cluster.region, cluster)
+    if not found:
+        return ok(name, "nobody else's")
+    delete = after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
+    if environment.control_plane.remote_secrets:
+        return failure(name, f"somebody else's: {', '.join(found)}", delete)
+    return warning(name, f"the control plane knows none, and there are {', '.join(found)}: each holds a token", delete)
+
+
+def _objects(name: str, cluster: Cluster, unknown: Mapping[str, Sequence[Object]] | None) -> Finding:
+    """What a killed terraform has lost, or somebody else has made under one of our names."""
+    if unknown is None:
+        return ok(name, "not compared: terraform's state is elsewhere, or of another synthesis")
+    found = there(cluster, unknown.get(cluster.region, ()))
+    if not found:
+        return ok(name, "terraform's own, or still to be made")
+    by_namespace: defaultdict[str, list[str]] = defaultdict(list)
+    for one in found:
+        by_namespace[one.namespace].append(one.resource)
+    delete = [
+        after(cluster, *(("--namespace", namespace) if namespace else ()), "delete", *some)
+        for namespace, some in by_namespace.items()
+    ]
+    text = f"there, and terraform would stop at what it does not know: {', '.join(map(str, found))}"
+    return failure(name, f"{text}; delete it if nobody needs it", all_of(reversed(delete)))

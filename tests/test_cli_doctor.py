@@ -52,7 +52,8 @@ mesh:
   asmcli: {{file: asmcli, sha256: "{DIGEST}"}}
 ingress: {{config_cluster: tokyo, plain_http: true}}
 """
-FROM_INSIDE = 'case "$*" in *"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;; esac'
+TOLD = '*"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;;'
+FROM_INSIDE = f'case "$*" in {TOLD} esac'
 """A kubectl that tells its version, and of remote secrets what is put in here."""
 
 Body = dict[str, Any]
@@ -151,7 +152,10 @@ def test_all_is_well_when_all_is_deployed(project: Project) -> None:
     assert found.of("network acme-vpc") == ("ok", "terraform's own", "")
     assert found.of("fleet feature servicemesh")[1] == "terraform's own"
     assert found.of("control plane of osaka")[1] == f"is reached at {project.planes.hosts[OSAKA]}"
-    assert set(found.findings) - before == {"tokyo: remote secrets", "osaka: remote secrets"}
+    assert set(found.findings) - before == {
+        *("tokyo: remote secrets", "osaka: remote secrets"),
+        *("tokyo: objects", "osaka: objects"),
+    }
     assert before <= set(found.findings), "a finding has its name at every run"
 
 
@@ -1382,8 +1386,99 @@ def test_without_kubectl_the_rest_is_looked_at(project: Project) -> None:
     project.deploy()
     project.remove("kubectl")
     found = diagnose(project)
-    assert found.bad() == ["kubectl", "remote secrets"]
-    assert found.of("remote secrets")[0] == "warning"
+    assert found.bad() == ["kubectl", "clusters"]
+    assert found.of("clusters")[0] == "warning"
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Objects in Tokyo's cluster that terraform doesn't know of. Attributes: folder: what is synthesized."""
+
+    project: Project
+    folder: Path
+
+    def tell(self, reply: str) -> None:
+        """Have kubectl keep what it is asked for, and reply with a few lines of shell."""
+        keep = f'cat >"{self.project.folder}/asked.$$"'
+        others = TOLD.format("true")
+        self.project.stand_in("kubectl", f'case "$*" in *"get --filename -"*) {keep}; {reply} ;; {others} esac')
+
+    def asked(self) -> list[Body]:
+        files = self.project.folder.glob("asked.*")
+        return [one for file in files for one in json.loads(file.read_text(encoding="utf-8"))["items"]]
+
+
+@pytest.fixture
+def lost(project: Project) -> Lost:
+    """Everything is deployed, and terraform's state of `ingress` has all objects but two of Tokyo's."""
+    project.deploy()
+    made = synthesize(project.environment, project.folder)
+    project.variables["CDKTF_OUTDIR"] = str(made.outdir)
+    known = {
+        name
+        for name, one in made.all("ingress", "kubernetes_manifest").items()
+        if not (one["provider"] == "kubernetes.tokyo" and one["manifest"]["kind"] in ("Gateway", "Namespace"))
+    }
+    assert len(known) > 30
+    resources = [
+        {"mode": "managed", "type": "kubernetes_manifest", "name": name, "instances": [{"attributes": {}}]}
+        for name in sorted(known)
+    ]
+    state = json.dumps({"version": 4, "resources": resources})
+    state_file(project.config, "ingress").write_text(state, encoding="utf-8")
+    return Lost(project, made.outdir)
+
+
+ROWS = "printf '%s\n' 'Namespace <none> sample' 'Gateway sample helloworld-gateway'"
+
+
+def test_objects_that_terraform_has_lost(project: Project, lost: Lost) -> None:
+    lost.tell(ROWS)
+    found = diagnose(project)
+    assert found.bad() == ["tokyo: objects"]
+    kubectl = f"kubectl --context gke_{PROJECT}_{TOKYO}_acme-tokyo-cluster-1"
+    assert found.of("tokyo: objects") == (
+        "failure",
+        "there, and terraform would stop at what it does not know: Namespace sample, "
+        "Gateway sample/helloworld-gateway; delete it if nobody needs it",
+        f"{kubectl} --namespace sample delete gateway.networking.istio.io/helloworld-gateway && "
+        f"{kubectl} delete namespace/sample",
+    )
+    # Those that terraform knows are not asked for, and of the others no more than it takes to find them.
+    asked = sorted((one["kind"], one["metadata"]["name"]) for one in lost.asked())
+    assert ("Gateway", "helloworld-gateway") in asked
+    assert {kind for kind, _ in asked} == {"Gateway", "Namespace"}
+    assert all(set(one) == {"apiVersion", "kind", "metadata"} for one in lost.asked())
+
+
+@pytest.mark.parametrize("reply", ["true", "echo 'unable to recognize no matches for kind \"Gateway\"' >&2; exit 1"])
+def test_objects_that_are_still_to_be_made(project: Project, lost: Lost, reply: str) -> None:
+    lost.tell(reply)
+    found = diagnose(project)
+    assert found.bad() == []
+    assert found.of("tokyo: objects") == ("ok", "terraform's own, or still to be made", "")
+    assert lost.asked()
+
+
+def test_objects_of_another_synthesis_are_not_compared(project: Project, lost: Lost) -> None:
+    lost.tell(ROWS)
+    (lost.folder / "elsewhere").mkdir()
+    synthesize(project.environment, lost.folder / "elsewhere")
+    for folder in (lost.folder / "elsewhere" / "cdktf.out", project.folder / "nothing"):
+        found = diagnose(project, CDKTF_OUTDIR=str(folder))
+        assert found.bad() == []
+        assert found.of("tokyo: objects")[1].startswith("not compared")
+    assert lost.asked() == []
+
+
+def test_objects_that_are_not_told(project: Project, lost: Lost) -> None:
+    lost.tell("echo 'error: (Forbidden): no' >&2; exit 1")
+    found = diagnose(project)
+    assert found.bad() == ["tokyo: objects"]
+    assert found.of("tokyo: objects")[1:] == (
+        "not told by the cluster: error: (Forbidden): no",
+        "have roles/container.admin granted to you, and try again",
+    )
 
 
 def test_a_thing_that_is_not_told(project: Project) -> None:
