@@ -85,6 +85,8 @@ def _of_thing(
         return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, thing.path.split("/")[1]))
     if answer is None:
         return ok(name, "off" if thing.kind == FEATURE else "free")
+    if thing.parent and (known is None or thing.parent not in known):
+        return ok(name, "as that which it is a part of")
     if known is None:
         text = f"is there already; whether terraform has made it, its state in {state} knows"
         return warning(name, text, "cdktf diff network clusters mesh ingress")

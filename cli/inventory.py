@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from cli.google import ApiError, Google
 from cli.kubernetes import cluster_path
@@ -13,6 +14,7 @@ from config import Environment, ResolvedRegion
 CERTIFICATE, SSL_POLICY = "SSL certificate", "SSL policy"
 NETWORK, SUBNET, ROUTER, FIREWALL, ADDRESS = "network", "subnet", "router", "firewall rule", "address"
 ACCOUNT, CLUSTER, FEATURE = "node account", "cluster", "fleet feature"
+NAT, NODE_POOL = "NAT", "node pool"
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,10 @@ class Thing:
     Attributes:
         kind: what it is, one of the words above.
         api: one of `cli.google.ENDPOINTS`.
-        path: where the API has it, which is also terraform's id of it.
+        path: where the API has it, which is also terraform's id of it. (Of a NAT, the API has none.)
         region: key of its region; empty for what there is one of.
         delete: the command that takes it away.
+        parent: path of what it is a part of, and goes with; empty for all that stands for itself.
     """
 
     kind: str
@@ -32,6 +35,7 @@ class Thing:
     path: str
     region: str
     delete: str
+    parent: str = ""
 
     @property
     def name(self) -> str:
@@ -83,11 +87,20 @@ def _things_of_region(environment: Environment, region: ResolvedRegion) -> list[
     subnet = environment.names.subnet
     email = f"{names.node_service_account}@{project}.iam.gserviceaccount.com"
     firewall = names.webhook_firewall
+    router, cluster = f"{base}/routers/{names.router}", cluster_path(environment, region)
     things = [
         Thing(
             SUBNET, "compute", f"{base}/subnetworks/{subnet}", key, f"{gcloud} networks subnets delete {subnet} {at}"
         ),
-        Thing(ROUTER, "compute", f"{base}/routers/{names.router}", key, f"{gcloud} routers delete {names.router} {at}"),
+        Thing(ROUTER, "compute", router, key, f"{gcloud} routers delete {names.router} {at}"),
+        Thing(
+            NAT,
+            "compute",
+            f"{project}/{region.location}/{names.router}/{names.nat}",
+            key,
+            f"{gcloud} routers nats delete {names.nat} --router {names.router} {at}",
+            router,
+        ),
         Thing(
             FIREWALL,
             "compute",
@@ -105,9 +118,18 @@ def _things_of_region(environment: Environment, region: ResolvedRegion) -> list[
         Thing(
             CLUSTER,
             "container",
-            cluster_path(environment, region),
+            cluster,
             key,
             f"gcloud container clusters delete {names.cluster} --location {region.location} {to}",
+        ),
+        Thing(
+            NODE_POOL,
+            "container",
+            f"{cluster}/nodePools/{names.node_pool}",
+            key,
+            f"gcloud container node-pools delete {names.node_pool} --cluster {names.cluster} "
+            f"--location {region.location} {to}",
+            cluster,
         ),
     ]
     webhooks = bool(environment.control_plane.webhook_ports)  # else nothing is let in to them
@@ -131,9 +153,12 @@ def _look(google: Google, on: Set[str], thing: Thing) -> Answer:
     if thing.api not in on:
         return None
     try:
-        return google.find(thing.api, thing.path)
+        if thing.kind != NAT:
+            return google.find(thing.api, thing.path)
+        nats: list[dict[str, Any]] = (google.find(thing.api, thing.parent) or {}).get("nats", [])
     except ApiError as error:
         return error
+    return next((one for one in nats if one["name"] == thing.name), None)
 
 
 def clusters(inventory: Inventory) -> dict[str, Answer]:

@@ -106,7 +106,8 @@ class Deployment:
         self.content = content
         self.folder = folder
         self._variables = {**variables, "MESH_CONFIG": str(self.config)}
-        self._of_operator = {**(of_operator or variables), "MESH_CONFIG": str(self.config)}
+        where = {"MESH_CONFIG": str(self.config), "CDKTF_OUTDIR": str(self.output)}
+        self._of_operator = {**(of_operator or variables), **where}
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self.write()

@@ -17,6 +17,7 @@ from emulator import identity
 from emulator.faults import OperationFault, RequestFault
 from harness.errors import HarnessError
 from lab.table import Table
+from rehearsal import operator_check
 from rehearsal.deployment import STACKS, Run, kill_all
 from rehearsal.shims import Call, Shims
 from rehearsal.snapshot import Snapshot, differences, take_snapshot
@@ -197,7 +198,9 @@ class FaultRun:
             outcome.result = "stopped"
             for command in {line[line.index(_COMMAND) :] for line in again.output.splitlines() if _COMMAND in line}:
                 self._deployment.shell(f"{command} -auto-approve -no-color")
-            self._mend(fault, again.output)
+            untold = self._mend(fault, again.output)
+            outcome.notes += untold
+            outcome.result = "NOT TOLD" if untold else outcome.result
             again = self._command(fault.verb, fault.stack)
         found = self._lasting_differences(wanted)
         if not again.ok:
@@ -268,41 +271,48 @@ class FaultRun:
                 self._world.planes.network.bring_up(region)
             faults.stop()
 
-    def _mend(self, fault: Fault, output: str) -> None:
-        """Do what the message says, as an operator would: what terraform doesn't know of is deleted."""
+    def _mend(self, fault: Fault, output: str) -> list[str]:
+        """Delete what terraform doesn't know of, as an operator would. Returns what `mesh doctor` leaves out."""
+        if not fault.mend:
+            return []
+        told = operator_check.remedies(self._stage)
         if fault.mend == MANIFEST:
-            self._delete_objects(fault.stack, set(_MANIFEST_AT.findall(output)))
-        elif fault.mend:
-            self._delete_resources(fault)
+            deleted = self._delete_objects(fault.stack, sorted(set(_MANIFEST_AT.findall(output))))
+        else:
+            deleted = self._delete_resources(fault)
+        return [f"mesh doctor has no command for {name}" for name in deleted if name not in told]
 
-    def _delete_objects(self, stack: str, names: Iterable[str]) -> None:
-        """Delete what a message names: `with kubernetes_manifest.NAME`."""
+    def _delete_objects(self, stack: str, addresses: Iterable[str]) -> list[str]:
+        """Delete what a message names, `with kubernetes_manifest.ADDRESS`, and return the names of it."""
         file = self._deployment.output / "stacks" / stack / "cdk.tf.json"
         manifests = json.loads(file.read_text(encoding="utf-8"))["resource"][MANIFEST]
-        for name in names:
-            region = manifests[name]["provider"].removeprefix("kubernetes.")
-            self._world.clusters()[region].delete([manifests[name]["manifest"]])
+        found = [manifests[address] for address in addresses]
+        for one in found:
+            self._world.clusters()[one["provider"].removeprefix("kubernetes.")].delete([one["manifest"]])
+        return [one["manifest"]["metadata"]["name"] for one in found]
 
-    def _delete_resources(self, fault: Fault) -> None:
-        """Delete what is at a path of the fault's pattern, and in no state."""
+    def _delete_resources(self, fault: Fault) -> list[str]:
+        """Delete what is at a path of the fault's pattern and in no state. Returns names, without those of parts."""
         store = self._world.cloud.store
         known = "".join(
             self._deployment.state_file(stack).read_text(encoding="utf-8")
             for stack in STACKS
             if self._deployment.state_file(stack).exists()
         )
-        for path in reversed(sorted(store.all(), key=len)):
-            if not re.search(fault.mend, f"/{path}") or "operations" in path:
-                continue
-            if f'"{path}"' not in known:
-                self._world.forget(path)
-            elif "/routers/" in path:  # a NAT is a part of its router, and known by an id of its own
-                project, _, region, _, router = path.split("/")[1:]
-                resource = store.get(path)
-                nats = [
-                    one for one in resource.get("nats", []) if f'"{project}/{region}/{router}/{one["name"]}"' in known
-                ]
-                resource["nats"] = nats
+        paths = [path for path in store.all() if re.search(fault.mend, f"/{path}") and "operations" not in path]
+        unknown = [path for path in paths if f'"{path}"' not in known]
+        deleted = [path for path in unknown if not path.startswith(tuple(f"{other}/" for other in unknown))]
+        for path in sorted(unknown, key=len, reverse=True):
+            self._world.forget(path)
+        names = [path.rpartition("/")[2] for path in deleted]
+        # A NAT is a part of its router, and known by an id of its own.
+        for path in (path for path in paths if path not in unknown and "/routers/" in path):
+            project, _, region, _, router = path.split("/")[1:]
+            nats = [one["name"] for one in store.get(path).get("nats", [])]
+            lost = [name for name in nats if f'"{project}/{region}/{router}/{name}"' not in known]
+            store.get(path)["nats"] = [one for one in store.get(path).get("nats", []) if one["name"] not in lost]
+            names += lost
+        return names
 
     def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
         self._shims.forget()

@@ -25,6 +25,12 @@ def said(title: str, stage: Stage, commands: Sequence[str] = COMMANDS) -> Table:
     return table
 
 
+def remedies(stage: Stage) -> str:
+    """Return the commands that `mesh doctor` has for what would stop a deploy, a line each."""
+    findings = _findings(stage.deployment.operate("doctor", "--json", seconds=SECONDS))
+    return "\n".join(one["fix"] for one in findings if one["state"] == "failure")
+
+
 def _ask(table: Table, stage: Stage, command: str) -> None:
     """Ask until all is well, or for so long as things may take to settle."""
     # A deploy ends before the load balancer is there.

@@ -129,7 +129,7 @@ class Project:
         for region in environment.resolved_regions():
             at, names = f"regions/{region.location}", region.names
             self.add(f"{at}/subnetworks/{environment.names.subnet}", network=network, ipCidrRange="172.16.0.0/16")
-            self.add(f"{at}/routers/{names.router}", network=network)
+            self.add(f"{at}/routers/{names.router}", network=network, nats=[{"name": names.nat}])
             if environment.control_plane.webhook_ports:
                 self.add(f"global/firewalls/{names.webhook_firewall}", network=network)
             self.add(f"serviceAccounts/{names.node_service_account}@{self.id}.iam.gserviceaccount.com")
@@ -138,6 +138,8 @@ class Project:
             self.add(f"locations/global/features/{feature}")
         if known:
             ids = [path for path in self.emulator.cloud.store.all() if "/services/" not in path]
+            for region in environment.resolved_regions():
+                ids.append(f"{self.id}/{region.location}/{region.names.router}/{region.names.nat}")
             self.write_state("network", *ids)
 
     def make_cluster(self, key: str, *admitted: str) -> Body:

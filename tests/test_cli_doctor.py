@@ -1226,11 +1226,17 @@ NAMES = {
     "firewall rule acme-vpc-istio-multicluster-pods": "compute firewall-rules delete acme-vpc-istio-multicluster-pods",
     "tokyo: subnet acme-private-vm": f"compute networks subnets delete acme-private-vm --region {TOKYO}",
     "tokyo: router acme-tokyo-router": f"compute routers delete acme-tokyo-router --region {TOKYO}",
+    "osaka: NAT acme-osaka-nat": (
+        f"compute routers nats delete acme-osaka-nat --router acme-osaka-router --region {OSAKA}"
+    ),
     "osaka: firewall rule acme-vpc-osaka-control-plane": "compute firewall-rules delete acme-vpc-osaka-control-plane",
     f"osaka: node account acme-osaka-node@{PROJECT}.iam.gserviceaccount.com": (
         f"iam service-accounts delete acme-osaka-node@{PROJECT}.iam.gserviceaccount.com"
     ),
     "osaka: cluster acme-osaka-cluster-1": f"container clusters delete acme-osaka-cluster-1 --location {OSAKA}",
+    "tokyo: node pool acme-tokyo-nodes": (
+        f"container node-pools delete acme-tokyo-nodes --cluster acme-tokyo-cluster-1 --location {TOKYO}"
+    ),
     "address acme-ingress": "compute addresses delete acme-ingress --global",
 }
 """Things that terraform has lost, and how they are deleted."""
@@ -1254,6 +1260,15 @@ def test_names_that_are_taken(project: Project) -> None:
     # Whichever stack made it: all states are read.
     project.write_state("ingress", *(path for path in project.emulator.cloud.store.all() if "/addresses/" in path))
     assert set(diagnose(project).bad()) == set(NAMES) - {"address acme-ingress"}
+
+
+def test_somebody_elses_nat_is_in_nobodys_way(project: Project) -> None:
+    project.deploy()
+    (router,) = [path for path in project.emulator.cloud.store.all() if path.endswith("/acme-tokyo-router")]
+    project.emulator.cloud.store.get(router)["nats"] = [{"name": "theirs"}]
+    found = diagnose(project)
+    assert found.bad() == []
+    assert found.of("tokyo: NAT acme-tokyo-nat") == ("ok", "free", "")
 
 
 @pytest.mark.parametrize(("feature", "resource"), FEATURES.items())
@@ -1286,8 +1301,10 @@ def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
         ("network", "google_compute_network", "name"),
         ("network", "google_compute_subnetwork", "name"),
         ("network", "google_compute_router", "name"),
+        ("network", "google_compute_router_nat", "name"),
         ("network", "google_compute_firewall", "name"),
         ("clusters", "google_container_cluster", "name"),
+        ("clusters", "google_container_node_pool", "name"),
         ("clusters", "google_service_account", "account_id"),
         ("mesh", "google_gke_hub_feature", "name"),
         ("ingress", "google_compute_global_address", "name"),
@@ -1295,7 +1312,7 @@ def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
         made |= {one[name] for one in reference.all(stack, kind).values()}
     things = things_of(environment)
     assert {thing.name.partition("@")[0] for thing in things} == made
-    assert len(things) == 15
+    assert len(things) == 19
     assert {thing.name for thing in things if thing.kind == FEATURE} == set(FEATURES)
 
 
