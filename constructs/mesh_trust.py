@@ -91,7 +91,6 @@ class MeshTrust(Construct):
             instances={
                 key: {
                     "holder_cluster": holder.cluster,
-                    "holder_location": holder.location,
                     "secret_name": remote_secret_name(remote.remote_name),
                     "marker": grant.inputs_of(key),
                     "granted_by": f'{grant.address}["{key}"]',

@@ -221,14 +221,15 @@ class ByHand:
 
     def _trust_jobs(self) -> list[Job]:
         servers = {key: cluster.server for key, cluster in self._world.clusters().items()}
+        files = {one.key: self._kubeconfig(one) for one in self._regions}
         return [
             Job(
                 "grant-trust.sh",
                 {
                     "HOLDER_CLUSTER": holder.names.cluster,
-                    "HOLDER_KUBECONFIG": self._kubeconfig(holder),
+                    "HOLDER_KUBECONFIG": files[holder.key],
                     "REMOTE_CLUSTER": remote.names.cluster,
-                    "REMOTE_KUBECONFIG": self._kubeconfig(remote),
+                    "REMOTE_KUBECONFIG": files[remote.key],
                     "REMOTE_NAME": remote.remote_name,
                     "REMOTE_SERVER": servers[remote.key],
                     "INPUTS": BY_HAND,
