@@ -58,7 +58,9 @@ class Runner:
         content = self._organization.uploads[run.upload].content
         assert content is not None
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(work, filter="data")  # refuses what is absolute, or leads or links outside
+            # Refuses what is absolute, or leads or links outside. Python has it from 3.11.4 on.
+            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            archive.extractall(work)
         # Takes the place of the cloud block: the state is this file, which came from the API and goes back to it.
         backend = {"terraform": {"backend": {"local": {"path": "terraform.tfstate"}}}}
         (work / "runner_override.tf.json").write_text(json.dumps(backend), encoding="utf-8")
