@@ -39,8 +39,10 @@ once_more() {
   printf '%s: %s, although terraform counts it as done: was it killed? Then run this, and deploy again:\n' \
     "${0##*/}" "$1" >&2
   # cdktf-cli puts a path behind every name of a resource that it sees, and the command would
-  # be of no use. A shell takes no notice of two quotes.
-  die "  terraform -chdir='$PWD' apply -replace='${2//_/"''_"}'"
+  # be of no use. A shell takes no notice of two quotes. And nothing but this: what looks at
+  # another cluster would fail if that one is not whole either.
+  local address="${2//_/"''_"}"
+  die "  terraform -chdir='$PWD' apply -replace='$address' -target='$address'"
 }
 
 # Prints what a tool is needed at, and where it comes from.
