@@ -95,8 +95,7 @@ class Killing:
         for line in sorted(lines):
             command = [*shlex.split(line), "-auto-approve", "-no-color"]
             environment = {**os.environ, **VARIABLES, "PATH": self.path}
-            # It may stop at what the next command is for.
-            subprocess.run(command, env=environment, capture_output=True, check=False, timeout=120)
+            subprocess.run(command, env=environment, capture_output=True, check=True, timeout=120)
 
     @staticmethod
     def _commands(output: str) -> list[str]:

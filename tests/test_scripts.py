@@ -471,7 +471,8 @@ def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, w
     assert run.status == 1
     assert "although terraform counts it as done" in run.output
     command = run.output[run.output.index("terraform -chdir=") :]
-    assert shlex.split(command) == ["terraform", f"-chdir={sandbox.folder}", "apply", f"-replace={words}", f"-target={words}"]
+    of_this = [f"-replace={words}", f"-target={words}"]
+    assert shlex.split(command) == ["terraform", f"-chdir={sandbox.folder}", "apply", *of_this]
     assert words not in run.output, "cdktf-cli would put something behind the name"
     sandbox.stand_in("kubectl", answers)
     run = sandbox.run(script, **inputs)
