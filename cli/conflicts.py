@@ -8,7 +8,7 @@ from typing import Any
 from cli.errors import MeshError
 from cli.findings import Finding, failure, ok, warning
 from cli.google import ApiError, Google
-from cli.inventory import FEATURE, Inventory, Thing
+from cli.inventory import CLUSTER, FEATURE, NODE_POOL, ROUTER, Inventory, Thing
 from cli.kubernetes import Cluster, KubectlError, reachable
 from cli.remedies import after, after_refusal, all_of, unreachable
 from cli.remote_secrets import foreign
@@ -81,12 +81,13 @@ def _of_thing(
     thing: Thing, answer: Mapping[str, Any] | ApiError | None, known: frozenset[str] | None, state: str
 ) -> Finding:
     name = f"{thing.region}: {thing.kind} {thing.name}" if thing.region else f"{thing.kind} {thing.name}"
+    project = (thing.parent or thing.path).split("/")[1]
     if isinstance(answer, ApiError):
-        return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, thing.path.split("/")[1]))
+        return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, project))
     if answer is None:
         return ok(name, "off" if thing.kind == FEATURE else "free")
     if thing.parent and (known is None or thing.parent not in known):
-        return ok(name, "as that which it is a part of")
+        return ok(name, f"goes with its {CLUSTER if thing.kind == NODE_POOL else ROUTER}")
     if known is None:
         text = f"is there already; whether terraform has made it, its state in {state} knows"
         return warning(name, text, "cdktf diff network clusters mesh ingress")
@@ -94,7 +95,9 @@ def _of_thing(
         return ok(name, "terraform's own")
     if thing.kind == FEATURE:
         return failure(name, f"is on already, and not by terraform{_config_of(answer)}", _take_over(thing))
-    text = "is there, and terraform does not know it: delete it if nobody needs it, or change project.name_prefix"
+    text = "is there, and terraform does not know it: delete it if nobody needs it"
+    if not thing.parent:
+        text += ", or change project.name_prefix"
     return failure(name, text, thing.delete)
 
 
@@ -189,8 +192,11 @@ def _objects(name: str, cluster: Cluster, unknown: Mapping[str, Sequence[Object]
     for one in found:
         by_namespace[one.namespace].append(one.resource)
     delete = [
-        after(cluster, *(("--namespace", namespace) if namespace else ()), "delete", *some)
+        after(cluster, *(("--namespace", namespace) if namespace else ()), "delete", "--ignore-not-found", *some)
         for namespace, some in by_namespace.items()
     ]
-    text = f"there, and terraform would stop at what it does not know: {', '.join(map(str, found))}"
-    return failure(name, f"{text}; delete it if nobody needs it", all_of(reversed(delete)))
+    text = f"there, not in terraform's state, and the next deploy would stop at it: {', '.join(map(str, found))}"
+    text += "; delete it if nobody needs it"
+    if any(one.kind == "Namespace" for one in found):
+        text += ", but look first: a Namespace goes with all that is in it"
+    return failure(name, text, all_of(reversed(delete)))
