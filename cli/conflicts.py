@@ -2,17 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cli.errors import MeshError
 from cli.findings import Finding, failure, ok, warning
 from cli.google import ApiError, Google
-from cli.inventory import CLUSTER, FEATURE, NODE_POOL, ROUTER, Inventory, Thing
+from cli.inventory import FEATURE, PARTS, Inventory, Thing
 from cli.kubernetes import Cluster, KubectlError, reachable
 from cli.remedies import after, after_refusal, all_of, unreachable
 from cli.remote_secrets import foreign
-from cli.state import read_state
+from cli.state import State, read_state
 from cli.stray_objects import Object, there, unknown_to_terraform
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place
@@ -42,21 +43,22 @@ def check(
         MeshError: there are no credentials.
     """
     try:
-        known = known_to_terraform(environment, config)
+        state = read_state(environment, config)
     except MeshError as error:
         return [failure("terraform's state", str(error), error.fix)]
+    known = known_to_terraform(environment, state)
     return [
-        _made_by(environment, config),
-        *(_of_thing(thing, answer, known, place(environment.backend)) for thing, answer in inventory.items()),
+        _made_by(environment, state),
+        *(_of_thing(thing, answer, known, environment) for thing, answer in inventory.items()),
         *_memberships(environment, google, inventory, on),
-        *_in_clusters(environment, config, reached),
+        *_in_clusters(environment, config, state, reached),
     ]
 
 
-def _made_by(environment: Environment, config: Path) -> Finding:
+def _made_by(environment: Environment, state: State) -> Finding:
     """Another way to a mesh than the one that made it is refused in the mesh stack's plan: better to know before."""
     title, wanted = "mesh.control_plane", environment.mesh.control_plane
-    kept = read_state(environment, config)["mesh"] or ()
+    kept = state["mesh"] or ()
     made = [name for one in kept if (name := one.inputs.get("control_plane"))]
     if all(name == wanted for name in made):
         return ok(title, wanted)
@@ -65,31 +67,26 @@ def _made_by(environment: Environment, config: Path) -> Finding:
     return failure(title, text, fix)
 
 
-def known_to_terraform(environment: Environment, config: Path) -> frozenset[str] | None:
-    """Return the ids of all that terraform has made; None if its state is not on this machine.
-
-    Raises:
-        MeshError: it is, and can't be read.
-    """
+def known_to_terraform(environment: Environment, state: State) -> frozenset[str] | None:
+    """Return the ids of all that terraform has made; None if its state is not on this machine."""
     if not isinstance(environment.backend, LocalState):
         return None
-    kept = [one for stack in read_state(environment, config).values() for one in stack or ()]
+    kept = [one for stack in state.values() for one in stack or ()]
     return frozenset(str(one.attributes.get("id", "")) for one in kept)
 
 
 def _of_thing(
-    thing: Thing, answer: Mapping[str, Any] | ApiError | None, known: frozenset[str] | None, state: str
+    thing: Thing, answer: Mapping[str, Any] | ApiError | None, known: frozenset[str] | None, environment: Environment
 ) -> Finding:
     name = f"{thing.region}: {thing.kind} {thing.name}" if thing.region else f"{thing.kind} {thing.name}"
-    project = (thing.parent or thing.path).split("/")[1]
     if isinstance(answer, ApiError):
-        return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, project))
+        return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, environment.project.id))
     if answer is None:
         return ok(name, "off" if thing.kind == FEATURE else "free")
     if thing.parent and (known is None or thing.parent not in known):
-        return ok(name, f"goes with its {CLUSTER if thing.kind == NODE_POOL else ROUTER}")
+        return ok(name, f"goes with its {PARTS[thing.kind][0]}")
     if known is None:
-        text = f"is there already; whether terraform has made it, its state in {state} knows"
+        text = f"is there already; whether terraform has made it, its state in {place(environment.backend)} knows"
         return warning(name, text, "cdktf diff network clusters mesh ingress")
     if thing.path in known:
         return ok(name, "terraform's own")
@@ -142,20 +139,18 @@ def _of_membership(region: ResolvedRegion, members: Sequence[Mapping[str, Any]],
     return ok(name, "nobody else's")
 
 
-def _in_clusters(environment: Environment, config: Path, reached: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """Raises: MeshError: a state can't be read."""
+def _in_clusters(
+    environment: Environment, config: Path, state: State, reached: Mapping[str, Mapping[str, Any]]
+) -> list[Finding]:
     if not reached:
         return []
-    unknown = unknown_to_terraform(environment, config)
+    unknown = unknown_to_terraform(environment, config, state)
     findings = []
     try:
         with reachable(environment, reached, None) as clusters:
             for key, cluster in clusters.items():
-                looks = (
-                    (f"{key}: remote secrets", lambda name, at: _secrets(name, at, environment)),
-                    (f"{key}: objects", lambda name, at: _objects(name, at, unknown)),
-                )
-                findings += [_asked(name, cluster, look) for name, look in looks]
+                findings.append(_asked(f"{key}: remote secrets", cluster, partial(_secrets, environment)))
+                findings.append(_asked(f"{key}: objects", cluster, partial(_objects, unknown)))
     except MeshError as error:  # a tool is missing, as its own finding says
         return [warning("clusters", f"not looked at: {error}", error.fix)]
     return findings
@@ -170,7 +165,7 @@ def _asked(name: str, cluster: Cluster | MeshError, look: Callable[[str, Cluster
         return failure(name, f"not told by the cluster: {error}", unreachable(str(error), cluster))
 
 
-def _secrets(name: str, cluster: Cluster, environment: Environment) -> Finding:
+def _secrets(environment: Environment, name: str, cluster: Cluster) -> Finding:
     """Another secret beside ours would let the mesh of a cluster know a cluster twice, or one that is none of it."""
     found = foreign(environment, cluster.region, cluster)
     if not found:
@@ -181,7 +176,7 @@ def _secrets(name: str, cluster: Cluster, environment: Environment) -> Finding:
     return warning(name, f"the control plane knows none, and there are {', '.join(found)}: each holds a token", delete)
 
 
-def _objects(name: str, cluster: Cluster, unknown: Mapping[str, Sequence[Object]] | None) -> Finding:
+def _objects(unknown: Mapping[str, Sequence[Object]] | None, name: str, cluster: Cluster) -> Finding:
     """What a killed terraform has lost, or somebody else has made under one of our names."""
     if unknown is None:
         return ok(name, "not compared: terraform's state is elsewhere, or of another synthesis")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from cli.google import ApiError, Google
 from cli.kubernetes import cluster_path
@@ -15,6 +14,9 @@ CERTIFICATE, SSL_POLICY = "SSL certificate", "SSL policy"
 NETWORK, SUBNET, ROUTER, FIREWALL, ADDRESS = "network", "subnet", "router", "firewall rule", "address"
 ACCOUNT, CLUSTER, FEATURE = "node account", "cluster", "fleet feature"
 NAT, NODE_POOL = "NAT", "node pool"
+
+PARTS = {NAT: (ROUTER, "nats"), NODE_POOL: (CLUSTER, "nodePools")}
+"""What each is a part of, and the list in which that has it."""
 
 
 @dataclass(frozen=True)
@@ -145,20 +147,27 @@ def take(google: Google, things: Sequence[Thing], on: Set[str]) -> Inventory:
     Raises:
         MeshError: there are no credentials.
     """
+    wholes = [thing for thing in things if not thing.parent]
     with ThreadPoolExecutor(8) as pool:
-        return dict(zip(things, pool.map(partial(_look, google, on), things), strict=True))
+        answers = dict(zip((one.path for one in wholes), pool.map(partial(_look, google, on), wholes), strict=True))
+    return {thing: _part(thing, answers[thing.parent]) if thing.parent else answers[thing.path] for thing in things}
 
 
 def _look(google: Google, on: Set[str], thing: Thing) -> Answer:
     if thing.api not in on:
         return None
     try:
-        if thing.kind != NAT:
-            return google.find(thing.api, thing.path)
-        nats: list[dict[str, Any]] = (google.find(thing.api, thing.parent) or {}).get("nats", [])
+        return google.find(thing.api, thing.path)
     except ApiError as error:
         return error
-    return next((one for one in nats if one["name"] == thing.name), None)
+
+
+def _part(thing: Thing, whole: Answer) -> Answer:
+    """Find a part in what it belongs to; of that which is not there, or not told, it has the same answer."""
+    if not isinstance(whole, dict):
+        return whole
+    _, parts = PARTS[thing.kind]
+    return next((one for one in whole.get(parts, []) if one["name"] == thing.name), None)
 
 
 def clusters(inventory: Inventory) -> dict[str, Answer]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cli.errors import MeshError
 from cli.kubernetes import Cluster, KubectlError
-from cli.state import read_state
+from cli.state import State
 from cli.synthesized import STACKS, Synthesized, plain, read_folder
 from config import Environment
 from config.backend import LocalState, state_file
@@ -50,7 +50,7 @@ class Object:
         return f"{self.kind} {self.namespace}{'/' if self.namespace else ''}{self.name}"
 
 
-def unknown_to_terraform(environment: Environment, config: Path) -> dict[str, list[Object]] | None:
+def unknown_to_terraform(environment: Environment, config: Path, state: State) -> dict[str, list[Object]] | None:
     """Return what is synthesized and in no state, by region.
 
     None, if that can't be told: the state is not on this machine, or what cdktf wrote last
@@ -58,9 +58,7 @@ def unknown_to_terraform(environment: Environment, config: Path) -> dict[str, li
 
     Args:
         config: the configuration's file, beside which terraform's state is.
-
-    Raises:
-        MeshError: a state can't be read.
+        state: what is in it.
     """
     if not isinstance(environment.backend, LocalState):
         return None
@@ -71,7 +69,7 @@ def unknown_to_terraform(environment: Environment, config: Path) -> dict[str, li
     if not _is_of(synthesized, config):
         return None
     unknown: defaultdict[str, list[Object]] = defaultdict(list)
-    for stack, kept in read_state(environment, config).items():
+    for stack, kept in state.items():
         known = {one.address for one in kept or ()}
         for address, resource in synthesized.resources(stack, "kubernetes_manifest").items():
             if address not in known:

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import permutations
@@ -88,7 +88,8 @@ class ByHand:
         self._call("POST", f"{fleet}?featureId=servicemesh", {})
         self._call("POST", f"{fleet}?featureId=multiclusteringress", {"spec": spec})
         installations = [self._install_job(one) for one in self._regions]
-        jobs = [installations, self._trust_jobs(), self._trust_checks(), self._wait_jobs()]
+        files = {one.key: self._kubeconfig(one) for one in self._regions}
+        jobs = [installations, self._trust_jobs(files), self._trust_checks(files), self._wait_jobs(files)]
         for group in jobs:
             _each(self.must_run, group)
         return [group[0] for group in jobs]
@@ -219,9 +220,9 @@ class ByHand:
         }
         return Job("install-mesh.sh", {**_place(region), **inputs})
 
-    def _trust_jobs(self) -> list[Job]:
+    def _trust_jobs(self, files: Mapping[str, str]) -> list[Job]:
+        """Args: files: kubeconfigs by region, as for the others below."""
         servers = {key: cluster.server for key, cluster in self._world.clusters().items()}
-        files = {one.key: self._kubeconfig(one) for one in self._regions}
         return [
             Job(
                 "grant-trust.sh",
@@ -238,11 +239,11 @@ class ByHand:
             for holder, remote in permutations(self._regions, 2)
         ]
 
-    def _trust_checks(self) -> list[Job]:
+    def _trust_checks(self, files: Mapping[str, str]) -> list[Job]:
         marks = {"MARKER": BY_HAND, "GRANTED_BY": BY_HAND}
-        files = {one.names.cluster: self._kubeconfig(one) for one in self._regions}
+        holders = {one.names.cluster: files[one.key] for one in self._regions}
         return [
-            Job("check-trust.sh", {**inputs, **marks, "HOLDER_KUBECONFIG": files[inputs["HOLDER_CLUSTER"]]})
+            Job("check-trust.sh", {**inputs, **marks, "HOLDER_KUBECONFIG": holders[inputs["HOLDER_CLUSTER"]]})
             for inputs in self._secrets()
         ]
 
@@ -267,14 +268,14 @@ class ByHand:
             for holder, remote in permutations(self._regions, 2)
         ]
 
-    def _wait_jobs(self) -> list[Job]:
+    def _wait_jobs(self, files: Mapping[str, str]) -> list[Job]:
         first = self._environment.ingress.config_cluster
         return [
             Job(
                 "wait-for-crds.sh",
                 {
                     "CLUSTER": one.names.cluster,
-                    "CLUSTER_KUBECONFIG": self._kubeconfig(one),
+                    "CLUSTER_KUBECONFIG": files[one.key],
                     "CRDS": " ".join(kinds_of(config_cluster=one.key == first)),
                     "INSTALLED_BY": BY_HAND,
                     "MARKER": BY_HAND,

@@ -308,10 +308,10 @@ class FaultRun:
         # A NAT is a part of its router, and known by an id of its own.
         for path in (path for path in paths if path not in unknown and "/routers/" in path):
             project, _, region, _, router = path.split("/")[1:]
-            nats = [one["name"] for one in store.get(path).get("nats", [])]
-            lost = [name for name in nats if f'"{project}/{region}/{router}/{name}"' not in known]
-            store.get(path)["nats"] = [one for one in store.get(path).get("nats", []) if one["name"] not in lost]
-            names += lost
+            resource = store.get(path)
+            nats = resource.get("nats", [])
+            resource["nats"] = [one for one in nats if f'"{project}/{region}/{router}/{one["name"]}"' in known]
+            names += [one["name"] for one in nats if one not in resource["nats"]]
         return names
 
     def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
