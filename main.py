@@ -3,11 +3,9 @@
 import gc
 import shutil
 import sys
-from pathlib import Path
 
 from config import ConfigError, config_path, load
-
-ROOT = Path(__file__).parent
+from config.paths import ROOT
 
 
 def main() -> int:

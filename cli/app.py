@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 
 from cli.errors import MeshError
-from cli.output import INTERRUPTED, NOT_TRIED, Output
+from cli.report.output import INTERRUPTED, NOT_TRIED, Output
 from config import ConfigError, Environment, config_path, load
-from config.load import CONFIG_VARIABLE
-
-ROOT = Path(__file__).parent.parent
+from config.loading.load import CONFIG_VARIABLE
+from config.paths import ROOT
 
 app = typer.Typer(
     name="mesh",
@@ -71,7 +70,7 @@ def doctor(config: Config = None, as_json: Json = False, junit: Junit = None) ->
     """Look, before a deploy, whether it can succeed: tools, credentials, APIs, roles, quotas, networks, conflicts."""
 
     def work() -> int:
-        from cli.doctor import examine  # noqa: PLC0415
+        from cli.doctor.command import examine  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
         return output.finish(examine(environment_of(config), output))
@@ -84,7 +83,7 @@ def status(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json =
     """Show how every cluster, the mesh and the ingress are, and where they are not as the configuration says."""
 
     def work() -> int:
-        from cli.status import look  # noqa: PLC0415
+        from cli.status.command import look  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
         return output.finish(look(environment_of(config), kubeconfig, output))
@@ -119,7 +118,7 @@ def verify(
     """
 
     def work() -> int:
-        from cli.verify import Wanted, ask  # noqa: PLC0415
+        from cli.traffic.verify import Wanted, ask  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
         wanted = Wanted(
@@ -155,7 +154,7 @@ def drill(
     """
 
     def work() -> int:
-        from cli.drill import Wanted, run_drill  # noqa: PLC0415
+        from cli.traffic.drill import Wanted, run_drill  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
         wanted = Wanted(region, fault.value, rate, restore_seconds)
@@ -181,7 +180,7 @@ def picture(
     """Draw what this configuration makes, from the synthesized JSON: who is where, trusts whom and reaches what."""
 
     def work() -> int:
-        from cli.picture import draw  # noqa: PLC0415
+        from cli.topology.command import draw  # noqa: PLC0415
 
         return draw(config or config_path(ROOT), synthesized, format_.value, output_file)
 
@@ -196,7 +195,7 @@ def audit(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = 
     """
 
     def work() -> int:
-        from cli.audit import search  # noqa: PLC0415
+        from cli.audit.command import search  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
         return output.finish(search(environment_of(config), kubeconfig, output))
@@ -226,6 +225,6 @@ def run(work: Callable[[], int]) -> None:
         result = NOT_TRIED
     except KeyboardInterrupt as error:
         print("mesh: stopped", file=sys.stderr)
-        # With the number of a signal other than Ctrl-C: `cli.undo.stop_on_signals`.
+        # With the number of a signal other than Ctrl-C: `cli.traffic.rollback.stop_on_signals`.
         result = 128 + error.args[0] if error.args else INTERRUPTED
     raise typer.Exit(result)

@@ -4,6 +4,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+STACKS = ("network", "clusters", "mesh", "ingress")
+"""In the order in which they are deployed."""
+
 MESH_NAMESPACE = "istio-system"
 """The mesh's root namespace: a policy in it is for the whole mesh."""
 

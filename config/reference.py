@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from config.paths import ROOT
 from config.schema import schema_text
 
-REFERENCE_FILE = Path(__file__).parent.parent / "docs" / "configuration.md"
+REFERENCE_FILE = ROOT / "docs" / "configuration.md"
 
 _HEAD = """\
 # The configuration file

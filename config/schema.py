@@ -1,11 +1,11 @@
 """The JSON Schema of the environment file, for editors: ``python -m config.schema``."""
 
 import json
-from pathlib import Path
 
 from config.environment import Environment
+from config.paths import ROOT
 
-SCHEMA_FILE = Path(__file__).parent.parent / "mesh.schema.json"
+SCHEMA_FILE = ROOT / "mesh.schema.json"
 
 
 def schema_text() -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from bindings import ITerraformDependable, Precondition, TerraformAsset
 from config.mesh import Asmcli
 from constructs import Construct
+from constructs.bindings import ITerraformDependable, Precondition, TerraformAsset
 from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder

@@ -1,7 +1,7 @@
 """How terraform talks to one cluster's API server."""
 
-from bindings import Fn, KubernetesProvider, KubernetesProviderExec, TerraformStack, Token
 from constructs import Construct
+from constructs.bindings import Fn, KubernetesProvider, KubernetesProviderExec, TerraformStack, Token
 from constructs.private_cluster import PrivateCluster
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bindings import ITerraformDependable, ProjectService
 from config.apis import APIS
 from constructs import Construct
+from constructs.bindings import ITerraformDependable, ProjectService
 
 
 class EnabledApis(Construct):

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bindings import ITerraformDependable, NullResource, Postcondition, TerraformResourceLifecycle
 from constructs import Construct
+from constructs.bindings import ITerraformDependable, NullResource, Postcondition, TerraformResourceLifecycle
 
 
 class FixedControlPlane(Construct):

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from bindings import (
+from constructs import Construct
+from constructs.bindings import (
     GkeHubFeature,
     GkeHubFeatureSpec,
     GkeHubFeatureSpecMulticlusteringress,
     ITerraformDependable,
     ProjectIamMember,
 )
-from constructs import Construct
 
 
 class ServiceMeshFeature(Construct):

@@ -5,15 +5,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bindings import (
+from config.crds import CONTROL_PLANE_CRD, kinds_of
+from constructs import Construct
+from constructs.bindings import (
     ConfigMapV1Data,
     ConfigMapV1DataMetadata,
     GkeHubFeatureMembership,
     GkeHubFeatureMembershipMesh,
     ITerraformDependable,
 )
-from config.kinds import CONTROL_PLANE_CRD, kinds_of
-from constructs import Construct
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_member import MeshMember

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from bindings import (
+from config.naming import ProjectNames
+from constructs import Construct
+from constructs.bindings import (
     ComputeManagedSslCertificate,
     ComputeManagedSslCertificateManaged,
     ComputeSslPolicy,
     ITerraformDependable,
     TerraformResourceLifecycle,
 )
-from config.naming import ProjectNames
-from constructs import Construct
 
 
 class IngressCertificates(Construct):

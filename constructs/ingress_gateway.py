@@ -1,8 +1,8 @@
 """The mesh's gateway in one cluster."""
 
-from bindings import ITerraformDependable
 from config.naming import GATEWAY_NAME
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace

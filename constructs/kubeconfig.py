@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bindings import Fn, TerraformLocal
 from constructs import Construct
+from constructs.bindings import Fn, TerraformLocal
 
 
 class Kubeconfig(Construct):

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bindings import ComputeGlobalAddress, ITerraformDependable
 from constructs import Construct
+from constructs.bindings import ComputeGlobalAddress, ITerraformDependable
 from constructs.local_script import CleanupScript, Reach
 from constructs.script_folder import ScriptFolder
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bindings import (
+from config.terraform_text import Expression, literal
+from constructs import Construct
+from constructs.bindings import (
     ITerraformDependable,
     LocalExecProvisioner,
     NullResource,
@@ -11,9 +13,7 @@ from bindings import (
     TerraformIterator,
     TerraformResourceLifecycle,
 )
-from constructs import Construct
 from constructs.script_folder import ScriptFolder
-from terraform_text import Expression, literal
 
 
 @dataclass(frozen=True)

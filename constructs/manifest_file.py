@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bindings import (
+from config.paths import ROOT
+from config.terraform_text import literal
+from constructs import Construct
+from constructs.bindings import (
     ITerraformDependable,
     Manifest,
     ManifestFieldManager,
@@ -16,11 +18,9 @@ from bindings import (
     ManifestWait,
     TerraformResourceLifecycle,
 )
-from constructs import Construct
 from constructs.cluster_access import ClusterAccess
-from terraform_text import literal
 
-MANIFESTS = Path(__file__).parent.parent / "manifests"
+MANIFESTS = ROOT / "manifests"
 
 # The safe loader in C, where PyYAML has it.
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bindings import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogConfig
 from config.environment import ResolvedRegion
 from constructs import Construct
+from constructs.bindings import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogConfig
 
 
 class MeshFirewall(Construct):

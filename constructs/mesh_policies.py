@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from bindings import ITerraformDependable
 from config.mesh import Mesh
 from config.naming import MESH_NAMESPACE
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bindings import ITerraformDependable
-from config.callers import WHOLE_NAMESPACE, Caller
+from config.authorization import WHOLE_NAMESPACE, Caller
 from config.service import RegionalDeployment, Service
+from config.terraform_text import literal
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
-from terraform_text import literal
 
 
 class MeshService(Construct):

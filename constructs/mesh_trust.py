@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 
-from bindings import ITerraformDependable
 from config.naming import remote_secret_name
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.local_script import CleanupScript, LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder

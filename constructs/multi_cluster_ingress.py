@@ -1,9 +1,9 @@
 """The one entry in front of all gateways."""
 
-from bindings import ITerraformDependable
 from config.ingress import Ingress
 from config.naming import GATEWAY_NAME
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.ingress_certificates import IngressCertificates
 from constructs.manifest_file import ManifestFile, Values, render

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bindings import ITerraformDependable
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.local_script import LocalScript, Reach
 from constructs.script_folder import ScriptFolder
 

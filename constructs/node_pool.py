@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from bindings import (
+from config.environment import ResolvedRegion
+from constructs import Construct
+from constructs.bindings import (
     ContainerNodePool,
     ContainerNodePoolAutoscaling,
     ContainerNodePoolManagement,
@@ -14,8 +16,6 @@ from bindings import (
     ITerraformDependable,
     TerraformResourceLifecycle,
 )
-from config.environment import ResolvedRegion
-from constructs import Construct
 
 
 class NodePool(Construct):

@@ -1,7 +1,7 @@
 """Who the nodes of a cluster are."""
 
-from bindings import ITerraformDependable, ProjectIamMember, ServiceAccount
 from constructs import Construct
+from constructs.bindings import ITerraformDependable, ProjectIamMember, ServiceAccount
 
 NODE_ROLES = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
 """Least roles: write logs and metrics, and pull images of this project.

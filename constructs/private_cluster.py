@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from bindings import (
+from config.cluster import LOG_COMPONENTS, AuthorizedNetwork, Cluster
+from config.environment import ResolvedRegion
+from config.maintenance import MaintenanceWindow
+from constructs import Construct
+from constructs.bindings import (
     ContainerCluster,
     ContainerClusterBinaryAuthorization,
     ContainerClusterControlPlaneEndpointsConfig,
@@ -36,10 +40,6 @@ from bindings import (
     TerraformResourceLifecycle,
     Token,
 )
-from config.cluster import LOG_COMPONENTS, AuthorizedNetwork, Cluster
-from config.environment import ResolvedRegion
-from config.maintenance import MaintenanceWindow
-from constructs import Construct
 from constructs.regional_subnet import RegionalSubnet
 
 

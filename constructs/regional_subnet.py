@@ -1,6 +1,8 @@
 """A region's subnet, and its way out."""
 
-from bindings import (
+from config.environment import ResolvedRegion
+from constructs import Construct
+from constructs.bindings import (
     ComputeRouter,
     ComputeRouterNat,
     ComputeRouterNatLogConfig,
@@ -9,8 +11,6 @@ from bindings import (
     ComputeSubnetworkLogConfig,
     ComputeSubnetworkSecondaryIpRange,
 )
-from config.environment import ResolvedRegion
-from constructs import Construct
 
 PODS = "pods"
 SERVICES = "services"

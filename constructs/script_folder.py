@@ -1,12 +1,12 @@
 """The shell scripts, shipped with the stack that runs them."""
 
 import hashlib
-from pathlib import Path
 
-from bindings import AssetType, TerraformAsset
+from config.paths import ROOT
 from constructs import Construct
+from constructs.bindings import AssetType, TerraformAsset
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+SCRIPTS = ROOT / "scripts"
 LIBRARY = "lib.sh"
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bindings import ITerraformDependable
-from config.kinds import kinds_of
+from config.crds import kinds_of
+from config.terraform_text import Expression
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.local_script import LocalScript, Reach
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
-from terraform_text import Expression
 
 
 class ServedCrds(Construct):

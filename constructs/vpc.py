@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bindings import ComputeNetwork, ITerraformDependable
 from constructs import Construct
+from constructs.bindings import ComputeNetwork, ITerraformDependable
 
 
 class Vpc(Construct):

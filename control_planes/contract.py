@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # cdktf takes seconds to load
-    from bindings import ITerraformDependable
     from config.environment import Environment
     from constructs import Construct
+    from constructs.bindings import ITerraformDependable
     from constructs.cluster_access import ClusterAccess
     from constructs.local_script import Reach
     from constructs.mesh_member import MeshMember

@@ -14,14 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from config import ConfigError
-from config.load import CONFIG_VARIABLE
+from config.loading.load import CONFIG_VARIABLE
+from config.paths import ROOT
 from policy import docs, skips, weakening
 from policy.checkov.report import PYTHON, Scan, scan
 from policy.rule import Verdict, judge, load
 from policy.synthesis import synthesize
 from policy.weakening import WeakensNothingError
 
-HARDENED = Path(__file__).parent.parent / "examples" / "hardened.yaml"
+HARDENED = ROOT / "examples" / "hardened.yaml"
 UNWEAKENED = ""
 
 

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.paths import ROOT
 from policy.checkov.report import Scan
 from policy.environment import Environment
 from policy.rule import Rule, judge, load
 from policy.skips import Skip
 from policy.weakening import Weakening
 
-FILE = Path(__file__).parent.parent / "docs" / "policy.md"
+FILE = ROOT / "docs" / "policy.md"
 
 
 @dataclass(frozen=True)

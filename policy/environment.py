@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from config.naming import STACKS
+
 Block = Mapping[str, Any]
 
-STACKS = ("network", "clusters", "mesh", "ingress")
 
 PROVIDER = "kubernetes."
 PODS = "pods"

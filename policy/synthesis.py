@@ -7,10 +7,9 @@ import tempfile
 from pathlib import Path
 
 from config import load
-from config.load import CONFIG_VARIABLE
+from config.loading.load import CONFIG_VARIABLE
+from config.paths import ROOT
 from policy.environment import Environment
-
-ROOT = Path(__file__).parent.parent
 
 
 def synthesize(config: Path) -> Environment:

@@ -4,7 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindings import (
+from config.backend import CloudState, GcsState, LocalState, state_file
+from config.environment import Environment
+from constructs import Construct
+from constructs.bindings import (
     App,
     CloudBackend,
     GcsBackend,
@@ -14,9 +17,6 @@ from bindings import (
     NamedCloudWorkspace,
     TerraformStack,
 )
-from config.backend import CloudState, GcsState, LocalState, state_file
-from config.environment import Environment
-from constructs import Construct
 from constructs.local_script import Reach
 
 LEAST_TERRAFORM = ">= 1.5.0"

@@ -1,7 +1,7 @@
 """How a stack gets at the clusters."""
 
-from bindings import GoogleProvider
 from config.environment import Environment
+from constructs.bindings import GoogleProvider
 from constructs.cluster_access import CALLER, ClusterAccess
 from stacks.base import LEAST_TERRAFORM_WITH_EPHEMERAL, MeshStack
 from stacks.clusters import ClustersStack

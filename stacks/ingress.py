@@ -1,10 +1,10 @@
 """Stack `ingress`: services on the mesh, and the one entry in front of them."""
 
-from bindings import ComputeGlobalAddress, ITerraformDependable, NullProvider, TerraformOutput
-from config.callers import callers_of
+from config.authorization import callers_of
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from config.naming import GATEWAY_NAMESPACE
 from constructs import Construct
+from constructs.bindings import ComputeGlobalAddress, ITerraformDependable, NullProvider, TerraformOutput
 from constructs.cluster_access import ClusterAccess
 from constructs.ingress_certificates import IngressCertificates
 from constructs.ingress_gateway import IngressGateway

@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from bindings import NullProvider
 from config.environment import Environment
 from constructs import Construct
+from constructs.bindings import NullProvider
 from constructs.fixed_control_plane import FixedControlPlane
 from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
 from constructs.mesh_member import MeshMember

@@ -1,8 +1,8 @@
 """Stack `network`: the APIs, the VPC, and each region's subnet and way out."""
 
-from bindings import DataGoogleProject, NullProvider
 from config.environment import Environment
 from constructs import Construct
+from constructs.bindings import DataGoogleProject, NullProvider
 from constructs.enabled_apis import EnabledApis
 from constructs.mesh_firewall import MeshFirewall
 from constructs.needed_tools import NeededTools

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from bindings import App
 from config.environment import Environment
+from constructs.bindings import App
 from stacks.base import StateLocation
 from stacks.clusters import ClustersStack
 from stacks.ingress import IngressStack

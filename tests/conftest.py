@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import HarnessError
-from rehearsal.providers import gather_providers, mirror_of
-from tests.synthesis import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
-from tests.terraform import terraform
+from tests.local_mesh.errors import HarnessError
+from tests.rehearsal.providers import gather_providers, mirror_of
+from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
+from tests.terraform.terraform import terraform
 
 if TYPE_CHECKING:  # it brings a server, which most tests do without
-    from tests.deployed_world import World
+    from tests.cli.deployed_world import World
 
 
 def pytest_configure() -> None:
@@ -69,8 +69,8 @@ def _providers(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def _deployed(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[[str], World]]":
-    """Give the environment of `tests.deployed_world`, by the way to its mesh; each is deployed once."""
-    from tests.deployed_world import deployed  # noqa: PLC0415
+    """Give the environment of `tests.cli.deployed_world`, by the way to its mesh; each is deployed once."""
+    from tests.cli.deployed_world import deployed  # noqa: PLC0415
 
     with ExitStack() as stack:
 
@@ -84,7 +84,7 @@ def _deployed(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[[s
 @pytest.fixture
 def world(_deployed: "Callable[[str], World]", request: pytest.FixtureRequest) -> "Iterator[World]":
     """An environment in which all is well, to be changed. Its parameter is the way to its mesh."""
-    from tests.deployed_world import MANAGED, unchanged  # noqa: PLC0415
+    from tests.cli.deployed_world import MANAGED, unchanged  # noqa: PLC0415
 
     with unchanged(_deployed(getattr(request, "param", MANAGED))) as found:
         yield found

@@ -34,8 +34,8 @@ LEFT_ALONE = (
     "GOTCHAS.md",  # tells of the past
     "docs/cdktn.md",
     "tools/move_to_cdktn.py",
-    "tests/compare_cdktn.py",
-    "tests/test_cdktn.py",
+    "tests/tools/compare_cdktn.py",
+    "tests/tools/test_cdktn.py",
     "scripts/",  # shipped: another byte, and terraform runs them again
     "manifests/",
 )
@@ -69,7 +69,7 @@ def renamed(path: str, text: str) -> str:
     """Return a file's text with the successor's names. Args: path: in the checkout."""
     if path in FORGED or path.startswith(LEFT_ALONE):
         return text
-    for pattern, replacement in (*RENAMES, *([SOURCES] if path.startswith("tests/__snapshots__/") else [])):
+    for pattern, replacement in (*RENAMES, *([SOURCES] if path.startswith("tests/synthesis/__snapshots__/") else [])):
         text = re.sub(pattern, replacement, text)
     return text
 

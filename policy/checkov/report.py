@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.paths import ROOT
 from policy.checkov.prepared import prepare
 from policy.environment import Environment
 from policy.rule import Verdict
 from policy.skips import Skip
 
-ROOT = Path(__file__).parent.parent.parent
 PYTHON = ROOT / ".tools" / "checkov" / "bin" / "python"
 
 OURS = "MESH_"

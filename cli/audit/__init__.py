@@ -1,0 +1,1 @@
+"""`mesh audit`: resources in the project that belong to no deployed environment."""

@@ -1,0 +1,1 @@
+"""`mesh doctor`: whether a deploy can succeed from this machine."""

@@ -1,0 +1,68 @@
+"""asmcli: whether its checksum is known, and is the right one."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import requests
+
+from cli.report.findings import Finding, failure, ok, warning
+from config import mesh
+from config.mesh import Asmcli
+
+NAME = "checksum"
+SECONDS = 5.0
+"""For Google's downloads to answer."""
+
+
+def check(asmcli: Asmcli) -> list[Finding]:
+    return [_of_file(asmcli, Path(asmcli.file)) if asmcli.file is not None else _of_download(asmcli)]
+
+
+def _of_file(asmcli: Asmcli, file: Path) -> Finding:
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        return failure(NAME, f"{file} can't be read: {error.strerror}", "put mesh.asmcli.file right")
+    compare = f"sha256sum {file}; curl -fsSL {asmcli.url}.sha256"
+    if asmcli.sha256 is None:
+        return warning(NAME, f"mesh.asmcli.sha256 is not set: nothing vouches for {file.name}", compare)
+    if found != asmcli.sha256:
+        return failure(NAME, f"{file.name} has {found}, and not mesh.asmcli.sha256", compare)
+    return ok(NAME, f"{file.name} is what mesh.asmcli.sha256 says")
+
+
+def _of_download(asmcli: Asmcli) -> Finding:
+    url = asmcli.url
+    compare = f"curl -fsSL {url} | sha256sum; curl -fsSL {url}.sha256"
+    if asmcli.sha256 is None:
+        text = "mesh.asmcli.sha256 is not set: the mesh stack stops in its plan; set it to what is printed twice"
+        return failure(NAME, text, compare)
+    try:
+        published = _published(f"{url}.sha256")
+    except LookupError:
+        return failure(NAME, f"Google publishes no {asmcli.file_name}", f"curl -fsSL {mesh.DOWNLOADS}/ASMCLI_VERSIONS")
+    except ConnectionError as error:
+        return warning(NAME, f"mesh.asmcli.sha256 is set, and not compared with Google's: {error}", compare)
+    if published != asmcli.sha256:
+        return failure(NAME, f"Google publishes {published}, and not mesh.asmcli.sha256", compare)
+    return ok(NAME, "mesh.asmcli.sha256 is what Google publishes")
+
+
+def _published(url: str) -> str:
+    """Return the checksum at a URL.
+
+    Raises:
+        LookupError: there is none.
+        ConnectionError: it could not be asked for, or is no checksum.
+    """
+    try:
+        response = requests.get(url, timeout=SECONDS)
+    except requests.RequestException as error:
+        raise ConnectionError(f"no answer from {url.split('/')[2]}") from error
+    if response.status_code == 404:
+        raise LookupError(url)
+    found = re.match(r"\s*([0-9a-f]{64})\b", response.text)
+    if not response.ok or found is None:
+        raise ConnectionError(f"{url.split('/')[2]} answers with {response.status_code} and no checksum")
+    return found[1]

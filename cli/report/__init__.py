@@ -1,0 +1,1 @@
+"""What a command reports: findings, their remediation, and how they are printed."""

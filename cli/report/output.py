@@ -1,0 +1,174 @@
+"""Prints a report: for people, as JSON, as JUnit XML."""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from cli.errors import MeshError
+from cli.report.findings import Finding, Report, Section, State
+
+STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red"}
+BESIDE = 11
+"""Columns in front of what was found: its state."""
+
+FAILED, NOT_TRIED, INTERRUPTED = 1, 2, 130
+"""Exit statuses besides 0: something is not as it has to be; it could not be found out; Ctrl-C."""
+
+WIDE = 200
+"""Columns where there is no terminal: a log or a pipe has no width, and nothing is to be cut off for it."""
+
+_MEASURED = re.compile(r"[\d.,]*( %| s)?|never")
+
+Count = Callable[[str, int], None]
+"""Tells how far something is."""
+
+
+class Output:
+    """Where a command's words go.
+
+    Attributes:
+        console: for progress and for people; with ``--json`` it is standard error, and
+            standard output has the JSON alone.
+    """
+
+    def __init__(self, *, as_json: bool = False, junit: Path | None = None) -> None:
+        self._as_json = as_json
+        self._junit = junit
+        self.console = Console(stderr=as_json, highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = WIDE
+        self._progress = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say what takes time: a spinner on a terminal, elsewhere a line."""
+        if self._progress.is_terminal:
+            with self._progress.status(escape(what)):
+                yield
+        else:
+            print(f"mesh: {what}", file=sys.stderr, flush=True)
+            yield
+
+    def say(self, text: str) -> None:
+        """Say what is done now."""
+        self._progress.print(f"mesh: {text}", markup=False, soft_wrap=True)
+
+    @contextmanager
+    def counting(self, what: str, totals: Mapping[str, int]) -> Iterator[Count]:
+        """Show how far several things are: bars on a terminal, elsewhere a line at the beginning."""
+        if not self._progress.is_terminal:
+            print(f"mesh: {what}", file=sys.stderr, flush=True)
+            yield lambda name, done: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._progress.print(what, soft_wrap=True)
+        with Progress(*columns, console=self._progress, transient=True) as progress:
+            tasks = {name: progress.add_task(escape(name), total=total) for name, total in totals.items()}
+            yield lambda name, done: progress.update(tasks[name], completed=done)
+
+    def finish(self, report: Report) -> int:
+        """Print a report and return the exit status. Raises: MeshError: the JUnit file can't be written."""
+        if self._as_json:
+            print(json.dumps(as_data(report), indent=2))
+        else:
+            self._print(report)
+        if self._junit is not None:
+            write_junit(report, self._junit)
+        if report.interrupted:
+            return INTERRUPTED
+        return 0 if report.ok else FAILED
+
+    def _print(self, report: Report) -> None:
+        for section in report.sections:
+            self.console.print(f"\n[bold]{escape(section.title)}[/bold]")
+            if section.columns:
+                self.console.print(Padding(_table(section), (0, 0, 0, 2), expand=False))
+            for finding in section.findings:
+                self._print_line(finding)
+                if finding.fix and finding.state is not State.OK:
+                    # Not wrapped: somebody is to copy it.
+                    self.console.print(Text(f"           {finding.fix}", style="cyan"), soft_wrap=True)
+        counts = Counter(finding.state for _, finding in report.findings())
+        words = (
+            ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) or "nothing was looked at"
+        )
+        self.console.print(f"\n{report.command}: {words}")
+
+    def _print_line(self, finding: Finding) -> None:
+        """On a terminal wrapped under its own beginning, in a log one line that can be searched for."""
+        if not self.console.is_terminal:
+            self.console.print(_line(finding), soft_wrap=True)
+            return
+        state, text = _line(finding).divide([BESIDE])
+        line = Table.grid(padding=0)
+        line.add_column(width=BESIDE, no_wrap=True)
+        line.add_column(overflow="fold")
+        line.add_row(state, text)
+        self.console.print(line)
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """Return a report as JSON has it."""
+    sections = [
+        {
+            "title": section.title,
+            **(
+                {"columns": list(section.columns), "rows": [list(row) for row in section.rows]}
+                if section.columns
+                else {}
+            ),
+            "findings": [
+                {"name": one.name, "state": one.state.value, "text": one.text, "fix": one.fix}
+                for one in section.findings
+            ],
+        }
+        for section in report.sections
+    ]
+    return {"command": report.command, "ok": report.ok, "sections": sections, "data": report.data}
+
+
+def write_junit(report: Report, file: Path) -> None:
+    """Write a report as JUnit XML: a suite a section, a case a finding; a warning passes and is in the output."""
+    document = JUnitXml(f"mesh {report.command}")
+    for section in report.sections:
+        suite = TestSuite(section.title)
+        for one in section.findings:
+            case = TestCase(one.name, classname=f"mesh.{report.command}")
+            if one.state is State.FAILURE:
+                case.result = [Failure(f"{one.text}; {one.fix}")]
+            elif one.text:
+                case.system_out = f"{one.state.value}: {one.text}"
+            suite.add_testcase(case)
+        document.add_testsuite(suite)
+    try:
+        document.write(str(file), pretty=True)
+    except OSError as error:
+        raise MeshError(f"can't write {file}: {error.strerror}", "name a file in a folder that exists") from error
+
+
+def _line(finding: Finding) -> Text:
+    text = f"{finding.name}: {finding.text}" if finding.text else finding.name
+    return Text.assemble("  ", (f"{finding.state.value:<8}", STYLES[finding.state]), " ", text)
+
+
+def _table(section: Section) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(section.columns):
+        right = all(_MEASURED.fullmatch(row[number]) for row in section.rows) and bool(section.rows)
+        table.add_column(escape(column), justify="right" if right else "left", style="", no_wrap=True)
+    for row in section.rows:
+        table.add_row(*map(escape, row))
+    return table

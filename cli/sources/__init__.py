@@ -1,0 +1,1 @@
+"""Where commands read from: Google Cloud, the clusters, terraform's state, the synthesized JSON."""

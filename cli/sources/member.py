@@ -1,0 +1,52 @@
+"""One region's cluster, with all that was found out about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cli.report.findings import Finding, failure, ok
+from cli.sources.cluster_objects import Objects
+from cli.sources.described import Answer
+from cli.sources.kubernetes import Cluster
+from config import Environment, ResolvedRegion
+
+
+@dataclass(frozen=True)
+class Member:
+    """
+    Attributes:
+        described: the cluster, as the GKE API has it.
+        membership: of the fleet, if the cluster says that it has one.
+        cluster: how to ask it; None if there is no way to.
+        objects: what is in it; None if it has not answered.
+        trouble: why there are no objects, and what to do about it.
+    """
+
+    environment: Environment
+    region: ResolvedRegion
+    described: Answer
+    membership: Answer
+    cluster: Cluster | None = None
+    objects: Objects | None = None
+    trouble: Finding | None = None
+
+    @property
+    def key(self) -> str:
+        return self.region.key
+
+    @property
+    def gcloud(self) -> str:
+        """How the end of a gcloud command names it."""
+        return f"{self.region.names.cluster} --location {self.region.location} --project {self.environment.project.id}"
+
+    @property
+    def kubectl(self) -> str:
+        """How a person reaches it: the start of a kubectl command."""
+        if self.cluster is not None:
+            return self.cluster.command
+        project = self.environment.project.id
+        return f"kubectl --context gke_{project}_{self.region.location}_{self.region.names.cluster}"
+
+
+def judged(name: str, wrong: Sequence[str], right: str, fix: str) -> Finding:
+    """Return a failure that says all that is wrong, or, where nothing is, what is right."""
+    return failure(name, "; ".join(wrong), fix) if wrong else ok(name, right)

@@ -1,0 +1,67 @@
+"""What is in a cluster of the ways to a mesh, and what of it the configured way does not have.
+
+There is no migration from one way to another, but a mesh may have been taken down and
+another one made, or half of one may have stayed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cli.report.remediation import after
+from cli.sources.cluster_objects import MARKER
+from cli.sources.kubernetes import Cluster
+from config import Environment
+from config.crds import CONTROL_PLANE_CRD
+from config.naming import MESH_NAMESPACE
+
+READINESS = "mesh-readiness-"
+"""How the names of the Jobs begin that wait for the mesh (constructs/fleet_mesh.py)."""
+
+ISTIOD, REVISION, JOB, CONFIG_MAP = "deployment", "controlplanerevision", "job", "configmap"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something in the mesh's namespace. Attributes: kind: one of the words above."""
+
+    kind: str
+    name: str
+
+    def remove(self, cluster: Cluster) -> str:
+        """Return the command that takes it away."""
+        if self.kind == ISTIOD:  # it has roles, webhooks and more outside its namespace
+            return uninstall(cluster.command, self.name)
+        return after(cluster, "--namespace", MESH_NAMESPACE, "delete", self.kind, self.name)
+
+
+def uninstall(kubectl: str, deployment: str) -> str:
+    """Return the command that takes a control plane off the nodes. Args: kubectl: how a person reaches the cluster."""
+    revision = deployment.removeprefix("istiod").removeprefix("-") or "default"
+    return f"istioctl {kubectl.removeprefix('kubectl ')} uninstall --revision {revision}"
+
+
+def parts_in(cluster: Cluster) -> list[Part]:
+    """Return what is there. Raises: KubectlError."""
+    in_mesh = ("--namespace", MESH_NAMESPACE)
+    found = (
+        (ISTIOD, cluster.get("deployments.apps", *in_mesh, "--selector", "app=istiod")["items"]),
+        (REVISION, (cluster.find(CONTROL_PLANE_CRD, *in_mesh) or {}).get("items", [])),
+        (JOB, cluster.get("jobs.batch", *in_mesh)["items"]),
+        (CONFIG_MAP, [one for one in (cluster.find("configmaps", MARKER, *in_mesh),) if one is not None]),
+    )
+    parts = [Part(kind, one["metadata"]["name"]) for kind, items in found for one in items]
+    return [one for one in parts if one.kind != JOB or one.name.startswith(READINESS)]
+
+
+def left_over(environment: Environment, parts: Sequence[Part]) -> Iterator[tuple[Part, str]]:
+    """Yield what the configured way to a mesh does not have, and why."""
+    way = environment.control_plane
+    reasons = {
+        ISTIOD: "" if way.watches_from_pods else "the configured control plane is not on the nodes",
+        REVISION: "the configured control plane is on the nodes, and not Google's" if way.watches_from_pods else "",
+        JOB: "no Job waits for the mesh, as it is configured" if way.needs_tools else "",
+        CONFIG_MAP: "" if way.needs_tools else "no script installs the mesh, as it is configured",
+    }
+    for part in parts:
+        if reasons[part.kind]:
+            yield part, reasons[part.kind]

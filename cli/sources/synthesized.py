@@ -1,0 +1,110 @@
+"""The JSON that cdktf has synthesized, and what its references lead to."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.errors import MeshError
+from config.naming import STACKS
+
+SYNTHESIZE = "cdktf synth"
+"""What makes a folder right again."""
+
+_OTHER_STACK = re.compile(r"data\.terraform_remote_state\.cross-stack-reference-input-([\w-]+)\.outputs\.([\w-]+)")
+_RESOURCE = re.compile(r"\b([a-z]\w*\.[\w-]+)\.([\w.\[\]]+)")
+_REFERENCE = re.compile(r"(?<!\$)\$\{([^}]*)\}")
+
+Resource = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """What cdktf has written.
+
+    Attributes:
+        folder: where, for messages.
+        stacks: the JSON of each stack, by name.
+    """
+
+    folder: Path
+    stacks: Mapping[str, Mapping[str, Any]]
+
+    def resources(self, stack: str, kind: str) -> dict[str, Resource]:
+        """Return a stack's resources of a kind, such as ``google_compute_firewall``, by address."""
+        found = self.stacks[stack].get("resource", {}).get(kind, {})
+        return {f"{kind}.{name}": resource for name, resource in found.items()}
+
+    def instances(self, *inputs: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Yield the instances of the mesh stack's scripts that are given all of these inputs, with their keys."""
+        for resource in self.resources("mesh", "null_resource").values():
+            for key, instance in (resource.get("for_each") or {}).items():
+                if set(inputs) <= instance.keys():
+                    yield key, instance
+
+    def objects(self, stack: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield what a stack puts into the clusters, each with its provider's alias, which is a region's key."""
+        for resource in self.resources(stack, "kubernetes_manifest").values():
+            yield resource["provider"].removeprefix("kubernetes."), plain(resource["manifest"])
+
+    def leads_to(self, stack: str, text: str) -> tuple[str, str]:
+        """Follow a text's first reference, through the other stacks' outputs, to a resource.
+
+        Returns:
+            The resource's address and its attribute, such as ``("google_compute_network.vpc",
+            "self_link")``; twice nothing if the text is no reference.
+
+        Raises:
+            MeshError: it refers to an output that the other stack doesn't have.
+        """
+        reference = _REFERENCE.search(text)
+        if reference is None:
+            return "", ""
+        if other := _OTHER_STACK.search(reference[1]):
+            outputs = self.stacks.get(other[1], {}).get("output", {})
+            if other[2] not in outputs:
+                raise self.stale(f"{stack} refers to an output of {other[1]} that is not there: {other[2]}")
+            return self.leads_to(other[1], outputs[other[2]]["value"])
+        found = _RESOURCE.search(reference[1])
+        return (found[1], found[2]) if found else ("", "")
+
+    def stale(self, text: str) -> MeshError:
+        """Return what to raise when the stacks do not belong together."""
+        return MeshError(f"{self.folder}: {text}", f"{SYNTHESIZE}: the stacks have to be of one synthesis")
+
+
+def read_folder(folder: Path) -> Synthesized:
+    """Read what cdktf has synthesized into a folder, such as ``cdktf.out``.
+
+    Raises:
+        MeshError: the folder or a stack is missing, or can't be read.
+    """
+    if not folder.is_dir():
+        raise MeshError(f"{folder} is no folder", f"{SYNTHESIZE}, or leave --synthesized out")
+    stacks = {}
+    for name in STACKS:
+        file = folder / "stacks" / name / "cdk.tf.json"
+        try:
+            stacks[name] = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise MeshError(
+                f"{folder} has no stack {name} ({file.relative_to(folder)})", f"{SYNTHESIZE}, or name another folder"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise MeshError(f"{file} can't be read: {error}", SYNTHESIZE) from error
+        if not isinstance(stacks[name], dict):
+            raise MeshError(f"{file} is no stack", SYNTHESIZE)
+    return Synthesized(folder, stacks)
+
+
+def plain(node: Any) -> Any:
+    """Undo the escapes of Terraform's templates in all text; references stay."""
+    if isinstance(node, Mapping):
+        return {key: plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(item) for item in node]
+    if isinstance(node, str):
+        return node.replace("$${", "${").replace("%%{", "%{")
+    return node

@@ -1,0 +1,1 @@
+"""`mesh status`: the deployed environment, compared with the configuration."""

@@ -1,0 +1,180 @@
+"""`mesh status`, of the mesh in one cluster: its control plane and kinds, and whether proxies are of its revision."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from cli.report.findings import Finding, failure, ok, warning
+from cli.report.remediation import DEPLOY, after_refusal, all_of
+from cli.sources.cluster_objects import REVISION, TAG, Object
+from cli.sources.described import Answer
+from cli.sources.google import ApiError
+from cli.sources.member import Member, judged
+from cli.sources.state import State
+from cli.status.control_plane import look_at_control_plane
+from config.crds import kinds_of
+from config.environment import Environment
+from config.naming import GATEWAY_NAMESPACE
+
+STATUS = "sidecar.istio.io/status"
+"""Annotation that the injector leaves in a pod: JSON, in which ``revision`` is its own."""
+
+INJECT = "sidecar.istio.io/inject"
+PROXY = "istio-proxy"
+ENDED = ("Succeeded", "Failed")
+
+
+def look_at_mesh(member: Member, feature: Answer, state: State) -> Iterator[Finding]:
+    """Yield what is to be said of the mesh in a cluster. Args: feature: ``servicemesh``, of the fleet."""
+    objects = member.objects
+    assert objects is not None
+    yield from look_at_control_plane(member, feature, state)
+    wanted = kinds_of(config_cluster=member.key == member.environment.ingress.config_cluster)
+    wrong = [f"not served: {name}" for name in wanted if name not in objects.crds]
+    yield judged("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
+    yield _namespaces(member)
+    yield _other_namespaces(member)
+    yield from _proxies(member)
+
+
+def proxies(member: Member) -> tuple[list[Object], list[Object], list[Object]]:
+    """Return the pods with a proxy of the configured revision, of another one, and those that should have one."""
+    assert member.objects is not None
+    labelled = {
+        one["metadata"]["name"] for one in member.objects.namespaces if REVISION in one["metadata"].get("labels", {})
+    }
+    current = _current_revisions(member)
+    of_now: list[Object] = []
+    of_old: list[Object] = []
+    without: list[Object] = []
+    for pod in member.objects.pods:
+        if pod.get("status", {}).get("phase") in ENDED or "deletionTimestamp" in pod["metadata"]:
+            continue
+        if _has_proxy(pod):
+            (of_now if revision_of(pod) in current else of_old).append(pod)
+        elif pod["metadata"]["namespace"] in labelled and _wants_proxy(pod):
+            without.append(pod)
+    return of_now, of_old, without
+
+
+def revision_of(pod: Object) -> str:
+    """Return which control plane's injector a pod was made by."""
+    metadata = pod["metadata"]
+    try:
+        status = json.loads(metadata.get("annotations", {}).get(STATUS, "{}"))
+    except ValueError:
+        status = {}
+    return str(status.get("revision") or metadata.get("labels", {}).get(REVISION, "?"))
+
+
+def namespaces_of(environment: Environment) -> list[str]:
+    """Return the namespaces that the stacks make in every cluster."""
+    found = [service.namespace for service in environment.all_services().values()]
+    if environment.ingress.enabled:
+        found.append(GATEWAY_NAMESPACE)
+    return list(dict.fromkeys(found))
+
+
+def _namespaces(member: Member) -> Finding:
+    assert member.objects is not None
+    wanted = member.environment.revision
+    wrong = []
+    for name in namespaces_of(member.environment):
+        found = member.objects.namespace(name)
+        label = "" if found is None else found["metadata"].get("labels", {}).get(REVISION, "")
+        if found is None:
+            wrong.append(f"there is no {name}")
+        elif label != wanted:
+            wrong.append(f"{name} is labelled {label or 'with no revision'}, and not {wanted}")
+    return judged("namespaces", wrong, f"labelled {wanted}", DEPLOY)
+
+
+def _other_namespaces(member: Member) -> Finding:
+    """Namespaces that are not ours, and that another control plane than the configured one injects."""
+    assert member.objects is not None
+    ours, wanted = namespaces_of(member.environment), member.environment.revision
+    labels = {
+        one["metadata"]["name"]: one["metadata"].get("labels", {}).get(REVISION, wanted)
+        for one in member.objects.namespaces
+    }
+    others = {name: label for name, label in labels.items() if name not in ours and label != wanted}
+    if not others:
+        return ok("other namespaces", "none is labelled otherwise")
+    text = ", ".join(f"{name} is labelled {label}" for name, label in others.items())
+    commands = (f"{member.kubectl} label namespace {name} {REVISION}={wanted} --overwrite" for name in others)
+    return warning("other namespaces", text, all_of(commands))
+
+
+def _proxies(member: Member) -> Iterator[Finding]:
+    of_now, of_old, without = proxies(member)
+    wanted = member.environment.revision
+    counts = [f"{_whose(pod)} is of {revision_of(pod)}" for pod in of_old]
+    yield judged("proxies", counts, f"{len(of_now)} are of {wanted}", all_of(_restarts(member, of_old)))
+    names = [_whose(pod) for pod in without]
+    fix = all_of(_restarts(member, without))
+    yield judged("sidecars", [f"none in {', '.join(names)}"] if names else [], "no pod is without", fix)
+
+
+def _restarts(member: Member, pods: Sequence[Object]) -> list[str]:
+    """Return the commands that make pods anew: a proxy is put into a pod when the pod is made."""
+    by_namespace: dict[str, list[str]] = defaultdict(list)
+    for pod in pods:
+        owner = next((one for one in pod["metadata"].get("ownerReferences", [])), None)
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        command = f"delete pod {name}"
+        if owner is not None and owner["kind"] == "ReplicaSet":
+            command = f"rollout restart deployment {owner['name'].rpartition('-')[0]}"
+        elif owner is not None and owner["kind"] in ("StatefulSet", "DaemonSet"):
+            command = f"rollout restart {owner['kind'].lower()} {owner['name']}"
+        by_namespace[namespace].append(command)
+    return [
+        f"{member.kubectl} --namespace {namespace} {command}"
+        for namespace, commands in by_namespace.items()
+        for command in dict.fromkeys(commands)
+    ]
+
+
+def _current_revisions(member: Member) -> set[str]:
+    """Return what a pod of the configured revision may call it: that may be a tag, which is another one's name.
+
+    Source: https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels
+    """
+    assert member.objects is not None
+    labels = (one["metadata"]["labels"] for one in member.objects.injectors)
+    wanted = member.environment.revision
+    return {wanted, *(one[REVISION] for one in labels if one.get(TAG) == wanted)}
+
+
+def _has_proxy(pod: Object) -> bool:
+    spec = pod.get("spec", {})
+    # As an init container that stays, where the cluster can do that.
+    containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
+    return STATUS in pod["metadata"].get("annotations", {}) or any(one["name"] == PROXY for one in containers)
+
+
+def _wants_proxy(pod: Object) -> bool:
+    metadata = pod["metadata"]
+    said = metadata.get("labels", {}).get(INJECT) or metadata.get("annotations", {}).get(INJECT)
+    return said != "false" and not pod.get("spec", {}).get("hostNetwork", False)
+
+
+def _whose(pod: Object) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+
+def look_at_feature(name: str, found: Answer, project: str) -> Finding:
+    """Return whether a feature of the fleet is on."""
+    title = f"feature {name}"
+    commands = {"servicemesh": "mesh", "multiclusteringress": "ingress"}
+    describe = f"gcloud container fleet {commands[name]} describe --project {project}"
+    if isinstance(found, ApiError):
+        return failure(title, f"not known: {found}", after_refusal(found, "gkehub", project))
+    if found is None:
+        return failure(title, "it is off", DEPLOY)
+    state = found.get("resourceState", {}).get("state", "STATE_UNSPECIFIED")
+    running = found.get("state", {}).get("state", {})
+    code, said = running.get("code", "OK"), running.get("description", "")
+    text = f"{state}, {code}: {said}" if said else state
+    if state not in ("ACTIVE", "UPDATING", "SERVICE_UPDATING") or code == "ERROR":
+        return failure(title, text, describe)
+    return warning(title, text, describe) if code == "WARNING" or state != "ACTIVE" else ok(title, text)

@@ -1,0 +1,1 @@
+"""`mesh picture`: the topology of an environment, drawn from the synthesized JSON."""

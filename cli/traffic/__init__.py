@@ -1,0 +1,1 @@
+"""`mesh verify` and `mesh drill`: requests between regions, and what happens to them in a failure."""

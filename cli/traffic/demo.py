@@ -1,0 +1,86 @@
+"""The demo as the configuration has it: who asks, whom, and who should answer."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from cli.errors import MeshError
+from cli.sources.kubernetes import Cluster, KubectlError
+from config import Environment
+from config.environment import DEMO_SERVICE
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.service import Service
+
+INGRESS = "multiclusteringresses.networking.gke.io"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo's service.
+
+    Attributes:
+        versions: which version each region runs; a region without one only asks.
+        pods: how many pods of a version there are, in all regions.
+    """
+
+    service: Service
+    path: str
+    versions: dict[str, str]
+    pods: dict[str, int]
+
+    @classmethod
+    def of(cls, environment: Environment) -> "Demo":
+        """Raises: MeshError: the configuration has none."""
+        if not environment.demo.enabled:
+            raise MeshError("there is no demo to ask: demo.enabled is false", "set demo.enabled: true, and deploy")
+        service = environment.all_services()[DEMO_SERVICE]
+        deployments = environment.deployments(service)
+        pods: Counter[str] = Counter()
+        for one in deployments.values():
+            pods[one.version] += service.replicas if one.replicas is None else one.replicas
+        path = service.route.path if service.route is not None else "/"
+        return cls(service, path, {key: one.version for key, one in deployments.items()}, dict(pods))
+
+    @property
+    def url(self) -> str:
+        """What the client in a cluster asks."""
+        return f"http://{DEMO_SERVICE}.{self.service.namespace}:{self.service.port}{self.path}"
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each version's share of the answers when all pods are asked alike."""
+        total = sum(self.pods.values())
+        return {version: pods / total for version, pods in sorted(self.pods.items())}
+
+    def deployment(self, region: str) -> str:
+        """Return the name of a region's Deployment."""
+        return f"{DEMO_SERVICE}-{self.versions[region]}"
+
+    def shared_versions(self) -> dict[str, list[str]]:
+        """Return the versions that several regions have, so that an answer doesn't tell the region."""
+        regions: dict[str, list[str]] = {}
+        for region, version in self.versions.items():
+            regions.setdefault(version, []).append(region)
+        return {version: keys for version, keys in regions.items() if len(keys) > 1}
+
+
+def public_url(environment: Environment, config_cluster: Cluster, path: str) -> str:
+    """Return where users come in: by the first domain, else where Multi Cluster Ingress answers, says its controller.
+
+    Raises:
+        MeshError: nowhere yet.
+    """
+    if environment.ingress.enabled and environment.ingress.domains:
+        return f"https://{environment.ingress.domains[0]}{path}"
+    if not environment.ingress.enabled:
+        raise MeshError("there is no public address: ingress.enabled is false", "set ingress.enabled: true, and deploy")
+    try:
+        found: dict[str, Any] | None = config_cluster.find(INGRESS, GATEWAY_NAME, "--namespace", GATEWAY_NAMESPACE)
+    except KubectlError as error:
+        raise MeshError(
+            f"can't ask {environment.ingress.config_cluster} for the address: {error}", "mesh status"
+        ) from None
+    address = (found or {}).get("status", {}).get("VIP", "")
+    if not address:
+        raise MeshError("Multi Cluster Ingress has no address yet", "mesh status")
+    return f"http://{address}{path}"

@@ -1,0 +1,39 @@
+"""Who may ask a service: the configuration's words, as identities in the mesh."""
+
+from dataclasses import dataclass
+
+from config.environment import Environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+
+WHOLE_NAMESPACE = "*"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Pods that may ask.
+
+    Attributes:
+        account: their Kubernetes service account; `WHOLE_NAMESPACE` for every one of the namespace.
+    """
+
+    namespace: str
+    account: str
+
+
+def callers_of(environment: Environment, name: str) -> tuple[Caller, ...]:
+    """Return who may ask a service, which is nobody else: the gateways if it has a route, and its ``allow_from``.
+
+    A name that is no service's is left out; `config.validation.checks` has refused it.
+    """
+    services = environment.all_services()
+    service = services[name]
+    found = []
+    if service.route is not None and environment.ingress.enabled:
+        found.append(Caller(GATEWAY_NAMESPACE, GATEWAY_NAME))
+    for text in service.allow_from:
+        namespace, slash, account = text.partition("/")
+        if slash:
+            found.append(Caller(namespace, account))
+        elif text in services:
+            found.append(Caller(services[text].namespace, text))
+    return tuple(dict.fromkeys(found))

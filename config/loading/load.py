@@ -1,0 +1,285 @@
+"""From a file to an `Environment`, or to everything that is wrong with the file."""
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from config.environment import Environment
+from config.loading.strict_yaml import Path as DataPath
+from config.loading.strict_yaml import dotted, parse
+from config.problems import MISSING, ConfigError, Problem, nearest
+from config.validation.checks import check
+
+CONFIG_VARIABLE = "MESH_CONFIG"
+"""Environment variable that names the configuration file."""
+
+OPERATOR_VARIABLE = "MESH_OPERATOR_ADDRESS"
+"""Environment variable that gives ``cluster.operator_address``."""
+
+LONGEST = 100_000
+"""Most bytes of a file: far beyond any environment, and read in less than a second."""
+
+_STAND_IN = "placeholder"
+
+# What is put in the place of something required that is missing or wrong, so that
+# the rest can be checked all the same. A star is any key.
+_STAND_INS: dict[DataPath, Any] = {
+    ("project",): {"id": _STAND_IN},
+    ("project", "id"): _STAND_IN,
+    ("regions",): {_STAND_IN: {"region": f"{_STAND_IN}-region0", "number": 0}},
+    ("regions", "*"): {"region": f"{_STAND_IN}-region"},
+    ("regions", "*", "region"): f"{_STAND_IN}-region",
+    ("ingress",): {"config_cluster": _STAND_IN},
+    ("ingress", "config_cluster"): _STAND_IN,
+    ("services", "*", "image"): _STAND_IN,
+    ("services", "*", "port"): 65535,
+}
+
+
+def config_path(root: Path, variables: Mapping[str, str] = os.environ) -> Path:
+    """Return the file to read: the one that ``MESH_CONFIG`` names, else ``mesh.yaml`` in ``root``."""
+    named = variables.get(CONFIG_VARIABLE)
+    return Path(named) if named else root / "mesh.yaml"
+
+
+def load(path: Path, variables: Mapping[str, str] = os.environ) -> Environment:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: the file can't be used; it holds every problem that was found.
+    """
+    source = os.path.relpath(path)
+    if "${" in str(path.resolve()) or "%{" in str(path.resolve()):
+        # The state is kept beside it, under its name.
+        raise ConfigError(source, [Problem("", "has ${ or %{ in its path, which terraform would evaluate; rename it")])
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise ConfigError(source, [Problem("", f"is longer than {LONGEST} bytes; is it a configuration at all?")])
+        text = content.decode("utf-8")
+    except FileNotFoundError:
+        rule = f"there is no such file; {CONFIG_VARIABLE} names another one"
+        raise ConfigError(source, [Problem("", rule)]) from None
+    except UnicodeDecodeError:
+        raise ConfigError(source, [Problem("", "is not UTF-8; save it as UTF-8")]) from None
+    except OSError as error:
+        raise ConfigError(source, [Problem("", f"can't be read: {error}")]) from None
+    return _with_installer(parse_environment(text, source, variables), path.parent, source)
+
+
+def _with_installer(environment: Environment, folder: Path, source: str) -> Environment:
+    """Make the path of a local asmcli absolute: it is relative to the configuration file."""
+    given = environment.mesh.asmcli.file
+    if given is None:
+        return environment
+    try:
+        file = folder.joinpath(given).resolve()
+        found = file.is_file()
+    except (OSError, RuntimeError) as error:  # too long a name, a folder that is closed, links in a circle
+        raise ConfigError(source, [Problem("mesh.asmcli.file", f"can't be looked at: {error}", given)]) from None
+    if not found:
+        raise ConfigError(source, [Problem("mesh.asmcli.file", "there is no such file", given)])
+    asmcli = environment.mesh.asmcli.model_copy(update={"file": str(file)})
+    mesh = environment.mesh.model_copy(update={"asmcli": asmcli})
+    return environment.model_copy(update={"mesh": mesh})
+
+
+def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> Environment:
+    """Make an `Environment` of a YAML document. Raises: ConfigError."""
+    document = parse(text)
+    problems = list(document.problems)
+    data = document.data
+    if data is None and not problems:
+        problems.append(Problem("", "is empty; docs/configuration.md shows what belongs in it"))
+    if data is not None and not isinstance(data, dict):
+        problems.append(Problem("", "must be a mapping: project, regions, ingress and so on"))
+    if not isinstance(data, dict):
+        raise ConfigError(source, problems)
+    environment, found = _validate(_with_operator(data, variables))
+    _add_news(problems, found)
+    if environment is not None:
+        _add_news(problems, check(environment))
+        if not problems:
+            return environment
+    lines = {dotted(path): line for path, line in document.lines.items()}
+    placed = [replace(problem, line=problem.line or _line(problem.path, lines)) for problem in problems]
+    if variables.get(OPERATOR_VARIABLE):  # what is wrong with it is in no line of the file
+        at = "cluster.operator_address"
+        placed = [replace(one, path=OPERATOR_VARIABLE, line=None) if one.path == at else one for one in placed]
+    raise ConfigError(source, sorted(placed, key=lambda problem: problem.line or len(text)))
+
+
+def _line(path: str, lines: Mapping[str, int]) -> int | None:
+    """Return the line of what stands at a path, or of what should contain it."""
+    return next((lines[place] for place in _upwards(path) if place in lines), None)
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield a path, and those of what contains it."""
+    while path:
+        yield path
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+
+
+def _add_news(problems: list[Problem], found: list[Problem]) -> None:
+    """Add what was found, but for what follows from a problem that is known already."""
+    known = {problem.path for problem in problems}
+    containing = {place for path in known for place in _upwards(path)}
+    for problem in found:
+        follows = problem.path in containing or not known.isdisjoint(_upwards(problem.path))
+        if not follows and not (known and _STAND_IN in str(problem)):
+            problems.append(problem)
+
+
+def _with_operator(data: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    address = variables.get(OPERATOR_VARIABLE)
+    cluster = data.get("cluster", {})
+    if not address or not isinstance(cluster, dict):
+        return data
+    return data | {"cluster": cluster | {"operator_address": address}}
+
+
+def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
+    """Check every field, then again without what was wrong, so that the parts can be checked together."""
+    problems: dict[str, Problem] = {}
+    rest = copy.deepcopy(data)
+    for _ in range(20):  # each round takes something away, and a file has few levels
+        try:
+            return Environment.model_validate(rest), list(problems.values())
+        except ValidationError as error:
+            paths = set()
+            for one in error.errors(include_url=False):
+                path = _data_path(one["loc"], rest)
+                problem = _problem(path, one)
+                if not problems.keys() & {problem.path, dotted(path)}:
+                    problems[problem.path] = problem
+                paths.add(path)
+            for path in sorted(paths, key=len, reverse=True):
+                _take_away(rest, path)
+    return None, list(problems.values())
+
+
+def _data_path(location: tuple[int | str, ...], data: Any) -> DataPath:
+    """Turn pydantic's location into a path in the file: it names union members and keys too."""
+    path: list[str | int] = []
+    here = data
+    for index, step in enumerate(location):
+        if step == "[key]":
+            break
+        last = index == len(location) - 1
+        has_key = isinstance(here, Mapping) and step in here
+        has_item = isinstance(here, list) and isinstance(step, int) and step < len(here)
+        if has_key or has_item:
+            here = here[step]
+        elif not last:
+            continue  # a union's tag
+        elif isinstance(here, Mapping):
+            here = MISSING
+        else:
+            continue
+        path.append(step)
+    return tuple(path)
+
+
+def _problem(path: DataPath, error: Any) -> Problem:
+    kind, value = error["type"], error["input"]
+    name = dotted(path)
+    if kind == "missing":
+        return Problem(name, "is missing")
+    if value is None:
+        return Problem(name, "is empty; give it a value, or take the key away")
+    if kind == "extra_forbidden":
+        known = _field_names(path[:-1])
+        where = dotted(path[:-1]) or "the file"
+        if path[-1] in known:
+            return Problem(name, f"does not go with the type of {where}")
+        near = nearest(path[-1], known)
+        hint = "" if near else f" ({', '.join(known)})"
+        return Problem(name, f"{where} has no such key{hint}", meant=near)
+    if kind == "rule":
+        in_key = "[key]" in error["loc"]
+        return Problem(name, ("the key " if in_key else "") + error["ctx"]["rule"], MISSING if in_key else value)
+    if kind in ("literal_error", "union_tag_invalid"):
+        context = error["ctx"]
+        expected = context.get("expected", context.get("expected_tags", ""))
+        choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(", ")]
+        shown = value.get("type") if kind == "union_tag_invalid" and isinstance(value, Mapping) else value
+        at = f"{name}.type" if kind == "union_tag_invalid" else name
+        return Problem(at, f"must be one of {', '.join(choices)}", shown, nearest(shown, choices))
+    if kind == "union_tag_not_found":
+        return Problem(f"{name}.type", "is missing")
+    limits = error.get("ctx", {})
+    rules = {
+        "greater_than_equal": f"must be {limits.get('ge')} or more",
+        "less_than_equal": f"must be {limits.get('le')} or less",
+        "model_attributes_type": "must be a mapping of keys to values",
+        "model_type": "must be a mapping of keys to values",
+        "dict_type": "must be a mapping of keys to values",
+        "tuple_type": "must be a list",
+        "bool_type": "must be true or false",
+        "int_type": "must be a whole number, without quotes or leading zeros",
+        "string_type": "must be text; put it in quotes",
+        "string_too_long": f"must be {limits.get('max_length')} characters long at most",
+        "too_short": "must have at least one entry",
+        "too_long": f"must have {limits.get('max_length')} entries at most",
+    }
+    shown = MISSING if isinstance(value, (Mapping, list)) else value
+    return Problem(name, rules.get(kind, f"{error['msg'][0].lower()}{error['msg'][1:]}"), shown)
+
+
+def _field_names(path: DataPath) -> list[str]:
+    """Return the keys that the model has at a path."""
+    here: list[Any] = [Environment]
+    for step in path:
+        following: list[Any] = []
+        for kind in here:
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and step in kind.model_fields:
+                following += _members(kind.model_fields[str(step)].annotation)
+            elif get_origin(kind) in (dict, tuple):
+                following += _members(get_args(kind)[1 if get_origin(kind) is dict else 0])
+        here = following
+    return sorted({name for kind in here if hasattr(kind, "model_fields") for name in kind.model_fields})
+
+
+def _members(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [member for part in get_args(annotation) for member in _members(part)]
+    return [annotation]
+
+
+def _take_away(data: Any, path: DataPath) -> None:
+    """Remove what is wrong; where the model requires it, put a stand-in or remove what contains it."""
+    for length in range(len(path), 0, -1):
+        parent, step = _at(data, path[: length - 1]), path[length - 1]
+        pattern = tuple("*" if index == 1 else name for index, name in enumerate(path[:length]))
+        stand_in = _STAND_INS.get(pattern, _STAND_INS.get(path[:length]))
+        if isinstance(parent, dict) and stand_in is not None and _STAND_IN not in str(parent.get(step)):
+            parent[step] = copy.deepcopy(stand_in)
+            if pattern[:2] == ("regions", "*"):  # no two alike
+                region = _at(data, path[:2])
+                region["region"] = f"{_STAND_IN}-region{list(data['regions']).index(path[1])}"
+            return
+        if isinstance(parent, dict) and step in parent:
+            del parent[step]
+            return
+        if isinstance(parent, list) and isinstance(step, int) and step < len(parent):
+            del parent[step]
+            return
+
+
+def _at(data: Any, path: DataPath) -> Any:
+    for step in path:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data

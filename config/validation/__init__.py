@@ -1,0 +1,1 @@
+"""Checks of how the parts of a configuration fit together, by subject."""

@@ -1,0 +1,165 @@
+"""Servers that answer as the demo does, and the command that asks them."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import TCPServer
+from typing import Any
+
+import pytest
+import yaml
+
+from config.paths import ROOT
+
+STAND_INS = Path(__file__).parent / "fake_tools"
+HOST = "helloworld.sample:5000"
+SECONDS = 120.0
+
+Behaviour = Callable[[int], str | int]
+"""Returns the version, or the status, with which the request of a number, from 0, is answered."""
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as helloworld does. Attributes: count: requests so far."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.behaviour = behaviour
+        self.numbers = itertools.count()
+        self.count = 0
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # without a look-up of its own name
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.count += 1
+        what = self.server.behaviour(next(self.server.numbers))
+        status, text = (200, f"Hello version: {what}, instance: x\n") if isinstance(what, str) else (what, "sick\n")
+        body = text.encode()
+        head = f"HTTP/1.1 {status} It\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        self.wfile.write(head + body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the command said."""
+
+    status: int
+    output: str
+    errors: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.output)
+        return content
+
+    @property
+    def findings(self) -> dict[str, dict[str, str]]:
+        return {one["name"]: one for section in self.report["sections"] for one in section["findings"]}
+
+
+@dataclass
+class Mesh:
+    """Two regions' clients, the servers that answer them, and a configuration.
+
+    Attributes:
+        folder: of the stand-in for kubectl, a folder a region in it.
+        content: of the configuration.
+    """
+
+    folder: Path
+    content: dict[str, Any]
+    servers: dict[str, Server] = field(default_factory=dict)
+
+    def answers(self, region: str, behaviour: Behaviour) -> Server:
+        """Let a region's requests be answered by a server of its own."""
+        server = self.servers[region] = Server(behaviour)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        self.leads_to(region, server.server_address[1])
+        return server
+
+    def leads_to(self, region: str, port: Any) -> None:
+        """Let a region's client find the demo, and the public address, at a port of this machine."""
+        target = f"127.0.0.1:{port}"
+        lines = [f'connect-to = "{host}:{target}"' for host in (HOST, "198.51.100.7:80")]
+        (self.folder / region / ".curlrc").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @property
+    def config(self) -> Path:
+        path = self.folder / "mesh.yaml"
+        path.write_text(yaml.safe_dump(self.content, sort_keys=False), encoding="utf-8")
+        return path
+
+    def command(self, *arguments: str) -> list[str]:
+        where = ["--config", str(self.config), "--kubeconfig", str(self.folder / "kubeconfig")]
+        return [sys.executable, "-m", "cli", *arguments, *where]
+
+    def variables(self) -> Mapping[str, str]:
+        path = os.pathsep.join([str(STAND_INS), os.environ["PATH"]])
+        return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "STAND_IN": str(self.folder)}
+
+    def run(self, *arguments: str) -> Result:
+        """Give a command to its end."""
+        result = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=dict(self.variables()),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+        return Result(result.returncode, result.stdout, result.stderr)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Give a command and go on."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=dict(self.variables()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@contextmanager
+def demo_mesh(folder: Path) -> Iterator[Mesh]:
+    """Yield the reference's two regions, whose clients nobody answers yet."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not on this machine: the demo's client can't be played")
+    content = yaml.safe_load((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
+    mesh = Mesh(folder, content)
+    contexts = [{"name": key, "context": {"cluster": key, "user": key}} for key in content["regions"]]
+    (folder / "kubeconfig").write_text(yaml.safe_dump({"contexts": contexts}), encoding="utf-8")
+    for key in content["regions"]:
+        (folder / key).mkdir()
+        (folder / key / "replicas").write_text("1", encoding="utf-8")
+    try:
+        yield mesh
+    finally:
+        for server in mesh.servers.values():
+            server.shutdown()
+            server.server_close()

@@ -1,0 +1,696 @@
+"""An environment that is deployed: an emulated Google Cloud, and clusters for which a stand-in kubectl answers.
+
+The mesh is made in one of the ways that there are. Two regions that serve and one that is retired. All of it can be
+changed before a command is run in it.
+"""
+
+import base64
+import copy
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import yaml
+
+from config.naming import STACKS
+from config.paths import ROOT
+from tests.cli import fake_kubectl as stand_in_kubectl
+from tests.fake_cloud.cloud import PROJECT_NUMBER
+from tests.fake_cloud.test_fake_cloud import Caller, Sky, enable, running
+
+Object = dict[str, Any]
+
+PROJECT = "test-project"
+MANAGED, IN_CLUSTER, FLEET = "asmcli-managed", "asmcli-in-cluster", "fleet"
+"""The ways to a mesh; the first is the configuration's default."""
+
+REVISION = "asm-managed-stable"
+IN_CLUSTER_REVISION = "asm-1285-12"
+REVISIONS = {MANAGED: REVISION, IN_CLUSTER: IN_CLUSTER_REVISION, FLEET: REVISION}
+GATEWAY = "istio-ingressgateway"
+HOME = f"projects/{PROJECT}"
+VPC = f"{HOME}/global/networks/matt-vpc"
+CANARY = "remote-token-of"
+"""How every token of a remote secret begins: to be in no output, no argument, no file."""
+
+PLACES = {"tokyo": "asia-northeast1", "osaka": "asia-northeast2", "seoul": "asia-northeast3"}
+NUMBERS = {"tokyo": 0, "osaka": 8, "seoul": 4}
+VERSIONS = {"tokyo": "v1", "osaka": "v2"}
+POD_RANGES = {region: f"10.{4 * number}.0.0/14" for region, number in NUMBERS.items()}
+ADDRESS = "198.51.100.1"
+
+CONFIGURATION: dict[str, Any] = {
+    "project": {"id": PROJECT, "name_prefix": "matt"},
+    "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in PLACES.items()},
+    "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
+    "ingress": {"config_cluster": "tokyo", "plain_http": True},
+    "mesh": {},
+    "demo": {"versions": VERSIONS},
+}
+CONFIGURATION["regions"]["seoul"]["retired"] = True
+
+
+def cluster_name(region: str) -> str:
+    return f"matt-{region}-cluster-1"
+
+
+def membership_key(region: str) -> str:
+    """Return what the fleet's features call a membership."""
+    return f"projects/{PROJECT_NUMBER}/locations/{PLACES[region]}/memberships/{cluster_name(region)}"
+
+
+def automatic() -> Object:
+    """Return what a feature is told, of a cluster whose mesh the fleet manages."""
+    return {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
+
+
+def _webhooks(way: str) -> tuple[str, ...]:
+    """Return the regions whose control planes may reach a webhook on their nodes."""
+    return () if way == FLEET else tuple(PLACES)
+
+
+def certificate(region: str) -> str:
+    return base64.b64encode(f"CA of {region}".encode()).decode()
+
+
+def secret_name(region: str) -> str:
+    return f"istio-remote-secret-gke-{PROJECT}-{PLACES[region]}-{cluster_name(region)}"
+
+
+@dataclass
+class Answer:
+    """What a command said, with ``--json``."""
+
+    status: int
+    data: dict[str, Any]
+    errors: str
+
+    def findings(self, state: str = "") -> dict[tuple[str, str], Object]:
+        """Return findings by section, without the cluster's name, and their own name."""
+        found = {}
+        for section in self.data["sections"]:
+            for one in section["findings"]:
+                if state in ("", one["state"]):
+                    found[section["title"].partition(":")[0], one["name"]] = one
+        return found
+
+
+@dataclass
+class World:
+    """
+    Attributes:
+        content: of the configuration.
+        clusters: by region, what kubectl finds; see `tests.cli.fake_kubectl`.
+        states: by stack, what terraform keeps: attributes by address, or a text as it is; None for no file.
+    """
+
+    sky: Sky
+    folder: Path
+    token: str
+    content: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(CONFIGURATION))
+    clusters: dict[str, Object] = field(default_factory=dict)
+    states: dict[str, dict[str, Object] | str | None] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def cloud(self) -> dict[str, Object]:
+        """What is in Google Cloud, by path."""
+        return self.sky.emulator.cloud.store._resources
+
+    def cluster(self, region: str) -> Object:
+        """Return a cluster as the GKE API has it."""
+        return self.cloud[f"{HOME}/locations/{PLACES[region]}/clusters/{cluster_name(region)}"]
+
+    def pool(self, region: str) -> Object:
+        return self.cloud[
+            f"{HOME}/locations/{PLACES[region]}/clusters/{cluster_name(region)}/nodePools/matt-{region}-nodes"
+        ]
+
+    def feature(self, name: str) -> Object:
+        return self.cloud[f"{HOME}/locations/global/features/{name}"]
+
+    def mesh_of(self, region: str) -> Object:
+        """Return what the mesh's feature says of a cluster."""
+        [state] = [one for name, one in self.feature("servicemesh")["membershipStates"].items() if region in name]
+        found: Object = state["servicemesh"]
+        return found
+
+    def objects(self, region: str, kind: str, name: str = "") -> list[Object]:
+        """Return the objects of a kind whose name contains a text."""
+        found = self.clusters[region]["objects"]
+        return [one for one in found if one["kind"] == kind and name in one["metadata"]["name"]]
+
+    def object(self, region: str, kind: str, name: str = "") -> Object:
+        return self.objects(region, kind, name)[0]
+
+    def remove(self, region: str, kind: str, name: str = "") -> None:
+        gone = self.objects(region, kind, name)
+        assert gone, f"{region} has no {kind} {name}"
+        self.clusters[region]["objects"] = [one for one in self.clusters[region]["objects"] if one not in gone]
+
+    def add(self, region: str, one: Object) -> None:
+        self.clusters[region]["objects"].append(one)
+
+    def ask(self, command: str, *arguments: str) -> Answer:
+        """Run a command with ``--json``."""
+        result = self.run(command, "--json", *arguments)
+        assert CANARY not in result.stdout + result.stderr
+        assert self.token not in result.stdout + result.stderr
+        assert "Traceback" not in result.stderr, result.stderr
+        data = json.loads(result.stdout) if result.stdout else {"sections": []}
+        assert result.returncode != 0 or data["ok"]
+        return Answer(result.returncode, data, result.stderr)
+
+    def run(self, command: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command as a user does."""
+        self._write()
+        return subprocess.run(
+            [sys.executable, "-m", "cli", command, "--config", str(self.folder / "mesh.yaml"), *arguments],
+            cwd=ROOT,
+            env={
+                "COLUMNS": "160",
+                "GOOGLE_OAUTH_ACCESS_TOKEN": self.token,
+                "HOME": str(self.folder),
+                "KUBECTL_WORLD": str(self.folder / "clusters"),
+                "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+                **self.sky.emulator.variables(),
+                **self.variables,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def kubectl_calls(self) -> list[list[str]]:
+        lines = (self.folder / "clusters" / "calls").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def _write(self) -> None:
+        (self.folder / "mesh.yaml").write_text(yaml.safe_dump(self.content, sort_keys=False), encoding="utf-8")
+        clusters, programs = self.folder / "clusters", self.folder / "bin"
+        for folder in (clusters, programs):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        for region, content in self.clusters.items():
+            (clusters / f"{region}.json").write_text(json.dumps(content), encoding="utf-8")
+        for name, command in (
+            ("kubectl", f'exec {sys.executable} -S -E {stand_in_kubectl.__file__} "$@"'),
+            ("gke-gcloud-auth-plugin", "exit 99"),
+        ):
+            (programs / name).write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+            (programs / name).chmod(0o755)
+        for stack in STACKS:
+            file = self.folder / f"terraform.{stack}.tfstate"
+            file.unlink(missing_ok=True)
+            kept = self.states.get(stack)
+            if isinstance(kept, str):
+                file.write_text(kept, encoding="utf-8")
+            elif kept is not None:
+                resources = [_in_state(address, attributes) for address, attributes in kept.items()]
+                file.write_text(json.dumps({"version": 4, "resources": resources}), encoding="utf-8")
+
+
+@contextmanager
+def unchanged(world: World) -> Iterator[World]:
+    """Put all that is changed in a block back after it."""
+    before = copy.deepcopy((world.cloud, world.content, world.clusters, world.states))
+    try:
+        yield world
+    finally:
+        world.sky.emulator.cloud.faults.clear()
+        world.cloud.clear()
+        world.cloud.update(before[0])
+        world.content, world.clusters, world.states = before[1:]
+        world.variables = {}
+
+
+def junit_failures(file: Path) -> set[tuple[str, str]]:
+    """Return the suites and cases that failed, of a JUnit file."""
+    return {
+        (suite.attrib["name"], case.attrib["name"])
+        for suite in ElementTree.parse(file).getroot().iter("testsuite")
+        for case in suite.iter("testcase")
+        if case.find("failure") is not None
+    }
+
+
+@contextmanager
+def deployed(folder: Path, way: str = MANAGED) -> Iterator[World]:
+    """Deploy the environment, as far as it can be seen from outside. Args: way: to a mesh."""
+    with running() as sky:
+        caller = sky.caller()
+        enable(caller)
+        world = World(sky, folder, sky.token())
+        if way != MANAGED:
+            world.content["mesh"] = {"control_plane": way}
+        _make_cloud(caller, world, way)
+        world.states = _states(way)
+        for region in PLACES:
+            world.clusters[region] = _objects_of(region, way)
+        yield world
+
+
+def _make_cloud(caller: Caller, world: World, way: str) -> None:
+    compute = f"/compute/v1/{HOME}"
+    caller.ok("POST", f"{compute}/global/networks", {"name": "matt-vpc"})
+    caller.ok("POST", f"{compute}/global/addresses", {"name": "matt-ingress"})
+    for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in _webhooks(way))):
+        caller.ok("POST", f"{compute}/global/firewalls", {"name": f"matt-vpc-{rule}", "network": VPC})
+    for region, place in PLACES.items():
+        number = NUMBERS[region]
+        ranges = {"pods": POD_RANGES[region], "services": f"10.64.{16 * number}.0/20"}
+        subnet = {
+            "name": "matt-private-vm",
+            "network": VPC,
+            "ipCidrRange": f"172.{16 + number}.0.0/16",
+            "secondaryIpRanges": [{"rangeName": name, "ipCidrRange": one} for name, one in ranges.items()],
+        }
+        caller.ok("POST", f"{compute}/regions/{place}/subnetworks", subnet)
+        caller.ok("POST", f"{compute}/regions/{place}/routers", {"name": f"matt-{region}-router", "network": VPC})
+        caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": f"matt-{region}-node"})
+        _make_cluster(caller, region, way)
+    _make_load_balancer(caller)
+    _make_what_is_somebody_elses(caller, world)
+    for region, index in (("tokyo", 1), ("osaka", 2), ("seoul", 3)):
+        cluster = world.cluster(region)
+        address = f"192.168.{NUMBERS[region]}.2"
+        cluster["privateClusterConfig"]["privateEndpoint"] = address
+        cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["privateEndpoint"] = address
+        cluster["endpoint"] = f"192.0.2.{index}"
+        cluster["masterAuth"] = {"clusterCaCertificate": certificate(region)}
+    features = f"/gkehub/v1/{HOME}/locations/global/features"
+    caller.ok("POST", f"{features}?featureId=servicemesh", {})
+    place = f"{HOME}/locations/{PLACES['tokyo']}/memberships/{cluster_name('tokyo')}"
+    spec = {"multiclusteringress": {"configMembership": place}}
+    caller.ok("POST", f"{features}?featureId=multiclusteringress", {"spec": spec})
+    feature = world.feature("servicemesh")
+    management = {
+        "state": "ACTIVE",
+        "implementation": "TRAFFIC_DIRECTOR" if way == FLEET else "ISTIOD",
+        "details": [{"code": "REVISION_READY", "details": f"Ready: {REVISION}"}],
+    }
+    told = {"servicemesh": {} if way == IN_CLUSTER else {"controlPlaneManagement": management}}
+    feature["membershipStates"] = {
+        membership_key(region): {"state": {"code": "OK"}, **copy.deepcopy(told)} for region in VERSIONS
+    }
+    if way == FLEET:
+        feature["membershipSpecs"] = {membership_key(region): automatic() for region in VERSIONS}
+
+
+def _make_load_balancer(caller: Caller) -> None:
+    """What Multi Cluster Ingress and GKE make, under names of theirs."""
+    place = f"/compute/v1/{HOME}/global"
+    base = "https://www.googleapis.com"
+    for collection, name, names in (
+        ("healthChecks", "mci-8se3df-80-istio-gateway", ()),
+        ("backendServices", "mci-8se3df-80-istio-gateway", ("healthChecks/mci-8se3df-80-istio-gateway",)),
+        ("urlMaps", "mci-8se3df-istio-gateway", ("backendServices/mci-8se3df-80-istio-gateway",)),
+        ("targetHttpProxies", "mci-8se3df-istio-gateway", ("urlMaps/mci-8se3df-istio-gateway",)),
+        ("forwardingRules", "mci-8se3df-fw-istio-gateway", ("targetHttpProxies/mci-8se3df-istio-gateway",)),
+    ):
+        links = [f"{base}{place}/{one}" for one in names]
+        caller.ok("POST", f"{place}/{collection}", {"name": name, "refersTo": links})
+    caller.ok("POST", f"{place}/firewalls", {"name": "mci-8se3df-default-l7", "network": f"{base}/compute/v1/{VPC}"})
+    for region in PLACES:
+        for suffix in ("all", "master", "vms", "exkubelet", "inkubelet"):
+            rule = f"gke-{cluster_name(region)}-1a2b3c4d-{suffix}"
+            caller.ok("POST", f"{place}/firewalls", {"name": rule, "network": VPC})
+    for zone, name in groups():
+        region = next(key for key, one in PLACES.items() if zone.startswith(one))
+        caller.ok("POST", f"/compute/v1/{HOME}/zones/{zone}/networkEndpointGroups", endpoint_group(name, region))
+
+
+def endpoint_group(name: str, region: str, service: str = "mci-istio-ingressgateway-svc-1") -> Object:
+    """As GKE's controller describes it."""
+    uid = f"kube-system-of-{region}"
+    description = {"cluster-uid": uid, "namespace": "istio-gateway", "service-name": service, "port": "80"}
+    return {"name": name, "network": VPC, "description": json.dumps(description)}
+
+
+def _make_what_is_somebody_elses(caller: Caller, world: World) -> None:
+    """Of each kind something that is not ours, and that nobody may be told to remove."""
+    compute = f"/compute/v1/{HOME}"
+    caller.ok("POST", f"{compute}/global/networks", {"name": "other-vpc"})
+    other = {"network": VPC.replace("matt-vpc", "other-vpc")}
+    for path, body in (
+        ("global/firewalls", {"name": "gke-other-cluster-1a2b3c4d-all", **other}),
+        ("global/firewalls", {"name": "mci-of-another-network", **other}),
+        ("global/firewalls", {"name": "office", "network": VPC}),
+        ("global/addresses", {"name": "other-address"}),
+        ("regions/asia-northeast1/addresses", {"name": "matt-ingress"}),
+        ("regions/asia-northeast1/routers", {"name": "matt-paris-router", **other}),
+        ("regions/asia-northeast1/subnetworks", {"name": "other", "ipCidrRange": "10.250.0.0/20", **other}),
+        ("zones/asia-northeast1-a/networkEndpointGroups", {"name": "k8s1-1-x-mci-y-80-1", **other}),
+        ("global/forwardingRules", {"name": "shop"}),
+        ("global/targetHttpsProxies", {"name": "shop"}),
+        ("global/sslCertificates", {"name": "shop", "managed": {"domains": ["shop.example"]}}),
+        ("global/sslPolicies", {"name": "shop"}),
+    ):
+        caller.ok("POST", f"{compute}/{path}", body)
+    for account in ("deployer", "other-tokyo-node"):
+        caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": account})
+    name = f"{HOME}/locations/global/memberships/other"
+    world.cloud[name] = {"name": name, "state": {"code": "READY"}}
+    caller.ok("POST", f"/gkehub/v1/{HOME}/locations/global/features?featureId=configmanagement", {})
+
+
+SAFE_NODES: Object = {
+    "workloadMetadataConfig": {"mode": "GKE_METADATA"},
+    "shieldedInstanceConfig": {"enableSecureBoot": True, "enableIntegrityMonitoring": True},
+    "kubeletConfig": {"insecureKubeletReadonlyPortEnabled": False},
+}
+
+
+def _hardened(region: str) -> Object:
+    """What the defaults of the configuration ask for."""
+    day, start, end = {
+        "tokyo": ("MO", "01T00", "01T12"),
+        "osaka": ("FR", "05T00", "05T12"),
+        "seoul": ("WE", "03T00", "03T12"),
+    }[region]
+    window = {"startTime": f"2024-01-{start}:00:00Z", "endTime": f"2024-01-{end}:00:00Z"}
+    return {
+        "binaryAuthorization": {"evaluationMode": "PROJECT_SINGLETON_POLICY_ENFORCE"},
+        "loggingConfig": {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS", "WORKLOADS", "APISERVER"]}},
+        "maintenancePolicy": {
+            "window": {"recurringWindow": {"window": window, "recurrence": f"FREQ=WEEKLY;BYDAY={day}"}}
+        },
+        "monitoringConfig": {"managedPrometheusConfig": {"enabled": True}},
+        "networkConfig": {"datapathProvider": "ADVANCED_DATAPATH", "enableIntraNodeVisibility": True},
+        "nodePoolDefaults": {
+            "nodeConfigDefaults": {"nodeKubeletConfig": {"insecureKubeletReadonlyPortEnabled": False}}
+        },
+        "shieldedNodes": {"enabled": True},
+    }
+
+
+def _make_cluster(caller: Caller, region: str, way: str) -> None:
+    """As terraform's provider asks for it."""
+    place = PLACES[region]
+    clusters = f"/container/v1/{HOME}/locations/{place}/clusters"
+    networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}]}
+    if way == IN_CLUSTER and region in VERSIONS:
+        pods = [{"cidrBlock": POD_RANGES[one], "displayName": f"pods-{one}"} for one in VERSIONS if one != region]
+        networks["cidrBlocks"] = [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}, *pods]
+    wanted = {
+        "name": cluster_name(region),
+        "network": VPC,
+        "subnetwork": f"{HOME}/regions/{place}/subnetworks/matt-private-vm",
+        "ipAllocationPolicy": {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"},
+        **_hardened(region),
+        "privateClusterConfig": {
+            "enablePrivateNodes": True,
+            "masterIpv4CidrBlock": f"192.168.{NUMBERS[region]}.0/28",
+        },
+        "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enablePublicEndpoint": True}},
+        "masterAuthorizedNetworksConfig": networks,
+        "releaseChannel": {"channel": "STABLE"},
+        "resourceLabels": {"mesh_id": f"proj-{PROJECT_NUMBER}"},
+        "fleet": {"project": PROJECT},
+    }
+
+    def done(operation: Object) -> None:
+        """Wait: a cluster takes no second operation before, and the machine may have other things to do."""
+        caller.ended(f"{clusters.removesuffix('clusters')}operations/{operation['name']}")
+
+    done(caller.ok("POST", clusters, {"cluster": wanted}))
+    done(caller.ok("DELETE", f"{clusters}/{cluster_name(region)}/nodePools/default-pool"))
+    pool = {
+        "name": f"matt-{region}-nodes",
+        "config": {"machineType": "e2-standard-4", **SAFE_NODES},
+        "autoscaling": {"enabled": True, "minNodeCount": 1, "maxNodeCount": 3},
+    }
+    done(caller.ok("POST", f"{clusters}/{cluster_name(region)}/nodePools", {"nodePool": pool}))
+
+
+def _named(kind: str, name: str, namespace: str = "", **content: Any) -> Object:
+    metadata = {"name": name, "uid": f"uid-of-{name}", **({"namespace": namespace} if namespace else {})}
+    return {"kind": kind, "metadata": {**metadata, **content.pop("metadata", {})}, **content}
+
+
+def condition(kind: str, status: str = "True") -> Object:
+    return {"conditions": [{"type": kind, "status": status}]}
+
+
+def pod(namespace: str, deployment: str, number: int = 1, revision: str | None = REVISION) -> Object:
+    """Args: revision: of the proxy in it; None for no proxy."""
+    owner = {"kind": "ReplicaSet", "name": f"{deployment}-5d4f8"}
+    injected = {} if revision is None else {"sidecar.istio.io/status": json.dumps({"revision": revision})}
+    return _named(
+        "Pod",
+        f"{deployment}-5d4f8-{number}",
+        namespace,
+        metadata={"ownerReferences": [owner], "annotations": injected},
+        spec={"containers": [{"name": deployment}]},
+        status={"phase": "Running"},
+    )
+
+
+def deployment(namespace: str, name: str, replicas: int, labels: dict[str, str] | None = None) -> Object:
+    status = {"replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas}
+    return _named(
+        "Deployment", name, namespace, metadata={"labels": labels or {}}, spec={"replicas": replicas}, status=status
+    )
+
+
+def remote_secret(region: str) -> Object:
+    """As ``istioctl create-remote-secret`` makes it."""
+    kubeconfig = {
+        "clusters": [
+            {
+                "name": region,
+                "cluster": {
+                    "server": f"https://192.168.{NUMBERS[region]}.2",
+                    "certificate-authority-data": certificate(region),
+                },
+            }
+        ],
+        "users": [{"name": region, "user": {"token": f"{CANARY}-{region}"}}],
+    }
+    name = secret_name(region)
+    data = {name.removeprefix("istio-remote-secret-"): base64.b64encode(yaml.safe_dump(kubeconfig).encode()).decode()}
+    made_from = {"multi-region-mesh/inputs": _checksum(_grant(region))}
+    metadata = {"labels": {"istio/multiCluster": "true"}, "annotations": made_from}
+    return _named("Secret", name, "istio-system", metadata=metadata, data=data)
+
+
+def groups() -> list[tuple[str, str]]:
+    """Return the zones and names of the endpoint groups that Multi Cluster Ingress has."""
+    return [
+        (f"{PLACES[region]}-{zone}", f"k8s1-{number}f3fb3a-istio-gate-mci-{GATEWAY}-80-c7b851a2")
+        for number, region in enumerate(VERSIONS)
+        for zone in "abc"
+    ]
+
+
+def istiod(revision: str = IN_CLUSTER_REVISION) -> Object:
+    """A control plane on the nodes."""
+    return deployment("istio-system", f"istiod-{revision}", 2, {"app": "istiod", "istio.io/rev": revision})
+
+
+def injector(revision: str = IN_CLUSTER_REVISION) -> Object:
+    """The webhook by which it puts sidecars into pods."""
+    service = {"name": f"istiod-{revision}", "namespace": "istio-system", "path": "/inject", "port": 443}
+    webhooks = [
+        {"name": name, "clientConfig": {"service": service, "caBundle": "Q0E="}}
+        for name in ("rev.namespace.sidecar-injector.istio.io", "rev.object.sidecar-injector.istio.io")
+    ]
+    labels = {"app": "sidecar-injector", "istio.io/rev": revision}
+    name = f"istio-sidecar-injector-{revision}"
+    return _named("MutatingWebhookConfiguration", name, metadata={"labels": labels}, webhooks=webhooks)
+
+
+def job(name: str, made: str = "2026-11-20T00:00:00Z", **status: Any) -> Object:
+    return _named("Job", name, "istio-system", metadata={"creationTimestamp": made}, status=status)
+
+
+def _mesh_of(region: str, way: str) -> list[Object]:
+    """Return what a way to a mesh makes in a cluster."""
+    revision, other = REVISIONS[way], "osaka" if region == "tokyo" else "tokyo"
+    options = _named("ConfigMap", "asm-options", "istio-system", data={"multicluster_mode": "connected"})
+    provisioned = _named("ControlPlaneRevision", revision, "istio-system", status=condition("ProvisioningFinished"))
+    crd = _named(
+        "CustomResourceDefinition", "controlplanerevisions.mesh.cloud.google.com", status=condition("Established")
+    )
+    marker = _named(
+        "ConfigMap", "multi-region-mesh", "istio-system", data={"installed": _checksum(_inputs(region, way))}
+    )
+    if way == IN_CLUSTER:
+        pods = [pod("istio-system", f"istiod-{revision}", number, revision=None) for number in (1, 2)]
+        return [istiod(revision), injector(revision), *pods, marker, remote_secret(other)]
+    if way == MANAGED:
+        return [crd, provisioned, options, marker, remote_secret(other)]
+    waited = job(f"mesh-readiness-{region}", succeeded=1, **condition("Complete"))
+    ended = {**pod("istio-system", waited["metadata"]["name"], revision=None), "status": {"phase": "Succeeded"}}
+    return [crd, provisioned, options, waited, ended]
+
+
+def _inputs(region: str, way: str) -> dict[str, str]:
+    """Return what the script that installs the mesh is given, as far as it matters here."""
+    mode = way.removeprefix("asmcli-")
+    return {"asmcli_url": "https://storage.invalid/asmcli", "cluster": cluster_name(region), "mode": mode}
+
+
+def _grant(remote: str) -> dict[str, str]:
+    """Return what the script that makes a remote secret is given, as far as it matters here."""
+    return {"remote_cluster": cluster_name(remote), "remote_server": f"https://192.168.{NUMBERS[remote]}.2"}
+
+
+def _checksum(inputs: dict[str, str]) -> str:
+    """Return what terraform's ``sha256(jsonencode(inputs))`` is."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _objects_of(region: str, way: str) -> Object:
+    kube_system = _named("Namespace", "kube-system", metadata={"uid": f"kube-system-of-{region}"})
+    nodes = [_named("Node", f"{region}-{zone}", status=condition("Ready")) for zone in "abc"]
+    found: list[Object] = [kube_system, _named("Namespace", "default"), *nodes]
+    found.append(pod("kube-system", "kube-dns", revision=None))
+    if region not in VERSIONS:
+        return {"objects": found, "tokens": []}
+    revision = REVISIONS[way]
+    labelled = {"labels": {"istio.io/rev": revision}}
+    crds = [f"{kind}.networking.istio.io" for kind in ("destinationrules", "gateways", "virtualservices")]
+    crds += [f"{kind}.security.istio.io" for kind in ("authorizationpolicies", "peerauthentications")]
+    if region == "tokyo":
+        crds += [f"{kind}.networking.gke.io" for kind in ("multiclusteringresses", "multiclusterservices")]
+    own = f"helloworld-{VERSIONS[region]}"
+    found += [
+        _named("Namespace", "istio-system"),
+        *(_named("Namespace", name, metadata=labelled) for name in ("sample", "istio-gateway")),
+        *(_named("CustomResourceDefinition", name, status=condition("Established")) for name in crds),
+        *_mesh_of(region, way),
+        _named("DestinationRule", "helloworld", "sample"),
+        _named("PeerAuthentication", "default", "istio-system", spec={"mtls": {"mode": "STRICT"}}),
+        _named("AuthorizationPolicy", "default-deny", "istio-system"),
+        _named("AuthorizationPolicy", GATEWAY, "istio-gateway"),
+        _named("AuthorizationPolicy", "helloworld", "sample"),
+        deployment("sample", own, 1, {"app": "helloworld", "version": VERSIONS[region]}),
+        deployment("sample", "sleep", 1),
+        deployment("istio-gateway", GATEWAY, 2),
+        _named("HorizontalPodAutoscaler", GATEWAY, "istio-gateway", spec={"minReplicas": 2, "maxReplicas": 5}),
+        pod("sample", own, revision=revision),
+        pod("sample", "sleep", revision=revision),
+        *(pod("istio-gateway", GATEWAY, number, revision) for number in (1, 2)),
+    ]
+    if region == "tokyo":
+        found += _ingress_objects()
+    return {"objects": found, "tokens": [f"{CANARY}-{region}"]}
+
+
+def _ingress_objects() -> list[Object]:
+    resources = {
+        "BackendServices": ["mci-8se3df-80-istio-gateway"],
+        "Firewalls": ["mci-8se3df-default-l7"],
+        "ForwardingRules": ["mci-8se3df-fw-istio-gateway"],
+        "HealthChecks": ["mci-8se3df-80-istio-gateway"],
+        "NetworkEndpointGroups": [f"zones/{zone}/networkEndpointGroups/{name}" for zone, name in groups()],
+        "TargetProxies": ["mci-8se3df-istio-gateway"],
+        "UrlMap": "mci-8se3df-istio-gateway",
+    }
+    annotations = {"networking.gke.io/static-ip": ADDRESS}
+    event = {"type": "Normal", "reason": "ADD", "message": f"istio-gateway/{GATEWAY}"}
+    about = {"involvedObject": {"kind": "MultiClusterIngress", "name": GATEWAY}}
+    status = {"VIP": ADDRESS, "CloudResources": resources}
+    return [
+        _named("MultiClusterIngress", GATEWAY, "istio-gateway", metadata={"annotations": annotations}, status=status),
+        _named("MultiClusterService", GATEWAY, "istio-gateway"),
+        _named("Event", f"{GATEWAY}.1", "istio-gateway", **event, **about),
+    ]
+
+
+def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
+    """What terraform keeps of all this, by address."""
+    clusters: dict[str, Object] = {}
+    network: dict[str, Object] = {
+        "google_compute_network.vpc": {"id": VPC},
+        "google_compute_firewall.firewall_pods": {"id": f"{HOME}/global/firewalls/matt-vpc-istio-multicluster-pods"},
+    }
+    for region, place in PLACES.items():
+        email = f"matt-{region}-node@{PROJECT}.iam.gserviceaccount.com"
+        rule = f"matt-vpc-{region}-control-plane"
+        name = cluster_name(region)
+        network |= {
+            f"google_compute_subnetwork.{region}": {"id": f"{HOME}/regions/{place}/subnetworks/matt-private-vm"},
+            f"google_compute_router.{region}": {"id": f"{HOME}/regions/{place}/routers/matt-{region}-router"},
+        }
+        if region in _webhooks(way):
+            network[f"google_compute_firewall.{region}"] = {"id": f"{HOME}/global/firewalls/{rule}"}
+        clusters |= {
+            f"google_service_account.{region}": {"id": f"{HOME}/serviceAccounts/{email}"},
+            f"google_container_cluster.{region}": {
+                "id": f"{HOME}/locations/{place}/clusters/{name}",
+                "name": name,
+                "deletion_protection": region in VERSIONS,
+            },
+        }
+    features = f"{HOME}/locations/global/features"
+    mesh: dict[str, Object] = {
+        "google_gke_hub_feature.service-mesh": {"id": f"{features}/servicemesh"},
+        "google_gke_hub_feature.multi-cluster-ingress": {"id": f"{features}/multiclusteringress"},
+    }
+    if way == FLEET:
+        for region in VERSIONS:
+            place, name = PLACES[region], cluster_name(region)
+            mesh[f"google_gke_hub_feature_membership.{region}"] = {
+                "id": f"{features}/servicemesh/membershipId/{name}",
+                "feature": "servicemesh",
+                "membership": name,
+                "membership_location": place,
+            }
+    else:
+        for region in VERSIONS:
+            mesh[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {"triggers": _inputs(region, way)}
+        for holder, remote in permutations(VERSIONS, 2):
+            mesh[f'null_resource.trust_grant_90F5B3F0["{holder}/{remote}"]'] = {"triggers": _grant(remote)}
+    ingress: dict[str, Object] = {
+        "google_compute_global_address.address": {"id": f"{HOME}/global/addresses/matt-ingress"}
+    }
+    return {"network": network, "clusters": clusters, "mesh": mesh, "ingress": ingress}
+
+
+def _in_state(address: str, attributes: Object) -> Object:
+    kind, _, rest = address.partition(".")
+    name, _, key = rest.partition("[")
+    instance = {"attributes": attributes, **({"index_key": json.loads(key.rstrip("]"))} if key else {})}
+    return {"mode": "managed", "type": kind, "name": name, "instances": [instance]}
+
+
+class Case(NamedTuple):
+    """Something that is wrong with a world.
+
+    Attributes:
+        spoil: makes it so.
+        where: section and name of the only finding that says it.
+        text, fix: parts of what it says.
+        state: that it has.
+    """
+
+    spoil: Callable[[World], Any]
+    where: tuple[str, str]
+    text: str
+    fix: str
+    state: str = "failure"
+
+    def check(self, world: World) -> None:
+        """Spoil a world: `mesh status` says so, what to do, and nothing else."""
+        self.spoil(world)
+        answer = world.ask("status")
+        wrong = answer.findings("failure") | answer.findings("warning")
+        assert set(wrong) == {self.where}
+        [said] = wrong.values()
+        assert said["state"] == self.state
+        assert self.text in said["text"]
+        assert self.fix in said["fix"]
+        assert answer.status == (1 if self.state == "failure" else 0)

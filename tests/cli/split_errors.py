@@ -1,0 +1,51 @@
+"""How often `mesh verify split` is wrong: measured over many runs, for the documentation.
+
+``python -m tests.cli.split_errors`` prints the table that docs/operator.md has.
+"""
+
+import numpy
+
+from cli.report.findings import State
+from cli.traffic.demo import Demo
+from cli.traffic.tally import Tally
+from cli.traffic.verdict import SPLIT, Verdict
+from config import load
+from config.paths import ROOT
+from tests.synthesized import REFERENCE
+
+RUNS = 10_000
+CONFIDENCE = 0.99
+REQUESTS = (100, 1000)
+SHARES = (50, 51, 52, 55, 60, 65, 70, 80, 90, 99, 100)
+SEED = 20261125
+TABLE_FILE = ROOT / "docs" / "operator.md"
+
+
+def accepted(share: int, requests: int) -> float:
+    """Return in which part of the runs a split is accepted, if v1 has that share, in per cent, of the answers."""
+    demo = Demo.of(load(REFERENCE))
+    verdict = Verdict(SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
+    dice = numpy.random.default_rng([SEED, share, requests])
+    times = 0
+    for first in dice.binomial(requests, share / 100, RUNS).tolist():
+        versions = {version: count for version, count in (("v1", first), ("v2", requests - first)) if count}
+        finding = verdict.finding("tokyo", Tally(requests, versions, {}, []))
+        times += finding.state is State.OK
+    return times / RUNS
+
+
+def table() -> str:
+    """Return the table, in Markdown."""
+    lines = [
+        f"| shares of v1 and v2 | {' | '.join(f'accepted with {number:,} requests' for number in REQUESTS)} |",
+        f"| --- | {' | '.join('---' for _ in REQUESTS)} |",
+    ]
+    for share in SHARES:
+        values = [100 * accepted(share, requests) for requests in REQUESTS]
+        cells = [f"{value:.4g} %" + (" (right)" if share == 50 else "") for value in values]
+        lines.append(f"| {share}/{100 - share} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

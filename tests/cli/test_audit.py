@@ -1,0 +1,504 @@
+"""`mesh audit`: what is left over in a project, with the command that removes it, and nothing that belongs."""
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from config.naming import ProjectNames
+from tests.cli.deployed_world import (
+    CANARY,
+    HOME,
+    PLACES,
+    PROJECT,
+    VPC,
+    Object,
+    World,
+    cluster_name,
+    endpoint_group,
+    junit_failures,
+    remote_secret,
+)
+from tests.fake_cloud.faults import RequestFault
+from tests.fake_cloud.test_fake_cloud import Caller
+
+TO = f"--project {PROJECT}"
+OLD_CERTIFICATE = ProjectNames("matt").certificate("old.example.com")
+TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
+ASIA = "asia-northeast1"
+
+
+def test_what_is_deployed_belongs(world: World, tmp_path: Path) -> None:
+    """And what is somebody else's is not ours: there is something of it of every kind."""
+    answer = world.ask("audit", "--junit", str(tmp_path / "audit.xml"))
+    assert answer.status == 0, answer.findings("failure")
+    assert set(answer.findings()) == set(answer.findings("ok"))
+    assert answer.data["data"] == {"left": []}
+    sections = [section["title"] for section in answer.data["sections"]]
+    assert sections[:4] == ["What is deployed", "Remote secrets", "Other control planes", "Load balancer"]
+    assert sections[4:] == ["Fleet and clusters", "Network", "Accounts"]
+    assert junit_failures(tmp_path / "audit.xml") == set()
+    assert world.sky.emulator.journal.unknown() == []
+
+
+# --- one thing is left over
+
+
+class Case(NamedTuple):
+    """Something that is left over.
+
+    Attributes:
+        spoil: leaves it.
+        where: section and name of the only finding that says it.
+        why: a part of its text.
+        command: that removes it.
+    """
+
+    spoil: Callable[[World], Any]
+    where: tuple[str, str]
+    why: str
+    command: str
+
+
+def made(path: str, **content: Any) -> Callable[[World], None]:
+    """Let something be there. Args: path: after the project's."""
+
+    def spoil(world: World) -> None:
+        link = f"{world.sky.base}/compute/v1/{HOME}/{path}"
+        name = path.rpartition("/")[2]
+        world.cloud[f"{HOME}/{path}"] = {"name": name, "selfLink": link, "network": VPC, **content}
+
+    return spoil
+
+
+def _group(name: str, uid: str, zone: str = f"{ASIA}-a") -> Callable[[World], None]:
+    return made(f"zones/{zone}/networkEndpointGroups/{name}", **{**endpoint_group(name, "x"), **_described(uid)})
+
+
+def _described(uid: str) -> Object:
+    return {"description": json.dumps({"cluster-uid": uid, "service-name": "checkout"}) if uid else ""}
+
+
+def _not_in_state(stack: str, address: str) -> Callable[[World], None]:
+    def spoil(world: World) -> None:
+        kept = world.states[stack]
+        assert isinstance(kept, dict)
+        del kept[address]
+
+    return spoil
+
+
+def _membership(world: World) -> None:
+    name = f"{HOME}/locations/{ASIA}/memberships/matt-paris-cluster-1"
+    link = f"//container.googleapis.com/{HOME}/locations/{ASIA}/clusters/matt-paris-cluster-1"
+    world.cloud[name] = {"name": name, "endpoint": {"gkeCluster": {"resourceLink": link}}}
+
+
+def _account(world: World) -> None:
+    email = f"matt-paris-node@{PROJECT}.iam.gserviceaccount.com"
+    world.cloud[f"{HOME}/serviceAccounts/{email}"] = {"name": f"{HOME}/serviceAccounts/{email}", "email": email}
+
+
+def _cluster(world: World) -> None:
+    path = f"{HOME}/locations/{ASIA}/clusters/matt-paris-cluster-1"
+    link = f"{world.sky.base}/container/v1/{path}"
+    found = {**world.cluster("tokyo"), "name": "matt-paris-cluster-1", "selfLink": link}
+    world.cloud[path] = found
+
+
+def _secret(world: World) -> None:
+    secret = remote_secret("seoul")
+    secret["metadata"]["name"] = f"istio-remote-secret-gke-{PROJECT}-{ASIA}-matt-paris-cluster-1"
+    world.add("tokyo", secret)
+
+
+CASES: dict[str, Case] = {
+    "an endpoint group of a cluster that is gone": Case(
+        _group("k8s1-9-apps-checkout-80-1", "kube-system-of-paris"),
+        ("Load balancer", f"endpoint group k8s1-9-apps-checkout-80-1 in {ASIA}-a"),
+        "its cluster is gone",
+        f"gcloud compute network-endpoint-groups delete k8s1-9-apps-checkout-80-1 --zone {ASIA}-a {TO}",
+    ),
+    "an endpoint group that does not say whose it is, where no cluster is": Case(
+        _group("k8s1-9-apps-checkout-80-1", "", "europe-west9-a"),
+        ("Load balancer", "endpoint group k8s1-9-apps-checkout-80-1 in europe-west9-a"),
+        "no cluster is in its region any more",
+        f"gcloud compute network-endpoint-groups delete k8s1-9-apps-checkout-80-1 --zone europe-west9-a {TO}",
+    ),
+    "a rule of a cluster that is gone": Case(
+        made("global/firewalls/gke-matt-paris-cluster-1-0badcafe-all"),
+        ("Network", "firewall rule gke-matt-paris-cluster-1-0badcafe-all"),
+        "there is no cluster matt-paris-cluster-1",
+        f"gcloud compute firewall-rules delete gke-matt-paris-cluster-1-0badcafe-all {TO}",
+    ),
+    "a rule of a region that is gone": Case(
+        made("global/firewalls/matt-vpc-paris-control-plane"),
+        ("Network", "firewall rule matt-vpc-paris-control-plane"),
+        "not in terraform's state",
+        f"gcloud compute firewall-rules delete matt-vpc-paris-control-plane {TO}",
+    ),
+    "a rule that terraform does not know": Case(
+        _not_in_state("network", "google_compute_firewall.firewall_pods"),
+        ("Network", "firewall rule matt-vpc-istio-multicluster-pods"),
+        "not in terraform's state",
+        f"gcloud compute firewall-rules delete matt-vpc-istio-multicluster-pods {TO}",
+    ),
+    "a router that terraform does not know": Case(
+        _not_in_state("network", "google_compute_router.tokyo"),
+        ("Network", f"router matt-tokyo-router in {ASIA}"),
+        "not in terraform's state",
+        f"gcloud compute routers delete matt-tokyo-router --region {ASIA} {TO}",
+    ),
+    "a subnet that terraform does not know": Case(
+        made("regions/europe-west9/subnetworks/matt-private-vm", ipCidrRange="10.251.0.0/20"),
+        ("Network", "subnet matt-private-vm in europe-west9"),
+        "not in terraform's state",
+        f"gcloud compute networks subnets delete matt-private-vm --region europe-west9 {TO}",
+    ),
+    "an address that terraform does not know": Case(
+        _not_in_state("ingress", "google_compute_global_address.address"),
+        ("Network", "address matt-ingress"),
+        "not in terraform's state",
+        f"gcloud compute addresses delete matt-ingress --global {TO}",
+    ),
+    "a certificate of a domain that has left the file": Case(
+        made("global/sslCertificates/" + OLD_CERTIFICATE, managed={"domains": ["old.example.com"]}),
+        ("Load balancer", f"SSL certificate {OLD_CERTIFICATE}"),
+        "not in terraform's state",
+        f"gcloud compute ssl-certificates delete {OLD_CERTIFICATE} --global {TO}",
+    ),
+    "an SSL policy that terraform does not know": Case(
+        made("global/sslPolicies/matt-ingress"),
+        ("Load balancer", "SSL policy matt-ingress"),
+        "not in terraform's state",
+        f"gcloud compute ssl-policies delete matt-ingress --global {TO}",
+    ),
+    "a cluster that terraform does not know": Case(
+        _cluster,
+        ("Fleet and clusters", f"cluster matt-paris-cluster-1 in {ASIA}"),
+        "not in terraform's state",
+        f"gcloud container clusters delete matt-paris-cluster-1 --location {ASIA} {TO}",
+    ),
+    "a membership of a cluster that is gone": Case(
+        _membership,
+        ("Fleet and clusters", f"membership matt-paris-cluster-1 in {ASIA}"),
+        "its cluster is gone",
+        f"gcloud container fleet memberships delete matt-paris-cluster-1 --location {ASIA} {TO}",
+    ),
+    "an account of a region that is gone": Case(
+        _account,
+        ("Accounts", f"service account matt-paris-node@{PROJECT}.iam.gserviceaccount.com"),
+        "not in terraform's state",
+        f"gcloud iam service-accounts delete matt-paris-node@{PROJECT}.iam.gserviceaccount.com {TO}",
+    ),
+    "a remote secret of a cluster that is gone": Case(
+        _secret,
+        (
+            "Remote secrets",
+            f"remote secret istio-remote-secret-gke-{PROJECT}-{ASIA}-matt-paris-cluster-1 in tokyo",
+        ),
+        "it names a cluster that is gone",
+        f"{TOKYO} --namespace istio-system delete secret istio-remote-secret-gke-{PROJECT}-{ASIA}-matt-paris-cluster-1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_thing_is_left_over(world: World, name: str) -> None:
+    case = CASES[name]
+    case.spoil(world)
+    answer = world.ask("audit")
+    failures = answer.findings("failure")
+    assert set(failures) == {case.where}
+    [said] = failures.values()
+    assert case.why in said["text"]
+    assert said["fix"] == case.command
+    assert answer.status == 1
+    assert answer.data["data"]["left"] == [{"name": case.where[1], "why": said["text"], "command": case.command}]
+    assert answer.findings("warning") == {}
+
+
+def test_a_load_balancer_without_its_objects(world: World) -> None:
+    """In the order in which it can be taken down, and nothing that is the cluster's own."""
+    for kind in ("MultiClusterIngress", "MultiClusterService"):
+        world.remove("tokyo", kind)
+    _group("k8s1-9-apps-checkout-80-1", "kube-system-of-osaka")(world)
+    made("global/firewalls/k8s-fw-1a2b")(world)
+    answer = world.ask("audit")
+    commands = [one["command"] for one in answer.data["data"]["left"]]
+    name = "mci-8se3df-istio-gateway"
+    assert commands[:5] == [
+        f"gcloud compute forwarding-rules delete mci-8se3df-fw-istio-gateway --global {TO}",
+        f"gcloud compute target-http-proxies delete {name} --global {TO}",
+        f"gcloud compute url-maps delete {name} --global {TO}",
+        f"gcloud compute backend-services delete mci-8se3df-80-istio-gateway --global {TO}",
+        f"gcloud compute health-checks delete mci-8se3df-80-istio-gateway --global {TO}",
+    ]
+    groups = commands[5:-1]
+    assert len(groups) == 6
+    assert all("network-endpoint-groups delete k8s1-" in one and "-mci-" in one for one in groups)
+    assert commands[-1] == f"gcloud compute firewall-rules delete mci-8se3df-default-l7 {TO}"
+    assert "no MultiClusterIngress any more" in answer.findings()["Load balancer", f"URL map {name}"]["text"]
+
+
+def test_a_load_balancer_with_one_of_its_objects(world: World) -> None:
+    world.remove("tokyo", "MultiClusterIngress")
+    assert world.ask("audit").status == 0
+    world.clusters["osaka"]["objects"] += world.objects("tokyo", "CustomResourceDefinition", "multicluster")
+    world.clusters["osaka"]["objects"] += world.objects("tokyo", "MultiClusterService")
+    world.remove("tokyo", "MultiClusterService")
+    assert world.ask("audit").status == 0
+
+
+# --- after a destroy
+
+
+def destroy(world: World, *, completely: bool = False) -> None:
+    """Take away the clusters and what is in the states. Args: completely: all that the stacks made, too."""
+    ours = [one["id"] for stack in world.states.values() for one in (stack or {}).values() if "id" in one]  # type: ignore[union-attr]
+    for path in list(world.cloud):
+        if "matt-" in path and ("/clusters/" in path or "/memberships/" in path):
+            del world.cloud[path]
+    if completely:
+        for path in [path for path in ours if path in world.cloud]:
+            del world.cloud[path]
+        for path in [
+            path for path in world.cloud if "/mci-8se3df" in path or "-mci-istio" in path or "/gke-matt" in path
+        ]:
+            del world.cloud[path]
+    world.states = {stack: {} for stack in world.states}
+    world.clusters = {}
+
+
+def test_after_a_destroy_nothing_is_left(world: World) -> None:
+    destroy(world, completely=True)
+    del world.cloud[f"{HOME}/global/firewalls/office"]
+    answer = world.ask("audit")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings()["Fleet and clusters", "clusters"]["text"] == "none in the project"
+    world.states = {}  # in another checkout
+    assert world.ask("audit").status == 0
+
+
+@pytest.mark.parametrize("state", ["empty", "elsewhere", "in the cloud", "in a bucket"])
+def test_all_that_a_destroy_has_left_can_be_removed(world: World, state: str) -> None:
+    """By the commands, in their order; then nothing is left. What is somebody else's is still there."""
+    before = set(world.cloud)
+    destroy(world)
+    if state == "elsewhere":
+        world.states = {}
+    if state == "in the cloud":
+        world.content["backend"] = {"type": "cloud", "organization": "acme"}
+    if state == "in a bucket":
+        world.content["backend"] = {"type": "gcs", "bucket": "acme-states"}
+    answer = world.ask("audit")
+    assert answer.status == 1
+    assert answer.findings("warning") == {}
+    left = answer.data["data"]["left"]
+    assert len(left) == len(answer.findings("failure"))
+    caller = Caller(world.sky.base, world.token)
+    for one in left:
+        _remove(caller, one["command"])
+    again = world.ask("audit")
+    assert again.status == 0, again.findings("failure")
+    gone = [
+        path
+        for path in before - set(world.cloud)
+        if not re.search("/operations/|/matt-|/mci-|/gke-matt-|-mci-istio", path)
+    ]
+    assert gone == [f"{HOME}/global/firewalls/office"]  # it held the network
+
+
+COLLECTIONS = {
+    "forwarding-rules": "forwardingRules",
+    "target-http-proxies": "targetHttpProxies",
+    "url-maps": "urlMaps",
+    "backend-services": "backendServices",
+    "health-checks": "healthChecks",
+    "network-endpoint-groups": "networkEndpointGroups",
+    "addresses": "addresses",
+    "ssl-certificates": "sslCertificates",
+    "ssl-policies": "sslPolicies",
+    "firewall-rules": "firewalls",
+    "routers": "routers",
+    "networks subnets": "subnetworks",
+    "networks": "networks",
+}
+
+
+def _remove(caller: Caller, command: str) -> None:
+    """Do what gcloud would, and be refused what the cloud refuses."""
+    words = re.fullmatch(r"gcloud (compute|container fleet|iam) ([a-z -]+?) (delete|disable)(?: (\S+))?(.*)", command)
+    assert words is not None, command
+    api, kind, _, name, rest = words.groups()
+    assert TO in rest
+    place = re.search(r"--(region|zone|location) (\S+)", rest)
+    if api == "iam":
+        path = f"/iam/v1/{HOME}/serviceAccounts/{name}"
+    elif api == "compute":
+        where = f"{place[1]}s/{place[2]}" if place else "global"
+        path = f"/compute/v1/{HOME}/{where}/{COLLECTIONS[kind]}/{name}"
+        assert place or "--global" in rest or kind in ("firewall-rules", "networks")
+    else:
+        feature = {"mesh": "servicemesh", "ingress": "multiclusteringress"}[kind]
+        path = f"/gkehub/v1/{HOME}/locations/global/features/{feature}"
+    caller.ok("DELETE", path)
+
+
+def test_clusters_are_removed_before_what_they_use(world: World) -> None:
+    world.states = {stack: {} for stack in world.states}
+    left = [one["name"] for one in world.ask("audit").data["data"]["left"]]
+    clusters = [left.index(f"cluster {cluster_name(region)} in {place}") for region, place in PLACES.items()]
+    assert max(clusters) < left.index("network matt-vpc")
+    assert max(clusters) < min(left.index(f"subnet matt-private-vm in {place}") for place in PLACES.values())
+    assert left.index("network matt-vpc") > max(
+        left.index(f"subnet matt-private-vm in {one}") for one in PLACES.values()
+    )
+    # The firewall rules of clusters that are there, and their memberships, go with them.
+    assert not [name for name in left if "gke-matt" in name or "membership" in name]
+
+
+# --- whose is it
+
+
+def test_another_environment_with_a_longer_prefix(world: World) -> None:
+    """matt-lab-tokyo-node may be of matt, with a region lab-tokyo, or of matt-lab: then that has a network."""
+    email = f"matt-lab-tokyo-node@{PROJECT}.iam.gserviceaccount.com"
+    world.cloud[f"{HOME}/serviceAccounts/{email}"] = {"name": f"{HOME}/serviceAccounts/{email}", "email": email}
+    assert set(world.ask("audit").findings("failure")) == {("Accounts", f"service account {email}")}
+    made("global/networks/matt-lab-vpc")(world)
+    assert world.ask("audit").status == 0
+
+
+def test_a_feature_may_be_of_use_to_others(world: World) -> None:
+    destroy(world, completely=True)
+    feature = f"{HOME}/locations/global/features/servicemesh"
+    world.cloud[feature] = {"name": feature}
+    del world.cloud[f"{HOME}/global/firewalls/office"]
+    assert world.ask("audit").status == 0  # there is another cluster in the fleet
+    del world.cloud[f"{HOME}/locations/global/memberships/other"]
+    [(where, said)] = world.ask("audit").findings("failure").items()
+    assert where == ("Fleet and clusters", "fleet feature servicemesh")
+    assert said["fix"] == f"gcloud container fleet mesh disable {TO}"
+
+
+def test_without_a_state_what_is_configured_belongs_while_a_cluster_is_there(world: World) -> None:
+    world.states = {}
+    answer = world.ask("audit")
+    assert answer.status == 0, answer.findings("failure")
+    assert "none here" in answer.findings()["What is deployed", "terraform's state"]["text"]
+    world.states = {"network": {}}
+    failures = {name for _, name in world.ask("audit").findings("failure")}
+    assert "network matt-vpc" in failures
+    assert "address matt-ingress" not in failures
+
+
+# --- what can't be asked
+
+
+@pytest.mark.parametrize(
+    ("api", "names"),
+    [
+        ("compute", {"forwarding rules", "endpoint groups", "addresses", "firewall rules", "networks"}),
+        ("gkehub", {"fleet features", "memberships"}),
+        ("iam", {"service accounts"}),
+        ("container", {"clusters"}),
+    ],
+)
+def test_an_api_that_is_off(world: World, api: str, names: set[str]) -> None:
+    destroy(world, completely=True)
+    del world.cloud[f"{HOME}/services/{api}.googleapis.com"]
+    answer = world.ask("audit")
+    assert answer.status == 1
+    failures = {name: one for (_, name), one in answer.findings("failure").items()}
+    assert names <= set(failures)
+    for name in names:
+        assert "not known" in failures[name]["text"]
+        assert failures[name]["fix"] == f"gcloud services enable {api}.googleapis.com {TO}"
+
+
+def test_who_may_not_list_clusters_is_told_what_is_in_doubt(world: World) -> None:
+    world.sky.emulator.cloud.faults.add(RequestFault("GET /container/v1/.*/clusters$", 403, 9))
+    answer = world.ask("audit")
+    failures = {name: one for (_, name), one in answer.findings("failure").items()}
+    assert answer.data["data"]["left"] == []
+    assert failures.pop("clusters")["fix"] == f"have roles/viewer granted to you in {PROJECT}, and try again"
+    assert set(failures) == {
+        *("forwarding rules", "target HTTP proxies", "URL maps", "backend services", "health checks"),
+        *("endpoint groups", "memberships", "firewall rules"),
+    }
+    assert all("may be left over" in one["text"] for one in failures.values())
+    assert "gke-matt-tokyo-cluster-1-1a2b3c4d-all" in failures["firewall rules"]["text"]
+
+
+def test_a_list_with_a_place_missing_is_no_list(world: World) -> None:
+    """Google's lists may come without what is in a zone that does not answer, and say so in between."""
+    zone = "zones/asia-northeast1-a"
+    world.sky.emulator.compute.silent.add(zone)
+    try:
+        answer = world.ask("audit")
+    finally:
+        world.sky.emulator.compute.silent.clear()
+    failures = {name: one for (_, name), one in answer.findings("failure").items()}
+    assert set(failures) == {
+        *("forwarding rules", "target HTTP proxies", "target HTTPS proxies", "URL maps", "backend services"),
+        *("health checks", "SSL certificates", "SSL policies", "endpoint groups", "addresses", "routers", "subnets"),
+    }
+    assert failures["endpoint groups"]["text"] == f"not known: {zone}: UNREACHABLE, says the emulator."
+
+
+def test_a_cluster_that_does_not_answer(world: World) -> None:
+    """It may be the one with the ingress' objects."""
+    world.clusters["tokyo"]["error"] = "Unable to connect to the server: EOF"
+    answer = world.ask("audit")
+    failures = {name: one for (_, name), one in answer.findings("failure").items()}
+    assert "MESH_OPERATOR_ADDRESS" in failures.pop("cluster of tokyo")["fix"]
+    assert answer.findings("warning")["Remote secrets", "in tokyo"]["fix"] == "see cluster of tokyo"
+    assert set(failures) == {
+        *("forwarding rules", "target HTTP proxies", "URL maps", "backend services", "health checks"),
+        *("endpoint groups", "firewall rules"),
+    }
+    assert answer.data["data"]["left"] == []
+    world.clusters["tokyo"].pop("error")
+    world.clusters["osaka"]["error"] = "Unable to connect to the server: EOF"
+    failures = {name: one for (_, name), one in world.ask("audit").findings("failure").items()}
+    assert set(failures) == {"cluster of osaka", "endpoint groups"}
+    assert "asia" not in failures["endpoint groups"]["text"]
+
+
+# --- how it is told
+
+
+def test_it_is_told_to_people_too(world: World, tmp_path: Path) -> None:
+    _secret(world)
+    _account(world)
+    result = world.run("audit", "--junit", str(tmp_path / "audit.xml"))
+    assert result.returncode == 1
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    command = f"gcloud iam service-accounts delete matt-paris-node@{PROJECT}.iam.gserviceaccount.com {TO}"
+    assert command in lines
+    assert lines[-1].startswith("audit: ")
+    assert "2 failure" in lines[-1]
+    assert CANARY not in result.stdout + result.stderr
+    assert {suite for suite, _ in junit_failures(tmp_path / "audit.xml")} == {"Remote secrets", "Accounts"}
+
+
+def test_it_changes_nothing(world: World) -> None:
+    _secret(world)
+    destroyed = copy.deepcopy(world.cloud)
+    calls = world.sky.emulator.journal.count()
+    world.ask("audit")
+    assert world.cloud == destroyed
+    assert world.sky.emulator.journal.count() > calls
+    assert {call[0] for call in _kubectl_verbs(world)} == {"get"}
+
+
+def _kubectl_verbs(world: World) -> list[list[str]]:
+    return [
+        [word for word in call if word in ("get", "create", "delete", "patch", "apply")]
+        for call in world.kubectl_calls()
+    ]

@@ -1,0 +1,518 @@
+"""`mesh status` and `mesh audit`, with each way to a mesh: what one looks at, another does not have."""
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cli.sources.cluster_objects import MARKER
+from cli.sources.mesh_components import READINESS
+from cli.sources.state import Kept
+from config.paths import ROOT
+from tests.cli.deployed_world import (
+    FLEET,
+    IN_CLUSTER,
+    IN_CLUSTER_REVISION,
+    MANAGED,
+    PLACES,
+    PROJECT,
+    REVISION,
+    REVISIONS,
+    VPC,
+    Case,
+    World,
+    automatic,
+    cluster_name,
+    deployment,
+    injector,
+    istiod,
+    job,
+    membership_key,
+    pod,
+    remote_secret,
+    secret_name,
+)
+
+DEPLOY = "cdktf deploy network clusters mesh ingress"
+TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
+IN_MESH = f"{TOKYO} --namespace istio-system"
+INSTALL = (
+    "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.control-plane_install_721FC8E9[\"tokyo\"]'"
+)
+CONTROL_PLANE = ("tokyo", "control plane of the mesh")
+
+
+def of(*ways: str) -> pytest.MarkDecorator:
+    """The test is for these ways to a mesh."""
+    return pytest.mark.parametrize("world", ways, indirect=True)
+
+
+def let_go(region: str) -> str:
+    return (
+        f"gcloud container fleet mesh update --management manual --memberships {cluster_name(region)} "
+        f"--location {PLACES[region]} --project {PROJECT}"
+    )
+
+
+# --- all is well
+
+
+LOOKED_AT = {
+    MANAGED: {"control plane of the mesh", "multicluster mode", "installation", "remote secret of osaka"},
+    IN_CLUSTER: {
+        "control plane of the mesh",
+        "injection webhook",
+        "other control planes",
+        "installation",
+        "remote secret of osaka",
+    },
+    FLEET: {"control plane of the mesh", "multicluster mode", "readiness"},
+}
+"""By way: findings of a cluster that are not everywhere the same."""
+
+OVERVIEW = {
+    MANAGED: ["ACTIVE", "4 of 4", "1 of 1"],
+    IN_CLUSTER: ["2 of 2", "4 of 4", "1 of 1"],
+    FLEET: ["ACTIVE", "4 of 4", "connected"],
+}
+
+
+@pytest.mark.parametrize(("world", "way"), [(way, way) for way in REVISIONS], indirect=["world"])
+def test_all_is_well(world: World, way: str) -> None:
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert set(answer.findings()) == set(answer.findings("ok"))
+    names = {name for section, name in answer.findings() if section == "tokyo"}
+    assert names & set().union(*LOOKED_AT.values()) == LOOKED_AT[way]
+    said = {name: one["text"] for (section, name), one in answer.findings().items() if section == "tokyo"}
+    assert said["fleet's management"] == ("MANAGEMENT_AUTOMATIC" if way == FLEET else "none, as configured")
+    assert said["namespaces"] == f"labelled {REVISIONS[way]}"
+    assert said["other remote secrets"] == "none"
+    assert said["authorized networks"] == ("2, as configured" if way == IN_CLUSTER else "1, as configured")
+    assert answer.data["sections"][0]["rows"][0][5:8] == OVERVIEW[way]
+    assert answer.data["data"]["revision"] == REVISIONS[way]
+
+
+@pytest.mark.parametrize("world", REVISIONS, indirect=True)
+def test_nothing_is_left_over(world: World) -> None:
+    answer = world.ask("audit")
+    assert answer.status == 0, answer.findings("failure")
+    assert set(answer.findings()) == set(answer.findings("ok"))
+
+
+# --- one thing is wrong
+
+
+def _gone(kind: str, name: str = "") -> Callable[[World], None]:
+    return lambda world: world.remove("tokyo", kind, name)
+
+
+def _added(one: dict[str, Any], region: str = "tokyo") -> Callable[[World], None]:
+    return lambda world: world.add(region, copy.deepcopy(one))
+
+
+def _ready(count: int) -> Callable[[World], None]:
+    return lambda world: world.object("tokyo", "Deployment", "istiod").update(status={"readyReplicas": count})
+
+
+def _webhooks(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.object("tokyo", "MutatingWebhookConfiguration")["webhooks"]
+    return found
+
+
+def _networks(world: World) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = world.cluster("tokyo")["masterAuthorizedNetworksConfig"]["cidrBlocks"]
+    return found
+
+
+def _not_admitted(world: World) -> None:
+    world.cluster("tokyo")["masterAuthorizedNetworksConfig"]["cidrBlocks"] = _networks(world)[:1]
+
+
+def _admitted(cidr: str, name: str) -> Callable[[World], None]:
+    return lambda world: _networks(world).append({"cidrBlock": cidr, "displayName": name})
+
+
+def _marked(mark: str) -> Callable[[World], None]:
+    return lambda world: world.object("tokyo", "ConfigMap", MARKER).update(data={"installed": mark})
+
+
+def _managed_by_the_fleet(region: str) -> Callable[[World], None]:
+    return lambda world: world.feature("servicemesh").update(membershipSpecs={membership_key(region): automatic()})
+
+
+def _also_managed(region: str, **mesh: str) -> Callable[[World], None]:
+    spec = {"mesh": mesh} if mesh else automatic()
+    return lambda world: world.feature("servicemesh")["membershipSpecs"].update({membership_key(region): spec})
+
+
+def _job(**status: Any) -> Callable[[World], None]:
+    return lambda world: world.object("tokyo", "Job").update(status=status)
+
+
+FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "too long"}]}
+
+EVERYWHERE_WITH_ASMCLI: dict[str, Case] = {
+    "no mark of the installation": Case(
+        _gone("ConfigMap", MARKER), ("tokyo", "installation"), "it has left no mark", INSTALL
+    ),
+    "an installation of other inputs": Case(
+        _marked("0" * 64), ("tokyo", "installation"), "of other inputs than terraform's state has", INSTALL
+    ),
+    "a remote secret of other inputs": Case(
+        lambda world: world.object("tokyo", "Secret")["metadata"]["annotations"].clear(),
+        ("tokyo", "remote secret of osaka"),
+        "it is of other inputs than terraform's state has",
+        "trust_grant",
+    ),
+    "no remote secret": Case(_gone("Secret"), ("tokyo", "remote secret of osaka"), "there is none", "trust_grant"),
+    "the fleet manages it, too": Case(
+        _managed_by_the_fleet("tokyo"),
+        ("tokyo", "fleet's management"),
+        "MANAGEMENT_AUTOMATIC: Google makes a control plane of its own here",
+        let_go("tokyo"),
+        "warning",
+    ),
+}
+
+CASES: dict[str, dict[str, Case]] = {
+    MANAGED: EVERYWHERE_WITH_ASMCLI,
+    IN_CLUSTER: {
+        **EVERYWHERE_WITH_ASMCLI,
+        "no istiod": Case(_gone("Deployment", "istiod"), CONTROL_PLANE, "there is no istiod-asm-1285-12", DEPLOY),
+        "istiod of another revision only": Case(
+            lambda world: world.object("tokyo", "Deployment", "istiod")["metadata"].update(
+                name="istiod-asm-1285-11", labels={}
+            ),
+            CONTROL_PLANE,
+            "there is no istiod-asm-1285-12",
+            DEPLOY,
+        ),
+        "istiod does not run": Case(
+            _ready(0),
+            CONTROL_PLANE,
+            "istiod-asm-1285-12: 0 of 2 ready",
+            f"{IN_MESH} describe deployment,pods --selector app=istiod",
+        ),
+        "istiod runs once": Case(
+            _ready(1), CONTROL_PLANE, "istiod-asm-1285-12: 1 of 2 ready", f"{IN_MESH} describe", "warning"
+        ),
+        "no webhook": Case(
+            _gone("MutatingWebhookConfiguration"),
+            ("tokyo", "injection webhook"),
+            "there is none of asm-1285-12: new pods get no sidecar",
+            DEPLOY,
+        ),
+        "a webhook that leads elsewhere": Case(
+            lambda world: _webhooks(world)[1].update(clientConfig={"url": "https://192.0.2.1/inject"}),
+            ("tokyo", "injection webhook"),
+            "istio-sidecar-injector-asm-1285-12 leads to elsewhere, istiod-asm-1285-12",
+            f"{IN_MESH} logs deployment/istiod-asm-1285-12",
+        ),
+        "a webhook without a CA": Case(
+            lambda world: _webhooks(world)[0]["clientConfig"].pop("caBundle"),
+            ("tokyo", "injection webhook"),
+            "has no CA yet",
+            f"{IN_MESH} logs deployment/istiod-asm-1285-12",
+        ),
+        "a control plane of the version before": Case(
+            lambda world: world.clusters["tokyo"]["objects"].extend([istiod("asm-1264-5"), injector("asm-1264-5")]),
+            ("tokyo", "other control planes"),
+            "istiod-asm-1264-5; when no proxy is of it",
+            f"istioctl {TOKYO.removeprefix('kubectl ')} uninstall --revision asm-1264-5",
+            "warning",
+        ),
+        "a proxy of the version before": Case(
+            _added(pod("sample", "sleep", 7, "asm-1264-5")),
+            ("tokyo", "proxies"),
+            "sample/sleep-5d4f8-7 is of asm-1264-5",
+            f"{TOKYO} --namespace sample rollout restart deployment sleep",
+        ),
+        "the others' pods are not admitted": Case(
+            _not_admitted,
+            ("tokyo", "authorized networks"),
+            "pods-osaka (10.32.0.0/14) is to watch it, and not let in",
+            "cdktf deploy network clusters",
+        ),
+        "the pods of a retired region are admitted": Case(
+            _admitted("10.16.0.0/14", "pods-seoul"),
+            ("tokyo", "authorized networks"),
+            "pods-seoul (10.16.0.0/14) is let in, and not in the configuration",
+            DEPLOY,
+        ),
+        "a retired region has a control plane": Case(
+            _added(deployment("istio-system", f"istiod-{IN_CLUSTER_REVISION}", 2, {"app": "istiod"}), "seoul"),
+            ("seoul", "left the mesh"),
+            "a control plane of the mesh, istiod-asm-1285-12",
+            DEPLOY,
+        ),
+    },
+    FLEET: {
+        "the fleet does not manage it": Case(
+            lambda world: world.feature("servicemesh")["membershipSpecs"].pop(membership_key("tokyo")),
+            ("tokyo", "fleet's management"),
+            "not set, and not MANAGEMENT_AUTOMATIC: Google makes no mesh here",
+            DEPLOY,
+        ),
+        "somebody has switched its management off": Case(
+            _also_managed("tokyo", management="MANAGEMENT_MANUAL"),
+            ("tokyo", "fleet's management"),
+            "MANAGEMENT_MANUAL, and not MANAGEMENT_AUTOMATIC",
+            DEPLOY,
+        ),
+        "the mesh is not there yet": Case(
+            lambda world: world.mesh_of("tokyo")["controlPlaneManagement"].update(state="PROVISIONING"),
+            CONTROL_PLANE,
+            "PROVISIONING (REVISION_READY",
+            f"gcloud container fleet mesh describe --project {PROJECT}",
+        ),
+        "the revision is not provisioned": Case(
+            lambda world: world.object("tokyo", "ControlPlaneRevision").update(status={}),
+            CONTROL_PLANE,
+            f"{REVISION} is not provisioned",
+            "gcloud container fleet mesh describe",
+        ),
+        "clusters are not connected": Case(
+            lambda world: world.object("tokyo", "ConfigMap", "asm-options").update(data={}),
+            ("tokyo", "multicluster mode"),
+            "not set: no other cluster is seen",
+            f"{IN_MESH} patch configmap asm-options",
+        ),
+        "a remote secret that is left over": Case(
+            _added(remote_secret("osaka")),
+            ("tokyo", "other remote secrets"),
+            f"left over: {secret_name('osaka')}; the control plane knows no remote secrets",
+            f"{IN_MESH} delete secret {secret_name('osaka')}",
+            "warning",
+        ),
+        "nobody has waited": Case(_gone("Job"), ("tokyo", "readiness"), "no Job has waited", DEPLOY),
+        "the Job still waits": Case(
+            _job(active=1),
+            ("tokyo", "readiness"),
+            "mesh-readiness-tokyo still waits",
+            f"{IN_MESH} logs job/mesh-readiness-tokyo --all-containers",
+        ),
+        "the Job has failed": Case(
+            _job(failed=4, **FAILED),
+            ("tokyo", "readiness"),
+            "mesh-readiness-tokyo has failed: DeadlineExceeded: too long",
+            f"{IN_MESH} delete job mesh-readiness-tokyo && {DEPLOY}",
+        ),
+        "the newest Job has failed": Case(
+            _added(job("mesh-readiness-0", "2026-11-21T00:00:00Z", failed=4, **FAILED)),
+            ("tokyo", "readiness"),
+            "mesh-readiness-0 has failed",
+            f"{IN_MESH} delete job mesh-readiness-0",
+        ),
+        "a retired region is managed": Case(
+            _also_managed("seoul"), ("seoul", "fleet's management"), "Google still makes a mesh here", let_go("seoul")
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("world", "way", "name"), [(way, way, name) for way, cases in CASES.items() for name in cases], indirect=["world"]
+)
+def test_one_thing_is_wrong(world: World, way: str, name: str) -> None:
+    CASES[way][name].check(world)
+
+
+# --- what is as it may be
+
+
+@of(IN_CLUSTER)
+def test_what_only_google_makes_is_not_asked_for(world: World) -> None:
+    """Neither Google's revisions nor the mode of its clusters; a revision may still have another name."""
+    world.object("tokyo", "Deployment", "istiod")["metadata"].pop("labels")
+    labels = {"istio.io/tag": "default", "istio.io/rev": IN_CLUSTER_REVISION}
+    tag = {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}}
+    world.add("tokyo", tag)
+    assert not world.objects("tokyo", "ConfigMap", "asm-options")
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings("warning") == {}
+
+
+@of(FLEET)
+def test_a_job_of_an_earlier_deploy_counts_no_more(world: World) -> None:
+    world.add("tokyo", job("mesh-readiness-0", "2026-11-19T00:00:00Z", failed=4, **FAILED))
+    world.add("tokyo", job("somebody-elses", "2026-11-23T00:00:00Z", failed=4, **FAILED))
+    assert world.ask("status").findings("warning") == {}
+    assert world.ask("status").status == 0
+
+
+@of(MANAGED, IN_CLUSTER)
+def test_an_installation_without_terraforms_state(world: World) -> None:
+    """As from another checkout: whether it is whole can be seen, whether it is of now can't."""
+    world.states = {}
+    said = world.ask("status").findings()["tokyo", "installation"]
+    assert (said["state"], "whole; whether by the inputs of now" in said["text"]) == ("ok", True)
+    world.remove("tokyo", "ConfigMap", MARKER)
+    assert world.ask("status").findings()["tokyo", "installation"]["fix"] == DEPLOY
+
+
+@of(FLEET)
+def test_a_fleet_that_does_not_answer(world: World) -> None:
+    del world.cloud[f"projects/{PROJECT}/services/gkehub.googleapis.com"]
+    answer = world.ask("status")
+    assert answer.findings("warning")["tokyo", "fleet's management"]["fix"] == "see Fleet"
+    assert ("Fleet", "feature servicemesh") in answer.findings("failure")
+
+
+# --- one thing is left over
+
+
+def _not_in_state(world: World) -> None:
+    kept = world.states["mesh"]
+    assert isinstance(kept, dict)
+    del kept["google_gke_hub_feature_membership.tokyo"]
+
+
+def _of_the_network(world: World) -> None:
+    """The rule of a webhook that is not there, in a checkout without terraform's state."""
+    name = "matt-vpc-tokyo-control-plane"
+    path = f"projects/{PROJECT}/global/firewalls/{name}"
+    world.cloud[path] = {"name": name, "network": VPC, "selfLink": f"{world.sky.base}/compute/v1/{path}"}
+    world.states = {}
+
+
+def _revision(world: World) -> None:
+    crd, revision = "controlplanerevisions.mesh.cloud.google.com", {"name": REVISION, "namespace": "istio-system"}
+    established = {"conditions": [{"type": "Established", "status": "True"}]}
+    world.add("tokyo", {"kind": "CustomResourceDefinition", "metadata": {"name": crd}, "status": established})
+    world.add("tokyo", {"kind": "ControlPlaneRevision", "metadata": revision})
+
+
+def _mark(world: World) -> None:
+    world.add("tokyo", {"kind": "ConfigMap", "metadata": {"name": MARKER, "namespace": "istio-system"}})
+
+
+MANAGEMENT = "fleet's management of the mesh in matt-tokyo-cluster-1 in asia-northeast1"
+NOT_ON_THE_NODES = Case(
+    _added(istiod()),
+    ("Other control planes", "deployment istiod-asm-1285-12 in tokyo"),
+    "the configured control plane is not on the nodes",
+    f"istioctl {TOKYO.removeprefix('kubectl ')} uninstall --revision asm-1285-12",
+)
+NOT_BY_THE_FLEET = {
+    "a Job that waits for another mesh": Case(
+        _added(job("mesh-readiness-1a2b3c4d")),
+        ("Other control planes", "job mesh-readiness-1a2b3c4d in tokyo"),
+        "no Job waits for the mesh, as it is configured",
+        f"{IN_MESH} delete job mesh-readiness-1a2b3c4d",
+    ),
+    "the fleet manages a mesh": Case(
+        _managed_by_the_fleet("tokyo"),
+        ("Fleet and clusters", MANAGEMENT),
+        "it is not in terraform's state",
+        let_go("tokyo"),
+    ),
+}
+LEFT: dict[str, dict[str, Case]] = {
+    MANAGED: {**NOT_BY_THE_FLEET, "istiod": NOT_ON_THE_NODES},
+    IN_CLUSTER: {
+        **NOT_BY_THE_FLEET,
+        "a revision of Google's": Case(
+            _revision,
+            ("Other control planes", f"controlplanerevision {REVISION} in tokyo"),
+            "on the nodes, and not Google's",
+            f"{IN_MESH} delete controlplanerevision {REVISION}",
+        ),
+    },
+    FLEET: {
+        "istiod": NOT_ON_THE_NODES,
+        "the mark of a script": Case(
+            _mark,
+            ("Other control planes", f"configmap {MARKER} in tokyo"),
+            "no script installs the mesh",
+            f"{IN_MESH} delete configmap {MARKER}",
+        ),
+        "a remote secret": Case(
+            _added(remote_secret("osaka")),
+            ("Remote secrets", f"remote secret {secret_name('osaka')} in tokyo"),
+            "the configured control plane knows none, and it holds a token",
+            f"{IN_MESH} delete secret {secret_name('osaka')}",
+        ),
+        "terraform does not know that the fleet manages it": Case(
+            _not_in_state, ("Fleet and clusters", MANAGEMENT), "it is not in terraform's state", let_go("tokyo")
+        ),
+        "the fleet manages a retired region's": Case(
+            _also_managed("seoul"),
+            ("Fleet and clusters", "fleet's management of the mesh in matt-seoul-cluster-1 in asia-northeast3"),
+            "it is not in terraform's state",
+            let_go("seoul"),
+        ),
+        "a webhook's rule": Case(
+            _of_the_network,
+            ("Network", "firewall rule matt-vpc-tokyo-control-plane"),
+            "nothing on the nodes injects sidecars",
+            f"gcloud compute firewall-rules delete matt-vpc-tokyo-control-plane --project {PROJECT}",
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("world", "way", "name"), [(way, way, name) for way, cases in LEFT.items() for name in cases], indirect=["world"]
+)
+def test_one_thing_is_left_over(world: World, way: str, name: str) -> None:
+    case = LEFT[way][name]
+    case.spoil(world)
+    answer = world.ask("audit")
+    failures = answer.findings("failure")
+    assert set(failures) == {case.where}
+    assert answer.findings("warning") == {}
+    [said] = failures.values()
+    assert case.text in said["text"]
+    assert said["fix"] == case.fix
+    assert answer.data["data"]["left"] == [{"name": case.where[1], "why": said["text"], "command": case.fix}]
+
+
+@of(FLEET)
+def test_without_a_state_what_the_configuration_wants_belongs(world: World) -> None:
+    world.states = {}
+    somebody_elses = membership_key("tokyo").replace(cluster_name("tokyo"), "other")
+    _also_managed("tokyo")(world)
+    world.feature("servicemesh")["membershipSpecs"][somebody_elses] = automatic()
+    answer = world.ask("audit")
+    assert answer.status == 0, answer.findings("failure")
+    _also_managed("seoul")(world)
+    [said] = world.ask("audit").findings("failure").values()
+    assert said["text"] == "no region of the configuration is to have it"
+    world.content["mesh"]["control_plane"] = MANAGED
+    left = [one["name"] for one in world.ask("audit").data["data"]["left"] if "management" in one["name"]]
+    assert len(left) == 3
+
+
+# --- what the scripts and manifests call things
+
+
+def test_names_are_those_of_scripts_and_manifests() -> None:
+    lib = (ROOT / "scripts" / "lib.sh").read_text(encoding="utf-8")
+    assert re.findall(r"MARKER_NAME=(\S+)", lib) == [MARKER]
+    construct = (ROOT / "constructs" / "fleet_mesh.py").read_text(encoding="utf-8")
+    assert f'"name": "{READINESS.removesuffix("-")}"' in construct
+
+
+def test_the_checksum_is_terraforms(tmp_path: Any) -> None:
+    """By terraform itself, with all that it writes otherwise than others write JSON."""
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not on this machine: its checksum not compared")
+    triggers = {"z": "a<b>&c", "a": 'é " \\ \n \t / \u2028', "identity": "", "x_y": "1"}
+    expression = f"sha256(jsonencode(jsondecode({json.dumps(json.dumps(triggers))})))\n"
+    result = subprocess.run(
+        ["terraform", "console"],
+        cwd=tmp_path,
+        input=expression.replace("${", "$${"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert result.stdout.strip() == f'"{Kept("null_resource", "null_resource.x", {"triggers": triggers}).checksum}"'

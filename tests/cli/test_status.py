@@ -1,0 +1,983 @@
+"""`mesh status`: in an environment in which all is well, one thing at a time is wrong, and exactly that is said."""
+
+import base64
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.naming import ProjectNames
+from tests.cli.deployed_world import (
+    ADDRESS,
+    CANARY,
+    GATEWAY,
+    HOME,
+    PROJECT,
+    REVISION,
+    SAFE_NODES,
+    Case,
+    World,
+    condition,
+    deployment,
+    junit_failures,
+    pod,
+    remote_secret,
+    secret_name,
+)
+from tests.fake_cloud.faults import RequestFault
+
+DEPLOY = "cdktf deploy network clusters mesh ingress"
+TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
+AGAIN = "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.trust_grant_90F5B3F0[\"tokyo/osaka\"]'"
+INGRESS = "Multi Cluster Ingress"
+
+
+def test_all_is_well(world: World, tmp_path: Path) -> None:
+    answer = world.ask("status", "--junit", str(tmp_path / "status.xml"))
+    assert answer.status == 0, answer.findings("failure")
+    assert set(answer.findings()) == set(answer.findings("ok"))
+    sections = [section["title"] for section in answer.data["sections"]]
+    clusters = [f"{key}: matt-{key}-cluster-1" for key in ("tokyo", "osaka")]
+    assert sections == ["Overview", *clusters, "seoul: matt-seoul-cluster-1, retired", "Fleet", INGRESS]
+    line = ["matt-tokyo-cluster-1", "RUNNING", "3 of 3", "READY", "ACTIVE", "4 of 4", "1 of 1", "2 ready"]
+    assert answer.data["sections"][0]["rows"][0] == ["tokyo", *line]
+    assert answer.data["data"]["vip"] == ADDRESS
+    assert answer.data["data"]["revision"] == REVISION
+    osaka = answer.data["data"]["clusters"]["osaka"]
+    assert osaka["proxies"] == {"current": 4, "old": 0, "missing": 0}
+    assert osaka["mesh"]["implementation"] == "ISTIOD"
+    assert answer.data["data"]["clusters"]["seoul"]["retired"] is True
+    said = answer.findings()
+    assert "server https://192.168.8.2, and osaka takes the token" in said["tokyo", "remote secret of osaka"]["text"]
+    assert "REVISION_READY" in said["osaka", "control plane of the mesh"]["text"]
+    assert junit_failures(tmp_path / "status.xml") == set()
+    assert world.sky.emulator.journal.unknown() == []
+
+
+# --- one thing is wrong
+
+
+def updated(find: Callable[[World], dict[str, Any]], **changes: Any) -> Callable[[World], None]:
+    return lambda world: find(world).update(changes)
+
+
+def _tokyo(world: World) -> dict[str, Any]:
+    return world.cluster("tokyo")
+
+
+def _pool(world: World) -> dict[str, Any]:
+    return world.pool("tokyo")
+
+
+def _networks(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = world.cluster("tokyo")["masterAuthorizedNetworksConfig"]
+    return found
+
+
+def _let_in(cidr: str, name: str) -> Callable[[World], None]:
+    def spoil(world: World) -> None:
+        _networks(world)["cidrBlocks"].append({"cidrBlock": cidr, "displayName": name})
+
+    return spoil
+
+
+def _protection_off(world: World) -> None:
+    clusters = world.states["clusters"]
+    assert isinstance(clusters, dict)
+    clusters["google_container_cluster.tokyo"]["deletion_protection"] = False
+
+
+def _soft(field: str, text: str, **changes: Any) -> Case:
+    """A part of a cluster that is as it should not be."""
+    spoil = lambda world: _tokyo(world).setdefault(field, {}).update(changes)  # noqa: E731
+    return Case(spoil, ("tokyo", "hardening"), text, DEPLOY)
+
+
+def _soft_nodes(field: str, text: str) -> Case:
+    """A part of a pool that is not there."""
+    return Case(lambda world: _pool(world)["config"].pop(field), ("tokyo", "hardening"), text, DEPLOY)
+
+
+def _other_pool(world: World) -> None:
+    path = next(path for path in world.cloud if path.endswith("/nodePools/matt-tokyo-nodes"))
+    world.cloud[path.replace("matt-tokyo-nodes", "by-hand")] = {**world.pool("tokyo"), "name": "by-hand"}
+
+
+def _everybody_may_ask(world: World) -> None:
+    world.content["mesh"]["default_deny"] = False
+    world.remove("tokyo", "AuthorizationPolicy", "default-deny")
+
+
+def _of_a_port(mode: str) -> dict[str, Any]:
+    """A PeerAuthentication that is strict but for one port."""
+    metadata = {"name": "metrics", "namespace": "sample"}
+    spec = {"mtls": {"mode": "STRICT"}, "portLevelMtls": {"9090": {"mode": mode}}}
+    return {"kind": "PeerAuthentication", "metadata": metadata, "spec": spec}
+
+
+def _zones_given(world: World) -> None:
+    world.content["regions"]["tokyo"]["zones"] = [f"asia-northeast1-{zone}" for zone in "abd"]
+
+
+def _gone(region: str, kind: str, name: str = "") -> Callable[[World], None]:
+    return lambda world: world.remove(region, kind, name)
+
+
+def _labelled(name: str, label: str) -> Callable[[World], None]:
+    def spoil(world: World) -> None:
+        world.object("tokyo", "Namespace", name)["metadata"]["labels"] = {"istio.io/rev": label}
+
+    return spoil
+
+
+def _another_pod(*words: Any, **changes: Any) -> Callable[[World], None]:
+    return lambda world: world.add("tokyo", pod(*words, **changes))
+
+
+def _management(**changes: Any) -> Callable[[World], None]:
+    return lambda world: world.mesh_of("tokyo")["controlPlaneManagement"].update(changes)
+
+
+def _no_control_plane(world: World) -> None:
+    del world.feature("servicemesh")["membershipStates"]
+    world.remove("tokyo", "ControlPlaneRevision")
+
+
+def _says(severity: str) -> Callable[[World], None]:
+    page = "https://cloud.google.com/service-mesh/docs/x"
+    said = {"code": "CNI_POD_UNSCHEDULABLE", "severity": severity, "details": "no room", "documentationLink": page}
+    return lambda world: world.mesh_of("tokyo").update(conditions=[said])
+
+
+def _secret(**changes: Any) -> Callable[[World], None]:
+    """Change what is in the remote secret by which Tokyo watches Osaka."""
+
+    def spoil(world: World) -> None:
+        secret = world.object("tokyo", "Secret")
+        [(name, data)] = secret["data"].items()
+        content = yaml.safe_load(base64.b64decode(data))
+        cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
+        for key, value in changes.items():
+            (user if key == "token" else cluster)[key.replace("_", "-")] = value
+        secret["data"] = {changes.get("name", name): base64.b64encode(yaml.safe_dump(content).encode()).decode()}
+
+    return spoil
+
+
+def _unreadable_secret(world: World) -> None:
+    world.object("tokyo", "Secret")["data"] = {"x": base64.b64encode(f"{CANARY}: [".encode()).decode()}
+
+
+def _token_expired(world: World) -> None:
+    world.clusters["osaka"]["tokens"] = []
+
+
+def _scaled(name: str, replicas: int, available: int | None = None) -> Callable[[World], None]:
+    def spoil(world: World) -> None:
+        found = world.object("tokyo", "Deployment", name)
+        found["spec"]["replicas"] = replicas
+        count = replicas if available is None else available
+        found["status"] = {"readyReplicas": count, "availableReplicas": count}
+
+    return spoil
+
+
+def _elsewhere(world: World) -> None:
+    world.add("tokyo", deployment("sample", "helloworld-v2", 1, {"app": "helloworld"}))
+
+
+def _failover_off(world: World) -> None:
+    world.content["demo"]["failover"] = False
+    world.remove("osaka", "DestinationRule")
+
+
+def _ingress(**changes: Any) -> Callable[[World], None]:
+    return lambda world: world.object("tokyo", "MultiClusterIngress")["status"].update(changes)
+
+
+def _without_osaka(world: World) -> None:
+    resources = world.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"]
+    groups = resources["NetworkEndpointGroups"]
+    resources["NetworkEndpointGroups"] = [one for one in groups if "asia-northeast1-" in one]
+
+
+def _event(world: World) -> None:
+    world.object("tokyo", "Event").update(type="Warning", reason="SYNC", message="no such BackendConfig")
+
+
+def _of_osaka(world: World) -> None:
+    place = f"{HOME}/locations/asia-northeast2/memberships/matt-osaka-cluster-1"
+    world.feature("multiclusteringress")["spec"] = {"multiclusteringress": {"configMembership": place}}
+
+
+def _unregistered(world: World) -> None:
+    del world.cluster("tokyo")["fleet"]
+    world.content["ingress"]["config_cluster"] = "osaka"  # whose objects are not looked at here
+    _of_osaka(world)
+    for kind in ("MultiClusterIngress", "MultiClusterService", "CustomResourceDefinition", "Event"):
+        there = {one["metadata"]["name"] for one in world.objects("osaka", kind)}
+        missing = [one for one in world.objects("tokyo", kind) if one["metadata"]["name"] not in there]
+        world.clusters["osaka"]["objects"] += missing
+
+
+def _retired_stays(world: World) -> None:
+    world.add("seoul", copy.deepcopy(world.object("tokyo", "Namespace", "istio-system")))
+
+
+def _retired_serves(world: World) -> None:
+    world.add("seoul", copy.deepcopy(world.object("tokyo", "Namespace", "sample")))
+
+
+CASES: dict[str, Case] = {
+    # the cluster itself
+    "a cluster is broken": Case(
+        updated(_tokyo, status="ERROR", conditions=[{"message": "no quota"}]),
+        ("tokyo", "control plane"),
+        "ERROR, 1.34.2-gke.1000000: no quota",
+        "gcloud container clusters describe matt-tokyo-cluster-1 --location asia-northeast1 --project test-project",
+    ),
+    "a cluster is being upgraded": Case(
+        updated(_tokyo, status="RECONCILING"),
+        ("tokyo", "control plane"),
+        "RECONCILING",
+        "gcloud container clusters describe",
+        "warning",
+    ),
+    "another channel": Case(
+        updated(_tokyo, releaseChannel={"channel": "RAPID"}),
+        ("tokyo", "release channel"),
+        "rapid, and the configuration says stable",
+        DEPLOY,
+    ),
+    "no mesh label": Case(
+        updated(_tokyo, resourceLabels={}), ("tokyo", "mesh label"), "not set, and not proj-123456789012", DEPLOY
+    ),
+    "nodes with external addresses": Case(
+        updated(_tokyo, privateClusterConfig={"privateEndpoint": "192.168.0.2"}),
+        ("tokyo", "private nodes"),
+        "new nodes get external addresses",
+        DEPLOY,
+    ),
+    "a pool with external addresses": Case(
+        updated(_pool, networkConfig={"enablePrivateNodes": False}),
+        ("tokyo", "private nodes"),
+        "those of matt-tokyo-nodes have external addresses",
+        DEPLOY,
+    ),
+    "everybody is let in": Case(
+        lambda world: _networks(world).update(enabled=False), ("tokyo", "authorized networks"), "off: everybody", DEPLOY
+    ),
+    "somebody is let in": Case(
+        _let_in("192.0.2.0/24", "friend"),
+        ("tokyo", "authorized networks"),
+        "friend (192.0.2.0/24) is let in, and not in the configuration",
+        DEPLOY,
+    ),
+    "another operator is let in": Case(
+        _let_in("192.0.2.7/32", "operator"),
+        ("tokyo", "authorized networks"),
+        "operator (192.0.2.7/32) is let in",
+        "MESH_OPERATOR_ADDRESS",
+        "warning",
+    ),
+    "the office is not let in": Case(
+        lambda world: _networks(world)["cidrBlocks"].clear(),
+        ("tokyo", "authorized networks"),
+        "office (203.0.113.0/24) is in the configuration, and not let in",
+        DEPLOY,
+    ),
+    "all of Google Cloud is let in": Case(
+        lambda world: _networks(world).update(gcpPublicCidrsAccessEnabled=True),
+        ("tokyo", "authorized networks"),
+        "all of Google Cloud's public addresses",
+        DEPLOY,
+    ),
+    "no public address": Case(
+        lambda world: _tokyo(world)["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].update(
+            enablePublicEndpoint=False
+        ),
+        ("tokyo", "endpoints"),
+        "the public address is off, and the configuration says public",
+        DEPLOY,
+    ),
+    "an open DNS endpoint": Case(
+        lambda world: _tokyo(world)["controlPlaneEndpointsConfig"]["dnsEndpointConfig"].update(
+            allowExternalTraffic=True
+        ),
+        ("tokyo", "endpoints"),
+        "the DNS endpoint is on, and the configuration says public",
+        DEPLOY,
+    ),
+    "the older dataplane": _soft("networkConfig", "the dataplane is not V2", datapathProvider="LEGACY_DATAPATH"),
+    "pods of a node unseen": _soft("networkConfig", "intranode visibility is off", enableIntraNodeVisibility=False),
+    "no binary authorization": _soft("binaryAuthorization", "authorization is off", evaluationMode="DISABLED"),
+    "nodes that are not shielded": _soft("shieldedNodes", "shielded nodes is off, and should be on", enabled=False),
+    "attribute-based access": _soft("legacyAbac", "access is on, and should be off", enabled=True),
+    "a client certificate": _soft("masterAuth", "certificate is on, and should be off", clientCertificate="x"),
+    "new pools with an open port": _soft("nodePoolDefaults", "a new pool would answer anybody", nodeConfigDefaults={}),
+    "no secure boot": _soft_nodes("shieldedInstanceConfig", "secure boot of matt-tokyo-nodes is off"),
+    "nodes' own credentials": _soft_nodes("workloadMetadataConfig", "pods of matt-tokyo-nodes reach the nodes' own"),
+    "an open port": _soft_nodes("kubeletConfig", "kubelets of matt-tokyo-nodes answer anybody on 10255"),
+    "another key": Case(
+        updated(_tokyo, databaseEncryption={"state": "ENCRYPTED", "keyName": "projects/x/locations/y"}),
+        ("tokyo", "Secrets"),
+        "are encrypted with projects/x/locations/y, and the configuration says Google's own key",
+        DEPLOY,
+    ),
+    "no logs of workloads": Case(
+        updated(_tokyo, loggingConfig={"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}}),
+        ("tokyo", "logs and metrics"),
+        "of SYSTEM_COMPONENTS, and the configuration says APISERVER, SYSTEM_COMPONENTS, WORKLOADS",
+        DEPLOY,
+    ),
+    "no managed Prometheus": Case(
+        updated(_tokyo, monitoringConfig={}), ("tokyo", "logs and metrics"), "Prometheus is off", DEPLOY
+    ),
+    "upgrades at any time": Case(
+        updated(_tokyo, maintenancePolicy={}),
+        ("tokyo", "maintenance"),
+        "at any time, and the configuration says monday 00:00 UTC, 12 hours",
+        DEPLOY,
+    ),
+    "upgrades when another region has them": Case(
+        lambda world: _tokyo(world).update(maintenancePolicy=world.cluster("osaka")["maintenancePolicy"]),
+        ("tokyo", "maintenance"),
+        "FREQ=WEEKLY;BYDAY=FR from 2024-01-05T00:00:00Z, and the configuration says monday",
+        DEPLOY,
+    ),
+    "no deletion protection": Case(
+        _protection_off, ("tokyo", "deletion protection"), "off, and the configuration says on", DEPLOY
+    ),
+    "a pool is broken": Case(
+        updated(_pool, status="ERROR", conditions=[{"message": "GCE_STOCKOUT"}]),
+        ("tokyo", "node pool"),
+        "ERROR: GCE_STOCKOUT",
+        "gcloud container node-pools describe matt-tokyo-nodes --cluster matt-tokyo-cluster-1",
+    ),
+    "a pool is being upgraded": Case(
+        updated(_pool, status="RECONCILING"),
+        ("tokyo", "node pool"),
+        "RECONCILING",
+        "gcloud container node-pools describe",
+        "warning",
+    ),
+    "other machines": Case(
+        updated(_pool, config={"machineType": "e2-standard-8", **SAFE_NODES}),
+        ("tokyo", "node pool's shape"),
+        "machines are e2-standard-8, and the configuration says e2-standard-4",
+        DEPLOY,
+    ),
+    "other limits": Case(
+        updated(_pool, autoscaling={"enabled": True, "minNodeCount": 1, "maxNodeCount": 9}),
+        ("tokyo", "node pool's shape"),
+        "1 to 9 nodes a zone, and the configuration says 1 to 3",
+        DEPLOY,
+    ),
+    "no autoscaling": Case(
+        updated(_pool, autoscaling={}), ("tokyo", "node pool's shape"), "autoscaling is off", DEPLOY
+    ),
+    "other zones": Case(
+        _zones_given, ("tokyo", "node pool's shape"), "the configuration says asia-northeast1-a", DEPLOY
+    ),
+    "another pool": Case(
+        _other_pool, ("tokyo", "other node pools"), "by-hand", "gcloud container node-pools list --cluster", "warning"
+    ),
+    "a node is not ready": Case(
+        lambda world: world.object("tokyo", "Node", "-b").update(status=condition("Ready", "Unknown")),
+        ("tokyo", "nodes"),
+        "not ready: tokyo-b; 2 of 3 are ready",
+        f"{TOKYO} describe nodes",
+    ),
+    "a node is missing": Case(
+        _gone("tokyo", "Node", "-b"), ("tokyo", "nodes"), "2 of 3 are ready", f"{TOKYO} describe nodes"
+    ),
+    "a cluster is in no fleet": Case(_unregistered, ("tokyo", "membership"), "in no fleet", DEPLOY),
+    "a membership is not ready": Case(
+        lambda world: world.cloud[f"{HOME}/locations/asia-northeast1/memberships/matt-tokyo-cluster-1"].update(
+            state={"code": "CREATING"}
+        ),
+        ("tokyo", "membership"),
+        "CREATING and not READY",
+        "gcloud container fleet memberships describe matt-tokyo-cluster-1 --location asia-northeast1",
+    ),
+    # the mesh
+    "the mesh is not there yet": Case(
+        _management(state="PROVISIONING", details=[{"code": "REVISION_PROVISIONING", "details": "wait"}]),
+        ("tokyo", "control plane of the mesh"),
+        "PROVISIONING (REVISION_PROVISIONING wait)",
+        "gcloud container fleet mesh describe --project test-project",
+    ),
+    "the mesh's revision is not provisioned": Case(
+        lambda world: world.object("tokyo", "ControlPlaneRevision").update(status={}),
+        ("tokyo", "control plane of the mesh"),
+        f"{REVISION} is not provisioned",
+        "gcloud container fleet mesh describe --project test-project",
+    ),
+    "no mesh at all": Case(_no_control_plane, ("tokyo", "control plane of the mesh"), "there is none", DEPLOY),
+    "the mesh has an error": Case(
+        _says("ERROR"), ("tokyo", "condition CNI_POD_UNSCHEDULABLE"), "no room", "https://cloud.google.com/service-mesh"
+    ),
+    "the mesh has a warning": Case(
+        _says("WARNING"),
+        ("tokyo", "condition CNI_POD_UNSCHEDULABLE"),
+        "no room",
+        "https://cloud.google.com/service-mesh",
+        "warning",
+    ),
+    "clusters are not connected": Case(
+        lambda world: world.object("tokyo", "ConfigMap").update(data={}),
+        ("tokyo", "multicluster mode"),
+        "not set",
+        f"{TOKYO} --namespace istio-system patch configmap asm-options",
+    ),
+    "a kind is not served": Case(
+        _gone("tokyo", "CustomResourceDefinition", "gateways"),
+        ("tokyo", "kinds"),
+        "not served: gateways.networking.istio.io",
+        DEPLOY,
+    ),
+    "a kind is not served yet": Case(
+        lambda world: world.object("osaka", "CustomResourceDefinition", "virtualservices").update(status={}),
+        ("osaka", "kinds"),
+        "not served: virtualservices.networking.istio.io",
+        DEPLOY,
+    ),
+    "a namespace of another revision": Case(
+        _labelled("sample", "asm-managed"),
+        ("tokyo", "namespaces"),
+        f"sample is labelled asm-managed, and not {REVISION}",
+        DEPLOY,
+    ),
+    "somebody else's namespace of another revision": Case(
+        _labelled("default", "asm-managed"),
+        ("tokyo", "other namespaces"),
+        "default is labelled asm-managed",
+        f"{TOKYO} label namespace default istio.io/rev={REVISION} --overwrite",
+        "warning",
+    ),
+    "old proxies": Case(
+        lambda world: [_another_pod("sample", "sleep", number, revision="asm-1-20")(world) for number in (7, 8)],
+        ("tokyo", "proxies"),
+        "sample/sleep-5d4f8-7 is of asm-1-20; sample/sleep-5d4f8-8 is of asm-1-20",
+        f"{TOKYO} --namespace sample rollout restart deployment sleep",
+    ),
+    "a pod without a sidecar": Case(
+        _another_pod("sample", "checkout", revision=None),
+        ("tokyo", "sidecars"),
+        "none in sample/checkout-5d4f8-1",
+        f"{TOKYO} --namespace sample rollout restart deployment checkout",
+    ),
+    # trust
+    "no remote secret": Case(_gone("tokyo", "Secret"), ("tokyo", "remote secret of osaka"), "there is none", AGAIN),
+    "a remote secret with the public address": Case(
+        _secret(server="https://192.0.2.2"),
+        ("tokyo", "remote secret of osaka"),
+        "its server is https://192.0.2.2, and osaka is at https://192.168.8.2",
+        AGAIN,
+    ),
+    "a remote secret with another CA": Case(
+        _secret(certificate_authority_data="T1RIRVI="), ("tokyo", "remote secret of osaka"), "its certificate", AGAIN
+    ),
+    "a remote secret for another cluster": Case(
+        _secret(name="gke-other"), ("tokyo", "remote secret of osaka"), "it is for a cluster gke-other", AGAIN
+    ),
+    "a remote secret with another's token": Case(
+        _secret(token=f"{CANARY}-tokyo"), ("tokyo", "remote secret of osaka"), "osaka does not take its token", AGAIN
+    ),
+    "a token that is not valid any more": Case(
+        _token_expired, ("tokyo", "remote secret of osaka"), "osaka does not take its token", AGAIN
+    ),
+    "a remote secret that can't be read": Case(
+        _unreadable_secret, ("tokyo", "remote secret of osaka"), "it holds no kubeconfig", AGAIN
+    ),
+    "a remote secret of a retired region": Case(
+        lambda world: world.add("tokyo", remote_secret("seoul")),
+        ("tokyo", "other remote secrets"),
+        secret_name("seoul"),
+        f"{TOKYO} --namespace istio-system delete secret {secret_name('seoul')}",
+    ),
+    # what runs
+    "a service is scaled to nothing": Case(
+        _scaled("helloworld-v1", 0),
+        ("tokyo", "service helloworld"),
+        "helloworld-v1 is scaled to 0, and the configuration says 1; was a drill cut short?",
+        f"{TOKYO} --namespace sample scale deployment helloworld-v1 --replicas 1",
+    ),
+    "a service does not run": Case(
+        _scaled("helloworld-v1", 1, 0),
+        ("tokyo", "service helloworld"),
+        "helloworld-v1: 0 of 1 available",
+        f"{TOKYO} --namespace sample describe pods",
+    ),
+    "a service is not there": Case(
+        _gone("tokyo", "Deployment", "helloworld"), ("tokyo", "service helloworld"), "there is no helloworld-v1", DEPLOY
+    ),
+    "a service runs where it should not": Case(
+        _elsewhere,
+        ("tokyo", "service helloworld"),
+        "helloworld-v2 runs here, and not in the configuration",
+        f"{TOKYO} --namespace sample delete deployment helloworld-v2",
+    ),
+    "no DestinationRule": Case(
+        _gone("tokyo", "DestinationRule"),
+        ("tokyo", "failover of helloworld"),
+        "there is no DestinationRule, and failover is on",
+        DEPLOY,
+    ),
+    "a DestinationRule that should not be": Case(
+        _failover_off,
+        ("tokyo", "failover of helloworld"),
+        "there is a DestinationRule, and failover is off",
+        DEPLOY,
+    ),
+    "no client": Case(_scaled("sleep", 1, 0), ("tokyo", "client sleep"), "0 of 1", f"{TOKYO} --namespace sample"),
+    "a gateway is not ready": Case(
+        _scaled(GATEWAY, 2, 1),
+        ("tokyo", "gateway"),
+        "1 of 2 pods are ready",
+        f"{TOKYO} --namespace istio-gateway describe pods",
+    ),
+    "a gateway has all pods that it may have": Case(
+        _scaled(GATEWAY, 5), ("tokyo", "gateway"), "the most", "raise ingress.max_replicas", "warning"
+    ),
+    "no gateway": Case(_gone("tokyo", "Deployment", GATEWAY), ("tokyo", "gateway"), "there is none", DEPLOY),
+    "no autoscaler": Case(
+        _gone("tokyo", "HorizontalPodAutoscaler"), ("tokyo", "gateway"), "it has no autoscaler", DEPLOY
+    ),
+    "a gateway with other limits": Case(
+        lambda world: world.object("tokyo", "HorizontalPodAutoscaler").update(
+            spec={"minReplicas": 1, "maxReplicas": 5}
+        ),
+        ("tokyo", "gateway"),
+        "1 to 5 pods, and the configuration says 2 to 5",
+        DEPLOY,
+    ),
+    # the fleet and the ingress
+    "the mesh's feature is broken": Case(
+        lambda world: world.feature("servicemesh").update(state={"state": {"code": "ERROR", "description": "denied"}}),
+        ("Fleet", "feature servicemesh"),
+        "ACTIVE, ERROR: denied",
+        "gcloud container fleet mesh describe --project test-project",
+    ),
+    "the mesh's feature warns": Case(
+        lambda world: world.feature("servicemesh").update(state={"state": {"code": "WARNING", "description": "slow"}}),
+        ("Fleet", "feature servicemesh"),
+        "ACTIVE, WARNING: slow",
+        "gcloud container fleet mesh describe --project test-project",
+        "warning",
+    ),
+    "the ingress' feature is coming": Case(
+        lambda world: world.feature("multiclusteringress").update(resourceState={"state": "ENABLING"}),
+        ("Fleet", "feature multiclusteringress"),
+        "ENABLING",
+        "gcloud container fleet ingress describe --project test-project",
+    ),
+    "plain text may come in": Case(
+        lambda world: world.object("tokyo", "PeerAuthentication").update(spec={"mtls": {"mode": "PERMISSIVE"}}),
+        ("tokyo", "mutual TLS"),
+        "PERMISSIVE for the mesh, and the configuration says STRICT",
+        DEPLOY,
+    ),
+    "the mesh says nothing of mutual TLS": Case(
+        _gone("tokyo", "PeerAuthentication"), ("tokyo", "mutual TLS"), "not set for the mesh", DEPLOY
+    ),
+    "one namespace takes plain text": Case(
+        lambda world: world.add("tokyo", _of_a_port("PERMISSIVE")),
+        ("tokyo", "mutual TLS"),
+        "sample/metrics says PERMISSIVE",
+        f"{TOKYO} --namespace sample delete peerauthentication metrics",
+    ),
+    "everybody may ask": Case(
+        _gone("tokyo", "AuthorizationPolicy", "default-deny"),
+        ("tokyo", "policies"),
+        "there is no istio-system/default-deny",
+        DEPLOY,
+    ),
+    "nobody may ask the demo": Case(
+        _gone("osaka", "AuthorizationPolicy", "helloworld"), ("osaka", "policies"), "no sample/helloworld", DEPLOY
+    ),
+    "nobody comes in": Case(
+        _gone("osaka", "AuthorizationPolicy", GATEWAY), ("osaka", "policies"), f"no istio-gateway/{GATEWAY}", DEPLOY
+    ),
+    "refused against the configuration": Case(
+        _everybody_may_ask,
+        ("osaka", "policies"),
+        "mesh.default_deny is false",
+        DEPLOY,
+    ),
+    "another config cluster": Case(
+        _of_osaka, (INGRESS, "config cluster"), "matt-osaka-cluster-1, and the configuration says tokyo", DEPLOY
+    ),
+    "no service of the ingress": Case(
+        _gone("tokyo", "MultiClusterService"), (INGRESS, "objects"), "there is no MultiClusterService", DEPLOY
+    ),
+    "no ingress": Case(
+        _gone("tokyo", "MultiClusterIngress"), (INGRESS, "objects"), "there is no MultiClusterIngress", DEPLOY
+    ),
+    "another address serves": Case(
+        _ingress(VIP="198.51.100.9"),
+        (INGRESS, "address"),
+        f"{ADDRESS} is reserved, and 198.51.100.9 serves",
+        f"{TOKYO} --namespace istio-gateway describe multiclusteringress {GATEWAY}",
+    ),
+    "no address serves": Case(
+        _ingress(VIP=""), (INGRESS, "address"), "none serves", f"{TOKYO} --namespace istio-gateway describe"
+    ),
+    "another address is asked for": Case(
+        lambda world: world.object("tokyo", "MultiClusterIngress")["metadata"].update(annotations={}),
+        (INGRESS, "address"),
+        "the object asks for none",
+        DEPLOY,
+    ),
+    "no address is reserved": Case(
+        lambda world: world.cloud.pop(f"{HOME}/global/addresses/matt-ingress"),
+        (INGRESS, "address"),
+        "matt-ingress is not reserved",
+        DEPLOY,
+    ),
+    "a load balancer without a forwarding rule": Case(
+        lambda world: world.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"].pop("ForwardingRules"),
+        (INGRESS, "load balancer"),
+        "not made yet: ForwardingRules",
+        f"{TOKYO} --namespace istio-gateway describe multiclusteringress",
+    ),
+    "a region that gets no requests": Case(
+        _without_osaka,
+        (INGRESS, "endpoints"),
+        "none in osaka: no request goes there",
+        f"{TOKYO} --namespace istio-gateway describe multiclusteringress",
+    ),
+    "the ingress' controller warns": Case(
+        _event, (INGRESS, "events"), "SYNC: no such BackendConfig", f"{TOKYO} --namespace istio-gateway", "warning"
+    ),
+    # a retired region
+    "a retired region is in the mesh": Case(
+        _retired_stays, ("seoul", "left the mesh"), "the mesh's namespace is still there", DEPLOY
+    ),
+    "a retired region watches others": Case(
+        lambda world: world.add("seoul", remote_secret("tokyo")),
+        ("seoul", "left the mesh"),
+        f"it watches another cluster, by {secret_name('tokyo')}",
+        DEPLOY,
+    ),
+    "a retired region has services": Case(_retired_serves, ("seoul", "services"), "still there: sample", DEPLOY),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_thing_is_wrong(world: World, name: str) -> None:
+    CASES[name].check(world)
+
+
+def test_a_public_address_that_the_configuration_has_not(world: World) -> None:
+    """The default has none: what a deploy has not taken away yet is told of every cluster."""
+    del world.content["cluster"]["endpoint"]
+    wrong = world.ask("status").findings("failure")
+    for key in ("tokyo", "osaka"):
+        text = wrong[key, "endpoints"]["text"]
+        assert "the public address is on, and the configuration says dns" in text
+        assert "the DNS endpoint is off, and the configuration says dns" in text
+
+
+# --- what is as it may be
+
+
+def test_what_is_as_it_may_be(world: World) -> None:
+    """Other than usual, and right all the same."""
+    world.mesh_of("osaka")["controlPlaneManagement"]["implementation"] = "TRAFFIC_DIRECTOR"
+    world.remove("osaka", "ControlPlaneRevision")
+    del world.feature("servicemesh")["membershipStates"][
+        next(name for name in world.feature("servicemesh")["membershipStates"] if "tokyo" in name)
+    ]
+    world.add("tokyo", {**pod("sample", "job", revision=None), "status": {"phase": "Succeeded"}})
+    agent = pod("sample", "agent", revision=None)
+    agent["spec"]["hostNetwork"] = True
+    world.add("tokyo", agent)
+    without = pod("sample", "without", revision=None)
+    without["metadata"]["labels"] = {"sidecar.istio.io/inject": "false"}
+    world.add("tokyo", without)
+    native = pod("sample", "native", revision=None)
+    native["spec"]["initContainers"] = [{"name": "istio-proxy"}]
+    native["metadata"]["labels"] = {"istio.io/rev": REVISION}
+    world.add("tokyo", native)
+    world.variables["MESH_OPERATOR_ADDRESS"] = "192.0.2.7/32"
+    for region in ("tokyo", "osaka"):
+        blocks = world.cluster(region)["masterAuthorizedNetworksConfig"]["cidrBlocks"]
+        blocks.append({"cidrBlock": "192.0.2.7/32", "displayName": "operator"})
+    world.states = {}
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings("warning") == {}
+    assert answer.findings()["tokyo", "proxies"]["text"] == f"5 are of {REVISION}"
+    assert "not known" in answer.findings()["tokyo", "deletion protection"]["text"]
+
+
+def test_the_revision_may_be_another_ones_name(world: World) -> None:
+    """A tag: asmcli chooses the revision, and gives it the channel's name besides."""
+    for one in world.objects("tokyo", "Pod"):
+        if one["metadata"]["annotations"]:
+            one["metadata"]["annotations"] = {"sidecar.istio.io/status": json.dumps({"revision": "asm-managed"})}
+    assert set(world.ask("status").findings("failure")) == {("tokyo", "proxies")}
+    labels = {"istio.io/tag": REVISION, "istio.io/rev": "asm-managed"}
+    world.add("tokyo", {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}})
+    assert world.ask("status").status == 0
+
+
+DOMAIN = "shop.example.com"
+CERTIFICATE = ProjectNames("matt").certificate(DOMAIN)
+
+
+def _with_a_domain(world: World, state: str) -> None:
+    """Args: state: of the certificate, as Google tells it."""
+    world.content["ingress"] = {"config_cluster": "tokyo", "domains": [DOMAIN]}
+    managed = {"domains": [DOMAIN], "status": state, "domainStatus": {DOMAIN: state}}
+    world.cloud[f"{HOME}/global/sslCertificates/{CERTIFICATE}"] = {"name": CERTIFICATE, "managed": managed}
+    annotations = world.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"]
+    annotations["networking.gke.io/pre-shared-certs"] = CERTIFICATE
+
+
+def test_a_domain_has_its_certificate(world: World) -> None:
+    _with_a_domain(world, "ACTIVE")
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings("ok")[INGRESS, f"certificate of {DOMAIN}"]["text"] == "Google has made it"
+
+
+def test_a_certificate_waits_for_its_dns_record(world: World) -> None:
+    _with_a_domain(world, "FAILED_NOT_VISIBLE")
+    answer = world.ask("status")
+    assert answer.status == 0
+    [(where, said)] = answer.findings("warning").items()
+    assert where == (INGRESS, f"certificate of {DOMAIN}")
+    assert "FAILED_NOT_VISIBLE" in said["text"]
+    assert f"{DOMAIN}. A {ADDRESS}" in said["fix"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda world: world.cloud.pop(f"{HOME}/global/sslCertificates/{CERTIFICATE}"), "there is none"),
+        (
+            lambda world: world.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"].pop(
+                "networking.gke.io/pre-shared-certs"
+            ),
+            "the object doesn't name it",
+        ),
+    ],
+)
+def test_a_domain_without_its_certificate(world: World, spoil: Callable[[World], Any], text: str) -> None:
+    _with_a_domain(world, "ACTIVE")
+    spoil(world)
+    [(where, said)] = world.ask("status").findings("failure").items()
+    assert where == (INGRESS, f"certificate of {DOMAIN}")
+    assert (said["text"], said["fix"]) == (text, DEPLOY)
+
+
+def test_everybody_may_ask_if_the_configuration_says_so(world: World) -> None:
+    world.content["mesh"] = {"default_deny": False, "mtls": "permissive"}
+    for region in ("tokyo", "osaka"):
+        world.remove(region, "AuthorizationPolicy", "default-deny")
+        world.object(region, "PeerAuthentication")["spec"] = {"mtls": {"mode": "PERMISSIVE"}}
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings()["osaka", "policies"]["text"] == "everybody may ask everybody, as configured"
+
+
+def test_without_the_demo_and_the_ingress(world: World) -> None:
+    world.content["demo"] = {"enabled": False}
+    world.content["ingress"]["enabled"] = False
+    world.content["services"] = {
+        "checkout": {"image": "x/y:1", "port": 80, "failover": False, "regions": {"osaka": {}}}
+    }
+    labels = {"labels": {"istio.io/rev": REVISION}}
+    for region in ("tokyo", "osaka"):
+        world.remove(region, "Deployment", GATEWAY)
+        world.add(region, {"kind": "Namespace", "metadata": {"name": "apps", **labels}})
+    world.add("osaka", deployment("apps", "checkout-v1", 2, {"app": "checkout"}))
+    answer = world.ask("status")
+    assert answer.status == 0, answer.findings("failure")
+    assert answer.findings()["tokyo", "service checkout"]["text"] == "not in this region, as configured"
+    assert answer.findings()["osaka", "service checkout"]["text"] == "checkout-v1: 2 of 2 available"
+    assert INGRESS not in {section for section, _ in answer.findings()}
+    world.add("tokyo", deployment("istio-gateway", GATEWAY, 2))
+    assert set(world.ask("status").findings("failure")) == {("tokyo", "gateway")}
+
+
+# --- what can't be asked
+
+
+def test_a_cluster_that_does_not_answer_stops_nothing(world: World, tmp_path: Path) -> None:
+    world.clusters["osaka"]["error"] = "Unable to connect to the server: dial tcp 192.0.2.2:443: i/o timeout"
+    answer = world.ask("status", "--junit", str(tmp_path / "status.xml"))
+    assert answer.status == 1
+    [(where, said)] = answer.findings("failure").items()
+    assert where == ("osaka", "API server")
+    assert "i/o timeout" in said["text"]
+    assert "MESH_OPERATOR_ADDRESS" in said["fix"]
+    [(where, said)] = answer.findings("warning").items()
+    assert where == ("tokyo", "remote secret of osaka")
+    assert said["fix"] == "see osaka"
+    assert answer.findings()["tokyo", "service helloworld"]["state"] == "ok"
+    assert answer.data["sections"][0]["rows"][1][3] == "?"
+    assert junit_failures(tmp_path / "status.xml") == {("osaka: matt-osaka-cluster-1", "API server")}
+
+
+def test_a_secret_is_wrong_also_where_its_cluster_does_not_answer(world: World) -> None:
+    world.clusters["osaka"]["error"] = "Unable to connect to the server: EOF"
+    _secret(server="https://192.0.2.2")(world)
+    assert set(world.ask("status").findings("failure")) == {
+        ("osaka", "API server"),
+        ("tokyo", "remote secret of osaka"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        ('Error from server (Forbidden): nodes is forbidden: User "x" cannot list', "roles/container.admin"),
+        ("error: You must be logged in to the server (Unauthorized)", "gcloud auth application-default login"),
+        ("Unable to connect to the server: tls: failed to verify certificate", f"{TOKYO} cluster-info"),
+    ],
+)
+def test_what_to_do_where_a_cluster_does_not_answer(world: World, error: str, fix: str) -> None:
+    world.clusters["tokyo"]["error"] = error
+    answer = world.ask("status")
+    [(where, said)] = answer.findings("failure").items()
+    assert where == ("tokyo", "API server")
+    assert fix in said["fix"]
+    assert answer.findings("warning")[INGRESS, "objects"]["fix"] == "see tokyo"
+
+
+def test_a_cluster_that_is_not_there(world: World) -> None:
+    for path in [path for path in world.cloud if "matt-osaka-cluster-1" in path]:
+        del world.cloud[path]
+    answer = world.ask("status")
+    [(where, said)] = answer.findings("failure").items()
+    assert where == ("osaka", "control plane")
+    assert said["text"] == "there is no cluster matt-osaka-cluster-1 in asia-northeast2"
+    assert said["fix"] == DEPLOY
+    assert answer.findings("warning")["tokyo", "remote secret of osaka"]["fix"] == "see osaka"
+
+
+def test_features_that_are_off_and_a_pool_that_is_not_there(world: World) -> None:
+    for path in [path for path in world.cloud if "/features/" in path or "/nodePools/matt-osaka" in path]:
+        del world.cloud[path]
+    failures = world.ask("status").findings("failure")
+    assert set(failures) == {
+        ("osaka", "node pool"),
+        *(("Fleet", f"feature {name}") for name in ("servicemesh", "multiclusteringress")),
+        (INGRESS, "config cluster"),
+    }
+    assert failures["osaka", "node pool"]["text"] == "there is no matt-osaka-nodes"
+    assert {one["fix"] for one in failures.values()} == {DEPLOY}
+
+
+def test_a_retired_cluster_may_be_gone(world: World) -> None:
+    for path in [path for path in world.cloud if "matt-seoul-cluster-1" in path]:
+        del world.cloud[path]
+    answer = world.ask("status")
+    assert answer.status == 0
+    assert answer.findings()["seoul", "cluster"]["text"].startswith("gone")
+
+
+def test_a_retired_cluster_has_to_answer(world: World) -> None:
+    world.clusters["seoul"]["error"] = "Unable to connect to the server: EOF"
+    assert set(world.ask("status").findings("failure")) == {("seoul", "API server")}
+
+
+@pytest.mark.parametrize(
+    ("api", "spoiled"),
+    [
+        ("container", {("tokyo", "control plane"), ("osaka", "control plane"), ("seoul", "cluster")}),
+        (
+            "gkehub",
+            {
+                ("tokyo", "membership"),
+                ("osaka", "membership"),
+                ("Fleet", "feature servicemesh"),
+                ("Fleet", "feature multiclusteringress"),
+                (INGRESS, "config cluster"),
+            },
+        ),
+        ("compute", {(INGRESS, "address")}),
+    ],
+)
+def test_an_api_that_is_off(world: World, api: str, spoiled: set[tuple[str, str]]) -> None:
+    del world.cloud[f"{HOME}/services/{api}.googleapis.com"]
+    answer = world.ask("status")
+    failures = answer.findings("failure")
+    assert answer.status == 1
+    assert spoiled <= set(failures)
+    for where in spoiled:
+        assert "not known" in failures[where]["text"]
+        assert failures[where]["fix"] == f"gcloud services enable {api}.googleapis.com --project {PROJECT}"
+
+
+def test_a_project_that_may_not_be_read(world: World) -> None:
+    world.sky.emulator.cloud.faults.add(RequestFault(f"GET /cloudresourcemanager/v1/projects/{PROJECT}$", 403, 9))
+    answer = world.ask("status")
+    assert set(answer.findings("failure")) == {("tokyo", "mesh label"), ("osaka", "mesh label")}
+    assert "roles/viewer" in answer.findings("failure")["tokyo", "mesh label"]["fix"]
+
+
+# --- how it is told
+
+
+def test_it_is_told_to_people_too(world: World, tmp_path: Path) -> None:
+    _scaled("helloworld-v1", 0)(world)
+    result = world.run("status", "--junit", str(tmp_path / "status.xml"))
+    assert result.returncode == 1
+    lines = result.stdout.splitlines()
+    failed = next(index for index, line in enumerate(lines) if "failure" in line)
+    assert "service helloworld: helloworld-v1 is scaled to 0" in lines[failed]
+    assert lines[failed + 1].strip() == f"{TOKYO} --namespace sample scale deployment helloworld-v1 --replicas 1"
+    assert any(line.split()[:3] == ["tokyo", "matt-tokyo-cluster-1", "RUNNING"] for line in lines)
+    assert "1 failure" in lines[-1]
+    assert CANARY not in result.stdout + result.stderr
+    assert junit_failures(tmp_path / "status.xml") == {("tokyo: matt-tokyo-cluster-1", "service helloworld")}
+
+
+def test_tokens_go_nowhere_but_to_who_takes_them(world: World) -> None:
+    world.ask("status")
+    calls = world.kubectl_calls()
+    assert CANARY not in json.dumps(calls)
+    reviews = [call for call in calls if "create" in call]
+    assert len(reviews) == 2
+    assert {Path(call[call.index("--kubeconfig") + 1]).stem for call in reviews} == {"tokyo", "osaka"}
+
+
+def test_with_a_kubeconfig_of_ones_own(world: World) -> None:
+    file = world.folder / "own.yaml"
+    contexts = [{"name": name} for name in ("tokyo", f"gke_{PROJECT}_asia-northeast2_matt-osaka-cluster-1")]
+    file.write_text(yaml.safe_dump({"contexts": contexts}), encoding="utf-8")
+    world.clusters[contexts[1]["name"]] = world.clusters.pop("osaka")
+    answer = world.ask("status", "--kubeconfig", str(file))
+    [(where, said)] = answer.findings("failure").items()
+    assert where == ("seoul", "API server")
+    assert "has no context seoul" in said["text"]
+    contexts.append({"name": "seoul"})
+    file.write_text(yaml.safe_dump({"contexts": contexts}), encoding="utf-8")
+    assert world.ask("status", "--kubeconfig", str(file)).status == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "state", "said"),
+    [
+        ({"GOOGLE_OAUTH_ACCESS_TOKEN": "somebody-elses"}, None, "gcloud auth application-default login"),
+        ({"PATH": "/nowhere"}, None, "gcloud components install kubectl"),
+        ({}, "{", "put it back from its .backup"),
+        ({"MESH_OPERATOR_ADDRESS": "here"}, None, "MESH_OPERATOR_ADDRESS"),
+    ],
+)
+def test_what_it_can_not_begin_without(world: World, variables: dict[str, str], state: str | None, said: str) -> None:
+    """Status 2, and a few lines: what is wrong, and what to do."""
+    world.variables, world.states["mesh"] = variables, state
+    result = world.run("status", "--json")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert said in result.stderr

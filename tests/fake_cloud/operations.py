@@ -1,0 +1,132 @@
+"""Long-running operations."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Literal
+
+from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.faults import Faults
+from tests.fake_cloud.store import Store
+
+Style = Literal["compute", "container", "longrunning"]
+
+AT_ONCE = 0.5
+"""What takes no more seconds is done when its request is answered."""
+
+log = logging.getLogger(__name__)
+
+
+class Operations:
+    """Work that goes on after its request was answered; asked about at its path until it is done."""
+
+    def __init__(self, store: Store, faults: Faults, base: str) -> None:
+        """
+        Args:
+            base: URL in front of the paths in links.
+        """
+        self._store = store
+        self._faults = faults
+        self._base = base
+        self._numbers = count(1)
+        self._ends: dict[str, threading.Event] = {}
+
+    def wait(self, name: str, seconds: float) -> None:
+        """Return when an operation has ended, or after so many seconds; at once if there is none of that name."""
+        if name in self._ends:
+            self._ends[name].wait(seconds)
+
+    def start(
+        self,
+        style: Style,
+        folder: str,
+        *,
+        kind: str,
+        target: str,
+        seconds: float,
+        work: Callable[[], Any] | None = None,
+        failed: Callable[[], None] | None = None,
+        slow: bool = False,
+    ) -> dict[str, Any]:
+        """Start one and return what the request is answered with.
+
+        Args:
+            folder: path under which it is asked about, without ``/operations/NAME``.
+            kind: the type, such as ``insert`` or ``CREATE_CLUSTER``.
+            target: path of what it is about.
+            seconds: how long it takes besides the work itself.
+            work: done at the end; what it returns is the ``response`` of a long-running one.
+            failed: done if it ends in an error.
+            slow: the work itself takes long.
+        """
+        name = f"operation-{next(self._numbers):05d}"
+        path = f"{folder}/operations/{name}".lstrip("/")
+        operation = self._new(style, path, name, kind, target)
+        self._store.add(path, operation)
+        end = self._ends[name] = threading.Event()
+        fault = self._faults.take_operation(f"{kind} {target}")
+
+        def run() -> None:
+            time.sleep(seconds)
+            try:
+                if fault is not None:
+                    raise ApiError(fault, "faultInjected", f"the operation on {target} failed (injected)")
+                response = work() if work is not None else None
+            except Exception as error:  # it has to end somehow, or its caller waits for ever
+                if failed is not None:
+                    failed()
+                if not isinstance(error, ApiError):
+                    log.exception("operation %s on %s", kind, target)
+                    error = ApiError(500, "internalError", f"{type(error).__name__}: {error}")
+                self._fail(style, operation, error)
+            else:
+                self._finish(style, operation, response)
+            finally:
+                end.set()
+
+        if seconds <= AT_ONCE and not slow:
+            run()  # its caller then needs not ask, which the provider does every ten seconds
+        else:
+            threading.Thread(target=run, daemon=True).start()
+        with self._store.lock:
+            return dict(operation)
+
+    def _new(self, style: Style, path: str, name: str, kind: str, target: str) -> dict[str, Any]:
+        if style == "longrunning":
+            return {"name": path, "done": False, "metadata": {"target": target, "verb": kind}}
+        link = f"{self._base}/{style}/v1"
+        common = {
+            "name": name,
+            "operationType": kind,
+            "status": "RUNNING",
+            "selfLink": f"{link}/{path}",
+            "targetLink": f"{link}/{target}",
+        }
+        if style == "container":
+            return {**common, "zone": path.split("/")[3], "location": path.split("/")[3]}
+        place = path.split("/")[2:4]
+        where = {"region": f"{link}/projects/{path.split('/')[1]}/regions/{place[1]}"} if place[0] == "regions" else {}
+        return {**common, **where, "kind": "compute#operation", "id": str(abs(hash(path))), "progress": 0}
+
+    def _finish(self, style: Style, operation: dict[str, Any], response: dict[str, Any] | None) -> None:
+        with self._store.lock:
+            if style == "longrunning":
+                operation.update(done=True, response=response or {})
+            else:
+                operation.update(status="DONE")
+            if style == "compute":
+                operation["progress"] = 100
+
+    def _fail(self, style: Style, operation: dict[str, Any], error: ApiError) -> None:
+        with self._store.lock:
+            if style == "longrunning":
+                operation.update(done=True, error={"code": 9, "message": error.message})
+                return
+            operation.update(status="DONE")
+            if style == "container":
+                operation.update(statusMessage=error.message, error={"code": 13, "message": error.message})
+            else:
+                errors = [{"code": error.reason, "message": error.message}]
+                operation.update(progress=100, error={"errors": errors}, httpErrorStatusCode=error.code)

@@ -1,0 +1,115 @@
+"""Quotas of Compute Engine: how much there may be, and how much there is."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from werkzeug.routing import Rule
+
+from tests.fake_cloud.cloud import Body, Cloud, Query, rule
+from tests.fake_cloud.compute import PREFIX
+from tests.fake_cloud.store import Resource
+
+OF_THE_PROJECT: Mapping[str, float] = {
+    "BACKEND_SERVICES": 50,
+    "CPUS_ALL_REGIONS": 200,
+    "FIREWALLS": 200,
+    "FORWARDING_RULES": 50,
+    "HEALTH_CHECKS": 75,
+    "NETWORKS": 15,
+    "ROUTERS": 20,
+    "SSL_CERTIFICATES": 30,
+    "STATIC_ADDRESSES": 21,
+    "SUBNETWORKS": 275,
+    "TARGET_HTTPS_PROXIES": 30,
+    "TARGET_HTTP_PROXIES": 30,
+    "URL_MAPS": 30,
+}
+OF_A_REGION: Mapping[str, float] = {
+    "C2_CPUS": 72,
+    "CPUS": 72,
+    "INSTANCES": 720,
+    "N2_CPUS": 72,
+    "NETWORK_ENDPOINT_GROUPS": 100,
+    "SSD_TOTAL_GB": 8192,
+}
+"""Limits that a test may change: of the size that projects have, and no project's."""
+
+COUNTED = {
+    "FIREWALLS": "firewalls",
+    "NETWORKS": "networks",
+    "ROUTERS": "routers",
+    "STATIC_ADDRESSES": "addresses",
+    "SUBNETWORKS": "subnetworks",
+}
+"""By quota: the collection whose resources count against it. A region's own are counted in the project."""
+
+
+class Quotas:
+    """Shows them; nothing that is made is refused because of them.
+
+    Attributes:
+        limits: that are not the usual ones, by quota, or by ``REGION/QUOTA`` or ``project/QUOTA``; None for none.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self.limits: dict[str, float | None] = {}
+
+    def rules(self) -> list[Rule]:
+        return [
+            rule("GET", f"{PREFIX}projects/<project>", self.get_project),
+            rule("GET", f"{PREFIX}projects/<project>/regions/<region>", self.get_region),
+        ]
+
+    def get_project(self, body: Body, query: Query, *, project: str) -> Body:
+        usage = Counter[str]()
+        for path in self._cloud.store.all():
+            for quota, collection in COUNTED.items():
+                usage[quota] += path.split("/")[-2:-1] == [collection]
+        for _, nodes, pool in self._pools():
+            usage["CPUS_ALL_REGIONS"] += nodes * _vcpus(pool)
+        return {"kind": "compute#project", "name": project, "quotas": self._quotas(OF_THE_PROJECT, usage, "project/")}
+
+    def get_region(self, body: Body, query: Query, *, project: str, region: str) -> Body:
+        usage = Counter[str]()
+        for location, nodes, pool in self._pools():
+            if location == region:
+                usage["INSTANCES"] += nodes
+                usage["SSD_TOTAL_GB"] += nodes * pool.get("config", {}).get("diskSizeGb", 100)
+                usage[_cpus_quota(pool)] += nodes * _vcpus(pool)
+        return {"kind": "compute#region", "name": region, "quotas": self._quotas(OF_A_REGION, usage, f"{region}/")}
+
+    def _quotas(self, usual: Mapping[str, float], usage: Mapping[str, int], place: str) -> list[Body]:
+        limits: dict[str, float | None]
+        limits = {quota: self.limits.get(quota, limit) for quota, limit in usual.items()}
+        limits |= {name.removeprefix(place): limit for name, limit in self.limits.items() if name.startswith(place)}
+        return [
+            {"metric": quota, "limit": limit, "usage": float(usage.get(quota, 0))}
+            for quota, limit in sorted(limits.items())
+            if limit is not None
+        ]
+
+    def _pools(self) -> Iterator[tuple[str, int, Resource]]:
+        """Yield each node pool with its region and its number of nodes."""
+        for path, pool in self._cloud.store.all().items():
+            if "/nodePools/" in path:
+                yield path.split("/")[3], nodes_of(pool), pool
+
+
+def nodes_of(pool: Resource) -> int:
+    """Return how many nodes a pool has in all zones; here that never changes."""
+    return int(pool.get("initialNodeCount", 0)) * len(pool["locations"])
+
+
+def _machine(pool: Resource) -> str:
+    return str(pool.get("config", {}).get("machineType", "e2-medium"))
+
+
+def _vcpus(pool: Resource) -> int:
+    number = _machine(pool).rpartition("-")[2]
+    return int(number) if number.isdigit() else 2
+
+
+def _cpus_quota(pool: Resource) -> str:
+    family = _machine(pool).partition("-")[0]
+    return "CPUS" if family in ("e2", "n1") else f"{family.upper()}_CPUS"

@@ -1,0 +1,32 @@
+"""Which resource names which other one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.fake_cloud.store import Store
+
+
+def path_of(link: str) -> str:
+    """Return the path in a link, which may be a whole URL, start with a host, or be a path already."""
+    start = link.find("projects/")
+    return link[start:] if start >= 0 else link
+
+
+def user_of(store: Store, path: str) -> str | None:
+    """Return the path of a resource that names this one; None if there is none."""
+    for other, resource in store.all().items():
+        if other != path and "operations/" not in other and path in _named(resource):
+            return other
+    return None
+
+
+def _named(node: Any) -> Iterator[str]:
+    """Yield the paths that a resource names, wherever in it."""
+    if isinstance(node, dict):
+        for value in node.values():
+            yield from _named(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _named(value)
+    elif isinstance(node, str) and "projects/" in node:
+        yield path_of(node)

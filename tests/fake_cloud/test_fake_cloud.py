@@ -1,0 +1,909 @@
+"""The emulated cloud, asked over HTTP as the provider and gcloud ask it."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pytest
+from google.auth import exceptions
+from google.oauth2 import service_account
+
+from tests.fake_cloud.cloud import PROJECT_NUMBER, Cloud, Endpoints
+from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.faults import OperationFault, RequestFault
+from tests.fake_cloud.latencies import Latencies
+from tests.fake_cloud.server import Emulator
+from tests.rehearsal.fake_tools.cloud_sdk import SCOPES, Transport
+
+Body = dict[str, Any]
+
+PROJECT = "test-project"
+LOCATION = "asia-northeast1"
+COMPUTE = f"/compute/v1/projects/{PROJECT}"
+CLUSTERS = f"/container/v1/projects/{PROJECT}/locations/{LOCATION}/clusters"
+HUB = f"/gkehub/v1/projects/{PROJECT}/locations"
+FEATURES = f"{HUB}/global/features"
+POLICY = f"/cloudresourcemanager/v1/projects/{PROJECT}"
+ACCOUNTS = f"/iam/v1/projects/{PROJECT}/serviceAccounts"
+SERVICES = f"/serviceusage/v1/projects/{PROJECT}/services"
+NETWORK = f"projects/{PROJECT}/global/networks/vpc"
+SUBNETS = f"{COMPUTE}/regions/{LOCATION}/subnetworks"
+AGENT = f"serviceAccount:service-{PROJECT_NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
+APIS = ("compute", "container", "gkehub", "iam")
+SECONDS = 20.0
+"""For which anything is waited here."""
+
+_credentials: Callable[..., Any] = service_account.Credentials.from_service_account_info  # without types
+
+
+class Refusal(NamedTuple):
+    """What is in an error answer."""
+
+    code: int
+    reason: str
+    status: str
+    message: str
+
+
+class Caller:
+    """Calls an emulator as somebody who has a token."""
+
+    def __init__(self, base: str, token: str) -> None:
+        self._address = base.removeprefix("http://")
+        self._token = token
+
+    def call(self, method: str, path: str, body: Body | None = None) -> tuple[int, Body]:
+        """Return the status and the content of an answer."""
+        connection = http.client.HTTPConnection(self._address, timeout=SECONDS)
+        try:
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def ok(self, method: str, path: str, body: Body | None = None) -> Body:
+        status, answer = self.call(method, path, body)
+        assert status == 200, answer
+        return answer
+
+    def refused(self, method: str, path: str, body: Body | None = None) -> Refusal:
+        status, answer = self.call(method, path, body)
+        assert status != 200, answer
+        error = answer["error"]
+        assert error["code"] == status
+        return Refusal(status, error["errors"][0]["reason"], error["status"], error["message"])
+
+    def ended(self, path: str) -> Body:
+        """Wait until an operation is done, and return it."""
+        deadline = time.monotonic() + SECONDS
+        while not is_done(operation := self.ok("GET", path)):
+            assert time.monotonic() < deadline, operation
+            time.sleep(0.02)
+        return operation
+
+
+@dataclass
+class FakePlanes:
+    """Control planes that only note what they are told.
+
+    Attributes:
+        gate: closed, a start does not end.
+        error: with which a start ends.
+        nodes: done where nodes are added.
+    """
+
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+    nodes: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
+        self.calls.append(("start", location, name, control_plane_range))
+        assert self.gate.wait(SECONDS)
+        if self.error is not None:
+            raise self.error
+        return Endpoints("192.0.2.1", "192.168.8.2", "Q0VSVA==")
+
+    def add_nodes(self, location: str, name: str) -> None:
+        self.calls.append(("add nodes", location, name))
+        self.nodes()
+
+    def stop(self, location: str, name: str) -> None:
+        self.calls.append(("stop", location, name))
+
+
+@dataclass
+class Sky:
+    """An emulated cloud and what stands behind it.
+
+    Attributes:
+        changes: the features of which the fleet's controllers were told, and whether they are on.
+        held: the features that have something.
+    """
+
+    emulator: Emulator
+    planes: FakePlanes
+    changes: list[tuple[str, bool]]
+    held: set[str]
+
+    @property
+    def base(self) -> str:
+        return self.emulator.cloud.base
+
+    def token(self) -> str:
+        """Return a token for the account's key, by Google's own library."""
+        credentials = _credentials(json.loads(self.emulator.cloud.identity.credentials()), scopes=SCOPES)
+        credentials.refresh(Transport())
+        token: str = credentials.token
+        return token
+
+    def caller(self) -> Caller:
+        return Caller(self.base, self.token())
+
+
+@contextmanager
+def running(scale: float = 0.0, account: str | None = None, patience: float = 0.0) -> Iterator[Sky]:
+    """Run an empty cloud for a while.
+
+    Args:
+        scale, patience: of its latencies.
+        account: whom the caller acts as.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    planes, changes, held = FakePlanes(), list[tuple[str, bool]](), set[str]()
+    cloud = Cloud.create(PROJECT, f"http://127.0.0.1:{port}", Latencies(scale, patience), planes, account)
+    emulator = Emulator(
+        cloud,
+        changed=lambda name, feature: changes.append((name, feature is not None)),
+        has_resources=held.__contains__,
+    )
+    emulator.start()
+    try:
+        yield Sky(emulator, planes, changes, held)
+    finally:
+        planes.gate.set()
+        threading.Thread(target=emulator.stop).start()  # it takes up to half a second
+
+
+def enable(caller: Caller, *apis: str) -> None:
+    services = [f"{api}.googleapis.com" for api in apis or APIS]
+    operation = caller.ok("POST", f"{SERVICES}:batchEnable", {"serviceIds": services})
+    caller.ended(f"/serviceusage/v1/{operation['name']}")
+
+
+def subnet(name: str, primary: str, *secondary: str) -> Body:
+    ranges = [{"rangeName": f"range-{number}", "ipCidrRange": one} for number, one in enumerate(secondary)]
+    return {"name": name, "network": NETWORK, "ipCidrRange": primary, "secondaryIpRanges": ranges}
+
+
+def cluster(name: str = "tokyo-1", control_plane_range: str = "192.168.8.0/28") -> Body:
+    content = {
+        "name": name,
+        "network": NETWORK,
+        "subnetwork": f"projects/{PROJECT}/regions/{LOCATION}/subnetworks/subnet",
+        "ipAllocationPolicy": {"clusterSecondaryRangeName": "range-0", "servicesSecondaryRangeName": "range-1"},
+        "privateClusterConfig": {"masterIpv4CidrBlock": control_plane_range},
+        "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enablePublicEndpoint": True}},
+        "fleet": {"project": PROJECT},
+    }
+    return {"cluster": content}
+
+
+def make_network(caller: Caller) -> None:
+    caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
+
+
+def make_cluster(caller: Caller, name: str = "tokyo-1") -> Body:
+    """Make a cluster, with its network, and return the operation when it is done."""
+    make_network(caller)
+    caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
+    return caller.ended(operation_path(caller.ok("POST", CLUSTERS, cluster(name))))
+
+
+def operation_path(operation: Body) -> str:
+    """Return where an operation is asked about. Args: operation: of Compute Engine or GKE."""
+    link: str = operation["selfLink"]
+    return link[link.index("/", len("http://")) :]
+
+
+def is_done(operation: Body) -> bool:
+    return operation.get("done") is True or operation.get("status") == "DONE"
+
+
+@pytest.fixture
+def sky() -> Iterator[Sky]:
+    with running() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def caller(sky: Sky) -> Caller:
+    """Somebody for whom all APIs are on."""
+    caller = sky.caller()
+    enable(caller)
+    return caller
+
+
+# --- who may call, and what
+
+
+def test_a_call_needs_a_token_that_is_of_use(sky: Sky) -> None:
+    token = sky.token()
+    services = Caller(sky.base, token)
+    assert services.ok("GET", SERVICES)["services"]
+    refused = Caller(sky.base, "ya29.of-somebody-else").refused("GET", SERVICES)
+    assert (refused.code, refused.status) == (401, "UNAUTHENTICATED")
+    sky.emulator.cloud.identity.expire(token)
+    assert services.refused("GET", SERVICES).code == 401
+    assert sky.caller().ok("GET", SERVICES)["services"]
+
+
+def test_a_token_expires(sky: Sky, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fake_cloud.identity.LIFETIME", 0)
+    assert sky.caller().refused("GET", SERVICES).code == 401
+
+
+def test_a_key_that_is_not_the_accounts_gets_no_token(sky: Sky) -> None:
+    with running() as other:
+        key = json.loads(other.emulator.cloud.identity.credentials())
+    credentials = _credentials({**key, "token_uri": f"{sky.base}/token"}, scopes=SCOPES)
+    with pytest.raises(exceptions.RefreshError, match="invalid_grant"):
+        credentials.refresh(Transport())
+
+
+def test_token_review(sky: Sky) -> None:
+    def review(token: str) -> Body:
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        answer = Caller(sky.base, "").ok("POST", "/tokenreview", body)
+        assert (answer["apiVersion"], answer["kind"]) == ("authentication.k8s.io/v1", "TokenReview")
+        status: Body = answer["status"]
+        return status
+
+    token = sky.token()
+    status = review(token)
+    assert status["authenticated"] is True
+    assert status["user"] == {"username": f"deployer@{PROJECT}.iam.gserviceaccount.com", "groups": ["system:masters"]}
+    sky.emulator.cloud.identity.expire(token)
+    assert review(token) == review("somebody-elses") == {"authenticated": False}
+
+
+def test_token_review_waits_for_no_other_call(sky: Sky, caller: Caller) -> None:
+    """What happens during a call, such as starting nodes, may need one."""
+    make_cluster(caller)
+    token = sky.token()
+    answers: list[Body] = []
+
+    def add_nodes() -> None:
+        body = {"apiVersion": "authentication.k8s.io/v1", "spec": {"token": token}}
+        asking = threading.Thread(target=lambda: answers.append(Caller(sky.base, "").ok("POST", "/tokenreview", body)))
+        asking.start()
+        asking.join(2)
+        answers.append({"kind": "nodes"})
+
+    sky.planes.nodes = add_nodes
+    caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
+    assert len(answers) == 2
+    assert answers[0]["status"]["authenticated"] is True
+
+
+def test_an_api_has_to_be_on(sky: Sky) -> None:
+    caller = sky.caller()
+    for path in (f"{COMPUTE}/global/networks", CLUSTERS, FEATURES, f"{ACCOUNTS}/x@y"):
+        refused = caller.refused("GET", path)
+        assert (refused.code, refused.reason, refused.status) == (403, "accessNotConfigured", "PERMISSION_DENIED")
+    enable(caller, "compute")
+    assert caller.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
+    assert caller.refused("GET", CLUSTERS).code == 403
+
+
+def test_what_it_does_not_know_it_says_and_remembers(sky: Sky, caller: Caller) -> None:
+    assert sky.emulator.journal.unknown() == []
+    assert caller.refused("GET", f"{COMPUTE}/global/snapshots").code == 501
+    assert caller.refused("POST", f"{COMPUTE}/global/networks/vpc/addPeering", {}).code == 501
+    assert caller.refused("GET", f"{COMPUTE}/global/networks/vpc").code == 404
+    assert [str(call) for call in sky.emulator.journal.unknown()] == [
+        f"501 GET {COMPUTE}/global/snapshots",
+        f"501 POST {COMPUTE}/global/networks/vpc/addPeering",
+    ]
+
+
+# --- Compute Engine
+
+
+def test_a_network_in_use_can_not_be_deleted(caller: Caller) -> None:
+    make_network(caller)
+    firewall = {"name": "rule", "network": f"https://www.googleapis.com/compute/v1/{NETWORK}"}
+    caller.ok("POST", f"{COMPUTE}/global/firewalls", firewall)
+    refused = caller.refused("DELETE", f"{COMPUTE}/global/networks/vpc")
+    assert (refused.code, refused.reason) == (400, "resourceInUseByAnotherResource")
+    assert "firewalls/rule" in refused.message
+    caller.ok("DELETE", f"{COMPUTE}/global/firewalls/rule")
+    caller.ok("DELETE", f"{COMPUTE}/global/networks/vpc")
+    assert caller.refused("GET", f"{COMPUTE}/global/networks/vpc").code == 404
+
+
+def test_ranges_of_subnets_do_not_overlap(caller: Caller) -> None:
+    make_network(caller)
+    caller.ok("POST", SUBNETS, subnet("one", "10.0.0.0/20", "10.4.0.0/14"))
+    for wanted, conflict in (
+        (subnet("two", "10.0.8.0/24"), "10.0.0.0/20"),
+        (subnet("two", "10.5.0.0/16"), "10.4.0.0/14"),
+        (subnet("two", "10.1.0.0/20", "10.0.0.0/16"), "10.0.0.0/20"),
+        (subnet("two", "10.1.0.0/20", "10.8.0.0/20", "10.8.8.0/24"), "another of its subnet"),
+        (subnet("two", "10.1.0.0/20", "10.1.0.0/20"), "another of its subnet"),
+    ):
+        refused = caller.refused("POST", SUBNETS, wanted)
+        assert (refused.code, refused.reason) == (400, "invalid")
+        assert conflict in refused.message
+    caller.ok("POST", SUBNETS, subnet("two", "10.1.0.0/20", "10.8.0.0/20"))
+    caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "other"})
+    elsewhere = {**subnet("three", "10.0.0.0/20"), "network": NETWORK.replace("vpc", "other")}
+    caller.ok("POST", SUBNETS, elsewhere)
+
+
+def test_a_subnet_does_not_overlap_with_a_control_planes_range(caller: Caller) -> None:
+    make_cluster(caller)
+    refused = caller.refused("POST", SUBNETS, subnet("two", "192.168.0.0/16"))
+    assert (refused.code, refused.reason) == (400, "invalid")
+    assert "192.168.8.0/28" in refused.message
+
+
+def test_a_name_is_taken_once(caller: Caller) -> None:
+    make_cluster(caller)
+    caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
+    caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})
+    for path, body in (
+        (f"{COMPUTE}/global/networks", {"name": "vpc"}),
+        (f"{COMPUTE}/global/addresses", {"name": "address"}),
+        (SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20")),
+        (CLUSTERS, cluster()),
+        (ACCOUNTS, {"accountId": "nodes"}),
+    ):
+        refused = caller.refused("POST", path, body)
+        assert (refused.code, refused.reason, refused.status) == (409, "alreadyExists", "ALREADY_EXISTS")
+
+
+def test_what_names_nothing_is_refused(caller: Caller) -> None:
+    assert caller.refused("POST", SUBNETS, subnet("one", "10.0.0.0/20")).code == 404
+    make_network(caller)
+    caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20"))
+    refused = caller.refused("POST", CLUSTERS, cluster())
+    assert (refused.code, refused.reason) == (400, "badRequest")
+    assert "range-0" in refused.message
+
+
+def test_lists_are_filtered(sky: Sky, caller: Caller) -> None:
+    """By expressions as gcloud makes them of ``name~^mci- AND network~/vpc$``."""
+    make_network(caller)
+    caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc-2"})
+    for name, network in (("mci-1", "vpc"), ("mci-2", "vpc-2"), ("own-mci-3", "vpc")):
+        link = f"{sky.base}{COMPUTE}/global/networks/{network}"
+        caller.ok("POST", f"{COMPUTE}/global/firewalls", {"name": name, "network": link})
+
+    def listed(expression: str) -> list[str]:
+        answer = caller.ok("GET", f"{COMPUTE}/global/firewalls?filter={expression}")
+        return [one["name"] for one in answer["items"]]
+
+    by_name = "name+eq+%22.*(%5Emci-).*%22"
+    assert listed("") == ["mci-1", "mci-2", "own-mci-3"]
+    assert listed(by_name) == ["mci-1", "mci-2"]
+    assert listed(f"({by_name})(network+eq+%22.*(/vpc%24).*%22)") == ["mci-1"]
+    assert caller.refused("GET", f"{COMPUTE}/global/firewalls?filter=name+ne+mci").code == 501
+
+
+def test_a_list_of_all_places_says_which_have_none_or_do_not_answer(sky: Sky, caller: Caller) -> None:
+    path = f"{COMPUTE}/aggregated/addresses"
+    assert caller.ok("GET", path)["items"]["global"]["warning"]["code"] == "NO_RESULTS_ON_PAGE"
+    caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
+    caller.ok("POST", f"{COMPUTE}/regions/{LOCATION}/addresses", {"name": "address"})
+    sky.emulator.compute.silent.add("zones/us-west1-a")
+    items = caller.ok("GET", path)["items"]
+    assert {place: [one["name"] for one in found.get("addresses", [])] for place, found in items.items()} == {
+        "global": ["address"],
+        f"regions/{LOCATION}": ["address"],
+        "zones/us-west1-a": [],
+    }
+    assert "warning" not in items["global"]
+    assert items["zones/us-west1-a"]["warning"]["code"] == "UNREACHABLE"
+
+
+def test_service_accounts_are_listed(caller: Caller) -> None:
+    assert caller.ok("GET", ACCOUNTS) == {"accounts": []}
+    email = caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})["email"]
+    assert [one["email"] for one in caller.ok("GET", ACCOUNTS)["accounts"]] == [email]
+
+
+# --- GKE
+
+
+def test_a_cluster_and_its_control_plane(sky: Sky, caller: Caller) -> None:
+    assert "error" not in make_cluster(caller)
+    assert sky.planes.calls == [("start", LOCATION, "tokyo-1", "192.168.8.0/28")]
+    found = caller.ok("GET", f"{CLUSTERS}/tokyo-1")
+    assert (found["status"], found["endpoint"]) == ("RUNNING", "192.0.2.1")
+    assert found["privateClusterConfig"]["privateEndpoint"] == "192.168.8.2"
+    assert found["masterAuth"]["clusterCaCertificate"] == "Q0VSVA=="
+    caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
+    refused = caller.refused("DELETE", SUBNETS + "/subnet")
+    assert (refused.code, refused.reason) == (400, "resourceInUseByAnotherResource")
+    assert "error" not in caller.ended(operation_path(caller.ok("DELETE", f"{CLUSTERS}/tokyo-1")))
+    assert sky.planes.calls[1:] == [("add nodes", LOCATION, "tokyo-1"), ("stop", LOCATION, "tokyo-1")]
+    assert caller.refused("GET", f"{CLUSTERS}/tokyo-1").code == 404
+    assert caller.refused("GET", f"{CLUSTERS}/tokyo-1/nodePools/nodes").code == 404
+    caller.ok("DELETE", SUBNETS + "/subnet")
+
+
+def test_a_membership_comes_and_goes_with_its_cluster(caller: Caller) -> None:
+    make_cluster(caller)
+    name = f"projects/{PROJECT}/locations/{LOCATION}/memberships/tokyo-1"
+    assert [one["name"] for one in caller.ok("GET", f"{HUB}/-/memberships")["resources"]] == [name]
+    link = caller.ok("GET", f"{CLUSTERS}/tokyo-1")["fleet"]["membership"]
+    assert link == f"//gkehub.googleapis.com/{name}".replace(PROJECT, PROJECT_NUMBER)
+    caller.ended(operation_path(caller.ok("DELETE", f"{CLUSTERS}/tokyo-1")))
+    assert caller.ok("GET", f"{HUB}/-/memberships") == {"resources": []}
+
+
+def test_authorized_networks_stand_at_both_places(sky: Sky, caller: Caller) -> None:
+    def update(*ranges: str) -> Body:
+        networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": one} for one in ranges]}
+        change = {"desiredControlPlaneEndpointsConfig": {"ipEndpointsConfig": {"authorizedNetworksConfig": networks}}}
+        caller.ended(operation_path(caller.ok("PUT", f"{CLUSTERS}/tokyo-1", {"update": change})))
+        found: Body = caller.ok("GET", f"{CLUSTERS}/tokyo-1")["masterAuthorizedNetworksConfig"]
+        return found
+
+    make_cluster(caller)
+    assert [one["cidrBlock"] for one in update("10.4.0.0/14", "10.8.0.0/14")["cidrBlocks"]] == [
+        "10.4.0.0/14",
+        "10.8.0.0/14",
+    ]
+    assert [one["cidrBlock"] for one in update("10.8.0.0/14")["cidrBlocks"]] == ["10.8.0.0/14"]
+
+
+def test_one_operation_at_a_time_on_a_cluster(sky: Sky, caller: Caller) -> None:
+    make_network(caller)
+    caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
+    sky.planes.gate.clear()
+    operation = caller.ok("POST", CLUSTERS, cluster())
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "PROVISIONING"
+    for method, path, body in (
+        ("DELETE", f"{CLUSTERS}/tokyo-1", None),
+        ("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}}),
+        ("PUT", f"{CLUSTERS}/tokyo-1", {"update": {"desiredReleaseChannel": {"channel": "RAPID"}}}),
+    ):
+        refused = caller.refused(method, path, body)
+        assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
+        assert operation["name"] in refused.message
+    assert not is_done(caller.ok("GET", operation_path(operation)))
+    sky.planes.gate.set()
+    caller.ended(operation_path(operation))
+    caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
+
+
+@pytest.mark.parametrize(("patience", "done"), [(10.0, True), (0.2, False), (0.0, False)])
+def test_an_answer_about_an_operation_waits_for_its_end(patience: float, done: bool) -> None:
+    with running(patience=patience) as sky:
+        caller = sky.caller()
+        enable(caller)
+        make_network(caller)
+        caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
+        sky.planes.gate.clear()
+        operation = caller.ok("POST", CLUSTERS, cluster())
+        assert not is_done(operation)
+        opening = threading.Timer(0.8, sky.planes.gate.set)
+        opening.start()
+        start = time.monotonic()
+        assert is_done(caller.ok("GET", operation_path(operation))) is done
+        assert time.monotonic() - start < 5, "not longer than it takes"
+        opening.join()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no room"), ApiError(400, "invalid", "no room")])
+def test_a_control_plane_that_does_not_start(sky: Sky, caller: Caller, error: Exception) -> None:
+    sky.planes.error = error
+    operation = make_cluster(caller)
+    assert "no room" in operation["error"]["message"]
+    assert "no room" in operation["statusMessage"]
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "ERROR"
+    assert caller.ok("GET", f"{HUB}/-/memberships") == {"resources": []}
+    # It can be deleted, and made anew.
+    assert "error" not in caller.ended(operation_path(caller.ok("DELETE", f"{CLUSTERS}/tokyo-1")))
+    sky.planes.error = None
+    caller.ended(operation_path(caller.ok("POST", CLUSTERS, cluster())))
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "RUNNING"
+
+
+def test_a_control_planes_range_overlaps_with_nothing_of_its_network(caller: Caller) -> None:
+    make_cluster(caller)
+    refused = caller.refused("POST", CLUSTERS, cluster("tokyo-2"))
+    assert (refused.code, refused.reason) == (400, "badRequest")
+    inside_a_subnet = cluster("tokyo-3")
+    subnet = caller.ok("GET", inside_a_subnet["cluster"]["subnetwork"].replace("projects/", "/compute/v1/projects/", 1))
+    base = subnet["ipCidrRange"].partition("/")[0]
+    inside_a_subnet["cluster"]["privateClusterConfig"]["masterIpv4CidrBlock"] = f"{base}/28"
+    assert caller.refused("POST", CLUSTERS, inside_a_subnet).reason == "badRequest"
+
+
+# --- what hardens a cluster
+
+
+def test_what_hardens_a_cluster_is_changed_as_the_update_says(caller: Caller) -> None:
+    make_cluster(caller)
+    path = f"{CLUSTERS}/tokyo-1"
+
+    def update(**changes: Body) -> Body:
+        caller.ended(operation_path(caller.ok("PUT", path, {"update": changes})))
+        return caller.ok("GET", path)
+
+    key = {"state": "ENCRYPTED", "keyName": f"projects/p/locations/{LOCATION}/keyRings/r/cryptoKeys/k"}
+    assert update(desiredDatabaseEncryption=key)["databaseEncryption"] == key
+    assert update(desiredDatabaseEncryption={"state": "DECRYPTED"})["databaseEncryption"] == {"state": "DECRYPTED"}
+    found = update(desiredMonitoringConfig={"managedPrometheusConfig": {"enabled": True}})
+    assert found["monitoringConfig"] == {"managedPrometheusConfig": {"enabled": True}}
+    assert update(desiredMonitoringConfig={})["monitoringConfig"] == {}, "replaced as a whole, as GKE does"
+    found = update(desiredIntraNodeVisibilityConfig={"enabled": True})
+    assert found["networkConfig"]["enableIntraNodeVisibility"] is True
+    assert found["networkConfig"]["network"] == NETWORK
+    assert update(desiredIntraNodeVisibilityConfig={})["networkConfig"]["enableIntraNodeVisibility"] is False
+    port = {"insecureKubeletReadonlyPortEnabled": False}
+    found = update(desiredNodeKubeletConfig=port)
+    assert found["nodePoolDefaults"] == {"nodeConfigDefaults": {"nodeKubeletConfig": port}}
+    assert caller.refused("PUT", path, {"update": {"desiredDnsConfig": {}}}).code == 501
+
+
+def test_the_address_is_the_private_one_where_there_is_no_other(caller: Caller) -> None:
+    make_cluster(caller)
+    path = f"{CLUSTERS}/tokyo-1"
+    assert caller.ok("GET", path)["endpoint"] == "192.0.2.1"
+    change = {"desiredControlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enablePublicEndpoint": False}}}
+    caller.ended(operation_path(caller.ok("PUT", path, {"update": change})))
+    assert caller.ok("GET", path)["endpoint"] == "192.168.8.2"
+
+
+def _weekly(hours: int, days: str = "MO") -> Body:
+    window = {"startTime": "2024-01-01T00:00:00Z", "endTime": f"2024-01-01T{hours:02}:00:00Z"}
+    return {"window": {"recurringWindow": {"window": window, "recurrence": f"FREQ=WEEKLY;BYDAY={days}"}}}
+
+
+def test_what_does_not_go_together_in_a_cluster_is_refused(caller: Caller) -> None:
+    elsewhere = {"state": "ENCRYPTED", "keyName": "projects/p/locations/us-east1/keyRings/r/cryptoKeys/k"}
+    make_network(caller)
+    caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
+    for part, said in (
+        ({"databaseEncryption": elsewhere}, f"is not in {LOCATION}"),
+        ({"maintenancePolicy": _weekly(11)}, "without 48h maintenance availability"),
+        (
+            {"networkConfig": {"datapathProvider": "ADVANCED_DATAPATH"}, "networkPolicy": {"enabled": True}},
+            "NetworkPolicy can not be enabled",
+        ),
+    ):
+        refused = caller.refused("POST", CLUSTERS, {"cluster": {**cluster()["cluster"], **part}})
+        assert (refused.code, refused.reason) == (400, "badRequest")
+        assert said in refused.message
+    caller.ended(operation_path(caller.ok("POST", CLUSTERS, cluster())))
+    policy = f"{CLUSTERS}/tokyo-1:setMaintenancePolicy"
+    assert caller.refused("POST", policy, {"maintenancePolicy": _weekly(5, "SA,SU")}).code == 400
+    change = {"update": {"desiredDatabaseEncryption": elsewhere}}
+    assert caller.refused("PUT", f"{CLUSTERS}/tokyo-1", change).code == 400
+    for wanted in (_weekly(12), _weekly(6, "SA,SU"), {}):
+        caller.ended(operation_path(caller.ok("POST", policy, {"maintenancePolicy": wanted})))
+        found = caller.ok("GET", f"{CLUSTERS}/tokyo-1")["maintenancePolicy"]
+        assert found.get("window") == wanted.get("window")
+
+
+# --- the fleet
+
+
+def test_a_feature_that_has_something_stays(sky: Sky, caller: Caller) -> None:
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    assert caller.ok("GET", f"{FEATURES}/servicemesh")["resourceState"] == {"state": "ACTIVE"}
+    sky.held.add("servicemesh")
+    refused = caller.refused("DELETE", f"{FEATURES}/servicemesh")
+    assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
+    assert "associated resources" in refused.message
+    sky.held.clear()
+    caller.ok("DELETE", f"{FEATURES}/servicemesh")
+    assert caller.refused("GET", f"{FEATURES}/servicemesh").code == 404
+    assert sky.changes == [("servicemesh", True), ("servicemesh", False)]
+
+
+def test_a_feature_says_how_its_members_are(sky: Sky, caller: Caller) -> None:
+    state = {"servicemesh": {"controlPlaneManagement": {"state": "ACTIVE"}}}
+    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)  # it is not on
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    assert "membershipStates" not in caller.ok("GET", f"{FEATURES}/servicemesh")
+    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)
+    name = f"projects/{PROJECT_NUMBER}/locations/{LOCATION}/memberships/tokyo-1"
+    assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {name: state}
+    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", None)
+    assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {}
+
+
+def test_a_feature_names_a_membership(sky: Sky, caller: Caller) -> None:
+    def ingress(membership: str) -> Body:
+        place = f"projects/{PROJECT}/locations/{LOCATION}/memberships/{membership}"
+        return {"spec": {"multiclusteringress": {"configMembership": place}}}
+
+    make_cluster(caller)
+    path = f"{FEATURES}?featureId=multiclusteringress"
+    assert caller.refused("POST", path, ingress("osaka-1")).code == 404
+    assert caller.refused("GET", f"{FEATURES}/multiclusteringress").code == 404
+    caller.ok("POST", path, ingress("tokyo-1"))
+    assert caller.refused("PATCH", f"{FEATURES}/multiclusteringress", ingress("osaka-1")).code == 404
+    assert caller.ok("GET", f"{FEATURES}/multiclusteringress")["spec"] == ingress("tokyo-1")["spec"]
+    assert sky.changes == [("multiclusteringress", True)]
+
+
+def test_the_mesh_of_a_membership_is_managed_by_its_spec(sky: Sky, caller: Caller) -> None:
+    """As the google provider does it: one update after the other, each with all that it has read; {} deletes."""
+
+    def key(project: str, name: str) -> str:
+        return f"projects/{project}/locations/{LOCATION}/memberships/{name}"
+
+    def update(specs: Body) -> Body:
+        operation = caller.ok("PATCH", f"{FEATURES}/servicemesh?updateMask=membershipSpecs", {"membershipSpecs": specs})
+        assert operation["done"] is False  # or the provider would not look at its error
+        caller.ended(f"/gkehub/v1/{operation['name']}")
+        found: Body = caller.ok("GET", f"{FEATURES}/servicemesh").get("membershipSpecs", {})
+        return found
+
+    automatic = {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
+    make_cluster(caller)
+    caller.ended(operation_path(caller.ok("POST", CLUSTERS, cluster("tokyo-2", "192.168.9.0/28"))))
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    one, other = key(PROJECT_NUMBER, "tokyo-1"), key(PROJECT_NUMBER, "tokyo-2")
+    assert update({key(PROJECT, "tokyo-1"): automatic}) == {one: automatic}
+    assert update({one: automatic, key(PROJECT, "tokyo-2"): automatic}) == {one: automatic, other: automatic}
+    assert update({other: {"mesh": {"management": "MANAGEMENT_MANUAL"}}})[one] == automatic  # as gcloud does it
+    refused = caller.refused("DELETE", f"{FEATURES}/servicemesh")
+    assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
+    assert update({one: {}, other: {}}) == {}
+    assert sky.changes == [("servicemesh", True)] * 5
+    caller.ok("DELETE", f"{FEATURES}/servicemesh")
+
+
+def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(sky: Sky, caller: Caller) -> None:
+    make_cluster(caller)
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    path = f"{FEATURES}/servicemesh?updateMask=membershipSpecs"
+    place = f"projects/{PROJECT}/locations/{LOCATION}/memberships"
+    automatic = {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
+    assert caller.refused("PATCH", path, {"membershipSpecs": {f"{place}/osaka-1": automatic}}).code == 404
+    operation = caller.ok("PATCH", path, {"membershipSpecs": {f"{place}/tokyo-1": automatic}})
+    caller.ended(f"/gkehub/v1/{operation['name']}")
+    sky.emulator.gkehub.forget(LOCATION, "tokyo-1")
+    assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipSpecs"] == {}
+
+
+def test_what_an_update_changes_is_in_its_mask(caller: Caller) -> None:
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    caller.ok("PATCH", f"{FEATURES}/servicemesh?updateMask=labels", {"labels": {"a": "b"}, "spec": {"c": {}}})
+    found = caller.ok("GET", f"{FEATURES}/servicemesh")
+    assert found["labels"] == {"a": "b"}
+    assert "spec" not in found
+    assert caller.refused("PATCH", f"{FEATURES}/servicemesh?updateMask=fleetDefaultMemberConfig", {}).code == 501
+
+
+# --- who may do what
+
+
+def test_a_policy_is_changed_by_who_has_read_it(caller: Caller) -> None:
+    policy = caller.ok("POST", f"{POLICY}:getIamPolicy", {})
+    email = caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})["email"]
+    binding = {"role": "roles/viewer", "members": [f"serviceAccount:{email}"]}
+    first = {**policy, "bindings": [*policy["bindings"], binding]}
+    changed = caller.ok("POST", f"{POLICY}:setIamPolicy", {"policy": first})
+    assert changed["etag"] != policy["etag"]
+    refused = caller.refused("POST", f"{POLICY}:setIamPolicy", {"policy": policy})
+    assert (refused.code, refused.reason, refused.status) == (409, "aborted", "ABORTED")
+    assert binding in caller.ok("POST", f"{POLICY}:getIamPolicy", {})["bindings"]
+    caller.ok("POST", f"{POLICY}:setIamPolicy", {"policy": {**policy, "etag": changed["etag"]}})
+    assert binding not in caller.ok("POST", f"{POLICY}:getIamPolicy", {})["bindings"]
+
+
+def test_only_those_who_exist_get_a_role(caller: Caller) -> None:
+    def grant(member: str) -> tuple[int, Body]:
+        policy = caller.ok("POST", f"{POLICY}:getIamPolicy", {})
+        bindings = [*policy["bindings"], {"role": "roles/viewer", "members": [member]}]
+        return caller.call("POST", f"{POLICY}:setIamPolicy", {"policy": {**policy, "bindings": bindings}})
+
+    nobody = f"serviceAccount:nodes@{PROJECT}.iam.gserviceaccount.com"
+    status, answer = grant(nobody)
+    assert status == 400
+    assert "does not exist" in answer["error"]["message"]
+    caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})
+    assert grant(nobody)[0] == 200
+    assert grant(AGENT)[0] == 400
+    caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+    assert grant(AGENT)[0] == 400
+    caller.ok("POST", f"{FEATURES}?featureId=multiclusteringress", {})
+    assert grant(AGENT)[0] == 200
+
+
+# --- what `mesh doctor` asks besides
+
+
+def test_quotas_are_shown_with_what_there_is(sky: Sky, caller: Caller) -> None:
+    def quota(path: str, name: str) -> tuple[float, float]:
+        found = next(one for one in caller.ok("GET", path)["quotas"] if one["metric"] == name)
+        return found["limit"], found["usage"]
+
+    project, region = COMPUTE, f"{COMPUTE}/regions/{LOCATION}"
+    assert quota(project, "NETWORKS") == (15, 0)
+    assert quota(region, "CPUS") == (72, 0)
+    make_cluster(caller)
+    pool = {"name": "nodes", "initialNodeCount": 2, "config": {"machineType": "n2-standard-8", "diskSizeGb": 50}}
+    caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": pool})
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["currentNodeCount"] == 6
+    assert quota(project, "NETWORKS") == (15, 1)
+    assert quota(project, "CPUS_ALL_REGIONS") == (200, 48)
+    assert quota(region, "N2_CPUS") == (72, 48)
+    assert quota(region, "SSD_TOTAL_GB") == (8192, 300)
+    assert quota(f"{COMPUTE}/regions/us-central1", "N2_CPUS") == (72, 0)
+    sky.emulator.quotas.limits.update({"CPUS": 8, f"{LOCATION}/INSTANCES": 5, "project/NETWORKS": 1, "N2_CPUS": None})
+    assert quota(region, "CPUS") == (8, 0)
+    assert quota(region, "INSTANCES") == (5, 6)
+    assert quota(f"{COMPUTE}/regions/us-central1", "INSTANCES") == (720, 0)
+    assert quota(project, "NETWORKS") == (1, 1)
+    assert "N2_CPUS" not in [one["metric"] for one in caller.ok("GET", region)["quotas"]]
+
+
+def test_permissions_that_are_withheld_are_not_granted(sky: Sky, caller: Caller) -> None:
+    asked = {"permissions": ["compute.networks.create", "gkehub.features.create"]}
+    assert caller.ok("POST", f"{POLICY}:testIamPermissions", asked) == asked
+    sky.emulator.resource_manager.withheld.add("compute.networks.create")
+    granted = {"permissions": ["gkehub.features.create"]}
+    assert caller.ok("POST", f"{POLICY}:testIamPermissions", asked) == granted
+    assert caller.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": ["compute.networks.create"]}) == {}
+
+
+def test_a_projects_state_and_billing(sky: Sky, caller: Caller) -> None:
+    billing = f"/cloudbilling/v1/projects/{PROJECT}/billingInfo"
+    assert caller.refused("GET", billing).reason == "accessNotConfigured"
+    enable(caller, "cloudbilling")
+    assert caller.ok("GET", billing)["billingEnabled"] is True
+    sky.emulator.resource_manager.billing = False
+    sky.emulator.resource_manager.state = "DELETE_REQUESTED"
+    assert caller.ok("GET", billing)["billingEnabled"] is False
+    assert caller.ok("GET", POLICY)["lifecycleState"] == "DELETE_REQUESTED"
+
+
+def test_tokens_of_the_account_for_who_may_act_as_it(sky: Sky, caller: Caller) -> None:
+    def path(email: str) -> str:
+        return f"/iamcredentials/v1/projects/-/serviceAccounts/{email}:generateAccessToken"
+
+    own = sky.emulator.cloud.identity.email
+    assert caller.refused("POST", path(own), {}).reason == "accessNotConfigured"
+    enable(caller, "iamcredentials")
+    token = caller.ok("POST", path(own), {})["accessToken"]
+    assert Caller(sky.base, token).ok("GET", SERVICES)["services"]
+    assert caller.refused("POST", path(f"nobody@{PROJECT}.iam.gserviceaccount.com"), {}).code == 403
+
+
+def test_who_acts_as_another_account_may_make_its_tokens_and_nothing_else() -> None:
+    account = f"terraform@{PROJECT}.iam.gserviceaccount.com"
+    path = f"/iamcredentials/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+    with running(account=account) as sky:
+        caller = sky.caller()
+        assert caller.refused("GET", SERVICES).code == 403
+        token = caller.ok("POST", path, {})["accessToken"]
+        acting = Caller(sky.base, token)
+        assert acting.ok("GET", SERVICES)["services"]
+        assert acting.refused("POST", path, {}).code == 403
+        review = sky.emulator.cloud.identity.review
+        users = [
+            review({"apiVersion": "authentication.k8s.io/v1", "spec": {"token": one}})["status"]["user"]
+            for one in (sky.token(), token)
+        ]
+        assert users == [
+            {"username": f"deployer@{PROJECT}.iam.gserviceaccount.com", "groups": []},
+            {"username": account, "groups": ["system:masters"]},
+        ]
+
+
+def test_a_membership_says_whose_it_is(caller: Caller) -> None:
+    make_cluster(caller)
+    member = caller.ok("GET", f"{HUB}/{LOCATION}/memberships/tokyo-1")
+    link = f"//container.googleapis.com/projects/{PROJECT}/locations/{LOCATION}/clusters/tokyo-1"
+    assert member["endpoint"] == {"gkeCluster": {"resourceLink": link}}
+
+
+def test_questions_change_nothing(sky: Sky, caller: Caller) -> None:
+    start = sky.emulator.journal.count()
+    caller.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": []})
+    assert [call.changes for call in sky.emulator.journal.calls(start)] == [False]
+    make_network(caller)
+    assert [call.changes for call in sky.emulator.journal.calls(start)] == [False, True]
+
+
+# --- what goes wrong on purpose
+
+
+def test_requests_fail_as_often_as_they_are_told_to(sky: Sky, caller: Caller) -> None:
+    sky.emulator.cloud.faults.add(RequestFault("POST .*/networks$", 503, 2))
+    for _ in range(2):
+        refused = caller.refused("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
+        assert (refused.code, refused.status) == (503, "UNAVAILABLE")
+        assert caller.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
+    make_network(caller)
+    assert sky.emulator.cloud.faults.taken == 2
+
+
+def test_no_answer_closes_the_connection(sky: Sky, caller: Caller) -> None:
+    sky.emulator.cloud.faults.add(RequestFault("GET .*/networks$", 0, 1))
+    start = time.monotonic()
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        caller.ok("GET", f"{COMPUTE}/global/networks")
+    assert time.monotonic() - start < 5
+    assert caller.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
+
+
+def test_an_operation_fails_and_leaves_nothing_behind(sky: Sky, caller: Caller) -> None:
+    faults = sky.emulator.cloud.faults
+    faults.add(OperationFault("insert .*/networks/"))
+    operation = caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
+    assert operation["status"] == "DONE"
+    assert "(injected)" in operation["error"]["errors"][0]["message"]
+    assert operation["httpErrorStatusCode"] == 500
+    make_network(caller)
+    faults.add(OperationFault("delete .*/networks/"))
+    assert "error" in caller.ok("DELETE", f"{COMPUTE}/global/networks/vpc")
+    assert caller.ok("GET", f"{COMPUTE}/global/networks/vpc")["name"] == "vpc"
+    caller.ok("DELETE", f"{COMPUTE}/global/networks/vpc")
+    faults.add(OperationFault("create .*/features/"))
+    assert "(injected)" in caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})["error"]["message"]
+    assert caller.call("GET", f"{FEATURES}/servicemesh")[0] == 404
+    assert sky.changes == []
+    faults.add(OperationFault("CREATE_CLUSTER "))
+    assert "(injected)" in make_cluster(caller)["error"]["message"]
+    assert sky.planes.calls == []
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "ERROR"
+    # Not "STOPPING" for ever: the provider waits for a cluster to come to rest before it deletes it.
+    faults.add(OperationFault("DELETE_CLUSTER "))
+    assert "error" in caller.ended(operation_path(caller.ok("DELETE", f"{CLUSTERS}/tokyo-1")))
+    assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "ERROR"
+    assert faults.taken == 5
+
+
+# --- how long it takes
+
+
+def test_operations_take_their_time() -> None:
+    """In each of the three styles: at a 500th of the cloud's time a cluster takes 0.7 s, at a 16th a rule 0.6 s."""
+    with running(1 / 500) as sky:
+        caller = sky.caller()
+        enable(caller)
+        make_network(caller)
+        caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
+        start = time.monotonic()
+        operation = caller.ok("POST", CLUSTERS, cluster())
+        assert operation["status"] == "RUNNING"
+        assert sky.planes.calls == []
+        assert caller.ended(operation_path(operation))["status"] == "DONE"
+        assert 0.7 <= time.monotonic() - start < 5
+    with running(1 / 16) as sky:
+        caller = sky.caller()
+        sky.emulator.services._enable(PROJECT, [f"{api}.googleapis.com" for api in APIS])
+        start = time.monotonic()
+        operation = caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
+        assert operation["status"] == "DONE", "what takes 0.3 s is done when it is answered"
+        assert 0.3 <= time.monotonic() - start < 5
+        start = time.monotonic()
+        made = caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
+        switched = caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
+        assert (made["status"], switched["done"]) == ("RUNNING", False)
+        assert caller.ok("GET", f"{FEATURES}/servicemesh")["resourceState"] == {"state": "ENABLING"}
+        assert caller.ended(operation_path(made))["progress"] == 100
+        assert caller.ended(f"/gkehub/v1/{switched['name']}")["response"]["resourceState"] == {"state": "ACTIVE"}
+        assert 0.9 <= time.monotonic() - start < 5

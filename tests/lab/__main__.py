@@ -1,0 +1,49 @@
+"""``python -m tests.lab [--regions N] [--shell]``. Runs outside first, and then again, isolated."""
+
+import argparse
+import os
+import sys
+
+from config import ConfigError, Environment, config_path, load
+from config.paths import ROOT
+from tests.lab.environments import with_regions
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.isolation import is_inside, use_own_folders
+from tests.local_mesh.session import Session
+from tests.local_mesh.toolchain import get_toolbox
+
+LEAST_REGIONS = 2
+
+
+def main() -> int:
+    """Return the exit status: 0 if all is as it has to be, 1 if it is not, 2 if it could not be tried."""
+    parser = argparse.ArgumentParser(prog="lab", description="Prove the mesh on this machine.")
+    parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
+    parser.add_argument("--shell", action="store_true", help="start the lab and open a shell in it")
+    arguments = parser.parse_args()
+    session = Session("lab", ROOT)
+    try:
+        environment = _environment(arguments.regions)
+        if not is_inside():
+            return session.go_inside(sys.argv[1:], lambda: get_toolbox(session.say))
+        use_own_folders(session.state)
+        # Imported late: outside, nothing of cdktf is needed, and inside it takes its folders when it is loaded.
+        from tests.lab.run import run  # noqa: PLC0415
+
+        return run(environment, state=session.state, logs=session.logs, shell=arguments.shell, say=session.say)
+    except (ConfigError, HarnessError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 2
+
+
+def _environment(regions: int | None) -> Environment:
+    path = config_path(ROOT)
+    environment = load(path)
+    present = sum(not region.retired for region in environment.resolved_regions())
+    if (present if regions is None else regions) < LEAST_REGIONS:
+        raise HarnessError(f"there is no failover with one region: make lab REGIONS={LEAST_REGIONS}")
+    return environment if regions is None else with_regions(path, regions, os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The environment that the lab starts, made of the configured one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.environment import Environment
+from config.loading.load import parse_environment
+from config.problems import ConfigError
+from tests.local_mesh.errors import HarnessError
+
+OTHER_REGIONS = (
+    "asia-northeast3",
+    "us-central1",
+    "europe-west1",
+    "asia-southeast1",
+    "us-east4",
+    "europe-west3",
+    "australia-southeast1",
+    "us-west1",
+    "southamerica-east1",
+    "asia-south1",
+)
+"""Regions that are added when more are asked for than are configured."""
+
+MOST_NUMBERS = 64
+
+
+@dataclass(frozen=True)
+class Steps:
+    """An environment before each switch of the demo is turned on, and after the last one."""
+
+    a: Environment
+    b: Environment
+    c: Environment
+
+
+def steps_of(environment: Environment) -> Steps:
+    """Return the environments of the steps A, B and C: the demo, its failover, its entry."""
+    demo = environment.demo.model_copy(update={"enabled": True, "failover": True})
+    ingress = environment.ingress.model_copy(update={"enabled": True})
+    c = environment.model_copy(update={"demo": demo, "ingress": ingress})
+    b = c.model_copy(update={"ingress": ingress.model_copy(update={"enabled": False})})
+    a = b.model_copy(update={"demo": demo.model_copy(update={"failover": False})})
+    return Steps(a, b, c)
+
+
+def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Environment:
+    """Return the environment of a configuration file with another number of regions, as `content_with_regions` does."""
+    return _parse(content_with_regions(file, number, variables), variables)
+
+
+def content_with_regions(file: Path, number: int, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a configuration file would say with another number of regions.
+
+    Its config cluster stays, then its other regions in their order, then more.
+
+    Raises:
+        HarnessError: there are not so many regions, or ranges for them.
+    """
+    data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    configured: dict[str, Any] = data["regions"]
+    first = data["ingress"]["config_cluster"]
+    keys = [first, *(key for key in configured if key != first and not configured[key].get("retired"))]
+    data["regions"] = {key: configured[key] for key in configured if key in keys[:number]}
+    _forget(data, set(configured) - set(data["regions"]))
+    names = _other_regions({region["region"] for region in configured.values()})
+    free = (key for key in map("region{}".format, count(len(data["regions"]) + 1)) if key not in configured)
+    for _ in range(len(data["regions"]), number):
+        _add_region(data, next(free), next(names, None), variables)
+    return data
+
+
+def _forget(data: dict[str, Any], gone: set[str]) -> None:
+    """Take regions out of what is said by region."""
+    sections = [data.get("demo", {}).get("versions", {})]
+    sections += [service.get("regions", {}) for service in data.get("services", {}).values()]
+    for section in sections:
+        for key in gone & set(section):
+            del section[key]
+
+
+def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Mapping[str, str]) -> None:
+    """Add a region with the first number whose ranges are free."""
+    if name is None:
+        raise HarnessError(f"the lab knows no more than {len(OTHER_REGIONS)} regions besides the configured ones")
+    versions = data.get("demo", {}).get("versions")
+    if versions:
+        versions[key] = key
+    problem = ""
+    for number in range(MOST_NUMBERS):
+        data["regions"][key] = {"region": name, "number": number}
+        try:
+            _parse(data, variables)
+        except ConfigError as error:
+            problem = str(error)
+        else:
+            return
+    raise HarnessError(f"there are no ranges for one more region: {problem}")
+
+
+def _other_regions(used: set[str]) -> Iterator[str]:
+    return (name for name in OTHER_REGIONS if name not in used)
+
+
+def _parse(data: dict[str, Any], variables: Mapping[str, str]) -> Environment:
+    return parse_environment(yaml.safe_dump(data, sort_keys=False), "the lab's configuration", variables)

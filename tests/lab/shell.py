@@ -1,0 +1,40 @@
+"""A shell in a running lab."""
+
+import os
+import subprocess
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from tests.lab.mesh_cli import Operator
+from tests.local_mesh.environment import MeshLab
+from tests.local_mesh.isolation import INSIDE, USERS_HOME
+
+WELCOME = """
+The lab runs until you leave this shell. Try:
+
+  kubectl --context {first} get pods --all-namespaces
+  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s helloworld.sample:5000/hello
+  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s http://{entry}/hello
+  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/clusters
+  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/config_dump |
+    istioctl proxy-config routes --file -
+  mesh verify locality --kubeconfig "$KUBECONFIG"
+  mesh verify ingress --url http://{entry}/hello --kubeconfig "$KUBECONFIG"
+  mesh drill {first} --kubeconfig "$KUBECONFIG"
+  kubectl --context {first} --namespace sample scale deployment --selector app=helloworld --replicas 0
+
+Contexts: {contexts}. Logs: {logs}. For more windows, start tmux here.
+"""
+
+
+def run_shell(lab: MeshLab, operator: Operator, *, entry: IPv4Address, state: Path, logs: Path) -> int:
+    """Give the user a shell inside and return its status. Args: entry: where the gateways are reached."""
+    first = next(iter(lab.regions))
+    print(WELCOME.format(first=first, entry=entry, contexts=", ".join(lab.regions), logs=logs), flush=True)
+    variables = {name: value for name, value in operator.variables().items() if name != INSIDE} | {
+        "HOME": os.environ[USERS_HOME],
+        "KUBECACHEDIR": str(state / "kube-cache"),
+        "KUBECONFIG": str(operator.kubeconfig),
+        "PS1": "lab$ ",
+    }
+    return subprocess.run([os.environ.get("SHELL", "/bin/sh")], env=variables, check=False).returncode

@@ -1,0 +1,89 @@
+"""What is looked at: the demo in a running lab."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from config.demo import CLIENT_APP
+from config.environment import DEMO_SERVICE, Environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.service import Service
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.traffic import Answer, Client
+
+if TYPE_CHECKING:  # what it needs is only there when the lab is
+    from tests.local_mesh.environment import MeshLab
+
+GATEWAY_PORT = 80
+STATUS_PORT = 15021
+STATUS_PATH = "/healthz/ready"
+TRUST_DOMAIN = "cluster.local"
+PUBLIC_HOST = "mesh.example"
+
+SECONDS_TO_SETTLE = 60
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The demo: who asks, whom, and who should answer.
+
+    Attributes:
+        versions: which version each region runs; a region without one only asks.
+    """
+
+    lab: "MeshLab"
+    environment: Environment
+
+    @property
+    def versions(self) -> dict[str, str]:
+        deployments = self.environment.deployments(self.service)
+        return {key: deployment.version for key, deployment in deployments.items()}
+
+    @property
+    def service(self) -> Service:
+        return self.environment.all_services()[DEMO_SERVICE]
+
+    @property
+    def path(self) -> str:
+        route = self.service.route
+        assert route is not None, "the demo has a route"
+        return str(route.path)
+
+    @property
+    def client_identity(self) -> str:
+        """Whose certificate the client's sidecar has."""
+        return f"URI=spiffe://{TRUST_DOMAIN}/ns/{self.service.namespace}/sa/{CLIENT_APP}"
+
+    def client(self, region: str) -> Client:
+        """Return the client in a region, which asks as ``curl helloworld.sample:5000`` does."""
+        service = self.service
+        return self.lab.client(
+            region, namespace=service.namespace, app=CLIENT_APP, service=DEMO_SERVICE, port=service.port
+        )
+
+    def gateways(self, region: str) -> list[Client]:
+        """Return a client for each gateway of a region, which asks as the load balancer does."""
+        pods = self.lab.regions[region].agent.pods(GATEWAY_NAMESPACE, GATEWAY_NAME)
+        if not pods:
+            raise HarnessError(f"there is no gateway in {region}")
+        return [Client(str(pod.address), GATEWAY_PORT, PUBLIC_HOST) for pod in pods]
+
+    def reaches(self, region: str, other: str) -> bool:
+        """Whether a pod of a region reaches a gateway of another one directly, past the mesh."""
+        gateway = self.gateways(other)[0]
+        status = Client(gateway.address, STATUS_PORT, PUBLIC_HOST, where=self.client(region).where)
+        return status.send(STATUS_PATH, 1)[0].ok
+
+    def settle(self, clients: Sequence[Client], condition: Callable[[Sequence[Answer]], bool], batch: int) -> float:
+        """Ask until all clients' answers are as they should be, or for a minute, and return how long that took.
+
+        The control planes need some seconds to tell all proxies of a change. What is
+        counted is asked afterwards.
+        """
+        start = time.monotonic()
+        for client in clients:
+            while not condition(client.send(self.path, batch)) and time.monotonic() < start + SECONDS_TO_SETTLE:
+                self.lab.check()
+                time.sleep(0.2)
+        return time.monotonic() - start

@@ -1,0 +1,347 @@
+"""A Kubernetes control plane in a region, and nodes that are there by name only."""
+
+import base64
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.local_mesh import processes
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.namespace import Namespace
+from tests.local_mesh.network import RegionAddresses
+from tests.local_mesh.toolchain import Toolbox
+
+Object = Mapping[str, Any]
+
+NODE_MASK = 24
+"""Of the pod range that each node gets, as on GKE with 110 pods a node."""
+
+FIELD_MANAGER = "harness"
+
+KUBELET_PORT = 10250
+"""Where a node's kubelet is asked; here all nodes of a cluster share one (`tests.local_mesh.pod_exec`)."""
+
+SECONDS_TO_WATCH_AGAIN = 1
+
+WATCH_SECONDS = 86_400
+"""For so long the API server keeps a watch, at least: nobody starts one anew."""
+
+
+PLAYED_PODS = Path(__file__).parent / "played-pods.yaml"
+
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "resources": [{"group": "coordination.k8s.io"}, {"group": "", "resources": ["events"]}]},
+        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+    ],
+}
+"""Who changed what; never a body, as secrets are among them."""
+
+# kwok keeps the nodes alive and leaves the pods to the node agent.
+_PODS_ARE_LEFT_ALONE = {
+    "apiVersion": "kwok.x-k8s.io/v1alpha1",
+    "kind": "Stage",
+    "metadata": {"name": "pods-are-left-alone"},
+    "spec": {
+        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+        "selector": {"matchLabels": {"kwok.x-k8s.io/none": "none"}},
+        "next": {"delete": False},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cluster is.
+
+    Attributes:
+        location: the Google Cloud region.
+        zones: one node is in each.
+        services: range of the Services' addresses.
+    """
+
+    addresses: RegionAddresses
+    location: str
+    zones: tuple[str, ...]
+    services: IPv4Network
+
+    @property
+    def key(self) -> str:
+        return self.addresses.key
+
+
+@dataclass(frozen=True)
+class ServedName:
+    """A name by which a control plane is known besides. Attributes: certificate, key: files, PEM."""
+
+    name: str
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a control plane has besides, where it stands for one of GKE's.
+
+    Attributes:
+        token_review: URL that is asked whose a bearer token is.
+        audit: every change is written to ``kwok/clusters/KEY/logs/audit.log`` in its folder.
+        plays_pods: kwok lets pods be ready some time after they are scheduled; else they are left alone.
+            Those of Jobs are left alone in any case: somebody has to do their work.
+        also_known_as: a name for which it has another certificate.
+    """
+
+    token_review: str | None = None
+    audit: bool = False
+    plays_pods: bool = False
+    also_known_as: ServedName | None = None
+
+
+class Cluster:
+    """One region's control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok.
+
+    Attributes:
+        kubeconfig: reaches it from the lab's namespace and from every region.
+    """
+
+    def __init__(
+        self, place: Place, *, namespace: Namespace, tools: Toolbox, folder: Path, options: Options | None = None
+    ) -> None:
+        self.place = place
+        self.namespace = namespace
+        self._options = options or Options()
+        self.kubeconfig = folder / "kubeconfig"
+        self._tools = tools
+        self._folder = folder
+        self._life = 0
+        """Another number after each start and each end."""
+
+    @property
+    def server(self) -> str:
+        """URL of its private endpoint."""
+        return f"https://{self.place.addresses.api_server}"
+
+    @property
+    def certificate(self) -> str:
+        """Its CA, base64 of PEM."""
+        return base64.b64encode((self._kwok / "pki" / "ca.crt").read_bytes()).decode()
+
+    @property
+    def _kwok(self) -> Path:
+        """Where kwokctl keeps what is this cluster's."""
+        return self._folder / "kwok" / "clusters" / self.place.key
+
+    @property
+    def audit_log(self) -> Path:
+        """A line of JSON for each change, if it writes one."""
+        return self._kwok / "logs" / "audit.log"
+
+    def start(self) -> None:
+        """Start it; it then serves, without a node. Raises: HarnessError."""
+        self._life += 1
+        self._folder.mkdir(parents=True)
+        configuration = self._folder / "kwokctl.yaml"
+        configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
+        self._kwokctl(
+            *("create", "cluster", "--name", self.place.key, "--runtime", "binary", "--wait", "120s"),
+            *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
+        )
+        content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        content["clusters"][0]["cluster"]["server"] = self.server
+        content["contexts"][0]["name"] = content["current-context"] = self.place.key
+        self.kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
+        self.kubeconfig.chmod(0o600)
+
+    def add_nodes(self) -> None:
+        """Add a node a zone."""
+        self.apply(self._nodes())
+
+    def start_with_nodes(self) -> None:
+        self.start()
+        self.add_nodes()
+
+    def stop(self) -> None:
+        """End it and forget what it held."""
+        self._life += 1
+        self._kwokctl("delete", "cluster", "--name", self.place.key)
+        shutil.rmtree(self._folder)
+
+    def _kwokctl(self, *arguments: str) -> None:
+        processes.run(
+            [str(self._tools.path("kwokctl")), *arguments],
+            namespace=self.namespace,
+            variables=self._tools.variables() | {"KWOK_WORKDIR": str(self._folder / "kwok")},
+            seconds=180,
+        )
+
+    def _token_review(self) -> dict[str, str]:
+        """Write how the API server asks about tokens, and return its flags."""
+        if self._options.token_review is None:
+            return {}
+        file = self._folder / "token-review.yaml"
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "reviewer", "cluster": {"server": self._options.token_review}}],
+            "users": [{"name": "reviewer"}],
+            "contexts": [{"name": "reviewer", "context": {"cluster": "reviewer", "user": "reviewer"}}],
+            "current-context": "reviewer",
+        }
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return {
+            "authentication-token-webhook-config-file": str(file),
+            "authentication-token-webhook-version": "v1",
+            "authentication-token-webhook-cache-ttl": "1s",
+        }
+
+    def _other_name(self) -> dict[str, str]:
+        """Return the API server's flags for its other name."""
+        other = self._options.also_known_as
+        return {} if other is None else {"tls-sni-cert-key": f"{other.certificate},{other.key}:{other.name}"}
+
+    def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
+        """Run kubectl against it and return what it prints. Raises: HarnessError."""
+        return processes.run(
+            [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments],
+            variables=self._tools.variables(),
+            text=text,
+            seconds=seconds,
+        )
+
+    def apply(self, objects: Sequence[Object]) -> None:
+        """Apply objects by the server, all at once. Raises: HarnessError."""
+        self.kubectl(
+            *("apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-"),
+            text=_list_of(objects),
+        )
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Return what ``kubectl get`` shows."""
+        content: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output", "json"))
+        return content
+
+    def watch(self, *arguments: str) -> Iterator[dict[str, Any]]:
+        """Yield what happens to objects, from those that are there on: ``type`` and ``object``.
+
+        Raises:
+            HarnessError: the API server has ended the watch.
+        """
+        command = [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig)]
+        command += ["get", *arguments, "--watch", "--output-watch-events", "--output", "json"]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    yield json.loads(line)
+            finally:
+                process.kill()
+        raise HarnessError(f"the API server of {self.place.key} has ended a watch")
+
+    def follow(self, *arguments: str) -> Iterator[dict[str, Any]]:
+        """Yield as `watch`, and from the beginning again when the connection was lost, as controllers do.
+
+        Raises:
+            HarnessError: the cluster was ended.
+        """
+        life = self._life
+        while self._life == life:
+            with suppress(HarnessError):
+                yield from self.watch(*arguments)
+            time.sleep(SECONDS_TO_WATCH_AGAIN)
+        raise HarnessError(f"the cluster of {self.place.key} was ended")
+
+    def delete(self, objects: Sequence[Object]) -> None:
+        self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=_list_of(objects))
+
+    def _configuration(self) -> list[dict[str, Any]]:
+        programs = {
+            "etcdBinary": "etcd",
+            "kubeApiserverBinary": "kube-apiserver",
+            "kubeControllerManagerBinary": "kube-controller-manager",
+            "kubeSchedulerBinary": "kube-scheduler",
+            "kwokControllerBinary": "kwok",
+        }
+        addresses = self.place.addresses
+        audit = {}
+        if self._options.audit:
+            policy = self._folder / "audit.yaml"
+            policy.write_text(yaml.safe_dump(_AUDIT), encoding="utf-8")
+            audit = {"kubeAuditPolicy": str(policy)}
+        # Not as arguments of kwokctl: it confuses those of one program with another's (0.7.0).
+        flags: dict[str, dict[str, str]] = {
+            "kube-apiserver": {
+                "service-cluster-ip-range": str(self.place.services),
+                "min-request-timeout": str(WATCH_SECONDS),
+                # Before all others it would take a node's host name, which kwok says is localhost.
+                "kubelet-preferred-address-types": "InternalIP",
+                **self._token_review(),
+                **self._other_name(),
+            },
+            "kwok-controller": {"node-ip": str(addresses.api_server), "node-port": str(KUBELET_PORT)},
+        }
+        configuration: list[dict[str, Any]] = [
+            {
+                "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+                "kind": "KwokctlConfiguration",
+                "options": {
+                    "bindAddress": "0.0.0.0",
+                    "kubeApiserverPort": 443,
+                    "kubeApiserverCertSANs": [str(address) for address in addresses.own],
+                    **audit,
+                    **{option: str(self._tools.path(program)) for option, program in programs.items()},
+                },
+                "componentsPatches": [
+                    {"name": name, "extraArgs": [{"key": key, "value": value} for key, value in given.items()]}
+                    for name, given in flags.items()
+                ],
+            },
+        ]
+        stages = list(yaml.safe_load_all(PLAYED_PODS.read_text(encoding="utf-8")))
+        return [*configuration, *(stages if self._options.plays_pods else [_PODS_ARE_LEFT_ALONE])]
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        """A node a zone, of the size of an e2-standard-4."""
+        ranges = self.place.addresses.pods.subnets(new_prefix=NODE_MASK)
+        size = {"cpu": "4", "memory": "16Gi", "pods": "110"}
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {
+                    "name": f"{self.place.key}-{zone.rsplit('-', 1)[-1]}",
+                    "annotations": {"kwok.x-k8s.io/node": "fake"},
+                    "labels": {
+                        "topology.kubernetes.io/region": self.place.location,
+                        "topology.kubernetes.io/zone": zone,
+                        "kubernetes.io/os": "linux",
+                        "kubernetes.io/arch": "amd64",
+                    },
+                },
+                "spec": {"podCIDR": str(network), "podCIDRs": [str(network)]},
+                "status": {"allocatable": size, "capacity": size},
+            }
+            for zone, network in zip(self.place.zones, ranges, strict=False)
+        ]
+
+
+def _list_of(objects: Sequence[Object]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})

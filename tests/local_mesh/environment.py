@@ -1,0 +1,280 @@
+"""A whole environment on this machine: its clusters, its mesh, its workloads."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from ipaddress import IPv4Address
+from itertools import permutations
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from config.environment import Environment, ResolvedRegion
+from tests.local_mesh.authority import Authority
+from tests.local_mesh.cluster import Cluster, Place
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.fleet import derived_services
+from tests.local_mesh.istiod import Istiod, istio_manifests
+from tests.local_mesh.load_balancer import serve
+from tests.local_mesh.network import REGIONAL_FRONT_END, Network, RegionAddresses
+from tests.local_mesh.node_agent import NodeAgent
+from tests.local_mesh.pod import Pod, Surroundings
+from tests.local_mesh.pod_exec import serve_exec
+from tests.local_mesh.remote_secrets import Cloud, Member
+from tests.local_mesh.rendered import Object
+from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.traffic import Client
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+ZONES = "abc"
+"""Of a region whose zones GKE chooses: three."""
+
+AT_ONCE = 4
+
+
+class Region:
+    """One region of a lab: its cluster, its part of the mesh, its pods."""
+
+    def __init__(self, region: ResolvedRegion, cluster: Cluster, istiod: Istiod, agent: NodeAgent, hosts: Path) -> None:
+        self.key = region.key
+        self.cluster = cluster
+        self.istiod = istiod
+        self.agent = agent
+        self.member = Member(cluster, region.names.cluster, region.location, region.remote_name)
+        self.hosts = hosts
+        self.applied: list[Object] = []
+
+    def write_hosts(self) -> None:
+        """Let the region's pods find istiod and the Services by name."""
+        lines = ["127.0.0.1 localhost", f"{self.istiod.address} {self.istiod.service_name}"]
+        for service in self.cluster.get("services", "--all-namespaces")["items"]:
+            name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+            names = (f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local")
+            if service["spec"]["clusterIP"] != "None":
+                lines.append(f"{service['spec']['clusterIP']} {' '.join(names)}")
+        self.hosts.parent.mkdir(parents=True, exist_ok=True)
+        self.hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def service_address(self, namespace: str, name: str) -> str:
+        address: str = self.cluster.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
+        return address
+
+
+class MeshLab:
+    """Starts an environment's regions and joins them to one mesh.
+
+    Attributes:
+        regions: by key, without those that are retired.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        tools: Toolbox,
+        state: Path,
+        logs: Path,
+        say: Say,
+        network: Network | None = None,
+        clusters: Mapping[str, Cluster] | None = None,
+    ) -> None:
+        """
+        Args:
+            state: for everything that goes with the lab.
+            logs: for what its programs print.
+            say: is told of every step.
+            network, clusters: where somebody else makes them; `install` then takes the
+                place of `start`.
+        """
+        self._environment = environment
+        self._tools = tools
+        self._state = state
+        self._logs = logs
+        self._say = say
+        self._failures: list[Exception] = []
+        self._rendering = threading.Lock()
+        self._istio: list[Object] = []
+        self._authority = Authority.create()
+        present = [region for region in environment.resolved_regions() if not region.retired]
+        self.network = network or Network([_addresses(region) for region in present], state / "namespaces")
+        self._clusters = clusters or {}
+        self.regions = {region.key: self._region(region) for region in present}
+
+    def start(self) -> None:
+        """Start everything up to a mesh without workloads. Raises: HarnessError."""
+        self.network.build()
+        regions = list(self.regions.values())
+        self._say(f"starting {len(regions)} Kubernetes control planes")
+        self._each(lambda region: region.cluster.start_with_nodes(), regions)
+        self._say("installing istiod in each")
+        crds = list(yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8")))
+        self._each(lambda region: region.istiod.install(self._manifests()), regions)
+        self._each(lambda region: region.cluster.apply(crds), regions)
+        self._each(lambda region: region.istiod.wait_until_ready(), regions)
+        pairs = list(permutations(regions, 2))
+        self._say(f"granting trust: {len(pairs)} remote secrets")
+        members = [region.member for region in regions]
+        cloud = Cloud(self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials")
+        self._each(lambda pair: cloud.grant_trust(pair[0].member, pair[1].member), pairs)
+        self._each(lambda region: region.write_hosts(), regions)
+        for region in regions:
+            self._run_pods(region)
+
+    def install(self, key: str) -> None:
+        """Install the mesh in one cluster that serves, and let its pods run. Raises: HarnessError."""
+        region = self.regions[key]
+        region.istiod.install(self._manifests())
+        region.istiod.wait_until_ready()
+        region.write_hosts()
+        self._run_pods(region)
+        threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
+
+    def _run_pods(self, region: Region) -> None:
+        """Let a region's pods run, and commands in them."""
+        serve_exec(
+            region.cluster.place,
+            self.network.region(region.key),
+            network=self.network,
+            hosts=region.hosts,
+            tools=self._tools,
+            folder=self._state / "regions" / region.key / "exec",
+            log=self._logs / region.key / "pod-exec.log",
+        )
+        region.agent.start()
+
+    def balance(self, address: IPv4Address, namespace: str, app: str) -> None:
+        """Let pods of every region reach gateways at one address: each those of its own region."""
+        for region in self.regions.values():
+            for one in (address, REGIONAL_FRONT_END):
+                self.network.add_address(region.key, one)
+            serve(self.network.region(region.key), address, partial(_addresses_of, region.agent, namespace, app))
+
+    def _follow_services(self, region: Region) -> None:
+        """Let pods find Services that come later; a pod's hosts file is the region's."""
+        with suppress(HarnessError):  # the cluster has gone
+            for _ in region.cluster.watch("services", "--all-namespaces"):
+                region.write_hosts()
+
+    def _manifests(self) -> list[Object]:
+        with self._rendering:
+            if not self._istio:
+                self._istio = istio_manifests(self._tools, self._environment.revision, self._tools.envoy)
+            return self._istio
+
+    def apply(self, objects: dict[str, list[Object]]) -> None:
+        """Make these the objects that each cluster has, and delete what an earlier call applied and is gone."""
+        derived = derived_services(one for wanted in objects.values() for one in wanted)
+
+        def converge(region: Region) -> None:
+            wanted = [*objects.get(region.key, []), *derived]
+            names = {_identity(one) for one in wanted}
+            gone = [one for one in region.applied if _identity(one) not in names]
+            if gone:
+                region.cluster.delete(gone)
+            region.cluster.apply([one for one in wanted if one["kind"] == "Namespace"])
+            region.cluster.apply([one for one in wanted if one["kind"] == "Service"])
+            region.write_hosts()
+            region.cluster.apply([one for one in wanted if one["kind"] not in ("Namespace", "Service")])
+            region.applied = wanted
+
+        self._each(converge, list(self.regions.values()))
+
+    def wait_for_rollout(self, seconds: float = 120) -> None:
+        """Wait until all Deployments have the pods that they want. Raises: HarnessError."""
+        deadline = time.monotonic() + seconds
+        for region in self.regions.values():
+            while waiting := _incomplete(region.cluster.get("deployments", "--all-namespaces")["items"]):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise HarnessError(f"after {seconds:g} s {region.key} still waits for pods of {', '.join(waiting)}")
+                time.sleep(0.5)
+
+    def check(self) -> None:
+        """Raise what has gone wrong in the background since the lab was started."""
+        if self._failures:
+            raise self._failures[0]
+        for region in self.regions.values():
+            region.istiod.check()
+
+    def client(self, region: str, *, namespace: str, app: str, service: str, port: int) -> Client:
+        """Return a client that asks a service from inside a pod."""
+        home = self.regions[region]
+        pod = self.pod(region, namespace, app)
+        return Client(
+            address=home.service_address(namespace, service),
+            port=port,
+            host=f"{service}.{namespace}:{port}",
+            where=self.network.pod(f"{region}.{pod.name}"),
+        )
+
+    def pod(self, region: str, namespace: str, app: str) -> Pod:
+        """Return a running pod by its label ``app``. Raises: HarnessError: there is none."""
+        pods = self.regions[region].agent.pods(namespace, app)
+        if not pods:
+            raise HarnessError(f"there is no pod {app} in {namespace} of {region}")
+        return pods[0]
+
+    def _each(self, work: Callable[[T], None], items: Sequence[T]) -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(work, items))
+
+    def _region(self, region: ResolvedRegion) -> Region:
+        folder, logs = self._state / "regions" / region.key, self._logs / region.key
+        place = Place(
+            _addresses(region),
+            region.location,
+            region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
+            region.ranges.services,
+        )
+        cluster = self._clusters.get(region.key) or Cluster(
+            place, namespace=self.network.region(region.key), tools=self._tools, folder=folder / "cluster"
+        )
+        istiod = Istiod(
+            cluster,
+            name=region.remote_name,
+            revision=self._environment.revision,
+            authority=self._authority,
+            tools=self._tools,
+            folder=folder / "istiod",
+            log=logs / "istiod.log",
+        )
+        surroundings = Surroundings(
+            services=region.ranges.services,
+            hosts=folder / "hosts",
+            agent=self._tools.path("pilot-agent"),
+            bootstrap=self._tools.bootstrap,
+            root=self._authority.certificate,
+            logs=logs / "pods",
+        )
+        agent = NodeAgent(cluster, self.network, surroundings, folder=folder / "pods", on_error=self._failures.append)
+        return Region(region, cluster, istiod, agent, folder / "hosts")
+
+
+def _addresses(region: ResolvedRegion) -> RegionAddresses:
+    return RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane)
+
+
+def _addresses_of(agent: NodeAgent, namespace: str, app: str) -> list[IPv4Address]:
+    return [pod.address for pod in agent.pods(namespace, app)]
+
+
+def _identity(manifest: Object) -> tuple[Any, ...]:
+    return manifest["apiVersion"], manifest["kind"], manifest["metadata"].get("namespace"), manifest["metadata"]["name"]
+
+
+def _incomplete(deployments: Iterable[Object]) -> list[str]:
+    """Return the names of the Deployments that don't have the pods that they want, or other ones besides."""
+
+    def complete(deployment: Object) -> bool:
+        wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
+        current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        counts = {status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")}
+        return current and counts == {wanted}
+
+    return [deployment["metadata"]["name"] for deployment in deployments if not complete(deployment)]

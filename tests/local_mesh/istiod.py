@@ -1,0 +1,179 @@
+"""The mesh's control plane in a region: a real istiod, beside its cluster's API server."""
+
+import http.client
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.local_mesh import processes
+from tests.local_mesh.authority import Authority
+from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.processes import Program
+from tests.local_mesh.toolchain import Toolbox
+
+NAMESPACE = "istio-system"
+HTTP_PORT = 8080
+INJECTION_PORT = 15017
+
+CLUSTER_NAME = "name-of-the-cluster"
+"""Stands for the cluster's name until Istio's manifests, rendered once, are applied to one."""
+
+LEFT_OUT = frozenset({"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"})
+"""Kinds of Istio's manifests that are about istiod as a pod; here it is a program."""
+
+
+class Istiod:
+    """istiod for one cluster, installed from Istio's own manifests.
+
+    It serves the proxies of its region, injects sidecars into the pods of its cluster,
+    checks Istio objects when they are applied, and watches the clusters for which it
+    finds a remote secret.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        name: str,
+        revision: str,
+        authority: Authority,
+        tools: Toolbox,
+        folder: Path,
+        log: Path,
+    ) -> None:
+        """
+        Args:
+            name: the name by which the mesh knows the cluster.
+            revision: value of ``istio.io/rev`` on the namespaces that it injects.
+            folder: where it runs; it finds the CA there.
+        """
+        self.cluster = cluster
+        self.revision = revision
+        self._name = name
+        self._authority = authority
+        self._tools = tools
+        self._folder = folder
+        self._log = log
+        self._program: Program | None = None
+
+    @property
+    def address(self) -> str:
+        return str(self.cluster.place.addresses.istiod)
+
+    @property
+    def service_name(self) -> str:
+        """Where its cluster's proxies look for it."""
+        return f"istiod-{self.revision}.{NAMESPACE}.svc"
+
+    def install(self, manifests: Sequence[dict[str, Any]]) -> None:
+        """Apply what `istio_manifests` returned, and start it."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        self.cluster.apply([namespace])
+        objects = [self._of_this_cluster(one) for one in manifests]
+        webhooks = [one for one in objects if one["kind"].endswith("WebhookConfiguration")]
+        self.cluster.apply([one for one in objects if one not in webhooks])
+        self._start()
+        self.cluster.apply(webhooks)
+
+    def _start(self) -> None:
+        self._authority.write(self._folder / "etc" / "cacerts")
+        self._program = Program(
+            f"istiod of {self.cluster.place.key}",
+            [
+                str(self._tools.path("pilot-discovery")),
+                "discovery",
+                f"--kubeconfig={self.cluster.kubeconfig}",
+                "--monitoringAddr=:15014",
+                "--keepaliveMaxServerConnectionAge=30m",
+            ],
+            log=self._log,
+            namespace=self.cluster.namespace,
+            folder=self._folder,
+            variables={
+                "CLOUD_PLATFORM": "none",
+                "CLUSTER_ID": self._name,
+                "ENABLE_LEADER_ELECTION": "false",
+                "INJECTION_WEBHOOK_CONFIG_NAME": f"istio-sidecar-injector-{self.revision}",
+                "ISTIOD_CUSTOM_HOST": self.address,
+                "POD_NAME": f"istiod-{self.cluster.place.key}",
+                "POD_NAMESPACE": NAMESPACE,
+                "REVISION": self.revision,
+                "SERVICE_ACCOUNT": f"istiod-{self.revision}",
+                "VALIDATION_WEBHOOK_CONFIG_NAME": f"istio-validator-{self.revision}-{NAMESPACE}",
+                # Filters that only Istio's build of Envoy has. They carry telemetry, not traffic.
+                "PILOT_ENABLE_ALPN_FILTER": "false",
+                "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+            },
+        )
+
+    def wait_until_ready(self, seconds: float = 60) -> None:
+        """Wait until it serves proxies and its webhooks are called.
+
+        Raises:
+            HarnessError: it has ended, or is not ready in time.
+        """
+        assert self._program is not None, "install it first"
+        deadline = time.monotonic() + seconds
+        while not (self._serves() and self._is_trusted()):
+            self._program.check()
+            if time.monotonic() > deadline:
+                raise HarnessError(f"istiod of {self.cluster.place.key} is not ready after {seconds:g} s: {self._log}")
+            time.sleep(0.5)
+
+    def check(self) -> None:
+        """Raise a HarnessError if it has ended."""
+        if self._program is not None:
+            self._program.check()
+
+    def _serves(self) -> bool:
+        try:
+            with closing(http.client.HTTPConnection(self.address, HTTP_PORT, timeout=2)) as connection:
+                connection.request("GET", "/ready")
+                return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def _is_trusted(self) -> bool:
+        """Whether it has written its CA into both webhooks, so that the API server can call them."""
+        found = self.cluster.get("mutatingwebhookconfigurations,validatingwebhookconfigurations")
+        webhooks = [webhook for item in found["items"] for webhook in item["webhooks"]]
+        return len(found["items"]) >= 2 and all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
+
+    def _of_this_cluster(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        if manifest["kind"] == "ConfigMap":
+            data = {key: text.replace(CLUSTER_NAME, self._name) for key, text in manifest["data"].items()}
+            return {**manifest, "data": data}
+        if manifest["kind"].endswith("WebhookConfiguration"):
+            return {**manifest, "webhooks": [self._at_address(webhook) for webhook in manifest["webhooks"]]}
+        return manifest
+
+    def _at_address(self, webhook: dict[str, Any]) -> dict[str, Any]:
+        """Let the API server call istiod at its address: there is nothing here that routes to a Service."""
+        path = webhook["clientConfig"]["service"]["path"]
+        return {**webhook, "clientConfig": {"url": f"https://{self.address}:{INJECTION_PORT}{path}"}}
+
+
+def istio_manifests(tools: Toolbox, revision: str, envoy: Path) -> list[dict[str, Any]]:
+    """Return what istioctl would install of a revision: CRDs, roles, injection, webhooks.
+
+    Args:
+        envoy: the program that agents are to run as proxy.
+    """
+    options = resources.files("tests.local_mesh").joinpath("istio.yaml").read_text(encoding="utf-8")
+    operator = yaml.safe_load(options)
+    operator["spec"]["revision"] = revision
+    operator["spec"]["meshConfig"]["defaultConfig"]["binaryPath"] = str(envoy)
+    operator["spec"]["values"] = {"global": {"multiCluster": {"clusterName": CLUSTER_NAME}}}
+    rendered = processes.run(
+        [str(tools.path("istioctl")), "manifest", "generate", "--filename", "-"],
+        variables=tools.variables(),
+        text=yaml.safe_dump(operator),
+    )
+    found = [document for document in yaml.load_all(rendered, Loader=yaml.CSafeLoader) if document]
+    return [document for document in found if document["kind"] not in LEFT_OUT]

@@ -1,0 +1,188 @@
+"""What a kubelet does, for all nodes of a cluster: it runs the pods and says how they are."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Network
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.network import Network
+from tests.local_mesh.pod import Pod, Surroundings
+
+TOKEN_AUDIENCE = "istio-ca"
+SECONDS_TO_READY = 60
+AT_ONCE = 4
+
+
+class NodeAgent:
+    """Watches a cluster's pods; starts the programs of each that is placed on a node, and ends those of each that goes.
+
+    A pod is ready when its probes succeed, and stays ready when its programs die: so it
+    is with a node that is lost, until the control plane notices after most of a minute.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        network: Network,
+        surroundings: Surroundings,
+        *,
+        folder: Path,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        """
+        Args:
+            on_error: is told what went wrong, as nobody waits for an agent.
+        """
+        self.cluster = cluster
+        self._network = network
+        self._surroundings = surroundings
+        self._folder = folder
+        self._on_error = on_error
+        self._pods: dict[str, Pod] = {}  # by uid
+        self._lock = threading.Lock()
+        self._addresses: dict[str, Iterator[IPv4Address]] = {}
+        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"pods of {cluster.place.key}")
+
+    def start(self) -> None:
+        for node in self.cluster.get("nodes")["items"]:
+            self._addresses[node["metadata"]["name"]] = _addresses(IPv4Network(node["spec"]["podCIDR"]))
+        threading.Thread(target=self._watch, name=f"agent of {self.cluster.place.key}", daemon=True).start()
+
+    def pods(self, namespace: str, app: str) -> list[Pod]:
+        """Return the running pods with a label ``app``."""
+        with self._lock:
+            return [
+                pod
+                for pod in self._pods.values()
+                if pod.namespace == namespace and pod.manifest["metadata"].get("labels", {}).get("app") == app
+            ]
+
+    def restart(self, pod: Pod) -> None:
+        """Start the programs of a pod that died, as a kubelet restarts containers."""
+        pod.start(self._network.pod(self._namespace_name(pod)), self._token(pod))
+        self._wait_until_ready(pod)
+
+    def _watch(self) -> None:
+        try:
+            for event in self.cluster.watch("pods", "--all-namespaces"):
+                self._handle(event["type"], event["object"])
+        except Exception as error:
+            self._on_error(error)
+
+    def _handle(self, kind: str, manifest: dict[str, Any]) -> None:
+        uid = manifest["metadata"]["uid"]
+        with self._lock:
+            pod = self._pods.get(uid)
+            if kind != "DELETED" and pod is None and manifest["spec"].get("nodeName"):
+                if "deletionTimestamp" in manifest["metadata"]:
+                    return
+                address = next(self._addresses[manifest["spec"]["nodeName"]])
+                folder = self._folder / uid
+                folder.mkdir(parents=True)
+                self._pods[uid] = Pod(manifest, address, self._surroundings, folder)
+                self._submit(self._run, self._pods[uid])
+            elif pod is not None and (kind == "DELETED" or "deletionTimestamp" in manifest["metadata"]):
+                del self._pods[uid]
+                pod.leaving.set()
+                self._submit(self._end, pod)
+
+    def _submit(self, work: Callable[[Pod], None], pod: Pod) -> None:
+        def guarded() -> None:
+            try:
+                work(pod)
+            except Exception as error:
+                self._on_error(error)
+
+        self._workers.submit(guarded)
+
+    def _run(self, pod: Pod) -> None:
+        with pod.lock:
+            if not pod.leaving.is_set():
+                self._start(pod)
+
+    def _start(self, pod: Pod) -> None:
+        network = self._network.add_pod(self.cluster.place.key, self._namespace_name(pod), pod.address)
+        # istiod finds a proxy's node, and so its region, by its pod's address.
+        self._report(pod, ready=False)
+        pod.start(network, self._token(pod))
+        self._wait_until_ready(pod)
+        if not pod.leaving.is_set():
+            self._report(pod, ready=True)
+
+    def _wait_until_ready(self, pod: Pod) -> None:
+        deadline = time.monotonic() + SECONDS_TO_READY
+        while not (pod.leaving.is_set() or pod.is_ready()):
+            if time.monotonic() > deadline:
+                raise HarnessError(
+                    f"pod {pod.name} in {self.cluster.place.key} is not ready after {SECONDS_TO_READY} s: "
+                    f"{self._surroundings.logs}"
+                )
+            time.sleep(0.2)
+
+    def _end(self, pod: Pod) -> None:
+        with pod.lock:
+            if pod.started:
+                pod.stop()
+                self._network.remove_pod(self.cluster.place.key, self._namespace_name(pod), pod.address)
+        self.cluster.kubectl(
+            *("delete", "pod", pod.name, "--namespace", pod.namespace),
+            *("--grace-period", "0", "--force", "--ignore-not-found", "--wait=false"),
+        )
+
+    def _namespace_name(self, pod: Pod) -> str:
+        return f"{self.cluster.place.key}.{pod.name}"
+
+    def _token(self, pod: Pod) -> str:
+        return self.cluster.kubectl(
+            *("create", "token", pod.account, "--namespace", pod.namespace),
+            *("--audience", TOKEN_AUDIENCE, "--duration", "24h"),
+        ).strip()
+
+    def _report(self, pod: Pod, *, ready: bool) -> None:
+        """Write a pod's status, as seen by Deployments and EndpointSlices."""
+        status = "True" if ready else "False"
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+        def states(containers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [
+                {
+                    "name": container["name"],
+                    "image": container["image"],
+                    "imageID": "",
+                    "ready": ready,
+                    "started": ready,
+                    "restartCount": 0,
+                    "state": {"running": {"startedAt": now}},
+                }
+                for container in containers
+            ]
+
+        patch = {
+            "status": {
+                "phase": "Running",
+                "podIP": str(pod.address),
+                "podIPs": [{"ip": str(pod.address)}],
+                "startTime": now,
+                "conditions": [
+                    {"type": kind, "status": "True" if kind == "Initialized" else status, "lastTransitionTime": now}
+                    for kind in ("Initialized", "ContainersReady", "Ready")
+                ],
+                "containerStatuses": states(pod.manifest["spec"]["containers"]),
+            }
+        }
+        self.cluster.kubectl(
+            *("patch", "pod", pod.name, "--namespace", pod.namespace),
+            *("--subresource", "status", "--type", "strategic", "--patch", json.dumps(patch)),
+        )
+
+
+def _addresses(node: IPv4Network) -> Iterator[IPv4Address]:
+    """Yield a node's addresses for pods, none of them twice: a proxy may remember one for a while."""
+    return (node[number] for number in count(2))

@@ -1,0 +1,263 @@
+"""One pod: a network namespace with a sidecar and the application's stand-in."""
+
+import http.client
+import json
+import re
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from config.paths import ROOT
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.namespace import Namespace
+from tests.local_mesh.processes import Program
+
+SIDECAR = "istio-proxy"
+CAPTURING = "istio-init"
+PROBE_SECONDS = 2.0
+
+LABELS_FILE = "etc/istio/pod/labels"
+ANNOTATIONS_FILE = "etc/istio/pod/annotations"
+ROOT_FILE = "var/run/secrets/istio/root-cert.pem"
+TOKEN_FILE = "var/run/secrets/tokens/istio-token"
+BOOTSTRAP_FILE = "var/lib/istio/envoy/envoy_bootstrap_tmpl.json"
+
+SICK_FILE = "sick"
+"""While a pod's folder has this file, the application answers 503."""
+
+
+_VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_KEY = re.compile(r"\['([^']+)'\]")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all pods of a cluster share.
+
+    Attributes:
+        services: range of the Services' addresses.
+        hosts: what pods read as ``/etc/hosts``.
+        agent: Istio's pilot-agent, which gets certificates and runs the proxy.
+        bootstrap: its template for the proxy's first configuration.
+        root: the mesh's root certificate, PEM.
+        logs: folder.
+    """
+
+    services: IPv4Network
+    hosts: Path
+    agent: Path
+    bootstrap: Path
+    root: bytes
+    logs: Path
+
+
+class Pod:
+    """A pod's programs. The containers' images are never run:
+
+    - ``istio-proxy``, which the mesh has injected, is pilot-agent with Envoy, with the
+      arguments and the environment that the injected container has;
+    - a container that has a port is a small HTTP server on that port;
+    - a container without one does nothing, and requests are sent from its namespace.
+
+    Attributes:
+        lock: held while it is started or ended, which two threads may want to do.
+        leaving: set when its cluster has deleted it.
+        started: whether it has programs and a namespace.
+    """
+
+    def __init__(
+        self, manifest: dict[str, Any], address: IPv4Address, surroundings: Surroundings, folder: Path
+    ) -> None:
+        self.manifest = manifest
+        self.address = address
+        self._surroundings = surroundings
+        self._folder = folder
+        self.lock = threading.Lock()
+        self.leaving = threading.Event()
+        self.started = False
+        self._applications: list[Program] = []
+        self._sidecars: list[Program] = []
+
+    @property
+    def name(self) -> str:
+        name: str = self.manifest["metadata"]["name"]
+        return name
+
+    @property
+    def namespace(self) -> str:
+        namespace: str = self.manifest["metadata"]["namespace"]
+        return namespace
+
+    @property
+    def account(self) -> str:
+        account: str = self.manifest["spec"].get("serviceAccountName", "default")
+        return account
+
+    @property
+    def containers(self) -> list[dict[str, Any]]:
+        spec = self.manifest["spec"]
+        return [*spec.get("initContainers", []), *spec["containers"]]
+
+    def start(self, network: Namespace, token: str) -> None:
+        """Start its programs. Args: token: of its service account, for the mesh's CA."""
+        self.started = True
+        if any(container["name"] == CAPTURING for container in self.containers):
+            # Not above: whoever only reads a pod need not have what only the lab has.
+            from tests.local_mesh.capture import capture  # noqa: PLC0415
+
+            capture(network, self._surroundings.services)
+        self._write_files(token)
+        for container in self.containers:
+            if container["name"] == SIDECAR:
+                self._sidecars.append(self._start(container, network, self._agent_command(container)))
+            elif container in self.manifest["spec"]["containers"]:
+                for port in container.get("ports", []):
+                    command = [
+                        sys.executable,
+                        "-m",
+                        "tests.local_mesh.demo_server",
+                        str(port["containerPort"]),
+                        SICK_FILE,
+                    ]
+                    self._applications.append(self._start(container, network, command))
+
+    def is_ready(self) -> bool:
+        """Whether all readiness probes succeed; a container without one is ready as soon as it runs."""
+        return all(
+            self._probe(container["readinessProbe"]) for container in self.containers if "readinessProbe" in container
+        )
+
+    def fall_sick(self) -> None:
+        """Let the application answer 503."""
+        (self._folder / SICK_FILE).touch()
+
+    def recover(self) -> None:
+        (self._folder / SICK_FILE).unlink()
+
+    def die(self) -> None:
+        """Kill all programs; nobody is told."""
+        for program in (*self._applications, *self._sidecars):
+            program.kill()
+        self._applications.clear()
+        self._sidecars.clear()
+
+    def stop(self) -> None:
+        """End as a kubelet ends a pod.
+
+        The containers go on for the longest ``preStop`` among them; a sidecar that is one
+        of the containers is asked to end at once, one that is an init container last.
+        """
+        spec = self.manifest["spec"]
+        grace = float(spec.get("terminationGracePeriodSeconds", 30))
+        native = any(container["name"] == SIDECAR for container in spec.get("initContainers", []))
+        if not native:
+            _terminate(self._sidecars)
+        time.sleep(max((_pre_stop_seconds(container) for container in spec["containers"]), default=0.0))
+        _terminate(self._applications)
+        _wait(self._applications, grace)
+        _terminate(self._sidecars)
+        _wait(self._sidecars, grace)
+
+    def _probe(self, probe: dict[str, Any]) -> bool:
+        """Probe as a kubelet does, from outside the pod."""
+        address = str(self.address)
+        try:
+            if "httpGet" in probe:
+                request = probe["httpGet"]
+                with closing(http.client.HTTPConnection(address, request["port"], timeout=PROBE_SECONDS)) as connection:
+                    connection.request("GET", request["path"])
+                    return 200 <= connection.getresponse().status < 400
+            if "tcpSocket" in probe:
+                socket.create_connection((address, probe["tcpSocket"]["port"]), timeout=PROBE_SECONDS).close()
+                return True
+        except OSError:
+            return False
+        raise HarnessError(f"pod {self.name} has a probe that the lab does not know: {', '.join(probe)}")
+
+    def _start(self, container: dict[str, Any], network: Namespace, command: list[str]) -> Program:
+        return Program(
+            f"{container['name']} of pod {self.name}",
+            command,
+            log=self._surroundings.logs / f"{self.name}.{container['name']}.log",
+            namespace=network,
+            hosts=self._surroundings.hosts,
+            folder=self._folder,
+            variables=self._variables(container) | {"HOSTNAME": self.name, "PYTHONPATH": str(ROOT)},
+        )
+
+    def _agent_command(self, container: dict[str, Any]) -> list[str]:
+        variables = self._variables(container)
+        arguments = [_VARIABLE.sub(lambda match: variables[match[1]], text) for text in container["args"]]
+        return [str(self._surroundings.agent), *arguments]
+
+    def _variables(self, container: dict[str, Any]) -> dict[str, str]:
+        """Return a container's environment."""
+        variables: dict[str, str] = {}
+        for entry in container.get("env", []):
+            field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+            value = entry.get("value", "") if field is None else self._field(field)
+            variables[entry["name"]] = _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
+        return variables
+
+    def _field(self, path: str) -> str:
+        """Return what the downward API says."""
+        metadata = self.manifest["metadata"]
+        key = _KEY.search(path)
+        if key is not None:
+            section = metadata.get("labels" if "labels" in path else "annotations", {})
+            return str(section.get(key[1], ""))
+        known: dict[str, str] = {
+            "metadata.name": self.name,
+            "metadata.namespace": self.namespace,
+            "metadata.uid": metadata["uid"],
+            "spec.nodeName": self.manifest["spec"]["nodeName"],
+            "spec.serviceAccountName": self.account,
+            "status.hostIP": str(self.address),
+            "status.podIP": str(self.address),
+        }
+        return known[path]
+
+    def _write_files(self, token: str) -> None:
+        """Write what the injected volumes hold."""
+        metadata = self.manifest["metadata"]
+        contents = {
+            LABELS_FILE: _downward(metadata.get("labels", {})).encode(),
+            ANNOTATIONS_FILE: _downward(metadata.get("annotations", {})).encode(),
+            ROOT_FILE: self._surroundings.root,
+            TOKEN_FILE: token.encode(),
+        }
+        for name, content in contents.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        bootstrap = self._folder / BOOTSTRAP_FILE
+        bootstrap.parent.mkdir(parents=True, exist_ok=True)
+        bootstrap.unlink(missing_ok=True)
+        bootstrap.symlink_to(self._surroundings.bootstrap)
+
+
+def _downward(entries: dict[str, str]) -> str:
+    return "".join(f"{key}={json.dumps(value)}\n" for key, value in sorted(entries.items()))
+
+
+def _pre_stop_seconds(container: dict[str, Any]) -> float:
+    action = container.get("lifecycle", {}).get("preStop", {})
+    return float(action.get("sleep", {}).get("seconds", 0))
+
+
+def _terminate(programs: Iterable[Program]) -> None:
+    for program in programs:
+        if program.running:
+            program.terminate()
+
+
+def _wait(programs: Iterable[Program], seconds: float) -> None:
+    for program in programs:
+        program.wait(seconds)

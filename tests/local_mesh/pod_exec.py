@@ -1,0 +1,49 @@
+"""Lets ``kubectl exec`` into a region's pods."""
+
+import os
+import shlex
+from pathlib import Path
+
+from tests.local_mesh.cluster import KUBELET_PORT, Place
+from tests.local_mesh.namespace import Namespace
+from tests.local_mesh.network import Network
+from tests.local_mesh.processes import Program
+from tests.local_mesh.toolchain import Toolbox
+
+_IN_POD = """#!/bin/sh
+# NAMESPACE POD CONTAINER COMMAND...: runs a command in the network of a pod, with its hosts file.
+set -eu
+network={namespaces}.$2
+hosts={hosts}
+[ -e "$network" ] || {{ echo "no pod $2 runs here" >&2; exit 1; }}
+shift 3
+exec unshare --mount sh -c 'mount --bind "$1" /etc/hosts && shift && exec nsenter --net="$@"' \\
+  sh "$hosts" "$network" -- "$@"
+"""
+
+
+def serve_exec(
+    place: Place, namespace: Namespace, *, network: Network, hosts: Path, tools: Toolbox, folder: Path, log: Path
+) -> Program:
+    """Start what the API server asks to run a command in a pod.
+
+    The command is the machine's own: there is no container, and so no image.
+
+    Args:
+        namespace: the region's.
+        hosts: what pods read as ``/etc/hosts``.
+        folder: for the program that enters a pod.
+    """
+    folder.mkdir(parents=True)
+    script = folder / "in-pod"
+    pods = shlex.quote(str(network.pod(place.key).path))
+    script.write_text(_IN_POD.format(namespaces=pods, hosts=shlex.quote(str(hosts))), encoding="utf-8")
+    script.chmod(0o755)
+    return Program(
+        f"pod-exec of {place.key}",
+        [str(tools.path("pod-exec")), f"{place.addresses.api_server}:{KUBELET_PORT}", str(script)],
+        log=log,
+        namespace=namespace,
+        # A proxy, or another setting of curl's, would be this machine's and not a container's.
+        variables={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)},
+    )

@@ -1,0 +1,129 @@
+"""Programs that the harness starts."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.namespace import Namespace
+
+LAST_LINES = 5
+
+
+class Program:
+    """A program that runs until it is stopped, or until the lab ends.
+
+    Attributes:
+        name: for messages.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        namespace: Namespace | None = None,
+        hosts: Path | None = None,
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Args:
+            log: file for what it prints.
+            hosts: what it gets to read as ``/etc/hosts``.
+            folder: where it runs.
+            variables: its whole environment; ours if absent.
+        """
+        self.name = name
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                inside(command, namespace, hosts),
+                cwd=folder,
+                env=None if variables is None else dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def check(self) -> None:
+        """Raise a HarnessError that shows its last lines, if it has ended."""
+        if not self.running:
+            raise HarnessError(f"{self.name} has ended by itself:\n{last_lines(self._log)}")
+
+    def terminate(self) -> None:
+        """Ask it to end; its own children are its own business."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End it and its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, and kill it if that takes too long."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def run(
+    command: Sequence[str],
+    *,
+    namespace: Namespace | None = None,
+    variables: Mapping[str, str] | None = None,
+    text: str | None = None,
+    seconds: float = 120,
+) -> str:
+    """Run a program to its end and return what it printed on standard output.
+
+    Raises:
+        HarnessError: it failed; with its last lines.
+    """
+    program = Path(command[0]).name
+    try:
+        result = subprocess.run(
+            inside(command, namespace, None),
+            env=None if variables is None else dict(variables),
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HarnessError(f"{program} {command[1]} took longer than {seconds:g} s") from error
+    if result.returncode != 0:
+        lines = (result.stderr or result.stdout).strip().splitlines()[-LAST_LINES:]
+        raise HarnessError(f"{program} {command[1]} failed:\n" + "\n".join(f"  {line}" for line in lines))
+    return result.stdout
+
+
+def inside(command: Sequence[str], namespace: Namespace | None, hosts: Path | None) -> list[str]:
+    """Return a command that runs another one in a namespace, and with its own /etc/hosts."""
+    wrapped = list(command)
+    if namespace is not None:
+        wrapped = namespace.command(wrapped)
+    if hosts is not None:
+        script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
+        wrapped = ["unshare", "--mount", "sh", "-c", script, "sh", str(hosts), *wrapped]
+    return wrapped
+
+
+def last_lines(log: Path) -> str:
+    """Return the last lines of a log, and where the others are."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+    return "\n".join([*(f"  {line}" for line in lines), f"  ({log})"])

@@ -1,0 +1,80 @@
+"""Trust between clusters, by the project's own script."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from config.paths import ROOT
+from tests.local_mesh import processes
+from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.toolchain import Toolbox
+
+SCRIPTS = ROOT / "scripts"
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Member:
+    """A cluster as the cloud and the mesh know it.
+
+    Attributes:
+        name: the cluster's name in the cloud.
+        remote_name: its name in the mesh.
+    """
+
+    cluster: Cluster
+    name: str
+    location: str
+    remote_name: str
+
+
+class Cloud:
+    """The programs by which the scripts reach a cluster: stand-ins here, which know the clusters of a lab."""
+
+    def __init__(self, project: str, members: Sequence[Member], *, tools: Toolbox, folder: Path) -> None:
+        self._project = project
+        self._tools = tools
+        self._credentials = folder
+        folder.mkdir(parents=True)
+        for member in members:
+            content = yaml.safe_load(member.cluster.kubeconfig.read_text(encoding="utf-8"))
+            context = f"gke_{project}_{member.location}_{member.name}"
+            content["contexts"][0]["name"] = content["current-context"] = context
+            (folder / f"{member.location}_{member.name}").write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment in which the project's scripts reach the clusters of the lab."""
+        stand_ins = resources.files("tests.local_mesh").joinpath("fake_tools")
+        tools = self._tools.variables()
+        return {
+            **tools,
+            "PATH": f"{stand_ins}:{tools['PATH']}",
+            "HARNESS_CREDENTIALS": str(self._credentials),
+            "PROJECT": self._project,
+            "ENDPOINT": "private",
+            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+        }
+
+    def grant_trust(self, holder: Member, remote: Member) -> None:
+        """Let one cluster's mesh watch another cluster. Raises: HarnessError."""
+        processes.run(
+            ["bash", str(SCRIPTS / "grant-trust.sh")],
+            variables=self.variables()
+            | {
+                "HOLDER_CLUSTER": holder.name,
+                "HOLDER_KUBECONFIG": self._kubeconfig(holder),
+                "REMOTE_CLUSTER": remote.name,
+                "REMOTE_KUBECONFIG": self._kubeconfig(remote),
+                "REMOTE_NAME": remote.remote_name,
+                "REMOTE_SERVER": remote.cluster.server,
+                "INPUTS": "the lab's",
+            },
+            seconds=SECONDS,
+        )
+
+    def _kubeconfig(self, member: Member) -> str:
+        return (self._credentials / f"{member.location}_{member.name}").read_text(encoding="utf-8")

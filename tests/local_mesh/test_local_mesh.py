@@ -1,0 +1,254 @@
+"""The harness, as far as it can be tried without its programs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from config.paths import ROOT
+from tests.local_mesh import toolchain as toolbox
+from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.fleet import derived_services
+from tests.local_mesh.isolation import check_isolation
+from tests.local_mesh.pod import Pod, Surroundings
+from tests.local_mesh.traffic import Client, tally
+from tests.synthesized import Synthesis
+
+PORT = 18999
+MARK = "HARNESS_TEST_MARK"
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Iterator[Path]:
+    """The application's stand-in on loopback; what is given is its sick file."""
+    sick = tmp_path / "sick"
+    variables = os.environ | {"SERVICE_VERSION": "v7", "HOSTNAME": "pod-1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.local_mesh.demo_server", str(PORT), str(sick)]
+    with subprocess.Popen(command, env=variables) as process:
+        client = Client("127.0.0.1", PORT, "here")
+        deadline = time.monotonic() + 20
+        while not client.send("/hello", 1)[0].ok:
+            assert time.monotonic() < deadline, "the stand-in does not listen"
+            time.sleep(0.1)
+        yield sick
+        process.terminate()
+
+
+def pod(spec: dict[str, Any], tmp_path: Path) -> Pod:
+    metadata = {"name": "pod-1", "namespace": "sample", "uid": "u", "labels": {"app": "x"}}
+    surroundings = Surroundings(IPv4Network("10.96.0.0/20"), tmp_path, tmp_path, tmp_path, b"", tmp_path)
+    manifest = {"metadata": metadata, "spec": {"nodeName": "node-1", "containers": [], **spec}}
+    return Pod(manifest, IPv4Address("127.0.0.1"), surroundings, tmp_path)
+
+
+def test_the_application_answers_falls_sick_and_recovers(application: Path, tmp_path: Path) -> None:
+    client = Client("127.0.0.1", PORT, "here")
+    answer = client.send("/hello", 1)[0]
+    assert (answer.version, answer.body) == ("v7", "Hello version: v7, instance: pod-1\n")
+    subject = pod({}, tmp_path)
+    subject.fall_sick()
+    assert tally(client.send("/hello", 3)) == {"503": 3}
+    subject.recover()
+    with client.stream("/hello", every=0.01) as stream:
+        time.sleep(0.5)
+    assert len(stream.answers) > 10
+    assert tally(stream.answers) == {"v7": len(stream.answers)}
+    assert stream.since(stream.answers[-1].sent) == stream.answers[-1:]
+
+
+def test_what_refuses_is_no_answer() -> None:
+    assert tally(Client("127.0.0.1", 9, "here").send("/", 2)) == {"no answer": 2}
+
+
+def test_a_pod_is_ready_when_all_probes_succeed(application: Path, tmp_path: Path) -> None:
+    def ready(*probes: dict[str, Any]) -> bool:
+        containers = [{"name": f"c{index}", "readinessProbe": probe} for index, probe in enumerate(probes)]
+        return pod({"containers": containers}, tmp_path).is_ready()
+
+    listens, refuses = {"tcpSocket": {"port": PORT}}, {"tcpSocket": {"port": 9}}
+    answers = {"httpGet": {"port": PORT, "path": "/"}}
+    assert ready(listens, answers)
+    assert not ready(listens, refuses)
+    application.touch()
+    assert not ready(answers)
+    with pytest.raises(HarnessError, match="exec"):
+        ready({"exec": {"command": ["true"]}})
+
+
+def test_a_containers_environment(tmp_path: Path) -> None:
+    container = {
+        "name": "c",
+        "env": [
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "APP", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+            {"name": "BOTH", "value": "$(POD)/$(APP)/$(NONE)"},
+            {"name": "EMPTY"},
+        ],
+    }
+    expected = {"POD": "pod-1", "APP": "x", "BOTH": "pod-1/x/$(NONE)", "EMPTY": ""}
+    assert pod({}, tmp_path)._variables(container) == expected
+
+
+def test_the_service_of_the_fleet(reference: Synthesis) -> None:
+    services = derived_services(reference.objects("tokyo"))
+    assert len(services) == 1
+    assert services[0]["metadata"]["name"].startswith("mci-istio-ingressgateway-svc-")
+    assert services[0]["spec"]["clusterIP"] == "None"
+    assert [port["port"] for port in services[0]["spec"]["ports"]] == [15021, 80, 443]
+    assert derived_services(reference.objects("osaka")) == []
+
+
+class TestToolbox:
+    """With a stand-in for Go."""
+
+    BUNDLE = toolbox.Bundle("thing", "v1.2.3", ("one", "two"), 1, packages=("example.com/thing@v1.2.3",))
+
+    @pytest.fixture
+    def go(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        script = tmp_path / "bin" / "go"
+        script.parent.mkdir()
+        monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        return script
+
+    @staticmethod
+    def write(script: Path, body: str) -> None:
+        script.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+        script.chmod(0o755)
+
+    def test_builds_once(self, go: Path, tmp_path: Path) -> None:
+        self.write(go, f'echo "$*" >>{tmp_path}/calls; touch "$GOBIN/one" "$GOBIN/two"')
+        said: list[str] = []
+        folder = toolbox._folder(self.BUNDLE, None, said.append)
+        assert sorted(path.name for path in folder.iterdir()) == ["one", "two"]
+        assert toolbox._folder(self.BUNDLE, None, said.append) == folder
+        calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
+        assert len(calls) == 1
+        assert calls[0].endswith("example.com/thing@v1.2.3")
+        assert said == ["building thing v1.2.3, once (about 1 min on two cores)"]
+
+    @pytest.mark.parametrize(
+        ("body", "words"), [("echo no such module; exit 1", "no such module"), ('touch "$GOBIN/one"', "made no two")]
+    )
+    def test_a_failed_build_leaves_nothing(self, go: Path, tmp_path: Path, body: str, words: str) -> None:
+        self.write(go, body)
+        with pytest.raises(HarnessError, match=words):
+            toolbox._folder(self.BUNDLE, None, lambda text: None)
+        assert [path.name for path in (tmp_path / "cache" / "multi-region-mesh").iterdir()] == ["lock"]
+
+    def test_what_a_killed_build_left_is_taken_away(self, go: Path, tmp_path: Path) -> None:
+        self.write(go, 'touch "$GOBIN/one" "$GOBIN/two"')
+        leftover = tmp_path / "cache" / "multi-region-mesh" / ".thing-1a2b"
+        leftover.mkdir(parents=True)
+        assert toolbox._folder(self.BUNDLE, None, lambda text: None).is_dir()
+        assert not leftover.exists()
+
+    def test_without_go(self, go: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(go.parent))
+        with pytest.raises(HarnessError, match=r"Go is missing: install it from go\.dev/dl"):
+            toolbox._folder(self.BUNDLE, None, lambda text: None)
+
+    def test_a_folder_of_the_users_own(self, go: Path, tmp_path: Path) -> None:
+        with pytest.raises(HarnessError, match=r"\(HARNESS_TOOLS\) has no one, two"):
+            toolbox._folder(self.BUNDLE, str(tmp_path), lambda text: None)
+        for name in self.BUNDLE.programs:
+            (tmp_path / name).touch()
+        assert toolbox._folder(self.BUNDLE, str(tmp_path), lambda text: None) == tmp_path
+
+
+def marked(mark: str) -> list[int]:
+    """Return the programs that have our mark in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+        except OSError:  # it has ended, or is another user's
+            continue
+    return found
+
+
+def until(holds: Callable[[], bool], seconds: float = 10) -> bool:
+    """Wait until something holds and return whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class TestIsolation:
+    @pytest.fixture(autouse=True)
+    def _possible(self) -> None:
+        try:
+            check_isolation()
+        except HarnessError as error:
+            pytest.skip(f"not tried: {error}")
+
+    @staticmethod
+    def start(inside: str, mark: str) -> "subprocess.Popen[str]":
+        code = (
+            "import sys; from tests.local_mesh.isolation import run_isolated;"
+            " sys.exit(run_isolated(['sh', '-c', sys.argv[1]]))"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", code, inside],
+            cwd=ROOT,
+            env=os.environ | {MARK: mark},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def test_status_and_network(self) -> None:
+        with self.start("wc -l </proc/net/dev; exit 7", "status") as process:
+            output, _ = process.communicate(timeout=30)
+        assert process.returncode == 7
+        assert output.strip() == "3", "two lines of heading and the loopback, which is down"
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    def test_nothing_is_left_on_any_way_out(self, number: signal.Signals) -> None:
+        """Not even of programs that went into the background and into sessions of their own."""
+        mark = f"{os.getpid()}-{number.name}"
+        with self.start("setsid sleep 300 & setsid sh -c 'sleep 300 & wait' & echo up; sleep 300", mark) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "up\n"
+            # "up" may come before the last of the background programs is there.
+            assert until(lambda: len(marked(mark)) >= 5), marked(mark)
+            process.send_signal(number)
+            process.wait(timeout=30)
+        assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+        assert until(lambda: not marked(mark)), marked(mark)
+
+
+def test_a_controller_goes_on_after_a_lost_connection_until_its_cluster_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watched(Cluster):
+        """Each watch shows one object, and is then cut off."""
+
+        def watch(self, *arguments: str) -> Iterator[dict[str, Any]]:
+            yield {"type": "ADDED", "arguments": arguments}
+            raise HarnessError("cut off")
+
+        def _kwokctl(self, *arguments: str) -> None: ...
+
+    monkeypatch.setattr("tests.local_mesh.cluster.SECONDS_TO_WATCH_AGAIN", 0)
+    place: Any = SimpleNamespace(key="tokyo")
+    nowhere: Any = None
+    cluster = Watched(place, namespace=nowhere, tools=nowhere, folder=tmp_path)
+    events = cluster.follow("pods")
+    assert [next(events)["arguments"] for _ in range(3)] == [("pods",)] * 3
+    cluster.stop()
+    with pytest.raises(HarnessError, match="the cluster of tokyo was ended"):
+        next(events)

@@ -1,0 +1,110 @@
+"""``python -m tests.rehearsal [--control-plane NAME] [--regions N]``. Runs outside first, and then again, isolated."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from config import ConfigError, config_path, load
+from config.paths import ROOT
+from control_planes import names
+from tests.fake_cloud.latencies import Latencies
+from tests.lab.environments import content_with_regions
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.isolation import NOT_POSSIBLE, is_inside, use_own_folders
+from tests.local_mesh.session import Session
+from tests.local_mesh.toolchain import get_toolbox
+from tests.rehearsal.command_environment import check_tools
+from tests.rehearsal.providers import gather_providers, mirror_of
+
+EXAMPLES = ROOT / "examples"
+IN_LAB = "asmcli-managed"
+SCALE = 0.004
+"""Of the cloud's durations: what takes it six minutes takes a second and a half, and the time of the machine's own
+work. With more, the provider's questions, ten seconds apart, add up."""
+
+HURRIED = 0.1
+PATIENCE = 9.0
+"""At less than that scale, an operation that is asked about is waited for, so that nobody has to ask again."""
+
+
+def main() -> int:
+    """Return the exit status: 0 if all is as it has to be, 1 if it is not, 2 if it could not be tried."""
+    parser = argparse.ArgumentParser(prog="rehearsal", description="Rehearse a whole deploy without a cloud.")
+    parser.add_argument(
+        "--control-plane", choices=names(), help="with the example of that control plane; else with the configuration"
+    )
+    parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
+    parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults whose names match")
+    parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
+    fewer = parser.add_mutually_exclusive_group()
+    fewer.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
+    fewer.add_argument("--short", action="store_true", help="without a region that comes and goes")
+    parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
+    parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
+    parser.add_argument("--check", action="store_true", help=f"exit with {NOT_POSSIBLE} if something needed is missing")
+    arguments = parser.parse_args()
+    session = Session("rehearsal", ROOT)
+    providers = session.folder / "providers"
+    try:
+        path = EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
+        if arguments.lab and load(path).mesh.control_plane != IN_LAB:
+            raise HarnessError(f"--lab is there for mesh.control_plane: {IN_LAB} only, of which it plays Google's part")
+        regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
+        if arguments.check:
+            return _check(providers, not arguments.without_terraform)
+        if not is_inside():
+            check_tools(with_terraform=not arguments.without_terraform)
+
+            def prepare() -> None:
+                get_toolbox(session.say)
+                if not arguments.without_terraform:
+                    gather_providers(providers)
+
+            return session.go_inside(sys.argv[1:], prepare)
+        use_own_folders(session.state)
+        # Imported late: inside, cdktf takes its folders when it is loaded.
+        from tests.rehearsal.context import set_stage  # noqa: PLC0415
+        from tests.rehearsal.fault_wrappers import Shims  # noqa: PLC0415
+        from tests.rehearsal.faults import Choice, run_faults  # noqa: PLC0415
+        from tests.rehearsal.run import run  # noqa: PLC0415
+        from tests.rehearsal.without_terraform import run_by_hand  # noqa: PLC0415
+
+        shims = Shims(session.state / "shims") if arguments.faults or arguments.without_terraform else None
+        stage = set_stage(
+            content_with_regions(path, regions, os.environ),
+            content_with_regions(path, regions if arguments.lab else regions + 1, os.environ),
+            tools=get_toolbox(session.say),
+            mirror=None if arguments.without_terraform else mirror_of(providers),
+            state=session.state,
+            logs=session.logs,
+            latencies=Latencies(arguments.scale, PATIENCE if arguments.scale < HURRIED else 0.0),
+            say=session.say,
+            shims=shims,
+            pods_run=arguments.lab,
+        )
+        if shims is None:
+            return run(stage, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
+        if arguments.without_terraform:
+            return run_by_hand(stage, shims, arguments.faults == "all")
+        return run_faults(stage, shims, Choice(arguments.faults == "small", arguments.only))
+    except (ConfigError, HarnessError) as error:
+        print(f"rehearsal: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(providers: Path, with_terraform: bool) -> int:
+    """Say what is missing for a rehearsal."""
+    try:
+        check_tools(with_terraform)
+        if with_terraform:
+            gather_providers(providers)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return NOT_POSSIBLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""What is looked at after each command."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from config.naming import STACKS
+from tests.fake_cloud.store import Resource
+from tests.local_mesh.cluster import Cluster
+from tests.rehearsal.context import Stage
+from tests.rehearsal.deployment import Run
+from tests.rehearsal.expected import (
+    Identity,
+    expected_objects,
+    expected_secrets,
+    expected_watchers,
+    found_objects,
+    remote_secrets,
+    served_kinds,
+    unready_deployments,
+)
+from tests.rehearsal.forbidden_tools import Absent, local_execs
+from tests.rehearsal.remote_secret_check import opens, server_and_token
+from tests.rehearsal.snapshot import OPTIONS, Snapshot, differences
+from tests.reporting.table import Table
+
+MOST_LINES = 12
+SECONDS_TO_BE_READY = 30
+
+
+def deployed(title: str, run: Run, stacks: Sequence[str] = STACKS) -> Table:
+    """Show what a command did with each stack; right if all went through, in their order."""
+    table = Table(title, ["stack", "seconds", "added", "changed", "destroyed"])
+    for one in run.stacks:
+        table.add(one.stack, f"{one.seconds:.0f}", one.added, one.changed, one.destroyed, ok=run.ok and one.ended)
+    table.notes.append(f"{run.seconds:.0f} s in all")
+    if not run.ok or [one.stack for one in run.stacks] != list(stacks):
+        table.add("all", "", "", "", "", ok=False)
+        table.notes += run.errors() or run.last_lines().splitlines()
+    return table
+
+
+def objects(title: str, stage: Stage) -> Table:
+    """Compare what is in each cluster with what the system's description promises."""
+    columns = ["cluster of", "promised", "missing", "besides", "not ready", "secrets", "private", "open"]
+    table = Table(title, columns)
+    environment = stage.environment
+    secrets = expected_secrets(environment)
+    clusters = stage.world.clusters()
+    for region, expected in ((key, expected_objects(environment, key)) for key in secrets):
+        cluster = clusters[region]
+        found = _ready_objects(cluster)
+        missing, besides, unready = expected - set(found), set(found) - expected, unready_deployments(found)
+        held = remote_secrets(cluster)
+        private = opened = 0
+        for name, other in secrets[region].items():
+            if name in held:
+                server, certificate, token = server_and_token(held[name])
+                private += server == clusters[other].server
+                opened += opens(server, certificate, token)
+        wanted = len(secrets[region])
+        good = not (missing or besides or unready) and set(held) == set(secrets[region])
+        counts = (len(expected), len(missing), len(besides), len(unready), f"{len(held)} of {wanted}")
+        table.add(region, *counts, private, opened, ok=good and private == opened == wanted)
+        table.notes += [f"{region} has no {' '.join(one)}" for one in sorted(missing)]
+        table.notes += [f"{region} has {' '.join(one)} besides" for one in sorted(besides)]
+        table.notes += [f"{region}: {name} is not ready" for name in unready]
+    return table
+
+
+def watchers(title: str, stage: Stage) -> Table:
+    """Compare the pod ranges that control planes admit with those from which they are watched, and the options."""
+    table = Table(title, ["cluster of", "pod ranges to admit", "admitted", "multicluster_mode"])
+    environment = stage.environment
+    regions = {region.key: region for region in environment.resolved_regions()}
+    pods = {str(region.ranges.pods) for region in regions.values()}
+    clusters = stage.world.clusters()
+    in_cluster = environment.mesh.control_plane == "asmcli-in-cluster"
+    for key, expected in expected_watchers(environment).items():
+        path = (
+            f"projects/{environment.project.id}/locations/{regions[key].location}/clusters/{regions[key].names.cluster}"
+        )
+        networks = stage.world.cloud.store.get(path).get("masterAuthorizedNetworksConfig", {}).get("cidrBlocks", [])
+        admitted = {one["cidrBlock"] for one in networks} & pods
+        options = clusters[key].kubectl("get", *OPTIONS, "--output", "jsonpath={.data.multicluster_mode}")
+        # What Google runs finds the other clusters by it.
+        table.add(
+            key,
+            len(expected),
+            len(admitted),
+            options,
+            ok=admitted == expected and (in_cluster or options == "connected"),
+        )
+    return table
+
+
+def refused(title: str, run: Run, word: str, changes: Sequence[str]) -> Table:
+    """A command that is to fail with a message, before it has done anything."""
+    table = Table(title, ["status", "says so", "calls that change something", "seconds"])
+    says = any(word in one for one in _messages(run.output))
+    table.add(
+        run.status,
+        "yes" if says else "no",
+        len(changes),
+        f"{run.seconds:.0f}",
+        ok=not run.ok and says and not changes and sum(run.totals()) == 0,
+    )
+    table.notes += [*run.errors(), *changes[:MOST_LINES]]
+    return table
+
+
+def _messages(output: str) -> list[str]:
+    """Return terraform's messages, each on one line: it breaks them, and frames them."""
+    text = "\n".join(line.split("│", 1)[-1].strip() for line in output.splitlines())
+    return [" ".join(one.split()) for one in text.split("Error: ")]
+
+
+def without_tools(title: str, absent: Absent, output: Path) -> Table:
+    """What terraform called of what it is not to need; right if nothing, and nothing in the stacks would."""
+    table = Table(title, ["calls of a tool", "stacks", "local-exec in them"])
+    stacks, programs = local_execs(output)
+    calls = absent.calls()
+    table.add(len(calls), stacks, programs, ok=stacks == len(STACKS) and not calls and not programs)
+    table.notes += calls[:MOST_LINES]
+    return table
+
+
+def _ready_objects(cluster: Cluster) -> dict[Identity, Resource]:
+    """Return a cluster's objects as soon as all Deployments are ready: an autoscaler may have just added a pod."""
+    deadline = time.monotonic() + SECONDS_TO_BE_READY
+    while True:
+        found = found_objects(cluster, served_kinds(cluster))
+        if not unready_deployments(found) or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
+
+
+def nothing_changed(title: str, run: Run, changes: Sequence[str]) -> Table:
+    """A second deploy: no resource, and no call that changes something."""
+    table = Table(title, ["resources", "calls that change something", "seconds"])
+    total = sum(run.totals())
+    table.add(total, len(changes), f"{run.seconds:.0f}", ok=run.ok and total == 0 and not changes)
+    table.notes += [*run.errors(), *changes[:MOST_LINES]]
+    return table
+
+
+def compared(title: str, found: Sequence[str], allowed: Sequence[str] = ()) -> Table:
+    """Differences between two snapshots; right if all are among the allowed ones (by their beginnings)."""
+    table = Table(title, ["differences", "not expected"])
+    others = [line for line in found if not line.startswith(tuple(allowed))]
+    table.add(len(found), len(others), ok=not others)
+    table.notes += others[:MOST_LINES]
+    return table
+
+
+def left_over(title: str, before: Snapshot, after: Snapshot) -> Table:
+    """What a destroy has left, against what was there before anything was made."""
+    found = differences(before, after)
+    table = Table(title, ["left over"])
+    # APIs stay on, as others may use them.
+    others = [line for line in found if "/services/" not in line]
+    table.add(len(others), ok=not others)
+    table.notes += others[:MOST_LINES]
+    return table

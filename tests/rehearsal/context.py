@@ -1,0 +1,130 @@
+"""What every rehearsal needs: the world, a deployment in it, and the steps that several of them take."""
+
+import copy
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.environment import Environment
+from config.loading.load import parse_environment
+from tests.fake_cloud.latencies import Latencies
+from tests.local_mesh.authority import Authority
+from tests.local_mesh.environment import MeshLab
+from tests.local_mesh.toolchain import Toolbox
+from tests.rehearsal.command_environment import ASMCLI, Surroundings, surround
+from tests.rehearsal.deployment import Deployment
+from tests.rehearsal.fault_wrappers import Shims
+from tests.rehearsal.forbidden_tools import Absent
+from tests.rehearsal.simulated_cloud import World
+from tests.reporting.table import Table
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A world, and an environment to be deployed into it.
+
+    Attributes:
+        state: for everything that goes with the rehearsal.
+        logs: for what its programs print.
+        more: content of the configuration with one region more than the deployment begins with.
+        lab: the mesh that runs in the clusters, if pods do.
+        absent: the programs that terraform is not to need, where it needs none.
+    """
+
+    world: World
+    deployment: Deployment
+    surroundings: Surroundings
+    state: Path
+    logs: Path
+    more: dict[str, Any]
+    say: Say
+    lab: MeshLab | None
+    absent: Absent | None
+
+    @property
+    def environment(self) -> Environment:
+        """What the deployment's file says now."""
+        return parse(self.deployment.content)
+
+
+def set_stage(
+    content: dict[str, Any],
+    more: dict[str, Any],
+    *,
+    tools: Toolbox,
+    mirror: Path | None,
+    state: Path,
+    logs: Path,
+    latencies: Latencies,
+    say: Say,
+    pods_run: bool = False,
+    shims: Shims | None = None,
+) -> Stage:
+    """Start an empty cloud, and write the configuration of what is to be deployed into it.
+
+    Args:
+        content: of the configuration; it gets what a user has to fill in.
+        more: the same with one region more.
+        mirror: folder of terraform providers.
+        pods_run: with sidecars, in a mesh whose traffic is looked at.
+        shims: programs that may fail.
+    """
+    for one in (content, more):
+        asmcli = one.setdefault("mesh", {}).setdefault("asmcli", {})
+        asmcli["sha256"] = hashlib.sha256(ASMCLI.read_bytes()).hexdigest()
+    environment = parse(more)
+    authority = Authority.create()
+    world = World(
+        environment.project.id,
+        environment.resolved_regions(),
+        revision=environment.revision,
+        tools=tools,
+        state=state / "world",
+        latencies=latencies,
+        authority=authority,
+        account=environment.project.impersonate_service_account,
+        pods_run=pods_run,
+    )
+    lab = None
+    if pods_run:
+        network, clusters = world.planes.network, world.planes.clusters
+        lab = MeshLab(
+            environment, tools=tools, state=state / "lab", logs=logs, say=say, network=network, clusters=clusters
+        )
+        world.install = lab.install
+    world.begin()
+    download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
+    surroundings = surround(world, tools=tools, mirror=mirror, state=state, download=download, authority=authority)
+    variables = surroundings.variables if shims is None else shims.variables(surroundings.variables)
+    absent = None if environment.control_plane.needs_tools else Absent(state / "absent")
+    deployment = Deployment(
+        copy.deepcopy(content),
+        state / "deployment",
+        variables if absent is None else absent.variables(variables),
+        logs / "commands.log",
+        of_operator=variables,
+    )
+    return Stage(world, deployment, surroundings, state, logs, more, say, lab, absent)
+
+
+def parse(content: dict[str, Any]) -> Environment:
+    return parse_environment(yaml.safe_dump(content, sort_keys=False), "the rehearsal's configuration", {})
+
+
+def conclude(stage: Stage, tables: Sequence[Table]) -> int:
+    """Say what the whole was, and return the exit status: 0 if everything is as it has to be, else 1."""
+    unknown = stage.world.emulator.journal.unknown()
+    for call in unknown:
+        print(f"the emulator does not know {call}")
+    stage.say(f"{stage.world.emulator.journal.count()} calls to the emulated cloud")
+    if unknown or not all(table.ok for table in tables):
+        print(f"not all is as it has to be; what the commands printed: {stage.logs}")
+        return 1
+    print("all as it has to be")
+    return 0

@@ -1,0 +1,139 @@
+"""The Kubernetes control planes behind the emulated clusters: real ones, the harness'."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import yaml
+
+from config.environment import ResolvedRegion
+from config.paths import ROOT
+from tests.fake_cloud.cloud import Endpoints
+from tests.fake_cloud.container import dns_endpoint
+from tests.fake_cloud.errors import ApiError
+from tests.local_mesh.authority import Authority
+from tests.local_mesh.cluster import Cluster, Options, Place, ServedName
+from tests.local_mesh.network import Network, RegionAddresses
+from tests.local_mesh.toolchain import Toolbox
+
+PUBLIC = IPv4Network("192.0.2.0/24")
+"""Where public endpoints are: for documentation (RFC 5737), so that no environment has them."""
+
+ZONES = "abc"
+CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
+WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig", "ServiceNetworkEndpointGroup")
+"""Kinds that GKE has from the beginning."""
+
+
+class GkeControlPlanes:
+    """Starts a control plane when the emulated GKE makes a cluster, and ends it when that is deleted.
+
+    Attributes:
+        network: the regions' namespaces, of all regions that may come.
+        clusters: by region, those too that don't run.
+        running: clusters by location and name.
+    """
+
+    def __init__(
+        self,
+        regions: Iterable[ResolvedRegion],
+        *,
+        tools: Toolbox,
+        state: Path,
+        plays_pods: bool,
+        port: int,
+        authority: Authority,
+    ) -> None:
+        """
+        Args:
+            port: at which the emulator answers whose a token is.
+            authority: signs for the DNS endpoints; their clients have to trust it.
+        """
+        self._regions = {(region.location, region.names.cluster): region for region in regions}
+        self._tools = tools
+        self._state = state
+        self._plays_pods = plays_pods
+        self._port = port
+        self._authority = authority
+        self._lock = threading.Lock()
+        self._addresses = {
+            region.key: RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane, _public(number))
+            for number, region in enumerate(self._regions.values(), start=1)
+        }
+        self.network = Network(list(self._addresses.values()), state / "namespaces")
+        self.clusters = {region.key: self._cluster(region) for region in self._regions.values()}
+        self.running: dict[tuple[str, str], Cluster] = {}
+
+    def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
+        """Start one and return when it serves.
+
+        Raises:
+            ApiError: nobody said that there would be this cluster, with this range.
+        """
+        region = self._regions.get((location, name))
+        if region is None or control_plane_range != str(region.ranges.control_plane):
+            raise ApiError(400, "invalid", f"there is no place here for cluster {name} at {control_plane_range}")
+        cluster = self.clusters[region.key]
+        cluster.start()
+        documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
+        cluster.apply([one for one in documents if one["spec"]["names"]["kind"] in WITH_EVERY_CLUSTER])
+        with self._lock:
+            self.running[location, name] = cluster
+        addresses = self._addresses[region.key]
+        return Endpoints(str(addresses.public), str(addresses.api_server), cluster.certificate)
+
+    def add_nodes(self, location: str, name: str) -> None:
+        self.running[location, name].add_nodes()
+
+    def stop(self, location: str, name: str) -> None:
+        with self._lock:
+            cluster = self.running.pop((location, name), None)
+        if cluster is not None:
+            cluster.stop()
+
+    def dns_names(self) -> dict[str, str]:
+        """Return the addresses of all DNS endpoints that there may be, by their names."""
+        return {
+            dns_endpoint(location, name): str(self._addresses[region.key].public)
+            for (location, name), region in self._regions.items()
+        }
+
+    def by_region(self) -> Mapping[str, Cluster]:
+        """Return the running clusters by their region's key."""
+        with self._lock:
+            return {self._regions[place].key: cluster for place, cluster in self.running.items()}
+
+    def _cluster(self, region: ResolvedRegion) -> Cluster:
+        place = Place(
+            self._addresses[region.key],
+            region.location,
+            region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
+            region.ranges.services,
+        )
+        review = f"http://{self.network.hub(region.key)}:{self._port}/tokenreview"
+        return Cluster(
+            place,
+            namespace=self.network.region(region.key),
+            tools=self._tools,
+            folder=self._state / "clusters" / region.key,
+            options=Options(
+                token_review=review, audit=True, plays_pods=self._plays_pods, also_known_as=self._dns_server(region)
+            ),
+        )
+
+    def _dns_server(self, region: ResolvedRegion) -> ServedName:
+        """Write what a control plane proves its DNS endpoint's name by."""
+        folder = self._state / "certificates"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = dns_endpoint(region.location, region.names.cluster)
+        leaf = self._authority.issue([name])
+        certificate, key = folder / f"{region.key}.pem", folder / f"{region.key}.key"
+        certificate.write_bytes(leaf.certificate)
+        key.touch(mode=0o600)
+        key.write_bytes(leaf.key)
+        return ServedName(name, certificate, key)
+
+
+def _public(number: int) -> IPv4Address:
+    return PUBLIC[number]

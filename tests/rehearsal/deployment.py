@@ -1,0 +1,275 @@
+"""The commands that a user gives, and what came of them."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.naming import STACKS
+from config.paths import ROOT
+from tests.local_mesh import processes
+
+SECONDS = 3600
+"""For one command, whatever the durations of the cloud are."""
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STACK = re.compile(rf"^({'|'.join(STACKS)})(?: |$)")
+_COUNTS = re.compile(r"(Apply|Destroy) complete! Resources: (?:(\d+) added, (\d+) changed, )?(\d+) destroyed")
+_DESTROYING = re.compile(r"(\S+): Destroying\.\.\.")
+_LAST_LINES = 40
+
+
+@dataclass
+class StackRun:
+    """What a command did with one stack. Attributes: seconds: since the stack before it was done."""
+
+    stack: str
+    seconds: float = 0.0
+    added: int = 0
+    changed: int = 0
+    destroyed: int = 0
+    ended: bool = False
+
+
+@dataclass
+class Run:
+    """One command.
+
+    Attributes:
+        output: what it printed, without colours.
+        stacks: in the order in which they were done; those that were not, at the end.
+    """
+
+    status: int
+    seconds: float
+    output: str
+    stacks: list[StackRun] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return how many resources were added, changed and destroyed."""
+        return (
+            sum(one.added for one in self.stacks),
+            sum(one.changed for one in self.stacks),
+            sum(one.destroyed for one in self.stacks),
+        )
+
+    def destroyed(self) -> list[str]:
+        """Return the addresses of what terraform destroyed, replaced ones too."""
+        return _DESTROYING.findall(self.output)
+
+    def last_lines(self) -> str:
+        return "\n".join(f"  {line}" for line in self.output.splitlines()[-_LAST_LINES:])
+
+    def errors(self) -> list[str]:
+        """Return terraform's error messages, each on one line."""
+        lines = [line.split("│", 1)[-1].strip() for line in self.output.splitlines()]
+        return [line for line in lines if "Error: " in line]
+
+
+class Deployment:
+    """An environment's configuration file, its state, and the commands on it.
+
+    Attributes:
+        content: what the file says; `write` makes it so.
+        folder: where the file and terraform's states are.
+    """
+
+    def __init__(
+        self,
+        content: dict[str, Any],
+        folder: Path,
+        variables: Mapping[str, str],
+        log: Path,
+        of_operator: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Args:
+            variables: the environment of cdktf.
+            of_operator: that of the operator's command, if it is another one.
+        """
+        folder.mkdir(parents=True)
+        self.content = content
+        self.folder = folder
+        self._variables = {**variables, "MESH_CONFIG": str(self.config)}
+        where = {"MESH_CONFIG": str(self.config), "CDKTF_OUTDIR": str(self.output)}
+        self._of_operator = {**(of_operator or variables), **where}
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.write()
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "mesh.yaml"
+
+    @property
+    def output(self) -> Path:
+        """cdktf's own folder."""
+        return self.folder / "cdktf.out"
+
+    def write(self) -> None:
+        self.config.write_text(yaml.safe_dump(self.content, sort_keys=False), encoding="utf-8")
+
+    def state_file(self, stack: str) -> Path:
+        return self.folder / f"terraform.{stack}.tfstate"
+
+    def synth(self) -> Run:
+        """``cdktf synth``, for commands that then skip it."""
+        return self._cdktf("synth", (), automatic=False)
+
+    def deploy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> Run:
+        """``cdktf deploy STACKS``."""
+        return self._cdktf("deploy", stacks, *flags, **options)
+
+    def destroy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> Run:
+        """``cdktf destroy STACKS``."""
+        return self._cdktf("destroy", stacks, *flags, **options)
+
+    def plan(self, stack: str) -> Run:
+        """``cdktf synth``, and then terraform's own plan: cdktf can end before it has printed all of a failing one."""
+        start = time.monotonic()
+        synthesized = self.synth()
+        if not synthesized.ok:
+            return synthesized
+        terraform = ["terraform", f"-chdir={self.output / 'stacks' / stack}"]
+        output = ""
+        for command in (["init", "-input=false"], ["plan", "-input=false"]):
+            result = subprocess.run(
+                [*terraform, *command, "-no-color"],
+                cwd=ROOT,
+                env=self._variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=SECONDS,
+            )
+            output += result.stdout
+            if result.returncode != 0:
+                break
+        self._note([*terraform, "plan"], output, result.returncode)
+        return Run(result.returncode, time.monotonic() - start, output, [])
+
+    def operate(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
+        """``mesh ARGUMENTS``, with its output as it was. Raises: subprocess.TimeoutExpired."""
+        command = [sys.executable, "-m", "cli", *arguments]
+        result = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self._of_operator,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        self._note(["mesh", *arguments], result.stdout + result.stderr, result.returncode)
+        return result
+
+    def _note(self, command: Sequence[str], output: str, status: int) -> None:
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(command)}\n{output}\nstatus {status}\n\n")
+
+    def shell(self, command: str) -> None:
+        """A command as a message gave it. Raises: HarnessError: it failed."""
+        processes.run(["sh", "-c", command], variables=self._variables, seconds=SECONDS)
+
+    def _cdktf(
+        self,
+        verb: str,
+        stacks: Sequence[str],
+        *flags: str,
+        automatic: bool = True,
+        variables: Mapping[str, str] | None = None,
+        watch: Callable[[str, "subprocess.Popen[str]"], None] | None = None,
+        seconds: float = SECONDS,
+    ) -> Run:
+        """
+        Args:
+            automatic: it is not to ask.
+            variables: besides those of the deployment.
+            watch: is given every line and the process, which it may kill.
+            seconds: after which it is killed, with all that it started.
+        """
+        approval = ["--auto-approve"] if automatic else []
+        command = ["cdktf", verb, *stacks, *approval, "--output", str(self.output), *flags]
+        start = time.monotonic()
+        runs: dict[str, StackRun] = {}
+        began = start
+        current = ""
+        lines: list[str] = []
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**self._variables, **(variables or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            end = threading.Timer(seconds, kill_all, [process])
+            end.start()
+            for raw in process.stdout:
+                line = _COLOUR.sub("", raw.rstrip())
+                lines.append(line)
+                if named := _STACK.match(line):
+                    current = named[1]
+                    runs.setdefault(current, StackRun(current))
+                if current and not runs[current].ended:
+                    runs[current].seconds = time.monotonic() - began
+                if (found := _COUNTS.search(line)) and current:
+                    run = runs[current]
+                    run.added, run.changed, run.destroyed = (int(found[number] or 0) for number in (2, 3, 4))
+                    run.ended = True
+                    runs[current] = runs.pop(current)  # cdktf begins with all, and ends them one after the other
+                    began = time.monotonic()
+                if watch is not None:
+                    watch(line, process)
+            if end.is_alive():
+                end.cancel()
+            else:
+                lines.append(f"Error: killed, as it was not done after {seconds:.0f} s")
+        text = "\n".join(lines)
+        self._note(command, text, process.returncode)
+        done = sorted(runs.values(), key=lambda one: not one.ended)
+        return Run(process.returncode, time.monotonic() - start, text, done)
+
+
+def kill_all(process: "subprocess.Popen[str]") -> None:
+    """End a command and all that it started, at once. (cdktf starts terraform in a session of its own.)"""
+    for number in [process.pid, *_descendants(process.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def _descendants(number: int) -> list[int]:
+    """Return the processes that come of one, by its number."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # After the name, which is in brackets: the state, and then the parent.
+            parent = int((folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(folder.name))
+    found: list[int] = []
+    for one in (queue := [number]):
+        queue += children.get(one, [])
+        found += children.get(one, [])
+    return found

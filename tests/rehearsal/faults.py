@@ -1,0 +1,384 @@
+"""What goes wrong, one thing at a time, and whether one plain re-run puts it right."""
+
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.naming import STACKS
+from tests.fake_cloud import identity
+from tests.fake_cloud.faults import OperationFault, RequestFault
+from tests.local_mesh.errors import HarnessError
+from tests.rehearsal import mesh_cli_check as operator_check
+from tests.rehearsal.context import Stage
+from tests.rehearsal.deployment import Run, kill_all
+from tests.rehearsal.fault_wrappers import Call, Shims
+from tests.rehearsal.snapshot import Snapshot, differences, take_snapshot
+from tests.reporting.table import Table
+
+FILE = Path(__file__).parent / "faults.yaml"
+DEPLOY, DESTROY = "deploy", "destroy"
+ALONE = ("--ignore-missing-stack-dependencies",)
+_COMMAND = "terraform -chdir="
+MANIFEST = "kubernetes_manifest"
+_MANIFEST_AT = re.compile(rf"with {MANIFEST}\.([^\s,]+)")
+
+STAYS = "/services/| CustomResourceDefinition "
+"""What a destroy leaves: APIs, as others may use them; Istio's kinds, which go with their cluster."""
+
+SECONDS = 600
+"""For one command: undisturbed ones take less than a minute."""
+
+SECONDS_TO_SETTLE = 60
+SECONDS_WITHOUT_CHANGE = 5
+
+SECONDS_TO_KILL = 0.5
+"""From what a kill waits for to the kill."""
+
+ALIKE = ("asmcli", "wait-for-crds.sh", "wait-for-load-balancer-cleanup.sh")
+MOST_ALIKE = 3
+"""Of those whose calls are one question in a loop, and of asmcli, which is a stand-in, so many calls go wrong here.
+`make rehearse-scripts FAULTS=all` has them all, and is quicker."""
+
+SMALL_CALLS = (("grant-trust.sh", 4),)
+"""Calls of scripts in the small set: one, as `make rehearse-scripts` has them all, and quicker."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong; the keys of ``faults.yaml``, or a call of a script."""
+
+    name: str
+    stack: str
+    verb: str
+    request: str = ""
+    status: int = 0
+    times: int = 0
+    operation: str = ""
+    kill: str = ""
+    kill_at: str = ""
+    expire: str = ""
+    lifetime: int = 0
+    cut: int | None = None
+    late: float = 0.0
+    ways: tuple[str, ...] = ()
+    stops: str = ""
+    mend: str = ""
+    small: bool = False
+    call: Call | None = None
+    action: str = ""
+
+
+@dataclass
+class Outcome:
+    """What came of a fault.
+
+    Attributes:
+        happened: it was met at all.
+        failed: the command in which it was failed.
+        result: ``recovered``, ``stopped``, or what is wrong.
+        notes: messages.
+    """
+
+    fault: Fault
+    happened: bool
+    failed: bool
+    result: str
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.happened and self.result in ("recovered", "stopped")
+
+
+def read_faults(small: bool, way: str = "") -> list[Fault]:
+    """Return the faults of ``faults.yaml``, or those of the small set.
+
+    Args:
+        way: only those that can happen where the mesh is made this way; all if empty.
+    """
+    entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    faults = [fault for fault in (Fault(**entry) for entry in entries) if fault.small or not small]
+    return [fault for fault in faults if not way or not fault.ways or way in fault.ways]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which faults are to be: all, or fewer.
+
+    Attributes:
+        small: only those of the small set.
+        only: pattern for ``STACK, VERB: NAME``; the calls of scripts have names such as
+            ``grant-trust.sh is killed at its call 4, kubectl``.
+    """
+
+    small: bool = False
+    only: str = ""
+
+    def wants(self, fault: Fault) -> bool:
+        return re.search(self.only, f"{fault.stack}, {fault.verb}: {fault.name}") is not None
+
+
+class FaultRun:
+    """Takes an environment up and down, stack by stack, with a fault each time.
+
+    Every stack is deployed and destroyed once undisturbed; what is there then is what
+    every disturbed run has to reach.
+    """
+
+    def __init__(self, stage: Stage, shims: Shims, choice: Choice) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._deployment = stage.deployment
+        self._shims = shims
+        self._choice = choice
+        self._small = choice.small
+        self._faults = read_faults(choice.small, stage.environment.mesh.control_plane)
+        self.outcomes: list[Outcome] = []
+
+    def run(self) -> None:
+        """Raises: HarnessError: an undisturbed run failed, or left something."""
+        below = take_snapshot(self._world)
+        for stack in self._stacks():
+            self._stage.say(f"{stack}: undisturbed")
+            above, calls_up = self._undisturbed(DEPLOY, stack)
+            faults = [one for one in self._faults if one.stack == stack]
+            if calls_up or any(one.verb == DESTROY for one in faults) or not self._small:
+                gone, calls_down = self._undisturbed(DESTROY, stack)
+                if left := [line for line in differences(below, gone) if not re.search(STAYS, line)]:
+                    raise HarnessError(f"destroying {stack} left this:\n" + "\n".join(f"  {line}" for line in left[:9]))
+                below = gone
+                for verb, calls in ((DEPLOY, calls_up), (DESTROY, calls_down)):
+                    faults += self._script_faults(stack, verb, calls)
+                self._cycle(stack, [one for one in faults if self._choice.wants(one)], below, above)
+                self._command(DEPLOY, stack)
+            else:
+                self._disturb_all([one for one in faults if self._choice.wants(one)], above)
+            below = self._settled()
+
+    def _stacks(self) -> Sequence[str]:
+        """Return the stacks up to the last one that something happens in."""
+        last = max(STACKS.index(one.stack) for one in self._faults)
+        return STACKS[: last + 1] if self._small else STACKS
+
+    def _cycle(self, stack: str, faults: Sequence[Fault], below: Snapshot, above: Snapshot) -> None:
+        """Take a stack up and down until all its faults have been."""
+        up = [one for one in faults if one.verb == DEPLOY]
+        down = [one for one in faults if one.verb == DESTROY]
+        for number in range(max(len(up), len(down))):
+            for verb, mine, wanted in ((DEPLOY, up, above), (DESTROY, down, below)):
+                if number < len(mine):
+                    self._disturb(mine[number], wanted)
+                else:
+                    self._must(self._command(verb, stack))
+
+    def _disturb_all(self, faults: Sequence[Fault], wanted: Snapshot) -> None:
+        for fault in faults:
+            self._must(self._command(DESTROY, fault.stack))
+            self._disturb(fault, wanted)
+
+    def _disturb(self, fault: Fault, wanted: Snapshot) -> None:
+        start = time.monotonic()
+        self._stage.say(f"{fault.stack}, {fault.verb}: {fault.name}")
+        with self._happening(fault) as (variables, watch, happened):
+            first = self._command(fault.verb, fault.stack, variables=variables, watch=watch)
+        outcome = Outcome(fault, happened(), not first.ok, "", 0.0)
+        again = self._command(fault.verb, fault.stack)
+        stopped = [line.strip() for line in again.output.splitlines() if fault.stops and re.search(fault.stops, line)]
+        if not again.ok and stopped:
+            outcome.notes.append(f"the re-run stopped: {stopped[0][:160]}")
+            outcome.result = "stopped"
+            for command in {line[line.index(_COMMAND) :] for line in again.output.splitlines() if _COMMAND in line}:
+                self._deployment.shell(f"{command} -auto-approve -no-color")
+            untold = self._mend(fault, again.output)
+            outcome.notes += untold
+            outcome.result = "NOT TOLD" if untold else outcome.result
+            again = self._command(fault.verb, fault.stack)
+        found = self._lasting_differences(wanted)
+        if not again.ok:
+            outcome.result = "NOT RECOVERED"
+            outcome.notes += again.errors()[:3] or again.last_lines().splitlines()[-3:]
+        elif found:
+            outcome.result = "ANOTHER STATE"
+            outcome.notes += found[:5]
+        else:
+            outcome.result = outcome.result or "recovered"
+        if not outcome.happened:
+            outcome.notes.append("the fault was never met")
+        outcome.seconds = time.monotonic() - start
+        self.outcomes.append(outcome)
+        self._stage.say(f"  {outcome.result}{': ' if outcome.notes else ''}{'; '.join(outcome.notes)}")
+        if outcome.result.isupper():
+            self._must(self._command(DEPLOY if fault.verb == DEPLOY else DESTROY, fault.stack))
+
+    @contextmanager
+    def _happening(
+        self, fault: Fault
+    ) -> Iterator[tuple[dict[str, str], Callable[[str, "subprocess.Popen[str]"], None], Callable[[], bool]]]:
+        """Let a fault happen for the length of a block; gives what the command needs for it, and whether it was met."""
+        faults = self._world.cloud.faults
+        faults.clear()
+        variables: dict[str, str] = {}
+        killed: list[str] = []
+        running: list[subprocess.Popen[str]] = []
+
+        def watch(line: str, process: "subprocess.Popen[str]") -> None:
+            running[:] = [process]
+            if fault.kill and not killed and re.search(fault.kill, line):
+                killed.append(line)
+                kill()
+
+        def kill() -> None:
+            threading.Timer(SECONDS_TO_KILL, kill_all, running).start()
+
+        lifetime = identity.LIFETIME
+        region = list(self._world.clusters())[fault.cut] if fault.cut is not None else ""
+        if fault.request:
+            faults.add(RequestFault(fault.request, fault.status, fault.times))
+        if fault.operation:
+            faults.add(OperationFault(fault.operation))
+        if fault.kill_at:
+            faults.on_request(fault.kill_at, kill)
+        if fault.expire:
+            token = self._world.cloud.identity.new_token()["access_token"]
+            variables["GOOGLE_OAUTH_ACCESS_TOKEN"] = token
+            faults.on_request(fault.expire, lambda: self._world.cloud.identity.expire(token))
+        if fault.lifetime:
+            identity.LIFETIME = fault.lifetime
+        self._world.late = fault.late
+        if region:
+            self._world.planes.network.take_down(region)
+        if fault.call is not None:
+            self._shims.plan(fault.call, fault.action)
+        try:
+            there = bool(fault.lifetime or fault.late or region)
+            met = lambda: bool(  # noqa: E731
+                there or killed or faults.taken or (fault.call is not None and self._shims.end())
+            )
+            yield variables, watch, met
+        finally:
+            identity.LIFETIME = lifetime
+            self._world.late = 0.0
+            if region:
+                self._world.planes.network.bring_up(region)
+            faults.stop()
+
+    def _mend(self, fault: Fault, output: str) -> list[str]:
+        """Delete what terraform doesn't know of, as an operator would. Returns what `mesh doctor` leaves out."""
+        if not fault.mend:
+            return []
+        told = operator_check.remedies(self._stage)
+        if fault.mend == MANIFEST:
+            deleted = self._delete_objects(fault.stack, sorted(set(_MANIFEST_AT.findall(output))))
+        else:
+            deleted = self._delete_resources(fault)
+        return [f"mesh doctor has no command for {name}" for name in deleted if name not in told]
+
+    def _delete_objects(self, stack: str, addresses: Iterable[str]) -> list[str]:
+        """Delete what a message names, `with kubernetes_manifest.ADDRESS`, and return the names of it."""
+        file = self._deployment.output / "stacks" / stack / "cdk.tf.json"
+        manifests = json.loads(file.read_text(encoding="utf-8"))["resource"][MANIFEST]
+        found = [manifests[address] for address in addresses]
+        for one in found:
+            self._world.clusters()[one["provider"].removeprefix("kubernetes.")].delete([one["manifest"]])
+        return [one["manifest"]["metadata"]["name"] for one in found]
+
+    def _delete_resources(self, fault: Fault) -> list[str]:
+        """Delete what is at a path of the fault's pattern and in no state. Returns names, without those of parts."""
+        store = self._world.cloud.store
+        known = "".join(
+            self._deployment.state_file(stack).read_text(encoding="utf-8")
+            for stack in STACKS
+            if self._deployment.state_file(stack).exists()
+        )
+        paths = [path for path in store.all() if re.search(fault.mend, f"/{path}") and "operations" not in path]
+        unknown = [path for path in paths if f'"{path}"' not in known]
+        deleted = [path for path in unknown if not path.startswith(tuple(f"{other}/" for other in unknown))]
+        for path in sorted(unknown, key=len, reverse=True):
+            self._world.forget(path)
+        names = [path.rpartition("/")[2] for path in deleted]
+        # A NAT is a part of its router, and known by an id of its own.
+        for path in (path for path in paths if path not in unknown and "/routers/" in path):
+            project, _, region, _, router = path.split("/")[1:]
+            resource = store.get(path)
+            nats = resource.get("nats", [])
+            resource["nats"] = [one for one in nats if f'"{project}/{region}/{router}/{one["name"]}"' in known]
+            names += [one["name"] for one in nats if one not in resource["nats"]]
+        return names
+
+    def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
+        self._shims.forget()
+        self._must(self._command(verb, stack))
+        return self._settled(), self._shims.calls()
+
+    def _settled(self) -> Snapshot:
+        """Return what is there when it no longer changes: controllers go on after terraform has ended."""
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        found = take_snapshot(self._world)
+        while True:
+            time.sleep(SECONDS_WITHOUT_CHANGE)
+            before, found = found, take_snapshot(self._world)
+            if found == before or time.monotonic() > deadline:
+                return found
+
+    def _lasting_differences(self, wanted: Snapshot) -> list[str]:
+        """Return how what is there differs from what has to be, when controllers have had their time."""
+        deadline = time.monotonic() + SECONDS_TO_SETTLE
+        while (found := differences(wanted, take_snapshot(self._world))) and time.monotonic() < deadline:
+            time.sleep(1)
+        return found
+
+    def _script_faults(self, stack: str, verb: str, calls: Sequence[Call]) -> list[Fault]:
+        return [
+            Fault(f"{call.script} {what} at its call {call.number}, {call.tool}", stack, verb, call=call, action=action)
+            for call in calls
+            if (call.script not in ALIKE or call.number <= MOST_ALIKE)
+            and (not self._small or (call.script, call.number) in SMALL_CALLS)
+            for action, what in (("fail", "fails"), ("kill", "is killed"))
+        ]
+
+    def _command(self, verb: str, stack: str, **options: Any) -> Run:
+        command = self._deployment.deploy if verb == DEPLOY else self._deployment.destroy
+        return command((stack,), *ALONE, "--skip-synth", seconds=SECONDS, **options)
+
+    def _must(self, run: Run) -> None:
+        if not run.ok:
+            raise HarnessError("an undisturbed run failed:\n" + "\n".join(run.errors() or [run.last_lines()]))
+
+
+def table_of(outcomes: Sequence[Outcome]) -> Table:
+    table = Table("Faults, and one plain re-run after each", ["stack", "what goes wrong", "command", "then", "seconds"])
+    for one in outcomes:
+        failed = "failed" if one.failed else "went through"
+        table.add(
+            one.fault.stack, one.fault.name, f"{one.fault.verb} {failed}", one.result, f"{one.seconds:.0f}", ok=one.ok
+        )
+    stopped = [one for one in outcomes if one.result == "stopped"]
+    recovered = [one for one in outcomes if one.result == "recovered" and one.happened]
+    table.notes.append(
+        f"{len(outcomes)} injections: {len(recovered)} recovered by the re-run, "
+        f"{len(stopped)} stopped with a message that says what to do"
+    )
+    return table
+
+
+def run_faults(stage: Stage, shims: Shims, choice: Choice) -> int:
+    """Return 0 if all faults were recovered from, else 1; none at all is 1, too."""
+    stage.deployment.content.setdefault("cluster", {})["deletion_protection"] = False
+    stage.deployment.write()
+    stage.deployment.synth()
+    faults = FaultRun(stage, shims, choice)
+    try:
+        faults.run()
+    finally:
+        print(f"\n{table_of(faults.outcomes)}", flush=True)
+    return 0 if table_of(faults.outcomes).ok else 1

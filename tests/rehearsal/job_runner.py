@@ -1,0 +1,159 @@
+"""Stands in for the kubelet, for the pods of Jobs: what they run is run, as the account that they have."""
+
+import base64
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from json import dumps
+from pathlib import Path
+from typing import Any, TextIO
+
+from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.toolchain import Toolbox
+
+OF_JOBS = "batch.kubernetes.io/job-name"
+"""Label of such pods."""
+
+ENTRYPOINTS = {"kubectl": "kubectl"}
+"""The programs of images, by the last part of the image's name; there are no others here."""
+
+NOT_FOUND = 127
+KILLED = 137
+LAST_CHARACTERS = 2000
+"""Of what a container printed, in its pod's status."""
+
+# A container has files of its own; here it has its own idea of what is below /run.
+_START = """
+set -e
+run="$(readlink -f /var/run)"
+mount -t tmpfs tmpfs "$run"
+mkdir -p "$run/secrets/kubernetes.io"
+cp -R "$1" "$run/secrets/kubernetes.io/serviceaccount"
+shift
+exec "$@"
+"""
+
+IN_ITS_OWN = ("unshare", "--mount", "sh", "-c", _START, "sh")
+"""Runs a container's program; what follows is the folder of its account, and the program."""
+
+Object = dict[str, Any]
+
+
+class JobRunner:
+    """Runs the containers of a cluster's Jobs, one after the other, and says in the pods' status how they ended.
+
+    A container gets at the API server only as it would in a cluster: by a token of its
+    service account, which its pod's end makes useless. What it may do is thus RBAC's say.
+    Everything else of a Job (how often it is tried, when it has failed) is done by the
+    real controller. Init containers and containers are run alike; there is no restart.
+    """
+
+    def __init__(self, cluster: Cluster, tools: Toolbox) -> None:
+        self._cluster = cluster
+        self._tools = tools
+        self._running: dict[str, threading.Event] = {}
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with suppress(HarnessError):  # the cluster has gone
+            for event in self._cluster.follow("pods", "--all-namespaces", "--selector", OF_JOBS):
+                pod = event["object"]
+                uid = pod["metadata"]["uid"]
+                if event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"]:
+                    self._running.setdefault(uid, threading.Event()).set()
+                elif pod["spec"].get("nodeName") and uid not in self._running:
+                    self._running[uid] = threading.Event()
+                    threading.Thread(target=self._run_pod, args=(pod, self._running[uid]), daemon=True).start()
+        for ended in self._running.values():
+            ended.set()
+
+    def _run_pod(self, pod: Object, ended: threading.Event) -> None:
+        spec = pod["spec"]
+        kinds = {"initContainerStatuses": spec.get("initContainers", []), "containerStatuses": spec["containers"]}
+        status: Object = {"phase": "Running", "startTime": _now()}
+        status |= {key: [_waiting(one) for one in containers] for key, containers in kinds.items()}
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                account = Path(folder, "serviceaccount")
+                self._write_account(pod, account)
+                for key, containers in kinds.items():
+                    for number, container in enumerate(containers):
+                        status[key][number] |= {"state": {"running": {"startedAt": _now()}}, "started": True}
+                        self._say(pod, status)
+                        with Path(folder, container["name"]).open("w+", encoding="utf-8") as log:
+                            code = self._run_container(container, account, log, ended)
+                            log.seek(0)
+                            last = log.read()[-LAST_CHARACTERS:]
+                        if ended.is_set():
+                            return
+                        status[key][number] |= _terminated(code, last)
+                        if code != 0:
+                            self._say(pod, {**status, "phase": "Failed"})
+                            return
+                self._say(pod, {**status, "phase": "Succeeded"})
+        except HarnessError:  # it or its cluster has gone
+            pass
+
+    def _write_account(self, pod: Object, folder: Path) -> None:
+        """Write what a pod finds of its service account."""
+        metadata = pod["metadata"]
+        token = self._cluster.kubectl(
+            *("--namespace", metadata["namespace"], "create", "token", pod["spec"]["serviceAccountName"]),
+            *("--bound-object-kind", "Pod", "--bound-object-name", metadata["name"]),
+            *("--bound-object-uid", metadata["uid"]),
+        )
+        folder.mkdir()
+        (folder / "token").write_text(token.strip(), encoding="utf-8")
+        (folder / "namespace").write_text(metadata["namespace"], encoding="utf-8")
+        (folder / "ca.crt").write_bytes(base64.b64decode(self._cluster.certificate))
+
+    def _run_container(self, container: Mapping[str, Any], account: Path, log: TextIO, ended: threading.Event) -> int:
+        """Run a container to its end, or its pod's, and return its exit status."""
+        image = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
+        if image not in ENTRYPOINTS or "command" in container:
+            return NOT_FOUND
+        host, _, port = self._cluster.server.removeprefix("https://").partition(":")
+        variables = {"HOME": "/", "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port or "443"}
+        variables |= {one["name"]: one.get("value", "") for one in container.get("env", [])}
+        program = str(self._tools.path(ENTRYPOINTS[image]))
+        with subprocess.Popen(
+            self._cluster.namespace.command([*IN_ITS_OWN, str(account), program, *container.get("args", [])]),
+            env={**variables, "PATH": self._tools.variables()["PATH"]},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ) as process:
+            while process.poll() is None:
+                if ended.wait(0.2):
+                    process.kill()
+                    return KILLED
+            return process.returncode
+
+    def _say(self, pod: Object, status: Object) -> None:
+        metadata = pod["metadata"]
+        self._cluster.kubectl(
+            *("--namespace", metadata["namespace"], "patch", "pod", metadata["name"], "--subresource", "status"),
+            *("--type", "merge", "--patch", dumps({"status": status})),
+        )
+
+
+def _waiting(container: Mapping[str, Any]) -> Object:
+    about = {"name": container["name"], "image": container["image"], "imageID": "", "restartCount": 0, "ready": False}
+    return {**about, "state": {"waiting": {"reason": "PodInitializing"}}}
+
+
+def _terminated(code: int, last: str) -> Object:
+    about = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "message": last}
+    state = {"terminated": {**about, "startedAt": _now(), "finishedAt": _now()}}
+    return {"state": state, "ready": code == 0, "started": False}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

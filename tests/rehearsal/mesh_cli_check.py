@@ -1,0 +1,65 @@
+"""What the operator's command says of the environment: `mesh doctor`, `status` and `audit`, run as a user runs them."""
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tests.rehearsal.context import Stage
+from tests.reporting.table import Table
+
+COMMANDS = ("doctor", "status", "audit")
+SECONDS = 300
+SECONDS_TO_SETTLE = 60
+"""For which an autoscaler, or a controller that has just heard of something, may be at work."""
+
+MOST_LINES = 12
+
+
+def said(title: str, stage: Stage, commands: Sequence[str] = COMMANDS) -> Table:
+    """Show what each command finds; right if it exits with 0, and nothing of it is a failure."""
+    table = Table(title, ["command", "looked at", "warnings", "failures", "status", "seconds"])
+    for command in commands:
+        _ask(table, stage, command)
+    return table
+
+
+def remedies(stage: Stage) -> str:
+    """Return the commands that `mesh doctor` has for what would stop a deploy, a line each."""
+    findings = _findings(stage.deployment.operate("doctor", "--json", seconds=SECONDS))
+    return "\n".join(one["fix"] for one in findings if one["state"] == "failure")
+
+
+def _ask(table: Table, stage: Stage, command: str) -> None:
+    """Ask until all is well, or for so long as things may take to settle."""
+    # A deploy ends before the load balancer is there.
+    deadline = time.monotonic() + SECONDS_TO_SETTLE + stage.world.cloud.latencies.of("load-balancer")
+    while True:
+        start = time.monotonic()
+        result = stage.deployment.operate(command, "--json", seconds=SECONDS)
+        seconds = time.monotonic() - start
+        if result.returncode == 0 or time.monotonic() > deadline:
+            break
+        time.sleep(2)
+    findings = _findings(result)
+    counts = {state: [one for one in findings if one["state"] == state] for state in ("failure", "warning")}
+    right = result.returncode == 0 and bool(findings) and not counts["failure"]
+    table.add(
+        *(f"mesh {command}", len(findings), len(counts["warning"]), len(counts["failure"])),
+        *(result.returncode, f"{seconds:.1f}"),
+        ok=right,
+    )
+    lines = [f"{one['section']}: {one['name']}: {one['text']}" for state in counts.values() for one in state]
+    if not findings:
+        lines = result.stderr.splitlines()
+    table.notes += lines[:MOST_LINES]
+
+
+def _findings(result: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
+    """Return all findings, each with its section; none if the command has said nothing."""
+    try:
+        report = json.loads(result.stdout)
+    except ValueError:
+        return []
+    return [{**one, "section": section["title"]} for section in report["sections"] for one in section["findings"]]

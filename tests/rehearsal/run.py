@@ -1,0 +1,244 @@
+"""The rehearsal itself, inside its namespaces."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from control_planes import names
+from tests.lab import responses as answers
+from tests.lab.subject import Subject
+from tests.local_mesh.isolation import stay_calm
+from tests.rehearsal import checks
+from tests.rehearsal import mesh_cli_check as operator_check
+from tests.rehearsal.changes import changes_since, mark
+from tests.rehearsal.context import Stage, conclude
+from tests.rehearsal.deployment import Run
+from tests.rehearsal.expected import remote_secrets
+from tests.rehearsal.remote_secret_check import server_and_token
+from tests.rehearsal.secret_scan import canary
+from tests.rehearsal.snapshot import differences, take_snapshot
+from tests.reporting.table import Table
+
+ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
+NO_MIGRATION = "there is no migration"
+"""In the message of a plan that would change how the mesh is made."""
+
+Steps = Literal["all", "short", "deploy"]
+"""All; without a region that comes and goes; or nothing but a deploy from nothing."""
+
+NETWORKS = ".controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksConfig"
+"""Where it stands in a cluster who may reach its control plane."""
+
+
+class Rehearsal:
+    """The steps of a rehearsal, one after the other. Attributes: tables: what was seen so far."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._world = stage.world
+        self._deployment = stage.deployment
+        self._tokens: list[str] = []
+        self.tables: list[Table] = []
+
+    def run(self, steps_wanted: Steps) -> None:
+        """Take the steps, as long as one can be built on the other."""
+        self._empty = take_snapshot(self._world)
+        steps: list[Callable[[], None]] = [self._deploy]
+        if steps_wanted != "deploy":
+            steps.append(self._deploy_again)
+            if steps_wanted == "all" and self._stage.lab is None:  # pods run in the regions of the beginning only
+                steps += [self._add_a_region, self._retire_it]
+            steps += [self._switch_the_rule, self._choose_another_way, self._destroy]
+        for step in steps:
+            step()
+            if not self.tables[-1].ok:
+                break
+        self._look_for_credentials()
+
+    def _show(self, *tables: Table) -> None:
+        for table in tables:
+            print(f"\n{table}", flush=True)
+            self.tables.append(table)
+
+    def _deploy(self) -> None:
+        self._show(operator_check.said("0  whether a deploy can succeed", self._stage, ("doctor",)))
+        self._stage.say("deploying from nothing: cdktf deploy network clusters mesh ingress")
+        run = self._deployment.deploy()
+        self._show(checks.deployed("1  deploy from nothing", run))
+        if run.ok:
+            self._show(checks.objects("2  objects, and trust between the clusters", self._stage))
+            self._show(checks.watchers("   how clusters find and reach each other", self._stage))
+            for cluster in self._world.clusters().values():
+                self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
+            self._show(operator_check.said("   what the operator's command says", self._stage))
+            self._ask(answers.step_b, answers.step_c)
+
+    def _deploy_again(self) -> None:
+        self._stage.say("deploying again")
+        before = mark(self._world)
+        run = self._deployment.deploy()
+        self._show(
+            checks.nothing_changed("3  a second deploy changes nothing", run, changes_since(self._world, before))
+        )
+
+    def _choose_another_way(self) -> None:
+        mesh = self._deployment.content["mesh"]
+        given = mesh.get("control_plane", self._stage.environment.mesh.control_plane)
+        other = next(name for name in names() if name != given)
+        self._stage.say(f"choosing another control plane, {other}")
+        before = mark(self._world)
+        mesh["control_plane"] = other
+        self._deployment.write()
+        run = self._deployment.plan("mesh")
+        changes = changes_since(self._world, before)
+        mesh["control_plane"] = given
+        self._deployment.write()
+        self._show(
+            checks.refused(f"   another control plane is refused in the plan: {other}", run, NO_MIGRATION, changes)
+        )
+
+    def _switch_the_rule(self) -> None:
+        self._stage.say("switching the DestinationRule off and on")
+        before = take_snapshot(self._world, identities=True)
+        demo = self._deployment.content.setdefault("demo", {})
+        given = demo.get("failover", True)
+        demo["failover"] = False
+        off = self._ingress()
+        rules = [f"- {key}" for key in before if " DestinationRule " in key]
+        title = "5  the DestinationRule off: nothing else changes"
+        without = checks.compared(title, differences(before, take_snapshot(self._world, identities=True)), rules)
+        self._ask(answers.step_a)
+        demo["failover"] = given
+        on = self._ingress()
+        after = take_snapshot(self._world, identities=True)
+        with_it = checks.compared(
+            "   and on again", differences(before, after), [f"~{rule[1:]}: .metadata" for rule in rules]
+        )
+        for table, run in ((without, off), (with_it, on)):
+            table.add(*self._total(run), ok=run.ok and run.totals()[1] == 0)
+        self._show(without, with_it)
+
+    def _add_a_region(self) -> None:
+        new = self._new_region
+        self._stage.say(f"adding a region, {new}")
+        self._two = take_snapshot(self._world, identities=True)
+        self._deployment.content = {
+            **self._stage.more,
+            "demo": self._deployment.content["demo"] | _demo(self._stage.more),
+        }
+        self._deployment.write()
+        run = self._deployment.deploy()
+        self._show(checks.deployed("4  a region is added", run))
+        if not run.ok:
+            return
+        found = differences(self._two, take_snapshot(self._world, identities=True))
+        # All pods' ranges are in one firewall rule.
+        environment = self._stage.environment
+        shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members]
+        # Whose control planes admit the new pods.
+        others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
+        watched = others if environment.control_plane.watches_from_pods else []
+        folder = f"~ cloud projects/{self._world.cloud.project}/locations"
+        shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in watched]
+        table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
+        table.add(*self._total(run), ok=run.totals()[1:] == (1 + len(watched), 0))
+        table.notes += run.destroyed()
+        self._show(table, checks.objects("   objects, and trust", self._stage))
+        self._show(checks.watchers("   how clusters find and reach each other", self._stage))
+
+    def _retire_it(self) -> None:
+        new = self._new_region
+        self._stage.say(f"retiring {new}")
+        region = self._deployment.content["regions"][new]
+        region["retired"] = True
+        self._deployment.write()
+        retired = self._deployment.deploy()
+        self._show(checks.deployed(f"   {new} is retired", retired))
+        if not retired.ok:
+            return
+        self._show(checks.objects("   objects, and trust", self._stage))
+        self._show(checks.watchers("   how clusters find and reach each other", self._stage))
+        self._stage.say(f"deleting {new} from the file")
+        del self._deployment.content["regions"][new]
+        self._deployment.content["demo"].get("versions", {}).pop(new, None)
+        self._deployment.write()
+        cluster = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
+        self._show(checks.deployed("   deleted: its cluster first", cluster, ("clusters",)))
+        if not cluster.ok:
+            return
+        rest = self._deployment.deploy()
+        self._show(checks.deployed("   and the rest", rest))
+        found = differences(self._two, take_snapshot(self._world, identities=True))
+        self._show(checks.compared("   nothing of it is left, and nothing else was touched", found, [self._firewalls]))
+
+    def _destroy(self) -> None:
+        self._stage.say("destroying: deletion protection off, then cdktf destroy network clusters mesh ingress")
+        self._deployment.content.setdefault("cluster", {})["deletion_protection"] = False
+        self._deployment.write()
+        unprotected = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
+        if not unprotected.ok:
+            self._show(checks.deployed("6  deletion protection off", unprotected, ("clusters",)))
+            return
+        self._ask(answers.step_b, answers.step_c)
+        run = self._deployment.destroy()
+        stacks = ("ingress", "mesh", "clusters", "network")
+        self._show(checks.deployed("6  destroy", run, stacks))
+        self._show(checks.left_over("   what is left", self._empty, take_snapshot(self._world)))
+        self._show(operator_check.said("   and what the operator's command finds", self._stage, ("audit",)))
+        if self._stage.absent is not None:
+            self._show(
+                checks.without_tools(
+                    "   all that without tools besides terraform", self._stage.absent, self._deployment.output
+                )
+            )
+
+    def _ask(self, *steps: Callable[[Subject], Table]) -> None:
+        """Send requests in the mesh that terraform has made, if pods run in it."""
+        if self._stage.lab is not None:
+            subject = Subject(self._stage.lab, self._stage.environment)
+            self._show(*(step(subject) for step in steps))
+
+    def _look_for_credentials(self) -> None:
+        stage = self._stage
+        folders = [stage.deployment.folder, stage.logs, *(stage.state / name for name in ("home", "tmpdir"))]
+        self._show(canary(self._world.cloud.identity, self._tokens, folders, ()))
+
+    @property
+    def _new_region(self) -> str:
+        """The last one: where regions are added, they come at the end."""
+        return str(list(self._stage.more["regions"])[-1])
+
+    @property
+    def _firewalls(self) -> str:
+        """How a line of differences begins that is about a firewall rule."""
+        return f"~ cloud projects/{self._world.cloud.project}/global/firewalls/"
+
+    @property
+    def _members(self) -> str:
+        """The line of differences about which members' meshes the fleet manages."""
+        folder = f"projects/{self._world.cloud.project}/locations/global/features"
+        return f"~ cloud {folder}/servicemesh: .membershipSpecs"
+
+    def _ingress(self) -> Run:
+        self._deployment.write()
+        return self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
+
+    @staticmethod
+    def _total(run: Run) -> tuple[str, str]:
+        added, changed, destroyed = run.totals()
+        return f"{added} added, {changed} changed, {destroyed} destroyed", f"{run.seconds:.0f} s"
+
+
+def _demo(content: dict[str, object]) -> dict[str, object]:
+    demo = content.get("demo", {})
+    assert isinstance(demo, dict)
+    return demo
+
+
+def run(stage: Stage, steps: Steps) -> int:
+    """Return 0 if everything is as it has to be, else 1. Raises: HarnessError: something did not start."""
+    stay_calm()
+    replaced = ", ".join(stage.surroundings.replaced) or "none"
+    stage.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")
+    rehearsal = Rehearsal(stage)
+    rehearsal.run(steps)
+    return conclude(stage, rehearsal.tables)

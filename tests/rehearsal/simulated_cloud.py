@@ -1,0 +1,136 @@
+"""Everything around the project: the emulated cloud, the clusters in it, Google's controllers."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from config.environment import ResolvedRegion
+from tests.fake_cloud.cloud import Body, Cloud, Endpoints
+from tests.fake_cloud.latencies import Latencies
+from tests.fake_cloud.server import Emulator
+from tests.local_mesh.authority import Authority
+from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.istiod import istio_manifests
+from tests.local_mesh.toolchain import Toolbox
+from tests.rehearsal.control_planes import GkeControlPlanes
+from tests.rehearsal.endpoint_groups import EndpointGroups
+from tests.rehearsal.fake_istiod import IstiodStandIn
+from tests.rehearsal.ingress_controller import IngressController
+from tests.rehearsal.job_runner import JobRunner
+from tests.rehearsal.mesh_controller import FEATURE, MeshController, managed_memberships
+
+PORT = 8080
+BASE = f"http://127.0.0.1:{PORT}"
+EVERY_ADDRESS = "0.0.0.0"
+"""Regions ask the emulator about tokens, over links that lead nowhere else: all is in a network of its own."""
+
+
+class World:
+    """An empty project, and all that would happen in it.
+
+    Attributes:
+        emulator: the cloud's APIs.
+        install: is given a region whose cluster gets a control plane of the mesh.
+        late: seconds by which control planes that Google runs come later than they would.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        regions: Iterable[ResolvedRegion],
+        *,
+        revision: str,
+        tools: Toolbox,
+        state: Path,
+        latencies: Latencies,
+        authority: Authority,
+        account: str | None = None,
+        pods_run: bool = False,
+    ) -> None:
+        """
+        Args:
+            regions: all that may ever come.
+            revision: the mesh's, in which Istio's kinds are rendered.
+            authority: signs for the control planes' DNS endpoints.
+            account: whom the caller acts as; nobody if absent.
+            pods_run: somebody runs pods, and sets `install`; else they have no sidecars,
+                and are ready because kwok says so.
+        """
+        self.install: Callable[[str], None] = lambda region: None
+        self.late = 0.0
+        self._revision = revision
+        self._tools = tools
+        self._pods_run = pods_run
+        self._meshes: dict[tuple[str, str], MeshController] = {}
+        self.planes = GkeControlPlanes(
+            regions, tools=tools, state=state, plays_pods=not pods_run, port=PORT, authority=authority
+        )
+        self.cloud = Cloud.create(project, BASE, latencies, self, account)
+        self._ingress = IngressController(self.cloud, self.planes.by_region)
+        self.emulator = Emulator(
+            self.cloud, changed=self._feature_changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
+        )
+        self._ingress.compute = self.emulator.compute
+        self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
+
+    def begin(self) -> None:
+        """Make the networks and serve the APIs."""
+        self.planes.network.build()
+        self.emulator.start()
+
+    def clusters(self) -> Mapping[str, Cluster]:
+        """Return the running clusters by region."""
+        return self.planes.by_region()
+
+    def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
+        endpoints = self.planes.start(location, name, control_plane_range)
+        cluster = self.planes.running[location, name]
+        region = cluster.place.key
+        mesh = MeshController(
+            cluster,
+            self._crds,
+            self.cloud.latencies,
+            channel=lambda: self._channel(location, name),
+            late=lambda: self.late,
+            install=lambda: self.install(region),
+            tell=lambda state: self.emulator.gkehub.tell(FEATURE, location, name, state),
+        )
+        mesh.start()
+        self._meshes[location, name] = mesh
+        EndpointGroups(cluster, self.cloud.store).start()
+        if not self._pods_run:
+            IstiodStandIn(cluster, self._revision).start()
+            JobRunner(cluster, self._tools).start()
+        self._ingress.cluster_started(cluster)
+        return endpoints
+
+    def add_nodes(self, location: str, name: str) -> None:
+        self.planes.add_nodes(location, name)
+
+    def stop(self, location: str, name: str) -> None:
+        self.planes.stop(location, name)
+        self._meshes.pop((location, name), None)
+        self.emulator.gkehub.forget(location, name)
+        self._ingress.cluster_stopped(location)
+
+    def _feature_changed(self, feature: str, content: Body | None) -> None:
+        self._ingress.changed(feature, content)
+        if feature == FEATURE:
+            managed = managed_memberships(content)
+            for place, mesh in list(self._meshes.items()):
+                mesh.manage(place in managed)
+
+    def _channel(self, location: str, name: str) -> str:
+        """Return a cluster's release channel."""
+        cluster = self.cloud.store.get(f"projects/{self.cloud.project}/locations/{location}/clusters/{name}")
+        return str(cluster["releaseChannel"]["channel"])
+
+    def forget(self, path: str) -> None:
+        """Delete something of the cloud, as somebody else would."""
+        parts = path.split("/")
+        if parts[-2] == "clusters":
+            self.stop(parts[3], parts[-1])
+            self.cloud.store.remove(f"{'/'.join(parts[:-2])}/memberships/{parts[-1]}")
+        self.cloud.store.remove(path)
+
+
+_CRD = "CustomResourceDefinition"

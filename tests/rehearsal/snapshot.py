@@ -1,0 +1,101 @@
+"""Everything that is there, to be compared with what was or should be."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.local_mesh.cluster import Cluster
+from tests.rehearsal.expected import found_objects, remote_secrets, served_kinds
+from tests.rehearsal.simulated_cloud import World
+
+Snapshot = dict[str, Any]
+"""What a thing is, by where it is: ``cloud PATH`` or ``REGION KIND NAMESPACE/NAME``."""
+
+CLOUD_LEFT_OUT = frozenset({"id", "address", "etag", "masterAuth", "membershipStates", "uniqueId"})
+"""What differs from one making of the same thing to another, and what a feature says of each cluster."""
+
+GROUPS = "/networkEndpointGroups/"
+
+METADATA_KEPT = frozenset({"name", "namespace", "labels", "annotations", "finalizers"})
+ANNOTATIONS_LEFT_OUT = ("deployment.kubernetes.io/revision", "networking.gke.io/last-reconcile-time")
+SPEC_LEFT_OUT = frozenset({"clusterIP", "clusterIPs"})
+AUTOSCALER = "HorizontalPodAutoscaler"
+OPTIONS = ("configmap", "asm-options", "--namespace", "istio-system", "--ignore-not-found")
+
+
+def take_snapshot(world: World, *, identities: bool = False) -> Snapshot:
+    """Return what is in the cloud and in every cluster.
+
+    Args:
+        identities: tell apart what was made anew or changed meanwhile, also if it is the same.
+    """
+    found: Snapshot = {}
+    for path, resource in world.cloud.store.all().items():
+        if "operations/" not in path:
+            kept = {key: value for key, value in resource.items() if key not in CLOUD_LEFT_OUT}
+            if GROUPS in path:
+                kept.pop("description", None)  # with the id of its cluster
+            found[f"cloud {path}"] = json.loads(json.dumps(kept))
+    for role, member in world.emulator.resource_manager.grants():
+        found[f"cloud grant {role} {member}"] = True
+    for region, cluster in world.clusters().items():
+        found |= {f"{region} {key}": value for key, value in _in_cluster(cluster, identities).items()}
+    return found
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return what differs, a line each: ``+`` only in the second, ``-`` only in the first, ``~`` in both."""
+    lines = [f"+ {key}" for key in sorted(set(other) - set(one))]
+    lines += [f"- {key}" for key in sorted(set(one) - set(other))]
+    for key in sorted(set(one) & set(other)):
+        if one[key] != other[key]:
+            lines.append(f"~ {key}: {_where(one[key], other[key])}")
+    return lines
+
+
+def _where(one: Any, other: Any, path: str = "") -> str:
+    """Return the first place in which two values differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(set(one) | set(other)):
+            if one.get(key) != other.get(key):
+                return _where(one.get(key), other.get(key), f"{path}.{key}")
+    return f"{path or 'value'} was {str(one)[:80]}, is {str(other)[:80]}"
+
+
+def _in_cluster(cluster: Cluster, identities: bool) -> dict[str, Any]:
+    found = found_objects(cluster, served_kinds(cluster))
+    scaled = {item["spec"]["scaleTargetRef"]["name"] for (kind, _, _), item in found.items() if kind == AUTOSCALER}
+    objects: dict[str, Any] = {}
+    for (kind, namespace, name), item in found.items():
+        content = _content(item, identities)
+        if kind == "Deployment" and name in scaled:
+            # How many there are is the autoscaler's business.
+            content["spec"].pop("replicas")
+            content["metadata"].pop("generation", None)
+        objects[f"{kind} {namespace}/{name}"] = content
+    for name, secret in remote_secrets(cluster).items():
+        # The token in it is never kept; that it works is looked at elsewhere.
+        objects[f"Secret istio-system/{name}"] = _metadata(secret, identities)
+    crds = cluster.get("customresourcedefinitions")["items"]
+    objects |= {f"CustomResourceDefinition {item['metadata']['name']}": True for item in crds}
+    options = cluster.kubectl("get", *OPTIONS, "--output", "json")
+    if options.strip():
+        objects["ConfigMap istio-system/asm-options"] = json.loads(options)["data"]
+    return objects
+
+
+def _content(item: Mapping[str, Any], identities: bool) -> dict[str, Any]:
+    content = {key: value for key, value in item.items() if key not in ("metadata", "status", "secrets")}
+    if "spec" in content:
+        content["spec"] = {key: value for key, value in content["spec"].items() if key not in SPEC_LEFT_OUT}
+    return {**content, "metadata": _metadata(item, identities)}
+
+
+def _metadata(item: Mapping[str, Any], identities: bool) -> dict[str, Any]:
+    metadata = item["metadata"]
+    kept = {key: metadata[key] for key in METADATA_KEPT if key in metadata}
+    annotations = metadata.get("annotations", {})
+    kept["annotations"] = {key: value for key, value in annotations.items() if key not in ANNOTATIONS_LEFT_OUT}
+    if identities:
+        kept |= {"uid": metadata["uid"], "generation": metadata.get("generation", 0)}
+    return kept

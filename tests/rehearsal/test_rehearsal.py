@@ -1,0 +1,360 @@
+"""What the rehearsal makes of what it sees; the rehearsal itself is `make rehearse`."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from config.naming import STACKS
+from control_planes import names
+from tests.fake_cloud.cloud import Cloud, Endpoints
+from tests.fake_cloud.latencies import Latencies
+from tests.local_mesh.errors import HarnessError
+from tests.rehearsal.bench import seconds_of
+from tests.rehearsal.checks import compared, deployed, nothing_changed
+from tests.rehearsal.command_environment import check_tools
+from tests.rehearsal.deployment import Deployment, Run, StackRun, kill_all
+from tests.rehearsal.expected import expected_objects, expected_secrets
+from tests.rehearsal.fault_wrappers import TOOLS, Call, Shims
+from tests.rehearsal.faults import Choice, Fault, Outcome, read_faults, table_of
+from tests.rehearsal.mesh_cli_check import said
+from tests.rehearsal.providers import VERSIONS, gather_providers
+from tests.rehearsal.secret_scan import search
+from tests.rehearsal.snapshot import differences
+from tests.reporting.table import Table
+from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
+
+SCRIPT = """#!/usr/bin/env bash
+gcloud first
+both() { out="$(kubectl second)"; printf '%s\\n' "$out"; }
+both
+gcloud third
+"""
+
+
+def run_of(*stacks: StackRun, status: int = 0) -> Run:
+    return Run(status, 1.0, "", list(stacks))
+
+
+def test_a_command_is_right_only_if_every_stack_went_through_in_order() -> None:
+    done = [StackRun("network", 1, 2, 0, 0, True), StackRun("clusters", 1, 3, 0, 0, True)]
+    assert deployed("title", run_of(*done), ("network", "clusters")).ok
+    assert not deployed("title", run_of(*done), ("clusters", "network")).ok
+    assert not deployed("title", run_of(done[0]), ("network", "clusters")).ok
+    assert not deployed("title", run_of(*done, status=1), ("network", "clusters")).ok
+    assert not deployed("title", run_of(), ()).ok
+
+
+def test_a_second_deploy_may_change_nothing() -> None:
+    same = StackRun("network", 1, 0, 0, 0, True)
+    assert nothing_changed("title", run_of(same), []).ok
+    assert not nothing_changed("title", run_of(same), ["200 POST /compute/v1/x"]).ok
+    assert not nothing_changed("title", run_of(StackRun("network", 1, 0, 1, 0, True)), []).ok
+
+
+def report(*states: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
+    """What a command of the operator's says, with ``--json``."""
+    findings = [{"name": "proxies", "state": state, "text": state.upper(), "fix": "x"} for state in states]
+    text = json.dumps({"sections": [{"title": "tokyo", "findings": findings}]}) if states else ""
+    return subprocess.CompletedProcess([], status, text, "mesh: no credentials\n")
+
+
+@dataclass
+class Operated:
+    """A deployment in which the operator's commands say one thing after the other, and a stage that has it."""
+
+    answers: list["subprocess.CompletedProcess[str]"]
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def world(self) -> Any:
+        return SimpleNamespace(cloud=SimpleNamespace(latencies=Latencies(0)))
+
+    @property
+    def deployment(self) -> "Operated":
+        return self
+
+    def operate(self, *arguments: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+        self.calls.append(arguments)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "notes"),
+    [
+        (report("ok", "warning"), True, ["tokyo: proxies: WARNING"]),
+        (report("ok", "failure", status=1), False, ["tokyo: proxies: FAILURE"]),
+        (report("failure"), False, ["tokyo: proxies: FAILURE"]),
+        (report("ok", status=1), False, []),
+        (report(status=2), False, ["mesh: no credentials"]),
+        (report(), False, ["mesh: no credentials"]),
+    ],
+)
+def test_the_operators_command_has_to_find_all_well(
+    monkeypatch: pytest.MonkeyPatch, answer: "subprocess.CompletedProcess[str]", right: bool, notes: list[str]
+) -> None:
+    monkeypatch.setattr("tests.rehearsal.mesh_cli_check.SECONDS_TO_SETTLE", 0)
+    operated: Any = Operated([answer])
+    table = said("title", operated, ["audit"])
+    assert table.ok is right
+    assert table.notes == notes
+    assert operated.calls == [("audit", "--json")]
+
+
+def test_what_settles_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.rehearsal.mesh_cli_check.time.sleep", lambda seconds: None)
+    operated: Any = Operated([report("failure", status=1), report("failure", status=1), report("ok")])
+    assert said("title", operated, ["status", "audit"]).ok
+    assert [call[0] for call in operated.calls] == ["status", "status", "status", "audit"]
+
+
+def test_differences_name_what_came_went_and_changed() -> None:
+    one = {"tokyo Service sample/a": {"spec": {"ports": [80]}}, "cloud b": 1, "cloud c": 1}
+    other = {"tokyo Service sample/a": {"spec": {"ports": [81]}}, "cloud b": 1, "cloud d": 1}
+    found = differences(one, other)
+    assert found == ["+ cloud d", "- cloud c", "~ tokyo Service sample/a: .spec.ports was [80], is [81]"]
+    assert differences(one, one) == []
+    assert compared("title", found, ["+ ", "- ", "~ tokyo"]).ok
+    assert not compared("title", found, ["+ ", "- "]).ok
+
+
+def test_what_is_expected_is_what_the_stacks_render(reference: Synthesis) -> None:
+    """The expectation is written down apart; here it is held against the synthesized objects."""
+    environment = load_without_variables(REFERENCE)
+    for region in ("tokyo", "osaka"):
+        rendered = {
+            (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
+            for one in reference.objects(region)
+        }
+        assert expected_objects(environment, region) == rendered
+
+
+def test_every_ordered_pair_of_clusters_that_are_not_retired_has_a_secret() -> None:
+    environment = load_without_variables(THREE_REGIONS)
+    present = {region.key for region in environment.resolved_regions() if not region.retired}
+    secrets = expected_secrets(environment)
+    assert len(present) >= 2
+    assert {holder: set(held.values()) for holder, held in secrets.items()} == {key: present - {key} for key in present}
+
+
+def test_the_faults_are_well_formed() -> None:
+    faults = read_faults(small=False)
+    small = read_faults(small=True)
+    assert len(faults) >= 25
+    assert 3 <= len(small) < len(faults)
+    assert len({(one.stack, one.verb, one.name) for one in faults}) == len(faults)
+    for fault in faults:
+        assert fault.stack in STACKS
+        assert fault.verb in ("deploy", "destroy")
+        kinds = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire, fault.lifetime, fault.late]
+        assert sum(map(bool, [*kinds, fault.cut is not None])) == 1, fault.name
+        assert set(fault.ways) <= set(names())
+        for pattern in (*map(str, kinds), fault.stops, fault.mend):
+            re.compile(pattern)
+        assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 409, 429, 500, 503))
+        assert not fault.mend or fault.stops
+
+
+@pytest.mark.parametrize(
+    ("happened", "result", "expected"),
+    [(True, "recovered", True), (True, "stopped", True), (False, "recovered", False), (True, "ANOTHER STATE", False)],
+)
+def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result: str, expected: bool) -> None:
+    outcome = Outcome(Fault("x", "mesh", "deploy"), happened, True, result, 1.0)
+    assert outcome.ok is expected
+    assert table_of([outcome]).ok is expected
+    assert not table_of([]).ok
+
+
+def test_faults_of_other_control_planes_are_left_out() -> None:
+    everywhere = {one.name for one in read_faults(small=False) if not one.ways}
+    for way in names():
+        found = {one.name for one in read_faults(small=False, way=way)}
+        assert everywhere < found < {one.name for one in read_faults(small=False)}
+    assert not [one for one in read_faults(small=False, way="fleet") if "installing the mesh" in one.kill]
+
+
+def test_faults_can_be_chosen_by_name() -> None:
+    call = Fault("grant-trust.sh is killed at its call 4, kubectl", "mesh", "deploy")
+    assert Choice().wants(call)
+    assert Choice(only="^mesh, deploy: grant.*call 4").wants(call)
+    assert not Choice(only="install").wants(call)
+
+
+def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cdktf").write_text("#!/usr/bin/env bash\necho begun\nsleep 60\n", encoding="utf-8")
+    (tmp_path / "cdktf").chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    monkeypatch.setenv("PATH", variables["PATH"])
+    run = Deployment({}, tmp_path / "deployment", variables, tmp_path / "log").deploy(seconds=1)
+    assert not run.ok
+    assert run.output.startswith("begun")
+    assert run.errors() == ["Error: killed, as it was not done after 1 s"]
+    assert run.seconds < 20
+
+
+@pytest.fixture
+def shims(tmp_path: Path) -> Shims:
+    """Shims in front of programs that only say what they were given."""
+    shims = Shims(tmp_path / "shims")
+    real = tmp_path / "real"
+    real.mkdir()
+    for tool in TOOLS:
+        (real / tool).write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$*"\n', encoding="utf-8")
+        (real / tool).chmod(0o755)
+    (tmp_path / "some-script.sh").write_text(SCRIPT, encoding="utf-8")
+    return shims
+
+
+def run_script(shims: Shims, folder: Path) -> "subprocess.CompletedProcess[str]":
+    path = f"{folder / 'real'}:{os.environ['PATH']}"
+    command = ["bash", "-e", str(folder / "some-script.sh")]
+    variables = shims.variables({"PATH": path})
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_shims_note_every_call_of_a_script_also_from_its_subshells(shims: Shims, tmp_path: Path) -> None:
+    result = run_script(shims, tmp_path)
+    assert (result.returncode, result.stdout) == (0, "first\nsecond\nthird\n")
+    name = "some-script.sh"
+    assert shims.calls() == [Call(name, 1, "gcloud"), Call(name, 2, "kubectl"), Call(name, 3, "gcloud")]
+    shims.forget()
+    assert shims.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("number", "action", "expected"),
+    [
+        (1, "fail", (1, "")),
+        (2, "fail", (1, "first\n")),
+        (2, "kill", (-9, "first\n")),
+        (3, "kill", (-9, "first\nsecond\n")),
+    ],
+)
+def test_a_shim_fails_its_call_or_kills_the_whole_script_once(
+    shims: Shims, tmp_path: Path, number: int, action: str, expected: tuple[int, str]
+) -> None:
+    shims.plan(Call("some-script.sh", number, ""), action)
+    result = run_script(shims, tmp_path)
+    assert (result.returncode, result.stdout) == expected
+    assert shims.end()
+    assert run_script(shims, tmp_path).returncode == 0
+
+
+def test_a_fault_that_was_not_met_is_known(shims: Shims, tmp_path: Path) -> None:
+    shims.plan(Call("some-script.sh", 9, ""), "fail")
+    assert run_script(shims, tmp_path).returncode == 0
+    assert not shims.end()
+
+
+def test_credentials_are_found_wherever_they_are(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    big = b"x" * ((1 << 20) - 3) + b"secret" + b"y" * 100  # across the border of two reads
+    (tmp_path / "deep" / "plan").write_bytes(big)
+    (tmp_path / "clean").write_text("nothing", encoding="utf-8")
+    assert search([tmp_path], [b"secret"], []) == (2, [str(tmp_path / "deep" / "plan")])
+    assert search([tmp_path], [b"secret"], [tmp_path / "deep"]) == (1, [])
+
+
+def stand_in_terraform(folder: Path, condition: str) -> None:
+    """A terraform whose init works if a condition holds of its folder's files."""
+    (folder / "terraform").write_text(f"#!/usr/bin/env bash\n{condition}\n", encoding="utf-8")
+    (folder / "terraform").chmod(0o755)
+
+
+def test_missing_providers_are_named_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in_terraform(tmp_path, "! grep -q -e google -e kubernetes main.tf.json")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(HarnessError) as caught:
+        gather_providers(tmp_path / "providers")
+    text = str(caught.value)
+    assert f"google {VERSIONS['google']}" in text
+    assert f"kubernetes {VERSIONS['kubernetes']}" in text
+    assert "null" not in text
+
+
+def test_the_providers_are_those_that_the_stacks_pin(reference: Synthesis) -> None:
+    pinned = reference.stacks["ingress"]["terraform"]["required_providers"]
+    assert {name: provider["version"] for name, provider in pinned.items()} == dict(VERSIONS)
+
+
+def test_missing_programs_are_named_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HarnessError) as caught:
+        check_tools(with_terraform=True)
+    for tool in ("cdktf", "pipenv", "terraform", "curl", "git", "jq"):
+        assert tool in str(caught.value)
+
+
+def test_what_a_command_prints_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "network  \x1b[0mApply complete! Resources: 25 added, 1 changed, 2 destroyed.",
+        'clusters  null_resource.a["tokyo"]: Destroying... [id=1]',
+        "          null_resource.b: Destroying...",
+        "          │ Error: no such thing",
+    ]
+    text = "".join(f"printf '%s\\n' '{line}'\n" for line in lines)
+    (tmp_path / "cdktf").write_text(f"#!/usr/bin/env bash\n{text}exit 3\n", encoding="utf-8")
+    (tmp_path / "cdktf").chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    monkeypatch.setenv("PATH", variables["PATH"])
+    run = Deployment({}, tmp_path / "deployment", variables, tmp_path / "log").deploy()
+    assert (run.status, run.totals(), run.errors()) == (3, (25, 1, 2), ["Error: no such thing"])
+    assert run.destroyed() == ['null_resource.a["tokyo"]', "null_resource.b"]
+    assert [(one.stack, one.ended) for one in run.stacks] == [("network", True), ("clusters", False)]
+    assert "status 3" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+class NoControlPlanes:
+    """Never asked here."""
+
+    def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
+        raise NotImplementedError
+
+    def add_nodes(self, location: str, name: str) -> None:
+        raise NotImplementedError
+
+    def stop(self, location: str, name: str) -> None:
+        raise NotImplementedError
+
+
+def test_every_token_bears_the_mark_that_is_searched_for() -> None:
+    cloud = Cloud.create("p", "http://127.0.0.1:1", Latencies(0), NoControlPlanes())
+    assert cloud.identity.new_token()["access_token"].startswith("ya29.canary")
+    assert Table("t", ["a"]).ok is False
+
+
+def test_a_killed_command_takes_all_along_that_it_started() -> None:
+    command = ["bash", "-c", "setsid sleep 60 & echo $!; wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        while "sleep" not in Path(f"/proc/{child}/comm").read_text(encoding="utf-8"):
+            pass
+        kill_all(process)
+        assert process.wait(10) == -9
+    deadline = time.monotonic() + 5
+    while _is_running(child):
+        assert time.monotonic() < deadline
+
+
+def _is_running(number: int) -> bool:
+    stat = Path(f"/proc/{number}/stat")
+    return stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+
+
+def test_the_seconds_of_a_deploy_are_read_off_a_rehearsal() -> None:
+    run = Run(0, 74.6, "", [StackRun(stack, number + 3.2, ended=True) for number, stack in enumerate(STACKS)])
+    later = Run(0, 9.0, "", [StackRun("network", 8.0, ended=True)])
+    output = f"rehearsal: deploying\n\n{deployed('1  deploy', run)}\n\n{deployed('4  more', later, ('network',))}\n"
+    assert seconds_of(output) == {"network": 3, "clusters": 4, "mesh": 5, "ingress": 6, "all": 75}
+    for broken in ("", str(deployed("1  deploy", later, ("network",))), output.replace("ingress", "egress")):
+        with pytest.raises(ValueError, match="no deploy of all stacks"):
+            seconds_of(broken)

@@ -1,0 +1,1 @@
+"""Tables, as `make lab` and `make rehearse` print them."""

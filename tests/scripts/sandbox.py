@@ -1,0 +1,158 @@
+"""Runs the project's scripts for real, among recorded stand-ins for the tools that reach out."""
+
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config.paths import ROOT
+
+SCRIPTS = ROOT / "scripts"
+
+# What the scripts use of the machine itself, and what only asmcli would use.
+REAL = ("awk", "bash", "cat", "chmod", "cp", "dirname", "env", "grep", "mkdir", "mktemp", "rm", "sha256sum", "touch")
+ONLY_FOR_ASMCLI = ("csplit", "git", "head", "jq", "sed", "tar", "tr")
+CANARY = "canary-token-1f0b9d"
+
+GCLOUD = """
+if [[ "$*" == *get-credentials* ]]; then printf 'kubeconfig of %s\\n' "$4" >"$KUBECONFIG"; fi
+"""
+ISTIOCTL = f"""
+all="$*" name="${{all#*--name }}"
+printf 'kind: Secret\\nname: istio-remote-secret-%s\\nstringData: {{token: {CANARY}}}\\n' "${{name%% *}}"
+"""
+CURL = """
+cp "$HERE/home/asmcli" "${@: -2:1}"  # --output FILE URL
+"""
+# Keeps, of every cluster, what objects say that they were made from.
+KUBECTL = """
+all="$*" at="$HERE/cluster"
+if [[ "$1" == --kubeconfig && -r "$2" ]]; then
+  read -r line <"$2"
+  if [[ "$line" =~ \\"current-context\\":\\"([^\\"]*)\\" ]]; then line="kubeconfig of ${BASH_REMATCH[1]}"; fi
+  at="$HERE/${line// /-}"
+fi
+mkdir -p "$at"
+case "$all" in
+  *"annotate --local"*) cat; rest="${all#*/inputs=}"; printf 'inputs: %s\\n' "${rest%% *}" ;;
+  *"create configmap"*)
+    rest="${all#*=}" name="${all#*create configmap }"
+    printf 'name: %s\\ninputs: %s\\n' "${name%% *}" "${rest%% *}"
+    ;;
+  *"--filename -"*)
+    input="$(cat)"
+    printf '%s\\n' "$input" >"$HERE/applied.yaml"
+    while read -r key value; do
+      case "$key" in
+        name:) name="$value" ;;
+        inputs:) printf '%s' "$value" >"$at/$name" ;;
+        deploy:) printf '%s' "$value" >"$at/$name.deploy" ;;
+      esac
+    done <<<"$input"
+    ;;
+  *"get configmap "* | *"get secret "*)
+    rest="${all#*get * }"
+    if [[ -e "$at/${rest%% *}" ]]; then cat "$at/${rest%% *}"; fi
+    ;;
+  *"get customresourcedefinition "*) printf customresourcedefinition/there ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a script ended.
+
+    Attributes:
+        status: its exit status.
+        output: what it printed, both streams.
+        calls: the stand-ins that it called, in order, each with its arguments.
+    """
+
+    status: int
+    output: str
+    calls: list[str]
+
+    def calls_of(self, tool: str) -> list[str]:
+        return [call.removeprefix(f"{tool} ") for call in self.calls if call.split(" ")[0] == tool]
+
+
+@dataclass
+class Sandbox:
+    """A PATH of stand-ins, a home, and a folder for temporary files that has to be empty in the end."""
+
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("bin", "home", "tmp"):
+            (self.folder / name).mkdir()
+        for tool in REAL:
+            found = shutil.which(tool)
+            assert found is not None, f"{tool} is missing on this machine"
+            (self.folder / "bin" / tool).symlink_to(found)
+        for tool in ONLY_FOR_ASMCLI:
+            self.stand_in(tool, "exit 99")
+        self.stand_in("uname", "printf 'x86_64\\n'")
+        self.stand_in("sleep", "")
+        self.stand_in("gke-gcloud-auth-plugin", "exit 99")
+        self.stand_in("curl", CURL)
+        self.stand_in("gcloud", GCLOUD)
+        self.stand_in("istioctl", ISTIOCTL)
+        self.stand_in("kubectl", KUBECTL)
+        self.stand_in("asmcli", 'env >"$HERE/asmcli.env"; exit 0', folder="home")
+
+    def stand_in(self, tool: str, body: str, folder: str = "bin") -> Path:
+        """Make a stand-in that records its call and then runs ``body``, in which $HERE is the sandbox.
+
+        All it needs is written into it: a script may run it without an environment.
+        """
+        path = self.folder / folder / tool
+        path.write_text(
+            f"#!{shutil.which('bash')}\nset -u\nHERE='{self.folder}'\n"
+            f'printf \'%s\\n\' "{tool} $*" >>"$HERE/calls"\n{body}\n',
+            encoding="utf-8",
+        )
+        path.chmod(0o755)
+        return path
+
+    def start(self, script: str, **inputs: str) -> "subprocess.Popen[str]":
+        """Start a script in a process group of its own."""
+        base = {
+            "PATH": str(self.folder / "bin"),
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "PROJECT": "test-project",
+            "ENDPOINT": "public",
+        }
+        bash = shutil.which("bash")
+        assert bash is not None
+        return subprocess.Popen(
+            [bash, str(SCRIPTS / script)],
+            env={**base, **self.variables, **inputs},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, process: "subprocess.Popen[str]") -> Run:
+        """Wait for a script that was started; nothing of it may be left."""
+        try:
+            output, _ = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        calls = self.folder / "calls"
+        lines = calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
+        return Run(process.returncode, output, [line for line in lines if not line.startswith(("uname", "sleep"))])
+
+    def run(self, script: str, **inputs: str) -> Run:
+        return self.finish(self.start(script, **inputs))
+
+    def leftovers(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "tmp").iterdir())

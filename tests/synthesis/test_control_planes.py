@@ -1,0 +1,345 @@
+"""The ways to a mesh: what each makes, what each can't do, and that nobody else knows which it is."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import control_planes
+from config.crds import ISTIO_CRDS, MCI_CRDS
+from config.paths import ROOT
+from config.problems import ConfigError
+from constructs.fixed_control_plane import FixedControlPlane
+from control_planes import ControlPlane, control_plane, names
+from stacks.wiring import new_app
+from tests.synthesized import Synthesis, environment_of, synthesize
+from tests.terraform.terraform import initialized, terraform
+
+WAYS = ("asmcli-in-cluster", "asmcli-managed", "fleet")
+
+TWO_REGIONS = """
+project: {id: test-project}
+regions:
+  tokyo: {region: asia-northeast1, number: 0}
+  osaka: {region: asia-northeast2, number: 8}
+cluster:
+  endpoint: public
+  authorized_networks: [{name: office, cidr: 203.0.113.0/24}]
+mesh: {control_plane: WAY}
+ingress: {config_cluster: tokyo, plain_http: true}
+"""
+
+
+def of_way(way: str) -> str:
+    return TWO_REGIONS.replace("WAY", way)
+
+
+@pytest.fixture(scope="module")
+def in_all_ways(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesis]:
+    return {way: synthesize(environment_of(of_way(way)), tmp_path_factory.mktemp(way)) for way in WAYS}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def synthesis(in_all_ways: dict[str, Synthesis], way: str) -> Synthesis:
+    return in_all_ways[way]
+
+
+def test_the_ways_are_the_files() -> None:
+    assert names() == WAYS
+    schema = json.loads((ROOT / "mesh.schema.json").read_text(encoding="utf-8"))
+    assert tuple(schema["$defs"]["Mesh"]["properties"]["control_plane"]["enum"]) == WAYS
+
+
+def test_another_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="must be one of asmcli-in-cluster, asmcli-managed, fleet; did you mean"):
+        environment_of(of_way("asmcli-manged"))
+
+
+@pytest.mark.parametrize(
+    ("way", "channel", "revision"),
+    [
+        ("asmcli-managed", "stable", "asm-managed-stable"),
+        ("asmcli-managed", "regular", "asm-managed"),
+        ("fleet", "rapid", "asm-managed-rapid"),
+        ("asmcli-in-cluster", "rapid", "asm-1285-12"),
+    ],
+)
+def test_revision(way: str, channel: str, revision: str, tmp_path: Path) -> None:
+    """One place decides it; all labels of it, and nothing else, have it."""
+    text = of_way(way).replace("cluster:\n", f"cluster:\n  release_channel: {channel}\n")
+    environment = environment_of(text)
+    assert environment.revision == revision
+    made = synthesize(environment, tmp_path)
+    labels = set(re.findall(r'"istio.io/rev": "([^"]*)"', json.dumps(made.stacks)))
+    assert labels == {revision}
+    others = set(re.findall(r"asm-(?:managed[a-z-]*|\d+-\d+)", json.dumps(made.stacks))) - {revision, "asm-managed"}
+    assert others <= {name for name in names() if name != way}, "a revision that is nobody's"
+
+
+def test_the_version_decides_the_revision_in_the_cluster() -> None:
+    text = of_way("asmcli-in-cluster").replace("way: x", "")
+    text = text.replace(
+        "{control_plane: asmcli-in-cluster}", "{control_plane: asmcli-in-cluster, asmcli: {version: V}}"
+    )
+    assert environment_of(text.replace("V}", "1.27.1-asm.5+config1}")).revision == "asm-1271-5"
+    assert environment_of(text.replace("V}", "1.28.5-asm.12+config1}")).revision == "asm-1285-12"
+
+
+def test_scripts_run_only_where_tools_are_needed(synthesis: Synthesis, way: str) -> None:
+    scripts = [name for stack in synthesis.stacks for name in synthesis.scripts(stack)]
+    text = json.dumps(synthesis.stacks)
+    if control_plane(way).needs_tools:
+        assert len(scripts) >= 5
+    else:
+        assert scripts == []
+        assert "local-exec" not in text
+        assert "assets/scripts" not in text
+        assert not list(synthesis.outdir.rglob("*.sh"))
+
+
+def test_the_webhooks_port(synthesis: Synthesis, way: str) -> None:
+    rules = synthesis.all("network", "google_compute_firewall").values()
+    ports = [allow["ports"] for rule in rules for allow in rule["allow"] if "ports" in allow]
+    assert [one for one in ports if "15017" in one] == ([] if way == "fleet" else [["15017"]] * 2)
+
+
+def test_who_may_watch_a_control_plane(synthesis: Synthesis, way: str) -> None:
+    """In a cluster, istiod's pods do, so that every control plane admits the pods of all other clusters."""
+    for cluster in synthesis.all("clusters", "google_container_cluster").values():
+        blocks = cluster["master_authorized_networks_config"]["cidr_blocks"]
+        networks = {one["display_name"]: one["cidr_block"] for one in blocks}
+        other, pods = ("osaka", "10.32.0.0/14") if "tokyo" in cluster["name"] else ("tokyo", "10.0.0.0/14")
+        expected = {"office": "203.0.113.0/24"}
+        if way == "asmcli-in-cluster":
+            expected[f"pods-{other}"] = pods
+        assert networks == expected
+
+
+def test_a_retired_region_watches_nobody() -> None:
+    text = of_way("asmcli-in-cluster").replace("number: 8}", "number: 8, retired: true}")
+    environment = environment_of(text)
+    assert environment.watchers_of("tokyo") == []
+    assert environment.watchers_of("osaka") == []
+    assert environment_of(of_way("asmcli-in-cluster")).watchers_of("osaka") != []
+
+
+def test_trust(synthesis: Synthesis, way: str) -> None:
+    grants = [one for name, one in synthesis.all("mesh", "null_resource").items() if "trust_grant" in name]
+    options = [
+        (one["metadata"]["name"], one["data"])
+        for one in synthesis.all("mesh", "kubernetes_config_map_v1_data").values()
+    ]
+    if control_plane(way).remote_secrets:
+        (grant,) = grants
+        assert set(grant["for_each"]) == {"tokyo/osaka", "osaka/tokyo"}
+        assert options == []
+    else:
+        assert grants == []
+        assert options == [("asm-options", {"multicluster_mode": "connected"})] * 2
+
+
+def test_locality(synthesis: Synthesis, way: str) -> None:
+    """Google's newer mesh does not support the setting; the package that asmcli installs leaves it switched off."""
+    rules = [one for one in synthesis.objects() if one["kind"] == "DestinationRule"]
+    assert len(rules) == 2
+    for rule in rules:
+        balancer = rule["spec"]["trafficPolicy"].get("loadBalancer")
+        assert balancer == ({"localityLbSetting": {"enabled": True}} if way == "asmcli-in-cluster" else None)
+        assert rule["spec"]["trafficPolicy"]["outlierDetection"]
+
+
+def test_asmcli_is_told_the_mode(in_all_ways: dict[str, Synthesis]) -> None:
+    for way, mode, revision in (
+        ("asmcli-managed", "managed", "asm-managed-stable"),
+        ("asmcli-in-cluster", "in-cluster", "asm-1285-12"),
+    ):
+        install = in_all_ways[way].one("mesh", "null_resource", "control-plane_install")
+        assert {(one["mode"], one["revision"]) for one in install["for_each"].values()} == {(mode, revision)}
+
+
+# --- fleet
+
+
+@pytest.fixture
+def fleet(in_all_ways: dict[str, Synthesis]) -> Synthesis:
+    return in_all_ways["fleet"]
+
+
+def test_every_cluster_is_managed_automatically(fleet: Synthesis) -> None:
+    memberships = fleet.all("mesh", "google_gke_hub_feature_membership")
+    assert len(memberships) == 2
+    for address, one in memberships.items():
+        key = "tokyo" if "tokyo" in address else "osaka"
+        assert (one["feature"], one["location"]) == ("servicemesh", "global")
+        assert one["mesh"] == {"management": "MANAGEMENT_AUTOMATIC"}
+        for part in ("membership_location", "membership"):
+            assert re.search(rf"regions_{key}_cluster_\w+fleet0membership_", one[part])
+        waits_for = " ".join(one["depends_on"])
+        assert f"fleet-mesh_{key}_own-options" in waits_for
+        assert "google_gke_hub_feature.service-mesh" in waits_for
+
+
+def test_it_ends_only_when_the_kinds_are_served(fleet: Synthesis) -> None:
+    """A Job in each cluster waits, as nothing else can where terraform has no tools."""
+    for key, kinds in (("tokyo", {*ISTIO_CRDS, *MCI_CRDS}), ("osaka", {*ISTIO_CRDS})):
+        job = fleet.one("mesh", "kubernetes_manifest", f"{key}_readiness_")
+        assert job["wait"] == {"fields": {"status.succeeded": "1"}}
+        assert job["timeouts"]["create"] == "30m"
+        assert job["provider"] == f"kubernetes.{key}"
+        pod = job["manifest"]["spec"]["template"]["spec"]
+        there, served, *_ = [set(one["args"]) for one in pod["initContainers"]]
+        assert kinds <= there
+        assert kinds <= served
+        assert "controlplanerevisions.mesh.cloud.google.com" in there
+        (last,) = pod["containers"]
+        assert last["args"][-1] == "controlplanerevision/asm-managed-stable"
+        assert f"fleet-mesh_{key}_readiness-binding" in " ".join(job["depends_on"])
+
+
+def test_another_wait_is_another_job(fleet: Synthesis, tmp_path: Path) -> None:
+    """A Job can't be changed: its name follows from what it does."""
+    text = of_way("fleet").replace("{control_plane: fleet}", "{control_plane: fleet, kubectl_image: x.io/kubectl:1}")
+    other = synthesize(environment_of(text), tmp_path)
+
+    def name(synthesis: Synthesis) -> str:
+        job = synthesis.one("mesh", "kubernetes_manifest", "osaka_readiness_")["manifest"]
+        return str(job["metadata"]["name"])
+
+    assert re.fullmatch(r"mesh-readiness-[0-9a-f]{8}", name(fleet))
+    assert name(fleet) != name(other)
+
+
+def test_the_job_may_look_and_no_more(fleet: Synthesis) -> None:
+    roles = [
+        one["manifest"]
+        for one in fleet.all("mesh", "kubernetes_manifest").values()
+        if one["manifest"]["kind"] == "ClusterRole"
+    ]
+    assert len(roles) == 2
+    for role in roles:
+        assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+        assert not [one for rule in role["rules"] for one in rule["resources"] if one in ("*", "secrets")]
+
+
+# --- what can't work
+
+
+def test_what_can_not_work_is_refused() -> None:
+    """Pods are seen by their nodes' addresses at such a control plane, which admits none of them."""
+    text = of_way("asmcli-in-cluster").replace("number: 8}", "number: 8, control_plane: 11.0.0.0/28}")
+    with pytest.raises(ConfigError) as caught:
+        environment_of(text)
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.line) == ("regions.osaka.control_plane", 5)
+    assert "with mesh.control_plane: asmcli-in-cluster" in problem.rule
+    assert "choose a private range, or mesh.control_plane: fleet" in problem.rule
+    environment_of(text.replace("asmcli-in-cluster", "fleet"))
+    alone = text.replace("  tokyo: {region: asia-northeast1, number: 0}\n", "").replace("tokyo", "osaka")
+    environment_of(alone)
+
+
+def test_a_control_plane_admits_only_so_many_networks() -> None:
+    def many(number: int, way: str) -> str:
+        networks = ", ".join(f"{{name: n{index}, cidr: 203.0.113.{index}/32}}" for index in range(number))
+        return of_way(way).replace("[{name: office, cidr: 203.0.113.0/24}]", f"[{networks}]")
+
+    environment_of(many(99, "asmcli-in-cluster"))
+    with pytest.raises(ConfigError, match="there are 101; GKE takes 100"):
+        environment_of(many(100, "asmcli-in-cluster"))
+
+
+# --- the contract
+
+
+def test_nobody_else_knows_which_way_it_is() -> None:
+    folders = ("cli", "config", "constructs", "stacks", "tests/fake_cloud", "tests/lab", "tests/local_mesh")
+    files = [file for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))]
+    assert len(files) > 100
+    pattern = re.compile(r"""["']asmcli-|==\s*["']fleet["']|case ["']fleet["']""")
+    found = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if pattern.search(line)
+    ]
+    assert found == ['config/mesh.py: default="asmcli-managed",']
+
+
+FOURTH = '''
+"""A way that makes nothing."""
+
+from control_planes.contract import ControlPlane
+
+class Fourth(ControlPlane):
+    made_by = "nobody"
+    needs_tools = False
+    remote_secrets = False
+
+    def revision(self, environment):
+        return "rev-4"
+
+    def build(self, stack, parts):
+        from bindings import NullResource
+        NullResource(stack, "fourth", triggers={"members": " ".join(one.key for one in parts.members)})
+
+WAY = Fourth()
+'''
+
+
+def test_a_fourth_way_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fourth_way.py").write_text(FOURTH, encoding="utf-8")
+    monkeypatch.setattr(control_planes, "__path__", [*control_planes.__path__, str(tmp_path)])
+    made = synthesize(environment_of(of_way("fourth-way")), tmp_path)
+    assert made.one("mesh", "null_resource", "fourth")["triggers"] == {"members": "tokyo osaka"}
+    labels = {one["metadata"]["labels"]["istio.io/rev"] for one in made.objects() if one["kind"] == "Namespace"}
+    assert labels == {"rev-4"}
+
+
+def test_a_way_says_all_of_the_contract(way: str) -> None:
+    chosen = control_plane(way)
+    assert isinstance(chosen, ControlPlane)
+    assert len(chosen.made_by) > 20
+    assert chosen.remote_secrets <= chosen.needs_tools, "a remote secret is made by a script"
+    assert not dataclasses.is_dataclass(chosen)
+
+
+# --- no migration
+
+
+@pytest.mark.usefixtures("_providers")
+def test_a_change_is_refused_in_plan(tmp_path: Path) -> None:
+    def stack_of(name: str) -> dict[str, Any]:
+        app = new_app(tmp_path / "out")
+        from constructs.bindings import NullProvider, TerraformStack  # noqa: PLC0415
+
+        stack = TerraformStack(app, "mesh")
+        NullProvider(stack, "null")
+        FixedControlPlane(stack, "fixed", name=name)
+        app.synth()
+        content = json.loads((tmp_path / "out" / "stacks" / "mesh" / "cdk.tf.json").read_text(encoding="utf-8"))
+        del content["terraform"]["backend"]
+        return dict(content)
+
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    file = folder / "cdk.tf.json"
+    file.write_text(json.dumps(stack_of("asmcli-managed")), encoding="utf-8")
+    made = terraform(initialized(folder), "apply", "-auto-approve")
+    assert made.returncode == 0, made.stderr
+    assert terraform(folder, "plan", "-detailed-exitcode").returncode == 0
+    file.write_text(json.dumps(stack_of("fleet")), encoding="utf-8")
+    refused = terraform(folder, "plan")
+    assert refused.returncode == 1
+    message = " ".join(refused.stderr.replace("│", " ").split())
+    assert "mesh.control_plane: asmcli-managed made this mesh, and there is no migration to fleet." in message
+    assert "cdktf destroy ingress mesh" in message
+    assert terraform(folder, "destroy", "-auto-approve").returncode == 0

@@ -1,0 +1,364 @@
+"""Stack `ingress`: every fact of the system's description, as the API servers get it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
+
+CLUSTERS = ("tokyo", "osaka")
+
+
+def kinds(synthesis: Synthesis, cluster: str) -> set[str]:
+    return {f"{one['kind']}/{one['metadata']['name']}" for one in synthesis.objects(cluster)}
+
+
+def switched(tmp_path: Path, switches: str) -> Synthesis:
+    """The reference environment with other switches for its demo and its ingress."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    for line in switches.splitlines():
+        section, key_and_value = line.split(".", 1)
+        text = text.replace(f"{section}:\n", f"{section}:\n  {key_and_value}\n")
+    return synthesize(environment_of(text), tmp_path)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_gateway_in_every_cluster(reference: Synthesis, cluster: str) -> None:
+    for kind in (
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+    ):
+        gateway = reference.object(cluster, kind, "istio-ingressgateway")
+        assert gateway["metadata"]["namespace"] == "istio-gateway"
+    labels = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+    deployment = reference.object(cluster, "Deployment", "istio-ingressgateway")["spec"]
+    assert deployment["selector"]["matchLabels"] == labels
+    assert labels.items() <= deployment["template"]["metadata"]["labels"].items()
+    # The autoscaler owns the count.
+    assert "replicas" not in deployment
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+@pytest.mark.parametrize("namespace", ["istio-gateway", "sample"])
+def test_namespaces_have_the_revision(reference: Synthesis, cluster: str, namespace: str) -> None:
+    labels = reference.object(cluster, "Namespace", namespace)["metadata"]["labels"]
+    assert labels == {"istio.io/rev": "asm-managed-stable"}
+
+
+def test_multi_cluster_objects_only_in_the_config_cluster(reference: Synthesis) -> None:
+    names = {
+        "MultiClusterIngress/istio-ingressgateway",
+        "MultiClusterService/istio-ingressgateway",
+        "BackendConfig/ingress-backendconfig",
+    }
+    assert names <= kinds(reference, "tokyo")
+    assert not names & kinds(reference, "osaka")
+
+
+def test_multi_cluster_service(reference: Synthesis) -> None:
+    service = reference.object("tokyo", "MultiClusterService", "istio-ingressgateway")
+    backend = service["metadata"]["annotations"]["cloud.google.com/backend-config"]
+    assert json.loads(backend) == {"default": "ingress-backendconfig"}
+    spec = service["spec"]["template"]["spec"]
+    assert {(one["name"], one["port"]) for one in spec["ports"]} == {
+        ("status-port", 15021),
+        ("http2", 80),
+        ("https", 443),
+    }
+    assert spec["selector"] == {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+
+
+def test_health_check(reference: Synthesis) -> None:
+    backend = reference.object("tokyo", "BackendConfig", "ingress-backendconfig")
+    assert backend["spec"]["healthCheck"] == {"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021}
+
+
+def test_multi_cluster_ingress_serves_on_the_reserved_address(reference: Synthesis) -> None:
+    ingress = reference.object("tokyo", "MultiClusterIngress", "istio-ingressgateway")
+    assert ingress["spec"]["template"]["spec"]["backend"] == {"serviceName": "istio-ingressgateway", "servicePort": 80}
+    assert ingress["metadata"]["annotations"] == {
+        "networking.gke.io/static-ip": "${google_compute_global_address.address.address}"
+    }
+    assert reference.one("ingress", "google_compute_global_address")["name"] == "matt-ingress"
+
+
+def test_plain_http_has_nothing_of_https(reference: Synthesis) -> None:
+    assert "FrontendConfig/ingress-frontendconfig" not in kinds(reference, "tokyo")
+    for kind in ("google_compute_managed_ssl_certificate", "google_compute_ssl_policy"):
+        assert reference.all("ingress", kind) == {}
+    backend = reference.object("tokyo", "BackendConfig", "ingress-backendconfig")
+    assert set(backend["spec"]) == {"healthCheck"}
+
+
+def test_a_domain_is_served_by_https_with_a_certificate_of_its_own(three_regions: Synthesis) -> None:
+    certificates = three_regions.all("ingress", "google_compute_managed_ssl_certificate")
+    domains = [one["managed"]["domains"] for one in certificates.values()]
+    assert domains == [["shop.example.com"], ["www.shop.example.com"]]
+    # Another domain is another certificate, there before the old one goes.
+    assert len({one["name"] for one in certificates.values()}) == 2
+    assert all(one["lifecycle"]["create_before_destroy"] for one in certificates.values())
+    ingress = three_regions.object("iowa", "MultiClusterIngress", "istio-ingressgateway")
+    named = ingress["metadata"]["annotations"]["networking.gke.io/pre-shared-certs"].split(",")
+    assert named == [f"${{google_compute_managed_ssl_certificate.{address}.name}}" for address in certificates]
+
+
+def test_http_is_redirected_and_old_tls_refused(three_regions: Synthesis) -> None:
+    annotations = three_regions.object("iowa", "MultiClusterIngress", "istio-ingressgateway")["metadata"]["annotations"]
+    frontend = three_regions.object("iowa", "FrontendConfig", annotations["networking.gke.io/frontend-config"])
+    assert frontend["metadata"]["namespace"] == "istio-gateway"
+    assert frontend["spec"]["redirectToHttps"]["enabled"] is True
+    policy = three_regions.one("ingress", "google_compute_ssl_policy")
+    assert (policy["profile"], policy["min_tls_version"]) == ("MODERN", "TLS_1_2")
+    assert frontend["spec"]["sslPolicy"].startswith("${google_compute_ssl_policy.")
+
+
+def test_nobody_is_redirected_if_the_configuration_says_plain_http(tmp_path: Path) -> None:
+    both = switched(tmp_path, "ingress.domains: [shop.example.com]")  # the reference says plain_http: true
+    frontend = both.object("tokyo", "FrontendConfig", "ingress-frontendconfig")
+    assert frontend["spec"]["redirectToHttps"]["enabled"] is False
+    assert both.stacks["ingress"]["output"]["url"]["value"] == "https://shop.example.com/hello"
+
+
+def test_what_https_needs_goes_after_the_load_balancer(three_regions: Synthesis) -> None:
+    """What a load balancer has can't be deleted: the wait for its end is before that on the way down."""
+    waits_for = three_regions.one("ingress", "null_resource", "cleanup")["depends_on"]
+    kinds_waited_for = {one.partition(".")[0] for one in waits_for}
+    assert kinds_waited_for == {
+        "google_compute_global_address",
+        "google_compute_managed_ssl_certificate",
+        "google_compute_ssl_policy",
+    }
+    assert len(waits_for) == 4
+    frontend = three_regions.one("ingress", "kubernetes_manifest", "frontend-config")
+    assert any(one.startswith("null_resource.cleanup") for one in frontend["depends_on"])
+
+
+def test_cloud_armor_stands_before_the_gateways(three_regions: Synthesis) -> None:
+    backend = three_regions.object("iowa", "BackendConfig", "ingress-backendconfig")
+    assert backend["spec"]["securityPolicy"] == {"name": "shop-edge"}
+    assert backend["spec"]["healthCheck"]["port"] == 15021
+
+
+def test_what_a_controller_writes_is_no_drift(reference: Synthesis) -> None:
+    controlled = {
+        name: resource
+        for name, resource in reference.all("ingress", "kubernetes_manifest").items()
+        if resource["manifest"]["kind"].startswith("MultiCluster")
+    }
+    assert len(controlled) == 2
+    for resource in controlled.values():
+        assert resource["computed_fields"] == ["metadata.annotations", "metadata.finalizers", "metadata.labels"]
+        assert resource["timeouts"] == {"delete": "20m"}
+
+
+def test_the_load_balancer_is_waited_for_on_the_way_down(reference: Synthesis) -> None:
+    """Destroyed last is what the ingress objects depend on: the wait for their cloud resources."""
+    backend = reference.one("ingress", "kubernetes_manifest", "backend-config")
+    assert any(one.startswith("null_resource.cleanup") for one in backend["depends_on"])
+    service = reference.one("ingress", "kubernetes_manifest", "tokyo_multi-cluster-ingress_service")
+    assert any("backend-config" in one for one in service["depends_on"])
+    # The address can't be released while a forwarding rule has it: it goes after the wait.
+    cleanup = reference.one("ingress", "null_resource", "cleanup")
+    assert cleanup["depends_on"] == ["google_compute_global_address.address"]
+
+
+def test_another_config_cluster_is_another_set_of_objects(reference: Synthesis, tmp_path: Path) -> None:
+    """Were the address the same, the objects in the old cluster would be forgotten there."""
+    text = REFERENCE.read_text(encoding="utf-8").replace("config_cluster: tokyo", "config_cluster: osaka")
+    moved = synthesize(environment_of(text), tmp_path)
+    here, there = (
+        {name for name, one in synthesis.all("ingress", "kubernetes_manifest").items() if "multi-cluster" in name}
+        for synthesis in (reference, moved)
+    )
+    assert len(here) == len(there) == 3
+    assert not here & there
+
+
+def test_a_new_version_is_there_before_the_old_one_goes(reference: Synthesis) -> None:
+    for part in ("helloworld_deployment", "gateway_deployment"):
+        manifest = reference.one(
+            "ingress", "kubernetes_manifest", f"tokyo_{'service-' * part.startswith('hello')}{part}"
+        )
+        by_name_first = manifest.get("lifecycle", {}).get("create_before_destroy", False)
+        assert by_name_first == part.startswith("hello")
+
+
+def test_the_autoscaler_may_have_changed_what_terraform_sends_back(reference: Synthesis) -> None:
+    gateway = reference.one("ingress", "kubernetes_manifest", "tokyo_gateway_deployment")
+    assert gateway["field_manager"] == {"force_conflicts": True}
+
+
+def test_the_demo_runs_everywhere_if_no_version_is_given(tmp_path: Path) -> None:
+    text = REFERENCE.read_text(encoding="utf-8").partition("\ndemo:")[0]
+    everywhere = synthesize(environment_of(text), tmp_path)
+    for cluster in CLUSTERS:
+        assert f"Deployment/helloworld-{cluster}" in kinds(everywhere, cluster)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_gateway_and_route_of_the_demo(reference: Synthesis, cluster: str) -> None:
+    gateway = reference.object(cluster, "Gateway", "helloworld-gateway")["spec"]
+    assert gateway["selector"] == {"istio": "ingressgateway"}
+    assert gateway["servers"] == [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]
+    route = reference.object(cluster, "VirtualService", "helloworld")["spec"]
+    assert route["gateways"] == ["helloworld-gateway"]
+    (http,) = route["http"]
+    assert http["match"] == [{"uri": {"exact": "/hello"}}]
+    destination = http["route"][0]["destination"]
+    assert destination == {"host": "helloworld.sample.svc.cluster.local", "port": {"number": 5000}}
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_the_destination_rule_fails_over(reference: Synthesis, cluster: str) -> None:
+    rule = reference.object(cluster, "DestinationRule", "helloworld")["spec"]
+    assert rule["host"] == "helloworld.sample.svc.cluster.local"
+    assert rule["trafficPolicy"]["connectionPool"] == {"tcp": {"connectTimeout": "1s"}}
+    assert rule["trafficPolicy"]["outlierDetection"] == {
+        "consecutive5xxErrors": 5,
+        "interval": "10s",
+        "baseEjectionTime": "30s",
+        # The default of 10 % ejects nothing in a mesh this small.
+        "maxEjectionPercent": 100,
+    }
+
+
+def test_each_region_runs_its_version(reference: Synthesis) -> None:
+    for cluster, version, other in (("tokyo", "v1", "v2"), ("osaka", "v2", "v1")):
+        pod = reference.object(cluster, "Deployment", f"helloworld-{version}")["spec"]["template"]
+        assert pod["metadata"]["labels"] == {"app": "helloworld", "version": version}
+        assert {"name": "SERVICE_VERSION", "value": version} in pod["spec"]["containers"][0]["env"]
+        assert f"Deployment/helloworld-{other}" not in kinds(reference, cluster)
+        service = reference.object(cluster, "Service", "helloworld")["spec"]
+        assert service["ports"][0]["port"] == 5000
+        assert service["selector"] == {"app": "helloworld"}
+        assert "Deployment/sleep" in kinds(reference, cluster)
+
+
+def test_step_a(tmp_path: Path) -> None:
+    """Without the DestinationRule and the ingress: answers are mixed, and only inside."""
+    step = switched(tmp_path, "demo.failover: false\ningress.enabled: false")
+    found = kinds(step, "tokyo") | kinds(step, "osaka")
+    assert "Deployment/helloworld-v1" in found
+    assert not [one for one in found if one.startswith(("DestinationRule", "MultiCluster", "Gateway", "Virtual"))]
+    assert "google_compute_global_address" not in step.stacks["ingress"]["resource"]
+    # Its instance leaves, which runs the clean-up; the block has to stay for that.
+    assert step.one("ingress", "null_resource", "cleanup")["for_each"] == {}
+
+
+def test_step_b(tmp_path: Path, reference: Synthesis) -> None:
+    """The DestinationRule is the only difference."""
+    without = switched(tmp_path, "demo.failover: false")
+    for cluster in CLUSTERS:
+        assert kinds(reference, cluster) - kinds(without, cluster) == {"DestinationRule/helloworld"}
+    difference = set(reference.addresses()) - set(without.addresses())
+    assert len(difference) == 2
+    assert all("destination-rule" in one for one in difference)
+
+
+def test_without_the_demo(tmp_path: Path) -> None:
+    step = switched(tmp_path, "demo.enabled: false")
+    for cluster in CLUSTERS:
+        assert not [one for one in kinds(step, cluster) if "helloworld" in one or "sleep" in one]
+        assert "Deployment/istio-ingressgateway" in kinds(step, cluster)
+
+
+def test_a_service_of_ones_own(three_regions: Synthesis) -> None:
+    for cluster, version, replicas in (("tokyo", "v4", 3), ("iowa", "v5", 6)):
+        deployment = three_regions.object(cluster, "Deployment", f"checkout-{version}")
+        assert deployment["spec"]["replicas"] == replicas
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+        route = three_regions.object(cluster, "VirtualService", "checkout")["spec"]["http"][0]
+        assert route["match"] == [{"uri": {"prefix": "/checkout"}}]
+        assert three_regions.object(cluster, "DestinationRule", "checkout")["metadata"]["namespace"] == "apps"
+
+
+def test_text_reaches_the_cluster_as_it_stands(three_regions: Synthesis) -> None:
+    """What looks like a template of Terraform's is data."""
+    written = 'price: ${PRICE:-0} %{ if true } $HOME `id` "quoted"'
+    raw = json.dumps(three_regions.stacks["ingress"])
+    assert raw.count(json.dumps(written.replace("${", "$${").replace("%{", "%%{"))) == 2
+    (container,) = three_regions.object("iowa", "Deployment", "checkout-v5")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "GREETING", "value": written} in container["env"]
+    # The API server leaves an empty value out, and the provider would not understand.
+    assert {"name": "NOTHING"} in container["env"]
+
+
+def test_a_retired_region_keeps_its_provider_and_has_nothing_else(three_regions: Synthesis) -> None:
+    aliases = {one["alias"] for one in three_regions.stacks["ingress"]["provider"]["kubernetes"]}
+    assert aliases == {"tokyo", "iowa", "belgium"}
+    assert three_regions.objects("belgium") == []
+    assert set(three_regions.one("mesh", "null_resource", "install")["for_each"]) == {"tokyo", "iowa"}
+
+
+def test_no_token_in_state_or_plan(reference: Synthesis, three_regions: Synthesis) -> None:
+    for provider in reference.stacks["ingress"]["provider"]["kubernetes"]:
+        assert "token" not in provider
+        (plugin,) = provider["exec"]
+        assert plugin["command"] == "gke-gcloud-auth-plugin"
+    for provider in three_regions.stacks["ingress"]["provider"]["kubernetes"]:
+        assert provider["token"].startswith("${ephemeral.")
+        assert "exec" not in provider
+    # It makes the token as the caller: an account may not make tokens for itself.
+    token = three_regions.stacks["ingress"]["ephemeral"]["google_service_account_access_token"]["kubernetes"]
+    (caller,) = [one for one in three_regions.stacks["ingress"]["provider"]["google"] if one.get("alias") == "caller"]
+    assert token["provider"] == "google.caller"
+    assert "impersonate_service_account" not in caller
+    for synthesis in (reference, three_regions):
+        for content in synthesis.stacks.values():
+            assert "google_client_config" not in json.dumps(content)
+
+
+def test_outputs(reference: Synthesis, three_regions: Synthesis) -> None:
+    outputs: dict[str, Any] = {name: one["value"] for name, one in reference.stacks["ingress"]["output"].items()}
+    assert outputs["vip"] == "${google_compute_global_address.address.address}"
+    assert outputs["url"] == "http://${google_compute_global_address.address.address}/hello"
+    assert "dns-records" not in outputs
+    https = {name: one["value"] for name, one in three_regions.stacks["ingress"]["output"].items()}
+    assert https["url"] == "https://shop.example.com/hello"
+    assert https["dns-records"] == [
+        "shop.example.com. A ${google_compute_global_address.address.address}",
+        "www.shop.example.com. A ${google_compute_global_address.address.address}",
+    ]
+    assert outputs["cluster-osaka"] == "matt-osaka-cluster-1"
+    assert re.fullmatch(
+        "gcloud container clusters get-credentials matt-osaka-cluster-1 --location asia-northeast2 "
+        "--project my-mesh-project",
+        outputs["connect-osaka"],
+    )
+    assert three_regions.stacks["ingress"]["output"]["connect-iowa"]["value"].endswith(" --dns-endpoint")
+
+
+def test_deployments_are_waited_for(reference: Synthesis) -> None:
+    for resource in reference.all("ingress", "kubernetes_manifest").values():
+        waits = resource.get("wait") == {"rollout": True}
+        assert waits == (resource["manifest"]["kind"] == "Deployment")
+
+
+def test_objects_wait_for_their_namespace(reference: Synthesis) -> None:
+    manifests = reference.all("ingress", "kubernetes_manifest")
+
+    def reaches_namespace(name: str) -> bool:
+        before = [one.removeprefix("kubernetes_manifest.") for one in manifests[name].get("depends_on", [])]
+        manifest = manifests[name]["manifest"]
+        # The mesh's own comes with the mesh, which the stack before has waited for.
+        there = manifest["kind"] == "Namespace" or manifest["metadata"].get("namespace") == "istio-system"
+        return there or any(reaches_namespace(one) for one in before if one in manifests)
+
+    assert len(manifests) > 30
+    assert all(reaches_namespace(name) for name in manifests)
+
+
+def test_services_get_requests_only_while_they_listen(reference: Synthesis) -> None:
+    """Without these, requests failed whenever pods came and went: `make lab`."""
+    deployment = reference.object("tokyo", "Deployment", "helloworld-v1")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    assert container["readinessProbe"] == {"tcpSocket": {"port": 5000}, "periodSeconds": 2}
+    assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}

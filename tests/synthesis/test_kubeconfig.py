@@ -1,0 +1,46 @@
+"""The kubeconfig that scripts get, against the one that gcloud would write."""
+
+import pytest
+
+from constructs.kubeconfig import kubeconfig
+from tests.synthesized import Synthesis
+
+HOST = "https://192.0.2.1"
+
+
+def test_it_is_what_gcloud_writes() -> None:
+    """As googlecloudsdk/api_lib/container/kubeconfig.py has it: the plugin, without arguments."""
+    content = kubeconfig(cluster="c", host=HOST, ca_certificate="Q0E=", account=None)
+    assert content["clusters"] == [{"name": "c", "cluster": {"server": HOST, "certificate-authority-data": "Q0E="}}]
+    (user,) = content["users"]
+    assert user["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
+    assert user["user"]["exec"]["provideClusterInfo"] is True
+    assert "args" not in user["user"]["exec"]
+    (context,) = content["contexts"]
+    assert context["name"] == content["current-context"]
+    assert context["context"] == {"cluster": "c", "user": user["name"]}
+
+
+def test_another_account_and_a_dns_endpoint() -> None:
+    content = kubeconfig(cluster="c", host=HOST, ca_certificate=None, account="a@p.iam.gserviceaccount.com")
+    assert content["clusters"][0]["cluster"] == {"server": HOST}
+    arguments = content["users"][0]["user"]["exec"]["args"]
+    assert arguments == ["--impersonate_service_account=a@p.iam.gserviceaccount.com"]
+
+
+@pytest.mark.parametrize(
+    ("part", "input_"),
+    [("trust_grant", "holder_kubeconfig"), ("trust_check", "holder_kubeconfig"), ("crds_wait", "cluster_kubeconfig")],
+)
+def test_how_a_cluster_is_reached_is_no_trigger(reference: Synthesis, part: str, input_: str) -> None:
+    script = reference.one("mesh", "null_resource", part)
+    assert input_ not in script["triggers"]
+    assert script["provisioner"][0]["local-exec"]["environment"][input_.upper()] == f"${{each.value.{input_}}}"
+    for key, inputs in script["for_each"].items():
+        holder = key.split("/")[0]
+        text = reference.stacks["mesh"]["locals"][inputs[input_].removeprefix("${local.").removesuffix("}")]
+        assert text.startswith("${jsonencode(")
+        # Its own address and certificate, and nobody else's.
+        assert text.count(f"regions_{holder}_cluster_") == 2
+        assert text.count("_cluster_") == 2
+        assert f"matt-{holder}-cluster-1" in text

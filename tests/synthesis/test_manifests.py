@@ -1,0 +1,170 @@
+"""Rendered manifests against real schemas: Kubernetes' own, those of Istio's and GKE's CRDs."""
+
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from config.paths import ROOT
+from constructs.manifest_file import MANIFESTS, render
+from tests.local_mesh.rendered import objects_of
+from tests.synthesized import Synthesis
+
+SCHEMAS = Path(__file__).parent / "schemas"
+KUBERNETES_VERSION = "1.33"  # near what GKE's stable channel has
+CRD_GROUPS = ("networking.istio.io/", "security.istio.io/", "cloud.google.com/", "networking.gke.io/v1beta1")
+WRITTEN_HERE = {
+    "MultiClusterIngress": SCHEMAS / "multi-cluster-ingress.json",
+    "MultiClusterService": SCHEMAS / "multi-cluster-service.json",
+}
+
+
+def node() -> str:
+    """Return the Node.js that make has chosen."""
+    path = f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    found = shutil.which("node", path=path)
+    assert found is not None, "Node.js is missing: run make test"
+    return found
+
+
+def wrong_by_crds(objects: list[dict[str, Any]]) -> list[list[str] | None]:
+    """Return, for each object of a CRD's kind, what is wrong with it."""
+    if not (SCHEMAS / "node_modules").is_dir():
+        pytest.skip("the schemas are not installed: run make test")
+    result = subprocess.run(
+        [node(), SCHEMAS / "check.mjs"],
+        input=json.dumps(objects),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found: list[list[str] | None] = json.loads(result.stdout)
+    assert len(found) == len(objects)
+    return found
+
+
+def problems(objects: list[dict[str, Any]]) -> list[str]:
+    """Return everything that is wrong with Kubernetes objects, by the schema of each one's kind."""
+    found: list[str] = []
+    of_crds = []
+    for one in objects:
+        label = f"{one['kind']}/{one['metadata']['name']}"
+        if one["kind"] in WRITTEN_HERE:
+            schema = json.loads(WRITTEN_HERE[one["kind"]].read_text(encoding="utf-8"))
+            validator = jsonschema.Draft202012Validator(schema)
+            found += [f"{label}: {error.message}" for error in validator.iter_errors(one)]
+        elif one["apiVersion"].startswith(CRD_GROUPS):
+            of_crds.append(one)
+        else:
+            try:  # strict: unknown keys are errors; a kind without a schema raises
+                kubernetes_validate.validate(one, KUBERNETES_VERSION, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                found.append(f"{label}: {error.message}")
+    for one, wrong in zip(of_crds, wrong_by_crds(of_crds), strict=True):
+        found += [f"{one['kind']}/{one['metadata']['name']}: {text}" for text in wrong or []]
+    return found
+
+
+@pytest.mark.parametrize("environment", ["reference", "three_regions"])
+def test_every_object_is_right(environment: str, request: pytest.FixtureRequest) -> None:
+    synthesis: Synthesis = request.getfixturevalue(environment)
+    objects = synthesis.objects()
+    assert len(objects) > 30
+    assert problems(objects) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("Deployment", "spec.template.spec.containers.0.imagePullPolice", "Always"),
+        ("Deployment", "spec.replicas", "two"),
+        ("Service", "spec.ports.0.port", "http"),
+        ("HorizontalPodAutoscaler", "spec.minReplica", 2),
+        ("PodDisruptionBudget", "spec.maxUnavailabl", 1),
+        ("Role", "rules.0.verb", ["get"]),
+        ("DestinationRule", "spec.trafficPolicy.outlierDetection.maxEjectionPercnt", 100),
+        ("DestinationRule", "spec.trafficPolicy.outlierDetection.interval", 10),
+        ("Gateway", "spec.servers.0.port.number", "80"),
+        ("VirtualService", "spec.http.0.route.0.destination.prt", 80),
+        ("PeerAuthentication", "spec.mtls.mode", "strict"),
+        ("PeerAuthentication", "spec.mtls.mod", "STRICT"),
+        ("AuthorizationPolicy", "spec.rules.0.from.0.principal", "*/ns/a/sa/b"),
+        ("AuthorizationPolicy", "spec.action", "PERMIT"),
+        ("FrontendConfig", "spec.redirectToHttps.enabled", "true"),
+        ("FrontendConfig", "spec.sslpolicy", "x"),
+        ("BackendConfig", "spec.healthCheck.requestpath", "/"),
+        ("BackendConfig", "spec.securityPolicy.nam", "x"),
+        ("BackendConfig", "spec.healthCheck.port", "15021"),
+        ("MultiClusterService", "spec.template.spec.ports.0.nodePort", 80),
+        ("MultiClusterIngress", "spec.template.spec.backend.servicePort", "80"),
+    ],
+)
+def test_a_slip_is_found(reference: Synthesis, three_regions: Synthesis, kind: str, path: str, value: Any) -> None:
+    """The schemas that pass everything above do refuse something."""
+    every = [*reference.objects("tokyo"), *three_regions.objects("iowa")]
+    # Of a kind's objects the one that says most: the refusal of everything is an empty one.
+    one = copy.deepcopy(max((one for one in every if one["kind"] == kind), key=lambda one: len(json.dumps(one))))
+    *steps, last = path.split(".")
+    here: Any = one
+    for step in steps:
+        here = here[int(step)] if step.isdigit() else here[step]
+    here[last] = value
+    assert len(problems([one])) == 1
+
+
+def manifest_files() -> list[str]:
+    return sorted(str(path.relative_to(MANIFESTS)) for path in MANIFESTS.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", manifest_files())
+def test_a_file_is_one_object(file: str) -> None:
+    documents = list(yaml.safe_load_all((MANIFESTS / file).read_text(encoding="utf-8")))
+    assert len(documents) == 1
+    assert {"apiVersion", "kind", "metadata"} <= documents[0].keys()
+
+
+def test_every_file_is_used(synthesized: Callable[[str], Synthesis]) -> None:
+    kinds = {yaml.safe_load((MANIFESTS / file).read_text(encoding="utf-8"))["kind"] for file in manifest_files()}
+    assert kinds == {
+        one["kind"]
+        for environment in ("reference", "three_regions", "fleet")
+        for stack in synthesized(environment).stacks.values()
+        for _, one in objects_of(stack)
+    }
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "constructs").glob("*.py"))
+    # Some are named with a part that changes: f"fleet/readiness-{part}.yaml".
+    named = [re.sub(r"\{\w+\}", "[a-z-]+", name) for name in re.findall(r'"([a-z/{}_-]+\.yaml)"', sources)]
+    assert [file for file in manifest_files() if not any(re.fullmatch(name, file) for name in named)] == []
+
+
+def test_a_missing_value_is_an_error() -> None:
+    with pytest.raises(KeyError, match=r"namespace\.yaml needs a value for revision"):
+        render("namespace.yaml", {"name": "x"})
+
+
+def test_a_value_that_nothing_takes_is_an_error() -> None:
+    with pytest.raises(KeyError, match=r"namespace\.yaml has no placeholder for colour"):
+        render("namespace.yaml", {"name": "x", "revision": "r", "colour": "red"})
+
+
+def test_a_value_is_never_more_than_a_value() -> None:
+    nasty = 'x"\nspec: {a: 1}\n---\n${file("/etc/passwd")}%{ for }'
+    rendered = render("namespace.yaml", {"name": nasty, "revision": "r"})
+    assert rendered["metadata"]["name"] == nasty.replace("${", "$${").replace("%{", "%%{")
+    assert rendered.keys() == {"apiVersion", "kind", "metadata"}
+
+
+def test_a_number_stays_a_number() -> None:
+    rendered = render("service/service.yaml", {"name": "x", "namespace": "n", "port": 80})
+    assert rendered["spec"]["ports"][0]["port"] == 80

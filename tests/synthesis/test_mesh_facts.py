@@ -1,0 +1,168 @@
+"""Stack `mesh`: every fact of the system's description, and what the scripts are given."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from config.crds import ISTIO_CRDS, MCI_CRDS
+from config.naming import remote_cluster_name
+from tests.synthesized import REFERENCE, Resource, Synthesis, environment_of, synthesize
+
+
+def local_exec(resource: Resource) -> Resource:
+    (provisioner,) = resource["provisioner"]
+    found: Resource = provisioner["local-exec"]
+    return found
+
+
+def test_asmcli_installs_a_managed_control_plane_in_every_cluster(reference: Synthesis) -> None:
+    install = reference.one("mesh", "null_resource", "control-plane_install")
+    assert set(install["for_each"]) == {"tokyo", "osaka"}
+    tokyo = install["for_each"]["tokyo"]
+    assert (tokyo["cluster"], tokyo["location"]) == ("matt-tokyo-cluster-1", "asia-northeast1")
+    assert tokyo["channel"] == "stable"
+    assert local_exec(install)["command"].endswith("/install-mesh.sh")
+
+
+def test_every_cluster_trusts_every_other_one(reference: Synthesis, three_regions: Synthesis) -> None:
+    grant = reference.one("mesh", "null_resource", "trust_grant")
+    assert set(grant["for_each"]) == {"tokyo/osaka", "osaka/tokyo"}
+    pair = grant["for_each"]["tokyo/osaka"]
+    assert (pair["holder_cluster"], pair["remote_cluster"]) == ("matt-tokyo-cluster-1", "matt-osaka-cluster-1")
+    # Belgium is retired.
+    pairs = set(three_regions.one("mesh", "null_resource", "trust_grant")["for_each"])
+    assert pairs == {"tokyo/iowa", "iowa/tokyo"}
+
+
+def test_trust_names_the_private_endpoint(reference: Synthesis) -> None:
+    for key, pair in reference.one("mesh", "null_resource", "trust_grant")["for_each"].items():
+        remote = key.split("/")[1]
+        pattern = rf"https://\${{.*regions_{remote}_cluster_\w+private_cluster_config0private_endpoint}}"
+        assert re.fullmatch(pattern, pair["remote_server"])
+
+
+def test_a_secret_has_the_name_that_asmcli_would_give_it() -> None:
+    assert remote_cluster_name("p-1", "asia-northeast1", "c") == "gke-p-1-asia-northeast1-c"
+    long = remote_cluster_name("a-very-long-project-id-of-30-ch", "northamerica-northeast1", "matt-tokyo-cluster-1")
+    # echo gke-a-very…-cluster-1 | sha256sum | head -c20, as asmcli's generate_secret_name does
+    assert long == "gke-a-very-long-project-id-of-30-ch-northa-15936e16e100dabeec6d"
+    assert len(long) == 63
+
+
+def test_mci_is_on_with_a_membership_as_config_cluster(reference: Synthesis, three_regions: Synthesis) -> None:
+    for synthesis, project, key in ((reference, "my-mesh-project", "tokyo"), (three_regions, "shop-mesh-prod", "iowa")):
+        feature = synthesis.by_name("mesh", "google_gke_hub_feature")["multiclusteringress"]
+        assert feature["location"] == "global"
+        membership = feature["spec"]["multiclusteringress"]["config_membership"]
+        reference_to = rf"\${{[^}}]*regions_{key}_cluster_\w+fleet0membership_"
+        pattern = rf"projects/{project}/locations/{reference_to}location}}/memberships/{reference_to}id}}"
+        assert re.fullmatch(pattern, membership)
+    assert "servicemesh" in reference.by_name("mesh", "google_gke_hub_feature")
+
+
+def test_the_mci_agent_may_work_in_the_clusters(reference: Synthesis) -> None:
+    grant = reference.one("mesh", "google_project_iam_member")
+    assert grant["role"] == "roles/container.admin"
+    assert grant["member"].endswith("@gcp-sa-multiclusteringress.iam.gserviceaccount.com")
+    assert grant["depends_on"] == ["google_gke_hub_feature.multi-cluster-ingress"]
+
+
+def test_it_ends_only_when_the_kinds_are_served(reference: Synthesis) -> None:
+    wait = reference.one("mesh", "null_resource", "crds_wait")
+    assert set(wait["for_each"]["osaka"]["crds"].split()) == set(ISTIO_CRDS)
+    assert set(wait["for_each"]["tokyo"]["crds"].split()) == {*ISTIO_CRDS, *MCI_CRDS}
+    waits_for = " ".join(wait["depends_on"])
+    for part in ("control-plane_install", "trust_check", "multi-cluster-ingress_agent"):
+        assert part in waits_for
+    assert "trust_grant" in " ".join(reference.one("mesh", "null_resource", "trust_check")["depends_on"])
+
+
+def test_trust_comes_after_the_installation(reference: Synthesis) -> None:
+    waits_for = " ".join(reference.one("mesh", "null_resource", "trust_grant")["depends_on"])
+    assert "control-plane_install" in waits_for
+    assert "trust_withdrawal" in waits_for
+
+
+def test_what_cleans_up_leaves_by_for_each_and_knows_only_itself(reference: Synthesis) -> None:
+    found = 0
+    for stack in ("mesh", "ingress"):
+        for resource in reference.scripts(stack).values():
+            script = local_exec(resource)
+            if script.get("when") != "destroy":
+                continue
+            found += 1
+            assert "for_each" in resource
+            references = set(re.findall(r"\$\{([^}]*)\}", json.dumps(script)))
+            assert references
+            assert all(one.startswith("self.triggers.") for one in references)
+            # Nothing here may change while the thing is the same: a change runs the clean-up.
+            assert set(resource["triggers"]) <= {
+                "cluster",
+                "location",
+                "holder_cluster",
+                "holder_location",
+                "secret_name",
+                "vpc",
+            }
+    assert found == 3
+
+
+def test_what_cleans_up_needs_no_instance_to_know_its_inputs(tmp_path: Path) -> None:
+    """With one region there are no pairs; the script for the last one that left still gets its inputs."""
+    text = "project: {id: test-project}\nregions: {a: {region: asia-east1, number: 3}}\n"
+    environment = environment_of(
+        text + "ingress: {config_cluster: a, plain_http: true}\ndemo: {enabled: false}\ncluster: {endpoint: dns}\n"
+    )
+    alone = synthesize(environment, tmp_path)
+    withdrawal = alone.one("mesh", "null_resource", "trust_withdrawal")
+    assert withdrawal["for_each"] == {}
+    assert set(withdrawal["triggers"]) == {"holder_cluster", "holder_location", "secret_name"}
+    assert local_exec(withdrawal)["environment"]["SECRET_NAME"] == "${self.triggers.secret_name}"
+
+
+def test_commands_hold_no_data(reference: Synthesis, three_regions: Synthesis) -> None:
+    for synthesis in (reference, three_regions):
+        for stack in ("mesh", "ingress"):
+            for resource in synthesis.scripts(stack).values():
+                assert re.fullmatch(r"bash assets/scripts/[0-9A-F]{32}/[a-z-]+\.sh", local_exec(resource)["command"])
+
+
+def test_the_installer_needs_a_checksum(reference: Synthesis, three_regions: Synthesis) -> None:
+    install = reference.one("mesh", "null_resource", "control-plane_install")
+    assert install["for_each"]["tokyo"]["asmcli_sha256"] == ""
+    (check,) = install["lifecycle"]["precondition"]
+    assert check["condition"] == '${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}'
+    assert "| sha256sum" in check["error_message"]
+    given = three_regions.one("mesh", "null_resource", "control-plane_install")["for_each"]["tokyo"]["asmcli_sha256"]
+    assert len(given) == 64
+
+
+def test_no_token_in_any_trigger(reference: Synthesis) -> None:
+    for stack in ("mesh", "ingress"):
+        for resource in reference.scripts(stack).values():
+            assert "token" not in json.dumps(resource).lower()
+
+
+@pytest.mark.parametrize("way", ["asmcli-managed", "asmcli-in-cluster"])
+def test_another_region_is_no_reason_to_run_a_script_again(tmp_path: Path, way: str) -> None:
+    """Nothing of the regions that are there is replaced: their instances have the inputs that they had."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    text = text.replace("control_plane: asmcli-managed", f"control_plane: {way}")
+    assert way in text
+    for folder in ("two", "three"):
+        (tmp_path / folder).mkdir()
+    another = "regions:\n  seoul:\n    region: asia-northeast3\n    number: 4"
+    before = synthesize(environment_of(text), tmp_path / "two")
+    after = synthesize(environment_of(re.sub(r"(?m)^regions:$", another, text)), tmp_path / "three")
+    more = 0
+    for stack in ("mesh", "ingress"):
+        assert before.scripts(stack)
+        for name, resource in before.scripts(stack).items():
+            now = after.scripts(stack)[name]
+            assert now["triggers"] == resource["triggers"]
+            instances = resource.get("for_each", {})
+            assert {key: now["for_each"][key] for key in instances} == instances, name
+            more += len(now.get("for_each", {})) - len(instances)
+    assert more == 3 + 3 * 4, "an installation, its removal and a wait; a grant, its check and its removal a pair"

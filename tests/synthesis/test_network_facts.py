@@ -1,0 +1,124 @@
+"""Stack `network`: every fact of the system's description."""
+
+from tests.synthesized import Synthesis, environment_of
+
+REFERENCE_RANGES = {
+    "asia-northeast1": ("172.16.0.0/16", "10.0.0.0/14", "10.64.0.0/20"),
+    "asia-northeast2": ("172.24.0.0/16", "10.32.0.0/14", "10.64.128.0/20"),
+}
+
+
+def test_vpc_is_in_custom_mode(reference: Synthesis) -> None:
+    vpc = reference.one("network", "google_compute_network")
+    assert vpc["name"] == "matt-vpc"
+    assert vpc["auto_create_subnetworks"] is False
+
+
+def test_one_subnet_a_region(reference: Synthesis) -> None:
+    subnets = reference.all("network", "google_compute_subnetwork").values()
+    assert {subnet["name"] for subnet in subnets} == {"matt-private-vm"}
+    found = {}
+    for subnet in subnets:
+        secondary = {one["range_name"]: one["ip_cidr_range"] for one in subnet["secondary_ip_range"]}
+        found[subnet["region"]] = (subnet["ip_cidr_range"], secondary["pods"], secondary["services"])
+        assert subnet["private_ip_google_access"] is True
+        assert subnet["log_config"]["flow_sampling"] > 0
+    assert found == REFERENCE_RANGES
+
+
+def test_router_and_nat_a_region(reference: Synthesis) -> None:
+    assert set(reference.by_name("network", "google_compute_router")) == {"matt-tokyo-router", "matt-osaka-router"}
+    nats = reference.by_name("network", "google_compute_router_nat")
+    assert {name: nat["region"] for name, nat in nats.items()} == {
+        "matt-tokyo-nat": "asia-northeast1",
+        "matt-osaka-nat": "asia-northeast2",
+    }
+    for key in ("tokyo", "osaka"):
+        # All ranges of our subnet, and no other subnet's.
+        nat = nats[f"matt-{key}-nat"]
+        subnet = next(name for name in reference.all("network", "google_compute_subnetwork") if key in name)
+        assert nat["source_subnetwork_ip_ranges_to_nat"] == "LIST_OF_SUBNETWORKS"
+        link = f"${{google_compute_subnetwork.{subnet}.self_link}}"
+        assert nat["subnetwork"] == [{"name": link, "source_ip_ranges_to_nat": ["ALL_IP_RANGES"]}]
+        router = next(name for name in reference.all("network", "google_compute_router") if key in name)
+        assert nats[f"matt-{key}-nat"]["router"] == f"${{google_compute_router.{router}.name}}"
+    for nat in nats.values():
+        assert nat["nat_ip_allocate_option"] == "AUTO_ONLY"
+        assert nat["log_config"] == {"enable": True, "filter": "ALL"}
+
+
+def test_pods_reach_pods_of_all_clusters(reference: Synthesis) -> None:
+    rule = reference.by_name("network", "google_compute_firewall")["matt-vpc-istio-multicluster-pods"]
+    assert (rule["direction"], rule["priority"]) == ("INGRESS", 900)
+    assert {one["protocol"] for one in rule["allow"]} == {"tcp", "udp", "icmp", "esp", "ah", "sctp"}
+    assert rule["source_ranges"] == ["10.0.0.0/14", "10.32.0.0/14"]
+    pools = reference.all("clusters", "google_container_node_pool").values()
+    tags = sorted(tag for pool in pools for tag in pool["node_config"]["tags"])
+    assert len(tags) == 2
+    assert rule["target_tags"] == tags
+
+
+def test_by_default_pods_of_other_clusters_are_sent_tcp_only(three_regions: Synthesis) -> None:
+    """All that the mesh sends; the reference's file asks for the others."""
+    rule = three_regions.by_name("network", "google_compute_firewall")["shop-vpc-istio-multicluster-pods"]
+    assert rule["allow"] == [{"protocol": "tcp"}]
+    assert rule["log_config"] == {"metadata": "INCLUDE_ALL_METADATA"}
+
+
+def test_control_planes_reach_the_webhook(reference: Synthesis) -> None:
+    rules = reference.by_name("network", "google_compute_firewall")
+    found = {
+        rules[f"matt-vpc-{key}-control-plane"]["source_ranges"][0]: rules[f"matt-vpc-{key}-control-plane"]
+        for key in ("tokyo", "osaka")
+    }
+    assert set(found) == {"192.168.0.0/28", "192.168.8.0/28"}
+    for rule in found.values():
+        assert rule["allow"] == [{"ports": ["15017"], "protocol": "tcp"}]
+        assert rule["direction"] == "INGRESS"
+    assert found["192.168.0.0/28"]["target_tags"] == ["matt-tokyo-node"]
+    assert found["192.168.8.0/28"]["target_tags"] == ["matt-osaka-node"]
+
+
+def test_every_rule_says_what_it_is_for(reference: Synthesis) -> None:
+    rules = reference.all("network", "google_compute_firewall")
+    assert len(rules) == 3
+    for rule in rules.values():
+        assert len(rule["description"]) > 20
+
+
+def test_apis_are_on_before_the_vpc_and_stay_on(reference: Synthesis) -> None:
+    services = reference.all("network", "google_project_service")
+    apis = {one["service"].removesuffix(".googleapis.com") for one in services.values()}
+    assert apis == {
+        *("anthos", "cloudresourcemanager", "cloudtrace", "compute", "container", "gkehub", "iam", "iamcredentials"),
+        *("binaryauthorization", "containersecurity"),
+        *("logging", "mesh", "meshca", "meshconfig", "monitoring", "multiclusteringress"),
+        "multiclusterservicediscovery",
+    }
+    for service in services.values():
+        assert service["disable_on_destroy"] is False
+    waits = set(reference.one("network", "google_compute_network")["depends_on"])
+    assert waits == {f"google_project_service.{name}" for name in services}
+
+
+def test_a_retired_region_keeps_its_network(three_regions: Synthesis) -> None:
+    rule = three_regions.by_name("network", "google_compute_firewall")["shop-vpc-istio-multicluster-pods"]
+    assert "shop-belgium-node" in rule["target_tags"]
+    assert len(three_regions.all("network", "google_compute_subnetwork")) == 3
+
+
+def test_a_number_decides_the_ranges_and_nothing_else_does() -> None:
+    """Adding or removing a region never changes another's ranges."""
+    regions = {"a": ("asia-east1", 3), "b": ("us-east1", 5), "c": ("us-west1", 4)}
+
+    def ranges(keys: str) -> dict[str, object]:
+        entries = "".join(f"  {key}: {{region: {regions[key][0]}, number: {regions[key][1]}}}\n" for key in keys)
+        text = f"project: {{id: test-project}}\nregions:\n{entries}"
+        text += f"ingress: {{config_cluster: {keys[0]}, plain_http: true}}\n"
+        environment = environment_of(text + "demo: {enabled: false}\ncluster: {endpoint: dns}\n")
+        return {region.key: region.ranges for region in environment.resolved_regions()}
+
+    everything = ranges("abc")
+    assert len(set(map(str, everything.values()))) == 3
+    assert ranges("cb") == {key: everything[key] for key in "cb"}
+    assert ranges("a") == {"a": everything["a"]}

@@ -1,0 +1,102 @@
+"""Synthesizes environments for the tests, and asks questions of the JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config import load
+from config.environment import Environment
+from config.loading.load import parse_environment
+from config.naming import STACKS
+from config.paths import ROOT
+from constructs.bindings import Testing
+from stacks.wiring import add_stacks, new_app
+from tests.local_mesh.rendered import objects_of
+
+REFERENCE = ROOT / "mesh.yaml"
+THREE_REGIONS = ROOT / "tests" / "synthesis" / "environments" / "three-regions.yaml"
+EXAMPLES = ROOT / "examples"
+
+ENVIRONMENTS = {
+    "reference": REFERENCE,
+    "three_regions": THREE_REGIONS,
+    **{file.stem: file for file in sorted(EXAMPLES.glob("*.yaml"))},
+}
+"""The environments that are looked at whole, by name."""
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What `cdktf synth` would have written.
+
+    Attributes:
+        outdir: the output folder.
+        stacks: the JSON of each stack, by name.
+    """
+
+    outdir: Path
+    stacks: dict[str, dict[str, Any]]
+
+    def all(self, stack: str, kind: str) -> dict[str, Resource]:
+        """Return a stack's resources of a kind, such as ``google_compute_firewall``, by address."""
+        return dict(self.stacks[stack].get("resource", {}).get(kind, {}))
+
+    def one(self, stack: str, kind: str, part: str = "") -> Resource:
+        """Return the only resource of a kind whose address contains ``part``."""
+        found = [resource for name, resource in self.all(stack, kind).items() if part in name]
+        assert len(found) == 1, f"{len(found)} resources of {kind} match {part!r} in {stack}"
+        return found[0]
+
+    def scripts(self, stack: str) -> dict[str, Resource]:
+        """Return a stack's resources that run a script, by address."""
+        return {name: one for name, one in self.all(stack, "null_resource").items() if "provisioner" in one}
+
+    def by_name(self, stack: str, kind: str) -> dict[str, Resource]:
+        """Return a stack's resources of a kind by their cloud name."""
+        return {resource["name"]: resource for resource in self.all(stack, kind).values()}
+
+    def objects(self, cluster: str | None = None) -> list[dict[str, Any]]:
+        """Return the Kubernetes objects as the API server gets them, of one region's cluster or of all."""
+        return [manifest for region, manifest in objects_of(self.stacks["ingress"]) if cluster in (None, region)]
+
+    def object(self, cluster: str, kind: str, name: str) -> dict[str, Any]:
+        """Return one Kubernetes object of a cluster."""
+        found = [one for one in self.objects(cluster) if one["kind"] == kind and one["metadata"]["name"] == name]
+        assert len(found) == 1, f"{len(found)} objects {kind}/{name} in {cluster}"
+        return found[0]
+
+    def addresses(self) -> Iterator[str]:
+        """Yield the address of every resource and data source, with its stack."""
+        for stack, content in sorted(self.stacks.items()):
+            for section, prefix in (("resource", ""), ("data", "data.")):
+                for kind, resources in sorted(content.get(section, {}).items()):
+                    for name in sorted(resources):
+                        yield f"{stack} {prefix}{kind}.{name}"
+
+
+def synthesize(environment: Environment, folder: Path, config: str = "mesh.yaml") -> Synthesis:
+    """Synthesize an environment as main.py does, into ``folder/cdktf.out``, as if it were in ``folder/config``."""
+    outdir = folder / "cdktf.out"
+    app = new_app(outdir)
+    Testing.stub_version(app)
+    Testing.fake_cdktf_json_path(app)
+    add_stacks(app, environment, folder / config)
+    app.synth()
+    stacks = {
+        stack: json.loads((outdir / "stacks" / stack / "cdk.tf.json").read_text(encoding="utf-8")) for stack in STACKS
+    }
+    return Synthesis(outdir, stacks)
+
+
+def environment_of(text: str) -> Environment:
+    """Return the environment that a YAML text describes."""
+    return parse_environment(text, "test.yaml", {})
+
+
+def load_without_variables(path: Path) -> Environment:
+    """Load a file as it stands, whatever this machine's environment says."""
+    return load(path, {})

