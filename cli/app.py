@@ -204,7 +204,11 @@ def audit(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = 
 
 
 def environment_of(config: Path | None) -> Environment:
-    """Read the configuration, which from here on is also what `MESH_CONFIG` names. Raises: ConfigError."""
+    """Read the configuration, which from here on is also what `MESH_CONFIG` names.
+
+    Raises:
+        ConfigError: the configuration can't be used.
+    """
     path = config or config_path(ROOT)
     os.environ[CONFIG_VARIABLE] = str(path)  # terraform's state is beside it
     return load(path)

@@ -44,7 +44,11 @@ class Demo(Model):
     )
 
     def service(self, regions: Iterable[str]) -> Service:
-        """Return helloworld as a service like any other. Args: regions: the keys of all."""
+        """Return helloworld as a service like any other.
+
+        Args:
+            regions: the keys of all.
+        """
         versions = self.versions or {key: key for key in regions}
         return Service(
             image=self.image,

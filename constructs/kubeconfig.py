@@ -16,7 +16,9 @@ class Kubeconfig(Construct):
     def __init__(
         self, scope: Construct, id_: str, *, cluster: str, host: str, ca_certificate: str | None, account: str | None
     ) -> None:
-        """Args: as of `kubeconfig`."""
+        """Args:
+        as of `kubeconfig`.
+        """
         super().__init__(scope, id_)
         content = kubeconfig(cluster=cluster, host=host, ca_certificate=ca_certificate, account=account)
         self.text: str = TerraformLocal(self, "Default", Fn.jsonencode(content)).as_string

@@ -37,7 +37,9 @@ class MeshTrust(Construct):
         installed: ITerraformDependable,
         before_removal: ITerraformDependable,
     ) -> None:
-        """Args: kubeconfigs: what reaches each member's cluster, by its region's key."""
+        """Args:
+        kubeconfigs: what reaches each member's cluster, by its region's key.
+        """
         super().__init__(scope, id_)
         pairs = {f"{holder.key}/{remote.key}": (holder, remote) for holder, remote in permutations(members, 2)}
         withdrawal = CleanupScript(

@@ -38,7 +38,9 @@ class ServedCrds(Construct):
         marker_of: Callable[[str], Expression],
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
-        """Args: kubeconfigs: what reaches each member's cluster, by its region's key."""
+        """Args:
+        kubeconfigs: what reaches each member's cluster, by its region's key.
+        """
         super().__init__(scope, id_)
         LocalScript(
             self,

@@ -16,7 +16,11 @@ FILE = ROOT / "docs" / "policy.md"
 
 @dataclass(frozen=True)
 class Row:
-    """Who caught a weakening. Attributes: ours, checkov: ids of rules and checks; empty if none did."""
+    """Who caught a weakening.
+
+    Attributes:
+        ours, checkov: ids of rules and checks; empty if none did.
+    """
 
     weakening: Weakening
     ours: Sequence[str]

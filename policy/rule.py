@@ -99,7 +99,11 @@ def load() -> dict[str, Rule]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the rules. Attributes: passed, failed: rule and place."""
+    """What became of the rules.
+
+    Attributes:
+        passed, failed: rule and place.
+    """
 
     passed: tuple[tuple[Rule, Place], ...]
     failed: tuple[tuple[Rule, Place], ...]

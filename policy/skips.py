@@ -29,5 +29,9 @@ class Skip:
 
 
 def read() -> list[Skip]:
-    """Return the skips of `FILE`. Raises: TypeError: an entry has another key, or lacks one."""
+    """Return the skips of `FILE`.
+
+    Raises:
+        TypeError: an entry has another key, or lacks one.
+    """
     return [Skip(**entry) for entry in yaml.safe_load(FILE.read_text(encoding="utf-8"))]

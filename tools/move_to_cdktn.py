@@ -66,7 +66,11 @@ class MoveError(Exception):
 
 
 def renamed(path: str, text: str) -> str:
-    """Return a file's text with the successor's names. Args: path: in the checkout."""
+    """Return a file's text with the successor's names.
+
+    Args:
+        path: in the checkout.
+    """
     if path in FORGED or path.startswith(LEFT_ALONE):
         return text
     for pattern, replacement in (*RENAMES, *([SOURCES] if path.startswith("tests/synthesis/__snapshots__/") else [])):
@@ -75,7 +79,11 @@ def renamed(path: str, text: str) -> str:
 
 
 def moved_pipfile(text: str) -> str:
-    """Return the Pipfile with the successor's packages. Raises: MoveError: it has none to replace."""
+    """Return the Pipfile with the successor's packages.
+
+    Raises:
+        MoveError: it has none to replace.
+    """
     for old, (new, version) in PACKAGES.items():
         text, found = re.subn(rf'^{old} = "==.*"$', f'{new} = "=={version}"', text, flags=re.MULTILINE)
         if found != 1:

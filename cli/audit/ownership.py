@@ -110,7 +110,10 @@ class InCluster:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Attributes: left: why it is left over; doubt: why that is not known. Empty: it belongs, or is not ours."""
+    """Attributes:
+    left: why it is left over
+    doubt: why that is not known. Empty: it belongs, or is not ours.
+    """
 
     left: str = ""
     doubt: str = ""
@@ -196,7 +199,11 @@ class Belonging:
         return BELONGS if wanted else Verdict("no region of the configuration is to have it")
 
     def _of_ingress(self, service: bool = False) -> Verdict:
-        """Of what is Multi Cluster Ingress'. Args: service: of what it makes for a service."""
+        """Of what is Multi Cluster Ingress'.
+
+        Args:
+            service: of what it makes for a service.
+        """
         known = [one for one in self._inside.values() if one is not None]
         if any(one.has_service if service else one.has_ingress for one in known):
             return BELONGS
@@ -238,7 +245,9 @@ class Belonging:
         return Verdict(f"somebody else's, and it holds {self._environment.names.vpc}") if network.left else network
 
     def _of_cluster(self, part: str) -> Verdict:
-        """Args: part: a cluster's name, or its beginning."""
+        """Args:
+        part: a cluster's name, or its beginning.
+        """
         if self._clusters is None:
             return Verdict(doubt=NO_CLUSTERS)
         names = [one.name for one in self._clusters.values()]

@@ -8,7 +8,9 @@ LIST = "gcloud projects list"
 
 
 def check(google: Google) -> list[Finding]:
-    """Raises: MeshError: there are no credentials."""
+    """Raises:
+    MeshError: there are no credentials.
+    """
     return [check_project(google), check_billing(google)]
 
 

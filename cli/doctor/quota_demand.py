@@ -52,7 +52,11 @@ class Need:
 
 @dataclass(frozen=True)
 class _Pool:
-    """What a region's nodes take, or have taken. Attributes: machine: their type."""
+    """What a region's nodes take, or have taken.
+
+    Attributes:
+        machine: their type.
+    """
 
     machine: str
     nodes: int

@@ -17,7 +17,9 @@ FAMILIES = "CPUS-PER-VM-FAMILY-per-project-region"
 
 @dataclass(frozen=True)
 class Quota:
-    """Attributes: limit, usage: in the quota's own unit, pieces or GB."""
+    """Attributes:
+    limit, usage: in the quota's own unit, pieces or GB.
+    """
 
     limit: float
     usage: float

@@ -28,7 +28,11 @@ NO_SUCH_KIND = "no matches for kind"
 
 @dataclass(frozen=True, order=True)
 class Object:
-    """One object of a cluster. Attributes: namespace: empty where the kind has none."""
+    """One object of a cluster.
+
+    Attributes:
+        namespace: empty where the kind has none.
+    """
 
     namespace: str
     kind: str
@@ -79,7 +83,11 @@ def unknown_to_terraform(environment: Environment, config: Path, state: State) -
 
 
 def there(cluster: Cluster, wanted: Sequence[Object]) -> list[Object]:
-    """Return those that are in the cluster, namespaces first. Raises: KubectlError."""
+    """Return those that are in the cluster, namespaces first.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
     by_version: defaultdict[str, list[Object]] = defaultdict(list)
     for one in wanted:
         by_version[one.api_version].append(one)
@@ -89,7 +97,9 @@ def there(cluster: Cluster, wanted: Sequence[Object]) -> list[Object]:
 
 
 def _those_there(cluster: Cluster, wanted: Sequence[Object]) -> list[Object]:
-    """Args: wanted: all of one API version: kubectl gives up where it is not served, and then none is there."""
+    """Args:
+    wanted: all of one API version: kubectl gives up where it is not served, and then none is there.
+    """
     asked = {"apiVersion": "v1", "kind": "List", "items": [one.reference for one in wanted]}
     flags = ("--ignore-not-found", "--no-headers", "--output", COLUMNS)
     try:

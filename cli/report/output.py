@@ -80,7 +80,11 @@ class Output:
             yield lambda name, done: progress.update(tasks[name], completed=done)
 
     def finish(self, report: Report) -> int:
-        """Print a report and return the exit status. Raises: MeshError: the JUnit file can't be written."""
+        """Print a report and return the exit status.
+
+        Raises:
+            MeshError: the JUnit file can't be written.
+        """
         if self._as_json:
             print(json.dumps(as_data(report), indent=2))
         else:

@@ -14,7 +14,11 @@ SERVICES = {"projects": "cloudresourcemanager", "services": "serviceusage", "bil
 
 
 def after_refusal(error: ApiError, api: str, project: str) -> str:
-    """Return what to do when an API has refused to say something. Args: api: one of `cli.sources.google.ENDPOINTS`."""
+    """Return what to do when an API has refused to say something.
+
+    Args:
+        api: one of `cli.sources.google.ENDPOINTS`.
+    """
     if error.api_is_off:
         return f"gcloud services enable {SERVICES.get(api, api)}.googleapis.com --project {project}"
     if error.status == 403:
@@ -25,7 +29,11 @@ def after_refusal(error: ApiError, api: str, project: str) -> str:
 
 
 def unreachable(text: str, cluster: Cluster) -> str:
-    """Return what to do when a cluster has not answered. Args: text: what kubectl said last."""
+    """Return what to do when a cluster has not answered.
+
+    Args:
+        text: what kubectl said last.
+    """
     if "(Forbidden)" in text:
         return "have roles/container.admin granted to you, and try again"
     if "Unauthorized" in text or "credentials" in text or "logged in" in text:

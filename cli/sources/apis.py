@@ -13,7 +13,11 @@ OTHERS = "the other APIs"
 
 
 def enabled(google: Google) -> frozenset[str] | ApiError:
-    """Return the names of all that are on, such as ``compute``. Raises: MeshError: there are no credentials."""
+    """Return the names of all that are on, such as ``compute``.
+
+    Raises:
+        MeshError: there are no credentials.
+    """
     try:
         query = {"filter": "state:ENABLED", "pageSize": "200"}
         found = google.pages("services", f"projects/{google.project}/services", "services", **query)
@@ -25,7 +29,9 @@ def enabled(google: Google) -> frozenset[str] | ApiError:
 
 
 def check(google: Google, on: Set[str] | ApiError) -> list[Finding]:
-    """Args: on: what `enabled` returned."""
+    """Args:
+    on: what `enabled` returned.
+    """
     project = google.project
     enable = f"gcloud services enable {' '.join(f'{name}.googleapis.com' for name in FIRST)} --project {project}"
     if isinstance(on, ApiError):

@@ -71,7 +71,11 @@ class Objects:
 
 
 def ask(cluster: Cluster) -> Objects:
-    """Ask a cluster. Raises: KubectlError."""
+    """Ask a cluster.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
     served = _established(cluster)
     everywhere = "--all-namespaces"
     in_mesh = ("--namespace", MESH_NAMESPACE)

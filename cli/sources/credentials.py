@@ -45,7 +45,11 @@ def member(google: Google) -> str:
 
 
 def _try(google: Google) -> None:
-    """Make a call that needs a token and no permission. Raises: MeshError: the token is of no use."""
+    """Make a call that needs a token and no permission.
+
+    Raises:
+        MeshError: the token is of no use.
+    """
     with suppress(ApiError):  # an answer all the same; what it means is another check's
         google.post("projects", f"projects/{google.project}:testIamPermissions", {"permissions": []})
 

@@ -41,7 +41,11 @@ class Survey:
 
 
 def survey(environment: Environment, google: Google) -> Survey:
-    """Ask. Raises: MeshError: there are no credentials."""
+    """Ask.
+
+    Raises:
+        MeshError: there are no credentials.
+    """
     regions = environment.resolved_regions()
     home = f"projects/{google.project}"
     domains = environment.ingress.domains if environment.ingress.enabled else ()

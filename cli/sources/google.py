@@ -53,7 +53,12 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass
 class ApiError(Exception):
-    """An API's refusal. Attributes: status: of HTTP, 0 for no answer; reason: Google's word for it."""
+    """An API's refusal.
+
+    Attributes:
+        status: of HTTP, 0 for no answer
+        reason: Google's word for it.
+    """
 
     status: int
     reason: str
@@ -80,15 +85,28 @@ class Google:
         self._account = account
 
     def get(self, api: str, path: str, **query: str) -> dict[str, Any]:
-        """Return an answer. Raises: ApiError; MeshError: there are no credentials."""
+        """Return an answer.
+
+        Raises:
+            ApiError: Google refused the call.
+            MeshError: there are no credentials.
+        """
         return self._call("GET", api, path, None, query)
 
     def post(self, api: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an answer; only for questions that need a body. Raises: as `get`."""
+        """Return an answer; only for questions that need a body.
+
+        Raises:
+            as `get`.
+        """
         return self._call("POST", api, path, body, {})
 
     def pages(self, api: str, path: str, key: str, **query: str) -> Iterator[Any]:
-        """Yield the items of a list, from all its pages; `key` names them in an answer. Raises: as `get`."""
+        """Yield the items of a list, from all its pages; `key` names them in an answer.
+
+        Raises:
+            as `get`.
+        """
         token = ""
         while True:
             answer = self.get(api, path, **query, **({"pageToken": token} if token else {}))
@@ -99,7 +117,11 @@ class Google:
                 return
 
     def find(self, api: str, path: str) -> dict[str, Any] | None:
-        """Return what is there, or None if nothing is. Raises: as `get`, but for 404."""
+        """Return what is there, or None if nothing is.
+
+        Raises:
+            as `get`, but for 404.
+        """
         try:
             return self.get(api, path)
         except ApiError as error:
@@ -109,7 +131,9 @@ class Google:
 
     @cached_property
     def session(self) -> requests.Session:
-        """Raises: MeshError: there are no credentials."""
+        """Raises:
+        MeshError: there are no credentials.
+        """
         given = os.environ.get(TOKEN_VARIABLE)
         try:
             with warnings.catch_warnings():
@@ -131,7 +155,8 @@ class Google:
     def caller(self) -> str:
         """Who calls, as far as the credentials themselves say: a service account's address, or nothing.
 
-        Raises: MeshError: there are no credentials.
+        Raises:
+            MeshError: there are no credentials.
         """
         credentials = getattr(self.session, "credentials", None)
         return str(getattr(credentials, "service_account_email", "") or "")

@@ -78,12 +78,20 @@ class Cluster:
         return result.stdout
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        """Return an object or a list of them. Raises: KubectlError."""
+        """Return an object or a list of them.
+
+        Raises:
+            KubectlError: kubectl failed.
+        """
         found: dict[str, Any] = json.loads(self.run("get", *arguments, "--output", "json"))
         return found
 
     def find(self, *arguments: str) -> dict[str, Any] | None:
-        """Return an object, or None if it, or its kind, is not there. Raises: KubectlError."""
+        """Return an object, or None if it, or its kind, is not there.
+
+        Raises:
+            KubectlError: kubectl failed.
+        """
         try:
             return self.get(*arguments)
         except KubectlError as error:
@@ -192,7 +200,9 @@ def cluster_path(environment: Environment, region: ResolvedRegion) -> str:
 
 
 def _described(environment: Environment, region: ResolvedRegion, google: Google) -> Mapping[str, Any]:
-    """Raises: MeshError: there is no such cluster, or Google doesn't say."""
+    """Raises:
+    MeshError: there is no such cluster, or Google doesn't say.
+    """
     try:
         found = google.find("container", cluster_path(environment, region))
     except ApiError as error:

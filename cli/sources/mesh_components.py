@@ -22,7 +22,11 @@ ISTIOD, REVISION, JOB, CONFIG_MAP = "deployment", "controlplanerevision", "job",
 
 @dataclass(frozen=True)
 class Part:
-    """Something in the mesh's namespace. Attributes: kind: one of the words above."""
+    """Something in the mesh's namespace.
+
+    Attributes:
+        kind: one of the words above.
+    """
 
     kind: str
     name: str
@@ -35,13 +39,21 @@ class Part:
 
 
 def uninstall(kubectl: str, deployment: str) -> str:
-    """Return the command that takes a control plane off the nodes. Args: kubectl: how a person reaches the cluster."""
+    """Return the command that takes a control plane off the nodes.
+
+    Args:
+        kubectl: how a person reaches the cluster.
+    """
     revision = deployment.removeprefix("istiod").removeprefix("-") or "default"
     return f"istioctl {kubectl.removeprefix('kubectl ')} uninstall --revision {revision}"
 
 
 def parts_in(cluster: Cluster) -> list[Part]:
-    """Return what is there. Raises: KubectlError."""
+    """Return what is there.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
     in_mesh = ("--namespace", MESH_NAMESPACE)
     found = (
         (ISTIOD, cluster.get("deployments.apps", *in_mesh, "--selector", "app=istiod")["items"]),

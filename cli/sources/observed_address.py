@@ -34,7 +34,11 @@ class NotObservedError(Exception):
 
 
 def observed(variables: Mapping[str, str] = os.environ) -> IPv4Address:
-    """Return the address. Raises: NotObservedError."""
+    """Return the address.
+
+    Raises:
+        NotObservedError: it can't be done.
+    """
     if given := variables.get(VARIABLE):
         try:
             return IPv4Address(given)
@@ -46,7 +50,11 @@ def observed(variables: Mapping[str, str] = os.environ) -> IPv4Address:
 
 
 def ask(server: tuple[str, int], seconds: float = SECONDS) -> IPv4Address:
-    """Return the address as a name server sees it. Raises: NotObservedError."""
+    """Return the address as a name server sees it.
+
+    Raises:
+        NotObservedError: it can't be done.
+    """
     number = secrets.randbelow(1 << 16)
     try:
         host = _resolved(server, seconds)
@@ -79,7 +87,9 @@ def _resolved(server: tuple[str, int], seconds: float) -> Any:
 
 
 def _exchange(asking: socket.socket, message: bytes) -> bytes:
-    """Raises: OSError."""
+    """Raises:
+    OSError: it can't be done.
+    """
     for _ in range(2):
         asking.send(message)
         try:

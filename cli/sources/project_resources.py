@@ -117,7 +117,12 @@ class Thing:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A list that could not be had. Attributes: text: why; fix: what to do about it."""
+    """A list that could not be had.
+
+    Attributes:
+        text: why
+        fix: what to do about it.
+    """
 
     text: str
     fix: str
@@ -127,7 +132,11 @@ Listing = Mapping[Kind, "tuple[Thing, ...] | Unknown"]
 
 
 def list_all(google: Google) -> Listing:
-    """List all kinds. Raises: MeshError: there are no credentials."""
+    """List all kinds.
+
+    Raises:
+        MeshError: there are no credentials.
+    """
     with ThreadPoolExecutor(8) as pool:
         return dict(zip(KINDS, pool.map(_listing(google), KINDS), strict=True))
 
@@ -158,7 +167,9 @@ class _IncompleteError(Exception):
 
 
 def _things(google: Google, kind: Kind) -> Iterator[Thing]:
-    """Raises: ApiError; _IncompleteError."""
+    """Raises:
+    ApiError; _IncompleteError.
+    """
     home = f"projects/{google.project}"
     match kind.api:
         case "compute" if kind in GLOBAL:

@@ -31,5 +31,9 @@ def names_in(cluster: Cluster) -> list[str]:
 
 
 def foreign(environment: Environment, holder: str, cluster: Cluster) -> list[str]:
-    """Return the names of those that are not the stacks'. Raises: KubectlError."""
+    """Return the names of those that are not the stacks'.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
     return [name for name in names_in(cluster) if name not in ours(environment, holder)]

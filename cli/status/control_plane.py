@@ -23,7 +23,11 @@ CONNECTED = "connected"
 
 
 def look_at_control_plane(member: Member, feature: Answer, state: State) -> Iterator[Finding]:
-    """Yield what is to be said of a cluster's control plane. Args: feature: ``servicemesh``, of the fleet."""
+    """Yield what is to be said of a cluster's control plane.
+
+    Args:
+        feature: ``servicemesh``, of the fleet.
+    """
     way = member.environment.control_plane
     told = state_of_member(feature, member.region, member.described).get("servicemesh", {})
     if way.watches_from_pods:

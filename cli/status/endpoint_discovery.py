@@ -46,7 +46,11 @@ class RemoteSecret:
 
 
 def read_secret(secret: Object) -> RemoteSecret:
-    """Read a Secret as ``istioctl create-remote-secret`` makes it. Raises: ValueError: it is no such thing."""
+    """Read a Secret as ``istioctl create-remote-secret`` makes it.
+
+    Raises:
+        ValueError: it is no such thing.
+    """
     try:
         [(name, data)] = secret["data"].items()
         content = yaml.safe_load(base64.b64decode(data))
@@ -69,7 +73,11 @@ def expected(environment: Environment, holder: str) -> dict[str, str]:
 
 
 def private_endpoint(cluster: Mapping[str, Any]) -> str:
-    """Return a cluster's address inside the VPC. Args: cluster: as the GKE API describes it."""
+    """Return a cluster's address inside the VPC.
+
+    Args:
+        cluster: as the GKE API describes it.
+    """
     endpoints = cluster.get("controlPlaneEndpointsConfig", {}).get("ipEndpointsConfig", {})
     return str(endpoints.get("privateEndpoint") or cluster.get("privateClusterConfig", {}).get("privateEndpoint", ""))
 
@@ -144,7 +152,11 @@ def look_at_others(member: Member) -> Finding:
 
 
 def _granted_by(pair: str, state: State) -> Kept | None:
-    """Return the resource that has made a remote secret; None if it is not known. Args: pair: ``holder/remote``."""
+    """Return the resource that has made a remote secret; None if it is not known.
+
+    Args:
+        pair: ``holder/remote``.
+    """
     made = (one for one in state.get("mesh") or () if "_grant_" in one.address)
     return next((one for one in made if one.address.endswith(f'["{pair}"]')), None)
 

@@ -25,7 +25,11 @@ ENDED = ("Succeeded", "Failed")
 
 
 def look_at_mesh(member: Member, feature: Answer, state: State) -> Iterator[Finding]:
-    """Yield what is to be said of the mesh in a cluster. Args: feature: ``servicemesh``, of the fleet."""
+    """Yield what is to be said of the mesh in a cluster.
+
+    Args:
+        feature: ``servicemesh``, of the fleet.
+    """
     objects = member.objects
     assert objects is not None
     yield from look_at_control_plane(member, feature, state)

@@ -13,7 +13,11 @@ from config.naming import MESH_NAMESPACE
 
 
 def look_at_retired(member: Member, feature: Answer) -> Iterator[Finding]:
-    """Yield what is left of a retired region's cluster in the mesh. Args: feature: ``servicemesh``, of the fleet."""
+    """Yield what is left of a retired region's cluster in the mesh.
+
+    Args:
+        feature: ``servicemesh``, of the fleet.
+    """
     found = member.described
     if isinstance(found, ApiError):
         fix = after_refusal(found, "container", member.environment.project.id)

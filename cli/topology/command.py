@@ -55,7 +55,11 @@ def draw(config: Path, synthesized: Path | None, format_: str, output: Path | No
 
 
 def _synthesize(config: Path) -> Synthesized:
-    """Synthesize as cdktf-cli has main.py do it, into a folder that is gone afterwards. Raises: as `draw`."""
+    """Synthesize as cdktf-cli has main.py do it, into a folder that is gone afterwards.
+
+    Raises:
+        as `draw`.
+    """
     load(config)  # says what is wrong with the file, and at once
     source = os.path.relpath(config)
     tools = ROOT / ".tools" / "bin"  # a Node.js that make has installed

@@ -32,7 +32,11 @@ class Look(StrEnum):
 
 @dataclass(frozen=True)
 class Box:
-    """A box with words in it. Attributes: lines: the first one is its name."""
+    """A box with words in it.
+
+    Attributes:
+        lines: the first one is its name.
+    """
 
     id: str
     lines: tuple[str, ...]
@@ -41,7 +45,11 @@ class Box:
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame around boxes and other frames. Attributes: faded: what is in it is on its way out."""
+    """A frame around boxes and other frames.
+
+    Attributes:
+        faded: what is in it is on its way out.
+    """
 
     id: str
     title: str
@@ -52,7 +60,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow between two boxes. Attributes: both: it has a head at either end."""
+    """An arrow between two boxes.
+
+    Attributes:
+        both: it has a head at either end.
+    """
 
     start: str
     end: str
@@ -63,7 +75,11 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Legend:
-    """A table of rules below the picture. Attributes: rows: a text for each column."""
+    """A table of rules below the picture.
+
+    Attributes:
+        rows: a text for each column.
+    """
 
     title: str
     columns: tuple[str, ...]

@@ -38,7 +38,11 @@ def dot(drawing: Drawing) -> str:
 
 
 def svg(text: str) -> str:
-    """Return the picture that graphviz makes of its language. Raises: MeshError: graphviz is missing, or fails."""
+    """Return the picture that graphviz makes of its language.
+
+    Raises:
+        MeshError: graphviz is missing, or fails.
+    """
     require()
     result = subprocess.run([PROGRAM, "-Tsvg"], input=text.encode(), capture_output=True, check=False)
     if result.returncode != 0:
@@ -48,7 +52,9 @@ def svg(text: str) -> str:
 
 
 def require() -> None:
-    """Raises: MeshError: graphviz is missing."""
+    """Raises:
+    MeshError: graphviz is missing.
+    """
     if shutil.which(PROGRAM) is None:
         raise MeshError(
             f"{PROGRAM}, of graphviz, is missing",

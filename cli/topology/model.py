@@ -123,7 +123,12 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Region:
-    """One region. Attributes: key: its name in the configuration; location: Google's name for it."""
+    """One region.
+
+    Attributes:
+        key: its name in the configuration
+        location: Google's name for it.
+    """
 
     key: str
     location: str

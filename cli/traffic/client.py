@@ -160,7 +160,11 @@ def converse(cluster: Cluster, namespace: str, url: str, load: Load) -> Conversa
 
 
 def wait(conversations: Sequence[Conversation], watch: Callable[[], None], every: float = 0.1) -> None:
-    """Wait until all have ended, and stop them on every other way out. Args: watch: is called time and again."""
+    """Wait until all have ended, and stop them on every other way out.
+
+    Args:
+        watch: is called time and again.
+    """
     try:
         while any(one.running for one in conversations):
             watch()

@@ -30,7 +30,9 @@ class Demo:
 
     @classmethod
     def of(cls, environment: Environment) -> "Demo":
-        """Raises: MeshError: the configuration has none."""
+        """Raises:
+        MeshError: the configuration has none.
+        """
         if not environment.demo.enabled:
             raise MeshError("there is no demo to ask: demo.enabled is false", "set demo.enabled: true, and deploy")
         service = environment.all_services()[DEMO_SERVICE]

@@ -66,9 +66,10 @@ class Fault:
     """Something that is done to a region's demo.
 
     Attributes:
-        begin: does it. Raises: KubectlError.
-        undo: commands of kubectl that take it back.
-        most_failed: so many requests may fail.
+        begin: does it.
+
+    Raises:
+        KubectlError. undo: commands of kubectl that take it back. most_failed: so many requests may fail.
     """
 
     name: str
@@ -131,7 +132,9 @@ class Course:
 
 
 class Drill:
-    """Attributes: data: what was measured, for machines."""
+    """Attributes:
+    data: what was measured, for machines.
+    """
 
     def __init__(
         self, demo: Demo, clusters: Mapping[str, Cluster], wanted: Wanted, output: Output, section: Section
@@ -147,7 +150,9 @@ class Drill:
         self._namespace = ("--namespace", demo.service.namespace)
 
     def faults(self) -> list[Fault]:
-        """Raises: MeshError: the cluster doesn't say how many pods there are."""
+        """Raises:
+        MeshError: the cluster doesn't say how many pods there are.
+        """
         cluster = self._clusters[self._region]
         deployment = f"deployment/{self._demo.deployment(self._region)}"
         try:
@@ -233,7 +238,11 @@ class Drill:
         return False
 
     def _watch(self, conversations: Mapping[str, Conversation], seconds: float) -> None:
-        """Let time pass. Raises: MeshError: a client is no longer there."""
+        """Let time pass.
+
+        Raises:
+            MeshError: a client is no longer there.
+        """
         deadline = time.monotonic() + seconds
         while True:
             for key, one in conversations.items():

@@ -5,7 +5,13 @@ from typing import Protocol, TypeVar
 
 
 class Timed(Protocol):
-    """An answer. Attributes: sent: when, in seconds; seconds: how long it took; ok: whether it is a success."""
+    """An answer.
+
+    Attributes:
+        sent: when, in seconds
+        seconds: how long it took
+        ok: whether it is a success.
+    """
 
     @property
     def sent(self) -> float: ...

@@ -22,7 +22,11 @@ def check_file(file: Path) -> None:
 
 
 def draw(file: Path, title: str, tallies: Mapping[str, Tally], confidence: float) -> None:
-    """Write the picture. Raises: MeshError: the file can't be written."""
+    """Write the picture.
+
+    Raises:
+        MeshError: the file can't be written.
+    """
     # Imported late: it takes a second. Without pyplot there is no window, and none is looked for.
     from matplotlib import colormaps  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415

@@ -59,7 +59,11 @@ class Verdict:
         return found
 
     def finding(self, region: str, tally: Tally, problem: str = "") -> Finding:
-        """Judge a region. Args: problem: why not all requests came to an end."""
+        """Judge a region.
+
+        Args:
+            problem: why not all requests came to an end.
+        """
         if problem:
             return failure(region, f"{tally.sent} of {self.requests} requests came to an end: {problem}", "mesh status")
         if tally.sent < self.requests:

@@ -102,7 +102,9 @@ def ask(environment: Environment, kubeconfig: Path | None, wanted: Wanted, outpu
 
 
 def _regions(environment: Environment, wanted: Wanted) -> list[str]:
-    """Raises: MeshError: there is no such region."""
+    """Raises:
+    MeshError: there is no such region.
+    """
     present = [region.key for region in environment.resolved_regions() if not region.retired]
     if unknown := [key for key in wanted.regions if key not in present]:
         raise MeshError(f"there is no region {', '.join(unknown)}", f"name one of {', '.join(present)}")
@@ -112,7 +114,11 @@ def _regions(environment: Environment, wanted: Wanted) -> list[str]:
 def _send(
     clusters: Mapping[str, Cluster], namespace: str, url: str, wanted: Wanted, output: Output
 ) -> tuple[dict[str, Conversation], bool]:
-    """Ask from all regions at the same time. Returns: what was said, and whether somebody has stopped it."""
+    """Ask from all regions at the same time.
+
+    Returns:
+        what was said, and whether somebody has stopped it.
+    """
     load = Load(wanted.requests, wanted.concurrency)
     with output.counting(f"asking {url}", {key: wanted.requests for key in clusters}) as progress:
         conversations = {key: converse(cluster, namespace, url, load) for key, cluster in clusters.items()}

@@ -92,7 +92,11 @@ def _with_installer(environment: Environment, folder: Path, source: str) -> Envi
 
 
 def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> Environment:
-    """Make an `Environment` of a YAML document. Raises: ConfigError."""
+    """Make an `Environment` of a YAML document.
+
+    Raises:
+        ConfigError: the configuration can't be used.
+    """
     document = parse(text)
     problems = list(document.problems)
     data = document.data

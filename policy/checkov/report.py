@@ -20,7 +20,13 @@ OURS = "MESH_"
 
 @dataclass(frozen=True)
 class Record:
-    """One check, and where. Attributes: check: its id; title: what it asks for; place: file and resource."""
+    """One check, and where.
+
+    Attributes:
+        check: its id
+        title: what it asks for
+        place: file and resource.
+    """
 
     check: str
     title: str

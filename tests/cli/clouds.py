@@ -42,7 +42,11 @@ SILENT = ("curl", "git", "jq", "tar", "awk", "grep", "sed", "tr", "head", "cspli
 
 
 class LoopbackPlanes:
-    """Control planes that accept connections on loopback, and say nothing. Attributes: hosts: by location."""
+    """Control planes that accept connections on loopback, and say nothing.
+
+    Attributes:
+        hosts: by location.
+    """
 
     def __init__(self) -> None:
         self.hosts: dict[str, str] = {}
@@ -97,7 +101,11 @@ class Project:
         self.emulator.services._enable(self.id, [f"{api}.googleapis.com" for api in apis])
 
     def add(self, path: str, **content: Any) -> Body:
-        """Put something into the project, behind terraform's back. Args: path: after the project's id."""
+        """Put something into the project, behind terraform's back.
+
+        Args:
+            path: after the project's id.
+        """
         whole = f"projects/{self.id}/{path}"
         return self.emulator.cloud.store.add(whole, {"name": path.rpartition("/")[2], **content})
 
@@ -118,7 +126,11 @@ class Project:
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def deploy(self, *, known: bool = True) -> None:
-        """Make what the stacks of the configuration make. Args: known: terraform has made it, and says so."""
+        """Make what the stacks of the configuration make.
+
+        Args:
+            known: terraform has made it, and says so.
+        """
         environment, base = self.environment, f"http://compute/compute/v1/projects/{self.id}"
         network = f"{base}/global/networks/{environment.names.vpc}"
         self.enable(*APIS)
@@ -143,7 +155,11 @@ class Project:
             self.write_state("network", *ids)
 
     def make_cluster(self, key: str, *admitted: str) -> Body:
-        """Make a region's cluster, with nodes and a membership. Args: admitted: its authorized networks."""
+        """Make a region's cluster, with nodes and a membership.
+
+        Args:
+            admitted: its authorized networks.
+        """
         environment = self.environment
         region = next(one for one in environment.resolved_regions() if one.key == key)
         name, location = region.names.cluster, region.location

@@ -29,7 +29,11 @@ Behaviour = Callable[[int], str | int]
 
 
 class Server(ThreadingHTTPServer):
-    """Answers as helloworld does. Attributes: count: requests so far."""
+    """Answers as helloworld does.
+
+    Attributes:
+        count: requests so far.
+    """
 
     daemon_threads = True
     request_queue_size = 128

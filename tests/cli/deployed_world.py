@@ -247,7 +247,11 @@ def junit_failures(file: Path) -> set[tuple[str, str]]:
 
 @contextmanager
 def deployed(folder: Path, way: str = MANAGED) -> Iterator[World]:
-    """Deploy the environment, as far as it can be seen from outside. Args: way: to a mesh."""
+    """Deploy the environment, as far as it can be seen from outside.
+
+    Args:
+        way: to a mesh.
+    """
     with running() as sky:
         caller = sky.caller()
         enable(caller)
@@ -444,7 +448,9 @@ def condition(kind: str, status: str = "True") -> Object:
 
 
 def pod(namespace: str, deployment: str, number: int = 1, revision: str | None = REVISION) -> Object:
-    """Args: revision: of the proxy in it; None for no proxy."""
+    """Args:
+    revision: of the proxy in it; None for no proxy.
+    """
     owner = {"kind": "ReplicaSet", "name": f"{deployment}-5d4f8"}
     injected = {} if revision is None else {"sidecar.istio.io/status": json.dumps({"revision": revision})}
     return _named(

@@ -65,7 +65,11 @@ class Case(NamedTuple):
 
 
 def made(path: str, **content: Any) -> Callable[[World], None]:
-    """Let something be there. Args: path: after the project's."""
+    """Let something be there.
+
+    Args:
+        path: after the project's.
+    """
 
     def spoil(world: World) -> None:
         link = f"{world.sky.base}/compute/v1/{HOME}/{path}"
@@ -258,7 +262,11 @@ def test_a_load_balancer_with_one_of_its_objects(world: World) -> None:
 
 
 def destroy(world: World, *, completely: bool = False) -> None:
-    """Take away the clusters and what is in the states. Args: completely: all that the stacks made, too."""
+    """Take away the clusters and what is in the states.
+
+    Args:
+        completely: all that the stacks made, too.
+    """
     ours = [one["id"] for stack in world.states.values() for one in (stack or {}).values() if "id" in one]  # type: ignore[union-attr]
     for path in list(world.cloud):
         if "matt-" in path and ("/clusters/" in path or "/memberships/" in path):

@@ -64,7 +64,11 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the command said. Attributes: findings: by name, each with its state, text and fix."""
+    """What the command said.
+
+    Attributes:
+        findings: by name, each with its state, text and fix.
+    """
 
     status: int
     findings: dict[str, dict[str, str]]
@@ -1414,7 +1418,11 @@ def test_without_kubectl_the_rest_is_looked_at(project: Project) -> None:
 
 @dataclass(frozen=True)
 class Lost:
-    """Objects in Tokyo's cluster that terraform doesn't know of. Attributes: folder: what is synthesized."""
+    """Objects in Tokyo's cluster that terraform doesn't know of.
+
+    Attributes:
+        folder: what is synthesized.
+    """
 
     project: Project
     folder: Path

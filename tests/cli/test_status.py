@@ -732,7 +732,9 @@ CERTIFICATE = ProjectNames("matt").certificate(DOMAIN)
 
 
 def _with_a_domain(world: World, state: str) -> None:
-    """Args: state: of the certificate, as Google tells it."""
+    """Args:
+    state: of the certificate, as Google tells it.
+    """
     world.content["ingress"] = {"config_cluster": "tokyo", "domains": [DOMAIN]}
     managed = {"domains": [DOMAIN], "status": state, "domainStatus": {DOMAIN: state}}
     world.cloud[f"{HOME}/global/sslCertificates/{CERTIFICATE}"] = {"name": CERTIFICATE, "managed": managed}

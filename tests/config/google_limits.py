@@ -39,7 +39,11 @@ _SIZES = {"nodes": (4, 29), "pods": (9, 24), "services": (16, 27), "control_plan
 
 
 def broken_limits(environment: Environment, data: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with an environment that has been accepted. Args: data: the file, as it was read."""
+    """Yield what is wrong with an environment that has been accepted.
+
+    Args:
+        data: the file, as it was read.
+    """
     yield from _names(environment)
     yield from _ranges(environment, data)
     yield from _services(environment)

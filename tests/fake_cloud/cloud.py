@@ -43,7 +43,11 @@ class ControlPlanes(Protocol):
     """What runs the Kubernetes control planes of the emulated clusters."""
 
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
-        """Start one and return when it serves. Raises: ApiError."""
+        """Start one and return when it serves.
+
+        Raises:
+            ApiError: Google refused the call.
+        """
 
     def add_nodes(self, location: str, name: str) -> None: ...
 

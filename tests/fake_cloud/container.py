@@ -228,7 +228,11 @@ class Container:
         return self._start(path, "DELETE_NODE_POOL", "cluster-update", work)
 
     def _check_network(self, wanted: Body) -> Resource:
-        """Return the cluster's subnet. Raises: ApiError: it is not there, or the control plane's range is taken."""
+        """Return the cluster's subnet.
+
+        Raises:
+            ApiError: it is not there, or the control plane's range is taken.
+        """
         subnet = self._cloud.store.get(path_of(wanted["subnetwork"]))
         ranges = {one["rangeName"] for one in subnet.get("secondaryIpRanges", [])}
         policy = wanted["ipAllocationPolicy"]
@@ -390,7 +394,11 @@ def _show_networks_twice(cluster: Resource) -> None:
 
 
 def _check_shape(path: str, wanted: Body) -> None:
-    """Refuse what does not go together. Raises: ApiError: 400."""
+    """Refuse what does not go together.
+
+    Raises:
+        ApiError: 400.
+    """
     dataplane = wanted.get("networkConfig", {}).get("datapathProvider")
     if dataplane == "ADVANCED_DATAPATH" and wanted.get("networkPolicy", {}).get("enabled"):
         raise ApiError(400, "badRequest", "NetworkPolicy can not be enabled with DatapathProvider=ADVANCED_DATAPATH.")
@@ -402,7 +410,11 @@ def _check_shape(path: str, wanted: Body) -> None:
 
 
 def _check_maintenance(policy: Body) -> None:
-    """Refuse a weekly window that is too short. Raises: ApiError: 400."""
+    """Refuse a weekly window that is too short.
+
+    Raises:
+        ApiError: 400.
+    """
     window = policy.get("window", {}).get("recurringWindow")
     if not window:
         return

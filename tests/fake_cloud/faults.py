@@ -23,7 +23,11 @@ class RequestFault:
 
 @dataclass
 class OperationFault:
-    """An operation that ends in an error. Attributes: match: pattern for ``TYPE path-of-its-target``."""
+    """An operation that ends in an error.
+
+    Attributes:
+        match: pattern for ``TYPE path-of-its-target``.
+    """
 
     match: str
     times: int = 1

@@ -154,7 +154,11 @@ class GkeHub:
             raise not_found(membership)
 
     def _by_number(self, membership: str) -> str:
-        """Return a membership's name as answers have it. Raises: ApiError: there is none."""
+        """Return a membership's name as answers have it.
+
+        Raises:
+            ApiError: there is none.
+        """
         if self.find_membership(membership) is None:
             raise not_found(membership)
         return f"projects/{PROJECT_NUMBER}/{membership.split('/', 2)[2]}"

@@ -72,7 +72,11 @@ class Identity:
         return json.dumps(content)
 
     def exchange(self, assertion: str) -> dict[str, Any]:
-        """Return an access token for a signed assertion. Raises: ApiError: it is not ours."""
+        """Return an access token for a signed assertion.
+
+        Raises:
+            ApiError: it is not ours.
+        """
         try:
             claims = _decode(assertion, certs=self._public, audience=[f"{self._base}/token", GOOGLE])
         except (exceptions.GoogleAuthError, ValueError) as error:
@@ -82,7 +86,11 @@ class Identity:
         return self.new_token(self.caller)
 
     def new_token(self, email: str | None = None) -> dict[str, Any]:
-        """Return a token as an answer has it. Args: email: whose; of the one that may do everything if absent."""
+        """Return a token as an answer has it.
+
+        Args:
+            email: whose; of the one that may do everything if absent.
+        """
         token = f"ya29.{MARK}-{secrets.token_hex(24)}"
         with self._lock:
             self._tokens[token] = time.monotonic() + LIFETIME, email or self.email

@@ -10,7 +10,11 @@ READING = (":generateAccessToken", ":getIamPolicy", ":testIamPermissions", "/wai
 
 @dataclass(frozen=True)
 class Call:
-    """One request and the status of its answer. Attributes: moment: of the answer, by the monotonic clock."""
+    """One request and the status of its answer.
+
+    Attributes:
+        moment: of the answer, by the monotonic clock.
+    """
 
     method: str
     path: str

@@ -61,7 +61,9 @@ class ResourceManager:
         return self._policy
 
     def set_policy(self, body: Body, query: Query, *, project: str) -> Body:
-        """Raises: ApiError: 409, another version was read; 400, a member does not exist."""
+        """Raises:
+        ApiError: 409, another version was read; 400, a member does not exist.
+        """
         self._check(project)
         with self._cloud.store.lock:
             policy = body["policy"]

@@ -25,7 +25,11 @@ UPLOADED = "/upload/storage/v1/b/"
 
 @dataclass(frozen=True)
 class Version:
-    """An object's content. Attributes: generation: a number that no other version has."""
+    """An object's content.
+
+    Attributes:
+        generation: a number that no other version has.
+    """
 
     content: bytes
     generation: int

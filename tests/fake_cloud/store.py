@@ -21,7 +21,9 @@ class Store:
         self._resources: dict[str, Resource] = {}
 
     def add(self, path: str, resource: Resource) -> Resource:
-        """Raises: ApiError: the name is taken."""
+        """Raises:
+        ApiError: the name is taken.
+        """
         with self.lock:
             if path in self._resources:
                 raise already_exists(path)
@@ -29,7 +31,9 @@ class Store:
             return resource
 
     def get(self, path: str) -> Resource:
-        """Raises: ApiError: there is none."""
+        """Raises:
+        ApiError: there is none.
+        """
         with self.lock:
             if path not in self._resources:
                 raise not_found(path)

@@ -213,7 +213,11 @@ def make_cluster(caller: Caller, name: str = "tokyo-1") -> Body:
 
 
 def operation_path(operation: Body) -> str:
-    """Return where an operation is asked about. Args: operation: of Compute Engine or GKE."""
+    """Return where an operation is asked about.
+
+    Args:
+        operation: of Compute Engine or GKE.
+    """
     link: str = operation["selfLink"]
     return link[link.index("/", len("http://")) :]
 

@@ -44,7 +44,11 @@ class Operator:
         self.kubeconfig.write_text(merged.stdout, encoding="utf-8")
 
     def configure(self, environment: Environment) -> None:
-        """Write the configuration. Args: environment: what the lab has now."""
+        """Write the configuration.
+
+        Args:
+            environment: what the lab has now.
+        """
         content = environment.model_dump(mode="json", exclude_defaults=True)
         self.config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 

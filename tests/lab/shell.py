@@ -28,7 +28,11 @@ Contexts: {contexts}. Logs: {logs}. For more windows, start tmux here.
 
 
 def run_shell(lab: MeshLab, operator: Operator, *, entry: IPv4Address, state: Path, logs: Path) -> int:
-    """Give the user a shell inside and return its status. Args: entry: where the gateways are reached."""
+    """Give the user a shell inside and return its status.
+
+    Args:
+        entry: where the gateways are reached.
+    """
     first = next(iter(lab.regions))
     print(WELCOME.format(first=first, entry=entry, contexts=", ".join(lab.regions), logs=logs), flush=True)
     variables = {name: value for name, value in operator.variables().items() if name != INSIDE} | {

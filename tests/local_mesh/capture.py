@@ -31,7 +31,11 @@ Expressions = list[Any]
 
 
 def capture(namespace: Namespace, services: IPv4Network) -> None:
-    """Set a pod's rules. Args: services: the range of the Services' addresses in its cluster."""
+    """Set a pod's rules.
+
+    Args:
+        services: the range of the Services' addresses in its cluster.
+    """
     namespace.run(lambda: _set_rules(services))
 
 

@@ -84,7 +84,11 @@ class Place:
 
 @dataclass(frozen=True)
 class ServedName:
-    """A name by which a control plane is known besides. Attributes: certificate, key: files, PEM."""
+    """A name by which a control plane is known besides.
+
+    Attributes:
+        certificate, key: files, PEM.
+    """
 
     name: str
     certificate: Path
@@ -149,7 +153,11 @@ class Cluster:
         return self._kwok / "logs" / "audit.log"
 
     def start(self) -> None:
-        """Start it; it then serves, without a node. Raises: HarnessError."""
+        """Start it; it then serves, without a node.
+
+        Raises:
+            HarnessError: this machine lacks something, or a program failed.
+        """
         self._life += 1
         self._folder.mkdir(parents=True)
         configuration = self._folder / "kwokctl.yaml"
@@ -212,7 +220,11 @@ class Cluster:
         return {} if other is None else {"tls-sni-cert-key": f"{other.certificate},{other.key}:{other.name}"}
 
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
-        """Run kubectl against it and return what it prints. Raises: HarnessError."""
+        """Run kubectl against it and return what it prints.
+
+        Raises:
+            HarnessError: this machine lacks something, or a program failed.
+        """
         return processes.run(
             [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments],
             variables=self._tools.variables(),
@@ -221,7 +233,11 @@ class Cluster:
         )
 
     def apply(self, objects: Sequence[Object]) -> None:
-        """Apply objects by the server, all at once. Raises: HarnessError."""
+        """Apply objects by the server, all at once.
+
+        Raises:
+            HarnessError: this machine lacks something, or a program failed.
+        """
         self.kubectl(
             *("apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-"),
             text=_list_of(objects),

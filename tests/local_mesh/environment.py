@@ -107,7 +107,11 @@ class MeshLab:
         self.regions = {region.key: self._region(region) for region in present}
 
     def start(self) -> None:
-        """Start everything up to a mesh without workloads. Raises: HarnessError."""
+        """Start everything up to a mesh without workloads.
+
+        Raises:
+            HarnessError: this machine lacks something, or a program failed.
+        """
         self.network.build()
         regions = list(self.regions.values())
         self._say(f"starting {len(regions)} Kubernetes control planes")
@@ -127,7 +131,11 @@ class MeshLab:
             self._run_pods(region)
 
     def install(self, key: str) -> None:
-        """Install the mesh in one cluster that serves, and let its pods run. Raises: HarnessError."""
+        """Install the mesh in one cluster that serves, and let its pods run.
+
+        Raises:
+            HarnessError: this machine lacks something, or a program failed.
+        """
         region = self.regions[key]
         region.istiod.install(self._manifests())
         region.istiod.wait_until_ready()
@@ -186,7 +194,11 @@ class MeshLab:
         self._each(converge, list(self.regions.values()))
 
     def wait_for_rollout(self, seconds: float = 120) -> None:
-        """Wait until all Deployments have the pods that they want. Raises: HarnessError."""
+        """Wait until all Deployments have the pods that they want.
+
+        Raises:
+            HarnessError: this machine lacks something, or a program failed.
+        """
         deadline = time.monotonic() + seconds
         for region in self.regions.values():
             while waiting := _incomplete(region.cluster.get("deployments", "--all-namespaces")["items"]):
@@ -214,7 +226,11 @@ class MeshLab:
         )
 
     def pod(self, region: str, namespace: str, app: str) -> Pod:
-        """Return a running pod by its label ``app``. Raises: HarnessError: there is none."""
+        """Return a running pod by its label ``app``.
+
+        Raises:
+            HarnessError: there is none.
+        """
         pods = self.regions[region].agent.pods(namespace, app)
         if not pods:
             raise HarnessError(f"there is no pod {app} in {namespace} of {region}")

@@ -106,7 +106,11 @@ class Pod:
         return [*spec.get("initContainers", []), *spec["containers"]]
 
     def start(self, network: Namespace, token: str) -> None:
-        """Start its programs. Args: token: of its service account, for the mesh's CA."""
+        """Start its programs.
+
+        Args:
+            token: of its service account, for the mesh's CA.
+        """
         self.started = True
         if any(container["name"] == CAPTURING for container in self.containers):
             # Not above: whoever only reads a pod need not have what only the lab has.

@@ -60,7 +60,11 @@ class Cloud:
         }
 
     def grant_trust(self, holder: Member, remote: Member) -> None:
-        """Let one cluster's mesh watch another cluster. Raises: HarnessError."""
+        """Let one cluster's mesh watch another cluster.
+
+        Raises:
+            HarnessError: this machine lacks something, or a program failed.
+        """
         processes.run(
             ["bash", str(SCRIPTS / "grant-trust.sh")],
             variables=self.variables()

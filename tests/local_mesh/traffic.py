@@ -69,7 +69,11 @@ class Client:
         return work() if self.where is None else self.where.run(work)
 
     def stream(self, path: str, every: float) -> "Stream":
-        """Send requests until told to stop. Args: every: seconds from one to the next; a slow answer delays it."""
+        """Send requests until told to stop.
+
+        Args:
+            every: seconds from one to the next; a slow answer delays it.
+        """
         return Stream(self, path, every)
 
     def _ask(self, path: str) -> Answer:

@@ -24,7 +24,11 @@ _STACK = re.compile(rf"^ +({'|'.join(STACKS)}) +(\d+) .* ok$", re.MULTILINE)
 
 
 def seconds_of(output: str) -> dict[str, int]:
-    """Return what a rehearsal's first deploy took, by stack, and under `ALL`. Raises: ValueError: it is not there."""
+    """Return what a rehearsal's first deploy took, by stack, and under `ALL`.
+
+    Raises:
+        ValueError: it is not there.
+    """
     whole = _ALL.search(output)
     found = {stack: int(seconds) for stack, seconds in _STACK.findall(output[: whole.end() if whole else 0])}
     if whole is None or set(found) != set(STACKS):
@@ -33,8 +37,21 @@ def seconds_of(output: str) -> dict[str, int]:
 
 
 def measure(regions: int, scale: float) -> dict[str, int]:
-    """Return the seconds of one deploy, as `seconds_of`. Raises: RuntimeError: it failed."""
-    command = [sys.executable, "-m", "tests.rehearsal", "--only-deploy", "--regions", str(regions), "--scale", str(scale)]
+    """Return the seconds of one deploy, as `seconds_of`.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "tests.rehearsal",
+        "--only-deploy",
+        "--regions",
+        str(regions),
+        "--scale",
+        str(scale),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         if result.returncode == 0:
@@ -50,7 +67,9 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=SCALE)
     parser.add_argument("--regions", type=int, nargs="+", default=REGIONS)
     arguments = parser.parse_args()
-    check = subprocess.run([sys.executable, "-m", "tests.rehearsal", "--check"], capture_output=True, text=True, check=False)
+    check = subprocess.run(
+        [sys.executable, "-m", "tests.rehearsal", "--check"], capture_output=True, text=True, check=False
+    )
     if check.returncode != 0:
         print(f"deploys not measured: {check.stderr.strip()}")
         return 0 if check.returncode == NOT_POSSIBLE else 1

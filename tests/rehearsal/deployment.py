@@ -32,7 +32,11 @@ _LAST_LINES = 40
 
 @dataclass
 class StackRun:
-    """What a command did with one stack. Attributes: seconds: since the stack before it was done."""
+    """What a command did with one stack.
+
+    Attributes:
+        seconds: since the stack before it was done.
+    """
 
     stack: str
     seconds: float = 0.0
@@ -166,7 +170,11 @@ class Deployment:
         return Run(result.returncode, time.monotonic() - start, output, [])
 
     def operate(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
-        """``mesh ARGUMENTS``, with its output as it was. Raises: subprocess.TimeoutExpired."""
+        """``mesh ARGUMENTS``, with its output as it was.
+
+        Raises:
+            subprocess.TimeoutExpired: see its text.
+        """
         command = [sys.executable, "-m", "cli", *arguments]
         result = subprocess.run(
             command,
@@ -186,7 +194,11 @@ class Deployment:
             log.write(f"$ {' '.join(command)}\n{output}\nstatus {status}\n\n")
 
     def shell(self, command: str) -> None:
-        """A command as a message gave it. Raises: HarnessError: it failed."""
+        """A command as a message gave it.
+
+        Raises:
+            HarnessError: it failed.
+        """
         processes.run(["sh", "-c", command], variables=self._variables, seconds=SECONDS)
 
     def _cdktf(

@@ -12,7 +12,11 @@ TOOLS = ("curl", "gcloud", "istioctl", "kubectl")
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One of the calls that a script makes. Attributes: number: of the call, from 1 on."""
+    """One of the calls that a script makes.
+
+    Attributes:
+        number: of the call, from 1 on.
+    """
 
     script: str
     number: int
@@ -45,7 +49,11 @@ class Shims:
         (self._folder / "trace").unlink(missing_ok=True)
 
     def plan(self, call: Call, action: str) -> None:
-        """Let a call fail, or its script be killed at it. Args: action: ``fail`` or ``kill``."""
+        """Let a call fail, or its script be killed at it.
+
+        Args:
+            action: ``fail`` or ``kill``.
+        """
         (self._folder / "taken").unlink(missing_ok=True)
         (self._folder / "plan").write_text(f"{call.script} {call.number} {action}\n", encoding="utf-8")
 

@@ -146,7 +146,9 @@ class FaultRun:
         self.outcomes: list[Outcome] = []
 
     def run(self) -> None:
-        """Raises: HarnessError: an undisturbed run failed, or left something."""
+        """Raises:
+        HarnessError: an undisturbed run failed, or left something.
+        """
         below = take_snapshot(self._world)
         for stack in self._stacks():
             self._stage.say(f"{stack}: undisturbed")

@@ -30,7 +30,11 @@ NETWORKS = ".controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksCon
 
 
 class Rehearsal:
-    """The steps of a rehearsal, one after the other. Attributes: tables: what was seen so far."""
+    """The steps of a rehearsal, one after the other.
+
+    Attributes:
+        tables: what was seen so far.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -235,7 +239,11 @@ def _demo(content: dict[str, object]) -> dict[str, object]:
 
 
 def run(stage: Stage, steps: Steps) -> int:
-    """Return 0 if everything is as it has to be, else 1. Raises: HarnessError: something did not start."""
+    """Return 0 if everything is as it has to be, else 1.
+
+    Raises:
+        HarnessError: something did not start.
+    """
     stay_calm()
     replaced = ", ".join(stage.surroundings.replaced) or "none"
     stage.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")

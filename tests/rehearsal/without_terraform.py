@@ -172,7 +172,9 @@ class ByHand:
         return Ended(result.returncode, result.stdout)
 
     def must_run(self, job: Job) -> None:
-        """Raises: HarnessError: the script failed."""
+        """Raises:
+        HarnessError: the script failed.
+        """
         ended = self.run(job)
         if ended.status != 0:
             raise HarnessError(f"{job.script} failed:\n{ended.output}")
@@ -222,7 +224,9 @@ class ByHand:
         return Job("install-mesh.sh", {**_place(region), **inputs})
 
     def _trust_jobs(self, files: Mapping[str, str]) -> list[Job]:
-        """Args: files: kubeconfigs by region, as for the others below."""
+        """Args:
+        files: kubeconfigs by region, as for the others below.
+        """
         servers = {key: cluster.server for key, cluster in self._world.clusters().items()}
         return [
             Job(
@@ -292,7 +296,11 @@ class ByHand:
         return f"/container/v1/projects/{self._environment.project.id}/locations/{region.location}/clusters"
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Call an API, and wait until the operation is done. Raises: HarnessError: it ended in an error."""
+        """Call an API, and wait until the operation is done.
+
+        Raises:
+            HarnessError: it ended in an error.
+        """
         token = self._world.cloud.identity.new_token()["access_token"]
         answer = self._request(method, path, token, body)
         name = answer.get("name", "")
@@ -370,7 +378,11 @@ class ScriptFaults:
 
 
 def run_by_hand(stage: Stage, shims: Shims, every_call: bool) -> int:
-    """Return 0 if all is as it has to be, else 1. Args: every_call: of every script goes wrong once, in two ways."""
+    """Return 0 if all is as it has to be, else 1.
+
+    Args:
+        every_call: of every script goes wrong once, in two ways.
+    """
     stay_calm()
     say, world = stage.say, stage.world
     hand = ByHand(stage, shims)

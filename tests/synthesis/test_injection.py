@@ -127,7 +127,11 @@ def test_a_foreign_expression_would_be_seen() -> None:
 
 
 def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
-    """Synthesize one service whose environment has every text. Returns: also the texts by variable."""
+    """Synthesize one service whose environment has every text.
+
+    Returns:
+        also the texts by variable.
+    """
     env = {f"T{number}": text for number, text in enumerate(accepted(IN_CONTAINERS))}
     services = {"checkout": {"image": "i", "port": 8080, "env": env}}
     environment = environment_of(yaml.safe_dump(RIGHT | {"services": services}))

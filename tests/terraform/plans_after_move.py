@@ -18,7 +18,11 @@ STACKS = ("network", "clusters")
 
 
 class PlanError(Exception):
-    """Why there is no plan. Attributes: here: what is missing is this machine's, and says nothing of the move."""
+    """Why there is no plan.
+
+    Attributes:
+        here: what is missing is this machine's, and says nothing of the move.
+    """
 
     def __init__(self, text: str, *, here: bool = False) -> None:
         super().__init__(text)

@@ -40,7 +40,11 @@ CLOUD_HOSTS = {"cloud": "app.terraform.io", "enterprise": "tfe.acme.example"}
 
 @dataclass(frozen=True)
 class Case:
-    """An environment with a backend. Attributes: name: the backend's, here."""
+    """An environment with a backend.
+
+    Attributes:
+        name: the backend's, here.
+    """
 
     name: str
     synthesis: Synthesis

@@ -26,7 +26,11 @@ class Entry:
     folder: Path
 
     def write(self, name: str, domains: str) -> None:
-        """Synthesize an environment, and leave of its stack what Google Cloud has. Args: domains: YAML of the list."""
+        """Synthesize an environment, and leave of its stack what Google Cloud has.
+
+        Args:
+            domains: YAML of the list.
+        """
         text = f"project: {{id: {PROJECT}, name_prefix: matt}}\nregions: {{a: {{region: asia-east1, number: 3}}}}\n"
         text += f"ingress: {{config_cluster: a, domains: {domains}}}\ncluster: {{endpoint: dns}}\n"
         folder = self.folder / name

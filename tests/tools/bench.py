@@ -57,7 +57,11 @@ class Cost:
 
 
 def measure(arguments: list[str], config: Path, folder: Path) -> Cost:
-    """Run a Python process to its end. Raises: RuntimeError if it fails."""
+    """Run a Python process to its end.
+
+    Raises:
+        RuntimeError if it fails.
+    """
     variables = {**os.environ, "MESH_CONFIG": str(config), "PYTHONPATH": str(ROOT)}
     started = time.monotonic()
     pid = os.fork()

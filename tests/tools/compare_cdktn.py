@@ -37,7 +37,11 @@ class CompareError(Exception):
 
 
 class Difference(NamedTuple):
-    """A value that is not the same. Attributes: place: file and keys."""
+    """A value that is not the same.
+
+    Attributes:
+        place: file and keys.
+    """
 
     place: str
     before: Any
@@ -98,7 +102,11 @@ class Comparison:
         return self.stacks > 0 and self.same > 0 and not self.wrong and not any(self.plans.values())
 
     def add(self, before: Path, after: Path) -> None:
-        """Compare two output folders, file by file. Raises: CompareError: one of them lacks a stack."""
+        """Compare two output folders, file by file.
+
+        Raises:
+            CompareError: one of them lacks a stack.
+        """
         for folder in (before, after):
             missing = [stack for stack in STACKS if not (folder / "stacks" / stack / "cdk.tf.json").is_file()]
             if missing:
@@ -145,12 +153,20 @@ def differences(place: str, before: Any, after: Any) -> Iterator[Difference]:
 
 def environments(root: Path) -> list[str]:
     """Return the configuration files that are kept in a checkout."""
-    found = [root / "mesh.yaml", *(root / "tests" / "synthesis" / "environments").glob("*.yaml"), *(root / "examples").glob("*.yaml")]
+    found = [
+        root / "mesh.yaml",
+        *(root / "tests" / "synthesis" / "environments").glob("*.yaml"),
+        *(root / "examples").glob("*.yaml"),
+    ]
     return sorted(str(path.relative_to(root)) for path in found)
 
 
 def run(folder: Path, *command: str, **variables: str) -> str:
-    """Return what a command printed. Raises: CompareError: it failed."""
+    """Return what a command printed.
+
+    Raises:
+        CompareError: it failed.
+    """
     ours = ("CDKTF_", "MAKE", "MESH_", "MFLAGS", "PIPENV_", "VIRTUAL_ENV")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     try:
@@ -191,7 +207,11 @@ def output_of(config: str) -> str:
 
 
 def synthesize(tools: Path, tree: Path, command: str, config: str) -> Path:
-    """Synthesize an environment, and return the output folder. Args: tools: the checkout whose tools are used."""
+    """Synthesize an environment, and return the output folder.
+
+    Args:
+        tools: the checkout whose tools are used.
+    """
     out = output_of(config)
     (tree / out).parent.mkdir(exist_ok=True)  # neither library makes more than one folder
     script = f'. tools/activate && cd "$1" && exec {command} synth --output "$2"'
@@ -201,7 +221,11 @@ def synthesize(tools: Path, tree: Path, command: str, config: str) -> Path:
 
 
 def compare() -> Comparison:
-    """Move a copy, synthesize, compare. Raises: CompareError."""
+    """Move a copy, synthesize, compare.
+
+    Raises:
+        CompareError: it can't be done.
+    """
     if "\ncdktf = " not in (ROOT / "Pipfile").read_text(encoding="utf-8"):
         raise CompareError("this checkout is on CDK Terrain: there is no cdktf any more to compare with")
     shutil.rmtree(FOLDER, ignore_errors=True)

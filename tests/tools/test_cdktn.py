@@ -304,7 +304,9 @@ def test_a_command_may_have_its_new_name_in_a_condition_only(tmp_path: Path) -> 
     before = output(tmp_path / "a", "1", "google", **conditions("cdktf"))
     found = compared(before, output(tmp_path / "b", "2", "hashicorp/google", **conditions("cdktn")))
     assert found.allowed["the command's name in what a condition says"] == 4
-    assert [one.place for one in found.wrong] == [f"stacks/{one}/cdk.tf.json: resource.a.b.text" for one in sorted(STACKS)]
+    assert [one.place for one in found.wrong] == [
+        f"stacks/{one}/cdk.tf.json: resource.a.b.text" for one in sorted(STACKS)
+    ]
     found = compared(before, output(tmp_path / "c", "2", "hashicorp/google", **conditions("rm")))
     assert len(found.wrong) == 8
 

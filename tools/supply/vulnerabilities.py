@@ -43,7 +43,13 @@ class NotAskedError(Exception):
 
 @dataclass(frozen=True)
 class Vulnerability:
-    """One that is known. Attributes: ids: all its names; package: name and version; fix: a version without it."""
+    """One that is known.
+
+    Attributes:
+        ids: all its names
+        package: name and version
+        fix: a version without it.
+    """
 
     ids: tuple[str, ...]
     package: str
@@ -54,7 +60,12 @@ class Vulnerability:
 
 @dataclass(frozen=True)
 class Accepted:
-    """One that we live with. Attributes: id, package, reason; until: the last day."""
+    """One that we live with.
+
+    Attributes:
+        id, package, reason
+        until: the last day.
+    """
 
     id: str
     package: str
@@ -66,7 +77,11 @@ class Accepted:
 
 
 def accepted(file: Path = ACCEPTED) -> list[Accepted]:
-    """Return what is accepted. Raises: TypeError: an entry has another key, or lacks one."""
+    """Return what is accepted.
+
+    Raises:
+        TypeError: an entry has another key, or lacks one.
+    """
     return [Accepted(**entry) for entry in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
@@ -110,7 +125,11 @@ def ask_pip_audit(packages: Sequence[Package]) -> Answer:
 
 
 def ask_npm(folder: str) -> Answer:
-    """Ask about a folder's npm packages. Raises: as `ask_pip_audit`."""
+    """Ask about a folder's npm packages.
+
+    Raises:
+        as `ask_pip_audit`.
+    """
     answer = _json_of(["npm", "audit", "--package-lock-only", "--audit", "--json"], ROOT / folder)
     if "vulnerabilities" not in answer:
         raise NotAskedError(f"npm could not ask: {answer.get('message', 'no reason given')}")

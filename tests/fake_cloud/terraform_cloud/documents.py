@@ -52,7 +52,9 @@ def state(it: StateVersion, base: str) -> Document:
 
 
 def output(id_: str, name: str, it: Document, *, shown: bool) -> Document:
-    """Args: it: as a state has it."""
+    """Args:
+    it: as a state has it.
+    """
     attributes = {
         "name": name,
         "sensitive": it.get("sensitive", False),
@@ -94,7 +96,9 @@ def run(it: Run) -> Document:
 
 
 def phase(it: Run, name: str, base: str) -> Document:
-    """Args: name: ``plan`` or ``apply``."""
+    """Args:
+    name: ``plan`` or ``apply``.
+    """
     attributes = {
         "status": it.phases[name],
         "has-changes": it.has_changes,

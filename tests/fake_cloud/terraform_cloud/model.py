@@ -10,7 +10,11 @@ PLAN_ONLY, AUTO_APPLY, CONFIRM = "plan only", "auto-apply", "confirm"
 
 
 class RefusedError(Exception):
-    """A call that is refused. Attributes: status: HTTP's."""
+    """A call that is refused.
+
+    Attributes:
+        status: HTTP's.
+    """
 
     def __init__(self, status: int, title: str, detail: str = "") -> None:
         super().__init__(title)
@@ -23,7 +27,11 @@ def new_id(kind: str) -> str:
 
 @dataclass
 class StateVersion:
-    """One version of a state. Attributes: content: None until it is uploaded."""
+    """One version of a state.
+
+    Attributes:
+        content: None until it is uploaded.
+    """
 
     id: str
     workspace: str
@@ -101,7 +109,11 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose token it is. Attributes: workspace: id of the one that a run is of; empty for a person."""
+    """Whose token it is.
+
+    Attributes:
+        workspace: id of the one that a run is of; empty for a person.
+    """
 
     name: str
     workspace: str = ""
@@ -144,7 +156,11 @@ class Organization:
         self._tokens.pop(token, None)
 
     def caller(self, token: str) -> Caller:
-        """Return whose a token is. Raises: RefusedError: nobody's."""
+        """Return whose a token is.
+
+        Raises:
+            RefusedError: nobody's.
+        """
         if token not in self._tokens:
             raise RefusedError(401, "unauthorized")
         return self._tokens[token]
@@ -158,7 +174,11 @@ class Organization:
             return one
 
     def named(self, name: str) -> Workspace:
-        """Return a workspace by its name. Raises: RefusedError: there is none."""
+        """Return a workspace by its name.
+
+        Raises:
+            RefusedError: there is none.
+        """
         for one in self.workspaces.values():
             if one.name == name:
                 return one
@@ -195,6 +215,8 @@ class Organization:
         )
 
     def check_person(self, caller: Caller) -> None:
-        """Raises: RefusedError: the caller is a run, which may do nothing but with states."""
+        """Raises:
+        RefusedError: the caller is a run, which may do nothing but with states.
+        """
         if caller.workspace:
             raise RefusedError(403, "forbidden", "the token of a run is for states only")

@@ -59,7 +59,11 @@ class FailedError(Exception):
 
 
 class AnswerError(FailedError):
-    """An API answered with an error. Attributes: message: its own."""
+    """An API answered with an error.
+
+    Attributes:
+        message: its own.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"ResponseError: code={status}, message={message}")
@@ -112,7 +116,11 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what a program does. Args: arguments: its name first."""
+    """Do what a program does.
+
+    Args:
+        arguments: its name first.
+    """
     program, *rest = arguments
     try:
         if os.environ.get("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"):
@@ -256,7 +264,11 @@ def _config_helper(given: argparse.Namespace) -> None:
 
 
 def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
-    """Return what an API answers. Raises: AnswerError: an error."""
+    """Return what an API answers.
+
+    Raises:
+        AnswerError: an error.
+    """
     base = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}")
     if not base:
         raise RefusedError(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api} has to say where the cloud is")
@@ -278,7 +290,11 @@ def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
 
 
 def _token(variable: str) -> tuple[str, str]:
-    """Return a new access token and when it expires. Args: variable: names the file of the key."""
+    """Return a new access token and when it expires.
+
+    Args:
+        variable: names the file of the key.
+    """
     file = os.environ.get(variable)
     if not file:
         raise RefusedError(f"{variable} has to name a service account's key")
