@@ -17,7 +17,7 @@ from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables, s
 from tests.terraform.terraform import terraform
 
 if TYPE_CHECKING:  # it brings a server, which most tests do without
-    from tests.cli.deployed_world import World
+    from tests.cli.deployed_mesh import DeployedMesh
 
 
 def pytest_configure() -> None:
@@ -68,25 +68,25 @@ def _providers(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def _deployed(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[[str], World]]":
-    """Give the environment of `tests.cli.deployed_world`, by the way to its mesh; each is deployed once."""
-    from tests.cli.deployed_world import deployed  # noqa: PLC0415
+def _deployed(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[[str], DeployedMesh]]":
+    """Give the environment of `tests.cli.deployed_mesh`, by the way to its mesh; each is deployed once."""
+    from tests.cli.deployed_mesh import deploy  # noqa: PLC0415
 
     with ExitStack() as stack:
 
         @cache
-        def give(way: str) -> "World":
-            return stack.enter_context(deployed(tmp_path_factory.mktemp("deployed"), way))
+        def give(way: str) -> "DeployedMesh":
+            return stack.enter_context(deploy(tmp_path_factory.mktemp("deployed"), way))
 
         yield give
 
 
 @pytest.fixture
-def world(_deployed: "Callable[[str], World]", request: pytest.FixtureRequest) -> "Iterator[World]":
+def mesh(_deployed: "Callable[[str], DeployedMesh]", request: pytest.FixtureRequest) -> "Iterator[DeployedMesh]":
     """An environment in which all is well, to be changed. Its parameter is the way to its mesh."""
-    from tests.cli.deployed_world import MANAGED, unchanged  # noqa: PLC0415
+    from tests.cli.deployed_mesh import MANAGED, restored  # noqa: PLC0415
 
-    with unchanged(_deployed(getattr(request, "param", MANAGED))) as found:
+    with restored(_deployed(getattr(request, "param", MANAGED))) as found:
         yield found
 
 

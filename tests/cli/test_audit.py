@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from config.naming import ProjectNames
-from tests.cli.deployed_world import (
-    CANARY,
-    HOME,
-    PLACES,
+from tests.cli.deployed_mesh import (
+    LOCATIONS,
+    PARENT,
     PROJECT,
+    TOKEN,
     VPC,
+    DeployedMesh,
     Object,
-    World,
     cluster_name,
     endpoint_group,
     junit_failures,
@@ -32,9 +32,9 @@ TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1
 ASIA = "asia-northeast1"
 
 
-def test_what_is_deployed_belongs(world: World, tmp_path: Path) -> None:
+def test_what_is_deployed_belongs(mesh: DeployedMesh, tmp_path: Path) -> None:
     """And what is somebody else's is not ours: there is something of it of every kind."""
-    answer = world.ask("audit", "--junit", str(tmp_path / "audit.xml"))
+    answer = mesh.run_json("audit", "--junit", str(tmp_path / "audit.xml"))
     assert answer.status == 0, answer.findings("failure")
     assert set(answer.findings()) == set(answer.findings("ok"))
     assert answer.data["data"] == {"left": []}
@@ -42,7 +42,7 @@ def test_what_is_deployed_belongs(world: World, tmp_path: Path) -> None:
     assert sections[:4] == ["What is deployed", "Remote secrets", "Other control planes", "Load balancer"]
     assert sections[4:] == ["Fleet and clusters", "Network", "Accounts"]
     assert junit_failures(tmp_path / "audit.xml") == set()
-    assert world.sky.emulator.journal.unknown() == []
+    assert mesh.sky.emulator.journal.unknown() == []
 
 
 # --- one thing is left over
@@ -58,28 +58,28 @@ class Case(NamedTuple):
         command: that removes it.
     """
 
-    spoil: Callable[[World], Any]
+    spoil: Callable[[DeployedMesh], Any]
     where: tuple[str, str]
     why: str
     command: str
 
 
-def made(path: str, **content: Any) -> Callable[[World], None]:
+def made(path: str, **content: Any) -> Callable[[DeployedMesh], None]:
     """Let something be there.
 
     Args:
         path: after the project's.
     """
 
-    def spoil(world: World) -> None:
-        link = f"{world.sky.base}/compute/v1/{HOME}/{path}"
+    def spoil(mesh: DeployedMesh) -> None:
+        link = f"{mesh.sky.base}/compute/v1/{PARENT}/{path}"
         name = path.rpartition("/")[2]
-        world.cloud[f"{HOME}/{path}"] = {"name": name, "selfLink": link, "network": VPC, **content}
+        mesh.cloud[f"{PARENT}/{path}"] = {"name": name, "selfLink": link, "network": VPC, **content}
 
     return spoil
 
 
-def _group(name: str, uid: str, zone: str = f"{ASIA}-a") -> Callable[[World], None]:
+def _group(name: str, uid: str, zone: str = f"{ASIA}-a") -> Callable[[DeployedMesh], None]:
     return made(f"zones/{zone}/networkEndpointGroups/{name}", **{**endpoint_group(name, "x"), **_described(uid)})
 
 
@@ -87,37 +87,37 @@ def _described(uid: str) -> Object:
     return {"description": json.dumps({"cluster-uid": uid, "service-name": "checkout"}) if uid else ""}
 
 
-def _not_in_state(stack: str, address: str) -> Callable[[World], None]:
-    def spoil(world: World) -> None:
-        kept = world.states[stack]
+def _not_in_state(stack: str, address: str) -> Callable[[DeployedMesh], None]:
+    def spoil(mesh: DeployedMesh) -> None:
+        kept = mesh.states[stack]
         assert isinstance(kept, dict)
         del kept[address]
 
     return spoil
 
 
-def _membership(world: World) -> None:
-    name = f"{HOME}/locations/{ASIA}/memberships/matt-paris-cluster-1"
-    link = f"//container.googleapis.com/{HOME}/locations/{ASIA}/clusters/matt-paris-cluster-1"
-    world.cloud[name] = {"name": name, "endpoint": {"gkeCluster": {"resourceLink": link}}}
+def _membership(mesh: DeployedMesh) -> None:
+    name = f"{PARENT}/locations/{ASIA}/memberships/matt-paris-cluster-1"
+    link = f"//container.googleapis.com/{PARENT}/locations/{ASIA}/clusters/matt-paris-cluster-1"
+    mesh.cloud[name] = {"name": name, "endpoint": {"gkeCluster": {"resourceLink": link}}}
 
 
-def _account(world: World) -> None:
+def _account(mesh: DeployedMesh) -> None:
     email = f"matt-paris-node@{PROJECT}.iam.gserviceaccount.com"
-    world.cloud[f"{HOME}/serviceAccounts/{email}"] = {"name": f"{HOME}/serviceAccounts/{email}", "email": email}
+    mesh.cloud[f"{PARENT}/serviceAccounts/{email}"] = {"name": f"{PARENT}/serviceAccounts/{email}", "email": email}
 
 
-def _cluster(world: World) -> None:
-    path = f"{HOME}/locations/{ASIA}/clusters/matt-paris-cluster-1"
-    link = f"{world.sky.base}/container/v1/{path}"
-    found = {**world.cluster("tokyo"), "name": "matt-paris-cluster-1", "selfLink": link}
-    world.cloud[path] = found
+def _cluster(mesh: DeployedMesh) -> None:
+    path = f"{PARENT}/locations/{ASIA}/clusters/matt-paris-cluster-1"
+    link = f"{mesh.sky.base}/container/v1/{path}"
+    found = {**mesh.cluster("tokyo"), "name": "matt-paris-cluster-1", "selfLink": link}
+    mesh.cloud[path] = found
 
 
-def _secret(world: World) -> None:
+def _secret(mesh: DeployedMesh) -> None:
     secret = remote_secret("seoul")
     secret["metadata"]["name"] = f"istio-remote-secret-gke-{PROJECT}-{ASIA}-matt-paris-cluster-1"
-    world.add("tokyo", secret)
+    mesh.add("tokyo", secret)
 
 
 CASES: dict[str, Case] = {
@@ -212,10 +212,10 @@ CASES: dict[str, Case] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_thing_is_left_over(world: World, name: str) -> None:
+def test_one_thing_is_left_over(mesh: DeployedMesh, name: str) -> None:
     case = CASES[name]
-    case.spoil(world)
-    answer = world.ask("audit")
+    case.spoil(mesh)
+    answer = mesh.run_json("audit")
     failures = answer.findings("failure")
     assert set(failures) == {case.where}
     [said] = failures.values()
@@ -226,13 +226,13 @@ def test_one_thing_is_left_over(world: World, name: str) -> None:
     assert answer.findings("warning") == {}
 
 
-def test_a_load_balancer_without_its_objects(world: World) -> None:
+def test_a_load_balancer_without_its_objects(mesh: DeployedMesh) -> None:
     """In the order in which it can be taken down, and nothing that is the cluster's own."""
     for kind in ("MultiClusterIngress", "MultiClusterService"):
-        world.remove("tokyo", kind)
-    _group("k8s1-9-apps-checkout-80-1", "kube-system-of-osaka")(world)
-    made("global/firewalls/k8s-fw-1a2b")(world)
-    answer = world.ask("audit")
+        mesh.remove("tokyo", kind)
+    _group("k8s1-9-apps-checkout-80-1", "kube-system-of-osaka")(mesh)
+    made("global/firewalls/k8s-fw-1a2b")(mesh)
+    answer = mesh.run_json("audit")
     commands = [one["command"] for one in answer.data["data"]["left"]]
     name = "mci-8se3df-istio-gateway"
     assert commands[:5] == [
@@ -249,76 +249,76 @@ def test_a_load_balancer_without_its_objects(world: World) -> None:
     assert "no MultiClusterIngress any more" in answer.findings()["Load balancer", f"URL map {name}"]["text"]
 
 
-def test_a_load_balancer_with_one_of_its_objects(world: World) -> None:
-    world.remove("tokyo", "MultiClusterIngress")
-    assert world.ask("audit").status == 0
-    world.clusters["osaka"]["objects"] += world.objects("tokyo", "CustomResourceDefinition", "multicluster")
-    world.clusters["osaka"]["objects"] += world.objects("tokyo", "MultiClusterService")
-    world.remove("tokyo", "MultiClusterService")
-    assert world.ask("audit").status == 0
+def test_a_load_balancer_with_one_of_its_objects(mesh: DeployedMesh) -> None:
+    mesh.remove("tokyo", "MultiClusterIngress")
+    assert mesh.run_json("audit").status == 0
+    mesh.clusters["osaka"]["objects"] += mesh.objects("tokyo", "CustomResourceDefinition", "multicluster")
+    mesh.clusters["osaka"]["objects"] += mesh.objects("tokyo", "MultiClusterService")
+    mesh.remove("tokyo", "MultiClusterService")
+    assert mesh.run_json("audit").status == 0
 
 
 # --- after a destroy
 
 
-def destroy(world: World, *, completely: bool = False) -> None:
+def destroy(mesh: DeployedMesh, *, completely: bool = False) -> None:
     """Take away the clusters and what is in the states.
 
     Args:
         completely: all that the stacks made, too.
     """
-    ours = [one["id"] for stack in world.states.values() for one in (stack or {}).values() if "id" in one]  # type: ignore[union-attr]
-    for path in list(world.cloud):
+    ours = [one["id"] for stack in mesh.states.values() for one in (stack or {}).values() if "id" in one]  # type: ignore[union-attr]
+    for path in list(mesh.cloud):
         if "matt-" in path and ("/clusters/" in path or "/memberships/" in path):
-            del world.cloud[path]
+            del mesh.cloud[path]
     if completely:
-        for path in [path for path in ours if path in world.cloud]:
-            del world.cloud[path]
+        for path in [path for path in ours if path in mesh.cloud]:
+            del mesh.cloud[path]
         for path in [
-            path for path in world.cloud if "/mci-8se3df" in path or "-mci-istio" in path or "/gke-matt" in path
+            path for path in mesh.cloud if "/mci-8se3df" in path or "-mci-istio" in path or "/gke-matt" in path
         ]:
-            del world.cloud[path]
-    world.states = {stack: {} for stack in world.states}
-    world.clusters = {}
+            del mesh.cloud[path]
+    mesh.states = {stack: {} for stack in mesh.states}
+    mesh.clusters = {}
 
 
-def test_after_a_destroy_nothing_is_left(world: World) -> None:
-    destroy(world, completely=True)
-    del world.cloud[f"{HOME}/global/firewalls/office"]
-    answer = world.ask("audit")
+def test_after_a_destroy_nothing_is_left(mesh: DeployedMesh) -> None:
+    destroy(mesh, completely=True)
+    del mesh.cloud[f"{PARENT}/global/firewalls/office"]
+    answer = mesh.run_json("audit")
     assert answer.status == 0, answer.findings("failure")
     assert answer.findings()["Fleet and clusters", "clusters"]["text"] == "none in the project"
-    world.states = {}  # in another checkout
-    assert world.ask("audit").status == 0
+    mesh.states = {}  # in another checkout
+    assert mesh.run_json("audit").status == 0
 
 
 @pytest.mark.parametrize("state", ["empty", "elsewhere", "in the cloud", "in a bucket"])
-def test_all_that_a_destroy_has_left_can_be_removed(world: World, state: str) -> None:
+def test_all_that_a_destroy_has_left_can_be_removed(mesh: DeployedMesh, state: str) -> None:
     """By the commands, in their order; then nothing is left. What is somebody else's is still there."""
-    before = set(world.cloud)
-    destroy(world)
+    before = set(mesh.cloud)
+    destroy(mesh)
     if state == "elsewhere":
-        world.states = {}
+        mesh.states = {}
     if state == "in the cloud":
-        world.content["backend"] = {"type": "cloud", "organization": "acme"}
+        mesh.content["backend"] = {"type": "cloud", "organization": "acme"}
     if state == "in a bucket":
-        world.content["backend"] = {"type": "gcs", "bucket": "acme-states"}
-    answer = world.ask("audit")
+        mesh.content["backend"] = {"type": "gcs", "bucket": "acme-states"}
+    answer = mesh.run_json("audit")
     assert answer.status == 1
     assert answer.findings("warning") == {}
     left = answer.data["data"]["left"]
     assert len(left) == len(answer.findings("failure"))
-    caller = Caller(world.sky.base, world.token)
+    caller = Caller(mesh.sky.base, mesh.token)
     for one in left:
         _remove(caller, one["command"])
-    again = world.ask("audit")
+    again = mesh.run_json("audit")
     assert again.status == 0, again.findings("failure")
     gone = [
         path
-        for path in before - set(world.cloud)
+        for path in before - set(mesh.cloud)
         if not re.search("/operations/|/matt-|/mci-|/gke-matt-|-mci-istio", path)
     ]
-    assert gone == [f"{HOME}/global/firewalls/office"]  # it held the network
+    assert gone == [f"{PARENT}/global/firewalls/office"]  # it held the network
 
 
 COLLECTIONS = {
@@ -346,25 +346,25 @@ def _remove(caller: Caller, command: str) -> None:
     assert TO in rest
     place = re.search(r"--(region|zone|location) (\S+)", rest)
     if api == "iam":
-        path = f"/iam/v1/{HOME}/serviceAccounts/{name}"
+        path = f"/iam/v1/{PARENT}/serviceAccounts/{name}"
     elif api == "compute":
         where = f"{place[1]}s/{place[2]}" if place else "global"
-        path = f"/compute/v1/{HOME}/{where}/{COLLECTIONS[kind]}/{name}"
+        path = f"/compute/v1/{PARENT}/{where}/{COLLECTIONS[kind]}/{name}"
         assert place or "--global" in rest or kind in ("firewall-rules", "networks")
     else:
         feature = {"mesh": "servicemesh", "ingress": "multiclusteringress"}[kind]
-        path = f"/gkehub/v1/{HOME}/locations/global/features/{feature}"
+        path = f"/gkehub/v1/{PARENT}/locations/global/features/{feature}"
     caller.ok("DELETE", path)
 
 
-def test_clusters_are_removed_before_what_they_use(world: World) -> None:
-    world.states = {stack: {} for stack in world.states}
-    left = [one["name"] for one in world.ask("audit").data["data"]["left"]]
-    clusters = [left.index(f"cluster {cluster_name(region)} in {place}") for region, place in PLACES.items()]
+def test_clusters_are_removed_before_what_they_use(mesh: DeployedMesh) -> None:
+    mesh.states = {stack: {} for stack in mesh.states}
+    left = [one["name"] for one in mesh.run_json("audit").data["data"]["left"]]
+    clusters = [left.index(f"cluster {cluster_name(region)} in {place}") for region, place in LOCATIONS.items()]
     assert max(clusters) < left.index("network matt-vpc")
-    assert max(clusters) < min(left.index(f"subnet matt-private-vm in {place}") for place in PLACES.values())
+    assert max(clusters) < min(left.index(f"subnet matt-private-vm in {place}") for place in LOCATIONS.values())
     assert left.index("network matt-vpc") > max(
-        left.index(f"subnet matt-private-vm in {one}") for one in PLACES.values()
+        left.index(f"subnet matt-private-vm in {one}") for one in LOCATIONS.values()
     )
     # The firewall rules of clusters that are there, and their memberships, go with them.
     assert not [name for name in left if "gke-matt" in name or "membership" in name]
@@ -373,34 +373,34 @@ def test_clusters_are_removed_before_what_they_use(world: World) -> None:
 # --- whose is it
 
 
-def test_another_environment_with_a_longer_prefix(world: World) -> None:
+def test_another_environment_with_a_longer_prefix(mesh: DeployedMesh) -> None:
     """matt-lab-tokyo-node may be of matt, with a region lab-tokyo, or of matt-lab: then that has a network."""
     email = f"matt-lab-tokyo-node@{PROJECT}.iam.gserviceaccount.com"
-    world.cloud[f"{HOME}/serviceAccounts/{email}"] = {"name": f"{HOME}/serviceAccounts/{email}", "email": email}
-    assert set(world.ask("audit").findings("failure")) == {("Accounts", f"service account {email}")}
-    made("global/networks/matt-lab-vpc")(world)
-    assert world.ask("audit").status == 0
+    mesh.cloud[f"{PARENT}/serviceAccounts/{email}"] = {"name": f"{PARENT}/serviceAccounts/{email}", "email": email}
+    assert set(mesh.run_json("audit").findings("failure")) == {("Accounts", f"service account {email}")}
+    made("global/networks/matt-lab-vpc")(mesh)
+    assert mesh.run_json("audit").status == 0
 
 
-def test_a_feature_may_be_of_use_to_others(world: World) -> None:
-    destroy(world, completely=True)
-    feature = f"{HOME}/locations/global/features/servicemesh"
-    world.cloud[feature] = {"name": feature}
-    del world.cloud[f"{HOME}/global/firewalls/office"]
-    assert world.ask("audit").status == 0  # there is another cluster in the fleet
-    del world.cloud[f"{HOME}/locations/global/memberships/other"]
-    [(where, said)] = world.ask("audit").findings("failure").items()
+def test_a_feature_may_be_of_use_to_others(mesh: DeployedMesh) -> None:
+    destroy(mesh, completely=True)
+    feature = f"{PARENT}/locations/global/features/servicemesh"
+    mesh.cloud[feature] = {"name": feature}
+    del mesh.cloud[f"{PARENT}/global/firewalls/office"]
+    assert mesh.run_json("audit").status == 0  # there is another cluster in the fleet
+    del mesh.cloud[f"{PARENT}/locations/global/memberships/other"]
+    [(where, said)] = mesh.run_json("audit").findings("failure").items()
     assert where == ("Fleet and clusters", "fleet feature servicemesh")
     assert said["fix"] == f"gcloud container fleet mesh disable {TO}"
 
 
-def test_without_a_state_what_is_configured_belongs_while_a_cluster_is_there(world: World) -> None:
-    world.states = {}
-    answer = world.ask("audit")
+def test_without_a_state_what_is_configured_belongs_while_a_cluster_is_there(mesh: DeployedMesh) -> None:
+    mesh.states = {}
+    answer = mesh.run_json("audit")
     assert answer.status == 0, answer.findings("failure")
     assert "none here" in answer.findings()["What is deployed", "terraform's state"]["text"]
-    world.states = {"network": {}}
-    failures = {name for _, name in world.ask("audit").findings("failure")}
+    mesh.states = {"network": {}}
+    failures = {name for _, name in mesh.run_json("audit").findings("failure")}
     assert "network matt-vpc" in failures
     assert "address matt-ingress" not in failures
 
@@ -417,10 +417,10 @@ def test_without_a_state_what_is_configured_belongs_while_a_cluster_is_there(wor
         ("container", {"clusters"}),
     ],
 )
-def test_an_api_that_is_off(world: World, api: str, names: set[str]) -> None:
-    destroy(world, completely=True)
-    del world.cloud[f"{HOME}/services/{api}.googleapis.com"]
-    answer = world.ask("audit")
+def test_an_api_that_is_off(mesh: DeployedMesh, api: str, names: set[str]) -> None:
+    destroy(mesh, completely=True)
+    del mesh.cloud[f"{PARENT}/services/{api}.googleapis.com"]
+    answer = mesh.run_json("audit")
     assert answer.status == 1
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert names <= set(failures)
@@ -429,9 +429,9 @@ def test_an_api_that_is_off(world: World, api: str, names: set[str]) -> None:
         assert failures[name]["fix"] == f"gcloud services enable {api}.googleapis.com {TO}"
 
 
-def test_who_may_not_list_clusters_is_told_what_is_in_doubt(world: World) -> None:
-    world.sky.emulator.cloud.faults.add(RequestFault("GET /container/v1/.*/clusters$", 403, 9))
-    answer = world.ask("audit")
+def test_who_may_not_list_clusters_is_told_what_is_in_doubt(mesh: DeployedMesh) -> None:
+    mesh.sky.emulator.cloud.faults.add(RequestFault("GET /container/v1/.*/clusters$", 403, 9))
+    answer = mesh.run_json("audit")
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert answer.data["data"]["left"] == []
     assert failures.pop("clusters")["fix"] == f"have roles/viewer granted to you in {PROJECT}, and try again"
@@ -443,14 +443,14 @@ def test_who_may_not_list_clusters_is_told_what_is_in_doubt(world: World) -> Non
     assert "gke-matt-tokyo-cluster-1-1a2b3c4d-all" in failures["firewall rules"]["text"]
 
 
-def test_a_list_with_a_place_missing_is_no_list(world: World) -> None:
+def test_a_list_with_a_place_missing_is_no_list(mesh: DeployedMesh) -> None:
     """Google's lists may come without what is in a zone that does not answer, and say so in between."""
     zone = "zones/asia-northeast1-a"
-    world.sky.emulator.compute.silent.add(zone)
+    mesh.sky.emulator.compute.silent.add(zone)
     try:
-        answer = world.ask("audit")
+        answer = mesh.run_json("audit")
     finally:
-        world.sky.emulator.compute.silent.clear()
+        mesh.sky.emulator.compute.silent.clear()
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert set(failures) == {
         *("forwarding rules", "target HTTP proxies", "target HTTPS proxies", "URL maps", "backend services"),
@@ -459,10 +459,10 @@ def test_a_list_with_a_place_missing_is_no_list(world: World) -> None:
     assert failures["endpoint groups"]["text"] == f"not known: {zone}: UNREACHABLE, says the emulator."
 
 
-def test_a_cluster_that_does_not_answer(world: World) -> None:
+def test_a_cluster_that_does_not_answer(mesh: DeployedMesh) -> None:
     """It may be the one with the ingress' objects."""
-    world.clusters["tokyo"]["error"] = "Unable to connect to the server: EOF"
-    answer = world.ask("audit")
+    mesh.clusters["tokyo"]["error"] = "Unable to connect to the server: EOF"
+    answer = mesh.run_json("audit")
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert "MESH_OPERATOR_ADDRESS" in failures.pop("cluster of tokyo")["fix"]
     assert answer.findings("warning")["Remote secrets", "in tokyo"]["fix"] == "see cluster of tokyo"
@@ -471,9 +471,9 @@ def test_a_cluster_that_does_not_answer(world: World) -> None:
         *("endpoint groups", "firewall rules"),
     }
     assert answer.data["data"]["left"] == []
-    world.clusters["tokyo"].pop("error")
-    world.clusters["osaka"]["error"] = "Unable to connect to the server: EOF"
-    failures = {name: one for (_, name), one in world.ask("audit").findings("failure").items()}
+    mesh.clusters["tokyo"].pop("error")
+    mesh.clusters["osaka"]["error"] = "Unable to connect to the server: EOF"
+    failures = {name: one for (_, name), one in mesh.run_json("audit").findings("failure").items()}
     assert set(failures) == {"cluster of osaka", "endpoint groups"}
     assert "asia" not in failures["endpoint groups"]["text"]
 
@@ -481,32 +481,32 @@ def test_a_cluster_that_does_not_answer(world: World) -> None:
 # --- how it is told
 
 
-def test_it_is_told_to_people_too(world: World, tmp_path: Path) -> None:
-    _secret(world)
-    _account(world)
-    result = world.run("audit", "--junit", str(tmp_path / "audit.xml"))
+def test_it_is_told_to_people_too(mesh: DeployedMesh, tmp_path: Path) -> None:
+    _secret(mesh)
+    _account(mesh)
+    result = mesh.run("audit", "--junit", str(tmp_path / "audit.xml"))
     assert result.returncode == 1
     lines = [line.strip() for line in result.stdout.splitlines()]
     command = f"gcloud iam service-accounts delete matt-paris-node@{PROJECT}.iam.gserviceaccount.com {TO}"
     assert command in lines
     assert lines[-1].startswith("audit: ")
     assert "2 failure" in lines[-1]
-    assert CANARY not in result.stdout + result.stderr
+    assert TOKEN not in result.stdout + result.stderr
     assert {suite for suite, _ in junit_failures(tmp_path / "audit.xml")} == {"Remote secrets", "Accounts"}
 
 
-def test_it_changes_nothing(world: World) -> None:
-    _secret(world)
-    destroyed = copy.deepcopy(world.cloud)
-    calls = world.sky.emulator.journal.count()
-    world.ask("audit")
-    assert world.cloud == destroyed
-    assert world.sky.emulator.journal.count() > calls
-    assert {call[0] for call in _kubectl_verbs(world)} == {"get"}
+def test_it_changes_nothing(mesh: DeployedMesh) -> None:
+    _secret(mesh)
+    destroyed = copy.deepcopy(mesh.cloud)
+    calls = mesh.sky.emulator.journal.count()
+    mesh.run_json("audit")
+    assert mesh.cloud == destroyed
+    assert mesh.sky.emulator.journal.count() > calls
+    assert {call[0] for call in _kubectl_verbs(mesh)} == {"get"}
 
 
-def _kubectl_verbs(world: World) -> list[list[str]]:
+def _kubectl_verbs(mesh: DeployedMesh) -> list[list[str]]:
     return [
         [word for word in call if word in ("get", "create", "delete", "patch", "apply")]
-        for call in world.kubectl_calls()
+        for call in mesh.kubectl_calls()
     ]

@@ -14,18 +14,18 @@ from cli.sources.cluster_objects import MARKER
 from cli.sources.mesh_components import READINESS
 from cli.sources.state import Kept
 from config.paths import ROOT
-from tests.cli.deployed_world import (
+from tests.cli.deployed_mesh import (
     FLEET,
     IN_CLUSTER,
     IN_CLUSTER_REVISION,
+    LOCATIONS,
     MANAGED,
-    PLACES,
     PROJECT,
     REVISION,
     REVISIONS,
     VPC,
     Case,
-    World,
+    DeployedMesh,
     automatic,
     cluster_name,
     deployment,
@@ -49,13 +49,13 @@ CONTROL_PLANE = ("tokyo", "control plane of the mesh")
 
 def of(*ways: str) -> pytest.MarkDecorator:
     """The test is for these ways to a mesh."""
-    return pytest.mark.parametrize("world", ways, indirect=True)
+    return pytest.mark.parametrize("mesh", ways, indirect=True)
 
 
 def let_go(region: str) -> str:
     return (
         f"gcloud container fleet mesh update --management manual --memberships {cluster_name(region)} "
-        f"--location {PLACES[region]} --project {PROJECT}"
+        f"--location {LOCATIONS[region]} --project {PROJECT}"
     )
 
 
@@ -82,9 +82,9 @@ OVERVIEW = {
 }
 
 
-@pytest.mark.parametrize(("world", "way"), [(way, way) for way in REVISIONS], indirect=["world"])
-def test_all_is_well(world: World, way: str) -> None:
-    answer = world.ask("status")
+@pytest.mark.parametrize(("mesh", "way"), [(way, way) for way in REVISIONS], indirect=["mesh"])
+def test_all_is_well(mesh: DeployedMesh, way: str) -> None:
+    answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert set(answer.findings()) == set(answer.findings("ok"))
     names = {name for section, name in answer.findings() if section == "tokyo"}
@@ -98,9 +98,9 @@ def test_all_is_well(world: World, way: str) -> None:
     assert answer.data["data"]["revision"] == REVISIONS[way]
 
 
-@pytest.mark.parametrize("world", REVISIONS, indirect=True)
-def test_nothing_is_left_over(world: World) -> None:
-    answer = world.ask("audit")
+@pytest.mark.parametrize("mesh", REVISIONS, indirect=True)
+def test_nothing_is_left_over(mesh: DeployedMesh) -> None:
+    answer = mesh.run_json("audit")
     assert answer.status == 0, answer.findings("failure")
     assert set(answer.findings()) == set(answer.findings("ok"))
 
@@ -108,51 +108,51 @@ def test_nothing_is_left_over(world: World) -> None:
 # --- one thing is wrong
 
 
-def _gone(kind: str, name: str = "") -> Callable[[World], None]:
-    return lambda world: world.remove("tokyo", kind, name)
+def _gone(kind: str, name: str = "") -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.remove("tokyo", kind, name)
 
 
-def _added(one: dict[str, Any], region: str = "tokyo") -> Callable[[World], None]:
-    return lambda world: world.add(region, copy.deepcopy(one))
+def _added(one: dict[str, Any], region: str = "tokyo") -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.add(region, copy.deepcopy(one))
 
 
-def _ready(count: int) -> Callable[[World], None]:
-    return lambda world: world.object("tokyo", "Deployment", "istiod").update(status={"readyReplicas": count})
+def _ready(count: int) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.object("tokyo", "Deployment", "istiod").update(status={"readyReplicas": count})
 
 
-def _webhooks(world: World) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = world.object("tokyo", "MutatingWebhookConfiguration")["webhooks"]
+def _webhooks(mesh: DeployedMesh) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = mesh.object("tokyo", "MutatingWebhookConfiguration")["webhooks"]
     return found
 
 
-def _networks(world: World) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = world.cluster("tokyo")["masterAuthorizedNetworksConfig"]["cidrBlocks"]
+def _networks(mesh: DeployedMesh) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = mesh.cluster("tokyo")["masterAuthorizedNetworksConfig"]["cidrBlocks"]
     return found
 
 
-def _not_admitted(world: World) -> None:
-    world.cluster("tokyo")["masterAuthorizedNetworksConfig"]["cidrBlocks"] = _networks(world)[:1]
+def _not_admitted(mesh: DeployedMesh) -> None:
+    mesh.cluster("tokyo")["masterAuthorizedNetworksConfig"]["cidrBlocks"] = _networks(mesh)[:1]
 
 
-def _admitted(cidr: str, name: str) -> Callable[[World], None]:
-    return lambda world: _networks(world).append({"cidrBlock": cidr, "displayName": name})
+def _admitted(cidr: str, name: str) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: _networks(mesh).append({"cidrBlock": cidr, "displayName": name})
 
 
-def _marked(mark: str) -> Callable[[World], None]:
-    return lambda world: world.object("tokyo", "ConfigMap", MARKER).update(data={"installed": mark})
+def _marked(mark: str) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.object("tokyo", "ConfigMap", MARKER).update(data={"installed": mark})
 
 
-def _managed_by_the_fleet(region: str) -> Callable[[World], None]:
-    return lambda world: world.feature("servicemesh").update(membershipSpecs={membership_key(region): automatic()})
+def _managed_by_the_fleet(region: str) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.feature("servicemesh").update(membershipSpecs={membership_key(region): automatic()})
 
 
-def _also_managed(region: str, **mesh: str) -> Callable[[World], None]:
+def _also_managed(region: str, **mesh: str) -> Callable[[DeployedMesh], None]:
     spec = {"mesh": mesh} if mesh else automatic()
-    return lambda world: world.feature("servicemesh")["membershipSpecs"].update({membership_key(region): spec})
+    return lambda mesh: mesh.feature("servicemesh")["membershipSpecs"].update({membership_key(region): spec})
 
 
-def _job(**status: Any) -> Callable[[World], None]:
-    return lambda world: world.object("tokyo", "Job").update(status=status)
+def _job(**status: Any) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.object("tokyo", "Job").update(status=status)
 
 
 FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "too long"}]}
@@ -165,7 +165,7 @@ EVERYWHERE_WITH_ASMCLI: dict[str, Case] = {
         _marked("0" * 64), ("tokyo", "installation"), "of other inputs than terraform's state has", INSTALL
     ),
     "a remote secret of other inputs": Case(
-        lambda world: world.object("tokyo", "Secret")["metadata"]["annotations"].clear(),
+        lambda mesh: mesh.object("tokyo", "Secret")["metadata"]["annotations"].clear(),
         ("tokyo", "remote secret of osaka"),
         "it is of other inputs than terraform's state has",
         "trust_grant",
@@ -186,7 +186,7 @@ CASES: dict[str, dict[str, Case]] = {
         **EVERYWHERE_WITH_ASMCLI,
         "no istiod": Case(_gone("Deployment", "istiod"), CONTROL_PLANE, "there is no istiod-asm-1285-12", DEPLOY),
         "istiod of another revision only": Case(
-            lambda world: world.object("tokyo", "Deployment", "istiod")["metadata"].update(
+            lambda mesh: mesh.object("tokyo", "Deployment", "istiod")["metadata"].update(
                 name="istiod-asm-1285-11", labels={}
             ),
             CONTROL_PLANE,
@@ -209,19 +209,19 @@ CASES: dict[str, dict[str, Case]] = {
             DEPLOY,
         ),
         "a webhook that leads elsewhere": Case(
-            lambda world: _webhooks(world)[1].update(clientConfig={"url": "https://192.0.2.1/inject"}),
+            lambda mesh: _webhooks(mesh)[1].update(clientConfig={"url": "https://192.0.2.1/inject"}),
             ("tokyo", "injection webhook"),
             "istio-sidecar-injector-asm-1285-12 leads to elsewhere, istiod-asm-1285-12",
             f"{IN_MESH} logs deployment/istiod-asm-1285-12",
         ),
         "a webhook without a CA": Case(
-            lambda world: _webhooks(world)[0]["clientConfig"].pop("caBundle"),
+            lambda mesh: _webhooks(mesh)[0]["clientConfig"].pop("caBundle"),
             ("tokyo", "injection webhook"),
             "has no CA yet",
             f"{IN_MESH} logs deployment/istiod-asm-1285-12",
         ),
         "a control plane of the version before": Case(
-            lambda world: world.clusters["tokyo"]["objects"].extend([istiod("asm-1264-5"), injector("asm-1264-5")]),
+            lambda mesh: mesh.clusters["tokyo"]["objects"].extend([istiod("asm-1264-5"), injector("asm-1264-5")]),
             ("tokyo", "other control planes"),
             "istiod-asm-1264-5; when no proxy is of it",
             f"istioctl {TOKYO.removeprefix('kubectl ')} uninstall --revision asm-1264-5",
@@ -254,7 +254,7 @@ CASES: dict[str, dict[str, Case]] = {
     },
     FLEET: {
         "the fleet does not manage it": Case(
-            lambda world: world.feature("servicemesh")["membershipSpecs"].pop(membership_key("tokyo")),
+            lambda mesh: mesh.feature("servicemesh")["membershipSpecs"].pop(membership_key("tokyo")),
             ("tokyo", "fleet's management"),
             "not set, and not MANAGEMENT_AUTOMATIC: Google makes no mesh here",
             DEPLOY,
@@ -266,19 +266,19 @@ CASES: dict[str, dict[str, Case]] = {
             DEPLOY,
         ),
         "the mesh is not there yet": Case(
-            lambda world: world.mesh_of("tokyo")["controlPlaneManagement"].update(state="PROVISIONING"),
+            lambda mesh: mesh.mesh_of("tokyo")["controlPlaneManagement"].update(state="PROVISIONING"),
             CONTROL_PLANE,
             "PROVISIONING (REVISION_READY",
             f"gcloud container fleet mesh describe --project {PROJECT}",
         ),
         "the revision is not provisioned": Case(
-            lambda world: world.object("tokyo", "ControlPlaneRevision").update(status={}),
+            lambda mesh: mesh.object("tokyo", "ControlPlaneRevision").update(status={}),
             CONTROL_PLANE,
             f"{REVISION} is not provisioned",
             "gcloud container fleet mesh describe",
         ),
         "clusters are not connected": Case(
-            lambda world: world.object("tokyo", "ConfigMap", "asm-options").update(data={}),
+            lambda mesh: mesh.object("tokyo", "ConfigMap", "asm-options").update(data={}),
             ("tokyo", "multicluster mode"),
             "not set: no other cluster is seen",
             f"{IN_MESH} patch configmap asm-options",
@@ -317,50 +317,50 @@ CASES: dict[str, dict[str, Case]] = {
 
 
 @pytest.mark.parametrize(
-    ("world", "way", "name"), [(way, way, name) for way, cases in CASES.items() for name in cases], indirect=["world"]
+    ("mesh", "way", "name"), [(way, way, name) for way, cases in CASES.items() for name in cases], indirect=["mesh"]
 )
-def test_one_thing_is_wrong(world: World, way: str, name: str) -> None:
-    CASES[way][name].check(world)
+def test_one_thing_is_wrong(mesh: DeployedMesh, way: str, name: str) -> None:
+    CASES[way][name].check(mesh)
 
 
 # --- what is as it may be
 
 
 @of(IN_CLUSTER)
-def test_what_only_google_makes_is_not_asked_for(world: World) -> None:
+def test_what_only_google_makes_is_not_asked_for(mesh: DeployedMesh) -> None:
     """Neither Google's revisions nor the mode of its clusters; a revision may still have another name."""
-    world.object("tokyo", "Deployment", "istiod")["metadata"].pop("labels")
+    mesh.object("tokyo", "Deployment", "istiod")["metadata"].pop("labels")
     labels = {"istio.io/tag": "default", "istio.io/rev": IN_CLUSTER_REVISION}
     tag = {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}}
-    world.add("tokyo", tag)
-    assert not world.objects("tokyo", "ConfigMap", "asm-options")
-    answer = world.ask("status")
+    mesh.add("tokyo", tag)
+    assert not mesh.objects("tokyo", "ConfigMap", "asm-options")
+    answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert answer.findings("warning") == {}
 
 
 @of(FLEET)
-def test_a_job_of_an_earlier_deploy_counts_no_more(world: World) -> None:
-    world.add("tokyo", job("mesh-readiness-0", "2026-11-19T00:00:00Z", failed=4, **FAILED))
-    world.add("tokyo", job("somebody-elses", "2026-11-23T00:00:00Z", failed=4, **FAILED))
-    assert world.ask("status").findings("warning") == {}
-    assert world.ask("status").status == 0
+def test_a_job_of_an_earlier_deploy_counts_no_more(mesh: DeployedMesh) -> None:
+    mesh.add("tokyo", job("mesh-readiness-0", "2026-11-19T00:00:00Z", failed=4, **FAILED))
+    mesh.add("tokyo", job("somebody-elses", "2026-11-23T00:00:00Z", failed=4, **FAILED))
+    assert mesh.run_json("status").findings("warning") == {}
+    assert mesh.run_json("status").status == 0
 
 
 @of(MANAGED, IN_CLUSTER)
-def test_an_installation_without_terraforms_state(world: World) -> None:
+def test_an_installation_without_terraforms_state(mesh: DeployedMesh) -> None:
     """As from another checkout: whether it is whole can be seen, whether it is of now can't."""
-    world.states = {}
-    said = world.ask("status").findings()["tokyo", "installation"]
+    mesh.states = {}
+    said = mesh.run_json("status").findings()["tokyo", "installation"]
     assert (said["state"], "whole; whether by the inputs of now" in said["text"]) == ("ok", True)
-    world.remove("tokyo", "ConfigMap", MARKER)
-    assert world.ask("status").findings()["tokyo", "installation"]["fix"] == DEPLOY
+    mesh.remove("tokyo", "ConfigMap", MARKER)
+    assert mesh.run_json("status").findings()["tokyo", "installation"]["fix"] == DEPLOY
 
 
 @of(FLEET)
-def test_a_fleet_that_does_not_answer(world: World) -> None:
-    del world.cloud[f"projects/{PROJECT}/services/gkehub.googleapis.com"]
-    answer = world.ask("status")
+def test_a_fleet_that_does_not_answer(mesh: DeployedMesh) -> None:
+    del mesh.cloud[f"projects/{PROJECT}/services/gkehub.googleapis.com"]
+    answer = mesh.run_json("status")
     assert answer.findings("warning")["tokyo", "fleet's management"]["fix"] == "see Fleet"
     assert ("Fleet", "feature servicemesh") in answer.findings("failure")
 
@@ -368,29 +368,29 @@ def test_a_fleet_that_does_not_answer(world: World) -> None:
 # --- one thing is left over
 
 
-def _not_in_state(world: World) -> None:
-    kept = world.states["mesh"]
+def _not_in_state(mesh: DeployedMesh) -> None:
+    kept = mesh.states["mesh"]
     assert isinstance(kept, dict)
     del kept["google_gke_hub_feature_membership.tokyo"]
 
 
-def _of_the_network(world: World) -> None:
+def _of_the_network(mesh: DeployedMesh) -> None:
     """The rule of a webhook that is not there, in a checkout without terraform's state."""
     name = "matt-vpc-tokyo-control-plane"
     path = f"projects/{PROJECT}/global/firewalls/{name}"
-    world.cloud[path] = {"name": name, "network": VPC, "selfLink": f"{world.sky.base}/compute/v1/{path}"}
-    world.states = {}
+    mesh.cloud[path] = {"name": name, "network": VPC, "selfLink": f"{mesh.sky.base}/compute/v1/{path}"}
+    mesh.states = {}
 
 
-def _revision(world: World) -> None:
+def _revision(mesh: DeployedMesh) -> None:
     crd, revision = "controlplanerevisions.mesh.cloud.google.com", {"name": REVISION, "namespace": "istio-system"}
     established = {"conditions": [{"type": "Established", "status": "True"}]}
-    world.add("tokyo", {"kind": "CustomResourceDefinition", "metadata": {"name": crd}, "status": established})
-    world.add("tokyo", {"kind": "ControlPlaneRevision", "metadata": revision})
+    mesh.add("tokyo", {"kind": "CustomResourceDefinition", "metadata": {"name": crd}, "status": established})
+    mesh.add("tokyo", {"kind": "ControlPlaneRevision", "metadata": revision})
 
 
-def _mark(world: World) -> None:
-    world.add("tokyo", {"kind": "ConfigMap", "metadata": {"name": MARKER, "namespace": "istio-system"}})
+def _mark(mesh: DeployedMesh) -> None:
+    mesh.add("tokyo", {"kind": "ConfigMap", "metadata": {"name": MARKER, "namespace": "istio-system"}})
 
 
 MANAGEMENT = "fleet's management of the mesh in matt-tokyo-cluster-1 in asia-northeast1"
@@ -459,12 +459,12 @@ LEFT: dict[str, dict[str, Case]] = {
 
 
 @pytest.mark.parametrize(
-    ("world", "way", "name"), [(way, way, name) for way, cases in LEFT.items() for name in cases], indirect=["world"]
+    ("mesh", "way", "name"), [(way, way, name) for way, cases in LEFT.items() for name in cases], indirect=["mesh"]
 )
-def test_one_thing_is_left_over(world: World, way: str, name: str) -> None:
+def test_one_thing_is_left_over(mesh: DeployedMesh, way: str, name: str) -> None:
     case = LEFT[way][name]
-    case.spoil(world)
-    answer = world.ask("audit")
+    case.spoil(mesh)
+    answer = mesh.run_json("audit")
     failures = answer.findings("failure")
     assert set(failures) == {case.where}
     assert answer.findings("warning") == {}
@@ -475,18 +475,18 @@ def test_one_thing_is_left_over(world: World, way: str, name: str) -> None:
 
 
 @of(FLEET)
-def test_without_a_state_what_the_configuration_wants_belongs(world: World) -> None:
-    world.states = {}
+def test_without_a_state_what_the_configuration_wants_belongs(mesh: DeployedMesh) -> None:
+    mesh.states = {}
     somebody_elses = membership_key("tokyo").replace(cluster_name("tokyo"), "other")
-    _also_managed("tokyo")(world)
-    world.feature("servicemesh")["membershipSpecs"][somebody_elses] = automatic()
-    answer = world.ask("audit")
+    _also_managed("tokyo")(mesh)
+    mesh.feature("servicemesh")["membershipSpecs"][somebody_elses] = automatic()
+    answer = mesh.run_json("audit")
     assert answer.status == 0, answer.findings("failure")
-    _also_managed("seoul")(world)
-    [said] = world.ask("audit").findings("failure").values()
+    _also_managed("seoul")(mesh)
+    [said] = mesh.run_json("audit").findings("failure").values()
     assert said["text"] == "no region of the configuration is to have it"
-    world.content["mesh"]["control_plane"] = MANAGED
-    left = [one["name"] for one in world.ask("audit").data["data"]["left"] if "management" in one["name"]]
+    mesh.content["mesh"]["control_plane"] = MANAGED
+    left = [one["name"] for one in mesh.run_json("audit").data["data"]["left"] if "management" in one["name"]]
     assert len(left) == 3
 
 

@@ -33,7 +33,7 @@ from config.apis import APIS
 from config.backend import state_file
 from config.mesh import Asmcli
 from config.paths import ROOT
-from tests.cli.clouds import SILENT, TOOLS, Project, emulated_project
+from tests.cli.emulated_project import SILENT, TOOLS, EmulatedProject, emulated_project
 from tests.fake_cloud.faults import RequestFault
 from tests.fake_cloud.identity import MARK
 from tests.synthesized import Synthesis, environment_of, synthesize
@@ -83,7 +83,7 @@ class Diagnosis:
         return [name for name, one in self.findings.items() if one["state"] != "ok"]
 
 
-def diagnose(project: Project, **variables: str) -> Diagnosis:
+def diagnose(project: EmulatedProject, **variables: str) -> Diagnosis:
     """Run `mesh doctor --json`. It must have changed nothing, asked nothing unknown and told no token."""
     start = project.emulator.journal.count()
     result = project.run("doctor", "--json", **variables)
@@ -101,35 +101,35 @@ def diagnose(project: Project, **variables: str) -> Diagnosis:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(tmp_path: Path) -> Iterator[EmulatedProject]:
     """A project in which the APIs are on and nothing is made yet."""
     (tmp_path / "asmcli").write_bytes(INSTALLER)
     with emulated_project(tmp_path, CONFIGURATION, PROJECT) as found:
         found.enable(*APIS, "cloudbilling")
         found.variables["GOOGLE_OAUTH_ACCESS_TOKEN"] = found.token()
-        found.stand_in("kubectl", FROM_INSIDE.format("true"))
+        found.fake_program("kubectl", FROM_INSIDE.format("true"))
         yield found
 
 
-def configure(project: Project, old: str, new: str) -> None:
+def configure(project: EmulatedProject, old: str, new: str) -> None:
     text = project.config.read_text(encoding="utf-8")
     assert old in text
     project.config.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def make_by(project: Project, way: str) -> None:
+def make_by(project: EmulatedProject, way: str) -> None:
     """Have the mesh made in another way."""
     configure(project, "mesh:\n", f"mesh:\n  control_plane: {way}\n")
 
 
-def act_as(project: Project, account: str) -> None:
+def act_as(project: EmulatedProject, account: str) -> None:
     configure(project, "name_prefix", f"impersonate_service_account: {account}, name_prefix")
 
 
 # --- the whole
 
 
-def test_all_is_well_before_the_first_deploy(project: Project) -> None:
+def test_all_is_well_before_the_first_deploy(project: EmulatedProject) -> None:
     start = time.monotonic()
     found = diagnose(project)
     assert time.monotonic() - start < 10
@@ -138,7 +138,7 @@ def test_all_is_well_before_the_first_deploy(project: Project) -> None:
     assert [section["title"] for section in found.data["sections"]] == [
         "Tools on this machine",
         "Credentials",
-        "Project",
+        "EmulatedProject",
         "APIs",
         "Roles of the caller",
         "Quotas",
@@ -150,7 +150,7 @@ def test_all_is_well_before_the_first_deploy(project: Project) -> None:
     assert found.of("control plane of tokyo")[1] == "is still to be made"
 
 
-def test_all_is_well_when_all_is_deployed(project: Project) -> None:
+def test_all_is_well_when_all_is_deployed(project: EmulatedProject) -> None:
     before = set(diagnose(project).findings)
     project.deploy()
     found = diagnose(project)
@@ -184,7 +184,7 @@ def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
     assert "0 of 16 are on" in found.of("the other APIs")[1]
 
 
-def test_for_people(project: Project) -> None:
+def test_for_people(project: EmulatedProject) -> None:
     project.remove("jq")
     off = [api for api in APIS if api not in ("cloudresourcemanager", "compute", "container", "gkehub", "iam")]
     for api in off:
@@ -203,7 +203,7 @@ def test_for_people(project: Project) -> None:
     assert result.stderr.splitlines()[0] == "mesh: asking this machine's tools, and Google who may do what"
 
 
-def test_junit(project: Project, tmp_path: Path) -> None:
+def test_junit(project: EmulatedProject, tmp_path: Path) -> None:
     project.remove("jq")
     file = tmp_path / "doctor.xml"
     assert project.run("doctor", "--junit", str(file)).returncode == 1
@@ -214,10 +214,10 @@ def test_junit(project: Project, tmp_path: Path) -> None:
         ("small tools", "not on this machine: jq; install from your package manager: jq"),
     ]
     assert len(failures) > 50
-    assert {case.get("name") for case in suites["Project"]} == {"project", "billing"}
+    assert {case.get("name") for case in suites["EmulatedProject"]} == {"project", "billing"}
 
 
-def test_a_configuration_that_is_not_right(project: Project) -> None:
+def test_a_configuration_that_is_not_right(project: EmulatedProject) -> None:
     configure(project, "config_cluster: tokyo", "config_cluster: kyoto")
     result = project.run("doctor", "--json")
     assert (result.returncode, result.stdout) == (2, "")
@@ -281,7 +281,7 @@ VERSIONS = {
 
 
 @pytest.mark.parametrize("kind", VERSIONS)
-def test_versions(project: Project, kind: str) -> None:
+def test_versions(project: EmulatedProject, kind: str) -> None:
     for name, (printed, _, _) in VERSIONS[kind].items():
         project.prints("uname" if name == "machine" else name, printed)
     found = diagnose(project)
@@ -294,7 +294,7 @@ def test_versions(project: Project, kind: str) -> None:
     assert found.status == (0 if good else 1)
 
 
-def test_a_version_that_is_not_told(project: Project) -> None:
+def test_a_version_that_is_not_told(project: EmulatedProject) -> None:
     """As of istioctl that somebody has built."""
     project.prints("istioctl", "client version: unknown")
     text = f"does not tell its version; needed: {LATER}"
@@ -311,7 +311,7 @@ def test_what_the_tools_print_is_what_the_real_ones_print() -> None:
         assert pattern.search(TOOLS[tool.name]), tool.name
 
 
-def test_missing_tools(project: Project) -> None:
+def test_missing_tools(project: EmulatedProject) -> None:
     missing = ["terraform", "cdktf", "node", "gcloud", "gke-gcloud-auth-plugin", "istioctl", "bash"]
     for tool in missing:
         project.remove(tool)
@@ -330,25 +330,25 @@ def test_missing_tools(project: Project) -> None:
     ]
 
 
-def test_small_tools_are_installed_by_the_machines_own_manager(project: Project) -> None:
+def test_small_tools_are_installed_by_the_machines_own_manager(project: EmulatedProject) -> None:
     for tool in ("jq", "csplit", "head", "sha256sum"):
         project.remove(tool)
-    project.stand_in("apt-get", "exit 9")
+    project.fake_program("apt-get", "exit 9")
     state, text, fix = diagnose(project).of("small tools")
     assert (state, fix) == ("failure", "sudo apt-get install --yes jq coreutils")
     assert text == "not on this machine: jq, head, csplit, sha256sum"
     assert "apt-get" not in project.calls()
 
 
-def test_a_tool_that_fails_or_hangs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    project.stand_in("terraform", "echo 'no such library' >&2; exit 127")
+def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.fake_program("terraform", "echo 'no such library' >&2; exit 127")
     state, text, fix = diagnose(project).of("terraform")
     assert (state, text) == ("failure", "failed with status 127: no such library")
     assert fix == "see why it fails: terraform version"
     # The rest in this process: fifteen seconds are long.
     monkeypatch.setattr(tools, "SECONDS", 0.3)
     monkeypatch.setenv("PATH", str(project.folder / "bin"))
-    project.stand_in("terraform", f"sleep 60 & echo $! >{project.folder}/child; wait")
+    project.fake_program("terraform", f"sleep 60 & echo $! >{project.folder}/child; wait")
     start = time.monotonic()
     found = tools.check_tool(tools.TERRAFORM)
     assert time.monotonic() - start < 20, "it was waited for what the program had started"
@@ -360,7 +360,7 @@ def test_a_tool_that_fails_or_hangs(project: Project, monkeypatch: pytest.Monkey
     assert not child.exists() or not child.read_bytes(), "what it had started goes on"
 
 
-def test_terraform_for_an_account_to_act_as(project: Project) -> None:
+def test_terraform_for_an_account_to_act_as(project: EmulatedProject) -> None:
     project.prints("terraform", "Terraform v1.9.8")
     assert diagnose(project).of("terraform")[0] == "ok"
     act_as(project, f"nodes@{PROJECT}.iam.gserviceaccount.com")
@@ -404,7 +404,7 @@ def test_the_emulated_machine_has_all_that_is_looked_for() -> None:
 # --- credentials, project, APIs, roles
 
 
-def test_no_credentials(project: Project) -> None:
+def test_no_credentials(project: EmulatedProject) -> None:
     del project.variables["GOOGLE_OAUTH_ACCESS_TOKEN"]
     found = diagnose(project, NO_GCE_CHECK="true")
     assert found.status == 1
@@ -422,7 +422,7 @@ def test_no_credentials(project: Project) -> None:
     assert lines[at + 3] == "", "two calm lines"
 
 
-def test_credentials_that_are_of_no_use(project: Project) -> None:
+def test_credentials_that_are_of_no_use(project: EmulatedProject) -> None:
     found = diagnose(project, GOOGLE_OAUTH_ACCESS_TOKEN="ya29.of-somebody-else")
     assert found.of("application default credentials") == (
         "failure",
@@ -432,7 +432,7 @@ def test_credentials_that_are_of_no_use(project: Project) -> None:
     assert "of-somebody-else" not in json.dumps(found.data)
 
 
-def test_a_key_file(project: Project) -> None:
+def test_a_key_file(project: EmulatedProject) -> None:
     key = project.folder / "key.json"
     key.write_text(project.emulator.cloud.identity.credentials(), encoding="utf-8")
     del project.variables["GOOGLE_OAUTH_ACCESS_TOKEN"]
@@ -462,7 +462,7 @@ def test_a_persons_login_is_no_reason_for_a_warning(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(("account", "may"), [("deployer", True), ("somebody", False)])
-def test_acting_as_an_account(project: Project, account: str, may: bool) -> None:
+def test_acting_as_an_account(project: EmulatedProject, account: str, may: bool) -> None:
     email = f"{account}@{PROJECT}.iam.gserviceaccount.com"
     act_as(project, email)
     found = diagnose(project)
@@ -480,7 +480,7 @@ def test_acting_as_an_account(project: Project, account: str, may: bool) -> None
     assert "project" not in found.findings
 
 
-def test_a_project_that_is_not_there(project: Project) -> None:
+def test_a_project_that_is_not_there(project: EmulatedProject) -> None:
     configure(project, PROJECT, "other-project")
     found = diagnose(project)
     assert found.of("project") == (
@@ -490,7 +490,7 @@ def test_a_project_that_is_not_there(project: Project) -> None:
     )
 
 
-def test_a_project_on_its_way_out(project: Project) -> None:
+def test_a_project_on_its_way_out(project: EmulatedProject) -> None:
     project.emulator.resource_manager.state = "DELETE_REQUESTED"
     found = diagnose(project)
     assert found.of("project") == (
@@ -500,7 +500,7 @@ def test_a_project_on_its_way_out(project: Project) -> None:
     )
 
 
-def test_nobody_pays(project: Project) -> None:
+def test_nobody_pays(project: EmulatedProject) -> None:
     project.emulator.resource_manager.billing = False
     found = diagnose(project)
     assert found.of("billing") == (
@@ -524,7 +524,7 @@ def test_how_google_says_that_an_api_is_off(reason: str, message: str, off: bool
 
 
 @pytest.mark.parametrize("api", ["cloudresourcemanager", "serviceusage"])
-def test_what_has_to_be_on_first(project: Project, api: str) -> None:
+def test_what_has_to_be_on_first(project: EmulatedProject, api: str) -> None:
     project.emulator.cloud.store.remove(f"projects/{PROJECT}/services/{api}.googleapis.com")
     found = diagnose(project)
     state, _, fix = found.of(api if api == "serviceusage" else "project")
@@ -537,7 +537,7 @@ def test_what_has_to_be_on_first(project: Project, api: str) -> None:
     )
 
 
-def test_other_apis_are_switched_on_by_the_network_stack(project: Project) -> None:
+def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProject) -> None:
     project.emulator.cloud.store.remove(f"projects/{PROJECT}/services/meshca.googleapis.com")
     found = diagnose(project)
     text = "15 of 16 are on; the network stack switches on meshca"
@@ -545,7 +545,7 @@ def test_other_apis_are_switched_on_by_the_network_stack(project: Project) -> No
 
 
 @pytest.mark.parametrize("way", ["asmcli-managed", "fleet"])
-def test_each_permission_is_missed(project: Project, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     for name, value in {**project.emulator.variables(), **project.variables}.items():
         monkeypatch.setenv(name, value)
     google = Google(PROJECT)
@@ -564,7 +564,7 @@ def test_each_permission_is_missed(project: Project, monkeypatch: pytest.MonkeyP
     assert {one.state for one in permissions.check(google, environment)} == {State.OK}
 
 
-def test_permissions_in_the_command(project: Project) -> None:
+def test_permissions_in_the_command(project: EmulatedProject) -> None:
     project.emulator.resource_manager.withheld.update({"gkehub.features.create", "meshconfig.projects.init"})
     found = diagnose(project)
     assert found.status == 1
@@ -577,7 +577,7 @@ def test_permissions_in_the_command(project: Project) -> None:
     )
 
 
-def test_the_dns_endpoint_asks_for_a_permission_of_its_own(project: Project) -> None:
+def test_the_dns_endpoint_asks_for_a_permission_of_its_own(project: EmulatedProject) -> None:
     project.emulator.resource_manager.withheld.add("container.clusters.connect")
     assert diagnose(project).of("roles/container.admin")[0] == "ok"
     configure(project, "endpoint: public", "endpoint: dns")
@@ -623,7 +623,7 @@ def test_every_kind_of_object_has_its_permission(tmp_path: Path) -> None:
 # --- other ways to a mesh
 
 
-def test_a_fleet_needs_no_tool_but_terraforms(project: Project) -> None:
+def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
     """And kubectl for the command itself. No script runs, no installer is fetched, no webhook's port is opened."""
     make_by(project, "fleet")
     (project.folder / "asmcli").unlink()
@@ -643,7 +643,7 @@ def test_a_fleet_needs_no_tool_but_terraforms(project: Project) -> None:
     assert found.of("FIREWALLS")[1].endswith("needs 12 (GKE's and the ingress' too)")
 
 
-def test_what_terraform_needs_with_a_fleet(project: Project) -> None:
+def test_what_terraform_needs_with_a_fleet(project: EmulatedProject) -> None:
     """Its kubernetes provider has the plugin make its tokens, unless it acts as an account."""
     make_by(project, "fleet")
     for tool in ("kubectl", "gke-gcloud-auth-plugin"):
@@ -660,18 +660,18 @@ def test_what_terraform_needs_with_a_fleet(project: Project) -> None:
 
 
 @pytest.mark.parametrize("tool", ["terraform", "cdktf", "node"])
-def test_a_fleet_is_not_made_without(project: Project, tool: str) -> None:
+def test_a_fleet_is_not_made_without(project: EmulatedProject, tool: str) -> None:
     make_by(project, "fleet")
     project.remove(tool)
     found = diagnose(project)
     assert (found.status, found.bad()) == (1, [tool])
 
 
-def test_remote_secrets_of_which_a_fleet_knows_nothing(project: Project) -> None:
+def test_remote_secrets_of_which_a_fleet_knows_nothing(project: EmulatedProject) -> None:
     make_by(project, "fleet")
     project.deploy()
     ours = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
-    project.stand_in("kubectl", FROM_INSIDE.format(f"printf '%s  Opaque  1  2d\\n' {ours}"))
+    project.fake_program("kubectl", FROM_INSIDE.format(f"printf '%s  Opaque  1  2d\\n' {ours}"))
     found = diagnose(project)
     assert (found.status, found.bad()) == (0, ["tokyo: remote secrets", "osaka: remote secrets"])
     state, text, fix = found.of("tokyo: remote secrets")
@@ -679,7 +679,7 @@ def test_remote_secrets_of_which_a_fleet_knows_nothing(project: Project) -> None
     assert fix.endswith(f"--namespace istio-system delete secret {ours}")
 
 
-def test_all_is_well_with_a_control_plane_on_the_nodes(project: Project) -> None:
+def test_all_is_well_with_a_control_plane_on_the_nodes(project: EmulatedProject) -> None:
     """It is installed by the same script, and its webhook is where the firewall's rules lead."""
     make_by(project, "asmcli-in-cluster")
     project.deploy()
@@ -702,7 +702,7 @@ def test_pods_that_watch_a_control_plane_may_come_to_it(monkeypatch: pytest.Monk
     assert "10.32.0.9 may come to every private address" in first.text
 
 
-def test_a_mesh_that_was_made_in_another_way(project: Project) -> None:
+def test_a_mesh_that_was_made_in_another_way(project: EmulatedProject) -> None:
     """Terraform refuses that in its plan; here it is known before the clusters are changed."""
     assert diagnose(project).of("mesh.control_plane") == ("ok", "asmcli-managed", "")
     resource = {"mode": "managed", "type": "null_resource", "name": "fixed"}
@@ -730,7 +730,7 @@ def more(name: str, wanted: int) -> str:
     )
 
 
-def limit(project: Project, limits: dict[str, tuple[int, str, int]]) -> None:
+def limit(project: EmulatedProject, limits: dict[str, tuple[int, str, int]]) -> None:
     """Set limits, by the names of their findings."""
     for name, (most, _, _) in limits.items():
         quota, _, place = name.partition(" in ")
@@ -780,7 +780,7 @@ FIRST_DEPLOY: dict[str, dict[str, tuple[int, str, int]]] = {
 
 
 @pytest.mark.parametrize("state", FIRST_DEPLOY)
-def test_quotas_of_what_is_still_to_be_made(project: Project, state: str) -> None:
+def test_quotas_of_what_is_still_to_be_made(project: EmulatedProject, state: str) -> None:
     limit(project, FIRST_DEPLOY[state])
     found = diagnose(project)
     for name, (_, text, wanted) in FIRST_DEPLOY[state].items():
@@ -789,7 +789,7 @@ def test_quotas_of_what_is_still_to_be_made(project: Project, state: str) -> Non
     assert found.status == (1 if state == "failure" else 0)
 
 
-def test_quotas_of_domains(project: Project) -> None:
+def test_quotas_of_domains(project: EmulatedProject) -> None:
     configure(project, "plain_http: true", "domains: [shop.example.com, www.example.com]")
     limits: dict[str, tuple[int, str, int]] = {
         "SSL_CERTIFICATES": (1, "1 of 1 free; needs 2 (the certificates of 2 domains): 1 short", 2),
@@ -801,7 +801,7 @@ def test_quotas_of_domains(project: Project) -> None:
         assert found.of(name) == ("failure", text, more(name, wanted))
 
 
-def test_quotas_of_what_is_there(project: Project) -> None:
+def test_quotas_of_what_is_there(project: EmulatedProject) -> None:
     """It is in the usage already, and is needed no second time."""
     project.deploy()
     there = f"{NODES}, 3 of them there"
@@ -824,7 +824,7 @@ def test_quotas_of_what_is_there(project: Project) -> None:
     assert found.status == 0
 
 
-def test_only_what_is_missing_counts(project: Project) -> None:
+def test_only_what_is_missing_counts(project: EmulatedProject) -> None:
     """One of two clusters is there."""
     project.make_cluster("tokyo")
     project.write_state("clusters", *(path for path in project.emulator.cloud.store.all() if "/clusters/" in path))
@@ -836,7 +836,7 @@ def test_only_what_is_missing_counts(project: Project) -> None:
     assert found.status == 0
 
 
-def test_other_machines_have_quotas_of_their_own(project: Project) -> None:
+def test_other_machines_have_quotas_of_their_own(project: EmulatedProject) -> None:
     """And GKE's first pool, which goes at once, is made of small e2 machines with 100 GB each."""
     machine = "{machine_type: n2-standard-8, max_nodes: 2, disk_size_gb: 20}"
     configure(project, "number: 0}", f"number: 0, zones: [{TOKYO}-a, {TOKYO}-b], cluster: {machine}}}")
@@ -851,7 +851,7 @@ def test_other_machines_have_quotas_of_their_own(project: Project) -> None:
     assert "needs 200 (2 to 5" in found.of(f"SSD_TOTAL_GB in {TOKYO}")[1]
 
 
-def test_nodes_of_another_family_are_no_room_for_these(project: Project) -> None:
+def test_nodes_of_another_family_are_no_room_for_these(project: EmulatedProject) -> None:
     """The pool is to be of other machines: what is there counts against another quota."""
     project.make_cluster("tokyo")
     project.write_state("clusters", *(path for path in project.emulator.cloud.store.all() if "/clusters/" in path))
@@ -862,7 +862,7 @@ def test_nodes_of_another_family_are_no_room_for_these(project: Project) -> None
     assert f"CPUS in {TOKYO}" not in found.findings
 
 
-def test_a_family_whose_quota_is_not_shown(project: Project) -> None:
+def test_a_family_whose_quota_is_not_shown(project: EmulatedProject) -> None:
     configure(project, "number: 0}", "number: 0, cluster: {machine_type: c4-standard-4}}")
     state, text, fix = diagnose(project).of(f"C4_CPUS in {TOKYO}")
     assert (state, text) == ("warning", "Compute Engine does not show it; needs 12 to 40 (3 to 10 c4-standard-4)")
@@ -876,7 +876,7 @@ def test_a_family_whose_quota_is_not_shown(project: Project) -> None:
     ("own", "shared", "states"),
     [(8, 72, ("warning", "ok")), (72, 8, ("ok", "warning")), (8, 8, ("failure", "failure"))],
 )
-def test_e2_counts_against_one_of_two(project: Project, own: int, shared: int, states: tuple[str, str]) -> None:
+def test_e2_counts_against_one_of_two(project: EmulatedProject, own: int, shared: int, states: tuple[str, str]) -> None:
     assert cpu_quotas("e2") == ("E2_CPUS", "CPUS")
     project.emulator.quotas.limits.update({f"{TOKYO}/E2_CPUS": own, f"{TOKYO}/CPUS": shared})
     found = diagnose(project)
@@ -884,7 +884,7 @@ def test_e2_counts_against_one_of_two(project: Project, own: int, shared: int, s
     assert found.status == ("failure" in states)
 
 
-def test_quotas_that_are_not_told(project: Project) -> None:
+def test_quotas_that_are_not_told(project: EmulatedProject) -> None:
     project.emulator.cloud.faults.add(RequestFault(f"GET .*/regions/{TOKYO}$", 403, 9))
     found = diagnose(project)
     assert found.of(f"quotas of {TOKYO}") == (
@@ -898,7 +898,7 @@ def test_quotas_that_are_not_told(project: Project) -> None:
 # --- control planes
 
 
-def test_an_address_that_is_not_admitted(project: Project) -> None:
+def test_an_address_that_is_not_admitted(project: EmulatedProject) -> None:
     found = diagnose(project, MESH_OBSERVED_ADDRESS="198.51.100.9")
     assert found.bad() == ["authorized networks"]
     assert found.of("authorized networks") == (
@@ -910,7 +910,7 @@ def test_an_address_that_is_not_admitted(project: Project) -> None:
     assert fixed.of("authorized networks") == ("ok", "198.51.100.9 is in 198.51.100.9/32 (operator)", "")
 
 
-def test_the_next_deploy_would_shut_us_out(project: Project) -> None:
+def test_the_next_deploy_would_shut_us_out(project: EmulatedProject) -> None:
     project.make_cluster("tokyo", "198.51.100.9/32", "203.0.113.0/24")
     found = diagnose(project, MESH_OBSERVED_ADDRESS="198.51.100.9")
     state, text, fix = found.of("authorized networks")
@@ -918,7 +918,7 @@ def test_the_next_deploy_would_shut_us_out(project: Project) -> None:
     assert text.endswith("clusters admit it now, and the next deploy ends that")
 
 
-def test_reached_from_another_address_than_the_observed_one(project: Project) -> None:
+def test_reached_from_another_address_than_the_observed_one(project: EmulatedProject) -> None:
     project.deploy()
     found = diagnose(project, MESH_OBSERVED_ADDRESS="198.51.100.9")
     assert found.of("authorized networks")[0] == "warning"
@@ -945,7 +945,7 @@ def test_reached_from_another_address_than_the_observed_one(project: Project) ->
     ],
 )
 def test_a_control_plane_that_is_not_reached(
-    project: Project, admitted: str, observed: str, state: str, fix: str
+    project: EmulatedProject, admitted: str, observed: str, state: str, fix: str
 ) -> None:
     project.make_cluster("tokyo", admitted)
     host = project.planes.hosts[TOKYO]
@@ -957,7 +957,7 @@ def test_a_control_plane_that_is_not_reached(
     assert "tokyo: remote secrets" not in found.findings
 
 
-def test_an_address_that_can_not_be_found_out(project: Project) -> None:
+def test_an_address_that_can_not_be_found_out(project: EmulatedProject) -> None:
     for variables, reason in (
         ({"MESH_OBSERVED_ADDRESS": "2001:db8::1"}, "MESH_OBSERVED_ADDRESS is no IPv4 address: '2001:db8::1'"),
         (
@@ -972,7 +972,7 @@ def test_an_address_that_can_not_be_found_out(project: Project) -> None:
         assert found.status == 0
 
 
-def test_the_dns_endpoint_needs_no_list(project: Project) -> None:
+def test_the_dns_endpoint_needs_no_list(project: EmulatedProject) -> None:
     configure(project, "endpoint: public", "endpoint: dns")
     project.deploy()
     found = diagnose(project, MESH_OBSERVED_ADDRESS="198.51.100.9")
@@ -983,7 +983,7 @@ def test_the_dns_endpoint_needs_no_list(project: Project) -> None:
     assert (state, fix.partition(":")[0]) == ("failure", "see what is in between")
 
 
-def test_the_private_endpoint_is_for_machines_inside(project: Project) -> None:
+def test_the_private_endpoint_is_for_machines_inside(project: EmulatedProject) -> None:
     configure(project, "endpoint: public", "endpoint: private")
     project.deploy()
     found = diagnose(project)
@@ -997,7 +997,7 @@ def test_the_private_endpoint_is_for_machines_inside(project: Project) -> None:
     assert found.of("control plane of tokyo")[0] == "failure"
 
 
-def test_a_cluster_that_is_being_made(project: Project) -> None:
+def test_a_cluster_that_is_being_made(project: EmulatedProject) -> None:
     cluster = project.make_cluster("tokyo")
     cluster.update(status="PROVISIONING", endpoint="")
     state, text, fix = diagnose(project).of("control plane of tokyo")
@@ -1204,7 +1204,7 @@ def test_a_checksum_that_can_not_be_compared(monkeypatch: pytest.MonkeyPatch) ->
     assert found.text.endswith(f"not compared with Google's: no answer from 127.0.0.1:{port}")
 
 
-def test_no_checksum(project: Project) -> None:
+def test_no_checksum(project: EmulatedProject) -> None:
     configure(project, f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
     found = diagnose(project)
     url = "https://storage.googleapis.com/csm-artifacts/asm/asmcli_1.28.5-asm.12-config1"
@@ -1215,7 +1215,7 @@ def test_no_checksum(project: Project) -> None:
     )
 
 
-def test_a_local_installer_that_is_another_one(project: Project) -> None:
+def test_a_local_installer_that_is_another_one(project: EmulatedProject) -> None:
     (project.folder / "asmcli").write_bytes(b"another one")
     state, text, fix = diagnose(project).of("checksum")
     assert state == "failure"
@@ -1249,7 +1249,7 @@ NAMES = {
 """Things that terraform has lost, and how they are deleted."""
 
 
-def test_names_that_are_taken(project: Project) -> None:
+def test_names_that_are_taken(project: EmulatedProject) -> None:
     """All is deployed, and some of it terraform doesn't know."""
     project.deploy()
     lost = {name.rpartition(" ")[2] for name in NAMES}
@@ -1271,7 +1271,7 @@ def test_names_that_are_taken(project: Project) -> None:
     assert set(diagnose(project).bad()) == set(NAMES) - {"address acme-ingress"}
 
 
-def test_somebody_elses_nat_is_in_nobodys_way(project: Project) -> None:
+def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
     project.deploy()
     (router,) = [path for path in project.emulator.cloud.store.all() if path.endswith("/acme-tokyo-router")]
     project.emulator.cloud.store.get(router)["nats"] = [{"name": "theirs"}]
@@ -1281,7 +1281,7 @@ def test_somebody_elses_nat_is_in_nobodys_way(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("feature", "resource"), FEATURES.items())
-def test_a_fleet_feature_that_is_on_already(project: Project, feature: str, resource: str) -> None:
+def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: str, resource: str) -> None:
     spec = {"multiclusteringress": {"configMembership": f"projects/{PROJECT}/locations/global/memberships/theirs"}}
     project.add(f"locations/global/features/{feature}", **({"spec": spec} if "ingress" in feature else {}))
     found = diagnose(project)
@@ -1332,7 +1332,7 @@ def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
         ("{type: gcs, bucket: acme-states}", "bucket acme-states"),
     ],
 )
-def test_a_state_elsewhere_is_not_known(project: Project, backend: str, place: str) -> None:
+def test_a_state_elsewhere_is_not_known(project: EmulatedProject, backend: str, place: str) -> None:
     project.deploy()
     with project.config.open("a", encoding="utf-8") as file:
         file.write(f"backend: {backend}\n")
@@ -1346,7 +1346,7 @@ def test_a_state_elsewhere_is_not_known(project: Project, backend: str, place: s
     )
 
 
-def test_a_state_that_can_not_be_read(project: Project) -> None:
+def test_a_state_that_can_not_be_read(project: EmulatedProject) -> None:
     (project.folder / "terraform.mesh.tfstate").write_text("{", encoding="utf-8")
     state, text, fix = diagnose(project).of("terraform's state")
     assert (state, fix) == ("failure", "put it back from its .backup")
@@ -1361,7 +1361,7 @@ MEMBERS = [
 
 
 @pytest.mark.parametrize(("place", "name", "whose", "text"), MEMBERS)
-def test_a_membership_in_the_way(project: Project, place: str, name: str, whose: str, text: str) -> None:
+def test_a_membership_in_the_way(project: EmulatedProject, place: str, name: str, whose: str, text: str) -> None:
     ours = f"locations/{TOKYO}/clusters/acme-tokyo-cluster-1"
     link = f"//container.googleapis.com/projects/{PROJECT}/" + (
         ours if whose == "ours" else "locations/us-east1/clusters/theirs"
@@ -1377,11 +1377,11 @@ def test_a_membership_in_the_way(project: Project, place: str, name: str, whose:
     )
 
 
-def test_somebody_elses_remote_secrets(project: Project) -> None:
+def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:
     project.deploy()
     ours = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
     table = f"printf '%s  Opaque  1  2d\\n' {ours} istio-remote-secret-theirs"
-    project.stand_in("kubectl", FROM_INSIDE.format(table))
+    project.fake_program("kubectl", FROM_INSIDE.format(table))
     found = diagnose(project)
     # Of what Osaka holds, its own secret is a stranger there, too.
     assert found.bad() == ["tokyo: remote secrets", "osaka: remote secrets"]
@@ -1397,9 +1397,9 @@ def test_somebody_elses_remote_secrets(project: Project) -> None:
     assert all(line.endswith("--selector istio/multiCluster=true --no-headers") for line in asked)
 
 
-def test_a_cluster_that_does_not_tell(project: Project) -> None:
+def test_a_cluster_that_does_not_tell(project: EmulatedProject) -> None:
     project.deploy()
-    project.stand_in("kubectl", FROM_INSIDE.format("echo 'error: (Forbidden): no' >&2; exit 1"))
+    project.fake_program("kubectl", FROM_INSIDE.format("echo 'error: (Forbidden): no' >&2; exit 1"))
     found = diagnose(project)
     assert found.of("tokyo: remote secrets") == (
         "failure",
@@ -1408,7 +1408,7 @@ def test_a_cluster_that_does_not_tell(project: Project) -> None:
     )
 
 
-def test_without_kubectl_the_rest_is_looked_at(project: Project) -> None:
+def test_without_kubectl_the_rest_is_looked_at(project: EmulatedProject) -> None:
     project.deploy()
     project.remove("kubectl")
     found = diagnose(project)
@@ -1424,14 +1424,14 @@ class Lost:
         folder: what is synthesized.
     """
 
-    project: Project
+    project: EmulatedProject
     folder: Path
 
     def tell(self, reply: str) -> None:
         """Have kubectl keep what it is asked for, and reply with a few lines of shell."""
         keep = f'cat >"{self.project.folder}/asked.$$"'
         others = TOLD.format("true")
-        self.project.stand_in("kubectl", f'case "$*" in *"get --filename -"*) {keep}; {reply} ;; {others} esac')
+        self.project.fake_program("kubectl", f'case "$*" in *"get --filename -"*) {keep}; {reply} ;; {others} esac')
 
     def asked(self) -> list[Body]:
         files = self.project.folder.glob("asked.*")
@@ -1439,7 +1439,7 @@ class Lost:
 
 
 @pytest.fixture
-def lost(project: Project) -> Lost:
+def lost(project: EmulatedProject) -> Lost:
     """Everything is deployed, and terraform's state of `ingress` has all objects but two of Tokyo's."""
     project.deploy()
     made = synthesize(project.environment, project.folder)
@@ -1462,7 +1462,7 @@ def lost(project: Project) -> Lost:
 ROWS = "printf '%s\n' 'Namespace <none> sample' 'Gateway sample helloworld-gateway'"
 
 
-def test_objects_that_terraform_has_lost(project: Project, lost: Lost) -> None:
+def test_objects_that_terraform_has_lost(project: EmulatedProject, lost: Lost) -> None:
     lost.tell(ROWS)
     found = diagnose(project)
     assert found.bad() == ["tokyo: objects"]
@@ -1483,7 +1483,7 @@ def test_objects_that_terraform_has_lost(project: Project, lost: Lost) -> None:
 
 
 @pytest.mark.parametrize("reply", ["true", "echo 'unable to recognize no matches for kind \"Gateway\"' >&2; exit 1"])
-def test_objects_that_are_still_to_be_made(project: Project, lost: Lost, reply: str) -> None:
+def test_objects_that_are_still_to_be_made(project: EmulatedProject, lost: Lost, reply: str) -> None:
     lost.tell(reply)
     found = diagnose(project)
     assert found.bad() == []
@@ -1491,7 +1491,7 @@ def test_objects_that_are_still_to_be_made(project: Project, lost: Lost, reply: 
     assert lost.asked()
 
 
-def test_objects_of_another_synthesis_are_not_compared(project: Project, lost: Lost) -> None:
+def test_objects_of_another_synthesis_are_not_compared(project: EmulatedProject, lost: Lost) -> None:
     lost.tell(ROWS)
     (lost.folder / "elsewhere").mkdir()
     synthesize(project.environment, lost.folder / "elsewhere")
@@ -1502,7 +1502,7 @@ def test_objects_of_another_synthesis_are_not_compared(project: Project, lost: L
     assert lost.asked() == []
 
 
-def test_objects_that_are_not_told(project: Project, lost: Lost) -> None:
+def test_objects_that_are_not_told(project: EmulatedProject, lost: Lost) -> None:
     lost.tell("echo 'error: (Forbidden): no' >&2; exit 1")
     found = diagnose(project)
     assert found.bad() == ["tokyo: objects"]
@@ -1512,7 +1512,7 @@ def test_objects_that_are_not_told(project: Project, lost: Lost) -> None:
     )
 
 
-def test_a_thing_that_is_not_told(project: Project) -> None:
+def test_a_thing_that_is_not_told(project: EmulatedProject) -> None:
     project.emulator.cloud.faults.add(RequestFault("GET .*/networks/acme-vpc$", 403, 9))
     found = diagnose(project)
     assert found.bad() == ["network acme-vpc"]

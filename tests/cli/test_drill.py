@@ -14,7 +14,7 @@ from cli.report.output import Output
 from cli.traffic import drill
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
 from config import load
-from tests.cli.demo_servers import Mesh, demo_mesh
+from tests.cli.demo_mesh import DemoMesh, demo_mesh
 from tests.local_mesh.traffic import Answer
 
 RATE = ("--rate", "50")
@@ -49,18 +49,18 @@ class Tokyo:
 
 
 @pytest.fixture
-def mesh(tmp_path: Path) -> Iterator[Mesh]:
+def mesh(tmp_path: Path) -> Iterator[DemoMesh]:
     with demo_mesh(tmp_path) as found:
-        found.answers("osaka", lambda number: "v2")
-        found.answers("tokyo", Tokyo(tmp_path / "tokyo"))
+        found.serve("osaka", lambda number: "v2")
+        found.serve("tokyo", Tokyo(tmp_path / "tokyo"))
         yield found
 
 
-def replicas(mesh: Mesh) -> str:
+def replicas(mesh: DemoMesh) -> str:
     return (mesh.folder / "tokyo" / "replicas").read_text(encoding="utf-8")
 
 
-def impatient_drill(mesh: Mesh) -> dict[str, Finding]:
+def impatient_drill(mesh: DemoMesh) -> dict[str, Finding]:
     """Let Tokyo's demo fail, wait for a few seconds only, and return what was found."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SECONDS_TO_LEAVE", "SECONDS_TO_RETURN"):
@@ -74,7 +74,7 @@ def impatient_drill(mesh: Mesh) -> dict[str, Finding]:
     return {finding.name: finding for _, finding in report.findings()}
 
 
-def calls(mesh: Mesh) -> list[str]:
+def calls(mesh: DemoMesh) -> list[str]:
     """Return what kubectl was asked to change in Tokyo."""
     lines = (mesh.folder / "tokyo" / "calls").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line.split()[0] in ("scale", "apply", "delete")]
@@ -87,7 +87,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_both_faults_are_gone_through_and_taken_back(mesh: Mesh) -> None:
+def test_both_faults_are_gone_through_and_taken_back(mesh: DemoMesh) -> None:
     (mesh.folder / "tokyo" / "replicas").write_text("3", encoding="utf-8")
     result = mesh.run("drill", "tokyo", *RATE, "--json")
     assert result.status == 0, result.output + result.errors
@@ -107,7 +107,7 @@ def test_both_faults_are_gone_through_and_taken_back(mesh: Mesh) -> None:
     assert not (mesh.folder / "osaka" / "failing").exists()
 
 
-def test_what_lets_the_demo_fail_is_a_sidecar_that_leads_nowhere(mesh: Mesh) -> None:
+def test_what_lets_the_demo_fail_is_a_sidecar_that_leads_nowhere(mesh: DemoMesh) -> None:
     import yaml  # noqa: PLC0415
 
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "failing")
@@ -124,7 +124,7 @@ def test_what_lets_the_demo_fail_is_a_sidecar_that_leads_nowhere(mesh: Mesh) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("fault", ["removed", "failing"])
-def test_a_signal_puts_everything_back(mesh: Mesh, number: signal.Signals, fault: str) -> None:
+def test_a_signal_puts_everything_back(mesh: DemoMesh, number: signal.Signals, fault: str) -> None:
     process = mesh.start("drill", "tokyo", *RATE, "--fault", fault)
     wait_until(lambda: replicas(mesh) == "0" or (mesh.folder / "tokyo" / "failing").exists())
     time.sleep(0.5)
@@ -137,7 +137,7 @@ def test_a_signal_puts_everything_back(mesh: Mesh, number: signal.Signals, fault
     assert "Traceback" not in errors
 
 
-def test_even_when_it_is_killed(mesh: Mesh) -> None:
+def test_even_when_it_is_killed(mesh: DemoMesh) -> None:
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed")
     wait_until(lambda: replicas(mesh) == "0")
     time.sleep(0.5)
@@ -146,7 +146,7 @@ def test_even_when_it_is_killed(mesh: Mesh) -> None:
     assert "what it had done is put back" in process.communicate(timeout=SECONDS)[1]
 
 
-def test_a_lost_connection_is_waited_for(mesh: Mesh) -> None:
+def test_a_lost_connection_is_waited_for(mesh: DemoMesh) -> None:
     """The client's connection ends and the cluster can't be reached; as soon as it can, all is put back."""
     away = mesh.folder / "tokyo" / "away"
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed")
@@ -164,7 +164,7 @@ def test_a_lost_connection_is_waited_for(mesh: Mesh) -> None:
     assert "the connection to the client in tokyo was lost" in errors
 
 
-def test_what_can_t_be_put_back_is_said_with_the_command(mesh: Mesh) -> None:
+def test_what_can_t_be_put_back_is_said_with_the_command(mesh: DemoMesh) -> None:
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed", "--restore-seconds", "1")
     wait_until(lambda: replicas(mesh) == "0")
     (mesh.folder / "tokyo" / "away").touch()
@@ -176,7 +176,7 @@ def test_what_can_t_be_put_back_is_said_with_the_command(mesh: Mesh) -> None:
     assert any(line.strip().startswith("kubectl ") and line.endswith(command) for line in errors.splitlines())
 
 
-def test_a_control_plane_that_takes_no_notice_is_said(mesh: Mesh) -> None:
+def test_a_control_plane_that_takes_no_notice_is_said(mesh: DemoMesh) -> None:
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", honours_sidecars=False)
     finding = impatient_drill(mesh)["failing: another region answers"]
     assert finding.state is State.FAILURE
@@ -184,7 +184,7 @@ def test_a_control_plane_that_takes_no_notice_is_said(mesh: Mesh) -> None:
     assert finding.fix == "mesh drill tokyo --fault removed"
 
 
-def test_failing_pods_that_are_not_ejected_are_found(mesh: Mesh) -> None:
+def test_failing_pods_that_are_not_ejected_are_found(mesh: DemoMesh) -> None:
     """As with the reference's rule alone: nothing is ejected, and every request fails."""
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", ejects=False)
     findings = impatient_drill(mesh)
@@ -194,7 +194,7 @@ def test_failing_pods_that_are_not_ejected_are_found(mesh: Mesh) -> None:
     assert findings["failing: put back"].state is State.OK
 
 
-def test_answers_from_elsewhere_to_begin_with(mesh: Mesh) -> None:
+def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh) -> None:
     mesh.servers["tokyo"].behaviour = lambda number: ("v1", "v2")[number % 2]
     result = mesh.run("drill", "tokyo", *RATE, "--json")
     assert result.status == 1
@@ -211,7 +211,7 @@ def test_answers_from_elsewhere_to_begin_with(mesh: Mesh) -> None:
         ({"versions": {"tokyo": "v1", "osaka": "v1"}}, "have the same version"),
     ],
 )
-def test_a_drill_that_would_show_nothing_is_refused(mesh: Mesh, change: dict[str, object], message: str) -> None:
+def test_a_drill_that_would_show_nothing_is_refused(mesh: DemoMesh, change: dict[str, object], message: str) -> None:
     mesh.content["demo"].update(change)
     result = mesh.run("drill", "tokyo")
     assert result.status == 2
@@ -219,7 +219,7 @@ def test_a_drill_that_would_show_nothing_is_refused(mesh: Mesh, change: dict[str
     assert len(result.errors.splitlines()) == 2
 
 
-def test_a_demo_that_is_down_already(mesh: Mesh) -> None:
+def test_a_demo_that_is_down_already(mesh: DemoMesh) -> None:
     (mesh.folder / "tokyo" / "replicas").write_text("0", encoding="utf-8")
     result = mesh.run("drill", "tokyo")
     assert result.status == 2

@@ -11,16 +11,16 @@ import pytest
 import yaml
 
 from config.naming import ProjectNames
-from tests.cli.deployed_world import (
+from tests.cli.deployed_mesh import (
     ADDRESS,
-    CANARY,
     GATEWAY,
-    HOME,
+    PARENT,
     PROJECT,
     REVISION,
     SAFE_NODES,
+    TOKEN,
     Case,
-    World,
+    DeployedMesh,
     condition,
     deployment,
     junit_failures,
@@ -36,8 +36,8 @@ AGAIN = "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.tr
 INGRESS = "Multi Cluster Ingress"
 
 
-def test_all_is_well(world: World, tmp_path: Path) -> None:
-    answer = world.ask("status", "--junit", str(tmp_path / "status.xml"))
+def test_all_is_well(mesh: DeployedMesh, tmp_path: Path) -> None:
+    answer = mesh.run_json("status", "--junit", str(tmp_path / "status.xml"))
     assert answer.status == 0, answer.findings("failure")
     assert set(answer.findings()) == set(answer.findings("ok"))
     sections = [section["title"] for section in answer.data["sections"]]
@@ -55,61 +55,61 @@ def test_all_is_well(world: World, tmp_path: Path) -> None:
     assert "server https://192.168.8.2, and osaka takes the token" in said["tokyo", "remote secret of osaka"]["text"]
     assert "REVISION_READY" in said["osaka", "control plane of the mesh"]["text"]
     assert junit_failures(tmp_path / "status.xml") == set()
-    assert world.sky.emulator.journal.unknown() == []
+    assert mesh.sky.emulator.journal.unknown() == []
 
 
 # --- one thing is wrong
 
 
-def updated(find: Callable[[World], dict[str, Any]], **changes: Any) -> Callable[[World], None]:
-    return lambda world: find(world).update(changes)
+def updated(find: Callable[[DeployedMesh], dict[str, Any]], **changes: Any) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: find(mesh).update(changes)
 
 
-def _tokyo(world: World) -> dict[str, Any]:
-    return world.cluster("tokyo")
+def _tokyo(mesh: DeployedMesh) -> dict[str, Any]:
+    return mesh.cluster("tokyo")
 
 
-def _pool(world: World) -> dict[str, Any]:
-    return world.pool("tokyo")
+def _pool(mesh: DeployedMesh) -> dict[str, Any]:
+    return mesh.pool("tokyo")
 
 
-def _networks(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = world.cluster("tokyo")["masterAuthorizedNetworksConfig"]
+def _networks(mesh: DeployedMesh) -> dict[str, Any]:
+    found: dict[str, Any] = mesh.cluster("tokyo")["masterAuthorizedNetworksConfig"]
     return found
 
 
-def _let_in(cidr: str, name: str) -> Callable[[World], None]:
-    def spoil(world: World) -> None:
-        _networks(world)["cidrBlocks"].append({"cidrBlock": cidr, "displayName": name})
+def _let_in(cidr: str, name: str) -> Callable[[DeployedMesh], None]:
+    def spoil(mesh: DeployedMesh) -> None:
+        _networks(mesh)["cidrBlocks"].append({"cidrBlock": cidr, "displayName": name})
 
     return spoil
 
 
-def _protection_off(world: World) -> None:
-    clusters = world.states["clusters"]
+def _protection_off(mesh: DeployedMesh) -> None:
+    clusters = mesh.states["clusters"]
     assert isinstance(clusters, dict)
     clusters["google_container_cluster.tokyo"]["deletion_protection"] = False
 
 
 def _soft(field: str, text: str, **changes: Any) -> Case:
     """A part of a cluster that is as it should not be."""
-    spoil = lambda world: _tokyo(world).setdefault(field, {}).update(changes)  # noqa: E731
+    spoil = lambda mesh: _tokyo(mesh).setdefault(field, {}).update(changes)  # noqa: E731
     return Case(spoil, ("tokyo", "hardening"), text, DEPLOY)
 
 
 def _soft_nodes(field: str, text: str) -> Case:
     """A part of a pool that is not there."""
-    return Case(lambda world: _pool(world)["config"].pop(field), ("tokyo", "hardening"), text, DEPLOY)
+    return Case(lambda mesh: _pool(mesh)["config"].pop(field), ("tokyo", "hardening"), text, DEPLOY)
 
 
-def _other_pool(world: World) -> None:
-    path = next(path for path in world.cloud if path.endswith("/nodePools/matt-tokyo-nodes"))
-    world.cloud[path.replace("matt-tokyo-nodes", "by-hand")] = {**world.pool("tokyo"), "name": "by-hand"}
+def _other_pool(mesh: DeployedMesh) -> None:
+    path = next(path for path in mesh.cloud if path.endswith("/nodePools/matt-tokyo-nodes"))
+    mesh.cloud[path.replace("matt-tokyo-nodes", "by-hand")] = {**mesh.pool("tokyo"), "name": "by-hand"}
 
 
-def _everybody_may_ask(world: World) -> None:
-    world.content["mesh"]["default_deny"] = False
-    world.remove("tokyo", "AuthorizationPolicy", "default-deny")
+def _everybody_may_ask(mesh: DeployedMesh) -> None:
+    mesh.content["mesh"]["default_deny"] = False
+    mesh.remove("tokyo", "AuthorizationPolicy", "default-deny")
 
 
 def _of_a_port(mode: str) -> dict[str, Any]:
@@ -119,45 +119,45 @@ def _of_a_port(mode: str) -> dict[str, Any]:
     return {"kind": "PeerAuthentication", "metadata": metadata, "spec": spec}
 
 
-def _zones_given(world: World) -> None:
-    world.content["regions"]["tokyo"]["zones"] = [f"asia-northeast1-{zone}" for zone in "abd"]
+def _zones_given(mesh: DeployedMesh) -> None:
+    mesh.content["regions"]["tokyo"]["zones"] = [f"asia-northeast1-{zone}" for zone in "abd"]
 
 
-def _gone(region: str, kind: str, name: str = "") -> Callable[[World], None]:
-    return lambda world: world.remove(region, kind, name)
+def _gone(region: str, kind: str, name: str = "") -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.remove(region, kind, name)
 
 
-def _labelled(name: str, label: str) -> Callable[[World], None]:
-    def spoil(world: World) -> None:
-        world.object("tokyo", "Namespace", name)["metadata"]["labels"] = {"istio.io/rev": label}
+def _labelled(name: str, label: str) -> Callable[[DeployedMesh], None]:
+    def spoil(mesh: DeployedMesh) -> None:
+        mesh.object("tokyo", "Namespace", name)["metadata"]["labels"] = {"istio.io/rev": label}
 
     return spoil
 
 
-def _another_pod(*words: Any, **changes: Any) -> Callable[[World], None]:
-    return lambda world: world.add("tokyo", pod(*words, **changes))
+def _another_pod(*words: Any, **changes: Any) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.add("tokyo", pod(*words, **changes))
 
 
-def _management(**changes: Any) -> Callable[[World], None]:
-    return lambda world: world.mesh_of("tokyo")["controlPlaneManagement"].update(changes)
+def _management(**changes: Any) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.mesh_of("tokyo")["controlPlaneManagement"].update(changes)
 
 
-def _no_control_plane(world: World) -> None:
-    del world.feature("servicemesh")["membershipStates"]
-    world.remove("tokyo", "ControlPlaneRevision")
+def _no_control_plane(mesh: DeployedMesh) -> None:
+    del mesh.feature("servicemesh")["membershipStates"]
+    mesh.remove("tokyo", "ControlPlaneRevision")
 
 
-def _says(severity: str) -> Callable[[World], None]:
+def _says(severity: str) -> Callable[[DeployedMesh], None]:
     page = "https://cloud.google.com/service-mesh/docs/x"
     said = {"code": "CNI_POD_UNSCHEDULABLE", "severity": severity, "details": "no room", "documentationLink": page}
-    return lambda world: world.mesh_of("tokyo").update(conditions=[said])
+    return lambda mesh: mesh.mesh_of("tokyo").update(conditions=[said])
 
 
-def _secret(**changes: Any) -> Callable[[World], None]:
+def _secret(**changes: Any) -> Callable[[DeployedMesh], None]:
     """Change what is in the remote secret by which Tokyo watches Osaka."""
 
-    def spoil(world: World) -> None:
-        secret = world.object("tokyo", "Secret")
+    def spoil(mesh: DeployedMesh) -> None:
+        secret = mesh.object("tokyo", "Secret")
         [(name, data)] = secret["data"].items()
         content = yaml.safe_load(base64.b64decode(data))
         cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
@@ -168,17 +168,17 @@ def _secret(**changes: Any) -> Callable[[World], None]:
     return spoil
 
 
-def _unreadable_secret(world: World) -> None:
-    world.object("tokyo", "Secret")["data"] = {"x": base64.b64encode(f"{CANARY}: [".encode()).decode()}
+def _unreadable_secret(mesh: DeployedMesh) -> None:
+    mesh.object("tokyo", "Secret")["data"] = {"x": base64.b64encode(f"{TOKEN}: [".encode()).decode()}
 
 
-def _token_expired(world: World) -> None:
-    world.clusters["osaka"]["tokens"] = []
+def _token_expired(mesh: DeployedMesh) -> None:
+    mesh.clusters["osaka"]["tokens"] = []
 
 
-def _scaled(name: str, replicas: int, available: int | None = None) -> Callable[[World], None]:
-    def spoil(world: World) -> None:
-        found = world.object("tokyo", "Deployment", name)
+def _scaled(name: str, replicas: int, available: int | None = None) -> Callable[[DeployedMesh], None]:
+    def spoil(mesh: DeployedMesh) -> None:
+        found = mesh.object("tokyo", "Deployment", name)
         found["spec"]["replicas"] = replicas
         count = replicas if available is None else available
         found["status"] = {"readyReplicas": count, "availableReplicas": count}
@@ -186,50 +186,50 @@ def _scaled(name: str, replicas: int, available: int | None = None) -> Callable[
     return spoil
 
 
-def _elsewhere(world: World) -> None:
-    world.add("tokyo", deployment("sample", "helloworld-v2", 1, {"app": "helloworld"}))
+def _elsewhere(mesh: DeployedMesh) -> None:
+    mesh.add("tokyo", deployment("sample", "helloworld-v2", 1, {"app": "helloworld"}))
 
 
-def _failover_off(world: World) -> None:
-    world.content["demo"]["failover"] = False
-    world.remove("osaka", "DestinationRule")
+def _failover_off(mesh: DeployedMesh) -> None:
+    mesh.content["demo"]["failover"] = False
+    mesh.remove("osaka", "DestinationRule")
 
 
-def _ingress(**changes: Any) -> Callable[[World], None]:
-    return lambda world: world.object("tokyo", "MultiClusterIngress")["status"].update(changes)
+def _ingress(**changes: Any) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["status"].update(changes)
 
 
-def _without_osaka(world: World) -> None:
-    resources = world.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"]
+def _without_osaka(mesh: DeployedMesh) -> None:
+    resources = mesh.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"]
     groups = resources["NetworkEndpointGroups"]
     resources["NetworkEndpointGroups"] = [one for one in groups if "asia-northeast1-" in one]
 
 
-def _event(world: World) -> None:
-    world.object("tokyo", "Event").update(type="Warning", reason="SYNC", message="no such BackendConfig")
+def _event(mesh: DeployedMesh) -> None:
+    mesh.object("tokyo", "Event").update(type="Warning", reason="SYNC", message="no such BackendConfig")
 
 
-def _of_osaka(world: World) -> None:
-    place = f"{HOME}/locations/asia-northeast2/memberships/matt-osaka-cluster-1"
-    world.feature("multiclusteringress")["spec"] = {"multiclusteringress": {"configMembership": place}}
+def _of_osaka(mesh: DeployedMesh) -> None:
+    place = f"{PARENT}/locations/asia-northeast2/memberships/matt-osaka-cluster-1"
+    mesh.feature("multiclusteringress")["spec"] = {"multiclusteringress": {"configMembership": place}}
 
 
-def _unregistered(world: World) -> None:
-    del world.cluster("tokyo")["fleet"]
-    world.content["ingress"]["config_cluster"] = "osaka"  # whose objects are not looked at here
-    _of_osaka(world)
+def _unregistered(mesh: DeployedMesh) -> None:
+    del mesh.cluster("tokyo")["fleet"]
+    mesh.content["ingress"]["config_cluster"] = "osaka"  # whose objects are not looked at here
+    _of_osaka(mesh)
     for kind in ("MultiClusterIngress", "MultiClusterService", "CustomResourceDefinition", "Event"):
-        there = {one["metadata"]["name"] for one in world.objects("osaka", kind)}
-        missing = [one for one in world.objects("tokyo", kind) if one["metadata"]["name"] not in there]
-        world.clusters["osaka"]["objects"] += missing
+        there = {one["metadata"]["name"] for one in mesh.objects("osaka", kind)}
+        missing = [one for one in mesh.objects("tokyo", kind) if one["metadata"]["name"] not in there]
+        mesh.clusters["osaka"]["objects"] += missing
 
 
-def _retired_stays(world: World) -> None:
-    world.add("seoul", copy.deepcopy(world.object("tokyo", "Namespace", "istio-system")))
+def _retired_stays(mesh: DeployedMesh) -> None:
+    mesh.add("seoul", copy.deepcopy(mesh.object("tokyo", "Namespace", "istio-system")))
 
 
-def _retired_serves(world: World) -> None:
-    world.add("seoul", copy.deepcopy(world.object("tokyo", "Namespace", "sample")))
+def _retired_serves(mesh: DeployedMesh) -> None:
+    mesh.add("seoul", copy.deepcopy(mesh.object("tokyo", "Namespace", "sample")))
 
 
 CASES: dict[str, Case] = {
@@ -269,7 +269,7 @@ CASES: dict[str, Case] = {
         DEPLOY,
     ),
     "everybody is let in": Case(
-        lambda world: _networks(world).update(enabled=False), ("tokyo", "authorized networks"), "off: everybody", DEPLOY
+        lambda mesh: _networks(mesh).update(enabled=False), ("tokyo", "authorized networks"), "off: everybody", DEPLOY
     ),
     "somebody is let in": Case(
         _let_in("192.0.2.0/24", "friend"),
@@ -285,19 +285,19 @@ CASES: dict[str, Case] = {
         "warning",
     ),
     "the office is not let in": Case(
-        lambda world: _networks(world)["cidrBlocks"].clear(),
+        lambda mesh: _networks(mesh)["cidrBlocks"].clear(),
         ("tokyo", "authorized networks"),
         "office (203.0.113.0/24) is in the configuration, and not let in",
         DEPLOY,
     ),
     "all of Google Cloud is let in": Case(
-        lambda world: _networks(world).update(gcpPublicCidrsAccessEnabled=True),
+        lambda mesh: _networks(mesh).update(gcpPublicCidrsAccessEnabled=True),
         ("tokyo", "authorized networks"),
         "all of Google Cloud's public addresses",
         DEPLOY,
     ),
     "no public address": Case(
-        lambda world: _tokyo(world)["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].update(
+        lambda mesh: _tokyo(mesh)["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].update(
             enablePublicEndpoint=False
         ),
         ("tokyo", "endpoints"),
@@ -305,9 +305,7 @@ CASES: dict[str, Case] = {
         DEPLOY,
     ),
     "an open DNS endpoint": Case(
-        lambda world: _tokyo(world)["controlPlaneEndpointsConfig"]["dnsEndpointConfig"].update(
-            allowExternalTraffic=True
-        ),
+        lambda mesh: _tokyo(mesh)["controlPlaneEndpointsConfig"]["dnsEndpointConfig"].update(allowExternalTraffic=True),
         ("tokyo", "endpoints"),
         "the DNS endpoint is on, and the configuration says public",
         DEPLOY,
@@ -344,7 +342,7 @@ CASES: dict[str, Case] = {
         DEPLOY,
     ),
     "upgrades when another region has them": Case(
-        lambda world: _tokyo(world).update(maintenancePolicy=world.cluster("osaka")["maintenancePolicy"]),
+        lambda mesh: _tokyo(mesh).update(maintenancePolicy=mesh.cluster("osaka")["maintenancePolicy"]),
         ("tokyo", "maintenance"),
         "FREQ=WEEKLY;BYDAY=FR from 2024-01-05T00:00:00Z, and the configuration says monday",
         DEPLOY,
@@ -387,7 +385,7 @@ CASES: dict[str, Case] = {
         _other_pool, ("tokyo", "other node pools"), "by-hand", "gcloud container node-pools list --cluster", "warning"
     ),
     "a node is not ready": Case(
-        lambda world: world.object("tokyo", "Node", "-b").update(status=condition("Ready", "Unknown")),
+        lambda mesh: mesh.object("tokyo", "Node", "-b").update(status=condition("Ready", "Unknown")),
         ("tokyo", "nodes"),
         "not ready: tokyo-b; 2 of 3 are ready",
         f"{TOKYO} describe nodes",
@@ -397,7 +395,7 @@ CASES: dict[str, Case] = {
     ),
     "a cluster is in no fleet": Case(_unregistered, ("tokyo", "membership"), "in no fleet", DEPLOY),
     "a membership is not ready": Case(
-        lambda world: world.cloud[f"{HOME}/locations/asia-northeast1/memberships/matt-tokyo-cluster-1"].update(
+        lambda mesh: mesh.cloud[f"{PARENT}/locations/asia-northeast1/memberships/matt-tokyo-cluster-1"].update(
             state={"code": "CREATING"}
         ),
         ("tokyo", "membership"),
@@ -412,7 +410,7 @@ CASES: dict[str, Case] = {
         "gcloud container fleet mesh describe --project test-project",
     ),
     "the mesh's revision is not provisioned": Case(
-        lambda world: world.object("tokyo", "ControlPlaneRevision").update(status={}),
+        lambda mesh: mesh.object("tokyo", "ControlPlaneRevision").update(status={}),
         ("tokyo", "control plane of the mesh"),
         f"{REVISION} is not provisioned",
         "gcloud container fleet mesh describe --project test-project",
@@ -429,7 +427,7 @@ CASES: dict[str, Case] = {
         "warning",
     ),
     "clusters are not connected": Case(
-        lambda world: world.object("tokyo", "ConfigMap").update(data={}),
+        lambda mesh: mesh.object("tokyo", "ConfigMap").update(data={}),
         ("tokyo", "multicluster mode"),
         "not set",
         f"{TOKYO} --namespace istio-system patch configmap asm-options",
@@ -441,7 +439,7 @@ CASES: dict[str, Case] = {
         DEPLOY,
     ),
     "a kind is not served yet": Case(
-        lambda world: world.object("osaka", "CustomResourceDefinition", "virtualservices").update(status={}),
+        lambda mesh: mesh.object("osaka", "CustomResourceDefinition", "virtualservices").update(status={}),
         ("osaka", "kinds"),
         "not served: virtualservices.networking.istio.io",
         DEPLOY,
@@ -460,7 +458,7 @@ CASES: dict[str, Case] = {
         "warning",
     ),
     "old proxies": Case(
-        lambda world: [_another_pod("sample", "sleep", number, revision="asm-1-20")(world) for number in (7, 8)],
+        lambda mesh: [_another_pod("sample", "sleep", number, revision="asm-1-20")(mesh) for number in (7, 8)],
         ("tokyo", "proxies"),
         "sample/sleep-5d4f8-7 is of asm-1-20; sample/sleep-5d4f8-8 is of asm-1-20",
         f"{TOKYO} --namespace sample rollout restart deployment sleep",
@@ -486,7 +484,10 @@ CASES: dict[str, Case] = {
         _secret(name="gke-other"), ("tokyo", "remote secret of osaka"), "it is for a cluster gke-other", AGAIN
     ),
     "a remote secret with another's token": Case(
-        _secret(token=f"{CANARY}-tokyo"), ("tokyo", "remote secret of osaka"), "osaka does not take its token", AGAIN
+        _secret(token=f"{TOKEN}-tokyo"),
+        ("tokyo", "remote secret of osaka"),
+        "osaka does not take its token",
+        AGAIN,
     ),
     "a token that is not valid any more": Case(
         _token_expired, ("tokyo", "remote secret of osaka"), "osaka does not take its token", AGAIN
@@ -495,7 +496,7 @@ CASES: dict[str, Case] = {
         _unreadable_secret, ("tokyo", "remote secret of osaka"), "it holds no kubeconfig", AGAIN
     ),
     "a remote secret of a retired region": Case(
-        lambda world: world.add("tokyo", remote_secret("seoul")),
+        lambda mesh: mesh.add("tokyo", remote_secret("seoul")),
         ("tokyo", "other remote secrets"),
         secret_name("seoul"),
         f"{TOKYO} --namespace istio-system delete secret {secret_name('seoul')}",
@@ -549,35 +550,33 @@ CASES: dict[str, Case] = {
         _gone("tokyo", "HorizontalPodAutoscaler"), ("tokyo", "gateway"), "it has no autoscaler", DEPLOY
     ),
     "a gateway with other limits": Case(
-        lambda world: world.object("tokyo", "HorizontalPodAutoscaler").update(
-            spec={"minReplicas": 1, "maxReplicas": 5}
-        ),
+        lambda mesh: mesh.object("tokyo", "HorizontalPodAutoscaler").update(spec={"minReplicas": 1, "maxReplicas": 5}),
         ("tokyo", "gateway"),
         "1 to 5 pods, and the configuration says 2 to 5",
         DEPLOY,
     ),
     # the fleet and the ingress
     "the mesh's feature is broken": Case(
-        lambda world: world.feature("servicemesh").update(state={"state": {"code": "ERROR", "description": "denied"}}),
+        lambda mesh: mesh.feature("servicemesh").update(state={"state": {"code": "ERROR", "description": "denied"}}),
         ("Fleet", "feature servicemesh"),
         "ACTIVE, ERROR: denied",
         "gcloud container fleet mesh describe --project test-project",
     ),
     "the mesh's feature warns": Case(
-        lambda world: world.feature("servicemesh").update(state={"state": {"code": "WARNING", "description": "slow"}}),
+        lambda mesh: mesh.feature("servicemesh").update(state={"state": {"code": "WARNING", "description": "slow"}}),
         ("Fleet", "feature servicemesh"),
         "ACTIVE, WARNING: slow",
         "gcloud container fleet mesh describe --project test-project",
         "warning",
     ),
     "the ingress' feature is coming": Case(
-        lambda world: world.feature("multiclusteringress").update(resourceState={"state": "ENABLING"}),
+        lambda mesh: mesh.feature("multiclusteringress").update(resourceState={"state": "ENABLING"}),
         ("Fleet", "feature multiclusteringress"),
         "ENABLING",
         "gcloud container fleet ingress describe --project test-project",
     ),
     "plain text may come in": Case(
-        lambda world: world.object("tokyo", "PeerAuthentication").update(spec={"mtls": {"mode": "PERMISSIVE"}}),
+        lambda mesh: mesh.object("tokyo", "PeerAuthentication").update(spec={"mtls": {"mode": "PERMISSIVE"}}),
         ("tokyo", "mutual TLS"),
         "PERMISSIVE for the mesh, and the configuration says STRICT",
         DEPLOY,
@@ -586,7 +585,7 @@ CASES: dict[str, Case] = {
         _gone("tokyo", "PeerAuthentication"), ("tokyo", "mutual TLS"), "not set for the mesh", DEPLOY
     ),
     "one namespace takes plain text": Case(
-        lambda world: world.add("tokyo", _of_a_port("PERMISSIVE")),
+        lambda mesh: mesh.add("tokyo", _of_a_port("PERMISSIVE")),
         ("tokyo", "mutual TLS"),
         "sample/metrics says PERMISSIVE",
         f"{TOKYO} --namespace sample delete peerauthentication metrics",
@@ -628,19 +627,19 @@ CASES: dict[str, Case] = {
         _ingress(VIP=""), (INGRESS, "address"), "none serves", f"{TOKYO} --namespace istio-gateway describe"
     ),
     "another address is asked for": Case(
-        lambda world: world.object("tokyo", "MultiClusterIngress")["metadata"].update(annotations={}),
+        lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["metadata"].update(annotations={}),
         (INGRESS, "address"),
         "the object asks for none",
         DEPLOY,
     ),
     "no address is reserved": Case(
-        lambda world: world.cloud.pop(f"{HOME}/global/addresses/matt-ingress"),
+        lambda mesh: mesh.cloud.pop(f"{PARENT}/global/addresses/matt-ingress"),
         (INGRESS, "address"),
         "matt-ingress is not reserved",
         DEPLOY,
     ),
     "a load balancer without a forwarding rule": Case(
-        lambda world: world.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"].pop("ForwardingRules"),
+        lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"].pop("ForwardingRules"),
         (INGRESS, "load balancer"),
         "not made yet: ForwardingRules",
         f"{TOKYO} --namespace istio-gateway describe multiclusteringress",
@@ -659,7 +658,7 @@ CASES: dict[str, Case] = {
         _retired_stays, ("seoul", "left the mesh"), "the mesh's namespace is still there", DEPLOY
     ),
     "a retired region watches others": Case(
-        lambda world: world.add("seoul", remote_secret("tokyo")),
+        lambda mesh: mesh.add("seoul", remote_secret("tokyo")),
         ("seoul", "left the mesh"),
         f"it watches another cluster, by {secret_name('tokyo')}",
         DEPLOY,
@@ -669,14 +668,14 @@ CASES: dict[str, Case] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_thing_is_wrong(world: World, name: str) -> None:
-    CASES[name].check(world)
+def test_one_thing_is_wrong(mesh: DeployedMesh, name: str) -> None:
+    CASES[name].check(mesh)
 
 
-def test_a_public_address_that_the_configuration_has_not(world: World) -> None:
+def test_a_public_address_that_the_configuration_has_not(mesh: DeployedMesh) -> None:
     """The default has none: what a deploy has not taken away yet is told of every cluster."""
-    del world.content["cluster"]["endpoint"]
-    wrong = world.ask("status").findings("failure")
+    del mesh.content["cluster"]["endpoint"]
+    wrong = mesh.run_json("status").findings("failure")
     for key in ("tokyo", "osaka"):
         text = wrong[key, "endpoints"]["text"]
         assert "the public address is on, and the configuration says dns" in text
@@ -686,72 +685,72 @@ def test_a_public_address_that_the_configuration_has_not(world: World) -> None:
 # --- what is as it may be
 
 
-def test_what_is_as_it_may_be(world: World) -> None:
+def test_what_is_as_it_may_be(mesh: DeployedMesh) -> None:
     """Other than usual, and right all the same."""
-    world.mesh_of("osaka")["controlPlaneManagement"]["implementation"] = "TRAFFIC_DIRECTOR"
-    world.remove("osaka", "ControlPlaneRevision")
-    del world.feature("servicemesh")["membershipStates"][
-        next(name for name in world.feature("servicemesh")["membershipStates"] if "tokyo" in name)
+    mesh.mesh_of("osaka")["controlPlaneManagement"]["implementation"] = "TRAFFIC_DIRECTOR"
+    mesh.remove("osaka", "ControlPlaneRevision")
+    del mesh.feature("servicemesh")["membershipStates"][
+        next(name for name in mesh.feature("servicemesh")["membershipStates"] if "tokyo" in name)
     ]
-    world.add("tokyo", {**pod("sample", "job", revision=None), "status": {"phase": "Succeeded"}})
+    mesh.add("tokyo", {**pod("sample", "job", revision=None), "status": {"phase": "Succeeded"}})
     agent = pod("sample", "agent", revision=None)
     agent["spec"]["hostNetwork"] = True
-    world.add("tokyo", agent)
+    mesh.add("tokyo", agent)
     without = pod("sample", "without", revision=None)
     without["metadata"]["labels"] = {"sidecar.istio.io/inject": "false"}
-    world.add("tokyo", without)
+    mesh.add("tokyo", without)
     native = pod("sample", "native", revision=None)
     native["spec"]["initContainers"] = [{"name": "istio-proxy"}]
     native["metadata"]["labels"] = {"istio.io/rev": REVISION}
-    world.add("tokyo", native)
-    world.variables["MESH_OPERATOR_ADDRESS"] = "192.0.2.7/32"
+    mesh.add("tokyo", native)
+    mesh.variables["MESH_OPERATOR_ADDRESS"] = "192.0.2.7/32"
     for region in ("tokyo", "osaka"):
-        blocks = world.cluster(region)["masterAuthorizedNetworksConfig"]["cidrBlocks"]
+        blocks = mesh.cluster(region)["masterAuthorizedNetworksConfig"]["cidrBlocks"]
         blocks.append({"cidrBlock": "192.0.2.7/32", "displayName": "operator"})
-    world.states = {}
-    answer = world.ask("status")
+    mesh.states = {}
+    answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert answer.findings("warning") == {}
     assert answer.findings()["tokyo", "proxies"]["text"] == f"5 are of {REVISION}"
     assert "not known" in answer.findings()["tokyo", "deletion protection"]["text"]
 
 
-def test_the_revision_may_be_another_ones_name(world: World) -> None:
+def test_the_revision_may_be_another_ones_name(mesh: DeployedMesh) -> None:
     """A tag: asmcli chooses the revision, and gives it the channel's name besides."""
-    for one in world.objects("tokyo", "Pod"):
+    for one in mesh.objects("tokyo", "Pod"):
         if one["metadata"]["annotations"]:
             one["metadata"]["annotations"] = {"sidecar.istio.io/status": json.dumps({"revision": "asm-managed"})}
-    assert set(world.ask("status").findings("failure")) == {("tokyo", "proxies")}
+    assert set(mesh.run_json("status").findings("failure")) == {("tokyo", "proxies")}
     labels = {"istio.io/tag": REVISION, "istio.io/rev": "asm-managed"}
-    world.add("tokyo", {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}})
-    assert world.ask("status").status == 0
+    mesh.add("tokyo", {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}})
+    assert mesh.run_json("status").status == 0
 
 
 DOMAIN = "shop.example.com"
 CERTIFICATE = ProjectNames("matt").certificate(DOMAIN)
 
 
-def _with_a_domain(world: World, state: str) -> None:
+def _with_a_domain(mesh: DeployedMesh, state: str) -> None:
     """Args:
     state: of the certificate, as Google tells it.
     """
-    world.content["ingress"] = {"config_cluster": "tokyo", "domains": [DOMAIN]}
+    mesh.content["ingress"] = {"config_cluster": "tokyo", "domains": [DOMAIN]}
     managed = {"domains": [DOMAIN], "status": state, "domainStatus": {DOMAIN: state}}
-    world.cloud[f"{HOME}/global/sslCertificates/{CERTIFICATE}"] = {"name": CERTIFICATE, "managed": managed}
-    annotations = world.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"]
+    mesh.cloud[f"{PARENT}/global/sslCertificates/{CERTIFICATE}"] = {"name": CERTIFICATE, "managed": managed}
+    annotations = mesh.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"]
     annotations["networking.gke.io/pre-shared-certs"] = CERTIFICATE
 
 
-def test_a_domain_has_its_certificate(world: World) -> None:
-    _with_a_domain(world, "ACTIVE")
-    answer = world.ask("status")
+def test_a_domain_has_its_certificate(mesh: DeployedMesh) -> None:
+    _with_a_domain(mesh, "ACTIVE")
+    answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert answer.findings("ok")[INGRESS, f"certificate of {DOMAIN}"]["text"] == "Google has made it"
 
 
-def test_a_certificate_waits_for_its_dns_record(world: World) -> None:
-    _with_a_domain(world, "FAILED_NOT_VISIBLE")
-    answer = world.ask("status")
+def test_a_certificate_waits_for_its_dns_record(mesh: DeployedMesh) -> None:
+    _with_a_domain(mesh, "FAILED_NOT_VISIBLE")
+    answer = mesh.run_json("status")
     assert answer.status == 0
     [(where, said)] = answer.findings("warning").items()
     assert where == (INGRESS, f"certificate of {DOMAIN}")
@@ -762,59 +761,57 @@ def test_a_certificate_waits_for_its_dns_record(world: World) -> None:
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
-        (lambda world: world.cloud.pop(f"{HOME}/global/sslCertificates/{CERTIFICATE}"), "there is none"),
+        (lambda mesh: mesh.cloud.pop(f"{PARENT}/global/sslCertificates/{CERTIFICATE}"), "there is none"),
         (
-            lambda world: world.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"].pop(
+            lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"].pop(
                 "networking.gke.io/pre-shared-certs"
             ),
             "the object doesn't name it",
         ),
     ],
 )
-def test_a_domain_without_its_certificate(world: World, spoil: Callable[[World], Any], text: str) -> None:
-    _with_a_domain(world, "ACTIVE")
-    spoil(world)
-    [(where, said)] = world.ask("status").findings("failure").items()
+def test_a_domain_without_its_certificate(mesh: DeployedMesh, spoil: Callable[[DeployedMesh], Any], text: str) -> None:
+    _with_a_domain(mesh, "ACTIVE")
+    spoil(mesh)
+    [(where, said)] = mesh.run_json("status").findings("failure").items()
     assert where == (INGRESS, f"certificate of {DOMAIN}")
     assert (said["text"], said["fix"]) == (text, DEPLOY)
 
 
-def test_everybody_may_ask_if_the_configuration_says_so(world: World) -> None:
-    world.content["mesh"] = {"default_deny": False, "mtls": "permissive"}
+def test_everybody_may_ask_if_the_configuration_says_so(mesh: DeployedMesh) -> None:
+    mesh.content["mesh"] = {"default_deny": False, "mtls": "permissive"}
     for region in ("tokyo", "osaka"):
-        world.remove(region, "AuthorizationPolicy", "default-deny")
-        world.object(region, "PeerAuthentication")["spec"] = {"mtls": {"mode": "PERMISSIVE"}}
-    answer = world.ask("status")
+        mesh.remove(region, "AuthorizationPolicy", "default-deny")
+        mesh.object(region, "PeerAuthentication")["spec"] = {"mtls": {"mode": "PERMISSIVE"}}
+    answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert answer.findings()["osaka", "policies"]["text"] == "everybody may ask everybody, as configured"
 
 
-def test_without_the_demo_and_the_ingress(world: World) -> None:
-    world.content["demo"] = {"enabled": False}
-    world.content["ingress"]["enabled"] = False
-    world.content["services"] = {
-        "checkout": {"image": "x/y:1", "port": 80, "failover": False, "regions": {"osaka": {}}}
-    }
+def test_without_the_demo_and_the_ingress(mesh: DeployedMesh) -> None:
+    mesh.content["demo"] = {"enabled": False}
+    mesh.content["ingress"]["enabled"] = False
+    mesh.content["services"] = {"checkout": {"image": "x/y:1", "port": 80, "failover": False, "regions": {"osaka": {}}}}
     labels = {"labels": {"istio.io/rev": REVISION}}
     for region in ("tokyo", "osaka"):
-        world.remove(region, "Deployment", GATEWAY)
-        world.add(region, {"kind": "Namespace", "metadata": {"name": "apps", **labels}})
-    world.add("osaka", deployment("apps", "checkout-v1", 2, {"app": "checkout"}))
-    answer = world.ask("status")
+        mesh.remove(region, "Deployment", GATEWAY)
+        mesh.add(region, {"kind": "Namespace", "metadata": {"name": "apps", **labels}})
+    mesh.add("osaka", deployment("apps", "checkout-v1", 2, {"app": "checkout"}))
+    answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert answer.findings()["tokyo", "service checkout"]["text"] == "not in this region, as configured"
     assert answer.findings()["osaka", "service checkout"]["text"] == "checkout-v1: 2 of 2 available"
     assert INGRESS not in {section for section, _ in answer.findings()}
-    world.add("tokyo", deployment("istio-gateway", GATEWAY, 2))
-    assert set(world.ask("status").findings("failure")) == {("tokyo", "gateway")}
+    mesh.add("tokyo", deployment("istio-gateway", GATEWAY, 2))
+    assert set(mesh.run_json("status").findings("failure")) == {("tokyo", "gateway")}
 
 
 # --- what can't be asked
 
 
-def test_a_cluster_that_does_not_answer_stops_nothing(world: World, tmp_path: Path) -> None:
-    world.clusters["osaka"]["error"] = "Unable to connect to the server: dial tcp 192.0.2.2:443: i/o timeout"
-    answer = world.ask("status", "--junit", str(tmp_path / "status.xml"))
+def test_a_cluster_that_does_not_answer_stops_nothing(mesh: DeployedMesh, tmp_path: Path) -> None:
+    mesh.clusters["osaka"]["error"] = "Unable to connect to the server: dial tcp 192.0.2.2:443: i/o timeout"
+    answer = mesh.run_json("status", "--junit", str(tmp_path / "status.xml"))
     assert answer.status == 1
     [(where, said)] = answer.findings("failure").items()
     assert where == ("osaka", "API server")
@@ -828,10 +825,10 @@ def test_a_cluster_that_does_not_answer_stops_nothing(world: World, tmp_path: Pa
     assert junit_failures(tmp_path / "status.xml") == {("osaka: matt-osaka-cluster-1", "API server")}
 
 
-def test_a_secret_is_wrong_also_where_its_cluster_does_not_answer(world: World) -> None:
-    world.clusters["osaka"]["error"] = "Unable to connect to the server: EOF"
-    _secret(server="https://192.0.2.2")(world)
-    assert set(world.ask("status").findings("failure")) == {
+def test_a_secret_is_wrong_also_where_its_cluster_does_not_answer(mesh: DeployedMesh) -> None:
+    mesh.clusters["osaka"]["error"] = "Unable to connect to the server: EOF"
+    _secret(server="https://192.0.2.2")(mesh)
+    assert set(mesh.run_json("status").findings("failure")) == {
         ("osaka", "API server"),
         ("tokyo", "remote secret of osaka"),
     }
@@ -845,19 +842,19 @@ def test_a_secret_is_wrong_also_where_its_cluster_does_not_answer(world: World) 
         ("Unable to connect to the server: tls: failed to verify certificate", f"{TOKYO} cluster-info"),
     ],
 )
-def test_what_to_do_where_a_cluster_does_not_answer(world: World, error: str, fix: str) -> None:
-    world.clusters["tokyo"]["error"] = error
-    answer = world.ask("status")
+def test_what_to_do_where_a_cluster_does_not_answer(mesh: DeployedMesh, error: str, fix: str) -> None:
+    mesh.clusters["tokyo"]["error"] = error
+    answer = mesh.run_json("status")
     [(where, said)] = answer.findings("failure").items()
     assert where == ("tokyo", "API server")
     assert fix in said["fix"]
     assert answer.findings("warning")[INGRESS, "objects"]["fix"] == "see tokyo"
 
 
-def test_a_cluster_that_is_not_there(world: World) -> None:
-    for path in [path for path in world.cloud if "matt-osaka-cluster-1" in path]:
-        del world.cloud[path]
-    answer = world.ask("status")
+def test_a_cluster_that_is_not_there(mesh: DeployedMesh) -> None:
+    for path in [path for path in mesh.cloud if "matt-osaka-cluster-1" in path]:
+        del mesh.cloud[path]
+    answer = mesh.run_json("status")
     [(where, said)] = answer.findings("failure").items()
     assert where == ("osaka", "control plane")
     assert said["text"] == "there is no cluster matt-osaka-cluster-1 in asia-northeast2"
@@ -865,10 +862,10 @@ def test_a_cluster_that_is_not_there(world: World) -> None:
     assert answer.findings("warning")["tokyo", "remote secret of osaka"]["fix"] == "see osaka"
 
 
-def test_features_that_are_off_and_a_pool_that_is_not_there(world: World) -> None:
-    for path in [path for path in world.cloud if "/features/" in path or "/nodePools/matt-osaka" in path]:
-        del world.cloud[path]
-    failures = world.ask("status").findings("failure")
+def test_features_that_are_off_and_a_pool_that_is_not_there(mesh: DeployedMesh) -> None:
+    for path in [path for path in mesh.cloud if "/features/" in path or "/nodePools/matt-osaka" in path]:
+        del mesh.cloud[path]
+    failures = mesh.run_json("status").findings("failure")
     assert set(failures) == {
         ("osaka", "node pool"),
         *(("Fleet", f"feature {name}") for name in ("servicemesh", "multiclusteringress")),
@@ -878,17 +875,17 @@ def test_features_that_are_off_and_a_pool_that_is_not_there(world: World) -> Non
     assert {one["fix"] for one in failures.values()} == {DEPLOY}
 
 
-def test_a_retired_cluster_may_be_gone(world: World) -> None:
-    for path in [path for path in world.cloud if "matt-seoul-cluster-1" in path]:
-        del world.cloud[path]
-    answer = world.ask("status")
+def test_a_retired_cluster_may_be_gone(mesh: DeployedMesh) -> None:
+    for path in [path for path in mesh.cloud if "matt-seoul-cluster-1" in path]:
+        del mesh.cloud[path]
+    answer = mesh.run_json("status")
     assert answer.status == 0
     assert answer.findings()["seoul", "cluster"]["text"].startswith("gone")
 
 
-def test_a_retired_cluster_has_to_answer(world: World) -> None:
-    world.clusters["seoul"]["error"] = "Unable to connect to the server: EOF"
-    assert set(world.ask("status").findings("failure")) == {("seoul", "API server")}
+def test_a_retired_cluster_has_to_answer(mesh: DeployedMesh) -> None:
+    mesh.clusters["seoul"]["error"] = "Unable to connect to the server: EOF"
+    assert set(mesh.run_json("status").findings("failure")) == {("seoul", "API server")}
 
 
 @pytest.mark.parametrize(
@@ -908,9 +905,9 @@ def test_a_retired_cluster_has_to_answer(world: World) -> None:
         ("compute", {(INGRESS, "address")}),
     ],
 )
-def test_an_api_that_is_off(world: World, api: str, spoiled: set[tuple[str, str]]) -> None:
-    del world.cloud[f"{HOME}/services/{api}.googleapis.com"]
-    answer = world.ask("status")
+def test_an_api_that_is_off(mesh: DeployedMesh, api: str, spoiled: set[tuple[str, str]]) -> None:
+    del mesh.cloud[f"{PARENT}/services/{api}.googleapis.com"]
+    answer = mesh.run_json("status")
     failures = answer.findings("failure")
     assert answer.status == 1
     assert spoiled <= set(failures)
@@ -919,9 +916,9 @@ def test_an_api_that_is_off(world: World, api: str, spoiled: set[tuple[str, str]
         assert failures[where]["fix"] == f"gcloud services enable {api}.googleapis.com --project {PROJECT}"
 
 
-def test_a_project_that_may_not_be_read(world: World) -> None:
-    world.sky.emulator.cloud.faults.add(RequestFault(f"GET /cloudresourcemanager/v1/projects/{PROJECT}$", 403, 9))
-    answer = world.ask("status")
+def test_a_project_that_may_not_be_read(mesh: DeployedMesh) -> None:
+    mesh.sky.emulator.cloud.faults.add(RequestFault(f"GET /cloudresourcemanager/v1/projects/{PROJECT}$", 403, 9))
+    answer = mesh.run_json("status")
     assert set(answer.findings("failure")) == {("tokyo", "mesh label"), ("osaka", "mesh label")}
     assert "roles/viewer" in answer.findings("failure")["tokyo", "mesh label"]["fix"]
 
@@ -929,9 +926,9 @@ def test_a_project_that_may_not_be_read(world: World) -> None:
 # --- how it is told
 
 
-def test_it_is_told_to_people_too(world: World, tmp_path: Path) -> None:
-    _scaled("helloworld-v1", 0)(world)
-    result = world.run("status", "--junit", str(tmp_path / "status.xml"))
+def test_it_is_told_to_people_too(mesh: DeployedMesh, tmp_path: Path) -> None:
+    _scaled("helloworld-v1", 0)(mesh)
+    result = mesh.run("status", "--junit", str(tmp_path / "status.xml"))
     assert result.returncode == 1
     lines = result.stdout.splitlines()
     failed = next(index for index, line in enumerate(lines) if "failure" in line)
@@ -939,31 +936,31 @@ def test_it_is_told_to_people_too(world: World, tmp_path: Path) -> None:
     assert lines[failed + 1].strip() == f"{TOKYO} --namespace sample scale deployment helloworld-v1 --replicas 1"
     assert any(line.split()[:3] == ["tokyo", "matt-tokyo-cluster-1", "RUNNING"] for line in lines)
     assert "1 failure" in lines[-1]
-    assert CANARY not in result.stdout + result.stderr
+    assert TOKEN not in result.stdout + result.stderr
     assert junit_failures(tmp_path / "status.xml") == {("tokyo: matt-tokyo-cluster-1", "service helloworld")}
 
 
-def test_tokens_go_nowhere_but_to_who_takes_them(world: World) -> None:
-    world.ask("status")
-    calls = world.kubectl_calls()
-    assert CANARY not in json.dumps(calls)
+def test_tokens_go_nowhere_but_to_who_takes_them(mesh: DeployedMesh) -> None:
+    mesh.run_json("status")
+    calls = mesh.kubectl_calls()
+    assert TOKEN not in json.dumps(calls)
     reviews = [call for call in calls if "create" in call]
     assert len(reviews) == 2
     assert {Path(call[call.index("--kubeconfig") + 1]).stem for call in reviews} == {"tokyo", "osaka"}
 
 
-def test_with_a_kubeconfig_of_ones_own(world: World) -> None:
-    file = world.folder / "own.yaml"
+def test_with_a_kubeconfig_of_ones_own(mesh: DeployedMesh) -> None:
+    file = mesh.folder / "own.yaml"
     contexts = [{"name": name} for name in ("tokyo", f"gke_{PROJECT}_asia-northeast2_matt-osaka-cluster-1")]
     file.write_text(yaml.safe_dump({"contexts": contexts}), encoding="utf-8")
-    world.clusters[contexts[1]["name"]] = world.clusters.pop("osaka")
-    answer = world.ask("status", "--kubeconfig", str(file))
+    mesh.clusters[contexts[1]["name"]] = mesh.clusters.pop("osaka")
+    answer = mesh.run_json("status", "--kubeconfig", str(file))
     [(where, said)] = answer.findings("failure").items()
     assert where == ("seoul", "API server")
     assert "has no context seoul" in said["text"]
     contexts.append({"name": "seoul"})
     file.write_text(yaml.safe_dump({"contexts": contexts}), encoding="utf-8")
-    assert world.ask("status", "--kubeconfig", str(file)).status == 0
+    assert mesh.run_json("status", "--kubeconfig", str(file)).status == 0
 
 
 @pytest.mark.parametrize(
@@ -975,10 +972,12 @@ def test_with_a_kubeconfig_of_ones_own(world: World) -> None:
         ({"MESH_OPERATOR_ADDRESS": "here"}, None, "MESH_OPERATOR_ADDRESS"),
     ],
 )
-def test_what_it_can_not_begin_without(world: World, variables: dict[str, str], state: str | None, said: str) -> None:
+def test_what_it_can_not_begin_without(
+    mesh: DeployedMesh, variables: dict[str, str], state: str | None, said: str
+) -> None:
     """Status 2, and a few lines: what is wrong, and what to do."""
-    world.variables, world.states["mesh"] = variables, state
-    result = world.run("status", "--json")
+    mesh.variables, mesh.states["mesh"] = variables, state
+    result = mesh.run("status", "--json")
     assert result.returncode == 2
     assert result.stdout == ""
     assert "Traceback" not in result.stderr

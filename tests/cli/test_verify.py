@@ -17,7 +17,7 @@ from cli.traffic.client import Load
 from cli.traffic.demo import Demo, public_url
 from cli.traffic.shares import interval, probability
 from cli.traffic.tally import Tally
-from tests.cli.demo_servers import Behaviour, Mesh, demo_mesh
+from tests.cli.demo_mesh import Behaviour, DemoMesh, demo_mesh
 from tests.cli.split_errors import TABLE_FILE, table
 from tests.synthesized import REFERENCE, environment_of
 
@@ -25,7 +25,7 @@ FASTEST_OF = 3
 
 
 @pytest.fixture
-def mesh(tmp_path: Path) -> Iterator[Mesh]:
+def mesh(tmp_path: Path) -> Iterator[DemoMesh]:
     with demo_mesh(tmp_path) as found:
         yield found
 
@@ -40,9 +40,9 @@ def drawn(share: float, seed: int) -> Behaviour:
     return lambda number: "v1" if dice.random() < share else "v2"
 
 
-def test_locality_holds_when_every_answer_is_local(mesh: Mesh) -> None:
-    mesh.answers("tokyo", always("v1"))
-    mesh.answers("osaka", always("v2"))
+def test_locality_holds_when_every_answer_is_local(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", always("v1"))
+    mesh.serve("osaka", always("v2"))
     result = mesh.run("verify", "locality", "--requests", "60", "--json")
     assert result.status == 0, result.errors
     assert {name: one["state"] for name, one in result.findings.items()} == {"tokyo": "ok", "osaka": "ok"}
@@ -53,9 +53,9 @@ def test_locality_holds_when_every_answer_is_local(mesh: Mesh) -> None:
     assert 0 < regions["tokyo"]["milliseconds"]["p50"] <= regions["tokyo"]["milliseconds"]["p99"]
 
 
-def test_one_answer_from_elsewhere_is_enough(mesh: Mesh) -> None:
-    mesh.answers("tokyo", always("v1"))
-    mesh.answers("osaka", lambda number: "v1" if number == 41 else "v2")
+def test_one_answer_from_elsewhere_is_enough(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", always("v1"))
+    mesh.serve("osaka", lambda number: "v1" if number == 41 else "v2")
     result = mesh.run("verify", "locality", "--requests", "60", "--json")
     assert result.status == 1
     assert result.findings["tokyo"]["state"] == "ok"
@@ -65,9 +65,9 @@ def test_one_answer_from_elsewhere_is_enough(mesh: Mesh) -> None:
 
 
 @pytest.mark.parametrize(("status", "words"), [(503, "HTTP 503"), (404, "HTTP 404")])
-def test_a_request_that_fails_is_counted_and_shown(mesh: Mesh, status: int, words: str) -> None:
-    mesh.answers("tokyo", lambda number: status if number % 10 == 0 else "v1")
-    mesh.answers("osaka", always("v2"))
+def test_a_request_that_fails_is_counted_and_shown(mesh: DemoMesh, status: int, words: str) -> None:
+    mesh.serve("tokyo", lambda number: status if number % 10 == 0 else "v1")
+    mesh.serve("osaka", always("v2"))
     result = mesh.run("verify", "locality", "--requests", "50", "--json")
     assert result.status == 1
     assert f"5 of 50 requests failed: 5 times {words}" in result.findings["tokyo"]["text"]
@@ -77,25 +77,25 @@ def test_a_request_that_fails_is_counted_and_shown(mesh: Mesh, status: int, word
     assert any(words in line and " 5 " in line and "xx" in line for line in text.splitlines())
 
 
-def test_a_refused_connection_is_a_request_that_fails(mesh: Mesh) -> None:
+def test_a_refused_connection_is_a_request_that_fails(mesh: DemoMesh) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        mesh.leads_to("tokyo", closed.getsockname()[1])
-        mesh.answers("osaka", always("v2"))
+        mesh.connect("tokyo", closed.getsockname()[1])
+        mesh.serve("osaka", always("v2"))
         result = mesh.run("verify", "locality", "--requests", "20", "--json")
     assert result.status == 1
     assert "20 of 20 requests failed: 20 times curl 7:" in result.findings["tokyo"]["text"]
 
 
-def test_an_answer_without_a_version_is_no_success(mesh: Mesh) -> None:
-    mesh.answers("tokyo", always("v1"))
-    mesh.answers("osaka", always(200))
+def test_an_answer_without_a_version_is_no_success(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", always("v1"))
+    mesh.serve("osaka", always(200))
     result = mesh.run("verify", "locality", "--requests", "20", "--json")
     assert "20 times no version" in result.findings["osaka"]["text"]
 
 
-def test_a_client_that_is_not_there(mesh: Mesh) -> None:
-    mesh.answers("osaka", always("v2"))
+def test_a_client_that_is_not_there(mesh: DemoMesh) -> None:
+    mesh.serve("osaka", always("v2"))
     (mesh.folder / "tokyo" / "away").touch()
     result = mesh.run("verify", "locality", "--requests", "20", "--json")
     assert result.status == 1
@@ -103,8 +103,8 @@ def test_a_client_that_is_not_there(mesh: Mesh) -> None:
     assert result.findings["osaka"]["state"] == "ok"
 
 
-def test_a_client_without_curl(mesh: Mesh, tmp_path: Path) -> None:
-    mesh.answers("osaka", always("v2"))
+def test_a_client_without_curl(mesh: DemoMesh, tmp_path: Path) -> None:
+    mesh.serve("osaka", always("v2"))
     folder = tmp_path / "bin"
     folder.mkdir()
     kubectl = folder / "kubectl"
@@ -116,10 +116,10 @@ def test_a_client_without_curl(mesh: Mesh, tmp_path: Path) -> None:
     assert "no curl in the demo's client" in result.findings["tokyo"]["text"]
 
 
-def test_split_holds_for_even_shares(mesh: Mesh) -> None:
+def test_split_holds_for_even_shares(mesh: DemoMesh) -> None:
     mesh.content["demo"]["failover"] = False
-    mesh.answers("tokyo", drawn(0.5, seed=1))
-    mesh.answers("osaka", drawn(0.5, seed=2))
+    mesh.serve("tokyo", drawn(0.5, seed=1))
+    mesh.serve("osaka", drawn(0.5, seed=2))
     result = mesh.run("verify", "split", "--requests", "200", "--json")
     assert result.status == 0, result.output
     assert result.report["data"]["expected_shares"] == {"v1": 0.5, "v2": 0.5}
@@ -135,10 +135,10 @@ def test_split_holds_for_even_shares(mesh: Mesh) -> None:
         (lambda number: 500 if number == 7 else ("v1", "v2")[number % 2], "1 of 200 requests failed"),
     ],
 )
-def test_a_wrong_split_is_found(mesh: Mesh, behaviour: Behaviour, words: str) -> None:
+def test_a_wrong_split_is_found(mesh: DemoMesh, behaviour: Behaviour, words: str) -> None:
     mesh.content["demo"]["failover"] = False
-    mesh.answers("tokyo", behaviour)
-    mesh.answers("osaka", drawn(0.5, seed=2))
+    mesh.serve("tokyo", behaviour)
+    mesh.serve("osaka", drawn(0.5, seed=2))
     result = mesh.run("verify", "split", "--requests", "200", "--json")
     assert result.status == 1
     assert words in result.findings["tokyo"]["text"]
@@ -146,12 +146,12 @@ def test_a_wrong_split_is_found(mesh: Mesh, behaviour: Behaviour, words: str) ->
     assert result.findings["osaka"]["state"] == "ok"
 
 
-def test_shares_follow_the_pods_of_each_version(mesh: Mesh) -> None:
+def test_shares_follow_the_pods_of_each_version(mesh: DemoMesh) -> None:
     """A version in two of three regions has two thirds of the answers."""
     mesh.content["demo"]["failover"] = False
     mesh.content["regions"]["seoul"] = {"region": "asia-northeast3", "number": 4}
     mesh.content["demo"]["versions"]["seoul"] = "v1"
-    mesh.answers("tokyo", drawn(2 / 3, seed=4))
+    mesh.serve("tokyo", drawn(2 / 3, seed=4))
     (mesh.folder / "seoul").mkdir()
     kubeconfig = mesh.folder / "kubeconfig"
     kubeconfig.write_text(kubeconfig.read_text() + "- {name: seoul, context: {cluster: seoul, user: seoul}}\n")
@@ -160,17 +160,17 @@ def test_shares_follow_the_pods_of_each_version(mesh: Mesh) -> None:
     assert result.report["data"]["expected_shares"] == {"v1": pytest.approx(2 / 3), "v2": pytest.approx(1 / 3)}
 
 
-def test_what_the_configuration_switches_off_is_said(mesh: Mesh) -> None:
-    mesh.answers("tokyo", drawn(0.5, seed=1))
-    mesh.answers("osaka", drawn(0.5, seed=2))
+def test_what_the_configuration_switches_off_is_said(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", drawn(0.5, seed=1))
+    mesh.serve("osaka", drawn(0.5, seed=2))
     result = mesh.run("verify", "split", "--json")
     assert result.findings["the DestinationRule"]["state"] == "warning"
     assert "demo.failover: false" in result.findings["the DestinationRule"]["fix"]
 
 
-def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: Mesh) -> None:
-    mesh.answers("tokyo", always("v1"))
-    mesh.answers("osaka", always("v2"))
+def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", always("v1"))
+    mesh.serve("osaka", always("v2"))
     without = mesh.run("verify", "ingress", "--requests", "20")
     assert without.status == 2
     assert without.errors.splitlines() == ["mesh: Multi Cluster Ingress has no address yet", "      mesh status"]
@@ -188,12 +188,12 @@ def test_ingress_asks_by_the_domain_if_there_is_one() -> None:
     assert public_url(environment_of(text), nobody_is_asked, "/hello") == "https://shop.example.com/hello"
 
 
-def test_ctrl_c_ends_with_what_was_counted(mesh: Mesh) -> None:
+def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
     def slow(number: int) -> str:
         time.sleep(0.05)
         return "v1"
 
-    mesh.answers("tokyo", slow)
+    mesh.serve("tokyo", slow)
     process = mesh.start("verify", "locality", "--requests", "5000", "--region", "tokyo", "--json")
     deadline = time.monotonic() + 20
     while mesh.servers["tokyo"].count < 50 and time.monotonic() < deadline:
@@ -217,9 +217,9 @@ def test_ctrl_c_ends_with_what_was_counted(mesh: Mesh) -> None:
     assert mesh.servers["tokyo"].count == after
 
 
-def test_a_thousand_requests_take_three_seconds(mesh: Mesh) -> None:
+def test_a_thousand_requests_take_three_seconds(mesh: DemoMesh) -> None:
     """The command from its start to its end; the best of a few, as the machine may have other things to do."""
-    mesh.answers("tokyo", always("v1"))
+    mesh.serve("tokyo", always("v1"))
     seconds = []
     for _ in range(FASTEST_OF):
         began = time.monotonic()
@@ -232,9 +232,9 @@ def test_a_thousand_requests_take_three_seconds(mesh: Mesh) -> None:
     assert min(seconds) <= 3, seconds
 
 
-def test_the_table_the_picture_and_junit(mesh: Mesh, tmp_path: Path) -> None:
-    mesh.answers("tokyo", always("v1"))
-    mesh.answers("osaka", lambda number: "v1" if number % 4 == 0 else "v2")
+def test_the_table_the_picture_and_junit(mesh: DemoMesh, tmp_path: Path) -> None:
+    mesh.serve("tokyo", always("v1"))
+    mesh.serve("osaka", lambda number: "v1" if number % 4 == 0 else "v2")
     picture, drawing, junit = (tmp_path / name for name in ("a.png", "a.svg", "a.xml"))
     arguments = ("verify", "locality", "--requests", "40")
     result = mesh.run(*arguments, "--plot", str(picture), "--junit", str(junit))
@@ -260,7 +260,7 @@ def test_the_table_the_picture_and_junit(mesh: Mesh, tmp_path: Path) -> None:
         (("verify", "locality", "--plot", "none/a.png"), "there is no folder for"),
     ],
 )
-def test_what_can_t_be_asked_is_refused_in_two_lines(mesh: Mesh, arguments: tuple[str, ...], message: str) -> None:
+def test_what_can_t_be_asked_is_refused_in_two_lines(mesh: DemoMesh, arguments: tuple[str, ...], message: str) -> None:
     result = mesh.run(*arguments)
     assert result.status == 2
     lines = result.errors.splitlines()
@@ -268,7 +268,7 @@ def test_what_can_t_be_asked_is_refused_in_two_lines(mesh: Mesh, arguments: tupl
     assert len(lines) == 2
 
 
-def test_too_few_requests_to_see_a_split(mesh: Mesh) -> None:
+def test_too_few_requests_to_see_a_split(mesh: DemoMesh) -> None:
     mesh.content["regions"]["seoul"] = {"region": "asia-northeast3", "number": 4}
     mesh.content["demo"]["versions"]["seoul"] = "v3"
     result = mesh.run("verify", "split", "--requests", "14")
@@ -277,7 +277,7 @@ def test_too_few_requests_to_see_a_split(mesh: Mesh) -> None:
     assert "mesh verify split --requests 15" in result.errors
 
 
-def test_without_the_demo_there_is_nobody_to_ask(mesh: Mesh) -> None:
+def test_without_the_demo_there_is_nobody_to_ask(mesh: DemoMesh) -> None:
     mesh.content["demo"] = {"enabled": False}
     assert "demo.enabled is false" in mesh.run("verify", "locality").errors
 
@@ -325,7 +325,7 @@ def test_percentiles_of_few_answers() -> None:
     assert hundred.percentiles() == pytest.approx({50: 0.5, 90: 0.9, 99: 0.99})
 
 
-def test_the_demo_s_pods(mesh: Mesh) -> None:
+def test_the_demo_s_pods(mesh: DemoMesh) -> None:
     from config import load  # noqa: PLC0415
 
     demo = Demo.of(load(mesh.config))

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.cli.clouds import emulated_project
+from tests.cli.emulated_project import emulated_project
 from tests.synthesized import load_without_variables
 from tests.terraform.terraform import terraform
 

@@ -71,7 +71,7 @@ class LoopbackPlanes:
 
 
 @dataclass
-class Project:
+class EmulatedProject:
     """An emulated project, a configuration for it, and a machine on which `mesh` runs.
 
     Attributes:
@@ -109,14 +109,14 @@ class Project:
         whole = f"projects/{self.id}/{path}"
         return self.emulator.cloud.store.add(whole, {"name": path.rpartition("/")[2], **content})
 
-    def stand_in(self, tool: str, body: str) -> None:
+    def fake_program(self, tool: str, body: str) -> None:
         """Make a program that notes its call and runs a few lines of shell."""
         path = self.folder / "bin" / tool
         path.write_text(f'#!/bin/sh\nprintf "%s\\n" "{tool} $*" >>"{self.folder}/calls"\n{body}\n', encoding="utf-8")
         path.chmod(0o755)
 
     def prints(self, tool: str, text: str) -> None:
-        self.stand_in(tool, f"cat <<'END'\n{text}\nEND")
+        self.fake_program(tool, f"cat <<'END'\n{text}\nEND")
 
     def remove(self, tool: str) -> None:
         (self.folder / "bin" / tool).unlink()
@@ -221,7 +221,7 @@ class Project:
 
 
 @contextmanager
-def emulated_project(folder: Path, configuration: str, project: str) -> Iterator[Project]:
+def emulated_project(folder: Path, configuration: str, project: str) -> Iterator[EmulatedProject]:
     """Run an empty cloud for a while, beside a machine with all tools."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -234,11 +234,11 @@ def emulated_project(folder: Path, configuration: str, project: str) -> Iterator
         assert found is not None
         os.symlink(found, folder / "bin" / real)
     (folder / "mesh.yaml").write_text(configuration, encoding="utf-8")
-    machine = Project(folder, emulator, planes)
+    machine = EmulatedProject(folder, emulator, planes)
     for tool, text in TOOLS.items():
         machine.prints(tool, text)
     for tool in SILENT:
-        machine.stand_in(tool, "exit 1")
+        machine.fake_program(tool, "exit 1")
     emulator.start()
     try:
         yield machine

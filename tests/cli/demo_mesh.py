@@ -20,7 +20,7 @@ import yaml
 
 from config.paths import ROOT
 
-STAND_INS = Path(__file__).parent / "fake_tools"
+FAKE_TOOLS = Path(__file__).parent / "fake_tools"
 HOST = "helloworld.sample:5000"
 SECONDS = 120.0
 
@@ -84,7 +84,7 @@ class Result:
 
 
 @dataclass
-class Mesh:
+class DemoMesh:
     """Two regions' clients, the servers that answer them, and a configuration.
 
     Attributes:
@@ -96,14 +96,14 @@ class Mesh:
     content: dict[str, Any]
     servers: dict[str, Server] = field(default_factory=dict)
 
-    def answers(self, region: str, behaviour: Behaviour) -> Server:
+    def serve(self, region: str, behaviour: Behaviour) -> Server:
         """Let a region's requests be answered by a server of its own."""
         server = self.servers[region] = Server(behaviour)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        self.leads_to(region, server.server_address[1])
+        self.connect(region, server.server_address[1])
         return server
 
-    def leads_to(self, region: str, port: Any) -> None:
+    def connect(self, region: str, port: Any) -> None:
         """Let a region's client find the demo, and the public address, at a port of this machine."""
         target = f"127.0.0.1:{port}"
         lines = [f'connect-to = "{host}:{target}"' for host in (HOST, "198.51.100.7:80")]
@@ -120,7 +120,7 @@ class Mesh:
         return [sys.executable, "-m", "cli", *arguments, *where]
 
     def variables(self) -> Mapping[str, str]:
-        path = os.pathsep.join([str(STAND_INS), os.environ["PATH"]])
+        path = os.pathsep.join([str(FAKE_TOOLS), os.environ["PATH"]])
         return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "STAND_IN": str(self.folder)}
 
     def run(self, *arguments: str) -> Result:
@@ -150,12 +150,12 @@ class Mesh:
 
 
 @contextmanager
-def demo_mesh(folder: Path) -> Iterator[Mesh]:
+def demo_mesh(folder: Path) -> Iterator[DemoMesh]:
     """Yield the reference's two regions, whose clients nobody answers yet."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not on this machine: the demo's client can't be played")
     content = yaml.safe_load((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
-    mesh = Mesh(folder, content)
+    mesh = DemoMesh(folder, content)
     contexts = [{"name": key, "context": {"cluster": key, "user": key}} for key in content["regions"]]
     (folder / "kubeconfig").write_text(yaml.safe_dump({"contexts": contexts}), encoding="utf-8")
     for key in content["regions"]:

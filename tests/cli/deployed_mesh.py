@@ -38,12 +38,12 @@ REVISION = "asm-managed-stable"
 IN_CLUSTER_REVISION = "asm-1285-12"
 REVISIONS = {MANAGED: REVISION, IN_CLUSTER: IN_CLUSTER_REVISION, FLEET: REVISION}
 GATEWAY = "istio-ingressgateway"
-HOME = f"projects/{PROJECT}"
-VPC = f"{HOME}/global/networks/matt-vpc"
-CANARY = "remote-token-of"
+PARENT = f"projects/{PROJECT}"
+VPC = f"{PARENT}/global/networks/matt-vpc"
+TOKEN = "remote-token-of"
 """How every token of a remote secret begins: to be in no output, no argument, no file."""
 
-PLACES = {"tokyo": "asia-northeast1", "osaka": "asia-northeast2", "seoul": "asia-northeast3"}
+LOCATIONS = {"tokyo": "asia-northeast1", "osaka": "asia-northeast2", "seoul": "asia-northeast3"}
 NUMBERS = {"tokyo": 0, "osaka": 8, "seoul": 4}
 VERSIONS = {"tokyo": "v1", "osaka": "v2"}
 POD_RANGES = {region: f"10.{4 * number}.0.0/14" for region, number in NUMBERS.items()}
@@ -51,7 +51,7 @@ ADDRESS = "198.51.100.1"
 
 CONFIGURATION: dict[str, Any] = {
     "project": {"id": PROJECT, "name_prefix": "matt"},
-    "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in PLACES.items()},
+    "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in LOCATIONS.items()},
     "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
     "ingress": {"config_cluster": "tokyo", "plain_http": True},
     "mesh": {},
@@ -66,7 +66,7 @@ def cluster_name(region: str) -> str:
 
 def membership_key(region: str) -> str:
     """Return what the fleet's features call a membership."""
-    return f"projects/{PROJECT_NUMBER}/locations/{PLACES[region]}/memberships/{cluster_name(region)}"
+    return f"projects/{PROJECT_NUMBER}/locations/{LOCATIONS[region]}/memberships/{cluster_name(region)}"
 
 
 def automatic() -> Object:
@@ -76,7 +76,7 @@ def automatic() -> Object:
 
 def _webhooks(way: str) -> tuple[str, ...]:
     """Return the regions whose control planes may reach a webhook on their nodes."""
-    return () if way == FLEET else tuple(PLACES)
+    return () if way == FLEET else tuple(LOCATIONS)
 
 
 def certificate(region: str) -> str:
@@ -84,11 +84,11 @@ def certificate(region: str) -> str:
 
 
 def secret_name(region: str) -> str:
-    return f"istio-remote-secret-gke-{PROJECT}-{PLACES[region]}-{cluster_name(region)}"
+    return f"istio-remote-secret-gke-{PROJECT}-{LOCATIONS[region]}-{cluster_name(region)}"
 
 
 @dataclass
-class Answer:
+class JsonReport:
     """What a command said, with ``--json``."""
 
     status: int
@@ -106,7 +106,7 @@ class Answer:
 
 
 @dataclass
-class World:
+class DeployedMesh:
     """
     Attributes:
         content: of the configuration.
@@ -129,15 +129,15 @@ class World:
 
     def cluster(self, region: str) -> Object:
         """Return a cluster as the GKE API has it."""
-        return self.cloud[f"{HOME}/locations/{PLACES[region]}/clusters/{cluster_name(region)}"]
+        return self.cloud[f"{PARENT}/locations/{LOCATIONS[region]}/clusters/{cluster_name(region)}"]
 
     def pool(self, region: str) -> Object:
         return self.cloud[
-            f"{HOME}/locations/{PLACES[region]}/clusters/{cluster_name(region)}/nodePools/matt-{region}-nodes"
+            f"{PARENT}/locations/{LOCATIONS[region]}/clusters/{cluster_name(region)}/nodePools/matt-{region}-nodes"
         ]
 
     def feature(self, name: str) -> Object:
-        return self.cloud[f"{HOME}/locations/global/features/{name}"]
+        return self.cloud[f"{PARENT}/locations/global/features/{name}"]
 
     def mesh_of(self, region: str) -> Object:
         """Return what the mesh's feature says of a cluster."""
@@ -161,15 +161,15 @@ class World:
     def add(self, region: str, one: Object) -> None:
         self.clusters[region]["objects"].append(one)
 
-    def ask(self, command: str, *arguments: str) -> Answer:
+    def run_json(self, command: str, *arguments: str) -> JsonReport:
         """Run a command with ``--json``."""
         result = self.run(command, "--json", *arguments)
-        assert CANARY not in result.stdout + result.stderr
+        assert TOKEN not in result.stdout + result.stderr
         assert self.token not in result.stdout + result.stderr
         assert "Traceback" not in result.stderr, result.stderr
         data = json.loads(result.stdout) if result.stdout else {"sections": []}
         assert result.returncode != 0 or data["ok"]
-        return Answer(result.returncode, data, result.stderr)
+        return JsonReport(result.returncode, data, result.stderr)
 
     def run(self, command: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command as a user does."""
@@ -222,17 +222,17 @@ class World:
 
 
 @contextmanager
-def unchanged(world: World) -> Iterator[World]:
+def restored(mesh: DeployedMesh) -> Iterator[DeployedMesh]:
     """Put all that is changed in a block back after it."""
-    before = copy.deepcopy((world.cloud, world.content, world.clusters, world.states))
+    before = copy.deepcopy((mesh.cloud, mesh.content, mesh.clusters, mesh.states))
     try:
-        yield world
+        yield mesh
     finally:
-        world.sky.emulator.cloud.faults.clear()
-        world.cloud.clear()
-        world.cloud.update(before[0])
-        world.content, world.clusters, world.states = before[1:]
-        world.variables = {}
+        mesh.sky.emulator.cloud.faults.clear()
+        mesh.cloud.clear()
+        mesh.cloud.update(before[0])
+        mesh.content, mesh.clusters, mesh.states = before[1:]
+        mesh.variables = {}
 
 
 def junit_failures(file: Path) -> set[tuple[str, str]]:
@@ -246,7 +246,7 @@ def junit_failures(file: Path) -> set[tuple[str, str]]:
 
 
 @contextmanager
-def deployed(folder: Path, way: str = MANAGED) -> Iterator[World]:
+def deploy(folder: Path, way: str = MANAGED) -> Iterator[DeployedMesh]:
     """Deploy the environment, as far as it can be seen from outside.
 
     Args:
@@ -255,23 +255,23 @@ def deployed(folder: Path, way: str = MANAGED) -> Iterator[World]:
     with running() as sky:
         caller = sky.caller()
         enable(caller)
-        world = World(sky, folder, sky.token())
+        mesh = DeployedMesh(sky, folder, sky.token())
         if way != MANAGED:
-            world.content["mesh"] = {"control_plane": way}
-        _make_cloud(caller, world, way)
-        world.states = _states(way)
-        for region in PLACES:
-            world.clusters[region] = _objects_of(region, way)
-        yield world
+            mesh.content["mesh"] = {"control_plane": way}
+        _make_cloud(caller, mesh, way)
+        mesh.states = _states(way)
+        for region in LOCATIONS:
+            mesh.clusters[region] = _objects_of(region, way)
+        yield mesh
 
 
-def _make_cloud(caller: Caller, world: World, way: str) -> None:
-    compute = f"/compute/v1/{HOME}"
+def _make_cloud(caller: Caller, mesh: DeployedMesh, way: str) -> None:
+    compute = f"/compute/v1/{PARENT}"
     caller.ok("POST", f"{compute}/global/networks", {"name": "matt-vpc"})
     caller.ok("POST", f"{compute}/global/addresses", {"name": "matt-ingress"})
     for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in _webhooks(way))):
         caller.ok("POST", f"{compute}/global/firewalls", {"name": f"matt-vpc-{rule}", "network": VPC})
-    for region, place in PLACES.items():
+    for region, place in LOCATIONS.items():
         number = NUMBERS[region]
         ranges = {"pods": POD_RANGES[region], "services": f"10.64.{16 * number}.0/20"}
         subnet = {
@@ -282,23 +282,23 @@ def _make_cloud(caller: Caller, world: World, way: str) -> None:
         }
         caller.ok("POST", f"{compute}/regions/{place}/subnetworks", subnet)
         caller.ok("POST", f"{compute}/regions/{place}/routers", {"name": f"matt-{region}-router", "network": VPC})
-        caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": f"matt-{region}-node"})
+        caller.ok("POST", f"/iam/v1/{PARENT}/serviceAccounts", {"accountId": f"matt-{region}-node"})
         _make_cluster(caller, region, way)
     _make_load_balancer(caller)
-    _make_what_is_somebody_elses(caller, world)
+    _make_what_is_somebody_elses(caller, mesh)
     for region, index in (("tokyo", 1), ("osaka", 2), ("seoul", 3)):
-        cluster = world.cluster(region)
+        cluster = mesh.cluster(region)
         address = f"192.168.{NUMBERS[region]}.2"
         cluster["privateClusterConfig"]["privateEndpoint"] = address
         cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["privateEndpoint"] = address
         cluster["endpoint"] = f"192.0.2.{index}"
         cluster["masterAuth"] = {"clusterCaCertificate": certificate(region)}
-    features = f"/gkehub/v1/{HOME}/locations/global/features"
+    features = f"/gkehub/v1/{PARENT}/locations/global/features"
     caller.ok("POST", f"{features}?featureId=servicemesh", {})
-    place = f"{HOME}/locations/{PLACES['tokyo']}/memberships/{cluster_name('tokyo')}"
+    place = f"{PARENT}/locations/{LOCATIONS['tokyo']}/memberships/{cluster_name('tokyo')}"
     spec = {"multiclusteringress": {"configMembership": place}}
     caller.ok("POST", f"{features}?featureId=multiclusteringress", {"spec": spec})
-    feature = world.feature("servicemesh")
+    feature = mesh.feature("servicemesh")
     management = {
         "state": "ACTIVE",
         "implementation": "TRAFFIC_DIRECTOR" if way == FLEET else "ISTIOD",
@@ -314,7 +314,7 @@ def _make_cloud(caller: Caller, world: World, way: str) -> None:
 
 def _make_load_balancer(caller: Caller) -> None:
     """What Multi Cluster Ingress and GKE make, under names of theirs."""
-    place = f"/compute/v1/{HOME}/global"
+    place = f"/compute/v1/{PARENT}/global"
     base = "https://www.googleapis.com"
     for collection, name, names in (
         ("healthChecks", "mci-8se3df-80-istio-gateway", ()),
@@ -326,13 +326,13 @@ def _make_load_balancer(caller: Caller) -> None:
         links = [f"{base}{place}/{one}" for one in names]
         caller.ok("POST", f"{place}/{collection}", {"name": name, "refersTo": links})
     caller.ok("POST", f"{place}/firewalls", {"name": "mci-8se3df-default-l7", "network": f"{base}/compute/v1/{VPC}"})
-    for region in PLACES:
+    for region in LOCATIONS:
         for suffix in ("all", "master", "vms", "exkubelet", "inkubelet"):
             rule = f"gke-{cluster_name(region)}-1a2b3c4d-{suffix}"
             caller.ok("POST", f"{place}/firewalls", {"name": rule, "network": VPC})
     for zone, name in groups():
-        region = next(key for key, one in PLACES.items() if zone.startswith(one))
-        caller.ok("POST", f"/compute/v1/{HOME}/zones/{zone}/networkEndpointGroups", endpoint_group(name, region))
+        region = next(key for key, one in LOCATIONS.items() if zone.startswith(one))
+        caller.ok("POST", f"/compute/v1/{PARENT}/zones/{zone}/networkEndpointGroups", endpoint_group(name, region))
 
 
 def endpoint_group(name: str, region: str, service: str = "mci-istio-ingressgateway-svc-1") -> Object:
@@ -342,9 +342,9 @@ def endpoint_group(name: str, region: str, service: str = "mci-istio-ingressgate
     return {"name": name, "network": VPC, "description": json.dumps(description)}
 
 
-def _make_what_is_somebody_elses(caller: Caller, world: World) -> None:
+def _make_what_is_somebody_elses(caller: Caller, mesh: DeployedMesh) -> None:
     """Of each kind something that is not ours, and that nobody may be told to remove."""
-    compute = f"/compute/v1/{HOME}"
+    compute = f"/compute/v1/{PARENT}"
     caller.ok("POST", f"{compute}/global/networks", {"name": "other-vpc"})
     other = {"network": VPC.replace("matt-vpc", "other-vpc")}
     for path, body in (
@@ -363,10 +363,10 @@ def _make_what_is_somebody_elses(caller: Caller, world: World) -> None:
     ):
         caller.ok("POST", f"{compute}/{path}", body)
     for account in ("deployer", "other-tokyo-node"):
-        caller.ok("POST", f"/iam/v1/{HOME}/serviceAccounts", {"accountId": account})
-    name = f"{HOME}/locations/global/memberships/other"
-    world.cloud[name] = {"name": name, "state": {"code": "READY"}}
-    caller.ok("POST", f"/gkehub/v1/{HOME}/locations/global/features?featureId=configmanagement", {})
+        caller.ok("POST", f"/iam/v1/{PARENT}/serviceAccounts", {"accountId": account})
+    name = f"{PARENT}/locations/global/memberships/other"
+    mesh.cloud[name] = {"name": name, "state": {"code": "READY"}}
+    caller.ok("POST", f"/gkehub/v1/{PARENT}/locations/global/features?featureId=configmanagement", {})
 
 
 SAFE_NODES: Object = {
@@ -401,8 +401,8 @@ def _hardened(region: str) -> Object:
 
 def _make_cluster(caller: Caller, region: str, way: str) -> None:
     """As terraform's provider asks for it."""
-    place = PLACES[region]
-    clusters = f"/container/v1/{HOME}/locations/{place}/clusters"
+    place = LOCATIONS[region]
+    clusters = f"/container/v1/{PARENT}/locations/{place}/clusters"
     networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}]}
     if way == IN_CLUSTER and region in VERSIONS:
         pods = [{"cidrBlock": POD_RANGES[one], "displayName": f"pods-{one}"} for one in VERSIONS if one != region]
@@ -410,7 +410,7 @@ def _make_cluster(caller: Caller, region: str, way: str) -> None:
     wanted = {
         "name": cluster_name(region),
         "network": VPC,
-        "subnetwork": f"{HOME}/regions/{place}/subnetworks/matt-private-vm",
+        "subnetwork": f"{PARENT}/regions/{place}/subnetworks/matt-private-vm",
         "ipAllocationPolicy": {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"},
         **_hardened(region),
         "privateClusterConfig": {
@@ -482,7 +482,7 @@ def remote_secret(region: str) -> Object:
                 },
             }
         ],
-        "users": [{"name": region, "user": {"token": f"{CANARY}-{region}"}}],
+        "users": [{"name": region, "user": {"token": f"{TOKEN}-{region}"}}],
     }
     name = secret_name(region)
     data = {name.removeprefix("istio-remote-secret-"): base64.b64encode(yaml.safe_dump(kubeconfig).encode()).decode()}
@@ -494,7 +494,7 @@ def remote_secret(region: str) -> Object:
 def groups() -> list[tuple[str, str]]:
     """Return the zones and names of the endpoint groups that Multi Cluster Ingress has."""
     return [
-        (f"{PLACES[region]}-{zone}", f"k8s1-{number}f3fb3a-istio-gate-mci-{GATEWAY}-80-c7b851a2")
+        (f"{LOCATIONS[region]}-{zone}", f"k8s1-{number}f3fb3a-istio-gate-mci-{GATEWAY}-80-c7b851a2")
         for number, region in enumerate(VERSIONS)
         for zone in "abc"
     ]
@@ -592,7 +592,7 @@ def _objects_of(region: str, way: str) -> Object:
     ]
     if region == "tokyo":
         found += _ingress_objects()
-    return {"objects": found, "tokens": [f"{CANARY}-{region}"]}
+    return {"objects": found, "tokens": [f"{TOKEN}-{region}"]}
 
 
 def _ingress_objects() -> list[Object]:
@@ -621,35 +621,35 @@ def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
     clusters: dict[str, Object] = {}
     network: dict[str, Object] = {
         "google_compute_network.vpc": {"id": VPC},
-        "google_compute_firewall.firewall_pods": {"id": f"{HOME}/global/firewalls/matt-vpc-istio-multicluster-pods"},
+        "google_compute_firewall.firewall_pods": {"id": f"{PARENT}/global/firewalls/matt-vpc-istio-multicluster-pods"},
     }
-    for region, place in PLACES.items():
+    for region, place in LOCATIONS.items():
         email = f"matt-{region}-node@{PROJECT}.iam.gserviceaccount.com"
         rule = f"matt-vpc-{region}-control-plane"
         name = cluster_name(region)
         network |= {
-            f"google_compute_subnetwork.{region}": {"id": f"{HOME}/regions/{place}/subnetworks/matt-private-vm"},
-            f"google_compute_router.{region}": {"id": f"{HOME}/regions/{place}/routers/matt-{region}-router"},
+            f"google_compute_subnetwork.{region}": {"id": f"{PARENT}/regions/{place}/subnetworks/matt-private-vm"},
+            f"google_compute_router.{region}": {"id": f"{PARENT}/regions/{place}/routers/matt-{region}-router"},
         }
         if region in _webhooks(way):
-            network[f"google_compute_firewall.{region}"] = {"id": f"{HOME}/global/firewalls/{rule}"}
+            network[f"google_compute_firewall.{region}"] = {"id": f"{PARENT}/global/firewalls/{rule}"}
         clusters |= {
-            f"google_service_account.{region}": {"id": f"{HOME}/serviceAccounts/{email}"},
+            f"google_service_account.{region}": {"id": f"{PARENT}/serviceAccounts/{email}"},
             f"google_container_cluster.{region}": {
-                "id": f"{HOME}/locations/{place}/clusters/{name}",
+                "id": f"{PARENT}/locations/{place}/clusters/{name}",
                 "name": name,
                 "deletion_protection": region in VERSIONS,
             },
         }
-    features = f"{HOME}/locations/global/features"
-    mesh: dict[str, Object] = {
+    features = f"{PARENT}/locations/global/features"
+    mesh_stack: dict[str, Object] = {
         "google_gke_hub_feature.service-mesh": {"id": f"{features}/servicemesh"},
         "google_gke_hub_feature.multi-cluster-ingress": {"id": f"{features}/multiclusteringress"},
     }
     if way == FLEET:
         for region in VERSIONS:
-            place, name = PLACES[region], cluster_name(region)
-            mesh[f"google_gke_hub_feature_membership.{region}"] = {
+            place, name = LOCATIONS[region], cluster_name(region)
+            mesh_stack[f"google_gke_hub_feature_membership.{region}"] = {
                 "id": f"{features}/servicemesh/membershipId/{name}",
                 "feature": "servicemesh",
                 "membership": name,
@@ -657,13 +657,13 @@ def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
             }
     else:
         for region in VERSIONS:
-            mesh[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {"triggers": _inputs(region, way)}
+            mesh_stack[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {"triggers": _inputs(region, way)}
         for holder, remote in permutations(VERSIONS, 2):
-            mesh[f'null_resource.trust_grant_90F5B3F0["{holder}/{remote}"]'] = {"triggers": _grant(remote)}
+            mesh_stack[f'null_resource.trust_grant_90F5B3F0["{holder}/{remote}"]'] = {"triggers": _grant(remote)}
     ingress: dict[str, Object] = {
-        "google_compute_global_address.address": {"id": f"{HOME}/global/addresses/matt-ingress"}
+        "google_compute_global_address.address": {"id": f"{PARENT}/global/addresses/matt-ingress"}
     }
-    return {"network": network, "clusters": clusters, "mesh": mesh, "ingress": ingress}
+    return {"network": network, "clusters": clusters, "mesh": mesh_stack, "ingress": ingress}
 
 
 def _in_state(address: str, attributes: Object) -> Object:
@@ -674,7 +674,7 @@ def _in_state(address: str, attributes: Object) -> Object:
 
 
 class Case(NamedTuple):
-    """Something that is wrong with a world.
+    """Something that is wrong with a mesh.
 
     Attributes:
         spoil: makes it so.
@@ -683,16 +683,16 @@ class Case(NamedTuple):
         state: that it has.
     """
 
-    spoil: Callable[[World], Any]
+    spoil: Callable[[DeployedMesh], Any]
     where: tuple[str, str]
     text: str
     fix: str
     state: str = "failure"
 
-    def check(self, world: World) -> None:
-        """Spoil a world: `mesh status` says so, what to do, and nothing else."""
-        self.spoil(world)
-        answer = world.ask("status")
+    def check(self, mesh: DeployedMesh) -> None:
+        """Break the mesh: `mesh status` says so, what to do, and nothing else."""
+        self.spoil(mesh)
+        answer = mesh.run_json("status")
         wrong = answer.findings("failure") | answer.findings("warning")
         assert set(wrong) == {self.where}
         [said] = wrong.values()
