@@ -289,6 +289,10 @@ def test_the_chi_squared_test_against_known_values() -> None:
     assert probability({"v1": 60, "v2": 40}, even) == pytest.approx(0.0455, abs=1e-4)
     thirds = {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
     assert probability({"a": 100 + 12, "b": 100, "c": 100 - 12}, thirds) == pytest.approx(0.2369, abs=1e-4)
+    fifths = dict.fromkeys("abcde", 0.2)
+    assert probability({"a": 30, "b": 20, "c": 20, "d": 20, "e": 10}, fifths) == pytest.approx(0.0404, abs=1e-4)
+    quarters = dict.fromkeys("abcd", 0.25)
+    assert probability({"a": 33, "b": 29, "c": 21, "d": 17}, quarters) == pytest.approx(0.0937, abs=1e-4)
     assert probability({}, even) == 0
     assert probability({"v3": 10}, even) == 0
     assert probability({"v1": 10}, {"v1": 1.0}) == 1
@@ -299,6 +303,7 @@ def test_the_interval_against_known_values() -> None:
     assert interval(5, 10, 0.95) == pytest.approx((0.1871, 0.8129), abs=1e-4)
     assert interval(0, 10, 0.95) == pytest.approx((0, 0.3085), abs=1e-4)
     assert interval(10, 10, 0.95) == pytest.approx((0.6915, 1), abs=1e-4)
+    assert interval(999, 1_000_000, 0.99) == pytest.approx((0.0009195, 0.0010833), abs=1e-7)
     assert interval(0, 0, 0.95) == (0, 1)
 
 
