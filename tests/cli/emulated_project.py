@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from config.apis import APIS
 from config.backend import state_file
 from config.environment import Environment
 from config.loading.load import load
-from config.paths import ROOT
+from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.server import Emulator
@@ -208,16 +207,7 @@ class EmulatedProject:
             **self.variables,
             **variables,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *arguments, "--config", str(self.config)],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return invoke([*arguments, "--config", str(self.config)], environment)
 
 
 @contextmanager

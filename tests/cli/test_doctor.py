@@ -138,7 +138,7 @@ def test_all_is_well_before_the_first_deploy(project: EmulatedProject) -> None:
     assert [section["title"] for section in found.data["sections"]] == [
         "Tools on this machine",
         "Credentials",
-        "EmulatedProject",
+        "Project",
         "APIs",
         "Roles of the caller",
         "Quotas",
@@ -214,7 +214,7 @@ def test_junit(project: EmulatedProject, tmp_path: Path) -> None:
         ("small tools", "not on this machine: jq; install from your package manager: jq"),
     ]
     assert len(failures) > 50
-    assert {case.get("name") for case in suites["EmulatedProject"]} == {"project", "billing"}
+    assert {case.get("name") for case in suites["Project"]} == {"project", "billing"}
 
 
 def test_a_configuration_that_is_not_right(project: EmulatedProject) -> None:
