@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.providers import gather_providers, mirror_of
 from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
 from tests.terraform.terraform import terraform
@@ -96,6 +96,6 @@ def provider_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mirror") / "providers"
     try:
         gather_providers(folder)
-    except HarnessError as error:
+    except LocalMeshError as error:
         pytest.skip(f"{error}: not tried before the real providers")
     return mirror_of(folder)

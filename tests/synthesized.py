@@ -13,7 +13,7 @@ from config.naming import STACKS
 from config.paths import ROOT
 from constructs.bindings import Testing
 from stacks.wiring import add_stacks, new_app
-from tests.local_mesh.rendered import objects_of
+from tests.local_mesh.rendered import rendered_objects
 
 REFERENCE = ROOT / "mesh.yaml"
 THREE_REGIONS = ROOT / "tests" / "synthesis" / "environments" / "three-regions.yaml"
@@ -61,7 +61,7 @@ class Synthesis:
 
     def objects(self, cluster: str | None = None) -> list[dict[str, Any]]:
         """Return the Kubernetes objects as the API server gets them, of one region's cluster or of all."""
-        return [manifest for region, manifest in objects_of(self.stacks["ingress"]) if cluster in (None, region)]
+        return [manifest for region, manifest in rendered_objects(self.stacks["ingress"]) if cluster in (None, region)]
 
     def object(self, cluster: str, kind: str, name: str) -> dict[str, Any]:
         """Return one Kubernetes object of a cluster."""

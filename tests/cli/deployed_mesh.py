@@ -26,7 +26,7 @@ from config.naming import STACKS
 from config.paths import ROOT
 from tests.cli import fake_kubectl as stand_in_kubectl
 from tests.fake_cloud.cloud import PROJECT_NUMBER
-from tests.fake_cloud.test_fake_cloud import Caller, Sky, enable, running
+from tests.fake_cloud.test_fake_cloud import ApiClient, FakeGcp, enable, running
 
 Object = dict[str, Any]
 
@@ -114,7 +114,7 @@ class DeployedMesh:
         states: by stack, what terraform keeps: attributes by address, or a text as it is; None for no file.
     """
 
-    sky: Sky
+    gcp: FakeGcp
     folder: Path
     token: str
     content: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(CONFIGURATION))
@@ -125,7 +125,7 @@ class DeployedMesh:
     @property
     def cloud(self) -> dict[str, Object]:
         """What is in Google Cloud, by path."""
-        return self.sky.emulator.cloud.store._resources
+        return self.gcp.server.cloud.store._resources
 
     def cluster(self, region: str) -> Object:
         """Return a cluster as the GKE API has it."""
@@ -183,7 +183,7 @@ class DeployedMesh:
                 "HOME": str(self.folder),
                 "KUBECTL_WORLD": str(self.folder / "clusters"),
                 "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
-                **self.sky.emulator.variables(),
+                **self.gcp.server.variables(),
                 **self.variables,
             },
             capture_output=True,
@@ -228,7 +228,7 @@ def restored(mesh: DeployedMesh) -> Iterator[DeployedMesh]:
     try:
         yield mesh
     finally:
-        mesh.sky.emulator.cloud.faults.clear()
+        mesh.gcp.server.cloud.faults.clear()
         mesh.cloud.clear()
         mesh.cloud.update(before[0])
         mesh.content, mesh.clusters, mesh.states = before[1:]
@@ -252,10 +252,10 @@ def deploy(folder: Path, way: str = MANAGED) -> Iterator[DeployedMesh]:
     Args:
         way: to a mesh.
     """
-    with running() as sky:
-        caller = sky.caller()
+    with running() as gcp:
+        caller = gcp.caller()
         enable(caller)
-        mesh = DeployedMesh(sky, folder, sky.token())
+        mesh = DeployedMesh(gcp, folder, gcp.token())
         if way != MANAGED:
             mesh.content["mesh"] = {"control_plane": way}
         _make_cloud(caller, mesh, way)
@@ -265,7 +265,7 @@ def deploy(folder: Path, way: str = MANAGED) -> Iterator[DeployedMesh]:
         yield mesh
 
 
-def _make_cloud(caller: Caller, mesh: DeployedMesh, way: str) -> None:
+def _make_cloud(caller: ApiClient, mesh: DeployedMesh, way: str) -> None:
     compute = f"/compute/v1/{PARENT}"
     caller.ok("POST", f"{compute}/global/networks", {"name": "matt-vpc"})
     caller.ok("POST", f"{compute}/global/addresses", {"name": "matt-ingress"})
@@ -312,7 +312,7 @@ def _make_cloud(caller: Caller, mesh: DeployedMesh, way: str) -> None:
         feature["membershipSpecs"] = {membership_key(region): automatic() for region in VERSIONS}
 
 
-def _make_load_balancer(caller: Caller) -> None:
+def _make_load_balancer(caller: ApiClient) -> None:
     """What Multi Cluster Ingress and GKE make, under names of theirs."""
     place = f"/compute/v1/{PARENT}/global"
     base = "https://www.googleapis.com"
@@ -342,7 +342,7 @@ def endpoint_group(name: str, region: str, service: str = "mci-istio-ingressgate
     return {"name": name, "network": VPC, "description": json.dumps(description)}
 
 
-def _make_what_is_somebody_elses(caller: Caller, mesh: DeployedMesh) -> None:
+def _make_what_is_somebody_elses(caller: ApiClient, mesh: DeployedMesh) -> None:
     """Of each kind something that is not ours, and that nobody may be told to remove."""
     compute = f"/compute/v1/{PARENT}"
     caller.ok("POST", f"{compute}/global/networks", {"name": "other-vpc"})
@@ -399,7 +399,7 @@ def _hardened(region: str) -> Object:
     }
 
 
-def _make_cluster(caller: Caller, region: str, way: str) -> None:
+def _make_cluster(caller: ApiClient, region: str, way: str) -> None:
     """As terraform's provider asks for it."""
     place = LOCATIONS[region]
     clusters = f"/container/v1/{PARENT}/locations/{place}/clusters"

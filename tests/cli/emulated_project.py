@@ -20,7 +20,7 @@ from config.loading.load import load
 from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
-from tests.fake_cloud.server import Emulator
+from tests.fake_cloud.server import FakeCloudServer
 
 Body = dict[str, Any]
 
@@ -80,7 +80,7 @@ class EmulatedProject:
     """
 
     folder: Path
-    emulator: Emulator
+    server: FakeCloudServer
     planes: LoopbackPlanes
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -94,10 +94,10 @@ class EmulatedProject:
 
     @property
     def id(self) -> str:
-        return self.emulator.cloud.project
+        return self.server.cloud.project
 
     def enable(self, *apis: str) -> None:
-        self.emulator.services._enable(self.id, [f"{api}.googleapis.com" for api in apis])
+        self.server.services._enable(self.id, [f"{api}.googleapis.com" for api in apis])
 
     def add(self, path: str, **content: Any) -> Body:
         """Put something into the project, behind terraform's back.
@@ -106,7 +106,7 @@ class EmulatedProject:
             path: after the project's id.
         """
         whole = f"projects/{self.id}/{path}"
-        return self.emulator.cloud.store.add(whole, {"name": path.rpartition("/")[2], **content})
+        return self.server.cloud.store.add(whole, {"name": path.rpartition("/")[2], **content})
 
     def fake_program(self, tool: str, body: str) -> None:
         """Make a program that notes its call and runs a few lines of shell."""
@@ -148,7 +148,7 @@ class EmulatedProject:
         for feature in ("servicemesh", "multiclusteringress"):
             self.add(f"locations/global/features/{feature}")
         if known:
-            ids = [path for path in self.emulator.cloud.store.all() if "/services/" not in path]
+            ids = [path for path in self.server.cloud.store.all() if "/services/" not in path]
             for region in environment.resolved_regions():
                 ids.append(f"{self.id}/{region.location}/{region.names.router}/{region.names.nat}")
             self.write_state("network", *ids)
@@ -175,7 +175,7 @@ class EmulatedProject:
             masterAuthorizedNetworksConfig={"cidrBlocks": [{"cidrBlock": one} for one in networks]},
             fleet={"project": self.id},
         )
-        self.emulator.container._register(cluster)
+        self.server.container._register(cluster)
         self.add(
             f"locations/{location}/clusters/{name}/nodePools/{region.names.node_pool}",
             locations=[f"{location}-{zone}" for zone in "abc"],
@@ -193,7 +193,7 @@ class EmulatedProject:
         state_file(self.config, stack).write_text(json.dumps({"version": 4, "resources": resources}), encoding="utf-8")
 
     def token(self) -> str:
-        token: str = self.emulator.cloud.identity.new_token()["access_token"]
+        token: str = self.server.cloud.identity.new_token()["access_token"]
         return token
 
     def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -203,7 +203,7 @@ class EmulatedProject:
             "PATH": str(self.folder / "bin"),
             "TERM": "dumb",
             "MESH_OBSERVED_ADDRESS": "203.0.113.9",
-            **self.emulator.variables(),
+            **self.server.variables(),
             **self.variables,
             **variables,
         }
@@ -217,21 +217,21 @@ def emulated_project(folder: Path, configuration: str, project: str) -> Iterator
         port = listener.getsockname()[1]
     planes = LoopbackPlanes()
     cloud = Cloud.create(project, f"http://127.0.0.1:{port}", Latencies(0), planes)
-    emulator = Emulator(cloud, changed=lambda *_: None, has_resources=lambda _: False)
+    server = FakeCloudServer(cloud, changed=lambda *_: None, has_resources=lambda _: False)
     (folder / "bin").mkdir()
     for real in ("cat", "sh", "sleep"):
         found = shutil.which(real)
         assert found is not None
         os.symlink(found, folder / "bin" / real)
     (folder / "mesh.yaml").write_text(configuration, encoding="utf-8")
-    machine = EmulatedProject(folder, emulator, planes)
+    machine = EmulatedProject(folder, server, planes)
     for tool, text in TOOLS.items():
         machine.prints(tool, text)
     for tool in SILENT:
         machine.fake_program(tool, "exit 1")
-    emulator.start()
+    server.start()
     try:
         yield machine
     finally:
         planes.stop_all()
-        threading.Thread(target=emulator.stop).start()  # it takes up to half a second
+        threading.Thread(target=server.stop).start()  # it takes up to half a second

@@ -24,7 +24,7 @@ from tests.cli.deployed_mesh import (
     remote_secret,
 )
 from tests.fake_cloud.faults import RequestFault
-from tests.fake_cloud.test_fake_cloud import Caller
+from tests.fake_cloud.test_fake_cloud import ApiClient
 
 TO = f"--project {PROJECT}"
 OLD_CERTIFICATE = ProjectNames("matt").certificate("old.example.com")
@@ -42,7 +42,7 @@ def test_what_is_deployed_belongs(mesh: DeployedMesh, tmp_path: Path) -> None:
     assert sections[:4] == ["What is deployed", "Remote secrets", "Other control planes", "Load balancer"]
     assert sections[4:] == ["Fleet and clusters", "Network", "Accounts"]
     assert junit_failures(tmp_path / "audit.xml") == set()
-    assert mesh.sky.emulator.journal.unknown() == []
+    assert mesh.gcp.server.journal.unknown() == []
 
 
 # --- one thing is left over
@@ -72,7 +72,7 @@ def made(path: str, **content: Any) -> Callable[[DeployedMesh], None]:
     """
 
     def spoil(mesh: DeployedMesh) -> None:
-        link = f"{mesh.sky.base}/compute/v1/{PARENT}/{path}"
+        link = f"{mesh.gcp.base}/compute/v1/{PARENT}/{path}"
         name = path.rpartition("/")[2]
         mesh.cloud[f"{PARENT}/{path}"] = {"name": name, "selfLink": link, "network": VPC, **content}
 
@@ -109,7 +109,7 @@ def _account(mesh: DeployedMesh) -> None:
 
 def _cluster(mesh: DeployedMesh) -> None:
     path = f"{PARENT}/locations/{ASIA}/clusters/matt-paris-cluster-1"
-    link = f"{mesh.sky.base}/container/v1/{path}"
+    link = f"{mesh.gcp.base}/container/v1/{path}"
     found = {**mesh.cluster("tokyo"), "name": "matt-paris-cluster-1", "selfLink": link}
     mesh.cloud[path] = found
 
@@ -308,7 +308,7 @@ def test_all_that_a_destroy_has_left_can_be_removed(mesh: DeployedMesh, state: s
     assert answer.findings("warning") == {}
     left = answer.data["data"]["left"]
     assert len(left) == len(answer.findings("failure"))
-    caller = Caller(mesh.sky.base, mesh.token)
+    caller = ApiClient(mesh.gcp.base, mesh.token)
     for one in left:
         _remove(caller, one["command"])
     again = mesh.run_json("audit")
@@ -338,7 +338,7 @@ COLLECTIONS = {
 }
 
 
-def _remove(caller: Caller, command: str) -> None:
+def _remove(caller: ApiClient, command: str) -> None:
     """Do what gcloud would, and be refused what the cloud refuses."""
     words = re.fullmatch(r"gcloud (compute|container fleet|iam) ([a-z -]+?) (delete|disable)(?: (\S+))?(.*)", command)
     assert words is not None, command
@@ -430,7 +430,7 @@ def test_an_api_that_is_off(mesh: DeployedMesh, api: str, names: set[str]) -> No
 
 
 def test_who_may_not_list_clusters_is_told_what_is_in_doubt(mesh: DeployedMesh) -> None:
-    mesh.sky.emulator.cloud.faults.add(RequestFault("GET /container/v1/.*/clusters$", 403, 9))
+    mesh.gcp.server.cloud.faults.add(RequestFault("GET /container/v1/.*/clusters$", 403, 9))
     answer = mesh.run_json("audit")
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert answer.data["data"]["left"] == []
@@ -446,17 +446,17 @@ def test_who_may_not_list_clusters_is_told_what_is_in_doubt(mesh: DeployedMesh) 
 def test_a_list_with_a_place_missing_is_no_list(mesh: DeployedMesh) -> None:
     """Google's lists may come without what is in a zone that does not answer, and say so in between."""
     zone = "zones/asia-northeast1-a"
-    mesh.sky.emulator.compute.silent.add(zone)
+    mesh.gcp.server.compute.silent.add(zone)
     try:
         answer = mesh.run_json("audit")
     finally:
-        mesh.sky.emulator.compute.silent.clear()
+        mesh.gcp.server.compute.silent.clear()
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert set(failures) == {
         *("forwarding rules", "target HTTP proxies", "target HTTPS proxies", "URL maps", "backend services"),
         *("health checks", "SSL certificates", "SSL policies", "endpoint groups", "addresses", "routers", "subnets"),
     }
-    assert failures["endpoint groups"]["text"] == f"not known: {zone}: UNREACHABLE, says the emulator."
+    assert failures["endpoint groups"]["text"] == f"not known: {zone}: UNREACHABLE, says the fake cloud."
 
 
 def test_a_cluster_that_does_not_answer(mesh: DeployedMesh) -> None:
@@ -498,10 +498,10 @@ def test_it_is_told_to_people_too(mesh: DeployedMesh, tmp_path: Path) -> None:
 def test_it_changes_nothing(mesh: DeployedMesh) -> None:
     _secret(mesh)
     destroyed = copy.deepcopy(mesh.cloud)
-    calls = mesh.sky.emulator.journal.count()
+    calls = mesh.gcp.server.journal.count()
     mesh.run_json("audit")
     assert mesh.cloud == destroyed
-    assert mesh.sky.emulator.journal.count() > calls
+    assert mesh.gcp.server.journal.count() > calls
     assert {call[0] for call in _kubectl_verbs(mesh)} == {"get"}
 
 

@@ -378,7 +378,7 @@ def _of_the_network(mesh: DeployedMesh) -> None:
     """The rule of a webhook that is not there, in a checkout without terraform's state."""
     name = "matt-vpc-tokyo-control-plane"
     path = f"projects/{PROJECT}/global/firewalls/{name}"
-    mesh.cloud[path] = {"name": name, "network": VPC, "selfLink": f"{mesh.sky.base}/compute/v1/{path}"}
+    mesh.cloud[path] = {"name": name, "network": VPC, "selfLink": f"{mesh.gcp.base}/compute/v1/{path}"}
     mesh.states = {}
 
 

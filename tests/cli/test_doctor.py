@@ -35,7 +35,7 @@ from config.mesh import Asmcli
 from config.paths import ROOT
 from tests.cli.emulated_project import SILENT, TOOLS, EmulatedProject, emulated_project
 from tests.fake_cloud.faults import RequestFault
-from tests.fake_cloud.identity import MARK
+from tests.fake_cloud.identity import TOKEN_MARKER
 from tests.synthesized import Synthesis, environment_of, synthesize
 
 PROJECT = "test-project"
@@ -85,12 +85,12 @@ class Diagnosis:
 
 def diagnose(project: EmulatedProject, **variables: str) -> Diagnosis:
     """Run `mesh doctor --json`. It must have changed nothing, asked nothing unknown and told no token."""
-    start = project.emulator.journal.count()
+    start = project.server.journal.count()
     result = project.run("doctor", "--json", **variables)
-    calls = project.emulator.journal.calls(start)
+    calls = project.server.journal.calls(start)
     assert [str(call) for call in calls if call.changes] == []
-    assert project.emulator.journal.unknown() == []
-    assert MARK not in result.stdout + result.stderr + project.calls()
+    assert project.server.journal.unknown() == []
+    assert TOKEN_MARKER not in result.stdout + result.stderr + project.calls()
     assert "Traceback" not in result.stderr
     data = json.loads(result.stdout)
     names = [one["name"] for section in data["sections"] for one in section["findings"]]
@@ -188,7 +188,7 @@ def test_for_people(project: EmulatedProject) -> None:
     project.remove("jq")
     off = [api for api in APIS if api not in ("cloudresourcemanager", "compute", "container", "gkehub", "iam")]
     for api in off:
-        project.emulator.cloud.store.remove(f"projects/{PROJECT}/services/{api}.googleapis.com")
+        project.server.cloud.store.remove(f"projects/{PROJECT}/services/{api}.googleapis.com")
     result = project.run("doctor")
     assert result.returncode == 1
     lines = result.stdout.splitlines()
@@ -434,12 +434,12 @@ def test_credentials_that_are_of_no_use(project: EmulatedProject) -> None:
 
 def test_a_key_file(project: EmulatedProject) -> None:
     key = project.folder / "key.json"
-    key.write_text(project.emulator.cloud.identity.credentials(), encoding="utf-8")
+    key.write_text(project.server.cloud.identity.credentials(), encoding="utf-8")
     del project.variables["GOOGLE_OAUTH_ACCESS_TOKEN"]
     found = diagnose(project, GOOGLE_APPLICATION_CREDENTIALS=str(key))
     assert found.of("application default credentials") == ("ok", f"deployer@{PROJECT}.iam.gserviceaccount.com", "")
     assert found.bad() == []
-    project.emulator.resource_manager.withheld.add("compute.firewalls.create")
+    project.server.resource_manager.withheld.add("compute.firewalls.create")
     fix = diagnose(project, GOOGLE_APPLICATION_CREDENTIALS=str(key)).of("roles/compute.securityAdmin")[2]
     assert fix == (
         f"gcloud projects add-iam-policy-binding {PROJECT} "
@@ -491,7 +491,7 @@ def test_a_project_that_is_not_there(project: EmulatedProject) -> None:
 
 
 def test_a_project_on_its_way_out(project: EmulatedProject) -> None:
-    project.emulator.resource_manager.state = "DELETE_REQUESTED"
+    project.server.resource_manager.state = "DELETE_REQUESTED"
     found = diagnose(project)
     assert found.of("project") == (
         "failure",
@@ -501,7 +501,7 @@ def test_a_project_on_its_way_out(project: EmulatedProject) -> None:
 
 
 def test_nobody_pays(project: EmulatedProject) -> None:
-    project.emulator.resource_manager.billing = False
+    project.server.resource_manager.billing = False
     found = diagnose(project)
     assert found.of("billing") == (
         "failure",
@@ -525,7 +525,7 @@ def test_how_google_says_that_an_api_is_off(reason: str, message: str, off: bool
 
 @pytest.mark.parametrize("api", ["cloudresourcemanager", "serviceusage"])
 def test_what_has_to_be_on_first(project: EmulatedProject, api: str) -> None:
-    project.emulator.cloud.store.remove(f"projects/{PROJECT}/services/{api}.googleapis.com")
+    project.server.cloud.store.remove(f"projects/{PROJECT}/services/{api}.googleapis.com")
     found = diagnose(project)
     state, _, fix = found.of(api if api == "serviceusage" else "project")
     assert state == "failure"
@@ -538,7 +538,7 @@ def test_what_has_to_be_on_first(project: EmulatedProject, api: str) -> None:
 
 
 def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProject) -> None:
-    project.emulator.cloud.store.remove(f"projects/{PROJECT}/services/meshca.googleapis.com")
+    project.server.cloud.store.remove(f"projects/{PROJECT}/services/meshca.googleapis.com")
     found = diagnose(project)
     text = "15 of 16 are on; the network stack switches on meshca"
     assert found.of("the other APIs") == ("ok", text, "")
@@ -546,7 +546,7 @@ def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProjec
 
 @pytest.mark.parametrize("way", ["asmcli-managed", "fleet"])
 def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    for name, value in {**project.emulator.variables(), **project.variables}.items():
+    for name, value in {**project.server.variables(), **project.variables}.items():
         monkeypatch.setenv(name, value)
     google = Google(PROJECT)
     if way != "asmcli-managed":
@@ -554,18 +554,18 @@ def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest
     environment = project.environment
     for need in permissions.needs_of(environment):
         for permission in need.permissions:
-            project.emulator.resource_manager.withheld = {permission}
+            project.server.resource_manager.withheld = {permission}
             found = {one.name: one for one in permissions.check(google, environment)}
             assert found[need.role].state is State.FAILURE
             assert f"lacks {permission}, which " in found[need.role].text
             assert need.by in found[need.role].text
             assert found[need.role].fix.endswith(f"--role={need.role}")
-    project.emulator.resource_manager.withheld = set()
+    project.server.resource_manager.withheld = set()
     assert {one.state for one in permissions.check(google, environment)} == {State.OK}
 
 
 def test_permissions_in_the_command(project: EmulatedProject) -> None:
-    project.emulator.resource_manager.withheld.update({"gkehub.features.create", "meshconfig.projects.init"})
+    project.server.resource_manager.withheld.update({"gkehub.features.create", "meshconfig.projects.init"})
     found = diagnose(project)
     assert found.status == 1
     assert found.bad() == ["roles/gkehub.admin", "roles/meshconfig.admin"]
@@ -578,7 +578,7 @@ def test_permissions_in_the_command(project: EmulatedProject) -> None:
 
 
 def test_the_dns_endpoint_asks_for_a_permission_of_its_own(project: EmulatedProject) -> None:
-    project.emulator.resource_manager.withheld.add("container.clusters.connect")
+    project.server.resource_manager.withheld.add("container.clusters.connect")
     assert diagnose(project).of("roles/container.admin")[0] == "ok"
     configure(project, "endpoint: public", "endpoint: dns")
     state, text, _ = diagnose(project).of("roles/container.admin")
@@ -734,7 +734,7 @@ def limit(project: EmulatedProject, limits: dict[str, tuple[int, str, int]]) -> 
     """Set limits, by the names of their findings."""
     for name, (most, _, _) in limits.items():
         quota, _, place = name.partition(" in ")
-        project.emulator.quotas.limits[f"{place or 'project'}/{quota}"] = most
+        project.server.quotas.limits[f"{place or 'project'}/{quota}"] = most
 
 
 NODES = "3 to 10 e2-standard-4"
@@ -827,7 +827,7 @@ def test_quotas_of_what_is_there(project: EmulatedProject) -> None:
 def test_only_what_is_missing_counts(project: EmulatedProject) -> None:
     """One of two clusters is there."""
     project.make_cluster("tokyo")
-    project.write_state("clusters", *(path for path in project.emulator.cloud.store.all() if "/clusters/" in path))
+    project.write_state("clusters", *(path for path in project.server.cloud.store.all() if "/clusters/" in path))
     found = diagnose(project)
     assert "60 of 72 free; needs 0 to 28" in found.of(f"CPUS in {TOKYO}")[1]
     assert "72 of 72 free; needs 12 to 40" in found.of(f"CPUS in {OSAKA}")[1]
@@ -840,7 +840,7 @@ def test_other_machines_have_quotas_of_their_own(project: EmulatedProject) -> No
     """And GKE's first pool, which goes at once, is made of small e2 machines with 100 GB each."""
     machine = "{machine_type: n2-standard-8, max_nodes: 2, disk_size_gb: 20}"
     configure(project, "number: 0}", f"number: 0, zones: [{TOKYO}-a, {TOKYO}-b], cluster: {machine}}}")
-    project.emulator.quotas.limits.update({f"{TOKYO}/N2_CPUS": 30, f"{TOKYO}/CPUS": 3})
+    project.server.quotas.limits.update({f"{TOKYO}/N2_CPUS": 30, f"{TOKYO}/CPUS": 3})
     found = diagnose(project)
     state, text, fix = found.of(f"N2_CPUS in {TOKYO}")
     assert (state, fix) == ("warning", more(f"N2_CPUS in {TOKYO}", 40))
@@ -854,7 +854,7 @@ def test_other_machines_have_quotas_of_their_own(project: EmulatedProject) -> No
 def test_nodes_of_another_family_are_no_room_for_these(project: EmulatedProject) -> None:
     """The pool is to be of other machines: what is there counts against another quota."""
     project.make_cluster("tokyo")
-    project.write_state("clusters", *(path for path in project.emulator.cloud.store.all() if "/clusters/" in path))
+    project.write_state("clusters", *(path for path in project.server.cloud.store.all() if "/clusters/" in path))
     configure(project, "number: 0}", "number: 0, cluster: {machine_type: n2-standard-4}}")
     found = diagnose(project)
     text = "72 of 72 free; needs 12 to 40 (3 to 10 n2-standard-4, 3 e2-standard-4 there)"
@@ -878,14 +878,14 @@ def test_a_family_whose_quota_is_not_shown(project: EmulatedProject) -> None:
 )
 def test_e2_counts_against_one_of_two(project: EmulatedProject, own: int, shared: int, states: tuple[str, str]) -> None:
     assert cpu_quotas("e2") == ("E2_CPUS", "CPUS")
-    project.emulator.quotas.limits.update({f"{TOKYO}/E2_CPUS": own, f"{TOKYO}/CPUS": shared})
+    project.server.quotas.limits.update({f"{TOKYO}/E2_CPUS": own, f"{TOKYO}/CPUS": shared})
     found = diagnose(project)
     assert (found.of(f"E2_CPUS in {TOKYO}")[0], found.of(f"CPUS in {TOKYO}")[0]) == states
     assert found.status == ("failure" in states)
 
 
 def test_quotas_that_are_not_told(project: EmulatedProject) -> None:
-    project.emulator.cloud.faults.add(RequestFault(f"GET .*/regions/{TOKYO}$", 403, 9))
+    project.server.cloud.faults.add(RequestFault(f"GET .*/regions/{TOKYO}$", 403, 9))
     found = diagnose(project)
     assert found.of(f"quotas of {TOKYO}") == (
         "failure",
@@ -1255,7 +1255,7 @@ def test_names_that_are_taken(project: EmulatedProject) -> None:
     lost = {name.rpartition(" ")[2] for name in NAMES}
     kept = [
         path
-        for path in project.emulator.cloud.store.all()
+        for path in project.server.cloud.store.all()
         if path.rpartition("/")[2] not in lost or f"{OSAKA}/subnetworks" in path
     ]
     project.write_state("network", *kept)
@@ -1267,14 +1267,14 @@ def test_names_that_are_taken(project: EmulatedProject) -> None:
         rename = "" if " NAT " in name or " node pool " in name else ", or change project.name_prefix"
         assert found.of(name) == ("failure", text + rename, f"gcloud {delete} --project {PROJECT}")
     # Whichever stack made it: all states are read.
-    project.write_state("ingress", *(path for path in project.emulator.cloud.store.all() if "/addresses/" in path))
+    project.write_state("ingress", *(path for path in project.server.cloud.store.all() if "/addresses/" in path))
     assert set(diagnose(project).bad()) == set(NAMES) - {"address acme-ingress"}
 
 
 def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
     project.deploy()
-    (router,) = [path for path in project.emulator.cloud.store.all() if path.endswith("/acme-tokyo-router")]
-    project.emulator.cloud.store.get(router)["nats"] = [{"name": "theirs"}]
+    (router,) = [path for path in project.server.cloud.store.all() if path.endswith("/acme-tokyo-router")]
+    project.server.cloud.store.get(router)["nats"] = [{"name": "theirs"}]
     found = diagnose(project)
     assert found.bad() == []
     assert found.of("tokyo: NAT acme-tokyo-nat") == ("ok", "free", "")
@@ -1513,7 +1513,7 @@ def test_objects_that_are_not_told(project: EmulatedProject, lost: Lost) -> None
 
 
 def test_a_thing_that_is_not_told(project: EmulatedProject) -> None:
-    project.emulator.cloud.faults.add(RequestFault("GET .*/networks/acme-vpc$", 403, 9))
+    project.server.cloud.faults.add(RequestFault("GET .*/networks/acme-vpc$", 403, 9))
     found = diagnose(project)
     assert found.bad() == ["network acme-vpc"]
     refused = (
@@ -1522,5 +1522,5 @@ def test_a_thing_that_is_not_told(project: EmulatedProject) -> None:
         f"have roles/viewer granted to you in {PROJECT}, and try again",
     )
     assert found.of("network acme-vpc") == refused
-    project.emulator.cloud.faults.add(RequestFault("GET .*/routers/acme-tokyo-router$", 403, 9))
+    project.server.cloud.faults.add(RequestFault("GET .*/routers/acme-tokyo-router$", 403, 9))
     assert diagnose(project).of("tokyo: NAT acme-tokyo-nat") == refused

@@ -55,7 +55,7 @@ def test_all_is_well(mesh: DeployedMesh, tmp_path: Path) -> None:
     assert "server https://192.168.8.2, and osaka takes the token" in said["tokyo", "remote secret of osaka"]["text"]
     assert "REVISION_READY" in said["osaka", "control plane of the mesh"]["text"]
     assert junit_failures(tmp_path / "status.xml") == set()
-    assert mesh.sky.emulator.journal.unknown() == []
+    assert mesh.gcp.server.journal.unknown() == []
 
 
 # --- one thing is wrong
@@ -917,7 +917,7 @@ def test_an_api_that_is_off(mesh: DeployedMesh, api: str, spoiled: set[tuple[str
 
 
 def test_a_project_that_may_not_be_read(mesh: DeployedMesh) -> None:
-    mesh.sky.emulator.cloud.faults.add(RequestFault(f"GET /cloudresourcemanager/v1/projects/{PROJECT}$", 403, 9))
+    mesh.gcp.server.cloud.faults.add(RequestFault(f"GET /cloudresourcemanager/v1/projects/{PROJECT}$", 403, 9))
     answer = mesh.run_json("status")
     assert set(answer.findings("failure")) == {("tokyo", "mesh label"), ("osaka", "mesh label")}
     assert "roles/viewer" in answer.findings("failure")["tokyo", "mesh label"]["fix"]

@@ -1,4 +1,4 @@
-"""An emulator of the few Google Cloud APIs that the stacks and scripts call. For tests.
+"""An server of the few Google Cloud APIs that the stacks and scripts call. For tests.
 
 It keeps state, its operations take time, and it refuses what the real ones refuse and
 people trip over. What it doesn't know it answers with 501, and remembers. It listens on

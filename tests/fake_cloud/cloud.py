@@ -59,7 +59,7 @@ class Cloud:
     """A project and everything in it.
 
     Attributes:
-        base: URL of the emulator.
+        base: URL of the fake cloud.
     """
 
     project: str

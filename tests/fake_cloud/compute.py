@@ -8,7 +8,7 @@ from typing import Any
 from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import Body, Cloud, Query, rule
-from tests.fake_cloud.errors import ApiError, already_exists, in_use
+from tests.fake_cloud.errors import CloudError, already_exists, in_use
 from tests.fake_cloud.references import path_of, user_of
 from tests.fake_cloud.store import Resource
 
@@ -185,7 +185,7 @@ class Compute:
         """Refuse what names something that is not there, and a subnet whose ranges overlap with others of its network.
 
         Raises:
-            ApiError: 400 or 404.
+            CloudError: 400 or 404.
         """
         if "network" in body:
             self._cloud.store.get(path_of(body["network"]))
@@ -195,9 +195,9 @@ class Compute:
             for used, owner in self.used_ranges(path_of(body["network"])):
                 if wanted.overlaps(used):
                     message = f"Invalid IPCidrRange: {wanted} conflicts with existing range {used} of {owner}."
-                    raise ApiError(400, "invalid", message)
+                    raise CloudError(400, "invalid", message)
             if sum(wanted.overlaps(other) for other in ranges_of(body)) > 1:
-                raise ApiError(400, "invalid", f"Invalid IPCidrRange: {wanted} conflicts with another of its subnet.")
+                raise CloudError(400, "invalid", f"Invalid IPCidrRange: {wanted} conflicts with another of its subnet.")
 
     def used_ranges(self, network: str) -> list[tuple[IPv4Network, str]]:
         """Return the ranges of a network's subnets and control planes, each with what has it."""
@@ -215,18 +215,18 @@ class Compute:
 
 
 def _warned(code: str) -> dict[str, Any]:
-    return {"warning": {"code": code, "message": f"{code}, says the emulator."}}
+    return {"warning": {"code": code, "message": f"{code}, says the fake cloud."}}
 
 
 def _filter_of(text: str) -> Callable[[Resource], bool]:
     """Return what a filter lets through, such as ``(name eq "a.*") (network eq ".*/n")``; gcloud leaves it to us.
 
     Raises:
-        ApiError: it is more than texts that have to match whole, all of them.
+        CloudError: it is more than texts that have to match whole, all of them.
     """
     terms = _TERM.findall(text)
     if _TERM.sub("", text).strip():
-        raise ApiError(501, "notImplemented", f"the emulator does not know the filter {text}")
+        raise CloudError(501, "notImplemented", f"the fake cloud does not know the filter {text}")
     return lambda resource: all(re.fullmatch(pattern, str(resource.get(key, ""))) for key, pattern in terms)
 
 

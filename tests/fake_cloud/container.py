@@ -9,7 +9,7 @@ from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
 from tests.fake_cloud.compute import Compute
-from tests.fake_cloud.errors import ApiError, already_exists, not_found
+from tests.fake_cloud.errors import CloudError, already_exists, not_found
 from tests.fake_cloud.quotas import nodes_of
 from tests.fake_cloud.references import path_of
 from tests.fake_cloud.service_usage import ServiceUsage
@@ -93,7 +93,7 @@ class Container:
         path = _path(project, location, cluster)
         found = self._cloud.store.find(path)
         if found is None:
-            raise ApiError(404, "notFound", f"Not found: {path}.")
+            raise CloudError(404, "notFound", f"Not found: {path}.")
         pools = [pool for _, pool in self._cloud.store.under(f"{path}/nodePools")]
         return {**found, "nodePools": pools, "currentNodeCount": sum(map(nodes_of, pools))}
 
@@ -139,7 +139,7 @@ class Container:
         path = _path(project, location, cluster)
         changes = body["update"]
         if unknown := sorted(set(changes) - {*DESIRED, *REPLACED, *NESTED}):
-            raise ApiError(501, "notImplemented", f"the emulator knows no update {', '.join(unknown)}")
+            raise CloudError(501, "notImplemented", f"the fake cloud knows no update {', '.join(unknown)}")
         found = self._cloud.store.get(path)
         _check_shape(path, {REPLACED[desired]: value for desired, value in changes.items() if desired in REPLACED})
 
@@ -202,7 +202,7 @@ class Container:
         path = f"{_path(project, location, cluster)}/nodePools/{pool}"
         found = self._cloud.store.find(path)
         if found is None:
-            raise ApiError(404, "notFound", f"Not found: {path}.")
+            raise CloudError(404, "notFound", f"Not found: {path}.")
         return found
 
     def create_pool(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
@@ -231,18 +231,20 @@ class Container:
         """Return the cluster's subnet.
 
         Raises:
-            ApiError: it is not there, or the control plane's range is taken.
+            CloudError: it is not there, or the control plane's range is taken.
         """
         subnet = self._cloud.store.get(path_of(wanted["subnetwork"]))
         ranges = {one["rangeName"] for one in subnet.get("secondaryIpRanges", [])}
         policy = wanted["ipAllocationPolicy"]
         for field in ("clusterSecondaryRangeName", "servicesSecondaryRangeName"):
             if policy[field] not in ranges:
-                raise ApiError(400, "badRequest", f"Secondary range {policy[field]!r} is not in the subnetwork.")
+                raise CloudError(400, "badRequest", f"Secondary range {policy[field]!r} is not in the subnetwork.")
         block = IPv4Network(wanted["privateClusterConfig"]["masterIpv4CidrBlock"])
         for used, owner in self._compute.used_ranges(path_of(wanted["network"])):
             if block.overlaps(used):
-                raise ApiError(400, "badRequest", f"The control plane's range {block} overlaps with {used} of {owner}.")
+                raise CloudError(
+                    400, "badRequest", f"The control plane's range {block} overlaps with {used} of {owner}."
+                )
         return subnet
 
     def _new(self, path: str, wanted: Body, subnet: Resource) -> Resource:
@@ -321,7 +323,7 @@ class Container:
     def _check_idle(self, path: str) -> None:
         if path in self._busy:
             message = f"Cluster is running incompatible operation {self._busy[path]}."
-            raise ApiError(400, "failedPrecondition", message, status="FAILED_PRECONDITION")
+            raise CloudError(400, "failedPrecondition", message, status="FAILED_PRECONDITION")
 
     def _start(
         self,
@@ -397,15 +399,15 @@ def _check_shape(path: str, wanted: Body) -> None:
     """Refuse what does not go together.
 
     Raises:
-        ApiError: 400.
+        CloudError: 400.
     """
     dataplane = wanted.get("networkConfig", {}).get("datapathProvider")
     if dataplane == "ADVANCED_DATAPATH" and wanted.get("networkPolicy", {}).get("enabled"):
-        raise ApiError(400, "badRequest", "NetworkPolicy can not be enabled with DatapathProvider=ADVANCED_DATAPATH.")
+        raise CloudError(400, "badRequest", "NetworkPolicy can not be enabled with DatapathProvider=ADVANCED_DATAPATH.")
     key = wanted.get("databaseEncryption", {}).get("keyName", "")
     location = path.split("/")[3]
     if key and key.split("/")[3] != location:
-        raise ApiError(400, "badRequest", f"The key {key} is not in {location}, where the cluster is.")
+        raise CloudError(400, "badRequest", f"The key {key} is not in {location}, where the cluster is.")
     _check_maintenance(wanted.get("maintenancePolicy", {}))
 
 
@@ -413,7 +415,7 @@ def _check_maintenance(policy: Body) -> None:
     """Refuse a weekly window that is too short.
 
     Raises:
-        ApiError: 400.
+        CloudError: 400.
     """
     window = policy.get("window", {}).get("recurringWindow")
     if not window:
@@ -421,11 +423,11 @@ def _check_maintenance(policy: Body) -> None:
     start, end = (datetime.fromisoformat(window["window"][name]) for name in ("startTime", "endTime"))
     rule = dict(part.split("=") for part in window["recurrence"].split(";"))
     if rule.pop("FREQ") != "WEEKLY" or set(rule) != {"BYDAY"}:
-        raise ApiError(501, "notImplemented", f"the emulator knows no recurrence {window['recurrence']}")
+        raise CloudError(501, "notImplemented", f"the fake cloud knows no recurrence {window['recurrence']}")
     hours = (end - start).total_seconds() / 3600 * len(rule["BYDAY"].split(",")) * 4
     if hours < LEAST_MAINTENANCE:
         message = f"maintenance policy would go longer than 32d without {LEAST_MAINTENANCE}h maintenance availability"
-        raise ApiError(400, "badRequest", message)
+        raise CloudError(400, "badRequest", message)
 
 
 def _merged(one: Body, other: Body) -> Body:

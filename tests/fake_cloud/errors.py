@@ -16,7 +16,7 @@ _STATUSES = {
 }
 
 
-class ApiError(Exception):
+class CloudError(Exception):
     """An answer that is no success.
 
     Attributes:
@@ -38,14 +38,14 @@ class ApiError(Exception):
         return {"error": {"code": self.code, "message": self.message, "status": self.status, "errors": [error]}}
 
 
-def not_found(path: str) -> ApiError:
-    return ApiError(404, "notFound", f"The resource '{path}' was not found")
+def not_found(path: str) -> CloudError:
+    return CloudError(404, "notFound", f"The resource '{path}' was not found")
 
 
-def already_exists(path: str) -> ApiError:
-    return ApiError(409, "alreadyExists", f"The resource '{path}' already exists")
+def already_exists(path: str) -> CloudError:
+    return CloudError(409, "alreadyExists", f"The resource '{path}' already exists")
 
 
-def in_use(path: str, user: str) -> ApiError:
+def in_use(path: str, user: str) -> CloudError:
     message = f"The {path.split('/')[-2].rstrip('s')} resource '{path}' is already being used by '{user}'"
-    return ApiError(400, "resourceInUseByAnotherResource", message)
+    return CloudError(400, "resourceInUseByAnotherResource", message)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
-from tests.fake_cloud.errors import ApiError, not_found
+from tests.fake_cloud.errors import CloudError, not_found
 from tests.fake_cloud.references import path_of
 
 PREFIX = "/gkehub/v1/"
@@ -93,7 +93,7 @@ class GkeHub:
         self._check(body)
         masks = query.get("updateMask", "labels,spec").split(",")
         if unknown := [one for one in masks if one not in MASKS]:
-            raise ApiError(501, "notImplemented", f"the emulator knows no update of {', '.join(unknown)}")
+            raise CloudError(501, "notImplemented", f"the fake cloud knows no update of {', '.join(unknown)}")
         changes = {MASKS[one]: body[MASKS[one]] for one in masks if MASKS[one] in body}
         specs = {self._by_number(key): spec for key, spec in changes.pop(SPECS, {}).items()}
 
@@ -113,7 +113,7 @@ class GkeHub:
         path = f"projects/{project}/locations/{location}/features/{name}"
         self._cloud.store.get(path)
         if self._has_resources(name) or self._cloud.store.get(path).get(SPECS):
-            raise ApiError(400, "failedPrecondition", IN_USE, status="FAILED_PRECONDITION")
+            raise CloudError(400, "failedPrecondition", IN_USE, status="FAILED_PRECONDITION")
 
         def work() -> Body:
             self._cloud.store.remove(path)
@@ -157,7 +157,7 @@ class GkeHub:
         """Return a membership's name as answers have it.
 
         Raises:
-            ApiError: there is none.
+            CloudError: there is none.
         """
         if self.find_membership(membership) is None:
             raise not_found(membership)

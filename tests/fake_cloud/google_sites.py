@@ -21,11 +21,11 @@ DOWNLOADS = "storage.googleapis.com"
 IAM_CREDENTIALS = "iamcredentials.googleapis.com"
 """The google provider's own library acts as another account by it, and knows no other place for it."""
 
-NAMES = (USER_INFO, DOWNLOADS, IAM_CREDENTIALS)
+HOSTNAMES = (USER_INFO, DOWNLOADS, IAM_CREDENTIALS)
 PORT = 443
 
 
-class Sites:
+class GoogleSites:
     """Serves them over TLS, with a certificate that only those trust who are told to."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Sites:
     ) -> None:
         """
         Args:
-            apis: the emulator, for what is asked by the name of an API.
+            apis: the fake cloud, for what is asked by the name of an API.
             downloads: files by their path on `DOWNLOADS`, such as ``/bucket/name``.
         """
         self._identity = identity

@@ -5,7 +5,7 @@ import time
 from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import Body, Cloud, Query, rule
-from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.errors import CloudError
 
 PREFIX = "/iamcredentials/v1/"
 
@@ -22,7 +22,7 @@ class IamCredentials:
     def generate(self, body: Body, query: Query, *, email: str) -> Body:
         if email != self._cloud.identity.email:
             message = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
-            raise ApiError(403, "forbidden", message)
+            raise CloudError(403, "forbidden", message)
         given = self._cloud.identity.new_token()
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + given["expires_in"]))
         return {"accessToken": given["access_token"], "expireTime": ends}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import exceptions, jwt
 
-from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.errors import CloudError
 
 LIFETIME = 3600
 
@@ -20,7 +20,7 @@ _decode: Callable[..., dict[str, Any]] = jwt.decode  # without types in its pack
 GOOGLE = "https://oauth2.googleapis.com/token"
 """For whom gcloud signs, wherever it then asks."""
 
-MARK = "canary"
+TOKEN_MARKER = "canary"
 """Part of every token: where it is found, a token is."""
 
 
@@ -38,7 +38,7 @@ class Identity:
     def __init__(self, project: str, base: str, account: str | None = None) -> None:
         """
         Args:
-            base: URL of the emulator, which gives out tokens at ``/token``.
+            base: URL of the fake cloud, which gives out tokens at ``/token``.
             account: whom the caller acts as; nobody if absent.
         """
         self.caller = f"deployer@{project}.iam.gserviceaccount.com"
@@ -75,14 +75,14 @@ class Identity:
         """Return an access token for a signed assertion.
 
         Raises:
-            ApiError: it is not ours.
+            CloudError: it is not ours.
         """
         try:
             claims = _decode(assertion, certs=self._public, audience=[f"{self._base}/token", GOOGLE])
         except (exceptions.GoogleAuthError, ValueError) as error:
-            raise ApiError(400, "invalid_grant", f"invalid_grant: {error}") from error
+            raise CloudError(400, "invalid_grant", f"invalid_grant: {error}") from error
         if claims.get("iss") != self.caller:
-            raise ApiError(400, "invalid_grant", "invalid_grant: account not found")
+            raise CloudError(400, "invalid_grant", "invalid_grant: account not found")
         return self.new_token(self.caller)
 
     def new_token(self, email: str | None = None) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Identity:
         Args:
             email: whose; of the one that may do everything if absent.
         """
-        token = f"ya29.{MARK}-{secrets.token_hex(24)}"
+        token = f"ya29.{TOKEN_MARKER}-{secrets.token_hex(24)}"
         with self._lock:
             self._tokens[token] = time.monotonic() + LIFETIME, email or self.email
         return {"access_token": token, "expires_in": LIFETIME, "token_type": "Bearer"}

@@ -9,7 +9,7 @@ READING = (":generateAccessToken", ":getIamPolicy", ":testIamPermissions", "/wai
 
 
 @dataclass(frozen=True)
-class Call:
+class RecordedCall:
     """One request and the status of its answer.
 
     Attributes:
@@ -35,13 +35,13 @@ class Journal:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: list[Call] = []
+        self._calls: list[RecordedCall] = []
 
-    def add(self, call: Call) -> None:
+    def add(self, call: RecordedCall) -> None:
         with self._lock:
             self._calls.append(call)
 
-    def calls(self, start: int = 0) -> list[Call]:
+    def calls(self, start: int = 0) -> list[RecordedCall]:
         """Return the calls from a number on, which an earlier `count` gave."""
         with self._lock:
             return self._calls[start:]
@@ -50,6 +50,6 @@ class Journal:
         with self._lock:
             return len(self._calls)
 
-    def unknown(self) -> list[Call]:
-        """Return what the emulator could not answer."""
+    def unknown(self) -> list[RecordedCall]:
+        """Return what the fake cloud could not answer."""
         return [call for call in self.calls() if call.status == 501]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Literal
 
-from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.errors import CloudError
 from tests.fake_cloud.faults import Faults
 from tests.fake_cloud.store import Store
 
@@ -72,14 +72,14 @@ class Operations:
             time.sleep(seconds)
             try:
                 if fault is not None:
-                    raise ApiError(fault, "faultInjected", f"the operation on {target} failed (injected)")
+                    raise CloudError(fault, "faultInjected", f"the operation on {target} failed (injected)")
                 response = work() if work is not None else None
             except Exception as error:  # it has to end somehow, or its caller waits for ever
                 if failed is not None:
                     failed()
-                if not isinstance(error, ApiError):
+                if not isinstance(error, CloudError):
                     log.exception("operation %s on %s", kind, target)
-                    error = ApiError(500, "internalError", f"{type(error).__name__}: {error}")
+                    error = CloudError(500, "internalError", f"{type(error).__name__}: {error}")
                 self._fail(style, operation, error)
             else:
                 self._finish(style, operation, response)
@@ -119,7 +119,7 @@ class Operations:
             if style == "compute":
                 operation["progress"] = 100
 
-    def _fail(self, style: Style, operation: dict[str, Any], error: ApiError) -> None:
+    def _fail(self, style: Style, operation: dict[str, Any], error: CloudError) -> None:
         with self._store.lock:
             if style == "longrunning":
                 operation.update(done=True, error={"code": 9, "message": error.message})

@@ -5,7 +5,7 @@ from itertools import count
 from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
-from tests.fake_cloud.errors import ApiError, not_found
+from tests.fake_cloud.errors import CloudError, not_found
 
 PREFIX = "/cloudresourcemanager/v1/"
 BILLING = "/cloudbilling/v1/"
@@ -62,14 +62,14 @@ class ResourceManager:
 
     def set_policy(self, body: Body, query: Query, *, project: str) -> Body:
         """Raises:
-        ApiError: 409, another version was read; 400, a member does not exist.
+        CloudError: 409, another version was read; 400, a member does not exist.
         """
         self._check(project)
         with self._cloud.store.lock:
             policy = body["policy"]
             if policy.get("etag") != self._policy["etag"]:
                 message = "There were concurrent policy changes. Please retry the whole read-modify-write."
-                raise ApiError(409, "aborted", message, status="ABORTED")
+                raise CloudError(409, "aborted", message, status="ABORTED")
             known = {member for _, member in self.grants()}
             for binding in policy.get("bindings", []):
                 for member in set(binding["members"]) - known:
@@ -92,7 +92,7 @@ class ResourceManager:
         if email in agents:  # Google's own, which are there as soon as their feature is
             paths = [f"projects/{project}/locations/global/features/{agents[email]}"]
         if all(self._cloud.store.find(path) is None for path in paths):
-            raise ApiError(400, "badRequest", f"Service account {email} does not exist.")
+            raise CloudError(400, "badRequest", f"Service account {email} does not exist.")
 
     def _etag(self) -> str:
         return f"etag{next(self._versions):04d}"

@@ -1,4 +1,4 @@
-"""The emulator's HTTP server."""
+"""The fake cloud's HTTP server."""
 
 import json
 import logging
@@ -14,11 +14,11 @@ from tests.fake_cloud import compute, container, gkehub, iam, iam_credentials, r
 from tests.fake_cloud.cloud import Cloud
 from tests.fake_cloud.compute import Compute
 from tests.fake_cloud.container import Container
-from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.errors import CloudError
 from tests.fake_cloud.gkehub import Changed, GkeHub, HasResources
 from tests.fake_cloud.iam import Iam
 from tests.fake_cloud.iam_credentials import IamCredentials
-from tests.fake_cloud.journal import Call, Journal
+from tests.fake_cloud.journal import Journal, RecordedCall
 from tests.fake_cloud.listener import HOST, Listener
 from tests.fake_cloud.quotas import Quotas
 from tests.fake_cloud.resource_manager import ResourceManager
@@ -51,17 +51,17 @@ VARIABLES = {
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": compute.PREFIX,
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": container.PREFIX.removesuffix("v1/"),
 }
-"""Environment variables by which the google provider and gcloud find the emulator, with paths."""
+"""Environment variables by which the google provider and gcloud find the fake cloud, with paths."""
 
 TWICE = ("/v1/v1/", "/v1/")
 """Some of the provider's clients add the version to an endpoint that has it: they cut it off only after https."""
 
 
-class Service(Protocol):
+class Api(Protocol):
     def rules(self) -> list[Rule]: ...
 
 
-class Emulator(Listener):
+class FakeCloudServer(Listener):
     """Serves a cloud until it is stopped.
 
     Attributes:
@@ -82,7 +82,7 @@ class Emulator(Listener):
         self.gkehub = GkeHub(cloud, changed, has_resources)
         self.resource_manager = ResourceManager(cloud)
         self.quotas = Quotas(cloud)
-        parts: Sequence[Service] = (
+        parts: Sequence[Api] = (
             self.services,
             self.compute,
             self.container,
@@ -97,7 +97,7 @@ class Emulator(Listener):
         super().__init__(self.answer, host=host, port=port)
 
     def variables(self) -> dict[str, str]:
-        """Return the environment in which the google provider and gcloud call the emulator."""
+        """Return the environment in which the google provider and gcloud call the fake cloud."""
         return {name: f"{self.cloud.base}{path}" for name, path in VARIABLES.items()}
 
     def answer(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -116,25 +116,25 @@ class Emulator(Listener):
             if request.method == "GET" and folder.endswith("/operations"):
                 self.cloud.operations.wait(name, self.cloud.latencies.patience)
             response = self._reply(lambda: self._call(request, status), self.cloud.store.lock)
-            self.journal.add(Call(request.method, request.path, response.status_code))
+            self.journal.add(RecordedCall(request.method, request.path, response.status_code))
         return response(environ, start_response)
 
     def _call(self, request: Request, fault: int | None) -> dict[str, Any]:
         who = self.cloud.identity.whose(request.headers.get("Authorization", "").removeprefix("Bearer "))
         if who is None:
-            raise ApiError(401, "authError", "Request had invalid authentication credentials.")
+            raise CloudError(401, "authError", "Request had invalid authentication credentials.")
         identity = self.cloud.identity
         # An account may not make tokens of itself, unless it was given that right, too.
         entitled = identity.caller if request.path.startswith(iam_credentials.PREFIX) else identity.email
         if who != entitled:
-            raise ApiError(403, "forbidden", f"{who} may not {request.method} {request.path}; {entitled} may")
+            raise CloudError(403, "forbidden", f"{who} may not {request.method} {request.path}; {entitled} may")
         if fault is not None:
-            raise ApiError(fault, "faultInjected", f"injected: {fault}", status="ABORTED" if fault == 409 else None)
+            raise CloudError(fault, "faultInjected", f"injected: {fault}", status="ABORTED" if fault == 409 else None)
         try:
             handler, arguments = self._map.bind_to_environ(request.environ).match()
         except (NotFound, MethodNotAllowed) as error:
             unknown = f"{request.method} {request.path}"
-            raise ApiError(501, "notImplemented", f"the emulator does not know {unknown}") from error
+            raise CloudError(501, "notImplemented", f"the fake cloud does not know {unknown}") from error
         prefix = next(prefix for prefix in API_OF if request.path.startswith(prefix))
         self.services.check(API_OF[prefix])
         body = request.get_json() if request.content_length else {}
@@ -150,11 +150,11 @@ class Emulator(Listener):
         try:
             with lock or nullcontext():
                 text, status = json.dumps(work()), 200
-        except ApiError as error:
+        except CloudError as error:
             text, status = json.dumps(error.body()), error.code
         except HTTPException as error:
-            text, status = json.dumps(ApiError(400, "badRequest", str(error)).body()), 400
+            text, status = json.dumps(CloudError(400, "badRequest", str(error)).body()), 400
         except Exception as error:
             log.exception("a request")
-            text, status = json.dumps(ApiError(500, "internalError", repr(error)).body()), 500
+            text, status = json.dumps(CloudError(500, "internalError", repr(error)).body()), 500
         return Response(text, status=status, mimetype="application/json")

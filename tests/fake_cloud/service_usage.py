@@ -3,7 +3,7 @@
 from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
-from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.errors import CloudError
 
 PREFIX = "/serviceusage/v1/"
 
@@ -32,13 +32,13 @@ class ServiceUsage:
         ]
 
     def check(self, service: str) -> None:
-        """Raise an ApiError if an API, such as ``compute``, is not on."""
+        """Raise an CloudError if an API, such as ``compute``, is not on."""
         if self._cloud.store.find(self._path(self._cloud.project, f"{service}.googleapis.com")) is None:
             message = (
                 f"{service}.googleapis.com has not been used in project {PROJECT_NUMBER} before or it is disabled. "
                 "Enable it, then retry."
             )
-            raise ApiError(403, "accessNotConfigured", message)
+            raise CloudError(403, "accessNotConfigured", message)
 
     def index(self, body: Body, query: Query, *, project: str) -> Body:
         services = [one for _, one in self._cloud.store.under(f"projects/{project}/services")]

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from werkzeug.wrappers import Request, Response
 
 from tests.fake_cloud.identity import Identity
-from tests.fake_cloud.journal import Call, Journal
+from tests.fake_cloud.journal import Journal, RecordedCall
 from tests.fake_cloud.listener import Listener
 
 LISTED = "/storage/v1/b/"
@@ -24,7 +24,7 @@ UPLOADED = "/upload/storage/v1/b/"
 
 
 @dataclass(frozen=True)
-class Version:
+class ObjectVersion:
     """An object's content.
 
     Attributes:
@@ -35,7 +35,7 @@ class Version:
     generation: int
 
 
-class Bucket(Listener):
+class FakeBucket(Listener):
     """Serves one bucket until it is stopped.
 
     Attributes:
@@ -50,7 +50,7 @@ class Bucket(Listener):
             identity: whose tokens are taken.
         """
         self.name = name
-        self.objects: dict[str, Version] = {}
+        self.objects: dict[str, ObjectVersion] = {}
         self.journal = Journal()
         self._identity = identity
         self._generation = 1000
@@ -65,7 +65,7 @@ class Bucket(Listener):
         request = Request(environ)
         with self._lock:
             response = self._call(request, unquote(str(environ["REQUEST_URI"]).partition("?")[0]))
-        self.journal.add(Call(request.method, request.path, response.status_code))
+        self.journal.add(RecordedCall(request.method, request.path, response.status_code))
         return response(environ, start_response)
 
     def _call(self, request: Request, path: str) -> Response:
@@ -110,7 +110,7 @@ class Bucket(Listener):
         if not self._is_met(request, name):
             return _refused(412, "At least one of the pre-conditions you specified did not hold.")
         self._generation += 1
-        self.objects[name] = Version(content, self._generation)
+        self.objects[name] = ObjectVersion(content, self._generation)
         return _document(self._described(name))
 
     def _is_met(self, request: Request, name: str) -> bool:

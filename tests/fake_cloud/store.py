@@ -22,7 +22,7 @@ class Store:
 
     def add(self, path: str, resource: Resource) -> Resource:
         """Raises:
-        ApiError: the name is taken.
+        CloudError: the name is taken.
         """
         with self.lock:
             if path in self._resources:
@@ -32,7 +32,7 @@ class Store:
 
     def get(self, path: str) -> Resource:
         """Raises:
-        ApiError: there is none.
+        CloudError: there is none.
         """
         with self.lock:
             if path not in self._resources:

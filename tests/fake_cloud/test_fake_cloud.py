@@ -15,10 +15,10 @@ from google.auth import exceptions
 from google.oauth2 import service_account
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, Cloud, Endpoints
-from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.errors import CloudError
 from tests.fake_cloud.faults import OperationFault, RequestFault
 from tests.fake_cloud.latencies import Latencies
-from tests.fake_cloud.server import Emulator
+from tests.fake_cloud.server import FakeCloudServer
 from tests.rehearsal.fake_tools.cloud_sdk import SCOPES, Transport
 
 Body = dict[str, Any]
@@ -42,7 +42,7 @@ SECONDS = 20.0
 _credentials: Callable[..., Any] = service_account.Credentials.from_service_account_info  # without types
 
 
-class Refusal(NamedTuple):
+class ErrorContent(NamedTuple):
     """What is in an error answer."""
 
     code: int
@@ -51,8 +51,8 @@ class Refusal(NamedTuple):
     message: str
 
 
-class Caller:
-    """Calls an emulator as somebody who has a token."""
+class ApiClient:
+    """Calls a fake cloud as somebody who has a token."""
 
     def __init__(self, base: str, token: str) -> None:
         self._address = base.removeprefix("http://")
@@ -74,12 +74,12 @@ class Caller:
         assert status == 200, answer
         return answer
 
-    def refused(self, method: str, path: str, body: Body | None = None) -> Refusal:
+    def refused(self, method: str, path: str, body: Body | None = None) -> ErrorContent:
         status, answer = self.call(method, path, body)
         assert status != 200, answer
         error = answer["error"]
         assert error["code"] == status
-        return Refusal(status, error["errors"][0]["reason"], error["status"], error["message"])
+        return ErrorContent(status, error["errors"][0]["reason"], error["status"], error["message"])
 
     def ended(self, path: str) -> Body:
         """Wait until an operation is done, and return it."""
@@ -91,7 +91,7 @@ class Caller:
 
 
 @dataclass
-class FakePlanes:
+class FakeControlPlanes:
     """Control planes that only note what they are told.
 
     Attributes:
@@ -124,7 +124,7 @@ class FakePlanes:
 
 
 @dataclass
-class Sky:
+class FakeGcp:
     """An emulated cloud and what stands behind it.
 
     Attributes:
@@ -132,28 +132,28 @@ class Sky:
         held: the features that have something.
     """
 
-    emulator: Emulator
-    planes: FakePlanes
+    server: FakeCloudServer
+    planes: FakeControlPlanes
     changes: list[tuple[str, bool]]
     held: set[str]
 
     @property
     def base(self) -> str:
-        return self.emulator.cloud.base
+        return self.server.cloud.base
 
     def token(self) -> str:
         """Return a token for the account's key, by Google's own library."""
-        credentials = _credentials(json.loads(self.emulator.cloud.identity.credentials()), scopes=SCOPES)
+        credentials = _credentials(json.loads(self.server.cloud.identity.credentials()), scopes=SCOPES)
         credentials.refresh(Transport())
         token: str = credentials.token
         return token
 
-    def caller(self) -> Caller:
-        return Caller(self.base, self.token())
+    def caller(self) -> ApiClient:
+        return ApiClient(self.base, self.token())
 
 
 @contextmanager
-def running(scale: float = 0.0, account: str | None = None, patience: float = 0.0) -> Iterator[Sky]:
+def running(scale: float = 0.0, account: str | None = None, patience: float = 0.0) -> Iterator[FakeGcp]:
     """Run an empty cloud for a while.
 
     Args:
@@ -162,22 +162,22 @@ def running(scale: float = 0.0, account: str | None = None, patience: float = 0.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    planes, changes, held = FakePlanes(), list[tuple[str, bool]](), set[str]()
+    planes, changes, held = FakeControlPlanes(), list[tuple[str, bool]](), set[str]()
     cloud = Cloud.create(PROJECT, f"http://127.0.0.1:{port}", Latencies(scale, patience), planes, account)
-    emulator = Emulator(
+    server = FakeCloudServer(
         cloud,
         changed=lambda name, feature: changes.append((name, feature is not None)),
         has_resources=held.__contains__,
     )
-    emulator.start()
+    server.start()
     try:
-        yield Sky(emulator, planes, changes, held)
+        yield FakeGcp(server, planes, changes, held)
     finally:
         planes.gate.set()
-        threading.Thread(target=emulator.stop).start()  # it takes up to half a second
+        threading.Thread(target=server.stop).start()  # it takes up to half a second
 
 
-def enable(caller: Caller, *apis: str) -> None:
+def enable(caller: ApiClient, *apis: str) -> None:
     services = [f"{api}.googleapis.com" for api in apis or APIS]
     operation = caller.ok("POST", f"{SERVICES}:batchEnable", {"serviceIds": services})
     caller.ended(f"/serviceusage/v1/{operation['name']}")
@@ -201,11 +201,11 @@ def cluster(name: str = "tokyo-1", control_plane_range: str = "192.168.8.0/28") 
     return {"cluster": content}
 
 
-def make_network(caller: Caller) -> None:
+def make_network(caller: ApiClient) -> None:
     caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
 
 
-def make_cluster(caller: Caller, name: str = "tokyo-1") -> Body:
+def make_cluster(caller: ApiClient, name: str = "tokyo-1") -> Body:
     """Make a cluster, with its network, and return the operation when it is done."""
     make_network(caller)
     caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
@@ -227,15 +227,15 @@ def is_done(operation: Body) -> bool:
 
 
 @pytest.fixture
-def sky() -> Iterator[Sky]:
+def gcp() -> Iterator[FakeGcp]:
     with running() as cloud:
         yield cloud
 
 
 @pytest.fixture
-def caller(sky: Sky) -> Caller:
+def caller(gcp: FakeGcp) -> ApiClient:
     """Somebody for whom all APIs are on."""
-    caller = sky.caller()
+    caller = gcp.caller()
     enable(caller)
     return caller
 
@@ -243,67 +243,69 @@ def caller(sky: Sky) -> Caller:
 # --- who may call, and what
 
 
-def test_a_call_needs_a_token_that_is_of_use(sky: Sky) -> None:
-    token = sky.token()
-    services = Caller(sky.base, token)
+def test_a_call_needs_a_token_that_is_of_use(gcp: FakeGcp) -> None:
+    token = gcp.token()
+    services = ApiClient(gcp.base, token)
     assert services.ok("GET", SERVICES)["services"]
-    refused = Caller(sky.base, "ya29.of-somebody-else").refused("GET", SERVICES)
+    refused = ApiClient(gcp.base, "ya29.of-somebody-else").refused("GET", SERVICES)
     assert (refused.code, refused.status) == (401, "UNAUTHENTICATED")
-    sky.emulator.cloud.identity.expire(token)
+    gcp.server.cloud.identity.expire(token)
     assert services.refused("GET", SERVICES).code == 401
-    assert sky.caller().ok("GET", SERVICES)["services"]
+    assert gcp.caller().ok("GET", SERVICES)["services"]
 
 
-def test_a_token_expires(sky: Sky, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_expires(gcp: FakeGcp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.fake_cloud.identity.LIFETIME", 0)
-    assert sky.caller().refused("GET", SERVICES).code == 401
+    assert gcp.caller().refused("GET", SERVICES).code == 401
 
 
-def test_a_key_that_is_not_the_accounts_gets_no_token(sky: Sky) -> None:
+def test_a_key_that_is_not_the_accounts_gets_no_token(gcp: FakeGcp) -> None:
     with running() as other:
-        key = json.loads(other.emulator.cloud.identity.credentials())
-    credentials = _credentials({**key, "token_uri": f"{sky.base}/token"}, scopes=SCOPES)
+        key = json.loads(other.server.cloud.identity.credentials())
+    credentials = _credentials({**key, "token_uri": f"{gcp.base}/token"}, scopes=SCOPES)
     with pytest.raises(exceptions.RefreshError, match="invalid_grant"):
         credentials.refresh(Transport())
 
 
-def test_token_review(sky: Sky) -> None:
+def test_token_review(gcp: FakeGcp) -> None:
     def review(token: str) -> Body:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        answer = Caller(sky.base, "").ok("POST", "/tokenreview", body)
+        answer = ApiClient(gcp.base, "").ok("POST", "/tokenreview", body)
         assert (answer["apiVersion"], answer["kind"]) == ("authentication.k8s.io/v1", "TokenReview")
         status: Body = answer["status"]
         return status
 
-    token = sky.token()
+    token = gcp.token()
     status = review(token)
     assert status["authenticated"] is True
     assert status["user"] == {"username": f"deployer@{PROJECT}.iam.gserviceaccount.com", "groups": ["system:masters"]}
-    sky.emulator.cloud.identity.expire(token)
+    gcp.server.cloud.identity.expire(token)
     assert review(token) == review("somebody-elses") == {"authenticated": False}
 
 
-def test_token_review_waits_for_no_other_call(sky: Sky, caller: Caller) -> None:
+def test_token_review_waits_for_no_other_call(gcp: FakeGcp, caller: ApiClient) -> None:
     """What happens during a call, such as starting nodes, may need one."""
     make_cluster(caller)
-    token = sky.token()
+    token = gcp.token()
     answers: list[Body] = []
 
     def add_nodes() -> None:
         body = {"apiVersion": "authentication.k8s.io/v1", "spec": {"token": token}}
-        asking = threading.Thread(target=lambda: answers.append(Caller(sky.base, "").ok("POST", "/tokenreview", body)))
+        asking = threading.Thread(
+            target=lambda: answers.append(ApiClient(gcp.base, "").ok("POST", "/tokenreview", body))
+        )
         asking.start()
         asking.join(2)
         answers.append({"kind": "nodes"})
 
-    sky.planes.nodes = add_nodes
+    gcp.planes.nodes = add_nodes
     caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
     assert len(answers) == 2
     assert answers[0]["status"]["authenticated"] is True
 
 
-def test_an_api_has_to_be_on(sky: Sky) -> None:
-    caller = sky.caller()
+def test_an_api_has_to_be_on(gcp: FakeGcp) -> None:
+    caller = gcp.caller()
     for path in (f"{COMPUTE}/global/networks", CLUSTERS, FEATURES, f"{ACCOUNTS}/x@y"):
         refused = caller.refused("GET", path)
         assert (refused.code, refused.reason, refused.status) == (403, "accessNotConfigured", "PERMISSION_DENIED")
@@ -312,12 +314,12 @@ def test_an_api_has_to_be_on(sky: Sky) -> None:
     assert caller.refused("GET", CLUSTERS).code == 403
 
 
-def test_what_it_does_not_know_it_says_and_remembers(sky: Sky, caller: Caller) -> None:
-    assert sky.emulator.journal.unknown() == []
+def test_what_it_does_not_know_it_says_and_remembers(gcp: FakeGcp, caller: ApiClient) -> None:
+    assert gcp.server.journal.unknown() == []
     assert caller.refused("GET", f"{COMPUTE}/global/snapshots").code == 501
     assert caller.refused("POST", f"{COMPUTE}/global/networks/vpc/addPeering", {}).code == 501
     assert caller.refused("GET", f"{COMPUTE}/global/networks/vpc").code == 404
-    assert [str(call) for call in sky.emulator.journal.unknown()] == [
+    assert [str(call) for call in gcp.server.journal.unknown()] == [
         f"501 GET {COMPUTE}/global/snapshots",
         f"501 POST {COMPUTE}/global/networks/vpc/addPeering",
     ]
@@ -326,7 +328,7 @@ def test_what_it_does_not_know_it_says_and_remembers(sky: Sky, caller: Caller) -
 # --- Compute Engine
 
 
-def test_a_network_in_use_can_not_be_deleted(caller: Caller) -> None:
+def test_a_network_in_use_can_not_be_deleted(caller: ApiClient) -> None:
     make_network(caller)
     firewall = {"name": "rule", "network": f"https://www.googleapis.com/compute/v1/{NETWORK}"}
     caller.ok("POST", f"{COMPUTE}/global/firewalls", firewall)
@@ -338,7 +340,7 @@ def test_a_network_in_use_can_not_be_deleted(caller: Caller) -> None:
     assert caller.refused("GET", f"{COMPUTE}/global/networks/vpc").code == 404
 
 
-def test_ranges_of_subnets_do_not_overlap(caller: Caller) -> None:
+def test_ranges_of_subnets_do_not_overlap(caller: ApiClient) -> None:
     make_network(caller)
     caller.ok("POST", SUBNETS, subnet("one", "10.0.0.0/20", "10.4.0.0/14"))
     for wanted, conflict in (
@@ -357,14 +359,14 @@ def test_ranges_of_subnets_do_not_overlap(caller: Caller) -> None:
     caller.ok("POST", SUBNETS, elsewhere)
 
 
-def test_a_subnet_does_not_overlap_with_a_control_planes_range(caller: Caller) -> None:
+def test_a_subnet_does_not_overlap_with_a_control_planes_range(caller: ApiClient) -> None:
     make_cluster(caller)
     refused = caller.refused("POST", SUBNETS, subnet("two", "192.168.0.0/16"))
     assert (refused.code, refused.reason) == (400, "invalid")
     assert "192.168.8.0/28" in refused.message
 
 
-def test_a_name_is_taken_once(caller: Caller) -> None:
+def test_a_name_is_taken_once(caller: ApiClient) -> None:
     make_cluster(caller)
     caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
     caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})
@@ -379,7 +381,7 @@ def test_a_name_is_taken_once(caller: Caller) -> None:
         assert (refused.code, refused.reason, refused.status) == (409, "alreadyExists", "ALREADY_EXISTS")
 
 
-def test_what_names_nothing_is_refused(caller: Caller) -> None:
+def test_what_names_nothing_is_refused(caller: ApiClient) -> None:
     assert caller.refused("POST", SUBNETS, subnet("one", "10.0.0.0/20")).code == 404
     make_network(caller)
     caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20"))
@@ -388,12 +390,12 @@ def test_what_names_nothing_is_refused(caller: Caller) -> None:
     assert "range-0" in refused.message
 
 
-def test_lists_are_filtered(sky: Sky, caller: Caller) -> None:
+def test_lists_are_filtered(gcp: FakeGcp, caller: ApiClient) -> None:
     """By expressions as gcloud makes them of ``name~^mci- AND network~/vpc$``."""
     make_network(caller)
     caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc-2"})
     for name, network in (("mci-1", "vpc"), ("mci-2", "vpc-2"), ("own-mci-3", "vpc")):
-        link = f"{sky.base}{COMPUTE}/global/networks/{network}"
+        link = f"{gcp.base}{COMPUTE}/global/networks/{network}"
         caller.ok("POST", f"{COMPUTE}/global/firewalls", {"name": name, "network": link})
 
     def listed(expression: str) -> list[str]:
@@ -407,12 +409,12 @@ def test_lists_are_filtered(sky: Sky, caller: Caller) -> None:
     assert caller.refused("GET", f"{COMPUTE}/global/firewalls?filter=name+ne+mci").code == 501
 
 
-def test_a_list_of_all_places_says_which_have_none_or_do_not_answer(sky: Sky, caller: Caller) -> None:
+def test_a_list_of_all_places_says_which_have_none_or_do_not_answer(gcp: FakeGcp, caller: ApiClient) -> None:
     path = f"{COMPUTE}/aggregated/addresses"
     assert caller.ok("GET", path)["items"]["global"]["warning"]["code"] == "NO_RESULTS_ON_PAGE"
     caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
     caller.ok("POST", f"{COMPUTE}/regions/{LOCATION}/addresses", {"name": "address"})
-    sky.emulator.compute.silent.add("zones/us-west1-a")
+    gcp.server.compute.silent.add("zones/us-west1-a")
     items = caller.ok("GET", path)["items"]
     assert {place: [one["name"] for one in found.get("addresses", [])] for place, found in items.items()} == {
         "global": ["address"],
@@ -423,7 +425,7 @@ def test_a_list_of_all_places_says_which_have_none_or_do_not_answer(sky: Sky, ca
     assert items["zones/us-west1-a"]["warning"]["code"] == "UNREACHABLE"
 
 
-def test_service_accounts_are_listed(caller: Caller) -> None:
+def test_service_accounts_are_listed(caller: ApiClient) -> None:
     assert caller.ok("GET", ACCOUNTS) == {"accounts": []}
     email = caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})["email"]
     assert [one["email"] for one in caller.ok("GET", ACCOUNTS)["accounts"]] == [email]
@@ -432,9 +434,9 @@ def test_service_accounts_are_listed(caller: Caller) -> None:
 # --- GKE
 
 
-def test_a_cluster_and_its_control_plane(sky: Sky, caller: Caller) -> None:
+def test_a_cluster_and_its_control_plane(gcp: FakeGcp, caller: ApiClient) -> None:
     assert "error" not in make_cluster(caller)
-    assert sky.planes.calls == [("start", LOCATION, "tokyo-1", "192.168.8.0/28")]
+    assert gcp.planes.calls == [("start", LOCATION, "tokyo-1", "192.168.8.0/28")]
     found = caller.ok("GET", f"{CLUSTERS}/tokyo-1")
     assert (found["status"], found["endpoint"]) == ("RUNNING", "192.0.2.1")
     assert found["privateClusterConfig"]["privateEndpoint"] == "192.168.8.2"
@@ -443,13 +445,13 @@ def test_a_cluster_and_its_control_plane(sky: Sky, caller: Caller) -> None:
     refused = caller.refused("DELETE", SUBNETS + "/subnet")
     assert (refused.code, refused.reason) == (400, "resourceInUseByAnotherResource")
     assert "error" not in caller.ended(operation_path(caller.ok("DELETE", f"{CLUSTERS}/tokyo-1")))
-    assert sky.planes.calls[1:] == [("add nodes", LOCATION, "tokyo-1"), ("stop", LOCATION, "tokyo-1")]
+    assert gcp.planes.calls[1:] == [("add nodes", LOCATION, "tokyo-1"), ("stop", LOCATION, "tokyo-1")]
     assert caller.refused("GET", f"{CLUSTERS}/tokyo-1").code == 404
     assert caller.refused("GET", f"{CLUSTERS}/tokyo-1/nodePools/nodes").code == 404
     caller.ok("DELETE", SUBNETS + "/subnet")
 
 
-def test_a_membership_comes_and_goes_with_its_cluster(caller: Caller) -> None:
+def test_a_membership_comes_and_goes_with_its_cluster(caller: ApiClient) -> None:
     make_cluster(caller)
     name = f"projects/{PROJECT}/locations/{LOCATION}/memberships/tokyo-1"
     assert [one["name"] for one in caller.ok("GET", f"{HUB}/-/memberships")["resources"]] == [name]
@@ -459,7 +461,7 @@ def test_a_membership_comes_and_goes_with_its_cluster(caller: Caller) -> None:
     assert caller.ok("GET", f"{HUB}/-/memberships") == {"resources": []}
 
 
-def test_authorized_networks_stand_at_both_places(sky: Sky, caller: Caller) -> None:
+def test_authorized_networks_stand_at_both_places(gcp: FakeGcp, caller: ApiClient) -> None:
     def update(*ranges: str) -> Body:
         networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": one} for one in ranges]}
         change = {"desiredControlPlaneEndpointsConfig": {"ipEndpointsConfig": {"authorizedNetworksConfig": networks}}}
@@ -475,10 +477,10 @@ def test_authorized_networks_stand_at_both_places(sky: Sky, caller: Caller) -> N
     assert [one["cidrBlock"] for one in update("10.8.0.0/14")["cidrBlocks"]] == ["10.8.0.0/14"]
 
 
-def test_one_operation_at_a_time_on_a_cluster(sky: Sky, caller: Caller) -> None:
+def test_one_operation_at_a_time_on_a_cluster(gcp: FakeGcp, caller: ApiClient) -> None:
     make_network(caller)
     caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
-    sky.planes.gate.clear()
+    gcp.planes.gate.clear()
     operation = caller.ok("POST", CLUSTERS, cluster())
     assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "PROVISIONING"
     for method, path, body in (
@@ -490,22 +492,22 @@ def test_one_operation_at_a_time_on_a_cluster(sky: Sky, caller: Caller) -> None:
         assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
         assert operation["name"] in refused.message
     assert not is_done(caller.ok("GET", operation_path(operation)))
-    sky.planes.gate.set()
+    gcp.planes.gate.set()
     caller.ended(operation_path(operation))
     caller.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
 
 
 @pytest.mark.parametrize(("patience", "done"), [(10.0, True), (0.2, False), (0.0, False)])
 def test_an_answer_about_an_operation_waits_for_its_end(patience: float, done: bool) -> None:
-    with running(patience=patience) as sky:
-        caller = sky.caller()
+    with running(patience=patience) as gcp:
+        caller = gcp.caller()
         enable(caller)
         make_network(caller)
         caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
-        sky.planes.gate.clear()
+        gcp.planes.gate.clear()
         operation = caller.ok("POST", CLUSTERS, cluster())
         assert not is_done(operation)
-        opening = threading.Timer(0.8, sky.planes.gate.set)
+        opening = threading.Timer(0.8, gcp.planes.gate.set)
         opening.start()
         start = time.monotonic()
         assert is_done(caller.ok("GET", operation_path(operation))) is done
@@ -513,9 +515,9 @@ def test_an_answer_about_an_operation_waits_for_its_end(patience: float, done: b
         opening.join()
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no room"), ApiError(400, "invalid", "no room")])
-def test_a_control_plane_that_does_not_start(sky: Sky, caller: Caller, error: Exception) -> None:
-    sky.planes.error = error
+@pytest.mark.parametrize("error", [RuntimeError("no room"), CloudError(400, "invalid", "no room")])
+def test_a_control_plane_that_does_not_start(gcp: FakeGcp, caller: ApiClient, error: Exception) -> None:
+    gcp.planes.error = error
     operation = make_cluster(caller)
     assert "no room" in operation["error"]["message"]
     assert "no room" in operation["statusMessage"]
@@ -523,12 +525,12 @@ def test_a_control_plane_that_does_not_start(sky: Sky, caller: Caller, error: Ex
     assert caller.ok("GET", f"{HUB}/-/memberships") == {"resources": []}
     # It can be deleted, and made anew.
     assert "error" not in caller.ended(operation_path(caller.ok("DELETE", f"{CLUSTERS}/tokyo-1")))
-    sky.planes.error = None
+    gcp.planes.error = None
     caller.ended(operation_path(caller.ok("POST", CLUSTERS, cluster())))
     assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "RUNNING"
 
 
-def test_a_control_planes_range_overlaps_with_nothing_of_its_network(caller: Caller) -> None:
+def test_a_control_planes_range_overlaps_with_nothing_of_its_network(caller: ApiClient) -> None:
     make_cluster(caller)
     refused = caller.refused("POST", CLUSTERS, cluster("tokyo-2"))
     assert (refused.code, refused.reason) == (400, "badRequest")
@@ -542,7 +544,7 @@ def test_a_control_planes_range_overlaps_with_nothing_of_its_network(caller: Cal
 # --- what hardens a cluster
 
 
-def test_what_hardens_a_cluster_is_changed_as_the_update_says(caller: Caller) -> None:
+def test_what_hardens_a_cluster_is_changed_as_the_update_says(caller: ApiClient) -> None:
     make_cluster(caller)
     path = f"{CLUSTERS}/tokyo-1"
 
@@ -566,7 +568,7 @@ def test_what_hardens_a_cluster_is_changed_as_the_update_says(caller: Caller) ->
     assert caller.refused("PUT", path, {"update": {"desiredDnsConfig": {}}}).code == 501
 
 
-def test_the_address_is_the_private_one_where_there_is_no_other(caller: Caller) -> None:
+def test_the_address_is_the_private_one_where_there_is_no_other(caller: ApiClient) -> None:
     make_cluster(caller)
     path = f"{CLUSTERS}/tokyo-1"
     assert caller.ok("GET", path)["endpoint"] == "192.0.2.1"
@@ -580,7 +582,7 @@ def _weekly(hours: int, days: str = "MO") -> Body:
     return {"window": {"recurringWindow": {"window": window, "recurrence": f"FREQ=WEEKLY;BYDAY={days}"}}}
 
 
-def test_what_does_not_go_together_in_a_cluster_is_refused(caller: Caller) -> None:
+def test_what_does_not_go_together_in_a_cluster_is_refused(caller: ApiClient) -> None:
     elsewhere = {"state": "ENCRYPTED", "keyName": "projects/p/locations/us-east1/keyRings/r/cryptoKeys/k"}
     make_network(caller)
     caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
@@ -609,32 +611,32 @@ def test_what_does_not_go_together_in_a_cluster_is_refused(caller: Caller) -> No
 # --- the fleet
 
 
-def test_a_feature_that_has_something_stays(sky: Sky, caller: Caller) -> None:
+def test_a_feature_that_has_something_stays(gcp: FakeGcp, caller: ApiClient) -> None:
     caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     assert caller.ok("GET", f"{FEATURES}/servicemesh")["resourceState"] == {"state": "ACTIVE"}
-    sky.held.add("servicemesh")
+    gcp.held.add("servicemesh")
     refused = caller.refused("DELETE", f"{FEATURES}/servicemesh")
     assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
     assert "associated resources" in refused.message
-    sky.held.clear()
+    gcp.held.clear()
     caller.ok("DELETE", f"{FEATURES}/servicemesh")
     assert caller.refused("GET", f"{FEATURES}/servicemesh").code == 404
-    assert sky.changes == [("servicemesh", True), ("servicemesh", False)]
+    assert gcp.changes == [("servicemesh", True), ("servicemesh", False)]
 
 
-def test_a_feature_says_how_its_members_are(sky: Sky, caller: Caller) -> None:
+def test_a_feature_says_how_its_members_are(gcp: FakeGcp, caller: ApiClient) -> None:
     state = {"servicemesh": {"controlPlaneManagement": {"state": "ACTIVE"}}}
-    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)  # it is not on
+    gcp.server.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)  # it is not on
     caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     assert "membershipStates" not in caller.ok("GET", f"{FEATURES}/servicemesh")
-    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)
+    gcp.server.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)
     name = f"projects/{PROJECT_NUMBER}/locations/{LOCATION}/memberships/tokyo-1"
     assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {name: state}
-    sky.emulator.gkehub.tell("servicemesh", LOCATION, "tokyo-1", None)
+    gcp.server.gkehub.tell("servicemesh", LOCATION, "tokyo-1", None)
     assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {}
 
 
-def test_a_feature_names_a_membership(sky: Sky, caller: Caller) -> None:
+def test_a_feature_names_a_membership(gcp: FakeGcp, caller: ApiClient) -> None:
     def ingress(membership: str) -> Body:
         place = f"projects/{PROJECT}/locations/{LOCATION}/memberships/{membership}"
         return {"spec": {"multiclusteringress": {"configMembership": place}}}
@@ -646,10 +648,10 @@ def test_a_feature_names_a_membership(sky: Sky, caller: Caller) -> None:
     caller.ok("POST", path, ingress("tokyo-1"))
     assert caller.refused("PATCH", f"{FEATURES}/multiclusteringress", ingress("osaka-1")).code == 404
     assert caller.ok("GET", f"{FEATURES}/multiclusteringress")["spec"] == ingress("tokyo-1")["spec"]
-    assert sky.changes == [("multiclusteringress", True)]
+    assert gcp.changes == [("multiclusteringress", True)]
 
 
-def test_the_mesh_of_a_membership_is_managed_by_its_spec(sky: Sky, caller: Caller) -> None:
+def test_the_mesh_of_a_membership_is_managed_by_its_spec(gcp: FakeGcp, caller: ApiClient) -> None:
     """As the google provider does it: one update after the other, each with all that it has read; {} deletes."""
 
     def key(project: str, name: str) -> str:
@@ -673,11 +675,11 @@ def test_the_mesh_of_a_membership_is_managed_by_its_spec(sky: Sky, caller: Calle
     refused = caller.refused("DELETE", f"{FEATURES}/servicemesh")
     assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
     assert update({one: {}, other: {}}) == {}
-    assert sky.changes == [("servicemesh", True)] * 5
+    assert gcp.changes == [("servicemesh", True)] * 5
     caller.ok("DELETE", f"{FEATURES}/servicemesh")
 
 
-def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(sky: Sky, caller: Caller) -> None:
+def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(gcp: FakeGcp, caller: ApiClient) -> None:
     make_cluster(caller)
     caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     path = f"{FEATURES}/servicemesh?updateMask=membershipSpecs"
@@ -686,11 +688,11 @@ def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(sky: Sky, call
     assert caller.refused("PATCH", path, {"membershipSpecs": {f"{place}/osaka-1": automatic}}).code == 404
     operation = caller.ok("PATCH", path, {"membershipSpecs": {f"{place}/tokyo-1": automatic}})
     caller.ended(f"/gkehub/v1/{operation['name']}")
-    sky.emulator.gkehub.forget(LOCATION, "tokyo-1")
+    gcp.server.gkehub.forget(LOCATION, "tokyo-1")
     assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipSpecs"] == {}
 
 
-def test_what_an_update_changes_is_in_its_mask(caller: Caller) -> None:
+def test_what_an_update_changes_is_in_its_mask(caller: ApiClient) -> None:
     caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     caller.ok("PATCH", f"{FEATURES}/servicemesh?updateMask=labels", {"labels": {"a": "b"}, "spec": {"c": {}}})
     found = caller.ok("GET", f"{FEATURES}/servicemesh")
@@ -702,7 +704,7 @@ def test_what_an_update_changes_is_in_its_mask(caller: Caller) -> None:
 # --- who may do what
 
 
-def test_a_policy_is_changed_by_who_has_read_it(caller: Caller) -> None:
+def test_a_policy_is_changed_by_who_has_read_it(caller: ApiClient) -> None:
     policy = caller.ok("POST", f"{POLICY}:getIamPolicy", {})
     email = caller.ok("POST", ACCOUNTS, {"accountId": "nodes"})["email"]
     binding = {"role": "roles/viewer", "members": [f"serviceAccount:{email}"]}
@@ -716,7 +718,7 @@ def test_a_policy_is_changed_by_who_has_read_it(caller: Caller) -> None:
     assert binding not in caller.ok("POST", f"{POLICY}:getIamPolicy", {})["bindings"]
 
 
-def test_only_those_who_exist_get_a_role(caller: Caller) -> None:
+def test_only_those_who_exist_get_a_role(caller: ApiClient) -> None:
     def grant(member: str) -> tuple[int, Body]:
         policy = caller.ok("POST", f"{POLICY}:getIamPolicy", {})
         bindings = [*policy["bindings"], {"role": "roles/viewer", "members": [member]}]
@@ -738,7 +740,7 @@ def test_only_those_who_exist_get_a_role(caller: Caller) -> None:
 # --- what `mesh doctor` asks besides
 
 
-def test_quotas_are_shown_with_what_there_is(sky: Sky, caller: Caller) -> None:
+def test_quotas_are_shown_with_what_there_is(gcp: FakeGcp, caller: ApiClient) -> None:
     def quota(path: str, name: str) -> tuple[float, float]:
         found = next(one for one in caller.ok("GET", path)["quotas"] if one["metric"] == name)
         return found["limit"], found["usage"]
@@ -755,7 +757,7 @@ def test_quotas_are_shown_with_what_there_is(sky: Sky, caller: Caller) -> None:
     assert quota(region, "N2_CPUS") == (72, 48)
     assert quota(region, "SSD_TOTAL_GB") == (8192, 300)
     assert quota(f"{COMPUTE}/regions/us-central1", "N2_CPUS") == (72, 0)
-    sky.emulator.quotas.limits.update({"CPUS": 8, f"{LOCATION}/INSTANCES": 5, "project/NETWORKS": 1, "N2_CPUS": None})
+    gcp.server.quotas.limits.update({"CPUS": 8, f"{LOCATION}/INSTANCES": 5, "project/NETWORKS": 1, "N2_CPUS": None})
     assert quota(region, "CPUS") == (8, 0)
     assert quota(region, "INSTANCES") == (5, 6)
     assert quota(f"{COMPUTE}/regions/us-central1", "INSTANCES") == (720, 0)
@@ -763,52 +765,52 @@ def test_quotas_are_shown_with_what_there_is(sky: Sky, caller: Caller) -> None:
     assert "N2_CPUS" not in [one["metric"] for one in caller.ok("GET", region)["quotas"]]
 
 
-def test_permissions_that_are_withheld_are_not_granted(sky: Sky, caller: Caller) -> None:
+def test_permissions_that_are_withheld_are_not_granted(gcp: FakeGcp, caller: ApiClient) -> None:
     asked = {"permissions": ["compute.networks.create", "gkehub.features.create"]}
     assert caller.ok("POST", f"{POLICY}:testIamPermissions", asked) == asked
-    sky.emulator.resource_manager.withheld.add("compute.networks.create")
+    gcp.server.resource_manager.withheld.add("compute.networks.create")
     granted = {"permissions": ["gkehub.features.create"]}
     assert caller.ok("POST", f"{POLICY}:testIamPermissions", asked) == granted
     assert caller.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": ["compute.networks.create"]}) == {}
 
 
-def test_a_projects_state_and_billing(sky: Sky, caller: Caller) -> None:
+def test_a_projects_state_and_billing(gcp: FakeGcp, caller: ApiClient) -> None:
     billing = f"/cloudbilling/v1/projects/{PROJECT}/billingInfo"
     assert caller.refused("GET", billing).reason == "accessNotConfigured"
     enable(caller, "cloudbilling")
     assert caller.ok("GET", billing)["billingEnabled"] is True
-    sky.emulator.resource_manager.billing = False
-    sky.emulator.resource_manager.state = "DELETE_REQUESTED"
+    gcp.server.resource_manager.billing = False
+    gcp.server.resource_manager.state = "DELETE_REQUESTED"
     assert caller.ok("GET", billing)["billingEnabled"] is False
     assert caller.ok("GET", POLICY)["lifecycleState"] == "DELETE_REQUESTED"
 
 
-def test_tokens_of_the_account_for_who_may_act_as_it(sky: Sky, caller: Caller) -> None:
+def test_tokens_of_the_account_for_who_may_act_as_it(gcp: FakeGcp, caller: ApiClient) -> None:
     def path(email: str) -> str:
         return f"/iamcredentials/v1/projects/-/serviceAccounts/{email}:generateAccessToken"
 
-    own = sky.emulator.cloud.identity.email
+    own = gcp.server.cloud.identity.email
     assert caller.refused("POST", path(own), {}).reason == "accessNotConfigured"
     enable(caller, "iamcredentials")
     token = caller.ok("POST", path(own), {})["accessToken"]
-    assert Caller(sky.base, token).ok("GET", SERVICES)["services"]
+    assert ApiClient(gcp.base, token).ok("GET", SERVICES)["services"]
     assert caller.refused("POST", path(f"nobody@{PROJECT}.iam.gserviceaccount.com"), {}).code == 403
 
 
 def test_who_acts_as_another_account_may_make_its_tokens_and_nothing_else() -> None:
     account = f"terraform@{PROJECT}.iam.gserviceaccount.com"
     path = f"/iamcredentials/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
-    with running(account=account) as sky:
-        caller = sky.caller()
+    with running(account=account) as gcp:
+        caller = gcp.caller()
         assert caller.refused("GET", SERVICES).code == 403
         token = caller.ok("POST", path, {})["accessToken"]
-        acting = Caller(sky.base, token)
+        acting = ApiClient(gcp.base, token)
         assert acting.ok("GET", SERVICES)["services"]
         assert acting.refused("POST", path, {}).code == 403
-        review = sky.emulator.cloud.identity.review
+        review = gcp.server.cloud.identity.review
         users = [
             review({"apiVersion": "authentication.k8s.io/v1", "spec": {"token": one}})["status"]["user"]
-            for one in (sky.token(), token)
+            for one in (gcp.token(), token)
         ]
         assert users == [
             {"username": f"deployer@{PROJECT}.iam.gserviceaccount.com", "groups": []},
@@ -816,36 +818,36 @@ def test_who_acts_as_another_account_may_make_its_tokens_and_nothing_else() -> N
         ]
 
 
-def test_a_membership_says_whose_it_is(caller: Caller) -> None:
+def test_a_membership_says_whose_it_is(caller: ApiClient) -> None:
     make_cluster(caller)
     member = caller.ok("GET", f"{HUB}/{LOCATION}/memberships/tokyo-1")
     link = f"//container.googleapis.com/projects/{PROJECT}/locations/{LOCATION}/clusters/tokyo-1"
     assert member["endpoint"] == {"gkeCluster": {"resourceLink": link}}
 
 
-def test_questions_change_nothing(sky: Sky, caller: Caller) -> None:
-    start = sky.emulator.journal.count()
+def test_questions_change_nothing(gcp: FakeGcp, caller: ApiClient) -> None:
+    start = gcp.server.journal.count()
     caller.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": []})
-    assert [call.changes for call in sky.emulator.journal.calls(start)] == [False]
+    assert [call.changes for call in gcp.server.journal.calls(start)] == [False]
     make_network(caller)
-    assert [call.changes for call in sky.emulator.journal.calls(start)] == [False, True]
+    assert [call.changes for call in gcp.server.journal.calls(start)] == [False, True]
 
 
 # --- what goes wrong on purpose
 
 
-def test_requests_fail_as_often_as_they_are_told_to(sky: Sky, caller: Caller) -> None:
-    sky.emulator.cloud.faults.add(RequestFault("POST .*/networks$", 503, 2))
+def test_requests_fail_as_often_as_they_are_told_to(gcp: FakeGcp, caller: ApiClient) -> None:
+    gcp.server.cloud.faults.add(RequestFault("POST .*/networks$", 503, 2))
     for _ in range(2):
         refused = caller.refused("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
         assert (refused.code, refused.status) == (503, "UNAVAILABLE")
         assert caller.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
     make_network(caller)
-    assert sky.emulator.cloud.faults.taken == 2
+    assert gcp.server.cloud.faults.taken == 2
 
 
-def test_no_answer_closes_the_connection(sky: Sky, caller: Caller) -> None:
-    sky.emulator.cloud.faults.add(RequestFault("GET .*/networks$", 0, 1))
+def test_no_answer_closes_the_connection(gcp: FakeGcp, caller: ApiClient) -> None:
+    gcp.server.cloud.faults.add(RequestFault("GET .*/networks$", 0, 1))
     start = time.monotonic()
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         caller.ok("GET", f"{COMPUTE}/global/networks")
@@ -853,8 +855,8 @@ def test_no_answer_closes_the_connection(sky: Sky, caller: Caller) -> None:
     assert caller.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
 
 
-def test_an_operation_fails_and_leaves_nothing_behind(sky: Sky, caller: Caller) -> None:
-    faults = sky.emulator.cloud.faults
+def test_an_operation_fails_and_leaves_nothing_behind(gcp: FakeGcp, caller: ApiClient) -> None:
+    faults = gcp.server.cloud.faults
     faults.add(OperationFault("insert .*/networks/"))
     operation = caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
     assert operation["status"] == "DONE"
@@ -868,10 +870,10 @@ def test_an_operation_fails_and_leaves_nothing_behind(sky: Sky, caller: Caller) 
     faults.add(OperationFault("create .*/features/"))
     assert "(injected)" in caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})["error"]["message"]
     assert caller.call("GET", f"{FEATURES}/servicemesh")[0] == 404
-    assert sky.changes == []
+    assert gcp.changes == []
     faults.add(OperationFault("CREATE_CLUSTER "))
     assert "(injected)" in make_cluster(caller)["error"]["message"]
-    assert sky.planes.calls == []
+    assert gcp.planes.calls == []
     assert caller.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "ERROR"
     # Not "STOPPING" for ever: the provider waits for a cluster to come to rest before it deletes it.
     faults.add(OperationFault("DELETE_CLUSTER "))
@@ -885,20 +887,20 @@ def test_an_operation_fails_and_leaves_nothing_behind(sky: Sky, caller: Caller) 
 
 def test_operations_take_their_time() -> None:
     """In each of the three styles: at a 500th of the cloud's time a cluster takes 0.7 s, at a 16th a rule 0.6 s."""
-    with running(1 / 500) as sky:
-        caller = sky.caller()
+    with running(1 / 500) as gcp:
+        caller = gcp.caller()
         enable(caller)
         make_network(caller)
         caller.ok("POST", SUBNETS, subnet("subnet", "10.0.0.0/20", "10.4.0.0/14", "10.96.0.0/20"))
         start = time.monotonic()
         operation = caller.ok("POST", CLUSTERS, cluster())
         assert operation["status"] == "RUNNING"
-        assert sky.planes.calls == []
+        assert gcp.planes.calls == []
         assert caller.ended(operation_path(operation))["status"] == "DONE"
         assert 0.7 <= time.monotonic() - start < 5
-    with running(1 / 16) as sky:
-        caller = sky.caller()
-        sky.emulator.services._enable(PROJECT, [f"{api}.googleapis.com" for api in APIS])
+    with running(1 / 16) as gcp:
+        caller = gcp.caller()
+        gcp.server.services._enable(PROJECT, [f"{api}.googleapis.com" for api in APIS])
         start = time.monotonic()
         operation = caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
         assert operation["status"] == "DONE", "what takes 0.3 s is done when it is answered"

@@ -7,10 +7,10 @@ import sys
 from config import ConfigError, Environment, config_path, load
 from config.paths import ROOT
 from tests.lab.environments import with_regions
-from tests.local_mesh.errors import HarnessError
-from tests.local_mesh.isolation import is_inside, use_own_folders
+from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.isolation import is_inside, use_private_folders
 from tests.local_mesh.session import Session
-from tests.local_mesh.toolchain import get_toolbox
+from tests.local_mesh.toolchain import get_toolchain
 
 LEAST_REGIONS = 2
 
@@ -25,13 +25,13 @@ def main() -> int:
     try:
         environment = _environment(arguments.regions)
         if not is_inside():
-            return session.go_inside(sys.argv[1:], lambda: get_toolbox(session.say))
-        use_own_folders(session.state)
+            return session.run_inside(sys.argv[1:], lambda: get_toolchain(session.say))
+        use_private_folders(session.state)
         # Imported late: outside, nothing of cdktf is needed, and inside it takes its folders when it is loaded.
         from tests.lab.run import run  # noqa: PLC0415
 
         return run(environment, state=session.state, logs=session.logs, shell=arguments.shell, say=session.say)
-    except (ConfigError, HarnessError) as error:
+    except (ConfigError, LocalMeshError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 2
 
@@ -41,7 +41,7 @@ def _environment(regions: int | None) -> Environment:
     environment = load(path)
     present = sum(not region.retired for region in environment.resolved_regions())
     if (present if regions is None else regions) < LEAST_REGIONS:
-        raise HarnessError(f"there is no failover with one region: make lab REGIONS={LEAST_REGIONS}")
+        raise LocalMeshError(f"there is no failover with one region: make lab REGIONS={LEAST_REGIONS}")
     return environment if regions is None else with_regions(path, regions, os.environ)
 
 

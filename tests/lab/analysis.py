@@ -4,16 +4,16 @@ import json
 import subprocess
 from collections.abc import Iterable
 
-from tests.local_mesh.environment import MeshLab
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.environment import LocalMesh
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.rendered import Object
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.toolchain import Toolchain
 from tests.reporting.table import Table
 
 SECONDS = 120
 
 
-def analyze(lab: MeshLab, tools: Toolbox, revision: str, rendered: dict[str, list[Object]]) -> Table:
+def analyze(lab: LocalMesh, tools: Toolchain, revision: str, rendered: dict[str, list[Object]]) -> Table:
     """Run ``istioctl analyze`` in each region, where the manifests are applied: it has to say nothing of them."""
     table = Table("istioctl analyze, of the rendered objects where they are applied", ["region", "objects", "messages"])
     elsewhere: dict[str, str] = {}
@@ -39,7 +39,7 @@ def _origin(manifest: Object) -> str:
     return f"{manifest['kind']} {name}"
 
 
-def _messages(tools: Toolbox, kubeconfig: str, revision: str, namespace: str) -> Iterable[dict[str, str]]:
+def _messages(tools: Toolchain, kubeconfig: str, revision: str, namespace: str) -> Iterable[dict[str, str]]:
     """Return what istioctl finds in a namespace; its status says only whether that is something."""
     command = [str(tools.path("istioctl")), "--kubeconfig", kubeconfig, "analyze", "--revision", revision]
     result = subprocess.run(
@@ -51,6 +51,6 @@ def _messages(tools: Toolbox, kubeconfig: str, revision: str, namespace: str) ->
         timeout=SECONDS,
     )
     if not result.stdout.strip().startswith("["):
-        raise HarnessError(f"istioctl analyze: {result.stderr.strip() or result.stdout.strip()}")
+        raise LocalMeshError(f"istioctl analyze: {result.stderr.strip() or result.stdout.strip()}")
     messages: list[dict[str, str]] = json.loads(result.stdout)
     return messages

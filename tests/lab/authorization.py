@@ -7,9 +7,9 @@ from dataclasses import replace
 from config.demo import CLIENT_APP, DEMO_NAMESPACE
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
-from tests.lab.subject import GATEWAY_PORT, PUBLIC_HOST, Subject
+from tests.lab.demo import GATEWAY_PORT, PUBLIC_HOST, LabDemo
 from tests.local_mesh.rendered import Object
-from tests.local_mesh.traffic import Answer, Client
+from tests.local_mesh.traffic import Client, Response
 from tests.reporting.table import Table
 
 REQUESTS = 10
@@ -36,33 +36,33 @@ def _moved(objects: Sequence[Object]) -> list[Object]:
     return moved
 
 
-def refusals(subject: Subject) -> Table:
+def refusals(demo: LabDemo) -> Table:
     """Ask in every region with and without the right to, and without a certificate."""
     table = Table("Refused: whom no policy allows, and who has no certificate", ["in", "who", "asks", "requests", "is"])
-    stranger = _without_right(subject.environment)
-    plain = _without_certificate(subject.environment)
-    for region in subject.versions:
-        service = f"{DEMO_SERVICE}:{subject.service.port}"
-        local = subject.lab.pod(region, subject.service.namespace, DEMO_SERVICE)
-        gateway = subject.lab.pod(region, GATEWAY_NAMESPACE, GATEWAY_NAME)
-        around = Client(str(gateway.address), GATEWAY_PORT, PUBLIC_HOST, where=subject.client(region).where)
-        outside = Client(str(local.address), subject.service.port, service)
+    stranger = _without_right(demo.environment)
+    plain = _without_certificate(demo.environment)
+    for region in demo.versions:
+        service = f"{DEMO_SERVICE}:{demo.service.port}"
+        local = demo.lab.pod(region, demo.service.namespace, DEMO_SERVICE)
+        gateway = demo.lab.pod(region, GATEWAY_NAMESPACE, GATEWAY_NAME)
+        around = Client(str(gateway.address), GATEWAY_PORT, PUBLIC_HOST, where=demo.client(region).where)
+        outside = Client(str(local.address), demo.service.port, service)
         for who, whom, client, expected in (
-            ("the client", service, subject.client(region), ANSWERED),
-            ("one in another namespace", service, _stranger(subject, region), stranger),
+            ("the client", service, demo.client(region), ANSWERED),
+            ("one in another namespace", service, _stranger(demo, region), stranger),
             ("nobody of the mesh", service, outside, plain),
-            ("the load balancer", "gateway", subject.gateways(region)[0], ANSWERED),
+            ("the load balancer", "gateway", demo.gateways(region)[0], ANSWERED),
             ("the client, around it", "gateway", around, stranger),
         ):
-            answers = client.send(subject.path, REQUESTS)
+            answers = client.send(demo.path, REQUESTS)
             table.add(region, who, whom, len(answers), _seen(answers), ok=_all(answers, expected))
     return table
 
 
-def _stranger(subject: Subject, region: str) -> Client:
+def _stranger(demo: LabDemo, region: str) -> Client:
     """Return the client that `with_strangers` has added, which asks as the other one does."""
-    pod = subject.lab.pod(region, ELSEWHERE, CLIENT_APP)
-    return replace(subject.client(region), where=subject.lab.network.pod(f"{region}.{pod.name}"))
+    pod = demo.lab.pod(region, ELSEWHERE, CLIENT_APP)
+    return replace(demo.client(region), where=demo.lab.network.pod(f"{region}.{pod.name}"))
 
 
 def _without_right(environment: Environment) -> int:
@@ -74,10 +74,10 @@ def _without_certificate(environment: Environment) -> int:
     return CUT_OFF if environment.mesh.mtls == "strict" else _without_right(environment)
 
 
-def _all(answers: Sequence[Answer], status: int) -> bool:
+def _all(answers: Sequence[Response], status: int) -> bool:
     return bool(answers) and all(answer.status == status for answer in answers)
 
 
-def _seen(answers: Sequence[Answer]) -> str:
+def _seen(answers: Sequence[Response]) -> str:
     found = sorted({answer.status for answer in answers})
     return ", ".join(WORDS.get(status, str(status)) for status in found)

@@ -11,7 +11,7 @@ import yaml
 from config.environment import Environment
 from config.loading.load import parse_environment
 from config.problems import ConfigError
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 
 OTHER_REGIONS = (
     "asia-northeast3",
@@ -60,7 +60,7 @@ def content_with_regions(file: Path, number: int, variables: Mapping[str, str]) 
     Its config cluster stays, then its other regions in their order, then more.
 
     Raises:
-        HarnessError: there are not so many regions, or ranges for them.
+        LocalMeshError: there are not so many regions, or ranges for them.
     """
     data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     configured: dict[str, Any] = data["regions"]
@@ -87,7 +87,7 @@ def _forget(data: dict[str, Any], gone: set[str]) -> None:
 def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Mapping[str, str]) -> None:
     """Add a region with the first number whose ranges are free."""
     if name is None:
-        raise HarnessError(f"the lab knows no more than {len(OTHER_REGIONS)} regions besides the configured ones")
+        raise LocalMeshError(f"the lab knows no more than {len(OTHER_REGIONS)} regions besides the configured ones")
     versions = data.get("demo", {}).get("versions")
     if versions:
         versions[key] = key
@@ -100,7 +100,7 @@ def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Map
             problem = str(error)
         else:
             return
-    raise HarnessError(f"there are no ranges for one more region: {problem}")
+    raise LocalMeshError(f"there are no ranges for one more region: {problem}")
 
 
 def _other_regions(used: set[str]) -> Iterator[str]:

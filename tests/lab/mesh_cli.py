@@ -11,15 +11,15 @@ import yaml
 
 from config.environment import Environment
 from config.paths import ROOT
-from tests.local_mesh.environment import MeshLab
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.environment import LocalMesh
+from tests.local_mesh.toolchain import Toolchain
 from tests.reporting.table import Table
 
 SECONDS = 900
 """For one command; a drill waits until ejections have ended."""
 
 
-class Operator:
+class MeshCli:
     """Gives commands in a lab.
 
     Attributes:
@@ -27,7 +27,7 @@ class Operator:
         kubeconfig: has a context a region.
     """
 
-    def __init__(self, lab: MeshLab, tools: Toolbox, folder: Path) -> None:
+    def __init__(self, lab: LocalMesh, tools: Toolchain, folder: Path) -> None:
         folder.mkdir()
         self.config = folder / "mesh.yaml"
         self.kubeconfig = folder / "kubeconfig"

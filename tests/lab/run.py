@@ -11,15 +11,15 @@ from tests.lab import faults
 from tests.lab import responses as answers
 from tests.lab.analysis import analyze
 from tests.lab.authorization import refusals, with_strangers
+from tests.lab.demo import LabDemo
 from tests.lab.environments import steps_of
 from tests.lab.memory import programs_and_memory
-from tests.lab.mesh_cli import Operator
+from tests.lab.mesh_cli import MeshCli
 from tests.lab.shell import run_shell
-from tests.lab.subject import Subject
-from tests.local_mesh.environment import MeshLab
-from tests.local_mesh.isolation import stay_calm
+from tests.local_mesh.environment import LocalMesh
+from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.rendered import objects_by_region
-from tests.local_mesh.toolchain import get_toolbox
+from tests.local_mesh.toolchain import get_toolchain
 from tests.reporting.table import Table
 
 GIB = 1 << 30
@@ -34,54 +34,54 @@ def run(environment: Environment, *, state: Path, logs: Path, shell: bool, say: 
         0 if everything is as it has to be, else 1; with ``shell`` the shell's status.
 
     Raises:
-        HarnessError: something did not start.
+        LocalMeshError: something did not start.
     """
-    stay_calm()
+    ignore_sigint()
     began = time.monotonic()
-    tools = get_toolbox(say)
+    tools = get_toolchain(say)
     steps = steps_of(environment)
     say("rendering the manifests of " + ", ".join(r.key for r in environment.resolved_regions() if not r.retired))
     rendered = {
         name: objects_by_region(step, state / "rendered" / name)
         for name, step in (("a", steps.a), ("b", steps.b), ("c", steps.c))
     }
-    lab = MeshLab(steps.c, tools=tools, state=state, logs=logs, say=say)
+    lab = LocalMesh(steps.c, tools=tools, state=state, logs=logs, say=say)
     lab.start()
-    operator = Operator(lab, tools, state / "operator")
+    mesh_cli = MeshCli(lab, tools, state / "mesh_cli")
 
     def apply(step: str) -> None:
         say(f"step {step.upper()}: applying the manifests")
         lab.apply(with_strangers(rendered[step]))
         lab.wait_for_rollout()
-        operator.configure(getattr(steps, step))
+        mesh_cli.configure(getattr(steps, step))
 
     def command(*arguments: str) -> None:
         say(f"mesh {' '.join(arguments)}")
-        tables.append(operator.run(*arguments))
+        tables.append(mesh_cli.run(*arguments))
 
     if shell:
         apply("c")
         lab.balance(ENTRY, GATEWAY_NAMESPACE, GATEWAY_NAME)
-        return run_shell(lab, operator, entry=ENTRY, state=state, logs=logs)
+        return run_shell(lab, mesh_cli, entry=ENTRY, state=state, logs=logs)
 
-    subject = Subject(lab, steps.c)
+    demo = LabDemo(lab, steps.c)
     tables: list[Table] = []
     apply("a")
     started = time.monotonic() - began
-    tables.append(answers.step_a(subject))
+    tables.append(answers.step_a(demo))
     command("verify", "split")
     apply("b")
-    tables.append(answers.step_b(subject))
+    tables.append(answers.step_b(demo))
     command("verify", "locality")
     apply("c")
-    tables.append(answers.step_c(subject))
-    tables.append(refusals(subject))
+    tables.append(answers.step_c(demo))
+    tables.append(refusals(demo))
     lab.balance(ENTRY, GATEWAY_NAMESPACE, GATEWAY_NAME)
-    command("verify", "ingress", "--url", f"http://{ENTRY}{subject.path}")
+    command("verify", "ingress", "--url", f"http://{ENTRY}{demo.path}")
     tables.append(analyze(lab, tools, steps.c.revision, rendered["c"]))
-    tables.append(faults.failover(subject, say))
-    tables.extend(faults.regions_lost(subject, say))
-    command("drill", list(subject.versions)[-1])
+    tables.append(faults.failover(demo, say))
+    tables.extend(faults.regions_lost(demo, say))
+    command("drill", list(demo.versions)[-1])
     programs, memory = programs_and_memory()
     lab.check()
 

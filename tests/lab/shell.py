@@ -5,8 +5,8 @@ import subprocess
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from tests.lab.mesh_cli import Operator
-from tests.local_mesh.environment import MeshLab
+from tests.lab.mesh_cli import MeshCli
+from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import INSIDE, USERS_HOME
 
 WELCOME = """
@@ -27,7 +27,7 @@ Contexts: {contexts}. Logs: {logs}. For more windows, start tmux here.
 """
 
 
-def run_shell(lab: MeshLab, operator: Operator, *, entry: IPv4Address, state: Path, logs: Path) -> int:
+def run_shell(lab: LocalMesh, mesh_cli: MeshCli, *, entry: IPv4Address, state: Path, logs: Path) -> int:
     """Give the user a shell inside and return its status.
 
     Args:
@@ -35,10 +35,10 @@ def run_shell(lab: MeshLab, operator: Operator, *, entry: IPv4Address, state: Pa
     """
     first = next(iter(lab.regions))
     print(WELCOME.format(first=first, entry=entry, contexts=", ".join(lab.regions), logs=logs), flush=True)
-    variables = {name: value for name, value in operator.variables().items() if name != INSIDE} | {
+    variables = {name: value for name, value in mesh_cli.variables().items() if name != INSIDE} | {
         "HOME": os.environ[USERS_HOME],
         "KUBECACHEDIR": str(state / "kube-cache"),
-        "KUBECONFIG": str(operator.kubeconfig),
+        "KUBECONFIG": str(mesh_cli.kubeconfig),
         "PS1": "lab$ ",
     }
     return subprocess.run([os.environ.get("SHELL", "/bin/sh")], env=variables, check=False).returncode

@@ -7,20 +7,20 @@ import pytest
 
 from cli.traffic.outage import start_of_last_run
 from tests.lab.authorization import _all, _without_certificate, _without_right, with_strangers
+from tests.lab.demo import LabDemo
 from tests.lab.environments import steps_of, with_regions
 from tests.lab.responses import _count
-from tests.lab.subject import Subject
-from tests.local_mesh.errors import HarnessError
-from tests.local_mesh.rendered import objects_of
-from tests.local_mesh.traffic import Answer, tally
+from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.rendered import rendered_objects
+from tests.local_mesh.traffic import Response, tally
 from tests.reporting.table import Table
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
 
 LOCAL, REMOTE = "version: v1, instance: a", "version: v2, instance: b"
 
 
-def answers(*bodies: str, status: int = 200) -> list[Answer]:
-    return [Answer(float(index), 0.01, status, body) for index, body in enumerate(bodies)]
+def answers(*bodies: str, status: int = 200) -> list[Response]:
+    return [Response(float(index), 0.01, status, body) for index, body in enumerate(bodies)]
 
 
 def test_a_table_is_right_only_if_something_was_measured_and_all_of_it_is_right() -> None:
@@ -52,9 +52,9 @@ def test_answers_are_counted_by_version_status_or_their_absence() -> None:
         ("nowhere", answers("", status=0), (0, 0, 1, False)),
     ],
 )
-def test_local_answers(region: str, found: list[Answer], expected: tuple[int, int, int, bool]) -> None:
-    subject = cast(Subject, SimpleNamespace(versions={"tokyo": "v1", "osaka": "v2"}))
-    assert _count(subject, region, found) == expected
+def test_local_answers(region: str, found: list[Response], expected: tuple[int, int, int, bool]) -> None:
+    demo = cast(LabDemo, SimpleNamespace(versions={"tokyo": "v1", "osaka": "v2"}))
+    assert _count(demo, region, found) == expected
 
 
 def test_home_again_is_when_the_last_run_of_local_answers_begins() -> None:
@@ -80,7 +80,7 @@ def test_fewer_regions_keep_the_config_cluster() -> None:
 
 
 def test_too_many_regions() -> None:
-    with pytest.raises(HarnessError, match="no more than 10 regions"):
+    with pytest.raises(LocalMeshError, match="no more than 10 regions"):
         with_regions(REFERENCE, 40, {})
 
 
@@ -97,7 +97,7 @@ def test_the_steps_are_the_demos_switches() -> None:
 
 
 def test_the_lab_applies_what_the_project_renders(reference: Synthesis) -> None:
-    found = list(objects_of(reference.stacks["ingress"]))
+    found = list(rendered_objects(reference.stacks["ingress"]))
     assert {region for region, _ in found} == {"tokyo", "osaka"}
     assert ("osaka", "helloworld-v2") in {(region, one["metadata"]["name"]) for region, one in found}
 
@@ -143,4 +143,4 @@ def test_who_is_to_be_refused(mtls: str, default_deny: bool, without_right: int,
     ],
 )
 def test_every_answer_has_to_be_the_refusal(statuses: list[int], expected: int, right: bool) -> None:
-    assert _all([Answer(0.0, 0.01, status, "") for status in statuses], expected) is right
+    assert _all([Response(0.0, 0.01, status, "") for status in statuses], expected) is right

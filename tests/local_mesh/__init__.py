@@ -1,5 +1,5 @@
 """A multi-region mesh on one machine: real control planes, real proxies, no containers, no cloud.
 
-What a user of this library starts is a `MeshLab`; it must run inside `isolation`.
+What a user of this library starts is a `LocalMesh`; it must run inside `isolation`.
 Needs Linux.
 """

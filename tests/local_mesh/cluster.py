@@ -15,17 +15,17 @@ from typing import Any
 import yaml
 
 from tests.local_mesh import processes
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.network import RegionAddresses
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.toolchain import Toolchain
 
 Object = Mapping[str, Any]
 
 NODE_MASK = 24
 """Of the pod range that each node gets, as on GKE with 110 pods a node."""
 
-FIELD_MANAGER = "harness"
+FIELD_MANAGER = "local-mesh"
 
 KUBELET_PORT = 10250
 """Where a node's kubelet is asked; here all nodes of a cluster share one (`tests.local_mesh.pod_exec`)."""
@@ -36,7 +36,7 @@ WATCH_SECONDS = 86_400
 """For so long the API server keeps a watch, at least: nobody starts one anew."""
 
 
-PLAYED_PODS = Path(__file__).parent / "played-pods.yaml"
+SIMULATED_PODS = Path(__file__).parent / "simulated-pods.yaml"
 
 _AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
@@ -50,10 +50,10 @@ _AUDIT = {
 """Who changed what; never a body, as secrets are among them."""
 
 # kwok keeps the nodes alive and leaves the pods to the node agent.
-_PODS_ARE_LEFT_ALONE = {
+_NO_POD_STAGES = {
     "apiVersion": "kwok.x-k8s.io/v1alpha1",
     "kind": "Stage",
-    "metadata": {"name": "pods-are-left-alone"},
+    "metadata": {"name": "no-pod-stages"},
     "spec": {
         "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
         "selector": {"matchLabels": {"kwok.x-k8s.io/none": "none"}},
@@ -63,7 +63,7 @@ _PODS_ARE_LEFT_ALONE = {
 
 
 @dataclass(frozen=True)
-class Place:
+class ClusterSite:
     """Where a cluster is.
 
     Attributes:
@@ -83,7 +83,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class ServedName:
+class SniCertificate:
     """A name by which a control plane is known besides.
 
     Attributes:
@@ -96,24 +96,24 @@ class ServedName:
 
 
 @dataclass(frozen=True)
-class Options:
+class ClusterOptions:
     """What a control plane has besides, where it stands for one of GKE's.
 
     Attributes:
         token_review: URL that is asked whose a bearer token is.
         audit: every change is written to ``kwok/clusters/KEY/logs/audit.log`` in its folder.
-        plays_pods: kwok lets pods be ready some time after they are scheduled; else they are left alone.
+        simulates_pods: kwok lets pods be ready some time after they are scheduled; else they are left alone.
             Those of Jobs are left alone in any case: somebody has to do their work.
-        also_known_as: a name for which it has another certificate.
+        sni_certificate: a name for which it has another certificate.
     """
 
     token_review: str | None = None
     audit: bool = False
-    plays_pods: bool = False
-    also_known_as: ServedName | None = None
+    simulates_pods: bool = False
+    sni_certificate: SniCertificate | None = None
 
 
-class Cluster:
+class LocalCluster:
     """One region's control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok.
 
     Attributes:
@@ -121,11 +121,17 @@ class Cluster:
     """
 
     def __init__(
-        self, place: Place, *, namespace: Namespace, tools: Toolbox, folder: Path, options: Options | None = None
+        self,
+        site: ClusterSite,
+        *,
+        namespace: Namespace,
+        tools: Toolchain,
+        folder: Path,
+        options: ClusterOptions | None = None,
     ) -> None:
-        self.place = place
+        self.site = site
         self.namespace = namespace
-        self._options = options or Options()
+        self._options = options or ClusterOptions()
         self.kubeconfig = folder / "kubeconfig"
         self._tools = tools
         self._folder = folder
@@ -135,7 +141,7 @@ class Cluster:
     @property
     def server(self) -> str:
         """URL of its private endpoint."""
-        return f"https://{self.place.addresses.api_server}"
+        return f"https://{self.site.addresses.api_server}"
 
     @property
     def certificate(self) -> str:
@@ -145,7 +151,7 @@ class Cluster:
     @property
     def _kwok(self) -> Path:
         """Where kwokctl keeps what is this cluster's."""
-        return self._folder / "kwok" / "clusters" / self.place.key
+        return self._folder / "kwok" / "clusters" / self.site.key
 
     @property
     def audit_log(self) -> Path:
@@ -156,19 +162,19 @@ class Cluster:
         """Start it; it then serves, without a node.
 
         Raises:
-            HarnessError: this machine lacks something, or a program failed.
+            LocalMeshError: this machine lacks something, or a program failed.
         """
         self._life += 1
         self._folder.mkdir(parents=True)
         configuration = self._folder / "kwokctl.yaml"
         configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
         self._kwokctl(
-            *("create", "cluster", "--name", self.place.key, "--runtime", "binary", "--wait", "120s"),
+            *("create", "cluster", "--name", self.site.key, "--runtime", "binary", "--wait", "120s"),
             *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
         )
         content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
         content["clusters"][0]["cluster"]["server"] = self.server
-        content["contexts"][0]["name"] = content["current-context"] = self.place.key
+        content["contexts"][0]["name"] = content["current-context"] = self.site.key
         self.kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.kubeconfig.chmod(0o600)
 
@@ -183,7 +189,7 @@ class Cluster:
     def stop(self) -> None:
         """End it and forget what it held."""
         self._life += 1
-        self._kwokctl("delete", "cluster", "--name", self.place.key)
+        self._kwokctl("delete", "cluster", "--name", self.site.key)
         shutil.rmtree(self._folder)
 
     def _kwokctl(self, *arguments: str) -> None:
@@ -216,14 +222,14 @@ class Cluster:
 
     def _other_name(self) -> dict[str, str]:
         """Return the API server's flags for its other name."""
-        other = self._options.also_known_as
+        other = self._options.sni_certificate
         return {} if other is None else {"tls-sni-cert-key": f"{other.certificate},{other.key}:{other.name}"}
 
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
         """Run kubectl against it and return what it prints.
 
         Raises:
-            HarnessError: this machine lacks something, or a program failed.
+            LocalMeshError: this machine lacks something, or a program failed.
         """
         return processes.run(
             [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments],
@@ -236,7 +242,7 @@ class Cluster:
         """Apply objects by the server, all at once.
 
         Raises:
-            HarnessError: this machine lacks something, or a program failed.
+            LocalMeshError: this machine lacks something, or a program failed.
         """
         self.kubectl(
             *("apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-"),
@@ -252,7 +258,7 @@ class Cluster:
         """Yield what happens to objects, from those that are there on: ``type`` and ``object``.
 
         Raises:
-            HarnessError: the API server has ended the watch.
+            LocalMeshError: the API server has ended the watch.
         """
         command = [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig)]
         command += ["get", *arguments, "--watch", "--output-watch-events", "--output", "json"]
@@ -270,20 +276,20 @@ class Cluster:
                     yield json.loads(line)
             finally:
                 process.kill()
-        raise HarnessError(f"the API server of {self.place.key} has ended a watch")
+        raise LocalMeshError(f"the API server of {self.site.key} has ended a watch")
 
     def follow(self, *arguments: str) -> Iterator[dict[str, Any]]:
         """Yield as `watch`, and from the beginning again when the connection was lost, as controllers do.
 
         Raises:
-            HarnessError: the cluster was ended.
+            LocalMeshError: the cluster was ended.
         """
         life = self._life
         while self._life == life:
-            with suppress(HarnessError):
+            with suppress(LocalMeshError):
                 yield from self.watch(*arguments)
             time.sleep(SECONDS_TO_WATCH_AGAIN)
-        raise HarnessError(f"the cluster of {self.place.key} was ended")
+        raise LocalMeshError(f"the cluster of {self.site.key} was ended")
 
     def delete(self, objects: Sequence[Object]) -> None:
         self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=_list_of(objects))
@@ -296,7 +302,7 @@ class Cluster:
             "kubeSchedulerBinary": "kube-scheduler",
             "kwokControllerBinary": "kwok",
         }
-        addresses = self.place.addresses
+        addresses = self.site.addresses
         audit = {}
         if self._options.audit:
             policy = self._folder / "audit.yaml"
@@ -305,7 +311,7 @@ class Cluster:
         # Not as arguments of kwokctl: it confuses those of one program with another's (0.7.0).
         flags: dict[str, dict[str, str]] = {
             "kube-apiserver": {
-                "service-cluster-ip-range": str(self.place.services),
+                "service-cluster-ip-range": str(self.site.services),
                 "min-request-timeout": str(WATCH_SECONDS),
                 # Before all others it would take a node's host name, which kwok says is localhost.
                 "kubelet-preferred-address-types": "InternalIP",
@@ -331,22 +337,22 @@ class Cluster:
                 ],
             },
         ]
-        stages = list(yaml.safe_load_all(PLAYED_PODS.read_text(encoding="utf-8")))
-        return [*configuration, *(stages if self._options.plays_pods else [_PODS_ARE_LEFT_ALONE])]
+        stages = list(yaml.safe_load_all(SIMULATED_PODS.read_text(encoding="utf-8")))
+        return [*configuration, *(stages if self._options.simulates_pods else [_NO_POD_STAGES])]
 
     def _nodes(self) -> list[dict[str, Any]]:
         """A node a zone, of the size of an e2-standard-4."""
-        ranges = self.place.addresses.pods.subnets(new_prefix=NODE_MASK)
+        ranges = self.site.addresses.pods.subnets(new_prefix=NODE_MASK)
         size = {"cpu": "4", "memory": "16Gi", "pods": "110"}
         return [
             {
                 "apiVersion": "v1",
                 "kind": "Node",
                 "metadata": {
-                    "name": f"{self.place.key}-{zone.rsplit('-', 1)[-1]}",
+                    "name": f"{self.site.key}-{zone.rsplit('-', 1)[-1]}",
                     "annotations": {"kwok.x-k8s.io/node": "fake"},
                     "labels": {
-                        "topology.kubernetes.io/region": self.place.location,
+                        "topology.kubernetes.io/region": self.site.location,
                         "topology.kubernetes.io/zone": zone,
                         "kubernetes.io/os": "linux",
                         "kubernetes.io/arch": "amd64",
@@ -355,7 +361,7 @@ class Cluster:
                 "spec": {"podCIDR": str(network), "podCIDRs": [str(network)]},
                 "status": {"allocatable": size, "capacity": size},
             }
-            for zone, network in zip(self.place.zones, ranges, strict=False)
+            for zone, network in zip(self.site.zones, ranges, strict=False)
         ]
 
 

@@ -1,6 +1,6 @@
 """The application's stand-in: answers as helloworld does, with its version and its name.
 
-``python -m tests.local_mesh.http_server PORT SICK_FILE``
+``python -m tests.local_mesh.demo_server PORT SICK_FILE``
 
 It listens only after `SECONDS_TO_START`, as an application does that has things to load:
 a pod that is called ready before it is fails requests.
@@ -20,7 +20,7 @@ PEER_HEADER = "X-Peer"
 """Header of the answer: who asked, as the sidecar has it from the certificate of mutual TLS."""
 
 
-class Application(BaseHTTPRequestHandler):
+class DemoHandler(BaseHTTPRequestHandler):
     """Answers every GET. While the sick file is there, with 503."""
 
     protocol_version = "HTTP/1.1"
@@ -42,7 +42,7 @@ class Application(BaseHTTPRequestHandler):
         """Say nothing: there are thousands."""
 
 
-class Server(ThreadingHTTPServer):
+class DemoServer(ThreadingHTTPServer):
     """Does not look up its own name, which takes seconds where there is no name server."""
 
     def server_bind(self) -> None:
@@ -53,11 +53,11 @@ class Server(ThreadingHTTPServer):
 
 
 def main(port: str, sick_file: str) -> None:
-    Application.sick_file = Path(sick_file)
-    Application.version = os.environ.get("SERVICE_VERSION", "unknown")
+    DemoHandler.sick_file = Path(sick_file)
+    DemoHandler.version = os.environ.get("SERVICE_VERSION", "unknown")
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     time.sleep(SECONDS_TO_START)
-    Server(("0.0.0.0", int(port)), Application).serve_forever()
+    DemoServer(("0.0.0.0", int(port)), DemoHandler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -15,18 +15,18 @@ import yaml
 
 from config.environment import Environment, ResolvedRegion
 from tests.local_mesh.authority import Authority
-from tests.local_mesh.cluster import Cluster, Place
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import ClusterSite, LocalCluster
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fleet import derived_services
 from tests.local_mesh.istiod import Istiod, istio_manifests
 from tests.local_mesh.load_balancer import serve
 from tests.local_mesh.network import REGIONAL_FRONT_END, Network, RegionAddresses
 from tests.local_mesh.node_agent import NodeAgent
-from tests.local_mesh.pod import Pod, Surroundings
+from tests.local_mesh.pod import Pod, PodContext
 from tests.local_mesh.pod_exec import serve_exec
-from tests.local_mesh.remote_secrets import Cloud, Member
+from tests.local_mesh.remote_secrets import MeshMember, ScriptRunner
 from tests.local_mesh.rendered import Object
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.toolchain import Toolchain
 from tests.local_mesh.traffic import Client
 
 T = TypeVar("T")
@@ -38,15 +38,17 @@ ZONES = "abc"
 AT_ONCE = 4
 
 
-class Region:
+class LocalRegion:
     """One region of a lab: its cluster, its part of the mesh, its pods."""
 
-    def __init__(self, region: ResolvedRegion, cluster: Cluster, istiod: Istiod, agent: NodeAgent, hosts: Path) -> None:
+    def __init__(
+        self, region: ResolvedRegion, cluster: LocalCluster, istiod: Istiod, agent: NodeAgent, hosts: Path
+    ) -> None:
         self.key = region.key
         self.cluster = cluster
         self.istiod = istiod
         self.agent = agent
-        self.member = Member(cluster, region.names.cluster, region.location, region.remote_name)
+        self.member = MeshMember(cluster, region.names.cluster, region.location, region.remote_name)
         self.hosts = hosts
         self.applied: list[Object] = []
 
@@ -66,7 +68,7 @@ class Region:
         return address
 
 
-class MeshLab:
+class LocalMesh:
     """Starts an environment's regions and joins them to one mesh.
 
     Attributes:
@@ -77,12 +79,12 @@ class MeshLab:
         self,
         environment: Environment,
         *,
-        tools: Toolbox,
+        tools: Toolchain,
         state: Path,
         logs: Path,
         say: Say,
         network: Network | None = None,
-        clusters: Mapping[str, Cluster] | None = None,
+        clusters: Mapping[str, LocalCluster] | None = None,
     ) -> None:
         """
         Args:
@@ -110,7 +112,7 @@ class MeshLab:
         """Start everything up to a mesh without workloads.
 
         Raises:
-            HarnessError: this machine lacks something, or a program failed.
+            LocalMeshError: this machine lacks something, or a program failed.
         """
         self.network.build()
         regions = list(self.regions.values())
@@ -124,8 +126,10 @@ class MeshLab:
         pairs = list(permutations(regions, 2))
         self._say(f"granting trust: {len(pairs)} remote secrets")
         members = [region.member for region in regions]
-        cloud = Cloud(self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials")
-        self._each(lambda pair: cloud.grant_trust(pair[0].member, pair[1].member), pairs)
+        scripts = ScriptRunner(
+            self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials"
+        )
+        self._each(lambda pair: scripts.enable_endpoint_discovery(pair[0].member, pair[1].member), pairs)
         self._each(lambda region: region.write_hosts(), regions)
         for region in regions:
             self._run_pods(region)
@@ -134,7 +138,7 @@ class MeshLab:
         """Install the mesh in one cluster that serves, and let its pods run.
 
         Raises:
-            HarnessError: this machine lacks something, or a program failed.
+            LocalMeshError: this machine lacks something, or a program failed.
         """
         region = self.regions[key]
         region.istiod.install(self._manifests())
@@ -143,10 +147,10 @@ class MeshLab:
         self._run_pods(region)
         threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
 
-    def _run_pods(self, region: Region) -> None:
+    def _run_pods(self, region: LocalRegion) -> None:
         """Let a region's pods run, and commands in them."""
         serve_exec(
-            region.cluster.place,
+            region.cluster.site,
             self.network.region(region.key),
             network=self.network,
             hosts=region.hosts,
@@ -163,9 +167,9 @@ class MeshLab:
                 self.network.add_address(region.key, one)
             serve(self.network.region(region.key), address, partial(_addresses_of, region.agent, namespace, app))
 
-    def _follow_services(self, region: Region) -> None:
+    def _follow_services(self, region: LocalRegion) -> None:
         """Let pods find Services that come later; a pod's hosts file is the region's."""
-        with suppress(HarnessError):  # the cluster has gone
+        with suppress(LocalMeshError):  # the cluster has gone
             for _ in region.cluster.watch("services", "--all-namespaces"):
                 region.write_hosts()
 
@@ -179,7 +183,7 @@ class MeshLab:
         """Make these the objects that each cluster has, and delete what an earlier call applied and is gone."""
         derived = derived_services(one for wanted in objects.values() for one in wanted)
 
-        def converge(region: Region) -> None:
+        def converge(region: LocalRegion) -> None:
             wanted = [*objects.get(region.key, []), *derived]
             names = {_identity(one) for one in wanted}
             gone = [one for one in region.applied if _identity(one) not in names]
@@ -197,14 +201,16 @@ class MeshLab:
         """Wait until all Deployments have the pods that they want.
 
         Raises:
-            HarnessError: this machine lacks something, or a program failed.
+            LocalMeshError: this machine lacks something, or a program failed.
         """
         deadline = time.monotonic() + seconds
         for region in self.regions.values():
             while waiting := _incomplete(region.cluster.get("deployments", "--all-namespaces")["items"]):
                 self.check()
                 if time.monotonic() > deadline:
-                    raise HarnessError(f"after {seconds:g} s {region.key} still waits for pods of {', '.join(waiting)}")
+                    raise LocalMeshError(
+                        f"after {seconds:g} s {region.key} still waits for pods of {', '.join(waiting)}"
+                    )
                 time.sleep(0.5)
 
     def check(self) -> None:
@@ -229,26 +235,26 @@ class MeshLab:
         """Return a running pod by its label ``app``.
 
         Raises:
-            HarnessError: there is none.
+            LocalMeshError: there is none.
         """
         pods = self.regions[region].agent.pods(namespace, app)
         if not pods:
-            raise HarnessError(f"there is no pod {app} in {namespace} of {region}")
+            raise LocalMeshError(f"there is no pod {app} in {namespace} of {region}")
         return pods[0]
 
     def _each(self, work: Callable[[T], None], items: Sequence[T]) -> None:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(work, items))
 
-    def _region(self, region: ResolvedRegion) -> Region:
+    def _region(self, region: ResolvedRegion) -> LocalRegion:
         folder, logs = self._state / "regions" / region.key, self._logs / region.key
-        place = Place(
+        place = ClusterSite(
             _addresses(region),
             region.location,
             region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
             region.ranges.services,
         )
-        cluster = self._clusters.get(region.key) or Cluster(
+        cluster = self._clusters.get(region.key) or LocalCluster(
             place, namespace=self.network.region(region.key), tools=self._tools, folder=folder / "cluster"
         )
         istiod = Istiod(
@@ -260,7 +266,7 @@ class MeshLab:
             folder=folder / "istiod",
             log=logs / "istiod.log",
         )
-        surroundings = Surroundings(
+        context = PodContext(
             services=region.ranges.services,
             hosts=folder / "hosts",
             agent=self._tools.path("pilot-agent"),
@@ -268,8 +274,8 @@ class MeshLab:
             root=self._authority.certificate,
             logs=logs / "pods",
         )
-        agent = NodeAgent(cluster, self.network, surroundings, folder=folder / "pods", on_error=self._failures.append)
-        return Region(region, cluster, istiod, agent, folder / "hosts")
+        agent = NodeAgent(cluster, self.network, context, folder=folder / "pods", on_error=self._failures.append)
+        return LocalRegion(region, cluster, istiod, agent, folder / "hosts")
 
 
 def _addresses(region: ResolvedRegion) -> RegionAddresses:

@@ -16,18 +16,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 
 NEEDED = ("mount", "nsenter", "setpriv", "sh", "umount", "unshare")
 """All from util-linux, but for the shell."""
 
-NOT_POSSIBLE = 77
+EXIT_SKIPPED = 77
 """Exit status of ``python -m tests.local_mesh.isolation`` where a lab can't be."""
 
-INSIDE = "HARNESS_INSIDE"
+INSIDE = "LOCAL_MESH_INSIDE"
 """Set within: where a program finds that it need not isolate itself again."""
 
-USERS_HOME = "HARNESS_USERS_HOME"
+USERS_HOME = "LOCAL_MESH_USERS_HOME"
 """Set within: the user's own home."""
 
 
@@ -42,7 +42,7 @@ def run_isolated(command: Sequence[str]) -> int:
     and the signal's number, as a shell has it. If this process is killed, it goes too.
 
     Raises:
-        HarnessError: this machine doesn't have namespaces, or doesn't let us make them.
+        LocalMeshError: this machine doesn't have namespaces, or doesn't let us make them.
     """
     flags = ["--mount", "--net", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
     prefix = ["setpriv", "--pdeathsig", "KILL", "unshare", *_identity_flags(), *flags]
@@ -64,16 +64,16 @@ def run_isolated(command: Sequence[str]) -> int:
 
 
 def check_isolation() -> None:
-    """Raise a HarnessError if this machine doesn't let us make namespaces."""
+    """Raise a LocalMeshError if this machine doesn't let us make namespaces."""
     _identity_flags()
 
 
-def use_own_folders(state: Path) -> None:
+def use_private_folders(state: Path) -> None:
     """Inside, put a file system in memory on a folder, and what programs leave in a home or in /tmp onto it."""
     mount = ["mount", "-t", "tmpfs", "-o", "mode=700", "lab", str(state)]
     result = subprocess.run(mount, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise HarnessError(f"could not mount a file system in memory: {result.stderr.strip()}")
+        raise LocalMeshError(f"could not mount a file system in memory: {result.stderr.strip()}")
     home = os.environ.get("HOME", "/")
     os.environ[USERS_HOME] = home
     os.environ.setdefault("XDG_CACHE_HOME", os.path.join(home, ".cache"))  # of the programs that were built
@@ -99,7 +99,7 @@ def _is_private(folder: Path) -> bool:
     )
 
 
-def stay_calm() -> None:
+def ignore_sigint() -> None:
     """Inside, leave Ctrl-C to the process outside: it ends everything at once."""
     signal.signal(signal.SIGINT, lambda *_: None)
 
@@ -107,10 +107,10 @@ def stay_calm() -> None:
 def _identity_flags() -> list[str]:
     """Return what lets us make namespaces: nothing for root, else a user namespace."""
     if not sys.platform.startswith("linux"):
-        raise HarnessError("the lab needs Linux, for its network namespaces; the README says how to run it elsewhere")
+        raise LocalMeshError("the lab needs Linux, for its network namespaces; the README says how to run it elsewhere")
     missing = [tool for tool in NEEDED if shutil.which(tool) is None]
     if missing:
-        raise HarnessError(f"{', '.join(missing)} not found; install util-linux")
+        raise LocalMeshError(f"{', '.join(missing)} not found; install util-linux")
     probe = ["--mount", "--net", "--pid", "--fork", "--mount-proc", "true"]
     as_user = ["--user", "--map-root-user"]
     attempts: list[list[str]] = [[], as_user] if os.geteuid() == 0 else [as_user]
@@ -118,7 +118,7 @@ def _identity_flags() -> list[str]:
         result = subprocess.run(["unshare", *flags, *probe], capture_output=True, text=True, check=False)
         if result.returncode == 0:
             return flags
-    raise HarnessError(
+    raise LocalMeshError(
         f"this machine does not let us make namespaces ({result.stderr.strip()}); run it as root, or allow them: "
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, a privileged container elsewhere"
     )
@@ -127,6 +127,6 @@ def _identity_flags() -> list[str]:
 if __name__ == "__main__":
     try:
         check_isolation()
-    except HarnessError as error:
+    except LocalMeshError as error:
         print(error, file=sys.stderr)
-        sys.exit(NOT_POSSIBLE)
+        sys.exit(EXIT_SKIPPED)

@@ -12,10 +12,10 @@ import yaml
 
 from tests.local_mesh import processes
 from tests.local_mesh.authority import Authority
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.processes import Program
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.toolchain import Toolchain
 
 NAMESPACE = "istio-system"
 HTTP_PORT = 8080
@@ -38,12 +38,12 @@ class Istiod:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: LocalCluster,
         *,
         name: str,
         revision: str,
         authority: Authority,
-        tools: Toolbox,
+        tools: Toolchain,
         folder: Path,
         log: Path,
     ) -> None:
@@ -64,7 +64,7 @@ class Istiod:
 
     @property
     def address(self) -> str:
-        return str(self.cluster.place.addresses.istiod)
+        return str(self.cluster.site.addresses.istiod)
 
     @property
     def service_name(self) -> str:
@@ -84,7 +84,7 @@ class Istiod:
     def _start(self) -> None:
         self._authority.write(self._folder / "etc" / "cacerts")
         self._program = Program(
-            f"istiod of {self.cluster.place.key}",
+            f"istiod of {self.cluster.site.key}",
             [
                 str(self._tools.path("pilot-discovery")),
                 "discovery",
@@ -101,7 +101,7 @@ class Istiod:
                 "ENABLE_LEADER_ELECTION": "false",
                 "INJECTION_WEBHOOK_CONFIG_NAME": f"istio-sidecar-injector-{self.revision}",
                 "ISTIOD_CUSTOM_HOST": self.address,
-                "POD_NAME": f"istiod-{self.cluster.place.key}",
+                "POD_NAME": f"istiod-{self.cluster.site.key}",
                 "POD_NAMESPACE": NAMESPACE,
                 "REVISION": self.revision,
                 "SERVICE_ACCOUNT": f"istiod-{self.revision}",
@@ -116,18 +116,18 @@ class Istiod:
         """Wait until it serves proxies and its webhooks are called.
 
         Raises:
-            HarnessError: it has ended, or is not ready in time.
+            LocalMeshError: it has ended, or is not ready in time.
         """
         assert self._program is not None, "install it first"
         deadline = time.monotonic() + seconds
         while not (self._serves() and self._is_trusted()):
             self._program.check()
             if time.monotonic() > deadline:
-                raise HarnessError(f"istiod of {self.cluster.place.key} is not ready after {seconds:g} s: {self._log}")
+                raise LocalMeshError(f"istiod of {self.cluster.site.key} is not ready after {seconds:g} s: {self._log}")
             time.sleep(0.5)
 
     def check(self) -> None:
-        """Raise a HarnessError if it has ended."""
+        """Raise a LocalMeshError if it has ended."""
         if self._program is not None:
             self._program.check()
 
@@ -159,7 +159,7 @@ class Istiod:
         return {**webhook, "clientConfig": {"url": f"https://{self.address}:{INJECTION_PORT}{path}"}}
 
 
-def istio_manifests(tools: Toolbox, revision: str, envoy: Path) -> list[dict[str, Any]]:
+def istio_manifests(tools: Toolchain, revision: str, envoy: Path) -> list[dict[str, Any]]:
     """Return what istioctl would install of a revision: CRDs, roles, injection, webhooks.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 
 T = TypeVar("T")
 
@@ -69,4 +69,4 @@ class Namespace:
 def _run(command: Sequence[str], failure: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise HarnessError(f"{failure}: {result.stderr.strip()}")
+        raise LocalMeshError(f"{failure}: {result.stderr.strip()}")

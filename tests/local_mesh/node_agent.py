@@ -10,10 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.network import Network
-from tests.local_mesh.pod import Pod, Surroundings
+from tests.local_mesh.pod import Pod, PodContext
 
 TOKEN_AUDIENCE = "istio-ca"
 SECONDS_TO_READY = 60
@@ -29,9 +29,9 @@ class NodeAgent:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: LocalCluster,
         network: Network,
-        surroundings: Surroundings,
+        context: PodContext,
         *,
         folder: Path,
         on_error: Callable[[Exception], None],
@@ -42,18 +42,18 @@ class NodeAgent:
         """
         self.cluster = cluster
         self._network = network
-        self._surroundings = surroundings
+        self._context = context
         self._folder = folder
         self._on_error = on_error
         self._pods: dict[str, Pod] = {}  # by uid
         self._lock = threading.Lock()
         self._addresses: dict[str, Iterator[IPv4Address]] = {}
-        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"pods of {cluster.place.key}")
+        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"pods of {cluster.site.key}")
 
     def start(self) -> None:
         for node in self.cluster.get("nodes")["items"]:
             self._addresses[node["metadata"]["name"]] = _addresses(IPv4Network(node["spec"]["podCIDR"]))
-        threading.Thread(target=self._watch, name=f"agent of {self.cluster.place.key}", daemon=True).start()
+        threading.Thread(target=self._watch, name=f"agent of {self.cluster.site.key}", daemon=True).start()
 
     def pods(self, namespace: str, app: str) -> list[Pod]:
         """Return the running pods with a label ``app``."""
@@ -86,7 +86,7 @@ class NodeAgent:
                 address = next(self._addresses[manifest["spec"]["nodeName"]])
                 folder = self._folder / uid
                 folder.mkdir(parents=True)
-                self._pods[uid] = Pod(manifest, address, self._surroundings, folder)
+                self._pods[uid] = Pod(manifest, address, self._context, folder)
                 self._submit(self._run, self._pods[uid])
             elif pod is not None and (kind == "DELETED" or "deletionTimestamp" in manifest["metadata"]):
                 del self._pods[uid]
@@ -108,7 +108,7 @@ class NodeAgent:
                 self._start(pod)
 
     def _start(self, pod: Pod) -> None:
-        network = self._network.add_pod(self.cluster.place.key, self._namespace_name(pod), pod.address)
+        network = self._network.add_pod(self.cluster.site.key, self._namespace_name(pod), pod.address)
         # istiod finds a proxy's node, and so its region, by its pod's address.
         self._report(pod, ready=False)
         pod.start(network, self._token(pod))
@@ -120,9 +120,9 @@ class NodeAgent:
         deadline = time.monotonic() + SECONDS_TO_READY
         while not (pod.leaving.is_set() or pod.is_ready()):
             if time.monotonic() > deadline:
-                raise HarnessError(
-                    f"pod {pod.name} in {self.cluster.place.key} is not ready after {SECONDS_TO_READY} s: "
-                    f"{self._surroundings.logs}"
+                raise LocalMeshError(
+                    f"pod {pod.name} in {self.cluster.site.key} is not ready after {SECONDS_TO_READY} s: "
+                    f"{self._context.logs}"
                 )
             time.sleep(0.2)
 
@@ -130,14 +130,14 @@ class NodeAgent:
         with pod.lock:
             if pod.started:
                 pod.stop()
-                self._network.remove_pod(self.cluster.place.key, self._namespace_name(pod), pod.address)
+                self._network.remove_pod(self.cluster.site.key, self._namespace_name(pod), pod.address)
         self.cluster.kubectl(
             *("delete", "pod", pod.name, "--namespace", pod.namespace),
             *("--grace-period", "0", "--force", "--ignore-not-found", "--wait=false"),
         )
 
     def _namespace_name(self, pod: Pod) -> str:
-        return f"{self.cluster.place.key}.{pod.name}"
+        return f"{self.cluster.site.key}.{pod.name}"
 
     def _token(self, pod: Pod) -> str:
         return self.cluster.kubectl(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from config.paths import ROOT
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.processes import Program
 
@@ -38,7 +38,7 @@ _KEY = re.compile(r"\['([^']+)'\]")
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PodContext:
     """What all pods of a cluster share.
 
     Attributes:
@@ -72,12 +72,10 @@ class Pod:
         started: whether it has programs and a namespace.
     """
 
-    def __init__(
-        self, manifest: dict[str, Any], address: IPv4Address, surroundings: Surroundings, folder: Path
-    ) -> None:
+    def __init__(self, manifest: dict[str, Any], address: IPv4Address, context: PodContext, folder: Path) -> None:
         self.manifest = manifest
         self.address = address
-        self._surroundings = surroundings
+        self._context = context
         self._folder = folder
         self.lock = threading.Lock()
         self.leaving = threading.Event()
@@ -116,7 +114,7 @@ class Pod:
             # Not above: whoever only reads a pod need not have what only the lab has.
             from tests.local_mesh.capture import capture  # noqa: PLC0415
 
-            capture(network, self._surroundings.services)
+            capture(network, self._context.services)
         self._write_files(token)
         for container in self.containers:
             if container["name"] == SIDECAR:
@@ -183,15 +181,15 @@ class Pod:
                 return True
         except OSError:
             return False
-        raise HarnessError(f"pod {self.name} has a probe that the lab does not know: {', '.join(probe)}")
+        raise LocalMeshError(f"pod {self.name} has a probe that the lab does not know: {', '.join(probe)}")
 
     def _start(self, container: dict[str, Any], network: Namespace, command: list[str]) -> Program:
         return Program(
             f"{container['name']} of pod {self.name}",
             command,
-            log=self._surroundings.logs / f"{self.name}.{container['name']}.log",
+            log=self._context.logs / f"{self.name}.{container['name']}.log",
             namespace=network,
-            hosts=self._surroundings.hosts,
+            hosts=self._context.hosts,
             folder=self._folder,
             variables=self._variables(container) | {"HOSTNAME": self.name, "PYTHONPATH": str(ROOT)},
         )
@@ -199,7 +197,7 @@ class Pod:
     def _agent_command(self, container: dict[str, Any]) -> list[str]:
         variables = self._variables(container)
         arguments = [_VARIABLE.sub(lambda match: variables[match[1]], text) for text in container["args"]]
-        return [str(self._surroundings.agent), *arguments]
+        return [str(self._context.agent), *arguments]
 
     def _variables(self, container: dict[str, Any]) -> dict[str, str]:
         """Return a container's environment."""
@@ -234,7 +232,7 @@ class Pod:
         contents = {
             LABELS_FILE: _downward(metadata.get("labels", {})).encode(),
             ANNOTATIONS_FILE: _downward(metadata.get("annotations", {})).encode(),
-            ROOT_FILE: self._surroundings.root,
+            ROOT_FILE: self._context.root,
             TOKEN_FILE: token.encode(),
         }
         for name, content in contents.items():
@@ -244,7 +242,7 @@ class Pod:
         bootstrap = self._folder / BOOTSTRAP_FILE
         bootstrap.parent.mkdir(parents=True, exist_ok=True)
         bootstrap.unlink(missing_ok=True)
-        bootstrap.symlink_to(self._surroundings.bootstrap)
+        bootstrap.symlink_to(self._context.bootstrap)
 
 
 def _downward(entries: dict[str, str]) -> str:

@@ -4,11 +4,11 @@ import os
 import shlex
 from pathlib import Path
 
-from tests.local_mesh.cluster import KUBELET_PORT, Place
+from tests.local_mesh.cluster import KUBELET_PORT, ClusterSite
 from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.network import Network
 from tests.local_mesh.processes import Program
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.toolchain import Toolchain
 
 _IN_POD = """#!/bin/sh
 # NAMESPACE POD CONTAINER COMMAND...: runs a command in the network of a pod, with its hosts file.
@@ -23,7 +23,14 @@ exec unshare --mount sh -c 'mount --bind "$1" /etc/hosts && shift && exec nsente
 
 
 def serve_exec(
-    place: Place, namespace: Namespace, *, network: Network, hosts: Path, tools: Toolbox, folder: Path, log: Path
+    site: ClusterSite,
+    namespace: Namespace,
+    *,
+    network: Network,
+    hosts: Path,
+    tools: Toolchain,
+    folder: Path,
+    log: Path,
 ) -> Program:
     """Start what the API server asks to run a command in a pod.
 
@@ -36,12 +43,12 @@ def serve_exec(
     """
     folder.mkdir(parents=True)
     script = folder / "in-pod"
-    pods = shlex.quote(str(network.pod(place.key).path))
+    pods = shlex.quote(str(network.pod(site.key).path))
     script.write_text(_IN_POD.format(namespaces=pods, hosts=shlex.quote(str(hosts))), encoding="utf-8")
     script.chmod(0o755)
     return Program(
-        f"pod-exec of {place.key}",
-        [str(tools.path("pod-exec")), f"{place.addresses.api_server}:{KUBELET_PORT}", str(script)],
+        f"pod-exec of {site.key}",
+        [str(tools.path("pod-exec")), f"{site.addresses.api_server}:{KUBELET_PORT}", str(script)],
         log=log,
         namespace=namespace,
         # A proxy, or another setting of curl's, would be this machine's and not a container's.

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.namespace import Namespace
 
 LAST_LINES = 5
@@ -57,9 +57,9 @@ class Program:
         return self._process.poll() is None
 
     def check(self) -> None:
-        """Raise a HarnessError that shows its last lines, if it has ended."""
+        """Raise a LocalMeshError that shows its last lines, if it has ended."""
         if not self.running:
-            raise HarnessError(f"{self.name} has ended by itself:\n{last_lines(self._log)}")
+            raise LocalMeshError(f"{self.name} has ended by itself:\n{last_lines(self._log)}")
 
     def terminate(self) -> None:
         """Ask it to end; its own children are its own business."""
@@ -90,7 +90,7 @@ def run(
     """Run a program to its end and return what it printed on standard output.
 
     Raises:
-        HarnessError: it failed; with its last lines.
+        LocalMeshError: it failed; with its last lines.
     """
     program = Path(command[0]).name
     try:
@@ -105,10 +105,10 @@ def run(
             timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise HarnessError(f"{program} {command[1]} took longer than {seconds:g} s") from error
+        raise LocalMeshError(f"{program} {command[1]} took longer than {seconds:g} s") from error
     if result.returncode != 0:
         lines = (result.stderr or result.stdout).strip().splitlines()[-LAST_LINES:]
-        raise HarnessError(f"{program} {command[1]} failed:\n" + "\n".join(f"  {line}" for line in lines))
+        raise LocalMeshError(f"{program} {command[1]} failed:\n" + "\n".join(f"  {line}" for line in lines))
     return result.stdout
 
 

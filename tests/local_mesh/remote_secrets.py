@@ -10,15 +10,15 @@ import yaml
 
 from config.paths import ROOT
 from tests.local_mesh import processes
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.toolchain import Toolchain
 
 SCRIPTS = ROOT / "scripts"
 SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Member:
+class MeshMember:
     """A cluster as the cloud and the mesh know it.
 
     Attributes:
@@ -26,16 +26,16 @@ class Member:
         remote_name: its name in the mesh.
     """
 
-    cluster: Cluster
+    cluster: LocalCluster
     name: str
     location: str
     remote_name: str
 
 
-class Cloud:
+class ScriptRunner:
     """The programs by which the scripts reach a cluster: stand-ins here, which know the clusters of a lab."""
 
-    def __init__(self, project: str, members: Sequence[Member], *, tools: Toolbox, folder: Path) -> None:
+    def __init__(self, project: str, members: Sequence[MeshMember], *, tools: Toolchain, folder: Path) -> None:
         self._project = project
         self._tools = tools
         self._credentials = folder
@@ -53,17 +53,17 @@ class Cloud:
         return {
             **tools,
             "PATH": f"{stand_ins}:{tools['PATH']}",
-            "HARNESS_CREDENTIALS": str(self._credentials),
+            "LOCAL_MESH_CREDENTIALS": str(self._credentials),
             "PROJECT": self._project,
             "ENDPOINT": "private",
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
         }
 
-    def grant_trust(self, holder: Member, remote: Member) -> None:
+    def enable_endpoint_discovery(self, holder: MeshMember, remote: MeshMember) -> None:
         """Let one cluster's mesh watch another cluster.
 
         Raises:
-            HarnessError: this machine lacks something, or a program failed.
+            LocalMeshError: this machine lacks something, or a program failed.
         """
         processes.run(
             ["bash", str(SCRIPTS / "grant-trust.sh")],
@@ -80,5 +80,5 @@ class Cloud:
             seconds=SECONDS,
         )
 
-    def _kubeconfig(self, member: Member) -> str:
+    def _kubeconfig(self, member: MeshMember) -> str:
         return (self._credentials / f"{member.location}_{member.name}").read_text(encoding="utf-8")

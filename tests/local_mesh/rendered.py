@@ -27,14 +27,14 @@ def objects_by_region(environment: Environment, folder: Path) -> dict[str, list[
     app.synth()
     stack = json.loads((folder / "stacks" / "ingress" / "cdk.tf.json").read_text(encoding="utf-8"))
     found: dict[str, list[Object]] = {region.key: [] for region in environment.resolved_regions()}
-    for region, rendered in objects_of(stack):
+    for region, rendered in rendered_objects(stack):
         found[region].append(rendered)
     for objects in found.values():
         objects.sort(key=lambda one: one["kind"] != "Namespace")
     return found
 
 
-def objects_of(stack: Mapping[str, Any]) -> Iterator[tuple[str, Object]]:
+def rendered_objects(stack: Mapping[str, Any]) -> Iterator[tuple[str, Object]]:
     """Yield a synthesized stack's objects as the API server gets them, each with its region's key."""
     for resource in stack.get("resource", {}).get("kubernetes_manifest", {}).values():
         yield resource["provider"].removeprefix(PROVIDER), _as_terraform_reads(resource["manifest"])

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import check_isolation, run_isolated
 
-STARTED = "HARNESS_STARTED"
+STARTED = "LOCAL_MESH_STARTED"
 """Set for the run inside: when the run outside was started."""
 
 
@@ -38,15 +38,15 @@ class Session:
     def say(self, text: str) -> None:
         print(f"{self.name}: {text} ({time.monotonic() - self._start:.0f} s)", flush=True)
 
-    def go_inside(self, arguments: list[str], prepare: Callable[[], object]) -> int:
+    def run_inside(self, arguments: list[str], prepare: Callable[[], object]) -> int:
         """Make ready what needs the machine, run the program again inside, and return its status.
 
         Raises:
-            HarnessError: this machine has no namespaces, or another run of this checkout goes on.
+            LocalMeshError: this machine has no namespaces, or another run of this checkout goes on.
         """
         check_isolation()
         if shutil.which("node") is None:
-            raise HarnessError(f"Node.js is missing, which cdktf runs on: run `make {self.name}`, which brings it")
+            raise LocalMeshError(f"Node.js is missing, which cdktf runs on: run `make {self.name}`, which brings it")
         with self._only_one():
             shutil.rmtree(self.logs, ignore_errors=True)
             self.logs.mkdir()
@@ -63,5 +63,5 @@ class Session:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 what = f"a {self.name} of this checkout is running"
-                raise HarnessError(f"{what}; wait for it, or end it") from None
+                raise LocalMeshError(f"{what}; wait for it, or end it") from None
             yield

@@ -15,16 +15,16 @@ import pytest
 
 from config.paths import ROOT
 from tests.local_mesh import toolchain as toolbox
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fleet import derived_services
 from tests.local_mesh.isolation import check_isolation
-from tests.local_mesh.pod import Pod, Surroundings
+from tests.local_mesh.pod import Pod, PodContext
 from tests.local_mesh.traffic import Client, tally
 from tests.synthesized import Synthesis
 
 PORT = 18999
-MARK = "HARNESS_TEST_MARK"
+MARK = "LOCAL_MESH_TEST_MARK"
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def application(tmp_path: Path) -> Iterator[Path]:
 
 def pod(spec: dict[str, Any], tmp_path: Path) -> Pod:
     metadata = {"name": "pod-1", "namespace": "sample", "uid": "u", "labels": {"app": "x"}}
-    surroundings = Surroundings(IPv4Network("10.96.0.0/20"), tmp_path, tmp_path, tmp_path, b"", tmp_path)
+    context = PodContext(IPv4Network("10.96.0.0/20"), tmp_path, tmp_path, tmp_path, b"", tmp_path)
     manifest = {"metadata": metadata, "spec": {"nodeName": "node-1", "containers": [], **spec}}
-    return Pod(manifest, IPv4Address("127.0.0.1"), surroundings, tmp_path)
+    return Pod(manifest, IPv4Address("127.0.0.1"), context, tmp_path)
 
 
 def test_the_application_answers_falls_sick_and_recovers(application: Path, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_pod_is_ready_when_all_probes_succeed(application: Path, tmp_path: Pat
     assert not ready(listens, refuses)
     application.touch()
     assert not ready(answers)
-    with pytest.raises(HarnessError, match="exec"):
+    with pytest.raises(LocalMeshError, match="exec"):
         ready({"exec": {"command": ["true"]}})
 
 
@@ -141,7 +141,7 @@ class TestToolbox:
     )
     def test_a_failed_build_leaves_nothing(self, go: Path, tmp_path: Path, body: str, words: str) -> None:
         self.write(go, body)
-        with pytest.raises(HarnessError, match=words):
+        with pytest.raises(LocalMeshError, match=words):
             toolbox._folder(self.BUNDLE, None, lambda text: None)
         assert [path.name for path in (tmp_path / "cache" / "multi-region-mesh").iterdir()] == ["lock"]
 
@@ -154,11 +154,11 @@ class TestToolbox:
 
     def test_without_go(self, go: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(go.parent))
-        with pytest.raises(HarnessError, match=r"Go is missing: install it from go\.dev/dl"):
+        with pytest.raises(LocalMeshError, match=r"Go is missing: install it from go\.dev/dl"):
             toolbox._folder(self.BUNDLE, None, lambda text: None)
 
     def test_a_folder_of_the_users_own(self, go: Path, tmp_path: Path) -> None:
-        with pytest.raises(HarnessError, match=r"\(HARNESS_TOOLS\) has no one, two"):
+        with pytest.raises(LocalMeshError, match=r"\(LOCAL_MESH_TOOLS\) has no one, two"):
             toolbox._folder(self.BUNDLE, str(tmp_path), lambda text: None)
         for name in self.BUNDLE.programs:
             (tmp_path / name).touch()
@@ -192,7 +192,7 @@ class TestIsolation:
     def _possible(self) -> None:
         try:
             check_isolation()
-        except HarnessError as error:
+        except LocalMeshError as error:
             pytest.skip(f"not tried: {error}")
 
     @staticmethod
@@ -234,12 +234,12 @@ class TestIsolation:
 def test_a_controller_goes_on_after_a_lost_connection_until_its_cluster_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Watched(Cluster):
+    class Watched(LocalCluster):
         """Each watch shows one object, and is then cut off."""
 
         def watch(self, *arguments: str) -> Iterator[dict[str, Any]]:
             yield {"type": "ADDED", "arguments": arguments}
-            raise HarnessError("cut off")
+            raise LocalMeshError("cut off")
 
         def _kwokctl(self, *arguments: str) -> None: ...
 
@@ -250,5 +250,5 @@ def test_a_controller_goes_on_after_a_lost_connection_until_its_cluster_ends(
     events = cluster.follow("pods")
     assert [next(events)["arguments"] for _ in range(3)] == [("pods",)] * 3
     cluster.stop()
-    with pytest.raises(HarnessError, match="the cluster of tokyo was ended"):
+    with pytest.raises(LocalMeshError, match="the cluster of tokyo was ended"):
         next(events)

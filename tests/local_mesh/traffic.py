@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One request and its answer.
 
     Attributes:
@@ -60,10 +60,10 @@ class Client:
     host: str
     where: Namespace | None = None
 
-    def send(self, path: str, count: int) -> list[Answer]:
+    def send(self, path: str, count: int) -> list[Response]:
         """Send requests one after the other."""
 
-        def work() -> list[Answer]:
+        def work() -> list[Response]:
             return [self._ask(path) for _ in range(count)]
 
         return work() if self.where is None else self.where.run(work)
@@ -76,7 +76,7 @@ class Client:
         """
         return Stream(self, path, every)
 
-    def _ask(self, path: str) -> Answer:
+    def _ask(self, path: str) -> Response:
         sent = time.monotonic()
         connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT_SECONDS)
         try:
@@ -88,7 +88,7 @@ class Client:
             status, body, peer = 0, "", ""
         finally:
             connection.close()
-        return Answer(sent, time.monotonic() - sent, status, body, peer)
+        return Response(sent, time.monotonic() - sent, status, body, peer)
 
 
 class Stream:
@@ -99,7 +99,7 @@ class Stream:
     """
 
     def __init__(self, client: Client, path: str, every: float) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[Response] = []
         self._client = client
         self._path = path
         self._every = every
@@ -114,7 +114,7 @@ class Stream:
         self._stop.set()
         self._thread.join()
 
-    def since(self, moment: float) -> list[Answer]:
+    def since(self, moment: float) -> list[Response]:
         """Return the answers to what was sent after a moment of the monotonic clock."""
         return [answer for answer in list(self.answers) if answer.sent >= moment]
 
@@ -127,6 +127,6 @@ class Stream:
             due = max(due + self._every, time.monotonic())
 
 
-def tally(answers: Sequence[Answer]) -> Counter[str]:
+def tally(answers: Sequence[Response]) -> Counter[str]:
     """Count the answers by version."""
     return Counter(answer.version for answer in answers)

@@ -10,10 +10,10 @@ from config.paths import ROOT
 from control_planes import names
 from tests.fake_cloud.latencies import Latencies
 from tests.lab.environments import content_with_regions
-from tests.local_mesh.errors import HarnessError
-from tests.local_mesh.isolation import NOT_POSSIBLE, is_inside, use_own_folders
+from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.isolation import EXIT_SKIPPED, is_inside, use_private_folders
 from tests.local_mesh.session import Session
-from tests.local_mesh.toolchain import get_toolbox
+from tests.local_mesh.toolchain import get_toolchain
 from tests.rehearsal.command_environment import check_tools
 from tests.rehearsal.providers import gather_providers, mirror_of
 
@@ -43,14 +43,16 @@ def main() -> int:
     fewer.add_argument("--short", action="store_true", help="without a region that comes and goes")
     parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
     parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
-    parser.add_argument("--check", action="store_true", help=f"exit with {NOT_POSSIBLE} if something needed is missing")
+    parser.add_argument("--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if something needed is missing")
     arguments = parser.parse_args()
     session = Session("rehearsal", ROOT)
     providers = session.folder / "providers"
     try:
         path = EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
         if arguments.lab and load(path).mesh.control_plane != IN_LAB:
-            raise HarnessError(f"--lab is there for mesh.control_plane: {IN_LAB} only, of which it plays Google's part")
+            raise LocalMeshError(
+                f"--lab is there for mesh.control_plane: {IN_LAB} only, of which it plays Google's part"
+            )
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
         if arguments.check:
             return _check(providers, not arguments.without_terraform)
@@ -58,12 +60,12 @@ def main() -> int:
             check_tools(with_terraform=not arguments.without_terraform)
 
             def prepare() -> None:
-                get_toolbox(session.say)
+                get_toolchain(session.say)
                 if not arguments.without_terraform:
                     gather_providers(providers)
 
-            return session.go_inside(sys.argv[1:], prepare)
-        use_own_folders(session.state)
+            return session.run_inside(sys.argv[1:], prepare)
+        use_private_folders(session.state)
         # Imported late: inside, cdktf takes its folders when it is loaded.
         from tests.rehearsal.context import set_stage  # noqa: PLC0415
         from tests.rehearsal.fault_wrappers import Shims  # noqa: PLC0415
@@ -75,7 +77,7 @@ def main() -> int:
         stage = set_stage(
             content_with_regions(path, regions, os.environ),
             content_with_regions(path, regions if arguments.lab else regions + 1, os.environ),
-            tools=get_toolbox(session.say),
+            tools=get_toolchain(session.say),
             mirror=None if arguments.without_terraform else mirror_of(providers),
             state=session.state,
             logs=session.logs,
@@ -89,7 +91,7 @@ def main() -> int:
         if arguments.without_terraform:
             return run_by_hand(stage, shims, arguments.faults == "all")
         return run_faults(stage, shims, Choice(arguments.faults == "small", arguments.only))
-    except (ConfigError, HarnessError) as error:
+    except (ConfigError, LocalMeshError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return 2
 
@@ -100,9 +102,9 @@ def _check(providers: Path, with_terraform: bool) -> int:
         check_tools(with_terraform)
         if with_terraform:
             gather_providers(providers)
-    except HarnessError as error:
+    except LocalMeshError as error:
         print(error, file=sys.stderr)
-        return NOT_POSSIBLE
+        return EXIT_SKIPPED
     return 0
 
 

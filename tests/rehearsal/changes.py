@@ -21,12 +21,12 @@ def mark(world: World) -> Mark:
     """Return the present."""
     logs = {region: cluster.audit_log for region, cluster in world.clusters().items()}
     sizes = {region: log.stat().st_size if log.exists() else 0 for region, log in logs.items()}
-    return Mark(world.emulator.journal.count(), sizes)
+    return Mark(world.server.journal.count(), sizes)
 
 
 def changes_since(world: World, moment: Mark) -> list[str]:
     """Return the changes that the deploying account made, a line each."""
-    lines = [str(call) for call in world.emulator.journal.calls(moment.calls) if call.changes]
+    lines = [str(call) for call in world.server.journal.calls(moment.calls) if call.changes]
     for region, cluster in world.clusters().items():
         if not cluster.audit_log.exists():
             continue

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from config.naming import STACKS
 from tests.fake_cloud.store import Resource
-from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.cluster import LocalCluster
 from tests.rehearsal.context import Stage
 from tests.rehearsal.deployment import Run
 from tests.rehearsal.expected import (
@@ -125,7 +125,7 @@ def without_tools(title: str, absent: Absent, output: Path) -> Table:
     return table
 
 
-def _ready_objects(cluster: Cluster) -> dict[Identity, Resource]:
+def _ready_objects(cluster: LocalCluster) -> dict[Identity, Resource]:
     """Return a cluster's objects as soon as all Deployments are ready: an autoscaler may have just added a pod."""
     deadline = time.monotonic() + SECONDS_TO_BE_READY
     while True:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fake_cloud.google_sites import NAMES, Sites
+from tests.fake_cloud.google_sites import HOSTNAMES, GoogleSites
 from tests.local_mesh.authority import Authority
-from tests.local_mesh.errors import HarnessError
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.toolchain import Toolchain
 from tests.rehearsal.providers import QUIET
 from tests.rehearsal.simulated_cloud import BASE, World
 
@@ -44,14 +44,16 @@ class Surroundings:
 
 
 def check_tools(with_terraform: bool) -> None:
-    """Raise a HarnessError that names every program that is missing."""
+    """Raise a LocalMeshError that names every program that is missing."""
     needed = (*NEEDED, *FOR_TERRAFORM) if with_terraform else NEEDED
     if missing := [tool for tool in needed if shutil.which(tool) is None]:
-        raise HarnessError(f"missing: {', '.join(missing)}; `make rehearse` brings cdktf and pipenv, the rest is yours")
+        raise LocalMeshError(
+            f"missing: {', '.join(missing)}; `make rehearse` brings cdktf and pipenv, the rest is yours"
+        )
 
 
 def surround(
-    world: World, *, tools: Toolbox, mirror: Path | None, state: Path, download: str, authority: Authority
+    world: World, *, tools: Toolchain, mirror: Path | None, state: Path, download: str, authority: Authority
 ) -> Surroundings:
     """Start Google's sites and return the environment of the project's commands.
 
@@ -64,12 +66,12 @@ def surround(
     certificates.mkdir(mode=0o700)
     trusted = certificates / "ca.pem"
     trusted.write_bytes(authority.certificate)
-    leaf = authority.issue(NAMES)
+    leaf = authority.issue(HOSTNAMES)
     certificate, key = certificates / "sites.pem", certificates / "sites.key"
     certificate.write_bytes(leaf.certificate)
     key.write_bytes(leaf.key)
-    _name_sites(state / "hosts", dict.fromkeys(NAMES, "127.0.0.1") | world.planes.dns_names())
-    Sites(world.cloud.identity, world.emulator.answer, {download: ASMCLI}, certificate, key).start()
+    _name_sites(state / "hosts", dict.fromkeys(HOSTNAMES, "127.0.0.1") | world.planes.dns_names())
+    GoogleSites(world.cloud.identity, world.server.answer, {download: ASMCLI}, certificate, key).start()
 
     credentials = state / "credentials.json"
     credentials.touch(mode=0o600)
@@ -91,7 +93,7 @@ def surround(
         "PATH": path,
         "SSL_CERT_FILE": str(trusted),
     }
-    variables |= world.emulator.variables()
+    variables |= world.server.variables()
     if replaced:
         variables["CLOUDSDK_PYTHON"] = sys.executable
     if mirror is not None:
@@ -112,7 +114,7 @@ def _name_sites(hosts: Path, addresses: Mapping[str, str]) -> None:
     hosts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     result = subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise HarnessError(f"could not mount /etc/hosts: {result.stderr.strip()}")
+        raise LocalMeshError(f"could not mount /etc/hosts: {result.stderr.strip()}")
 
 
 def _stand_in_folder(replaced: tuple[str, ...], state: Path) -> list[str]:

@@ -13,8 +13,8 @@ from config.environment import Environment
 from config.loading.load import parse_environment
 from tests.fake_cloud.latencies import Latencies
 from tests.local_mesh.authority import Authority
-from tests.local_mesh.environment import MeshLab
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.environment import LocalMesh
+from tests.local_mesh.toolchain import Toolchain
 from tests.rehearsal.command_environment import ASMCLI, Surroundings, surround
 from tests.rehearsal.deployment import Deployment
 from tests.rehearsal.fault_wrappers import Shims
@@ -44,7 +44,7 @@ class Stage:
     logs: Path
     more: dict[str, Any]
     say: Say
-    lab: MeshLab | None
+    lab: LocalMesh | None
     absent: Absent | None
 
     @property
@@ -57,7 +57,7 @@ def set_stage(
     content: dict[str, Any],
     more: dict[str, Any],
     *,
-    tools: Toolbox,
+    tools: Toolchain,
     mirror: Path | None,
     state: Path,
     logs: Path,
@@ -94,7 +94,7 @@ def set_stage(
     lab = None
     if pods_run:
         network, clusters = world.planes.network, world.planes.clusters
-        lab = MeshLab(
+        lab = LocalMesh(
             environment, tools=tools, state=state / "lab", logs=logs, say=say, network=network, clusters=clusters
         )
         world.install = lab.install
@@ -119,10 +119,10 @@ def parse(content: dict[str, Any]) -> Environment:
 
 def conclude(stage: Stage, tables: Sequence[Table]) -> int:
     """Say what the whole was, and return the exit status: 0 if everything is as it has to be, else 1."""
-    unknown = stage.world.emulator.journal.unknown()
+    unknown = stage.world.server.journal.unknown()
     for call in unknown:
-        print(f"the emulator does not know {call}")
-    stage.say(f"{stage.world.emulator.journal.count()} calls to the emulated cloud")
+        print(f"the fake cloud does not know {call}")
+    stage.say(f"{stage.world.server.journal.count()} calls to the emulated cloud")
     if unknown or not all(table.ok for table in tables):
         print(f"not all is as it has to be; what the commands printed: {stage.logs}")
         return 1

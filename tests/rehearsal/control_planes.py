@@ -11,11 +11,11 @@ from config.environment import ResolvedRegion
 from config.paths import ROOT
 from tests.fake_cloud.cloud import Endpoints
 from tests.fake_cloud.container import dns_endpoint
-from tests.fake_cloud.errors import ApiError
+from tests.fake_cloud.errors import CloudError
 from tests.local_mesh.authority import Authority
-from tests.local_mesh.cluster import Cluster, Options, Place, ServedName
+from tests.local_mesh.cluster import ClusterOptions, ClusterSite, LocalCluster, SniCertificate
 from tests.local_mesh.network import Network, RegionAddresses
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.toolchain import Toolchain
 
 PUBLIC = IPv4Network("192.0.2.0/24")
 """Where public endpoints are: for documentation (RFC 5737), so that no environment has them."""
@@ -39,21 +39,21 @@ class GkeControlPlanes:
         self,
         regions: Iterable[ResolvedRegion],
         *,
-        tools: Toolbox,
+        tools: Toolchain,
         state: Path,
-        plays_pods: bool,
+        simulates_pods: bool,
         port: int,
         authority: Authority,
     ) -> None:
         """
         Args:
-            port: at which the emulator answers whose a token is.
+            port: at which the fake cloud answers whose a token is.
             authority: signs for the DNS endpoints; their clients have to trust it.
         """
         self._regions = {(region.location, region.names.cluster): region for region in regions}
         self._tools = tools
         self._state = state
-        self._plays_pods = plays_pods
+        self._simulates_pods = simulates_pods
         self._port = port
         self._authority = authority
         self._lock = threading.Lock()
@@ -63,17 +63,17 @@ class GkeControlPlanes:
         }
         self.network = Network(list(self._addresses.values()), state / "namespaces")
         self.clusters = {region.key: self._cluster(region) for region in self._regions.values()}
-        self.running: dict[tuple[str, str], Cluster] = {}
+        self.running: dict[tuple[str, str], LocalCluster] = {}
 
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
         """Start one and return when it serves.
 
         Raises:
-            ApiError: nobody said that there would be this cluster, with this range.
+            CloudError: nobody said that there would be this cluster, with this range.
         """
         region = self._regions.get((location, name))
         if region is None or control_plane_range != str(region.ranges.control_plane):
-            raise ApiError(400, "invalid", f"there is no place here for cluster {name} at {control_plane_range}")
+            raise CloudError(400, "invalid", f"there is no place here for cluster {name} at {control_plane_range}")
         cluster = self.clusters[region.key]
         cluster.start()
         documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
@@ -99,30 +99,33 @@ class GkeControlPlanes:
             for (location, name), region in self._regions.items()
         }
 
-    def by_region(self) -> Mapping[str, Cluster]:
+    def by_region(self) -> Mapping[str, LocalCluster]:
         """Return the running clusters by their region's key."""
         with self._lock:
             return {self._regions[place].key: cluster for place, cluster in self.running.items()}
 
-    def _cluster(self, region: ResolvedRegion) -> Cluster:
-        place = Place(
+    def _cluster(self, region: ResolvedRegion) -> LocalCluster:
+        place = ClusterSite(
             self._addresses[region.key],
             region.location,
             region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
             region.ranges.services,
         )
         review = f"http://{self.network.hub(region.key)}:{self._port}/tokenreview"
-        return Cluster(
+        return LocalCluster(
             place,
             namespace=self.network.region(region.key),
             tools=self._tools,
             folder=self._state / "clusters" / region.key,
-            options=Options(
-                token_review=review, audit=True, plays_pods=self._plays_pods, also_known_as=self._dns_server(region)
+            options=ClusterOptions(
+                token_review=review,
+                audit=True,
+                simulates_pods=self._simulates_pods,
+                sni_certificate=self._dns_server(region),
             ),
         )
 
-    def _dns_server(self, region: ResolvedRegion) -> ServedName:
+    def _dns_server(self, region: ResolvedRegion) -> SniCertificate:
         """Write what a control plane proves its DNS endpoint's name by."""
         folder = self._state / "certificates"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -132,7 +135,7 @@ class GkeControlPlanes:
         certificate.write_bytes(leaf.certificate)
         key.touch(mode=0o600)
         key.write_bytes(leaf.key)
-        return ServedName(name, certificate, key)
+        return SniCertificate(name, certificate, key)
 
 
 def _public(number: int) -> IPv4Address:

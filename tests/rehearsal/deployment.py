@@ -197,7 +197,7 @@ class Deployment:
         """A command as a message gave it.
 
         Raises:
-            HarnessError: it failed.
+            LocalMeshError: it failed.
         """
         processes.run(["sh", "-c", command], variables=self._variables, seconds=SECONDS)
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from tests.fake_cloud.store import Store
-from tests.local_mesh.cluster import Cluster, Object
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster, Object
+from tests.local_mesh.errors import LocalMeshError
 
 KIND = "servicenetworkendpointgroups.networking.gke.io"
 FINALIZER = "networking.gke.io/neg-finalizer"
@@ -23,7 +23,7 @@ LINGERING = 5.0
 class EndpointGroups:
     """Takes the endpoint groups of a cluster away when their object is deleted, and then lets the object go."""
 
-    def __init__(self, cluster: Cluster, store: Store) -> None:
+    def __init__(self, cluster: LocalCluster, store: Store) -> None:
         self._cluster = cluster
         self._store = store
         self._leaving: set[str] = set()
@@ -42,18 +42,18 @@ class EndpointGroups:
                 if leaves and metadata["uid"] not in self._leaving:
                     self._leaving.add(metadata["uid"])
                     threading.Thread(target=self._remove, args=(metadata,), daemon=True).start()
-        except HarnessError:  # the cluster has gone
+        except LocalMeshError:  # the cluster has gone
             pass
 
     def _remove(self, metadata: Mapping[str, Any]) -> None:
         time.sleep(LINGERING)
-        zones = set(self._cluster.place.zones)
+        zones = set(self._cluster.site.zones)
         for path in self._store.all():
             *_, zone, kind, name = ("", "", *path.split("/"))
             if kind == GROUPS and name == metadata["name"] and zone in zones:
                 self._store.remove(path)
         patch = json.dumps({"metadata": {"finalizers": None}})
-        with suppress(HarnessError):  # the cluster has gone
+        with suppress(LocalMeshError):  # the cluster has gone
             self._cluster.kubectl(
                 *("--namespace", metadata["namespace"], "patch", KIND, metadata["name"]),
                 *("--type", "merge", "--patch", patch),

@@ -7,7 +7,7 @@ from typing import Any
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import remote_secret_name
 from tests.fake_cloud.store import Resource
-from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.cluster import LocalCluster
 
 Identity = tuple[str, str, str]
 """Kind, namespace (empty for none) and name."""
@@ -91,7 +91,7 @@ def expected_objects(environment: Environment, region: str) -> set[Identity]:
     return found
 
 
-def found_objects(cluster: Cluster, kinds: tuple[str, ...]) -> dict[Identity, Resource]:
+def found_objects(cluster: LocalCluster, kinds: tuple[str, ...]) -> dict[Identity, Resource]:
     """Return what is in a cluster's namespaces of ours; the derived Services of the fleet are not."""
     ours = (DEMO_NAMESPACE, GATEWAY_NAMESPACE)
     found: dict[Identity, Resource] = {}
@@ -107,7 +107,7 @@ def found_objects(cluster: Cluster, kinds: tuple[str, ...]) -> dict[Identity, Re
     return found
 
 
-def served_kinds(cluster: Cluster) -> tuple[str, ...]:
+def served_kinds(cluster: LocalCluster) -> tuple[str, ...]:
     """Return those of our kinds that a cluster serves."""
     crds = {item["metadata"]["name"] for item in cluster.get("customresourcedefinitions")["items"]}
     return (*KINDS, *(kind for kind in (*ISTIO_KINDS, *GKE_KINDS) if kind in crds))
@@ -133,7 +133,7 @@ def expected_secrets(environment: Environment) -> dict[str, dict[str, str]]:
     return secrets
 
 
-def remote_secrets(cluster: Cluster) -> dict[str, dict[str, Any]]:
+def remote_secrets(cluster: LocalCluster) -> dict[str, dict[str, Any]]:
     """Return the remote secrets in a cluster, by name."""
     items = cluster.get("secrets", "--namespace", "istio-system", "--selector", "istio/multiCluster=true")["items"]
     return {item["metadata"]["name"]: item for item in items}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.injector import Injector
 
 NAMESPACE = "istio-system"
@@ -24,7 +24,7 @@ class IstiodStandIn:
     nothing depends on their answer. It leaves the injector's mark in pods.
     """
 
-    def __init__(self, cluster: Cluster, revision: str) -> None:
+    def __init__(self, cluster: LocalCluster, revision: str) -> None:
         self._cluster = cluster
         self._revision = revision
         self._injector = Injector(cluster)
@@ -41,19 +41,19 @@ class IstiodStandIn:
             self._injector.start()
             threading.Thread(target=self._look_after, args=(WEBHOOKS[1],), daemon=True).start()
             self._look_after(WEBHOOKS[0])
-        except HarnessError:  # the cluster has gone
+        except LocalMeshError:  # the cluster has gone
             pass
 
     def _look_after(self, kind: str) -> None:
         """Let the webhooks of a kind that call a Service of the mesh fail in peace, whenever they come or change."""
-        with suppress(HarnessError):
+        with suppress(LocalMeshError):
             for event in self._cluster.follow(kind):
                 webhooks = event["object"].get("webhooks", [])
                 changed = [self._in_vain(one) if _calls_the_mesh(one) else one for one in webhooks]
                 if event["type"] != "DELETED" and changed != webhooks:
                     patch = json.dumps({"webhooks": changed})
                     name = event["object"]["metadata"]["name"]
-                    with suppress(HarnessError):  # it has gone meanwhile
+                    with suppress(LocalMeshError):  # it has gone meanwhile
                         self._cluster.kubectl("patch", kind, name, "--type", "merge", "--patch", patch)
 
     def _in_vain(self, webhook: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import yaml
 from config.naming import STACKS
 from tests.fake_cloud import identity
 from tests.fake_cloud.faults import OperationFault, RequestFault
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal import mesh_cli_check as operator_check
 from tests.rehearsal.context import Stage
 from tests.rehearsal.deployment import Run, kill_all
@@ -147,7 +147,7 @@ class FaultRun:
 
     def run(self) -> None:
         """Raises:
-        HarnessError: an undisturbed run failed, or left something.
+        LocalMeshError: an undisturbed run failed, or left something.
         """
         below = take_snapshot(self._world)
         for stack in self._stacks():
@@ -157,7 +157,9 @@ class FaultRun:
             if calls_up or any(one.verb == DESTROY for one in faults) or not self._small:
                 gone, calls_down = self._undisturbed(DESTROY, stack)
                 if left := [line for line in differences(below, gone) if not re.search(STAYS, line)]:
-                    raise HarnessError(f"destroying {stack} left this:\n" + "\n".join(f"  {line}" for line in left[:9]))
+                    raise LocalMeshError(
+                        f"destroying {stack} left this:\n" + "\n".join(f"  {line}" for line in left[:9])
+                    )
                 below = gone
                 for verb, calls in ((DEPLOY, calls_up), (DESTROY, calls_down)):
                     faults += self._script_faults(stack, verb, calls)
@@ -354,7 +356,7 @@ class FaultRun:
 
     def _must(self, run: Run) -> None:
         if not run.ok:
-            raise HarnessError("an undisturbed run failed:\n" + "\n".join(run.errors() or [run.last_lines()]))
+            raise LocalMeshError("an undisturbed run failed:\n" + "\n".join(run.errors() or [run.last_lines()]))
 
 
 def table_of(outcomes: Sequence[Outcome]) -> Table:

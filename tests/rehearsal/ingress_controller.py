@@ -14,8 +14,8 @@ from tests.fake_cloud.cloud import Cloud
 from tests.fake_cloud.compute import Compute
 from tests.fake_cloud.gkehub import GkeHub
 from tests.fake_cloud.references import path_of
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fleet import derived_services
 from tests.rehearsal.endpoint_groups import GROUPS, LINGERING, endpoint_group_objects
 
@@ -37,7 +37,7 @@ class IngressController:
     away some time after the objects are deleted.
     """
 
-    def __init__(self, cloud: Cloud, clusters: Callable[[], Mapping[str, Cluster]]) -> None:
+    def __init__(self, cloud: Cloud, clusters: Callable[[], Mapping[str, LocalCluster]]) -> None:
         """
         Args:
             clusters: returns the clusters that run, by region.
@@ -48,7 +48,7 @@ class IngressController:
         self._clusters = clusters
         self._lock = threading.Lock()
         self._location: str | None = None
-        self._config: Cluster | None = None
+        self._config: LocalCluster | None = None
         self._seen: dict[Identity, dict[str, Any]] = {}
         self._leaving: set[Identity] = set()
         self._served: set[tuple[Identity, str]] = set()
@@ -65,7 +65,7 @@ class IngressController:
 
     def _look_for_config_cluster(self) -> None:
         """Watch the cluster that holds the objects, if it is another one than before."""
-        found = [one for one in self._clusters().values() if one.place.location == self._location]
+        found = [one for one in self._clusters().values() if one.site.location == self._location]
         cluster = found[0] if found else None
         if cluster is self._config:
             return
@@ -79,7 +79,7 @@ class IngressController:
         with self._lock:
             return feature == FEATURE and bool(self._seen)
 
-    def cluster_started(self, cluster: Cluster) -> None:
+    def cluster_started(self, cluster: LocalCluster) -> None:
         """Hear of a cluster that has come: it may be the config cluster, and is served what is there already."""
         self._look_for_config_cluster()
         with self._lock:
@@ -94,7 +94,7 @@ class IngressController:
             if parts[-2] == "networkEndpointGroups" and parts[3].startswith(f"{location}-"):
                 self._cloud.store.remove(path)
 
-    def _watch(self, cluster: Cluster, kind: str) -> None:
+    def _watch(self, cluster: LocalCluster, kind: str) -> None:
         try:
             time.sleep(self._cloud.latencies.of("feature-controller"))
             documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
@@ -105,10 +105,10 @@ class IngressController:
                     return
                 if event["type"] != "DELETED":
                     self._look(cluster, kind, event["object"])
-        except HarnessError:  # the cluster has gone
+        except LocalMeshError:  # the cluster has gone
             pass
 
-    def _look(self, cluster: Cluster, kind: str, found: dict[str, Any]) -> None:
+    def _look(self, cluster: LocalCluster, kind: str, found: dict[str, Any]) -> None:
         """Deal with an object that has come, or is to go; what takes time goes on elsewhere."""
         metadata = found["metadata"]
         identity = (kind, metadata["namespace"], metadata["name"])
@@ -125,7 +125,7 @@ class IngressController:
         elif new:
             threading.Thread(target=self._provide, args=(cluster, identity), daemon=True).start()
 
-    def _provide(self, cluster: Cluster, identity: Identity) -> None:
+    def _provide(self, cluster: LocalCluster, identity: Identity) -> None:
         kind = identity[0]
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         metadata = {
@@ -149,10 +149,10 @@ class IngressController:
             self._addresses[identity] = address
             self._publish(cluster)
             self._tell(cluster, identity)
-        except HarnessError:  # it or its cluster has gone
+        except LocalMeshError:  # it or its cluster has gone
             pass
 
-    def _remove(self, cluster: Cluster, identity: Identity) -> None:
+    def _remove(self, cluster: LocalCluster, identity: Identity) -> None:
         self._addresses.pop(identity, None)
         time.sleep(self._cloud.latencies.of("load-balancer-delete"))
         lingering = ("firewalls", GROUPS)
@@ -160,7 +160,7 @@ class IngressController:
         for path in ours:
             if path.split("/")[-2] not in lingering:
                 self._cloud.store.remove(path)
-        with suppress(HarnessError):
+        with suppress(LocalMeshError):
             self._patch(cluster, identity, {"metadata": {"finalizers": None}})
         if identity[0] == SERVICES:
             self._withdraw(identity)
@@ -180,18 +180,18 @@ class IngressController:
             services = derived_services([self._seen[identity]])
         groups = endpoint_group_objects(namespace, [_group(identity)])
         for member in self._clusters().values():
-            with suppress(HarnessError):  # it has gone
+            with suppress(LocalMeshError):  # it has gone
                 member.delete([*services, *groups])
 
-    def _serve(self, identity: Identity, cluster: Cluster) -> None:
+    def _serve(self, identity: Identity, cluster: LocalCluster) -> None:
         with self._lock:
-            key = (identity, cluster.place.key)
+            key = (identity, cluster.site.key)
             if key in self._served:
                 return
             self._served.add(key)
         threading.Thread(target=self._serve_when_possible, args=(identity, cluster), daemon=True).start()
 
-    def _serve_when_possible(self, identity: Identity, cluster: Cluster) -> None:
+    def _serve_when_possible(self, identity: Identity, cluster: LocalCluster) -> None:
         """Make the derived Service and the endpoint groups of a cluster, as soon as the namespace is there."""
         namespace = identity[1]
         with self._lock:
@@ -200,22 +200,22 @@ class IngressController:
             cluster.kubectl("wait", "--for=create", f"namespace/{namespace}", f"--timeout={FOREVER}", seconds=86_400)
             cluster.apply([*derived_services([found]), *endpoint_group_objects(namespace, [_group(identity)])])
             uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
-        except HarnessError:
+        except LocalMeshError:
             return
         finally:
             with self._lock:
                 # A cluster of the same region that comes later is another one.
-                self._served.discard((identity, cluster.place.key))
+                self._served.discard((identity, cluster.site.key))
         network = self._network()
         about = {"cluster-uid": uid, "namespace": namespace, "service-name": _mark(identity), "port": "80"}
         group = {"network": network, "size": 1, "description": json.dumps(about)}
-        for zone in cluster.place.zones:
+        for zone in cluster.site.zones:
             self._make(f"zones/{zone}/{GROUPS}/{_group(identity)}", group)
         if config := self._config:
-            with suppress(HarnessError):
+            with suppress(LocalMeshError):
                 self._publish(config)
 
-    def _publish(self, cluster: Cluster) -> None:
+    def _publish(self, cluster: LocalCluster) -> None:
         """Write into every ingress what there is of it in the cloud.
 
         Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
@@ -234,7 +234,7 @@ class IngressController:
             }
             self._patch(cluster, identity, {"status": {"VIP": address, "CloudResources": resources}}, "status")
 
-    def _tell(self, cluster: Cluster, identity: Identity) -> None:
+    def _tell(self, cluster: LocalCluster, identity: Identity) -> None:
         """Leave an event, as the real one does for each object."""
         _, namespace, name = identity
         about = {"apiVersion": f"{GROUP}/v1", "kind": "MultiClusterIngress", "namespace": namespace, "name": name}
@@ -302,7 +302,7 @@ class IngressController:
                 return path
         return None
 
-    def _patch(self, cluster: Cluster, identity: Identity, patch: dict[str, Any], subresource: str = "") -> None:
+    def _patch(self, cluster: LocalCluster, identity: Identity, patch: dict[str, Any], subresource: str = "") -> None:
         kind, namespace, name = identity
         which = ["--subresource", subresource] if subresource else []
         cluster.kubectl(

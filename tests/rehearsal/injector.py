@@ -4,8 +4,8 @@ import json
 import threading
 from contextlib import suppress
 
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.errors import LocalMeshError
 
 INJECTED = "sidecar.istio.io/status"
 
@@ -13,7 +13,7 @@ INJECTED = "sidecar.istio.io/status"
 class Injector:
     """Leaves the injector's mark in the pods of labelled namespaces, and no more. A webhook does it before they are."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: LocalCluster) -> None:
         self._cluster = cluster
         self._started = False
 
@@ -36,7 +36,7 @@ class Injector:
                     revisions[namespace] = labels.get("istio.io/rev", "")
                 if revisions[namespace]:
                     mark = f"{INJECTED}={json.dumps({'revision': revisions[namespace]})}"
-                    with suppress(HarnessError):  # it has gone meanwhile
+                    with suppress(LocalMeshError):  # it has gone meanwhile
                         self._cluster.kubectl("--namespace", namespace, "annotate", "pod", name, mark)
-        except HarnessError:  # the cluster has gone
+        except LocalMeshError:  # the cluster has gone
             pass

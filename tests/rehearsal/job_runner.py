@@ -11,9 +11,9 @@ from json import dumps
 from pathlib import Path
 from typing import Any, TextIO
 
-from tests.local_mesh.cluster import Cluster
-from tests.local_mesh.errors import HarnessError
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.toolchain import Toolchain
 
 OF_JOBS = "batch.kubernetes.io/job-name"
 """Label of such pods."""
@@ -52,7 +52,7 @@ class JobRunner:
     real controller. Init containers and containers are run alike; there is no restart.
     """
 
-    def __init__(self, cluster: Cluster, tools: Toolbox) -> None:
+    def __init__(self, cluster: LocalCluster, tools: Toolchain) -> None:
         self._cluster = cluster
         self._tools = tools
         self._running: dict[str, threading.Event] = {}
@@ -61,7 +61,7 @@ class JobRunner:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        with suppress(HarnessError):  # the cluster has gone
+        with suppress(LocalMeshError):  # the cluster has gone
             for event in self._cluster.follow("pods", "--all-namespaces", "--selector", OF_JOBS):
                 pod = event["object"]
                 uid = pod["metadata"]["uid"]
@@ -97,7 +97,7 @@ class JobRunner:
                             self._say(pod, {**status, "phase": "Failed"})
                             return
                 self._say(pod, {**status, "phase": "Succeeded"})
-        except HarnessError:  # it or its cluster has gone
+        except LocalMeshError:  # it or its cluster has gone
             pass
 
     def _write_account(self, pod: Object, folder: Path) -> None:

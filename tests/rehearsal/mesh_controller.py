@@ -11,8 +11,8 @@ import yaml
 
 from tests.fake_cloud.cloud import Body
 from tests.fake_cloud.latencies import Latencies
-from tests.local_mesh.cluster import Cluster, Object
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.cluster import LocalCluster, Object
+from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.injector import Injector
 
 FEATURE = "servicemesh"
@@ -40,7 +40,7 @@ class MeshController:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: LocalCluster,
         crds: Sequence[Object],
         latencies: Latencies,
         *,
@@ -95,7 +95,7 @@ class MeshController:
                 self._wait_for_crd()
                 self._complete_options()
                 self._cluster.apply([_revision(self._channel())])
-            except HarnessError:  # the namespace is about to go, or the cluster has gone
+            except LocalMeshError:  # the namespace is about to go, or the cluster has gone
                 time.sleep(1)
             else:
                 return
@@ -130,7 +130,7 @@ class MeshController:
                 self._tell(None)
                 if self._managed:
                     threading.Thread(target=self._ask_for_a_revision, daemon=True).start()
-        except HarnessError:  # the cluster has gone
+        except LocalMeshError:  # the cluster has gone
             pass
 
     def _provide(self, revision: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 
 VERSIONS: Mapping[str, str] = {"google": "6.50.0", "kubernetes": "2.38.0", "null": "3.2.4"}
 """What the stacks pin."""
@@ -24,16 +24,18 @@ def gather_providers(folder: Path) -> None:
         folder: made anew.
 
     Raises:
-        HarnessError: terraform or a provider is missing; all that are, are named.
+        LocalMeshError: terraform or a provider is missing; all that are, are named.
     """
     if shutil.which("terraform") is None:
-        raise HarnessError("terraform is missing: install 1.5 or later from developer.hashicorp.com/terraform/install")
+        raise LocalMeshError(
+            "terraform is missing: install 1.5 or later from developer.hashicorp.com/terraform/install"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     if not _init(folder / "all", VERSIONS):
         missing = [
             f"{name} {version}" for name, version in VERSIONS.items() if not _init(folder / name, {name: version})
         ]
-        raise HarnessError(
+        raise LocalMeshError(
             f"these providers are missing: {', '.join(missing)}. terraform init can't download them here; put them "
             "into ~/.terraform.d/plugins, or name a filesystem_mirror in your CLI configuration"
         )

@@ -5,8 +5,8 @@ from typing import Literal
 
 from control_planes import names
 from tests.lab import responses as answers
-from tests.lab.subject import Subject
-from tests.local_mesh.isolation import stay_calm
+from tests.lab.demo import LabDemo
+from tests.local_mesh.isolation import ignore_sigint
 from tests.rehearsal import checks
 from tests.rehearsal import mesh_cli_check as operator_check
 from tests.rehearsal.changes import changes_since, mark
@@ -195,11 +195,11 @@ class Rehearsal:
                 )
             )
 
-    def _ask(self, *steps: Callable[[Subject], Table]) -> None:
+    def _ask(self, *steps: Callable[[LabDemo], Table]) -> None:
         """Send requests in the mesh that terraform has made, if pods run in it."""
         if self._stage.lab is not None:
-            subject = Subject(self._stage.lab, self._stage.environment)
-            self._show(*(step(subject) for step in steps))
+            demo = LabDemo(self._stage.lab, self._stage.environment)
+            self._show(*(step(demo) for step in steps))
 
     def _look_for_credentials(self) -> None:
         stage = self._stage
@@ -242,9 +242,9 @@ def run(stage: Stage, steps: Steps) -> int:
     """Return 0 if everything is as it has to be, else 1.
 
     Raises:
-        HarnessError: something did not start.
+        LocalMeshError: something did not start.
     """
-    stay_calm()
+    ignore_sigint()
     replaced = ", ".join(stage.surroundings.replaced) or "none"
     stage.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")
     rehearsal = Rehearsal(stage)

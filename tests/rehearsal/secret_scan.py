@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tests.fake_cloud.identity import MARK, Identity
+from tests.fake_cloud.identity import TOKEN_MARKER, Identity
 from tests.reporting.table import Table
 
 CHUNK = 1 << 20
@@ -34,7 +34,7 @@ def canary(identity: Identity, tokens: Sequence[str], folders: Sequence[Path], e
         excluded: where they have to be: the key file itself, and the clusters' own stores.
     """
     lines = identity.private_key().splitlines()
-    words = [f"ya29.{MARK}".encode(), lines[len(lines) // 2].encode(), *(token.encode() for token in tokens)]
+    words = [f"ya29.{TOKEN_MARKER}".encode(), lines[len(lines) // 2].encode(), *(token.encode() for token in tokens)]
     read, found = search(folders, words, excluded)
     caches = [path for path in found if Path(path).name in CACHES]
     found = [path for path in found if path not in caches]

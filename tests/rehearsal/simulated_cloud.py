@@ -6,11 +6,11 @@ from pathlib import Path
 from config.environment import ResolvedRegion
 from tests.fake_cloud.cloud import Body, Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
-from tests.fake_cloud.server import Emulator
+from tests.fake_cloud.server import FakeCloudServer
 from tests.local_mesh.authority import Authority
-from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.istiod import istio_manifests
-from tests.local_mesh.toolchain import Toolbox
+from tests.local_mesh.toolchain import Toolchain
 from tests.rehearsal.control_planes import GkeControlPlanes
 from tests.rehearsal.endpoint_groups import EndpointGroups
 from tests.rehearsal.fake_istiod import IstiodStandIn
@@ -21,14 +21,14 @@ from tests.rehearsal.mesh_controller import FEATURE, MeshController, managed_mem
 PORT = 8080
 BASE = f"http://127.0.0.1:{PORT}"
 EVERY_ADDRESS = "0.0.0.0"
-"""Regions ask the emulator about tokens, over links that lead nowhere else: all is in a network of its own."""
+"""Regions ask the fake cloud about tokens, over links that lead nowhere else: all is in a network of its own."""
 
 
 class World:
     """An empty project, and all that would happen in it.
 
     Attributes:
-        emulator: the cloud's APIs.
+        server: the cloud's APIs.
         install: is given a region whose cluster gets a control plane of the mesh.
         late: seconds by which control planes that Google runs come later than they would.
     """
@@ -39,7 +39,7 @@ class World:
         regions: Iterable[ResolvedRegion],
         *,
         revision: str,
-        tools: Toolbox,
+        tools: Toolchain,
         state: Path,
         latencies: Latencies,
         authority: Authority,
@@ -62,29 +62,29 @@ class World:
         self._pods_run = pods_run
         self._meshes: dict[tuple[str, str], MeshController] = {}
         self.planes = GkeControlPlanes(
-            regions, tools=tools, state=state, plays_pods=not pods_run, port=PORT, authority=authority
+            regions, tools=tools, state=state, simulates_pods=not pods_run, port=PORT, authority=authority
         )
         self.cloud = Cloud.create(project, BASE, latencies, self, account)
         self._ingress = IngressController(self.cloud, self.planes.by_region)
-        self.emulator = Emulator(
+        self.server = FakeCloudServer(
             self.cloud, changed=self._feature_changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
         )
-        self._ingress.compute = self.emulator.compute
+        self._ingress.compute = self.server.compute
         self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
 
     def begin(self) -> None:
         """Make the networks and serve the APIs."""
         self.planes.network.build()
-        self.emulator.start()
+        self.server.start()
 
-    def clusters(self) -> Mapping[str, Cluster]:
+    def clusters(self) -> Mapping[str, LocalCluster]:
         """Return the running clusters by region."""
         return self.planes.by_region()
 
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
         endpoints = self.planes.start(location, name, control_plane_range)
         cluster = self.planes.running[location, name]
-        region = cluster.place.key
+        region = cluster.site.key
         mesh = MeshController(
             cluster,
             self._crds,
@@ -92,7 +92,7 @@ class World:
             channel=lambda: self._channel(location, name),
             late=lambda: self.late,
             install=lambda: self.install(region),
-            tell=lambda state: self.emulator.gkehub.tell(FEATURE, location, name, state),
+            tell=lambda state: self.server.gkehub.tell(FEATURE, location, name, state),
         )
         mesh.start()
         self._meshes[location, name] = mesh
@@ -109,7 +109,7 @@ class World:
     def stop(self, location: str, name: str) -> None:
         self.planes.stop(location, name)
         self._meshes.pop((location, name), None)
-        self.emulator.gkehub.forget(location, name)
+        self.server.gkehub.forget(location, name)
         self._ingress.cluster_stopped(location)
 
     def _feature_changed(self, feature: str, content: Body | None) -> None:

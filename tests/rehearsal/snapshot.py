@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.local_mesh.cluster import Cluster
+from tests.local_mesh.cluster import LocalCluster
 from tests.rehearsal.expected import found_objects, remote_secrets, served_kinds
 from tests.rehearsal.simulated_cloud import World
 
@@ -36,7 +36,7 @@ def take_snapshot(world: World, *, identities: bool = False) -> Snapshot:
             if GROUPS in path:
                 kept.pop("description", None)  # with the id of its cluster
             found[f"cloud {path}"] = json.loads(json.dumps(kept))
-    for role, member in world.emulator.resource_manager.grants():
+    for role, member in world.server.resource_manager.grants():
         found[f"cloud grant {role} {member}"] = True
     for region, cluster in world.clusters().items():
         found |= {f"{region} {key}": value for key, value in _in_cluster(cluster, identities).items()}
@@ -62,7 +62,7 @@ def _where(one: Any, other: Any, path: str = "") -> str:
     return f"{path or 'value'} was {str(one)[:80]}, is {str(other)[:80]}"
 
 
-def _in_cluster(cluster: Cluster, identities: bool) -> dict[str, Any]:
+def _in_cluster(cluster: LocalCluster, identities: bool) -> dict[str, Any]:
     found = found_objects(cluster, served_kinds(cluster))
     scaled = {item["spec"]["scaleTargetRef"]["name"] for (kind, _, _), item in found.items() if kind == AUTOSCALER}
     objects: dict[str, Any] = {}

@@ -20,8 +20,8 @@ from tests.fake_cloud.test_fake_cloud import (
     COMPUTE,
     LOCATION,
     PROJECT,
-    Caller,
-    Sky,
+    ApiClient,
+    FakeGcp,
     enable,
     make_cluster,
     running,
@@ -61,8 +61,8 @@ class Machine:
         variables: the environment, as asmcli leaves it: nothing of our own is in it.
     """
 
-    sky: Sky
-    caller: Caller
+    gcp: FakeGcp
+    caller: ApiClient
     folder: Path
     variables: dict[str, str]
 
@@ -95,7 +95,7 @@ class Machine:
                 self.caller.ok("POST", f"{COMPUTE}/global/{collection}", {"name": name})
         self.caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc-2"})
         for network in ("vpc", "vpc-2"):
-            link = f"{self.sky.base}{COMPUTE}/global/networks/{network}"
+            link = f"{self.gcp.base}{COMPUTE}/global/networks/{network}"
             for name in (f"mci-{network}", f"own-mci-{network}"):
                 body = {"name": name, "network": link}
                 self.caller.ok("POST", f"{COMPUTE}/global/firewalls", body)
@@ -107,22 +107,22 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     (tmp_path / "bin").mkdir()
     for program in PROGRAMS:
         (tmp_path / "bin" / program).symlink_to(STAND_INS / program)
-    with running() as sky:
+    with running() as gcp:
         key = tmp_path / "credentials.json"
-        key.write_text(sky.emulator.cloud.identity.credentials(), encoding="utf-8")
-        caller = sky.caller()
+        key.write_text(gcp.server.cloud.identity.credentials(), encoding="utf-8")
+        caller = gcp.caller()
         enable(caller)
         make_cluster(caller)
         variables = {
             "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE": str(key),
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{sky.base}/compute/v1/",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{sky.base}/container/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{gcp.base}/compute/v1/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": f"{gcp.base}/container/",
             "CLOUDSDK_PYTHON": sys.executable,
             "HOME": str(tmp_path),
             "KUBECONFIG": str(tmp_path / "kubeconfig"),
             "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
         }
-        yield Machine(sky, caller, tmp_path, variables)
+        yield Machine(gcp, caller, tmp_path, variables)
 
 
 def real(program: str) -> str:
@@ -136,7 +136,7 @@ def real(program: str) -> str:
 def for_the_real(machine: Machine) -> dict[str, str]:
     """Return what the real gcloud needs besides."""
     return {
-        "CLOUDSDK_AUTH_TOKEN_HOST": f"{machine.sky.base}/token",
+        "CLOUDSDK_AUTH_TOKEN_HOST": f"{machine.gcp.base}/token",
         "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
         "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
@@ -177,7 +177,7 @@ def test_the_dns_endpoint(machine: Machine) -> None:
 
 
 def test_a_cluster_that_has_no_address_yet(machine: Machine) -> None:
-    del machine.sky.emulator.cloud.store.get(CLUSTERS.removeprefix("/container/v1/") + "/tokyo-1")["endpoint"]
+    del machine.gcp.server.cloud.store.get(CLUSTERS.removeprefix("/container/v1/") + "/tokyo-1")["endpoint"]
     result = machine.get_credentials()
     assert result.returncode == 1
     assert "missing endpoint" in result.stderr
@@ -190,14 +190,14 @@ def test_the_scripts_see_that_a_cluster_is_gone(machine: Machine) -> None:
         result = machine.run("bash", "-c", lines, "script", cluster, LOCATION, **inputs)
         assert result.returncode == 0, result.stderr
         assert words in result.stdout
-    machine.sky.emulator.cloud.faults.add(RequestFault("GET .*/clusters/", 403, 1))
+    machine.gcp.server.cloud.faults.add(RequestFault("GET .*/clusters/", 403, 1))
     result = machine.run("bash", "-c", lines, "script", "osaka-1", LOCATION, **inputs)
     assert result.returncode == 1
     assert "can't reach cluster osaka-1" in result.stderr
 
 
 def test_a_busy_api_is_asked_again(machine: Machine) -> None:
-    faults = machine.sky.emulator.cloud.faults
+    faults = machine.gcp.server.cloud.faults
     faults.add(RequestFault("GET .*/clusters/", 429, 1))
     faults.add(RequestFault("GET .*/clusters/", 0, 1))
     assert machine.get_credentials().returncode == 0
@@ -240,7 +240,7 @@ def test_the_script_that_waits_for_the_load_balancer(machine: Machine) -> None:
 def test_lists_of_an_api_that_does_not_answer(machine: Machine) -> None:
     """Only of firewall rules the real one's status says so: see the comparison below."""
     machine.make_load_balancer()
-    faults = machine.sky.emulator.cloud.faults
+    faults = machine.gcp.server.cloud.faults
     faults.add(RequestFault("GET .*/(firewalls|healthChecks)$", 503, 2))
     result = machine.run("gcloud", "compute", "health-checks", *LIST_NAMED)
     assert (result.returncode, result.stdout) == (0, "")
@@ -271,7 +271,7 @@ def test_the_plugin(machine: Machine, flags: tuple[str, ...], variable: str) -> 
     credential = json.loads(result.stdout)
     assert credential["apiVersion"] == "client.authentication.k8s.io/v1beta1"
     assert credential["kind"] == "ExecCredential"
-    assert machine.sky.emulator.cloud.identity.is_valid(credential["status"]["token"])
+    assert machine.gcp.server.cloud.identity.is_valid(credential["status"]["token"])
     expiry = datetime.fromisoformat(credential["status"]["expirationTimestamp"]) - datetime.now(UTC)
     assert timedelta(minutes=50) < expiry < timedelta(minutes=61)
 
@@ -293,10 +293,10 @@ def test_the_plugin(machine: Machine, flags: tuple[str, ...], variable: str) -> 
     ],
 )
 def test_what_they_do_not_know_they_refuse(machine: Machine, command: tuple[str, ...]) -> None:
-    before = machine.sky.emulator.journal.count()
+    before = machine.gcp.server.journal.count()
     result = machine.run(*command)
     assert (result.returncode, result.stdout) == (2, "")
-    assert machine.sky.emulator.journal.count() == before
+    assert machine.gcp.server.journal.count() == before
 
 
 def test_they_act_as_nobody_else_and_change_no_file_that_is_there(machine: Machine) -> None:
@@ -337,7 +337,7 @@ def test_lists_are_those_of_the_real_gcloud(machine: Machine) -> None:
 
     for command, output in ((named, "mci-1\n"), (LIST_FIREWALLS, "mci-vpc\n"), (LIST_GROUPS, "own-mci-vpc\n")):
         assert both(*command) == [(0, output)] * 2
-    machine.sky.emulator.cloud.faults.add(RequestFault("GET .*/(firewalls|urlMaps)$", 503, 4))
+    machine.gcp.server.cloud.faults.add(RequestFault("GET .*/(firewalls|urlMaps)$", 503, 4))
     assert both(*named) == [(0, "")] * 2
     assert both(*LIST_FIREWALLS) == [(1, "")] * 2
 
@@ -345,4 +345,4 @@ def test_lists_are_those_of_the_real_gcloud(machine: Machine) -> None:
 def test_the_real_plugin_takes_its_token_from_the_stand_in(machine: Machine) -> None:
     result = machine.run(real(PLUGIN))
     assert result.returncode == 0, result.stderr
-    assert machine.sky.emulator.cloud.identity.is_valid(json.loads(result.stdout)["status"]["token"])
+    assert machine.gcp.server.cloud.identity.is_valid(json.loads(result.stdout)["status"]["token"])

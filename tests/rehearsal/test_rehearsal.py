@@ -16,7 +16,7 @@ from config.naming import STACKS
 from control_planes import names
 from tests.fake_cloud.cloud import Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
-from tests.local_mesh.errors import HarnessError
+from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.bench import seconds_of
 from tests.rehearsal.checks import compared, deployed, nothing_changed
 from tests.rehearsal.command_environment import check_tools
@@ -272,7 +272,7 @@ def stand_in_terraform(folder: Path, condition: str) -> None:
 def test_missing_providers_are_named_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in_terraform(tmp_path, "! grep -q -e google -e kubernetes main.tf.json")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(HarnessError) as caught:
+    with pytest.raises(LocalMeshError) as caught:
         gather_providers(tmp_path / "providers")
     text = str(caught.value)
     assert f"google {VERSIONS['google']}" in text
@@ -287,7 +287,7 @@ def test_the_providers_are_those_that_the_stacks_pin(reference: Synthesis) -> No
 
 def test_missing_programs_are_named_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(HarnessError) as caught:
+    with pytest.raises(LocalMeshError) as caught:
         check_tools(with_terraform=True)
     for tool in ("cdktf", "pipenv", "terraform", "curl", "git", "jq"):
         assert tool in str(caught.value)

@@ -22,8 +22,8 @@ from config.environment import ResolvedRegion
 from config.naming import remote_secret_name
 from config.paths import ROOT
 from constructs.kubeconfig import kubeconfig
-from tests.local_mesh.errors import HarnessError
-from tests.local_mesh.isolation import stay_calm
+from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.rendered import Object, objects_by_region
 from tests.rehearsal import checks
 from tests.rehearsal.context import Stage, conclude
@@ -173,11 +173,11 @@ class ByHand:
 
     def must_run(self, job: Job) -> None:
         """Raises:
-        HarnessError: the script failed.
+        LocalMeshError: the script failed.
         """
         ended = self.run(job)
         if ended.status != 0:
-            raise HarnessError(f"{job.script} failed:\n{ended.output}")
+            raise LocalMeshError(f"{job.script} failed:\n{ended.output}")
 
     def _make_cluster(self, region: ResolvedRegion) -> None:
         project = self._environment.project.id
@@ -299,7 +299,7 @@ class ByHand:
         """Call an API, and wait until the operation is done.
 
         Raises:
-            HarnessError: it ended in an error.
+            LocalMeshError: it ended in an error.
         """
         token = self._world.cloud.identity.new_token()["access_token"]
         answer = self._request(method, path, token, body)
@@ -311,11 +311,11 @@ class ByHand:
         deadline = time.monotonic() + SECONDS
         while not (answer.get("done") or answer.get("status") == "DONE"):
             if time.monotonic() > deadline:
-                raise HarnessError(f"{method} {path} is not done after {SECONDS} s")
+                raise LocalMeshError(f"{method} {path} is not done after {SECONDS} s")
             time.sleep(0.5)
             answer = self._request("GET", where, token, None)
         if "error" in answer:
-            raise HarnessError(f"{method} {path}: {answer['error']}")
+            raise LocalMeshError(f"{method} {path}: {answer['error']}")
         return answer
 
     def _request(self, method: str, path: str, token: str, body: dict[str, Any] | None) -> dict[str, Any]:
@@ -330,7 +330,7 @@ class ByHand:
                 answer: dict[str, Any] = json.load(response)
                 return answer
         except urllib.error.HTTPError as error:
-            raise HarnessError(f"{method} {path}: {error.read().decode()}") from error
+            raise LocalMeshError(f"{method} {path}: {error.read().decode()}") from error
 
 
 class ScriptFaults:
@@ -383,7 +383,7 @@ def run_by_hand(stage: Stage, shims: Shims, every_call: bool) -> int:
     Args:
         every_call: of every script goes wrong once, in two ways.
     """
-    stay_calm()
+    ignore_sigint()
     say, world = stage.say, stage.world
     hand = ByHand(stage, shims)
     faults = ScriptFaults(hand, shims, stage, every_call)

@@ -17,7 +17,7 @@ import yaml
 
 from config.paths import ROOT
 from constructs.manifest_file import MANIFESTS, render
-from tests.local_mesh.rendered import objects_of
+from tests.local_mesh.rendered import rendered_objects
 from tests.synthesized import Synthesis
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -140,7 +140,7 @@ def test_every_file_is_used(synthesized: Callable[[str], Synthesis]) -> None:
         one["kind"]
         for environment in ("reference", "three_regions", "fleet")
         for stack in synthesized(environment).stacks.values()
-        for _, one in objects_of(stack)
+        for _, one in rendered_objects(stack)
     }
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "constructs").glob("*.py"))
     # Some are named with a part that changes: f"fleet/readiness-{part}.yaml".

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fake_cloud.terraform_cloud.model import Organization
-from tests.fake_cloud.terraform_cloud.runner import Machine
+from tests.fake_cloud.terraform_cloud.runner import RunnerMachine
 from tests.fake_cloud.terraform_cloud.server import TerraformCloud
 from tests.terraform.terraform import Desk
 
@@ -33,7 +33,7 @@ class Member(Desk):
     def organization(self) -> Organization:
         return self.cloud.organization
 
-    def machine(self, *tools: str) -> Machine:
+    def machine(self, *tools: str) -> RunnerMachine:
         """Return a machine for runs that has terraform, a shell's basics, and these."""
         path = self.folder / "runner"
         path.mkdir(exist_ok=True)
@@ -42,7 +42,7 @@ class Member(Desk):
             assert found is not None, f"{tool} is missing on this machine"
             if not (path / tool).exists():
                 (path / tool).symlink_to(found)
-        return Machine(path, (self.folder / "terraform.rc").read_text(encoding="utf-8"))
+        return RunnerMachine(path, (self.folder / "terraform.rc").read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def plans_after(before: Path, after: Path, output: str) -> dict[str, str]:
         project.enable("cloudresourcemanager", "serviceusage")
         # The network stack looks for the tools of later ones: stand-ins, behind the real ones, for what is not here.
         path = os.pathsep.join([os.environ["PATH"], str(project.folder / "bin")])
-        variables = {**project.emulator.variables(), "GOOGLE_OAUTH_ACCESS_TOKEN": project.token(), "PATH": path}
+        variables = {**project.server.variables(), "GOOGLE_OAUTH_ACCESS_TOKEN": project.token(), "PATH": path}
         for stack in STACKS:
             _init(before / output / "stacks" / stack)
             _run(before / output / "stacks" / stack, variables, "apply", "-auto-approve")

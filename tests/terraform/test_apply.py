@@ -27,8 +27,8 @@ from config.environment import Environment
 from config.paths import ROOT
 from tests.fake_cloud.cloud import Cloud
 from tests.fake_cloud.latencies import Latencies
-from tests.fake_cloud.server import Emulator
-from tests.fake_cloud.test_fake_cloud import FakePlanes
+from tests.fake_cloud.server import FakeCloudServer
+from tests.fake_cloud.test_fake_cloud import FakeControlPlanes
 from tests.synthesized import REFERENCE, load_without_variables, synthesize
 from tests.terraform.terraform import initialized, terraform
 
@@ -58,7 +58,7 @@ class Applied:
     """What is synthesized in a folder, in an emulated cloud."""
 
     folder: Path
-    emulator: Emulator
+    server: FakeCloudServer
 
     def synthesize(self, environment: Environment) -> None:
         synthesize(environment, self.folder)
@@ -75,11 +75,11 @@ class Applied:
         for stack in STACKS:
             result = self._terraform(self.apply(stack), "plan", "-detailed-exitcode")
             assert result.returncode == 0, result.stdout + result.stderr
-        assert self.emulator.journal.unknown() == []
+        assert self.server.journal.unknown() == []
 
     def clusters(self) -> list[dict[str, Any]]:
         """Return the clusters as the API has them now."""
-        found = self.emulator.cloud.store.all()
+        found = self.server.cloud.store.all()
         return [copy.deepcopy(one) for path, one in sorted(found.items()) if path.split("/")[-2] == "clusters"]
 
     def wrong(self, environment: Environment) -> set[str]:
@@ -87,15 +87,15 @@ class Applied:
         told = []
         for region in environment.resolved_regions():
             place = {"project": environment.project.id, "location": region.location, "cluster": region.names.cluster}
-            found = self.emulator.container.get({}, MultiDict(), **place)
+            found = self.server.container.get({}, MultiDict(), **place)
             told += list(look_at_hardening(Member(environment, region, found, None), found))
         assert {one.name for one in told} == FINDINGS
         return {one.name for one in told if one.state is not State.OK}
 
     def _terraform(self, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        token: str = self.emulator.cloud.identity.new_token()["access_token"]
+        token: str = self.server.cloud.identity.new_token()["access_token"]
         path = f"{stand_ins(self.folder / 'bin')}:{os.environ['PATH']}"
-        return terraform(folder, *arguments, GOOGLE_OAUTH_ACCESS_TOKEN=token, PATH=path, **self.emulator.variables())
+        return terraform(folder, *arguments, GOOGLE_OAUTH_ACCESS_TOKEN=token, PATH=path, **self.server.variables())
 
 
 def stand_ins(folder: Path) -> Path:
@@ -110,7 +110,7 @@ def stand_ins(folder: Path) -> Path:
 
 
 def environment_of_file(file: Path) -> Environment:
-    """Return a file's environment, deployed by whoever has the token: the emulator knows one account only."""
+    """Return a file's environment, deployed by whoever has the token: the fake cloud knows one account only."""
     environment = load_without_variables(file)
     project = environment.project.model_copy(update={"impersonate_service_account": None})
     return environment.model_copy(update={"project": project})
@@ -122,15 +122,15 @@ def cloud(file: Path, folder: Path) -> Iterator[Applied]:
     environment = environment_of_file(file)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    made = Cloud.create(environment.project.id, f"http://127.0.0.1:{port}", Latencies(0), FakePlanes())
-    emulator = Emulator(made, changed=lambda *_: None, has_resources=lambda _: False)
-    applied = Applied(folder, emulator)
+    made = Cloud.create(environment.project.id, f"http://127.0.0.1:{port}", Latencies(0), FakeControlPlanes())
+    server = FakeCloudServer(made, changed=lambda *_: None, has_resources=lambda _: False)
+    applied = Applied(folder, server)
     applied.synthesize(environment)
-    emulator.start()
+    server.start()
     try:
         yield applied
     finally:
-        threading.Thread(target=emulator.stop).start()  # it takes up to half a second
+        threading.Thread(target=server.stop).start()  # it takes up to half a second
 
 
 def unhardened(environment: Environment) -> Environment:
@@ -152,8 +152,8 @@ def test_the_reference_is_what_was_asked_for(tmp_path: Path) -> None:
         assert applied.wrong(environment_of_file(REFERENCE)) == set()
         # The APIs are asked for together. On a busy machine some come too late for the first
         # call, and one that is left alone is asked for by `:enable`: that many calls are what counts.
-        asked = [call.path for call in applied.emulator.journal.calls() if call.changes and "/services" in call.path]
-        services = [path for path in applied.emulator.cloud.store.all() if path.split("/")[-2] == "services"]
+        asked = [call.path for call in applied.server.journal.calls() if call.changes and "/services" in call.path]
+        services = [path for path in applied.server.cloud.store.all() if path.split("/")[-2] == "services"]
         assert len(services) > MOST_CALLS_FOR_SERVICES * 2
         assert [path for path in asked if path.endswith(":batchEnable")]
         assert len(asked) <= MOST_CALLS_FOR_SERVICES

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.fake_cloud.storage import Bucket, Version
-from tests.fake_cloud.test_fake_cloud import PROJECT, Sky, running
+from tests.fake_cloud.storage import FakeBucket, ObjectVersion
+from tests.fake_cloud.test_fake_cloud import PROJECT, FakeGcp, running
 from tests.synthesized import environment_of, synthesize
 from tests.terraform.member import from_mirror
 from tests.terraform.terraform import Desk
@@ -34,8 +34,8 @@ CONSUMER = {
 class BucketDesk(Desk):
     """A desk with a way to the bucket and the emulated cloud."""
 
-    sky: Sky
-    bucket: Bucket
+    gcp: FakeGcp
+    bucket: FakeBucket
 
     def stack(self, name: str, content: dict[str, Any]) -> Path:
         here = self.folder / name
@@ -50,19 +50,19 @@ def desk(tmp_path: Path) -> Iterator[BucketDesk]:
     for name in ("home", "at"):
         (tmp_path / name).mkdir()
     (tmp_path / "terraform.rc").write_text("", encoding="utf-8")
-    with running() as sky:
-        bucket = Bucket(BUCKET, sky.emulator.cloud.identity)
+    with running() as gcp:
+        bucket = FakeBucket(BUCKET, gcp.server.cloud.identity)
         bucket.start()
         try:
             variables = {
-                **sky.emulator.variables(),
+                **gcp.server.variables(),
                 **bucket.variables(),
-                "GOOGLE_CREDENTIALS": sky.emulator.cloud.identity.credentials(),
+                "GOOGLE_CREDENTIALS": gcp.server.cloud.identity.credentials(),
                 "HTTPS_PROXY": NOWHERE,
                 "NO_PROXY": "127.0.0.1",
             }
-            yield BucketDesk(tmp_path, variables, sky, bucket)
-            calls = bucket.journal.calls() + sky.emulator.journal.unknown()
+            yield BucketDesk(tmp_path, variables, gcp, bucket)
+            calls = bucket.journal.calls() + gcp.server.journal.unknown()
             assert [str(call) for call in calls if call.status in (500, 501)] == []
         finally:
             bucket.stop()
@@ -85,7 +85,7 @@ def test_a_lock_is_somebodys_and_can_be_broken_by_its_id(desk: BucketDesk) -> No
     producer = desk.stack("producer", PRODUCER)
     desk.ok(producer, "init")
     lock = {"ID": "", "Operation": "OperationTypeApply", "Who": "somebody@elsewhere", "Created": "2026-11-25T10:00:00Z"}
-    desk.bucket.objects["producer/default.tflock"] = Version(json.dumps(lock).encode(), 77)
+    desk.bucket.objects["producer/default.tflock"] = ObjectVersion(json.dumps(lock).encode(), 77)
     text = desk.refused(producer, *APPLY)
     assert "Error acquiring the state lock" in text
     assert "somebody@elsewhere" in text

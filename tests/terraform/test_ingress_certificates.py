@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_cloud.test_fake_cloud import COMPUTE, PROJECT, Caller, Sky, enable, running
+from tests.fake_cloud.test_fake_cloud import COMPUTE, PROJECT, ApiClient, FakeGcp, enable, running
 from tests.synthesized import Synthesis, environment_of, synthesize
 from tests.terraform.terraform import initialized, terraform
 
@@ -20,9 +20,9 @@ SILENT_PROXY = "http://127.0.0.1:9"
 
 @dataclass
 class Entry:
-    """The Google Cloud part of a stack `ingress`, applied to the emulator."""
+    """The Google Cloud part of a stack `ingress`, applied to the fake cloud."""
 
-    sky: Sky
+    gcp: FakeGcp
     folder: Path
 
     def write(self, name: str, domains: str) -> None:
@@ -48,14 +48,14 @@ class Entry:
         return self.folder / "terraform"
 
     def run(self, *arguments: str) -> str:
-        variables = {**self.sky.emulator.variables(), "GOOGLE_OAUTH_ACCESS_TOKEN": self.sky.token()}
+        variables = {**self.gcp.server.variables(), "GOOGLE_OAUTH_ACCESS_TOKEN": self.gcp.token()}
         proxies = {"HTTPS_PROXY": SILENT_PROXY, "NO_PROXY": "127.0.0.1"}
         result = terraform(self.terraform_folder, *arguments, **variables, **proxies)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
     def names(self, collection: str) -> set[str]:
-        found = self.sky.emulator.cloud.store.under(f"{PLACE}/{collection}")
+        found = self.gcp.server.cloud.store.under(f"{PLACE}/{collection}")
         return {resource["name"] for _, resource in found}
 
 
@@ -66,9 +66,9 @@ def _required(made: Synthesis) -> Mapping[str, Any]:
 
 @pytest.fixture
 def entry(_providers: None, tmp_path: Path) -> Iterator[Entry]:
-    with running() as sky:
-        enable(sky.caller())
-        yield Entry(sky, tmp_path)
+    with running() as gcp:
+        enable(gcp.caller())
+        yield Entry(gcp, tmp_path)
 
 
 def test_certificates_are_made_and_come_and_go_with_their_domains(entry: Entry) -> None:
@@ -78,7 +78,7 @@ def test_certificates_are_made_and_come_and_go_with_their_domains(entry: Entry) 
     first = entry.names("sslCertificates")
     assert len(first) == 2
     assert entry.names("sslPolicies") == {"matt-ingress"}
-    policy = entry.sky.emulator.cloud.store.get(f"{PLACE}/sslPolicies/matt-ingress")
+    policy = entry.gcp.server.cloud.store.get(f"{PLACE}/sslPolicies/matt-ingress")
     assert (policy["profile"], policy["minTlsVersion"]) == ("MODERN", "TLS_1_2")
     # That a certificate is not made yet is no drift.
     assert "No changes." in entry.run("plan")
@@ -92,12 +92,12 @@ def test_certificates_are_made_and_come_and_go_with_their_domains(entry: Entry) 
 
     entry.run("destroy", "-auto-approve")
     assert entry.names("sslCertificates") == entry.names("sslPolicies") == entry.names("addresses") == set()
-    assert entry.sky.emulator.journal.unknown() == []
+    assert entry.gcp.server.journal.unknown() == []
 
 
 def test_a_certificate_that_the_load_balancer_has_does_not_go(entry: Entry) -> None:
     """As at Google: hence the wait for the load balancer's end comes before it."""
-    caller: Caller = entry.sky.caller()
+    caller: ApiClient = entry.gcp.caller()
     caller.ok("POST", f"{COMPUTE}/global/sslCertificates", {"name": "c", "managed": {"domains": ["a.example"]}})
     link = f"https://www.googleapis.com/compute/v1/{PLACE}/sslCertificates/c"
     caller.ok("POST", f"{COMPUTE}/global/targetHttpsProxies", {"name": "p", "sslCertificates": [link]})

@@ -16,7 +16,7 @@ import pytest
 from config.naming import STACKS
 from config.paths import ROOT
 from constructs.needed_tools import TOOLS
-from tests.fake_cloud.test_fake_cloud import PROJECT, Sky, running
+from tests.fake_cloud.test_fake_cloud import PROJECT, FakeGcp, running
 from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
 from tests.terraform.member import Member, member
 from tests.terraform.test_backends import READS
@@ -31,7 +31,7 @@ LOCATIONS = tuple(f"/container/v1/projects/{PROJECT}/locations/asia-northeast{nu
 
 
 @pytest.fixture
-def sky() -> Iterator[Sky]:
+def gcp() -> Iterator[FakeGcp]:
     with running() as one:
         yield one
 
@@ -63,13 +63,13 @@ def alone(synthesis: Synthesis, stack: str, folder: Path) -> Path:
     return here
 
 
-def set_up(one: Member, synthesis: Synthesis, sky: Sky) -> None:
+def set_up(one: Member, synthesis: Synthesis, gcp: FakeGcp) -> None:
     """Make the workspaces as docs/backends.md says: credentials by a variable, outputs shared with their readers."""
     for stack in STACKS:
         workspace = one.organization.add_workspace(_workspace_name(synthesis, stack))
         workspace.variables = {
-            **sky.emulator.variables(),
-            "GOOGLE_CREDENTIALS": sky.emulator.cloud.identity.credentials(),
+            **gcp.server.variables(),
+            "GOOGLE_CREDENTIALS": gcp.server.cloud.identity.credentials(),
             "HTTPS_PROXY": NOWHERE,
             "NO_PROXY": "127.0.0.1",
         }
@@ -87,9 +87,9 @@ def _workspace_name(synthesis: Synthesis, stack: str) -> str:
     return name
 
 
-def test_network_and_clusters_are_made_by_machines_without_tools(acme: Member, sky: Sky, tmp_path: Path) -> None:
+def test_network_and_clusters_are_made_by_machines_without_tools(acme: Member, gcp: FakeGcp, tmp_path: Path) -> None:
     synthesis = synthesized(FLEET, tmp_path)
-    set_up(acme, synthesis, sky)
+    set_up(acme, synthesis, gcp)
     network, clusters = (alone(synthesis, stack, tmp_path) for stack in ("network", "clusters"))
     shutil.rmtree(synthesis.outdir)
     acme.ok(network, "init")
@@ -99,23 +99,23 @@ def test_network_and_clusters_are_made_by_machines_without_tools(acme: Member, s
     assert f"Apply complete! Resources: {_count(synthesis, 'clusters')} added" in acme.ok(clusters, *APPLY)
     assert "No changes." in acme.ok(clusters, "plan")
     assert not [*network.glob("*.tfstate*"), *clusters.glob("*.tfstate*")]
-    names = [one["name"] for place in LOCATIONS for one in sky.caller().ok("GET", place)["clusters"]]
+    names = [one["name"] for place in LOCATIONS for one in gcp.caller().ok("GET", place)["clusters"]]
     assert names == ["matt-tokyo-cluster-1", "matt-osaka-cluster-1"]
-    assert [str(call) for call in sky.emulator.journal.unknown()] == []
+    assert [str(call) for call in gcp.server.journal.unknown()] == []
 
 
-def test_clusters_need_what_network_shares(acme: Member, sky: Sky, tmp_path: Path) -> None:
+def test_clusters_need_what_network_shares(acme: Member, gcp: FakeGcp, tmp_path: Path) -> None:
     synthesis = synthesized(FLEET, tmp_path)
-    set_up(acme, synthesis, sky)
+    set_up(acme, synthesis, gcp)
     acme.organization.named(_workspace_name(synthesis, "network")).consumers.clear()
     folder = alone(synthesis, "clusters", tmp_path)
     acme.ok(folder, "init")
     assert "it is not shared with it" in acme.refused(folder, "plan")
 
 
-def test_asmcli_stops_there_before_anything_is_made(acme: Member, sky: Sky, tmp_path: Path) -> None:
+def test_asmcli_stops_there_before_anything_is_made(acme: Member, gcp: FakeGcp, tmp_path: Path) -> None:
     synthesis = synthesized(REFERENCE, tmp_path)
-    set_up(acme, synthesis, sky)
+    set_up(acme, synthesis, gcp)
     folder = alone(synthesis, "network", tmp_path)
     acme.ok(folder, "init")
     text = acme.refused(folder, *APPLY)
@@ -123,10 +123,10 @@ def test_asmcli_stops_there_before_anything_is_made(acme: Member, sky: Sky, tmp_
         assert f"check-tools.sh: {tool} is missing on this machine" in text
     assert "set mesh.control_plane: fleet" in text
     assert "run terraform on agents" in text
-    assert [str(call) for call in sky.emulator.journal.calls() if call.changes] == []
+    assert [str(call) for call in gcp.server.journal.calls() if call.changes] == []
 
 
-def test_asmcli_goes_on_where_the_tools_are(acme: Member, sky: Sky, tmp_path: Path) -> None:
+def test_asmcli_goes_on_where_the_tools_are(acme: Member, gcp: FakeGcp, tmp_path: Path) -> None:
     """An agent's machine, as far as the first stack looks at it."""
     for tool in TOOLS:
         there = tmp_path / "runner" / tool
@@ -134,7 +134,7 @@ def test_asmcli_goes_on_where_the_tools_are(acme: Member, sky: Sky, tmp_path: Pa
             there.write_text("#!/bin/sh\nexit 99\n", encoding="utf-8")
             there.chmod(0o755)
     synthesis = synthesized(REFERENCE, tmp_path)
-    set_up(acme, synthesis, sky)
+    set_up(acme, synthesis, gcp)
     folder = alone(synthesis, "network", tmp_path)
     acme.ok(folder, "init")
     text = acme.ok(folder, *APPLY)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_cloud.terraform_cloud.model import RefusedError
+from tests.fake_cloud.terraform_cloud.model import TerraformCloudError
 from tests.terraform.member import Member, member, stack
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on this machine")
@@ -204,7 +204,7 @@ def test_a_runs_token_ends_with_it(remote: Member, tmp_path: Path) -> None:
     deadline = time.monotonic() + 10
     while token in remote.organization.tokens() and time.monotonic() < deadline:
         time.sleep(0.05)  # the run says that it is applied, and then clears up
-    with pytest.raises(RefusedError, match="unauthorized"):
+    with pytest.raises(TerraformCloudError, match="unauthorized"):
         remote.organization.caller(token)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.fake_cloud.terraform_cloud.model import AUTO_APPLY, PLAN_ONLY, Run, StateVersion, Upload, Workspace
+from tests.fake_cloud.terraform_cloud.model import AUTO_APPLY, PLAN_ONLY, StateVersion, TerraformRun, Upload, Workspace
 
 Document = dict[str, Any]
 
@@ -74,7 +74,7 @@ def upload(it: Upload, base: str) -> Document:
     return document("configuration-versions", it.id, attributes)
 
 
-def run(it: Run) -> Document:
+def run(it: TerraformRun) -> Document:
     waits = it.status == "planned"
     attributes = {
         "status": it.status,
@@ -95,7 +95,7 @@ def run(it: Run) -> Document:
     return document("runs", it.id, attributes, relationships)
 
 
-def phase(it: Run, name: str, base: str) -> Document:
+def phase(it: TerraformRun, name: str, base: str) -> Document:
     """Args:
     name: ``plan`` or ``apply``.
     """

@@ -9,7 +9,7 @@ from typing import Any
 PLAN_ONLY, AUTO_APPLY, CONFIRM = "plan only", "auto-apply", "confirm"
 
 
-class RefusedError(Exception):
+class TerraformCloudError(Exception):
     """A call that is refused.
 
     Attributes:
@@ -57,7 +57,7 @@ class Upload:
 
 
 @dataclass
-class Run:
+class TerraformRun:
     """A run, which is planned, and applied if that is wanted.
 
     Attributes:
@@ -108,7 +108,7 @@ class Workspace:
 
 
 @dataclass(frozen=True)
-class Caller:
+class TokenOwner:
     """Whose token it is.
 
     Attributes:
@@ -137,13 +137,13 @@ class Organization:
         self.default_execution = default_execution
         self.workspaces: dict[str, Workspace] = {}
         self.uploads: dict[str, Upload] = {}
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, TerraformRun] = {}
         self.lock = threading.RLock()
         self._terraform = terraform
-        self._tokens: dict[str, Caller] = {}
-        self.user_token = self.new_token(Caller("user"))
+        self._tokens: dict[str, TokenOwner] = {}
+        self.user_token = self.new_token(TokenOwner("user"))
 
-    def new_token(self, caller: Caller) -> str:
+    def new_token(self, caller: TokenOwner) -> str:
         token = f"canary.atlasv1.{secrets.token_hex(16)}"
         self._tokens[token] = caller
         return token
@@ -155,20 +155,20 @@ class Organization:
     def forget_token(self, token: str) -> None:
         self._tokens.pop(token, None)
 
-    def caller(self, token: str) -> Caller:
+    def caller(self, token: str) -> TokenOwner:
         """Return whose a token is.
 
         Raises:
-            RefusedError: nobody's.
+            TerraformCloudError: nobody's.
         """
         if token not in self._tokens:
-            raise RefusedError(401, "unauthorized")
+            raise TerraformCloudError(401, "unauthorized")
         return self._tokens[token]
 
     def add_workspace(self, name: str, **attributes: Any) -> Workspace:
         with self.lock:
             if any(one.name == name for one in self.workspaces.values()):
-                raise RefusedError(422, "invalid attribute", "Name has already been taken")
+                raise TerraformCloudError(422, "invalid attribute", "Name has already been taken")
             one = Workspace(new_id("ws"), name, self.default_execution, self._terraform, **attributes)
             self.workspaces[one.id] = one
             return one
@@ -177,46 +177,46 @@ class Organization:
         """Return a workspace by its name.
 
         Raises:
-            RefusedError: there is none.
+            TerraformCloudError: there is none.
         """
         for one in self.workspaces.values():
             if one.name == name:
                 return one
-        raise RefusedError(404, "not found")
+        raise TerraformCloudError(404, "not found")
 
     def workspace(self, id_: str) -> Workspace:
         if id_ not in self.workspaces:
-            raise RefusedError(404, "not found")
+            raise TerraformCloudError(404, "not found")
         return self.workspaces[id_]
 
     def state(self, id_: str) -> StateVersion:
         for one in self._states():
             if one.id == id_:
                 return one
-        raise RefusedError(404, "not found")
+        raise TerraformCloudError(404, "not found")
 
     def _states(self) -> Iterator[StateVersion]:
         for workspace in self.workspaces.values():
             yield from workspace.states
 
-    def check_state(self, caller: Caller, workspace: Workspace, *, write: bool = False) -> None:
+    def check_state(self, caller: TokenOwner, workspace: Workspace, *, write: bool = False) -> None:
         """Let a person do all, and a run what is its own workspace's, or read what is shared with that.
 
         Raises:
-            RefusedError: neither is so.
+            TerraformCloudError: neither is so.
         """
         if caller.workspace in ("", workspace.id):
             return
         if not write and caller.workspace in workspace.consumers:
             return
         reader = self.workspaces[caller.workspace].name
-        raise RefusedError(
+        raise TerraformCloudError(
             403, "forbidden", f"a run of {reader} may not read the state of {workspace.name}: it is not shared with it"
         )
 
-    def check_person(self, caller: Caller) -> None:
+    def check_person(self, caller: TokenOwner) -> None:
         """Raises:
-        RefusedError: the caller is a run, which may do nothing but with states.
+        TerraformCloudError: the caller is a run, which may do nothing but with states.
         """
         if caller.workspace:
-            raise RefusedError(403, "forbidden", "the token of a run is for states only")
+            raise TerraformCloudError(403, "forbidden", "the token of a run is for states only")

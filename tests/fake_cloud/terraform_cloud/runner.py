@@ -12,10 +12,10 @@ from pathlib import Path
 from tests.fake_cloud.terraform_cloud.model import (
     AUTO_APPLY,
     PLAN_ONLY,
-    Caller,
     Organization,
-    Run,
     StateVersion,
+    TerraformRun,
+    TokenOwner,
     new_id,
 )
 
@@ -30,7 +30,7 @@ CHANGES = 2
 
 
 @dataclass(frozen=True)
-class Machine:
+class RunnerMachine:
     """What a runner has besides terraform's own files.
 
     Attributes:
@@ -45,21 +45,21 @@ class Machine:
 class Runner:
     """Runs terraform as a single-use machine: a home of its own, and nothing left afterwards."""
 
-    def __init__(self, organization: Organization, host: str, machine: Machine) -> None:
+    def __init__(self, organization: Organization, host: str, machine: RunnerMachine) -> None:
         self._organization = organization
         self._token_variable = f"TF_TOKEN_{host.replace('.', '_').replace('-', '__')}"
         self._machine = machine
 
-    def perform(self, run: Run) -> None:
+    def perform(self, run: TerraformRun) -> None:
         """Perform a run to its end; it says itself how far it is."""
-        token = self._organization.new_token(Caller(run.id, run.workspace))
+        token = self._organization.new_token(TokenOwner(run.id, run.workspace))
         try:
             with tempfile.TemporaryDirectory(prefix="run-") as folder:
                 self._in(Path(folder), run, token)
         finally:
             self._organization.forget_token(token)
 
-    def _in(self, folder: Path, run: Run, token: str) -> None:
+    def _in(self, folder: Path, run: TerraformRun, token: str) -> None:
         work, home = folder / "configuration", folder / "home"
         work.mkdir()
         home.mkdir()
@@ -133,7 +133,7 @@ class Runner:
                 log += line
         return process.returncode
 
-    def _keep(self, run: Run, file: Path) -> None:
+    def _keep(self, run: TerraformRun, file: Path) -> None:
         """Keep what is in the state, also of an apply that failed."""
         if not file.exists():
             return

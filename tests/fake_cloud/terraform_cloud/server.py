@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from tests.fake_cloud.journal import Call, Journal
+from tests.fake_cloud.journal import Journal, RecordedCall
 from tests.fake_cloud.listener import Listener
 from tests.fake_cloud.terraform_cloud import documents
 from tests.fake_cloud.terraform_cloud.documents import Document
@@ -19,16 +19,16 @@ from tests.fake_cloud.terraform_cloud.model import (
     AUTO_APPLY,
     CONFIRM,
     PLAN_ONLY,
-    Caller,
     Organization,
-    RefusedError,
-    Run,
     StateVersion,
+    TerraformCloudError,
+    TerraformRun,
+    TokenOwner,
     Upload,
     Workspace,
     new_id,
 )
-from tests.fake_cloud.terraform_cloud.runner import Machine, Runner
+from tests.fake_cloud.terraform_cloud.runner import Runner, RunnerMachine
 
 API = "/api/v2"
 SERVICES = ("tfe.v2", "tfe.v2.1", "tfe.v2.2")
@@ -40,7 +40,7 @@ MEDIA_TYPE = "application/vnd.api+json"
 
 log = logging.getLogger(__name__)
 
-Answer = Document | bytes | None
+Content = Document | bytes | None
 """A document, the content of a file, or nothing."""
 
 
@@ -74,13 +74,13 @@ class TerraformCloud(Listener):
         """Return the environment variable by which terraform shows a member's token."""
         return {f"TF_TOKEN_{self._hostname.replace('.', '_').replace('-', '__')}": self.organization.user_token}
 
-    def run_on(self, machine: Machine) -> None:
+    def run_on(self, machine: RunnerMachine) -> None:
         """Say what performs runs; without it none can be asked for."""
         self._runner = Runner(self.organization, self._hostname, machine)
 
     def _rules(self) -> list[Rule]:
         organization, workspace = f"{API}/organizations/<organization>", f"{API}/workspaces/<id_>"
-        calls: list[tuple[str, str, Callable[..., Answer]]] = [
+        calls: list[tuple[str, str, Callable[..., Content]]] = [
             ("GET", f"{organization}/entitlement-set", self._entitlements),
             ("GET", f"{organization}/workspaces/<name>", self._named),
             ("POST", f"{organization}/workspaces", self._add),
@@ -115,7 +115,7 @@ class TerraformCloud(Listener):
         request = Request(environ)
         is_log = request.path.startswith("/downloads/logs/")
         response = self._log(request) if is_log else self._respond(request)
-        self.journal.add(Call(request.method, request.path, response.status_code))
+        self.journal.add(RecordedCall(request.method, request.path, response.status_code))
         response.headers["TFP-API-Version"] = API_VERSION
         response.headers["X-RateLimit-Limit"] = "1000"
         return response(environ, start_response)
@@ -125,7 +125,7 @@ class TerraformCloud(Listener):
             return Response(status=204)
         try:
             answer = self._call(request)
-        except RefusedError as error:
+        except TerraformCloudError as error:
             content = {"status": str(error.status), "title": error.title, "detail": error.detail}
             return Response(json.dumps({"errors": [content]}), status=error.status, mimetype=MEDIA_TYPE)
         except HTTPException as error:
@@ -139,198 +139,198 @@ class TerraformCloud(Listener):
             return Response(answer, mimetype="application/octet-stream")
         return Response(json.dumps(answer), status=201 if request.method == "POST" else 200, mimetype=MEDIA_TYPE)
 
-    def _call(self, request: Request) -> Answer:
-        caller = Caller("whoever has the address")
+    def _call(self, request: Request) -> Content:
+        caller = TokenOwner("whoever has the address")
         if not request.path.startswith("/uploads/"):  # an address for an upload is secret, and good once
             caller = self.organization.caller(request.headers.get("Authorization", "").removeprefix("Bearer "))
         try:
             handler, found = self._map.bind_to_environ(request.environ).match()
         except (NotFound, MethodNotAllowed) as error:
-            raise RefusedError(501, f"the stand-in does not know {request.method} {request.path}") from error
+            raise TerraformCloudError(501, f"the stand-in does not know {request.method} {request.path}") from error
         arguments = dict(found)
         if arguments.pop("organization", self.organization.name) != self.organization.name:
-            raise RefusedError(404, "not found")
+            raise TerraformCloudError(404, "not found")
         body: Any = request.get_data()
         if MEDIA_TYPE in (request.content_type or "") and body:
             body = json.loads(body)
-        called: Callable[..., Answer] = handler
+        called: Callable[..., Content] = handler
         with self.organization.lock:
             return called(caller, body, **arguments)
 
     # --- workspaces
 
-    def _entitlements(self, caller: Caller, body: Any) -> Answer:
+    def _entitlements(self, caller: TokenOwner, body: Any) -> Content:
         return documents.entitlements(self.organization.name)
 
     def _shown(self, workspace: Workspace) -> Document:
         return documents.workspace(workspace, self.organization.name)
 
-    def _named(self, caller: Caller, body: Any, name: str) -> Answer:
+    def _named(self, caller: TokenOwner, body: Any, name: str) -> Content:
         return self._shown(self.organization.named(name))
 
-    def _workspace(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _workspace(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         return self._shown(self.organization.workspace(id_))
 
-    def _add(self, caller: Caller, body: Any) -> Answer:
+    def _add(self, caller: TokenOwner, body: Any) -> Content:
         self.organization.check_person(caller)
         return self._shown(self.organization.add_workspace(body["data"]["attributes"]["name"]))
 
-    def _change(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _change(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         self.organization.check_person(caller)
         workspace, attributes = self.organization.workspace(id_), body["data"]["attributes"]
         if unknown := attributes.keys() - {"terraform-version", "execution-mode"}:
-            raise RefusedError(501, f"the stand-in does not know {sorted(unknown)} of a workspace")
+            raise TerraformCloudError(501, f"the stand-in does not know {sorted(unknown)} of a workspace")
         workspace.terraform = attributes.get("terraform-version", workspace.terraform)
         workspace.execution = attributes.get("execution-mode", workspace.execution)
         return self._shown(workspace)
 
-    def _lock(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _lock(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         workspace = self.organization.workspace(id_)
         self.organization.check_state(caller, workspace, write=True)
         if workspace.locked_by:
-            raise RefusedError(409, "conflict", "the workspace is locked already")
+            raise TerraformCloudError(409, "conflict", "the workspace is locked already")
         workspace.locked_by = caller.name
         return self._shown(workspace)
 
-    def _unlock(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _unlock(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         workspace = self.organization.workspace(id_)
         self.organization.check_state(caller, workspace, write=True)
         if workspace.locked_by != caller.name:
-            raise RefusedError(409, "conflict", "the workspace is not locked by you")
+            raise TerraformCloudError(409, "conflict", "the workspace is not locked by you")
         workspace.locked_by = ""
         return self._shown(workspace)
 
-    def _share(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _share(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         self.organization.check_person(caller)
         readers = {self.organization.workspace(one["id"]).id for one in body["data"]}
         self.organization.workspace(id_).consumers |= readers
         return None
 
-    def _variables(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _variables(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         """Environment variables: terraform asks for its own kind of variables, of which there are none."""
         self.organization.workspace(id_)
         return {"data": [], "meta": {"pagination": ONE_PAGE}}
 
     # --- states
 
-    def _current_state(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _current_state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         workspace = self.organization.workspace(id_)
         self.organization.check_state(caller, workspace)
         current = workspace.current()
         if current is None:
-            raise RefusedError(404, "not found")
+            raise TerraformCloudError(404, "not found")
         return documents.state(current, self.base)
 
-    def _add_state(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _add_state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         workspace = self.organization.workspace(id_)
         self.organization.check_state(caller, workspace, write=True)
         if workspace.locked_by != caller.name:
-            raise RefusedError(409, "conflict", "the workspace is not locked by you")
+            raise TerraformCloudError(409, "conflict", "the workspace is not locked by you")
         attributes = body["data"]["attributes"]
         if attributes.get("state"):
-            raise RefusedError(501, "the stand-in takes states by upload only")
+            raise TerraformCloudError(501, "the stand-in takes states by upload only")
         current = workspace.current()
         if current is not None and attributes["lineage"] != current.lineage:
-            raise RefusedError(409, "conflict", "another lineage")
+            raise TerraformCloudError(409, "conflict", "another lineage")
         if current is not None and attributes["serial"] <= current.serial:
-            raise RefusedError(409, "conflict", "an old serial")
+            raise TerraformCloudError(409, "conflict", "an old serial")
         version = StateVersion(
             new_id("sv"), id_, attributes["serial"], attributes.get("lineage", ""), attributes["md5"]
         )
         workspace.states.append(version)
         return documents.state(version, self.base)
 
-    def _state(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         version = self.organization.state(id_)
         self.organization.check_state(caller, self.organization.workspace(version.workspace))
         return documents.state(version, self.base)
 
-    def _outputs(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _outputs(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         workspace = self.organization.workspace(id_)
         self.organization.check_state(caller, workspace)
         return {"data": list(self._outputs_of(workspace, secrets=False).values()), "meta": {"pagination": ONE_PAGE}}
 
-    def _output(self, caller: Caller, body: Any, name: str) -> Answer:
+    def _output(self, caller: TokenOwner, body: Any, name: str) -> Content:
         for workspace in self.organization.workspaces.values():
             outputs = self._outputs_of(workspace, secrets=True)
             if name in outputs:
                 self.organization.check_state(caller, workspace)
                 return {"data": outputs[name]}
-        raise RefusedError(404, "not found")
+        raise TerraformCloudError(404, "not found")
 
     @staticmethod
     def _outputs_of(workspace: Workspace, *, secrets: bool) -> dict[str, Document]:
         """Return a workspace's outputs by id; the values of the sensitive ones are shown one at a time only."""
         current = workspace.current()
         if current is None or current.content is None:
-            raise RefusedError(404, "not found")
+            raise TerraformCloudError(404, "not found")
         found = {}
         for number, (name, output) in enumerate(json.loads(current.content)["outputs"].items()):
             id_ = f"wsout-{current.id}-{number}"
             found[id_] = documents.output(id_, name, output, shown=secrets or not output.get("sensitive"))
         return found
 
-    def _upload_state(self, caller: Caller, body: bytes, id_: str) -> Answer:
+    def _upload_state(self, caller: TokenOwner, body: bytes, id_: str) -> Content:
         version = self.organization.state(id_)
         if hashlib.md5(body).hexdigest() != version.md5 or version.content is not None:
-            raise RefusedError(422, "invalid", "not what was announced")
+            raise TerraformCloudError(422, "invalid", "not what was announced")
         version.content = body
         return None
 
-    def _upload_json_state(self, caller: Caller, body: bytes, id_: str) -> Answer:
+    def _upload_json_state(self, caller: TokenOwner, body: bytes, id_: str) -> Content:
         """For the site that shows what is in a state; here nobody looks."""
         self.organization.state(id_)
         return None
 
-    def _download_state(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _download_state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         version = self.organization.state(id_)
         self.organization.check_state(caller, self.organization.workspace(version.workspace))
         if version.content is None:
-            raise RefusedError(404, "not found")
+            raise TerraformCloudError(404, "not found")
         return version.content
 
     # --- runs
 
-    def _add_upload(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _add_upload(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         self.organization.check_person(caller)
         speculative = bool(body["data"]["attributes"].get("speculative"))
         upload = Upload(new_id("cv"), self.organization.workspace(id_).id, speculative)
         self.organization.uploads[upload.id] = upload
         return documents.upload(upload, self.base)
 
-    def _upload(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _upload(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         return documents.upload(self._found(self.organization.uploads, id_), self.base)
 
-    def _upload_configuration(self, caller: Caller, body: bytes, id_: str) -> Answer:
+    def _upload_configuration(self, caller: TokenOwner, body: bytes, id_: str) -> Content:
         upload = self._found(self.organization.uploads, id_)
         if upload.content is not None:
-            raise RefusedError(422, "invalid", "uploaded already")
+            raise TerraformCloudError(422, "invalid", "uploaded already")
         upload.content = body
         return None
 
-    def _add_run(self, caller: Caller, body: Any) -> Answer:
+    def _add_run(self, caller: TokenOwner, body: Any) -> Content:
         self.organization.check_person(caller)
         if self._runner is None:
-            raise RefusedError(501, "the stand-in has no machine for runs")
+            raise TerraformCloudError(501, "the stand-in has no machine for runs")
         attributes, related = body["data"]["attributes"], body["data"]["relationships"]
         upload = self._found(self.organization.uploads, related["configuration-version"]["data"]["id"])
         workspace = self.organization.workspace(related["workspace"]["data"]["id"])
         if workspace.execution == "local":
-            raise RefusedError(422, "invalid", "runs of this workspace are local")
+            raise TerraformCloudError(422, "invalid", "runs of this workspace are local")
         known = {"auto-apply", "configuration-version", "is-destroy", "plan-only", "refresh", "save-plan", "variables"}
         given = {name for name, value in attributes.items() if value not in (None, False, [])}
         if unknown := given - known - {"message"}:
-            raise RefusedError(501, f"the stand-in does not know {sorted(unknown)} of a run")
+            raise TerraformCloudError(501, f"the stand-in does not know {sorted(unknown)} of a run")
         wanted = AUTO_APPLY if attributes.get("auto-apply") else CONFIRM
         if attributes.get("plan-only") or upload.speculative:
             wanted = PLAN_ONLY
         options = ("-destroy",) if attributes.get("is-destroy") else ()
-        run = Run(new_id("run"), workspace.id, upload.id, wanted, options)
+        run = TerraformRun(new_id("run"), workspace.id, upload.id, wanted, options)
         self.organization.runs[run.id] = run
         threading.Thread(target=self._perform, args=(self._runner, run), daemon=True).start()
         return documents.run(run)
 
-    def _perform(self, runner: Runner, run: Run) -> None:
+    def _perform(self, runner: Runner, run: TerraformRun) -> None:
         try:
             runner.perform(run)
         except Exception as error:
@@ -340,29 +340,29 @@ class TerraformCloud(Listener):
                 run.phases[phase] = "errored"
             run.status = "errored"
 
-    def _run(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _run(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         run = self._found(self.organization.runs, id_)
         if run.status == "apply_queued":
             run.asked.set()
         return documents.run(run)
 
-    def _events(self, caller: Caller, body: Any, id_: str) -> Answer:
+    def _events(self, caller: TokenOwner, body: Any, id_: str) -> Content:
         """Terraform looks among them for warnings; nothing warns here."""
         self._found(self.organization.runs, id_)
         return {"data": [], "meta": {"pagination": ONE_PAGE}}
 
-    def _confirm(self, caller: Caller, body: Any, id_: str, action: str) -> Answer:
+    def _confirm(self, caller: TokenOwner, body: Any, id_: str, action: str) -> Content:
         self.organization.check_person(caller)
         run = self._found(self.organization.runs, id_)
         if action not in ("apply", "discard"):
-            raise RefusedError(501, f"the stand-in does not know {action} of a run")
+            raise TerraformCloudError(501, f"the stand-in does not know {action} of a run")
         if run.status != "planned":
-            raise RefusedError(409, "conflict", f"the run is {run.status}")
+            raise TerraformCloudError(409, "conflict", f"the run is {run.status}")
         run.status = "discarded" if action == "discard" else "apply_queued"
         run.confirmed.set()
         return None
 
-    def _phase(self, caller: Caller, id_: str, name: str) -> Answer:
+    def _phase(self, caller: TokenOwner, id_: str, name: str) -> Content:
         return documents.phase(self._found(self.organization.runs, id_), name, self.base)
 
     def _log(self, request: Request) -> Response:
@@ -377,5 +377,5 @@ class TerraformCloud(Listener):
     @staticmethod
     def _found(things: dict[str, Any], id_: str) -> Any:
         if id_ not in things:
-            raise RefusedError(404, "not found")
+            raise TerraformCloudError(404, "not found")
         return things[id_]

@@ -9,11 +9,11 @@ from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.service import Service
-from tests.local_mesh.errors import HarnessError
-from tests.local_mesh.traffic import Answer, Client
+from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.traffic import Client, Response
 
 if TYPE_CHECKING:  # what it needs is only there when the lab is
-    from tests.local_mesh.environment import MeshLab
+    from tests.local_mesh.environment import LocalMesh
 
 GATEWAY_PORT = 80
 STATUS_PORT = 15021
@@ -25,14 +25,14 @@ SECONDS_TO_SETTLE = 60
 
 
 @dataclass(frozen=True)
-class Subject:
+class LabDemo:
     """The demo: who asks, whom, and who should answer.
 
     Attributes:
         versions: which version each region runs; a region without one only asks.
     """
 
-    lab: "MeshLab"
+    lab: "LocalMesh"
     environment: Environment
 
     @property
@@ -66,7 +66,7 @@ class Subject:
         """Return a client for each gateway of a region, which asks as the load balancer does."""
         pods = self.lab.regions[region].agent.pods(GATEWAY_NAMESPACE, GATEWAY_NAME)
         if not pods:
-            raise HarnessError(f"there is no gateway in {region}")
+            raise LocalMeshError(f"there is no gateway in {region}")
         return [Client(str(pod.address), GATEWAY_PORT, PUBLIC_HOST) for pod in pods]
 
     def reaches(self, region: str, other: str) -> bool:
@@ -75,7 +75,7 @@ class Subject:
         status = Client(gateway.address, STATUS_PORT, PUBLIC_HOST, where=self.client(region).where)
         return status.send(STATUS_PATH, 1)[0].ok
 
-    def settle(self, clients: Sequence[Client], condition: Callable[[Sequence[Answer]], bool], batch: int) -> float:
+    def settle(self, clients: Sequence[Client], condition: Callable[[Sequence[Response]], bool], batch: int) -> float:
         """Ask until all clients' answers are as they should be, or for a minute, and return how long that took.
 
         The control planes need some seconds to tell all proxies of a change. What is
