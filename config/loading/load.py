@@ -2,6 +2,7 @@
 
 import copy
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,27 +52,60 @@ def config_path(root: Path, variables: Mapping[str, str] = os.environ) -> Path:
 def load(path: Path, variables: Mapping[str, str] = os.environ) -> Environment:
     """Read a configuration file.
 
+    Args:
+        path: The file.
+        variables: Environment variables.
+
     Raises:
-        ConfigError: the file can't be used; it holds every problem that was found.
+        ConfigError: The file can't be used; it holds every problem that was found.
     """
-    source = os.path.relpath(path)
+    source = displayed(path)
+    text = _read(path, source)
+    check_location(path, source)
+    return _with_installer(parse_environment(text, source, variables), path.parent, source)
+
+
+def displayed(path: Path) -> str:
+    """Return a path as messages name it: relative to the working directory, if there is one."""
+    try:
+        return os.path.relpath(path)
+    except (OSError, ValueError):  # the working directory is gone; a NUL in the name
+        return str(path)
+
+
+def check_location(path: Path, source: str) -> None:
+    """Check that a configuration can stand where a path leads.
+
+    Raises:
+        ConfigError: Terraform would evaluate the path.
+    """
     if "${" in str(path.resolve()) or "%{" in str(path.resolve()):
         # The state is kept beside it, under its name.
         raise ConfigError(source, [Problem("", "has ${ or %{ in its path, which terraform would evaluate; rename it")])
+
+
+def _read(path: Path, source: str) -> str:
+    """Return a file's text.
+
+    Raises:
+        ConfigError: It can't be read, or is no text file.
+    """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe or a device could wait for ever
+            raise ConfigError(source, [Problem("", "is a folder, a pipe or a device; name a file")])
         with path.open("rb") as file:
             content = file.read(LONGEST + 1)
         if len(content) > LONGEST:
             raise ConfigError(source, [Problem("", f"is longer than {LONGEST} bytes; is it a configuration at all?")])
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except FileNotFoundError:
         rule = f"there is no such file; {CONFIG_VARIABLE} names another one"
         raise ConfigError(source, [Problem("", rule)]) from None
     except UnicodeDecodeError:
         raise ConfigError(source, [Problem("", "is not UTF-8; save it as UTF-8")]) from None
-    except OSError as error:
-        raise ConfigError(source, [Problem("", f"can't be read: {error}")]) from None
-    return _with_installer(parse_environment(text, source, variables), path.parent, source)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(source, [Problem("", f"can't be read: {why}")]) from None
 
 
 def _with_installer(environment: Environment, folder: Path, source: str) -> Environment:

@@ -1,0 +1,112 @@
+"""What opening the configuration file can meet: each is refused in one line, at once."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from config import ConfigError, load
+from config.__main__ import main
+from config.paths import ROOT
+
+
+def _loop(folder: Path) -> Path:
+    (folder / "a").symlink_to(folder / "b")
+    (folder / "b").symlink_to(folder / "a")
+    return folder / "a"
+
+
+def _pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def _socket(folder: Path) -> Path:
+    with socket.socket(socket.AF_UNIX) as server, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # the path of a socket is short
+        server.bind("socket")
+    return folder / "socket"
+
+
+def _unreadable(folder: Path) -> Path:
+    if os.geteuid() == 0:
+        pytest.skip("root reads every file")
+    file = folder / "closed.yaml"
+    file.write_text("{}", encoding="utf-8")
+    file.chmod(0)
+    return file
+
+
+NOT_A_FILE = "is a folder, a pipe or a device; name a file"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (_loop, "can't be read: Too many levels of symbolic links"),
+        (_pipe, NOT_A_FILE),
+        (_socket, NOT_A_FILE),
+        (_unreadable, "can't be read: Permission denied"),
+        (lambda folder: folder, NOT_A_FILE),
+        (lambda folder: Path("/dev/zero"), NOT_A_FILE),
+        (lambda folder: folder / "a\0b", "can't be read: embedded null byte"),
+        (lambda folder: folder / ("a" * 300), "can't be read: File name too long"),
+        (lambda folder: folder / "none.yaml", "there is no such file; MESH_CONFIG names another one"),
+        (lambda folder: folder / "none" / "none.yaml", "there is no such file; MESH_CONFIG names another one"),
+    ],
+)
+def test_what_is_no_readable_file_is_refused(make: Callable[[Path], Path], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(make(tmp_path), {})
+    [problem] = caught.value.problems
+    assert message in problem.rule
+    assert str(caught.value).count("\n") == 1
+
+
+def test_an_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text("{}", encoding="utf-8")
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(ConfigError, match="can't be read: Input/output error"):
+        load(file, {})
+
+
+def test_the_command_checks_the_file_that_it_is_given(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, wrong = ROOT / "mesh.yaml", tmp_path / "wrong.yaml"
+    wrong.write_text("project: {id: X}\n", encoding="utf-8")
+    monkeypatch.setenv("MESH_CONFIG", str(right))
+    assert main([str(wrong)]) == 2
+    assert "wrong.yaml: 3 errors" in capsys.readouterr().err
+    assert main([]) == 0
+    monkeypatch.setenv("MESH_CONFIG", str(wrong))
+    assert main([]) == 2
+    assert main([str(right)]) == 0
+
+
+@pytest.mark.parametrize(("file", "status"), [(str(ROOT / "mesh.yaml"), 0), ("mesh.yaml", 2)])
+def test_a_working_directory_that_is_gone(file: str, status: int, tmp_path: Path) -> None:
+    """An absolute path is read all the same; a relative one leads nowhere."""
+    command = f'rmdir "$PWD" && exec "{sys.executable}" -m config "$1"'
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    result = subprocess.run(
+        ["sh", "-c", command, "sh", file],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
