@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cli.audit.ownership import Belonging, InCluster
+from cli.audit.ownership import InCluster, Ownership
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
-from cli.report.remediation import after, stop_managing, unreachable
-from cli.sources.google import Google
-from cli.sources.kubernetes import Cluster, KubectlError, cluster_path, reachable
-from cli.sources.mesh_components import left_over, parts_in
+from cli.report.remediation import kubectl_command, unmanage_command, unreachable_fix
+from cli.sources.google import GoogleClient
+from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
+from cli.sources.mesh_components import orphaned_components, read_components
 from cli.sources.project_resources import (
     ACCOUNTS,
     ADDRESSES,
@@ -36,8 +36,8 @@ from cli.sources.project_resources import (
     Unknown,
     list_all,
 )
-from cli.sources.remote_secrets import names_in
-from cli.sources.state import State, read_state
+from cli.sources.remote_secrets import read_names
+from cli.sources.state import TerraformStates, read_states
 from config import Environment, config_path
 from config.backend import LocalState, place
 from config.crds import MCI_CRDS
@@ -62,9 +62,9 @@ def search(environment: Environment, kubeconfig: Path | None, output: Output) ->
     Raises:
         MeshError: no credentials, a tool is missing, or a state can't be read.
     """
-    state = read_state(environment, config_path(ROOT))
-    google = Google(environment.project.id, environment.project.impersonate_service_account)
-    with output.doing(f"listing what is in {google.project}"):
+    state = read_states(environment, config_path(ROOT))
+    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    with output.spinner(f"listing what is in {google.project}"):
         listing = list_all(google)
     report = Report("audit", data={"left": []})
     first = report.section("What is deployed")
@@ -73,8 +73,8 @@ def search(environment: Environment, kubeconfig: Path | None, output: Output) ->
     inside: dict[str, InCluster | None] = dict.fromkeys(described)
     if described:
         with (
-            output.doing(f"asking {len(described)} clusters"),
-            reachable(environment, described, kubeconfig) as clusters,
+            output.spinner(f"asking {len(described)} clusters"),
+            reachable_clusters(environment, described, kubeconfig) as clusters,
         ):
             with ThreadPoolExecutor(8) as pool:
                 answers = dict(zip(clusters, pool.map(_ask, clusters, clusters.values()), strict=True))
@@ -83,9 +83,9 @@ def search(environment: Environment, kubeconfig: Path | None, output: Output) ->
                 first.findings.append(
                     answer if isinstance(answer, Finding) else ok(f"cluster of {key}", "has answered")
                 )
-            _secrets(report, Belonging(environment, listing, state, inside), clusters, inside)
+            _secrets(report, Ownership(environment, listing, state, inside), clusters, inside)
             _parts(report, environment, clusters, inside)
-    belonging = Belonging(environment, listing, state, inside)
+    belonging = Ownership(environment, listing, state, inside)
     for title, kinds in SECTIONS.items():
         section = report.section(title)
         if FEATURES in kinds:
@@ -95,7 +95,7 @@ def search(environment: Environment, kubeconfig: Path | None, output: Output) ->
     return report
 
 
-def _of_state(environment: Environment, state: State) -> Finding:
+def _of_state(environment: Environment, state: TerraformStates) -> Finding:
     name = "terraform's state"
     if not isinstance(environment.backend, LocalState):
         return ok(
@@ -123,7 +123,7 @@ def _configured_clusters(environment: Environment, listing: Listing) -> dict[str
     return {key: there[path] for key, path in paths.items() if path in there}
 
 
-def _ask(key: str, cluster: Cluster | MeshError) -> InCluster | Finding:
+def _ask(key: str, cluster: ClusterClient | MeshError) -> InCluster | Finding:
     """Ask a cluster what in the cloud belongs to it."""
     name = f"cluster of {key}"
     if isinstance(cluster, MeshError):
@@ -132,15 +132,15 @@ def _ask(key: str, cluster: Cluster | MeshError) -> InCluster | Finding:
         uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
         there = {kind: cluster.find(kind, "--all-namespaces") or {} for kind in MCI_CRDS}
         ingress, service = (bool(there[kind].get("items")) for kind in MCI_CRDS)
-        return InCluster(uid, names_in(cluster), parts_in(cluster), ingress or service, service)
+        return InCluster(uid, read_names(cluster), read_components(cluster), ingress or service, service)
     except KubectlError as error:
-        return failure(name, f"not known what belongs to it: {error}", unreachable(str(error), cluster))
+        return failure(name, f"not known what belongs to it: {error}", unreachable_fix(str(error), cluster))
 
 
 def _secrets(
     report: Report,
-    belonging: Belonging,
-    clusters: Mapping[str, Cluster | MeshError],
+    belonging: Ownership,
+    clusters: Mapping[str, ClusterClient | MeshError],
     inside: Mapping[str, InCluster | None],
 ) -> None:
     section = report.section("Remote secrets")
@@ -151,7 +151,7 @@ def _secrets(
             continue
         left = [(name, verdict.left) for name in answer.secrets if (verdict := belonging.judge_secret(name)).left]
         for name, why in left:
-            command = after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", name)
+            command = kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", name)
             _leave(report, section, f"remote secret {name} in {key}", why, command)
         if not left:
             section.findings.append(ok(f"in {key}", f"{len(answer.secrets)}, of clusters that are there"))
@@ -160,7 +160,7 @@ def _secrets(
 def _parts(
     report: Report,
     environment: Environment,
-    clusters: Mapping[str, Cluster | MeshError],
+    clusters: Mapping[str, ClusterClient | MeshError],
     inside: Mapping[str, InCluster | None],
 ) -> None:
     """What another way to a mesh has left in a cluster."""
@@ -170,7 +170,7 @@ def _parts(
         if answer is None or isinstance(cluster, MeshError):
             section.findings.append(warning(f"in {key}", "not known", f"see cluster of {key}"))
             continue
-        left = list(left_over(environment, answer.parts))
+        left = list(orphaned_components(environment, answer.parts))
         for part, why in left:
             _leave(report, section, f"{part.kind} {part.name} in {key}", why, part.remove(cluster))
         if not left:
@@ -178,7 +178,7 @@ def _parts(
 
 
 def _management(
-    section: Section, report: Report, environment: Environment, listing: Listing, belonging: Belonging
+    section: Section, report: Report, environment: Environment, listing: Listing, belonging: Ownership
 ) -> None:
     """The feature can't be switched off, nor another mesh be made, while the fleet manages one."""
     features = listing[FEATURES]
@@ -188,7 +188,7 @@ def _management(
     managed = [] if mesh is None else belonging.managed(mesh)
     left = [one for one in managed if one[2].left]
     for name, location, verdict in left:
-        command = stop_managing(name, location, environment.project.id)
+        command = unmanage_command(name, location, environment.project.id)
         _leave(report, section, f"fleet's management of the mesh in {name} in {location}", verdict.left, command)
     if not left:
         section.findings.append(
@@ -196,7 +196,7 @@ def _management(
         )
 
 
-def _of_kind(section: Section, report: Report, kind: Kind, listing: Listing, belonging: Belonging) -> None:
+def _of_kind(section: Section, report: Report, kind: Kind, listing: Listing, belonging: Ownership) -> None:
     things = listing[kind]
     if isinstance(things, Unknown):
         section.findings.append(failure(kind.title, f"not known: {things.text}", things.fix))

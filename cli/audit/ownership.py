@@ -41,7 +41,7 @@ from dataclasses import dataclass
 
 from cli.sources.described import AUTOMATIC
 from cli.sources.kubernetes import cluster_path
-from cli.sources.mesh_components import Part
+from cli.sources.mesh_components import MeshComponent
 from cli.sources.project_resources import (
     ACCOUNTS,
     ADDRESSES,
@@ -62,7 +62,7 @@ from cli.sources.project_resources import (
     Unknown,
     path_in,
 )
-from cli.sources.state import State
+from cli.sources.state import TerraformStates
 from config import Environment
 from config.naming import RegionNames, remote_cluster_name
 
@@ -103,7 +103,7 @@ class InCluster:
 
     uid: str
     secrets: Sequence[str] = ()
-    parts: Sequence[Part] = ()
+    parts: Sequence[MeshComponent] = ()
     has_ingress: bool = False
     has_service: bool = False
 
@@ -122,11 +122,11 @@ class Verdict:
 BELONGS = Verdict()
 
 
-class Belonging:
+class Ownership:
     """Judges one thing after the other."""
 
     def __init__(
-        self, environment: Environment, listing: Listing, state: State, inside: Mapping[str, InCluster | None]
+        self, environment: Environment, listing: Listing, state: TerraformStates, inside: Mapping[str, InCluster | None]
     ) -> None:
         """
         Args:

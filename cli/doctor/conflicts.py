@@ -9,12 +9,12 @@ from typing import Any
 from cli.doctor.untracked_objects import Object, there, unknown_to_terraform
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import after, after_refusal, all_of, unreachable
+from cli.report.remediation import api_error_fix, chained, kubectl_command, unreachable_fix
 from cli.sources.expected_resources import FEATURE, PARTS, Inventory, Thing
-from cli.sources.google import ApiError, Google
-from cli.sources.kubernetes import Cluster, KubectlError, reachable
-from cli.sources.remote_secrets import foreign
-from cli.sources.state import State, read_state
+from cli.sources.google import ApiError, GoogleClient
+from cli.sources.kubernetes import ClusterClient, KubectlError, reachable_clusters
+from cli.sources.remote_secrets import unexpected_names
+from cli.sources.state import TerraformStates, read_states
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place
 from config.naming import MESH_NAMESPACE
@@ -26,7 +26,7 @@ FEATURES = {"servicemesh": "service-mesh", "multiclusteringress": "multi-cluster
 def check(
     environment: Environment,
     config: Path,
-    google: Google,
+    google: GoogleClient,
     inventory: Inventory,
     on: Set[str],
     *,
@@ -43,7 +43,7 @@ def check(
         MeshError: there are no credentials.
     """
     try:
-        state = read_state(environment, config)
+        state = read_states(environment, config)
     except MeshError as error:
         return [failure("terraform's state", str(error), error.fix)]
     known = known_to_terraform(environment, state)
@@ -55,7 +55,7 @@ def check(
     ]
 
 
-def _made_by(environment: Environment, state: State) -> Finding:
+def _made_by(environment: Environment, state: TerraformStates) -> Finding:
     """Another way to a mesh than the one that made it is refused in the mesh stack's plan: better to know before."""
     title, wanted = "mesh.control_plane", environment.mesh.control_plane
     kept = state["mesh"] or ()
@@ -67,7 +67,7 @@ def _made_by(environment: Environment, state: State) -> Finding:
     return failure(title, text, fix)
 
 
-def known_to_terraform(environment: Environment, state: State) -> frozenset[str] | None:
+def known_to_terraform(environment: Environment, state: TerraformStates) -> frozenset[str] | None:
     """Return the ids of all that terraform has made; None if its state is not on this machine."""
     if not isinstance(environment.backend, LocalState):
         return None
@@ -80,7 +80,7 @@ def _of_thing(
 ) -> Finding:
     name = f"{thing.region}: {thing.kind} {thing.name}" if thing.region else f"{thing.kind} {thing.name}"
     if isinstance(answer, ApiError):
-        return failure(name, f"is not known: {answer}", after_refusal(answer, thing.api, environment.project.id))
+        return failure(name, f"is not known: {answer}", api_error_fix(answer, thing.api, environment.project.id))
     if answer is None:
         return ok(name, "off" if thing.kind == FEATURE else "free")
     if thing.parent and (known is None or thing.parent not in known):
@@ -110,13 +110,13 @@ def _take_over(feature: Thing) -> str:
     return f"cdktf synth && {stack} init && {stack} import {address} {feature.path}"
 
 
-def _memberships(environment: Environment, google: Google, inventory: Inventory, on: Set[str]) -> list[Finding]:
+def _memberships(environment: Environment, google: GoogleClient, inventory: Inventory, on: Set[str]) -> list[Finding]:
     """GKE registers a cluster under its own name in its own region; another membership in its place stops that."""
     path = f"projects/{google.project}/locations/-/memberships"
     try:
         members = list(google.pages("gkehub", path, "resources")) if "gkehub" in on else []
     except ApiError as error:
-        return [failure("memberships", f"are not told: {error}", after_refusal(error, "gkehub", google.project))]
+        return [failure("memberships", f"are not told: {error}", api_error_fix(error, "gkehub", google.project))]
     return [_of_membership(region, members, google.project) for region in environment.resolved_regions()]
 
 
@@ -140,14 +140,14 @@ def _of_membership(region: ResolvedRegion, members: Sequence[Mapping[str, Any]],
 
 
 def _in_clusters(
-    environment: Environment, config: Path, state: State, reached: Mapping[str, Mapping[str, Any]]
+    environment: Environment, config: Path, state: TerraformStates, reached: Mapping[str, Mapping[str, Any]]
 ) -> list[Finding]:
     if not reached:
         return []
     unknown = unknown_to_terraform(environment, config, state)
     findings = []
     try:
-        with reachable(environment, reached, None) as clusters:
+        with reachable_clusters(environment, reached, None) as clusters:
             for key, cluster in clusters.items():
                 findings.append(_asked(f"{key}: remote secrets", cluster, partial(_secrets, environment)))
                 findings.append(_asked(f"{key}: objects", cluster, partial(_objects, unknown)))
@@ -156,27 +156,27 @@ def _in_clusters(
     return findings
 
 
-def _asked(name: str, cluster: Cluster | MeshError, look: Callable[[str, Cluster], Finding]) -> Finding:
+def _asked(name: str, cluster: ClusterClient | MeshError, look: Callable[[str, ClusterClient], Finding]) -> Finding:
     if isinstance(cluster, MeshError):
         return warning(name, f"not looked at: {cluster}", cluster.fix)
     try:
         return look(name, cluster)
     except KubectlError as error:
-        return failure(name, f"not told by the cluster: {error}", unreachable(str(error), cluster))
+        return failure(name, f"not told by the cluster: {error}", unreachable_fix(str(error), cluster))
 
 
-def _secrets(environment: Environment, name: str, cluster: Cluster) -> Finding:
+def _secrets(environment: Environment, name: str, cluster: ClusterClient) -> Finding:
     """Another secret beside ours would let the mesh of a cluster know a cluster twice, or one that is none of it."""
-    found = foreign(environment, cluster.region, cluster)
+    found = unexpected_names(environment, cluster.region, cluster)
     if not found:
         return ok(name, "nobody else's")
-    delete = after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
+    delete = kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
     if environment.control_plane.remote_secrets:
         return failure(name, f"somebody else's: {', '.join(found)}", delete)
     return warning(name, f"the control plane knows none, and there are {', '.join(found)}: each holds a token", delete)
 
 
-def _objects(unknown: Mapping[str, Sequence[Object]] | None, name: str, cluster: Cluster) -> Finding:
+def _objects(unknown: Mapping[str, Sequence[Object]] | None, name: str, cluster: ClusterClient) -> Finding:
     """What a killed terraform has lost, or somebody else has made under one of our names."""
     if unknown is None:
         return ok(name, "not compared: terraform's state is elsewhere, or of another synthesis")
@@ -187,11 +187,13 @@ def _objects(unknown: Mapping[str, Sequence[Object]] | None, name: str, cluster:
     for one in found:
         by_namespace[one.namespace].append(one.resource)
     delete = [
-        after(cluster, *(("--namespace", namespace) if namespace else ()), "delete", "--ignore-not-found", *some)
+        kubectl_command(
+            cluster, *(("--namespace", namespace) if namespace else ()), "delete", "--ignore-not-found", *some
+        )
         for namespace, some in by_namespace.items()
     ]
     text = f"there, not in terraform's state, and the next deploy would stop at it: {', '.join(map(str, found))}"
     text += "; delete it if nobody needs it"
     if any(one.kind == "Namespace" for one in found):
         text += ", but look first: a Namespace goes with all that is in it"
-    return failure(name, text, all_of(reversed(delete)))
+    return failure(name, text, chained(reversed(delete)))

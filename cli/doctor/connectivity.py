@@ -9,8 +9,8 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import after_refusal
-from cli.sources.described import Answer
+from cli.report.remediation import api_error_fix
+from cli.sources.described import LookupResult
 from cli.sources.expected_resources import Inventory, clusters
 from cli.sources.google import ApiError
 from cli.sources.kubernetes import endpoint_of
@@ -39,7 +39,7 @@ class Attempt:
 
     project: str
     region: ResolvedRegion
-    cluster: Answer
+    cluster: LookupResult
     host: str = ""
     error: str = ""
     source: IPv4Address | None = None
@@ -95,7 +95,7 @@ def connect(host: str, seconds: float = SECONDS) -> IPv4Address | None:
     return None if ":" in address else IPv4Address(address)
 
 
-def _try(environment: Environment, region: ResolvedRegion, cluster: Answer) -> Attempt:
+def _try(environment: Environment, region: ResolvedRegion, cluster: LookupResult) -> Attempt:
     attempt = partial(Attempt, environment.project.id, region, cluster)
     if not isinstance(cluster, dict):
         return attempt(source=_way_to(str(region.ranges.control_plane[2])))
@@ -142,7 +142,7 @@ def _common(attempt: Attempt) -> Finding | None:
     """Return what is to say whatever the endpoint is; None if it was tried, and not reached."""
     if isinstance(attempt.cluster, ApiError):
         text = f"is not known: {attempt.cluster}"
-        return failure(attempt.name, text, after_refusal(attempt.cluster, "container", attempt.project))
+        return failure(attempt.name, text, api_error_fix(attempt.cluster, "container", attempt.project))
     if attempt.cluster is None:
         return ok(attempt.name, "is still to be made")
     if not attempt.host:

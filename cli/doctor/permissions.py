@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.report.findings import Finding, failure, ok
-from cli.report.remediation import after_refusal
+from cli.report.remediation import api_error_fix
 from cli.sources.credentials import member
-from cli.sources.google import ApiError, Google
+from cli.sources.google import ApiError, GoogleClient
 from config import Environment
 
 MOST_AT_ONCE = 100
@@ -166,7 +166,7 @@ def needs_of(environment: Environment) -> tuple[Need, ...]:
     return (*(need for need in NEEDS if not need.of_a_script), *WITHOUT_SCRIPTS, *way_in)
 
 
-def check(google: Google, environment: Environment) -> list[Finding]:
+def check(google: GoogleClient, environment: Environment) -> list[Finding]:
     """Return a finding for each role: whether the caller has what it is needed for, by this role or another one.
 
     Raises:
@@ -182,12 +182,12 @@ def check(google: Google, environment: Environment) -> list[Finding]:
             granted |= set(google.post("projects", path, {"permissions": asked}).get("permissions", []))
     except ApiError as error:
         text = f"Google does not say what the caller may do: {error}"
-        return [failure("permissions", text, after_refusal(error, "projects", google.project))]
+        return [failure("permissions", text, api_error_fix(error, "projects", google.project))]
     roles = list(dict.fromkeys(need.role for need in needs))
     return [_of_role(role, [need for need in needs if need.role == role], granted, google) for role in roles]
 
 
-def _of_role(role: str, needs: Sequence[Need], granted: set[str], google: Google) -> Finding:
+def _of_role(role: str, needs: Sequence[Need], granted: set[str], google: GoogleClient) -> Finding:
     missing = [(need.by, permission) for need in needs for permission in need.permissions if permission not in granted]
     if not missing:
         return ok(role, f"for {', '.join(dict.fromkeys(need.by for need in needs))}")

@@ -1,26 +1,26 @@
 """The project and its billing."""
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import after_refusal
-from cli.sources.google import ApiError, Google
+from cli.report.remediation import api_error_fix
+from cli.sources.google import ApiError, GoogleClient
 
 LIST = "gcloud projects list"
 
 
-def check(google: Google) -> list[Finding]:
+def check(google: GoogleClient) -> list[Finding]:
     """Raises:
     MeshError: there are no credentials.
     """
     return [check_project(google), check_billing(google)]
 
 
-def check_project(google: Google) -> Finding:
+def check_project(google: GoogleClient) -> Finding:
     name, project = "project", google.project
     try:
         found = google.find("projects", f"projects/{project}")
     except ApiError as error:
         if error.api_is_off or error.status in (0, 429) or error.status >= 500:
-            return failure(name, f"{project} can't be asked about: {error}", after_refusal(error, "projects", project))
+            return failure(name, f"{project} can't be asked about: {error}", api_error_fix(error, "projects", project))
         # Google says the same of a project that is not there and of one that is not shown.
         return failure(name, f"{project} is not there, or not for you: {error}", f"{LIST}; then put project.id right")
     if found is None:
@@ -31,14 +31,14 @@ def check_project(google: Google) -> Finding:
     return ok(name, f"{project}, number {found.get('projectNumber', 'unknown')}")
 
 
-def check_billing(google: Google) -> Finding:
+def check_billing(google: GoogleClient) -> Finding:
     """Return whether somebody pays. Source: https://cloud.google.com/billing/docs/reference/rest/v1/projects"""
     name, project = "billing", google.project
     try:
         found = google.get("billing", f"projects/{project}/billingInfo")
     except ApiError as error:
         if error.api_is_off:
-            fix = after_refusal(error, "billing", project)
+            fix = api_error_fix(error, "billing", project)
             return warning(name, "not known: cloudbilling.googleapis.com is off in the project", fix)
         return warning(name, f"not known: {error}", f"gcloud billing projects describe {project}")
     if not found.get("billingEnabled"):

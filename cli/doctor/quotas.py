@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cli.doctor.quota_demand import Need, needs_of
-from cli.report.findings import Finding, State, failure, ok, warning
-from cli.report.remediation import after_refusal
+from cli.report.findings import Finding, FindingState, failure, ok, warning
+from cli.report.remediation import api_error_fix
 from cli.sources.expected_resources import Inventory
-from cli.sources.google import ApiError, Google
+from cli.sources.google import ApiError, GoogleClient
 from config import Environment
 
 FAMILIES = "CPUS-PER-VM-FAMILY-per-project-region"
@@ -33,7 +33,7 @@ Quotas = Mapping[str, Quota] | ApiError
 """By metric, such as ``CPUS``."""
 
 
-def check(environment: Environment, google: Google, inventory: Inventory, on: Set[str]) -> list[Finding]:
+def check(environment: Environment, google: GoogleClient, inventory: Inventory, on: Set[str]) -> list[Finding]:
     """Return a finding for each quota.
 
     Args:
@@ -53,13 +53,13 @@ def check(environment: Environment, google: Google, inventory: Inventory, on: Se
         quotas = found[place]
         if isinstance(quotas, ApiError):
             name = f"quotas of {place or 'the project'}"
-            findings.append(failure(name, f"are not told: {quotas}", after_refusal(quotas, "compute", google.project)))
+            findings.append(failure(name, f"are not told: {quotas}", api_error_fix(quotas, "compute", google.project)))
         else:
             findings += _of_place(place, quotas, needs_of(environment, inventory), google.project)
     return findings
 
 
-def _quotas(google: Google, place: str) -> Quotas:
+def _quotas(google: GoogleClient, place: str) -> Quotas:
     """Source: https://cloud.google.com/compute/docs/reference/rest/v1/regions/get, and projects/get"""
     path = f"projects/{google.project}"
     try:
@@ -82,11 +82,11 @@ def _of_place(place: str, quotas: Mapping[str, Quota], needs: Iterable[Need], pr
 
 def _any_of(found: Sequence[Finding]) -> Sequence[Finding]:
     """Where it is not known which of several quotas counts, it is a failure only if none has room."""
-    if all(one.state is State.FAILURE for one in found):
+    if all(one.state is FindingState.FAILURE for one in found):
         return found
     return [
         one
-        if one.state is not State.FAILURE
+        if one.state is not FindingState.FAILURE
         else warning(one.name, f"{one.text}; the other quota has room, and one of the two counts", one.fix)
         for one in found
     ]

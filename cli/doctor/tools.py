@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cli.report.findings import Finding, State, failure, ok, warning
+from cli.report.findings import Finding, FindingState, failure, ok, warning
 from config import Environment
 from config.paths import ROOT
 
@@ -181,7 +181,7 @@ def _for_scripts() -> list[Finding]:
 
 def _not_for_a_deploy(tool: Tool) -> Finding:
     found = check_tool(tool)
-    if found.state is not State.FAILURE:
+    if found.state is not FindingState.FAILURE:
         return found
     return warning(found.name, f"{found.text}; a deploy does without, and mesh status and others do not", found.fix)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import MeshError
-from cli.sources.kubernetes import Cluster, KubectlError
-from cli.sources.state import State
+from cli.sources.kubernetes import ClusterClient, KubectlError
+from cli.sources.state import TerraformStates
 from cli.sources.synthesized import Synthesized, plain, read_folder
 from config import Environment
 from config.backend import LocalState, state_file
@@ -55,7 +55,9 @@ class Object:
         return f"{self.kind} {self.namespace}{'/' if self.namespace else ''}{self.name}"
 
 
-def unknown_to_terraform(environment: Environment, config: Path, state: State) -> dict[str, list[Object]] | None:
+def unknown_to_terraform(
+    environment: Environment, config: Path, state: TerraformStates
+) -> dict[str, list[Object]] | None:
     """Return what is synthesized and in no state, by region.
 
     None, if that can't be told: the state is not on this machine, or what cdktf wrote last
@@ -82,7 +84,7 @@ def unknown_to_terraform(environment: Environment, config: Path, state: State) -
     return dict(unknown)
 
 
-def there(cluster: Cluster, wanted: Sequence[Object]) -> list[Object]:
+def there(cluster: ClusterClient, wanted: Sequence[Object]) -> list[Object]:
     """Return those that are in the cluster, namespaces first.
 
     Raises:
@@ -96,7 +98,7 @@ def there(cluster: Cluster, wanted: Sequence[Object]) -> list[Object]:
         return sorted(one for some in found for one in some)
 
 
-def _those_there(cluster: Cluster, wanted: Sequence[Object]) -> list[Object]:
+def _those_there(cluster: ClusterClient, wanted: Sequence[Object]) -> list[Object]:
     """Args:
     wanted: all of one API version: kubectl gives up where it is not served, and then none is there.
     """

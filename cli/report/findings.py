@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class State(StrEnum):
+class FindingState(StrEnum):
     """Whether something is as it has to be. A warning does not change the exit status."""
 
     OK = "ok"
@@ -25,25 +25,25 @@ class Finding:
     """
 
     name: str
-    state: State
+    state: FindingState
     text: str = ""
     fix: str = ""
 
     def __post_init__(self) -> None:
-        if self.state is State.FAILURE and not self.fix:
+        if self.state is FindingState.FAILURE and not self.fix:
             raise ValueError(f"{self.name}: a failure says what to do next")
 
 
 def ok(name: str, text: str = "") -> Finding:
-    return Finding(name, State.OK, text)
+    return Finding(name, FindingState.OK, text)
 
 
 def warning(name: str, text: str, fix: str = "") -> Finding:
-    return Finding(name, State.WARNING, text, fix)
+    return Finding(name, FindingState.WARNING, text, fix)
 
 
 def failure(name: str, text: str, fix: str) -> Finding:
-    return Finding(name, State.FAILURE, text, fix)
+    return Finding(name, FindingState.FAILURE, text, fix)
 
 
 @dataclass
@@ -91,4 +91,4 @@ class Report:
     def ok(self) -> bool:
         """Whether something was looked at, and nothing of it is a failure."""
         states = [finding.state for _, finding in self.findings()]
-        return bool(states) and State.FAILURE not in states
+        return bool(states) and FindingState.FAILURE not in states

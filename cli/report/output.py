@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.errors import MeshError
-from cli.report.findings import Finding, Report, Section, State
+from cli.report.findings import Finding, FindingState, Report, Section
 
-STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILURE: "bold red"}
+STYLES = {FindingState.OK: "green", FindingState.WARNING: "yellow", FindingState.FAILURE: "bold red"}
 BESIDE = 11
 """Columns in front of what was found: its state."""
 
@@ -53,7 +53,7 @@ class Output:
         self._progress = Console(stderr=True, highlight=False)
 
     @contextmanager
-    def doing(self, what: str) -> Iterator[None]:
+    def spinner(self, what: str) -> Iterator[None]:
         """Say what takes time: a spinner on a terminal, elsewhere a line."""
         if self._progress.is_terminal:
             with self._progress.status(escape(what)):
@@ -62,12 +62,12 @@ class Output:
             print(f"mesh: {what}", file=sys.stderr, flush=True)
             yield
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Say what is done now."""
         self._progress.print(f"mesh: {text}", markup=False, soft_wrap=True)
 
     @contextmanager
-    def counting(self, what: str, totals: Mapping[str, int]) -> Iterator[Count]:
+    def progress(self, what: str, totals: Mapping[str, int]) -> Iterator[Count]:
         """Show how far several things are: bars on a terminal, elsewhere a line at the beginning."""
         if not self._progress.is_terminal:
             print(f"mesh: {what}", file=sys.stderr, flush=True)
@@ -102,12 +102,13 @@ class Output:
                 self.console.print(Padding(_table(section), (0, 0, 0, 2), expand=False))
             for finding in section.findings:
                 self._print_line(finding)
-                if finding.fix and finding.state is not State.OK:
+                if finding.fix and finding.state is not FindingState.OK:
                     # Not wrapped: somebody is to copy it.
                     self.console.print(Text(f"           {finding.fix}", style="cyan"), soft_wrap=True)
         counts = Counter(finding.state for _, finding in report.findings())
         words = (
-            ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]) or "nothing was looked at"
+            ", ".join(f"{counts[state]} {state.value}" for state in FindingState if counts[state])
+            or "nothing was looked at"
         )
         self.console.print(f"\n{report.command}: {words}")
 
@@ -151,7 +152,7 @@ def write_junit(report: Report, file: Path) -> None:
         suite = TestSuite(section.title)
         for one in section.findings:
             case = TestCase(one.name, classname=f"mesh.{report.command}")
-            if one.state is State.FAILURE:
+            if one.state is FindingState.FAILURE:
                 case.result = [Failure(f"{one.text}; {one.fix}")]
             elif one.text:
                 case.system_out = f"{one.state.value}: {one.text}"

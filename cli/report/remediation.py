@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 
 from cli.sources.google import ApiError
-from cli.sources.kubernetes import Cluster
+from cli.sources.kubernetes import ClusterClient
 
 DEPLOY = "cdktf deploy network clusters mesh ingress"
 """It makes what is missing, and puts right what differs from the configuration."""
@@ -13,7 +13,7 @@ SERVICES = {"projects": "cloudresourcemanager", "services": "serviceusage", "bil
 """What an API is called when it is switched on, where that is not our short name for it."""
 
 
-def after_refusal(error: ApiError, api: str, project: str) -> str:
+def api_error_fix(error: ApiError, api: str, project: str) -> str:
     """Return what to do when an API has refused to say something.
 
     Args:
@@ -28,7 +28,7 @@ def after_refusal(error: ApiError, api: str, project: str) -> str:
     return "try again in a while"
 
 
-def unreachable(text: str, cluster: Cluster) -> str:
+def unreachable_fix(text: str, cluster: ClusterClient) -> str:
     """Return what to do when a cluster has not answered.
 
     Args:
@@ -43,7 +43,7 @@ def unreachable(text: str, cluster: Cluster) -> str:
     return "export MESH_OPERATOR_ADDRESS=YOUR_ADDRESS/32, and deploy clusters: only authorized networks get in"
 
 
-def stop_managing(membership: str, location: str, project: str) -> str:
+def unmanage_command(membership: str, location: str, project: str) -> str:
     """Return the command by which the fleet lets go of the mesh in one cluster."""
     return (
         f"gcloud container fleet mesh update --management manual --memberships {membership} --location {location} "
@@ -51,7 +51,7 @@ def stop_managing(membership: str, location: str, project: str) -> str:
     )
 
 
-def make_again(address: str, which: str) -> str:
+def replace_command(address: str, which: str) -> str:
     """Return the command that has terraform do something again that it takes for done: a deploy would not.
 
     Args:
@@ -63,11 +63,11 @@ def make_again(address: str, which: str) -> str:
     return f"terraform -chdir=cdktf.out/stacks/mesh apply -replace='{address}'"
 
 
-def after(cluster: Cluster, *words: str) -> str:
+def kubectl_command(cluster: ClusterClient, *words: str) -> str:
     """Return a kubectl command for a person to copy."""
     return f"{cluster.command} {shlex.join(words)}"
 
 
-def all_of(commands: Iterable[str]) -> str:
+def chained(commands: Iterable[str]) -> str:
     """Return commands as one line, each once, in their order."""
     return " && ".join(dict.fromkeys(commands))

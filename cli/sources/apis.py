@@ -3,7 +3,7 @@
 from collections.abc import Set
 
 from cli.report.findings import Finding, failure, ok
-from cli.sources.google import ApiError, Google
+from cli.sources.google import ApiError, GoogleClient
 from config.apis import APIS
 
 FIRST = ("cloudresourcemanager", "serviceusage")
@@ -12,7 +12,7 @@ FIRST = ("cloudresourcemanager", "serviceusage")
 OTHERS = "the other APIs"
 
 
-def enabled(google: Google) -> frozenset[str] | ApiError:
+def enabled(google: GoogleClient) -> frozenset[str] | ApiError:
     """Return the names of all that are on, such as ``compute``.
 
     Raises:
@@ -28,7 +28,7 @@ def enabled(google: Google) -> frozenset[str] | ApiError:
         return error
 
 
-def check(google: Google, on: Set[str] | ApiError) -> list[Finding]:
+def check(google: GoogleClient, on: Set[str] | ApiError) -> list[Finding]:
     """Args:
     on: what `enabled` returned.
     """

@@ -6,18 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.sources.kubernetes import Cluster
+from cli.sources.kubernetes import ClusterClient
 from config.crds import AUTHORIZATION_POLICIES, CONTROL_PLANE_CRD, ISTIO_CRDS, MCI_CRDS, PEER_AUTHENTICATIONS
 from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE
 
 Object = Mapping[str, Any]
 
-REVISION = "istio.io/rev"
-TAG = "istio.io/tag"
+REVISION_LABEL = "istio.io/rev"
+TAG_LABEL = "istio.io/tag"
 """Label of a webhook by which a revision has another name."""
 
 OPTIONS = "asm-options"
-MARKER = "multi-region-mesh"
+COMPLETION_MARKER = "multi-region-mesh"
 """ConfigMap that scripts/install-mesh.sh writes last (scripts/lib.sh)."""
 
 REMOTE_SECRETS = "istio/multiCluster=true"
@@ -25,7 +25,7 @@ REMOTE_SECRETS = "istio/multiCluster=true"
 
 
 @dataclass(frozen=True)
-class Objects:
+class ClusterObjects:
     """
     Attributes:
         nodes, namespaces, pods, deployments, autoscalers: all of them.
@@ -70,7 +70,7 @@ class Objects:
         return _named(self.namespaces, "", name)
 
 
-def ask(cluster: Cluster) -> Objects:
+def read_objects(cluster: ClusterClient) -> ClusterObjects:
     """Ask a cluster.
 
     Raises:
@@ -82,7 +82,7 @@ def ask(cluster: Cluster) -> Objects:
     questions: dict[str, tuple[str, ...]] = {
         "core": ("nodes,namespaces,pods,deployments.apps,horizontalpodautoscalers.autoscaling", everywhere),
         "secrets": ("secrets", *in_mesh, "--selector", REMOTE_SECRETS),
-        "injectors": ("mutatingwebhookconfigurations", "--selector", REVISION),
+        "injectors": ("mutatingwebhookconfigurations", "--selector", REVISION_LABEL),
         "jobs": ("jobs.batch", *in_mesh),
     }
     if CONTROL_PLANE_CRD in served:
@@ -96,10 +96,10 @@ def ask(cluster: Cluster) -> Objects:
         questions["mci"] = (",".join(MCI_CRDS), everywhere)
         questions["events"] = ("events", "--namespace", GATEWAY_NAMESPACE)
     with ThreadPoolExecutor(len(questions) + 1) as pool:
-        config_maps = pool.submit(_of_names, cluster, "configmaps", (OPTIONS, MARKER), *in_mesh)
+        config_maps = pool.submit(_of_names, cluster, "configmaps", (OPTIONS, COMPLETION_MARKER), *in_mesh)
         answers = dict(zip(questions, pool.map(_listing(cluster), questions.values()), strict=True))
         core, mci = answers["core"], answers.get("mci", [])
-        return Objects(
+        return ClusterObjects(
             nodes=_of_kind(core, "Node"),
             namespaces=_of_kind(core, "Namespace"),
             pods=_of_kind(core, "Pod"),
@@ -109,7 +109,7 @@ def ask(cluster: Cluster) -> Objects:
             revisions=answers.get("revisions", []),
             injectors=answers["injectors"],
             options=_named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
-            marker=_named(config_maps.result(), MESH_NAMESPACE, MARKER),
+            marker=_named(config_maps.result(), MESH_NAMESPACE, COMPLETION_MARKER),
             jobs=answers["jobs"],
             secrets=answers["secrets"],
             rules=answers.get("rules", []),
@@ -121,13 +121,13 @@ def ask(cluster: Cluster) -> Objects:
         )
 
 
-def _established(cluster: Cluster) -> frozenset[str]:
+def _established(cluster: ClusterClient) -> frozenset[str]:
     """Return which of our kinds' CRDs are served. All of a cluster's CRDs would be many megabytes."""
     found = _of_names(cluster, "customresourcedefinitions", (*ISTIO_CRDS, *MCI_CRDS, CONTROL_PLANE_CRD))
     return frozenset(one["metadata"]["name"] for one in found if condition(one, "Established") == "True")
 
 
-def _of_names(cluster: Cluster, kind: str, names: Sequence[str], *flags: str) -> list[Object]:
+def _of_names(cluster: ClusterClient, kind: str, names: Sequence[str], *flags: str) -> list[Object]:
     """Return those objects of a kind that are there. Of a single one kubectl makes no list, and of none no text."""
     text = cluster.run("get", kind, *names, *flags, "--ignore-not-found", "--output", "json")
     found = json.loads(text) if text.strip() else {}
@@ -140,7 +140,7 @@ def condition(thing: Object, kind: str) -> str:
     return next((str(one["status"]) for one in conditions if one["type"] == kind), "")
 
 
-def _listing(cluster: Cluster) -> Callable[[tuple[str, ...]], list[Object]]:
+def _listing(cluster: ClusterClient) -> Callable[[tuple[str, ...]], list[Object]]:
     def listed(question: tuple[str, ...]) -> list[Object]:
         return list(cluster.get(*question)["items"])
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok
-from cli.sources.google import LOGIN, TOKEN_VARIABLE, ApiError, Google
+from cli.sources.google import LOGIN, TOKEN_VARIABLE, ApiError, GoogleClient
 from config import Environment
 
 NEW_TOKEN = f'export {TOKEN_VARIABLE}="$(gcloud auth print-access-token)"'
@@ -14,14 +14,14 @@ NEW_TOKEN = f'export {TOKEN_VARIABLE}="$(gcloud auth print-access-token)"'
 OWN, ACCOUNT = "application default credentials", "impersonation"
 
 
-def check(environment: Environment, google: Google) -> list[Finding]:
+def check(environment: Environment, google: GoogleClient) -> list[Finding]:
     """Return whether there are credentials that are of use, and whether the caller may act as the account.
 
     Args:
         google: as the account that the configuration names, if it names one.
     """
     account = environment.project.impersonate_service_account
-    own = google if account is None else Google(google.project)
+    own = google if account is None else GoogleClient(google.project)
     try:
         _try(own)
     except MeshError as error:
@@ -39,12 +39,12 @@ def check(environment: Environment, google: Google) -> list[Finding]:
     return [*found, ok(ACCOUNT, f"acts as {account}")]
 
 
-def member(google: Google) -> str:
+def member(google: GoogleClient) -> str:
     """Return the caller as IAM writes it; a person's address only gcloud knows."""
     return f"serviceAccount:{google.caller}" if google.caller else '"user:$(gcloud config get-value account)"'
 
 
-def _try(google: Google) -> None:
+def _try(google: GoogleClient) -> None:
     """Make a call that needs a token and no permission.
 
     Raises:
@@ -54,13 +54,13 @@ def _try(google: Google) -> None:
         google.post("projects", f"projects/{google.project}:testIamPermissions", {"permissions": []})
 
 
-def _described(google: Google) -> str:
+def _described(google: GoogleClient) -> str:
     if os.environ.get(TOKEN_VARIABLE):
         return f"the token in {TOKEN_VARIABLE}"
     return google.caller or "a person's login"
 
 
-def _grant(account: str, own: Google) -> str:
+def _grant(account: str, own: GoogleClient) -> str:
     return (
         f"gcloud iam service-accounts add-iam-policy-binding {account} --member={member(own)} "
         f"--role=roles/iam.serviceAccountTokenCreator --project {account.partition('@')[2].partition('.')[0]}"

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from cli.sources.google import ApiError, Google
+from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import cluster_path
 from config import Environment, ResolvedRegion
 
-Answer = dict[str, Any] | ApiError | None
+LookupResult = dict[str, Any] | ApiError | None
 """What is there; None if nothing is; an error if Google doesn't say."""
 
 FEATURES = ("servicemesh", "multiclusteringress")
@@ -18,7 +18,7 @@ AUTOMATIC = "MANAGEMENT_AUTOMATIC"
 
 
 @dataclass(frozen=True)
-class Survey:
+class DescribedEnvironment:
     """
     Attributes:
         project: as Resource Manager describes it.
@@ -28,19 +28,19 @@ class Survey:
         certificates: of the ingress, by domain.
     """
 
-    project: Answer
-    clusters: Mapping[str, Answer]
-    memberships: Mapping[str, Answer]
-    features: Mapping[str, Answer]
-    address: Answer
-    certificates: Mapping[str, Answer]
+    project: LookupResult
+    clusters: Mapping[str, LookupResult]
+    memberships: Mapping[str, LookupResult]
+    features: Mapping[str, LookupResult]
+    address: LookupResult
+    certificates: Mapping[str, LookupResult]
 
     def described(self) -> dict[str, dict[str, Any]]:
         """Return the clusters that there are, by region."""
         return {key: one for key, one in self.clusters.items() if isinstance(one, dict)}
 
 
-def survey(environment: Environment, google: Google) -> Survey:
+def describe_environment(environment: Environment, google: GoogleClient) -> DescribedEnvironment:
     """Ask.
 
     Raises:
@@ -67,12 +67,12 @@ def survey(environment: Environment, google: Google) -> Survey:
             _asking(google),
             [("gkehub", membership_path(google.project, clusters[region.key])) for region in members],
         )
-        memberships: dict[str, Answer] = {region.key: None for region in regions}
+        memberships: dict[str, LookupResult] = {region.key: None for region in regions}
         memberships |= {region.key: answer for region, answer in zip(members, found, strict=True)}
-    return Survey(project, clusters, memberships, features, address, certificates)
+    return DescribedEnvironment(project, clusters, memberships, features, address, certificates)
 
 
-def membership_path(project: str, cluster: Answer) -> str:
+def membership_path(project: str, cluster: LookupResult) -> str:
     """Return where the fleet has a cluster, as the cluster itself says; empty if it is in none.
 
     GKE gives ``//gkehub.googleapis.com/projects/NUMBER/locations/L/memberships/M``.
@@ -81,7 +81,7 @@ def membership_path(project: str, cluster: Answer) -> str:
     return f"projects/{project}/locations/{link.partition('/locations/')[2]}" if link else ""
 
 
-def state_of_member(feature: Answer, region: ResolvedRegion, cluster: Answer) -> dict[str, Any]:
+def membership_state(feature: LookupResult, region: ResolvedRegion, cluster: LookupResult) -> dict[str, Any]:
     """Return what a feature says of one cluster; empty if it says nothing.
 
     Source: https://cloud.google.com/service-mesh/docs/check-control-plane-implementation
@@ -89,7 +89,7 @@ def state_of_member(feature: Answer, region: ResolvedRegion, cluster: Answer) ->
     return _of_member("membershipStates", feature, region, cluster)
 
 
-def spec_of_member(feature: Answer, region: ResolvedRegion, cluster: Answer) -> dict[str, Any]:
+def membership_spec(feature: LookupResult, region: ResolvedRegion, cluster: LookupResult) -> dict[str, Any]:
     """Return what a feature is told to do for one cluster; empty if nothing.
 
     Source: https://cloud.google.com/kubernetes-engine/fleet-management/docs/reference/rest/v1/projects.locations.features
@@ -97,7 +97,7 @@ def spec_of_member(feature: Answer, region: ResolvedRegion, cluster: Answer) -> 
     return _of_member("membershipSpecs", feature, region, cluster)
 
 
-def _of_member(what: str, feature: Answer, region: ResolvedRegion, cluster: Answer) -> dict[str, Any]:
+def _of_member(what: str, feature: LookupResult, region: ResolvedRegion, cluster: LookupResult) -> dict[str, Any]:
     """Features call memberships by the project's number."""
     if not isinstance(feature, dict):
         return {}
@@ -109,8 +109,8 @@ def _of_member(what: str, feature: Answer, region: ResolvedRegion, cluster: Answ
     return {}
 
 
-def _asking(google: Google) -> Callable[[tuple[str, str]], Answer]:
-    def ask(question: tuple[str, str]) -> Answer:
+def _asking(google: GoogleClient) -> Callable[[tuple[str, str]], LookupResult]:
+    def ask(question: tuple[str, str]) -> LookupResult:
         try:
             return google.find(*question)
         except ApiError as error:

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from cli.sources.described import FEATURES, Answer
-from cli.sources.google import ApiError, Google
+from cli.sources.described import FEATURES, LookupResult
+from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import cluster_path
 from config import Environment, ResolvedRegion
 
@@ -44,7 +44,7 @@ class Thing:
         return self.path.rpartition("/")[2]
 
 
-Inventory = Mapping[Thing, Answer]
+Inventory = Mapping[Thing, LookupResult]
 
 
 def things_of(environment: Environment) -> list[Thing]:
@@ -138,7 +138,7 @@ def _things_of_region(environment: Environment, region: ResolvedRegion) -> list[
     return [one for one in things if webhooks or one.kind != FIREWALL]
 
 
-def take(google: Google, things: Sequence[Thing], on: Set[str]) -> Inventory:
+def take(google: GoogleClient, things: Sequence[Thing], on: Set[str]) -> Inventory:
     """Look whether each is there; where an API is off, nothing of it is.
 
     Args:
@@ -153,7 +153,7 @@ def take(google: Google, things: Sequence[Thing], on: Set[str]) -> Inventory:
     return {thing: _part(thing, answers[thing.parent]) if thing.parent else answers[thing.path] for thing in things}
 
 
-def _look(google: Google, on: Set[str], thing: Thing) -> Answer:
+def _look(google: GoogleClient, on: Set[str], thing: Thing) -> LookupResult:
     if thing.api not in on:
         return None
     try:
@@ -162,7 +162,7 @@ def _look(google: Google, on: Set[str], thing: Thing) -> Answer:
         return error
 
 
-def _part(thing: Thing, whole: Answer) -> Answer:
+def _part(thing: Thing, whole: LookupResult) -> LookupResult:
     """Find a part in what it belongs to; of that which is not there, or not told, it has the same answer."""
     if not isinstance(whole, dict):
         return whole
@@ -170,6 +170,6 @@ def _part(thing: Thing, whole: Answer) -> Answer:
     return next((one for one in whole.get(parts, []) if one["name"] == thing.name), None)
 
 
-def clusters(inventory: Inventory) -> dict[str, Answer]:
+def clusters(inventory: Inventory) -> dict[str, LookupResult]:
     """Return the clusters by region."""
     return {thing.region: answer for thing, answer in inventory.items() if thing.kind == CLUSTER}

@@ -73,7 +73,7 @@ class ApiError(Exception):
         return self.reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in self.message
 
 
-class Google:
+class GoogleClient:
     """Calls APIs as the caller, or as the account that the configuration names; safe to use from several threads."""
 
     def __init__(self, project: str, account: str | None = None) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from cli.errors import MeshError
-from cli.sources.google import ApiError, Google
+from cli.sources.google import ApiError, GoogleClient
 from config import Environment, ResolvedRegion
 
 PLUGIN = "gke-gcloud-auth-plugin"
@@ -35,7 +35,7 @@ class KubectlError(Exception):
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterClient:
     """One cluster, by kubectl.
 
     Attributes:
@@ -116,7 +116,9 @@ class Cluster:
 
 
 @contextmanager
-def connected(environment: Environment, google: Google, kubeconfig: Path | None) -> Iterator[dict[str, Cluster]]:
+def connected_clusters(
+    environment: Environment, google: GoogleClient, kubeconfig: Path | None
+) -> Iterator[dict[str, ClusterClient]]:
     """Yield the clusters by region, without those of retired regions; none of them has been asked yet.
 
     Args:
@@ -144,9 +146,9 @@ def connected(environment: Environment, google: Google, kubeconfig: Path | None)
 
 
 @contextmanager
-def reachable(
+def reachable_clusters(
     environment: Environment, described: Mapping[str, Mapping[str, Any]], kubeconfig: Path | None
-) -> Iterator[dict[str, Cluster | MeshError]]:
+) -> Iterator[dict[str, ClusterClient | MeshError]]:
     """Yield clusters by region, retired ones too; in the place of one that there is no way to, why.
 
     Unlike with `connected`, what is wrong with one cluster does not stop the others. None has been asked yet.
@@ -162,7 +164,7 @@ def reachable(
         raise MeshError("kubectl is missing", "gcloud components install kubectl")
     if kubeconfig is None and shutil.which(PLUGIN) is None:
         raise MeshError(f"{PLUGIN} is missing", f"gcloud components install {PLUGIN}")
-    found: dict[str, Cluster | MeshError] = {}
+    found: dict[str, ClusterClient | MeshError] = {}
     with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
         for region in environment.resolved_regions():
             if region.key not in described:
@@ -199,7 +201,7 @@ def cluster_path(environment: Environment, region: ResolvedRegion) -> str:
     return f"projects/{environment.project.id}/locations/{region.location}/clusters/{region.names.cluster}"
 
 
-def _described(environment: Environment, region: ResolvedRegion, google: Google) -> Mapping[str, Any]:
+def _described(environment: Environment, region: ResolvedRegion, google: GoogleClient) -> Mapping[str, Any]:
     """Raises:
     MeshError: there is no such cluster, or Google doesn't say.
     """
@@ -214,7 +216,7 @@ def _described(environment: Environment, region: ResolvedRegion, google: Google)
     return found
 
 
-def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[str, Any], folder: Path) -> Cluster:
+def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[str, Any], folder: Path) -> ClusterClient:
     """Return a cluster with a kubeconfig of its own."""
     host = endpoint_of(environment, found)
     if not host:
@@ -249,10 +251,10 @@ def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[st
     context = f"gke_{project}_{region.location}_{region.names.cluster}"
     # The plugin asks gcloud for another account's token, and gcloud writes what it answers into its log.
     variables = {**os.environ, "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1"}
-    return Cluster(region.key, ("--kubeconfig", str(file)), variables, f"kubectl --context {context}", folder)
+    return ClusterClient(region.key, ("--kubeconfig", str(file)), variables, f"kubectl --context {context}", folder)
 
 
-def _by_context(environment: Environment, regions: Sequence[ResolvedRegion], file: Path) -> dict[str, Cluster]:
+def _by_context(environment: Environment, regions: Sequence[ResolvedRegion], file: Path) -> dict[str, ClusterClient]:
     """Return clusters by the contexts of a user's kubeconfig."""
     try:
         contexts = {one["name"] for one in yaml.safe_load(file.read_text(encoding="utf-8"))["contexts"]}
@@ -265,5 +267,5 @@ def _by_context(environment: Environment, regions: Sequence[ResolvedRegion], fil
         if name is None:
             raise MeshError(f"{file} has no context {' or '.join(names)}", "add one, or leave --kubeconfig out")
         flags = ("--kubeconfig", str(file), "--context", name)
-        clusters[region.key] = Cluster(region.key, flags, dict(os.environ), f"kubectl {' '.join(flags)}")
+        clusters[region.key] = ClusterClient(region.key, flags, dict(os.environ), f"kubectl {' '.join(flags)}")
     return clusters

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.report.findings import Finding, failure, ok
-from cli.sources.cluster_objects import Objects
-from cli.sources.described import Answer
-from cli.sources.kubernetes import Cluster
+from cli.sources.cluster_objects import ClusterObjects
+from cli.sources.described import LookupResult
+from cli.sources.kubernetes import ClusterClient
 from config import Environment, ResolvedRegion
 
 
 @dataclass(frozen=True)
-class Member:
+class ObservedCluster:
     """
     Attributes:
         described: the cluster, as the GKE API has it.
@@ -23,10 +23,10 @@ class Member:
 
     environment: Environment
     region: ResolvedRegion
-    described: Answer
-    membership: Answer
-    cluster: Cluster | None = None
-    objects: Objects | None = None
+    described: LookupResult
+    membership: LookupResult
+    cluster: ClusterClient | None = None
+    objects: ClusterObjects | None = None
     trouble: Finding | None = None
 
     @property
@@ -47,6 +47,6 @@ class Member:
         return f"kubectl --context gke_{project}_{self.region.location}_{self.region.names.cluster}"
 
 
-def judged(name: str, wrong: Sequence[str], right: str, fix: str) -> Finding:
+def failure_or_ok(name: str, wrong: Sequence[str], right: str, fix: str) -> Finding:
     """Return a failure that says all that is wrong, or, where nothing is, what is right."""
     return failure(name, "; ".join(wrong), fix) if wrong else ok(name, right)

@@ -7,21 +7,21 @@ another one made, or half of one may have stayed.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cli.report.remediation import after
-from cli.sources.cluster_objects import MARKER
-from cli.sources.kubernetes import Cluster
+from cli.report.remediation import kubectl_command
+from cli.sources.cluster_objects import COMPLETION_MARKER
+from cli.sources.kubernetes import ClusterClient
 from config import Environment
 from config.crds import CONTROL_PLANE_CRD
 from config.naming import MESH_NAMESPACE
 
-READINESS = "mesh-readiness-"
+READINESS_JOB_PREFIX = "mesh-readiness-"
 """How the names of the Jobs begin that wait for the mesh (constructs/fleet_mesh.py)."""
 
 ISTIOD, REVISION, JOB, CONFIG_MAP = "deployment", "controlplanerevision", "job", "configmap"
 
 
 @dataclass(frozen=True)
-class Part:
+class MeshComponent:
     """Something in the mesh's namespace.
 
     Attributes:
@@ -31,14 +31,14 @@ class Part:
     kind: str
     name: str
 
-    def remove(self, cluster: Cluster) -> str:
+    def remove(self, cluster: ClusterClient) -> str:
         """Return the command that takes it away."""
         if self.kind == ISTIOD:  # it has roles, webhooks and more outside its namespace
-            return uninstall(cluster.command, self.name)
-        return after(cluster, "--namespace", MESH_NAMESPACE, "delete", self.kind, self.name)
+            return uninstall_command(cluster.command, self.name)
+        return kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", self.kind, self.name)
 
 
-def uninstall(kubectl: str, deployment: str) -> str:
+def uninstall_command(kubectl: str, deployment: str) -> str:
     """Return the command that takes a control plane off the nodes.
 
     Args:
@@ -48,7 +48,7 @@ def uninstall(kubectl: str, deployment: str) -> str:
     return f"istioctl {kubectl.removeprefix('kubectl ')} uninstall --revision {revision}"
 
 
-def parts_in(cluster: Cluster) -> list[Part]:
+def read_components(cluster: ClusterClient) -> list[MeshComponent]:
     """Return what is there.
 
     Raises:
@@ -59,13 +59,15 @@ def parts_in(cluster: Cluster) -> list[Part]:
         (ISTIOD, cluster.get("deployments.apps", *in_mesh, "--selector", "app=istiod")["items"]),
         (REVISION, (cluster.find(CONTROL_PLANE_CRD, *in_mesh) or {}).get("items", [])),
         (JOB, cluster.get("jobs.batch", *in_mesh)["items"]),
-        (CONFIG_MAP, [one for one in (cluster.find("configmaps", MARKER, *in_mesh),) if one is not None]),
+        (CONFIG_MAP, [one for one in (cluster.find("configmaps", COMPLETION_MARKER, *in_mesh),) if one is not None]),
     )
-    parts = [Part(kind, one["metadata"]["name"]) for kind, items in found for one in items]
-    return [one for one in parts if one.kind != JOB or one.name.startswith(READINESS)]
+    parts = [MeshComponent(kind, one["metadata"]["name"]) for kind, items in found for one in items]
+    return [one for one in parts if one.kind != JOB or one.name.startswith(READINESS_JOB_PREFIX)]
 
 
-def left_over(environment: Environment, parts: Sequence[Part]) -> Iterator[tuple[Part, str]]:
+def orphaned_components(
+    environment: Environment, parts: Sequence[MeshComponent]
+) -> Iterator[tuple[MeshComponent, str]]:
     """Yield what the configured way to a mesh does not have, and why."""
     way = environment.control_plane
     reasons = {

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.report.remediation import after_refusal
-from cli.sources.google import ApiError, Google
+from cli.report.remediation import api_error_fix
+from cli.sources.google import ApiError, GoogleClient
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Unknown:
 Listing = Mapping[Kind, "tuple[Thing, ...] | Unknown"]
 
 
-def list_all(google: Google) -> Listing:
+def list_all(google: GoogleClient) -> Listing:
     """List all kinds.
 
     Raises:
@@ -150,12 +150,12 @@ def path_in(link: str, project: str) -> str:
     return f"projects/{project}/{rest.replace('zones/', 'locations/', 1) if '/clusters/' in rest else rest}"
 
 
-def _listing(google: Google) -> Callable[[Kind], tuple[Thing, ...] | Unknown]:
+def _listing(google: GoogleClient) -> Callable[[Kind], tuple[Thing, ...] | Unknown]:
     def listed(kind: Kind) -> tuple[Thing, ...] | Unknown:
         try:
             return tuple(sorted(_things(google, kind), key=lambda thing: thing.path))
         except ApiError as error:
-            return Unknown(str(error), after_refusal(error, kind.api, google.project))
+            return Unknown(str(error), api_error_fix(error, kind.api, google.project))
         except _IncompleteError as error:
             return Unknown(str(error), "try again in a while")
 
@@ -166,7 +166,7 @@ class _IncompleteError(Exception):
     """A list without what is in some places. To take it for all would be to miss what is there."""
 
 
-def _things(google: Google, kind: Kind) -> Iterator[Thing]:
+def _things(google: GoogleClient, kind: Kind) -> Iterator[Thing]:
     """Raises:
     ApiError; _IncompleteError.
     """
@@ -185,14 +185,14 @@ def _things(google: Google, kind: Kind) -> Iterator[Thing]:
             yield from _page_by_page(google, kind, f"{home}/locations/{place}/{kind.collection}", "resources")
 
 
-def _page_by_page(google: Google, kind: Kind, path: str, key: str) -> Iterator[Thing]:
+def _page_by_page(google: GoogleClient, kind: Kind, path: str, key: str) -> Iterator[Thing]:
     for answer in _pages(google, kind, path):
         for content in answer.get(key, []):
             link = content["name"] if kind.api in ("iam", "gkehub") else content["selfLink"]
             yield Thing(kind, path_in(link, google.project), content)
 
 
-def _aggregated(google: Google, kind: Kind, path: str) -> Iterator[Thing]:
+def _aggregated(google: GoogleClient, kind: Kind, path: str) -> Iterator[Thing]:
     """All places' in one list.
 
     Source: https://cloud.google.com/compute/docs/reference/rest/v1/networkEndpointGroups/aggregatedList
@@ -206,7 +206,7 @@ def _aggregated(google: Google, kind: Kind, path: str) -> Iterator[Thing]:
                 yield Thing(kind, path_in(content["selfLink"], google.project), content)
 
 
-def _pages(google: Google, kind: Kind, path: str) -> Iterator[Mapping[str, Any]]:
+def _pages(google: GoogleClient, kind: Kind, path: str) -> Iterator[Mapping[str, Any]]:
     token = ""
     while True:
         answer = google.get(kind.api, path, **({"pageToken": token} if token else {}))

@@ -1,7 +1,7 @@
 """Remote secrets in a cluster: those that the stacks put there, and those of somebody else."""
 
 from cli.sources.cluster_objects import REMOTE_SECRETS
-from cli.sources.kubernetes import Cluster
+from cli.sources.kubernetes import ClusterClient
 from config import Environment
 from config.naming import MESH_NAMESPACE, remote_secret_name
 
@@ -17,7 +17,7 @@ def ours(environment: Environment, holder: str) -> frozenset[str]:
     return frozenset(remote_secret_name(region.remote_name) for region in regions if region.key != holder)
 
 
-def names_in(cluster: Cluster) -> list[str]:
+def read_names(cluster: ClusterClient) -> list[str]:
     """Return the names of all remote secrets; what is in them is not asked for.
 
     kubectl has the server make a table of names, unless it is told of another format.
@@ -30,10 +30,10 @@ def names_in(cluster: Cluster) -> list[str]:
     return [line.split()[0] for line in table.splitlines() if line.strip()]
 
 
-def foreign(environment: Environment, holder: str, cluster: Cluster) -> list[str]:
+def unexpected_names(environment: Environment, holder: str, cluster: ClusterClient) -> list[str]:
     """Return the names of those that are not the stacks'.
 
     Raises:
         KubectlError: kubectl failed.
     """
-    return [name for name in names_in(cluster) if name not in ours(environment, holder)]
+    return [name for name in read_names(cluster) if name not in ours(environment, holder)]

@@ -14,7 +14,7 @@ from config.naming import STACKS
 
 
 @dataclass(frozen=True)
-class Kept:
+class StateResource:
     """One resource in a state.
 
     Attributes:
@@ -44,11 +44,11 @@ class Kept:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-State = Mapping[str, tuple[Kept, ...] | None]
+TerraformStates = Mapping[str, tuple[StateResource, ...] | None]
 """By stack. None: it is not known what is in its state."""
 
 
-def read_state(environment: Environment, config: Path) -> State:
+def read_states(environment: Environment, config: Path) -> TerraformStates:
     """Return what is in the states of an environment's stacks.
 
     Args:
@@ -62,7 +62,7 @@ def read_state(environment: Environment, config: Path) -> State:
     return {stack: _read(state_file(config.resolve(), stack)) for stack in STACKS}
 
 
-def _read(file: Path) -> tuple[Kept, ...] | None:
+def _read(file: Path) -> tuple[StateResource, ...] | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def _read(file: Path) -> tuple[Kept, ...] | None:
     except (OSError, ValueError) as error:
         raise MeshError(f"terraform's state {file} can't be read: {error}", "put it back from its .backup") from error
     return tuple(
-        Kept(resource["type"], _address(resource, instance), instance.get("attributes", {}))
+        StateResource(resource["type"], _address(resource, instance), instance.get("attributes", {}))
         for resource in content.get("resources", [])
         if resource.get("mode") == "managed"
         for instance in resource.get("instances", [])

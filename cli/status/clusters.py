@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, after_refusal
+from cli.report.remediation import DEPLOY, api_error_fix
 from cli.sources.cluster_objects import condition
-from cli.sources.described import Answer
+from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
-from cli.sources.member import Member, judged
-from cli.sources.state import State
+from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.state import TerraformStates
 from cli.status.hardening import look_at_hardening
 from config.cluster import AuthorizedNetwork
 
@@ -17,7 +17,7 @@ OPERATOR = "operator"
 """What the authorized network is called that each operator sets for himself."""
 
 
-def look_at_gke(member: Member, project: Answer, state: State) -> Iterator[Finding]:
+def look_at_gke(member: ObservedCluster, project: LookupResult, state: TerraformStates) -> Iterator[Finding]:
     """Yield what the GKE API says of a cluster, against the configuration."""
     found = member.described
     if not isinstance(found, dict):
@@ -29,7 +29,7 @@ def look_at_gke(member: Member, project: Answer, state: State) -> Iterator[Findi
     wrong = (
         [] if channel == shape.release_channel else [f"{channel}, and the configuration says {shape.release_channel}"]
     )
-    yield judged("release channel", wrong, channel, DEPLOY)
+    yield failure_or_ok("release channel", wrong, channel, DEPLOY)
     yield _mesh_label(member, found, project)
     yield _private_nodes(found)
     yield _authorized_networks(member, found)
@@ -38,7 +38,7 @@ def look_at_gke(member: Member, project: Answer, state: State) -> Iterator[Findi
     yield from _node_pools(member, found)
 
 
-def look_at_nodes(member: Member) -> Finding:
+def look_at_nodes(member: ObservedCluster) -> Finding:
     """Return whether the nodes are ready, and as many as there should be at least."""
     assert member.objects is not None
     nodes = member.objects.nodes
@@ -50,15 +50,15 @@ def look_at_nodes(member: Member) -> Finding:
         wrong.append(f"not ready: {', '.join(unready)}")
     if ready < least:
         wrong.append(f"{ready} of {least} are ready")
-    return judged("nodes", wrong, f"{ready} ready", f"{member.kubectl} describe nodes")
+    return failure_or_ok("nodes", wrong, f"{ready} ready", f"{member.kubectl} describe nodes")
 
 
-def look_at_membership(member: Member) -> Finding:
+def look_at_membership(member: ObservedCluster) -> Finding:
     """Return whether the fleet has the cluster."""
     found = member.membership
     if isinstance(found, ApiError):
         return failure(
-            "membership", f"not known: {found}", after_refusal(found, "gkehub", member.environment.project.id)
+            "membership", f"not known: {found}", api_error_fix(found, "gkehub", member.environment.project.id)
         )
     if found is None:
         return failure("membership", "the cluster is in no fleet", DEPLOY)
@@ -66,18 +66,18 @@ def look_at_membership(member: Member) -> Finding:
     parts = found["name"].split("/")
     name = f"{parts[-1]} --location {parts[3]} --project {member.environment.project.id}"
     wrong = [] if state == "READY" else [f"{state} and not READY"]
-    return judged("membership", wrong, state, f"gcloud container fleet memberships describe {name}")
+    return failure_or_ok("membership", wrong, state, f"gcloud container fleet memberships describe {name}")
 
 
-def _missing(member: Member, found: ApiError | None) -> Finding:
+def _missing(member: ObservedCluster, found: ApiError | None) -> Finding:
     name = "control plane"
     if found is None:
         text = f"there is no cluster {member.region.names.cluster} in {member.region.location}"
         return failure(name, text, DEPLOY)
-    return failure(name, f"not known: {found}", after_refusal(found, "container", member.environment.project.id))
+    return failure(name, f"not known: {found}", api_error_fix(found, "container", member.environment.project.id))
 
 
-def _control_plane(member: Member, found: Mapping[str, Any]) -> Finding:
+def _control_plane(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
     status, version = found.get("status", "STATUS_UNSPECIFIED"), found.get("currentMasterVersion", "?")
     text = f"{status}, {version}"
     if said := "; ".join(one.get("message", "") for one in found.get("conditions", [])):
@@ -89,7 +89,7 @@ def _control_plane(member: Member, found: Mapping[str, Any]) -> Finding:
     return warning("control plane", text, fix) if status == "RECONCILING" else failure("control plane", text, fix)
 
 
-def _mesh_label(member: Member, found: Mapping[str, Any], project: Answer) -> Finding:
+def _mesh_label(member: ObservedCluster, found: Mapping[str, Any], project: LookupResult) -> Finding:
     """The label by which Cloud Service Mesh knows which clusters are one mesh."""
     name = "mesh label"
     label = found.get("resourceLabels", {}).get("mesh_id", "")
@@ -97,10 +97,10 @@ def _mesh_label(member: Member, found: Mapping[str, Any], project: Answer) -> Fi
         why = project or "Resource Manager does not know the project"
         fix = f"gcloud projects describe {member.environment.project.id}"
         if isinstance(project, ApiError):
-            fix = after_refusal(project, "projects", member.environment.project.id)
+            fix = api_error_fix(project, "projects", member.environment.project.id)
         return failure(name, f"the project's number is not known: {why}", fix)
     wanted = f"proj-{project['projectNumber']}"
-    return judged(
+    return failure_or_ok(
         name, [] if label == wanted else [f"mesh_id is {label or 'not set'}, and not {wanted}"], label, DEPLOY
     )
 
@@ -114,10 +114,10 @@ def _private_nodes(found: Mapping[str, Any]) -> Finding:
         for pool in found.get("nodePools", [])
         if not pool.get("networkConfig", {}).get("enablePrivateNodes", private)
     ]
-    return judged("private nodes", wrong, "no node has an external address", DEPLOY)
+    return failure_or_ok("private nodes", wrong, "no node has an external address", DEPLOY)
 
 
-def _authorized_networks(member: Member, found: Mapping[str, Any]) -> Finding:
+def _authorized_networks(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
     """Both ways: who may reach the control plane and should not, and who should and may not.
 
     Among those who should are the pods of other clusters, where it is they who watch it.
@@ -145,10 +145,10 @@ def _authorized_networks(member: Member, found: Mapping[str, Any]) -> Finding:
         foreign.append("all of Google Cloud's public addresses are let in")
     if not missing and foreign and set(others.values()) == {OPERATOR} and len(others) == len(foreign):
         return warning(name, "; ".join(foreign), "export MESH_OPERATOR_ADDRESS, if it is yours: a deploy removes it")
-    return judged(name, missing + foreign, f"{len(there)}, as configured", DEPLOY)
+    return failure_or_ok(name, missing + foreign, f"{len(there)}, as configured", DEPLOY)
 
 
-def _deletion_protection(member: Member, state: State) -> Finding:
+def _deletion_protection(member: ObservedCluster, state: TerraformStates) -> Finding:
     """Terraform's own, and only in its state: the GKE API has no such thing."""
     name = "deletion protection"
     wanted = member.environment.cluster.deletion_protection
@@ -165,10 +165,10 @@ def _deletion_protection(member: Member, state: State) -> Finding:
     words = {True: "on", False: "off"}
     found = bool(kept.attributes.get("deletion_protection", False))
     wrong = [] if found == wanted else [f"{words[found]}, and the configuration says {words[wanted]}"]
-    return judged(name, wrong, words[found], DEPLOY)
+    return failure_or_ok(name, wrong, words[found], DEPLOY)
 
 
-def _node_pools(member: Member, found: Mapping[str, Any]) -> Iterator[Finding]:
+def _node_pools(member: ObservedCluster, found: Mapping[str, Any]) -> Iterator[Finding]:
     wanted = member.region.nodes
     pools = {pool["name"]: pool for pool in found.get("nodePools", [])}
     pool = pools.pop(member.region.names.node_pool, None)
@@ -192,13 +192,13 @@ def _node_pools(member: Member, found: Mapping[str, Any]) -> Iterator[Finding]:
         if member.region.zones and set(zones) != set(member.region.zones):
             wrong.append(f"in {', '.join(zones)}, and the configuration says {', '.join(member.region.zones)}")
         text = f"{machine}, {limits[0]} to {limits[1]} in each of {len(zones)} zones"
-        yield judged("node pool's shape", wrong, text, DEPLOY)
+        yield failure_or_ok("node pool's shape", wrong, text, DEPLOY)
     if pools:
         fix = f"gcloud container node-pools list --cluster {member.gcloud}"
         yield warning("other node pools", f"not in the configuration: {others}", fix)
 
 
-def _node_pool_status(member: Member, pool: Mapping[str, Any]) -> Finding:
+def _node_pool_status(member: ObservedCluster, pool: Mapping[str, Any]) -> Finding:
     status = pool.get("status", "STATUS_UNSPECIFIED")
     said = "; ".join(one.get("message", "") for one in pool.get("conditions", [])) or pool.get("statusMessage", "")
     text = f"{status}: {said}" if said else f"{status}, {pool.get('version', '?')}"
@@ -209,7 +209,7 @@ def _node_pool_status(member: Member, pool: Mapping[str, Any]) -> Finding:
     return warning("node pool", text, fix) if status == "RECONCILING" else failure("node pool", text, fix)
 
 
-def _zones(member: Member) -> list[str]:
+def _zones(member: ObservedCluster) -> list[str]:
     """Return the zones that the nodes are in."""
     pools = member.described.get("nodePools", []) if isinstance(member.described, dict) else []
     own = [pool for pool in pools if pool["name"] == member.region.names.node_pool]

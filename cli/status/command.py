@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import MeshError
-from cli.report.findings import Finding, Report, State, failure, warning
+from cli.report.findings import Finding, FindingState, Report, failure, warning
 from cli.report.output import Output
-from cli.report.remediation import unreachable
-from cli.sources.cluster_objects import Objects, ask, condition
-from cli.sources.described import FEATURES, Survey, state_of_member, survey
-from cli.sources.google import Google
-from cli.sources.kubernetes import Cluster, KubectlError, reachable
-from cli.sources.member import Member
-from cli.sources.state import State as TerraformState
-from cli.sources.state import read_state
+from cli.report.remediation import unreachable_fix
+from cli.sources.cluster_objects import ClusterObjects, condition, read_objects
+from cli.sources.described import FEATURES, DescribedEnvironment, describe_environment, membership_state
+from cli.sources.google import GoogleClient
+from cli.sources.kubernetes import ClusterClient, KubectlError, reachable_clusters
+from cli.sources.member import ObservedCluster
+from cli.sources.state import TerraformStates, read_states
 from cli.status.clusters import look_at_gke, look_at_membership, look_at_nodes
 from cli.status.control_plane import istiod_of, mode_of, ready_of
 from cli.status.endpoint_discovery import expected, look_at_others, look_at_pair
@@ -44,14 +43,14 @@ def look(environment: Environment, kubeconfig: Path | None, output: Output) -> R
     Raises:
         MeshError: no credentials, a tool is missing, or a state can't be read.
     """
-    state = read_state(environment, config_path(ROOT))
-    google = Google(environment.project.id, environment.project.impersonate_service_account)
-    with output.doing("asking Google for the clusters and the fleet"):
-        found = survey(environment, google)
+    state = read_states(environment, config_path(ROOT))
+    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    with output.spinner("asking Google for the clusters and the fleet"):
+        found = describe_environment(environment, google)
     report = Report("status")
     overview = report.section("Overview", columns=COLUMNS)
-    with reachable(environment, found.described(), kubeconfig) as clusters, ThreadPoolExecutor(16) as pool:
-        with output.doing(f"asking {len(clusters)} clusters"):
+    with reachable_clusters(environment, found.described(), kubeconfig) as clusters, ThreadPoolExecutor(16) as pool:
+        with output.spinner(f"asking {len(clusters)} clusters"):
             members = list(
                 pool.map(lambda region: _member(environment, region, found, clusters), environment.resolved_regions())
             )
@@ -77,27 +76,30 @@ def look(environment: Environment, kubeconfig: Path | None, output: Output) -> R
 
 
 def _member(
-    environment: Environment, region: ResolvedRegion, found: Survey, clusters: Mapping[str, Cluster | MeshError]
-) -> Member:
+    environment: Environment,
+    region: ResolvedRegion,
+    found: DescribedEnvironment,
+    clusters: Mapping[str, ClusterClient | MeshError],
+) -> ObservedCluster:
     """Ask one cluster."""
     described, membership = found.clusters[region.key], found.memberships[region.key]
     cluster = clusters.get(region.key)
-    objects: Objects | None = None
+    objects: ClusterObjects | None = None
     trouble: Finding | None = None
     name = "API server"
     match cluster:
         case MeshError():
             trouble = failure(name, str(cluster), cluster.fix or "mesh doctor")
-        case Cluster():
+        case ClusterClient():
             try:
-                objects = ask(cluster)
+                objects = read_objects(cluster)
             except KubectlError as error:
-                trouble = failure(name, str(error), unreachable(str(error), cluster))
-    handle = cluster if isinstance(cluster, Cluster) else None
-    return Member(environment, region, described, membership, handle, objects, trouble)
+                trouble = failure(name, str(error), unreachable_fix(str(error), cluster))
+    handle = cluster if isinstance(cluster, ClusterClient) else None
+    return ObservedCluster(environment, region, described, membership, handle, objects, trouble)
 
 
-def _trust(member: Member, members: Iterable[Member], state: TerraformState) -> list[Finding]:
+def _trust(member: ObservedCluster, members: Iterable[ObservedCluster], state: TerraformStates) -> list[Finding]:
     """Ask whether a cluster sees all others, which are asked too."""
     if member.objects is None or member.region.retired:
         return []
@@ -106,7 +108,7 @@ def _trust(member: Member, members: Iterable[Member], state: TerraformState) -> 
     return [*found, look_at_others(member)]
 
 
-def _of_cluster(member: Member, found: Survey, state: TerraformState) -> list[Finding]:
+def _of_cluster(member: ObservedCluster, found: DescribedEnvironment, state: TerraformStates) -> list[Finding]:
     findings = list(look_at_gke(member, found.project, state))
     if isinstance(member.described, dict):
         findings.append(look_at_membership(member))
@@ -121,7 +123,7 @@ def _of_cluster(member: Member, found: Survey, state: TerraformState) -> list[Fi
     return findings
 
 
-def _of_ingress(members: list[Member], found: Survey) -> list[Finding]:
+def _of_ingress(members: list[ObservedCluster], found: DescribedEnvironment) -> list[Finding]:
     findings = [look_at_config_cluster(members, found.features["multiclusteringress"])]
     member = _config_member(members)
     if member.objects is None:
@@ -129,11 +131,11 @@ def _of_ingress(members: list[Member], found: Survey) -> list[Finding]:
     return [*findings, *look_at_ingress(member, members, found.address, found.certificates)]
 
 
-def _config_member(members: Iterable[Member]) -> Member:
+def _config_member(members: Iterable[ObservedCluster]) -> ObservedCluster:
     return next(one for one in members if one.key == one.environment.ingress.config_cluster)
 
 
-def _row(member: Member, found: Survey, trust: list[Finding]) -> tuple[str, ...]:
+def _row(member: ObservedCluster, found: DescribedEnvironment, trust: list[Finding]) -> tuple[str, ...]:
     """Return a line of the overview."""
     described = member.described if isinstance(member.described, dict) else {}
     membership = member.membership if isinstance(member.membership, dict) else {}
@@ -158,16 +160,16 @@ def _row(member: Member, found: Survey, trust: list[Finding]) -> tuple[str, ...]
     return tuple(cells)
 
 
-def _trusts(member: Member, findings: list[Finding]) -> str:
+def _trusts(member: ObservedCluster, findings: list[Finding]) -> str:
     """Return how many others a cluster sees, or by what it sees them."""
     if not member.environment.control_plane.remote_secrets:
         return mode_of(member)
     pairs = [one for one in findings if one.name.startswith("remote secret of")]
-    return f"{sum(one.state is State.OK for one in pairs)} of {len(pairs)}"
+    return f"{sum(one.state is FindingState.OK for one in pairs)} of {len(pairs)}"
 
 
-def _mesh(member: Member, found: Survey) -> str:
-    state = state_of_member(found.features["servicemesh"], member.region, member.described).get("servicemesh", {})
+def _mesh(member: ObservedCluster, found: DescribedEnvironment) -> str:
+    state = membership_state(found.features["servicemesh"], member.region, member.described).get("servicemesh", {})
     if lifecycle := state.get("controlPlaneManagement", {}).get("state"):
         return str(lifecycle)
     if member.objects is None:
@@ -179,12 +181,12 @@ def _mesh(member: Member, found: Survey) -> str:
     return names[0] if names else "none"
 
 
-def _data(members: list[Member], found: Survey) -> dict[str, Any]:
+def _data(members: list[ObservedCluster], found: DescribedEnvironment) -> dict[str, Any]:
     """Return the figures for machines."""
     clusters: dict[str, Any] = {}
     for member in members:
         described = member.described if isinstance(member.described, dict) else {}
-        state = state_of_member(found.features["servicemesh"], member.region, member.described).get("servicemesh", {})
+        state = membership_state(found.features["servicemesh"], member.region, member.described).get("servicemesh", {})
         clusters[member.key] = {
             "cluster": member.region.names.cluster,
             "location": member.region.location,

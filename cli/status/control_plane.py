@@ -7,13 +7,13 @@ What is looked at follows from what the configured way to a mesh says of itself
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, all_of, make_again, stop_managing
-from cli.sources.cluster_objects import REVISION, TAG, Object, Objects, condition
-from cli.sources.described import AUTOMATIC, Answer, spec_of_member, state_of_member
+from cli.report.remediation import DEPLOY, chained, replace_command, unmanage_command
+from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, ClusterObjects, Object, condition
+from cli.sources.described import AUTOMATIC, LookupResult, membership_spec, membership_state
 from cli.sources.google import ApiError
-from cli.sources.member import Member, judged
-from cli.sources.mesh_components import READINESS, uninstall
-from cli.sources.state import Kept, State
+from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.mesh_components import READINESS_JOB_PREFIX, uninstall_command
+from cli.sources.state import StateResource, TerraformStates
 from config.naming import MESH_NAMESPACE
 
 PROVISIONED = "ProvisioningFinished"
@@ -22,14 +22,14 @@ PROVISIONED = "ProvisioningFinished"
 CONNECTED = "connected"
 
 
-def look_at_control_plane(member: Member, feature: Answer, state: State) -> Iterator[Finding]:
+def look_at_control_plane(member: ObservedCluster, feature: LookupResult, state: TerraformStates) -> Iterator[Finding]:
     """Yield what is to be said of a cluster's control plane.
 
     Args:
         feature: ``servicemesh``, of the fleet.
     """
     way = member.environment.control_plane
-    told = state_of_member(feature, member.region, member.described).get("servicemesh", {})
+    told = membership_state(feature, member.region, member.described).get("servicemesh", {})
     if way.watches_from_pods:
         yield _istiod(member)
         yield _injector(member)
@@ -43,14 +43,14 @@ def look_at_control_plane(member: Member, feature: Answer, state: State) -> Iter
     yield _marker(member, state) if way.needs_tools else _readiness(member)
 
 
-def istiod_of(member: Member) -> tuple[str, Object | None]:
+def istiod_of(member: ObservedCluster) -> tuple[str, Object | None]:
     """Return the name that a control plane of the configured revision has on the nodes, and its Deployment."""
     assert member.objects is not None
     name = f"istiod-{member.environment.revision}"
     return name, member.objects.deployment(MESH_NAMESPACE, name)
 
 
-def istiods_in(objects: Objects) -> list[Object]:
+def istiods_in(objects: ClusterObjects) -> list[Object]:
     """Return the control planes on a cluster's nodes, of any revision."""
     return [
         one
@@ -60,7 +60,7 @@ def istiods_in(objects: Objects) -> list[Object]:
     ]
 
 
-def mode_of(member: Member) -> str:
+def mode_of(member: ObservedCluster) -> str:
     """Return how a cluster finds the other ones' services, where its control plane takes no remote secrets."""
     assert member.objects is not None
     return str((member.objects.options or {}).get("data", {}).get("multicluster_mode", "not set"))
@@ -73,7 +73,7 @@ def ready_of(deployment: Object | None) -> tuple[int, int]:
     return deployment.get("status", {}).get("readyReplicas", 0), deployment.get("spec", {}).get("replicas", 1)
 
 
-def _istiod(member: Member) -> Finding:
+def _istiod(member: ObservedCluster) -> Finding:
     title = "control plane of the mesh"
     name, found = istiod_of(member)
     if found is None:
@@ -87,14 +87,14 @@ def _istiod(member: Member) -> Finding:
     return ok(title, f"{name}: {ready} of {wanted} ready")
 
 
-def _injector(member: Member) -> Finding:
+def _injector(member: ObservedCluster) -> Finding:
     """Whether pods get a sidecar of the pinned revision: without the webhook they come up without one."""
     assert member.objects is not None
     title, revision = "injection webhook", member.environment.revision
     found = [
         one
         for one in member.objects.injectors
-        if one["metadata"]["labels"].get(REVISION) == revision and TAG not in one["metadata"]["labels"]
+        if one["metadata"]["labels"].get(REVISION_LABEL) == revision and TAG_LABEL not in one["metadata"]["labels"]
     ]
     if not found:
         return failure(title, f"there is none of {revision}: new pods get no sidecar", DEPLOY)
@@ -107,10 +107,10 @@ def _injector(member: Member) -> Finding:
         elif not all(one.get("caBundle") for one in clients):
             wrong.append(f"{webhook['metadata']['name']} has no CA yet, by which istiod would be trusted")
     fix = f"{member.kubectl} --namespace {MESH_NAMESPACE} logs deployment/istiod-{revision}"
-    return judged(title, wrong, f"leads to istiod-{revision}", fix)
+    return failure_or_ok(title, wrong, f"leads to istiod-{revision}", fix)
 
 
-def _other_istiods(member: Member) -> Finding:
+def _other_istiods(member: ObservedCluster) -> Finding:
     """An upgrade leaves the control plane of the revision before, which serves its proxies until they are made anew."""
     assert member.objects is not None
     title, own = "other control planes", istiod_of(member)[0]
@@ -118,10 +118,10 @@ def _other_istiods(member: Member) -> Finding:
     if not others:
         return ok(title, "none")
     text = f"{', '.join(others)}; when no proxy is of it any more, it can go"
-    return warning(title, text, all_of(uninstall(member.kubectl, one) for one in others))
+    return warning(title, text, chained(uninstall_command(member.kubectl, one) for one in others))
 
 
-def _managed(member: Member, told: Object) -> Finding:
+def _managed(member: ObservedCluster, told: Object) -> Finding:
     """
     Args:
         told: by the mesh's feature, of this cluster; a control plane that a script has asked for need not be in it.
@@ -144,7 +144,7 @@ def _managed(member: Member, told: Object) -> Finding:
         wrong.append("there is none")
     said = [word for word in (", ".join(revisions), lifecycle, kind, details) if word]
     fix = f"gcloud container fleet mesh describe --project {member.environment.project.id}"
-    return judged(name, wrong, ", ".join(said), fix if member.objects.revisions else DEPLOY)
+    return failure_or_ok(name, wrong, ", ".join(said), fix if member.objects.revisions else DEPLOY)
 
 
 def _conditions(told: Object) -> Iterator[Finding]:
@@ -161,41 +161,41 @@ def _conditions(told: Object) -> Iterator[Finding]:
                 yield ok(name, text)
 
 
-def _management(member: Member, feature: Answer) -> Finding:
+def _management(member: ObservedCluster, feature: LookupResult) -> Finding:
     """Whether the fleet manages the mesh if, and only if, that is the way that was chosen."""
     title = "fleet's management"
     if isinstance(feature, ApiError):  # not another failure: the fleet's own section has it
         return warning(title, "not known", "see Fleet")
-    found = spec_of_member(feature, member.region, member.described).get("mesh", {})
+    found = membership_spec(feature, member.region, member.described).get("mesh", {})
     management = found.get("management", "not set")
     if not member.environment.control_plane.needs_tools:
         wrong = [] if management == AUTOMATIC else [f"{management}, and not {AUTOMATIC}: Google makes no mesh here"]
-        return judged(title, wrong, management, DEPLOY)
+        return failure_or_ok(title, wrong, management, DEPLOY)
     if management != AUTOMATIC:
         return ok(title, "none, as configured")
     text = f"{AUTOMATIC}: Google makes a control plane of its own here, too, and it is not in the configuration"
     return warning(title, text, let_go(member))
 
 
-def let_go(member: Member) -> str:
+def let_go(member: ObservedCluster) -> str:
     """Return the command by which the fleet lets go of a cluster's mesh."""
     found = member.membership if isinstance(member.membership, dict) else {}
     parts = found.get("name", "").split("/")
     place, name = (parts[3], parts[5]) if len(parts) > 5 else (member.region.location, member.region.names.cluster)
-    return stop_managing(name, place, member.environment.project.id)
+    return unmanage_command(name, place, member.environment.project.id)
 
 
-def _multicluster_mode(member: Member) -> Finding:
+def _multicluster_mode(member: ObservedCluster) -> Finding:
     assert member.objects is not None
     mode = mode_of(member)
     newer = "with a control plane of Google's newer kind, " if member.environment.control_plane.remote_secrets else ""
     wrong = [] if mode == CONNECTED else [f"{mode}: {newer}no other cluster is seen"]
     patch = """patch configmap asm-options --type merge --patch '{"data": {"multicluster_mode": "connected"}}'"""
     fix = f"{member.kubectl} --namespace {MESH_NAMESPACE} {patch}"
-    return judged("multicluster mode", wrong, mode, fix if member.objects.options else DEPLOY)
+    return failure_or_ok("multicluster mode", wrong, mode, fix if member.objects.options else DEPLOY)
 
 
-def _marker(member: Member, state: State) -> Finding:
+def _marker(member: ObservedCluster, state: TerraformStates) -> Finding:
     """Whether the installation came to its end: it marks the cluster when it has, with a checksum of its inputs.
 
     What was under way when terraform was killed may count as done.
@@ -204,16 +204,16 @@ def _marker(member: Member, state: State) -> Finding:
     title = "installation"
     by = installed_by(member, state)
     there = (member.objects.marker or {}).get("data", {}).get("installed", "")
-    fix = make_again(by.address, "that of control-plane_install") if by is not None else DEPLOY
+    fix = replace_command(by.address, "that of control-plane_install") if by is not None else DEPLOY
     if not there:
         return failure(title, "it has left no mark: it has not come to its end", fix)
     if by is None:
         return ok(title, "whole; whether by the inputs of now, terraform's state knows, which is not here")
     wrong = [] if there == by.checksum else ["it is of other inputs than terraform's state has"]
-    return judged(title, wrong, "whole, and of the inputs of now", fix)
+    return failure_or_ok(title, wrong, "whole, and of the inputs of now", fix)
 
 
-def installed_by(member: Member, state: State) -> Kept | None:
+def installed_by(member: ObservedCluster, state: TerraformStates) -> StateResource | None:
     """Return the resource that has installed the mesh in a cluster; None if it is not known."""
     for one in state.get("mesh") or ():
         if "asmcli_url" in one.inputs and one.inputs.get("cluster") == member.region.names.cluster:
@@ -221,11 +221,11 @@ def installed_by(member: Member, state: State) -> Kept | None:
     return None
 
 
-def _readiness(member: Member) -> Finding:
+def _readiness(member: ObservedCluster) -> Finding:
     """The Job by which a deploy waits for the mesh."""
     assert member.objects is not None
     title = "readiness"
-    jobs = [one for one in member.objects.jobs if one["metadata"]["name"].startswith(READINESS)]
+    jobs = [one for one in member.objects.jobs if one["metadata"]["name"].startswith(READINESS_JOB_PREFIX)]
     if not jobs:
         return failure(title, "no Job has waited for the mesh here", DEPLOY)
     job = max(jobs, key=lambda one: str(one["metadata"].get("creationTimestamp", "")))
@@ -243,4 +243,4 @@ def _readiness(member: Member) -> Finding:
 
 def _all_in_turn(logs: str, kubectl: str, job: str) -> str:
     """Terraform takes a Job that is there for its own, and would wait for it again."""
-    return all_of((logs, f"{kubectl} delete job {job}", DEPLOY))
+    return chained((logs, f"{kubectl} delete job {job}", DEPLOY))

@@ -18,15 +18,15 @@ from typing import Any
 import yaml
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import after, all_of, make_again
-from cli.sources.cluster_objects import MARKER, Object
-from cli.sources.kubernetes import Cluster, KubectlError
-from cli.sources.member import Member, judged
-from cli.sources.state import Kept, State
+from cli.report.remediation import chained, kubectl_command, replace_command
+from cli.sources.cluster_objects import COMPLETION_MARKER, Object
+from cli.sources.kubernetes import ClusterClient, KubectlError
+from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.state import StateResource, TerraformStates
 from config import Environment
 from config.naming import MESH_NAMESPACE, remote_secret_name
 
-MADE_FROM = f"{MARKER}/inputs"
+MADE_FROM = f"{COMPLETION_MARKER}/inputs"
 """Annotation that scripts/grant-trust.sh makes: a checksum of its inputs."""
 
 
@@ -82,7 +82,7 @@ def private_endpoint(cluster: Mapping[str, Any]) -> str:
     return str(endpoints.get("privateEndpoint") or cluster.get("privateClusterConfig", {}).get("privateEndpoint", ""))
 
 
-def takes(cluster: Cluster, token: str) -> bool:
+def takes(cluster: ClusterClient, token: str) -> bool:
     """Whether a cluster takes a token for somebody's.
 
     It is asked with our own access, by a TokenReview, so that the token is in no argument.
@@ -96,14 +96,14 @@ def takes(cluster: Cluster, token: str) -> bool:
     return bool(json.loads(answer).get("status", {}).get("authenticated", False))
 
 
-def look_at_pair(holder: Member, remote: Member, state: State) -> Finding:
+def look_at_pair(holder: ObservedCluster, remote: ObservedCluster, state: TerraformStates) -> Finding:
     """Return whether the secret by which one cluster watches another one is of use."""
     name = f"remote secret of {remote.key}"
     assert holder.objects is not None
     wanted = remote_secret_name(remote.region.remote_name)
     secret = next((one for one in holder.objects.secrets if one["metadata"]["name"] == wanted), None)
     grant = _granted_by(f"{holder.key}/{remote.key}", state)
-    fix = make_again(grant.address if grant else "", f'that of trust_grant["{holder.key}/{remote.key}"]')
+    fix = replace_command(grant.address if grant else "", f'that of trust_grant["{holder.key}/{remote.key}"]')
     if secret is None:
         return failure(name, f"there is none: the mesh here does not see {remote.key}", fix)
     try:
@@ -124,16 +124,16 @@ def look_at_pair(holder: Member, remote: Member, state: State) -> Finding:
         if content.certificate != remote.described.get("masterAuth", {}).get("clusterCaCertificate"):
             wrong.append(f"its certificate is not that of {remote.key}'s CA")
     if remote.cluster is None or remote.objects is None:
-        return judged(name, wrong, "", fix) if wrong else _unknown(name, remote)
+        return failure_or_ok(name, wrong, "", fix) if wrong else _unknown(name, remote)
     try:
         if not takes(remote.cluster, content.token):
             wrong.append(f"{remote.key} does not take its token")
     except KubectlError:
-        return judged(name, wrong, "", fix) if wrong else _unknown(name, remote)
-    return judged(name, wrong, f"server {content.server}, and {remote.key} takes the token", fix)
+        return failure_or_ok(name, wrong, "", fix) if wrong else _unknown(name, remote)
+    return failure_or_ok(name, wrong, f"server {content.server}, and {remote.key} takes the token", fix)
 
 
-def look_at_others(member: Member) -> Finding:
+def look_at_others(member: ObservedCluster) -> Finding:
     """Return whether a cluster has remote secrets that nobody wants."""
     name = "other remote secrets"
     assert member.objects is not None
@@ -144,14 +144,14 @@ def look_at_others(member: Member) -> Finding:
     if not others:
         return ok(name, "none")
     cluster = member.cluster
-    commands = (after(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", one) for one in others)
+    commands = (kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", one) for one in others)
     if not member.environment.control_plane.remote_secrets:
         text = f"left over: {', '.join(others)}; the control plane knows no remote secrets, and each holds a token"
-        return warning(name, text, all_of(commands))
-    return failure(name, f"the mesh here also watches what is not in it: {', '.join(others)}", all_of(commands))
+        return warning(name, text, chained(commands))
+    return failure(name, f"the mesh here also watches what is not in it: {', '.join(others)}", chained(commands))
 
 
-def _granted_by(pair: str, state: State) -> Kept | None:
+def _granted_by(pair: str, state: TerraformStates) -> StateResource | None:
     """Return the resource that has made a remote secret; None if it is not known.
 
     Args:
@@ -161,7 +161,7 @@ def _granted_by(pair: str, state: State) -> Kept | None:
     return next((one for one in made if one.address.endswith(f'["{pair}"]')), None)
 
 
-def _unknown(name: str, remote: Member) -> Finding:
+def _unknown(name: str, remote: ObservedCluster) -> Finding:
     # Not another failure: the other cluster's own section has it.
     text = f"as it should be, but {remote.key} can't be asked whether it takes the token"
     return warning(name, text, f"see {remote.key}")

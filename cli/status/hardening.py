@@ -5,17 +5,19 @@ from typing import Any
 
 from cli.report.findings import Finding
 from cli.report.remediation import DEPLOY
-from cli.sources.member import Member, judged
+from cli.sources.member import ObservedCluster, failure_or_ok
 from config.cluster import LOG_COMPONENTS, Cluster
 
 Described = Mapping[str, Any]
 
 
-def look_at_hardening(member: Member, found: Described) -> Iterator[Finding]:
+def look_at_hardening(member: ObservedCluster, found: Described) -> Iterator[Finding]:
     """Yield what the GKE API says of a cluster's ways in, its nodes, its Secrets, its logs and its upgrades."""
     shape = member.environment.cluster
-    yield judged("endpoints", list(_ways_in(shape, found)), f"{shape.endpoint}, and no other from outside", DEPLOY)
-    yield judged("hardening", list(_soft_spots(shape, found)), "as configured", DEPLOY)
+    yield failure_or_ok(
+        "endpoints", list(_ways_in(shape, found)), f"{shape.endpoint}, and no other from outside", DEPLOY
+    )
+    yield failure_or_ok("hardening", list(_soft_spots(shape, found)), "as configured", DEPLOY)
     yield _secrets(member, found)
     yield _logs_and_metrics(shape, found)
     yield _maintenance(member, found)
@@ -65,12 +67,12 @@ def _soft_spots_of_nodes(shape: Cluster, pool: str, config: Described) -> Iterat
         yield f"kubelets of {pool} answer anybody on 10255"
 
 
-def _secrets(member: Member, found: Described) -> Finding:
+def _secrets(member: ObservedCluster, found: Described) -> Finding:
     encryption = found.get("databaseEncryption", {})
     key = encryption.get("keyName", "") if encryption.get("state") == "ENCRYPTED" else ""
     wanted = member.region.secrets_key or ""
     wrong = [] if key == wanted else [f"are encrypted with {_key(key)}, and the configuration says {_key(wanted)}"]
-    return judged("Secrets", wrong, f"encrypted with {_key(key)}", DEPLOY)
+    return failure_or_ok("Secrets", wrong, f"encrypted with {_key(key)}", DEPLOY)
 
 
 def _key(name: str) -> str:
@@ -88,14 +90,14 @@ def _logs_and_metrics(shape: Cluster, found: Described) -> Finding:
         wrong.append(
             f"managed Prometheus is {_on(prometheus)}, and the configuration says {_on(shape.managed_prometheus)}"
         )
-    return judged("logs and metrics", wrong, f"of {_listed(kept)}", DEPLOY)
+    return failure_or_ok("logs and metrics", wrong, f"of {_listed(kept)}", DEPLOY)
 
 
 def _listed(components: set[str]) -> str:
     return ", ".join(sorted(components)) or "nothing"
 
 
-def _maintenance(member: Member, found: Described) -> Finding:
+def _maintenance(member: ObservedCluster, found: Described) -> Finding:
     name = "maintenance"
     window = found.get("maintenancePolicy", {}).get("window", {}).get("recurringWindow", {})
     kept = (
@@ -106,11 +108,11 @@ def _maintenance(member: Member, found: Described) -> Finding:
     wanted = member.region.maintenance
     if wanted is None:
         wrong = ["has a window, and the configuration says none"] if window else []
-        return judged(name, wrong, "at any time, as configured", DEPLOY)
+        return failure_or_ok(name, wrong, "at any time, as configured", DEPLOY)
     as_wanted = kept == (wanted.start_time, wanted.end_time, wanted.recurrence)
     said = f"{kept[2]} from {kept[0]}" if window else "at any time"
     wrong = [] if as_wanted else [f"{said}, and the configuration says {wanted}"]
-    return judged(name, wrong, str(wanted), DEPLOY)
+    return failure_or_ok(name, wrong, str(wanted), DEPLOY)
 
 
 def _on(value: bool) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, after_refusal
+from cli.report.remediation import DEPLOY, api_error_fix
 from cli.sources.cluster_objects import Object
-from cli.sources.described import Answer
+from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
-from cli.sources.member import Member, judged
+from cli.sources.member import ObservedCluster, failure_or_ok
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 STATIC_IP = "networking.gke.io/static-ip"
@@ -23,14 +23,14 @@ KINDS = ("MultiClusterIngress", "MultiClusterService")
 MOST_EVENTS = 5
 
 
-def look_at_config_cluster(members: Sequence[Member], feature: Answer) -> Finding:
+def look_at_config_cluster(members: Sequence[ObservedCluster], feature: LookupResult) -> Finding:
     """Return whether the fleet takes the objects from the cluster that the configuration says."""
     name = "config cluster"
     wanted = next(one for one in members if one.key == one.environment.ingress.config_cluster)
     if not isinstance(feature, dict):
         why = f"not known: {feature}" if isinstance(feature, ApiError) else "the feature is off"
         fix = (
-            after_refusal(feature, "gkehub", wanted.environment.project.id) if isinstance(feature, ApiError) else DEPLOY
+            api_error_fix(feature, "gkehub", wanted.environment.project.id) if isinstance(feature, ApiError) else DEPLOY
         )
         return failure(name, why, fix)
     link = feature.get("spec", {}).get("multiclusteringress", {}).get("configMembership", "")
@@ -38,11 +38,14 @@ def look_at_config_cluster(members: Sequence[Member], feature: Answer) -> Findin
     own = wanted.membership["name"] if isinstance(wanted.membership, dict) else ""
     right = place == "/".join(own.split("/")[2:]) and bool(own)
     wrong = [] if right else [f"{link or 'none'}, and the configuration says {wanted.key}"]
-    return judged(name, wrong, wanted.key, DEPLOY)
+    return failure_or_ok(name, wrong, wanted.key, DEPLOY)
 
 
 def look_at_ingress(
-    member: Member, members: Sequence[Member], reserved: Answer, certificates: Mapping[str, Answer]
+    member: ObservedCluster,
+    members: Sequence[ObservedCluster],
+    reserved: LookupResult,
+    certificates: Mapping[str, LookupResult],
 ) -> Iterator[Finding]:
     """Yield what is to be said of the load balancer.
 
@@ -57,7 +60,7 @@ def look_at_ingress(
         kind for kind, items in zip(KINDS, (ingress, own(member.objects.services)), strict=True) if items is None
     ]
     text = f"a MultiClusterIngress and a MultiClusterService are in {member.key}"
-    yield judged("objects", [f"there is no {kind}" for kind in missing], text, DEPLOY)
+    yield failure_or_ok("objects", [f"there is no {kind}" for kind in missing], text, DEPLOY)
     if ingress is None:
         return
     describe = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe multiclusteringress {GATEWAY_NAME}"
@@ -66,7 +69,9 @@ def look_at_ingress(
     resources = ingress.get("status", {}).get("CloudResources", {})
     absent = [part for part in PARTS if not resources.get(part)]
     names = resources.get("ForwardingRules", [])
-    yield judged("load balancer", [f"not made yet: {', '.join(absent)}"] if absent else [], ", ".join(names), describe)
+    yield failure_or_ok(
+        "load balancer", [f"not made yet: {', '.join(absent)}"] if absent else [], ", ".join(names), describe
+    )
     yield _endpoints(members, resources, describe)
     yield _events(member.objects.events, describe)
 
@@ -77,18 +82,18 @@ def own(items: Sequence[Object]) -> Object | None:
     return next((one for namespace, name, one in names if (namespace, name) == (GATEWAY_NAMESPACE, GATEWAY_NAME)), None)
 
 
-def vip(member: Member | None) -> str:
+def vip(member: ObservedCluster | None) -> str:
     """Return the address that the controller reports; empty if it reports none."""
     ingress = own(member.objects.ingresses) if member is not None and member.objects is not None else None
     return "" if ingress is None else str(ingress.get("status", {}).get("VIP", ""))
 
 
-def _address(member: Member, ingress: Object, reserved: Answer, describe: str) -> Finding:
+def _address(member: ObservedCluster, ingress: Object, reserved: LookupResult, describe: str) -> Finding:
     """The reserved address, the one that the object asks for and the one that serves are the same."""
     name = "address"
     project = member.environment.project.id
     if isinstance(reserved, ApiError):
-        return failure(name, f"not known: {reserved}", after_refusal(reserved, "compute", project))
+        return failure(name, f"not known: {reserved}", api_error_fix(reserved, "compute", project))
     if reserved is None:
         return failure(name, f"{member.environment.names.ingress_address} is not reserved", DEPLOY)
     wanted = reserved["address"]
@@ -97,11 +102,11 @@ def _address(member: Member, ingress: Object, reserved: Answer, describe: str) -
         return failure(name, f"{wanted} is reserved, and the object asks for {asked}", DEPLOY)
     serving = ingress.get("status", {}).get("VIP", "")
     wrong = [] if serving == wanted else [f"{wanted} is reserved, and {serving or 'none'} serves"]
-    return judged(name, wrong, wanted, describe)
+    return failure_or_ok(name, wrong, wanted, describe)
 
 
 def _certificates(
-    member: Member, ingress: Object, reserved: Answer, certificates: Mapping[str, Answer]
+    member: ObservedCluster, ingress: Object, reserved: LookupResult, certificates: Mapping[str, LookupResult]
 ) -> Iterator[Finding]:
     """Each domain's certificate is made, and the load balancer is told of it.
 
@@ -112,7 +117,7 @@ def _certificates(
     for domain, answer in certificates.items():
         title = f"certificate of {domain}"
         if isinstance(answer, ApiError):
-            yield failure(title, f"not known: {answer}", after_refusal(answer, "compute", project))
+            yield failure(title, f"not known: {answer}", api_error_fix(answer, "compute", project))
         elif answer is None or names.certificate(domain) not in named:
             yield failure(title, "there is none" if answer is None else "the object doesn't name it", DEPLOY)
         else:
@@ -126,7 +131,7 @@ def _certificates(
             yield warning(title, f"{state}: until Google has made it, HTTPS fails", fix)
 
 
-def _endpoints(members: Sequence[Member], resources: Mapping[str, Any], describe: str) -> Finding:
+def _endpoints(members: Sequence[ObservedCluster], resources: Mapping[str, Any], describe: str) -> Finding:
     """Whether the load balancer sends requests to every region: groups of endpoints are in zones.
 
     The controller writes ``zones/ZONE/networkEndpointGroups/NAME``.
@@ -135,7 +140,7 @@ def _endpoints(members: Sequence[Member], resources: Mapping[str, Any], describe
     present = [one.region for one in members if not one.region.retired]
     without = [one.key for one in present if not any(zone.startswith(f"{one.location}-") for zone in zones)]
     wrong = [f"none in {', '.join(without)}: no request goes there"] if without else []
-    return judged("endpoints", wrong, f"in {len(zones)} zones, of every region", describe)
+    return failure_or_ok("endpoints", wrong, f"in {len(zones)} zones, of every region", describe)
 
 
 def _events(events: Sequence[Object], describe: str) -> Finding:

@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, after_refusal, all_of
-from cli.sources.cluster_objects import REVISION, TAG, Object
-from cli.sources.described import Answer
+from cli.report.remediation import DEPLOY, api_error_fix, chained
+from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, Object
+from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
-from cli.sources.member import Member, judged
-from cli.sources.state import State
+from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.state import TerraformStates
 from cli.status.control_plane import look_at_control_plane
 from config.crds import kinds_of
 from config.environment import Environment
@@ -24,7 +24,7 @@ PROXY = "istio-proxy"
 ENDED = ("Succeeded", "Failed")
 
 
-def look_at_mesh(member: Member, feature: Answer, state: State) -> Iterator[Finding]:
+def look_at_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformStates) -> Iterator[Finding]:
     """Yield what is to be said of the mesh in a cluster.
 
     Args:
@@ -35,17 +35,19 @@ def look_at_mesh(member: Member, feature: Answer, state: State) -> Iterator[Find
     yield from look_at_control_plane(member, feature, state)
     wanted = kinds_of(config_cluster=member.key == member.environment.ingress.config_cluster)
     wrong = [f"not served: {name}" for name in wanted if name not in objects.crds]
-    yield judged("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
+    yield failure_or_ok("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
     yield _namespaces(member)
     yield _other_namespaces(member)
     yield from _proxies(member)
 
 
-def proxies(member: Member) -> tuple[list[Object], list[Object], list[Object]]:
+def proxies(member: ObservedCluster) -> tuple[list[Object], list[Object], list[Object]]:
     """Return the pods with a proxy of the configured revision, of another one, and those that should have one."""
     assert member.objects is not None
     labelled = {
-        one["metadata"]["name"] for one in member.objects.namespaces if REVISION in one["metadata"].get("labels", {})
+        one["metadata"]["name"]
+        for one in member.objects.namespaces
+        if REVISION_LABEL in one["metadata"].get("labels", {})
     }
     current = _current_revisions(member)
     of_now: list[Object] = []
@@ -68,7 +70,7 @@ def revision_of(pod: Object) -> str:
         status = json.loads(metadata.get("annotations", {}).get(STATUS, "{}"))
     except ValueError:
         status = {}
-    return str(status.get("revision") or metadata.get("labels", {}).get(REVISION, "?"))
+    return str(status.get("revision") or metadata.get("labels", {}).get(REVISION_LABEL, "?"))
 
 
 def namespaces_of(environment: Environment) -> list[str]:
@@ -79,47 +81,47 @@ def namespaces_of(environment: Environment) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _namespaces(member: Member) -> Finding:
+def _namespaces(member: ObservedCluster) -> Finding:
     assert member.objects is not None
     wanted = member.environment.revision
     wrong = []
     for name in namespaces_of(member.environment):
         found = member.objects.namespace(name)
-        label = "" if found is None else found["metadata"].get("labels", {}).get(REVISION, "")
+        label = "" if found is None else found["metadata"].get("labels", {}).get(REVISION_LABEL, "")
         if found is None:
             wrong.append(f"there is no {name}")
         elif label != wanted:
             wrong.append(f"{name} is labelled {label or 'with no revision'}, and not {wanted}")
-    return judged("namespaces", wrong, f"labelled {wanted}", DEPLOY)
+    return failure_or_ok("namespaces", wrong, f"labelled {wanted}", DEPLOY)
 
 
-def _other_namespaces(member: Member) -> Finding:
+def _other_namespaces(member: ObservedCluster) -> Finding:
     """Namespaces that are not ours, and that another control plane than the configured one injects."""
     assert member.objects is not None
     ours, wanted = namespaces_of(member.environment), member.environment.revision
     labels = {
-        one["metadata"]["name"]: one["metadata"].get("labels", {}).get(REVISION, wanted)
+        one["metadata"]["name"]: one["metadata"].get("labels", {}).get(REVISION_LABEL, wanted)
         for one in member.objects.namespaces
     }
     others = {name: label for name, label in labels.items() if name not in ours and label != wanted}
     if not others:
         return ok("other namespaces", "none is labelled otherwise")
     text = ", ".join(f"{name} is labelled {label}" for name, label in others.items())
-    commands = (f"{member.kubectl} label namespace {name} {REVISION}={wanted} --overwrite" for name in others)
-    return warning("other namespaces", text, all_of(commands))
+    commands = (f"{member.kubectl} label namespace {name} {REVISION_LABEL}={wanted} --overwrite" for name in others)
+    return warning("other namespaces", text, chained(commands))
 
 
-def _proxies(member: Member) -> Iterator[Finding]:
+def _proxies(member: ObservedCluster) -> Iterator[Finding]:
     of_now, of_old, without = proxies(member)
     wanted = member.environment.revision
     counts = [f"{_whose(pod)} is of {revision_of(pod)}" for pod in of_old]
-    yield judged("proxies", counts, f"{len(of_now)} are of {wanted}", all_of(_restarts(member, of_old)))
+    yield failure_or_ok("proxies", counts, f"{len(of_now)} are of {wanted}", chained(_restarts(member, of_old)))
     names = [_whose(pod) for pod in without]
-    fix = all_of(_restarts(member, without))
-    yield judged("sidecars", [f"none in {', '.join(names)}"] if names else [], "no pod is without", fix)
+    fix = chained(_restarts(member, without))
+    yield failure_or_ok("sidecars", [f"none in {', '.join(names)}"] if names else [], "no pod is without", fix)
 
 
-def _restarts(member: Member, pods: Sequence[Object]) -> list[str]:
+def _restarts(member: ObservedCluster, pods: Sequence[Object]) -> list[str]:
     """Return the commands that make pods anew: a proxy is put into a pod when the pod is made."""
     by_namespace: dict[str, list[str]] = defaultdict(list)
     for pod in pods:
@@ -138,7 +140,7 @@ def _restarts(member: Member, pods: Sequence[Object]) -> list[str]:
     ]
 
 
-def _current_revisions(member: Member) -> set[str]:
+def _current_revisions(member: ObservedCluster) -> set[str]:
     """Return what a pod of the configured revision may call it: that may be a tag, which is another one's name.
 
     Source: https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels
@@ -146,7 +148,7 @@ def _current_revisions(member: Member) -> set[str]:
     assert member.objects is not None
     labels = (one["metadata"]["labels"] for one in member.objects.injectors)
     wanted = member.environment.revision
-    return {wanted, *(one[REVISION] for one in labels if one.get(TAG) == wanted)}
+    return {wanted, *(one[REVISION_LABEL] for one in labels if one.get(TAG_LABEL) == wanted)}
 
 
 def _has_proxy(pod: Object) -> bool:
@@ -166,13 +168,13 @@ def _whose(pod: Object) -> str:
     return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
-def look_at_feature(name: str, found: Answer, project: str) -> Finding:
+def look_at_feature(name: str, found: LookupResult, project: str) -> Finding:
     """Return whether a feature of the fleet is on."""
     title = f"feature {name}"
     commands = {"servicemesh": "mesh", "multiclusteringress": "ingress"}
     describe = f"gcloud container fleet {commands[name]} describe --project {project}"
     if isinstance(found, ApiError):
-        return failure(title, f"not known: {found}", after_refusal(found, "gkehub", project))
+        return failure(title, f"not known: {found}", api_error_fix(found, "gkehub", project))
     if found is None:
         return failure(title, "it is off", DEPLOY)
     state = found.get("resourceState", {}).get("state", "STATE_UNSPECIFIED")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding
-from cli.report.remediation import DEPLOY, all_of
+from cli.report.remediation import DEPLOY, chained
 from cli.sources.cluster_objects import Object
-from cli.sources.member import Member, judged
+from cli.sources.member import ObservedCluster, failure_or_ok
 from config.authorization import callers_of
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MESH_NAMESPACE
 
@@ -14,13 +14,13 @@ DEFAULT_DENY = (MESH_NAMESPACE, "default-deny")
 WEAK = ("PERMISSIVE", "DISABLE")
 
 
-def look_at_policies(member: Member) -> Iterator[Finding]:
+def look_at_policies(member: ObservedCluster) -> Iterator[Finding]:
     """Yield whether the mesh takes in and lets ask whom the configuration says, and nobody else."""
     yield _mutual_tls(member)
     yield _refusal(member)
 
 
-def _mutual_tls(member: Member) -> Finding:
+def _mutual_tls(member: ObservedCluster) -> Finding:
     assert member.objects is not None
     found = {_identity(one): one for one in member.objects.authentications}
     wanted = member.environment.mesh.mtls.upper()
@@ -31,10 +31,10 @@ def _mutual_tls(member: Member) -> Finding:
         if (namespace, name) != FOR_THE_MESH and wanted == "STRICT" and (weak := _weak(one)):
             wrong.append(f"{namespace}/{name} says {weak}, and plain text gets in")
             fixes.append(f"{member.kubectl} --namespace {namespace} delete peerauthentication {name}")
-    return judged("mutual TLS", wrong, f"{wanted} for the mesh", all_of(fixes))
+    return failure_or_ok("mutual TLS", wrong, f"{wanted} for the mesh", chained(fixes))
 
 
-def _refusal(member: Member) -> Finding:
+def _refusal(member: ObservedCluster) -> Finding:
     """Somebody else's policies are left alone: who adds one that allows, means it."""
     assert member.objects is not None
     name = "policies"
@@ -42,13 +42,13 @@ def _refusal(member: Member) -> Finding:
     if not member.environment.mesh.default_deny:
         there = DEFAULT_DENY in found
         wrong = ["what no policy allows is refused, and mesh.default_deny is false"] if there else []
-        return judged(name, wrong, "everybody may ask everybody, as configured", DEPLOY)
+        return failure_or_ok(name, wrong, "everybody may ask everybody, as configured", DEPLOY)
     wanted = [DEFAULT_DENY, *_allowing(member)]
     wrong = [f"there is no {'/'.join(one)}" for one in wanted if one not in found]
-    return judged(name, wrong, f"what no policy allows is refused; {len(wanted) - 1} of ours allow", DEPLOY)
+    return failure_or_ok(name, wrong, f"what no policy allows is refused; {len(wanted) - 1} of ours allow", DEPLOY)
 
 
-def _allowing(member: Member) -> Iterator[tuple[str, str]]:
+def _allowing(member: ObservedCluster) -> Iterator[tuple[str, str]]:
     environment = member.environment
     if environment.ingress.enabled:
         yield GATEWAY_NAMESPACE, GATEWAY_NAME

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok
-from cli.report.remediation import DEPLOY, after_refusal
-from cli.sources.described import AUTOMATIC, Answer, spec_of_member
+from cli.report.remediation import DEPLOY, api_error_fix
+from cli.sources.described import AUTOMATIC, LookupResult, membership_spec
 from cli.sources.google import ApiError
-from cli.sources.member import Member, judged
+from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.status.control_plane import istiods_in, let_go
 from cli.status.mesh import namespaces_of
 from config.naming import MESH_NAMESPACE
 
 
-def look_at_retired(member: Member, feature: Answer) -> Iterator[Finding]:
+def look_at_retired(member: ObservedCluster, feature: LookupResult) -> Iterator[Finding]:
     """Yield what is left of a retired region's cluster in the mesh.
 
     Args:
@@ -20,14 +20,14 @@ def look_at_retired(member: Member, feature: Answer) -> Iterator[Finding]:
     """
     found = member.described
     if isinstance(found, ApiError):
-        fix = after_refusal(found, "container", member.environment.project.id)
+        fix = api_error_fix(found, "container", member.environment.project.id)
         yield failure("cluster", f"not known: {found}", fix)
         return
     if found is None:
         yield ok("cluster", "gone; its key may go from the file")
         return
     yield ok("cluster", f"{found.get('status', '?')}; it goes when its key goes from the file")
-    if spec_of_member(feature, member.region, found).get("mesh", {}).get("management") == AUTOMATIC:
+    if membership_spec(feature, member.region, found).get("mesh", {}).get("management") == AUTOMATIC:
         # Not a part of what is said of the cluster's inside: it can be known where that does not answer.
         yield failure("fleet's management", f"{AUTOMATIC}: Google still makes a mesh here", let_go(member))
     objects = member.objects
@@ -37,6 +37,6 @@ def look_at_retired(member: Member, feature: Answer) -> Iterator[Finding]:
     control_planes = [*objects.revisions, *istiods_in(objects)]
     left += [f"a control plane of the mesh, {one['metadata']['name']}" for one in control_planes]
     left += [f"it watches another cluster, by {one['metadata']['name']}" for one in objects.secrets]
-    yield judged("left the mesh", left, "yes", DEPLOY)
+    yield failure_or_ok("left the mesh", left, "yes", DEPLOY)
     there = [name for name in namespaces_of(member.environment) if objects.namespace(name)]
-    yield judged("services", [f"still there: {', '.join(there)}"] if there else [], "none is left", DEPLOY)
+    yield failure_or_ok("services", [f"still there: {', '.join(there)}"] if there else [], "none is left", DEPLOY)

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, all_of
+from cli.report.remediation import DEPLOY, chained
 from cli.sources.cluster_objects import Object
-from cli.sources.member import Member, judged
+from cli.sources.member import ObservedCluster, failure_or_ok
 from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.service import Service
 
 
-def look_at_services(member: Member) -> Iterator[Finding]:
+def look_at_services(member: ObservedCluster) -> Iterator[Finding]:
     """Yield whether each service runs as configured: other numbers than the file's are somebody's drill, or drift."""
     environment = member.environment
     for name, service in environment.all_services().items():
@@ -21,10 +21,10 @@ def look_at_services(member: Member) -> Iterator[Finding]:
     if environment.demo.enabled:
         namespace = environment.all_services()[DEMO_SERVICE].namespace
         wrong, fix = _wrong_with(member, namespace, CLIENT_APP, 1)
-        yield judged(f"client {CLIENT_APP}", wrong, "1 of 1 available", fix)
+        yield failure_or_ok(f"client {CLIENT_APP}", wrong, "1 of 1 available", fix)
 
 
-def look_at_gateway(member: Member) -> Finding:
+def look_at_gateway(member: ObservedCluster) -> Finding:
     """Return whether the gateway can answer."""
     assert member.objects is not None
     ingress = member.environment.ingress
@@ -32,7 +32,7 @@ def look_at_gateway(member: Member) -> Finding:
     scaler = member.objects.autoscaler(GATEWAY_NAMESPACE, GATEWAY_NAME)
     if not ingress.enabled:
         wrong = [] if found is None else ["there is one, and ingress.enabled is false"]
-        return judged("gateway", wrong, "none, as configured", DEPLOY)
+        return failure_or_ok("gateway", wrong, "none, as configured", DEPLOY)
     if found is None or scaler is None:
         return failure("gateway", "there is none" if found is None else "it has no autoscaler", DEPLOY)
     limits = (scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"])
@@ -49,7 +49,7 @@ def look_at_gateway(member: Member) -> Finding:
     return ok("gateway", f"{ready} pods are ready, of {limits[0]} to {limits[1]}")
 
 
-def _deployments(member: Member, name: str, service: Service) -> Finding:
+def _deployments(member: ObservedCluster, name: str, service: Service) -> Finding:
     """What runs of a service here, and what of it runs here that should not."""
     assert member.objects is not None
     wanted = member.environment.deployments(service).get(member.key)
@@ -69,10 +69,10 @@ def _deployments(member: Member, name: str, service: Service) -> Finding:
         more, fix = _wrong_with(member, service.namespace, own, replicas)
         wrong, fixes = [*more, *wrong], [*([fix] if more else []), *fixes]
         text = f"{own}: {replicas} of {replicas} available"
-    return judged(f"service {name}", wrong, text, all_of(fixes))
+    return failure_or_ok(f"service {name}", wrong, text, chained(fixes))
 
 
-def _wrong_with(member: Member, namespace: str, name: str, replicas: int) -> tuple[list[str], str]:
+def _wrong_with(member: ObservedCluster, namespace: str, name: str, replicas: int) -> tuple[list[str], str]:
     """Return what is wrong with a Deployment, and what to do about that."""
     assert member.objects is not None
     found = member.objects.deployment(namespace, name)
@@ -90,7 +90,7 @@ def _wrong_with(member: Member, namespace: str, name: str, replicas: int) -> tup
     return [], ""
 
 
-def _failover(member: Member, name: str, service: Service) -> Finding:
+def _failover(member: ObservedCluster, name: str, service: Service) -> Finding:
     """Whether the rule that switches locality on is there if, and only if, it should be."""
     assert member.objects is not None
     title = f"failover of {name}"
@@ -98,7 +98,7 @@ def _failover(member: Member, name: str, service: Service) -> Finding:
     words = {True: "on", False: "off"}
     rule = {True: "there is a DestinationRule", False: "there is no DestinationRule"}[found]
     wrong = [] if found == service.failover else [f"{rule}, and failover is {words[service.failover]}"]
-    return judged(title, wrong, words[found], DEPLOY)
+    return failure_or_ok(title, wrong, words[found], DEPLOY)
 
 
 def _is(thing: Object, namespace: str, name: str) -> bool:

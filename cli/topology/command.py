@@ -63,7 +63,7 @@ def _synthesize(config: Path) -> Synthesized:
     load(config)  # says what is wrong with the file, and at once
     source = os.path.relpath(config)
     tools = ROOT / ".tools" / "bin"  # a Node.js that make has installed
-    with tempfile.TemporaryDirectory(prefix="mesh-") as folder, Output().doing(f"synthesizing {source}"):
+    with tempfile.TemporaryDirectory(prefix="mesh-") as folder, Output().spinner(f"synthesizing {source}"):
         variables = os.environ | {
             "CDKTF_OUTDIR": folder,
             "MESH_CONFIG": str(config.resolve()),

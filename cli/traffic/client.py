@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.sources.kubernetes import Cluster
+from cli.sources.kubernetes import ClusterClient
 from config.demo import CLIENT_APP, VERSION_IN_ANSWER
 
 SCRIPT = (Path(__file__).parent / "client.sh").read_text(encoding="utf-8")
@@ -147,7 +147,7 @@ class Conversation:
             self._words += [_COMMAND.sub("", line.strip()) for line in lines if line.strip()]
 
 
-def converse(cluster: Cluster, namespace: str, url: str, load: Load) -> Conversation:
+def converse(cluster: ClusterClient, namespace: str, url: str, load: Load) -> Conversation:
     """Start to send requests to a URL from the client in a cluster."""
     # An answer's text is the server's: it must not look like the end of one.
     mark = secrets.token_hex(8)

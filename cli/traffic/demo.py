@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.errors import MeshError
-from cli.sources.kubernetes import Cluster, KubectlError
+from cli.sources.kubernetes import ClusterClient, KubectlError
 from config import Environment
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
@@ -66,7 +66,7 @@ class Demo:
         return {version: keys for version, keys in regions.items() if len(keys) > 1}
 
 
-def public_url(environment: Environment, config_cluster: Cluster, path: str) -> str:
+def public_url(environment: Environment, config_cluster: ClusterClient, path: str) -> str:
     """Return where users come in: by the first domain, else where Multi Cluster Ingress answers, says its controller.
 
     Raises:

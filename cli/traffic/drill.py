@@ -9,8 +9,8 @@ from string import Template
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
-from cli.sources.google import Google
-from cli.sources.kubernetes import Cluster, KubectlError, connected
+from cli.sources.google import GoogleClient
+from cli.sources.kubernetes import ClusterClient, KubectlError, connected_clusters
 from cli.traffic.client import Answer, Conversation, Load, converse, stop
 from cli.traffic.demo import Demo
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
@@ -91,8 +91,8 @@ def run_drill(environment: Environment, kubeconfig: Path | None, wanted: Wanted,
     stop_on_signals()
     report = Report(f"drill {wanted.region}")
     section = report.section(f"The demo of {wanted.region} goes down and comes back", COLUMNS)
-    google = Google(environment.project.id, environment.project.impersonate_service_account)
-    with connected(environment, google, kubeconfig) as clusters:
+    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    with connected_clusters(environment, google, kubeconfig) as clusters:
         drill = Drill(demo, clusters, wanted, output, section)
         for fault in drill.faults():
             if not drill.take_down(fault):
@@ -137,7 +137,7 @@ class Drill:
     """
 
     def __init__(
-        self, demo: Demo, clusters: Mapping[str, Cluster], wanted: Wanted, output: Output, section: Section
+        self, demo: Demo, clusters: Mapping[str, ClusterClient], wanted: Wanted, output: Output, section: Section
     ) -> None:
         self.data: list[dict[str, object]] = []
         self._demo = demo
@@ -184,7 +184,7 @@ class Drill:
 
     def take_down(self, fault: Fault) -> bool:
         """Take the demo down in one way, and put it back; return whether another way can follow."""
-        say = self._output.say
+        say = self._output.log
         workers = max(1, self._wanted.rate // PACE)
         load = Load(MOST_REQUESTS, workers, piece=1, pause=workers / self._wanted.rate)
         space, url = self._demo.service.namespace, self._demo.url

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-from cli.sources.kubernetes import Cluster
+from cli.sources.kubernetes import ClusterClient
 from config.paths import ROOT
 
 CALL_SECONDS = 30.0
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def undoing(cluster: Cluster, steps: Sequence[Sequence[str]], seconds: float, say: Say) -> Iterator[list[str]]:
+def undoing(cluster: ClusterClient, steps: Sequence[Sequence[str]], seconds: float, say: Say) -> Iterator[list[str]]:
     """Run commands of kubectl at the end of a block, however it ends.
 
     Args:

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from cli.errors import MeshError
 from cli.report.findings import Report, Section
 from cli.report.output import Output
-from cli.sources.google import Google
-from cli.sources.kubernetes import Cluster, connected
+from cli.sources.google import GoogleClient
+from cli.sources.kubernetes import ClusterClient, connected_clusters
 from cli.traffic.client import Conversation, Load, converse, wait
 from cli.traffic.demo import Demo, public_url
 from cli.traffic.shares import interval
@@ -73,8 +73,8 @@ def ask(environment: Environment, kubeconfig: Path | None, wanted: Wanted, outpu
         plot.check_file(wanted.plot)
 
     report = Report(f"verify {wanted.question}")
-    google = Google(environment.project.id, environment.project.impersonate_service_account)
-    with connected(environment, google, kubeconfig) as clusters:
+    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    with connected_clusters(environment, google, kubeconfig) as clusters:
         url = demo.url
         if wanted.question == INGRESS:
             given = wanted.url or public_url(environment, clusters[environment.ingress.config_cluster], demo.path)
@@ -112,7 +112,7 @@ def _regions(environment: Environment, wanted: Wanted) -> list[str]:
 
 
 def _send(
-    clusters: Mapping[str, Cluster], namespace: str, url: str, wanted: Wanted, output: Output
+    clusters: Mapping[str, ClusterClient], namespace: str, url: str, wanted: Wanted, output: Output
 ) -> tuple[dict[str, Conversation], bool]:
     """Ask from all regions at the same time.
 
@@ -120,7 +120,7 @@ def _send(
         what was said, and whether somebody has stopped it.
     """
     load = Load(wanted.requests, wanted.concurrency)
-    with output.counting(f"asking {url}", {key: wanted.requests for key in clusters}) as progress:
+    with output.progress(f"asking {url}", {key: wanted.requests for key in clusters}) as progress:
         conversations = {key: converse(cluster, namespace, url, load) for key, cluster in clusters.items()}
 
         def watch() -> None:

@@ -5,7 +5,7 @@
 
 import numpy
 
-from cli.report.findings import State
+from cli.report.findings import FindingState
 from cli.traffic.demo import Demo
 from cli.traffic.tally import Tally
 from cli.traffic.verdict import SPLIT, Verdict
@@ -30,7 +30,7 @@ def accepted(share: int, requests: int) -> float:
     for first in dice.binomial(requests, share / 100, RUNS).tolist():
         versions = {version: count for version, count in (("v1", first), ("v2", requests - first)) if count}
         finding = verdict.finding("tokyo", Tally(requests, versions, {}, []))
-        times += finding.state is State.OK
+        times += finding.state is FindingState.OK
     return times / RUNS
 
 

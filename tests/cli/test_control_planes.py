@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cli.sources.cluster_objects import MARKER
-from cli.sources.mesh_components import READINESS
-from cli.sources.state import Kept
+from cli.sources.cluster_objects import COMPLETION_MARKER
+from cli.sources.mesh_components import READINESS_JOB_PREFIX
+from cli.sources.state import StateResource
 from config.paths import ROOT
 from tests.cli.deployed_mesh import (
     FLEET,
@@ -139,7 +139,7 @@ def _admitted(cidr: str, name: str) -> Callable[[DeployedMesh], None]:
 
 
 def _marked(mark: str) -> Callable[[DeployedMesh], None]:
-    return lambda mesh: mesh.object("tokyo", "ConfigMap", MARKER).update(data={"installed": mark})
+    return lambda mesh: mesh.object("tokyo", "ConfigMap", COMPLETION_MARKER).update(data={"installed": mark})
 
 
 def _managed_by_the_fleet(region: str) -> Callable[[DeployedMesh], None]:
@@ -159,7 +159,7 @@ FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "Deadlin
 
 EVERYWHERE_WITH_ASMCLI: dict[str, Case] = {
     "no mark of the installation": Case(
-        _gone("ConfigMap", MARKER), ("tokyo", "installation"), "it has left no mark", INSTALL
+        _gone("ConfigMap", COMPLETION_MARKER), ("tokyo", "installation"), "it has left no mark", INSTALL
     ),
     "an installation of other inputs": Case(
         _marked("0" * 64), ("tokyo", "installation"), "of other inputs than terraform's state has", INSTALL
@@ -353,7 +353,7 @@ def test_an_installation_without_terraforms_state(mesh: DeployedMesh) -> None:
     mesh.states = {}
     said = mesh.run_json("status").findings()["tokyo", "installation"]
     assert (said["state"], "whole; whether by the inputs of now" in said["text"]) == ("ok", True)
-    mesh.remove("tokyo", "ConfigMap", MARKER)
+    mesh.remove("tokyo", "ConfigMap", COMPLETION_MARKER)
     assert mesh.run_json("status").findings()["tokyo", "installation"]["fix"] == DEPLOY
 
 
@@ -390,7 +390,7 @@ def _revision(mesh: DeployedMesh) -> None:
 
 
 def _mark(mesh: DeployedMesh) -> None:
-    mesh.add("tokyo", {"kind": "ConfigMap", "metadata": {"name": MARKER, "namespace": "istio-system"}})
+    mesh.add("tokyo", {"kind": "ConfigMap", "metadata": {"name": COMPLETION_MARKER, "namespace": "istio-system"}})
 
 
 MANAGEMENT = "fleet's management of the mesh in matt-tokyo-cluster-1 in asia-northeast1"
@@ -429,9 +429,9 @@ LEFT: dict[str, dict[str, Case]] = {
         "istiod": NOT_ON_THE_NODES,
         "the mark of a script": Case(
             _mark,
-            ("Other control planes", f"configmap {MARKER} in tokyo"),
+            ("Other control planes", f"configmap {COMPLETION_MARKER} in tokyo"),
             "no script installs the mesh",
-            f"{IN_MESH} delete configmap {MARKER}",
+            f"{IN_MESH} delete configmap {COMPLETION_MARKER}",
         ),
         "a remote secret": Case(
             _added(remote_secret("osaka")),
@@ -495,9 +495,9 @@ def test_without_a_state_what_the_configuration_wants_belongs(mesh: DeployedMesh
 
 def test_names_are_those_of_scripts_and_manifests() -> None:
     lib = (ROOT / "scripts" / "lib.sh").read_text(encoding="utf-8")
-    assert re.findall(r"MARKER_NAME=(\S+)", lib) == [MARKER]
+    assert re.findall(r"MARKER_NAME=(\S+)", lib) == [COMPLETION_MARKER]
     construct = (ROOT / "constructs" / "fleet_mesh.py").read_text(encoding="utf-8")
-    assert f'"name": "{READINESS.removesuffix("-")}"' in construct
+    assert f'"name": "{READINESS_JOB_PREFIX.removesuffix("-")}"' in construct
 
 
 def test_the_checksum_is_terraforms(tmp_path: Any) -> None:
@@ -515,4 +515,7 @@ def test_the_checksum_is_terraforms(tmp_path: Any) -> None:
         check=True,
         timeout=60,
     )
-    assert result.stdout.strip() == f'"{Kept("null_resource", "null_resource.x", {"triggers": triggers}).checksum}"'
+    assert (
+        result.stdout.strip()
+        == f'"{StateResource("null_resource", "null_resource.x", {"triggers": triggers}).checksum}"'
+    )

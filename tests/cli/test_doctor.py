@@ -25,10 +25,10 @@ from cli.doctor import connectivity as reach
 from cli.doctor import installer, permissions, tools
 from cli.doctor.conflicts import FEATURES
 from cli.doctor.quota_demand import cpu_quotas
-from cli.report.findings import State
+from cli.report.findings import FindingState
 from cli.sources import observed_address
 from cli.sources.expected_resources import FEATURE, things_of
-from cli.sources.google import ApiError, Google
+from cli.sources.google import ApiError, GoogleClient
 from config.apis import APIS
 from config.backend import state_file
 from config.mesh import Asmcli
@@ -352,7 +352,7 @@ def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytes
     start = time.monotonic()
     found = tools.check_tool(tools.TERRAFORM)
     assert time.monotonic() - start < 20, "it was waited for what the program had started"
-    assert (found.state, found.text) == (State.FAILURE, "has not told its version within 0 s")
+    assert (found.state, found.text) == (FindingState.FAILURE, "has not told its version within 0 s")
     child = Path("/proc", (project.folder / "child").read_text(encoding="utf-8").strip(), "cmdline")
     deadline = time.monotonic() + 10
     while child.exists() and child.read_bytes() and time.monotonic() < deadline:
@@ -458,7 +458,7 @@ def test_a_persons_login_is_no_reason_for_a_warning(tmp_path: Path, monkeypatch:
     (tmp_path / "login.json").write_text(json.dumps(login), encoding="utf-8")
     monkeypatch.delenv("GOOGLE_OAUTH_ACCESS_TOKEN", raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "login.json"))
-    assert Google(PROJECT).caller == ""
+    assert GoogleClient(PROJECT).caller == ""
 
 
 @pytest.mark.parametrize(("account", "may"), [("deployer", True), ("somebody", False)])
@@ -548,7 +548,7 @@ def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProjec
 def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     for name, value in {**project.server.variables(), **project.variables}.items():
         monkeypatch.setenv(name, value)
-    google = Google(PROJECT)
+    google = GoogleClient(PROJECT)
     if way != "asmcli-managed":
         make_by(project, way)
     environment = project.environment
@@ -556,12 +556,12 @@ def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest
         for permission in need.permissions:
             project.server.resource_manager.withheld = {permission}
             found = {one.name: one for one in permissions.check(google, environment)}
-            assert found[need.role].state is State.FAILURE
+            assert found[need.role].state is FindingState.FAILURE
             assert f"lacks {permission}, which " in found[need.role].text
             assert need.by in found[need.role].text
             assert found[need.role].fix.endswith(f"--role={need.role}")
     project.server.resource_manager.withheld = set()
-    assert {one.state for one in permissions.check(google, environment)} == {State.OK}
+    assert {one.state for one in permissions.check(google, environment)} == {FindingState.OK}
 
 
 def test_permissions_in_the_command(project: EmulatedProject) -> None:
@@ -695,7 +695,7 @@ def test_pods_that_watch_a_control_plane_may_come_to_it(monkeypatch: pytest.Monk
     """Such as one in Osaka from which somebody deploys: its own cluster admits it by itself, Tokyo's as a watcher."""
     text = CONFIGURATION.replace("endpoint: public", "endpoint: private")
     monkeypatch.setattr(reach, "_way_to", lambda _: IPv4Address("10.32.0.9"))
-    for way, state in (("asmcli-managed", State.WARNING), ("asmcli-in-cluster", State.OK)):
+    for way, state in (("asmcli-managed", FindingState.WARNING), ("asmcli-in-cluster", FindingState.OK)):
         environment = environment_of(text.replace("mesh:", f"mesh:\n  control_plane: {way}"))
         first, *_ = reach.check(environment, reach.try_all(environment, {}))
         assert first.state is state
@@ -1172,15 +1172,15 @@ def downloads(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.mark.parametrize(
     ("published", "state", "text"),
     [
-        (f"{DIGEST}\n", State.OK, "mesh.asmcli.sha256 is what Google publishes"),
-        (f"{DIGEST}  asmcli\n", State.OK, "mesh.asmcli.sha256 is what Google publishes"),
-        ("0" * 64, State.FAILURE, f"Google publishes {'0' * 64}, and not mesh.asmcli.sha256"),
-        ("<html>log in first</html>", State.WARNING, "answers with 200 and no checksum"),
-        (None, State.FAILURE, "Google publishes no asmcli_1.28.5-asm.12-config1"),
+        (f"{DIGEST}\n", FindingState.OK, "mesh.asmcli.sha256 is what Google publishes"),
+        (f"{DIGEST}  asmcli\n", FindingState.OK, "mesh.asmcli.sha256 is what Google publishes"),
+        ("0" * 64, FindingState.FAILURE, f"Google publishes {'0' * 64}, and not mesh.asmcli.sha256"),
+        ("<html>log in first</html>", FindingState.WARNING, "answers with 200 and no checksum"),
+        (None, FindingState.FAILURE, "Google publishes no asmcli_1.28.5-asm.12-config1"),
     ],
 )
 def test_the_checksum_of_the_download(
-    monkeypatch: pytest.MonkeyPatch, published: str | None, state: State, text: str
+    monkeypatch: pytest.MonkeyPatch, published: str | None, state: FindingState, text: str
 ) -> None:
     files = {} if published is None else {"asmcli_1.28.5-asm.12-config1.sha256": published}
     with downloads(files, monkeypatch):
@@ -1191,7 +1191,7 @@ def test_the_checksum_of_the_download(
     assert text in found.text
     if published is None:
         assert found.fix.endswith("/asm/ASMCLI_VERSIONS")
-    elif state is not State.OK:
+    elif state is not FindingState.OK:
         assert found.fix == compare
 
 
@@ -1200,7 +1200,7 @@ def test_a_checksum_that_can_not_be_compared(monkeypatch: pytest.MonkeyPatch) ->
         port = listener.getsockname()[1]
     monkeypatch.setattr("config.mesh.DOWNLOADS", f"http://127.0.0.1:{port}/asm")
     (found,) = installer.check(Asmcli(sha256=DIGEST))
-    assert found.state is State.WARNING
+    assert found.state is FindingState.WARNING
     assert found.text.endswith(f"not compared with Google's: no answer from 127.0.0.1:{port}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.report.findings import Finding, State
+from cli.report.findings import Finding, FindingState
 from cli.report.output import Output
 from cli.traffic import drill
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
@@ -179,7 +179,7 @@ def test_what_can_t_be_put_back_is_said_with_the_command(mesh: DemoMesh) -> None
 def test_a_control_plane_that_takes_no_notice_is_said(mesh: DemoMesh) -> None:
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", honours_sidecars=False)
     finding = impatient_drill(mesh)["failing: another region answers"]
-    assert finding.state is State.FAILURE
+    assert finding.state is FindingState.FAILURE
     assert "takes no notice of a Sidecar's ingress" in finding.text
     assert finding.fix == "mesh drill tokyo --fault removed"
 
@@ -188,10 +188,10 @@ def test_failing_pods_that_are_not_ejected_are_found(mesh: DemoMesh) -> None:
     """As with the reference's rule alone: nothing is ejected, and every request fails."""
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", ejects=False)
     findings = impatient_drill(mesh)
-    assert findings["failing: another region answers"].state is State.FAILURE
+    assert findings["failing: another region answers"].state is FindingState.FAILURE
     assert "maxEjectionPercent" in findings["failing: another region answers"].fix
-    assert findings["failing: failed requests on the way"].state is State.FAILURE
-    assert findings["failing: put back"].state is State.OK
+    assert findings["failing: failed requests on the way"].state is FindingState.FAILURE
+    assert findings["failing: put back"].state is FindingState.OK
 
 
 def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh) -> None:

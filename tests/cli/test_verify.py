@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cli.sources.kubernetes import Cluster
+from cli.sources.kubernetes import ClusterClient
 from cli.traffic.client import Load
 from cli.traffic.demo import Demo, public_url
 from cli.traffic.shares import interval, probability
@@ -184,7 +184,7 @@ def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: DemoM
 
 def test_ingress_asks_by_the_domain_if_there_is_one() -> None:
     text = REFERENCE.read_text(encoding="utf-8").replace("plain_http: true", "domains: [shop.example.com, b.example]")
-    nobody_is_asked = cast(Cluster, None)
+    nobody_is_asked = cast(ClusterClient, None)
     assert public_url(environment_of(text), nobody_is_asked, "/hello") == "https://shop.example.com/hello"
 
 

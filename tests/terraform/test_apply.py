@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from cli.report.findings import State
-from cli.sources.member import Member
+from cli.report.findings import FindingState
+from cli.sources.member import ObservedCluster
 from cli.status.hardening import look_at_hardening
 from config.cluster import Cluster
 from config.environment import Environment
@@ -88,9 +88,9 @@ class Applied:
         for region in environment.resolved_regions():
             place = {"project": environment.project.id, "location": region.location, "cluster": region.names.cluster}
             found = self.server.container.get({}, MultiDict(), **place)
-            told += list(look_at_hardening(Member(environment, region, found, None), found))
+            told += list(look_at_hardening(ObservedCluster(environment, region, found, None), found))
         assert {one.name for one in told} == FINDINGS
-        return {one.name for one in told if one.state is not State.OK}
+        return {one.name for one in told if one.state is not FindingState.OK}
 
     def _terraform(self, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         token: str = self.server.cloud.identity.new_token()["access_token"]
