@@ -34,6 +34,28 @@ class KubectlError(Exception):
     """A call of kubectl that failed. Its text is what kubectl said last."""
 
 
+def run_kubectl(
+    command: Sequence[str], variables: Mapping[str, str], text: str, seconds: float
+) -> "subprocess.CompletedProcess[str]":
+    """Run kubectl to its end. Tests replace this function by a fake in their own process.
+
+    Args:
+        command: `kubectl` and its arguments.
+        variables: its environment.
+        text: its standard input.
+        seconds: after which it is killed.
+
+    Returns:
+        exit status, standard output and standard error.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+    """
+    return subprocess.run(
+        command, env=dict(variables), input=text, capture_output=True, text=True, check=False, timeout=seconds
+    )
+
+
 @dataclass(frozen=True)
 class ClusterClient:
     """One cluster, by kubectl.
@@ -62,15 +84,7 @@ class ClusterClient:
             KubectlError: it failed, or took longer than `seconds`.
         """
         try:
-            result = subprocess.run(
-                self.arguments(*arguments),
-                env=dict(self.variables),
-                input=text if text is not None else "",
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=seconds,
-            )
+            result = run_kubectl(self.arguments(*arguments), self.variables, text or "", seconds)
         except subprocess.TimeoutExpired as error:
             raise KubectlError(f"kubectl has had no answer for {seconds:.0f} s") from error
         if result.returncode != 0:

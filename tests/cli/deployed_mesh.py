@@ -8,23 +8,21 @@ import base64
 import copy
 import hashlib
 import json
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 from xml.etree import ElementTree
 
 import yaml
 
 from config.naming import STACKS
-from config.paths import ROOT
-from tests.cli import fake_kubectl as stand_in_kubectl
+from tests.cli.fake_kubectl import FakeKubectl
+from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import PROJECT_NUMBER
 from tests.fake_cloud.test_fake_cloud import ApiClient, FakeGcp, enable, running
 
@@ -121,6 +119,7 @@ class DeployedMesh:
     clusters: dict[str, Object] = field(default_factory=dict)
     states: dict[str, dict[str, Object] | str | None] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    kubectl_calls: list[list[str]] = field(default_factory=list)
 
     @property
     def cloud(self) -> dict[str, Object]:
@@ -172,44 +171,29 @@ class DeployedMesh:
         return JsonReport(result.returncode, data, result.stderr)
 
     def run(self, command: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command as a user does."""
+        """Run a command of the CLI as a user does."""
         self._write()
-        return subprocess.run(
-            [sys.executable, "-m", "cli", command, "--config", str(self.folder / "mesh.yaml"), *arguments],
-            cwd=ROOT,
-            env={
-                "COLUMNS": "160",
-                "GOOGLE_OAUTH_ACCESS_TOKEN": self.token,
-                "HOME": str(self.folder),
-                "KUBECTL_WORLD": str(self.folder / "clusters"),
-                "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
-                **self.gcp.server.variables(),
-                **self.variables,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-
-    def kubectl_calls(self) -> list[list[str]]:
-        lines = (self.folder / "clusters" / "calls").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        kubectl = FakeKubectl(self.clusters)
+        self.kubectl_calls = kubectl.calls
+        variables = {
+            "COLUMNS": "160",
+            "GOOGLE_OAUTH_ACCESS_TOKEN": self.token,
+            "HOME": str(self.folder),
+            "PATH": str(self.folder / "bin"),
+            **self.gcp.server.variables(),
+            **self.variables,
+        }
+        with patch("cli.sources.kubernetes.run_kubectl", kubectl):
+            return invoke([command, "--config", str(self.folder / "mesh.yaml"), *arguments], variables)
 
     def _write(self) -> None:
+        """Write the configuration and terraform's state, and programs that may be looked for but not called."""
         (self.folder / "mesh.yaml").write_text(yaml.safe_dump(self.content, sort_keys=False), encoding="utf-8")
-        clusters, programs = self.folder / "clusters", self.folder / "bin"
-        for folder in (clusters, programs):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-        for region, content in self.clusters.items():
-            (clusters / f"{region}.json").write_text(json.dumps(content), encoding="utf-8")
-        for name, command in (
-            ("kubectl", f'exec {sys.executable} -S -E {stand_in_kubectl.__file__} "$@"'),
-            ("gke-gcloud-auth-plugin", "exit 99"),
-        ):
-            (programs / name).write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
-            (programs / name).chmod(0o755)
+        (self.folder / "bin").mkdir(exist_ok=True)
+        for program in ("kubectl", "gke-gcloud-auth-plugin"):
+            file = self.folder / "bin" / program
+            file.write_text("#!/bin/sh\nexit 99\n", encoding="utf-8")
+            file.chmod(0o755)
         for stack in STACKS:
             file = self.folder / f"terraform.{stack}.tfstate"
             file.unlink(missing_ok=True)

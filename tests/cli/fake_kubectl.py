@@ -1,14 +1,11 @@
-"""Answers as kubectl does, from a file a cluster; run as a program, by `tests.cli.deployed_world`.
-
-What the commands under test don't ask, it refuses; a token that comes in an argument would be in its log.
-The file has ``objects``, ``tokens`` (that the cluster takes), and ``error`` (that it has in place of an answer).
-"""
+"""A kubectl in the process of the tests: serves the objects of clusters to the calls that the CLI makes."""
 
 import json
-import os
-import sys
+import subprocess
+from collections.abc import Mapping, Sequence
+from getopt import gnu_getopt
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 Object = dict[str, Any]
 
@@ -32,91 +29,99 @@ KINDS = {
     "pods": "Pod",
     "secrets": "Secret",
 }
-OF_THE_CLUSTER = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "Namespace", "Node")
-VALUED = ("--context", "--filename", "--kubeconfig", "--namespace", "--output", "--selector")
+CLUSTER_SCOPED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "Namespace", "Node")
+BUILT_IN_GROUPS = ("", "apps", "autoscaling", "batch")
+
+OPTIONS = ("context=", "filename=", "kubeconfig=", "namespace=", "output=", "selector=")
+FLAGS = ("all-namespaces", "ignore-not-found", "no-headers")
 
 
-def fail(text: str) -> NoReturn:
-    print(text, file=sys.stderr)
-    sys.exit(1)
+class FakeKubectlError(Exception):
+    """What kubectl writes on standard error before it exits with status 1."""
 
 
-def main(arguments: list[str]) -> None:
-    folder = Path(os.environ["KUBECTL_WORLD"])
-    with (folder / "calls").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(arguments) + "\n")
-    options: dict[str, str] = {}
-    words: list[str] = []
-    rest = iter(arguments)
-    for word in rest:
-        if word in VALUED:
-            options[word] = next(rest)
-        elif word in ("--all-namespaces", "--ignore-not-found", "--no-headers"):
-            options[word] = ""
-        elif word.startswith("-"):
-            fail(f"error: unknown flag: {word}")
-        else:
-            words.append(word)
-    region = options.get("--context") or Path(options["--kubeconfig"]).stem
-    world = json.loads((folder / f"{region}.json").read_text(encoding="utf-8"))
-    if world.get("error"):
-        fail(world["error"])
-    if options.get("--output", "") != ("" if "--no-headers" in options else "json"):
-        fail("error: the stand-in writes JSON, and a table of names")
-    if words == ["create"] and options.get("--filename") == "-":
-        print(json.dumps(review(json.load(sys.stdin), world)))
-    elif words[0] == "get":
-        get(words[1], words[2:], options, world)
-    else:
-        fail(f"error: the stand-in does not know {' '.join(words)}")
+class FakeKubectl:
+    """Takes the place of `cli.sources.kubernetes.run_kubectl`.
+
+    Attributes:
+        clusters: by context, or else by the name of the kubeconfig file: the ``objects`` of a cluster, the
+            ``tokens`` that it accepts, and the ``error`` with which every call fails, if there is one.
+        calls: the arguments of each call.
+    """
+
+    def __init__(self, clusters: Mapping[str, Object]) -> None:
+        self.clusters = clusters
+        self.calls: list[list[str]] = []
+
+    def __call__(
+        self, command: Sequence[str], variables: Mapping[str, str], text: str, seconds: float
+    ) -> "subprocess.CompletedProcess[str]":
+        program, *arguments = command
+        assert program == "kubectl"
+        self.calls.append(arguments)
+        pairs, words = gnu_getopt(arguments, "", [*OPTIONS, *FLAGS])
+        options = dict(pairs)
+        cluster = self.clusters[options.get("--context") or Path(options["--kubeconfig"]).stem]
+        try:
+            return subprocess.CompletedProcess(command, 0, _respond(cluster, words, options, text), "")
+        except FakeKubectlError as failure:
+            return subprocess.CompletedProcess(command, 1, "", f"{failure}\n")
 
 
-def review(question: Object, world: Object) -> Object:
-    assert question["kind"] == "TokenReview"
-    if question["spec"]["token"] in world["tokens"]:
-        return {**question, "status": {"authenticated": True, "user": {"username": "istio-reader"}}}
-    return {**question, "status": {"user": {}, "error": "invalid bearer token"}}
+def _respond(cluster: Object, words: list[str], options: dict[str, str], text: str) -> str:
+    """Return what kubectl prints.
+
+    Raises:
+        FakeKubectlError: the call fails.
+    """
+    if cluster.get("error"):
+        raise FakeKubectlError(cluster["error"])
+    assert ("--no-headers" in options) != (options.get("--output") == "json"), "the fake prints JSON, or names"
+    match words:
+        case ["create"] if options["--filename"] == "-":
+            return json.dumps(_review(json.loads(text), cluster))
+        case ["get", kinds, *names]:
+            return _get(cluster, kinds, names, options)
+    raise AssertionError(f"the fake kubectl has no {' '.join(words)}")
 
 
-def get(kinds: str, names: list[str], options: dict[str, str], world: Object) -> None:
-    wanted = []
-    for kind in kinds.split(","):
-        if kind not in KINDS or ("." in kind and not served(kind, world)):
-            fail(f'error: the server doesn\'t have a resource type "{kind.partition(".")[0]}"')
-        wanted.append(KINDS[kind])
-    items = [one for one in world["objects"] if one["kind"] in wanted and fits(one, options)]
+def _review(review: Object, cluster: Object) -> Object:
+    assert review["kind"] == "TokenReview"
+    if review["spec"]["token"] in cluster["tokens"]:
+        return {**review, "status": {"authenticated": True, "user": {"username": "istio-reader"}}}
+    return {**review, "status": {"user": {}, "error": "invalid bearer token"}}
+
+
+def _get(cluster: Object, kinds: str, names: list[str], options: dict[str, str]) -> str:
+    wanted = kinds.split(",")
+    for kind in wanted:
+        if kind not in KINDS or not _is_served(kind, cluster):
+            raise FakeKubectlError(f'error: the server doesn\'t have a resource type "{kind.partition(".")[0]}"')
+    items = [one for one in cluster["objects"] if one["kind"] in map(KINDS.get, wanted) and _matches(one, options)]
     if names:
         items = [one for one in items if one["metadata"]["name"] in names]
         missing = set(names) - {one["metadata"]["name"] for one in items}
         if missing and "--ignore-not-found" not in options:
-            fail(f'Error from server (NotFound): {kinds} "{min(missing)}" not found')
+            raise FakeKubectlError(f'Error from server (NotFound): {kinds} "{min(missing)}" not found')
         if not items:
-            return
-        if len(names) == 1:
-            print(json.dumps(items[0]))
-            return
+            return ""
     if "--no-headers" in options:
-        print("\n".join(f"{one['metadata']['name']}   Opaque   1   5d" for one in items))
-        return
-    print(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        return "".join(f"{one['metadata']['name']}   Opaque   1   5d\n" for one in items)
+    return json.dumps(items[0] if len(names) == 1 else {"apiVersion": "v1", "kind": "List", "items": items})
 
 
-def served(kind: str, world: Object) -> bool:
-    built_in = kind.partition(".")[2] in ("apps", "autoscaling", "batch")
-    return built_in or any(
-        one["kind"] == "CustomResourceDefinition" and one["metadata"]["name"] == kind for one in world["objects"]
+def _is_served(kind: str, cluster: Object) -> bool:
+    return kind.partition(".")[2] in BUILT_IN_GROUPS or any(
+        one["kind"] == "CustomResourceDefinition" and one["metadata"]["name"] == kind for one in cluster["objects"]
     )
 
 
-def fits(item: Object, options: dict[str, str]) -> bool:
+def _matches(item: Object, options: dict[str, str]) -> bool:
+    """Return whether an object is in the namespace, and has the label, that a call selects."""
     metadata = item["metadata"]
-    everywhere = item["kind"] in OF_THE_CLUSTER or "--all-namespaces" in options
+    everywhere = item["kind"] in CLUSTER_SCOPED or "--all-namespaces" in options
     if not everywhere and metadata["namespace"] != options.get("--namespace", "default"):
         return False
     name, has_value, value = options.get("--selector", "").partition("=")
     labels = metadata.get("labels", {})
     return not name or (name in labels and (not has_value or labels[name] == value))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

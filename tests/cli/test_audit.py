@@ -507,6 +507,5 @@ def test_it_changes_nothing(mesh: DeployedMesh) -> None:
 
 def _kubectl_verbs(mesh: DeployedMesh) -> list[list[str]]:
     return [
-        [word for word in call if word in ("get", "create", "delete", "patch", "apply")]
-        for call in mesh.kubectl_calls()
+        [word for word in call if word in ("get", "create", "delete", "patch", "apply")] for call in mesh.kubectl_calls
     ]

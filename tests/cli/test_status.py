@@ -942,7 +942,7 @@ def test_it_is_told_to_people_too(mesh: DeployedMesh, tmp_path: Path) -> None:
 
 def test_tokens_go_nowhere_but_to_who_takes_them(mesh: DeployedMesh) -> None:
     mesh.run_json("status")
-    calls = mesh.kubectl_calls()
+    calls = mesh.kubectl_calls
     assert TOKEN not in json.dumps(calls)
     reviews = [call for call in calls if "create" in call]
     assert len(reviews) == 2
