@@ -1,5 +1,5 @@
-"""What goes wrong in a way that the user can do something about."""
+"""Errors that the user can do something about."""
 
 
 class LocalMeshError(Exception):
-    """A reason and, where there is one, what to do next. Shown without a trace."""
+    """A reason and, where there is one, what to do next. Shown without a traceback."""

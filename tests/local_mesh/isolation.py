@@ -1,34 +1,28 @@
-"""Namespaces around everything that the harness starts.
+"""Namespaces around everything that a local mesh starts.
 
-A lab lives in its own network, its own process numbers and its own mounts. It touches
-nothing of the machine, and nothing outside can be reached from within. When its first
-process ends, for whatever reason, the kernel ends all others and takes the networks
-and mounts away: there is nothing to clean up, and nothing to forget.
+A lab has its own network, process numbers and mounts. It changes nothing on the machine,
+and reaches nothing outside. When its first process ends, for whatever reason, the kernel
+ends all others and removes the networks and mounts: there is nothing to clean up.
 """
 
 import os
-import shutil
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from tests.local_mesh.errors import LocalMeshError
 
-NEEDED = ("mount", "nsenter", "setpriv", "sh", "umount", "unshare")
-"""All from util-linux, but for the shell."""
-
-EXIT_SKIPPED = 77
-"""Exit status of ``python -m tests.local_mesh.isolation`` where a lab can't be."""
+PROGRAMS = ("mount", "nsenter", "setpriv", "sh", "umount", "unshare")
+"""What isolation runs: all from util-linux, but for the shell."""
 
 INSIDE = "LOCAL_MESH_INSIDE"
-"""Set within: where a program finds that it need not isolate itself again."""
+"""Environment variable that is set inside, so that a program does not isolate itself again."""
 
 USERS_HOME = "LOCAL_MESH_USERS_HOME"
-"""Set within: the user's own home."""
+"""Environment variable that holds the user's own home, inside."""
 
 
 def is_inside() -> bool:
@@ -39,10 +33,10 @@ def run_isolated(command: Sequence[str]) -> int:
     """Run a program in namespaces of its own and return its exit status.
 
     On SIGINT, SIGTERM and SIGHUP everything inside is killed, and the status is 128
-    and the signal's number, as a shell has it. If this process is killed, it goes too.
+    plus the signal's number, as in a shell. If this process is killed, the program is, too.
 
     Raises:
-        LocalMeshError: this machine doesn't have namespaces, or doesn't let us make them.
+        LocalMeshError: this machine does not allow namespaces.
     """
     flags = ["--mount", "--net", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
     prefix = ["setpriv", "--pdeathsig", "KILL", "unshare", *_identity_flags(), *flags]
@@ -63,13 +57,13 @@ def run_isolated(command: Sequence[str]) -> int:
     return 128 + stopped[0] if stopped else status
 
 
-def check_isolation() -> None:
-    """Raise a LocalMeshError if this machine doesn't let us make namespaces."""
+def check_namespaces() -> None:
+    """Raise a LocalMeshError if this machine does not allow namespaces."""
     _identity_flags()
 
 
 def use_private_folders(state: Path) -> None:
-    """Inside, put a file system in memory on a folder, and what programs leave in a home or in /tmp onto it."""
+    """Inside, mount a file system in memory on a folder, and move the home and the temporary files there."""
     mount = ["mount", "-t", "tmpfs", "-o", "mode=700", "lab", str(state)]
     result = subprocess.run(mount, capture_output=True, text=True, check=False)
     if result.returncode != 0:
@@ -88,10 +82,10 @@ def use_private_folders(state: Path) -> None:
 
 
 def _is_private(folder: Path) -> bool:
-    """Return whether jsii would keep its packages in a folder, which saves it half of its start.
+    """Return whether jsii accepts a folder for its package cache, which halves its start time.
 
-    It wants all folders above to be ours or root's, and nobody else to write into them. In a
-    user namespace those that are really root's seem to be nobody's.
+    All parent folders must belong to the user or to root, and others must not be able to write
+    into them. In a user namespace, root's folders seem to belong to nobody.
     """
     above = [parent.stat() for parent in folder.resolve().parents]
     return all(
@@ -100,17 +94,12 @@ def _is_private(folder: Path) -> bool:
 
 
 def ignore_sigint() -> None:
-    """Inside, leave Ctrl-C to the process outside: it ends everything at once."""
+    """Inside, leave Ctrl-C to the process outside, which ends everything at once."""
     signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def _identity_flags() -> list[str]:
-    """Return what lets us make namespaces: nothing for root, else a user namespace."""
-    if not sys.platform.startswith("linux"):
-        raise LocalMeshError("the lab needs Linux, for its network namespaces; the README says how to run it elsewhere")
-    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
-    if missing:
-        raise LocalMeshError(f"{', '.join(missing)} not found; install util-linux")
+    """Return the flags with which namespaces can be created: none for root, else those of a user namespace."""
     probe = ["--mount", "--net", "--pid", "--fork", "--mount-proc", "true"]
     as_user = ["--user", "--map-root-user"]
     attempts: list[list[str]] = [[], as_user] if os.geteuid() == 0 else [as_user]
@@ -119,14 +108,6 @@ def _identity_flags() -> list[str]:
         if result.returncode == 0:
             return flags
     raise LocalMeshError(
-        f"this machine does not let us make namespaces ({result.stderr.strip()}); run it as root, or allow them: "
+        f"this machine does not allow namespaces ({result.stderr.strip()}); run it as root, or allow them: "
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, a privileged container elsewhere"
     )
-
-
-if __name__ == "__main__":
-    try:
-        check_isolation()
-    except LocalMeshError as error:
-        print(error, file=sys.stderr)
-        sys.exit(EXIT_SKIPPED)

@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 
 from config.paths import ROOT
-from tests.local_mesh import toolchain as toolbox
+from tests.local_mesh import prerequisites, toolchain
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fleet import derived_services
-from tests.local_mesh.isolation import check_isolation
 from tests.local_mesh.pod import Pod, PodContext
+from tests.local_mesh.prerequisites import (
+    check_prerequisites,
+    isolation_prerequisites,
+    local_mesh_prerequisites,
+)
 from tests.local_mesh.traffic import Client, tally
 from tests.synthesized import Synthesis
 
@@ -107,17 +111,23 @@ def test_the_service_of_the_fleet(reference: Synthesis) -> None:
     assert derived_services(reference.objects("osaka")) == []
 
 
-class TestToolbox:
-    """With a stand-in for Go."""
+class TestToolchain:
+    """Builds with a fake Go."""
 
-    BUNDLE = toolbox.Bundle("thing", "v1.2.3", ("one", "two"), 1, packages=("example.com/thing@v1.2.3",))
+    BUNDLES = (
+        toolchain.Bundle("pair", "v1.2.3", ("one", "two"), 4, 10, ("example.com/pair@v1.2.3",)),
+        toolchain.Bundle("single", "v2.0.0", ("three",), 1, 10, ("example.com/single@v2.0.0",)),
+    )
 
     @pytest.fixture
     def go(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         script = tmp_path / "bin" / "go"
         script.parent.mkdir()
+        monkeypatch.setattr(toolchain, "BUNDLES", self.BUNDLES)
         monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.delenv(toolchain.FOLDER_VARIABLE, raising=False)
+        monkeypatch.delenv(toolchain.OLD_FOLDER_VARIABLE, raising=False)
         return script
 
     @staticmethod
@@ -126,15 +136,22 @@ class TestToolbox:
         script.chmod(0o755)
 
     def test_builds_once(self, go: Path, tmp_path: Path) -> None:
-        self.write(go, f'echo "$*" >>{tmp_path}/calls; touch "$GOBIN/one" "$GOBIN/two"')
-        said: list[str] = []
-        folder = toolbox._folder(self.BUNDLE, None, said.append)
-        assert sorted(path.name for path in folder.iterdir()) == ["one", "two"]
-        assert toolbox._folder(self.BUNDLE, None, said.append) == folder
+        self.write(go, f'echo "$*" >>{tmp_path}/calls; touch "$GOBIN/one" "$GOBIN/two" "$GOBIN/three"')
+        reports: list[str] = []
+        assert not toolchain.is_available()
+        toolchain._build_missing(reports.append)
+        assert toolchain.is_available()
+        toolchain._build_missing(reports.append)
+        assert sorted(path.name for path in self.BUNDLES[0].folder.iterdir()) == ["one", "three", "two"]
         calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
-        assert len(calls) == 1
-        assert calls[0].endswith("example.com/thing@v1.2.3")
-        assert said == ["building thing v1.2.3, once (about 1 min on two cores)"]
+        assert [call.rpartition(" ")[2] for call in calls] == ["example.com/pair@v1.2.3", "example.com/single@v2.0.0"]
+        assert reports == ["building pair v1.2.3, single v2.0.0, once (about 5 min on two cores)"]
+
+    def test_what_go_downloads_and_caches_is_removed_when_all_is_built(self, go: Path, tmp_path: Path) -> None:
+        self.write(go, 'mkdir -p "$GOCACHE" "$GOMODCACHE" "$GOPATH"; touch "$GOBIN/one" "$GOBIN/two" "$GOBIN/three"')
+        toolchain._build_missing(lambda text: None)
+        found = sorted(path.name for path in (tmp_path / "cache" / "multi-region-mesh").iterdir())
+        assert found == ["lock", *(bundle.key for bundle in self.BUNDLES)]
 
     @pytest.mark.parametrize(
         ("body", "words"), [("echo no such module; exit 1", "no such module"), ('touch "$GOBIN/one"', "made no two")]
@@ -142,27 +159,92 @@ class TestToolbox:
     def test_a_failed_build_leaves_nothing(self, go: Path, tmp_path: Path, body: str, words: str) -> None:
         self.write(go, body)
         with pytest.raises(LocalMeshError, match=words):
-            toolbox._folder(self.BUNDLE, None, lambda text: None)
+            toolchain._build_missing(lambda text: None)
         assert [path.name for path in (tmp_path / "cache" / "multi-region-mesh").iterdir()] == ["lock"]
 
-    def test_what_a_killed_build_left_is_taken_away(self, go: Path, tmp_path: Path) -> None:
-        self.write(go, 'touch "$GOBIN/one" "$GOBIN/two"')
-        leftover = tmp_path / "cache" / "multi-region-mesh" / ".thing-1a2b"
-        leftover.mkdir(parents=True)
-        assert toolbox._folder(self.BUNDLE, None, lambda text: None).is_dir()
-        assert not leftover.exists()
+    def test_the_unfinished_folder_of_a_killed_build_is_removed(self, go: Path, tmp_path: Path) -> None:
+        self.write(go, 'touch "$GOBIN/one" "$GOBIN/two" "$GOBIN/three"')
+        unfinished = tmp_path / "cache" / "multi-region-mesh" / ".pair-1a2b"
+        unfinished.mkdir(parents=True)
+        toolchain._build_missing(lambda text: None)
+        assert self.BUNDLES[0].folder.is_dir()
+        assert not unfinished.exists()
 
-    def test_without_go(self, go: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PATH", str(go.parent))
-        with pytest.raises(LocalMeshError, match=r"Go is missing: install it from go\.dev/dl"):
-            toolbox._folder(self.BUNDLE, None, lambda text: None)
+    def test_reports_what_is_left_while_go_prints_nothing(self, go: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.write(go, 'echo package; sleep 0.6; touch "$GOBIN/one" "$GOBIN/two" "$GOBIN/three"')
+        monkeypatch.setattr(toolchain, "REPORT_SECONDS", 0.25)
+        reports: list[str] = []
+        toolchain._build_missing(reports.append)
+        one, two = "0 of 3 programs built; pair", "2 of 3 programs built; single"
+        for start in (one, two):
+            assert any(f"{start}: 1 of about 10 packages; about " in text for text in reports), reports
 
-    def test_a_folder_of_the_users_own(self, go: Path, tmp_path: Path) -> None:
-        with pytest.raises(LocalMeshError, match=r"\(LOCAL_MESH_TOOLS\) has no one, two"):
-            toolbox._folder(self.BUNDLE, str(tmp_path), lambda text: None)
-        for name in self.BUNDLE.programs:
-            (tmp_path / name).touch()
-        assert toolbox._folder(self.BUNDLE, str(tmp_path), lambda text: None) == tmp_path
+    def test_the_rest_is_estimated_by_the_speed_so_far(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = [0.0]
+        monkeypatch.setattr("tests.local_mesh.toolchain.time.monotonic", lambda: clock[0])
+        progress = toolchain.BuildProgress(self.BUNDLES, lambda text: None)
+        assert str(progress) == "0 of 3 programs built; pair: downloading; about 5 min left"
+        for _ in range(5):
+            progress.count_package()
+        clock[0] = 240.0  # 2 of 5 minutes' work took 4 minutes
+        assert str(progress).endswith("pair: 5 of about 10 packages; about 6 min left")
+        progress.start_bundle(1)
+        assert str(progress) == "2 of 3 programs built; single: downloading; about 1 min left"
+
+    @pytest.mark.parametrize("variable", [toolchain.FOLDER_VARIABLE, toolchain.OLD_FOLDER_VARIABLE])
+    def test_a_folder_of_the_users_own(
+        self, go: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    ) -> None:
+        monkeypatch.setenv(variable, str(tmp_path))
+        assert toolchain.missing_programs() == ["one", "two", "three"]
+        for bundle in self.BUNDLES:
+            for name in bundle.programs:
+                (tmp_path / name).touch()
+        assert toolchain.missing_programs() == []
+        assert toolchain.is_available()
+
+
+class TestPrerequisites:
+    @pytest.fixture(autouse=True)
+    def _nothing_is_built(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.delenv(toolchain.FOLDER_VARIABLE, raising=False)
+
+    def test_every_missing_one_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setattr("tests.local_mesh.prerequisites.shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 30))
+        monkeypatch.setattr("tests.local_mesh.prerequisites.util.find_spec", lambda _: None)
+        with pytest.raises(prerequisites.MissingPrerequisiteError) as caught:
+            check_prerequisites(local_mesh_prerequisites("lab"))
+        names = [line.strip().partition(":")[0] for line in str(caught.value).splitlines()[1:]]
+        assert names == [
+            *("mount", "nsenter", "setpriv", "sh", "umount", "unshare", "namespaces", "node", "bash", "curl"),
+            *("Python package envoy", "Python package pyroute2", "Go", "disk space"),
+        ]
+        assert "Go: missing. Needed to build the toolchain; install 1.21 or later from go.dev/dl" in str(caught.value)
+        assert f"1.0 GiB are free in {tmp_path}, of 8" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("body", "problem"),
+        [
+            ("echo go1.20.14", "go1.20 is too old"),
+            ("echo go1.21.0", ""),
+            ("echo go1.26-X", ""),
+            ("echo no such shim >&2; exit 1", "`go env GOVERSION` fails: no such shim"),
+        ],
+    )
+    def test_go(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, problem: str) -> None:
+        TestToolchain.write(tmp_path / "go", body)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        assert prerequisites._go() == problem
+
+    def test_nothing_is_needed_for_a_build_where_the_user_names_programs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(toolchain.FOLDER_VARIABLE, str(tmp_path))
+        monkeypatch.setattr("tests.local_mesh.prerequisites.shutil.which", lambda _: None)
+        assert (prerequisites._go(), prerequisites._disk_space()) == ("", "")
+        assert prerequisites._given_programs().startswith(f"{tmp_path} has no etcd, kube-apiserver")
 
 
 def marked(mark: str) -> list[int]:
@@ -191,7 +273,7 @@ class TestIsolation:
     @pytest.fixture(autouse=True)
     def _possible(self) -> None:
         try:
-            check_isolation()
+            check_prerequisites(isolation_prerequisites())
         except LocalMeshError as error:
             pytest.skip(f"not tried: {error}")
 

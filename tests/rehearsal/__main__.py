@@ -11,7 +11,13 @@ from control_planes import names
 from tests.fake_cloud.latencies import Latencies
 from tests.lab.environments import content_with_regions
 from tests.local_mesh.errors import LocalMeshError
-from tests.local_mesh.isolation import EXIT_SKIPPED, is_inside, use_private_folders
+from tests.local_mesh.isolation import is_inside, use_private_folders
+from tests.local_mesh.prerequisites import (
+    EXIT_SKIPPED,
+    MissingPrerequisiteError,
+    check_prerequisites,
+    local_mesh_prerequisites,
+)
 from tests.local_mesh.session import Session
 from tests.local_mesh.toolchain import get_toolchain
 from tests.rehearsal.command_environment import check_tools
@@ -64,7 +70,7 @@ def main() -> int:
                 if not arguments.without_terraform:
                     gather_providers(providers)
 
-            return session.run_inside(sys.argv[1:], prepare)
+            return session.run_inside(sys.argv[1:], local_mesh_prerequisites("rehearse"), prepare)
         use_private_folders(session.state)
         # Imported late: inside, cdktf takes its folders when it is loaded.
         from tests.rehearsal.context import set_stage  # noqa: PLC0415
@@ -93,12 +99,13 @@ def main() -> int:
         return run_faults(stage, shims, Choice(arguments.faults == "small", arguments.only))
     except (ConfigError, LocalMeshError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
-        return 2
+        return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2
 
 
 def _check(providers: Path, with_terraform: bool) -> int:
     """Say what is missing for a rehearsal."""
     try:
+        check_prerequisites(local_mesh_prerequisites("rehearse"))
         check_tools(with_terraform)
         if with_terraform:
             gather_providers(providers)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from config.naming import STACKS
-from tests.local_mesh.isolation import EXIT_SKIPPED
+from tests.local_mesh.prerequisites import EXIT_SKIPPED
 
 REGIONS = (2, 4, 8)
 MOST = 1.3
