@@ -1,6 +1,5 @@
 """The commands and their options; what each does is in a file of its name."""
 
-import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,8 +11,7 @@ from rich.console import Console
 
 from cli.errors import MeshError
 from cli.report.output import INTERRUPTED, NOT_TRIED, Output
-from config import ConfigError, Environment, config_path, load
-from config.loading.load import CONFIG_VARIABLE
+from config import ConfigError, config_path, load
 from config.paths import ROOT
 
 app = typer.Typer(
@@ -73,7 +71,8 @@ def doctor(config: Config = None, as_json: Json = False, junit: Junit = None) ->
         from cli.doctor.command import examine  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
-        return output.finish(examine(environment_of(config), output))
+        file = config or config_path(ROOT)
+        return output.finish(examine(load(file), file, output))
 
     run(work)
 
@@ -86,7 +85,8 @@ def status(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json =
         from cli.status.command import look  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
-        return output.finish(look(environment_of(config), kubeconfig, output))
+        file = config or config_path(ROOT)
+        return output.finish(look(load(file), file, kubeconfig, output))
 
     run(work)
 
@@ -130,7 +130,7 @@ def verify(
             url=url,
             plot=plot,
         )
-        return output.finish(ask(environment_of(config), kubeconfig, wanted, output))
+        return output.finish(ask(load(config or config_path(ROOT)), kubeconfig, wanted, output))
 
     run(work)
 
@@ -158,7 +158,7 @@ def drill(
 
         output = Output(as_json=as_json, junit=junit)
         wanted = Wanted(region, fault.value, rate, restore_seconds)
-        return output.finish(run_drill(environment_of(config), kubeconfig, wanted, output))
+        return output.finish(run_drill(load(config or config_path(ROOT)), kubeconfig, wanted, output))
 
     run(work)
 
@@ -198,20 +198,10 @@ def audit(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = 
         from cli.audit.command import search  # noqa: PLC0415
 
         output = Output(as_json=as_json, junit=junit)
-        return output.finish(search(environment_of(config), kubeconfig, output))
+        file = config or config_path(ROOT)
+        return output.finish(search(load(file), file, kubeconfig, output))
 
     run(work)
-
-
-def environment_of(config: Path | None) -> Environment:
-    """Read the configuration, which from here on is also what `MESH_CONFIG` names.
-
-    Raises:
-        ConfigError: the configuration can't be used.
-    """
-    path = config or config_path(ROOT)
-    os.environ[CONFIG_VARIABLE] = str(path)  # terraform's state is beside it
-    return load(path)
 
 
 def run(work: Callable[[], int]) -> None:

@@ -38,11 +38,10 @@ from cli.sources.project_resources import (
 )
 from cli.sources.remote_secrets import read_names
 from cli.sources.state import TerraformStates, read_states
-from config import Environment, config_path
+from config import Environment
 from config.backend import LocalState, place
 from config.crds import MCI_CRDS
 from config.naming import MESH_NAMESPACE
-from config.paths import ROOT
 
 SECTIONS: dict[str, tuple[Kind, ...]] = {
     "Load balancer": (*LOAD_BALANCER, CERTIFICATES, SSL_POLICIES, ENDPOINT_GROUPS),
@@ -53,16 +52,19 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
 """In the order in which things can be removed."""
 
 
-def search(environment: Environment, kubeconfig: Path | None, output: Output) -> Report:
+def search(environment: Environment, config: Path, kubeconfig: Path | None, output: Output) -> Report:
     """List what is left over.
 
     Args:
-        kubeconfig: as for `cli.sources.kubernetes.connected`.
+        environment: The environment.
+        config: The configuration file, beside which terraform's state is.
+        kubeconfig: as for `cli.sources.kubernetes.connected_clusters`.
+        output: Where progress is shown.
 
     Raises:
         MeshError: no credentials, a tool is missing, or a state can't be read.
     """
-    state = read_states(environment, config_path(ROOT))
+    state = read_states(environment, config)
     google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
     with output.spinner(f"listing what is in {google.project}"):
         listing = list_all(google)

@@ -1,6 +1,7 @@
 """`mesh doctor`: whether a deploy can succeed from here, before it is tried. It looks, and changes nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from cli.doctor import conflicts, installer, permissions, project, quotas, tools
 from cli.doctor import connectivity as reach
@@ -9,11 +10,10 @@ from cli.report.output import Output
 from cli.sources import apis, credentials
 from cli.sources import expected_resources as inventory
 from cli.sources.google import ApiError, GoogleClient
-from config import Environment, config_path
-from config.paths import ROOT
+from config import Environment
 
 
-def examine(environment: Environment, output: Output) -> Report:
+def examine(environment: Environment, config: Path, output: Output) -> Report:
     """Look at everything that a deploy of this environment depends on.
 
     Raises:
@@ -31,13 +31,15 @@ def examine(environment: Environment, output: Output) -> Report:
             report.section("Tools on this machine").findings = on_this_machine.result()
             report.section("Credentials").findings = callers
         if all(one.state is not FindingState.FAILURE for one in callers):
-            _look_at_google(environment, google, report, output)
+            _look_at_google(environment, config, google, report, output)
         if installation is not None:
             report.section("Installer of the mesh, asmcli").findings = installation.result()
     return report
 
 
-def _look_at_google(environment: Environment, google: GoogleClient, report: Report, output: Output) -> None:
+def _look_at_google(
+    environment: Environment, config: Path, google: GoogleClient, report: Report, output: Output
+) -> None:
     with output.spinner("looking at the project"):
         found = project.check(google)
         report.section("Project").findings = found
@@ -52,5 +54,5 @@ def _look_at_google(environment: Environment, google: GoogleClient, report: Repo
         attempts = reach.try_all(environment, there)
         report.section("Control planes").findings = reach.check(environment, attempts)
         report.section("Conflicts").findings = conflicts.check(
-            environment, config_path(ROOT), google, there, on, reached=reach.reached(attempts)
+            environment, config, google, there, on, reached=reach.reached(attempts)
         )

@@ -26,24 +26,26 @@ from cli.status.mesh import look_at_feature, look_at_mesh, proxies
 from cli.status.policies import look_at_policies
 from cli.status.retired import look_at_retired
 from cli.status.services import look_at_gateway, look_at_services
-from config import Environment, ResolvedRegion, config_path
+from config import Environment, ResolvedRegion
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
-from config.paths import ROOT
 
 COLUMNS = ("region", "cluster", "control plane", "nodes", "membership", "mesh", "proxies", "trust", "gateway")
 UNKNOWN = "?"
 
 
-def look(environment: Environment, kubeconfig: Path | None, output: Output) -> Report:
+def look(environment: Environment, config: Path, kubeconfig: Path | None, output: Output) -> Report:
     """Ask Google and every cluster, and return what they say.
 
     Args:
-        kubeconfig: as for `cli.sources.kubernetes.connected`.
+        environment: The environment.
+        config: The configuration file, beside which terraform's state is.
+        kubeconfig: as for `cli.sources.kubernetes.connected_clusters`.
+        output: Where progress is shown.
 
     Raises:
         MeshError: no credentials, a tool is missing, or a state can't be read.
     """
-    state = read_states(environment, config_path(ROOT))
+    state = read_states(environment, config)
     google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
     with output.spinner("asking Google for the clusters and the fleet"):
         found = describe_environment(environment, google)
