@@ -5,6 +5,7 @@ import shutil
 import sys
 
 from config import ConfigError, config_path, load
+from config.output_folder import OutputFolder, OutputFolderError
 from config.paths import ROOT
 
 
@@ -14,18 +15,25 @@ def main() -> int:
     try:
         config = config_path(ROOT)
         environment = load(config)
-    except ConfigError as error:
+        folder = OutputFolder.of(config)
+        folder.check()
+        if shutil.which("node") is None:
+            print("Node.js is missing, which cdktf runs on: run `make synth`, or install Node.js 22", file=sys.stderr)
+            return 2
+        # Locked before the imports, which take seconds: cdktf has read one manifest before the next one is written.
+        with folder.locked(lambda message: print(message, flush=True)):
+            folder.check()
+            # Imported late: loading cdktf takes seconds, and a wrong file is refused at once.
+            from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
+
+            app = new_app(folder.path)
+            add_stacks(app, environment, config)
+            folder.begin()
+            app.synth()
+            folder.finish()
+    except (ConfigError, OutputFolderError) as error:
         print(error, file=sys.stderr)
         return 2
-    if shutil.which("node") is None:
-        print("Node.js is missing, which cdktf runs on: run `make synth`, or install Node.js 22", file=sys.stderr)
-        return 2
-    # Imported late: loading cdktf takes seconds, and a wrong file is refused at once.
-    from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
-
-    app = new_app()
-    add_stacks(app, environment, config)
-    app.synth()
     return 0
 
 

@@ -5,7 +5,6 @@ its provider never takes over what is there: "Cannot create resource that alread
 """
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from cli.sources.synthesized import Synthesized, plain, read_folder
 from config import Environment
 from config.backend import LocalState, state_file
 from config.naming import STACKS
-from config.paths import ROOT
+from config.output_folder import OutputFolder
 
 COLUMNS = "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name"
 NO_SUCH_KIND = "no matches for kind"
@@ -70,7 +69,7 @@ def unknown_to_terraform(
     if not isinstance(environment.backend, LocalState):
         return None
     try:
-        synthesized = read_folder(Path(os.environ.get("CDKTF_OUTDIR") or ROOT / "cdktf.out"))
+        synthesized = read_folder(OutputFolder.of(config).path)
     except MeshError:
         return None
     if not _is_of(synthesized, config):
