@@ -20,7 +20,7 @@ class Caller:
     account: str
 
 
-def callers_of(environment: Environment, name: str) -> tuple[Caller, ...]:
+def authorized_callers(environment: Environment, name: str) -> tuple[Caller, ...]:
     """Return who may ask a service, which is nobody else: the gateways if it has a route, and its ``allow_from``.
 
     A name that is no service's is left out; `config.validation.checks` has refused it.

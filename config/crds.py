@@ -20,7 +20,7 @@ CONTROL_PLANE_CRD = "controlplanerevisions.mesh.cloud.google.com"
 """What Google tells by in a cluster how far its control plane is."""
 
 
-def kinds_of(*, config_cluster: bool) -> tuple[str, ...]:
+def required_crds(*, config_cluster: bool) -> tuple[str, ...]:
     """Return what a cluster has to serve before the stack `ingress` is planned.
 
     Args:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from config.backend import Backend, CloudState, GcsState, LocalState
 from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
+from config.control_plane import ControlPlane, control_plane, managed_revision, pinned_revision
 from config.demo import Demo
 from config.fields import Model, ObjectName, RegionKey
 from config.ingress import Ingress
@@ -17,7 +18,6 @@ from config.network import Network
 from config.project import Project
 from config.region import Region
 from config.service import RegionalDeployment, Service
-from control_planes import ControlPlane, control_plane
 
 DEMO_SERVICE = "helloworld"
 
@@ -133,12 +133,12 @@ class Environment(Model):
             retired=region.retired,
         )
 
-    def watchers_of(self, key: str) -> list[AuthorizedNetwork]:
-        """Return the ranges from which other clusters watch a region's control plane.
+    def peer_api_clients(self, key: str) -> list[AuthorizedNetwork]:
+        """Return the ranges from which other clusters' istiods watch a region's API server.
 
-        Empty where that is done by something else than pods. A retired region is in no mesh.
+        Empty where no istiod runs as a pod. A retired region is in no mesh.
         """
-        if not self.control_plane.watches_from_pods or self.regions[key].retired:
+        if not self.control_plane.runs_on_nodes or self.regions[key].retired:
             return []
         return [
             AuthorizedNetwork(name=f"pods-{one.key}", cidr=one.ranges.pods)
@@ -162,18 +162,20 @@ class Environment(Model):
 
     @property
     def control_plane(self) -> ControlPlane:
-        """The way to the mesh: what it can, and what it makes."""
+        """What the chosen control plane mode implies."""
         return control_plane(self.mesh.control_plane)
 
     @property
     def channel(self) -> Channel:
-        """Release channel of the control planes that Google runs: the clusters' own, which they follow."""
+        """Release channel of the mesh control planes that Google runs: they follow the clusters' own."""
         return self.cluster.release_channel
 
     @property
     def revision(self) -> str:
-        """The revision label, ``istio.io/rev``, that chooses the mesh's control plane."""
-        return self.control_plane.revision(self)
+        """The revision label, ``istio.io/rev``, by which a namespace selects its mesh control plane."""
+        if self.control_plane.runs_on_nodes:
+            return pinned_revision(self.mesh.asmcli.version)
+        return managed_revision(self.channel)
 
     def all_services(self) -> dict[str, Service]:
         """Return the services by name, the demo first where it is on."""

@@ -1,12 +1,11 @@
 """`mesh`: which control plane, from which release."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from config.control_plane import MODES, ControlPlaneMode, control_plane
 from config.fields import AsmcliVersion, FilePath, Image, Model, Sha256
-from control_planes import control_plane, names
 
 DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
 """Where Google publishes asmcli, and beside each its checksum, the same name with .sha256."""
@@ -39,25 +38,13 @@ class Asmcli(Model):
         return f"{DOWNLOADS}/{self.file_name}"
 
 
-def _known_way(value: object) -> object:
-    if value not in names():
-        # As pydantic says it of a Literal, which can't be made of what is in a folder.
-        raise PydanticCustomError("literal_error", "", {"expected": ", ".join(f"'{name}'" for name in names())})
-    return value
-
-
-ControlPlaneName = Annotated[
-    str, BeforeValidator(_known_way), WithJsonSchema({"type": "string", "enum": list(names())})
-]
-
-
 class Mesh(Model):
     """One service mesh over all clusters."""
 
-    control_plane: ControlPlaneName = Field(
+    control_plane: ControlPlaneMode = Field(
         default="asmcli-managed",
         description="Who makes and runs the control planes. "
-        + "".join(f"`{name}`: {control_plane(name).made_by}. " for name in names())
+        + "".join(f"`{mode}`: {control_plane(mode).summary}. " for mode in MODES)
         + "docs/control-planes.md tells them apart. It can't be changed while the mesh stands: there is no migration.",
     )
     asmcli: Asmcli = Field(default=Asmcli(), description="The installer; without a meaning for `fleet`.")

@@ -4,11 +4,9 @@ In Terraform's JSON every string is a template: ``${…}`` is evaluated and
 ``%{…}`` is a directive. Text of a user or of a manifest must not be either.
 """
 
-from constructs.bindings import Token
-
 
 class Expression(str):
-    """Text of ours that Terraform is to evaluate, and for which cdktf has no words."""
+    """A Terraform expression of the project's own, for which cdktf has no class."""
 
     __slots__ = ()
 
@@ -21,8 +19,6 @@ def literal(text: str) -> str:
     """
     if isinstance(text, Expression):
         return text
-    if "${" not in text and "%{" not in text:
-        return text  # nearly all texts; asking cdktf about each took a third of a second
-    if Token.is_unresolved(text):
+    if "${TfToken[" in text:
         return text
     return text.replace("${", "$${").replace("%{", "%%{")

@@ -6,7 +6,7 @@ from typing import Literal
 from config.mesh import Asmcli
 from constructs import Construct
 from constructs.bindings import ITerraformDependable, Precondition, TerraformAsset
-from constructs.local_script import CleanupScript, LocalScript, Reach
+from constructs.local_script import CleanupScript, LocalScript, ScriptContext
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
 
@@ -17,10 +17,10 @@ class AsmcliControlPlane(Construct):
     """A control plane for every cluster, by ``asmcli apply``: managed by Google, or on the cluster's own nodes.
 
     Attributes:
-        installed: for what needs the mesh in every cluster.
-        installed_by: address of what installs it, an instance a region.
-        marker_of: returns what the installation leaves in a region's cluster when it is done, by the region's key.
-        before_removal: what must be gone before a control plane is removed depends on this.
+        installed: dependency of everything that needs the mesh in every cluster.
+        installed_by: address of the installing resource, which has an instance for each region.
+        completion_marker: returns, by region key, what the installation writes into the cluster when it is complete.
+        before_removal: dependency of everything that must be deleted before a control plane is removed.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class AsmcliControlPlane(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        reach: Reach,
+        context: ScriptContext,
         members: Sequence[MeshMember],
         asmcli: Asmcli,
         mode: Mode,
@@ -46,7 +46,7 @@ class AsmcliControlPlane(Construct):
             "removal",
             scripts=scripts,
             script="remove-mesh.sh",
-            reach=reach,
+            context=context,
             inputs=("cluster", "location"),
             instances={member.key: {"cluster": member.cluster, "location": member.location} for member in members},
             depends_on=depends_on,
@@ -56,7 +56,7 @@ class AsmcliControlPlane(Construct):
             "install",
             scripts=scripts,
             script="install-mesh.sh",
-            reach=reach,
+            context=context,
             instances={
                 member.key: {
                     "cluster": member.cluster,
@@ -76,7 +76,7 @@ class AsmcliControlPlane(Construct):
         )
         self.installed = install.done
         self.installed_by = install.address
-        self.marker_of = install.inputs_of
+        self.completion_marker = install.inputs_of
         self.before_removal = removal.ready
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from config.crds import CONTROL_PLANE_CRD, kinds_of
+from config.crds import CONTROL_PLANE_CRD, required_crds
 from constructs import Construct
 from constructs.bindings import (
     ConfigMapV1Data,
@@ -65,7 +65,7 @@ class FleetMesh(Construct):
                 mesh=GkeHubFeatureMembershipMesh(management="MANAGEMENT_AUTOMATIC"),
                 depends_on=[options, *depends_on],
             )
-            kinds = (CONTROL_PLANE_CRD, *kinds_of(config_cluster=member.key == config_cluster))
+            kinds = (CONTROL_PLANE_CRD, *required_crds(config_cluster=member.key == config_cluster))
             self._wait(mine, access[member.key], _job(kinds, revision, kubectl_image), [namespace, membership])
 
     @staticmethod
@@ -132,10 +132,8 @@ class FleetMesh(Construct):
 
 def _job(kinds: Sequence[str], revision: str, image: str) -> dict[str, Any]:
     """Return the Job. What it does can't be changed once it is made, so its name follows from that."""
-    values = {"name": "mesh-readiness", "image": image, "revision": revision}
+    values = {"name": "mesh-readiness", "image": image, "revision": revision, "crds": kinds}
     job = render("fleet/readiness.yaml", values)
-    for container in job["spec"]["template"]["spec"]["initContainers"][:2]:
-        container["args"] += kinds
     digest = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
     job["metadata"]["name"] += f"-{digest[:8]}"
     return job

@@ -8,17 +8,17 @@ from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
 LOAD_BALANCER_RANGES = ("130.211.0.0/22", "35.191.0.0/16")
-"""Where Google's front ends ask from, for requests and for health checks.
+"""Sources of requests and health checks from Google's front ends.
 
 Source: https://cloud.google.com/load-balancing/docs/https#firewall-rules
 """
 
 
 class IngressGateway(Construct):
-    """An Istio ingress gateway: a Deployment that the mesh fills with its proxy, and what it needs.
+    """An Istio ingress gateway: a Deployment into which the mesh injects its proxy, and what it needs.
 
     Attributes:
-        allowing: the policies that let the load balancer in, if there are any.
+        allow_policies: the policies that authorize the load balancer; empty without default deny.
     """
 
     def __init__(
@@ -29,15 +29,15 @@ class IngressGateway(Construct):
         namespace: MeshNamespace,
         min_replicas: int,
         max_replicas: int,
-        guarded: bool,
+        default_deny: bool,
         access: ClusterAccess,
     ) -> None:
         """
         Args:
-            guarded: the mesh refuses what no policy allows.
+            default_deny: the mesh refuses what no policy allows.
         """
         super().__init__(scope, id_)
-        self.allowing: list[ITerraformDependable] = []
+        self.allow_policies: list[ITerraformDependable] = []
         names = {"name": GATEWAY_NAME, "namespace": namespace.name}
         account = ManifestFile(
             self,
@@ -86,10 +86,14 @@ class IngressGateway(Construct):
             access=access,
             depends_on=[namespace.applied],
         )
-        if guarded:
-            policy = render("gateway/authorization-policy.yaml", names)
-            policy["spec"]["rules"][0]["from"][0]["source"]["ipBlocks"] = list(LOAD_BALANCER_RANGES)
-            applied = ManifestFile(
-                self, "authorization-policy", manifest=policy, access=access, depends_on=[namespace.applied]
-            ).applied
-            self.allowing.append(applied)
+        if default_deny:
+            policy = ManifestFile(
+                self,
+                "authorization-policy",
+                manifest=render(
+                    "gateway/authorization-policy.yaml", {**names, "load_balancer_ranges": LOAD_BALANCER_RANGES}
+                ),
+                access=access,
+                depends_on=[namespace.applied],
+            )
+            self.allow_policies.append(policy.applied)

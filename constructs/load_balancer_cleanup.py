@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from constructs import Construct
 from constructs.bindings import ComputeGlobalAddress, ITerraformDependable
-from constructs.local_script import CleanupScript, Reach
+from constructs.local_script import CleanupScript, ScriptContext
 from constructs.script_folder import ScriptFolder
 
 
@@ -26,7 +26,7 @@ class LoadBalancerCleanup(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        reach: Reach,
+        context: ScriptContext,
         vpc: str,
         address: ComputeGlobalAddress | None,
         certificates: Sequence[ITerraformDependable],
@@ -37,7 +37,7 @@ class LoadBalancerCleanup(Construct):
             "Default",
             scripts=scripts,
             script="wait-for-load-balancer-cleanup.sh",
-            reach=reach,
+            context=context,
             inputs=("vpc",),
             instances={"mci": {"vpc": vpc}} if address else {},
             depends_on=[address, *certificates] if address else [],

@@ -17,7 +17,7 @@ from constructs.script_folder import ScriptFolder
 
 
 @dataclass(frozen=True)
-class Reach:
+class ScriptContext:
     """How scripts get to clusters, as opposed to what they do there.
 
     None of it is a trigger: to reach a cluster another way is no reason to install
@@ -56,7 +56,7 @@ class LocalScript(Construct):
         *,
         scripts: ScriptFolder,
         script: str,
-        reach: Reach,
+        context: ScriptContext,
         instances: Instances,
         access: Instances | None = None,
         depends_on: Sequence[ITerraformDependable] = (),
@@ -64,7 +64,7 @@ class LocalScript(Construct):
     ) -> None:
         """
         Args:
-            access: inputs that say how an instance gets to clusters. Like all of `Reach`, none is a trigger.
+            access: inputs that say how an instance gets to clusters. Like all of `ScriptContext`, none is a trigger.
         """
         super().__init__(scope, id_)
         more = access or {}
@@ -83,7 +83,7 @@ class LocalScript(Construct):
                 LocalExecProvisioner(
                     type="local-exec",
                     command=scripts.command(script),
-                    environment=reach.environment()
+                    environment=context.environment()
                     | {name.upper(): value for name, value in {**inputs, **untriggered}.items()}
                     | {"INPUTS": "${sha256(jsonencode(self.triggers))}"},
                 )
@@ -124,7 +124,7 @@ class CleanupScript(Construct):
         *,
         scripts: ScriptFolder,
         script: str,
-        reach: Reach,
+        context: ScriptContext,
         inputs: Sequence[str],
         instances: Instances,
         depends_on: Sequence[ITerraformDependable] = (),
@@ -142,7 +142,7 @@ class CleanupScript(Construct):
                     when="destroy",
                     command=scripts.command(script),
                     # A destroy-time script may refer to nothing but its own resource.
-                    environment=reach.environment() | {name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
+                    environment=context.environment() | {name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
                 )
             ],
             depends_on=list(depends_on),

@@ -1,7 +1,7 @@
 """A Kubernetes object, from a plain YAML file in ``manifests/``."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -25,25 +25,37 @@ MANIFESTS = ROOT / "manifests"
 # The safe loader in C, where PyYAML has it.
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-Values = Mapping[str, str | int | bool]
+Values = Mapping[str, Any]
+"""What takes the place of placeholders: texts, numbers, booleans, lists, mappings, or None for nothing."""
 
 _PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
 
 
 def render(file: str, values: Values) -> dict[str, Any]:
-    """Read a manifest and put values in the place of its ``${placeholders}``.
+    """Read a manifest and replace its ``${placeholders}``.
 
     The values go into the parsed document, so that none of them can be anything
-    but a value. A text that is one placeholder and nothing else takes the value's
-    type. All text is made safe for Terraform, which would evaluate ``${…}``.
+    but a value. A text that is nothing but a placeholder takes the value's type:
+    a list among the items of a list is spliced into it, and None removes the key
+    or item. All text is escaped for Terraform, which would evaluate ``${…}``.
+
+    Args:
+        file: path below ``manifests/``.
+        values: by the placeholders' names.
+
+    Returns:
+        The object, as ``kubernetes_manifest`` takes it.
 
     Raises:
         KeyError: a placeholder has no value, or a value has no placeholder.
     """
-    used: set[str] = set()
-    rendered: dict[str, Any] = _fill(_parsed(file), values, used, file)
-    if unused := sorted(set(values) - used):
+    template = _parsed(file)
+    names = set(_placeholders(template))
+    if missing := sorted(names - set(values)):
+        raise KeyError(f"{file} needs a value for {', '.join(missing)}")
+    if unused := sorted(set(values) - names):
         raise KeyError(f"{file} has no placeholder for {', '.join(unused)}")
+    rendered: dict[str, Any] = _fill(template, values)
     return rendered
 
 
@@ -53,22 +65,48 @@ def _parsed(file: str) -> Any:
     return yaml.load((MANIFESTS / file).read_text(encoding="utf-8"), Loader=_LOADER)
 
 
-def _fill(node: Any, values: Values, used: set[str], file: str) -> Any:
+def _placeholders(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
-        return {_fill(key, values, used, file): _fill(value, values, used, file) for key, value in node.items()}
+        for key, value in node.items():
+            yield from _placeholders(key)
+            yield from _placeholders(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _placeholders(item)
+    elif isinstance(node, str):
+        yield from _PLACEHOLDER.findall(node)
+
+
+def _fill(node: Any, values: Values) -> Any:
+    if isinstance(node, dict):
+        filled = ((_fill(key, values), _fill(value, values)) for key, value in node.items())
+        return {key: value for key, value in filled if value is not None}
     if isinstance(node, list):
-        return [_fill(item, values, used, file) for item in node]
+        return [item for template in node for item in _items(template, values)]
     if not isinstance(node, str):
         return node
+    whole = _PLACEHOLDER.fullmatch(node)
+    if whole:
+        return _escaped(values[whole[1]])
     pieces = _PLACEHOLDER.split(node)  # text and names in turn
-    for name in pieces[1::2]:
-        if name not in values:
-            raise KeyError(f"{file} needs a value for {name}")
-        used.add(name)
-    if len(pieces) == 3 and not pieces[0] and not pieces[2]:
-        value = values[pieces[1]]
-        return literal(value) if isinstance(value, str) else value
     return "".join(literal(str(values[piece])) if index % 2 else literal(piece) for index, piece in enumerate(pieces))
+
+
+def _items(template: Any, values: Values) -> list[Any]:
+    """Return what takes the place of one item of a list."""
+    value = _fill(template, values)
+    if value is None:
+        return []
+    return value if isinstance(template, str) and isinstance(value, list) else [value]
+
+
+def _escaped(value: Any) -> Any:
+    """Return a value in which Terraform evaluates no text."""
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, Mapping):
+        return {key: _escaped(one) for key, one in value.items()}
+    return [_escaped(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 class ManifestFile(Construct):
@@ -96,7 +134,7 @@ class ManifestFile(Construct):
     ) -> None:
         """
         Args:
-            manifest: what `render` returned, completed where it depends on lists.
+            manifest: what `render` returned.
             wait_for_rollout: apply ends only when a Deployment's pods are ready.
             wait_for: apply ends only when these fields have these values.
             create_timeout: how long that may take, such as ``20m``; the provider's 10 minutes if not given.

@@ -22,12 +22,12 @@ class MeshPolicies(Construct):
         id_: str,
         *,
         mesh: Mesh,
-        allowing: Sequence[ITerraformDependable],
+        allow_policies: Sequence[ITerraformDependable],
         access: ClusterAccess,
     ) -> None:
         """
         Args:
-            allowing: the policies that allow: refused is only when all of them are
+            allow_policies: the policies that allow: refused is only when all of them are
                 there, and no longer when the first of them goes.
         """
         super().__init__(scope, id_)
@@ -43,5 +43,5 @@ class MeshPolicies(Construct):
                 "default-deny",
                 manifest=render("mesh/default-deny.yaml", {"namespace": MESH_NAMESPACE}),
                 access=access,
-                depends_on=allowing,
+                depends_on=allow_policies,
             )

@@ -6,7 +6,7 @@ from constructs import Construct
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.ingress_certificates import IngressCertificates
-from constructs.manifest_file import ManifestFile, Values, render
+from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
 
@@ -35,13 +35,11 @@ class MultiClusterIngress(Construct):
         """
         super().__init__(scope, id_)
         names = {"name": GATEWAY_NAME, "namespace": namespace.name}
-        backend_config = render("ingress/backend-config.yaml", {"namespace": namespace.name})
-        if ingress.security_policy is not None:
-            backend_config["spec"]["securityPolicy"] = {"name": ingress.security_policy}
+        policy = None if ingress.security_policy is None else {"name": ingress.security_policy}
         backend = ManifestFile(
             self,
             "backend-config",
-            manifest=backend_config,
+            manifest=render("ingress/backend-config.yaml", {"namespace": namespace.name, "security_policy": policy}),
             access=access,
             depends_on=[namespace.applied, cleanup_ready],
         )
@@ -54,31 +52,38 @@ class MultiClusterIngress(Construct):
             delete_timeout="20m",
             controller_writes_metadata=True,
         )
-        entry = render("ingress/multi-cluster-ingress.yaml", {**names, "address": address})
+        frontend_config = None
         before = [service.applied]
         if certificates is not None:
-            values: Values = {
-                "namespace": namespace.name,
-                "ssl_policy": certificates.ssl_policy,
-                "redirect": not ingress.plain_http,
-            }
-            frontend_config = render("ingress/frontend-config.yaml", values)
+            frontend_config = "ingress-frontendconfig"
             frontend = ManifestFile(
                 self,
                 "frontend-config",
-                manifest=frontend_config,
+                manifest=render(
+                    "ingress/frontend-config.yaml",
+                    {
+                        "name": frontend_config,
+                        "namespace": namespace.name,
+                        "ssl_policy": certificates.ssl_policy,
+                        "redirect": not ingress.plain_http,
+                    },
+                ),
                 access=access,
                 depends_on=[namespace.applied, cleanup_ready],
             )
             before.append(frontend.applied)
-            entry["metadata"]["annotations"] |= {
-                "networking.gke.io/frontend-config": frontend_config["metadata"]["name"],
-                "networking.gke.io/pre-shared-certs": ",".join(certificates.names),
-            }
         ManifestFile(
             self,
             "ingress",
-            manifest=entry,
+            manifest=render(
+                "ingress/multi-cluster-ingress.yaml",
+                {
+                    **names,
+                    "address": address,
+                    "frontend_config": frontend_config,
+                    "certificates": ",".join(certificates.names) if certificates else None,
+                },
+            ),
             access=access,
             depends_on=before,
             delete_timeout="20m",

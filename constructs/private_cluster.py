@@ -76,12 +76,12 @@ class PrivateCluster(Construct):
         subnet: RegionalSubnet,
         node_service_account: str,
         node_grants: Sequence[ITerraformDependable],
-        watchers: Sequence[AuthorizedNetwork],
+        peer_api_clients: Sequence[AuthorizedNetwork],
     ) -> None:
         """
         Args:
             node_grants: the roles of the nodes' account, which its first nodes need.
-            watchers: who else in the mesh has to reach the control plane, besides the shape's own networks.
+            peer_api_clients: who else in the mesh has to reach the control plane, besides the shape's own networks.
         """
         super().__init__(scope, id_)
         cluster = ContainerCluster(
@@ -115,7 +115,7 @@ class PrivateCluster(Construct):
             control_plane_endpoints_config=_dns_endpoint(open_=shape.endpoint == "dns"),
             # An empty list is not "everybody": the block itself turns authorized networks on.
             master_authorized_networks_config=ContainerClusterMasterAuthorizedNetworksConfig(
-                cidr_blocks=_cidr_blocks(shape, watchers), gcp_public_cidrs_access_enabled=False
+                cidr_blocks=_cidr_blocks(shape, peer_api_clients), gcp_public_cidrs_access_enabled=False
             ),
             enable_legacy_abac=False,
             master_auth=ContainerClusterMasterAuth(
@@ -209,9 +209,9 @@ def _dns_endpoint(*, open_: bool) -> ContainerClusterControlPlaneEndpointsConfig
 
 
 def _cidr_blocks(
-    shape: Cluster, watchers: Sequence[AuthorizedNetwork]
+    shape: Cluster, peer_api_clients: Sequence[AuthorizedNetwork]
 ) -> list[ContainerClusterMasterAuthorizedNetworksConfigCidrBlocks]:
-    networks = [*shape.authorized_networks, *watchers]
+    networks = [*shape.authorized_networks, *peer_api_clients]
     if shape.operator_address is not None:
         networks.append(AuthorizedNetwork(name="operator", cidr=shape.operator_address))
     return [

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from config.crds import kinds_of
+from config.crds import required_crds
 from config.terraform_text import Expression
 from constructs import Construct
 from constructs.bindings import ITerraformDependable
-from constructs.local_script import LocalScript, Reach
+from constructs.local_script import LocalScript, ScriptContext
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
 
@@ -29,13 +29,13 @@ class ServedCrds(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        reach: Reach,
+        context: ScriptContext,
         members: Sequence[MeshMember],
         kubeconfigs: Mapping[str, str],
         config_cluster: str,
         revision: str,
         installed_by: str,
-        marker_of: Callable[[str], Expression],
+        completion_marker: Callable[[str], Expression],
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
         """Args:
@@ -47,7 +47,7 @@ class ServedCrds(Construct):
             "wait",
             scripts=scripts,
             script="wait-for-crds.sh",
-            reach=reach,
+            context=context,
             instances={
                 member.key: {
                     "cluster": member.cluster,
@@ -55,8 +55,8 @@ class ServedCrds(Construct):
                     "identity": member.identity,
                     "revision": revision,
                     "installed_by": f'{installed_by}["{member.key}"]',
-                    "marker": marker_of(member.key),
-                    "crds": " ".join(kinds_of(config_cluster=member.key == config_cluster)),
+                    "marker": completion_marker(member.key),
+                    "crds": " ".join(required_crds(config_cluster=member.key == config_cluster)),
                 }
                 for member in members
             },

@@ -2,9 +2,11 @@
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from config.backend import CloudState, GcsState, LocalState, state_file
+from config.control_plane import control_plane
 from config.environment import Environment
 from constructs import Construct
 from constructs.bindings import (
@@ -13,11 +15,14 @@ from constructs.bindings import (
     GcsBackend,
     GoogleProvider,
     GoogleProviderBatching,
+    ITerraformDependable,
     LocalBackend,
     NamedCloudWorkspace,
     TerraformStack,
 )
-from constructs.local_script import Reach
+from constructs.local_script import ScriptContext
+from constructs.required_tools import RequiredTools
+from constructs.script_folder import ScriptFolder
 
 LEAST_TERRAFORM = ">= 1.5.0"
 LEAST_TERRAFORM_WITH_EPHEMERAL = ">= 1.10.0"
@@ -80,13 +85,28 @@ class MeshStack(TerraformStack):
             # block alone, without the word that is its default, would switch that off.
             batching=[GoogleProviderBatching(enable_batching=True, send_after="1s")],
         )
-        self.reach = Reach(
+        self.script_context = ScriptContext(
             project=environment.project.id,
             endpoint=environment.cluster.endpoint,
             account=environment.project.impersonate_service_account,
         )
+        self._control_plane_mode = environment.mesh.control_plane
         self._regions = Construct(self, "regions")
         self._region_scopes: dict[str, Construct] = {}
+
+    @cached_property
+    def scripts(self) -> ScriptFolder:
+        """The stack's copy of the shell scripts."""
+        return ScriptFolder(self, "scripts")
+
+    def check_tools(self) -> list[ITerraformDependable]:
+        """Add the check for the tools of local scripts, if the control plane mode runs any, and return it."""
+        if not control_plane(self._control_plane_mode).runs_local_scripts:
+            return []
+        tools = RequiredTools(
+            self, "tools", scripts=self.scripts, context=self.script_context, control_plane=self._control_plane_mode
+        )
+        return [tools.found]
 
     def region_scope(self, key: str) -> Construct:
         """Return the scope of a region's constructs: no key can then be another construct's id."""

@@ -42,7 +42,7 @@ class ClustersStack(MeshStack):
                 subnet=network.subnets[region.key],
                 node_service_account=account.email,
                 node_grants=account.grants,
-                watchers=environment.watchers_of(region.key),
+                peer_api_clients=environment.peer_api_clients(region.key),
             )
             NodePool(
                 scope_of_region,

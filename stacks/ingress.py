@@ -1,6 +1,6 @@
 """Stack `ingress`: services on the mesh, and the one entry in front of them."""
 
-from config.authorization import callers_of
+from config.authorization import authorized_callers
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from config.naming import GATEWAY_NAMESPACE
 from constructs import Construct
@@ -13,7 +13,6 @@ from constructs.mesh_namespace import MeshNamespace
 from constructs.mesh_policies import MeshPolicies
 from constructs.mesh_service import MeshService
 from constructs.multi_cluster_ingress import MultiClusterIngress
-from constructs.script_folder import ScriptFolder
 from constructs.sleep_client import SleepClient
 from stacks.base import MeshStack, StateLocation
 from stacks.cluster_access import add_cluster_access
@@ -47,15 +46,15 @@ class IngressStack(MeshStack):
             TerraformOutput(self, f"connect-{region.key}", value=self._connect_command(region))
             if region.retired:
                 continue
-            allowing: list[ITerraformDependable] = []
+            allow_policies: list[ITerraformDependable] = []
             if environment.ingress.enabled:
-                gateways[region.key] = self._gateway(region, access[region.key], allowing)
-            self._services(region, access[region.key], allowing)
+                gateways[region.key] = self._gateway(region, access[region.key], allow_policies)
+            self._services(region, access[region.key], allow_policies)
             MeshPolicies(
                 self.region_scope(region.key),
                 "policies",
                 mesh=environment.mesh,
-                allowing=allowing,
+                allow_policies=allow_policies,
                 access=access[region.key],
             )
 
@@ -76,12 +75,12 @@ class IngressStack(MeshStack):
             certificates = IngressCertificates(self, "certificates", names=environment.names, domains=ingress.domains)
         # Without the tools for a script, the finalizers of the ingress objects have to do.
         cleanup: ITerraformDependable | None = address
-        if environment.control_plane.needs_tools:
+        if environment.control_plane.runs_local_scripts:
             cleanup = LoadBalancerCleanup(
                 self,
                 "cleanup",
-                scripts=ScriptFolder(self, "scripts"),
-                reach=self.reach,
+                scripts=self.scripts,
+                context=self.script_context,
                 vpc=environment.names.vpc,
                 address=address,
                 certificates=certificates.all if certificates else [],
@@ -108,7 +107,7 @@ class IngressStack(MeshStack):
             TerraformOutput(self, "dns-records", value=records)
 
     def _gateway(
-        self, region: ResolvedRegion, access: ClusterAccess, allowing: list[ITerraformDependable]
+        self, region: ResolvedRegion, access: ClusterAccess, allow_policies: list[ITerraformDependable]
     ) -> MeshNamespace:
         ingress = self._environment.ingress
         namespace = MeshNamespace(
@@ -124,13 +123,15 @@ class IngressStack(MeshStack):
             namespace=namespace,
             min_replicas=ingress.min_replicas,
             max_replicas=ingress.max_replicas,
-            guarded=self._environment.mesh.default_deny,
+            default_deny=self._environment.mesh.default_deny,
             access=access,
         )
-        allowing += gateway.allowing
+        allow_policies += gateway.allow_policies
         return namespace
 
-    def _services(self, region: ResolvedRegion, access: ClusterAccess, allowing: list[ITerraformDependable]) -> None:
+    def _services(
+        self, region: ResolvedRegion, access: ClusterAccess, allow_policies: list[ITerraformDependable]
+    ) -> None:
         environment = self._environment
         namespaces: dict[str, MeshNamespace] = {}
         for name, service in environment.all_services().items():
@@ -149,12 +150,12 @@ class IngressStack(MeshStack):
                 service=service,
                 deployment=environment.deployments(service).get(region.key),
                 routed=environment.ingress.enabled,
-                locality_setting=environment.control_plane.locality_setting,
-                callers=callers_of(environment, name) if environment.mesh.default_deny else (),
+                locality_needs_setting=environment.control_plane.locality_needs_setting,
+                callers=authorized_callers(environment, name) if environment.mesh.default_deny else (),
                 namespace=namespaces[service.namespace],
                 access=access,
             )
-            allowing += of_mesh.allowing
+            allow_policies += of_mesh.allow_policies
         if environment.demo.enabled:
             SleepClient(
                 self.region_scope(region.key),

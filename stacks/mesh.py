@@ -1,16 +1,15 @@
 """Stack `mesh`: one service mesh over all clusters that are not retired."""
 
-from functools import cache
+from typing import assert_never
 
 from config.environment import Environment
 from constructs import Construct
+from constructs.asmcli_mesh import AsmcliMesh
 from constructs.bindings import NullProvider
 from constructs.fixed_control_plane import FixedControlPlane
 from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
+from constructs.fleet_mesh import FleetMesh
 from constructs.mesh_member import MeshMember
-from constructs.needed_tools import NeededTools
-from constructs.script_folder import ScriptFolder
-from control_planes import MeshParts
 from stacks.base import MeshStack, StateLocation
 from stacks.cluster_access import add_cluster_access
 from stacks.clusters import ClustersStack
@@ -18,9 +17,9 @@ from stacks.network import NetworkStack
 
 
 class MeshControlStack(MeshStack):
-    """The fleet's features, and a mesh of control planes, made the way that the configuration chooses.
+    """The fleet's features, and a mesh of control planes, installed as the configured mode says.
 
-    Ends only when the kinds that `ingress` uses are served.
+    Ends only when the CRDs that `ingress` uses are served.
     """
 
     def __init__(
@@ -53,36 +52,46 @@ class MeshControlStack(MeshStack):
             if not region.retired
         ]
 
-        scripts = cache(lambda: ScriptFolder(self, "scripts"))
-        before = []
-        if environment.control_plane.needs_tools:
-            tools = NeededTools(
-                self, "tools", scripts=scripts(), reach=self.reach, control_plane=environment.mesh.control_plane
-            )
-            before = [tools.found]
-        # For every way: what another one has made can't be planned without its provider, nor the refusal be read.
+        tools = self.check_tools()
+        # In every mode: objects of another mode can't be planned without their provider, and the
+        # refusal below would not be read.
         access = add_cluster_access(self, environment, clusters)
-        # After the tools: who then chooses another way has not been here yet.
-        FixedControlPlane(self, "fixed", name=environment.mesh.control_plane, depends_on=before)
-        service_mesh = ServiceMeshFeature(self, "service-mesh", project=project, depends_on=before)
+        # After the tools: without them nothing is installed yet, and another mode can still be chosen.
+        FixedControlPlane(self, "fixed", name=environment.mesh.control_plane, depends_on=tools)
+        service_mesh = ServiceMeshFeature(self, "service-mesh", project=project, depends_on=tools)
         ingress = MultiClusterIngressFeature(
             self,
             "multi-cluster-ingress",
             project=project,
             project_number=network.project_number,
             config_membership=clusters.clusters[config_cluster].membership,
-            depends_on=before,
+            depends_on=tools,
         )
-        environment.control_plane.build(
-            self,
-            MeshParts(
-                environment=environment,
-                members=members,
-                reach=self.reach,
-                scripts=scripts,
-                access=access,
-                features=service_mesh.enabled,
-                ingress=ingress.enabled,
-            ),
-        )
+        installer = environment.control_plane.installer
+        match installer:
+            case "asmcli":
+                AsmcliMesh(
+                    self,
+                    "Default",
+                    environment=environment,
+                    members=members,
+                    scripts=self.scripts,
+                    context=self.script_context,
+                    service_mesh=service_mesh.enabled,
+                    ingress=ingress.enabled,
+                )
+            case "fleet-api":
+                FleetMesh(
+                    self,
+                    "fleet-mesh",
+                    project=project,
+                    members=members,
+                    access=access,
+                    config_cluster=config_cluster,
+                    revision=environment.revision,
+                    kubectl_image=environment.mesh.kubectl_image,
+                    depends_on=[service_mesh.enabled, ingress.enabled],
+                )
+            case _:
+                assert_never(installer)
         self.add_dependency(clusters)

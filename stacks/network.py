@@ -5,9 +5,7 @@ from constructs import Construct
 from constructs.bindings import DataGoogleProject, NullProvider
 from constructs.enabled_apis import EnabledApis
 from constructs.mesh_firewall import MeshFirewall
-from constructs.needed_tools import NeededTools
 from constructs.regional_subnet import RegionalSubnet
-from constructs.script_folder import ScriptFolder
 from constructs.vpc import Vpc
 from stacks.base import MeshStack, StateLocation
 
@@ -26,18 +24,9 @@ class NetworkStack(MeshStack):
         regions = environment.resolved_regions()
         network = environment.network
 
-        before = []
-        if environment.control_plane.needs_tools:
+        if environment.control_plane.runs_local_scripts:
             NullProvider(self, "null")
-            tools = NeededTools(
-                self,
-                "tools",
-                scripts=ScriptFolder(self, "scripts"),
-                reach=self.reach,
-                control_plane=environment.mesh.control_plane,
-            )
-            before = [tools.found]
-        apis = EnabledApis(self, "apis", project=environment.project.id, depends_on=before)
+        apis = EnabledApis(self, "apis", project=environment.project.id, depends_on=self.check_tools())
         project = DataGoogleProject(self, "project", project_id=environment.project.id, depends_on=apis.all)
         self.project_number: str = project.number
 

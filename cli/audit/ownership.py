@@ -162,7 +162,7 @@ class Ownership:
         project = self._environment.project.id
         if not name.startswith(f"istio-remote-secret-gke-{project}-"):
             return BELONGS
-        if not self._environment.control_plane.remote_secrets:
+        if not self._environment.control_plane.uses_remote_secrets:
             return Verdict("the configured control plane knows none, and it holds a token")
         if self._clusters is None:
             return Verdict(doubt=NO_CLUSTERS)
@@ -192,7 +192,7 @@ class Ownership:
         if kept is not None:
             there = ((one.attributes.get("membership"), one.attributes.get("membership_location")) for one in kept)
             return BELONGS if (name, place) in there else Verdict("it is not in terraform's state")
-        if self._environment.control_plane.needs_tools:
+        if self._environment.control_plane.runs_local_scripts:
             return Verdict("the configured control plane is not made by the fleet")
         regions = (region for region in self._environment.resolved_regions() if not region.retired)
         wanted = any((region.names.cluster, region.location) == (name, place) for region in regions)

@@ -24,7 +24,9 @@ def examine(environment: Environment, config: Path, output: Output) -> Report:
     with ThreadPoolExecutor(2) as pool:
         on_this_machine = pool.submit(tools.check, environment)
         installation = (
-            pool.submit(installer.check, environment.mesh.asmcli) if environment.control_plane.needs_tools else None
+            pool.submit(installer.check, environment.mesh.asmcli)
+            if environment.control_plane.runs_local_scripts
+            else None
         )
         with output.spinner("asking this machine's tools, and Google who may do what"):
             callers = credentials.check(environment, google)

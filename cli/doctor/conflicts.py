@@ -171,7 +171,7 @@ def _secrets(environment: Environment, name: str, cluster: ClusterClient) -> Fin
     if not found:
         return ok(name, "nobody else's")
     delete = kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
-    if environment.control_plane.remote_secrets:
+    if environment.control_plane.uses_remote_secrets:
         return failure(name, f"somebody else's: {', '.join(found)}", delete)
     return warning(name, f"the control plane knows none, and there are {', '.join(found)}: each holds a token", delete)
 

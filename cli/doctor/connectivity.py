@@ -130,7 +130,7 @@ def _configured(environment: Environment) -> dict[IPv4Network, str]:
 
 def _inside_of(environment: Environment, region: ResolvedRegion) -> tuple[IPv4Network, ...]:
     """Return who in the VPC a cluster admits besides: its own, and the pods that watch it for other clusters."""
-    watchers = (one.cidr for one in environment.watchers_of(region.key))
+    watchers = (one.cidr for one in environment.peer_api_clients(region.key))
     return (region.ranges.nodes, region.ranges.pods, *watchers)
 
 

@@ -161,7 +161,7 @@ AT_THE_DNS_ENDPOINT = Need("kubernetes_manifest", CONTAINER_ADMIN, ("container.c
 def needs_of(environment: Environment) -> tuple[Need, ...]:
     """Return what the stacks of an environment need, and the scripts, where some are run."""
     way_in = (AT_THE_DNS_ENDPOINT,) if environment.cluster.endpoint == "dns" else ()
-    if environment.control_plane.needs_tools:
+    if environment.control_plane.runs_local_scripts:
         return (*NEEDS, *way_in)
     return (*(need for need in NEEDS if not need.of_a_script), *WITHOUT_SCRIPTS, *way_in)
 

@@ -7,7 +7,8 @@ from typing import Any
 from cli.sources.expected_resources import ADDRESS, CERTIFICATE, FIREWALL, NETWORK, ROUTER, SUBNET, Inventory, clusters
 from config import Environment, ResolvedRegion
 from config.cluster import vcpus
-from config.validation.checks import SURGE_NODES, ZONES_OF_A_REGION
+from config.validation.addresses import SURGE_NODES
+from config.validation.nodes import ZONES_OF_A_REGION
 
 FIRST_POOL_FAMILY, FIRST_POOL_VCPUS, FIRST_POOL_GB = "e2", 2, 100
 """Of a node, one a zone, in the pool that GKE makes with a cluster, and that terraform has it remove at once.

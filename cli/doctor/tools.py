@@ -159,7 +159,7 @@ def needed_by_deploy(environment: Environment) -> tuple[Tool, ...]:
     """Return the programs without which a deploy of this environment fails, and of which not any version does."""
     acts_as = environment.project.impersonate_service_account is not None
     terraform = TERRAFORM_WITH_EPHEMERAL if acts_as else TERRAFORM
-    if environment.control_plane.needs_tools:
+    if environment.control_plane.runs_local_scripts:
         return (terraform, *TOOLS)
     # Acting as an account, terraform asks for tokens itself (constructs/cluster_access.py).
     return (terraform, CDKTF, NODE, *(() if acts_as else (PLUGIN,)))
@@ -170,7 +170,7 @@ def check(environment: Environment) -> list[Finding]:
     needed = needed_by_deploy(environment)
     helpful = tuple(tool for tool in OF_THE_COMMAND if tool not in needed)
     with ThreadPoolExecutor(len(needed) + len(helpful) + 1) as pool:
-        scripts = pool.submit(_for_scripts) if environment.control_plane.needs_tools else None
+        scripts = pool.submit(_for_scripts) if environment.control_plane.runs_local_scripts else None
         others = pool.map(_not_for_a_deploy, helpful)
         return [*pool.map(check_tool, needed), *others, *(scripts.result() if scripts is not None else ())]
 

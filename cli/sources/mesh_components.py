@@ -71,10 +71,10 @@ def orphaned_components(
     """Yield what the configured way to a mesh does not have, and why."""
     way = environment.control_plane
     reasons = {
-        ISTIOD: "" if way.watches_from_pods else "the configured control plane is not on the nodes",
-        REVISION: "the configured control plane is on the nodes, and not Google's" if way.watches_from_pods else "",
-        JOB: "no Job waits for the mesh, as it is configured" if way.needs_tools else "",
-        CONFIG_MAP: "" if way.needs_tools else "no script installs the mesh, as it is configured",
+        ISTIOD: "" if way.runs_on_nodes else "the configured control plane is not on the nodes",
+        REVISION: "the configured control plane is on the nodes, and not Google's" if way.runs_on_nodes else "",
+        JOB: "" if way.installer == "fleet-api" else "no Job waits for the mesh, as it is configured",
+        CONFIG_MAP: "" if way.installer == "asmcli" else "no script installs the mesh, as it is configured",
     }
     for part in parts:
         if reasons[part.kind]:

@@ -11,7 +11,7 @@ def ours(environment: Environment, holder: str) -> frozenset[str]:
 
     None, where the control plane knows no remote secrets.
     """
-    if not environment.control_plane.remote_secrets:
+    if not environment.control_plane.uses_remote_secrets:
         return frozenset()
     regions = environment.resolved_regions()
     return frozenset(remote_secret_name(region.remote_name) for region in regions if region.key != holder)

@@ -122,7 +122,7 @@ def _authorized_networks(member: ObservedCluster, found: Mapping[str, Any]) -> F
 
     Among those who should are the pods of other clusters, where it is they who watch it.
     """
-    shape, watchers = member.environment.cluster, member.environment.watchers_of(member.key)
+    shape, watchers = member.environment.cluster, member.environment.peer_api_clients(member.key)
     name = "authorized networks"
     endpoints = found.get("controlPlaneEndpointsConfig", {}).get("ipEndpointsConfig", {})
     config = found.get("masterAuthorizedNetworksConfig") or endpoints.get("authorizedNetworksConfig", {})

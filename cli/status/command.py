@@ -164,7 +164,7 @@ def _row(member: ObservedCluster, found: DescribedEnvironment, trust: list[Findi
 
 def _trusts(member: ObservedCluster, findings: list[Finding]) -> str:
     """Return how many others a cluster sees, or by what it sees them."""
-    if not member.environment.control_plane.remote_secrets:
+    if not member.environment.control_plane.uses_remote_secrets:
         return mode_of(member)
     pairs = [one for one in findings if one.name.startswith("remote secret of")]
     return f"{sum(one.state is FindingState.OK for one in pairs)} of {len(pairs)}"
@@ -176,7 +176,7 @@ def _mesh(member: ObservedCluster, found: DescribedEnvironment) -> str:
         return str(lifecycle)
     if member.objects is None:
         return UNKNOWN
-    if member.environment.control_plane.watches_from_pods:
+    if member.environment.control_plane.runs_on_nodes:
         ready, wanted = ready_of(istiod_of(member)[1])
         return f"{ready} of {wanted}"
     names = [one["metadata"]["name"] for one in member.objects.revisions]

@@ -1,7 +1,7 @@
 """`mesh status`, of what makes a cluster part of the mesh: its control plane, and what its installation leaves.
 
 What is looked at follows from what the configured way to a mesh says of itself
-(`control_planes.contract`), and never from its name.
+(`config.control_plane`), and never from its name.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def look_at_control_plane(member: ObservedCluster, feature: LookupResult, state:
     """
     way = member.environment.control_plane
     told = membership_state(feature, member.region, member.described).get("servicemesh", {})
-    if way.watches_from_pods:
+    if way.runs_on_nodes:
         yield _istiod(member)
         yield _injector(member)
         yield _other_istiods(member)
@@ -38,9 +38,9 @@ def look_at_control_plane(member: ObservedCluster, feature: LookupResult, state:
         yield _managed(member, told)
     yield from _conditions(told)
     yield _management(member, feature)
-    if not way.watches_from_pods:
+    if not way.runs_on_nodes:
         yield _multicluster_mode(member)
-    yield _marker(member, state) if way.needs_tools else _readiness(member)
+    yield _marker(member, state) if way.installer == "asmcli" else _readiness(member)
 
 
 def istiod_of(member: ObservedCluster) -> tuple[str, Object | None]:
@@ -168,7 +168,7 @@ def _management(member: ObservedCluster, feature: LookupResult) -> Finding:
         return warning(title, "not known", "see Fleet")
     found = membership_spec(feature, member.region, member.described).get("mesh", {})
     management = found.get("management", "not set")
-    if not member.environment.control_plane.needs_tools:
+    if member.environment.control_plane.installer == "fleet-api":
         wrong = [] if management == AUTOMATIC else [f"{management}, and not {AUTOMATIC}: Google makes no mesh here"]
         return failure_or_ok(title, wrong, management, DEPLOY)
     if management != AUTOMATIC:
@@ -188,7 +188,9 @@ def let_go(member: ObservedCluster) -> str:
 def _multicluster_mode(member: ObservedCluster) -> Finding:
     assert member.objects is not None
     mode = mode_of(member)
-    newer = "with a control plane of Google's newer kind, " if member.environment.control_plane.remote_secrets else ""
+    newer = (
+        "with a control plane of Google's newer kind, " if member.environment.control_plane.uses_remote_secrets else ""
+    )
     wrong = [] if mode == CONNECTED else [f"{mode}: {newer}no other cluster is seen"]
     patch = """patch configmap asm-options --type merge --patch '{"data": {"multicluster_mode": "connected"}}'"""
     fix = f"{member.kubectl} --namespace {MESH_NAMESPACE} {patch}"

@@ -65,7 +65,7 @@ def read_secret(secret: Object) -> RemoteSecret:
 def expected(environment: Environment, holder: str) -> dict[str, str]:
     """Return the names of the remote secrets that a region's cluster has to hold, each with its other region."""
     regions = [region for region in environment.resolved_regions() if not region.retired]
-    if not environment.control_plane.remote_secrets:
+    if not environment.control_plane.uses_remote_secrets:
         return {}
     if holder not in [region.key for region in regions]:
         return {}
@@ -145,7 +145,7 @@ def look_at_others(member: ObservedCluster) -> Finding:
         return ok(name, "none")
     cluster = member.cluster
     commands = (kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", one) for one in others)
-    if not member.environment.control_plane.remote_secrets:
+    if not member.environment.control_plane.uses_remote_secrets:
         text = f"left over: {', '.join(others)}; the control plane knows no remote secrets, and each holds a token"
         return warning(name, text, chained(commands))
     return failure(name, f"the mesh here also watches what is not in it: {', '.join(others)}", chained(commands))

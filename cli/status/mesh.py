@@ -12,7 +12,7 @@ from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.state import TerraformStates
 from cli.status.control_plane import look_at_control_plane
-from config.crds import kinds_of
+from config.crds import required_crds
 from config.environment import Environment
 from config.naming import GATEWAY_NAMESPACE
 
@@ -33,7 +33,7 @@ def look_at_mesh(member: ObservedCluster, feature: LookupResult, state: Terrafor
     objects = member.objects
     assert objects is not None
     yield from look_at_control_plane(member, feature, state)
-    wanted = kinds_of(config_cluster=member.key == member.environment.ingress.config_cluster)
+    wanted = required_crds(config_cluster=member.key == member.environment.ingress.config_cluster)
     wrong = [f"not served: {name}" for name in wanted if name not in objects.crds]
     yield failure_or_ok("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
     yield _namespaces(member)

@@ -6,7 +6,7 @@ from cli.report.findings import Finding
 from cli.report.remediation import DEPLOY, chained
 from cli.sources.cluster_objects import Object
 from cli.sources.member import ObservedCluster, failure_or_ok
-from config.authorization import callers_of
+from config.authorization import authorized_callers
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MESH_NAMESPACE
 
 FOR_THE_MESH = (MESH_NAMESPACE, "default")
@@ -53,7 +53,7 @@ def _allowing(member: ObservedCluster) -> Iterator[tuple[str, str]]:
     if environment.ingress.enabled:
         yield GATEWAY_NAMESPACE, GATEWAY_NAME
     for name, service in environment.all_services().items():
-        if member.key in environment.deployments(service) and callers_of(environment, name):
+        if member.key in environment.deployments(service) and authorized_callers(environment, name):
             yield service.namespace, name
 
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from config import ConfigError, config_path, load
+from config.control_plane import MODES
 from config.paths import ROOT
-from control_planes import names
 from tests.fake_cloud.latencies import Latencies
 from tests.lab.environments import content_with_regions
 from tests.local_mesh.errors import LocalMeshError
@@ -38,7 +38,7 @@ def main() -> int:
     """Return the exit status: 0 if all is as it has to be, 1 if it is not, 2 if it could not be tried."""
     parser = argparse.ArgumentParser(prog="rehearsal", description="Rehearse a whole deploy without a cloud.")
     parser.add_argument(
-        "--control-plane", choices=names(), help="with the example of that control plane; else with the configuration"
+        "--control-plane", choices=MODES, help="with the example of that control plane; else with the configuration"
     )
     parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
     parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")

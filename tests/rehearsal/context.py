@@ -102,7 +102,7 @@ def set_stage(
     download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
     surroundings = surround(world, tools=tools, mirror=mirror, state=state, download=download, authority=authority)
     variables = surroundings.variables if shims is None else shims.variables(surroundings.variables)
-    absent = None if environment.control_plane.needs_tools else Absent(state / "absent")
+    absent = None if environment.control_plane.runs_local_scripts else Absent(state / "absent")
     deployment = Deployment(
         copy.deepcopy(content),
         state / "deployment",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
-from control_planes import names
+from config.control_plane import MODES
 from tests.lab import responses as answers
 from tests.lab.demo import LabDemo
 from tests.local_mesh.isolation import ignore_sigint
@@ -87,7 +87,7 @@ class Rehearsal:
     def _choose_another_way(self) -> None:
         mesh = self._deployment.content["mesh"]
         given = mesh.get("control_plane", self._stage.environment.mesh.control_plane)
-        other = next(name for name in names() if name != given)
+        other = next(name for name in MODES if name != given)
         self._stage.say(f"choosing another control plane, {other}")
         before = mark(self._world)
         mesh["control_plane"] = other
@@ -140,7 +140,7 @@ class Rehearsal:
         shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members]
         # Whose control planes admit the new pods.
         others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
-        watched = others if environment.control_plane.watches_from_pods else []
+        watched = others if environment.control_plane.runs_on_nodes else []
         folder = f"~ cloud projects/{self._world.cloud.project}/locations"
         shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in watched]
         table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from config.control_plane import MODES, ControlPlaneMode, control_plane
 from config.environment import Environment
 from config.naming import STACKS
 from config.paths import ROOT
-from control_planes import control_plane, names
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.store import Store
 from tests.rehearsal.checks import refused, without_tools
@@ -89,16 +89,16 @@ def cluster() -> Iterator[Any]:
 # --- what has to be
 
 
-@pytest.mark.parametrize("name", names())
-def test_the_expectation_agrees_with_the_ways(name: str) -> None:
+@pytest.mark.parametrize("name", MODES)
+def test_the_expectation_agrees_with_the_modes(name: ControlPlaneMode) -> None:
     """They are written down apart: what the rehearsal expects, and what the stacks do."""
     environment, way = with_way(name), control_plane(name)
     secrets, watchers = expected_secrets(environment), expected_watchers(environment)
     assert len(secrets) == len(watchers) >= 2
-    assert all(bool(held) is way.remote_secrets for held in secrets.values())
+    assert all(bool(held) is way.uses_remote_secrets for held in secrets.values())
     for region, ranges in watchers.items():
-        assert ranges == {str(one.cidr) for one in environment.watchers_of(region)}
-    assert any(watchers.values()) is way.watches_from_pods
+        assert ranges == {str(one.cidr) for one in environment.peer_api_clients(region)}
+    assert any(watchers.values()) is way.runs_on_nodes
 
 
 MESSAGE = """
@@ -324,8 +324,8 @@ def test_an_image_that_is_not_known_runs_nothing(run_pod: Callable[..., list[dic
 
 
 def test_every_way_has_an_example_to_rehearse() -> None:
-    assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} >= set(names())
-    for name in names():
+    assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} >= set(MODES)
+    for name in MODES:
         environment = load_without_variables(ROOT / "examples" / f"{name}.yaml")
         assert environment.mesh.control_plane == name
         assert len(environment.regions) == 2

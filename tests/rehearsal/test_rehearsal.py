@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from config.control_plane import MODES
 from config.naming import STACKS
-from control_planes import names
 from tests.fake_cloud.cloud import Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
 from tests.local_mesh.errors import LocalMeshError
@@ -155,7 +155,7 @@ def test_the_faults_are_well_formed() -> None:
         assert fault.verb in ("deploy", "destroy")
         kinds = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire, fault.lifetime, fault.late]
         assert sum(map(bool, [*kinds, fault.cut is not None])) == 1, fault.name
-        assert set(fault.ways) <= set(names())
+        assert set(fault.ways) <= set(MODES)
         for pattern in (*map(str, kinds), fault.stops, fault.mend):
             re.compile(pattern)
         assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 409, 429, 500, 503))
@@ -175,7 +175,7 @@ def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result:
 
 def test_faults_of_other_control_planes_are_left_out() -> None:
     everywhere = {one.name for one in read_faults(small=False) if not one.ways}
-    for way in names():
+    for way in MODES:
         found = {one.name for one in read_faults(small=False, way=way)}
         assert everywhere < found < {one.name for one in read_faults(small=False)}
     assert not [one for one in read_faults(small=False, way="fleet") if "installing the mesh" in one.kill]

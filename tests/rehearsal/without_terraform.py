@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from config.apis import APIS
-from config.crds import kinds_of
+from config.crds import required_crds
 from config.environment import ResolvedRegion
 from config.naming import remote_secret_name
 from config.paths import ROOT
@@ -281,7 +281,7 @@ class ByHand:
                 {
                     "CLUSTER": one.names.cluster,
                     "CLUSTER_KUBECONFIG": files[one.key],
-                    "CRDS": " ".join(kinds_of(config_cluster=one.key == first)),
+                    "CRDS": " ".join(required_crds(config_cluster=one.key == first)),
                     "INSTALLED_BY": BY_HAND,
                     "MARKER": BY_HAND,
                 },

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.paths import ROOT
-from constructs.needed_tools import TOOLS
+from constructs.required_tools import TOOLS
 from tests.config.test_configuration import changed, problems_of
 from tests.scripts.sandbox import SCRIPTS, Sandbox
 from tests.synthesized import Synthesis, load_without_variables, synthesize

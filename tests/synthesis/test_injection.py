@@ -19,7 +19,7 @@ from config.environment import Environment
 from config.loading.load import parse_environment
 from constructs import script_folder
 from constructs.bindings import NullProvider, TerraformStack, Testing
-from constructs.local_script import CleanupScript, LocalScript, Reach
+from constructs.local_script import CleanupScript, LocalScript, ScriptContext
 from tests.config.free_texts import RIGHT, Place, places
 from tests.config.inputs import INPUTS, THOROUGH
 from tests.scripts.sandbox import SCRIPTS, Sandbox
@@ -250,17 +250,17 @@ def test_terraform_gives_texts_to_scripts_as_they_are(tmp_path: Path, monkeypatc
     stack = TerraformStack(app, "scripts")
     NullProvider(stack, "null")
     scripts = script_folder.ScriptFolder(stack, "folder")
-    reach = Reach(project="p", endpoint="dns", account=None)
+    reach = ScriptContext(project="p", endpoint="dns", account=None)
     CleanupScript(
         stack,
         "cleanup",
         scripts=scripts,
         script="clean.sh",
-        reach=reach,
+        context=reach,
         inputs=("text", "name", "folder"),
         instances=instances,
     )
-    LocalScript(stack, "script", scripts=scripts, script="make.sh", reach=reach, instances=instances)
+    LocalScript(stack, "script", scripts=scripts, script="make.sh", context=reach, instances=instances)
     app.synth()
     work = initialized(tmp_path / "out" / "stacks" / "scripts")
     for command, end in (("apply", "made"), ("destroy", "cleaned")):

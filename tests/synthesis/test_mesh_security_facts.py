@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from config.authorization import Caller, callers_of
+from config.authorization import Caller, authorized_callers
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, environment_of, load_without_variables, synthesize
 
 CLUSTERS = ("tokyo", "osaka")
@@ -108,16 +108,16 @@ services:
 """
     )
     environment = environment_of(text)
-    assert callers_of(environment, "cart") == (Caller("front", "shop"), Caller("sample", "helloworld"))
-    assert callers_of(environment, "shop") == (Caller("istio-gateway", "istio-ingressgateway"),)
-    assert callers_of(environment, "alone") == ()
+    assert authorized_callers(environment, "cart") == (Caller("front", "shop"), Caller("sample", "helloworld"))
+    assert authorized_callers(environment, "shop") == (Caller("istio-gateway", "istio-ingressgateway"),)
+    assert authorized_callers(environment, "alone") == ()
 
 
 def test_a_route_without_an_entry_lets_nobody_in() -> None:
     environment = load_without_variables(REFERENCE)
     ingress = environment.ingress.model_copy(update={"enabled": False})
     closed = environment.model_copy(update={"ingress": ingress})
-    assert callers_of(closed, "helloworld") == (Caller("sample", "sleep"),)
+    assert authorized_callers(closed, "helloworld") == (Caller("sample", "sleep"),)
 
 
 def test_a_service_that_nobody_may_ask_has_no_policy_that_allows(tmp_path: Path) -> None:

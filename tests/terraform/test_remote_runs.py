@@ -15,7 +15,7 @@ import pytest
 
 from config.naming import STACKS
 from config.paths import ROOT
-from constructs.needed_tools import TOOLS
+from constructs.required_tools import TOOLS
 from tests.fake_cloud.test_fake_cloud import PROJECT, FakeGcp, running
 from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
 from tests.terraform.member import Member, member

@@ -1,4 +1,4 @@
-"""What the machine that runs terraform has to have, where that machine is Terraform Cloud's own."""
+"""`backend.execution: remote`: what can't work on Terraform Cloud's own machines."""
 
 from collections.abc import Iterator
 
@@ -9,16 +9,16 @@ from config.problems import MISSING, Problem
 WHERE = "Terraform Cloud's machines (backend.execution: remote)"
 
 
-def runner(environment: Environment) -> Iterator[Problem]:
-    """Yield what can't work on machines without tools, whose addresses are published nowhere.
+def check_remote_runner(environment: Environment) -> Iterator[Problem]:
+    """Check what can't work on machines without tools, whose addresses are published nowhere.
 
     Sources: https://developer.hashicorp.com/terraform/cloud-docs/run/install-software and
-    https://developer.hashicorp.com/terraform/cloud-docs/api-docs/ip-ranges, which has none of theirs.
+    https://developer.hashicorp.com/terraform/cloud-docs/api-docs/ip-ranges, which lists none of theirs.
     """
     backend = environment.backend
     if not isinstance(backend, CloudState) or backend.execution != "remote":
         return
-    if environment.control_plane.needs_tools:
+    if environment.control_plane.runs_local_scripts:
         rule = (
             "means Terraform Cloud's own machines, which have no gcloud, kubectl or istioctl, and "
             f"mesh.control_plane: {environment.mesh.control_plane} runs scripts that need them; choose "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from constructs import Construct
 from constructs.bindings import ITerraformDependable
-from constructs.local_script import LocalScript, Reach
+from constructs.local_script import LocalScript, ScriptContext
 from constructs.script_folder import ScriptFolder
 
 TOOLS = (
@@ -14,7 +14,7 @@ TOOLS = (
 """All that the scripts and asmcli call."""
 
 
-class NeededTools(Construct):
+class RequiredTools(Construct):
     """Stops the stack, before its first resource, on a machine that lacks a tool.
 
     A script looks for its own tools, too. That would be after the clusters are made,
@@ -33,7 +33,7 @@ class NeededTools(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        reach: Reach,
+        context: ScriptContext,
         control_plane: str,
         tools: Sequence[str] = TOOLS,
     ) -> None:
@@ -47,6 +47,6 @@ class NeededTools(Construct):
             "Default",
             scripts=scripts,
             script="check-tools.sh",
-            reach=reach,
+            context=context,
             instances={"here": {"control_plane": control_plane, "tools": " ".join(tools)}},
         ).done

@@ -6,12 +6,12 @@ from itertools import permutations
 from config.naming import remote_secret_name
 from constructs import Construct
 from constructs.bindings import ITerraformDependable
-from constructs.local_script import CleanupScript, LocalScript, Reach
+from constructs.local_script import CleanupScript, LocalScript, ScriptContext
 from constructs.mesh_member import MeshMember
 from constructs.script_folder import ScriptFolder
 
 
-class MeshTrust(Construct):
+class RemoteSecrets(Construct):
     """A remote secret in every cluster for every other one, naming its private endpoint.
 
     The instances are ordered pairs, ``holder/remote``: a pair that goes away
@@ -31,7 +31,7 @@ class MeshTrust(Construct):
         id_: str,
         *,
         scripts: ScriptFolder,
-        reach: Reach,
+        context: ScriptContext,
         members: Sequence[MeshMember],
         kubeconfigs: Mapping[str, str],
         installed: ITerraformDependable,
@@ -47,7 +47,7 @@ class MeshTrust(Construct):
             "withdrawal",
             scripts=scripts,
             script="withdraw-trust.sh",
-            reach=reach,
+            context=context,
             inputs=("holder_cluster", "holder_location", "secret_name"),
             instances={
                 key: {
@@ -64,7 +64,7 @@ class MeshTrust(Construct):
             "grant",
             scripts=scripts,
             script="grant-trust.sh",
-            reach=reach,
+            context=context,
             instances={
                 key: {
                     "holder_cluster": holder.cluster,
@@ -89,7 +89,7 @@ class MeshTrust(Construct):
             "check",
             scripts=scripts,
             script="check-trust.sh",
-            reach=reach,
+            context=context,
             instances={
                 key: {
                     "holder_cluster": holder.cluster,
@@ -102,4 +102,4 @@ class MeshTrust(Construct):
             access={key: {"holder_kubeconfig": kubeconfigs[holder.key]} for key, (holder, _) in pairs.items()},
             depends_on=[grant.done],
         )
-        self.established = check.done
+        self.ready = check.done

@@ -1,0 +1,130 @@
+"""The control plane modes, `mesh.control_plane`, and what each of them implies.
+
+A new mode is a name in `ControlPlaneMode`; mypy then shows every place that has to
+know it, as each ends in ``assert_never``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, assert_never, get_args
+
+from config.cluster import Channel
+
+ControlPlaneMode = Literal["asmcli-in-cluster", "asmcli-managed", "fleet"]
+"""Every mode, as the configuration spells it."""
+
+MODES: tuple[ControlPlaneMode, ...] = get_args(ControlPlaneMode)
+
+Installer = Literal["asmcli", "fleet-api"]
+Discovery = Literal["remote-secrets", "connected"]
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """What a mode implies for the rest of the project.
+
+    Attributes:
+        summary: who installs and runs the mesh control plane, for the configuration's reference.
+        installer: ``asmcli``: scripts install it from where terraform runs, and leave a completion
+            marker in each cluster. ``fleet-api``: Google's fleet API does, and a Job in each cluster
+            waits for it.
+        runs_on_nodes: istiod runs as pods, in the version that the configuration pins. It watches the
+            other clusters from their addresses, which the GKE control planes have to authorize.
+        discovery: how a control plane finds the endpoints of the other clusters. ``remote-secrets``
+            hold a token for each; ``connected`` is an option of Google's mesh, without a token.
+        webhook_ports: TCP ports of a sidecar injector on the nodes, which the GKE control planes call.
+        locality_needs_setting: locality load balancing is off unless a DestinationRule enables it.
+    """
+
+    summary: str
+    installer: Installer
+    runs_on_nodes: bool
+    discovery: Discovery
+    webhook_ports: tuple[str, ...]
+    locality_needs_setting: bool
+
+    @property
+    def runs_local_scripts(self) -> bool:
+        """Whether terraform runs scripts, which need gcloud, kubectl, istioctl and more on its machine."""
+        match self.installer:
+            case "asmcli":
+                return True
+            case "fleet-api":
+                return False
+        assert_never(self.installer)
+
+    @property
+    def uses_remote_secrets(self) -> bool:
+        """Whether every cluster holds a remote secret for every other one."""
+        match self.discovery:
+            case "remote-secrets":
+                return True
+            case "connected":
+                return False
+        assert_never(self.discovery)
+
+
+ASMCLI_IN_CLUSTER = ControlPlane(
+    summary="asmcli: istiod runs on your nodes, in the pinned version, and is yours to upgrade",
+    installer="asmcli",
+    runs_on_nodes=True,
+    discovery="remote-secrets",
+    webhook_ports=("15017",),
+    # The package that asmcli installs disables it for the whole mesh (its istio-operator.yaml).
+    locality_needs_setting=True,
+)
+
+# Deprecated since 2024-08-22, as asmcli's own help says; it still works.
+ASMCLI_MANAGED = ControlPlane(
+    summary="asmcli --managed: Google runs it. The reference; deprecated by Google, and new fleets may refuse it",
+    installer="asmcli",
+    runs_on_nodes=False,
+    discovery="remote-secrets",
+    # Google's webhook is not on the nodes. The reference opens the port all the same.
+    webhook_ports=("15017",),
+    locality_needs_setting=False,
+)
+
+FLEET = ControlPlane(
+    summary="the fleet's API: Google makes and runs it, and terraform needs no tool for that",
+    installer="fleet-api",
+    runs_on_nodes=False,
+    discovery="connected",
+    webhook_ports=(),
+    locality_needs_setting=False,
+)
+
+
+def control_plane(mode: ControlPlaneMode) -> ControlPlane:
+    """Return what a mode implies."""
+    match mode:
+        case "asmcli-in-cluster":
+            return ASMCLI_IN_CLUSTER
+        case "asmcli-managed":
+            return ASMCLI_MANAGED
+        case "fleet":
+            return FLEET
+    assert_never(mode)
+
+
+def managed_revision(channel: Channel) -> str:
+    """Return the revision label of a control plane that Google runs, which follows the release channel.
+
+    Source: https://cloud.google.com/service-mesh/docs/managed/select-a-release-channel
+    """
+    match channel:
+        case "rapid":
+            return "asm-managed-rapid"
+        case "regular":
+            return "asm-managed"
+        case "stable":
+            return "asm-managed-stable"
+    assert_never(channel)
+
+
+def pinned_revision(asmcli_version: str) -> str:
+    """Return the revision label that asmcli gives to an istiod of its version.
+
+    1.28.5-asm.12+config1 becomes asm-1285-12, as in asmcli's function init.
+    """
+    version, _, build = asmcli_version.partition("-asm.")
+    return f"asm-{version.replace('.', '')}-{build.partition('+')[0]}"

@@ -1,0 +1,37 @@
+"""`ingress`: its config cluster, domains and replicas."""
+
+from collections.abc import Iterator
+
+from config.environment import Environment
+from config.problems import Problem
+from config.validation.references import check_region_key
+
+LEAST_REPLICAS = 2
+"""Gateway pods in a cluster, so that one may go."""
+
+
+def check_ingress(environment: Environment) -> Iterator[Problem]:
+    ingress = environment.ingress
+    yield from check_region_key(environment, "ingress.config_cluster", ingress.config_cluster)
+    home = environment.regions.get(ingress.config_cluster)
+    if home is not None and home.retired:
+        rule = "is retired; choose another region first, and deploy"
+        yield Problem("ingress.config_cluster", rule, ingress.config_cluster)
+    if ingress.enabled and not ingress.domains and not ingress.plain_http:
+        rule = (
+            "has no domain, and so no HTTPS: name yours in ingress.domains, or say ingress.plain_http: true, with "
+            "which everybody on the way can read and change what users send and get"
+        )
+        yield Problem("ingress", rule)
+    for index, domain in enumerate(ingress.domains):
+        if domain in ingress.domains[:index]:
+            yield Problem(f"ingress.domains[{index}]", "stands there twice", domain)
+    if ingress.min_replicas < LEAST_REPLICAS and not ingress.single_replica:
+        rule = (
+            f"leaves a region without an entry while its one pod moves; give {LEAST_REPLICAS} or more, or say "
+            "ingress.single_replica: true"
+        )
+        yield Problem("ingress.min_replicas", rule, ingress.min_replicas)
+    if ingress.min_replicas > ingress.max_replicas:
+        rule = f"is more than max_replicas, {ingress.max_replicas}"
+        yield Problem("ingress.min_replicas", rule, ingress.min_replicas)

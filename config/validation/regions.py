@@ -1,0 +1,64 @@
+"""`regions`: locations, numbers, zones, and windows for maintenance."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from config.environment import Environment
+from config.maintenance import WINDOWS_A_WEEK
+from config.problems import Problem
+
+
+def check_regions(environment: Environment) -> Iterator[Problem]:
+    locations: dict[str, str] = {}
+    numbers: dict[int, str] = {}
+    for key, region in environment.regions.items():
+        path = f"regions.{key}"
+        if region.region in locations:
+            rule = f"is the region of {locations[region.region]} too; each has a region of its own"
+            yield Problem(f"{path}.region", rule, region.region)
+        locations.setdefault(region.region, key)
+        if region.number is not None:
+            if region.number in numbers:
+                rule = f"is the number of {numbers[region.number]} too; a number decides a region's ranges"
+                yield Problem(f"{path}.number", rule, region.number)
+            numbers.setdefault(region.number, key)
+        for index, zone in enumerate(region.zones):
+            if not zone.startswith(f"{region.region}-"):
+                yield Problem(f"{path}.zones[{index}]", f"is not in {region.region}", zone)
+            if zone in region.zones[:index]:
+                yield Problem(f"{path}.zones[{index}]", "stands there twice", zone)
+    if all(region.retired for region in environment.regions.values()):
+        yield Problem("regions", "all are retired; to take everything down, run cdktf destroy")
+
+
+def check_maintenance(environment: Environment) -> Iterator[Problem]:
+    if not environment.cluster.maintenance_windows:
+        return
+    windows = environment.maintenance_windows()
+    given = [key for key, region in environment.regions.items() if region.maintenance_start is not None]
+    for first, second in combinations(given, 2):
+        if windows[first].overlaps(windows[second]):
+            rule = f"is at the same time as {first}'s ({windows[first]}); two regions could be in maintenance at once"
+            yield Problem(f"regions.{second}.maintenance_start", rule, environment.regions[second].maintenance_start)
+    left = [key for key in environment.regions if key not in windows]
+    if left:
+        rule = (
+            f"leave no 12 hours of the week for {', '.join(left)}, as a week has {WINDOWS_A_WEEK}; move those with a "
+            "maintenance_start, or set cluster.maintenance_windows: false, and GKE upgrades whenever it likes"
+        )
+        yield Problem("regions", rule)
+
+
+def check_secrets_keys(environment: Environment) -> Iterator[Problem]:
+    keys = {key: region.secrets_key for key, region in environment.regions.items() if region.secrets_key is not None}
+    elsewhere = [key for key, name in keys.items() if name.split("/")[3] != environment.regions[key].region]
+    for key in elsewhere:
+        place, home = keys[key].split("/")[3], environment.regions[key].region
+        rule = f"is in {place}, and the cluster in {home}: a region needs a key there"
+        yield Problem(f"regions.{key}.secrets_key", rule, keys[key])
+    if not keys or elsewhere:
+        return
+    for key, region in environment.regions.items():
+        if key not in keys and not region.retired:
+            rule = f"is missing, and {next(iter(keys))} has one: remote secrets of every cluster are in every other one"
+            yield Problem(f"regions.{key}.secrets_key", rule)

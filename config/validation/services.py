@@ -1,0 +1,67 @@
+"""`services` and `demo`: names, callers, Deployments and routes."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from config.environment import DEMO_SERVICE, Environment
+from config.problems import Problem, nearest
+from config.service import RegionalDeployment, Route
+from config.validation.references import check_region_key
+
+RESERVED_NAMESPACES = frozenset(
+    {"istio-system", "istio-gateway", "asm-system", "kube-system", "kube-public", "kube-node-lease", "default"}
+)
+"""Namespaces that services may not be put into."""
+
+RESERVED_PREFIXES = ("kube-", "gke-managed-")
+"""And what those begin with that Kubernetes and GKE make."""
+
+
+def check_services(environment: Environment) -> Iterator[Problem]:
+    demo = environment.demo
+    for key in demo.versions:
+        yield from check_region_key(environment, f"demo.versions.{key}", key)
+    for name, service in environment.services.items():
+        path = f"services.{name}"
+        if name in (DEMO_SERVICE, "sleep") and demo.enabled:
+            yield Problem(path, "is the name of a part of the demo; choose another, or set demo.enabled: false")
+        for key in service.regions:
+            yield from check_region_key(environment, f"{path}.regions.{key}", key)
+        if service.namespace in RESERVED_NAMESPACES or service.namespace.startswith(RESERVED_PREFIXES):
+            rule = "belongs to the cluster or the mesh; choose another"
+            yield Problem(f"{path}.namespace", rule, service.namespace)
+        for index, caller in enumerate(service.allow_from):
+            known = list(environment.all_services())
+            if "/" not in caller and caller not in known:
+                rule = f"is no service of this file ({', '.join(known)}); others are written NAMESPACE/ACCOUNT"
+                yield Problem(f"{path}.allow_from[{index}]", rule, caller, nearest(caller, known))
+        if service.root and service.user is not None:
+            yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
+        if service.version_env is not None and service.version_env in service.env:
+            yield Problem(f"{path}.version_env", "stands in env too", service.version_env)
+    yield from _check_deployment_names(environment)
+    routes = [(name, one.route) for name, one in environment.all_services().items() if one.route is not None]
+    for (first_name, first), (second_name, second) in combinations(routes, 2):
+        if _overlap(first, second) or _overlap(second, first):
+            rule = f"overlaps {first.match} {first.path} of {first_name}, and which one answers is not defined"
+            yield Problem(f"services.{second_name}.route.path", rule, second.path)
+
+
+def _check_deployment_names(environment: Environment) -> Iterator[Problem]:
+    """A Deployment is called SERVICE-VERSION: a-b of c and a of b-c are one name."""
+    owners: dict[tuple[str, str, str], str] = {}
+    for name, service in environment.all_services().items():
+        for key in service.regions or environment.regions:
+            runs = service.regions.get(key, RegionalDeployment())
+            owner = owners.setdefault((key, service.namespace, f"{name}-{runs.version}"), name)
+            if owner != name:
+                rule = (
+                    f"its Deployment in {key} would be called {f'{name}-{runs.version}'!r}, and so is that of {owner}; "
+                    "choose another name, version or namespace"
+                )
+                yield Problem(f"services.{name}", rule)
+                break
+
+
+def _overlap(one: Route, other: Route) -> bool:
+    return one.path == other.path or (one.match == "prefix" and other.path.startswith(one.path))
