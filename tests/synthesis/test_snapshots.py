@@ -50,7 +50,7 @@ ASSET_HASH = re.compile(r"(assets/\w+/)[0-9A-F]{32}")
 
 
 def masked(node: Any) -> Any:
-    """Return synthesized JSON without cdktf's metadata and the hashes of assets, which change with every file in them."""
+    """Return synthesized JSON without cdktf's metadata and the hashes of assets."""
     if isinstance(node, dict):
         return {key: masked(value) for key, value in node.items() if key != "//"}
     if isinstance(node, list):
