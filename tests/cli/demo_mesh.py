@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 from config.paths import ROOT
+from tests.cli.invocation import invoke
 
 FAKE_TOOLS = Path(__file__).parent / "fake_tools"
 HOST = "helloworld.sample:5000"
-SECONDS = 120.0
 
 Behaviour = Callable[[int], str | int]
 """Returns the version, or the status, with which the request of a number, from 0, is answered."""
@@ -115,31 +115,22 @@ class DemoMesh:
         path.write_text(yaml.safe_dump(self.content, sort_keys=False), encoding="utf-8")
         return path
 
-    def command(self, *arguments: str) -> list[str]:
-        where = ["--config", str(self.config), "--kubeconfig", str(self.folder / "kubeconfig")]
-        return [sys.executable, "-m", "cli", *arguments, *where]
+    def arguments(self, *arguments: str) -> list[str]:
+        return [*arguments, "--config", str(self.config), "--kubeconfig", str(self.folder / "kubeconfig")]
 
     def variables(self) -> Mapping[str, str]:
         path = os.pathsep.join([str(FAKE_TOOLS), os.environ["PATH"]])
         return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "STAND_IN": str(self.folder)}
 
     def run(self, *arguments: str) -> Result:
-        """Give a command to its end."""
-        result = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=dict(self.variables()),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
+        """Run a command of the CLI to its end."""
+        result = invoke(self.arguments(*arguments), self.variables(), self.folder)
         return Result(result.returncode, result.stdout, result.stderr)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Give a command and go on."""
+        """Start a command of the CLI in a process."""
         return subprocess.Popen(
-            self.command(*arguments),
+            [sys.executable, "-m", "cli", *self.arguments(*arguments)],
             cwd=self.folder,
             env=dict(self.variables()),
             stdin=subprocess.DEVNULL,
