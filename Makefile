@@ -11,7 +11,7 @@ NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null)
 ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
-.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn compare-cdktn clean
+.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn compare-cdktn clean uninstall
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -76,6 +76,9 @@ compare-cdktn: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf ## move a copy to 
 
 clean: ## take away what make installed and made; terraform's state stays
 	rm -rf .lab .rehearsal .tools .venv node_modules tests/synthesis/schemas/node_modules cdktf.out
+
+uninstall: ## list and remove what is outside the checkout; YES=1 without a question
+	@python3 -I tools/uninstall.py $(if $(YES),--yes)
 
 $(STAMPS)/pipenv: tools/pipenv.txt
 $(STAMPS)/packages: Pipfile.lock $(STAMPS)/pipenv
