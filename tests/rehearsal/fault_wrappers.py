@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-SHIM = Path(__file__).parent / "shim.sh"
+SHIM = Path(__file__).parent / "fault-wrapper.sh"
 TOOLS = ("curl", "gcloud", "istioctl", "kubectl")
 """What reaches out of a script."""
 
