@@ -13,7 +13,6 @@ from cli.audit.ownership import InCluster, Ownership
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
-from cli.report.remediation import kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.mesh_components import orphaned_components, read_components
@@ -36,6 +35,7 @@ from cli.sources.project_resources import (
     Unknown,
     list_all,
 )
+from cli.sources.remediation import kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.remote_secrets import read_names
 from cli.sources.state import TerraformStates, read_states
 from config import Environment

@@ -9,10 +9,10 @@ from typing import Any
 from cli.doctor.untracked_objects import Object, there, unknown_to_terraform
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import api_error_fix, chained, kubectl_command, unreachable_fix
 from cli.sources.expected_resources import FEATURE, PARTS, Inventory, Thing
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, reachable_clusters
+from cli.sources.remediation import api_error_fix, chained, kubectl_command, unreachable_fix
 from cli.sources.remote_secrets import unexpected_names
 from cli.sources.state import TerraformStates, read_states
 from config import Environment, ResolvedRegion

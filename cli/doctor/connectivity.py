@@ -9,12 +9,12 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import api_error_fix
 from cli.sources.described import LookupResult
 from cli.sources.expected_resources import Inventory, clusters
 from cli.sources.google import ApiError
 from cli.sources.kubernetes import endpoint_of
 from cli.sources.observed_address import VARIABLE, NotObservedError, observed
+from cli.sources.remediation import api_error_fix
 from config import Environment, ResolvedRegion
 from config.loading.load import OPERATOR_VARIABLE
 

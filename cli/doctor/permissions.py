@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.report.findings import Finding, failure, ok
-from cli.report.remediation import api_error_fix
 from cli.sources.credentials import member
 from cli.sources.google import ApiError, GoogleClient
+from cli.sources.remediation import api_error_fix
 from config import Environment
 
 MOST_AT_ONCE = 100

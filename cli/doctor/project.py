@@ -1,8 +1,8 @@
 """The project and its billing."""
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import api_error_fix
 from cli.sources.google import ApiError, GoogleClient
+from cli.sources.remediation import api_error_fix
 
 LIST = "gcloud projects list"
 

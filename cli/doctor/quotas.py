@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from cli.doctor.quota_demand import Need, needs_of
 from cli.report.findings import Finding, FindingState, failure, ok, warning
-from cli.report.remediation import api_error_fix
 from cli.sources.expected_resources import Inventory
 from cli.sources.google import ApiError, GoogleClient
+from cli.sources.remediation import api_error_fix
 from config import Environment
 
 FAMILIES = "CPUS-PER-VM-FAMILY-per-project-region"

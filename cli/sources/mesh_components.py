@@ -7,9 +7,9 @@ another one made, or half of one may have stayed.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cli.report.remediation import kubectl_command
 from cli.sources.cluster_objects import COMPLETION_MARKER
 from cli.sources.kubernetes import ClusterClient
+from cli.sources.remediation import kubectl_command
 from config import Environment
 from config.crds import CONTROL_PLANE_CRD
 from config.naming import MESH_NAMESPACE

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.report.remediation import api_error_fix
 from cli.sources.google import ApiError, GoogleClient
+from cli.sources.remediation import api_error_fix
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, api_error_fix
 from cli.sources.cluster_objects import condition
 from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.remediation import DEPLOY, api_error_fix
 from cli.sources.state import TerraformStates
 from cli.status.hardening import look_at_hardening
 from config.cluster import AuthorizedNetwork

@@ -11,12 +11,12 @@ from typing import Any
 from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState, Report, failure, warning
 from cli.report.output import Output
-from cli.report.remediation import unreachable_fix
 from cli.sources.cluster_objects import ClusterObjects, condition, read_objects
 from cli.sources.described import FEATURES, DescribedEnvironment, describe_environment, membership_state
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, reachable_clusters
 from cli.sources.member import ObservedCluster
+from cli.sources.remediation import unreachable_fix
 from cli.sources.state import TerraformStates, read_states
 from cli.status.clusters import look_at_gke, look_at_membership, look_at_nodes
 from cli.status.control_plane import istiod_of, mode_of, ready_of

@@ -18,10 +18,10 @@ from typing import Any
 import yaml
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import chained, kubectl_command, replace_command
 from cli.sources.cluster_objects import COMPLETION_MARKER, Object
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.remediation import chained, kubectl_command, replace_command
 from cli.sources.state import StateResource, TerraformStates
 from config import Environment
 from config.naming import MESH_NAMESPACE, remote_secret_name

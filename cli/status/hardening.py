@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.report.findings import Finding
-from cli.report.remediation import DEPLOY
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.remediation import DEPLOY
 from config.cluster import LOG_COMPONENTS, Cluster
 
 Described = Mapping[str, Any]

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, api_error_fix
 from cli.sources.cluster_objects import Object
 from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.remediation import DEPLOY, api_error_fix
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 STATIC_IP = "networking.gke.io/static-ip"

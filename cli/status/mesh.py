@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.remediation import DEPLOY, api_error_fix, chained
 from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, Object
 from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.remediation import DEPLOY, api_error_fix, chained
 from cli.sources.state import TerraformStates
 from cli.status.control_plane import look_at_control_plane
 from config.crds import required_crds

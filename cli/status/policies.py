@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding
-from cli.report.remediation import DEPLOY, chained
 from cli.sources.cluster_objects import Object
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.remediation import DEPLOY, chained
 from config.authorization import authorized_callers
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MESH_NAMESPACE
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok
-from cli.report.remediation import DEPLOY, api_error_fix
 from cli.sources.described import AUTOMATIC, LookupResult, membership_spec
 from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.remediation import DEPLOY, api_error_fix
 from cli.status.control_plane import istiods_in, let_go
 from cli.status.mesh import namespaces_of
 from config.naming import MESH_NAMESPACE
