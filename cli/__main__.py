@@ -1,6 +1,8 @@
 """``python -m cli``, which `mesh` runs."""
 
-from cli.app import app
+import sys
+
+from cli.app import main
 
 if __name__ == "__main__":
-    app(prog_name="mesh")
+    sys.exit(main(sys.argv[1:]))

@@ -1,16 +1,23 @@
-"""The commands and their options; what each does is in a file of its name."""
+"""The `mesh` command line: its commands, their options, and how each ends."""
 
+import json
+import os
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from cli.errors import MeshError
-from cli.report.output import INTERRUPTED, NOT_TRIED, Output
+from cli.report.findings import Report, Section, failure
+from cli.report.output import FAILED, INTERRUPTED, NOT_TRIED, Output, as_data
+from cli.traffic.options import DrillOptions, FaultKind, Question, VerifyOptions
 from config import ConfigError, config_path, load
 from config.paths import ROOT
 
@@ -25,8 +32,14 @@ app = typer.Typer(
 )
 
 Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="The configuration; mesh.yaml, or what MESH_CONFIG names."),
+    Path,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration; mesh.yaml, or what MESH_CONFIG names.",
+        default_factory=lambda: config_path(ROOT),
+        show_default=False,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too.")]
@@ -39,22 +52,6 @@ Kubeconfig = Annotated[
 ]
 
 
-class Question(StrEnum):
-    """What `verify` asks."""
-
-    SPLIT = "split"
-    LOCALITY = "locality"
-    INGRESS = "ingress"
-
-
-class Fault(StrEnum):
-    """What `drill` does to a region."""
-
-    REMOVED = "removed"
-    FAILING = "failing"
-    BOTH = "both"
-
-
 class PictureFormat(StrEnum):
     """What `picture` writes."""
 
@@ -63,37 +60,44 @@ class PictureFormat(StrEnum):
     SVG = "svg"
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        print(f"mesh {project['version']}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command(epilog="Example: mesh doctor && cdktf deploy network clusters mesh ingress")
-def doctor(config: Config = None, as_json: Json = False, junit: Junit = None) -> None:
+def doctor(config: Config, as_json: Json = False, junit: Junit = None) -> int:
     """Look, before a deploy, whether it can succeed: tools, credentials, APIs, roles, quotas, networks, conflicts."""
+    from cli.doctor.command import examine  # noqa: PLC0415
 
-    def work() -> int:
-        from cli.doctor.command import examine  # noqa: PLC0415
-
-        output = Output(as_json=as_json, junit=junit)
-        file = config or config_path(ROOT)
-        return output.finish(examine(load(file), file, output))
-
-    run(work)
+    output = Output(as_json=as_json, junit=junit)
+    return output.finish(examine(load(config), config, output))
 
 
 @app.command(epilog="Example: mesh status --junit status.xml")
-def status(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> None:
+def status(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> int:
     """Show how every cluster, the mesh and the ingress are, and where they are not as the configuration says."""
+    from cli.status.command import look  # noqa: PLC0415
 
-    def work() -> int:
-        from cli.status.command import look  # noqa: PLC0415
-
-        output = Output(as_json=as_json, junit=junit)
-        file = config or config_path(ROOT)
-        return output.finish(look(load(file), file, kubeconfig, output))
-
-    run(work)
+    output = Output(as_json=as_json, junit=junit)
+    return output.finish(look(load(config), config, kubeconfig, output))
 
 
 @app.command(epilog="Example: mesh verify locality --requests 1000 --plot answers.svg")
 def verify(
     question: Annotated[Question, typer.Argument(help="Step A, B or C: who has to answer.")],
+    config: Config,
     requests: Annotated[int, typer.Option("--requests", "-n", min=10, help="Requests from each region.")] = 200,
     concurrency: Annotated[int, typer.Option(min=1, max=100, help="Requests at a time from each region.")] = 10,
     confidence: Annotated[
@@ -106,65 +110,49 @@ def verify(
         str | None, typer.Option(metavar="URL", help="For ingress: ask this, and not the address that MCI reports.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the answers: FILE.png or FILE.svg.")] = None,
-    config: Config = None,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
-) -> None:
+) -> int:
     """Send requests to the demo from inside each cluster, and count who answers.
 
     split: every version answers in every cluster, in even shares (the DestinationRule is off).
     locality: all answers are local. ingress: the public address answers each region from itself.
     """
+    from cli.traffic.verify import ask  # noqa: PLC0415
 
-    def work() -> int:
-        from cli.traffic.verify import Wanted, ask  # noqa: PLC0415
-
-        output = Output(as_json=as_json, junit=junit)
-        wanted = Wanted(
-            question=question.value,
-            requests=requests,
-            concurrency=concurrency,
-            confidence=confidence,
-            regions=tuple(region or ()),
-            url=url,
-            plot=plot,
-        )
-        return output.finish(ask(load(config or config_path(ROOT)), kubeconfig, wanted, output))
-
-    run(work)
+    output = Output(as_json=as_json, junit=junit)
+    options = VerifyOptions(question, requests, concurrency, confidence, tuple(region or ()), url, plot)
+    return output.finish(ask(load(config), kubeconfig, options, output))
 
 
 @app.command(epilog="Example: mesh drill osaka --fault failing")
 def drill(
     region: Annotated[str, typer.Argument(help="The region whose demo goes down, by its key.")],
-    fault: Annotated[Fault, typer.Option(help="Pods removed, or failing while they stay listed.")] = Fault.BOTH,
+    config: Config,
+    fault: Annotated[FaultKind, typer.Option(help="Pods removed, or failing while they stay listed.")] = FaultKind.BOTH,
     rate: Annotated[int, typer.Option(min=1, max=100, help="Requests a second from each region.")] = 10,
     restore_seconds: Annotated[
         int, typer.Option(min=1, help="For so long it is tried to put things back, should that fail.")
     ] = 300,
-    config: Config = None,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
-) -> None:
+) -> int:
     """Take the demo of one region down, watch its requests go elsewhere, put it back, and watch them come home.
 
     What was taken down is put back on every way out.
     """
+    from cli.traffic.drill import run_drill  # noqa: PLC0415
 
-    def work() -> int:
-        from cli.traffic.drill import Wanted, run_drill  # noqa: PLC0415
-
-        output = Output(as_json=as_json, junit=junit)
-        wanted = Wanted(region, fault.value, rate, restore_seconds)
-        return output.finish(run_drill(load(config or config_path(ROOT)), kubeconfig, wanted, output))
-
-    run(work)
+    output = Output(as_json=as_json, junit=junit)
+    options = DrillOptions(region, fault, rate, restore_seconds)
+    return output.finish(run_drill(load(config), kubeconfig, options, output))
 
 
 @app.command(epilog="Example: mesh picture --format svg --output mesh.svg")
 def picture(
+    config: Config,
     format_: Annotated[
         PictureFormat, typer.Option("--format", help="svg needs graphviz (its program dot).")
     ] = PictureFormat.MERMAID,
@@ -175,50 +163,97 @@ def picture(
         Path | None,
         typer.Option(metavar="FOLDER", help="What cdktf has synthesized, such as cdktf.out; made anew if absent."),
     ] = None,
-    config: Config = None,
-) -> None:
+) -> int:
     """Draw what this configuration makes, from the synthesized JSON: who is where, trusts whom and reaches what."""
+    from cli.topology.command import draw  # noqa: PLC0415
 
-    def work() -> int:
-        from cli.topology.command import draw  # noqa: PLC0415
-
-        return draw(config or config_path(ROOT), synthesized, format_.value, output_file)
-
-    run(work)
+    return draw(config, synthesized, format_.value, output_file)
 
 
 @app.command(epilog="Example: mesh audit --json > left-over.json")
-def audit(config: Config = None, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> None:
+def audit(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> int:
     """List what is in the project that is ours, or that the mesh and the ingress made, and should not be there.
 
     Each with the command that removes it. It removes nothing itself.
     """
+    from cli.audit.command import search  # noqa: PLC0415
 
-    def work() -> int:
-        from cli.audit.command import search  # noqa: PLC0415
-
-        output = Output(as_json=as_json, junit=junit)
-        file = config or config_path(ROOT)
-        return output.finish(search(load(file), file, kubeconfig, output))
-
-    run(work)
+    output = Output(as_json=as_json, junit=junit)
+    return output.finish(search(load(config), config, kubeconfig, output))
 
 
-def run(work: Callable[[], int]) -> None:
-    """Do a command's work and exit with its status: what the user can put right is told in two lines."""
+def main(arguments: Sequence[str]) -> int:
+    """Run a command, and report what kept it from its work: on standard error, and with ``--json`` as JSON too.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        The exit status.
+    """
     try:
-        result = work()
+        status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except (OSError, UnicodeEncodeError) as error:
+        if not isinstance(error, BrokenPipeError):  # as of `mesh picture | head`
+            with suppress(OSError):
+                why = getattr(error, "strerror", None) or error
+                print(f"mesh: the output can't be written: {why}", file=sys.stderr)
+        with suppress(OSError, ValueError):  # what is still buffered would fail again when the interpreter ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        with typer.main.get_command(app).make_context("mesh", list(arguments)) as context:
+            status: int = context.command.invoke(context)
+        return status
+    except typer.Exit as error:
+        return error.exit_code
     except ConfigError as error:
         print(error, file=sys.stderr)
-        result = NOT_TRIED
+        section = Section(error.source)
+        for problem in error.problems:
+            section.findings.append(failure(problem.path or error.source, str(problem), f"edit {error.source}"))
+        return _stopped(arguments, NOT_TRIED, str(error), f"edit {error.source}", section)
     except MeshError as error:
-        console = Console(stderr=True, highlight=False, markup=False)
-        console.print(f"mesh: {error}", soft_wrap=True)
-        if error.fix:
-            console.print(f"      {error.fix}", style="cyan", soft_wrap=True)
-        result = NOT_TRIED
-    except KeyboardInterrupt as error:
+        return _refused(arguments, str(error), error.fix)
+    except TyperException as error:
+        if not arguments:  # the help is what there is to see
+            return NOT_TRIED
+        where = getattr(error, "ctx", None)
+        return _refused(arguments, error.format_message(), f"{where.command_path if where else 'mesh'} --help")
+    except (KeyboardInterrupt, typer.Abort) as error:
         print("mesh: stopped", file=sys.stderr)
         # With the number of a signal other than Ctrl-C: `cli.traffic.rollback.stop_on_signals`.
-        result = 128 + error.args[0] if error.args else INTERRUPTED
-    raise typer.Exit(result)
+        status = 128 + error.args[0] if error.args else INTERRUPTED
+        return _stopped(arguments, status, "stopped", "run it again")
+    except OSError as error:
+        if error.errno and error.filename is None:  # of the output itself
+            raise
+        message = f"{error.filename}: {error.strerror}" if error.errno else str(error)
+        return _refused(arguments, message, "see that it is there and yours to use, and try again", FAILED)
+    except Exception as error:
+        _stopped(arguments, FAILED, f"{type(error).__name__}: {error}", "report this, with what is on standard error")
+        raise
+
+
+def _refused(arguments: Sequence[str], message: str, fix: str, status: int = NOT_TRIED) -> int:
+    """Print what the user has to put right first, and return the status."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    console.print(f"mesh: {message}", soft_wrap=True)
+    if fix:
+        console.print(f"      {fix}", style="cyan", soft_wrap=True)
+    return _stopped(arguments, status, message, fix)
+
+
+def _stopped(arguments: Sequence[str], status: int, message: str, fix: str, *sections: Section) -> int:
+    """Print what kept a command from its work, if JSON is wanted, and return the status."""
+    if "--json" in arguments:
+        command = next((one for one in arguments if not one.startswith("-")), "")
+        error = {"message": message, "fix": fix}
+        print(json.dumps({**as_data(Report(command, list(sections))), "error": error}, indent=2))
+    return status

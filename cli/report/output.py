@@ -85,12 +85,12 @@ class Output:
         Raises:
             MeshError: the JUnit file can't be written.
         """
+        if self._junit is not None:
+            write_junit(report, self._junit)
         if self._as_json:
             print(json.dumps(as_data(report), indent=2))
         else:
             self._print(report)
-        if self._junit is not None:
-            write_junit(report, self._junit)
         if report.interrupted:
             return INTERRUPTED
         return 0 if report.ok else FAILED

@@ -13,6 +13,7 @@ from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, connected_clusters
 from cli.traffic.client import Answer, Conversation, Load, converse, stop
 from cli.traffic.demo import Demo
+from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
 from cli.traffic.rollback import stop_on_signals, undoing
 from cli.traffic.tally import Tally
@@ -20,7 +21,6 @@ from cli.traffic.verdict import DEPLOY_INGRESS
 from config import Environment
 from config.environment import DEMO_SERVICE
 
-REMOVED, FAILING = "removed", "failing"
 FAILING_SIDECAR = Template((Path(__file__).parent / "failing.yaml").read_text(encoding="utf-8"))
 SIDECAR = "sidecars.networking.istio.io/mesh-drill"
 
@@ -46,22 +46,6 @@ COLUMNS = ("what fails", "asked from", "requests", "failed", "elsewhere after", 
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What somebody has asked for.
-
-    Attributes:
-        fault: `REMOVED`, `FAILING`, or both for anything else.
-        rate: requests a second from each region.
-        restore_seconds: for so long it is tried to put things back.
-    """
-
-    region: str
-    fault: str
-    rate: int
-    restore_seconds: float
-
-
-@dataclass(frozen=True)
 class Fault:
     """Something that is done to a region's demo.
 
@@ -72,13 +56,13 @@ class Fault:
         KubectlError. undo: commands of kubectl that take it back. most_failed: so many requests may fail.
     """
 
-    name: str
+    name: FaultKind
     begin: Callable[[], object]
     undo: Sequence[Sequence[str]]
     most_failed: int
 
 
-def run_drill(environment: Environment, kubeconfig: Path | None, wanted: Wanted, output: Output) -> Report:
+def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillOptions, output: Output) -> Report:
     """Do the drill and say what was seen.
 
     What was done is taken back on every way out, see `cli.traffic.rollback`.
@@ -87,13 +71,13 @@ def run_drill(environment: Environment, kubeconfig: Path | None, wanted: Wanted,
         MeshError: it makes no sense here, or a connection was lost.
     """
     demo = Demo.of(environment)
-    _check(environment, demo, wanted.region)
+    _check(environment, demo, options.region)
     stop_on_signals()
-    report = Report(f"drill {wanted.region}")
-    section = report.section(f"The demo of {wanted.region} goes down and comes back", COLUMNS)
+    report = Report(f"drill {options.region}")
+    section = report.section(f"The demo of {options.region} goes down and comes back", COLUMNS)
     google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
     with connected_clusters(environment, google, kubeconfig) as clusters:
-        drill = Drill(demo, clusters, wanted, output, section)
+        drill = Drill(demo, clusters, options, output, section)
         for fault in drill.faults():
             if not drill.take_down(fault):
                 break
@@ -137,16 +121,16 @@ class Drill:
     """
 
     def __init__(
-        self, demo: Demo, clusters: Mapping[str, ClusterClient], wanted: Wanted, output: Output, section: Section
+        self, demo: Demo, clusters: Mapping[str, ClusterClient], options: DrillOptions, output: Output, section: Section
     ) -> None:
         self.data: list[dict[str, object]] = []
         self._demo = demo
         self._clusters = clusters
-        self._wanted = wanted
+        self._options = options
         self._output = output
         self._section = section
-        self._region = wanted.region
-        self._version = demo.versions[wanted.region]
+        self._region = options.region
+        self._version = demo.versions[options.region]
         self._namespace = ("--namespace", demo.service.namespace)
 
     def faults(self) -> list[Fault]:
@@ -172,21 +156,21 @@ class Drill:
         )
         ready = ("rollout", "status", deployment, *self._namespace, "--timeout=25s")
         every = [
-            Fault(REMOVED, lambda: cluster.run(*scale(0)), [scale(replicas), ready], 0),
+            Fault(FaultKind.REMOVED, lambda: cluster.run(*scale(0)), [scale(replicas), ready], 0),
             Fault(
-                FAILING,
+                FaultKind.FAILING,
                 lambda: cluster.run("apply", "--filename", "-", text=sidecar),
                 [("delete", SIDECAR, *self._namespace, "--ignore-not-found")],
                 FAILED_A_POD * replicas,
             ),
         ]
-        return [fault for fault in every if fault.name == self._wanted.fault] or every
+        return [fault for fault in every if fault.name == self._options.fault] or every
 
     def take_down(self, fault: Fault) -> bool:
         """Take the demo down in one way, and put it back; return whether another way can follow."""
         say = self._output.log
-        workers = max(1, self._wanted.rate // PACE)
-        load = Load(MOST_REQUESTS, workers, piece=1, pause=workers / self._wanted.rate)
+        workers = max(1, self._options.rate // PACE)
+        load = Load(MOST_REQUESTS, workers, piece=1, pause=workers / self._options.rate)
         space, url = self._demo.service.namespace, self._demo.url
         say(f"{fault.name}: asking {url} from {', '.join(self._clusters)}")
         conversations = {key: converse(cluster, space, url, load) for key, cluster in self._clusters.items()}
@@ -200,7 +184,7 @@ class Drill:
                     text += f": {Tally.of(asked.answers).says()}"
                 self._section.findings.append(failure(f"{fault.name}: before", text, fix))
                 return False
-            with undoing(self._clusters[self._region], fault.undo, self._wanted.restore_seconds, say) as left:
+            with undoing(self._clusters[self._region], fault.undo, self._options.restore_seconds, say) as left:
                 say(f"{fault.name}: taking the demo of {self._region} down")
                 failed_at = time.monotonic()
                 self._begin(fault)
@@ -298,9 +282,9 @@ class Drill:
         name = f"{fault.name}: another region answers"
         if away and elsewhere is not None:
             return ok(name, f"after {elsewhere:.1f} s")
-        if all(map(self._is_home, asked.answers)) and fault.name == FAILING:
+        if all(map(self._is_home, asked.answers)) and fault.name == FaultKind.FAILING:
             text = "the demo did not fail: this control plane takes no notice of a Sidecar's ingress"
-            return failure(name, text, f"mesh drill {self._region} --fault {REMOVED}")
+            return failure(name, text, f"mesh drill {self._region} --fault {FaultKind.REMOVED}")
         text = f"not steadily within {SECONDS_TO_LEAVE:.0f} s: {Tally.of(asked.answers).says() or 'no answers'}"
         return failure(
             name,
@@ -315,7 +299,7 @@ class Drill:
         text = f"{count} of {len(during)}: {Tally.of(during).says()}"
         if count <= fault.most_failed:
             return ok(name, f"{text}; until its pods are ejected, some do")
-        if count <= FAILED_A_POD and fault.name == REMOVED:
+        if count <= FAILED_A_POD and fault.name == FaultKind.REMOVED:
             return warning(name, text, "give the demo's pods more time to leave: preStop, in manifests/service")
         return failure(name, text, "look at the DestinationRule's outlierDetection: mesh status")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
 from cli.traffic.demo import Demo
+from cli.traffic.options import Question
 from cli.traffic.shares import LEAST_EXPECTED, probability
 from cli.traffic.tally import Tally
 
-SPLIT, LOCALITY, INGRESS = "split", "locality", "ingress"
 DEPLOY_INGRESS = "cdktf deploy ingress --ignore-missing-stack-dependencies"
 
 
@@ -18,7 +18,6 @@ class Verdict:
     """How answers are judged.
 
     Attributes:
-        question: `SPLIT`, `LOCALITY` or `INGRESS`.
         requests: so many were sent from each region.
         confidence: between 0 and 1: even shares are taken for even in that part of all
             runs, however many regions there are.
@@ -26,7 +25,7 @@ class Verdict:
         failover: whether the configuration has the DestinationRule.
     """
 
-    question: str
+    question: Question
     demo: Demo
     requests: int
     confidence: float
@@ -46,7 +45,7 @@ class Verdict:
     def doubts(self) -> list[Finding]:
         """Return why the configuration may not let the question be answered with yes."""
         found = []
-        wanted = self.question != SPLIT
+        wanted = self.question is not Question.SPLIT
         if self.failover != wanted:
             state, effect = ("true", "are local and not split") if self.failover else ("false", "come from everywhere")
             text = f"demo.failover is {state}, with which answers {effect}"
@@ -70,7 +69,7 @@ class Verdict:
             return failure(region, f"stopped after {tally.sent} of {self.requests} requests", "run it again")
         if tally.failed:
             return failure(region, f"{tally.failed} of {tally.sent} requests failed: {tally.says()}", "mesh status")
-        return self._split(region, tally) if self.question == SPLIT else self._local(region, tally)
+        return self._split(region, tally) if self.question is Question.SPLIT else self._local(region, tally)
 
     def _local(self, region: str, tally: Tally) -> Finding:
         home = self.demo.versions.get(region)

@@ -1,7 +1,6 @@
 """`mesh verify`: steps A, B and C, measured by requests from inside each cluster."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,15 +12,16 @@ from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, connected_clusters
 from cli.traffic.client import Conversation, Load, converse, wait
 from cli.traffic.demo import Demo, public_url
+from cli.traffic.options import Question, VerifyOptions
 from cli.traffic.shares import interval
 from cli.traffic.tally import Tally
-from cli.traffic.verdict import INGRESS, LOCALITY, SPLIT, Verdict
+from cli.traffic.verdict import Verdict
 from config import Environment
 
 TITLES = {
-    SPLIT: "A  every version answers in every cluster, in even shares",
-    LOCALITY: "B  every answer is local",
-    INGRESS: "C  the public address answers each region from itself",
+    Question.SPLIT: "A  every version answers in every cluster, in even shares",
+    Question.LOCALITY: "B  every answer is local",
+    Question.INGRESS: "C  the public address answers each region from itself",
 }
 BAR = 20
 """Characters of a bar that is all of a region's requests."""
@@ -30,29 +30,7 @@ URL_CHARACTERS = ":/?=&%@,;+~!'()*"
 """What an address may have besides letters and digits: curl would take brackets and braces for lists."""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What somebody has asked for.
-
-    Attributes:
-        requests: from each region.
-        concurrency: requests at a time from each region.
-        confidence: of the test and of the intervals, between 0 and 1.
-        regions: from which to ask; all if empty.
-        url: for `INGRESS`, in place of the address that Multi Cluster Ingress reports.
-        plot: file for a picture.
-    """
-
-    question: str
-    requests: int
-    concurrency: int
-    confidence: float
-    regions: tuple[str, ...] = ()
-    url: str | None = None
-    plot: Path | None = None
-
-
-def ask(environment: Environment, kubeconfig: Path | None, wanted: Wanted, output: Output) -> Report:
+def ask(environment: Environment, kubeconfig: Path | None, options: VerifyOptions, output: Output) -> Report:
     """Send the requests, count the answers, and say whether they are as the question wants them.
 
     After Ctrl-C the report has what was counted until then.
@@ -64,31 +42,31 @@ def ask(environment: Environment, kubeconfig: Path | None, wanted: Wanted, outpu
     from cli.traffic import plot  # noqa: PLC0415
 
     demo = Demo.of(environment)
-    regions = _regions(environment, wanted)
+    regions = _regions(environment, options)
     failover = environment.demo.failover
-    verdict = Verdict(wanted.question, demo, wanted.requests, wanted.confidence, len(regions), failover)
-    if wanted.question == SPLIT:
+    verdict = Verdict(options.question, demo, options.requests, options.confidence, len(regions), failover)
+    if options.question is Question.SPLIT:
         verdict.check_number()
-    if wanted.plot is not None:
-        plot.check_file(wanted.plot)
+    if options.plot is not None:
+        plot.check_file(options.plot)
 
-    report = Report(f"verify {wanted.question}")
+    report = Report(f"verify {options.question}")
     google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
     with connected_clusters(environment, google, kubeconfig) as clusters:
         url = demo.url
-        if wanted.question == INGRESS:
-            given = wanted.url or public_url(environment, clusters[environment.ingress.config_cluster], demo.path)
+        if options.question is Question.INGRESS:
+            given = options.url or public_url(environment, clusters[environment.ingress.config_cluster], demo.path)
             url = quote(given, safe=URL_CHARACTERS)
         asked = {key: clusters[key] for key in regions}
-        conversations, report.interrupted = _send(asked, demo.service.namespace, url, wanted, output)
+        conversations, report.interrupted = _send(asked, demo.service.namespace, url, options, output)
 
     tallies = {key: Tally.of(one.answers) for key, one in conversations.items()}
     section = report.section(
-        TITLES[wanted.question],
-        ["from", "answer", "count", "share", f"{100 * wanted.confidence:.4g} % interval", ""],
+        TITLES[options.question],
+        ["from", "answer", "count", "share", f"{100 * options.confidence:.4g} % interval", ""],
     )
     for key, tally in tallies.items():
-        _add_rows(section, key, tally, wanted.confidence)
+        _add_rows(section, key, tally, options.confidence)
     section.findings += verdict.doubts()
     section.findings += [verdict.finding(key, tally, conversations[key].problem) for key, tally in tallies.items()]
     times = report.section("Latency of the successes, in ms", ["from", "p50", "p90", "p99"])
@@ -96,31 +74,31 @@ def ask(environment: Environment, kubeconfig: Path | None, wanted: Wanted, outpu
         values = [f"{1000 * value:.1f}" for value in tally.percentiles().values()]
         times.rows.append((key, *(values or ("", "", ""))))
     report.data.update(_data(verdict, url, tallies))
-    if wanted.plot is not None:
-        plot.draw(wanted.plot, report.command, tallies, wanted.confidence)
+    if options.plot is not None:
+        plot.draw(options.plot, report.command, tallies, options.confidence)
     return report
 
 
-def _regions(environment: Environment, wanted: Wanted) -> list[str]:
+def _regions(environment: Environment, options: VerifyOptions) -> list[str]:
     """Raises:
     MeshError: there is no such region.
     """
     present = [region.key for region in environment.resolved_regions() if not region.retired]
-    if unknown := [key for key in wanted.regions if key not in present]:
+    if unknown := [key for key in options.regions if key not in present]:
         raise MeshError(f"there is no region {', '.join(unknown)}", f"name one of {', '.join(present)}")
-    return [key for key in present if key in wanted.regions or not wanted.regions]
+    return [key for key in present if key in options.regions or not options.regions]
 
 
 def _send(
-    clusters: Mapping[str, ClusterClient], namespace: str, url: str, wanted: Wanted, output: Output
+    clusters: Mapping[str, ClusterClient], namespace: str, url: str, options: VerifyOptions, output: Output
 ) -> tuple[dict[str, Conversation], bool]:
     """Ask from all regions at the same time.
 
     Returns:
         what was said, and whether somebody has stopped it.
     """
-    load = Load(wanted.requests, wanted.concurrency)
-    with output.progress(f"asking {url}", {key: wanted.requests for key in clusters}) as progress:
+    load = Load(options.requests, options.concurrency)
+    with output.progress(f"asking {url}", {key: options.requests for key in clusters}) as progress:
         conversations = {key: converse(cluster, namespace, url, load) for key, cluster in clusters.items()}
 
         def watch() -> None:
@@ -148,7 +126,7 @@ def _data(verdict: Verdict, url: str, tallies: Mapping[str, Tally]) -> dict[str,
     return {
         "url": url,
         "confidence": verdict.confidence,
-        "expected_shares": verdict.demo.shares if verdict.question == SPLIT else {},
+        "expected_shares": verdict.demo.shares if verdict.question is Question.SPLIT else {},
         "regions": {
             key: {
                 "version": verdict.demo.versions.get(key),

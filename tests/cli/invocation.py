@@ -1,16 +1,15 @@
 """Runs the `mesh` CLI in this process, as its entry point would."""
 
+import io
 import os
 import signal
 import subprocess
 from collections.abc import Mapping
-from contextlib import chdir
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-from typer.testing import CliRunner
-
-from cli.app import app
+from cli.app import main
 from config.paths import ROOT
 
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -34,8 +33,10 @@ def invoke(
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with patch.dict(os.environ, variables, clear=True), chdir(folder):
-            result = CliRunner().invoke(app, arguments, prog_name="mesh", catch_exceptions=False)
+            output, errors = io.StringIO(), io.StringIO()
+            with redirect_stdout(output), redirect_stderr(errors):
+                status = main(arguments)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
+    return subprocess.CompletedProcess(arguments, status, output.getvalue(), errors.getvalue())

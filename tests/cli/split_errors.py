@@ -7,8 +7,9 @@ import numpy
 
 from cli.report.findings import FindingState
 from cli.traffic.demo import Demo
+from cli.traffic.options import Question
 from cli.traffic.tally import Tally
-from cli.traffic.verdict import SPLIT, Verdict
+from cli.traffic.verdict import Verdict
 from config import load
 from config.paths import ROOT
 from tests.synthesized import REFERENCE
@@ -24,7 +25,7 @@ TABLE_FILE = ROOT / "docs" / "operator.md"
 def accepted(share: int, requests: int) -> float:
     """Return in which part of the runs a split is accepted, if v1 has that share, in per cent, of the answers."""
     demo = Demo.of(load(REFERENCE))
-    verdict = Verdict(SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
+    verdict = Verdict(Question.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
     dice = numpy.random.default_rng([SEED, share, requests])
     times = 0
     for first in dice.binomial(requests, share / 100, RUNS).tolist():

@@ -12,6 +12,7 @@ import pytest
 from cli.report.findings import Finding, FindingState
 from cli.report.output import Output
 from cli.traffic import drill
+from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
 from config import load
 from tests.cli.demo_mesh import DemoMesh, demo_mesh
@@ -69,8 +70,8 @@ def impatient_drill(mesh: DemoMesh) -> dict[str, Finding]:
             patch.setenv(name, value)
         # It is this process whose answer to signals a drill changes.
         patch.setattr(drill, "stop_on_signals", lambda: None)
-        wanted = drill.Wanted("tokyo", drill.FAILING, rate=50, restore_seconds=10)
-        report = drill.run_drill(load(mesh.config), mesh.folder / "kubeconfig", wanted, Output())
+        options = DrillOptions("tokyo", FaultKind.FAILING, rate=50, restore_seconds=10)
+        report = drill.run_drill(load(mesh.config), mesh.folder / "kubeconfig", options, Output())
     return {finding.name: finding for _, finding in report.findings()}
 
 
