@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from config.terraform_text import Expression, literal
+from config.terraform_text import Expression, escape
 from constructs import Construct
 from constructs.bindings import (
     ITerraformDependable,
@@ -150,7 +150,7 @@ class CleanupScript(Construct):
 
 
 def _literals(instances: Instances) -> dict[str, dict[str, str]]:
-    return {key: {name: literal(value) for name, value in inputs.items()} for key, inputs in instances.items()}
+    return {key: {name: escape(value) for name, value in inputs.items()} for key, inputs in instances.items()}
 
 
 def _input_names(instances: Instances) -> list[str]:

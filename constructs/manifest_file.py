@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from config.paths import ROOT
-from config.terraform_text import literal
+from config.terraform_text import escape
 from constructs import Construct
 from constructs.bindings import (
     ITerraformDependable,
@@ -89,7 +89,7 @@ def _fill(node: Any, values: Values) -> Any:
     if whole:
         return _escaped(values[whole[1]])
     pieces = _PLACEHOLDER.split(node)  # text and names in turn
-    return "".join(literal(str(values[piece])) if index % 2 else literal(piece) for index, piece in enumerate(pieces))
+    return "".join(escape(str(values[piece])) if index % 2 else escape(piece) for index, piece in enumerate(pieces))
 
 
 def _items(template: Any, values: Values) -> list[Any]:
@@ -103,7 +103,7 @@ def _items(template: Any, values: Values) -> list[Any]:
 def _escaped(value: Any) -> Any:
     """Return a value in which Terraform evaluates no text."""
     if isinstance(value, str):
-        return literal(value)
+        return escape(value)
     if isinstance(value, Mapping):
         return {key: _escaped(one) for key, one in value.items()}
     return [_escaped(one) for one in value] if isinstance(value, (list, tuple)) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from config.naming import STACKS
+from config.synthesized import read_stack
 
 Block = Mapping[str, Any]
 
@@ -66,9 +66,9 @@ class Environment:
         """Read what cdktf has written into a folder such as ``cdktf.out``.
 
         Raises:
-            FileNotFoundError: a stack is not there.
+            OSError: A stack is missing.
         """
-        return cls({name: json.loads((folder / "stacks" / name / "cdk.tf.json").read_text("utf-8")) for name in STACKS})
+        return cls({name: read_stack(folder, name) for name in STACKS})
 
     @cached_property
     def places(self) -> tuple[Place, ...]:

@@ -1,6 +1,5 @@
 """Synthesizes environments for the tests, and asks questions of the JSON."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ from config.environment import Environment
 from config.loading.load import parse_environment
 from config.naming import STACKS
 from config.paths import ROOT
+from config.synthesized import kubernetes_objects, read_stack
 from constructs.bindings import Testing
 from stacks.wiring import add_stacks, new_app
-from tests.local_mesh.rendered import rendered_objects
 
 REFERENCE = ROOT / "mesh.yaml"
 THREE_REGIONS = ROOT / "tests" / "synthesis" / "environments" / "three-regions.yaml"
@@ -61,7 +60,7 @@ class Synthesis:
 
     def objects(self, cluster: str | None = None) -> list[dict[str, Any]]:
         """Return the Kubernetes objects as the API server gets them, of one region's cluster or of all."""
-        return [manifest for region, manifest in rendered_objects(self.stacks["ingress"]) if cluster in (None, region)]
+        return [one for _, region, one in kubernetes_objects(self.stacks["ingress"]) if cluster in (None, region)]
 
     def object(self, cluster: str, kind: str, name: str) -> dict[str, Any]:
         """Return one Kubernetes object of a cluster."""
@@ -86,10 +85,7 @@ def synthesize(environment: Environment, folder: Path, config: str = "mesh.yaml"
     Testing.fake_cdktf_json_path(app)
     add_stacks(app, environment, folder / config)
     app.synth()
-    stacks = {
-        stack: json.loads((outdir / "stacks" / stack / "cdk.tf.json").read_text(encoding="utf-8")) for stack in STACKS
-    }
-    return Synthesis(outdir, stacks)
+    return Synthesis(outdir, {stack: read_stack(outdir, stack) for stack in STACKS})
 
 
 def environment_of(text: str) -> Environment:

@@ -15,11 +15,12 @@ from typing import Any
 from cli.errors import MeshError
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.state import TerraformStates
-from cli.sources.synthesized import Synthesized, plain, read_folder
+from cli.sources.synthesized import Synthesized, read_folder
 from config import Environment
 from config.backend import LocalState, state_file
 from config.naming import STACKS
 from config.output_folder import OutputFolder
+from config.synthesized import kubernetes_objects
 
 COLUMNS = "custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name"
 NO_SUCH_KIND = "no matches for kind"
@@ -77,9 +78,9 @@ def unknown_to_terraform(
     unknown: defaultdict[str, list[Object]] = defaultdict(list)
     for stack, kept in state.items():
         known = {one.address for one in kept or ()}
-        for address, resource in synthesized.resources(stack, "kubernetes_manifest").items():
+        for address, region, manifest in kubernetes_objects(synthesized.stacks[stack]):
             if address not in known:
-                unknown[resource["provider"].removeprefix("kubernetes.")].append(_object(plain(resource["manifest"])))
+                unknown[region].append(_object(manifest))
     return dict(unknown)
 
 

@@ -1,6 +1,5 @@
 """The JSON that cdktf has synthesized, and what its references lead to."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from cli.errors import MeshError
 from config.naming import STACKS
+from config.synthesized import kubernetes_objects, read_stack, stack_file
 
 SYNTHESIZE = "cdktf synth"
 """What makes a folder right again."""
@@ -45,11 +45,10 @@ class Synthesized:
                     yield key, instance
 
     def objects(self, stack: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield what a stack puts into the clusters, each with its provider's alias, which is a region's key."""
-        for resource in self.resources(stack, "kubernetes_manifest").values():
-            yield resource["provider"].removeprefix("kubernetes."), plain(resource["manifest"])
+        """Yield a stack's Kubernetes objects, each after its region's key."""
+        yield from ((region, one) for _, region, one in kubernetes_objects(self.stacks[stack]))
 
-    def leads_to(self, stack: str, text: str) -> tuple[str, str]:
+    def resolve(self, stack: str, text: str) -> tuple[str, str]:
         """Follow a text's first reference, through the other stacks' outputs, to a resource.
 
         Returns:
@@ -65,12 +64,12 @@ class Synthesized:
         if other := _OTHER_STACK.search(reference[1]):
             outputs = self.stacks.get(other[1], {}).get("output", {})
             if other[2] not in outputs:
-                raise self.stale(f"{stack} refers to an output of {other[1]} that is not there: {other[2]}")
-            return self.leads_to(other[1], outputs[other[2]]["value"])
+                raise self.inconsistent(f"{stack} refers to an output of {other[1]} that is not there: {other[2]}")
+            return self.resolve(other[1], outputs[other[2]]["value"])
         found = _RESOURCE.search(reference[1])
         return (found[1], found[2]) if found else ("", "")
 
-    def stale(self, text: str) -> MeshError:
+    def inconsistent(self, text: str) -> MeshError:
         """Return what to raise when the stacks do not belong together."""
         return MeshError(f"{self.folder}: {text}", f"{SYNTHESIZE}: the stacks have to be of one synthesis")
 
@@ -85,26 +84,13 @@ def read_folder(folder: Path) -> Synthesized:
         raise MeshError(f"{folder} is no folder", f"{SYNTHESIZE}, or leave --synthesized out")
     stacks = {}
     for name in STACKS:
-        file = folder / "stacks" / name / "cdk.tf.json"
+        file = stack_file(folder, name)
         try:
-            stacks[name] = json.loads(file.read_text(encoding="utf-8"))
+            stacks[name] = read_stack(folder, name)
         except FileNotFoundError:
             raise MeshError(
                 f"{folder} has no stack {name} ({file.relative_to(folder)})", f"{SYNTHESIZE}, or name another folder"
             ) from None
         except (OSError, ValueError) as error:
             raise MeshError(f"{file} can't be read: {error}", SYNTHESIZE) from error
-        if not isinstance(stacks[name], dict):
-            raise MeshError(f"{file} is no stack", SYNTHESIZE)
     return Synthesized(folder, stacks)
-
-
-def plain(node: Any) -> Any:
-    """Undo the escapes of Terraform's templates in all text; references stay."""
-    if isinstance(node, Mapping):
-        return {key: plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [plain(item) for item in node]
-    if isinstance(node, str):
-        return node.replace("$${", "${").replace("%%{", "%{")
-    return node

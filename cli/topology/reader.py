@@ -7,8 +7,9 @@ from typing import Any
 
 from cli.errors import MeshError
 from cli.sources.described import AUTOMATIC
-from cli.sources.synthesized import SYNTHESIZE, Resource, Synthesized, plain
+from cli.sources.synthesized import SYNTHESIZE, Resource, Synthesized
 from cli.topology.model import Cluster, Deployed, Entry, Gateway, Pool, Region, Rule, Service, Subnet, Topology
+from config.terraform_text import unescape
 
 Object = Mapping[str, Any]
 
@@ -44,11 +45,11 @@ class _Reader:
         self._objects: dict[str, list[Object]] = {key: [] for key in self._keys.values()}
         for key, manifest in synthesized.objects("ingress"):
             if key not in self._objects:
-                raise synthesized.stale(f"an object is for the cluster of {key}, which is not there")
+                raise synthesized.inconsistent(f"an object is for the cluster of {key}, which is not there")
             self._objects[key].append(manifest)
         self._meshes = dict(self._installed()) | dict(self._managed())
         self._config_clusters = {
-            synthesized.leads_to("mesh", feature["spec"]["multiclusteringress"]["config_membership"])[0]
+            synthesized.resolve("mesh", feature["spec"]["multiclusteringress"]["config_membership"])[0]
             for feature in synthesized.resources("mesh", "google_gke_hub_feature").values()
             if "multiclusteringress" in feature.get("spec", {})
         }
@@ -74,21 +75,21 @@ class _Reader:
         """
         keys = {}
         for provider in self._of.stacks["ingress"].get("provider", {}).get("kubernetes", []):
-            address, _ = self._of.leads_to("ingress", provider["host"])
+            address, _ = self._of.resolve("ingress", provider["host"])
             if address not in self._clusters:
-                raise self._of.stale(f"the provider {provider['alias']} reaches a cluster that is not there")
+                raise self._of.inconsistent(f"the provider {provider['alias']} reaches a cluster that is not there")
             keys[address] = provider["alias"]
         for address, cluster in self._clusters.items():
             if address not in keys:
-                raise self._of.stale(f"no provider reaches {cluster['name']}")
+                raise self._of.inconsistent(f"no provider reaches {cluster['name']}")
         return keys
 
     def _region(self, address: str) -> Region:
         cluster = self._clusters[address]
-        subnet_address, _ = self._of.leads_to("clusters", cluster["subnetwork"])
+        subnet_address, _ = self._of.resolve("clusters", cluster["subnetwork"])
         subnet = self._of.resources("network", SUBNET).get(subnet_address)
         if subnet is None:
-            raise self._of.stale(f"the subnet of {cluster['name']} is not there")
+            raise self._of.inconsistent(f"the subnet of {cluster['name']} is not there")
         key = self._keys[address]
         return Region(key, cluster["location"], self._subnet(subnet, cluster), self._cluster(address, key))
 
@@ -109,7 +110,7 @@ class _Reader:
         """Yield the names of each NAT and its router in a subnet's region and network."""
         routers = self._of.resources("network", "google_compute_router")
         for nat in self._of.resources("network", "google_compute_router_nat").values():
-            router = routers[self._of.leads_to("network", nat["router"])[0]]
+            router = routers[self._of.resolve("network", nat["router"])[0]]
             if (router["region"], router["network"]) == (subnet["region"], subnet["network"]):
                 yield nat["name"], router["name"]
 
@@ -142,7 +143,7 @@ class _Reader:
 
     def _pools(self, cluster: str) -> Iterator[Pool]:
         for pool in self._of.resources("clusters", "google_container_node_pool").values():
-            if self._of.leads_to("clusters", pool["cluster"])[0] == cluster:
+            if self._of.resolve("clusters", pool["cluster"])[0] == cluster:
                 yield Pool(
                     name=pool["name"],
                     machine=pool["node_config"]["machine_type"],
@@ -157,7 +158,9 @@ class _Reader:
         keys = {cluster["name"]: self._keys[address] for address, cluster in self._clusters.items()}
         for _, instance in self._of.instances("cluster", "mode", "revision"):
             if instance["cluster"] not in keys:
-                raise self._of.stale(f"a mesh is installed in a cluster that is not there: {instance['cluster']}")
+                raise self._of.inconsistent(
+                    f"a mesh is installed in a cluster that is not there: {instance['cluster']}"
+                )
             on_nodes = instance["mode"] == IN_CLUSTER
             who = f"istiod {instance['revision']} on the nodes" if on_nodes else f"{instance['revision']}, by asmcli"
             yield keys[instance["cluster"]], f"mesh: {who}"
@@ -165,9 +168,9 @@ class _Reader:
     def _managed(self) -> Iterator[tuple[str, str]]:
         """Yield the regions whose mesh the fleet is told to make."""
         for feature in self._of.resources("mesh", MANAGED).values():
-            address, _ = self._of.leads_to("mesh", feature["membership"])
+            address, _ = self._of.resolve("mesh", feature["membership"])
             if address not in self._keys:
-                raise self._of.stale("the fleet manages the mesh of a cluster that is not there")
+                raise self._of.inconsistent("the fleet manages the mesh of a cluster that is not there")
             if feature.get("mesh", {}).get("management") == AUTOMATIC:
                 yield self._keys[address], "mesh: managed by the fleet"
 
@@ -188,7 +191,7 @@ class _Reader:
             holder, remote = instance["holder_cluster"], instance["remote_cluster"]
             for name in (holder, remote):
                 if name not in keys:
-                    raise self._of.stale(f"the trust {pair} is of a cluster that is not there: {name}")
+                    raise self._of.inconsistent(f"the trust {pair} is of a cluster that is not there: {name}")
             yield keys[holder], keys[remote]
 
     def _entries(self) -> Iterator[Entry]:
@@ -201,7 +204,7 @@ class _Reader:
         backend = ingress["spec"]["template"]["spec"]["backend"]
         annotations = ingress["metadata"].get("annotations", {})
         text = annotations.get("networking.gke.io/static-ip", "")
-        address, _ = self._of.leads_to("ingress", text)
+        address, _ = self._of.resolve("ingress", text)
         named = self._of.resources("ingress", "google_compute_global_address").get(address)
         service = next(
             (
@@ -239,7 +242,7 @@ class _Reader:
         """Yield the domains of an ingress' certificates; of one that is not made here, its name."""
         made = self._of.resources("ingress", "google_compute_managed_ssl_certificate")
         for text in filter(None, annotations.get("networking.gke.io/pre-shared-certs", "").split(",")):
-            address, _ = self._of.leads_to("ingress", text)
+            address, _ = self._of.resolve("ingress", text)
             yield from made[address]["managed"]["domains"] if address in made else (text,)
 
 
@@ -261,7 +264,7 @@ def _rules(firewalls: Iterable[Resource]) -> Iterator[Rule]:
             priority=firewall.get("priority", 1000),
             ends=(*ranges, *(firewall.get("source_tags") or ())),
             targets=tuple(firewall.get("target_tags") or ()),
-            why=plain(firewall.get("description", "")),
+            why=unescape(firewall.get("description", "")),
         )
 
 

@@ -18,7 +18,7 @@ import pytest
 from cli.topology.mermaid import escaped
 from config.naming import STACKS
 from config.paths import ROOT
-from config.terraform_text import literal
+from config.terraform_text import escape
 from tests.synthesis.test_manifests import SCHEMAS, node
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, environment_of, synthesize
 
@@ -549,7 +549,7 @@ def awkward(reference: Synthesis, folder: Path) -> Path:
     """Give what has a name a name that no language of pictures likes."""
 
     def network(stack: dict[str, Any]) -> None:
-        firewall(stack, "pods")["description"] = literal(AWKWARD)
+        firewall(stack, "pods")["description"] = escape(AWKWARD)
         firewall(stack, "pods")["name"] = AWKWARD
         next(iter(stack["resource"]["google_compute_network"].values()))["name"] = AWKWARD
 
@@ -559,9 +559,9 @@ def awkward(reference: Synthesis, folder: Path) -> Path:
 
     def ingress(stack: dict[str, Any]) -> None:
         service = manifest(stack, "tokyo", "Service", "helloworld")
-        service["metadata"]["name"] = literal(AWKWARD)
+        service["metadata"]["name"] = escape(AWKWARD)
         route = manifest(stack, "osaka", "VirtualService", "helloworld")["spec"]["http"][0]
-        route["match"] = [{"uri": {"exact": literal(AWKWARD)}}]
+        route["match"] = [{"uri": {"exact": escape(AWKWARD)}}]
 
     return edited(reference, folder, network=network, clusters=clusters, ingress=ingress)
 

@@ -6,12 +6,12 @@ from typing import Any, cast
 import pytest
 
 from cli.traffic.outage import start_of_last_run
+from config.synthesized import kubernetes_objects
 from tests.lab.authorization import _all, _without_certificate, _without_right, with_strangers
 from tests.lab.demo import LabDemo
 from tests.lab.environments import steps_of, with_regions
 from tests.lab.responses import _count
 from tests.local_mesh.errors import LocalMeshError
-from tests.local_mesh.rendered import rendered_objects
 from tests.local_mesh.traffic import Response, tally
 from tests.reporting.table import Table
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
@@ -97,7 +97,7 @@ def test_the_steps_are_the_demos_switches() -> None:
 
 
 def test_the_lab_applies_what_the_project_renders(reference: Synthesis) -> None:
-    found = list(rendered_objects(reference.stacks["ingress"]))
+    found = [(region, one) for _, region, one in kubernetes_objects(reference.stacks["ingress"])]
     assert {region for region, _ in found} == {"tokyo", "osaka"}
     assert ("osaka", "helloworld-v2") in {(region, one["metadata"]["name"]) for region, one in found}
 

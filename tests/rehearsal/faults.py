@@ -1,6 +1,5 @@
 """What goes wrong, one thing at a time, and whether one plain re-run puts it right."""
 
-import json
 import re
 import subprocess
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from config.naming import STACKS
+from config.synthesized import read_stack
 from tests.fake_cloud import identity
 from tests.fake_cloud.faults import OperationFault, RequestFault
 from tests.local_mesh.errors import LocalMeshError
@@ -289,8 +289,7 @@ class FaultRun:
 
     def _delete_objects(self, stack: str, addresses: Iterable[str]) -> list[str]:
         """Delete what a message names, `with kubernetes_manifest.ADDRESS`, and return the names of it."""
-        file = self._deployment.output / "stacks" / stack / "cdk.tf.json"
-        manifests = json.loads(file.read_text(encoding="utf-8"))["resource"][MANIFEST]
+        manifests = read_stack(self._deployment.output, stack)["resource"][MANIFEST]
         found = [manifests[address] for address in addresses]
         for one in found:
             self._world.clusters()[one["provider"].removeprefix("kubernetes.")].delete([one["manifest"]])

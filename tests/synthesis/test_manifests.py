@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from config.paths import ROOT
+from config.synthesized import kubernetes_objects
 from constructs.manifest_file import MANIFESTS, render
-from tests.local_mesh.rendered import rendered_objects
 from tests.synthesized import Synthesis
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -140,7 +140,7 @@ def test_every_file_is_used(synthesized: Callable[[str], Synthesis]) -> None:
         one["kind"]
         for environment in ("reference", "three_regions", "fleet")
         for stack in synthesized(environment).stacks.values()
-        for _, one in rendered_objects(stack)
+        for *_, one in kubernetes_objects(stack)
     }
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "constructs").glob("*.py"))
     # Some are named with a part that changes: f"fleet/readiness-{part}.yaml".
