@@ -81,6 +81,7 @@ class Environment(Model):
         """Return a region's range: the given one, else the one that follows from its number.
 
         Args:
+            key: the region's key.
             kind: ``nodes``, ``pods``, ``services`` or ``control_plane``.
 
         Raises:

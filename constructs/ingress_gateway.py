@@ -32,9 +32,16 @@ class IngressGateway(Construct):
         default_deny: bool,
         access: ClusterAccess,
     ) -> None:
-        """
+        """Add the gateway's objects.
+
         Args:
-            default_deny: the mesh refuses what no policy allows.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            namespace: the namespace of the objects, applied.
+            min_replicas: fewest gateway pods.
+            max_replicas: most gateway pods.
+            default_deny: the mesh denies what no policy allows, so that the load balancer needs a policy.
+            access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
         self.allow_policies: list[ITerraformDependable] = []

@@ -16,9 +16,7 @@ class Kubeconfig(Construct):
     def __init__(
         self, scope: Construct, id_: str, *, cluster: str, host: str, ca_certificate: str | None, account: str | None
     ) -> None:
-        """Args:
-        as of `kubeconfig`.
-        """
+        """Add the local value; `kubeconfig` describes the other arguments."""
         super().__init__(scope, id_)
         content = kubeconfig(cluster=cluster, host=host, ca_certificate=ca_certificate, account=account)
         self.text: str = TerraformLocal(self, "Default", Fn.jsonencode(content)).as_string

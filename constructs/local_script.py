@@ -62,9 +62,19 @@ class LocalScript(Construct):
         depends_on: Sequence[ITerraformDependable] = (),
         preconditions: Sequence[Precondition] = (),
     ) -> None:
-        """
+        """Add the resource.
+
         Args:
-            access: inputs that say how an instance gets to clusters. Like all of `ScriptContext`, none is a trigger.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            scripts: the stack's copy of the scripts.
+            script: file name in ``scripts/``.
+            context: how scripts reach the clusters.
+            instances: inputs by instance key; a change of one runs the script again for that instance.
+            access: inputs by instance key that say how to reach clusters. Like all of `ScriptContext`, none is a
+                trigger.
+            depends_on: what has to be applied before.
+            preconditions: conditions that the plan checks for each instance.
         """
         super().__init__(scope, id_)
         more = access or {}

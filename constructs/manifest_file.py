@@ -132,20 +132,25 @@ class ManifestFile(Construct):
         shared_with_autoscaler: bool = False,
         new_name_first: bool = False,
     ) -> None:
-        """
+        """Add the object.
+
         Args:
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
             manifest: what `render` returned.
+            access: the cluster's kubernetes provider.
+            depends_on: what has to be applied before.
             wait_for_rollout: apply ends only when a Deployment's pods are ready.
             wait_for: apply ends only when these fields have these values.
-            create_timeout: how long that may take, such as ``20m``; the provider's 10 minutes if not given.
-            delete_timeout: how long a finalizer may take, such as ``20m``.
-            controller_writes_metadata: a controller adds finalizers, annotations and
-                labels; without saying so, apply fails with an inconsistent result.
-            shared_with_autoscaler: an autoscaler sets replicas. The provider sends back
-                the count that it last saw; without force that is a conflict and fails.
-                The autoscaler puts its own count back.
-            new_name_first: the name changes with what the object is, such as a version:
-                make the new one before the old one goes.
+            create_timeout: limit of that wait, such as ``20m``; the provider's 10 minutes if absent.
+            delete_timeout: limit of the wait for finalizers, such as ``20m``.
+            controller_writes_metadata: a controller adds finalizers, annotations and labels, which the
+                provider would report as an inconsistent result.
+            shared_with_autoscaler: an autoscaler sets replicas. The provider sends back the count that it
+                last read, which is a field manager conflict unless forced; the autoscaler then restores
+                its own count.
+            new_name_first: the name contains something that changes, such as a version: the new object is
+                created before the old one is deleted.
         """
         super().__init__(scope, id_)
         self.applied: ITerraformDependable = Manifest(

@@ -25,10 +25,18 @@ class MeshFirewall(Construct):
         webhook_ports: Sequence[str],
         pod_protocols: Sequence[str],
     ) -> None:
-        """
+        """Add the rules.
+
         Args:
-            webhook_ports: where something on the nodes injects sidecars, by TCP; 443 and
-                10250 are in GKE's own rule. No rule is made if there is none.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            pods_rule_name: name of the rule between clusters.
+            regions: all regions, the retired ones too.
+            vpc: self link of the network.
+            logs: log the connections that the rules admit.
+            webhook_ports: TCP ports of a sidecar injector on the nodes; GKE's own rule has 443 and 10250. Empty for
+                no rule.
+            pod_protocols: protocols that pods of one cluster may send to pods of another.
         """
         super().__init__(scope, id_)
         log_config = ComputeFirewallLogConfig(metadata="INCLUDE_ALL_METADATA") if logs else None

@@ -25,10 +25,15 @@ class MeshPolicies(Construct):
         allow_policies: Sequence[ITerraformDependable],
         access: ClusterAccess,
     ) -> None:
-        """
+        """Add the policies.
+
         Args:
-            allow_policies: the policies that allow: refused is only when all of them are
-                there, and no longer when the first of them goes.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            mesh: the mesh's configuration.
+            allow_policies: every policy that allows something. Default deny is applied after all of them, and
+                deleted before the first.
+            access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
         ManifestFile(

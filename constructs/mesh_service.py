@@ -36,13 +36,20 @@ class MeshService(Construct):
         locality_needs_setting: bool,
         access: ClusterAccess,
     ) -> None:
-        """
+        """Add the service's objects.
+
         Args:
-            deployment: what runs in this cluster, if anything does.
-            locality_needs_setting: the mesh leaves locality load balancing to each service.
-            routed: there is an entry, so the service's route has a gateway to be on.
-            callers: who may ask it; with none there is no policy, for a mesh that
-                refuses what no policy allows, or for one that refuses nothing.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            name: the service's name.
+            service: the service, as configured.
+            deployment: what runs in this cluster; None if nothing does.
+            routed: the ingress is enabled, so that the service's route has a gateway.
+            callers: authorized callers. Without any there is no policy, which suits a mesh with default deny and
+                one without.
+            namespace: the namespace of the objects, applied.
+            locality_needs_setting: locality load balancing is off unless the DestinationRule enables it.
+            access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
         names = {"name": name, "namespace": namespace.name}

@@ -29,9 +29,18 @@ class MultiClusterIngress(Construct):
         cleanup_ready: ITerraformDependable,
         access: ClusterAccess,
     ) -> None:
-        """
+        """Add the objects.
+
         Args:
-            certificates: of its domains; None without one, and it serves plain HTTP only.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            namespace: the namespace of the objects, applied.
+            ingress: the ingress, as configured.
+            address: the reserved global address.
+            certificates: certificates of the domains; None for plain HTTP only.
+            cleanup_ready: the clean-up that waits for the load balancer's deletion; the objects are deleted before
+                it runs.
+            access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
         names = {"name": GATEWAY_NAME, "namespace": namespace.name}

@@ -78,10 +78,20 @@ class PrivateCluster(Construct):
         node_grants: Sequence[ITerraformDependable],
         peer_api_clients: Sequence[AuthorizedNetwork],
     ) -> None:
-        """
+        """Add the cluster.
+
         Args:
-            node_grants: the roles of the nodes' account, which its first nodes need.
-            peer_api_clients: who else in the mesh has to reach the control plane, besides the shape's own networks.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            project: the Google Cloud project id.
+            project_number: the project's number, which the mesh id label needs.
+            region: the region, resolved.
+            shape: what all clusters share.
+            vpc: self link of the network.
+            subnet: the region's subnet.
+            node_service_account: email of the nodes' service account.
+            node_grants: role bindings of that account, which the first nodes need.
+            peer_api_clients: ranges of other clusters' istiods, besides the shape's own authorized networks.
         """
         super().__init__(scope, id_)
         cluster = ContainerCluster(

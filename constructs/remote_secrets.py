@@ -37,8 +37,17 @@ class RemoteSecrets(Construct):
         installed: ITerraformDependable,
         before_removal: ITerraformDependable,
     ) -> None:
-        """Args:
-        kubeconfigs: what reaches each member's cluster, by its region's key.
+        """Add the scripts.
+
+        Args:
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            scripts: the stack's copy of the scripts.
+            context: how scripts reach the clusters.
+            members: the clusters of the mesh; retired ones are not among them.
+            kubeconfigs: kubeconfigs as JSON, by region key.
+            installed: the control planes, installed.
+            before_removal: the removal of the control planes, which has to run after the secrets' deletion.
         """
         super().__init__(scope, id_)
         pairs = {f"{holder.key}/{remote.key}": (holder, remote) for holder, remote in permutations(members, 2)}

@@ -37,9 +37,15 @@ class RequiredTools(Construct):
         control_plane: str,
         tools: Sequence[str] = TOOLS,
     ) -> None:
-        """
+        """Add the check.
+
         Args:
-            control_plane: the way to the mesh that needs them, as the configuration says it.
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            scripts: the stack's copy of the scripts.
+            context: how scripts reach the clusters.
+            control_plane: the control plane mode that needs the tools.
+            tools: programs to look for on PATH.
         """
         super().__init__(scope, id_)
         self.found: ITerraformDependable = LocalScript(

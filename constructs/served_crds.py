@@ -38,8 +38,20 @@ class ServedCrds(Construct):
         completion_marker: Callable[[str], Expression],
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
-        """Args:
-        kubeconfigs: what reaches each member's cluster, by its region's key.
+        """Add the wait.
+
+        Args:
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            scripts: the stack's copy of the scripts.
+            context: how scripts reach the clusters.
+            members: the clusters of the mesh; retired ones are not among them.
+            kubeconfigs: kubeconfigs as JSON, by region key.
+            config_cluster: region key of the cluster that holds the Multi Cluster Ingress objects.
+            revision: the mesh's revision label.
+            installed_by: address of the resource that installs the control planes.
+            completion_marker: returns the expected completion marker of a region.
+            depends_on: what has to be applied before.
         """
         super().__init__(scope, id_)
         LocalScript(

@@ -32,6 +32,8 @@ def add_stacks(app: App, environment: Environment, config: Path) -> None:
     them: a kubernetes_manifest needs its kind when it is planned.
 
     Args:
+        app: the cdktf app.
+        environment: the configuration.
         config: the configuration file, beside which a local state is kept.
     """
     state = StateLocation(environment, config.resolve())
