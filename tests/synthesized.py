@@ -11,8 +11,6 @@ from config.loading.load import parse_environment
 from config.naming import STACKS
 from config.paths import ROOT
 from config.synthesized import kubernetes_objects, read_stack
-from constructs.bindings import Testing
-from stacks.wiring import add_stacks, new_app
 
 REFERENCE = ROOT / "mesh.yaml"
 THREE_REGIONS = ROOT / "tests" / "synthesis" / "environments" / "three-regions.yaml"
@@ -79,6 +77,10 @@ class Synthesis:
 
 def synthesize(environment: Environment, folder: Path, config: str = "mesh.yaml") -> Synthesis:
     """Synthesize an environment as main.py does, into ``folder/cdktf.out``, as if it were in ``folder/config``."""
+    # Not for every process that imports this module: these imports start Node.js.
+    from constructs.bindings import Testing  # noqa: PLC0415
+    from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
+
     outdir = folder / "cdktf.out"
     app = new_app(outdir)
     Testing.stub_version(app)

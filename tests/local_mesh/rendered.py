@@ -5,8 +5,6 @@ from typing import Any
 
 from config.environment import Environment
 from config.synthesized import kubernetes_objects, read_stack
-from constructs.bindings import Testing
-from stacks.wiring import add_stacks, new_app
 
 Object = dict[str, Any]
 
@@ -17,6 +15,10 @@ def objects_by_region(environment: Environment, folder: Path) -> dict[str, list[
     Args:
         folder: for what is synthesized; made here.
     """
+    # Not for every process that imports this module: these imports start Node.js.
+    from constructs.bindings import Testing  # noqa: PLC0415
+    from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
+
     folder.mkdir(parents=True)
     app = new_app(folder)
     Testing.fake_cdktf_json_path(app)

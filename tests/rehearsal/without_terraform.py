@@ -21,7 +21,6 @@ from config.crds import required_crds
 from config.environment import ResolvedRegion
 from config.naming import remote_secret_name
 from config.paths import ROOT
-from constructs.kubeconfig import kubeconfig
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.rendered import Object, objects_by_region
@@ -253,6 +252,8 @@ class ByHand:
         ]
 
     def _kubeconfig(self, region: ResolvedRegion) -> str:
+        from constructs.kubeconfig import kubeconfig  # noqa: PLC0415 (starts Node.js)
+
         cluster = self._call("GET", f"{self._clusters(region)}/{region.names.cluster}")
         content = kubeconfig(
             cluster=region.names.cluster,

@@ -13,8 +13,6 @@ from config.control_plane import MODES, ControlPlaneMode, control_plane
 from config.crds import ISTIO_CRDS, MCI_CRDS
 from config.paths import ROOT
 from config.problems import ConfigError
-from constructs.fixed_control_plane import FixedControlPlane
-from stacks.wiring import new_app
 from tests.synthesized import Synthesis, environment_of, synthesize
 from tests.terraform.terraform import initialized, terraform
 
@@ -289,9 +287,11 @@ def test_remote_secrets_need_scripts() -> None:
 @pytest.mark.usefixtures("_providers")
 def test_a_change_is_refused_in_plan(tmp_path: Path) -> None:
     def stack_of(name: str) -> dict[str, Any]:
-        app = new_app(tmp_path / "out")
-        from constructs.bindings import NullProvider, TerraformStack  # noqa: PLC0415
+        from constructs.bindings import NullProvider, TerraformStack  # noqa: PLC0415 (starts Node.js)
+        from constructs.fixed_control_plane import FixedControlPlane  # noqa: PLC0415
+        from stacks.wiring import new_app  # noqa: PLC0415
 
+        app = new_app(tmp_path / "out")
         stack = TerraformStack(app, "mesh")
         NullProvider(stack, "null")
         FixedControlPlane(stack, "fixed", name=name)

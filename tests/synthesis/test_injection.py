@@ -17,9 +17,6 @@ import yaml
 from config import ConfigError, load
 from config.environment import Environment
 from config.loading.load import parse_environment
-from constructs import script_folder
-from constructs.bindings import NullProvider, TerraformStack, Testing
-from constructs.local_script import CleanupScript, LocalScript, ScriptContext
 from tests.config.free_texts import RIGHT, Place, places
 from tests.config.inputs import INPUTS, THOROUGH
 from tests.scripts.sandbox import SCRIPTS, Sandbox
@@ -238,6 +235,10 @@ def test_scripts_pass_texts_on_and_run_none(text: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_providers")
 def test_terraform_gives_texts_to_scripts_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the constructs, the real terraform and the null provider, when making and when cleaning up."""
+    from constructs import script_folder  # noqa: PLC0415 (starts Node.js)
+    from constructs.bindings import NullProvider, TerraformStack, Testing  # noqa: PLC0415
+    from constructs.local_script import CleanupScript, LocalScript, ScriptContext  # noqa: PLC0415
+
     folder = made(tmp_path / "scripts")
     for script, end in (("make.sh", "made"), ("clean.sh", "cleaned")):
         (folder / script).write_text(f'printf "%s" "$TEXT" >"$FOLDER/$NAME.{end}"\n', encoding="utf-8")

@@ -17,9 +17,9 @@ import yaml
 
 from config.paths import ROOT
 from config.synthesized import kubernetes_objects
-from constructs.manifest_file import MANIFESTS, render
 from tests.synthesized import Synthesis
 
+MANIFESTS = ROOT / "manifests"
 SCHEMAS = Path(__file__).parent / "schemas"
 KUBERNETES_VERSION = "1.33"  # near what GKE's stable channel has
 CRD_GROUPS = ("networking.istio.io/", "security.istio.io/", "cloud.google.com/", "networking.gke.io/v1beta1")
@@ -27,6 +27,12 @@ WRITTEN_HERE = {
     "MultiClusterIngress": SCHEMAS / "multi-cluster-ingress.json",
     "MultiClusterService": SCHEMAS / "multi-cluster-service.json",
 }
+
+
+def render(file: str, values: dict[str, Any]) -> dict[str, Any]:
+    from constructs.manifest_file import render  # noqa: PLC0415 (starts Node.js)
+
+    return render(file, values)
 
 
 def node() -> str:

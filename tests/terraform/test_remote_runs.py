@@ -15,7 +15,6 @@ import pytest
 
 from config.naming import STACKS
 from config.paths import ROOT
-from constructs.required_tools import TOOLS
 from tests.fake_cloud.test_fake_cloud import PROJECT, FakeGcp, running
 from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
 from tests.terraform.member import Member, member
@@ -128,6 +127,8 @@ def test_asmcli_stops_there_before_anything_is_made(acme: Member, gcp: FakeGcp, 
 
 def test_asmcli_goes_on_where_the_tools_are(acme: Member, gcp: FakeGcp, tmp_path: Path) -> None:
     """An agent's machine, as far as the first stack looks at it."""
+    from constructs.required_tools import TOOLS  # noqa: PLC0415 (starts Node.js)
+
     for tool in TOOLS:
         there = tmp_path / "runner" / tool
         if not there.exists():
