@@ -1,4 +1,4 @@
-"""The Google Cloud APIs that the system calls; `network` switches them on."""
+"""The Google Cloud APIs that the system calls; the stack `network` enables them."""
 
 APIS = (
     "anthos",
@@ -19,6 +19,6 @@ APIS = (
     "multiclusteringress",
     "multiclusterservicediscovery",
 )
-"""Names before ``.googleapis.com``. mesh, meshca and meshconfig are what asmcli asks for.
+"""Names before ``.googleapis.com``. asmcli requires mesh, meshca and meshconfig.
 
-binaryauthorization and containersecurity answer for what the clusters switch on."""
+binaryauthorization and containersecurity serve features that the clusters enable."""

@@ -1,4 +1,4 @@
-"""Who may ask a service: the configuration's words, as identities in the mesh."""
+"""Which callers are authorized to call a service, as identities in the mesh."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,11 @@ WHOLE_NAMESPACE = "*"
 
 @dataclass(frozen=True)
 class Caller:
-    """Pods that may ask.
+    """Pods that are authorized to call a service.
 
     Attributes:
-        account: their Kubernetes service account; `WHOLE_NAMESPACE` for every one of the namespace.
+        namespace: their namespace.
+        account: their Kubernetes service account; `WHOLE_NAMESPACE` for every account of the namespace.
     """
 
     namespace: str
@@ -21,9 +22,9 @@ class Caller:
 
 
 def authorized_callers(environment: Environment, name: str) -> tuple[Caller, ...]:
-    """Return who may ask a service, which is nobody else: the gateways if it has a route, and its ``allow_from``.
+    """Return the authorized callers of a service: the gateways if it has a route, and its ``allow_from``.
 
-    A name that is no service's is left out; `config.validation.checks` has refused it.
+    A name that no service has is left out; `config.validation.services` has refused it.
     """
     services = environment.all_services()
     service = services[name]

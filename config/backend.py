@@ -32,7 +32,7 @@ class CloudState(Model):
         description="Workspaces are called PREFIX-STACK; the prefix is PROJECT_ID_NAME_PREFIX if absent, "
         "with an underscore between the two.",
     )
-    # The block in the JSON can't say it: it is a setting of the workspaces, and synthesis is told.
+    # A setting of the workspaces, which the backend block in the JSON can't express.
     execution: Execution = Field(
         default="local",
         description="Where the workspaces' runs happen, as is set in the workspaces: on the machine that calls "
@@ -59,7 +59,7 @@ Backend = Annotated[
 
 
 def place(backend: Backend) -> str:
-    """Return where the states are, for messages."""
+    """Return the location of the states, for messages."""
     match backend:
         case CloudState():
             return f"organization {backend.organization} of {backend.hostname}"

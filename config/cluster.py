@@ -17,7 +17,7 @@ LOG_COMPONENTS: dict[LogSource, str] = {
     "scheduler": "SCHEDULER",
     "controller_manager": "CONTROLLER_MANAGER",
 }
-"""How GKE calls a source of logs."""
+"""GKE's name of each source of logs."""
 
 MESH_VCPUS_A_NODE = 4
 """Least vCPUs of a machine (asmcli's own check, validate_node_pool)."""
@@ -27,7 +27,7 @@ MESH_VCPUS_A_POOL = 8
 
 
 def vcpus(machine_type: str) -> int | None:
-    """Return the vCPUs of a machine type, or None where its name doesn't tell (GPU machines).
+    """Return the vCPUs of a machine type, or None if its name doesn't contain them (GPU machines).
 
     Source: https://cloud.google.com/compute/docs/machine-resource
     """

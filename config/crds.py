@@ -1,4 +1,4 @@
-"""The kinds that somebody else brings into the clusters, and the stack `ingress` uses; `mesh` waits for them."""
+"""The CRDs that the stack `ingress` uses and others install; the stack `mesh` waits for them."""
 
 AUTHORIZATION_POLICIES = "authorizationpolicies.security.istio.io"
 PEER_AUTHENTICATIONS = "peerauthentications.security.istio.io"
@@ -14,16 +14,16 @@ MCI_CRDS = (
     "multiclusteringresses.networking.gke.io",
     "multiclusterservices.networking.gke.io",
 )
-"""Multi Cluster Ingress', in its config cluster only."""
+"""Of Multi Cluster Ingress, in its config cluster only."""
 
 CONTROL_PLANE_CRD = "controlplanerevisions.mesh.cloud.google.com"
-"""What Google tells by in a cluster how far its control plane is."""
+"""Its objects report the state of a control plane that Google runs."""
 
 
 def required_crds(*, config_cluster: bool) -> tuple[str, ...]:
-    """Return what a cluster has to serve before the stack `ingress` is planned.
+    """Return the CRDs that a cluster has to serve before the stack `ingress` is planned.
 
     Args:
-        config_cluster: it is the one that holds Multi Cluster Ingress' objects.
+        config_cluster: whether the cluster holds the Multi Cluster Ingress objects.
     """
     return ISTIO_CRDS + (MCI_CRDS if config_cluster else ())

@@ -1,4 +1,4 @@
-"""`demo`: helloworld and its client, with which steps A, B and C are shown."""
+"""`demo`: helloworld and its client, which demonstrate steps A, B and C."""
 
 import re
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ CLIENT_APP = "sleep"
 
 DEMO_NAMESPACE = "sample"
 
-NOBODY = 65534
-"""User of helloworld, whose image says none, so that it would be root: its server needs no more than /tmp.
+NOBODY_USER = 65534
+"""User of helloworld. Its image names none, so it would run as root; its server needs no more than /tmp.
 
 Read in samples/helloworld/src of istio/istio; no image was run here.
 """
 
-VERSION_IN_ANSWER = re.compile(r"version: ([^,\s]+)")
-"""How helloworld says its version."""
+VERSION_IN_RESPONSE = re.compile(r"version: ([^,\s]+)")
+"""The version in a response of helloworld."""
 
 
 class Demo(Model):
@@ -58,7 +58,7 @@ class Demo(Model):
             version_env="SERVICE_VERSION",
             route=Route(path="/hello"),
             allow_from=(f"{DEMO_NAMESPACE}/{CLIENT_APP}",),
-            user=NOBODY,
+            user=NOBODY_USER,
             failover=self.failover,
             regions={key: RegionalDeployment(version=version) for key, version in versions.items()},
         )

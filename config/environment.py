@@ -39,9 +39,10 @@ class ResolvedRegion:
     Attributes:
         key: the short name in the configuration, stable over the region's life.
         location: the Google Cloud region.
-        remote_name: the name by which the mesh knows this region's cluster.
-        secrets_key: resource name of the key for the cluster's Secrets; None for Google's own.
-        maintenance: when GKE may upgrade the cluster; None for at any time.
+        remote_name: the cluster's name in other clusters' meshes.
+        secrets_key: resource name of the Cloud KMS key for the cluster's Secrets; None for Google's own.
+        maintenance: when GKE may upgrade the cluster; None for any time.
+        retired: the region's cluster has left the mesh and the ingress.
     """
 
     key: str
@@ -57,7 +58,7 @@ class ResolvedRegion:
 
 
 class Environment(Model):
-    """One environment: a project, its regions, the mesh over them, the entry in front."""
+    """One environment: a project, its regions, the mesh over them, the ingress in front."""
 
     project: Project
     regions: dict[RegionKey, Region] = Field(
@@ -103,7 +104,7 @@ class Environment(Model):
         return tuple(self._resolve(key, region, windows.get(key)) for key, region in self.regions.items())
 
     def maintenance_windows(self) -> dict[str, MaintenanceWindow]:
-        """Return when GKE may upgrade each region's cluster; nothing for a region may do so at any time."""
+        """Return when GKE may upgrade each region's cluster; a region without an entry has no window."""
         if not self.cluster.maintenance_windows:
             return {}
         own = {
@@ -150,8 +151,8 @@ class Environment(Model):
     def state_name(self, stack: str) -> str:
         """Return the name of a stack's workspace, or of its folder in the bucket.
 
-        By itself no other environment comes to it: neither an id nor a prefix of names
-        has an underscore, which with a hyphen between them would be ambiguous.
+        By default it is unique to the environment: the underscore between project id and name
+        prefix is in neither, so that no other pair makes the same name.
         """
         given = None
         match self.backend:

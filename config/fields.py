@@ -1,4 +1,4 @@
-"""The kinds of value that the configuration is made of."""
+"""The types of the configuration's values."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ class Model(BaseModel):
 
 
 def _refuse(rule: str) -> PydanticCustomError:
-    # The text goes in as a value: braces in it are not placeholders.
+    # The text is passed as a value: braces in it are not placeholders.
     return PydanticCustomError("rule", "{rule}", {"rule": rule})
 
 
@@ -85,7 +85,7 @@ DomainName = _text(
     "a domain such as shop.example.com, in lower case and without a star",
     longest=63,
 )
-"""A domain for which Google makes a certificate: no wildcard, and at most 63 characters.
+"""A domain that Google issues a managed certificate for: no wildcard, and at most 63 characters.
 
 Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/google-managed-certs#limitations
 (from memory: the page could not be read here)

@@ -16,7 +16,7 @@ Source: https://cloud.google.com/kubernetes-engine/docs/how-to/maintenance-windo
 """
 
 WINDOWS_A_WEEK = WEEK_HOURS // WINDOW_HOURS
-"""Most clusters that can have a time of their own."""
+"""Most clusters that can each have a window of their own."""
 
 _FIRST_WEEK = datetime(2024, 1, 1)  # a Monday; GKE takes from it the day and the time only
 
@@ -73,9 +73,9 @@ def staggered(
 ) -> dict[str, MaintenanceWindow]:
     """Return a window for each region that there is a free one for.
 
-    A region's number decides which, so that nothing of the others changes when a region
-    comes or goes. Where two numbers mean the same one, or there is no number, it is the first
-    that is free.
+    A region's number determines its window, so that adding or removing a region changes no
+    other one. If two numbers lead to the same window, or a region has no number, it gets the
+    first free one.
 
     Args:
         first: of number 0; the other numbers' follow it.

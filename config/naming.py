@@ -30,7 +30,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class ProjectNames:
-    """Names of what there is one of."""
+    """Names of resources that exist once in an environment."""
 
     prefix: str
 
@@ -56,9 +56,9 @@ class ProjectNames:
         return f"{self.prefix}-ingress"
 
     def certificate(self, domain: str) -> str:
-        """Return the name of a domain's certificate, whose domain can't be changed: another one has another name.
+        """Return the name of a domain's certificate. A certificate's domain can't change, so each domain has a name.
 
-        Its digest tells a-b.example from a.b-example.
+        The digest distinguishes a-b.example from a.b-example.
         """
         digest = hashlib.sha256(domain.encode()).hexdigest()[:8]
         readable = domain.replace(".", "-")[: 63 - len(self.prefix) - len(digest) - 2].rstrip("-")
@@ -74,7 +74,7 @@ class ProjectNames:
 
 @dataclass(frozen=True)
 class RegionNames:
-    """Names of what each region has."""
+    """Names of resources that exist once in each region."""
 
     prefix: str
     key: str
@@ -123,10 +123,10 @@ class RegionNames:
 
 
 def remote_cluster_name(project: str, location: str, cluster: str) -> str:
-    """Return the name by which a mesh knows another cluster.
+    """Return the name of a cluster in the meshes of other clusters.
 
     It is the name that ``asmcli create-mesh`` would choose (generate_secret_name
-    in asmcli 1.28), so that a secret made by either replaces the other's: two
+    in asmcli 1.28), so that a secret from either replaces the other's: two
     names would register one cluster twice. Up to 63 characters; longer ones are
     cut and get a digest.
     """

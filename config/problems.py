@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, in words for the person who wrote it."""
+"""Problems of a configuration file, described for the person who wrote it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ LONGEST_PATH = 120
 """Most characters of a place that a message shows."""
 
 MOST_SHOWN = 50
-"""Most problems that are written out; who has more has another file in mind."""
+"""Most problems that an error lists; with more, the file is probably not a configuration."""
 
 MISSING: Any = object()
-"""Stands for "there is no value", as ``None`` is one."""
+"""The absence of a value, as ``None`` is a value."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Problem:
         path: where in the file, such as ``regions.osaka.nodes``; empty for the file as a whole.
         rule: what has to be true, as a clause that follows the value.
         value: what stands there, or `MISSING`.
-        meant: the name that was probably meant.
+        meant: the name that was probably intended.
         line: line in the file, counted from 1, where it is known.
     """
 
@@ -45,7 +45,7 @@ class Problem:
 
 
 def printable(text: str) -> str:
-    """Return a text that a terminal shows and doesn't obey: what a file holds can have escape sequences in it."""
+    """Return a text without the escape sequences that a file may contain and a terminal would execute."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
@@ -67,6 +67,6 @@ class ConfigError(Exception):
 
 
 def nearest(word: object, candidates: Sequence[str]) -> str | None:
-    """Return the candidate that ``word`` is probably a slip of, if one is near."""
+    """Return the candidate that ``word`` is probably a misspelling of, if one is close."""
     matches = get_close_matches(str(word), candidates, n=1, cutoff=0.6)
     return matches[0] if matches else None

@@ -1,4 +1,4 @@
-"""`project`: where everything is made, by whom, under which names."""
+"""`project`: the Google Cloud project, the identity that deploys, and the names' prefix."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""The configuration's reference, made from its model: ``python -m config.reference``."""
+"""The configuration's reference, generated from its model: ``python -m config.reference``."""
 
 import json
 from collections.abc import Iterator

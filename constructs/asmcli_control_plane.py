@@ -1,4 +1,4 @@
-"""The mesh's control plane, installed by asmcli."""
+"""The mesh control plane of every cluster, installed by asmcli."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,7 +14,7 @@ Mode = Literal["managed", "in-cluster"]
 
 
 class AsmcliControlPlane(Construct):
-    """A control plane for every cluster, by ``asmcli apply``: managed by Google, or on the cluster's own nodes.
+    """Runs ``asmcli apply`` for every cluster: the control plane is managed by Google, or runs on the nodes.
 
     Attributes:
         installed: dependency of everything that needs the mesh in every cluster.
@@ -80,7 +80,7 @@ class AsmcliControlPlane(Construct):
         self.before_removal = removal.ready
 
 
-# Known when the stack is planned, before anything of it is made.
+# Evaluated in the plan, before anything is created.
 _CHECKSUM_GIVEN = Precondition(
     condition='${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}',
     error_message="mesh.asmcli.sha256 is not set: nothing would vouch for the installer. Set it to what this prints: "

@@ -1,4 +1,4 @@
-"""How terraform talks to one cluster's API server."""
+"""Terraform's access to one cluster's API server."""
 
 from constructs import Construct
 from constructs.bindings import Fn, KubernetesProvider, KubernetesProviderExec, TerraformStack, Token
@@ -8,11 +8,11 @@ from constructs.private_cluster import PrivateCluster
 class ClusterAccess(Construct):
     """A kubernetes provider for one cluster, under the region's key as its alias.
 
-    Its tokens are Google's, live for an hour, and are in no state and no plan:
-    either gke-gcloud-auth-plugin makes them, from the application default
-    credentials that the google provider uses too, or, with a service account to
-    act as, an ephemeral resource does (terraform 1.10 or later), which needs no
-    tool at all. data.google_client_config would write the token into the state.
+    Its tokens are Google's, expire after an hour, and appear in no state and no plan.
+    gke-gcloud-auth-plugin issues them, from the application default credentials that
+    the google provider uses too. With a service account to impersonate, an ephemeral
+    resource does (terraform 1.10 or later), which needs no tool. The data source
+    google_client_config would write the token into the state.
 
     Attributes:
         provider: for resources in this cluster.
@@ -53,7 +53,7 @@ class ClusterAccess(Construct):
 
 
 CALLER = "caller"
-"""Alias of a google provider that acts as the caller, for the one call that makes it another account's."""
+"""Alias of a google provider with the caller's own credentials, for the call that impersonates the account."""
 
 _TOKEN = "ephemeral.google_service_account_access_token.kubernetes"
 

@@ -8,13 +8,13 @@ from constructs.bindings import ITerraformDependable, ProjectService
 
 
 class EnabledApis(Construct):
-    """Turns on every API that the system needs, and never turns one off.
+    """Enables every API that the system needs, and never disables one.
 
-    Another user of the project may need an API too, so taking this project away
-    leaves them on.
+    Other users of the project may need an API too, so that destroying the stacks
+    leaves them enabled.
 
     Attributes:
-        all: the services, for what has to wait until they are on.
+        all: the enabled services, as dependencies.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What made the mesh, remembered, as it can't be changed while the mesh stands."""
+"""The control plane mode of an existing mesh, which can't change."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from constructs.bindings import ITerraformDependable, NullResource, Postconditio
 
 
 class FixedControlPlane(Construct):
-    """Refuses, in every plan, another way to the mesh than the one that made it.
+    """Fails every plan with another control plane mode than the one that the mesh was installed with.
 
-    The state keeps the first one: a change of it is ignored, and what is kept is
-    compared with what the configuration says now.
+    The state keeps the first mode: changes of it are ignored, and the postcondition
+    compares it with the configuration.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the fleet, as a whole, has to have switched on."""
+"""The features that the fleet has to have enabled."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ from constructs.bindings import (
 class ServiceMeshFeature(Construct):
     """The fleet's service mesh feature.
 
-    asmcli would switch it on itself; made here, it also goes with the stack.
+    asmcli would enable it itself; as a resource, it is also deleted with the stack.
 
     Attributes:
-        enabled: for what needs it to be on.
+        enabled: dependency of everything that needs the feature.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class MultiClusterIngressFeature(Construct):
     """The fleet's Multi Cluster Ingress, with the cluster that holds its objects.
 
     Attributes:
-        enabled: for what needs the controller and its CRDs.
+        enabled: dependency of everything that needs the controller and its CRDs.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class MultiClusterIngressFeature(Construct):
             depends_on=list(depends_on) or None,
         )
         # The controller reads and writes objects in every member cluster. Its
-        # account exists only once the feature is on.
+        # account exists only once the feature is enabled.
         self.enabled: ITerraformDependable = ProjectIamMember(
             self,
             "agent",

@@ -1,4 +1,4 @@
-"""A mesh that the fleet's API asks Google for, in every cluster."""
+"""A mesh that the fleet API installs and Google manages, in every cluster."""
 
 import hashlib
 import json
@@ -19,14 +19,14 @@ from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_member import MeshMember
 
 LONGEST_WAIT = "30m"
-"""For the mesh in a cluster; the Job itself gives up before."""
+"""Limit of the wait for the mesh in a cluster; the Job's own limit is shorter."""
 
 
 class FleetMesh(Construct):
-    """Automatic management, trust by ``multicluster_mode: connected``, and a wait inside each cluster.
+    """Automatic management, endpoint discovery by ``multicluster_mode: connected``, and a wait inside each cluster.
 
-    No script runs where terraform runs. The membership's API answers before the mesh
-    is there, so a Job in the cluster waits for it.
+    No script runs where terraform runs. The membership's API responds before the mesh
+    is ready, so a Job in the cluster waits for it.
     """
 
     def __init__(
@@ -44,18 +44,18 @@ class FleetMesh(Construct):
     ) -> None:
         super().__init__(scope, id_)
         for member in members:
-            mine = Construct(self, member.key)
+            scope_of_member = Construct(self, member.key)
             namespace = ManifestFile(
-                mine,
+                scope_of_member,
                 "namespace",
                 manifest=render("fleet/namespace.yaml", {}),
                 access=access[member.key],
                 controller_writes_metadata=True,
                 delete_timeout=LONGEST_WAIT,
             ).applied
-            options = self._options(mine, access[member.key], namespace)
+            options = self._options(scope_of_member, access[member.key], namespace)
             membership = GkeHubFeatureMembership(
-                mine,
+                scope_of_member,
                 "membership",
                 project=project,
                 location="global",
@@ -65,14 +65,16 @@ class FleetMesh(Construct):
                 mesh=GkeHubFeatureMembershipMesh(management="MANAGEMENT_AUTOMATIC"),
                 depends_on=[options, *depends_on],
             )
-            kinds = (CONTROL_PLANE_CRD, *required_crds(config_cluster=member.key == config_cluster))
-            self._wait(mine, access[member.key], _job(kinds, revision, kubectl_image), [namespace, membership])
+            crds = (CONTROL_PLANE_CRD, *required_crds(config_cluster=member.key == config_cluster))
+            self._wait(
+                scope_of_member, access[member.key], _job(crds, revision, kubectl_image), [namespace, membership]
+            )
 
     @staticmethod
     def _options(scope: Construct, access: ClusterAccess, namespace: ITerraformDependable) -> ITerraformDependable:
-        """Make the mesh's options, and keep to our own: others' among them are nobody's business here.
+        """Add the mesh's options, and own only the keys that the manifest has.
 
-        With data in the manifest, the next apply fails as soon as the mesh has added some.
+        With data in the manifest, the next apply fails as soon as the mesh has added keys.
         """
         manifest = render("fleet/options.yaml", {})
         data = manifest.pop("data")
@@ -91,7 +93,7 @@ class FleetMesh(Construct):
                 name=manifest["metadata"]["name"], namespace=manifest["metadata"]["namespace"]
             ),
             data=data,
-            # Another one than the manifest's, which would take it for its own, and away.
+            # Not the manifest's field manager, which would own the keys and remove them.
             field_manager="multi-region-mesh",
             force=True,
             provider=access.provider,
@@ -130,9 +132,9 @@ class FleetMesh(Construct):
         )
 
 
-def _job(kinds: Sequence[str], revision: str, image: str) -> dict[str, Any]:
-    """Return the Job. What it does can't be changed once it is made, so its name follows from that."""
-    values = {"name": "mesh-readiness", "image": image, "revision": revision, "crds": kinds}
+def _job(crds: Sequence[str], revision: str, image: str) -> dict[str, Any]:
+    """Return the Job. Its template is immutable, so its name contains a checksum of it."""
+    values = {"name": "mesh-readiness", "image": image, "revision": revision, "crds": crds}
     job = render("fleet/readiness.yaml", values)
     digest = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
     job["metadata"]["name"] += f"-{digest[:8]}"

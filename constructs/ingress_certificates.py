@@ -1,4 +1,4 @@
-"""What the load balancer needs to serve HTTPS."""
+"""The certificates and the TLS policy of the load balancer."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,19 @@ from constructs.bindings import (
 
 
 class IngressCertificates(Construct):
-    """A certificate of Google's for each domain, and which TLS is spoken.
+    """A Google-managed certificate for each domain, and an SSL policy.
 
-    One for each: a certificate for several is made only when all their DNS records
-    are right, and another domain would be another certificate for all of them.
+    One certificate for each domain: a shared one is issued only when the DNS records of
+    all domains are right, and adding a domain would replace it for all of them.
 
-    Google makes a certificate when its domain leads to the load balancer, which
-    takes up to an hour after that; the resource is there at once. Until then the
-    load balancer has none to show, and HTTPS fails.
+    Google issues a certificate up to an hour after its domain resolves to the load
+    balancer; the resource exists at once. Until then HTTPS fails.
     Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/google-managed-certs
 
     Attributes:
-        names: of the certificates, in the domains' order: the first is shown to who names no domain.
-        ssl_policy: name of the policy.
-        all: everything of it, for what has to be gone before.
+        names: names of the certificates, in the domains' order: clients without SNI get the first.
+        ssl_policy: name of the SSL policy.
+        all: every resource, as dependencies.
     """
 
     def __init__(self, scope: Construct, id_: str, *, names: ProjectNames, domains: Sequence[str]) -> None:
@@ -39,12 +38,12 @@ class IngressCertificates(Construct):
                 name=names.certificate(domain),
                 description=f"Of the multi-region mesh's entry, for {domain}.",
                 managed=ComputeManagedSslCertificateManaged(domains=[domain]),
-                # One that goes, goes after the ingress has let go of it.
+                # A certificate is deleted only after the ingress has stopped using it.
                 lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
             )
             for domain in domains
         ]
-        # Without one, the load balancer speaks TLS 1.0 too.
+        # Without a policy, the load balancer accepts TLS 1.0.
         policy = ComputeSslPolicy(
             self,
             "policy",

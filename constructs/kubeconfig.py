@@ -1,4 +1,4 @@
-"""The file by which kubectl and istioctl reach a cluster, made of what terraform knows of it."""
+"""The kubeconfig of a cluster for kubectl and istioctl, built from terraform's own data."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from constructs.bindings import Fn, TerraformLocal
 
 
 class Kubeconfig(Construct):
-    """A kubeconfig, written once into the stack.
+    """A kubeconfig, which appears once in the stack.
 
     Attributes:
-        text: its content, JSON.
+        text: its content as JSON.
     """
 
     def __init__(
@@ -25,18 +25,18 @@ class Kubeconfig(Construct):
 def kubeconfig(*, cluster: str, host: str, ca_certificate: str | None, account: str | None) -> dict[str, Any]:
     """Return a kubeconfig like that of ``gcloud container clusters get-credentials``.
 
-    A script that has it need not ask for the cluster first, which takes longer than what it then
-    does there. No secret is in it: gke-gcloud-auth-plugin makes the tokens when they are needed.
+    With it a script need not describe the cluster first, which takes longer than the script's own
+    work. It contains no secret: gke-gcloud-auth-plugin issues the tokens when they are needed.
 
     Args:
-        cluster: what cluster, user and context are called in it.
+        cluster: name of the cluster, user and context in it.
         host: URL of the API server.
-        ca_certificate: base64 of PEM; None where the machine's own authorities do, as at a DNS endpoint.
-        account: service account to act as; None for gcloud's own.
+        ca_certificate: base64 of PEM; None if the machine's own authorities suffice, as at a DNS endpoint.
+        account: service account to impersonate; None for gcloud's own account.
     """
-    reach: dict[str, Any] = {"server": host}
+    server: dict[str, Any] = {"server": host}
     if ca_certificate is not None:
-        reach["certificate-authority-data"] = ca_certificate
+        server["certificate-authority-data"] = ca_certificate
     plugin: dict[str, Any] = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": "gke-gcloud-auth-plugin",
@@ -50,7 +50,7 @@ def kubeconfig(*, cluster: str, host: str, ca_certificate: str | None, account: 
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": cluster,
-        "clusters": [{"name": cluster, "cluster": reach}],
+        "clusters": [{"name": cluster, "cluster": server}],
         "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
         "users": [{"name": cluster, "user": {"exec": plugin}}],
     }

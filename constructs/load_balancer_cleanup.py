@@ -1,4 +1,4 @@
-"""The wait, on the way down, for what Multi Cluster Ingress made outside the clusters."""
+"""On destroy, the wait for the cloud resources of Multi Cluster Ingress."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,16 @@ from constructs.script_folder import ScriptFolder
 
 
 class LoadBalancerCleanup(Construct):
-    """After the ingress objects are gone, waits until their cloud resources are.
+    """After the ingress objects are deleted, waits until their cloud resources are.
 
-    The feature can't be switched off before (400, "has associated resources"), and
-    leftover endpoint groups and ``mci-*`` firewall rules hold the VPC. The address and
-    the certificates, which can't go while the load balancer has them, are given so that
-    they go after the wait; without an address there is no entry, and nothing to wait for.
+    The feature can't be disabled before (400, "has associated resources"), and orphaned
+    endpoint groups and ``mci-*`` firewall rules block the deletion of the VPC. The address
+    and the certificates, which can't be deleted while the load balancer uses them, are
+    dependencies so that they are deleted after the wait. Without an address there is no
+    ingress, and nothing to wait for.
 
     Attributes:
-        ready: the ingress objects depend on this, so that they go first.
+        ready: the ingress objects depend on this, so that they are deleted first.
     """
 
     def __init__(

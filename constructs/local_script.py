@@ -1,4 +1,4 @@
-"""Scripts as resources: one that makes something, one that cleans up after it."""
+"""Scripts as resources: one runs on create, the other on destroy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from constructs.script_folder import ScriptFolder
 
 @dataclass(frozen=True)
 class ScriptContext:
-    """How scripts get to clusters, as opposed to what they do there.
+    """How scripts reach clusters, as opposed to what they do there.
 
-    None of it is a trigger: to reach a cluster another way is no reason to install
-    its mesh again, and still less to take it down.
+    None of it is a trigger: a change of the access path is no reason to reinstall a
+    mesh, still less to remove it.
 
     Attributes:
         project: the project of the clusters and of the fleet.
         endpoint: ``public``, ``private`` or ``dns``.
-        account: service account to act as; empty for the caller's own credentials.
+        account: service account to impersonate; None for the caller's own credentials.
     """
 
     project: str
@@ -34,6 +34,7 @@ class ScriptContext:
     account: str | None
 
     def environment(self) -> dict[str, str]:
+        """Return the environment variables that every script gets."""
         return {"PROJECT": self.project, "ENDPOINT": self.endpoint, "ACCOUNT": self.account or ""}
 
 
@@ -42,11 +43,11 @@ Instances = Mapping[str, Mapping[str, str]]
 
 
 class LocalScript(Construct):
-    """Runs a script for each instance, again only when an input or the script itself changes.
+    """Runs a script for each instance, and again only when an input or the script itself changes.
 
     Attributes:
-        done: what has to wait for the script depends on this.
-        address: the resource's, by which terraform can be told to run an instance again.
+        done: dependency of everything that has to wait for the script.
+        address: the resource's address, for ``-replace``.
     """
 
     def __init__(
@@ -105,26 +106,26 @@ class LocalScript(Construct):
         self.address = f"{resource.terraform_resource_type}.{resource.friendly_unique_id}"
 
     def inputs_of(self, instance: str) -> Expression:
-        """Return what an instance's script gets as INPUTS: a checksum of all inputs and of the script itself.
+        """Return an instance's INPUTS: a checksum of its inputs and of the script itself.
 
-        A script that writes it where it works, when all is done, tells by it that it was.
+        A script writes it into the cluster as its completion marker.
         """
-        # cdktf would write the index as an attribute, and there is none of that name.
+        # cdktf would render the index as an attribute, which does not exist.
         return Expression(f'${{sha256(jsonencode({self.address}["{instance}"].triggers))}}')
 
 
 class CleanupScript(Construct):
-    """Runs a script for each instance that goes away.
+    """Runs a script for each instance that is deleted.
 
-    It is a resource of its own, made before what it cleans up after, for two
-    reasons: a resource whose creation failed is tainted, and Terraform skips the
-    destroy-time scripts of tainted resources; and a new version of the making
-    script replaces its resource, which must not take down what it made. So the
-    inputs here are only what identifies the thing. Their names are given apart
-    from the instances: when the last instance goes, the command still needs them.
+    It is a resource of its own, created before what it cleans up, for two reasons.
+    Terraform skips the destroy-time provisioners of tainted resources, and a resource
+    whose creation failed is tainted. A new version of the installing script replaces
+    its resource, which must not remove what it installed. So the inputs only identify
+    what is cleaned up. Their names are given apart from the instances, as the command
+    still needs them when the last instance is deleted.
 
     Attributes:
-        ready: what is to be cleaned up depends on this, so that it goes first.
+        ready: what is cleaned up depends on this, so that it is deleted first.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class CleanupScript(Construct):
                     type="local-exec",
                     when="destroy",
                     command=scripts.command(script),
-                    # A destroy-time script may refer to nothing but its own resource.
+                    # A destroy-time provisioner can refer only to its own resource.
                     environment=context.environment() | {name.upper(): f"${{self.triggers.{name}}}" for name in inputs},
                 )
             ],

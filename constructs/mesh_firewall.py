@@ -10,7 +10,7 @@ from constructs.bindings import ComputeFirewall, ComputeFirewallAllow, ComputeFi
 class MeshFirewall(Construct):
     """The firewall rules of the mesh, computed from all regions, the retired ones too.
 
-    A retired region's pods still run until its cluster goes.
+    A retired region's pods run until its cluster is deleted.
     """
 
     def __init__(

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MeshMember:
-    """What a control plane and its scripts need to know of one cluster.
+    """One cluster, as control planes and scripts need it.
 
     Attributes:
         key: the region's key.
-        cluster, location: what gcloud calls the cluster.
-        remote_name: the name by which other clusters' meshes know it.
-        private_endpoint: address of its control plane inside the VPC.
-        host: URL of its API server, for whoever deploys.
-        ca_certificate: of that, base64 of PEM; None where the machine's own authorities do.
-        identity: changes when the cluster is made anew, or its CA is.
-        membership_id, membership_location: of its membership in the fleet.
+        cluster: name of the GKE cluster.
+        location: location of the GKE cluster.
+        remote_name: the cluster's name in other clusters' meshes.
+        private_endpoint: address of the GKE control plane inside the VPC.
+        host: URL of the API server for terraform and the scripts.
+        ca_certificate: its CA, base64 of PEM; None if the machine's own authorities suffice.
+        identity: changes when the cluster or its CA is replaced.
+        membership_id: id of the fleet membership.
+        membership_location: location of the fleet membership.
     """
 
     key: str

@@ -6,11 +6,11 @@ from constructs.manifest_file import ManifestFile, render
 
 
 class MeshNamespace(Construct):
-    """A namespace with the revision label, which chooses the control plane that injects.
+    """A namespace with the revision label, which selects the control plane that injects sidecars.
 
     Attributes:
-        name: for the objects in it.
-        applied: for the objects in it to wait for.
+        name: the namespace's name.
+        applied: dependency of every object in it.
     """
 
     def __init__(self, scope: Construct, id_: str, *, name: str, revision: str, access: ClusterAccess) -> None:

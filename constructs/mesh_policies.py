@@ -1,4 +1,4 @@
-"""What holds for all pods of the mesh in one cluster."""
+"""Policies for all pods of the mesh in one cluster."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from constructs.manifest_file import ManifestFile, render
 
 
 class MeshPolicies(Construct):
-    """Mutual TLS for everybody, and the refusal of what nobody has allowed.
+    """Mutual TLS and default deny.
 
-    In the mesh's root namespace, which the mesh's own installation makes.
+    They are in the mesh's root namespace, which the mesh's own installation creates.
     """
 
     def __init__(

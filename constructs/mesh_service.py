@@ -13,13 +13,13 @@ from constructs.mesh_namespace import MeshNamespace
 
 
 class MeshService(Construct):
-    """What one cluster needs of a service that answers under one name everywhere.
+    """One cluster's objects of a service that has the same name in every cluster.
 
-    Every cluster has the Service, so that its name resolves there, and the
-    routing; the Deployment, and who may ask it, only where the service runs.
+    Every cluster has the Service, so that its name resolves there, and the routing.
+    Only clusters in which it runs have the Deployment and its AuthorizationPolicy.
 
     Attributes:
-        allow_policies: the policies by which it is asked, if there are any.
+        allow_policies: the policies that authorize its callers, if there are any.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The one entry in front of all gateways."""
+"""The global load balancer in front of all gateways."""
 
 from config.ingress import Ingress
 from config.naming import GATEWAY_NAME
@@ -13,8 +13,8 @@ from constructs.mesh_namespace import MeshNamespace
 class MultiClusterIngress(Construct):
     """Multi Cluster Ingress and its service, in the config cluster only.
 
-    The controller adds a finalizer, which goes when the load balancer is gone:
-    deleting can take many minutes.
+    The controller adds a finalizer and removes it when the load balancer is deleted,
+    which can take many minutes.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Who the nodes of a cluster are."""
+"""The service account of a cluster's nodes."""
 
 from constructs import Construct
 from constructs.bindings import ITerraformDependable, ProjectIamMember, ServiceAccount
@@ -11,11 +11,11 @@ Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cl
 
 
 class NodeServiceAccount(Construct):
-    """A service account with what a node needs, in place of the compute default account (an editor).
+    """A service account with the roles that a node needs, instead of the Compute default account (an editor).
 
     Attributes:
-        email: the account's address.
-        grants: the role bindings, for node pools to wait for.
+        email: the account's email.
+        grants: the role bindings, as dependencies of node pools.
     """
 
     def __init__(self, scope: Construct, id_: str, *, project: str, account_id: str, cluster: str) -> None:

@@ -46,21 +46,23 @@ from constructs.regional_subnet import RegionalSubnet
 class PrivateCluster(Construct):
     """A cluster whose nodes have no external address, registered in the project's fleet.
 
-    The pool that GKE insists on making is removed at once; `NodePool` makes the real one. For its
-    minutes it is as safe as that, and acts as the same account.
+    The default pool, which GKE requires on creation, is removed at once; `NodePool` adds the real
+    one. While it exists it has the same hardening and the same service account.
 
-    What GKE would choose itself is said all the same where it matters: its choice may
-    be another one in another version, and what is left out is not compared by a plan.
+    GKE's own defaults are explicit where they matter: a default may differ between versions, and
+    a plan does not compare what is absent.
 
     Attributes:
-        name, location: what gcloud and asmcli call the cluster.
-        host: URL of the endpoint that the configuration chooses.
+        name: name of the cluster.
+        location: region of the cluster.
+        host: URL of the configured endpoint.
         ca_certificate: base64 of the control plane's CA; None with the DNS endpoint,
             whose certificate is a public one.
         private_endpoint: address inside the VPC, which the other clusters' meshes use.
-        identity: changes when the cluster is made anew, or its CA is.
+        identity: changes when the cluster or its CA is replaced.
         membership: resource name of the fleet membership, ``projects/…/memberships/…``.
-        membership_id, membership_location: its parts.
+        membership_id: id in that name.
+        membership_location: location in that name.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class PrivateCluster(Construct):
                 services_secondary_range_name=subnet.services_range_name,
             ),
             default_max_pods_per_node=shape.max_pods_per_node,
-            # Not LEGACY_DATAPATH: should GKE call an old cluster's otherwise, that would make it anew.
+            # Not LEGACY_DATAPATH: if GKE reports an old cluster's value differently, it would be replaced.
             datapath_provider="ADVANCED_DATAPATH" if shape.dataplane == "v2" else None,
             # Calico's, which the dataplane replaces: on, it would be refused.
             network_policy=ContainerClusterNetworkPolicy(enabled=False),
@@ -123,7 +125,7 @@ class PrivateCluster(Construct):
                 master_global_access_config=ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig(enabled=True),
             ),
             control_plane_endpoints_config=_dns_endpoint(open_=shape.endpoint == "dns"),
-            # An empty list is not "everybody": the block itself turns authorized networks on.
+            # An empty list does not admit everyone: the block itself enables authorized networks.
             master_authorized_networks_config=ContainerClusterMasterAuthorizedNetworksConfig(
                 cidr_blocks=_cidr_blocks(shape, peer_api_clients), gcp_public_cidrs_access_enabled=False
             ),
@@ -149,12 +151,12 @@ class PrivateCluster(Construct):
             workload_identity_config=ContainerClusterWorkloadIdentityConfig(workload_pool=f"{project}.svc.id.goog"),
             release_channel=ContainerClusterReleaseChannel(channel=shape.release_channel.upper()),
             fleet=ContainerClusterFleet(project=project),
-            # What tells Cloud Service Mesh which clusters are one mesh.
+            # Cloud Service Mesh reads from it which clusters form one mesh.
             resource_labels={"mesh_id": f"proj-{project_number}"},
             remove_default_node_pool=True,
             initial_node_count=1,
             enable_shielded_nodes=True,
-            # Whatever pool somebody adds later: who reaches a node's 10255 reads all of its pods, unasked.
+            # Default for pools that others add: port 10255 of a node serves all its pods without authentication.
             node_pool_defaults=ContainerClusterNodePoolDefaults(
                 node_config_defaults=ContainerClusterNodePoolDefaultsNodeConfigDefaults(
                     insecure_kubelet_readonly_port_enabled="FALSE"
@@ -172,7 +174,7 @@ class PrivateCluster(Construct):
             ),
             # Retiring a region is the consent to its cluster's deletion, which is the next step.
             deletion_protection=shape.deletion_protection and not region.retired,
-            # node_config describes the removed pool: what GKE says of it later is no drift.
+            # node_config describes the removed pool: later values are no drift.
             lifecycle=TerraformResourceLifecycle(ignore_changes=["node_config"]),
             depends_on=list(node_grants),
         )
@@ -197,7 +199,7 @@ class PrivateCluster(Construct):
 
 
 def _secrets_encryption(key: str | None) -> ContainerClusterDatabaseEncryption:
-    """Said also where there is no key: were it left out, a key that goes from the file would stay in use."""
+    """Return the block, explicit also without a key: if absent, a key removed from the file would stay in use."""
     if key is None:
         return ContainerClusterDatabaseEncryption(state="DECRYPTED")
     return ContainerClusterDatabaseEncryption(state="ENCRYPTED", key_name=key)
@@ -212,7 +214,7 @@ def _maintenance(window: MaintenanceWindow) -> ContainerClusterMaintenancePolicy
 
 
 def _dns_endpoint(*, open_: bool) -> ContainerClusterControlPlaneEndpointsConfig:
-    """Said also where it is closed: were it left out, one that was open would stay so."""
+    """Return the block, explicit also when closed: if absent, an open endpoint would stay open."""
     return ContainerClusterControlPlaneEndpointsConfig(
         dns_endpoint_config=ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig(allow_external_traffic=open_)
     )

@@ -1,4 +1,4 @@
-"""A region's subnet, and its way out."""
+"""A region's subnet, its router and its NAT."""
 
 from config.environment import ResolvedRegion
 from constructs import Construct
@@ -62,7 +62,7 @@ class RegionalSubnet(Construct):
             region=region.location,
             router=router.name,
             nat_ip_allocate_option="AUTO_ONLY",
-            # All ranges of this subnet; a subnet that somebody else makes in the region gets no way out by it.
+            # All ranges of this subnet; other subnets in the region get no NAT from it.
             source_subnetwork_ip_ranges_to_nat="LIST_OF_SUBNETWORKS",
             subnetwork=[
                 ComputeRouterNatSubnetwork(name=subnet.self_link, source_ip_ranges_to_nat=["ALL_IP_RANGES"]),

@@ -1,4 +1,4 @@
-"""Trust between clusters: each mesh may watch every other cluster."""
+"""Remote secrets: each mesh control plane watches every other cluster."""
 
 from collections.abc import Mapping, Sequence
 from itertools import permutations
@@ -14,15 +14,15 @@ from constructs.script_folder import ScriptFolder
 class RemoteSecrets(Construct):
     """A remote secret in every cluster for every other one, naming its private endpoint.
 
-    The instances are ordered pairs, ``holder/remote``: a pair that goes away
-    takes its secret with it, and one that comes is no business of the others.
+    The instances are ordered pairs, ``holder/remote``: deleting a pair deletes its
+    secret, and adding one does not touch the others.
 
-    A grant that was under way when terraform was killed may count as done. So each
-    secret's annotation is read back: a checksum of what it was made from, which is
-    written with it. If it is not that, the check says what is to be made again.
+    Terraform may count a script as complete that was interrupted with it. So the check
+    reads back each secret's annotation, a checksum of the inputs that it was created
+    from, and names the resource to replace if it differs.
 
     Attributes:
-        established: for what needs all clusters to see each other.
+        ready: dependency of everything that needs endpoint discovery between all clusters.
     """
 
     def __init__(

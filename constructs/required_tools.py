@@ -1,4 +1,4 @@
-"""A look for the tools that scripts need, before anything is made."""
+"""The check for the tools that scripts need, before anything is created."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,19 @@ TOOLS = (
     *("gcloud", "gke-gcloud-auth-plugin", "kubectl", "istioctl"),
     *("curl", "git", "jq", "tar", "awk", "grep", "sed", "tr", "head", "csplit"),
 )
-"""All that the scripts and asmcli call."""
+"""Every program that the scripts and asmcli call."""
 
 
 class RequiredTools(Construct):
     """Stops the stack, before its first resource, on a machine that lacks a tool.
 
-    A script looks for its own tools, too. That would be after the clusters are made,
-    20 minutes into a first deploy, or half way on a runner that has some of them. So
-    the first stack looks for those of all stacks, and the stack that needs them looks
-    again, as another machine may run it. Terraform runs it once, and again when the
-    tools or the script change: on a runner of later, each script still looks itself.
+    Each script checks its own tools, but only after the clusters exist, 20 minutes into a
+    first deploy. So the first stack checks the tools of all stacks, and the stack that
+    needs them checks again, as another machine may run it. Terraform runs the check
+    once, and again when the tools or the script change.
 
     Attributes:
-        found: everything else in the stack depends on this.
+        found: dependency of everything else in the stack.
     """
 
     def __init__(

@@ -13,8 +13,8 @@ LIBRARY = "lib.sh"
 class ScriptFolder(Construct):
     """A copy of ``scripts/`` inside the stack's own output folder.
 
-    Terraform runs in that folder, so a command with a relative path also works
-    where nothing but the folder is uploaded.
+    Terraform runs in that folder, so a relative command also works where only the
+    folder is uploaded.
     """
 
     def __init__(self, scope: Construct, id_: str) -> None:
@@ -23,12 +23,12 @@ class ScriptFolder(Construct):
         self._folder: str = asset.path
 
     def command(self, script: str) -> str:
-        """Return the command that runs a script; it holds no data, which goes by environment."""
+        """Return the command that runs a script. It contains no data: inputs are environment variables."""
         return f"bash {self._folder}/{script}"
 
     @staticmethod
     def digest(script: str) -> str:
-        """Return a checksum of what a script does: its own text and the library's."""
+        """Return a checksum of a script and the library that it sources."""
         content = hashlib.sha256()
         for name in (script, LIBRARY):
             content.update((SCRIPTS / name).read_bytes())

@@ -1,4 +1,4 @@
-"""The end of the mesh stack: the kinds that later stacks use are served."""
+"""The end of the mesh stack: the CRDs that later stacks use are established."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,15 +12,15 @@ from constructs.script_folder import ScriptFolder
 
 
 class ServedCrds(Construct):
-    """Waits until every cluster serves Istio's kinds, and the config cluster those of Multi Cluster Ingress.
+    """Waits until Istio's CRDs are established in every cluster, and Multi Cluster Ingress's in the config cluster.
 
-    A kubernetes_manifest needs its kind when it is *planned*, so this has to be
-    true before the plan of the ingress stack, not just before its apply.
+    A kubernetes_manifest needs its CRD when it is *planned*, so this has to be true
+    before the plan of the ingress stack, not just before its apply.
 
-    What was under way when terraform was killed may count as done. So it also reads
-    back what the mesh's installation writes last, a checksum of what it was made from.
-    If it is not that, it says which resource is to be made again. As that checksum is
-    an input here, it looks again after each change.
+    Terraform may count an installation as complete that was interrupted with it. So
+    the script also reads back the completion marker, a checksum of the installation's
+    inputs, and names the resource to replace if it differs. As the marker is an input
+    here, each change of it runs the check again.
     """
 
     def __init__(

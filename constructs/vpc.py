@@ -7,11 +7,11 @@ from constructs.bindings import ComputeNetwork, ITerraformDependable
 
 
 class Vpc(Construct):
-    """A VPC without subnets of its own making.
+    """A VPC in custom subnet mode.
 
     Attributes:
         self_link: what subnets, routers and clusters refer to.
-        name: the name, for what filters by it.
+        name: the network's name.
     """
 
     def __init__(self, scope: Construct, id_: str, *, name: str, depends_on: Sequence[ITerraformDependable]) -> None:

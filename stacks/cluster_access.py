@@ -1,4 +1,4 @@
-"""How a stack gets at the clusters."""
+"""A stack's access to the clusters."""
 
 from config.environment import Environment
 from constructs.bindings import GoogleProvider
@@ -10,12 +10,12 @@ from stacks.clusters import ClustersStack
 def add_cluster_access(stack: MeshStack, environment: Environment, clusters: ClustersStack) -> dict[str, ClusterAccess]:
     """Add a kubernetes provider for every cluster, those of retired regions too, by region key.
 
-    Without its provider, what a retired region had could not be deleted.
+    Without its provider, a retired region's objects could not be deleted.
     """
     account = environment.project.impersonate_service_account
     if account is not None:
         stack.add_override("terraform.required_version", LEAST_TERRAFORM_WITH_EPHEMERAL)
-        # The stack's own provider acts as the account already, which may not make tokens for itself.
+        # The stack's own provider already impersonates the account, which can't issue tokens for itself.
         GoogleProvider(stack, "google-caller", alias=CALLER, project=environment.project.id)
     return {
         region.key: ClusterAccess(

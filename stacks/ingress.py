@@ -1,4 +1,4 @@
-"""Stack `ingress`: services on the mesh, and the one entry in front of them."""
+"""Stack `ingress`: services on the mesh, and the load balancer in front of them."""
 
 from config.authorization import authorized_callers
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
@@ -21,10 +21,10 @@ from stacks.mesh import MeshControlStack
 
 
 class IngressStack(MeshStack):
-    """Everything in the clusters that the mesh serves.
+    """Every object in the clusters that the mesh serves.
 
-    A retired region keeps its provider and has no resources: what it had can then
-    be deleted, which terraform can't do without the provider.
+    A retired region keeps its provider and has no resources: terraform needs the
+    provider to delete the region's objects.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class IngressStack(MeshStack):
                 access=access[region.key],
             )
 
-        self._entry(gateways, access)
+        self._load_balancer(gateways, access)
         self.add_dependency(mesh)
 
-    def _entry(self, gateways: dict[str, MeshNamespace], access: dict[str, ClusterAccess]) -> None:
+    def _load_balancer(self, gateways: dict[str, MeshNamespace], access: dict[str, ClusterAccess]) -> None:
         environment, ingress = self._environment, self._environment.ingress
         address = certificates = None
         if ingress.enabled:
@@ -73,7 +73,7 @@ class IngressStack(MeshStack):
             )
         if ingress.enabled and ingress.domains:
             certificates = IngressCertificates(self, "certificates", names=environment.names, domains=ingress.domains)
-        # Without the tools for a script, the finalizers of the ingress objects have to do.
+        # Without local scripts, the finalizers of the ingress objects have to suffice.
         cleanup: ITerraformDependable | None = address
         if environment.control_plane.runs_local_scripts:
             cleanup = LoadBalancerCleanup(
@@ -88,7 +88,7 @@ class IngressStack(MeshStack):
         if address is None or cleanup is None:
             return
         config_cluster = ingress.config_cluster
-        # In the region's scope: another config cluster is another set of objects.
+        # In the region's scope: another config cluster means other objects.
         MultiClusterIngress(
             self.region_scope(config_cluster),
             "multi-cluster-ingress",

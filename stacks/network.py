@@ -1,4 +1,4 @@
-"""Stack `network`: the APIs, the VPC, and each region's subnet and way out."""
+"""Stack `network`: the APIs, the VPC, and each region's subnet, router and NAT."""
 
 from config.environment import Environment
 from constructs import Construct
@@ -14,7 +14,7 @@ class NetworkStack(MeshStack):
     """One VPC for all regions.
 
     Attributes:
-        project_number: the fleet's mesh id and Google's service agents are named after it.
+        project_number: part of the mesh id and of the names of Google's service agents.
         vpc: the network.
         subnets: by region key, the retired regions too.
     """

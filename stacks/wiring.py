@@ -1,4 +1,4 @@
-"""How the stacks hang together."""
+"""The app, its four stacks and their dependencies."""
 
 import shutil
 from pathlib import Path
@@ -15,11 +15,11 @@ from stacks.network import NetworkStack
 def new_app(outdir: Path | None = None) -> App:
     """Return an app for the stacks.
 
-    Terraform Cloud's block asks the terraform on this machine for its version, and
-    fails where there is none. Synthesis needs no terraform, so it isn't asked then.
+    With a Terraform Cloud backend cdktf validates the version of the machine's terraform
+    and fails if there is none. Synthesis needs no terraform, so validation is skipped then.
 
     Args:
-        outdir: output folder, for tests; ``cdktf synth --output`` needs it to be open.
+        outdir: output folder, for tests; ``cdktf synth --output`` works only without one.
     """
     without_terraform = shutil.which("terraform") is None
     return App(outdir=None if outdir is None else str(outdir), skip_validation=without_terraform)
@@ -28,8 +28,8 @@ def new_app(outdir: Path | None = None) -> App:
 def add_stacks(app: App, environment: Environment, config: Path) -> None:
     """Add the four stacks of an environment.
 
-    Whatever creates CRDs is applied in an earlier stack than the objects that use
-    them: a kubernetes_manifest needs its kind when it is planned.
+    CRDs are created in an earlier stack than the objects that use them: a
+    kubernetes_manifest needs its CRD when it is planned.
 
     Args:
         app: the cdktf app.

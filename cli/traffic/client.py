@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.sources.kubernetes import ClusterClient
-from config.demo import CLIENT_APP, VERSION_IN_ANSWER
+from config.demo import CLIENT_APP, VERSION_IN_RESPONSE
 
 SCRIPT = (Path(__file__).parent / "client.sh").read_text(encoding="utf-8")
 TIMEOUT_SECONDS = 5.0
@@ -184,7 +184,7 @@ def stop(conversations: Sequence[Conversation]) -> None:
 
 
 def _answer(status: int, seconds: float, code: str, message: str, body: str) -> Answer:
-    found = VERSION_IN_ANSWER.search(body)
+    found = VERSION_IN_RESPONSE.search(body)
     if code != "0":
         # Without how long it took: the same problem is to be counted as the same.
         problem = f"curl {code}: {_AFTER.sub('', message)}" if message else f"curl {code}"

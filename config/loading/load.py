@@ -1,4 +1,4 @@
-"""From a file to an `Environment`, or to everything that is wrong with the file."""
+"""Reads a file into an `Environment`, or reports everything that is wrong with it."""
 
 import copy
 import os
@@ -26,19 +26,19 @@ OPERATOR_VARIABLE = "MESH_OPERATOR_ADDRESS"
 LONGEST = 100_000
 """Most bytes of a file: far beyond any environment, and read in less than a second."""
 
-_STAND_IN = "placeholder"
+_PLACEHOLDER = "placeholder"
 
 # What is put in the place of something required that is missing or wrong, so that
 # the rest can be checked all the same. A star is any key.
-_STAND_INS: dict[DataPath, Any] = {
-    ("project",): {"id": _STAND_IN},
-    ("project", "id"): _STAND_IN,
-    ("regions",): {_STAND_IN: {"region": f"{_STAND_IN}-region0", "number": 0}},
-    ("regions", "*"): {"region": f"{_STAND_IN}-region"},
-    ("regions", "*", "region"): f"{_STAND_IN}-region",
-    ("ingress",): {"config_cluster": _STAND_IN},
-    ("ingress", "config_cluster"): _STAND_IN,
-    ("services", "*", "image"): _STAND_IN,
+_PLACEHOLDERS: dict[DataPath, Any] = {
+    ("project",): {"id": _PLACEHOLDER},
+    ("project", "id"): _PLACEHOLDER,
+    ("regions",): {_PLACEHOLDER: {"region": f"{_PLACEHOLDER}-region0", "number": 0}},
+    ("regions", "*"): {"region": f"{_PLACEHOLDER}-region"},
+    ("regions", "*", "region"): f"{_PLACEHOLDER}-region",
+    ("ingress",): {"config_cluster": _PLACEHOLDER},
+    ("ingress", "config_cluster"): _PLACEHOLDER,
+    ("services", "*", "image"): _PLACEHOLDER,
     ("services", "*", "port"): 65535,
 }
 
@@ -126,7 +126,7 @@ def _with_installer(environment: Environment, folder: Path, source: str) -> Envi
 
 
 def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> Environment:
-    """Make an `Environment` of a YAML document.
+    """Build an `Environment` from a YAML document.
 
     Raises:
         ConfigError: the configuration can't be used.
@@ -141,9 +141,9 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> E
     if not isinstance(data, dict):
         raise ConfigError(source, problems)
     environment, found = _validate(_with_operator(data, variables))
-    _add_news(problems, found)
+    _add_new(problems, found)
     if environment is not None:
-        _add_news(problems, check(environment))
+        _add_new(problems, check(environment))
         if not problems:
             return environment
     lines = {dotted(path): line for path, line in document.lines.items()}
@@ -166,13 +166,13 @@ def _upwards(path: str) -> Iterator[str]:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
-def _add_news(problems: list[Problem], found: list[Problem]) -> None:
+def _add_new(problems: list[Problem], found: list[Problem]) -> None:
     """Add what was found, but for what follows from a problem that is known already."""
     known = {problem.path for problem in problems}
     containing = {place for path in known for place in _upwards(path)}
     for problem in found:
         follows = problem.path in containing or not known.isdisjoint(_upwards(problem.path))
-        if not follows and not (known and _STAND_IN in str(problem)):
+        if not follows and not (known and _PLACEHOLDER in str(problem)):
             problems.append(problem)
 
 
@@ -200,7 +200,7 @@ def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
                     problems[problem.path] = problem
                 paths.add(path)
             for path in sorted(paths, key=len, reverse=True):
-                _take_away(rest, path)
+                _remove(rest, path)
     return None, list(problems.values())
 
 
@@ -294,17 +294,17 @@ def _members(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _take_away(data: Any, path: DataPath) -> None:
-    """Remove what is wrong; where the model requires it, put a stand-in or remove what contains it."""
+def _remove(data: Any, path: DataPath) -> None:
+    """Remove what is wrong; if the model requires it, put a placeholder there or remove its parent."""
     for length in range(len(path), 0, -1):
         parent, step = _at(data, path[: length - 1]), path[length - 1]
         pattern = tuple("*" if index == 1 else name for index, name in enumerate(path[:length]))
-        stand_in = _STAND_INS.get(pattern, _STAND_INS.get(path[:length]))
-        if isinstance(parent, dict) and stand_in is not None and _STAND_IN not in str(parent.get(step)):
-            parent[step] = copy.deepcopy(stand_in)
+        placeholder = _PLACEHOLDERS.get(pattern, _PLACEHOLDERS.get(path[:length]))
+        if isinstance(parent, dict) and placeholder is not None and _PLACEHOLDER not in str(parent.get(step)):
+            parent[step] = copy.deepcopy(placeholder)
             if pattern[:2] == ("regions", "*"):  # no two alike
                 region = _at(data, path[:2])
-                region["region"] = f"{_STAND_IN}-region{list(data['regions']).index(path[1])}"
+                region["region"] = f"{_PLACEHOLDER}-region{list(data['regions']).index(path[1])}"
             return
         if isinstance(parent, dict) and step in parent:
             del parent[step]

@@ -58,7 +58,7 @@ def check_ranges(environment: Environment) -> Iterator[Problem]:
                 placed.append(one)
     for first, second in combinations(placed, 2):
         if first.region != second.region and _same_number(environment, first.region, second.region):
-            continue  # the number is the one problem, and is told
+            continue  # check_regions reports the number
         if first.network.overlaps(second.network):
             rule = f"overlaps {first.path} ({first.network})"
             yield Problem(second.path, rule, str(second.network))

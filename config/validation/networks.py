@@ -1,4 +1,4 @@
-"""Who reaches the GKE control planes, and which protocols and logs are chosen."""
+"""Authorized networks of the GKE control planes, protocols between pods, and logs."""
 
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, collapse_addresses
@@ -7,7 +7,7 @@ from config.environment import Environment
 from config.problems import Problem
 
 HALF_OF_ALL = 1 << 31
-"""Half of all IPv4 addresses: who admits as many, in however many ranges, admits everybody."""
+"""Half of all IPv4 addresses: authorizing as many, in any number of ranges, authorizes everyone."""
 
 
 def check_authorized_networks(environment: Environment) -> Iterator[Problem]:

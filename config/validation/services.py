@@ -11,10 +11,10 @@ from config.validation.references import check_region_key
 RESERVED_NAMESPACES = frozenset(
     {"istio-system", "istio-gateway", "asm-system", "kube-system", "kube-public", "kube-node-lease", "default"}
 )
-"""Namespaces that services may not be put into."""
+"""Namespaces that a service can't be in."""
 
 RESERVED_PREFIXES = ("kube-", "gke-managed-")
-"""And what those begin with that Kubernetes and GKE make."""
+"""Prefixes of namespaces that Kubernetes and GKE create."""
 
 
 def check_services(environment: Environment) -> Iterator[Problem]:
@@ -48,7 +48,7 @@ def check_services(environment: Environment) -> Iterator[Problem]:
 
 
 def _check_deployment_names(environment: Environment) -> Iterator[Problem]:
-    """A Deployment is called SERVICE-VERSION: a-b of c and a of b-c are one name."""
+    """Check that no two Deployments have one name: it is SERVICE-VERSION, so a-b of c is also a of b-c."""
     owners: dict[tuple[str, str, str], str] = {}
     for name, service in environment.all_services().items():
         for key in service.regions or environment.regions:

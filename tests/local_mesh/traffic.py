@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from config.demo import VERSION_IN_ANSWER
+from config.demo import VERSION_IN_RESPONSE
 from tests.local_mesh.demo_server import PEER_HEADER
 from tests.local_mesh.namespace import Namespace
 
@@ -39,7 +39,7 @@ class Response:
     @property
     def version(self) -> str:
         """Which version answered; the status if it was no success, or a word if nothing came back."""
-        found = VERSION_IN_ANSWER.search(self.body)
+        found = VERSION_IN_RESPONSE.search(self.body)
         if self.ok and found is not None:
             return found[1]
         return str(self.status or "no answer")
