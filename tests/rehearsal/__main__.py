@@ -73,14 +73,16 @@ def main() -> int:
             return session.run_inside(sys.argv[1:], local_mesh_prerequisites("rehearse"), prepare)
         use_private_folders(session.state)
         # Imported late: inside, cdktf takes its folders when it is loaded.
-        from tests.rehearsal.context import set_stage  # noqa: PLC0415
-        from tests.rehearsal.fault_wrappers import Shims  # noqa: PLC0415
-        from tests.rehearsal.faults import Choice, run_faults  # noqa: PLC0415
+        from tests.rehearsal.context import create_context  # noqa: PLC0415
+        from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
+        from tests.rehearsal.faults import FaultSelection, run_faults  # noqa: PLC0415
         from tests.rehearsal.run import run  # noqa: PLC0415
-        from tests.rehearsal.without_terraform import run_by_hand  # noqa: PLC0415
+        from tests.rehearsal.without_terraform import run_without_terraform  # noqa: PLC0415
 
-        shims = Shims(session.state / "shims") if arguments.faults or arguments.without_terraform else None
-        stage = set_stage(
+        wrappers = (
+            FaultWrappers(session.state / "wrappers") if arguments.faults or arguments.without_terraform else None
+        )
+        context = create_context(
             content_with_regions(path, regions, os.environ),
             content_with_regions(path, regions if arguments.lab else regions + 1, os.environ),
             tools=get_toolchain(session.say),
@@ -89,14 +91,14 @@ def main() -> int:
             logs=session.logs,
             latencies=Latencies(arguments.scale, PATIENCE if arguments.scale < HURRIED else 0.0),
             say=session.say,
-            shims=shims,
+            wrappers=wrappers,
             pods_run=arguments.lab,
         )
-        if shims is None:
-            return run(stage, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
+        if wrappers is None:
+            return run(context, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
         if arguments.without_terraform:
-            return run_by_hand(stage, shims, arguments.faults == "all")
-        return run_faults(stage, shims, Choice(arguments.faults == "small", arguments.only))
+            return run_without_terraform(context, wrappers, arguments.faults == "all")
+        return run_faults(context, wrappers, FaultSelection(arguments.faults == "small", arguments.only))
     except (ConfigError, LocalMeshError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2

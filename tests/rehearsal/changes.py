@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.rehearsal.simulated_cloud import World
+from tests.rehearsal.simulated_cloud import SimulatedCloud
 
 DRY_RUN = "dryRun=All"
 
@@ -17,17 +17,17 @@ class Mark:
     logs: Mapping[str, int]
 
 
-def mark(world: World) -> Mark:
+def mark(cloud: SimulatedCloud) -> Mark:
     """Return the present."""
-    logs = {region: cluster.audit_log for region, cluster in world.clusters().items()}
+    logs = {region: cluster.audit_log for region, cluster in cloud.clusters().items()}
     sizes = {region: log.stat().st_size if log.exists() else 0 for region, log in logs.items()}
-    return Mark(world.server.journal.count(), sizes)
+    return Mark(cloud.server.journal.count(), sizes)
 
 
-def changes_since(world: World, moment: Mark) -> list[str]:
+def changes_since(cloud: SimulatedCloud, moment: Mark) -> list[str]:
     """Return the changes that the deploying account made, a line each."""
-    lines = [str(call) for call in world.server.journal.calls(moment.calls) if call.changes]
-    for region, cluster in world.clusters().items():
+    lines = [str(call) for call in cloud.server.journal.calls(moment.calls) if call.changes]
+    for region, cluster in cloud.clusters().items():
         if not cluster.audit_log.exists():
             continue
         with cluster.audit_log.open("rb") as log:
@@ -36,7 +36,7 @@ def changes_since(world: World, moment: Mark) -> list[str]:
         lines += [
             f"{region}: {event['verb']} {event['requestURI']}"
             for event in events
-            if event["user"].get("username") == world.cloud.identity.email
+            if event["user"].get("username") == cloud.fake.identity.email
             and DRY_RUN not in event["requestURI"]
             and "selfsubject" not in event["requestURI"]
         ]

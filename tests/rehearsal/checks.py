@@ -7,19 +7,19 @@ from pathlib import Path
 from config.naming import STACKS
 from tests.fake_cloud.store import Resource
 from tests.local_mesh.cluster import LocalCluster
-from tests.rehearsal.context import Stage
-from tests.rehearsal.deployment import Run
+from tests.rehearsal.context import RehearsalContext
+from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.expected import (
     Identity,
     expected_objects,
+    expected_peer_clients,
     expected_secrets,
-    expected_watchers,
     found_objects,
     remote_secrets,
     served_kinds,
     unready_deployments,
 )
-from tests.rehearsal.forbidden_tools import Absent, local_execs
+from tests.rehearsal.forbidden_tools import ForbiddenTools, local_execs
 from tests.rehearsal.remote_secret_check import opens, server_and_token
 from tests.rehearsal.snapshot import OPTIONS, Snapshot, differences
 from tests.reporting.table import Table
@@ -28,7 +28,7 @@ MOST_LINES = 12
 SECONDS_TO_BE_READY = 30
 
 
-def deployed(title: str, run: Run, stacks: Sequence[str] = STACKS) -> Table:
+def deployed(title: str, run: CommandRun, stacks: Sequence[str] = STACKS) -> Table:
     """Show what a command did with each stack; right if all went through, in their order."""
     table = Table(title, ["stack", "seconds", "added", "changed", "destroyed"])
     for one in run.stacks:
@@ -40,13 +40,13 @@ def deployed(title: str, run: Run, stacks: Sequence[str] = STACKS) -> Table:
     return table
 
 
-def objects(title: str, stage: Stage) -> Table:
+def objects(title: str, context: RehearsalContext) -> Table:
     """Compare what is in each cluster with what the system's description promises."""
     columns = ["cluster of", "promised", "missing", "besides", "not ready", "secrets", "private", "open"]
     table = Table(title, columns)
-    environment = stage.environment
+    environment = context.environment
     secrets = expected_secrets(environment)
-    clusters = stage.world.clusters()
+    clusters = context.cloud.clusters()
     for region, expected in ((key, expected_objects(environment, key)) for key in secrets):
         cluster = clusters[region]
         found = _ready_objects(cluster)
@@ -68,19 +68,19 @@ def objects(title: str, stage: Stage) -> Table:
     return table
 
 
-def watchers(title: str, stage: Stage) -> Table:
+def peer_discovery(title: str, context: RehearsalContext) -> Table:
     """Compare the pod ranges that control planes admit with those from which they are watched, and the options."""
     table = Table(title, ["cluster of", "pod ranges to admit", "admitted", "multicluster_mode"])
-    environment = stage.environment
+    environment = context.environment
     regions = {region.key: region for region in environment.resolved_regions()}
     pods = {str(region.ranges.pods) for region in regions.values()}
-    clusters = stage.world.clusters()
+    clusters = context.cloud.clusters()
     in_cluster = environment.mesh.control_plane == "asmcli-in-cluster"
-    for key, expected in expected_watchers(environment).items():
+    for key, expected in expected_peer_clients(environment).items():
         path = (
             f"projects/{environment.project.id}/locations/{regions[key].location}/clusters/{regions[key].names.cluster}"
         )
-        networks = stage.world.cloud.store.get(path).get("masterAuthorizedNetworksConfig", {}).get("cidrBlocks", [])
+        networks = context.cloud.fake.store.get(path).get("masterAuthorizedNetworksConfig", {}).get("cidrBlocks", [])
         admitted = {one["cidrBlock"] for one in networks} & pods
         options = clusters[key].kubectl("get", *OPTIONS, "--output", "jsonpath={.data.multicluster_mode}")
         # What Google runs finds the other clusters by it.
@@ -94,7 +94,7 @@ def watchers(title: str, stage: Stage) -> Table:
     return table
 
 
-def refused(title: str, run: Run, word: str, changes: Sequence[str]) -> Table:
+def refused(title: str, run: CommandRun, word: str, changes: Sequence[str]) -> Table:
     """A command that is to fail with a message, before it has done anything."""
     table = Table(title, ["status", "says so", "calls that change something", "seconds"])
     says = any(word in one for one in _messages(run.output))
@@ -115,11 +115,11 @@ def _messages(output: str) -> list[str]:
     return [" ".join(one.split()) for one in text.split("Error: ")]
 
 
-def without_tools(title: str, absent: Absent, output: Path) -> Table:
+def without_tools(title: str, forbidden: ForbiddenTools, output: Path) -> Table:
     """What terraform called of what it is not to need; right if nothing, and nothing in the stacks would."""
     table = Table(title, ["calls of a tool", "stacks", "local-exec in them"])
     stacks, programs = local_execs(output)
-    calls = absent.calls()
+    calls = forbidden.calls()
     table.add(len(calls), stacks, programs, ok=stacks == len(STACKS) and not calls and not programs)
     table.notes += calls[:MOST_LINES]
     return table
@@ -135,7 +135,7 @@ def _ready_objects(cluster: LocalCluster) -> dict[Identity, Resource]:
         time.sleep(1)
 
 
-def nothing_changed(title: str, run: Run, changes: Sequence[str]) -> Table:
+def nothing_changed(title: str, run: CommandRun, changes: Sequence[str]) -> Table:
     """A second deploy: no resource, and no call that changes something."""
     table = Table(title, ["resources", "calls that change something", "seconds"])
     total = sum(run.totals())
@@ -153,7 +153,7 @@ def compared(title: str, found: Sequence[str], allowed: Sequence[str] = ()) -> T
     return table
 
 
-def left_over(title: str, before: Snapshot, after: Snapshot) -> Table:
+def orphaned(title: str, before: Snapshot, after: Snapshot) -> Table:
     """What a destroy has left, against what was there before anything was made."""
     found = differences(before, after)
     table = Table(title, ["left over"])

@@ -13,10 +13,10 @@ from tests.local_mesh.authority import Authority
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.toolchain import Toolchain
 from tests.rehearsal.providers import QUIET
-from tests.rehearsal.simulated_cloud import BASE, World
+from tests.rehearsal.simulated_cloud import BASE, SimulatedCloud
 
-STAND_INS = Path(__file__).parent / "fake_tools"
-ASMCLI = STAND_INS / "asmcli"
+FAKE_TOOLS = Path(__file__).parent / "fake_tools"
+ASMCLI = FAKE_TOOLS / "asmcli"
 JSII = ("JSII_RUNTIME_PACKAGE_CACHE", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")
 INHERITED = ("HOME", *JSII, "LANG", "PATH", "TERM", "TMPDIR")
 """What a command gets of our own environment: a user's variables must change nothing here."""
@@ -31,7 +31,7 @@ REPLACEABLE = ("gcloud", "gke-gcloud-auth-plugin")
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class CommandEnvironment:
     """What the rehearsal sets up once.
 
     Attributes:
@@ -52,9 +52,9 @@ def check_tools(with_terraform: bool) -> None:
         )
 
 
-def surround(
-    world: World, *, tools: Toolchain, mirror: Path | None, state: Path, download: str, authority: Authority
-) -> Surroundings:
+def create_command_environment(
+    cloud: SimulatedCloud, *, tools: Toolchain, mirror: Path | None, state: Path, download: str, authority: Authority
+) -> CommandEnvironment:
     """Start Google's sites and return the environment of the project's commands.
 
     Args:
@@ -70,15 +70,15 @@ def surround(
     certificate, key = certificates / "sites.pem", certificates / "sites.key"
     certificate.write_bytes(leaf.certificate)
     key.write_bytes(leaf.key)
-    _name_sites(state / "hosts", dict.fromkeys(HOSTNAMES, "127.0.0.1") | world.planes.dns_names())
-    GoogleSites(world.cloud.identity, world.server.answer, {download: ASMCLI}, certificate, key).start()
+    _name_sites(state / "hosts", dict.fromkeys(HOSTNAMES, "127.0.0.1") | cloud.planes.dns_names())
+    GoogleSites(cloud.fake.identity, cloud.server.answer, {download: ASMCLI}, certificate, key).start()
 
     credentials = state / "credentials.json"
     credentials.touch(mode=0o600)
-    credentials.write_text(world.cloud.identity.credentials(), encoding="utf-8")
+    credentials.write_text(cloud.fake.identity.credentials(), encoding="utf-8")
     replaced = tuple(tool for tool in REPLACEABLE if shutil.which(tool) is None)
     variables = {name: os.environ[name] for name in (*INHERITED, *FROM_ACTIVATE) if name in os.environ}
-    path = os.pathsep.join([*_stand_in_folder(replaced, state), tools.variables()["PATH"]])
+    path = os.pathsep.join([*_fake_tool_folder(replaced, state), tools.variables()["PATH"]])
     variables |= QUIET | {
         "CDKTF_LOG_FILE_DIRECTORY": str(state),
         "CI": "1",
@@ -93,7 +93,7 @@ def surround(
         "PATH": path,
         "SSL_CERT_FILE": str(trusted),
     }
-    variables |= world.server.variables()
+    variables |= cloud.server.variables()
     if replaced:
         variables["CLOUDSDK_PYTHON"] = sys.executable
     if mirror is not None:
@@ -105,7 +105,7 @@ def surround(
             "TF_CLI_CONFIG_FILE": str(configuration),
             "TF_CLI_ARGS_providers_lock": f"-fs-mirror={mirror}",
         }
-    return Surroundings(variables, replaced)
+    return CommandEnvironment(variables, replaced)
 
 
 def _name_sites(hosts: Path, addresses: Mapping[str, str]) -> None:
@@ -117,12 +117,12 @@ def _name_sites(hosts: Path, addresses: Mapping[str, str]) -> None:
         raise LocalMeshError(f"could not mount /etc/hosts: {result.stderr.strip()}")
 
 
-def _stand_in_folder(replaced: tuple[str, ...], state: Path) -> list[str]:
+def _fake_tool_folder(replaced: tuple[str, ...], state: Path) -> list[str]:
     """Return a folder of the stand-ins that are needed; none if there are none."""
     if not replaced:
         return []
     folder = state / "stand-ins"
     folder.mkdir()
     for tool in replaced:
-        (folder / tool).symlink_to(STAND_INS / tool)
+        (folder / tool).symlink_to(FAKE_TOOLS / tool)
     return [str(folder)]

@@ -1,4 +1,4 @@
-"""What every rehearsal needs: the world, a deployment in it, and the steps that several of them take."""
+"""What every rehearsal needs: the cloud, a deployment in it, and the steps that several of them take."""
 
 import copy
 import hashlib
@@ -15,37 +15,37 @@ from tests.fake_cloud.latencies import Latencies
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.toolchain import Toolchain
-from tests.rehearsal.command_environment import ASMCLI, Surroundings, surround
+from tests.rehearsal.command_environment import ASMCLI, CommandEnvironment, create_command_environment
 from tests.rehearsal.deployment import Deployment
-from tests.rehearsal.fault_wrappers import Shims
-from tests.rehearsal.forbidden_tools import Absent
-from tests.rehearsal.simulated_cloud import World
+from tests.rehearsal.fault_wrappers import FaultWrappers
+from tests.rehearsal.forbidden_tools import ForbiddenTools
+from tests.rehearsal.simulated_cloud import SimulatedCloud
 from tests.reporting.table import Table
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A world, and an environment to be deployed into it.
+class RehearsalContext:
+    """A cloud, and an environment to be deployed into it.
 
     Attributes:
         state: for everything that goes with the rehearsal.
         logs: for what its programs print.
         more: content of the configuration with one region more than the deployment begins with.
         lab: the mesh that runs in the clusters, if pods do.
-        absent: the programs that terraform is not to need, where it needs none.
+        forbidden: the programs that terraform is not to need, where it needs none.
     """
 
-    world: World
+    cloud: SimulatedCloud
     deployment: Deployment
-    surroundings: Surroundings
+    command_environment: CommandEnvironment
     state: Path
     logs: Path
     more: dict[str, Any]
     say: Say
     lab: LocalMesh | None
-    absent: Absent | None
+    forbidden: ForbiddenTools | None
 
     @property
     def environment(self) -> Environment:
@@ -53,7 +53,7 @@ class Stage:
         return parse(self.deployment.content)
 
 
-def set_stage(
+def create_context(
     content: dict[str, Any],
     more: dict[str, Any],
     *,
@@ -64,8 +64,8 @@ def set_stage(
     latencies: Latencies,
     say: Say,
     pods_run: bool = False,
-    shims: Shims | None = None,
-) -> Stage:
+    wrappers: FaultWrappers | None = None,
+) -> RehearsalContext:
     """Start an empty cloud, and write the configuration of what is to be deployed into it.
 
     Args:
@@ -73,19 +73,19 @@ def set_stage(
         more: the same with one region more.
         mirror: folder of terraform providers.
         pods_run: with sidecars, in a mesh whose traffic is looked at.
-        shims: programs that may fail.
+        wrappers: programs that may fail.
     """
     for one in (content, more):
         asmcli = one.setdefault("mesh", {}).setdefault("asmcli", {})
         asmcli["sha256"] = hashlib.sha256(ASMCLI.read_bytes()).hexdigest()
     environment = parse(more)
     authority = Authority.create()
-    world = World(
+    cloud = SimulatedCloud(
         environment.project.id,
         environment.resolved_regions(),
         revision=environment.revision,
         tools=tools,
-        state=state / "world",
+        state=state / "cloud",
         latencies=latencies,
         authority=authority,
         account=environment.project.impersonate_service_account,
@@ -93,38 +93,40 @@ def set_stage(
     )
     lab = None
     if pods_run:
-        network, clusters = world.planes.network, world.planes.clusters
+        network, clusters = cloud.planes.network, cloud.planes.clusters
         lab = LocalMesh(
             environment, tools=tools, state=state / "lab", logs=logs, say=say, network=network, clusters=clusters
         )
-        world.install = lab.install
-    world.begin()
+        cloud.install = lab.install
+    cloud.begin()
     download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
-    surroundings = surround(world, tools=tools, mirror=mirror, state=state, download=download, authority=authority)
-    variables = surroundings.variables if shims is None else shims.variables(surroundings.variables)
-    absent = None if environment.control_plane.runs_local_scripts else Absent(state / "absent")
+    command_environment = create_command_environment(
+        cloud, tools=tools, mirror=mirror, state=state, download=download, authority=authority
+    )
+    variables = command_environment.variables if wrappers is None else wrappers.variables(command_environment.variables)
+    forbidden = None if environment.control_plane.runs_local_scripts else ForbiddenTools(state / "forbidden")
     deployment = Deployment(
         copy.deepcopy(content),
         state / "deployment",
-        variables if absent is None else absent.variables(variables),
+        variables if forbidden is None else forbidden.variables(variables),
         logs / "commands.log",
-        of_operator=variables,
+        mesh_cli_variables=variables,
     )
-    return Stage(world, deployment, surroundings, state, logs, more, say, lab, absent)
+    return RehearsalContext(cloud, deployment, command_environment, state, logs, more, say, lab, forbidden)
 
 
 def parse(content: dict[str, Any]) -> Environment:
     return parse_environment(yaml.safe_dump(content, sort_keys=False), "the rehearsal's configuration", {})
 
 
-def conclude(stage: Stage, tables: Sequence[Table]) -> int:
+def conclude(context: RehearsalContext, tables: Sequence[Table]) -> int:
     """Say what the whole was, and return the exit status: 0 if everything is as it has to be, else 1."""
-    unknown = stage.world.server.journal.unknown()
+    unknown = context.cloud.server.journal.unknown()
     for call in unknown:
         print(f"the fake cloud does not know {call}")
-    stage.say(f"{stage.world.server.journal.count()} calls to the emulated cloud")
+    context.say(f"{context.cloud.server.journal.count()} calls to the emulated cloud")
     if unknown or not all(table.ok for table in tables):
-        print(f"not all is as it has to be; what the commands printed: {stage.logs}")
+        print(f"not all is as it has to be; what the commands printed: {context.logs}")
         return 1
     print("all as it has to be")
     return 0

@@ -47,7 +47,7 @@ class StackRun:
 
 
 @dataclass
-class Run:
+class CommandRun:
     """One command.
 
     Attributes:
@@ -99,19 +99,19 @@ class Deployment:
         folder: Path,
         variables: Mapping[str, str],
         log: Path,
-        of_operator: Mapping[str, str] | None = None,
+        mesh_cli_variables: Mapping[str, str] | None = None,
     ) -> None:
         """
         Args:
             variables: the environment of cdktf.
-            of_operator: that of the operator's command, if it is another one.
+            mesh_cli_variables: that of the operator's command, if it is another one.
         """
         folder.mkdir(parents=True)
         self.content = content
         self.folder = folder
         self._variables = {**variables, "MESH_CONFIG": str(self.config)}
         where = {"MESH_CONFIG": str(self.config), "CDKTF_OUTDIR": str(self.output)}
-        self._of_operator = {**(of_operator or variables), **where}
+        self._mesh_cli_variables = {**(mesh_cli_variables or variables), **where}
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self.write()
@@ -131,19 +131,19 @@ class Deployment:
     def state_file(self, stack: str) -> Path:
         return self.folder / f"terraform.{stack}.tfstate"
 
-    def synth(self) -> Run:
+    def synth(self) -> CommandRun:
         """``cdktf synth``, for commands that then skip it."""
         return self._cdktf("synth", (), automatic=False)
 
-    def deploy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> Run:
+    def deploy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> CommandRun:
         """``cdktf deploy STACKS``."""
         return self._cdktf("deploy", stacks, *flags, **options)
 
-    def destroy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> Run:
+    def destroy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> CommandRun:
         """``cdktf destroy STACKS``."""
         return self._cdktf("destroy", stacks, *flags, **options)
 
-    def plan(self, stack: str) -> Run:
+    def plan(self, stack: str) -> CommandRun:
         """``cdktf synth``, and then terraform's own plan: cdktf can end before it has printed all of a failing one."""
         start = time.monotonic()
         synthesized = self.synth()
@@ -167,7 +167,7 @@ class Deployment:
             if result.returncode != 0:
                 break
         self._note([*terraform, "plan"], output, result.returncode)
-        return Run(result.returncode, time.monotonic() - start, output, [])
+        return CommandRun(result.returncode, time.monotonic() - start, output, [])
 
     def operate(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
         """``mesh ARGUMENTS``, with its output as it was.
@@ -179,7 +179,7 @@ class Deployment:
         result = subprocess.run(
             command,
             cwd=ROOT,
-            env=self._of_operator,
+            env=self._mesh_cli_variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -210,7 +210,7 @@ class Deployment:
         variables: Mapping[str, str] | None = None,
         watch: Callable[[str, "subprocess.Popen[str]"], None] | None = None,
         seconds: float = SECONDS,
-    ) -> Run:
+    ) -> CommandRun:
         """
         Args:
             automatic: it is not to ask.
@@ -262,7 +262,7 @@ class Deployment:
         text = "\n".join(lines)
         self._note(command, text, process.returncode)
         done = sorted(runs.values(), key=lambda one: not one.ended)
-        return Run(process.returncode, time.monotonic() - start, text, done)
+        return CommandRun(process.returncode, time.monotonic() - start, text, done)
 
 
 def kill_all(process: "subprocess.Popen[str]") -> None:

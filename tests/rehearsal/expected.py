@@ -139,7 +139,7 @@ def remote_secrets(cluster: LocalCluster) -> dict[str, dict[str, Any]]:
     return {item["metadata"]["name"]: item for item in items}
 
 
-def expected_watchers(environment: Environment) -> dict[str, set[str]]:
+def expected_peer_clients(environment: Environment) -> dict[str, set[str]]:
     """Return, by region, the other clusters' pod ranges that its control plane admits: where pods watch it."""
     present = [region for region in environment.resolved_regions() if not region.retired]
     watchers: dict[str, set[str]] = {region.key: set() for region in present}

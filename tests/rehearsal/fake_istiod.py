@@ -17,7 +17,7 @@ IN_VAIN = {"failurePolicy": "Ignore", "timeoutSeconds": 1}
 """How a webhook is called behind whose Service there is nobody."""
 
 
-class IstiodStandIn:
+class FakeIstiod:
     """Waits for a revision's Deployment, and takes over what its pods would do.
 
     It changes the webhooks, as istiod does to say by which CA it is known: here, so that

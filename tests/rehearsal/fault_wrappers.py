@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-SHIM = Path(__file__).parent / "fault-wrapper.sh"
+WRAPPER = Path(__file__).parent / "fault-wrapper.sh"
 TOOLS = ("curl", "gcloud", "istioctl", "kubectl")
 """What reaches out of a script."""
 
@@ -23,7 +23,7 @@ class Call:
     tool: str
 
 
-class Shims:
+class FaultWrappers:
     """A folder for the PATH."""
 
     def __init__(self, folder: Path) -> None:
@@ -31,7 +31,7 @@ class Shims:
         for name in ("bin", "counts"):
             (folder / name).mkdir(parents=True)
         for tool in TOOLS:
-            shutil.copy(SHIM, folder / "bin" / tool)
+            shutil.copy(WRAPPER, folder / "bin" / tool)
 
     def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Return an environment in which the programs are found here first."""

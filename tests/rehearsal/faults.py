@@ -17,10 +17,10 @@ from config.synthesized import read_stack
 from tests.fake_cloud import identity
 from tests.fake_cloud.faults import OperationFault, RequestFault
 from tests.local_mesh.errors import LocalMeshError
-from tests.rehearsal import mesh_cli_check as operator_check
-from tests.rehearsal.context import Stage
-from tests.rehearsal.deployment import Run, kill_all
-from tests.rehearsal.fault_wrappers import Call, Shims
+from tests.rehearsal import mesh_cli_check
+from tests.rehearsal.context import RehearsalContext
+from tests.rehearsal.deployment import CommandRun, kill_all
+from tests.rehearsal.fault_wrappers import Call, FaultWrappers
 from tests.rehearsal.snapshot import Snapshot, differences, take_snapshot
 from tests.reporting.table import Table
 
@@ -53,7 +53,7 @@ SMALL_CALLS = (("grant-trust.sh", 4),)
 
 
 @dataclass(frozen=True)
-class Fault:
+class InjectedFault:
     """One thing that goes wrong; the keys of ``faults.yaml``, or a call of a script."""
 
     name: str
@@ -69,7 +69,7 @@ class Fault:
     lifetime: int = 0
     cut: int | None = None
     late: float = 0.0
-    ways: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
     stops: str = ""
     mend: str = ""
     small: bool = False
@@ -78,7 +78,7 @@ class Fault:
 
 
 @dataclass
-class Outcome:
+class FaultOutcome:
     """What came of a fault.
 
     Attributes:
@@ -88,7 +88,7 @@ class Outcome:
         notes: messages.
     """
 
-    fault: Fault
+    fault: InjectedFault
     happened: bool
     failed: bool
     result: str
@@ -100,19 +100,19 @@ class Outcome:
         return self.happened and self.result in ("recovered", "stopped")
 
 
-def read_faults(small: bool, way: str = "") -> list[Fault]:
+def read_faults(small: bool, way: str = "") -> list[InjectedFault]:
     """Return the faults of ``faults.yaml``, or those of the small set.
 
     Args:
         way: only those that can happen where the mesh is made this way; all if empty.
     """
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    faults = [fault for fault in (Fault(**entry) for entry in entries) if fault.small or not small]
-    return [fault for fault in faults if not way or not fault.ways or way in fault.ways]
+    faults = [fault for fault in (InjectedFault(**entry) for entry in entries) if fault.small or not small]
+    return [fault for fault in faults if not way or not fault.modes or way in fault.modes]
 
 
 @dataclass(frozen=True)
-class Choice:
+class FaultSelection:
     """Which faults are to be: all, or fewer.
 
     Attributes:
@@ -124,34 +124,34 @@ class Choice:
     small: bool = False
     only: str = ""
 
-    def wants(self, fault: Fault) -> bool:
+    def wants(self, fault: InjectedFault) -> bool:
         return re.search(self.only, f"{fault.stack}, {fault.verb}: {fault.name}") is not None
 
 
-class FaultRun:
+class FaultRehearsal:
     """Takes an environment up and down, stack by stack, with a fault each time.
 
     Every stack is deployed and destroyed once undisturbed; what is there then is what
     every disturbed run has to reach.
     """
 
-    def __init__(self, stage: Stage, shims: Shims, choice: Choice) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._deployment = stage.deployment
-        self._shims = shims
-        self._choice = choice
-        self._small = choice.small
-        self._faults = read_faults(choice.small, stage.environment.mesh.control_plane)
-        self.outcomes: list[Outcome] = []
+    def __init__(self, context: RehearsalContext, wrappers: FaultWrappers, selection: FaultSelection) -> None:
+        self._context = context
+        self._cloud = context.cloud
+        self._deployment = context.deployment
+        self._wrappers = wrappers
+        self._selection = selection
+        self._small = selection.small
+        self._faults = read_faults(selection.small, context.environment.mesh.control_plane)
+        self.outcomes: list[FaultOutcome] = []
 
     def run(self) -> None:
         """Raises:
         LocalMeshError: an undisturbed run failed, or left something.
         """
-        below = take_snapshot(self._world)
+        below = take_snapshot(self._cloud)
         for stack in self._stacks():
-            self._stage.say(f"{stack}: undisturbed")
+            self._context.say(f"{stack}: undisturbed")
             above, calls_up = self._undisturbed(DEPLOY, stack)
             faults = [one for one in self._faults if one.stack == stack]
             if calls_up or any(one.verb == DESTROY for one in faults) or not self._small:
@@ -163,10 +163,10 @@ class FaultRun:
                 below = gone
                 for verb, calls in ((DEPLOY, calls_up), (DESTROY, calls_down)):
                     faults += self._script_faults(stack, verb, calls)
-                self._cycle(stack, [one for one in faults if self._choice.wants(one)], below, above)
+                self._cycle(stack, [one for one in faults if self._selection.wants(one)], below, above)
                 self._command(DEPLOY, stack)
             else:
-                self._disturb_all([one for one in faults if self._choice.wants(one)], above)
+                self._disturb_all([one for one in faults if self._selection.wants(one)], above)
             below = self._settled()
 
     def _stacks(self) -> Sequence[str]:
@@ -174,7 +174,7 @@ class FaultRun:
         last = max(STACKS.index(one.stack) for one in self._faults)
         return STACKS[: last + 1] if self._small else STACKS
 
-    def _cycle(self, stack: str, faults: Sequence[Fault], below: Snapshot, above: Snapshot) -> None:
+    def _cycle(self, stack: str, faults: Sequence[InjectedFault], below: Snapshot, above: Snapshot) -> None:
         """Take a stack up and down until all its faults have been."""
         up = [one for one in faults if one.verb == DEPLOY]
         down = [one for one in faults if one.verb == DESTROY]
@@ -185,17 +185,17 @@ class FaultRun:
                 else:
                     self._must(self._command(verb, stack))
 
-    def _disturb_all(self, faults: Sequence[Fault], wanted: Snapshot) -> None:
+    def _disturb_all(self, faults: Sequence[InjectedFault], wanted: Snapshot) -> None:
         for fault in faults:
             self._must(self._command(DESTROY, fault.stack))
             self._disturb(fault, wanted)
 
-    def _disturb(self, fault: Fault, wanted: Snapshot) -> None:
+    def _disturb(self, fault: InjectedFault, wanted: Snapshot) -> None:
         start = time.monotonic()
-        self._stage.say(f"{fault.stack}, {fault.verb}: {fault.name}")
+        self._context.say(f"{fault.stack}, {fault.verb}: {fault.name}")
         with self._happening(fault) as (variables, watch, happened):
             first = self._command(fault.verb, fault.stack, variables=variables, watch=watch)
-        outcome = Outcome(fault, happened(), not first.ok, "", 0.0)
+        outcome = FaultOutcome(fault, happened(), not first.ok, "", 0.0)
         again = self._command(fault.verb, fault.stack)
         stopped = [line.strip() for line in again.output.splitlines() if fault.stops and re.search(fault.stops, line)]
         if not again.ok and stopped:
@@ -220,16 +220,16 @@ class FaultRun:
             outcome.notes.append("the fault was never met")
         outcome.seconds = time.monotonic() - start
         self.outcomes.append(outcome)
-        self._stage.say(f"  {outcome.result}{': ' if outcome.notes else ''}{'; '.join(outcome.notes)}")
+        self._context.say(f"  {outcome.result}{': ' if outcome.notes else ''}{'; '.join(outcome.notes)}")
         if outcome.result.isupper():
             self._must(self._command(DEPLOY if fault.verb == DEPLOY else DESTROY, fault.stack))
 
     @contextmanager
     def _happening(
-        self, fault: Fault
+        self, fault: InjectedFault
     ) -> Iterator[tuple[dict[str, str], Callable[[str, "subprocess.Popen[str]"], None], Callable[[], bool]]]:
         """Let a fault happen for the length of a block; gives what the command needs for it, and whether it was met."""
-        faults = self._world.cloud.faults
+        faults = self._cloud.fake.faults
         faults.clear()
         variables: dict[str, str] = {}
         killed: list[str] = []
@@ -245,7 +245,7 @@ class FaultRun:
             threading.Timer(SECONDS_TO_KILL, kill_all, running).start()
 
         lifetime = identity.LIFETIME
-        region = list(self._world.clusters())[fault.cut] if fault.cut is not None else ""
+        region = list(self._cloud.clusters())[fault.cut] if fault.cut is not None else ""
         if fault.request:
             faults.add(RequestFault(fault.request, fault.status, fault.times))
         if fault.operation:
@@ -253,34 +253,34 @@ class FaultRun:
         if fault.kill_at:
             faults.on_request(fault.kill_at, kill)
         if fault.expire:
-            token = self._world.cloud.identity.new_token()["access_token"]
+            token = self._cloud.fake.identity.new_token()["access_token"]
             variables["GOOGLE_OAUTH_ACCESS_TOKEN"] = token
-            faults.on_request(fault.expire, lambda: self._world.cloud.identity.expire(token))
+            faults.on_request(fault.expire, lambda: self._cloud.fake.identity.expire(token))
         if fault.lifetime:
             identity.LIFETIME = fault.lifetime
-        self._world.late = fault.late
+        self._cloud.late = fault.late
         if region:
-            self._world.planes.network.take_down(region)
+            self._cloud.planes.network.take_down(region)
         if fault.call is not None:
-            self._shims.plan(fault.call, fault.action)
+            self._wrappers.plan(fault.call, fault.action)
         try:
             there = bool(fault.lifetime or fault.late or region)
             met = lambda: bool(  # noqa: E731
-                there or killed or faults.taken or (fault.call is not None and self._shims.end())
+                there or killed or faults.taken or (fault.call is not None and self._wrappers.end())
             )
             yield variables, watch, met
         finally:
             identity.LIFETIME = lifetime
-            self._world.late = 0.0
+            self._cloud.late = 0.0
             if region:
-                self._world.planes.network.bring_up(region)
+                self._cloud.planes.network.bring_up(region)
             faults.stop()
 
-    def _mend(self, fault: Fault, output: str) -> list[str]:
+    def _mend(self, fault: InjectedFault, output: str) -> list[str]:
         """Delete what terraform doesn't know of, as an operator would. Returns what `mesh doctor` leaves out."""
         if not fault.mend:
             return []
-        told = operator_check.remedies(self._stage)
+        told = mesh_cli_check.doctor_remediation(self._context)
         if fault.mend == MANIFEST:
             deleted = self._delete_objects(fault.stack, sorted(set(_MANIFEST_AT.findall(output))))
         else:
@@ -292,12 +292,12 @@ class FaultRun:
         manifests = read_stack(self._deployment.output, stack)["resource"][MANIFEST]
         found = [manifests[address] for address in addresses]
         for one in found:
-            self._world.clusters()[one["provider"].removeprefix("kubernetes.")].delete([one["manifest"]])
+            self._cloud.clusters()[one["provider"].removeprefix("kubernetes.")].delete([one["manifest"]])
         return [one["manifest"]["metadata"]["name"] for one in found]
 
-    def _delete_resources(self, fault: Fault) -> list[str]:
+    def _delete_resources(self, fault: InjectedFault) -> list[str]:
         """Delete what is at a path of the fault's pattern and in no state. Returns names, without those of parts."""
-        store = self._world.cloud.store
+        store = self._cloud.fake.store
         known = "".join(
             self._deployment.state_file(stack).read_text(encoding="utf-8")
             for stack in STACKS
@@ -307,7 +307,7 @@ class FaultRun:
         unknown = [path for path in paths if f'"{path}"' not in known]
         deleted = [path for path in unknown if not path.startswith(tuple(f"{other}/" for other in unknown))]
         for path in sorted(unknown, key=len, reverse=True):
-            self._world.forget(path)
+            self._cloud.forget(path)
         names = [path.rpartition("/")[2] for path in deleted]
         # A NAT is a part of its router, and known by an id of its own.
         for path in (path for path in paths if path not in unknown and "/routers/" in path):
@@ -319,46 +319,48 @@ class FaultRun:
         return names
 
     def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
-        self._shims.forget()
+        self._wrappers.forget()
         self._must(self._command(verb, stack))
-        return self._settled(), self._shims.calls()
+        return self._settled(), self._wrappers.calls()
 
     def _settled(self) -> Snapshot:
         """Return what is there when it no longer changes: controllers go on after terraform has ended."""
         deadline = time.monotonic() + SECONDS_TO_SETTLE
-        found = take_snapshot(self._world)
+        found = take_snapshot(self._cloud)
         while True:
             time.sleep(SECONDS_WITHOUT_CHANGE)
-            before, found = found, take_snapshot(self._world)
+            before, found = found, take_snapshot(self._cloud)
             if found == before or time.monotonic() > deadline:
                 return found
 
     def _lasting_differences(self, wanted: Snapshot) -> list[str]:
         """Return how what is there differs from what has to be, when controllers have had their time."""
         deadline = time.monotonic() + SECONDS_TO_SETTLE
-        while (found := differences(wanted, take_snapshot(self._world))) and time.monotonic() < deadline:
+        while (found := differences(wanted, take_snapshot(self._cloud))) and time.monotonic() < deadline:
             time.sleep(1)
         return found
 
-    def _script_faults(self, stack: str, verb: str, calls: Sequence[Call]) -> list[Fault]:
+    def _script_faults(self, stack: str, verb: str, calls: Sequence[Call]) -> list[InjectedFault]:
         return [
-            Fault(f"{call.script} {what} at its call {call.number}, {call.tool}", stack, verb, call=call, action=action)
+            InjectedFault(
+                f"{call.script} {what} at its call {call.number}, {call.tool}", stack, verb, call=call, action=action
+            )
             for call in calls
             if (call.script not in ALIKE or call.number <= MOST_ALIKE)
             and (not self._small or (call.script, call.number) in SMALL_CALLS)
             for action, what in (("fail", "fails"), ("kill", "is killed"))
         ]
 
-    def _command(self, verb: str, stack: str, **options: Any) -> Run:
+    def _command(self, verb: str, stack: str, **options: Any) -> CommandRun:
         command = self._deployment.deploy if verb == DEPLOY else self._deployment.destroy
         return command((stack,), *ALONE, "--skip-synth", seconds=SECONDS, **options)
 
-    def _must(self, run: Run) -> None:
+    def _must(self, run: CommandRun) -> None:
         if not run.ok:
             raise LocalMeshError("an undisturbed run failed:\n" + "\n".join(run.errors() or [run.last_lines()]))
 
 
-def table_of(outcomes: Sequence[Outcome]) -> Table:
+def table_of(outcomes: Sequence[FaultOutcome]) -> Table:
     table = Table("Faults, and one plain re-run after each", ["stack", "what goes wrong", "command", "then", "seconds"])
     for one in outcomes:
         failed = "failed" if one.failed else "went through"
@@ -374,12 +376,12 @@ def table_of(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def run_faults(stage: Stage, shims: Shims, choice: Choice) -> int:
+def run_faults(context: RehearsalContext, wrappers: FaultWrappers, selection: FaultSelection) -> int:
     """Return 0 if all faults were recovered from, else 1; none at all is 1, too."""
-    stage.deployment.content.setdefault("cluster", {})["deletion_protection"] = False
-    stage.deployment.write()
-    stage.deployment.synth()
-    faults = FaultRun(stage, shims, choice)
+    context.deployment.content.setdefault("cluster", {})["deletion_protection"] = False
+    context.deployment.write()
+    context.deployment.synth()
+    faults = FaultRehearsal(context, wrappers, selection)
     try:
         faults.run()
     finally:

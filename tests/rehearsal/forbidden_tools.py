@@ -15,7 +15,7 @@ exit 127
 """
 
 
-class Absent:
+class ForbiddenTools:
     """A folder for the front of a PATH."""
 
     def __init__(self, folder: Path) -> None:

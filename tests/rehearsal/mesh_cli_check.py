@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from tests.rehearsal.context import Stage
+from tests.rehearsal.context import RehearsalContext
 from tests.reporting.table import Table
 
 COMMANDS = ("doctor", "status", "audit")
@@ -17,27 +17,27 @@ SECONDS_TO_SETTLE = 60
 MOST_LINES = 12
 
 
-def said(title: str, stage: Stage, commands: Sequence[str] = COMMANDS) -> Table:
+def check_commands(title: str, context: RehearsalContext, commands: Sequence[str] = COMMANDS) -> Table:
     """Show what each command finds; right if it exits with 0, and nothing of it is a failure."""
     table = Table(title, ["command", "looked at", "warnings", "failures", "status", "seconds"])
     for command in commands:
-        _ask(table, stage, command)
+        _ask(table, context, command)
     return table
 
 
-def remedies(stage: Stage) -> str:
+def doctor_remediation(context: RehearsalContext) -> str:
     """Return the commands that `mesh doctor` has for what would stop a deploy, a line each."""
-    findings = _findings(stage.deployment.operate("doctor", "--json", seconds=SECONDS))
+    findings = _findings(context.deployment.operate("doctor", "--json", seconds=SECONDS))
     return "\n".join(one["fix"] for one in findings if one["state"] == "failure")
 
 
-def _ask(table: Table, stage: Stage, command: str) -> None:
+def _ask(table: Table, context: RehearsalContext, command: str) -> None:
     """Ask until all is well, or for so long as things may take to settle."""
     # A deploy ends before the load balancer is there.
-    deadline = time.monotonic() + SECONDS_TO_SETTLE + stage.world.cloud.latencies.of("load-balancer")
+    deadline = time.monotonic() + SECONDS_TO_SETTLE + context.cloud.fake.latencies.of("load-balancer")
     while True:
         start = time.monotonic()
-        result = stage.deployment.operate(command, "--json", seconds=SECONDS)
+        result = context.deployment.operate(command, "--json", seconds=SECONDS)
         seconds = time.monotonic() - start
         if result.returncode == 0 or time.monotonic() > deadline:
             break

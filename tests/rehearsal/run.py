@@ -4,17 +4,16 @@ from collections.abc import Callable
 from typing import Literal
 
 from config.control_plane import MODES
-from tests.lab import responses as answers
+from tests.lab import responses
 from tests.lab.demo import LabDemo
 from tests.local_mesh.isolation import ignore_sigint
-from tests.rehearsal import checks
-from tests.rehearsal import mesh_cli_check as operator_check
+from tests.rehearsal import checks, mesh_cli_check
 from tests.rehearsal.changes import changes_since, mark
-from tests.rehearsal.context import Stage, conclude
-from tests.rehearsal.deployment import Run
+from tests.rehearsal.context import RehearsalContext, conclude
+from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.expected import remote_secrets
 from tests.rehearsal.remote_secret_check import server_and_token
-from tests.rehearsal.secret_scan import canary
+from tests.rehearsal.secret_scan import scan_for_secrets
 from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.table import Table
 
@@ -36,27 +35,27 @@ class Rehearsal:
         tables: what was seen so far.
     """
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._deployment = stage.deployment
+    def __init__(self, context: RehearsalContext) -> None:
+        self._context = context
+        self._cloud = context.cloud
+        self._deployment = context.deployment
         self._tokens: list[str] = []
         self.tables: list[Table] = []
 
     def run(self, steps_wanted: Steps) -> None:
         """Take the steps, as long as one can be built on the other."""
-        self._empty = take_snapshot(self._world)
+        self._empty = take_snapshot(self._cloud)
         steps: list[Callable[[], None]] = [self._deploy]
         if steps_wanted != "deploy":
             steps.append(self._deploy_again)
-            if steps_wanted == "all" and self._stage.lab is None:  # pods run in the regions of the beginning only
+            if steps_wanted == "all" and self._context.lab is None:  # pods run in the regions of the beginning only
                 steps += [self._add_a_region, self._retire_it]
-            steps += [self._switch_the_rule, self._choose_another_way, self._destroy]
+            steps += [self._switch_the_rule, self._change_control_plane_mode, self._destroy]
         for step in steps:
             step()
             if not self.tables[-1].ok:
                 break
-        self._look_for_credentials()
+        self._scan_for_secrets()
 
     def _show(self, *tables: Table) -> None:
         for table in tables:
@@ -64,36 +63,36 @@ class Rehearsal:
             self.tables.append(table)
 
     def _deploy(self) -> None:
-        self._show(operator_check.said("0  whether a deploy can succeed", self._stage, ("doctor",)))
-        self._stage.say("deploying from nothing: cdktf deploy network clusters mesh ingress")
+        self._show(mesh_cli_check.check_commands("0  whether a deploy can succeed", self._context, ("doctor",)))
+        self._context.say("deploying from nothing: cdktf deploy network clusters mesh ingress")
         run = self._deployment.deploy()
         self._show(checks.deployed("1  deploy from nothing", run))
         if run.ok:
-            self._show(checks.objects("2  objects, and trust between the clusters", self._stage))
-            self._show(checks.watchers("   how clusters find and reach each other", self._stage))
-            for cluster in self._world.clusters().values():
+            self._show(checks.objects("2  objects, and trust between the clusters", self._context))
+            self._show(checks.peer_discovery("   how clusters find and reach each other", self._context))
+            for cluster in self._cloud.clusters().values():
                 self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
-            self._show(operator_check.said("   what the operator's command says", self._stage))
-            self._ask(answers.step_b, answers.step_c)
+            self._show(mesh_cli_check.check_commands("   what the operator's command says", self._context))
+            self._ask(responses.step_b, responses.step_c)
 
     def _deploy_again(self) -> None:
-        self._stage.say("deploying again")
-        before = mark(self._world)
+        self._context.say("deploying again")
+        before = mark(self._cloud)
         run = self._deployment.deploy()
         self._show(
-            checks.nothing_changed("3  a second deploy changes nothing", run, changes_since(self._world, before))
+            checks.nothing_changed("3  a second deploy changes nothing", run, changes_since(self._cloud, before))
         )
 
-    def _choose_another_way(self) -> None:
+    def _change_control_plane_mode(self) -> None:
         mesh = self._deployment.content["mesh"]
-        given = mesh.get("control_plane", self._stage.environment.mesh.control_plane)
+        given = mesh.get("control_plane", self._context.environment.mesh.control_plane)
         other = next(name for name in MODES if name != given)
-        self._stage.say(f"choosing another control plane, {other}")
-        before = mark(self._world)
+        self._context.say(f"choosing another control plane, {other}")
+        before = mark(self._cloud)
         mesh["control_plane"] = other
         self._deployment.write()
         run = self._deployment.plan("mesh")
-        changes = changes_since(self._world, before)
+        changes = changes_since(self._cloud, before)
         mesh["control_plane"] = given
         self._deployment.write()
         self._show(
@@ -101,19 +100,19 @@ class Rehearsal:
         )
 
     def _switch_the_rule(self) -> None:
-        self._stage.say("switching the DestinationRule off and on")
-        before = take_snapshot(self._world, identities=True)
+        self._context.say("switching the DestinationRule off and on")
+        before = take_snapshot(self._cloud, identities=True)
         demo = self._deployment.content.setdefault("demo", {})
         given = demo.get("failover", True)
         demo["failover"] = False
         off = self._ingress()
         rules = [f"- {key}" for key in before if " DestinationRule " in key]
         title = "5  the DestinationRule off: nothing else changes"
-        without = checks.compared(title, differences(before, take_snapshot(self._world, identities=True)), rules)
-        self._ask(answers.step_a)
+        without = checks.compared(title, differences(before, take_snapshot(self._cloud, identities=True)), rules)
+        self._ask(responses.step_a)
         demo["failover"] = given
         on = self._ingress()
-        after = take_snapshot(self._world, identities=True)
+        after = take_snapshot(self._cloud, identities=True)
         with_it = checks.compared(
             "   and on again", differences(before, after), [f"~{rule[1:]}: .metadata" for rule in rules]
         )
@@ -123,35 +122,35 @@ class Rehearsal:
 
     def _add_a_region(self) -> None:
         new = self._new_region
-        self._stage.say(f"adding a region, {new}")
-        self._two = take_snapshot(self._world, identities=True)
+        self._context.say(f"adding a region, {new}")
+        self._two = take_snapshot(self._cloud, identities=True)
         self._deployment.content = {
-            **self._stage.more,
-            "demo": self._deployment.content["demo"] | _demo(self._stage.more),
+            **self._context.more,
+            "demo": self._deployment.content["demo"] | _demo(self._context.more),
         }
         self._deployment.write()
         run = self._deployment.deploy()
         self._show(checks.deployed("4  a region is added", run))
         if not run.ok:
             return
-        found = differences(self._two, take_snapshot(self._world, identities=True))
+        found = differences(self._two, take_snapshot(self._cloud, identities=True))
         # All pods' ranges are in one firewall rule.
-        environment = self._stage.environment
+        environment = self._context.environment
         shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members]
         # Whose control planes admit the new pods.
         others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
         watched = others if environment.control_plane.runs_on_nodes else []
-        folder = f"~ cloud projects/{self._world.cloud.project}/locations"
+        folder = f"~ cloud projects/{self._cloud.fake.project}/locations"
         shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in watched]
         table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
         table.add(*self._total(run), ok=run.totals()[1:] == (1 + len(watched), 0))
         table.notes += run.destroyed()
-        self._show(table, checks.objects("   objects, and trust", self._stage))
-        self._show(checks.watchers("   how clusters find and reach each other", self._stage))
+        self._show(table, checks.objects("   objects, and trust", self._context))
+        self._show(checks.peer_discovery("   how clusters find and reach each other", self._context))
 
     def _retire_it(self) -> None:
         new = self._new_region
-        self._stage.say(f"retiring {new}")
+        self._context.say(f"retiring {new}")
         region = self._deployment.content["regions"][new]
         region["retired"] = True
         self._deployment.write()
@@ -159,9 +158,9 @@ class Rehearsal:
         self._show(checks.deployed(f"   {new} is retired", retired))
         if not retired.ok:
             return
-        self._show(checks.objects("   objects, and trust", self._stage))
-        self._show(checks.watchers("   how clusters find and reach each other", self._stage))
-        self._stage.say(f"deleting {new} from the file")
+        self._show(checks.objects("   objects, and trust", self._context))
+        self._show(checks.peer_discovery("   how clusters find and reach each other", self._context))
+        self._context.say(f"deleting {new} from the file")
         del self._deployment.content["regions"][new]
         self._deployment.content["demo"].get("versions", {}).pop(new, None)
         self._deployment.write()
@@ -171,63 +170,63 @@ class Rehearsal:
             return
         rest = self._deployment.deploy()
         self._show(checks.deployed("   and the rest", rest))
-        found = differences(self._two, take_snapshot(self._world, identities=True))
+        found = differences(self._two, take_snapshot(self._cloud, identities=True))
         self._show(checks.compared("   nothing of it is left, and nothing else was touched", found, [self._firewalls]))
 
     def _destroy(self) -> None:
-        self._stage.say("destroying: deletion protection off, then cdktf destroy network clusters mesh ingress")
+        self._context.say("destroying: deletion protection off, then cdktf destroy network clusters mesh ingress")
         self._deployment.content.setdefault("cluster", {})["deletion_protection"] = False
         self._deployment.write()
         unprotected = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
         if not unprotected.ok:
             self._show(checks.deployed("6  deletion protection off", unprotected, ("clusters",)))
             return
-        self._ask(answers.step_b, answers.step_c)
+        self._ask(responses.step_b, responses.step_c)
         run = self._deployment.destroy()
         stacks = ("ingress", "mesh", "clusters", "network")
         self._show(checks.deployed("6  destroy", run, stacks))
-        self._show(checks.left_over("   what is left", self._empty, take_snapshot(self._world)))
-        self._show(operator_check.said("   and what the operator's command finds", self._stage, ("audit",)))
-        if self._stage.absent is not None:
+        self._show(checks.orphaned("   what is left", self._empty, take_snapshot(self._cloud)))
+        self._show(mesh_cli_check.check_commands("   and what the operator's command finds", self._context, ("audit",)))
+        if self._context.forbidden is not None:
             self._show(
                 checks.without_tools(
-                    "   all that without tools besides terraform", self._stage.absent, self._deployment.output
+                    "   all that without tools besides terraform", self._context.forbidden, self._deployment.output
                 )
             )
 
     def _ask(self, *steps: Callable[[LabDemo], Table]) -> None:
         """Send requests in the mesh that terraform has made, if pods run in it."""
-        if self._stage.lab is not None:
-            demo = LabDemo(self._stage.lab, self._stage.environment)
+        if self._context.lab is not None:
+            demo = LabDemo(self._context.lab, self._context.environment)
             self._show(*(step(demo) for step in steps))
 
-    def _look_for_credentials(self) -> None:
-        stage = self._stage
-        folders = [stage.deployment.folder, stage.logs, *(stage.state / name for name in ("home", "tmpdir"))]
-        self._show(canary(self._world.cloud.identity, self._tokens, folders, ()))
+    def _scan_for_secrets(self) -> None:
+        context = self._context
+        folders = [context.deployment.folder, context.logs, *(context.state / name for name in ("home", "tmpdir"))]
+        self._show(scan_for_secrets(self._cloud.fake.identity, self._tokens, folders, ()))
 
     @property
     def _new_region(self) -> str:
         """The last one: where regions are added, they come at the end."""
-        return str(list(self._stage.more["regions"])[-1])
+        return str(list(self._context.more["regions"])[-1])
 
     @property
     def _firewalls(self) -> str:
         """How a line of differences begins that is about a firewall rule."""
-        return f"~ cloud projects/{self._world.cloud.project}/global/firewalls/"
+        return f"~ cloud projects/{self._cloud.fake.project}/global/firewalls/"
 
     @property
     def _members(self) -> str:
         """The line of differences about which members' meshes the fleet manages."""
-        folder = f"projects/{self._world.cloud.project}/locations/global/features"
+        folder = f"projects/{self._cloud.fake.project}/locations/global/features"
         return f"~ cloud {folder}/servicemesh: .membershipSpecs"
 
-    def _ingress(self) -> Run:
+    def _ingress(self) -> CommandRun:
         self._deployment.write()
         return self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
 
     @staticmethod
-    def _total(run: Run) -> tuple[str, str]:
+    def _total(run: CommandRun) -> tuple[str, str]:
         added, changed, destroyed = run.totals()
         return f"{added} added, {changed} changed, {destroyed} destroyed", f"{run.seconds:.0f} s"
 
@@ -238,15 +237,15 @@ def _demo(content: dict[str, object]) -> dict[str, object]:
     return demo
 
 
-def run(stage: Stage, steps: Steps) -> int:
+def run(context: RehearsalContext, steps: Steps) -> int:
     """Return 0 if everything is as it has to be, else 1.
 
     Raises:
         LocalMeshError: something did not start.
     """
     ignore_sigint()
-    replaced = ", ".join(stage.surroundings.replaced) or "none"
-    stage.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")
-    rehearsal = Rehearsal(stage)
+    replaced = ", ".join(context.command_environment.replaced) or "none"
+    context.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")
+    rehearsal = Rehearsal(context)
     rehearsal.run(steps)
-    return conclude(stage, rehearsal.tables)
+    return conclude(context, rehearsal.tables)

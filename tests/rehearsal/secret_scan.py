@@ -26,7 +26,9 @@ def search(folders: Iterable[Path], words: Sequence[bytes], excluded: Sequence[P
     return read, found
 
 
-def canary(identity: Identity, tokens: Sequence[str], folders: Sequence[Path], excluded: Sequence[Path]) -> Table:
+def scan_for_secrets(
+    identity: Identity, tokens: Sequence[str], folders: Sequence[Path], excluded: Sequence[Path]
+) -> Table:
     """Look for the account's key, its tokens, and the remote secrets' tokens in all files.
 
     Args:

@@ -13,7 +13,7 @@ from tests.local_mesh.istiod import istio_manifests
 from tests.local_mesh.toolchain import Toolchain
 from tests.rehearsal.control_planes import GkeControlPlanes
 from tests.rehearsal.endpoint_groups import EndpointGroups
-from tests.rehearsal.fake_istiod import IstiodStandIn
+from tests.rehearsal.fake_istiod import FakeIstiod
 from tests.rehearsal.ingress_controller import IngressController
 from tests.rehearsal.job_runner import JobRunner
 from tests.rehearsal.mesh_controller import FEATURE, MeshController, managed_memberships
@@ -24,7 +24,7 @@ EVERY_ADDRESS = "0.0.0.0"
 """Regions ask the fake cloud about tokens, over links that lead nowhere else: all is in a network of its own."""
 
 
-class World:
+class SimulatedCloud:
     """An empty project, and all that would happen in it.
 
     Attributes:
@@ -64,10 +64,10 @@ class World:
         self.planes = GkeControlPlanes(
             regions, tools=tools, state=state, simulates_pods=not pods_run, port=PORT, authority=authority
         )
-        self.cloud = Cloud.create(project, BASE, latencies, self, account)
-        self._ingress = IngressController(self.cloud, self.planes.by_region)
+        self.fake = Cloud.create(project, BASE, latencies, self, account)
+        self._ingress = IngressController(self.fake, self.planes.by_region)
         self.server = FakeCloudServer(
-            self.cloud, changed=self._feature_changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
+            self.fake, changed=self._feature_changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
         )
         self._ingress.compute = self.server.compute
         self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
@@ -88,7 +88,7 @@ class World:
         mesh = MeshController(
             cluster,
             self._crds,
-            self.cloud.latencies,
+            self.fake.latencies,
             channel=lambda: self._channel(location, name),
             late=lambda: self.late,
             install=lambda: self.install(region),
@@ -96,9 +96,9 @@ class World:
         )
         mesh.start()
         self._meshes[location, name] = mesh
-        EndpointGroups(cluster, self.cloud.store).start()
+        EndpointGroups(cluster, self.fake.store).start()
         if not self._pods_run:
-            IstiodStandIn(cluster, self._revision).start()
+            FakeIstiod(cluster, self._revision).start()
             JobRunner(cluster, self._tools).start()
         self._ingress.cluster_started(cluster)
         return endpoints
@@ -121,7 +121,7 @@ class World:
 
     def _channel(self, location: str, name: str) -> str:
         """Return a cluster's release channel."""
-        cluster = self.cloud.store.get(f"projects/{self.cloud.project}/locations/{location}/clusters/{name}")
+        cluster = self.fake.store.get(f"projects/{self.fake.project}/locations/{location}/clusters/{name}")
         return str(cluster["releaseChannel"]["channel"])
 
     def forget(self, path: str) -> None:
@@ -129,8 +129,8 @@ class World:
         parts = path.split("/")
         if parts[-2] == "clusters":
             self.stop(parts[3], parts[-1])
-            self.cloud.store.remove(f"{'/'.join(parts[:-2])}/memberships/{parts[-1]}")
-        self.cloud.store.remove(path)
+            self.fake.store.remove(f"{'/'.join(parts[:-2])}/memberships/{parts[-1]}")
+        self.fake.store.remove(path)
 
 
 _CRD = "CustomResourceDefinition"

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.local_mesh.cluster import LocalCluster
 from tests.rehearsal.expected import found_objects, remote_secrets, served_kinds
-from tests.rehearsal.simulated_cloud import World
+from tests.rehearsal.simulated_cloud import SimulatedCloud
 
 Snapshot = dict[str, Any]
 """What a thing is, by where it is: ``cloud PATH`` or ``REGION KIND NAMESPACE/NAME``."""
@@ -23,22 +23,22 @@ AUTOSCALER = "HorizontalPodAutoscaler"
 OPTIONS = ("configmap", "asm-options", "--namespace", "istio-system", "--ignore-not-found")
 
 
-def take_snapshot(world: World, *, identities: bool = False) -> Snapshot:
+def take_snapshot(cloud: SimulatedCloud, *, identities: bool = False) -> Snapshot:
     """Return what is in the cloud and in every cluster.
 
     Args:
         identities: tell apart what was made anew or changed meanwhile, also if it is the same.
     """
     found: Snapshot = {}
-    for path, resource in world.cloud.store.all().items():
+    for path, resource in cloud.fake.store.all().items():
         if "operations/" not in path:
             kept = {key: value for key, value in resource.items() if key not in CLOUD_LEFT_OUT}
             if GROUPS in path:
                 kept.pop("description", None)  # with the id of its cluster
             found[f"cloud {path}"] = json.loads(json.dumps(kept))
-    for role, member in world.server.resource_manager.grants():
+    for role, member in cloud.server.resource_manager.grants():
         found[f"cloud grant {role} {member}"] = True
-    for region, cluster in world.clusters().items():
+    for region, cluster in cloud.clusters().items():
         found |= {f"{region} {key}": value for key, value in _in_cluster(cluster, identities).items()}
     return found
 

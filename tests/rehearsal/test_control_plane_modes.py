@@ -1,4 +1,4 @@
-"""What the rehearsal knows of the ways to a mesh: what stands in for Google's part, and what is looked at."""
+"""What the rehearsal knows of the modes to a mesh: what stands in for Google's part, and what is looked at."""
 
 import json
 import subprocess
@@ -18,11 +18,11 @@ from config.paths import ROOT
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.store import Store
 from tests.rehearsal.checks import refused, without_tools
-from tests.rehearsal.deployment import Run, StackRun
+from tests.rehearsal.deployment import CommandRun, StackRun
 from tests.rehearsal.endpoint_groups import KIND, EndpointGroups, endpoint_group_objects
-from tests.rehearsal.expected import expected_secrets, expected_watchers
-from tests.rehearsal.fake_istiod import IstiodStandIn
-from tests.rehearsal.forbidden_tools import PROGRAMS, Absent, local_execs
+from tests.rehearsal.expected import expected_peer_clients, expected_secrets
+from tests.rehearsal.fake_istiod import FakeIstiod
+from tests.rehearsal.forbidden_tools import PROGRAMS, ForbiddenTools, local_execs
 from tests.rehearsal.job_runner import JobRunner
 from tests.rehearsal.mesh_controller import MeshController, managed_memberships
 from tests.synthesized import THREE_REGIONS, load_without_variables
@@ -93,7 +93,7 @@ def cluster() -> Iterator[Any]:
 def test_the_expectation_agrees_with_the_modes(name: ControlPlaneMode) -> None:
     """They are written down apart: what the rehearsal expects, and what the stacks do."""
     environment, way = with_way(name), control_plane(name)
-    secrets, watchers = expected_secrets(environment), expected_watchers(environment)
+    secrets, watchers = expected_secrets(environment), expected_peer_clients(environment)
     assert len(secrets) == len(watchers) >= 2
     assert all(bool(held) is way.uses_remote_secrets for held in secrets.values())
     for region, ranges in watchers.items():
@@ -112,38 +112,38 @@ mesh  ╷
 
 
 def test_a_refusal_says_so_and_changes_nothing() -> None:
-    run = Run(1, 1.0, MESSAGE, [StackRun("mesh")])
+    run = CommandRun(1, 1.0, MESSAGE, [StackRun("mesh")])
     assert refused("title", run, "there is no migration", []).ok
     assert not refused("title", run, "there is no way", []).ok
     assert not refused("title", run, "there is no migration", ["200 POST /compute/v1/x"]).ok
-    assert not refused("title", Run(0, 1.0, MESSAGE, []), "there is no migration", []).ok
-    assert not refused("title", Run(1, 1.0, MESSAGE, [StackRun("mesh", 1, 1)]), "there is no migration", []).ok
+    assert not refused("title", CommandRun(0, 1.0, MESSAGE, []), "there is no migration", []).ok
+    assert not refused("title", CommandRun(1, 1.0, MESSAGE, [StackRun("mesh", 1, 1)]), "there is no migration", []).ok
 
 
 def test_a_tool_that_is_not_to_be_needed_is_noted(tmp_path: Path) -> None:
-    absent = Absent(tmp_path / "absent")
+    forbidden = ForbiddenTools(tmp_path / "forbidden")
     output = tmp_path / "cdktf.out"
     for stack in STACKS:
         (output / "stacks" / stack).mkdir(parents=True)
         (output / "stacks" / stack / "cdk.tf.json").write_text("{}", encoding="utf-8")
-    assert absent.calls() == []
-    assert without_tools("title", absent, output).ok
-    variables = absent.variables({"PATH": "/usr/bin:/bin"})
+    assert forbidden.calls() == []
+    assert without_tools("title", forbidden, output).ok
+    variables = forbidden.variables({"PATH": "/usr/bin:/bin"})
     for program in PROGRAMS:
         assert subprocess.run([program, "x"], env=variables, check=False, capture_output=True).returncode == 127
-    assert absent.calls() == [f"{program} x" for program in PROGRAMS]
-    assert not without_tools("title", absent, output).ok
+    assert forbidden.calls() == [f"{program} x" for program in PROGRAMS]
+    assert not without_tools("title", forbidden, output).ok
 
 
 def test_a_stack_that_runs_a_program_is_found(tmp_path: Path) -> None:
-    absent = Absent(tmp_path / "absent")
-    assert not without_tools("title", absent, tmp_path).ok, "there are no stacks"
+    forbidden = ForbiddenTools(tmp_path / "forbidden")
+    assert not without_tools("title", forbidden, tmp_path).ok, "there are no stacks"
     for number, stack in enumerate(STACKS):
         (tmp_path / "stacks" / stack).mkdir(parents=True)
         provisioner = {"provisioner": [{"local-exec": {"command": "x"}}] * (number == 2)}
         (tmp_path / "stacks" / stack / "cdk.tf.json").write_text(json.dumps(provisioner), encoding="utf-8")
     assert local_execs(tmp_path) == (4, 1)
-    assert not without_tools("title", absent, tmp_path).ok
+    assert not without_tools("title", forbidden, tmp_path).ok
 
 
 # --- Google's controller
@@ -235,7 +235,7 @@ def test_nothing_depends_on_webhooks_that_nobody_serves(cluster: Any) -> None:
     hooks = [webhook("mesh", "istio-system"), webhook("other", "somewhere")]
     item = {"metadata": {"name": "injector"}, "webhooks": hooks}
     cluster.events["mutatingwebhookconfigurations"] = [{"type": "ADDED", "object": item}]
-    IstiodStandIn(cluster, "asm-1285-12").start()
+    FakeIstiod(cluster, "asm-1285-12").start()
     wait_until(lambda: cluster.patches("mutatingwebhookconfigurations"))
     changed, untouched = cluster.patches("mutatingwebhookconfigurations")[0]["webhooks"]
     where = hooks[0]["clientConfig"] | {"caBundle": cluster.certificate}

@@ -28,7 +28,7 @@ from tests.fake_cloud.test_fake_cloud import (
 )
 from tests.scripts.sandbox import SCRIPTS
 
-STAND_INS = ROOT / "tests" / "rehearsal" / "fake_tools"
+FAKE_TOOLS = ROOT / "tests" / "rehearsal" / "fake_tools"
 PROGRAMS = ("gcloud", "gke-gcloud-auth-plugin")
 PLUGIN = "gke-gcloud-auth-plugin"
 NAME = f"gke_{PROJECT}_{LOCATION}_tokyo-1"
@@ -106,7 +106,7 @@ class Machine:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     (tmp_path / "bin").mkdir()
     for program in PROGRAMS:
-        (tmp_path / "bin" / program).symlink_to(STAND_INS / program)
+        (tmp_path / "bin" / program).symlink_to(FAKE_TOOLS / program)
     with running() as gcp:
         key = tmp_path / "credentials.json"
         key.write_text(gcp.server.cloud.identity.credentials(), encoding="utf-8")

@@ -20,11 +20,11 @@ from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.bench import seconds_of
 from tests.rehearsal.checks import compared, deployed, nothing_changed
 from tests.rehearsal.command_environment import check_tools
-from tests.rehearsal.deployment import Deployment, Run, StackRun, kill_all
+from tests.rehearsal.deployment import CommandRun, Deployment, StackRun, kill_all
 from tests.rehearsal.expected import expected_objects, expected_secrets
-from tests.rehearsal.fault_wrappers import TOOLS, Call, Shims
-from tests.rehearsal.faults import Choice, Fault, Outcome, read_faults, table_of
-from tests.rehearsal.mesh_cli_check import said
+from tests.rehearsal.fault_wrappers import TOOLS, Call, FaultWrappers
+from tests.rehearsal.faults import FaultOutcome, FaultSelection, InjectedFault, read_faults, table_of
+from tests.rehearsal.mesh_cli_check import check_commands
 from tests.rehearsal.providers import VERSIONS, gather_providers
 from tests.rehearsal.secret_scan import search
 from tests.rehearsal.snapshot import differences
@@ -39,8 +39,8 @@ gcloud third
 """
 
 
-def run_of(*stacks: StackRun, status: int = 0) -> Run:
-    return Run(status, 1.0, "", list(stacks))
+def run_of(*stacks: StackRun, status: int = 0) -> CommandRun:
+    return CommandRun(status, 1.0, "", list(stacks))
 
 
 def test_a_command_is_right_only_if_every_stack_went_through_in_order() -> None:
@@ -68,7 +68,7 @@ def report(*states: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
 
 @dataclass
 class Operated:
-    """A deployment in which the operator's commands say one thing after the other, and a stage that has it."""
+    """A deployment in which the operator's commands say one thing after the other, and a context that has it."""
 
     answers: list["subprocess.CompletedProcess[str]"]
     calls: list[tuple[str, ...]] = field(default_factory=list)
@@ -102,7 +102,7 @@ def test_the_operators_command_has_to_find_all_well(
 ) -> None:
     monkeypatch.setattr("tests.rehearsal.mesh_cli_check.SECONDS_TO_SETTLE", 0)
     operated: Any = Operated([answer])
-    table = said("title", operated, ["audit"])
+    table = check_commands("title", operated, ["audit"])
     assert table.ok is right
     assert table.notes == notes
     assert operated.calls == [("audit", "--json")]
@@ -111,7 +111,7 @@ def test_the_operators_command_has_to_find_all_well(
 def test_what_settles_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.rehearsal.mesh_cli_check.time.sleep", lambda seconds: None)
     operated: Any = Operated([report("failure", status=1), report("failure", status=1), report("ok")])
-    assert said("title", operated, ["status", "audit"]).ok
+    assert check_commands("title", operated, ["status", "audit"]).ok
     assert [call[0] for call in operated.calls] == ["status", "status", "status", "audit"]
 
 
@@ -155,7 +155,7 @@ def test_the_faults_are_well_formed() -> None:
         assert fault.verb in ("deploy", "destroy")
         kinds = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire, fault.lifetime, fault.late]
         assert sum(map(bool, [*kinds, fault.cut is not None])) == 1, fault.name
-        assert set(fault.ways) <= set(MODES)
+        assert set(fault.modes) <= set(MODES)
         for pattern in (*map(str, kinds), fault.stops, fault.mend):
             re.compile(pattern)
         assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 409, 429, 500, 503))
@@ -167,14 +167,14 @@ def test_the_faults_are_well_formed() -> None:
     [(True, "recovered", True), (True, "stopped", True), (False, "recovered", False), (True, "ANOTHER STATE", False)],
 )
 def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result: str, expected: bool) -> None:
-    outcome = Outcome(Fault("x", "mesh", "deploy"), happened, True, result, 1.0)
+    outcome = FaultOutcome(InjectedFault("x", "mesh", "deploy"), happened, True, result, 1.0)
     assert outcome.ok is expected
     assert table_of([outcome]).ok is expected
     assert not table_of([]).ok
 
 
 def test_faults_of_other_control_planes_are_left_out() -> None:
-    everywhere = {one.name for one in read_faults(small=False) if not one.ways}
+    everywhere = {one.name for one in read_faults(small=False) if not one.modes}
     for way in MODES:
         found = {one.name for one in read_faults(small=False, way=way)}
         assert everywhere < found < {one.name for one in read_faults(small=False)}
@@ -182,10 +182,10 @@ def test_faults_of_other_control_planes_are_left_out() -> None:
 
 
 def test_faults_can_be_chosen_by_name() -> None:
-    call = Fault("grant-trust.sh is killed at its call 4, kubectl", "mesh", "deploy")
-    assert Choice().wants(call)
-    assert Choice(only="^mesh, deploy: grant.*call 4").wants(call)
-    assert not Choice(only="install").wants(call)
+    call = InjectedFault("grant-trust.sh is killed at its call 4, kubectl", "mesh", "deploy")
+    assert FaultSelection().wants(call)
+    assert FaultSelection(only="^mesh, deploy: grant.*call 4").wants(call)
+    assert not FaultSelection(only="install").wants(call)
 
 
 def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,32 +201,32 @@ def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.fixture
-def shims(tmp_path: Path) -> Shims:
-    """Shims in front of programs that only say what they were given."""
-    shims = Shims(tmp_path / "shims")
+def wrappers(tmp_path: Path) -> FaultWrappers:
+    """FaultWrappers in front of programs that only say what they were given."""
+    wrappers = FaultWrappers(tmp_path / "wrappers")
     real = tmp_path / "real"
     real.mkdir()
     for tool in TOOLS:
         (real / tool).write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$*"\n', encoding="utf-8")
         (real / tool).chmod(0o755)
     (tmp_path / "some-script.sh").write_text(SCRIPT, encoding="utf-8")
-    return shims
+    return wrappers
 
 
-def run_script(shims: Shims, folder: Path) -> "subprocess.CompletedProcess[str]":
+def run_script(wrappers: FaultWrappers, folder: Path) -> "subprocess.CompletedProcess[str]":
     path = f"{folder / 'real'}:{os.environ['PATH']}"
     command = ["bash", "-e", str(folder / "some-script.sh")]
-    variables = shims.variables({"PATH": path})
+    variables = wrappers.variables({"PATH": path})
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
 
 
-def test_shims_note_every_call_of_a_script_also_from_its_subshells(shims: Shims, tmp_path: Path) -> None:
-    result = run_script(shims, tmp_path)
+def test_shims_note_every_call_of_a_script_also_from_its_subshells(wrappers: FaultWrappers, tmp_path: Path) -> None:
+    result = run_script(wrappers, tmp_path)
     assert (result.returncode, result.stdout) == (0, "first\nsecond\nthird\n")
     name = "some-script.sh"
-    assert shims.calls() == [Call(name, 1, "gcloud"), Call(name, 2, "kubectl"), Call(name, 3, "gcloud")]
-    shims.forget()
-    assert shims.calls() == []
+    assert wrappers.calls() == [Call(name, 1, "gcloud"), Call(name, 2, "kubectl"), Call(name, 3, "gcloud")]
+    wrappers.forget()
+    assert wrappers.calls() == []
 
 
 @pytest.mark.parametrize(
@@ -239,19 +239,19 @@ def test_shims_note_every_call_of_a_script_also_from_its_subshells(shims: Shims,
     ],
 )
 def test_a_shim_fails_its_call_or_kills_the_whole_script_once(
-    shims: Shims, tmp_path: Path, number: int, action: str, expected: tuple[int, str]
+    wrappers: FaultWrappers, tmp_path: Path, number: int, action: str, expected: tuple[int, str]
 ) -> None:
-    shims.plan(Call("some-script.sh", number, ""), action)
-    result = run_script(shims, tmp_path)
+    wrappers.plan(Call("some-script.sh", number, ""), action)
+    result = run_script(wrappers, tmp_path)
     assert (result.returncode, result.stdout) == expected
-    assert shims.end()
-    assert run_script(shims, tmp_path).returncode == 0
+    assert wrappers.end()
+    assert run_script(wrappers, tmp_path).returncode == 0
 
 
-def test_a_fault_that_was_not_met_is_known(shims: Shims, tmp_path: Path) -> None:
-    shims.plan(Call("some-script.sh", 9, ""), "fail")
-    assert run_script(shims, tmp_path).returncode == 0
-    assert not shims.end()
+def test_a_fault_that_was_not_met_is_known(wrappers: FaultWrappers, tmp_path: Path) -> None:
+    wrappers.plan(Call("some-script.sh", 9, ""), "fail")
+    assert run_script(wrappers, tmp_path).returncode == 0
+    assert not wrappers.end()
 
 
 def test_credentials_are_found_wherever_they_are(tmp_path: Path) -> None:
@@ -351,8 +351,8 @@ def _is_running(number: int) -> bool:
 
 
 def test_the_seconds_of_a_deploy_are_read_off_a_rehearsal() -> None:
-    run = Run(0, 74.6, "", [StackRun(stack, number + 3.2, ended=True) for number, stack in enumerate(STACKS)])
-    later = Run(0, 9.0, "", [StackRun("network", 8.0, ended=True)])
+    run = CommandRun(0, 74.6, "", [StackRun(stack, number + 3.2, ended=True) for number, stack in enumerate(STACKS)])
+    later = CommandRun(0, 9.0, "", [StackRun("network", 8.0, ended=True)])
     output = f"rehearsal: deploying\n\n{deployed('1  deploy', run)}\n\n{deployed('4  more', later, ('network',))}\n"
     assert seconds_of(output) == {"network": 3, "clusters": 4, "mesh": 5, "ingress": 6, "all": 75}
     for broken in ("", str(deployed("1  deploy", later, ("network",))), output.replace("ingress", "egress")):

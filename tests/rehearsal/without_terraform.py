@@ -1,116 +1,99 @@
-"""The rehearsal without terraform: the calls that it would make are made by hand.
+"""The rehearsal without terraform: calls to the cloud, the scripts and kubectl take its place.
 
-What is left is real all the same: the scripts, gcloud, kubectl and istioctl, the
-manifests as they are rendered, the API servers.
+The rest is real: the scripts with their inputs as synthesized, gcloud, kubectl and istioctl, the
+manifests as rendered, the API servers.
 """
 
 import json
-import subprocess
+import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import permutations
-from pathlib import Path
 from typing import Any, TypeVar
 
+from cli.sources.synthesized import read_folder
 from config.apis import APIS
-from config.crds import required_crds
 from config.environment import ResolvedRegion
-from config.naming import remote_secret_name
-from config.paths import ROOT
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import ignore_sigint
-from tests.local_mesh.rendered import Object, objects_by_region
+from tests.local_mesh.rendered import objects_by_region
 from tests.rehearsal import checks
-from tests.rehearsal.context import Stage, conclude
+from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.expected import remote_secrets
-from tests.rehearsal.fault_wrappers import Call, Shims
+from tests.rehearsal.fault_wrappers import Call, FaultWrappers
 from tests.rehearsal.remote_secret_check import server_and_token
-from tests.rehearsal.secret_scan import canary
+from tests.rehearsal.script_inputs import Job, ScriptInputs, ScriptResult, run_job
+from tests.rehearsal.secret_scan import scan_for_secrets
 from tests.rehearsal.snapshot import Snapshot, differences, take_snapshot
 from tests.reporting.table import Table
 
-SCRIPTS = ROOT / "scripts"
 SECONDS = 300
-BY_HAND = "by-hand"
 LAST_KINDS = ("MultiClusterIngress", "MultiClusterService")
 WAITING = ("wait-for-crds.sh", "wait-for-load-balancer-cleanup.sh")
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Job:
-    """A script with its inputs, as the stacks give them to it."""
+class ScriptedDeployment:
+    """An environment that is created and deleted by calls to the cloud, the scripts and kubectl.
 
-    script: str
-    inputs: dict[str, str]
+    Attributes:
+        objects: Kubernetes objects by region.
+    """
 
+    def __init__(self, context: RehearsalContext, wrappers: FaultWrappers) -> None:
+        """Synthesize the environment.
 
-@dataclass(frozen=True)
-class Ended:
-    """How a script ended."""
-
-    status: int
-    output: str
-
-
-class ByHand:
-    """An environment that is set up and taken down by hand."""
-
-    def __init__(self, stage: Stage, shims: Shims) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._shims = shims
-        self._environment = stage.environment
+        Args:
+            context: what is rehearsed.
+            wrappers: let programs fail.
+        """
+        self._context = context
+        self._cloud = context.cloud
+        self._environment = context.environment
         self._regions = list(self._environment.resolved_regions())
-        self._variables = shims.variables(stage.surroundings.variables)
-        self.objects: dict[str, list[Object]] = {}
+        self._variables = wrappers.variables(context.command_environment.variables)
+        rendered = context.state / "rendered"
+        self.objects = objects_by_region(self._environment, rendered)
+        self._scripts = ScriptInputs(read_folder(rendered), self._read_cluster)
 
-    def make_clusters(self) -> None:
-        """Make what the stacks `network` and `clusters` make, as far as the rest needs it."""
+    def create_clusters(self) -> None:
+        """Create what the stacks `network` and `clusters` create, as far as the rest needs it."""
         project = self._environment.project.id
         names = [f"{name}.googleapis.com" for name in APIS]
         self._call("POST", f"/serviceusage/v1/projects/{project}/services:batchEnable", {"serviceIds": names})
         name = self._environment.names.vpc
         self._call("POST", f"/compute/v1/projects/{project}/global/networks", {"name": name})
-        _each(self._make_cluster, self._regions)
+        _each(self._create_cluster, self._regions)
 
     def install(self) -> list[Job]:
-        """Do what the stack `mesh` does, and return the scripts that were run, one of each."""
+        """Do what the stack `mesh` does, and return one job of each script."""
         project, fleet = self._environment.project.id, self._fleet()
         first = next(one for one in self._regions if one.key == self._environment.ingress.config_cluster)
         membership = f"projects/{project}/locations/{first.location}/memberships/{first.names.cluster}"
         spec = {"multiclusteringress": {"configMembership": membership}}
         self._call("POST", f"{fleet}?featureId=servicemesh", {})
         self._call("POST", f"{fleet}?featureId=multiclusteringress", {"spec": spec})
-        installations = [self._install_job(one) for one in self._regions]
-        files = {one.key: self._kubeconfig(one) for one in self._regions}
-        jobs = [installations, self._trust_jobs(files), self._trust_checks(files), self._wait_jobs(files)]
-        for group in jobs:
+        groups = self._scripts.jobs("mesh")
+        for group in groups:
             _each(self.must_run, group)
-        return [group[0] for group in jobs]
+        return [group[0] for group in groups]
 
-    def apply(self, rendered: Path) -> None:
+    def apply(self) -> None:
         """Apply what the stack `ingress` renders, and wait until it is rolled out."""
         address = self._call(
             "POST",
             f"/compute/v1/projects/{self._environment.project.id}/global/addresses",
             {"name": self._environment.names.ingress_address},
         )["targetLink"]
-        given = self._call("GET", address.removeprefix(self._world.cloud.base))["address"]
-        self.objects = objects_by_region(self._environment, rendered)
-        clusters = self._world.clusters()
+        given = self._call("GET", address.removeprefix(self._cloud.fake.base))["address"]
+        clusters = self._cloud.clusters()
 
         def roll_out(region: str) -> None:
             text = json.dumps(self.objects[region])
-            reference = next(
-                (part for part in text.split('"') if part.startswith("${google_compute_global_address")), ""
-            )
-            self.objects[region] = json.loads(text.replace(reference, given) if reference else text)
+            self.objects[region] = json.loads(re.sub(r"\$\{google_compute_global_address[^}]*\}", given, text))
             for part in (True, False):
                 clusters[region].apply([one for one in self.objects[region] if (one["kind"] == "Namespace") is part])
             for one in self.objects[region]:
@@ -122,24 +105,22 @@ class ByHand:
 
         _each(roll_out, list(self.objects))
 
-    def remove_objects(self) -> Job:
-        """Delete what was applied, the entry first, and return the script that waits for the load balancer to go."""
+    def delete_objects(self) -> Job:
+        """Delete the objects, the ingress first, and return the script that waits for the end of the load balancer."""
         for region, objects in self.objects.items():
             for kind in LAST_KINDS:
-                self._world.clusters()[region].delete([one for one in objects if one["kind"] == kind])
+                self._cloud.clusters()[region].delete([one for one in objects if one["kind"] == kind])
         for region, objects in self.objects.items():
-            self._world.clusters()[region].delete([one for one in objects if one["kind"] == "Namespace"])
-        job = Job("wait-for-load-balancer-cleanup.sh", {"VPC": self._environment.names.vpc})
+            self._cloud.clusters()[region].delete([one for one in objects if one["kind"] == "Namespace"])
+        ((job,),) = self._scripts.jobs("ingress", destroy=True)
         self.must_run(job)
         return job
 
     def removal_jobs(self) -> list[Job]:
-        """Return the scripts that take the mesh out of every cluster, in their order."""
-        withdrawals = [Job("withdraw-trust.sh", inputs) for inputs in self._secrets()]
-        removals = [Job("remove-mesh.sh", _place(region)) for region in self._regions]
-        return [*withdrawals, *removals]
+        """Return the scripts that remove the mesh from every cluster, in their order."""
+        return [job for group in self._scripts.jobs("mesh", destroy=True) for job in group]
 
-    def take_down(self) -> None:
+    def delete_clusters(self) -> None:
         """Delete features, clusters and networks."""
         project = self._environment.project.id
         for feature in ("multiclusteringress", "servicemesh"):
@@ -151,34 +132,21 @@ class ByHand:
             self._call("DELETE", f"{compute}/regions/{region.location}/subnetworks/{self._environment.names.subnet}")
         self._call("DELETE", f"{compute}/global/networks/{self._environment.names.vpc}")
 
-    def run(self, job: Job) -> Ended:
+    def run(self, job: Job) -> ScriptResult:
         """Run a script as terraform does."""
-        reach = {"PROJECT": self._environment.project.id, "ENDPOINT": self._environment.cluster.endpoint, "ACCOUNT": ""}
-        result = subprocess.run(
-            ["bash", str(SCRIPTS / job.script)],
-            cwd=SCRIPTS.parent,
-            env={**self._variables, **reach, **job.inputs},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
-        log = self._stage.logs / "commands.log"
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"$ {job.script}\n{result.stdout}status {result.returncode}\n\n")
-        return Ended(result.returncode, result.stdout)
+        return run_job(job, self._variables, self._context.logs / "commands.log")
 
     def must_run(self, job: Job) -> None:
-        """Raises:
-        LocalMeshError: the script failed.
-        """
-        ended = self.run(job)
-        if ended.status != 0:
-            raise LocalMeshError(f"{job.script} failed:\n{ended.output}")
+        """Run a script that has to succeed.
 
-    def _make_cluster(self, region: ResolvedRegion) -> None:
+        Raises:
+            LocalMeshError: it failed.
+        """
+        result = self.run(job)
+        if result.status != 0:
+            raise LocalMeshError(f"{job.script} failed:\n{result.output}")
+
+    def _create_cluster(self, region: ResolvedRegion) -> None:
         project = self._environment.project.id
         compute = f"projects/{project}"
         network = f"{compute}/global/networks/{self._environment.names.vpc}"
@@ -209,86 +177,9 @@ class ByHand:
         pool = {"nodePool": {"name": region.names.node_pool}}
         self._call("POST", f"{self._clusters(region)}/{region.names.cluster}/nodePools", pool)
 
-    def _install_job(self, region: ResolvedRegion) -> Job:
-        asmcli = self._environment.mesh.asmcli
-        inputs = {
-            "MODE": "managed",
-            "CHANNEL": self._environment.channel,
-            "REVISION": self._environment.revision,
-            "INPUTS": BY_HAND,
-            "ASMCLI_URL": asmcli.url,
-            "ASMCLI_FILE": "",
-            "ASMCLI_SHA256": asmcli.sha256 or "",
-        }
-        return Job("install-mesh.sh", {**_place(region), **inputs})
-
-    def _trust_jobs(self, files: Mapping[str, str]) -> list[Job]:
-        """Args:
-        files: kubeconfigs by region, as for the others below.
-        """
-        servers = {key: cluster.server for key, cluster in self._world.clusters().items()}
-        return [
-            Job(
-                "grant-trust.sh",
-                {
-                    "HOLDER_CLUSTER": holder.names.cluster,
-                    "HOLDER_KUBECONFIG": files[holder.key],
-                    "REMOTE_CLUSTER": remote.names.cluster,
-                    "REMOTE_KUBECONFIG": files[remote.key],
-                    "REMOTE_NAME": remote.remote_name,
-                    "REMOTE_SERVER": servers[remote.key],
-                    "INPUTS": BY_HAND,
-                },
-            )
-            for holder, remote in permutations(self._regions, 2)
-        ]
-
-    def _trust_checks(self, files: Mapping[str, str]) -> list[Job]:
-        marks = {"MARKER": BY_HAND, "GRANTED_BY": BY_HAND}
-        holders = {one.names.cluster: files[one.key] for one in self._regions}
-        return [
-            Job("check-trust.sh", {**inputs, **marks, "HOLDER_KUBECONFIG": holders[inputs["HOLDER_CLUSTER"]]})
-            for inputs in self._secrets()
-        ]
-
-    def _kubeconfig(self, region: ResolvedRegion) -> str:
-        from constructs.kubeconfig import kubeconfig  # noqa: PLC0415 (starts Node.js)
-
-        cluster = self._call("GET", f"{self._clusters(region)}/{region.names.cluster}")
-        content = kubeconfig(
-            cluster=region.names.cluster,
-            host=f"https://{cluster['endpoint']}",
-            ca_certificate=cluster["masterAuth"]["clusterCaCertificate"],
-            account=None,
-        )
-        return json.dumps(content)
-
-    def _secrets(self) -> list[dict[str, str]]:
-        """Return where each remote secret is, as scripts are told."""
-        return [
-            {
-                "HOLDER_CLUSTER": holder.names.cluster,
-                "HOLDER_LOCATION": holder.location,
-                "SECRET_NAME": remote_secret_name(remote.remote_name),
-            }
-            for holder, remote in permutations(self._regions, 2)
-        ]
-
-    def _wait_jobs(self, files: Mapping[str, str]) -> list[Job]:
-        first = self._environment.ingress.config_cluster
-        return [
-            Job(
-                "wait-for-crds.sh",
-                {
-                    "CLUSTER": one.names.cluster,
-                    "CLUSTER_KUBECONFIG": files[one.key],
-                    "CRDS": " ".join(required_crds(config_cluster=one.key == first)),
-                    "INSTALLED_BY": BY_HAND,
-                    "MARKER": BY_HAND,
-                },
-            )
-            for one in sorted(self._regions, key=lambda one: one.key != first)
-        ]
+    def _read_cluster(self, location: str, name: str) -> dict[str, Any]:
+        path = f"/container/v1/projects/{self._environment.project.id}/locations/{location}/clusters/{name}"
+        return self._call("GET", path)
 
     def _fleet(self) -> str:
         return f"/gkehub/v1/projects/{self._environment.project.id}/locations/global/features"
@@ -302,13 +193,13 @@ class ByHand:
         Raises:
             LocalMeshError: it ended in an error.
         """
-        token = self._world.cloud.identity.new_token()["access_token"]
+        token = self._cloud.fake.identity.new_token()["access_token"]
         answer = self._request(method, path, token, body)
         name = answer.get("name", "")
         if method == "GET" or not ("operationType" in answer or "done" in answer):
             return answer
         service = "/".join(path.split("/")[:3])
-        where = answer["selfLink"].removeprefix(self._world.cloud.base) if "selfLink" in answer else f"{service}/{name}"
+        where = answer["selfLink"].removeprefix(self._cloud.fake.base) if "selfLink" in answer else f"{service}/{name}"
         deadline = time.monotonic() + SECONDS
         while not (answer.get("done") or answer.get("status") == "DONE"):
             if time.monotonic() > deadline:
@@ -321,7 +212,7 @@ class ByHand:
 
     def _request(self, method: str, path: str, token: str, body: dict[str, Any] | None) -> dict[str, Any]:
         request = urllib.request.Request(
-            f"{self._world.cloud.base}{path}",
+            f"{self._cloud.fake.base}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
@@ -335,41 +226,51 @@ class ByHand:
 
 
 class ScriptFaults:
-    """Lets the project's scripts go wrong at their calls, and runs each again.
+    """Lets scripts fail or be killed at their calls, and runs each again.
 
     Attributes:
-        table: what came of it.
+        table: results.
     """
 
-    def __init__(self, hand: ByHand, shims: Shims, stage: Stage, every_call: bool) -> None:
-        self._hand = hand
-        self._shims = shims
-        self._stage = stage
+    def __init__(
+        self, deployment: ScriptedDeployment, wrappers: FaultWrappers, context: RehearsalContext, every_call: bool
+    ) -> None:
+        """Start with an empty table.
+
+        Args:
+            deployment: runs the scripts.
+            wrappers: let calls fail.
+            context: what is rehearsed.
+            every_call: disturb every call of each script, not the last alone.
+        """
+        self._deployment = deployment
+        self._wrappers = wrappers
+        self._context = context
         self._every_call = every_call
         self.table = Table("scripts that go wrong, and one plain re-run", ["script", "call", "how", "then", "seconds"])
 
     def disturb(self, jobs: Iterable[Job]) -> None:
-        """Let each script go wrong; what is there now is what is to be there after each re-run."""
-        wanted = take_snapshot(self._stage.world)
+        """Disturb each script; its re-run has to restore what exists now."""
+        expected = take_snapshot(self._context.cloud)
         for job in jobs:
-            self._shims.forget()
-            self._hand.must_run(job)
-            calls = self._shims.calls()
+            self._wrappers.forget()
+            self._deployment.must_run(job)
+            calls = self._wrappers.calls()
             for call in calls if self._every_call else calls[-1:]:
                 for action in ("fail", "kill"):
-                    self._once(job, call, action, wanted)
+                    self._disturb_call(job, call, action, expected)
 
-    def _once(self, job: Job, call: Call, action: str, wanted: Snapshot) -> None:
+    def _disturb_call(self, job: Job, call: Call, action: str, expected: Snapshot) -> None:
         how = {"fail": "fails", "kill": "killed"}[action]
         where = f"{call.number} {call.tool}" + ("" if call.script == job.script else f" of {call.script}")
-        self._stage.say(f"{job.script}, call {where}: {how}")
+        self._context.say(f"{job.script}, call {where}: {how}")
         start = time.monotonic()
-        self._shims.plan(call, action)
-        first = self._hand.run(job)
-        met = self._shims.end()
-        again = self._hand.run(job)
-        found = differences(wanted, take_snapshot(self._stage.world))
-        # Those that wait ask again by themselves, and so go through; asmcli has its own ways.
+        self._wrappers.plan(call, action)
+        first = self._deployment.run(job)
+        met = self._wrappers.end()
+        again = self._deployment.run(job)
+        found = differences(expected, take_snapshot(self._context.cloud))
+        # Those that wait repeat their calls, and asmcli retries.
         noticed = first.status != 0 or job.script in WAITING or call.script == "asmcli"
         good = met and noticed and again.status == 0 and not found
         then = "recovered" if good else "NOT MET" if not met else "NOT NOTICED" if not noticed else "NOT RECOVERED"
@@ -378,50 +279,49 @@ class ScriptFaults:
             self.table.notes += [*found[:5], *again.output.splitlines()[-3:]]
 
 
-def run_by_hand(stage: Stage, shims: Shims, every_call: bool) -> int:
-    """Return 0 if all is as it has to be, else 1.
+def run_without_terraform(context: RehearsalContext, wrappers: FaultWrappers, every_call: bool) -> int:
+    """Rehearse, and return the exit status: 0 if everything is as it has to be, else 1.
 
     Args:
-        every_call: of every script goes wrong once, in two ways.
+        context: what is rehearsed.
+        wrappers: let programs fail.
+        every_call: disturb every call of each script, in two modes.
     """
     ignore_sigint()
-    say, world = stage.say, stage.world
-    hand = ByHand(stage, shims)
-    faults = ScriptFaults(hand, shims, stage, every_call)
-    empty = take_snapshot(world)
+    say, cloud = context.say, context.cloud
+    deployment = ScriptedDeployment(context, wrappers)
+    faults = ScriptFaults(deployment, wrappers, context, every_call)
+    empty = take_snapshot(cloud)
     tables: list[Table] = []
 
     def show(table: Table) -> None:
         print(f"\n{table}", flush=True)
         tables.append(table)
 
-    say("making networks and clusters, by calls to the emulated cloud")
-    hand.make_clusters()
-    say("installing the mesh and granting trust, by the project's scripts")
-    scripts = hand.install()
+    say("creating networks and clusters, by calls to the simulated cloud")
+    deployment.create_clusters()
+    say("installing the mesh and the remote secrets, by the project's scripts")
+    scripts = deployment.install()
     say("applying the manifests that the project renders")
-    hand.apply(stage.state / "rendered")
-    show(checks.objects("objects, and trust between the clusters", stage))
-    clusters = world.clusters().values()
-    tokens = [server_and_token(one)[2] for cluster in clusters for one in remote_secrets(cluster).values()]
+    deployment.apply()
+    show(checks.objects("objects, and trust between the clusters", context))
+    tokens = [
+        server_and_token(one)[2] for cluster in cloud.clusters().values() for one in remote_secrets(cluster).values()
+    ]
     faults.disturb(scripts)
-    say("taking the objects away")
-    faults.disturb([hand.remove_objects()])
-    say("taking the mesh away, by the project's scripts")
-    removals = hand.removal_jobs()
+    say("deleting the objects")
+    faults.disturb([deployment.delete_objects()])
+    say("removing the mesh, by the project's scripts")
+    removals = deployment.removal_jobs()
     for job in removals:
-        hand.must_run(job)
+        deployment.must_run(job)
     faults.disturb({job.script: job for job in removals}.values())
     show(faults.table)
-    hand.take_down()
-    show(checks.left_over("what is left after all was deleted", empty, take_snapshot(world)))
-    folders = [stage.logs, stage.deployment.folder, *(stage.state / name for name in ("home", "tmpdir"))]
-    show(canary(world.cloud.identity, tokens, folders, ()))
-    return conclude(stage, tables)
-
-
-def _place(region: ResolvedRegion) -> dict[str, str]:
-    return {"CLUSTER": region.names.cluster, "LOCATION": region.location}
+    deployment.delete_clusters()
+    show(checks.orphaned("what is left after all was deleted", empty, take_snapshot(cloud)))
+    folders = [context.logs, context.deployment.folder, *(context.state / name for name in ("home", "tmpdir"))]
+    show(scan_for_secrets(cloud.fake.identity, tokens, folders, ()))
+    return conclude(context, tables)
 
 
 def _each(work: Callable[[T], object], items: Sequence[T]) -> None:
