@@ -100,15 +100,16 @@ class FaultOutcome:
         return self.happened and self.result in ("recovered", "stopped")
 
 
-def read_faults(small: bool, way: str = "") -> list[InjectedFault]:
-    """Return the faults of ``faults.yaml``, or those of the small set.
+def read_faults(small: bool, mode: str = "") -> list[InjectedFault]:
+    """Return the faults of ``faults.yaml``.
 
     Args:
-        way: only those that can happen where the mesh is made this way; all if empty.
+        small: return only those of the small set.
+        mode: return only those that can happen in this control plane mode; all if empty.
     """
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     faults = [fault for fault in (InjectedFault(**entry) for entry in entries) if fault.small or not small]
-    return [fault for fault in faults if not way or not fault.modes or way in fault.modes]
+    return [fault for fault in faults if not mode or not fault.modes or mode in fault.modes]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ SECONDS = 20.0
 AUTOMATIC = {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
 
 
-def with_way(name: str) -> Environment:
+def with_mode(name: str) -> Environment:
     environment = load_without_variables(THREE_REGIONS)
     mesh = environment.mesh.model_copy(update={"control_plane": name})
     return environment.model_copy(update={"mesh": mesh})
@@ -92,13 +92,13 @@ def cluster() -> Iterator[Any]:
 @pytest.mark.parametrize("name", MODES)
 def test_the_expectation_agrees_with_the_modes(name: ControlPlaneMode) -> None:
     """They are written down apart: what the rehearsal expects, and what the stacks do."""
-    environment, way = with_way(name), control_plane(name)
+    environment, mode = with_mode(name), control_plane(name)
     secrets, watchers = expected_secrets(environment), expected_peer_clients(environment)
     assert len(secrets) == len(watchers) >= 2
-    assert all(bool(held) is way.uses_remote_secrets for held in secrets.values())
+    assert all(bool(held) is mode.uses_remote_secrets for held in secrets.values())
     for region, ranges in watchers.items():
         assert ranges == {str(one.cidr) for one in environment.peer_api_clients(region)}
-    assert any(watchers.values()) is way.runs_on_nodes
+    assert any(watchers.values()) is mode.runs_on_nodes
 
 
 MESSAGE = """
@@ -114,7 +114,7 @@ mesh  ╷
 def test_a_refusal_says_so_and_changes_nothing() -> None:
     run = CommandRun(1, 1.0, MESSAGE, [StackRun("mesh")])
     assert refused("title", run, "there is no migration", []).ok
-    assert not refused("title", run, "there is no way", []).ok
+    assert not refused("title", run, "there is no path", []).ok
     assert not refused("title", run, "there is no migration", ["200 POST /compute/v1/x"]).ok
     assert not refused("title", CommandRun(0, 1.0, MESSAGE, []), "there is no migration", []).ok
     assert not refused("title", CommandRun(1, 1.0, MESSAGE, [StackRun("mesh", 1, 1)]), "there is no migration", []).ok
@@ -211,7 +211,7 @@ def test_endpoint_groups_go_with_their_object_and_hold_it_until_then(
     for path in ("a/networkEndpointGroups/k8s1-ours", "b/networkEndpointGroups/k8s1-ours", *theirs):
         store.add(f"projects/p/zones/{path}", {})
     store.add("operations/operation-00001", {})
-    cluster.place = SimpleNamespace(zones=("a", "b"))
+    cluster.site = SimpleNamespace(zones=("a", "b"))
     there = {**one, "metadata": one["metadata"] | {"uid": "1"}}
     leaving = {**one, "metadata": there["metadata"] | {"deletionTimestamp": "now"}}
     cluster.events[KIND] = [{"type": "ADDED", "object": there}]

@@ -523,7 +523,7 @@ def test_the_real_asmcli_changes_a_cluster_in_the_same_way(machine: Machine, rea
     machine.fake_tool("kubectl", REAL_ASMCLI_KUBECTL)
     machine.fake_tool("gcloud", GCLOUD.replace("CHANNEL", channel.upper()))
     machine.fill_output_folder()
-    real_run = machine.run(f"{arguments} --offline", real)
+    real_run = machine.run(f"{arguments} --offline", real, timeout=120)
     assert real_run.status == 0, real_run.output
     # Only the fake applies the CRD, and only the real asmcli the caller's binding.
     changes = [change for change in changes_of(machine, fake_run) if change != "apply -f crd.yaml"]

@@ -60,34 +60,34 @@ def test_a_second_deploy_may_change_nothing() -> None:
 
 
 def report(*states: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
-    """What a command of the operator's says, with ``--json``."""
+    """Return the result of a command of the `mesh` CLI with ``--json``."""
     findings = [{"name": "proxies", "state": state, "text": state.upper(), "fix": "x"} for state in states]
     text = json.dumps({"sections": [{"title": "tokyo", "findings": findings}]}) if states else ""
     return subprocess.CompletedProcess([], status, text, "mesh: no credentials\n")
 
 
 @dataclass
-class Operated:
-    """A deployment in which the operator's commands say one thing after the other, and a context that has it."""
+class FakeContext:
+    """A context, and its deployment, in which the `mesh` CLI returns these results one after the other."""
 
-    answers: list["subprocess.CompletedProcess[str]"]
+    results: list["subprocess.CompletedProcess[str]"]
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
-    def world(self) -> Any:
-        return SimpleNamespace(cloud=SimpleNamespace(latencies=Latencies(0)))
+    def cloud(self) -> Any:
+        return SimpleNamespace(fake=SimpleNamespace(latencies=Latencies(0)))
 
     @property
-    def deployment(self) -> "Operated":
+    def deployment(self) -> "FakeContext":
         return self
 
     def operate(self, *arguments: str, seconds: float) -> "subprocess.CompletedProcess[str]":
         self.calls.append(arguments)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return self.results.pop(0) if len(self.results) > 1 else self.results[0]
 
 
 @pytest.mark.parametrize(
-    ("answer", "right", "notes"),
+    ("result", "ok", "notes"),
     [
         (report("ok", "warning"), True, ["tokyo: proxies: WARNING"]),
         (report("ok", "failure", status=1), False, ["tokyo: proxies: FAILURE"]),
@@ -97,22 +97,22 @@ class Operated:
         (report(), False, ["mesh: no credentials"]),
     ],
 )
-def test_the_operators_command_has_to_find_all_well(
-    monkeypatch: pytest.MonkeyPatch, answer: "subprocess.CompletedProcess[str]", right: bool, notes: list[str]
+def test_the_mesh_cli_has_to_find_no_failure(
+    monkeypatch: pytest.MonkeyPatch, result: "subprocess.CompletedProcess[str]", ok: bool, notes: list[str]
 ) -> None:
     monkeypatch.setattr("tests.rehearsal.mesh_cli_check.SECONDS_TO_SETTLE", 0)
-    operated: Any = Operated([answer])
-    table = check_commands("title", operated, ["audit"])
-    assert table.ok is right
+    context: Any = FakeContext([result])
+    table = check_commands("title", context, ["audit"])
+    assert table.ok is ok
     assert table.notes == notes
-    assert operated.calls == [("audit", "--json")]
+    assert context.calls == [("audit", "--json")]
 
 
-def test_what_settles_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mesh_cli_is_repeated_until_all_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.rehearsal.mesh_cli_check.time.sleep", lambda seconds: None)
-    operated: Any = Operated([report("failure", status=1), report("failure", status=1), report("ok")])
-    assert check_commands("title", operated, ["status", "audit"]).ok
-    assert [call[0] for call in operated.calls] == ["status", "status", "status", "audit"]
+    context: Any = FakeContext([report("failure", status=1), report("failure", status=1), report("ok")])
+    assert check_commands("title", context, ["status", "audit"]).ok
+    assert [call[0] for call in context.calls] == ["status", "status", "status", "audit"]
 
 
 def test_differences_name_what_came_went_and_changed() -> None:
@@ -175,10 +175,10 @@ def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result:
 
 def test_faults_of_other_control_planes_are_left_out() -> None:
     everywhere = {one.name for one in read_faults(small=False) if not one.modes}
-    for way in MODES:
-        found = {one.name for one in read_faults(small=False, way=way)}
+    for mode in MODES:
+        found = {one.name for one in read_faults(small=False, mode=mode)}
         assert everywhere < found < {one.name for one in read_faults(small=False)}
-    assert not [one for one in read_faults(small=False, way="fleet") if "installing the mesh" in one.kill]
+    assert not [one for one in read_faults(small=False, mode="fleet") if "installing the mesh" in one.kill]
 
 
 def test_faults_can_be_chosen_by_name() -> None:
