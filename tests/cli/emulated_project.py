@@ -97,7 +97,7 @@ class EmulatedProject:
         return self.server.cloud.project
 
     def enable(self, *apis: str) -> None:
-        self.server.services._enable(self.id, [f"{api}.googleapis.com" for api in apis])
+        self.server.services.enable(self.id, [f"{api}.googleapis.com" for api in apis])
 
     def add(self, path: str, **content: Any) -> Body:
         """Put something into the project, behind terraform's back.
@@ -175,7 +175,7 @@ class EmulatedProject:
             masterAuthorizedNetworksConfig={"cidrBlocks": [{"cidrBlock": one} for one in networks]},
             fleet={"project": self.id},
         )
-        self.server.container._register(cluster)
+        self.server.container.register(cluster)
         self.add(
             f"locations/{location}/clusters/{name}/nodePools/{region.names.node_pool}",
             locations=[f"{location}-{zone}" for zone in "abc"],

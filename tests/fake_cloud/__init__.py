@@ -1,6 +1,6 @@
-"""An server of the few Google Cloud APIs that the stacks and scripts call. For tests.
+"""A fake of the few Google Cloud APIs that the stacks and scripts call. For tests.
 
-It keeps state, its operations take time, and it refuses what the real ones refuse and
-people trip over. What it doesn't know it answers with 501, and remembers. It listens on
-one address, a loopback one unless it is told otherwise.
+It keeps state, its operations take time, and it rejects what the real APIs reject. An
+unknown request gets status 501, and is recorded. It listens on one address, by default a
+loopback address.
 """

@@ -1,7 +1,7 @@
-"""The whole emulated cloud: what its services share."""
+"""The fake cloud: the state that its APIs share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from werkzeug.datastructures import MultiDict
@@ -14,23 +14,57 @@ from tests.fake_cloud.operations import Operations
 from tests.fake_cloud.store import Store
 
 Body = dict[str, Any]
-Query = MultiDict[str, str]
-Handler = Callable[..., Body]
-"""Takes the request's body, its query, and what its rule finds in the path."""
 
 PROJECT_NUMBER = "123456789012"
 
 
-def rule(method: str, path: str, handler: Handler) -> Rule:
-    return Rule(path, methods=[method], endpoint=handler)
+@dataclass(frozen=True)
+class ApiRequest:
+    """A request to one of the APIs.
+
+    Attributes:
+        path: of the resource or the collection, as in the store: without the API's prefix and version.
+        body: the content.
+        query: the query parameters.
+    """
+
+    path: str
+    body: Body = field(default_factory=dict)
+    query: MultiDict[str, str] = field(default_factory=MultiDict)
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def location(self) -> str:
+        """The fourth part of the path: a location, a region or a zone."""
+        return self.path.split("/")[3]
+
+
+RequestHandler = Callable[[ApiRequest], Body]
+
+
+def rule(method: str, path: str, handler: RequestHandler, *, suffix: str = "") -> Rule:
+    """Return a routing rule.
+
+    Args:
+        method: of HTTP.
+        path: of the resource, below the API's prefix.
+        handler: returns the content of the response.
+        suffix: the part of the URL after the resource, such as ``:setIamPolicy``.
+    """
+    return Rule(f"{path}{suffix}", methods=[method], endpoint=(handler, suffix))
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """How a cluster's control plane is reached.
+    """The endpoints of a GKE control plane.
 
     Attributes:
-        public, private: addresses.
+        public: address.
+        private: address.
         certificate: of its CA, base64 of PEM.
     """
 
@@ -40,13 +74,13 @@ class Endpoints:
 
 
 class ControlPlanes(Protocol):
-    """What runs the Kubernetes control planes of the emulated clusters."""
+    """Runs the Kubernetes control planes of the clusters."""
 
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
-        """Start one and return when it serves.
+        """Start a control plane and return when it serves.
 
         Raises:
-            ApiError: Google refused the call.
+            CloudError: the cluster can't be created.
         """
 
     def add_nodes(self, location: str, name: str) -> None: ...
@@ -59,7 +93,14 @@ class Cloud:
     """A project and everything in it.
 
     Attributes:
+        project: its id.
         base: URL of the fake cloud.
+        store: all resources.
+        operations: long-running operations.
+        latencies: durations of operations.
+        faults: injected faults.
+        identity: accounts and tokens.
+        control_planes: runs the clusters' control planes.
     """
 
     project: str
@@ -75,12 +116,20 @@ class Cloud:
     def create(
         cls, project: str, base: str, latencies: Latencies, control_planes: ControlPlanes, account: str | None = None
     ) -> "Cloud":
-        """Return an empty project, in which nothing but what everybody switches on first is on.
+        """Return an empty project, in which only the APIs are enabled that a user enables by hand.
 
         Args:
-            account: whom the caller acts as; nobody if absent.
+            project: its id.
+            base: URL of the fake cloud.
+            latencies: durations of operations.
+            control_planes: runs the clusters' control planes.
+            account: the service account that the caller impersonates, if any.
         """
         store, faults = Store(), Faults()
-        operations = Operations(store, faults, base)
+        operations = Operations(store, faults, latencies, base)
         identity = Identity(project, base, account)
         return cls(project, base, store, operations, latencies, faults, identity, control_planes)
+
+    def show(self, request: ApiRequest) -> Body:
+        """Return a resource as it is in the store."""
+        return self.store.get(request.path)

@@ -1,4 +1,4 @@
-"""Compute Engine: networks, subnets, routers, firewall rules, addresses, and what load balancers consist of."""
+"""Compute Engine: networks, subnets, routers, firewall rules, addresses, and the parts of load balancers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 from werkzeug.routing import Rule
 
-from tests.fake_cloud.cloud import Body, Cloud, Query, rule
-from tests.fake_cloud.errors import CloudError, already_exists, in_use
+from tests.fake_cloud.cloud import ApiRequest, Body, Cloud, rule
+from tests.fake_cloud.errors import CloudError, already_exists, in_use, unknown
 from tests.fake_cloud.references import path_of, user_of
 from tests.fake_cloud.store import Resource
 
@@ -32,10 +32,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "targetHttpsProxies": ("compute#targetHttpsProxy", "address"),
     "urlMaps": ("compute#urlMap", "address"),
 }
-"""By collection: what a resource says that it is, and which latency it has."""
+"""By collection: the resource's ``kind``, and the name of its latency."""
 
 GLOBAL_ADDRESSES = IPv4Network("198.51.100.0/24")
-"""Where reserved addresses come from: for documentation (RFC 5737), so that nobody has them."""
+"""Range of reserved addresses: for documentation (RFC 5737), so that they are nobody's."""
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "firewalls": {"disabled": False, "priority": 1000, "direction": "INGRESS", "logConfig": {"enable": False}},
@@ -48,14 +48,14 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "routers": {"encryptedInterconnectRouter": False},
     "addresses": {"networkTier": "PREMIUM", "ipVersion": "IPV4", "addressType": "EXTERNAL", "labelFingerprint": "42"},
 }
-"""What a resource has when its request doesn't say."""
+"""Default fields of resources."""
 
 
 class Compute:
-    """The API's methods on collections that `KINDS` lists; all others are unknown.
+    """The API's methods on the collections of `KINDS`.
 
     Attributes:
-        silent: places, such as ``zones/us-west1-a``, that don't answer when all are listed.
+        silent: places, such as ``zones/us-west1-a``, that are unreachable in aggregated lists.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -63,79 +63,71 @@ class Compute:
         self.silent: set[str] = set()
 
     def rules(self) -> list[Rule]:
-        rules = [rule("GET", f"{PREFIX}projects/<project>/aggregated/<any({_kinds()}):collection>", self.index_all)]
+        collection = f"<any({', '.join(KINDS)}):collection>"
+        rules = [rule("GET", f"{PREFIX}projects/<project>/aggregated/{collection}", self.index_all)]
         for scope in ("global", "regions/<place>", "zones/<place>"):
             operation = f"{PREFIX}projects/<project>/{scope}/operations/<name>"
-            folder = f"{PREFIX}projects/<project>/{scope}/<any({_kinds()}):collection>"
+            folder = f"{PREFIX}projects/<project>/{scope}/{collection}"
             rules += [
-                rule("GET", operation, self.get_operation),
-                rule("POST", f"{operation}/wait", self.get_operation),
+                rule("GET", operation, self._cloud.show),
+                rule("POST", operation, self._cloud.show, suffix="/wait"),
                 rule("GET", folder, self.index),
                 rule("POST", folder, self.insert),
-                rule("GET", f"{folder}/<name>", self.get),
+                rule("GET", f"{folder}/<name>", self._cloud.show),
                 rule("PATCH", f"{folder}/<name>", self.patch),
                 rule("PUT", f"{folder}/<name>", self.patch),
                 rule("DELETE", f"{folder}/<name>", self.delete),
-                rule("POST", f"{folder}/<name>/setLabels", self.set_labels),
+                rule("POST", f"{folder}/<name>", self.set_labels, suffix="/setLabels"),
             ]
         return rules
 
-    def get_operation(self, body: Body, query: Query, *, project: str, name: str, place: str | None = None) -> Body:
-        return self._cloud.store.get(f"{self._folder(project, 'operations', place)}/{name}")
+    def index(self, request: ApiRequest) -> Body:
+        matches = _parse_filter(request.query.get("filter", ""))
+        items = [one for _, one in self._cloud.store.under(request.path) if matches(one)]
+        return {"kind": f"{KINDS[request.name][0]}List", "items": items}
 
-    def index(self, body: Body, query: Query, *, project: str, collection: str, place: str | None = None) -> Body:
-        folder = self._folder(project, collection, place)
-        wanted = _filter_of(query.get("filter", ""))
-        items = [one for _, one in self._cloud.store.under(folder) if wanted(one)]
-        return {"kind": f"{KINDS[collection][0]}List", "items": items}
-
-    def index_all(self, body: Body, query: Query, *, project: str, collection: str) -> Body:
-        """A place that has none, or doesn't answer, is in the list with a warning."""
-        items: dict[str, dict[str, Any]] = {"global": _warned("NO_RESULTS_ON_PAGE")}
+    def index_all(self, request: ApiRequest) -> Body:
+        """List a collection of all places; one that is empty or unreachable has a warning."""
+        items: dict[str, dict[str, Any]] = {"global": _build_warning("NO_RESULTS_ON_PAGE")}
+        project = request.path.split("/")[1]
         for path, resource in self._cloud.store.all().items():
             parts = path.split("/")
-            if parts[0] == "projects" and parts[1] == project and parts[-2] == collection:
+            if parts[:2] == ["projects", project] and parts[-2] == request.name:
                 found = items.setdefault("/".join(parts[2:-2]), {})
                 found.pop("warning", None)
-                found.setdefault(collection, []).append(resource)
-        items |= {place: _warned("UNREACHABLE") for place in self.silent}
-        return {"kind": f"{KINDS[collection][0]}AggregatedList", "items": items}
+                found.setdefault(request.name, []).append(resource)
+        items |= {place: _build_warning("UNREACHABLE") for place in self.silent}
+        return {"kind": f"{KINDS[request.name][0]}AggregatedList", "items": items}
 
-    def get(self, body: Body, query: Query, *, project: str, collection: str, name: str, place: str = "") -> Body:
-        return self._cloud.store.get(f"{self._folder(project, collection, place)}/{name}")
-
-    def insert(self, body: Body, query: Query, *, project: str, collection: str, place: str = "") -> Body:
-        folder = self._folder(project, collection, place)
-        path = f"{folder}/{body['name']}"
+    def insert(self, request: ApiRequest) -> Body:
+        path = f"{request.path}/{request.body['name']}"
         with self._cloud.store.lock:
             if self._cloud.store.find(path) is not None:
-                raise already_exists(path)  # before its ranges are found to be taken, by itself
-            self._check(collection, body)
-            self._cloud.store.add(path, self.resource(path, body))
-        return self._operation("insert", path, collection, failed=lambda: self._cloud.store.remove(path))
+                raise already_exists(path)  # before its own ranges are found to be taken
+            self._check(request.name, request.body)
+            self._cloud.store.add(path, self.resource(path, request.body))
+        return self._start("insert", path, failed=lambda: self._cloud.store.remove(path))
 
-    def patch(self, body: Body, query: Query, *, project: str, collection: str, name: str, place: str = "") -> Body:
-        path = f"{self._folder(project, collection, place)}/{name}"
+    def patch(self, request: ApiRequest) -> Body:
         with self._cloud.store.lock:
-            self._cloud.store.get(path).update(body)
-        return self._operation("update", path, collection)
+            self._cloud.store.get(request.path).update(request.body)
+        return self._start("update", request.path)
 
-    def set_labels(
-        self, body: Body, query: Query, *, project: str, collection: str, name: str, place: str = ""
-    ) -> Body:
-        labels = {"labels": body.get("labels", {})}
-        return self.patch(labels, query, project=project, collection=collection, name=name, place=place)
+    def set_labels(self, request: ApiRequest) -> Body:
+        return self.patch(ApiRequest(request.path, {"labels": request.body.get("labels", {})}))
 
-    def delete(self, body: Body, query: Query, *, project: str, collection: str, name: str, place: str = "") -> Body:
-        path = f"{self._folder(project, collection, place)}/{name}"
+    def delete(self, request: ApiRequest) -> Body:
         with self._cloud.store.lock:
-            self._cloud.store.get(path)
-            if user := user_of(self._cloud.store, path):
-                raise in_use(path, user)
-        return self._operation("delete", path, collection, lambda: self._cloud.store.remove(path))
+            self._cloud.store.get(request.path)
+            if user := user_of(self._cloud.store, request.path):
+                raise in_use(request.path, user)
+        return self._start("delete", request.path, work=lambda: self._cloud.store.remove(request.path))
+
+    def _start(self, kind: str, path: str, **functions: Any) -> Body:
+        return self._cloud.operations.start("compute", kind, path, KINDS[path.split("/")[-2]][1], **functions)
 
     def resource(self, path: str, body: Body) -> Resource:
-        """Return what a request makes, with all that the cloud adds."""
+        """Return a resource as the cloud creates it, with all fields that the cloud adds."""
         collection = path.split("/")[-2]
         link = f"{self._cloud.base}{PREFIX}{path}"
         resource = {
@@ -153,36 +145,15 @@ class Compute:
         if collection == "subnetworks":
             resource["gatewayAddress"] = str(IPv4Network(body["ipCidrRange"])[1])
         if collection == "sslCertificates" and "managed" in body:
-            # It stays so until its domain leads to a load balancer that has it.
+            # Until the domain resolves to a load balancer that has the certificate.
             states = {domain: "PROVISIONING" for domain in body["managed"]["domains"]}
             resource["managed"] = {**body["managed"], "status": "PROVISIONING", "domainStatus": states}
         if collection == "addresses":
             resource.update(address=self._free_address(), status="RESERVED")
         return resource
 
-    def _operation(
-        self,
-        kind: str,
-        path: str,
-        collection: str,
-        work: Callable[[], Any] | None = None,
-        failed: Callable[[], None] | None = None,
-    ) -> Body:
-        parts = path.split("/")
-        folder = "/".join(parts[:3] if parts[2] == "global" else parts[:4])
-        seconds = self._cloud.latencies.of(KINDS[collection][1])
-        return self._cloud.operations.start(
-            "compute", folder, kind=kind, target=path, seconds=seconds, work=work, failed=failed
-        )
-
-    def _folder(self, project: str, collection: str, place: str | None) -> str:
-        if not place:
-            return f"projects/{project}/global/{collection}"
-        scope = "zones" if place.count("-") > 1 else "regions"
-        return f"projects/{project}/{scope}/{place}/{collection}"
-
     def _check(self, collection: str, body: Body) -> None:
-        """Refuse what names something that is not there, and a subnet whose ranges overlap with others of its network.
+        """Check that the network exists, and that a subnet's ranges overlap with no other of its network.
 
         Raises:
             CloudError: 400 or 404.
@@ -200,7 +171,7 @@ class Compute:
                 raise CloudError(400, "invalid", f"Invalid IPCidrRange: {wanted} conflicts with another of its subnet.")
 
     def used_ranges(self, network: str) -> list[tuple[IPv4Network, str]]:
-        """Return the ranges of a network's subnets and control planes, each with what has it."""
+        """Return the ranges of a network's subnets and control planes, each with its owner's path."""
         found = []
         for path, resource in self._cloud.store.all().items():
             if "/subnetworks/" in path and path_of(resource["network"]) == network:
@@ -214,19 +185,19 @@ class Compute:
         return next(str(address) for address in GLOBAL_ADDRESSES.hosts() if str(address) not in taken)
 
 
-def _warned(code: str) -> dict[str, Any]:
+def _build_warning(code: str) -> dict[str, Any]:
     return {"warning": {"code": code, "message": f"{code}, says the fake cloud."}}
 
 
-def _filter_of(text: str) -> Callable[[Resource], bool]:
-    """Return what a filter lets through, such as ``(name eq "a.*") (network eq ".*/n")``; gcloud leaves it to us.
+def _parse_filter(text: str) -> Callable[[Resource], bool]:
+    """Return the predicate of a filter such as ``(name eq "a.*") (network eq ".*/n")``, which gcloud sends.
 
     Raises:
-        CloudError: it is more than texts that have to match whole, all of them.
+        CloudError: it consists of more than equalities that must all hold.
     """
     terms = _TERM.findall(text)
     if _TERM.sub("", text).strip():
-        raise CloudError(501, "notImplemented", f"the fake cloud does not know the filter {text}")
+        raise unknown(f"the filter {text}")
     return lambda resource: all(re.fullmatch(pattern, str(resource.get(key, ""))) for key, pattern in terms)
 
 
@@ -235,7 +206,3 @@ def ranges_of(subnetwork: Resource) -> list[IPv4Network]:
     ranges = [subnetwork["ipCidrRange"]]
     ranges += [secondary["ipCidrRange"] for secondary in subnetwork.get("secondaryIpRanges", [])]
     return [IPv4Network(one) for one in ranges]
-
-
-def _kinds() -> str:
-    return ", ".join(KINDS)

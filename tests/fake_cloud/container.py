@@ -7,10 +7,10 @@ from typing import Any
 
 from werkzeug.routing import Rule
 
-from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
+from tests.fake_cloud.cloud import PROJECT_NUMBER, ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.compute import Compute
-from tests.fake_cloud.errors import CloudError, already_exists, not_found
-from tests.fake_cloud.quotas import nodes_of
+from tests.fake_cloud.errors import CloudError, already_exists, not_found, unknown
+from tests.fake_cloud.quotas import count_nodes
 from tests.fake_cloud.references import path_of
 from tests.fake_cloud.service_usage import ServiceUsage
 from tests.fake_cloud.store import Resource
@@ -26,7 +26,7 @@ DESIRED = {
     "desiredReleaseChannel": "releaseChannel",
     "desiredWorkloadIdentityConfig": "workloadIdentityConfig",
 }
-"""What an update of a cluster may hold, and which field it changes: what it doesn't say of it stays."""
+"""Fields of an update, and the cluster's fields that they are merged into."""
 
 REPLACED = {
     "desiredBinaryAuthorization": "binaryAuthorization",
@@ -36,7 +36,7 @@ REPLACED = {
     "desiredSecurityPostureConfig": "securityPostureConfig",
     "desiredShieldedNodes": "shieldedNodes",
 }
-"""The same, for what is as a whole as the update says."""
+"""Fields of an update, and the cluster's fields that they replace."""
 
 NESTED: Mapping[str, Callable[[Body], Body]] = {
     "desiredIntraNodeVisibilityConfig": lambda wanted: {
@@ -46,18 +46,18 @@ NESTED: Mapping[str, Callable[[Body], Body]] = {
         "nodePoolDefaults": {"nodeConfigDefaults": {"nodeKubeletConfig": wanted}}
     },
 }
-"""The same, for what is elsewhere in a cluster than in the update: what is merged into it."""
+"""Fields of an update that are nested elsewhere in a cluster: the message that is merged into it."""
 
 LEAST_MAINTENANCE = 48
-"""Hours in any 32 days, which a weekly window is sure to be in four times."""
+"""Hours in any 32 days, in which a weekly window occurs at least four times."""
 
 
 SLOW = ("CREATE_CLUSTER", "DELETE_CLUSTER")
-"""Operations in which a control plane is started or stopped."""
+"""Operations that start or stop a control plane."""
 
 
 class Container:
-    """Makes clusters; what it doesn't know of them it keeps and shows as it was given."""
+    """The API's methods on clusters and node pools; fields that it does not know stay as they are given."""
 
     def __init__(self, cloud: Cloud, services: ServiceUsage, compute: Compute) -> None:
         self._cloud = cloud
@@ -69,169 +69,141 @@ class Container:
         location = f"{PREFIX}projects/<project>/locations/<location>"
         cluster = f"{location}/clusters/<cluster>"
         return [
-            rule("GET", f"{location}/operations/<name>", self.get_operation),
+            rule("GET", f"{location}/operations/<name>", self._cloud.show),
             rule("GET", f"{location}/clusters", self.index),
             rule("POST", f"{location}/clusters", self.create),
             rule("GET", cluster, self.get),
             rule("PUT", cluster, self.update),
             rule("DELETE", cluster, self.delete),
-            rule("POST", f"{cluster}:setResourceLabels", self.set_labels),
-            rule("POST", f"{cluster}:setMaintenancePolicy", self.set_maintenance),
+            rule("POST", cluster, self.set_labels, suffix=":setResourceLabels"),
+            rule("POST", cluster, self.set_maintenance, suffix=":setMaintenancePolicy"),
             rule("POST", f"{cluster}/nodePools", self.create_pool),
             rule("GET", f"{cluster}/nodePools/<pool>", self.get_pool),
             rule("DELETE", f"{cluster}/nodePools/<pool>", self.delete_pool),
         ]
 
-    def get_operation(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
-        return self._cloud.store.get(f"projects/{project}/locations/{location}/operations/{name}")
-
-    def index(self, body: Body, query: Query, *, project: str, location: str) -> Body:
+    def index(self, request: ApiRequest) -> Body:
         found = [one for path, one in self._cloud.store.all().items() if path.split("/")[-2] == "clusters"]
-        return {"clusters": [one for one in found if location in ("-", one["location"])]}
+        return {"clusters": [one for one in found if request.location in ("-", one["location"])]}
 
-    def get(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
-        path = _path(project, location, cluster)
-        found = self._cloud.store.find(path)
-        if found is None:
-            raise CloudError(404, "notFound", f"Not found: {path}.")
-        pools = [pool for _, pool in self._cloud.store.under(f"{path}/nodePools")]
-        return {**found, "nodePools": pools, "currentNodeCount": sum(map(nodes_of, pools))}
+    def get(self, request: ApiRequest) -> Body:
+        pools = [pool for _, pool in self._cloud.store.under(f"{request.path}/nodePools")]
+        return {**self._find(request.path), "nodePools": pools, "currentNodeCount": sum(map(count_nodes, pools))}
 
-    def create(self, body: Body, query: Query, *, project: str, location: str) -> Body:
-        wanted = body["cluster"]
-        path = _path(project, location, wanted["name"])
+    def create(self, request: ApiRequest) -> Body:
+        wanted = request.body["cluster"]
+        path = f"{request.path}/{wanted['name']}"
         with self._cloud.store.lock:
             if self._cloud.store.find(path) is not None:
-                raise already_exists(path)  # before its range is found to be taken, by itself
+                raise already_exists(path)  # before its own range is found to be taken
             _check_shape(path, wanted)
             subnet = self._check_network(wanted)
             if wanted.get("fleet"):
                 self._services.check("gkehub")
-            cluster = self._cloud.store.add(path, self._new(path, wanted, subnet))
+            cluster = self._cloud.store.add(path, self._build_cluster(path, wanted, subnet))
             self._add_pool(path, {**wanted.get("nodePools", [{"name": "default-pool"}])[0]})
 
         def work() -> None:
-            try:
-                addresses = self._cloud.control_planes.start(
-                    location, wanted["name"], cluster["privateClusterConfig"]["masterIpv4CidrBlock"]
-                )
-            except Exception:
-                cluster["status"] = "ERROR"
-                raise
+            range_ = cluster["privateClusterConfig"]["masterIpv4CidrBlock"]
+            addresses = self._cloud.control_planes.start(request.location, wanted["name"], range_)
             with self._cloud.store.lock:
                 given = {"privateEndpoint": addresses.private, "publicEndpoint": addresses.public}
-                # The provider reads the newer of the two places, older clients the other one.
+                # The provider reads the newer of the two fields, older clients the other one.
                 cluster["privateClusterConfig"].update(given)
-                endpoints = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]
-                endpoints.update(given)
-                cluster["endpoint"] = _endpoint(cluster)
+                cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].update(given)
+                cluster["endpoint"] = _get_endpoint(cluster)
                 cluster["masterAuth"] = {"clusterCaCertificate": addresses.certificate}
                 cluster["status"] = "RUNNING"
                 if cluster.get("fleet"):
-                    self._register(cluster)
+                    self.register(cluster)
 
-        def failed() -> None:
-            cluster["status"] = "ERROR"
+        return self._start(path, "CREATE_CLUSTER", "cluster", work, changed=cluster)
 
-        return self._start(path, "CREATE_CLUSTER", "cluster", work, failed)
-
-    def update(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
-        path = _path(project, location, cluster)
-        changes = body["update"]
-        if unknown := sorted(set(changes) - {*DESIRED, *REPLACED, *NESTED}):
-            raise CloudError(501, "notImplemented", f"the fake cloud knows no update {', '.join(unknown)}")
-        found = self._cloud.store.get(path)
-        _check_shape(path, {REPLACED[desired]: value for desired, value in changes.items() if desired in REPLACED})
+    def update(self, request: ApiRequest) -> Body:
+        changes = request.body["update"]
+        if names := sorted(set(changes) - {*DESIRED, *REPLACED, *NESTED}):
+            raise unknown(f"the update {', '.join(names)}")
+        found = self._cloud.store.get(request.path)
+        replaced = {REPLACED[desired]: value for desired, value in changes.items() if desired in REPLACED}
+        _check_shape(request.path, replaced)
 
         def work() -> None:
+            found.update(replaced)
             for desired, value in changes.items():
-                if desired in REPLACED:
-                    found[REPLACED[desired]] = value
-                elif desired in NESTED:
-                    found.update(_merged(found, NESTED[desired](value)))
-                else:
-                    found[DESIRED[desired]] = _merged(found.get(DESIRED[desired], {}), value)
-            found["endpoint"] = _endpoint(found)
-            _show_networks_twice(found)
+                if desired in NESTED:
+                    found.update(_merge(found, NESTED[desired](value)))
+                elif desired in DESIRED:
+                    found[DESIRED[desired]] = _merge(found.get(DESIRED[desired], {}), value)
+            found["endpoint"] = _get_endpoint(found)
+            _copy_authorized_networks(found)
 
-        return self._start(path, "UPDATE_CLUSTER", "cluster-update", work)
+        return self._start(request.path, "UPDATE_CLUSTER", "cluster-update", work)
 
-    def set_maintenance(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
-        """A policy without a window is none."""
-        path = _path(project, location, cluster)
+    def set_maintenance(self, request: ApiRequest) -> Body:
+        """Set the maintenance policy; one without a window is none."""
+        policy = request.body.get("maintenancePolicy", {})
+        _check_maintenance(policy)
+        return self._set(request.path, maintenancePolicy={**policy, "resourceVersion": "e3b0c442"})
+
+    def set_labels(self, request: ApiRequest) -> Body:
+        return self._set(request.path, resourceLabels=request.body["resourceLabels"])
+
+    def _set(self, path: str, **fields: Any) -> Body:
         found = self._cloud.store.get(path)
-        wanted = body.get("maintenancePolicy", {})
-        _check_maintenance(wanted)
+        return self._start(path, "UPDATE_CLUSTER", "cluster-update", lambda: found.update(fields))
 
-        def work() -> None:
-            found["maintenancePolicy"] = {**wanted, "resourceVersion": "e3b0c442"}
-
-        return self._start(path, "UPDATE_CLUSTER", "cluster-update", work)
-
-    def set_labels(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
-        path = _path(project, location, cluster)
-        found = self._cloud.store.get(path)
-
-        def work() -> None:
-            found["resourceLabels"] = body["resourceLabels"]
-
-        return self._start(path, "UPDATE_CLUSTER", "cluster-update", work)
-
-    def delete(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
-        path = _path(project, location, cluster)
+    def delete(self, request: ApiRequest) -> Body:
+        path = request.path
         found = self._cloud.store.get(path)
 
         def work() -> None:
-            self._cloud.control_planes.stop(location, cluster)
+            self._cloud.control_planes.stop(request.location, request.name)
             with self._cloud.store.lock:
                 for pool, _ in self._cloud.store.under(f"{path}/nodePools"):
                     self._cloud.store.remove(pool)
-                self._cloud.store.remove(f"projects/{project}/locations/{location}/memberships/{cluster}")
+                self._cloud.store.remove(path.replace("/clusters/", "/memberships/"))
                 self._cloud.store.remove(path)
 
-        def failed() -> None:
-            found["status"] = "ERROR"
-
-        operation = self._start(path, "DELETE_CLUSTER", "cluster-delete", work, failed)
+        operation = self._start(path, "DELETE_CLUSTER", "cluster-delete", work, changed=found)
         with self._cloud.store.lock:
             if operation["status"] != "DONE" and found["status"] != "ERROR":
                 found["status"] = "STOPPING"
         return operation
 
-    def get_pool(self, body: Body, query: Query, *, project: str, location: str, cluster: str, pool: str) -> Body:
-        path = f"{_path(project, location, cluster)}/nodePools/{pool}"
+    def get_pool(self, request: ApiRequest) -> Body:
+        return self._find(request.path)
+
+    def create_pool(self, request: ApiRequest) -> Body:
+        path = request.path.removesuffix("/nodePools")
+        with self._cloud.store.lock:
+            name = self._cloud.store.get(path)["name"]
+            self._check_idle(path)
+            pool = self._add_pool(path, request.body["nodePool"])
+
+        def work() -> None:
+            self._cloud.control_planes.add_nodes(request.location, name)
+            pool["status"] = "RUNNING"
+
+        return self._start(path, "CREATE_NODE_POOL", "nodes", work, changed=pool)
+
+    def delete_pool(self, request: ApiRequest) -> Body:
+        self._cloud.store.get(request.path)
+        cluster = request.path.partition("/nodePools/")[0]
+        return self._start(
+            cluster, "DELETE_NODE_POOL", "cluster-update", lambda: self._cloud.store.remove(request.path)
+        )
+
+    def _find(self, path: str) -> Resource:
         found = self._cloud.store.find(path)
         if found is None:
             raise CloudError(404, "notFound", f"Not found: {path}.")
         return found
 
-    def create_pool(self, body: Body, query: Query, *, project: str, location: str, cluster: str) -> Body:
-        path = _path(project, location, cluster)
-        with self._cloud.store.lock:
-            self._cloud.store.get(path)
-            self._check_idle(path)
-            pool = self._add_pool(path, body["nodePool"])
-
-        def work() -> None:
-            self._cloud.control_planes.add_nodes(location, cluster)
-            pool["status"] = "RUNNING"
-
-        def failed() -> None:
-            pool["status"] = "ERROR"
-
-        return self._start(path, "CREATE_NODE_POOL", "nodes", work, failed)
-
-    def delete_pool(self, body: Body, query: Query, *, project: str, location: str, cluster: str, pool: str) -> Body:
-        path = _path(project, location, cluster)
-        self._cloud.store.get(f"{path}/nodePools/{pool}")
-        work = lambda: self._cloud.store.remove(f"{path}/nodePools/{pool}")  # noqa: E731
-        return self._start(path, "DELETE_NODE_POOL", "cluster-update", work)
-
     def _check_network(self, wanted: Body) -> Resource:
         """Return the cluster's subnet.
 
         Raises:
-            CloudError: it is not there, or the control plane's range is taken.
+            CloudError: it does not exist, or the control plane's range is taken.
         """
         subnet = self._cloud.store.get(path_of(wanted["subnetwork"]))
         ranges = {one["rangeName"] for one in subnet.get("secondaryIpRanges", [])}
@@ -247,7 +219,7 @@ class Container:
                 )
         return subnet
 
-    def _new(self, path: str, wanted: Body, subnet: Resource) -> Resource:
+    def _build_cluster(self, path: str, wanted: Body, subnet: Resource) -> Resource:
         location = path.split("/")[3]
         secondary = {one["rangeName"]: one["ipCidrRange"] for one in subnet["secondaryIpRanges"]}
         policy = wanted["ipAllocationPolicy"]
@@ -278,7 +250,7 @@ class Container:
             },
             "clusterIpv4Cidr": secondary[policy["clusterSecondaryRangeName"]],
             "servicesIpv4Cidr": secondary[policy["servicesSecondaryRangeName"]],
-            "controlPlaneEndpointsConfig": _merged(
+            "controlPlaneEndpointsConfig": _merge(
                 {
                     "dnsEndpointConfig": {"endpoint": dns_endpoint(location, wanted["name"])},
                     "ipEndpointsConfig": {"enabled": True},
@@ -291,7 +263,7 @@ class Container:
             "selfLink": f"{self._cloud.base}{PREFIX}{path}",
             "status": "PROVISIONING",
         }
-        _show_networks_twice(cluster)
+        _copy_authorized_networks(cluster)
         cluster.pop("nodeConfig", None)
         cluster["initialNodeCount"] = wanted.get("nodePools", [wanted])[0].get("initialNodeCount", 0)
         return cluster
@@ -309,12 +281,12 @@ class Container:
         }
         return self._cloud.store.add(f"{cluster}/nodePools/{wanted['name']}", pool)
 
-    def _register(self, cluster: Resource) -> None:
-        """Make the cluster's membership of the fleet, a regional one that goes with it."""
+    def register(self, cluster: Resource) -> None:
+        """Create the cluster's membership of the fleet, which is regional and deleted with it."""
         place = f"locations/{cluster['location']}/memberships/{cluster['name']}"
         name = f"projects/{self._cloud.project}/{place}"
         if self._cloud.store.find(name) is None:
-            link = f"//container.googleapis.com/{_path(self._cloud.project, cluster['location'], cluster['name'])}"
+            link = f"//container.googleapis.com/{name.replace('/memberships/', '/clusters/')}"
             endpoint = {"gkeCluster": {"resourceLink": link}}
             self._cloud.store.add(name, {"name": name, "endpoint": endpoint, "state": {"code": "READY"}})
         link = f"//gkehub.googleapis.com/projects/{PROJECT_NUMBER}/{place}"
@@ -326,46 +298,38 @@ class Container:
             raise CloudError(400, "failedPrecondition", message, status="FAILED_PRECONDITION")
 
     def _start(
-        self,
-        path: str,
-        kind: str,
-        latency: str,
-        work: Callable[[], Any],
-        failed: Callable[[], None] | None = None,
+        self, path: str, kind: str, latency: str, work: Callable[[], Any], changed: Resource | None = None
     ) -> Body:
-        """Start an operation; there is one at a time on a cluster."""
+        """Start an operation; a cluster has one at a time.
+
+        Args:
+            path: of the cluster.
+            kind: the operation's type.
+            latency: name of its duration.
+            work: runs at the end.
+            changed: resource whose status is ERROR after a failure.
+        """
         if self._cloud.store.find(path) is None:
             raise not_found(path)
-
-        def alone() -> None:
-            try:
-                work()
-            finally:
-                end()
 
         def end() -> None:
             with self._cloud.store.lock:
                 self._busy.pop(path, None)
 
-        def gone_wrong() -> None:
+        def run() -> None:
+            work()
             end()
-            if failed is not None:
-                failed()
+
+        def fail() -> None:
+            end()
+            if changed is not None:
+                changed["status"] = "ERROR"
 
         with self._cloud.store.lock:
             self._check_idle(path)
             self._busy[path] = "operation-00000"
-            folder = "/".join(path.split("/")[:4])
-            seconds = self._cloud.latencies.of(latency)
             operation = self._cloud.operations.start(
-                "container",
-                folder,
-                kind=kind,
-                target=path,
-                seconds=seconds,
-                work=alone,
-                failed=gone_wrong,
-                slow=kind in SLOW,
+                "container", kind, path, latency, work=run, failed=fail, slow=kind in SLOW
             )
             if path in self._busy:
                 self._busy[path] = operation["name"]
@@ -373,30 +337,26 @@ class Container:
 
 
 def dns_endpoint(location: str, cluster: str) -> str:
-    """Return the name of a cluster's DNS endpoint. A real one has a number in the cluster's place."""
+    """Return the name of a cluster's DNS endpoint. A real one has a number instead of the cluster's name."""
     return f"gke-{cluster}.{location}.gke.goog"
 
 
-def _path(project: str, location: str, cluster: str) -> str:
-    return f"projects/{project}/locations/{location}/clusters/{cluster}"
-
-
-def _endpoint(cluster: Resource) -> str:
-    """Return the address that older clients take."""
+def _get_endpoint(cluster: Resource) -> str:
+    """Return the address that older clients use."""
     endpoints = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]
     which = "publicEndpoint" if endpoints.get("enablePublicEndpoint", False) else "privateEndpoint"
     return str(endpoints.get(which, ""))
 
 
-def _show_networks_twice(cluster: Resource) -> None:
-    """Show the authorized networks at their older place, too, as GKE does: clients know the one or the other."""
+def _copy_authorized_networks(cluster: Resource) -> None:
+    """Copy the authorized networks to the older field, too, as GKE does: each client knows one of the two."""
     networks = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].get("authorizedNetworksConfig")
     if networks is not None:
         cluster["masterAuthorizedNetworksConfig"] = networks
 
 
 def _check_shape(path: str, wanted: Body) -> None:
-    """Refuse what does not go together.
+    """Check that fields do not exclude each other.
 
     Raises:
         CloudError: 400.
@@ -412,7 +372,7 @@ def _check_shape(path: str, wanted: Body) -> None:
 
 
 def _check_maintenance(policy: Body) -> None:
-    """Refuse a weekly window that is too short.
+    """Check that a weekly window is long enough.
 
     Raises:
         CloudError: 400.
@@ -421,16 +381,16 @@ def _check_maintenance(policy: Body) -> None:
     if not window:
         return
     start, end = (datetime.fromisoformat(window["window"][name]) for name in ("startTime", "endTime"))
-    rule = dict(part.split("=") for part in window["recurrence"].split(";"))
-    if rule.pop("FREQ") != "WEEKLY" or set(rule) != {"BYDAY"}:
-        raise CloudError(501, "notImplemented", f"the fake cloud knows no recurrence {window['recurrence']}")
-    hours = (end - start).total_seconds() / 3600 * len(rule["BYDAY"].split(",")) * 4
+    recurrence = dict(part.split("=") for part in window["recurrence"].split(";"))
+    if recurrence.pop("FREQ") != "WEEKLY" or set(recurrence) != {"BYDAY"}:
+        raise unknown(f"the recurrence {window['recurrence']}")
+    hours = (end - start).total_seconds() / 3600 * len(recurrence["BYDAY"].split(",")) * 4
     if hours < LEAST_MAINTENANCE:
         message = f"maintenance policy would go longer than 32d without {LEAST_MAINTENANCE}h maintenance availability"
         raise CloudError(400, "badRequest", message)
 
 
-def _merged(one: Body, other: Body) -> Body:
-    """Return two nested messages as one; where both say something, the second does."""
+def _merge(one: Body, other: Body) -> Body:
+    """Return two nested messages as one; the second wins where both have a field."""
     both = {key for key in set(one) & set(other) if isinstance(one[key], dict) and isinstance(other[key], dict)}
-    return {**one, **other, **{key: _merged(one[key], other[key]) for key in both}}
+    return {**one, **other, **{key: _merge(one[key], other[key]) for key in both}}

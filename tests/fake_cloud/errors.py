@@ -1,4 +1,4 @@
-"""Google's error answers."""
+"""Google's error responses."""
 
 from typing import Any
 
@@ -17,15 +17,24 @@ _STATUSES = {
 
 
 class CloudError(Exception):
-    """An answer that is no success.
+    """An error response.
 
     Attributes:
         code: HTTP status.
         reason: as in ``error.errors[].reason``, such as ``alreadyExists``.
-        status: canonical code; the usual one of the HTTP status if not given.
+        message: for people.
+        status: canonical code.
     """
 
     def __init__(self, code: int, reason: str, message: str, *, status: str | None = None) -> None:
+        """Keep what the response contains.
+
+        Args:
+            code: HTTP status.
+            reason: as in ``error.errors[].reason``.
+            message: for people.
+            status: canonical code; the usual one of the HTTP status if absent.
+        """
         super().__init__(message)
         self.code = code
         self.reason = reason
@@ -33,7 +42,7 @@ class CloudError(Exception):
         self.status = status or _STATUSES[code]
 
     def body(self) -> dict[str, Any]:
-        """Source: https://cloud.google.com/apis/design/errors, with the older APIs' list of reasons."""
+        """Return the content. Source: https://cloud.google.com/apis/design/errors, with the older APIs' reasons."""
         error = {"domain": "global", "reason": self.reason, "message": self.message}
         return {"error": {"code": self.code, "message": self.message, "status": self.status, "errors": [error]}}
 
@@ -49,3 +58,8 @@ def already_exists(path: str) -> CloudError:
 def in_use(path: str, user: str) -> CloudError:
     message = f"The {path.split('/')[-2].rstrip('s')} resource '{path}' is already being used by '{user}'"
     return CloudError(400, "resourceInUseByAnotherResource", message)
+
+
+def unknown(what: str) -> CloudError:
+    """Return the error for something that the real API may know."""
+    return CloudError(501, "notImplemented", f"the fake cloud does not know {what}")

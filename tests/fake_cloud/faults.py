@@ -1,19 +1,22 @@
-"""What goes wrong on purpose."""
+"""Injected faults."""
 
 import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+F = TypeVar("F", "RequestFault", "OperationFault")
 
 
 @dataclass
 class RequestFault:
-    """Answers to requests that are not what they would be.
+    """Error responses to some requests.
 
     Attributes:
         match: pattern for ``METHOD /path``.
-        status: HTTP status of the answer; 0 for no answer at all, the connection is closed.
-        times: to so many requests.
+        status: HTTP status; 0 closes the connection without a response.
+        times: number of requests that fail.
     """
 
     match: str
@@ -23,10 +26,11 @@ class RequestFault:
 
 @dataclass
 class OperationFault:
-    """An operation that ends in an error.
+    """Operations that end in an error.
 
     Attributes:
         match: pattern for ``TYPE path-of-its-target``.
+        times: number of operations that fail.
     """
 
     match: str
@@ -34,10 +38,10 @@ class OperationFault:
 
 
 class Faults:
-    """The faults that are still to come.
+    """The faults that have not happened yet.
 
     Attributes:
-        taken: how many have happened.
+        taken: number of faults that have happened.
     """
 
     def __init__(self) -> None:
@@ -55,12 +59,12 @@ class Faults:
                 self._operations.append(fault)
 
     def on_request(self, match: str, event: Callable[[], None]) -> None:
-        """Let something happen when the first request comes that matches, before it is answered."""
+        """Call a function when the first request matches a pattern, before the response."""
         with self._lock:
             self._events.append((match, event))
 
     def stop(self) -> None:
-        """Let nothing go wrong any more; what has is still counted."""
+        """Remove all faults; the number of those that have happened stays."""
         with self._lock:
             self._requests.clear()
             self._operations.clear()
@@ -71,25 +75,24 @@ class Faults:
         self.taken = 0
 
     def take_request(self, request: str) -> int | None:
-        """Return the status that a request is answered with in place of its own; None if it is served."""
+        """Return the status with which a request fails; None if it does not."""
         with self._lock:
             for match, event in [one for one in self._events if re.search(one[0], request)]:
                 self._events.remove((match, event))
                 self.taken += 1
                 event()
-            for fault in self._requests:
-                if fault.times > 0 and re.search(fault.match, request):
-                    fault.times -= 1
-                    self.taken += 1
-                    return fault.status
-        return None
+            fault = self._take(self._requests, request)
+            return fault.status if fault else None
 
     def take_operation(self, operation: str) -> int | None:
-        """Return the status that an operation ends with in place of its success."""
+        """Return the status with which an operation fails; None if it does not."""
         with self._lock:
-            for fault in self._operations:
-                if fault.times > 0 and re.search(fault.match, operation):
-                    fault.times -= 1
-                    self.taken += 1
-                    return 500
+            return 500 if self._take(self._operations, operation) else None
+
+    def _take(self, faults: list[F], text: str) -> F | None:
+        for fault in faults:
+            if fault.times > 0 and re.search(fault.match, text):
+                fault.times -= 1
+                self.taken += 1
+                return fault
         return None

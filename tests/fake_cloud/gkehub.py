@@ -1,11 +1,12 @@
 """The fleet: its memberships and features."""
 
 from collections.abc import Callable
+from typing import Any
 
 from werkzeug.routing import Rule
 
-from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
-from tests.fake_cloud.errors import CloudError, not_found
+from tests.fake_cloud.cloud import PROJECT_NUMBER, ApiRequest, Body, Cloud, rule
+from tests.fake_cloud.errors import CloudError, not_found, unknown
 from tests.fake_cloud.references import path_of
 
 PREFIX = "/gkehub/v1/"
@@ -15,23 +16,25 @@ HasResources = Callable[[str], bool]
 
 SPECS, STATES = "membershipSpecs", "membershipStates"
 MASKS = {"labels": "labels", "spec": "spec", SPECS: SPECS, "membership_specs": SPECS}
-"""What an update mask may name, and which field that is."""
+"""Names in an update mask, and their fields."""
 
 IN_USE = (
     "Feature has associated resources that should be cleaned up before deletion. Check the Feature state details for "
     "more information. This check can be overridden by setting force=true."
 )
-"""As users saw it: https://github.com/GoogleCloudPlatform/terraform-ecommerce-microservices-on-gke/issues/3"""
+"""Seen at https://github.com/GoogleCloudPlatform/terraform-ecommerce-microservices-on-gke/issues/3"""
 
 
 class GkeHub:
-    """Features are switched on and off here; memberships come and go with their clusters."""
+    """The API's methods on features; memberships are created and deleted with their clusters."""
 
     def __init__(self, cloud: Cloud, changed: Changed, has_resources: HasResources) -> None:
-        """
+        """Start with an empty fleet.
+
         Args:
-            changed: is told of every feature that is on, with what it is, or None when it is off.
-            has_resources: whether a feature still has something, so that it can't be switched off.
+            cloud: has the project.
+            changed: called with each enabled feature and its content, or None when it is disabled.
+            has_resources: whether a feature still has resources and can't be disabled.
         """
         self._cloud = cloud
         self._changed = changed
@@ -40,39 +43,28 @@ class GkeHub:
     def rules(self) -> list[Rule]:
         location = f"{PREFIX}projects/<project>/locations/<location>"
         return [
-            rule("GET", f"{location}/operations/<name>", self.get_operation),
+            rule("GET", f"{location}/operations/<name>", self._cloud.show),
             rule("POST", f"{location}/features", self.create),
             rule("GET", f"{location}/features", self.list_features),
-            rule("GET", f"{location}/features/<name>", self.get),
+            rule("GET", f"{location}/features/<name>", self._cloud.show),
             rule("PATCH", f"{location}/features/<name>", self.patch),
             rule("DELETE", f"{location}/features/<name>", self.delete),
             rule("GET", f"{location}/memberships", self.list_memberships),
-            rule("GET", f"{location}/memberships/<name>", self.get_membership),
+            rule("GET", f"{location}/memberships/<name>", self._cloud.show),
         ]
 
-    def get_operation(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
-        return self._cloud.store.get(f"projects/{project}/locations/{location}/operations/{name}")
+    def list_features(self, request: ApiRequest) -> Body:
+        return {"resources": [one for _, one in self._cloud.store.under(request.path)]}
 
-    def get(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
-        return self._cloud.store.get(f"projects/{project}/locations/{location}/features/{name}")
-
-    def list_features(self, body: Body, query: Query, *, project: str, location: str) -> Body:
-        folder = f"projects/{project}/locations/{location}/features"
-        return {"resources": [one for _, one in self._cloud.store.under(folder)]}
-
-    def get_membership(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
-        return self._cloud.store.get(f"projects/{project}/locations/{location}/memberships/{name}")
-
-    def list_memberships(self, body: Body, query: Query, *, project: str, location: str) -> Body:
+    def list_memberships(self, request: ApiRequest) -> Body:
         found = [one for path, one in self._cloud.store.all().items() if "/memberships/" in path]
-        return {"resources": [one for one in found if location in ("-", one["name"].split("/")[3])]}
+        return {"resources": [one for one in found if request.location in ("-", one["name"].split("/")[3])]}
 
-    def create(self, body: Body, query: Query, *, project: str, location: str) -> Body:
-        name = query["featureId"]
-        path = f"projects/{project}/locations/{location}/features/{name}"
-        self._check(body)
-        feature = {**body, "name": path, "resourceState": {"state": "ENABLING"}}
-        self._cloud.store.add(path, feature)
+    def create(self, request: ApiRequest) -> Body:
+        name = request.query["featureId"]
+        path = f"{request.path}/{name}"
+        self._check(request.body)
+        feature = self._cloud.store.add(path, {**request.body, "name": path, "resourceState": {"state": "ENABLING"}})
 
         def work() -> Body:
             with self._cloud.store.lock:
@@ -80,21 +72,20 @@ class GkeHub:
             self._changed(name, feature)
             return feature
 
-        return self._start("create", path, work, lambda: self._cloud.store.remove(path))
+        return self._start("create", path, work, failed=lambda: self._cloud.store.remove(path))
 
-    def patch(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
-        """Change what the update mask names.
+    def patch(self, request: ApiRequest) -> Body:
+        """Change the fields of the update mask.
 
-        Of the specs of memberships only those change that the body has; an empty one takes a spec away.
-        That is how the google provider deletes one, and gcloud sends one spec where there are several.
+        Of the memberships' specs, only those in the body change; an empty one deletes a spec.
+        The google provider deletes that way, and gcloud sends one spec of several.
         """
-        path = f"projects/{project}/locations/{location}/features/{name}"
-        feature = self._cloud.store.get(path)
-        self._check(body)
-        masks = query.get("updateMask", "labels,spec").split(",")
-        if unknown := [one for one in masks if one not in MASKS]:
-            raise CloudError(501, "notImplemented", f"the fake cloud knows no update of {', '.join(unknown)}")
-        changes = {MASKS[one]: body[MASKS[one]] for one in masks if MASKS[one] in body}
+        feature = self._cloud.store.get(request.path)
+        self._check(request.body)
+        masks = request.query.get("updateMask", "labels,spec").split(",")
+        if names := [one for one in masks if one not in MASKS]:
+            raise unknown(f"the update of {', '.join(names)}")
+        changes = {MASKS[one]: request.body[MASKS[one]] for one in masks if MASKS[one] in request.body}
         specs = {self._by_number(key): spec for key, spec in changes.pop(SPECS, {}).items()}
 
         def work() -> Body:
@@ -102,46 +93,43 @@ class GkeHub:
                 feature.update(changes)
                 if specs:
                     feature[SPECS] = {key: spec for key, spec in (feature.get(SPECS, {}) | specs).items() if spec}
-            self._changed(name, feature)
+            self._changed(request.name, feature)
             return feature
 
         # The provider's library takes an operation that is done at once for a success, whatever its error
         # (StandardGCPOperation.Wait in GoogleCloudPlatform/declarative-resource-client-library 1.81.0).
-        return self._start("update", path, work, slow=SPECS in body)
+        return self._start("update", request.path, work, slow=SPECS in request.body)
 
-    def delete(self, body: Body, query: Query, *, project: str, location: str, name: str) -> Body:
-        path = f"projects/{project}/locations/{location}/features/{name}"
-        self._cloud.store.get(path)
-        if self._has_resources(name) or self._cloud.store.get(path).get(SPECS):
+    def delete(self, request: ApiRequest) -> Body:
+        feature = self._cloud.store.get(request.path)
+        if self._has_resources(request.name) or feature.get(SPECS):
             raise CloudError(400, "failedPrecondition", IN_USE, status="FAILED_PRECONDITION")
 
         def work() -> Body:
-            self._cloud.store.remove(path)
-            self._changed(name, None)
+            self._cloud.store.remove(request.path)
+            self._changed(request.name, None)
             return {}
 
-        return self._start("delete", path, work)
+        return self._start("delete", request.path, work)
 
-    def tell(self, name: str, location: str, member: str, state: Body | None) -> None:
-        """Let a feature say something of a membership, by the project's number; None takes it back."""
+    def set_membership_state(self, name: str, location: str, member: str, state: Body | None) -> None:
+        """Set the state of a membership in a feature; None deletes it."""
         with self._cloud.store.lock:
             feature = self._cloud.store.find(f"projects/{self._cloud.project}/locations/global/features/{name}")
             if feature is None:
                 return
-            states = feature.setdefault(STATES, {})
-            membership = f"projects/{PROJECT_NUMBER}/locations/{location}/memberships/{member}"
+            states, key = feature.setdefault(STATES, {}), _build_name(location, member)
             if state is None:
-                states.pop(membership, None)
+                states.pop(key, None)
             else:
-                states[membership] = state
+                states[key] = state
 
-    def forget(self, location: str, member: str) -> None:
-        """Forget what the features have of a membership, which has gone with its cluster."""
-        path = f"projects/{PROJECT_NUMBER}/locations/{location}/memberships/{member}"
+    def remove_membership(self, location: str, member: str) -> None:
+        """Delete specs and states of a membership that was deleted with its cluster."""
         with self._cloud.store.lock:
             for _, feature in self._cloud.store.under(f"projects/{self._cloud.project}/locations/global/features"):
                 for field in (SPECS, STATES):
-                    feature.get(field, {}).pop(path, None)
+                    feature.get(field, {}).pop(_build_name(location, member), None)
 
     def find_membership(self, link: str) -> Body | None:
         """Return a membership by its name, in which the project may be a number."""
@@ -154,25 +142,19 @@ class GkeHub:
             raise not_found(membership)
 
     def _by_number(self, membership: str) -> str:
-        """Return a membership's name as answers have it.
+        """Return a membership's name as responses have it.
 
         Raises:
-            CloudError: there is none.
+            CloudError: it does not exist.
         """
         if self.find_membership(membership) is None:
             raise not_found(membership)
         return f"projects/{PROJECT_NUMBER}/{membership.split('/', 2)[2]}"
 
-    def _start(
-        self,
-        verb: str,
-        path: str,
-        work: Callable[[], Body],
-        failed: Callable[[], None] | None = None,
-        slow: bool = False,
-    ) -> Body:
-        folder = "/".join(path.split("/")[:4])
-        seconds = self._cloud.latencies.of("feature")
-        return self._cloud.operations.start(
-            "longrunning", folder, kind=verb, target=path, seconds=seconds, work=work, failed=failed, slow=slow
-        )
+    def _start(self, verb: str, path: str, work: Callable[[], Body], **options: Any) -> Body:
+        return self._cloud.operations.start("longrunning", verb, path, "feature", work=work, **options)
+
+
+def _build_name(location: str, member: str) -> str:
+    """Return a membership's name as features have it, with the project's number."""
+    return f"projects/{PROJECT_NUMBER}/locations/{location}/memberships/{member}"

@@ -1,32 +1,30 @@
-"""Google's sites that are asked by name, whatever the endpoints of the APIs are."""
+"""Google's sites that clients call by fixed names, whatever the endpoints of the APIs are."""
 
 import json
 import ssl
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from tests.fake_cloud import iam_credentials
 from tests.fake_cloud.identity import Identity
-from tests.fake_cloud.listener import HOST, QuietHandler
+from tests.fake_cloud.listener import Listener
 
 USER_INFO = "openidconnect.googleapis.com"
-"""The google provider asks it, for its log, whenever it starts."""
+"""The google provider calls it when it starts, for its log."""
 
 DOWNLOADS = "storage.googleapis.com"
 IAM_CREDENTIALS = "iamcredentials.googleapis.com"
-"""The google provider's own library acts as another account by it, and knows no other place for it."""
+"""The google provider's own library impersonates accounts with it, and has no setting for its address."""
 
 HOSTNAMES = (USER_INFO, DOWNLOADS, IAM_CREDENTIALS)
 PORT = 443
 
 
-class GoogleSites:
-    """Serves them over TLS, with a certificate that only those trust who are told to."""
+class GoogleSites(Listener):
+    """Serves them over TLS, with a certificate of a private CA."""
 
     def __init__(
         self,
@@ -36,34 +34,30 @@ class GoogleSites:
         certificate: Path,
         key: Path,
     ) -> None:
-        """
+        """Bind port 443 on loopback.
+
         Args:
-            apis: the fake cloud, for what is asked by the name of an API.
+            identity: the accounts.
+            apis: the fake cloud's WSGI application, for calls by the name of an API.
             downloads: files by their path on `DOWNLOADS`, such as ``/bucket/name``.
+            certificate: file, PEM.
+            key: file, PEM.
         """
         self._identity = identity
         self._apis = apis
         self._downloads = downloads
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        self._server = make_server(
-            HOST, PORT, self._answer, threaded=True, request_handler=QuietHandler, ssl_context=context
-        )
+        super().__init__(port=PORT, tls=context)
 
-    def start(self) -> None:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
-        request = Request(environ)
+    def respond(self, request: Request) -> Response:
         host = request.host.partition(":")[0]
         file = self._downloads.get(request.path)
         if host == IAM_CREDENTIALS:
-            environ["PATH_INFO"] = iam_credentials.PREFIX.removesuffix("/v1/") + environ["PATH_INFO"]
-            return self._apis(environ, start_response)
+            path = iam_credentials.PREFIX.removesuffix("/v1/") + request.path
+            return Response.from_app(self._apis, request.environ | {"PATH_INFO": path})
         if host == USER_INFO and request.path == "/v1/userinfo":
-            response = Response(json.dumps({"email": self._identity.email}), mimetype="application/json")
-        elif host == DOWNLOADS and file is not None:
-            response = Response(file.read_bytes(), mimetype="application/octet-stream")
-        else:
-            response = Response(f"nothing is emulated at https://{host}{request.path}\n", status=501)
-        return response(environ, start_response)
+            return Response(json.dumps({"email": self._identity.email}), mimetype="application/json")
+        if host == DOWNLOADS and file is not None:
+            return Response(file.read_bytes(), mimetype="application/octet-stream")
+        return Response(f"there is no fake of https://{host}{request.path}\n", status=501)

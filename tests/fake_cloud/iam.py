@@ -2,13 +2,13 @@
 
 from werkzeug.routing import Rule
 
-from tests.fake_cloud.cloud import Body, Cloud, Query, rule
+from tests.fake_cloud.cloud import ApiRequest, Body, Cloud, rule
 
 PREFIX = "/iam/v1/"
 
 
 class Iam:
-    """Makes, shows, lists and deletes service accounts."""
+    """Creates, shows, lists and deletes service accounts."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -22,11 +22,12 @@ class Iam:
             rule("DELETE", f"{accounts}/<email>", self.delete),
         ]
 
-    def create(self, body: Body, query: Query, *, project: str) -> Body:
-        email = f"{body['accountId']}@{project}.iam.gserviceaccount.com"
-        path = f"projects/{project}/serviceAccounts/{email}"
+    def create(self, request: ApiRequest) -> Body:
+        project = request.path.split("/")[1]
+        email = f"{request.body['accountId']}@{project}.iam.gserviceaccount.com"
+        path = f"{request.path}/{email}"
         account = {
-            **body.get("serviceAccount", {}),
+            **request.body.get("serviceAccount", {}),
             "name": path,
             "email": email,
             "projectId": project,
@@ -34,17 +35,13 @@ class Iam:
         }
         return self._cloud.store.add(path, account)
 
-    def index(self, body: Body, query: Query, *, project: str) -> Body:
-        return {"accounts": [one for _, one in self._cloud.store.under(f"projects/{project}/serviceAccounts")]}
+    def index(self, request: ApiRequest) -> Body:
+        return {"accounts": [one for _, one in self._cloud.store.under(request.path)]}
 
-    def get(self, body: Body, query: Query, *, project: str, email: str) -> Body:
-        return self._cloud.store.get(self._path(email))
+    def get(self, request: ApiRequest) -> Body:
+        """Show an account; the project may be ``-`` in a request, as the address contains it."""
+        return self._cloud.store.get(f"projects/{self._cloud.project}/serviceAccounts/{request.name}")
 
-    def delete(self, body: Body, query: Query, *, project: str, email: str) -> Body:
-        self._cloud.store.get(self._path(email))
-        self._cloud.store.remove(self._path(email))
+    def delete(self, request: ApiRequest) -> Body:
+        self._cloud.store.remove(self.get(request)["name"])
         return {}
-
-    def _path(self, email: str) -> str:
-        """The project may be ``-`` in a request: the address says which it is."""
-        return f"projects/{self._cloud.project}/serviceAccounts/{email}"

@@ -1,4 +1,4 @@
-"""Who calls: a service account, its key, and the tokens that it gets for it or for one that it acts as."""
+"""The calling service account, its key, and its tokens or those of an account that it impersonates."""
 
 import json
 import secrets
@@ -18,28 +18,30 @@ LIFETIME = 3600
 _decode: Callable[..., dict[str, Any]] = jwt.decode  # without types in its package
 
 GOOGLE = "https://oauth2.googleapis.com/token"
-"""For whom gcloud signs, wherever it then asks."""
+"""The audience of the assertions that gcloud signs, whatever its token endpoint is."""
 
 TOKEN_MARKER = "canary"
-"""Part of every token: where it is found, a token is."""
+"""Part of every token, so that tokens can be found in files and outputs."""
 
 
 class Identity:
-    """The account that may do everything, as an owner may, and the one that calls.
+    """The privileged account, an owner of the project, and the calling account.
 
-    They are the same, unless the caller is to act as the other one. It then may get
-    tokens of it, and nothing else.
+    They are the same, unless the caller impersonates the privileged account. It can then
+    create tokens of that account, and do nothing else.
 
     Attributes:
-        caller: address of the one that calls, and has a key.
-        email: address of the one that may do everything.
+        caller: address of the calling account, which has a key.
+        email: address of the privileged account.
     """
 
     def __init__(self, project: str, base: str, account: str | None = None) -> None:
-        """
+        """Create the caller's key.
+
         Args:
-            base: URL of the fake cloud, which gives out tokens at ``/token``.
-            account: whom the caller acts as; nobody if absent.
+            project: its id.
+            base: URL of the fake cloud, whose token endpoint is ``/token``.
+            account: the service account that the caller impersonates, if any.
         """
         self.caller = f"deployer@{project}.iam.gserviceaccount.com"
         self.email = account or self.caller
@@ -59,7 +61,7 @@ class Identity:
         return key.decode()
 
     def credentials(self) -> str:
-        """Return a key file, as Google gives it out: every client library gets its tokens by it."""
+        """Return a key file as Google creates it: all client libraries get their tokens with it."""
         content = {
             "type": "service_account",
             "project_id": self._project,
@@ -75,7 +77,7 @@ class Identity:
         """Return an access token for a signed assertion.
 
         Raises:
-            CloudError: it is not ours.
+            CloudError: it is not signed with the caller's key.
         """
         try:
             claims = _decode(assertion, certs=self._public, audience=[f"{self._base}/token", GOOGLE])
@@ -86,10 +88,10 @@ class Identity:
         return self.new_token(self.caller)
 
     def new_token(self, email: str | None = None) -> dict[str, Any]:
-        """Return a token as an answer has it.
+        """Return the content of a token response.
 
         Args:
-            email: whose; of the one that may do everything if absent.
+            email: the token's account; the privileged one if absent.
         """
         token = f"ya29.{TOKEN_MARKER}-{secrets.token_hex(24)}"
         with self._lock:
@@ -97,23 +99,23 @@ class Identity:
         return {"access_token": token, "expires_in": LIFETIME, "token_type": "Bearer"}
 
     def expire(self, token: str) -> None:
-        """Let a token be of no more use."""
+        """Make a token invalid."""
         with self._lock:
             self._tokens.pop(token, None)
 
-    def whose(self, token: str) -> str | None:
-        """Return the address of the account that a token is of; None if it is of no use."""
+    def find_account(self, token: str) -> str | None:
+        """Return the address of a token's account; None if the token is invalid."""
         with self._lock:
             ends, email = self._tokens.get(token, (0.0, ""))
             return email if ends > time.monotonic() else None
 
     def is_valid(self, token: str) -> bool:
-        return self.whose(token) is not None
+        return self.find_account(token) is not None
 
     def review(self, review: dict[str, Any]) -> dict[str, Any]:
-        """Answer an API server that asks whose token it got (TokenReview of authentication.k8s.io/v1)."""
-        email = self.whose(review["spec"].get("token", ""))
-        # On GKE, IAM's answer lets an owner do everything; here the group does.
+        """Return the result of a TokenReview of authentication.k8s.io/v1, which an API server sends."""
+        email = self.find_account(review["spec"].get("token", ""))
+        # On GKE, IAM authorizes an owner; here the group does.
         user = {"username": email, "groups": ["system:masters"] if email == self.email else []}
         status: dict[str, Any] = {"authenticated": email is not None, **({"user": user} if email else {})}
         return {"apiVersion": review["apiVersion"], "kind": "TokenReview", "status": status}

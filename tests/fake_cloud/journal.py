@@ -1,19 +1,22 @@
-"""Which calls came, and how they were answered."""
+"""The calls, and the status of each."""
 
 import threading
 import time
 from dataclasses import dataclass, field
 
 READING = (":generateAccessToken", ":getIamPolicy", ":testIamPermissions", "/wait")
-"""How the paths end of those that change nothing although they are no GET."""
+"""Ends of the paths of calls that change nothing although their method is not GET."""
 
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """One request and the status of its answer.
+    """One request and the status of its response.
 
     Attributes:
-        moment: of the answer, by the monotonic clock.
+        method: of HTTP.
+        path: of the URL.
+        status: of the response.
+        moment: of the response, by the monotonic clock.
     """
 
     method: str
@@ -23,7 +26,7 @@ class RecordedCall:
 
     @property
     def changes(self) -> bool:
-        """Whether it may have changed something."""
+        """Whether it may have changed a resource."""
         return self.method != "GET" and not self.path.endswith(READING)
 
     def __str__(self) -> str:
@@ -31,7 +34,7 @@ class RecordedCall:
 
 
 class Journal:
-    """All calls so far, in the order of their answers; tokens are not calls."""
+    """All calls so far, in the order of their responses."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +45,7 @@ class Journal:
             self._calls.append(call)
 
     def calls(self, start: int = 0) -> list[RecordedCall]:
-        """Return the calls from a number on, which an earlier `count` gave."""
+        """Return the calls from a number on, which an earlier `count` returned."""
         with self._lock:
             return self._calls[start:]
 
@@ -51,5 +54,5 @@ class Journal:
             return len(self._calls)
 
     def unknown(self) -> list[RecordedCall]:
-        """Return what the fake cloud could not answer."""
+        """Return the calls that the server does not know."""
         return [call for call in self.calls() if call.status == 501]

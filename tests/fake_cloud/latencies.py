@@ -1,4 +1,4 @@
-"""How long things take in the cloud."""
+"""Durations of operations in the cloud."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ SECONDS = {
     "services": 20.0,
     "subnetwork": 20.0,
 }
-"""Seconds by what is waited for: usual durations, from memory and not measured. `feature-controller` is the time
-from a fleet feature to the CRDs of its controller, `mesh` that from asmcli's request to a control plane."""
+"""Seconds by operation: usual durations, from memory and not measured. `feature-controller` is the time from a
+fleet feature to the CRDs of its controller, `mesh` that from asmcli's request to a control plane."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Latencies:
 
     Attributes:
         scale: 1 for the cloud's own, 0 for none.
-        patience: seconds for which an answer about an operation waits for its end. In the cloud none does, and
-            the provider asks again after ten seconds, which is more than anything takes at a small scale.
+        patience: seconds for which the response to a poll of an operation waits for its end. In the cloud none
+            does, and the provider polls every ten seconds, longer than any operation takes at a small scale.
     """
 
     scale: float

@@ -9,58 +9,69 @@ from typing import Any, Literal
 
 from tests.fake_cloud.errors import CloudError
 from tests.fake_cloud.faults import Faults
+from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.store import Store
 
 Style = Literal["compute", "container", "longrunning"]
 
-AT_ONCE = 0.5
-"""What takes no more seconds is done when its request is answered."""
+SYNCHRONOUS_SECONDS = 0.5
+"""An operation that takes no longer is done when its request gets the response."""
 
 log = logging.getLogger(__name__)
 
 
 class Operations:
-    """Work that goes on after its request was answered; asked about at its path until it is done."""
+    """Work that goes on after the response; clients poll an operation's path until it is done."""
 
-    def __init__(self, store: Store, faults: Faults, base: str) -> None:
-        """
+    def __init__(self, store: Store, faults: Faults, latencies: Latencies, base: str) -> None:
+        """Start without operations.
+
         Args:
+            store: keeps the operations.
+            faults: decides which operations fail.
+            latencies: durations.
             base: URL in front of the paths in links.
         """
         self._store = store
         self._faults = faults
+        self._latencies = latencies
         self._base = base
         self._numbers = count(1)
         self._ends: dict[str, threading.Event] = {}
 
     def wait(self, name: str, seconds: float) -> None:
-        """Return when an operation has ended, or after so many seconds; at once if there is none of that name."""
+        """Wait until an operation has ended, at most so many seconds; do not wait for one that does not exist."""
         if name in self._ends:
             self._ends[name].wait(seconds)
 
     def start(
         self,
         style: Style,
-        folder: str,
-        *,
         kind: str,
         target: str,
-        seconds: float,
+        latency: str,
+        *,
         work: Callable[[], Any] | None = None,
         failed: Callable[[], None] | None = None,
         slow: bool = False,
+        folder: str | None = None,
     ) -> dict[str, Any]:
-        """Start one and return what the request is answered with.
+        """Start an operation and return the content of the response.
 
         Args:
-            folder: path under which it is asked about, without ``/operations/NAME``.
+            style: the API's format.
             kind: the type, such as ``insert`` or ``CREATE_CLUSTER``.
-            target: path of what it is about.
-            seconds: how long it takes besides the work itself.
-            work: done at the end; what it returns is the ``response`` of a long-running one.
-            failed: done if it ends in an error.
+            target: path of the resource.
+            latency: name of the duration that it takes besides the work itself.
+            work: runs at the end; a long-running operation has its result as ``response``.
+            failed: runs if the operation ends in an error.
             slow: the work itself takes long.
+            folder: path in front of ``/operations/NAME``; the target's project and location if absent.
         """
+        if folder is None:
+            parts = target.split("/")
+            folder = "/".join(parts[:3] if parts[2] == "global" else parts[:4])
+        seconds = self._latencies.of(latency)
         name = f"operation-{next(self._numbers):05d}"
         path = f"{folder}/operations/{name}".lstrip("/")
         operation = self._new(style, path, name, kind, target)
@@ -74,7 +85,7 @@ class Operations:
                 if fault is not None:
                     raise CloudError(fault, "faultInjected", f"the operation on {target} failed (injected)")
                 response = work() if work is not None else None
-            except Exception as error:  # it has to end somehow, or its caller waits for ever
+            except Exception as error:  # or its caller waits forever
                 if failed is not None:
                     failed()
                 if not isinstance(error, CloudError):
@@ -86,8 +97,8 @@ class Operations:
             finally:
                 end.set()
 
-        if seconds <= AT_ONCE and not slow:
-            run()  # its caller then needs not ask, which the provider does every ten seconds
+        if seconds <= SYNCHRONOUS_SECONDS and not slow:
+            run()  # the caller then need not poll, which the provider does every ten seconds
         else:
             threading.Thread(target=run, daemon=True).start()
         with self._store.lock:

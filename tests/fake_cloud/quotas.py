@@ -1,15 +1,15 @@
-"""Quotas of Compute Engine: how much there may be, and how much there is."""
+"""Quotas of Compute Engine: limits and usage."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from werkzeug.routing import Rule
 
-from tests.fake_cloud.cloud import Body, Cloud, Query, rule
+from tests.fake_cloud.cloud import ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.compute import PREFIX
 from tests.fake_cloud.store import Resource
 
-OF_THE_PROJECT: Mapping[str, float] = {
+PROJECT_LIMITS: Mapping[str, float] = {
     "BACKEND_SERVICES": 50,
     "CPUS_ALL_REGIONS": 200,
     "FIREWALLS": 200,
@@ -24,7 +24,7 @@ OF_THE_PROJECT: Mapping[str, float] = {
     "TARGET_HTTP_PROXIES": 30,
     "URL_MAPS": 30,
 }
-OF_A_REGION: Mapping[str, float] = {
+REGION_LIMITS: Mapping[str, float] = {
     "C2_CPUS": 72,
     "CPUS": 72,
     "INSTANCES": 720,
@@ -32,7 +32,7 @@ OF_A_REGION: Mapping[str, float] = {
     "NETWORK_ENDPOINT_GROUPS": 100,
     "SSD_TOTAL_GB": 8192,
 }
-"""Limits that a test may change: of the size that projects have, and no project's."""
+"""Limits as projects usually have them; a test may change them."""
 
 COUNTED = {
     "FIREWALLS": "firewalls",
@@ -41,14 +41,14 @@ COUNTED = {
     "STATIC_ADDRESSES": "addresses",
     "SUBNETWORKS": "subnetworks",
 }
-"""By quota: the collection whose resources count against it. A region's own are counted in the project."""
+"""By quota: the collection whose resources count against it. Those of regions count in the project."""
 
 
 class Quotas:
-    """Shows them; nothing that is made is refused because of them.
+    """Shows limits and usage; it does not enforce them.
 
     Attributes:
-        limits: that are not the usual ones, by quota, or by ``REGION/QUOTA`` or ``project/QUOTA``; None for none.
+        limits: other limits than the usual ones, by quota, ``REGION/QUOTA`` or ``project/QUOTA``; None for no quota.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -61,23 +61,28 @@ class Quotas:
             rule("GET", f"{PREFIX}projects/<project>/regions/<region>", self.get_region),
         ]
 
-    def get_project(self, body: Body, query: Query, *, project: str) -> Body:
+    def get_project(self, request: ApiRequest) -> Body:
         usage = Counter[str]()
         for path in self._cloud.store.all():
             for quota, collection in COUNTED.items():
                 usage[quota] += path.split("/")[-2:-1] == [collection]
         for _, nodes, pool in self._pools():
             usage["CPUS_ALL_REGIONS"] += nodes * _vcpus(pool)
-        return {"kind": "compute#project", "name": project, "quotas": self._quotas(OF_THE_PROJECT, usage, "project/")}
+        return {
+            "kind": "compute#project",
+            "name": request.name,
+            "quotas": self._quotas(PROJECT_LIMITS, usage, "project/"),
+        }
 
-    def get_region(self, body: Body, query: Query, *, project: str, region: str) -> Body:
+    def get_region(self, request: ApiRequest) -> Body:
+        region = request.name
         usage = Counter[str]()
         for location, nodes, pool in self._pools():
             if location == region:
                 usage["INSTANCES"] += nodes
                 usage["SSD_TOTAL_GB"] += nodes * pool.get("config", {}).get("diskSizeGb", 100)
                 usage[_cpus_quota(pool)] += nodes * _vcpus(pool)
-        return {"kind": "compute#region", "name": region, "quotas": self._quotas(OF_A_REGION, usage, f"{region}/")}
+        return {"kind": "compute#region", "name": region, "quotas": self._quotas(REGION_LIMITS, usage, f"{region}/")}
 
     def _quotas(self, usual: Mapping[str, float], usage: Mapping[str, int], place: str) -> list[Body]:
         limits: dict[str, float | None]
@@ -93,11 +98,11 @@ class Quotas:
         """Yield each node pool with its region and its number of nodes."""
         for path, pool in self._cloud.store.all().items():
             if "/nodePools/" in path:
-                yield path.split("/")[3], nodes_of(pool), pool
+                yield path.split("/")[3], count_nodes(pool), pool
 
 
-def nodes_of(pool: Resource) -> int:
-    """Return how many nodes a pool has in all zones; here that never changes."""
+def count_nodes(pool: Resource) -> int:
+    """Return the number of a pool's nodes in all zones; the fake cloud does not scale."""
     return int(pool.get("initialNodeCount", 0)) * len(pool["locations"])
 
 

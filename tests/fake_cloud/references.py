@@ -1,4 +1,4 @@
-"""Which resource names which other one."""
+"""References between resources."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +7,13 @@ from tests.fake_cloud.store import Store
 
 
 def path_of(link: str) -> str:
-    """Return the path in a link, which may be a whole URL, start with a host, or be a path already."""
+    """Return the path in a link, which may be a URL, start with a host, or be a path already."""
     start = link.find("projects/")
     return link[start:] if start >= 0 else link
 
 
 def user_of(store: Store, path: str) -> str | None:
-    """Return the path of a resource that names this one; None if there is none."""
+    """Return the path of a resource that refers to another one; None if there is none."""
     for other, resource in store.all().items():
         if other != path and "operations/" not in other and path in _named(resource):
             return other
@@ -21,7 +21,7 @@ def user_of(store: Store, path: str) -> str | None:
 
 
 def _named(node: Any) -> Iterator[str]:
-    """Yield the paths that a resource names, wherever in it."""
+    """Yield the paths that a resource refers to, in any field."""
     if isinstance(node, dict):
         for value in node.values():
             yield from _named(value)

@@ -1,10 +1,10 @@
-"""Resource Manager: the project and who may do what in it."""
+"""Resource Manager: the project and its IAM policy."""
 
 from itertools import count
 
 from werkzeug.routing import Rule
 
-from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
+from tests.fake_cloud.cloud import PROJECT_NUMBER, ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.errors import CloudError, not_found
 
 PREFIX = "/cloudresourcemanager/v1/"
@@ -12,12 +12,12 @@ BILLING = "/cloudbilling/v1/"
 
 
 class ResourceManager:
-    """One project, and its IAM policy, which is changed only by who has read its last version.
+    """One project, and its IAM policy, which can only be changed after its last version was read.
 
     Attributes:
-        state: of the project's life.
+        state: the project's lifecycle state.
         billing: whether the project has a billing account.
-        withheld: permissions that the caller, an owner, is said not to have; nothing is refused because of them.
+        withheld: permissions that the API denies to the caller, an owner; calls succeed without them, too.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -30,43 +30,47 @@ class ResourceManager:
         self._policy: Body = {"version": 1, "bindings": [owner], "etag": self._etag()}
 
     def rules(self) -> list[Rule]:
+        project = f"{PREFIX}projects/<project>"
         return [
-            rule("GET", f"{PREFIX}projects/<project>", self.get),
-            rule("POST", f"{PREFIX}projects/<project>:getIamPolicy", self.get_policy),
-            rule("POST", f"{PREFIX}projects/<project>:setIamPolicy", self.set_policy),
-            rule("POST", f"{PREFIX}projects/<project>:testIamPermissions", self.test_permissions),
-            rule("GET", f"{BILLING}projects/<project>/billingInfo", self.get_billing),
+            rule("GET", project, self.get),
+            rule("POST", project, self.get_policy, suffix=":getIamPolicy"),
+            rule("POST", project, self.set_policy, suffix=":setIamPolicy"),
+            rule("POST", project, self.test_permissions, suffix=":testIamPermissions"),
+            rule("GET", f"{BILLING}projects/<project>", self.get_billing, suffix="/billingInfo"),
         ]
 
     def grants(self) -> list[tuple[str, str]]:
-        """Return who has which role: pairs of role and member."""
+        """Return the granted roles: pairs of role and member."""
         with self._cloud.store.lock:
             return [(one["role"], member) for one in self._policy["bindings"] for member in one["members"]]
 
-    def get(self, body: Body, query: Query, *, project: str) -> Body:
-        self._check(project)
+    def get(self, request: ApiRequest) -> Body:
+        project = self._check(request)
         return {"projectId": project, "projectNumber": PROJECT_NUMBER, "name": project, "lifecycleState": self.state}
 
-    def get_billing(self, body: Body, query: Query, *, project: str) -> Body:
-        """Reached only where the Billing API is on; the project doesn't need it."""
+    def get_billing(self, request: ApiRequest) -> Body:
+        """Return the billing account; only the Billing API has to be enabled for that."""
+        project = request.name
         return {"name": f"projects/{project}/billingInfo", "projectId": project, "billingEnabled": self.billing}
 
-    def test_permissions(self, body: Body, query: Query, *, project: str) -> Body:
-        self._check(project)
-        granted = [one for one in body.get("permissions", []) if one not in self.withheld]
+    def test_permissions(self, request: ApiRequest) -> Body:
+        self._check(request)
+        granted = [one for one in request.body.get("permissions", []) if one not in self.withheld]
         return {"permissions": granted} if granted else {}
 
-    def get_policy(self, body: Body, query: Query, *, project: str) -> Body:
-        self._check(project)
+    def get_policy(self, request: ApiRequest) -> Body:
+        self._check(request)
         return self._policy
 
-    def set_policy(self, body: Body, query: Query, *, project: str) -> Body:
-        """Raises:
-        CloudError: 409, another version was read; 400, a member does not exist.
+    def set_policy(self, request: ApiRequest) -> Body:
+        """Replace the policy.
+
+        Raises:
+            CloudError: 409, another version was read; 400, a member does not exist.
         """
-        self._check(project)
+        self._check(request)
         with self._cloud.store.lock:
-            policy = body["policy"]
+            policy = request.body["policy"]
             if policy.get("etag") != self._policy["etag"]:
                 message = "There were concurrent policy changes. Please retry the whole read-modify-write."
                 raise CloudError(409, "aborted", message, status="ABORTED")
@@ -78,20 +82,18 @@ class ResourceManager:
             self._policy = {**policy, "bindings": bindings, "etag": self._etag()}
             return self._policy
 
-    def _check(self, project: str) -> None:
-        if project != self._cloud.project:
-            raise not_found(f"projects/{project}")
+    def _check(self, request: ApiRequest) -> str:
+        if request.name != self._cloud.project:
+            raise not_found(request.path)
+        return request.name
 
     def _check_member(self, member: str) -> None:
         email = member.removeprefix("serviceAccount:")
-        agents = {
-            f"service-{PROJECT_NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com": "multiclusteringress",
-        }
-        project = self._cloud.project
-        paths = [f"projects/{project}/serviceAccounts/{email}"]
-        if email in agents:  # Google's own, which are there as soon as their feature is
-            paths = [f"projects/{project}/locations/global/features/{agents[email]}"]
-        if all(self._cloud.store.find(path) is None for path in paths):
+        path = f"projects/{self._cloud.project}/serviceAccounts/{email}"
+        if email == f"service-{PROJECT_NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com":
+            # Google's own service agent, which exists as soon as its feature does.
+            path = f"projects/{self._cloud.project}/locations/global/features/multiclusteringress"
+        if self._cloud.store.find(path) is None:
             raise CloudError(400, "badRequest", f"Service account {email} does not exist.")
 
     def _etag(self) -> str:

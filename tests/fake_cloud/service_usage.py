@@ -1,70 +1,74 @@
-"""Service Usage: which APIs are on."""
+"""Service Usage: the enabled APIs."""
 
 from werkzeug.routing import Rule
 
-from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Query, rule
+from tests.fake_cloud.cloud import PROJECT_NUMBER, ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.errors import CloudError
 
 PREFIX = "/serviceusage/v1/"
 
 ALWAYS_ON = ("cloudresourcemanager", "serviceusage")
-"""What has to be switched on by hand, so that the others can be."""
+"""APIs that a user enables by hand, so that the others can be enabled."""
 
-TO_ACT_AS_ANOTHER = "iamcredentials"
-"""This one, too, where the caller acts as another account from the first call on."""
+IMPERSONATION = "iamcredentials"
+"""Enabled by hand, too, where the caller impersonates another account from the first call on."""
 
 
 class ServiceUsage:
-    """Switches APIs on; nobody here switches one off."""
+    """Enables APIs."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        acts = cloud.identity.caller != cloud.identity.email
-        for name in (*ALWAYS_ON, *([TO_ACT_AS_ANOTHER] if acts else [])):
-            self._enable(cloud.project, [f"{name}.googleapis.com"])
+        impersonates = cloud.identity.caller != cloud.identity.email
+        for name in (*ALWAYS_ON, *([IMPERSONATION] if impersonates else [])):
+            self.enable(cloud.project, [f"{name}.googleapis.com"])
 
     def rules(self) -> list[Rule]:
+        services = f"{PREFIX}projects/<project>/services"
         return [
-            rule("GET", f"{PREFIX}projects/<project>/services", self.index),
-            rule("POST", f"{PREFIX}projects/<project>/services:batchEnable", self.batch_enable),
-            rule("POST", f"{PREFIX}projects/<project>/services/<name>:enable", self.enable),
-            rule("GET", f"{PREFIX}operations/<name>", self.get_operation),
+            rule("GET", services, self.index),
+            rule("POST", services, self.batch_enable, suffix=":batchEnable"),
+            rule("POST", f"{services}/<name>", self.enable_one, suffix=":enable"),
+            rule("GET", f"{PREFIX}operations/<name>", self._cloud.show),
         ]
 
     def check(self, service: str) -> None:
-        """Raise an CloudError if an API, such as ``compute``, is not on."""
-        if self._cloud.store.find(self._path(self._cloud.project, f"{service}.googleapis.com")) is None:
+        """Raise a CloudError if an API, such as ``compute``, is not enabled."""
+        if self._cloud.store.find(f"projects/{self._cloud.project}/services/{service}.googleapis.com") is None:
             message = (
                 f"{service}.googleapis.com has not been used in project {PROJECT_NUMBER} before or it is disabled. "
                 "Enable it, then retry."
             )
             raise CloudError(403, "accessNotConfigured", message)
 
-    def index(self, body: Body, query: Query, *, project: str) -> Body:
-        services = [one for _, one in self._cloud.store.under(f"projects/{project}/services")]
-        return {"services": services}
+    def index(self, request: ApiRequest) -> Body:
+        return {"services": [one for _, one in self._cloud.store.under(request.path)]}
 
-    def batch_enable(self, body: Body, query: Query, *, project: str) -> Body:
-        return self._start(project, body["serviceIds"])
+    def batch_enable(self, request: ApiRequest) -> Body:
+        return self._start(request, request.body["serviceIds"])
 
-    def enable(self, body: Body, query: Query, *, project: str, name: str) -> Body:
-        return self._start(project, [name])
+    def enable_one(self, request: ApiRequest) -> Body:
+        return self._start(request, [request.name])
 
-    def get_operation(self, body: Body, query: Query, *, name: str) -> Body:
-        return self._cloud.store.get(f"operations/{name}")
+    def _start(self, request: ApiRequest, names: list[str]) -> Body:
+        project = request.path.split("/")[1]
+        return self._cloud.operations.start(
+            "longrunning",
+            "enable",
+            ",".join(names),
+            "services",
+            work=lambda: self.enable(project, names),
+            folder="",
+        )
 
-    def _start(self, project: str, names: list[str]) -> Body:
-        target = ",".join(names)
-        seconds = self._cloud.latencies.of("services")
-        work = lambda: self._enable(project, names)  # noqa: E731
-        return self._cloud.operations.start("longrunning", "", kind="enable", target=target, seconds=seconds, work=work)
+    def enable(self, project: str, names: list[str]) -> None:
+        """Enable APIs at once.
 
-    def _enable(self, project: str, names: list[str]) -> None:
+        Args:
+            project: its id.
+            names: such as ``compute.googleapis.com``.
+        """
         for name in names:
-            path = self._path(project, name)
+            path = f"projects/{project}/services/{name}"
             if self._cloud.store.find(path) is None:
                 self._cloud.store.add(path, {"name": path, "state": "ENABLED", "config": {"name": name}})
-
-    @staticmethod
-    def _path(project: str, name: str) -> str:
-        return f"projects/{project}/services/{name}"

@@ -16,7 +16,6 @@ from urllib.parse import unquote
 from werkzeug.wrappers import Request, Response
 
 from tests.fake_cloud.identity import Identity
-from tests.fake_cloud.journal import Journal, RecordedCall
 from tests.fake_cloud.listener import Listener
 
 LISTED = "/storage/v1/b/"
@@ -51,22 +50,18 @@ class FakeBucket(Listener):
         """
         self.name = name
         self.objects: dict[str, ObjectVersion] = {}
-        self.journal = Journal()
         self._identity = identity
         self._generation = 1000
         self._lock = threading.Lock()
-        super().__init__(self._answer)
+        super().__init__()
 
     def variables(self) -> dict[str, str]:
         """Return the environment in which the gcs backend finds the bucket here."""
         return {"GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{self.base}/storage/v1/"}
 
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
-        request = Request(environ)
+    def respond(self, request: Request) -> Response:
         with self._lock:
-            response = self._call(request, unquote(str(environ["REQUEST_URI"]).partition("?")[0]))
-        self.journal.add(RecordedCall(request.method, request.path, response.status_code))
-        return response(environ, start_response)
+            return self._call(request, unquote(str(request.environ["REQUEST_URI"]).partition("?")[0]))
 
     def _call(self, request: Request, path: str) -> Response:
         if not self._identity.is_valid(request.headers.get("Authorization", "").removeprefix("Bearer ")):

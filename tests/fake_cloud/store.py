@@ -1,4 +1,4 @@
-"""What exists, by its path."""
+"""All resources, by path."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ class Store:
     """Resources by path, such as ``projects/p/global/networks/n``; safe to use from several threads.
 
     Attributes:
-        lock: to be held where what is read decides what is written.
+        lock: held where a write depends on a read.
     """
 
     def __init__(self) -> None:
@@ -21,8 +21,10 @@ class Store:
         self._resources: dict[str, Resource] = {}
 
     def add(self, path: str, resource: Resource) -> Resource:
-        """Raises:
-        CloudError: the name is taken.
+        """Add a resource.
+
+        Raises:
+            CloudError: the name is taken.
         """
         with self.lock:
             if path in self._resources:
@@ -31,8 +33,10 @@ class Store:
             return resource
 
     def get(self, path: str) -> Resource:
-        """Raises:
-        CloudError: there is none.
+        """Return a resource.
+
+        Raises:
+            CloudError: it does not exist.
         """
         with self.lock:
             if path not in self._resources:
@@ -48,7 +52,7 @@ class Store:
             self._resources.pop(path, None)
 
     def under(self, folder: str) -> Iterator[tuple[str, Resource]]:
-        """Yield what is in a folder, such as ``projects/p/global/networks``, in the order of names."""
+        """Yield the resources of a folder, such as ``projects/p/global/networks``, in the order of names."""
         with self.lock:
             found = sorted(item for item in self._resources.items() if item[0].rpartition("/")[0] == folder)
         yield from found

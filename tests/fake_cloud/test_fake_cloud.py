@@ -626,13 +626,13 @@ def test_a_feature_that_has_something_stays(gcp: FakeGcp, caller: ApiClient) -> 
 
 def test_a_feature_says_how_its_members_are(gcp: FakeGcp, caller: ApiClient) -> None:
     state = {"servicemesh": {"controlPlaneManagement": {"state": "ACTIVE"}}}
-    gcp.server.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)  # it is not on
+    gcp.server.gkehub.set_membership_state("servicemesh", LOCATION, "tokyo-1", state)  # it is not on
     caller.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     assert "membershipStates" not in caller.ok("GET", f"{FEATURES}/servicemesh")
-    gcp.server.gkehub.tell("servicemesh", LOCATION, "tokyo-1", state)
+    gcp.server.gkehub.set_membership_state("servicemesh", LOCATION, "tokyo-1", state)
     name = f"projects/{PROJECT_NUMBER}/locations/{LOCATION}/memberships/tokyo-1"
     assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {name: state}
-    gcp.server.gkehub.tell("servicemesh", LOCATION, "tokyo-1", None)
+    gcp.server.gkehub.set_membership_state("servicemesh", LOCATION, "tokyo-1", None)
     assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {}
 
 
@@ -688,7 +688,7 @@ def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(gcp: FakeGcp, 
     assert caller.refused("PATCH", path, {"membershipSpecs": {f"{place}/osaka-1": automatic}}).code == 404
     operation = caller.ok("PATCH", path, {"membershipSpecs": {f"{place}/tokyo-1": automatic}})
     caller.ended(f"/gkehub/v1/{operation['name']}")
-    gcp.server.gkehub.forget(LOCATION, "tokyo-1")
+    gcp.server.gkehub.remove_membership(LOCATION, "tokyo-1")
     assert caller.ok("GET", f"{FEATURES}/servicemesh")["membershipSpecs"] == {}
 
 
@@ -900,7 +900,7 @@ def test_operations_take_their_time() -> None:
         assert 0.7 <= time.monotonic() - start < 5
     with running(1 / 16) as gcp:
         caller = gcp.caller()
-        gcp.server.services._enable(PROJECT, [f"{api}.googleapis.com" for api in APIS])
+        gcp.server.services.enable(PROJECT, [f"{api}.googleapis.com" for api in APIS])
         start = time.monotonic()
         operation = caller.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
         assert operation["status"] == "DONE", "what takes 0.3 s is done when it is answered"

@@ -92,7 +92,7 @@ class SimulatedCloud:
             channel=lambda: self._channel(location, name),
             late=lambda: self.late,
             install=lambda: self.install(region),
-            tell=lambda state: self.server.gkehub.tell(FEATURE, location, name, state),
+            tell=lambda state: self.server.gkehub.set_membership_state(FEATURE, location, name, state),
         )
         mesh.start()
         self._meshes[location, name] = mesh
@@ -109,7 +109,7 @@ class SimulatedCloud:
     def stop(self, location: str, name: str) -> None:
         self.planes.stop(location, name)
         self._meshes.pop((location, name), None)
-        self.server.gkehub.forget(location, name)
+        self.server.gkehub.remove_membership(location, name)
         self._ingress.cluster_stopped(location)
 
     def _feature_changed(self, feature: str, content: Body | None) -> None:

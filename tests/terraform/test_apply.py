@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.datastructures import MultiDict
 
 from cli.report.findings import FindingState
 from cli.sources.member import ObservedCluster
@@ -25,7 +24,7 @@ from cli.status.hardening import look_at_hardening
 from config.cluster import Cluster
 from config.environment import Environment
 from config.paths import ROOT
-from tests.fake_cloud.cloud import Cloud
+from tests.fake_cloud.cloud import ApiRequest, Cloud
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.server import FakeCloudServer
 from tests.fake_cloud.test_fake_cloud import FakeControlPlanes
@@ -86,8 +85,8 @@ class Applied:
         """Return what `mesh status` finds wrong of the clusters' hardening, by the names of its findings."""
         told = []
         for region in environment.resolved_regions():
-            place = {"project": environment.project.id, "location": region.location, "cluster": region.names.cluster}
-            found = self.server.container.get({}, MultiDict(), **place)
+            place = f"projects/{environment.project.id}/locations/{region.location}"
+            found = self.server.container.get(ApiRequest(f"{place}/clusters/{region.names.cluster}"))
             told += list(look_at_hardening(ObservedCluster(environment, region, found, None), found))
         assert {one.name for one in told} == FINDINGS
         return {one.name for one in told if one.state is not FindingState.OK}

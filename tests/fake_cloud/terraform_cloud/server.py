@@ -11,7 +11,6 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from tests.fake_cloud.journal import Journal, RecordedCall
 from tests.fake_cloud.listener import Listener
 from tests.fake_cloud.terraform_cloud import documents
 from tests.fake_cloud.terraform_cloud.documents import Document
@@ -59,11 +58,10 @@ class TerraformCloud(Listener):
             port: on loopback; any that is free if 0.
         """
         self.organization = organization
-        self.journal = Journal()
         self._hostname = hostname
         self._runner: Runner | None = None
         self._map = Map(self._rules(), strict_slashes=False)
-        super().__init__(self._answer, port=port)
+        super().__init__(port=port)
 
     def configuration(self) -> str:
         """Return the part of terraform's CLI configuration that leads to this server: no name is looked up."""
@@ -111,14 +109,12 @@ class TerraformCloud(Listener):
         ]
         return [Rule(path, methods=[method], endpoint=handler) for method, path, handler in calls]
 
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
-        request = Request(environ)
+    def respond(self, request: Request) -> Response:
         is_log = request.path.startswith("/downloads/logs/")
         response = self._log(request) if is_log else self._respond(request)
-        self.journal.add(RecordedCall(request.method, request.path, response.status_code))
         response.headers["TFP-API-Version"] = API_VERSION
         response.headers["X-RateLimit-Limit"] = "1000"
-        return response(environ, start_response)
+        return response
 
     def _respond(self, request: Request) -> Response:
         if request.path == f"{API}/ping":
