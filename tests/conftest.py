@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.local_mesh.errors import LocalMeshError
-from tests.rehearsal.providers import gather_providers, mirror_of
+from tests.rehearsal.prerequisites import gather_providers, mirror_of
 from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
 from tests.terraform.terraform import terraform
 

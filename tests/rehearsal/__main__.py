@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from config import ConfigError, config_path, load
 from config.control_plane import MODES
@@ -16,12 +15,10 @@ from tests.local_mesh.prerequisites import (
     EXIT_SKIPPED,
     MissingPrerequisiteError,
     check_prerequisites,
-    local_mesh_prerequisites,
 )
 from tests.local_mesh.session import Session
 from tests.local_mesh.toolchain import get_toolchain
-from tests.rehearsal.command_environment import check_tools
-from tests.rehearsal.providers import gather_providers, mirror_of
+from tests.rehearsal.prerequisites import mirror_of, rehearsal_prerequisites
 
 EXAMPLES = ROOT / "examples"
 IN_LAB = "asmcli-managed"
@@ -53,6 +50,7 @@ def main() -> int:
     arguments = parser.parse_args()
     session = Session("rehearsal", ROOT)
     providers = session.folder / "providers"
+    prerequisites = rehearsal_prerequisites(providers, with_terraform=not arguments.without_terraform)
     try:
         path = EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
         if arguments.lab and load(path).mesh.control_plane != IN_LAB:
@@ -61,16 +59,10 @@ def main() -> int:
             )
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
         if arguments.check:
-            return _check(providers, not arguments.without_terraform)
+            check_prerequisites(prerequisites)
+            return 0
         if not is_inside():
-            check_tools(with_terraform=not arguments.without_terraform)
-
-            def prepare() -> None:
-                get_toolchain(session.say)
-                if not arguments.without_terraform:
-                    gather_providers(providers)
-
-            return session.run_inside(sys.argv[1:], local_mesh_prerequisites("rehearse"), prepare)
+            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.say))
         use_private_folders(session.state)
         # Imported late: inside, cdktf takes its folders when it is loaded.
         from tests.rehearsal.context import create_context  # noqa: PLC0415
@@ -102,19 +94,6 @@ def main() -> int:
     except (ConfigError, LocalMeshError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2
-
-
-def _check(providers: Path, with_terraform: bool) -> int:
-    """Say what is missing for a rehearsal."""
-    try:
-        check_prerequisites(local_mesh_prerequisites("rehearse"))
-        check_tools(with_terraform)
-        if with_terraform:
-            gather_providers(providers)
-    except LocalMeshError as error:
-        print(error, file=sys.stderr)
-        return EXIT_SKIPPED
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from tests.fake_cloud.google_sites import HOSTNAMES, GoogleSites
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.toolchain import Toolchain
-from tests.rehearsal.providers import QUIET
+from tests.rehearsal.prerequisites import QUIET
 from tests.rehearsal.simulated_cloud import BASE, SimulatedCloud
 
 FAKE_TOOLS = Path(__file__).parent / "fake_tools"
@@ -24,8 +24,6 @@ INHERITED = ("HOME", *JSII, "LANG", "PATH", "TERM", "TMPDIR")
 FROM_ACTIVATE = ("PIPENV_PIPFILE", "PIPENV_VENV_IN_PROJECT", "PIPENV_IGNORE_VIRTUALENVS", "PIPENV_VERBOSITY")
 """What `tools/activate` sets."""
 
-NEEDED = ("curl", "git", "jq")
-FOR_TERRAFORM = ("cdktf", "pipenv", "terraform")
 REPLACEABLE = ("gcloud", "gke-gcloud-auth-plugin")
 """Programs for which there are stand-ins, where the machine has none."""
 
@@ -41,15 +39,6 @@ class CommandEnvironment:
 
     variables: dict[str, str]
     replaced: tuple[str, ...]
-
-
-def check_tools(with_terraform: bool) -> None:
-    """Raise a LocalMeshError that names every program that is missing."""
-    needed = (*NEEDED, *FOR_TERRAFORM) if with_terraform else NEEDED
-    if missing := [tool for tool in needed if shutil.which(tool) is None]:
-        raise LocalMeshError(
-            f"missing: {', '.join(missing)}; `make rehearse` brings cdktf and pipenv, the rest is yours"
-        )
 
 
 def create_command_environment(

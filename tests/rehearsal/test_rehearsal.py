@@ -17,15 +17,15 @@ from config.naming import STACKS
 from tests.fake_cloud.cloud import Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
 from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.prerequisites import MissingPrerequisiteError, check_prerequisites
 from tests.rehearsal.bench import seconds_of
 from tests.rehearsal.checks import compared, deployed, nothing_changed
-from tests.rehearsal.command_environment import check_tools
 from tests.rehearsal.deployment import CommandRun, Deployment, StackRun, kill_all
 from tests.rehearsal.expected import expected_objects, expected_secrets
 from tests.rehearsal.fault_wrappers import TOOLS, Call, FaultWrappers
 from tests.rehearsal.faults import FaultOutcome, FaultSelection, InjectedFault, read_faults, table_of
 from tests.rehearsal.mesh_cli_check import check_commands
-from tests.rehearsal.providers import VERSIONS, gather_providers
+from tests.rehearsal.prerequisites import SCRIPT_TOOLS, VERSIONS, gather_providers, rehearsal_prerequisites
 from tests.rehearsal.secret_scan import search
 from tests.rehearsal.snapshot import differences
 from tests.reporting.table import Table
@@ -263,20 +263,22 @@ def test_credentials_are_found_wherever_they_are(tmp_path: Path) -> None:
     assert search([tmp_path], [b"secret"], [tmp_path / "deep"]) == (1, [])
 
 
-def stand_in_terraform(folder: Path, condition: str) -> None:
-    """A terraform whose init works if a condition holds of its folder's files."""
-    (folder / "terraform").write_text(f"#!/usr/bin/env bash\n{condition}\n", encoding="utf-8")
+def fake_terraform(folder: Path, version: str, condition: str) -> None:
+    """Create a terraform whose init succeeds if a condition holds of its folder's files."""
+    body = f'if [[ "$1" == version ]]; then echo "Terraform v{version}"; else {condition}; fi'
+    (folder / "terraform").write_text(f"#!/usr/bin/env bash\n{body}\n", encoding="utf-8")
     (folder / "terraform").chmod(0o755)
 
 
 def test_missing_providers_are_named_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in_terraform(tmp_path, "! grep -q -e google -e kubernetes main.tf.json")
+    fake_terraform(tmp_path, "1.4.9", "! grep -q -e google -e kubernetes main.tf.json")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(LocalMeshError) as caught:
         gather_providers(tmp_path / "providers")
     text = str(caught.value)
-    assert f"google {VERSIONS['google']}" in text
-    assert f"kubernetes {VERSIONS['kubernetes']}" in text
+    assert "terraform: Terraform v1.4 is too old" in text
+    assert f"google {VERSIONS['google']}: missing" in text
+    assert f"kubernetes {VERSIONS['kubernetes']}: missing" in text
     assert "null" not in text
 
 
@@ -285,12 +287,15 @@ def test_the_providers_are_those_that_the_stacks_pin(reference: Synthesis) -> No
     assert {name: provider["version"] for name, provider in pinned.items()} == dict(VERSIONS)
 
 
-def test_missing_programs_are_named_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LocalMeshError) as caught:
-        check_tools(with_terraform=True)
-    for tool in ("cdktf", "pipenv", "terraform", "curl", "git", "jq"):
-        assert tool in str(caught.value)
+    for with_terraform in (False, True):
+        with pytest.raises(MissingPrerequisiteError) as caught:
+            check_prerequisites(rehearsal_prerequisites(tmp_path / "providers", with_terraform=with_terraform))
+        for name in ("node", "curl", "unshare", *SCRIPT_TOOLS):
+            assert f"  {name}: missing. Needed " in str(caught.value)
+        for name in ("cdktf: missing", "pipenv: missing", "terraform: missing", "null 3.2.4: can't be tried without"):
+            assert (f"{name}" in str(caught.value)) is with_terraform
 
 
 def test_what_a_command_prints_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
