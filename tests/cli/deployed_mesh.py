@@ -24,7 +24,7 @@ from config.naming import STACKS
 from tests.cli.fake_kubectl import FakeKubectl
 from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import PROJECT_NUMBER
-from tests.fake_cloud.test_fake_cloud import ApiClient, FakeGcp, enable, running
+from tests.fake_cloud.testing import ApiClient, FakeGcp, enable, running
 
 Object = dict[str, Any]
 
@@ -237,7 +237,7 @@ def deploy(folder: Path, way: str = MANAGED) -> Iterator[DeployedMesh]:
         way: to a mesh.
     """
     with running() as gcp:
-        caller = gcp.caller()
+        caller = gcp.client()
         enable(caller)
         mesh = DeployedMesh(gcp, folder, gcp.token())
         if way != MANAGED:
@@ -410,7 +410,7 @@ def _make_cluster(caller: ApiClient, region: str, way: str) -> None:
 
     def done(operation: Object) -> None:
         """Wait: a cluster takes no second operation before, and the machine may have other things to do."""
-        caller.ended(f"{clusters.removesuffix('clusters')}operations/{operation['name']}")
+        caller.wait(f"{clusters.removesuffix('clusters')}operations/{operation['name']}")
 
     done(caller.ok("POST", clusters, {"cluster": wanted}))
     done(caller.ok("DELETE", f"{clusters}/{cluster_name(region)}/nodePools/default-pool"))

@@ -24,7 +24,7 @@ from tests.cli.deployed_mesh import (
     remote_secret,
 )
 from tests.fake_cloud.faults import RequestFault
-from tests.fake_cloud.test_fake_cloud import ApiClient
+from tests.fake_cloud.testing import ApiClient
 
 TO = f"--project {PROJECT}"
 OLD_CERTIFICATE = ProjectNames("matt").certificate("old.example.com")

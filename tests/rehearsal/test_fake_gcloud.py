@@ -15,7 +15,7 @@ import yaml
 
 from config.paths import ROOT
 from tests.fake_cloud.faults import RequestFault
-from tests.fake_cloud.test_fake_cloud import (
+from tests.fake_cloud.testing import (
     CLUSTERS,
     COMPUTE,
     LOCATION,
@@ -110,7 +110,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     with running() as gcp:
         key = tmp_path / "credentials.json"
         key.write_text(gcp.server.cloud.identity.credentials(), encoding="utf-8")
-        caller = gcp.caller()
+        caller = gcp.client()
         enable(caller)
         make_cluster(caller)
         variables = {

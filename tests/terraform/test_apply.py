@@ -27,7 +27,7 @@ from config.paths import ROOT
 from tests.fake_cloud.cloud import ApiRequest, Cloud
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.server import FakeCloudServer
-from tests.fake_cloud.test_fake_cloud import FakeControlPlanes
+from tests.fake_cloud.testing import FakeControlPlanes
 from tests.synthesized import REFERENCE, load_without_variables, synthesize
 from tests.terraform.terraform import initialized, terraform
 

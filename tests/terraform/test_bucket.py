@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fake_cloud.storage import FakeBucket, ObjectVersion
-from tests.fake_cloud.test_fake_cloud import PROJECT, FakeGcp, running
+from tests.fake_cloud.testing import PROJECT, FakeGcp, running
 from tests.synthesized import environment_of, synthesize
 from tests.terraform.member import from_mirror
 from tests.terraform.terraform import Desk

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_cloud.test_fake_cloud import COMPUTE, PROJECT, ApiClient, FakeGcp, enable, running
+from tests.fake_cloud.testing import COMPUTE, PROJECT, ApiClient, FakeGcp, enable, running
 from tests.synthesized import Synthesis, environment_of, synthesize
 from tests.terraform.terraform import initialized, terraform
 
@@ -67,7 +67,7 @@ def _required(made: Synthesis) -> Mapping[str, Any]:
 @pytest.fixture
 def entry(_providers: None, tmp_path: Path) -> Iterator[Entry]:
     with running() as gcp:
-        enable(gcp.caller())
+        enable(gcp.client())
         yield Entry(gcp, tmp_path)
 
 
@@ -97,10 +97,10 @@ def test_certificates_are_made_and_come_and_go_with_their_domains(entry: Entry) 
 
 def test_a_certificate_that_the_load_balancer_has_does_not_go(entry: Entry) -> None:
     """As at Google: hence the wait for the load balancer's end comes before it."""
-    caller: ApiClient = entry.gcp.caller()
+    caller: ApiClient = entry.gcp.client()
     caller.ok("POST", f"{COMPUTE}/global/sslCertificates", {"name": "c", "managed": {"domains": ["a.example"]}})
     link = f"https://www.googleapis.com/compute/v1/{PLACE}/sslCertificates/c"
     caller.ok("POST", f"{COMPUTE}/global/targetHttpsProxies", {"name": "p", "sslCertificates": [link]})
-    refusal = caller.refused("DELETE", f"{COMPUTE}/global/sslCertificates/c")
+    refusal = caller.error("DELETE", f"{COMPUTE}/global/sslCertificates/c")
     assert refusal.reason == "resourceInUseByAnotherResource"
     assert caller.ok("GET", f"{COMPUTE}/global/sslCertificates/c")["managed"]["status"] == "PROVISIONING"

@@ -15,7 +15,7 @@ import pytest
 
 from config.naming import STACKS
 from config.paths import ROOT
-from tests.fake_cloud.test_fake_cloud import PROJECT, FakeGcp, running
+from tests.fake_cloud.testing import PROJECT, FakeGcp, running
 from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
 from tests.terraform.member import Member, member
 from tests.terraform.test_backends import READS
@@ -98,7 +98,7 @@ def test_network_and_clusters_are_made_by_machines_without_tools(acme: Member, g
     assert f"Apply complete! Resources: {_count(synthesis, 'clusters')} added" in acme.ok(clusters, *APPLY)
     assert "No changes." in acme.ok(clusters, "plan")
     assert not [*network.glob("*.tfstate*"), *clusters.glob("*.tfstate*")]
-    names = [one["name"] for place in LOCATIONS for one in gcp.caller().ok("GET", place)["clusters"]]
+    names = [one["name"] for place in LOCATIONS for one in gcp.client().ok("GET", place)["clusters"]]
     assert names == ["matt-tokyo-cluster-1", "matt-osaka-cluster-1"]
     assert [str(call) for call in gcp.server.journal.unknown()] == []
 
