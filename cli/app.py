@@ -76,6 +76,56 @@ def _root(
     pass
 
 
+@app.command(epilog="Example: mesh init --project my-project --region asia-northeast1 --domain shop.example.com")
+def init(
+    project: Annotated[str | None, typer.Option(metavar="ID", help="The Google Cloud project.")] = None,
+    name_prefix: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The first part of the name of everything that is created.")
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[KEY=]REGION", help="A Google Cloud region; several times for several."),
+    ] = None,
+    control_plane: Annotated[str | None, typer.Option(metavar="MODE", help="docs/control-planes.md.")] = None,
+    asmcli_sha256: Annotated[
+        str | None, typer.Option(metavar="DIGITS", help="Checksum of asmcli; README, step 3.")
+    ] = None,
+    authorized_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]RANGE",
+            help="A network that reaches public addresses of the GKE control planes; without any they have none.",
+        ),
+    ] = None,
+    domain: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A domain, served by HTTPS.")] = None,
+    plain_http: Annotated[bool, typer.Option("--plain-http", help="Serve plain HTTP, as there is no domain.")] = False,
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The file; mesh.yaml, or what MESH_CONFIG names, if absent."),
+    ] = None,
+) -> int:
+    """Write the configuration file of a new project, and ask for what no option gives.
+
+    An existing file is not overwritten. Without a terminal all has to be given.
+    """
+    from cli.init.command import write_configuration  # noqa: PLC0415
+
+    if domain and plain_http:
+        raise MeshError("--domain and --plain-http exclude each other", "mesh init --help")
+    single = {
+        "project": project,
+        "name_prefix": name_prefix,
+        "control_plane": control_plane,
+        "asmcli_sha256": asmcli_sha256,
+    }
+    several = {"regions": region, "authorized_networks": authorized_network, "domains": domain}
+    answers = {field: [word] for field, word in single.items() if word is not None}
+    answers |= {field: words for field, words in several.items() if words}
+    if plain_http:
+        answers["domains"] = []
+    return write_configuration(output_file or config_path(ROOT), answers)
+
+
 @app.command(epilog="Example: mesh doctor && cdktf deploy network clusters mesh ingress")
 def doctor(config: Config, as_json: Json = False, junit: Junit = None) -> int:
     """Look, before a deploy, whether it can succeed: tools, credentials, APIs, roles, quotas, networks, conflicts."""

@@ -1,0 +1,1 @@
+"""`mesh init`: a configuration file for a new project."""

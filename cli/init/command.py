@@ -1,0 +1,179 @@
+"""`mesh init`: asks for what a new project needs, and writes its configuration file."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from cli.errors import MeshError
+from cli.init.document import PLACEHOLDERS, Answers, document, problems_of, uses_asmcli
+from config import Problem, config_path
+from config.control_plane import MODES
+from config.loading.load import check_location, displayed
+from config.paths import ROOT
+from config.project import Project
+
+
+@dataclass(frozen=True)
+class Question:
+    """One answer that the file needs.
+
+    Attributes:
+        field: Its key in `PLACEHOLDERS`.
+        flag: The option that gives it.
+        path: Where it stands in the file.
+        text: The prompt.
+        default: Taken where nothing is said; None if there is none.
+        several: Whether an answer is a list of words.
+    """
+
+    field: str
+    flag: str
+    path: str
+    text: str
+    default: str | None = None
+    several: bool = False
+
+    def words(self, text: str) -> list[str]:
+        """Return the answer in a line of text."""
+        return text.replace(",", " ").split() if self.several or not text.strip() else [text.strip()]
+
+
+QUESTIONS = (
+    Question("project", "--project", "project.id", "Id of the Google Cloud project"),
+    Question(
+        "name_prefix",
+        "--name-prefix",
+        "project.name_prefix",
+        "First part of every name in the project",
+        Project.model_fields["name_prefix"].default,
+    ),
+    Question("regions", "--region", "regions", "Google Cloud regions, such as asia-northeast1", several=True),
+    Question(
+        "control_plane",
+        "--control-plane",
+        "mesh.control_plane",
+        f"Control plane mode ({', '.join(MODES)})",
+        PLACEHOLDERS["control_plane"][0],
+    ),
+    Question(
+        "asmcli_sha256",
+        "--asmcli-sha256",
+        "mesh.asmcli",
+        "SHA-256 of asmcli, which README's step 3 shows (empty: write it into the file later)",
+        "",
+    ),
+    Question(
+        "authorized_networks",
+        "--authorized-network",
+        "cluster",
+        "Networks that may reach public addresses of the GKE control planes, such as 203.0.113.0/24 "
+        "(empty: no public address, IAM decides at the DNS endpoint)",
+        "",
+        several=True,
+    ),
+    Question(
+        "domains",
+        "--domain",
+        "ingress",
+        "Domains for HTTPS, such as shop.example.com (empty: plain HTTP)",
+        "",
+        several=True,
+    ),
+)
+
+
+def write_configuration(file: Path, given: Answers) -> int:
+    """Write a new configuration file of what is given, and of what somebody at a terminal answers.
+
+    Args:
+        file: The file, which must not exist.
+        given: Answers by the field of a question; no domains at all are plain HTTP.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        ConfigError: No configuration can stand there.
+        MeshError: The file exists or can't be written, or an answer is missing or wrong.
+    """
+    shown = displayed(file)
+    _check_file(file, shown)
+    answers = {field: list(words) for field, words in given.items()}
+    if problems := problems_of(answers):
+        raise MeshError(f"{_flag_of(problems[0])}: {problems[0]}", "mesh init --help")
+    if sys.stdin is not None and sys.stdin.isatty():
+        _ask(answers)
+    else:
+        _take_defaults(answers)
+    _write(file, document(answers, file), shown)
+    options = "" if file == config_path(ROOT) else f" --config {shown}"
+    setting = "" if file == config_path(ROOT) else f" CONFIG={shown}"
+    print(f"{shown} is written. Next: mesh doctor{options} && make synth{setting}")
+    return 0
+
+
+def _check_file(file: Path, shown: str) -> None:
+    check_location(file, shown)
+    if os.path.lexists(file):
+        raise MeshError(f"{shown} exists, and is not overwritten", "mesh init --output FILE, or move it away")
+    if not file.parent.is_dir():
+        raise MeshError(f"there is no folder for {shown}", f"mkdir -p {file.parent}")
+
+
+def _ask(answers: dict[str, list[str]]) -> None:
+    """Ask at the terminal for what is not answered yet, and again where an answer is wrong."""
+    for question in _open_questions(answers):
+        problems: list[Problem] | None = None
+        while problems is None or problems:
+            text = typer.prompt(question.text, default=question.default, show_default=bool(question.default), err=True)
+            answers[question.field] = question.words(text)
+            required = question.default is None and not answers[question.field]
+            problems = [Problem(question.path, "is missing")] if required else problems_of(answers)
+            for problem in problems:
+                print(f"  {problem}", file=sys.stderr)
+
+
+def _take_defaults(answers: dict[str, list[str]]) -> None:
+    """Answer what is not answered yet by its default; the ingress has none, as plain HTTP is a choice."""
+    missing = []
+    for question in _open_questions(answers):
+        if question.default is None or question.field == "domains":
+            missing.append(question.flag)
+        else:
+            answers[question.field] = question.words(question.default)
+    if missing:
+        flags = ", ".join(missing).replace("--domain", "--domain or --plain-http")
+        raise MeshError(f"there is no terminal to ask at: give {flags}", "mesh init --help")
+
+
+def _open_questions(answers: Answers) -> Iterator[Question]:
+    """Yield what is not answered, while answers are added."""
+    for question in QUESTIONS:
+        needed = question.field != "asmcli_sha256" or uses_asmcli(answers["control_plane"][0])
+        if question.field not in answers and needed:
+            yield question
+
+
+def _flag_of(problem: Problem) -> str:
+    return next((one.flag for one in reversed(QUESTIONS) if problem.path.startswith(one.path)), "the flags")
+
+
+def _write(file: Path, text: str, shown: str) -> None:
+    """Write a file whole or not at all, and never over another one."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with draft.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+        os.link(draft, file)
+    except FileExistsError as error:
+        raise MeshError(f"{shown} exists, and is not overwritten", "mesh init --output FILE") from error
+    except OSError as error:
+        raise MeshError(f"can't write {shown}: {error.strerror}", "name a file in a folder that is yours") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
