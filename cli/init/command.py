@@ -104,12 +104,12 @@ def write_configuration(file: Path, given: Answers) -> int:
     shown = displayed(file)
     _check_file(file, shown)
     answers = {field: list(words) for field, words in given.items()}
-    if problems := problems_of(answers):
-        raise MeshError(f"{_flag_of(problems[0])}: {problems[0]}", "mesh init --help")
+    _check_answers(answers)
     if sys.stdin is not None and sys.stdin.isatty():
         _ask(answers)
     else:
         _take_defaults(answers)
+        _check_answers(answers)
     _write(file, document(answers, file), shown)
     options = "" if file == config_path(ROOT) else f" --config {shown}"
     setting = "" if file == config_path(ROOT) else f" CONFIG={shown}"
@@ -159,8 +159,11 @@ def _open_questions(answers: Answers) -> Iterator[Question]:
             yield question
 
 
-def _flag_of(problem: Problem) -> str:
-    return next((one.flag for one in reversed(QUESTIONS) if problem.path.startswith(one.path)), "the flags")
+def _check_answers(answers: Answers) -> None:
+    """Refuse what the model finds wrong, by the flag that gave it."""
+    if problems := problems_of(answers):
+        flag = next((one.flag for one in QUESTIONS if problems[0].path.startswith(one.path)), "the flags")
+        raise MeshError(f"{flag}: {problems[0]}", "mesh init --help")
 
 
 def _write(file: Path, text: str, shown: str) -> None:
