@@ -59,8 +59,8 @@ schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md a
 snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as right
 	@$(ACTIVATE); $(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update
 
-policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## hold the hardened example against the policy, whole and weakened; CONFIG=FILE for a file of yours
-	@$(ACTIVATE); $(PYTHON) -m policy $(or $(CONFIG),--weakenings $(if $(DOCS),--docs))
+policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## hold the hardened example against the policy, as it is and with each mutation; CONFIG=FILE for a file of yours
+	@$(ACTIVATE); $(PYTHON) -m policy $(or $(CONFIG),--mutations $(if $(DOCS),--docs))
 
 vulnerabilities: $(STAMPS)/packages $(STAMPS)/supply $(NODE) ## ask for known vulnerabilities of everything that is locked
 	@$(ACTIVATE); $(PYTHON) -m tools.supply.vulnerabilities

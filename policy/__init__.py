@@ -1,5 +1,5 @@
-"""What must hold of every environment that is to be called hardened, as code.
+"""The policy: rules that a hardened environment must satisfy, as code.
 
-Rules are functions in `policy.rules`. checkov runs them beside its own checks (`make
-policy`); the tests call them too, for each weakening in `policy/weakenings`.
+Rules are functions in `policy.rules`. checkov runs them with its own checks (`make
+policy`); the tests call them too, for each mutation in `policy/mutations`.
 """

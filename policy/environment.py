@@ -1,4 +1,4 @@
-"""An environment as synthesized, and the things in it that a rule can be about."""
+"""A synthesized environment, and the entities in it that rules apply to."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Block = Mapping[str, Any]
 
 PROVIDER = "kubernetes."
 PODS = "pods"
-"""Name of the subnets' range for pods."""
+"""The name of the subnets' range for pods."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something stands.
+class Entity:
+    """A resource, or another part of a stack that a rule can apply to.
 
     Attributes:
-        environment: all that is there besides.
+        environment: the environment that contains it.
         stack: the stack's name.
-        kind: terraform's type, or what `Environment.places` calls it.
-        name: terraform's name of a resource; of what is none, the name that tells it from others.
-        block: what stands there.
+        kind: terraform's type, or one of the kinds that `SynthesizedEnvironment.entities` lists.
+        name: terraform's name of a resource; otherwise a name that is unique in its kind and stack.
+        block: its JSON.
     """
 
-    environment: Environment
+    environment: SynthesizedEnvironment
     stack: str
     kind: str
     name: str
@@ -51,19 +51,19 @@ class Place:
 
     @property
     def region(self) -> str:
-        """The key of the region whose cluster a Kubernetes object is in."""
+        """The key of the region whose cluster contains the Kubernetes object."""
         return str(self.block.get("provider", "")).removeprefix(PROVIDER)
 
 
 @dataclass(frozen=True)
-class Environment:
+class SynthesizedEnvironment:
     """The JSON of every stack, by the stack's name."""
 
     stacks: Mapping[str, Block]
 
     @classmethod
-    def read(cls, folder: Path) -> Environment:
-        """Read what cdktf has written into a folder such as ``cdktf.out``.
+    def read(cls, folder: Path) -> SynthesizedEnvironment:
+        """Read the output of cdktf from a folder such as ``cdktf.out``.
 
         Raises:
             OSError: A stack is missing.
@@ -71,65 +71,61 @@ class Environment:
         return cls({name: read_stack(folder, name) for name in STACKS})
 
     @cached_property
-    def places(self) -> tuple[Place, ...]:
-        """Everything that a rule can be about.
+    def entities(self) -> tuple[Entity, ...]:
+        """Everything that a rule can apply to.
 
-        These are all resources, and besides, as kinds of their own: ``data`` (sources),
+        These are all resources, and as kinds of their own: ``data`` (sources),
         ``ephemeral`` (sources), ``output``, ``provider`` (configurations), ``stack``
         (each once) and ``region`` (each that has an object in its cluster).
         """
-        return tuple(self._places())
+        return tuple(self._entities())
 
-    def of_kind(self, kind: str) -> list[Block]:
-        """Return what there is of a terraform type, in all stacks."""
-        return [place.block for place in self.places if place.kind == kind]
+    def resources(self, kind: str) -> list[Block]:
+        """Return all resources of a terraform type, in all stacks."""
+        return [entity.block for entity in self.entities if entity.kind == kind]
 
     def objects(self, kind: str, region: str) -> list[Block]:
         """Return the Kubernetes objects of a kind in a region's cluster."""
         return [
-            place.manifest
-            for place in self.places
-            if place.manifest is not None and place.region == region and place.manifest.get("kind") == kind
+            entity.manifest
+            for entity in self.entities
+            if entity.manifest is not None and entity.region == region and entity.manifest.get("kind") == kind
         ]
 
     def pod_ranges(self) -> set[str]:
-        """Return the ranges of all clusters' pods."""
-        subnets = self.of_kind("google_compute_subnetwork")
-        return {
-            one["ip_cidr_range"]
-            for subnet in subnets
-            for one in subnet["secondary_ip_range"]
-            if one["range_name"] == PODS
-        }
+        """Return the pod ranges of all clusters."""
+        subnets = self.resources("google_compute_subnetwork")
+        ranges = [secondary for subnet in subnets for secondary in subnet["secondary_ip_range"]]
+        return {one["ip_cidr_range"] for one in ranges if one["range_name"] == PODS}
 
     def own_ranges(self) -> set[str]:
-        """Return all ranges of ours: nodes, pods, services, control planes."""
-        subnets = self.of_kind("google_compute_subnetwork")
-        controls = [cluster.get("private_cluster_config", {}) for cluster in self.of_kind("google_container_cluster")]
+        """Return all ranges of this environment: nodes, pods, services, GKE control planes."""
+        subnets = self.resources("google_compute_subnetwork")
+        private = [cluster.get("private_cluster_config", {}) for cluster in self.resources("google_container_cluster")]
         return {
             *(subnet["ip_cidr_range"] for subnet in subnets),
             *(secondary["ip_cidr_range"] for subnet in subnets for secondary in subnet["secondary_ip_range"]),
-            *(one["master_ipv4_cidr_block"] for one in controls if "master_ipv4_cidr_block" in one),
+            *(one["master_ipv4_cidr_block"] for one in private if "master_ipv4_cidr_block" in one),
         }
 
-    def _places(self) -> Iterator[Place]:
+    def _entities(self) -> Iterator[Entity]:
         regions: dict[str, str] = {}
         for stack, content in self.stacks.items():
-            yield Place(self, stack, "stack", stack, content)
+            yield Entity(self, stack, "stack", stack, content)
             for kind, named in content.get("resource", {}).items():
                 for name, block in named.items():
-                    place = Place(self, stack, kind, name, block)
-                    if place.manifest is not None:
-                        regions.setdefault(place.region, stack)
-                    yield place
+                    entity = Entity(self, stack, kind, name, block)
+                    if entity.manifest is not None:
+                        regions.setdefault(entity.region, stack)
+                    yield entity
             for section in ("data", "ephemeral"):
                 for kind, named in content.get(section, {}).items():
                     for name, block in named.items():
-                        yield Place(self, stack, section, f"{kind}.{name}", block)
+                        yield Entity(self, stack, section, f"{kind}.{name}", block)
             for name, block in content.get("output", {}).items():
-                yield Place(self, stack, "output", name, block)
+                yield Entity(self, stack, "output", name, block)
             for kind, configurations in content.get("provider", {}).items():
                 for block in configurations:
-                    yield Place(self, stack, "provider", f"{kind}.{block.get('alias', 'default')}", block)
+                    yield Entity(self, stack, "provider", f"{kind}.{block.get('alias', 'default')}", block)
         for region, stack in sorted(regions.items()):
-            yield Place(self, stack, "region", region, {})
+            yield Entity(self, stack, "region", region, {})

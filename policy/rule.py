@@ -1,4 +1,4 @@
-"""What a rule is, and how rules are asked."""
+"""Rules: how they are declared, loaded and evaluated."""
 
 import inspect
 import re
@@ -7,70 +7,72 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from policy.environment import Block, Environment, Place
+from policy.environment import Block, Entity, SynthesizedEnvironment
 
-Holds = Callable[[Block, Place], bool]
+Condition = Callable[[Block, Entity], bool]
 
 OBJECT = "object"
-"""Every Kubernetes object, for `rule`. A kind of them goes by its own name, such as ``Deployment``."""
+"""Target of `rule`: every Kubernetes object. A kind of objects is a target by its own name, such as ``Deployment``."""
 
 RESOURCE = "resource"
-"""Every terraform resource, for `rule`."""
+"""Target of `rule`: every terraform resource."""
 
 _NO_RESOURCES = ("data", "ephemeral", "output", "provider", "region", "stack")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that must hold wherever there is something that it is about.
+    """A condition that every entity of the rule's targets must satisfy.
 
     Attributes:
         id: ``MESH_`` and the function's name.
-        title: what holds; the first line of the function's docstring.
-        source: a page that says more, if there is one.
-        about: terraform types, Kubernetes kinds, or kinds of `Environment.places`.
-        file: where it stands.
-        holds: the function.
+        title: what the rule requires; the first line of the function's docstring.
+        source: a page with more about it, if there is one.
+        targets: terraform types, Kubernetes kinds, or kinds of `SynthesizedEnvironment.entities`.
+        file: the file that declares it.
+        condition: the function.
     """
 
     id: str
     title: str
     source: str
-    about: tuple[str, ...]
+    targets: tuple[str, ...]
     file: str
-    holds: Holds
+    condition: Condition
 
-    def concerns(self, place: Place) -> bool:
-        """Return whether the rule is about what stands there."""
-        if place.kind in self.about:
+    def applies_to(self, entity: Entity) -> bool:
+        """Return whether the entity is one of the rule's targets."""
+        if entity.kind in self.targets:
             return True
-        if place.manifest is not None:
-            return OBJECT in self.about or RESOURCE in self.about or place.manifest.get("kind") in self.about
-        return RESOURCE in self.about and place.kind not in _NO_RESOURCES
+        if entity.manifest is not None:
+            return RESOURCE in self.targets or self._targets_object(entity.manifest)
+        return RESOURCE in self.targets and entity.kind not in _NO_RESOURCES
 
-    def ask(self, place: Place) -> bool:
-        """Return whether the rule holds there. What it misses, or finds to be of another type, does not hold."""
-        manifest = place.manifest
-        of_object = manifest is not None and (OBJECT in self.about or manifest.get("kind") in self.about)
-        block = manifest if manifest is not None and of_object else place.block
+    def passes(self, entity: Entity) -> bool:
+        """Return whether an entity satisfies the rule. A key that is missing or of another type fails it."""
+        manifest = entity.manifest
+        block = manifest if manifest is not None and self._targets_object(manifest) else entity.block
         try:
-            return self.holds(block, place) is True
+            return self.condition(block, entity) is True
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             return False
+
+    def _targets_object(self, manifest: Block) -> bool:
+        return OBJECT in self.targets or manifest.get("kind") in self.targets
 
 
 RULES: dict[str, Rule] = {}
 """Every rule, by its id; `load` fills it."""
 
 
-def rule(*about: str) -> Callable[[Holds], Holds]:
-    """Make a function a rule about resources, or about the Kubernetes objects in them.
+def rule(*targets: str) -> Callable[[Condition], Condition]:
+    """Declare a function as a rule for resources, or for the Kubernetes objects in them.
 
-    The function is given the resource or, for Kubernetes' kinds and `OBJECT`, the object, and
-    its place; it returns whether the rule holds, and may take for granted that all it looks for is there.
+    The function gets the resource or, for Kubernetes kinds and `OBJECT`, the object, and the
+    entity. It returns whether the rule passes, and may assume that all keys it reads exist.
     """
 
-    def add(function: Holds) -> Holds:
+    def add(function: Condition) -> Condition:
         name = getattr(function, "__name__", "")
         text = inspect.cleandoc(function.__doc__ or "")
         source = re.search(r"^Source: (\S+)$", text, re.MULTILINE)
@@ -78,12 +80,12 @@ def rule(*about: str) -> Callable[[Holds], Holds]:
             id=f"MESH_{name.upper()}",
             title=text.split("\n", 1)[0].rstrip("."),
             source=source[1] if source else "",
-            about=about,
+            targets=targets,
             file=f"policy/rules/{Path(inspect.getfile(function)).name}",
-            holds=function,
+            condition=function,
         )
         if new.id in RULES and RULES[new.id].file != new.file:
-            raise ValueError(f"two rules are called {new.id}")
+            raise ValueError(f"two rules are called {new.id}; rename one of them")
         RULES[new.id] = new
         return function
 
@@ -98,29 +100,30 @@ def load() -> dict[str, Rule]:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of the rules.
+class PolicyResult:
+    """The result of all rules.
 
     Attributes:
-        passed, failed: rule and place.
+        passed: each rule with each entity that satisfies it.
+        failed: each rule with each entity that does not.
     """
 
-    passed: tuple[tuple[Rule, Place], ...]
-    failed: tuple[tuple[Rule, Place], ...]
+    passed: tuple[tuple[Rule, Entity], ...]
+    failed: tuple[tuple[Rule, Entity], ...]
 
     @property
-    def silent(self) -> list[str]:
-        """Rules that found nothing that they are about: they say nothing about this environment."""
-        heard = {rule.id for rule, _ in (*self.passed, *self.failed)}
-        return sorted(RULES.keys() - heard)
+    def unmatched(self) -> list[str]:
+        """Ids of the rules that applied to nothing, and so prove nothing about the environment."""
+        matched = {rule.id for rule, _ in (*self.passed, *self.failed)}
+        return sorted(RULES.keys() - matched)
 
 
-def judge(environment: Environment, rules: Iterable[Rule]) -> Verdict:
-    """Ask every rule about everything that it is about."""
-    passed: list[tuple[Rule, Place]] = []
-    failed: list[tuple[Rule, Place]] = []
+def evaluate(environment: SynthesizedEnvironment, rules: Iterable[Rule]) -> PolicyResult:
+    """Evaluate every rule for every entity that it applies to."""
+    passed: list[tuple[Rule, Entity]] = []
+    failed: list[tuple[Rule, Entity]] = []
     for one in rules:
-        for place in environment.places:
-            if one.concerns(place):
-                (passed if one.ask(place) else failed).append((one, place))
-    return Verdict(tuple(passed), tuple(failed))
+        for entity in environment.entities:
+            if one.applies_to(entity):
+                (passed if one.passes(entity) else failed).append((one, entity))
+    return PolicyResult(tuple(passed), tuple(failed))

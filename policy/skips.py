@@ -1,4 +1,4 @@
-"""Checks of checkov's that we don't follow, each with its reason."""
+"""Checks of checkov that the project skips, each with its reason."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,27 +11,27 @@ FILE = Path(__file__).parent / "skips.yaml"
 
 @dataclass(frozen=True)
 class Skip:
-    """One check, where it is not followed, and why.
+    """One skipped check.
 
     Attributes:
         check: checkov's id.
-        where: a pattern of places, as the shell has them.
-        reason: why.
+        where: a shell pattern of file and resource.
+        reason: why the check is skipped there.
     """
 
     check: str
     where: str
     reason: str
 
-    def covers(self, check: str, place: str) -> bool:
-        """Return whether a failure is meant."""
-        return check == self.check and fnmatchcase(place, self.where)
+    def covers(self, check: str, where: str) -> bool:
+        """Return whether the skip covers a failure."""
+        return check == self.check and fnmatchcase(where, self.where)
 
 
 def read() -> list[Skip]:
     """Return the skips of `FILE`.
 
     Raises:
-        TypeError: an entry has another key, or lacks one.
+        TypeError: An entry has an unknown key, or lacks one.
     """
     return [Skip(**entry) for entry in yaml.safe_load(FILE.read_text(encoding="utf-8"))]

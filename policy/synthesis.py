@@ -1,4 +1,4 @@
-"""An environment, synthesized for the policy."""
+"""Synthesizes an environment for the policy."""
 
 import os
 import subprocess
@@ -9,17 +9,17 @@ from pathlib import Path
 from config import load
 from config.loading.load import CONFIG_VARIABLE
 from config.paths import ROOT
-from policy.environment import Environment
+from policy.environment import SynthesizedEnvironment
 
 
-def synthesize(config: Path) -> Environment:
-    """Synthesize a configuration as `cdktf synth` does, into a folder that is gone afterwards.
+def synthesize(config: Path) -> SynthesizedEnvironment:
+    """Synthesize a configuration as `cdktf synth` does, into a temporary folder.
 
     Raises:
-        ConfigError: the configuration can't be used.
-        RuntimeError: it could not be synthesized.
+        ConfigError: The configuration is invalid.
+        RuntimeError: The synthesis failed.
     """
-    load(config)  # says what is wrong with the file, and at once
+    load(config)  # reports errors of the file at once, without a synthesis
     with tempfile.TemporaryDirectory(prefix="mesh-policy-") as folder:
         result = subprocess.run(
             [sys.executable, "main.py"],
@@ -31,4 +31,4 @@ def synthesize(config: Path) -> Environment:
         )
         if result.returncode != 0:
             raise RuntimeError(f"{config} can't be synthesized: {result.stderr.strip()}")
-        return Environment.read(Path(folder))
+        return SynthesizedEnvironment.read(Path(folder))

@@ -1,1 +1,1 @@
-"""checkov: its own checks and our rules, on a copy of what cdktf has written."""
+"""checkov: runs its own checks and our rules on a copy of the synthesized JSON."""

@@ -1,114 +1,119 @@
-"""What checkov says of environments, and whether that can be relied on."""
+"""Runs checkov on environments, and reports its results."""
 
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from config.paths import ROOT
-from policy.checkov.prepared import prepare
-from policy.environment import Environment
-from policy.rule import Verdict
+from policy.checkov.input_files import write_input
+from policy.environment import SynthesizedEnvironment
+from policy.rule import PolicyResult
 from policy.skips import Skip
 
 PYTHON = ROOT / ".tools" / "checkov" / "bin" / "python"
 
-OURS = "MESH_"
+RULE_PREFIX = "MESH_"
+"""The prefix of our rules' ids, by which they differ from checkov's own checks."""
+
+PROCESSES = 2
+"""As many as most machines have processors and memory for."""
 
 
 @dataclass(frozen=True)
-class Record:
-    """One check, and where.
+class CheckRecord:
+    """One result of one check.
 
     Attributes:
-        check: its id
-        title: what it asks for
-        place: file and resource.
+        check: its id.
+        title: what it requires.
+        where: file and resource.
     """
 
     check: str
     title: str
-    place: str
+    where: str
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What checkov said of one environment.
+class CheckovScan:
+    """checkov's results for one environment.
 
     Attributes:
-        passed, failed: its own checks.
-        ours_passed, ours_failed: how often a rule of ours did.
-        unreadable: files that it gave up on.
+        passed: results of its own checks that passed.
+        failed: results of its own checks that failed.
+        rules_passed: how many results of our rules passed.
+        rules_failed: how many results of our rules failed.
+        unreadable: files that checkov could not parse.
     """
 
-    passed: Sequence[Record]
-    failed: Sequence[Record]
-    ours_passed: int
-    ours_failed: int
+    passed: Sequence[CheckRecord]
+    failed: Sequence[CheckRecord]
+    rules_passed: int
+    rules_failed: int
     unreadable: Sequence[str]
 
-    def after(self, skips: Sequence[Skip]) -> list[Record]:
+    def unskipped(self, skips: Sequence[Skip]) -> list[CheckRecord]:
         """Return the failures that no skip covers."""
-        return [one for one in self.failed if not any(skip.covers(one.check, one.place) for skip in skips)]
+        return [one for one in self.failed if not any(skip.covers(one.check, one.where) for skip in skips)]
 
-    def idle(self, skips: Sequence[Skip]) -> list[Skip]:
+    def unused(self, skips: Sequence[Skip]) -> list[Skip]:
         """Return the skips that cover nothing."""
-        return [skip for skip in skips if not any(skip.covers(one.check, one.place) for one in self.failed)]
+        return [skip for skip in skips if not any(skip.covers(one.check, one.where) for one in self.failed)]
 
-    def unlike(self, verdict: Verdict) -> str:
+    def count_mismatch(self, result: PolicyResult) -> str:
         """Return how checkov's count of our rules differs from our own; empty if it does not.
 
-        checkov says nothing of a check that crashes, and of a resource that it has not read.
+        checkov does not report a check that crashes, nor a resource that it has not read.
         """
-        theirs, ours = (self.ours_passed, self.ours_failed), (len(verdict.passed), len(verdict.failed))
+        theirs, ours = (self.rules_passed, self.rules_failed), (len(result.passed), len(result.failed))
         return "" if theirs == ours else f"checkov: {theirs} of our rules passed and failed; asked one by one: {ours}"
 
 
-def scan(environments: Mapping[str, Environment], folder: Path) -> dict[str, Scan]:
-    """Have checkov look at environments, and return what it says of each.
+def scan(environments: Mapping[str, SynthesizedEnvironment], folder: Path) -> dict[str, CheckovScan]:
+    """Run checkov on environments, and return its results by the environment's name.
 
     Args:
-        folder: for the copies that it reads.
+        environments: the environments by name.
+        folder: for checkov's input files.
 
     Raises:
-        RuntimeError: it could not be run.
+        RuntimeError: checkov could not be run.
     """
     folders = {name: folder / str(number) for number, name in enumerate(environments)}
     for name, environment in environments.items():
-        prepare(environment, folders[name])
-    # Two at a time, as most machines can.
-    parts = [list(folders.values())[start::2] for start in range(2)]
-    running = [_start(part) for part in parts if part]
-    said = {}
-    for process in running:
-        output, errors = process.communicate()
-        if process.returncode != 0:
-            raise RuntimeError(f"checkov could not be run: {errors.strip() or process.returncode}")
-        for line in output.splitlines():
-            answer = json.loads(line)
-            said[answer.pop("folder")] = answer
-    return {name: _scan_of(said[str(where)]) for name, where in folders.items()}
+        write_input(environment, folders[name])
+    shares = [list(folders.values())[start::PROCESSES] for start in range(PROCESSES)]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        results = {where: found for part in pool.map(_run, filter(None, shares)) for where, found in part.items()}
+    return {name: results[str(where)] for name, where in folders.items()}
 
 
-def _start(folders: Sequence[Path]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(PYTHON), "-m", "policy.checkov.scan", *map(str, folders)],
+def _run(folders: Iterable[Path]) -> dict[str, CheckovScan]:
+    process = subprocess.run(
+        [PYTHON, "-m", "policy.checkov.scan", *folders],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        check=False,
     )
+    if process.returncode != 0:
+        raise RuntimeError(f"checkov could not be run: {process.stderr.strip() or process.returncode}")
+    found = [json.loads(line) for line in process.stdout.splitlines()]
+    return {one["folder"]: _parse(one) for one in found}
 
 
-def _scan_of(answer: Mapping[str, list[list[str]]]) -> Scan:
-    passed, failed = ([Record(*one) for one in answer[part]] for part in ("passed", "failed"))
-    return Scan(
-        passed=[one for one in passed if not one.check.startswith(OURS)],
-        failed=[one for one in failed if not one.check.startswith(OURS)],
-        ours_passed=sum(one.check.startswith(OURS) for one in passed),
-        ours_failed=sum(one.check.startswith(OURS) for one in failed),
-        unreadable=[str(one) for one in answer["unreadable"]],
+def _parse(found: Mapping[str, Any]) -> CheckovScan:
+    passed, failed = ([CheckRecord(*one) for one in found[outcome]] for outcome in ("passed", "failed"))
+    return CheckovScan(
+        passed=[one for one in passed if not one.check.startswith(RULE_PREFIX)],
+        failed=[one for one in failed if not one.check.startswith(RULE_PREFIX)],
+        rules_passed=sum(one.check.startswith(RULE_PREFIX) for one in passed),
+        rules_failed=sum(one.check.startswith(RULE_PREFIX) for one in failed),
+        unreadable=found["unreadable"],
     )

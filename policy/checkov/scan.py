@@ -1,9 +1,9 @@
-"""Runs checkov on prepared environments; with the Python that has checkov.
+"""Runs checkov on environments, in the Python environment that has checkov.
 
     python -m policy.checkov.scan FOLDER...
 
-prints a line of JSON for each folder that `prepared.prepare` has written: what checkov
-counted, each check that passed or failed, and where.
+prints a line of JSON for each folder that `input_files.write_input` has written: each check
+that passed or failed and where, and the files that checkov could not parse.
 """
 
 import json
@@ -13,22 +13,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# Instances of a for_each have no place of their own in the JSON, and with none the
-# resource would not be looked at.
+# With the handler, instances of a for_each replace their resource, and our rules do not find them in the JSON.
 os.environ["CHECKOV_ENABLE_FOREACH_HANDLING"] = "False"
-logging.disable(logging.CRITICAL)  # it is offended by having no network; what it can't read it also counts
+logging.disable(logging.CRITICAL)  # it logs errors without a network; unreadable files are in its report
 
 from checkov.kubernetes.runner import Runner as KubernetesRunner  # noqa: E402
 from checkov.runner_filter import RunnerFilter  # noqa: E402
 from checkov.terraform_json.runner import TerraformJsonRunner  # noqa: E402
 
-from policy.checkov.prepared import FOLDER_VARIABLE, MANIFESTS, TERRAFORM  # noqa: E402
+from policy.checkov.input_files import FOLDER_VARIABLE, MANIFESTS, TERRAFORM  # noqa: E402
 
 CHECKS = Path(__file__).parent / "checks"
 
 
 def scan(folder: Path) -> dict[str, Any]:
-    """Return what checkov says about one environment."""
+    """Return checkov's results for one environment."""
     runs = (
         (TERRAFORM, TerraformJsonRunner(), "terraform_json", [str(CHECKS)]),
         (MANIFESTS, KubernetesRunner(), "kubernetes", None),
@@ -44,8 +43,8 @@ def scan(folder: Path) -> dict[str, Any]:
         result["unreadable"] += report.parsing_errors
         for outcome, records in (("passed", report.passed_checks), ("failed", report.failed_checks)):
             for record in records:
-                place = f"{part}{record.file_path} {record.resource}"
-                result[outcome].append([record.check_id, record.check_name, place])
+                where = f"{part}{record.file_path} {record.resource}"
+                result[outcome].append([record.check_id, record.check_name, where])
     return result
 
 

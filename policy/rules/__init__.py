@@ -1,1 +1,1 @@
-"""The rules, by subject: what must hold, why, and where that is said."""
+"""The rules, by subject: each with its requirement, reason and source."""

@@ -1,6 +1,6 @@
-"""What accounts may do inside a cluster."""
+"""RBAC and object kinds inside a cluster."""
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import OBJECT, rule
 
 KINDS = frozenset(
@@ -28,14 +28,15 @@ KINDS = frozenset(
         "VirtualService",
     }
 )
-"""Kinds of objects that somebody has thought about."""
+"""Kinds of objects that have been reviewed."""
 
 
 @rule("Role", "ClusterRole")
-def narrow_roles(role: Block, _: Place) -> bool:
-    """A role in a cluster only reads, and names what.
+def narrow_roles(role: Block, _: Entity) -> bool:
+    """Roles in a cluster are read-only and name their resources.
 
-    A star is also what comes later, and who may write can make a pod that may do more.
+    A wildcard includes resources that are added later, and an account with write access can create a pod with more
+    permissions.
     Source: https://kubernetes.io/docs/concepts/security/rbac-good-practices/
     """
     return all(
@@ -45,10 +46,10 @@ def narrow_roles(role: Block, _: Place) -> bool:
 
 
 @rule(OBJECT)
-def no_cluster_admin(manifest: Block, _: Place) -> bool:
-    """Nothing in a cluster is its administrator, and nobody without a name may do anything.
+def no_cluster_admin(manifest: Block, _: Entity) -> bool:
+    """No account administers a cluster, and groups of unnamed users have no role.
 
-    An administrator of one cluster reads the remote secrets, and so reaches every other cluster.
+    An administrator of one cluster can read the remote secrets, which give access to every other cluster.
     Source: https://kubernetes.io/docs/concepts/security/rbac-good-practices/
     """
     if manifest["kind"] not in {"RoleBinding", "ClusterRoleBinding"}:
@@ -60,19 +61,19 @@ def no_cluster_admin(manifest: Block, _: Place) -> bool:
 
 
 @rule(OBJECT)
-def known_objects(manifest: Block, _: Place) -> bool:
-    """Every object is of a kind that the rules know.
+def known_objects(manifest: Block, _: Entity) -> bool:
+    """Every Kubernetes object is of a reviewed kind.
 
-    Who adds a kind adds its rules, and then its name to `KINDS`.
+    To use another kind, add rules for it, and then its name to `KINDS`.
     """
     return manifest["kind"] in KINDS
 
 
 @rule("Service")
-def inner_services(service: Block, _: Place) -> bool:
-    """No Service has an entry of its own.
+def inner_services(service: Block, _: Entity) -> bool:
+    """Every Service is internal to its cluster.
 
-    A load balancer or a port of the node is a way in around the gateway.
+    A load balancer or a node port of its own bypasses the gateway.
     Source: https://kubernetes.io/docs/concepts/services-networking/service/
     """
     return service["spec"].get("type", "ClusterIP") == "ClusterIP" and not service["spec"].get("externalIPs")

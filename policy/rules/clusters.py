@@ -1,31 +1,30 @@
-"""Clusters: who reaches the control plane, and what it does to protect what is in it."""
+"""Clusters: access to the GKE control plane, and its security settings."""
 
 from ipaddress import ip_network
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import rule
 
 LEAST_PREFIX = 16
-"""Of an authorized network: the largest range that this project gives to one region's nodes."""
+"""The shortest prefix of an authorized network: the largest range that this project gives to one region's nodes."""
 
 
 @rule("google_container_cluster")
-def private_endpoint(cluster: Block, _: Place) -> bool:
-    """No control plane has a public address.
+def private_endpoint(cluster: Block, _: Entity) -> bool:
+    """GKE control planes have no public endpoint.
 
-    Authorized networks keep others off it, and nothing else does: one wrong range, and all that
-    is left is the API server's own code.
+    Only authorized networks protect a public endpoint: one wrong range exposes the API server.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
     return cluster["private_cluster_config"]["enable_private_endpoint"] is True
 
 
 @rule("google_container_cluster")
-def authorized_networks(cluster: Block, _: Place) -> bool:
-    """Control planes' addresses are for a list of networks, and not for Google's own.
+def authorized_networks(cluster: Block, _: Entity) -> bool:
+    """GKE control planes accept connections from authorized networks only, not from Google Cloud's public addresses.
 
-    Without the block everybody who has a route may knock, and without its second word all of Google's
-    customers. A list with nothing in it is nobody: who comes by the DNS endpoint needs none.
+    Without the block every address with a route can connect, and with public access all of Google's customers. The
+    list can be empty, as the DNS endpoint needs no authorized network.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
     networks = cluster["master_authorized_networks_config"]
@@ -33,62 +32,62 @@ def authorized_networks(cluster: Block, _: Place) -> bool:
 
 
 @rule("google_container_cluster")
-def authorized_networks_narrow(cluster: Block, place: Place) -> bool:
-    """No authorized network is wider than a /16, but for pods of ours.
+def authorized_networks_narrow(cluster: Block, entity: Entity) -> bool:
+    """No authorized network is wider than a /16, except pod ranges of this environment.
 
-    Two halves of the Internet are the Internet. (Other clusters' pods have to be let in
-    where they watch this one: control plane asmcli-in-cluster.)
+    Two halves of the Internet are the Internet. (With control plane mode asmcli-in-cluster, istiod in
+    the pods of other clusters connects to this control plane.)
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
     blocks = {block["cidr_block"] for block in cluster["master_authorized_networks_config"].get("cidr_blocks", [])}
-    return all(ip_network(block).prefixlen >= LEAST_PREFIX for block in blocks - place.environment.pod_ranges())
+    return all(ip_network(block).prefixlen >= LEAST_PREFIX for block in blocks - entity.environment.pod_ranges())
 
 
 @rule("google_container_cluster")
-def workload_identity(cluster: Block, _: Place) -> bool:
-    """Pods get Google's tokens as themselves.
+def workload_identity(cluster: Block, _: Entity) -> bool:
+    """Clusters use Workload Identity.
 
-    Without a workload pool a pod that needs Google has the node's account, or a key in a Secret.
+    Without a workload pool, a pod that calls Google Cloud uses the node's account, or a key in a Secret.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity
     """
     return str(cluster["workload_identity_config"]["workload_pool"]).endswith(".svc.id.goog")
 
 
 @rule("google_container_cluster")
-def dataplane_v2(cluster: Block, _: Place) -> bool:
+def dataplane_v2(cluster: Block, _: Entity) -> bool:
     """Clusters run Dataplane V2.
 
-    The legacy datapath enforces network policies with an add-on only, and logs nothing of it.
+    The legacy datapath needs an add-on to enforce network policies, and does not log them.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2
     """
     return bool(cluster["datapath_provider"] == "ADVANCED_DATAPATH")
 
 
 @rule("google_container_cluster")
-def intranode_visibility(cluster: Block, _: Place) -> bool:
-    """Flows between pods of one node are seen.
+def intranode_visibility(cluster: Block, _: Entity) -> bool:
+    """Intranode visibility is on.
 
-    They never leave the node, so that the subnet's flow logs miss them otherwise.
+    Traffic between pods of one node never leaves the node, so that the subnet's flow logs would miss it.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/intranode-visibility
     """
     return cluster["enable_intranode_visibility"] is True
 
 
 @rule("google_container_cluster")
-def deletion_protection(cluster: Block, _: Place) -> bool:
-    """No cluster goes by mistake.
+def deletion_protection(cluster: Block, _: Entity) -> bool:
+    """Clusters have deletion protection.
 
-    One wrong word in a plan, and a region is gone. The word for a region that is to go is ``retired``.
+    It stops a plan that deletes a region by mistake. To remove a region, set ``retired``.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/deleting-a-cluster
     """
     return cluster["deletion_protection"] is True
 
 
 @rule("google_container_cluster")
-def cluster_logs(cluster: Block, _: Place) -> bool:
-    """Clusters log what their system, their workloads and their API server do.
+def cluster_logs(cluster: Block, _: Entity) -> bool:
+    """Clusters collect logs of the system, of workloads and of the API server.
 
-    Who tries what against a cluster is seen in the API server's log or not at all.
+    Only the API server's log shows attacks on the cluster.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-logs
     """
     wanted = {"SYSTEM_COMPONENTS", "WORKLOADS", "APISERVER"}
@@ -96,10 +95,10 @@ def cluster_logs(cluster: Block, _: Place) -> bool:
 
 
 @rule("google_container_cluster")
-def cluster_metrics(cluster: Block, _: Place) -> bool:
-    """Clusters are monitored, and so is what runs in them.
+def cluster_metrics(cluster: Block, _: Entity) -> bool:
+    """Clusters collect metrics of the system and of workloads.
 
-    What nobody measures fails unseen.
+    Without metrics, failures go unnoticed.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/configure-metrics
     """
     monitoring = cluster["monitoring_config"]
@@ -111,30 +110,31 @@ def cluster_metrics(cluster: Block, _: Place) -> bool:
 
 
 @rule("google_container_cluster")
-def release_channel(cluster: Block, _: Place) -> bool:
-    """Clusters follow a release channel, and not the first one.
+def release_channel(cluster: Block, _: Entity) -> bool:
+    """Clusters follow a release channel other than rapid.
 
-    Without one nobody upgrades the control plane, and the mesh is not supported; what `rapid` brings few have run.
+    Without a channel Google does not upgrade the control plane, and the mesh is not supported. The versions of `rapid`
+    are little tested.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/release-channels
     """
     return bool(cluster["release_channel"]["channel"] in {"REGULAR", "STABLE", "EXTENDED"})
 
 
 @rule("google_container_cluster")
-def binary_authorization(cluster: Block, _: Place) -> bool:
-    """Clusters run the images that the project's policy admits.
+def binary_authorization(cluster: Block, _: Entity) -> bool:
+    """Binary Authorization enforces the project's policy.
 
-    Otherwise whoever may make a pod runs any image there is.
+    Otherwise every account that can create a pod can run any image.
     Source: https://cloud.google.com/binary-authorization/docs/overview
     """
     return bool(cluster["binary_authorization"]["evaluation_mode"] == "PROJECT_SINGLETON_POLICY_ENFORCE")
 
 
 @rule("google_container_cluster")
-def secrets_encrypted(cluster: Block, _: Place) -> bool:
-    """Kubernetes Secrets are encrypted with a key of ours.
+def secrets_encrypted(cluster: Block, _: Entity) -> bool:
+    """Kubernetes Secrets are encrypted with a customer-managed key.
 
-    The mesh's remote secrets are tokens that don't expire. A copy of etcd is then worth nothing without the key.
+    The mesh's remote secrets are tokens that don't expire. Without the key a copy of etcd is useless.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/encrypting-secrets
     """
     encryption = cluster["database_encryption"]
@@ -142,10 +142,10 @@ def secrets_encrypted(cluster: Block, _: Place) -> bool:
 
 
 @rule("google_container_cluster")
-def no_legacy_access(cluster: Block, _: Place) -> bool:
-    """Clusters know no access from before RBAC.
+def no_legacy_access(cluster: Block, _: Entity) -> bool:
+    """Clusters use RBAC only, without legacy authorization and client certificates.
 
-    Legacy authorization admits what RBAC refuses, and a client certificate can't be taken back.
+    Legacy authorization allows requests that RBAC denies, and a client certificate can't be revoked.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster
     """
     certificates = cluster["master_auth"]["client_certificate_config"]
@@ -153,20 +153,20 @@ def no_legacy_access(cluster: Block, _: Place) -> bool:
 
 
 @rule("google_container_cluster")
-def no_alpha(cluster: Block, _: Place) -> bool:
-    """No cluster has alpha features on.
+def no_alpha(cluster: Block, _: Entity) -> bool:
+    """Clusters have no alpha features.
 
-    Such a cluster gets no upgrades, and is deleted after 30 days.
+    A cluster with alpha features gets no upgrades, and Google deletes it after 30 days.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/alpha-clusters
     """
     return not cluster.get("enable_kubernetes_alpha")
 
 
 @rule("google_container_cluster")
-def maintenance_window(cluster: Block, _: Place) -> bool:
-    """Every cluster is upgraded in hours of its own.
+def maintenance_window(cluster: Block, _: Entity) -> bool:
+    """Every cluster has a maintenance window.
 
-    Two regions that are upgraded at once leave none to fail over to.
+    During simultaneous upgrades of two regions, neither can take over from the other.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/maintenance-windows-and-exclusions
     """
     window = cluster["maintenance_policy"]["recurring_window"]
@@ -174,8 +174,8 @@ def maintenance_window(cluster: Block, _: Place) -> bool:
 
 
 @rule("google_container_cluster")
-def security_posture(cluster: Block, _: Place) -> bool:
-    """Google looks for what is wrong with workloads' settings.
+def security_posture(cluster: Block, _: Entity) -> bool:
+    """Google's security posture scans workload configurations.
 
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-security-posture-dashboard
     """

@@ -1,62 +1,62 @@
-"""Firewall rules: from where, to what, on which ports."""
+"""Firewall rules: sources, targets, protocols, ports and logs."""
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import rule
 
 
 @rule("google_compute_firewall")
-def firewall_sources(wall: Block, place: Place) -> bool:
-    """A firewall rule admits ranges of ours only.
+def firewall_sources(firewall: Block, entity: Entity) -> bool:
+    """Firewall rules allow traffic from ranges of this environment only.
 
-    A wider source admits whoever gets an address beside ours. The load balancer's front ends are
-    let in by rules that Multi Cluster Ingress makes itself.
+    A wider source also allows other machines with a neighbouring address. Multi Cluster Ingress creates the rules for
+    the load balancer's front ends itself.
     Source: https://cloud.google.com/firewall/docs/firewalls#sources
     """
-    return len(wall["source_ranges"]) > 0 and set(wall["source_ranges"]) <= place.environment.own_ranges()
+    return len(firewall["source_ranges"]) > 0 and set(firewall["source_ranges"]) <= entity.environment.own_ranges()
 
 
 @rule("google_compute_firewall")
-def firewall_ports(wall: Block, place: Place) -> bool:
-    """A firewall rule names its ports, but for pods among themselves.
+def firewall_ports(firewall: Block, entity: Entity) -> bool:
+    """Firewall rules name their ports, except between pods.
 
-    A service may listen on any port, and who may ask it is the mesh's own policy. From
-    anywhere else all ports are a way around that policy.
+    A service can listen on any port, and the mesh authorizes its callers. Traffic from outside the mesh bypasses
+    that authorization.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules
     """
-    if "allow" not in wall:
-        return len(wall["deny"]) > 0
-    if wall.get("source_ranges") and set(wall["source_ranges"]) <= place.environment.pod_ranges():
+    if "allow" not in firewall:
+        return len(firewall["deny"]) > 0
+    if firewall.get("source_ranges") and set(firewall["source_ranges"]) <= entity.environment.pod_ranges():
         return True
-    return all(allow["ports"] and all(port.isdecimal() for port in allow["ports"]) for allow in wall["allow"])
+    return all(allow["ports"] and all(port.isdecimal() for port in allow["ports"]) for allow in firewall["allow"])
 
 
 @rule("google_compute_firewall")
-def firewall_protocols(wall: Block, _: Place) -> bool:
-    """A firewall rule admits what the mesh sends, tcp, and nothing besides.
+def firewall_protocols(firewall: Block, _: Entity) -> bool:
+    """Firewall rules allow tcp only.
 
-    Sidecars handle nothing else: by another protocol a pod comes around them, and around the mesh's policies.
+    Sidecars handle no other protocol, so that another protocol bypasses them and the mesh's policies.
     Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
     """
-    return all(allow["protocol"] == "tcp" for allow in wall.get("allow", []))
+    return all(allow["protocol"] == "tcp" for allow in firewall.get("allow", []))
 
 
 @rule("google_compute_firewall")
-def firewall_targets(wall: Block, place: Place) -> bool:
-    """A firewall rule is for nodes of ours only.
+def firewall_targets(firewall: Block, entity: Entity) -> bool:
+    """Firewall rules target nodes of this environment only.
 
-    Without a target it is for every machine in the network, also for those that come later.
+    Without a target a rule applies to every machine in the network, also to machines that are added later.
     Source: https://cloud.google.com/firewall/docs/firewalls#rule_assignment
     """
-    pools = place.environment.of_kind("google_container_node_pool")
+    pools = entity.environment.resources("google_container_node_pool")
     tags = {tag for pool in pools for tag in pool["node_config"]["tags"]}
-    return len(wall["target_tags"]) > 0 and set(wall["target_tags"]) <= tags
+    return len(firewall["target_tags"]) > 0 and set(firewall["target_tags"]) <= tags
 
 
 @rule("google_compute_firewall")
-def firewall_logs(wall: Block, _: Place) -> bool:
-    """Every firewall rule logs.
+def firewall_logs(firewall: Block, _: Entity) -> bool:
+    """Firewall rules have logs.
 
-    What a rule of ours has let in is otherwise nowhere to be seen.
+    Nothing else records the connections that a rule allows.
     Source: https://cloud.google.com/firewall/docs/firewall-rules-logging
     """
-    return bool(wall["log_config"]["metadata"]) and not wall.get("disabled")
+    return bool(firewall["log_config"]["metadata"]) and not firewall.get("disabled")

@@ -1,8 +1,8 @@
-"""Who may do what in the project."""
+"""IAM: roles and service accounts of the project."""
 
 import re
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import RESOURCE, rule
 
 NODE_ACCOUNT = r"serviceAccount:\$\{google_service_account\.[\w-]+\.email\}"
@@ -12,7 +12,7 @@ GRANTS = {
     "roles/container.defaultNodeServiceAccount": NODE_ACCOUNT,
     "roles/container.admin": r"serviceAccount:service-\$\{.+\}@gcp-sa-multiclusteringress\.iam\.gserviceaccount\.com",
 }
-"""Each role that is granted in the project, and to whom. SECURITY.md says what for."""
+"""Each role that is granted in the project, and a pattern of its members. SECURITY.md explains the reasons."""
 
 KINDS = frozenset(
     {
@@ -36,47 +36,47 @@ KINDS = frozenset(
         "null_resource",
     }
 )
-"""Types of resources that somebody has thought about."""
+"""Types of resources that have been reviewed."""
 
 
 @rule("google_project_iam_member")
-def iam_roles(grant: Block, _: Place) -> bool:
-    """Every role in the project is one of a list, for a member of that list.
+def iam_roles(grant: Block, _: Entity) -> bool:
+    """Every role in the project, and its members, are in a reviewed list.
 
-    So a new one is read by somebody. An editor of the project may do nearly everything in it.
+    A new grant is then reviewed. An editor of the project can do nearly everything in it.
     Source: https://cloud.google.com/iam/docs/using-iam-securely
     """
     return re.fullmatch(GRANTS[grant["role"]], grant["member"]) is not None
 
 
 @rule(RESOURCE)
-def no_account_keys(_: Block, place: Place) -> bool:
-    """Nobody makes a key of an account.
+def no_account_keys(_: Block, entity: Entity) -> bool:
+    """No service account has a key.
 
-    It doesn't expire, it works from anywhere, and it is in the state in plain text.
+    A key doesn't expire, works from anywhere, and is in the state in plain text.
     Source: https://cloud.google.com/iam/docs/best-practices-for-managing-service-account-keys
     """
-    return place.kind not in {"google_service_account_key", "google_storage_hmac_key", "google_apikeys_key"}
+    return entity.kind not in {"google_service_account_key", "google_storage_hmac_key", "google_apikeys_key"}
 
 
 @rule(RESOURCE)
-def known_resources(_: Block, place: Place) -> bool:
-    """Every resource is of a type that the rules know.
+def known_resources(_: Block, entity: Entity) -> bool:
+    """Every resource is of a reviewed type.
 
-    What no rule has looked at is not safe because none complains. Who adds a type adds its rules, and then its name
-    to `KINDS`. Keys, and grants that replace other people's, are not there on purpose.
+    A type without rules would pass unchecked. To use another type, add rules for it, and then its name
+    to `KINDS`. Keys, and grants that replace other grants, are left out on purpose.
     """
-    return place.kind in KINDS
+    return entity.kind in KINDS
 
 
 @rule("provider")
-def deployer(provider: Block, place: Place) -> bool:
-    """Terraform acts as an account that is for nothing else.
+def deployer(provider: Block, entity: Entity) -> bool:
+    """Terraform impersonates a dedicated service account.
 
-    Otherwise whoever deploys has its roles all the time, on his own account, and in all that he runs.
-    (The provider `caller` makes that account's tokens; it is the person.)
+    Otherwise the operator's own account has the roles permanently, in every program that the operator runs.
+    (The provider `caller` creates that account's tokens, and acts as the operator.)
     Source: https://cloud.google.com/iam/docs/service-account-impersonation
     """
-    if not place.name.startswith("google.") or place.name == "google.caller":
+    if not entity.name.startswith("google.") or entity.name == "google.caller":
         return True
     return str(provider["impersonate_service_account"]).endswith(".iam.gserviceaccount.com")

@@ -1,20 +1,20 @@
-"""The mesh: who is believed, and who may ask whom."""
+"""The mesh: mutual TLS, and authorization."""
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import rule
 
 ROOT = "istio-system"
-"""Istio's root namespace: what stands there without a selector is for the whole mesh."""
+"""Istio's root namespace: a policy there without a selector applies to the whole mesh."""
 
 
 @rule("region")
-def strict_mtls(_: Block, place: Place) -> bool:
-    """Every cluster's mesh takes only connections with a certificate of the mesh.
+def strict_mtls(_: Block, entity: Entity) -> bool:
+    """Mutual TLS is strict in every cluster.
 
-    Otherwise who asks is not known, and a policy about who may ask is about nobody.
+    Otherwise callers have no verified identity that authorization policies could use.
     Source: https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/
     """
-    policies = place.environment.objects("PeerAuthentication", place.name)
+    policies = entity.environment.objects("PeerAuthentication", entity.name)
     return any(
         policy["metadata"]["namespace"] == ROOT
         and "selector" not in policy["spec"]
@@ -24,10 +24,10 @@ def strict_mtls(_: Block, place: Place) -> bool:
 
 
 @rule("PeerAuthentication")
-def no_plain_text(policy: Block, _: Place) -> bool:
-    """Nothing in the mesh takes plain text, also not on one port.
+def no_plain_text(policy: Block, _: Entity) -> bool:
+    """No workload and no port accepts plain text.
 
-    A narrower policy wins over the whole mesh's.
+    A narrower policy overrides the mesh-wide one.
     Source: https://istio.io/latest/docs/reference/config/security/peer_authentication/
     """
     spec = policy["spec"]
@@ -36,35 +36,35 @@ def no_plain_text(policy: Block, _: Place) -> bool:
 
 
 @rule("region")
-def default_deny(_: Block, place: Place) -> bool:
-    """Every cluster's mesh refuses what no policy allows.
+def default_deny(_: Block, entity: Entity) -> bool:
+    """Every cluster has a default-deny policy.
 
-    Otherwise a service without a policy is open to every pod of every cluster.
+    Otherwise every pod of every cluster can call a service that has no policy.
     Source: https://istio.io/latest/docs/ops/best-practices/security/#use-default-deny-patterns
     """
     return any(
         policy["metadata"]["namespace"] == ROOT and policy["spec"] == {}
-        for policy in place.environment.objects("AuthorizationPolicy", place.name)
+        for policy in entity.environment.objects("AuthorizationPolicy", entity.name)
     )
 
 
 @rule("AuthorizationPolicy")
-def no_allow_all(policy: Block, _: Place) -> bool:
-    """A policy that allows says whom, and what.
+def no_allow_all(policy: Block, _: Entity) -> bool:
+    """Allow policies name sources and operations.
 
-    An empty rule matches every request, and one without a source or with a star everybody.
+    An empty rule matches every request; a rule without a source, or with a wildcard, matches every caller.
     Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
     """
     spec = policy["spec"]
     if spec.get("action", "ALLOW") != "ALLOW":
         return True
     return all(
-        len(one["to"]) > 0 and len(one["from"]) > 0 and all(_somebody(sender["source"]) for sender in one["from"])
+        len(one["to"]) > 0 and len(one["from"]) > 0 and all(_names_a_source(sender["source"]) for sender in one["from"])
         for one in spec.get("rules", [])
     )
 
 
-def _somebody(source: Block) -> bool:
+def _names_a_source(source: Block) -> bool:
     names = [
         *source.get("principals", []),
         *source.get("namespaces", []),
@@ -75,10 +75,10 @@ def _somebody(source: Block) -> bool:
 
 
 @rule("DestinationRule")
-def certificates(destination: Block, _: Place) -> bool:
-    """Nobody is told to speak to a service without the mesh's certificates.
+def certificates(destination: Block, _: Entity) -> bool:
+    """Destination rules keep mutual TLS.
 
-    A DestinationRule's own TLS settings replace what the mesh would do by itself.
+    TLS settings of a DestinationRule override the mesh's automatic mutual TLS.
     Source: https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings
     """
     policy = destination["spec"].get("trafficPolicy", {})
@@ -88,10 +88,10 @@ def certificates(destination: Block, _: Place) -> bool:
 
 
 @rule("Namespace")
-def injected(namespace: Block, _: Place) -> bool:
-    """Every namespace of ours has sidecars, but for the mesh's own.
+def injected(namespace: Block, _: Entity) -> bool:
+    """Every namespace injects sidecars, except istio-system.
 
-    A pod without one is not in the mesh: it has no certificate, and no policy guards it.
+    A pod without a sidecar is not in the mesh: it has no certificate, and no policy protects it.
     Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
     metadata = namespace["metadata"]
@@ -99,8 +99,8 @@ def injected(namespace: Block, _: Place) -> bool:
 
 
 @rule("Deployment")
-def not_around_the_sidecar(deployment: Block, _: Place) -> bool:
-    """No pod's traffic goes around its sidecar.
+def not_around_the_sidecar(deployment: Block, _: Entity) -> bool:
+    """No pod excludes traffic from its sidecar.
 
     Source: https://istio.io/latest/docs/ops/best-practices/security/#understand-traffic-capture-limitations
     """

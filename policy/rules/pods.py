@@ -1,43 +1,43 @@
-"""Pods: what a container that has been taken over can do."""
+"""Pods: limits on a compromised container."""
 
 from collections.abc import Callable, Iterator
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import rule
 
 PODS = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
 
 
-def _spec(thing: Block) -> Block:
-    spec: Block = thing["spec"]
-    if thing["kind"] == "CronJob":
+def _spec(workload: Block) -> Block:
+    spec: Block = workload["spec"]
+    if workload["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]
-    if thing["kind"] != "Pod":
+    if workload["kind"] != "Pod":
         spec = spec["template"]["spec"]
     return spec
 
 
-def _containers(thing: Block) -> Iterator[Block]:
-    pod = _spec(thing)
+def _containers(workload: Block) -> Iterator[Block]:
+    pod = _spec(workload)
     yield from pod["containers"]
     yield from pod.get("initContainers", [])
     yield from pod.get("ephemeralContainers", [])
 
 
-def _every(thing: Block, holds: Callable[[Block], bool]) -> bool:
-    containers = list(_containers(thing))
+def _every(workload: Block, holds: Callable[[Block], bool]) -> bool:
+    containers = list(_containers(workload))
     return len(containers) > 0 and all(holds(container) for container in containers)
 
 
 @rule(*PODS)
-def not_privileged(thing: Block, _: Place) -> bool:
-    """No container is privileged, or can become so.
+def not_privileged(workload: Block, _: Entity) -> bool:
+    """No container is privileged, or can gain privileges.
 
-    A privileged container is root on its node, and so all pods there.
+    A privileged container is root on its node, and controls all pods there.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     return _every(
-        thing,
+        workload,
         lambda one: (
             one["securityContext"]["allowPrivilegeEscalation"] is False and not one["securityContext"].get("privileged")
         ),
@@ -45,26 +45,26 @@ def not_privileged(thing: Block, _: Place) -> bool:
 
 
 @rule(*PODS)
-def not_root(thing: Block, _: Place) -> bool:
+def not_root(workload: Block, _: Entity) -> bool:
     """No container runs as root.
 
-    Root in a container is root on its node as soon as there is a hole in the kernel.
+    With a kernel vulnerability, root in a container becomes root on its node.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    pod = _spec(thing).get("securityContext", {})
+    pod = _spec(workload).get("securityContext", {})
 
     def holds(container: Block) -> bool:
         merged = {**pod, **container.get("securityContext", {})}
         return merged["runAsNonRoot"] is True and merged.get("runAsUser") != 0
 
-    return _every(thing, holds)
+    return _every(workload, holds)
 
 
 @rule(*PODS)
-def no_capabilities(thing: Block, _: Place) -> bool:
+def no_capabilities(workload: Block, _: Entity) -> bool:
     """No container has a capability.
 
-    Each is a part of root's power, and none is needed.
+    Each capability is one of root's privileges, and none is needed.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
 
@@ -72,75 +72,75 @@ def no_capabilities(thing: Block, _: Place) -> bool:
         capabilities = container["securityContext"]["capabilities"]
         return "ALL" in capabilities["drop"] and not capabilities.get("add")
 
-    return _every(thing, holds)
+    return _every(workload, holds)
 
 
 @rule(*PODS)
-def seccomp(thing: Block, _: Place) -> bool:
+def seccomp(workload: Block, _: Entity) -> bool:
     """Every container has the runtime's seccomp profile.
 
-    It leaves out the system calls that break out of containers.
+    It blocks the system calls that container escapes use.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    pod = _spec(thing).get("securityContext", {})
+    pod = _spec(workload).get("securityContext", {})
     return _every(
-        thing, lambda one: {**pod, **one.get("securityContext", {})}["seccompProfile"]["type"] == "RuntimeDefault"
+        workload, lambda one: {**pod, **one.get("securityContext", {})}["seccompProfile"]["type"] == "RuntimeDefault"
     )
 
 
 @rule(*PODS)
-def read_only_root(thing: Block, _: Place) -> bool:
-    """No container can change its own file system.
+def read_only_root(workload: Block, _: Entity) -> bool:
+    """Containers have a read-only root file system.
 
-    What gets in can then not stay, nor bring tools.
+    An attacker can then neither persist nor install tools.
     Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
     """
-    return _every(thing, lambda one: one["securityContext"]["readOnlyRootFilesystem"] is True)
+    return _every(workload, lambda one: one["securityContext"]["readOnlyRootFilesystem"] is True)
 
 
 @rule(*PODS)
-def no_host(thing: Block, _: Place) -> bool:
-    """No pod has its node's namespaces, ports or files.
+def no_host(workload: Block, _: Entity) -> bool:
+    """No pod uses its node's namespaces, ports or files.
 
-    Any of them is a way onto the node.
+    Each of them gives access to the node.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    pod = _spec(thing)
+    pod = _spec(workload)
     return (
         not any(pod.get(key) for key in ("hostNetwork", "hostPID", "hostIPC"))
         and not any("hostPath" in volume for volume in pod.get("volumes", []))
-        and _every(thing, lambda one: not any("hostPort" in port for port in one.get("ports", [])))
+        and _every(workload, lambda one: not any("hostPort" in port for port in one.get("ports", [])))
     )
 
 
 @rule(*PODS)
-def requests(thing: Block, _: Place) -> bool:
-    """Every container says what it needs.
+def requests(workload: Block, _: Entity) -> bool:
+    """Every container requests memory and CPU.
 
-    One that doesn't is the first to go when its node is full, and nobody plans for it. How much a
-    service may take at most is its owner's to know.
+    A container without requests is evicted first when its node is full, and the scheduler can't plan for it. Limits
+    are up to the service's owner.
     Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
     """
     return _every(
-        thing, lambda one: bool(one["resources"]["requests"]["memory"]) and bool(one["resources"]["requests"]["cpu"])
+        workload, lambda one: bool(one["resources"]["requests"]["memory"]) and bool(one["resources"]["requests"]["cpu"])
     )
 
 
 @rule(*PODS)
-def own_account(thing: Block, _: Place) -> bool:
-    """No pod acts as its namespace's default account.
+def own_account(workload: Block, _: Entity) -> bool:
+    """No pod uses its namespace's default service account.
 
-    Who may ask whom in the mesh goes by accounts: pods that share one can't be told from each other.
+    The mesh authorizes callers by service account, and can't distinguish pods that share one.
     Source: https://istio.io/latest/docs/ops/best-practices/security/
     """
-    return _spec(thing)["serviceAccountName"] not in {"", "default"}
+    return _spec(workload)["serviceAccountName"] not in {"", "default"}
 
 
 @rule(*PODS)
-def fixed_image(thing: Block, _: Place) -> bool:
-    """Every image is of one version.
+def fixed_image(workload: Block, _: Entity) -> bool:
+    """Every image has a fixed version.
 
-    What `latest` is changes without a change here. `auto` is the mesh's own proxy, at the mesh's version.
+    `latest` changes without a change of the configuration. `auto` is the mesh's proxy, at the mesh's version.
     Source: https://kubernetes.io/docs/concepts/containers/images/
     """
 
@@ -149,4 +149,4 @@ def fixed_image(thing: Block, _: Place) -> bool:
         tag = image.rpartition("/")[2].partition(":")[2]
         return image == "auto" or "@sha256:" in image or tag not in {"", "latest"}
 
-    return _every(thing, holds)
+    return _every(workload, holds)

@@ -1,54 +1,54 @@
-"""Where a secret would stay: states, plans, logs, manifests."""
+"""Secrets: none in states, plans, logs or manifests."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import OBJECT, rule
 
 CREDENTIALS = tuple(
     re.compile(pattern)
     for pattern in (
         r"-----BEGIN [A-Z ]*PRIVATE KEY",
-        r"\bya29\.[\w-]",  # an access token of Google's
-        r"\beyJ[\w-]+\.eyJ[\w-]+",  # a signed token, as Kubernetes' accounts have
-        r"\bAIza[\w-]{30}",  # an API key of Google's
-        r"\bgh[pousr]_\w{30}",  # a token of GitHub's
+        r"\bya29\.[\w-]",  # a Google access token
+        r"\beyJ[\w-]+\.eyJ[\w-]+",  # a signed token, such as of a Kubernetes service account
+        r"\bAIza[\w-]{30}",  # a Google API key
+        r"\bgh[pousr]_\w{30}",  # a GitHub token
         r"[$]\{[^}]*(access_token|id_token|client_key|private_key|password|secret_data|client_certificate\b|\.token\b)",
     )
 )
-"""What a credential looks like, and a reference to one."""
+"""Patterns of credentials, and of references to them."""
 
 NAMES = re.compile(r"(password|passwd|token|api_?key|private_?key|client_?secret|credentials?)$", re.IGNORECASE)
-"""What is called so is one."""
+"""Names of values that are credentials."""
 
 
 @rule("output")
-def no_secret_in_output(output: Block, _: Place) -> bool:
-    """No output leads to a secret.
+def no_secret_in_output(output: Block, _: Entity) -> bool:
+    """No output contains a secret.
 
-    An output is in the state, and every stack that may read that state gets it.
+    Outputs are in the state, and every stack that reads the state gets them.
     Source: https://developer.hashicorp.com/terraform/language/manage-sensitive-data
     """
     return not _secret(output["value"])
 
 
 @rule("null_resource")
-def no_secret_in_script(resource: Block, _: Place) -> bool:
-    """What a script is given holds no secret.
+def no_secret_in_script(resource: Block, _: Entity) -> bool:
+    """No script gets a secret as input.
 
-    Triggers are in the state, and what a failing command prints is in the log.
+    Triggers are in the state, and the output of a failing command is in the log.
     Source: https://developer.hashicorp.com/terraform/language/resources/provisioners/syntax
     """
     return not _secret(resource)
 
 
 @rule("null_resource")
-def scripts_by_name(resource: Block, _: Place) -> bool:
-    """A command is the name of a script of ours, and nothing else.
+def scripts_by_name(resource: Block, _: Entity) -> bool:
+    """Commands only name a script of this project.
 
-    What stands in a command is executed. Data goes by environment, where it is data.
+    A shell executes the command. Data in the environment is not executed.
     Source: https://developer.hashicorp.com/terraform/language/resources/provisioners/local-exec
     """
     script = re.compile(r"bash assets/[\w./-]+\.sh")
@@ -56,31 +56,31 @@ def scripts_by_name(resource: Block, _: Place) -> bool:
 
 
 @rule(OBJECT, "kubernetes_config_map_v1_data")
-def no_secret_in_manifest(manifest: Block, _: Place) -> bool:
-    """No manifest holds a secret.
+def no_secret_in_manifest(manifest: Block, _: Entity) -> bool:
+    """No manifest contains a secret.
 
-    A Secret made by terraform is in its state and its plans, and a password in a pod's
-    environment is seen by everybody who may look at the pod.
+    A Secret of terraform's is in its state and its plans, and every account that can read a pod
+    can read a password in its environment.
     Source: https://kubernetes.io/docs/concepts/configuration/secret/
     """
     return manifest.get("kind") != "Secret" and not _secret(manifest)
 
 
 @rule("data")
-def no_token_in_state(_: Block, place: Place) -> bool:
-    """No data source answers with a token.
+def no_token_in_state(_: Block, entity: Entity) -> bool:
+    """No data source returns a token.
 
-    Its answer is in the state: data.google_client_config's is the caller's access token (measured).
+    Its result is in the state: data.google_client_config returns the caller's access token (measured).
     Source: https://developer.hashicorp.com/terraform/language/manage-sensitive-data
     """
-    return place.name.partition(".")[0] in {"google_project", "terraform_remote_state"}
+    return entity.name.partition(".")[0] in {"google_project", "terraform_remote_state"}
 
 
 @rule("provider")
-def provider_tokens(provider: Block, _: Place) -> bool:
-    """A provider's token is written down nowhere.
+def provider_tokens(provider: Block, _: Entity) -> bool:
+    """Provider tokens are ephemeral.
 
-    It comes from an ephemeral resource or from Google's plugin: neither is in a state or a plan.
+    A token from an ephemeral resource or from Google's plugin is in no state and no plan.
     Source: https://developer.hashicorp.com/terraform/language/resources/ephemeral
     """
     token = provider.get("token", "${ephemeral.}")
@@ -96,12 +96,12 @@ def _secret(value: Any) -> bool:
 
 
 def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield every text in a value, and what it is called."""
+    """Yield every text in a value, with its name."""
     match value:
         case str():
             yield name, value
         case dict():
-            called = value.get("name") if isinstance(value.get("value"), str) else None  # an entry of `env`
+            called = value.get("name") if isinstance(value.get("value"), str) else None  # an item of `env`
             for key, inner in value.items():
                 yield from _texts(str(called) if called and key == "value" else str(key), inner)
         case list():

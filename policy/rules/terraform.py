@@ -1,17 +1,17 @@
-"""What terraform itself runs."""
+"""terraform's providers."""
 
 import re
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import rule
 
 
 @rule("stack")
-def pinned_providers(stack: Block, _: Place) -> bool:
-    """Providers are of one version each.
+def pinned_providers(stack: Block, _: Entity) -> bool:
+    """Every provider has one pinned version.
 
-    Another version is another program, run with the caller's rights. Their checksums stand in no
-    file of ours, as cdktf makes terraform's lock file anew.
+    Another version is another program with the operator's permissions. The repository has no checksums of providers, as
+    cdktf recreates terraform's lock file.
     Source: https://developer.hashicorp.com/terraform/language/providers/requirements
     """
     providers = stack["terraform"]["required_providers"]

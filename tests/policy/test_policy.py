@@ -1,4 +1,4 @@
-"""The policy: nothing to say of the hardened example, and something of each weakening of it."""
+"""The policy: the hardened example passes every rule, and each mutation of it fails one."""
 
 import copy
 import json
@@ -12,127 +12,130 @@ from typing import Any
 import pytest
 import yaml
 
+from config.environment import Environment
 from config.paths import ROOT
-from policy import docs, skips, weakening
-from policy.__main__ import report_checkov, report_ours, report_weakenings
-from policy.checkov.prepared import MANIFESTS, ORIGINAL, TERRAFORM, prepare
-from policy.checkov.report import Record, Scan
-from policy.docs import Row
-from policy.environment import Environment
-from policy.rule import RULES, Verdict, judge, load
+from policy import docs, mutation, skips
+from policy.__main__ import report_checkov, report_mutations, report_rules
+from policy.checkov.input_files import MANIFESTS, ORIGINAL, TERRAFORM, write_input
+from policy.checkov.report import CheckovScan, CheckRecord
+from policy.docs import MutationRow
+from policy.environment import SynthesizedEnvironment
+from policy.mutation import IneffectiveMutationError, Mutation
+from policy.rule import RULES, PolicyResult, evaluate, load
 from policy.skips import Skip
-from policy.weakening import Weakening, WeakensNothingError
 from tests.synthesized import environment_of, load_without_variables, synthesize
 
 HARDENED = ROOT / "examples" / "hardened.yaml"
-WEAKENINGS = weakening.read()
+MUTATIONS = mutation.read()
 
 load()
 
 
+def synthesized(environment: Environment, folder: Path) -> SynthesizedEnvironment:
+    return SynthesizedEnvironment(synthesize(environment, folder).stacks)
+
+
 @pytest.fixture(scope="session")
-def hardened(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(synthesize(load_without_variables(HARDENED), tmp_path_factory.mktemp("hardened")).stacks)
+def hardened(tmp_path_factory: pytest.TempPathFactory) -> SynthesizedEnvironment:
+    return synthesized(load_without_variables(HARDENED), tmp_path_factory.mktemp("hardened"))
 
 
-def failures(environment: Environment) -> set[str]:
-    return {rule.id for rule, _ in judge(environment, RULES.values()).failed}
+def failures(environment: SynthesizedEnvironment) -> set[str]:
+    return {rule.id for rule, _ in evaluate(environment, RULES.values()).failed}
 
 
-def test_every_rule_holds_of_the_hardened_example(hardened: Environment) -> None:
-    verdict = judge(hardened, RULES.values())
-    assert [f"{rule.id} at {place}" for rule, place in verdict.failed] == []
-    assert verdict.silent == [], "these found nothing that they are about"
-    assert len(verdict.passed) > 500
+def test_the_hardened_example_passes_every_rule(hardened: SynthesizedEnvironment) -> None:
+    result = evaluate(hardened, RULES.values())
+    assert [f"{rule.id} at {entity}" for rule, entity in result.failed] == []
+    assert result.unmatched == [], "these rules applied to nothing"
+    assert len(result.passed) > 500
 
 
-@pytest.mark.parametrize("one", WEAKENINGS, ids=lambda one: one.name)
-def test_a_weakening_is_found_wherever_it_is_made(hardened: Environment, one: Weakening) -> None:
-    places = 0
-    for weakened in one.applied(hardened):
-        assert set(one.found_by) <= failures(weakened)
-        places += 1
-    assert places > 0
+@pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.name)
+def test_rules_find_a_mutation_at_every_match(hardened: SynthesizedEnvironment, one: Mutation) -> None:
+    found = [failures(mutated) for mutated in one.applied(hardened)]
+    assert found
+    assert all(set(one.found_by) <= rules for rules in found)
 
 
-def test_every_rule_finds_a_weakening() -> None:
-    """A rule that no weakening fails is not known to be able to fail."""
-    assert {rule for one in WEAKENINGS for rule in one.found_by} == RULES.keys()
+def test_every_rule_finds_a_mutation() -> None:
+    """Otherwise nothing proves that the rule can fail."""
+    assert {rule for one in MUTATIONS for rule in one.found_by} == RULES.keys()
 
 
-def test_the_listed_weakenings_are_all_there() -> None:
-    names = [one.name for one in WEAKENINGS]
-    assert sum(one.listed for one in WEAKENINGS) == 24
+def test_all_listed_mutations_exist() -> None:
+    names = [one.name for one in MUTATIONS]
+    assert sum(one.listed for one in MUTATIONS) == 24
     assert len(set(names)) == len(names) >= 36
 
 
-def test_a_weakening_changes_one_stack_only(hardened: Environment) -> None:
+def test_a_mutation_changes_one_stack_only(hardened: SynthesizedEnvironment) -> None:
     before = json.dumps(hardened.stacks)
-    for one in WEAKENINGS:
-        for weakened in one.applied(hardened):
-            changed = [name for name, stack in hardened.stacks.items() if weakened.stacks[name] != stack]
+    for one in MUTATIONS:
+        for mutated in one.applied(hardened):
+            changed = [name for name, stack in hardened.stacks.items() if mutated.stacks[name] != stack]
             assert changed == [one.stack]
     assert json.dumps(hardened.stacks) == before
 
 
 @pytest.mark.parametrize(
-    ("at", "within", "says"),
+    ("at", "within", "message"),
     [
         ("/resource/google_container_cluster/*/no/such", "", "nothing at"),
         ("/spec", "Deployment/no-such", "nothing at"),
         ("/resource/google_container_cluster/*/deletion_protection", "", "it is so already"),
     ],
 )
-def test_a_weakening_that_weakens_nothing_is_no_weakening(
-    hardened: Environment, at: str, within: str, says: str
+def test_a_mutation_without_an_effect_is_an_error(
+    hardened: SynthesizedEnvironment, at: str, within: str, message: str
 ) -> None:
     stack = "ingress" if within else "clusters"
-    one = Weakening("nothing", (), stack, within, at, "set", True, False)
-    with pytest.raises(WeakensNothingError, match=says):
+    one = Mutation("nothing", (), stack, within, at, "set", True, False)
+    with pytest.raises(IneffectiveMutationError, match=message):
         list(one.applied(hardened))
 
 
-def test_what_is_missing_does_not_hold(hardened: Environment) -> None:
-    """Every cluster without anything in it fails every rule about what it has to have."""
+def test_missing_keys_fail_rules(hardened: SynthesizedEnvironment) -> None:
+    """An empty cluster fails every rule for a key that it must have."""
     stacks: dict[str, Any] = copy.deepcopy(dict(hardened.stacks))
     clusters = stacks["clusters"]["resource"]["google_container_cluster"]
     clusters.update({name: {} for name in clusters})
-    failed = failures(Environment(stacks))
+    failed = failures(SynthesizedEnvironment(stacks))
     assert {"MESH_PRIVATE_ENDPOINT", "MESH_WORKLOAD_IDENTITY", "MESH_CLUSTER_LOGS", "MESH_NODE_ACCOUNT"} <= failed
 
 
-def test_an_environment_with_nothing_in_it_passes_nothing() -> None:
-    verdict = judge(Environment({}), RULES.values())
-    assert verdict.passed == ()
-    assert verdict.silent == sorted(RULES)
+def test_an_empty_environment_passes_nothing() -> None:
+    result = evaluate(SynthesizedEnvironment({}), RULES.values())
+    assert result.passed == ()
+    assert result.unmatched == sorted(RULES)
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-def test_a_rule_says_why(name: str) -> None:
+def test_a_rule_documents_its_reason(name: str) -> None:
     rule = RULES[name]
-    text = (rule.holds.__doc__ or "").strip()
+    text = (rule.condition.__doc__ or "").strip()
     assert rule.title
     assert rule.source.startswith("https://") or len(text.splitlines()) > 2
     assert f"def {name.removeprefix('MESH_').lower()}(" in (ROOT / rule.file).read_text(encoding="utf-8")
 
 
 def test_rules_need_no_cdktf() -> None:
-    """checkov runs them with a Python that has none."""
+    """The Python environment of checkov does not have it."""
     code = "import sys; from policy.rule import load; load(); print([n for n in sys.modules if n in ('cdktf', 'jsii')])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
 
 
-def test_checkov_gets_everything(hardened: Environment, tmp_path: Path) -> None:
-    prepare(hardened, tmp_path / "copy")
+def test_checkov_gets_the_whole_environment(hardened: SynthesizedEnvironment, tmp_path: Path) -> None:
+    write_input(hardened, tmp_path / "copy")
     assert json.loads((tmp_path / "copy" / ORIGINAL).read_text(encoding="utf-8")) == hardened.stacks
     count = 0
     for name, content in hardened.stacks.items():
         text = (tmp_path / "copy" / TERRAFORM / name / "cdk.tf.json").read_text(encoding="utf-8")
-        prepared = json.loads(text)
-        assert "required_version" not in prepared["terraform"]  # checkov reads nothing of the file, else
-        assert prepared["resource"].items() >= content.get("resource", {}).items()
-        assert len(prepared["resource"].get("mesh_output", {})) == len(content.get("output", {}))
+        written = json.loads(text)
+        assert "required_version" not in written["terraform"]  # otherwise checkov reads nothing of the file
+        assert written["resource"].items() >= content.get("resource", {}).items()
+        assert len(written["resource"].get("mesh_output", {})) == len(content.get("output", {}))
         count += len(content["resource"].get("kubernetes_manifest", {}))
     assert len(list((tmp_path / "copy" / MANIFESTS).glob("*/*.yaml"))) == count > 0
 
@@ -143,27 +146,26 @@ def test_every_skip_has_a_reason() -> None:
     assert len({(skip.check, skip.where) for skip in known}) == len(known)
 
 
-def test_the_documented_rules_are_those_that_there_are() -> None:
+def test_the_documented_rules_are_up_to_date() -> None:
     assert docs.rules_text(RULES.values()) in docs.FILE.read_text(encoding="utf-8"), "run `make policy DOCS=1`"
 
 
-def test_the_documented_weakenings_are_those_that_there_are() -> None:
+def test_the_documented_mutations_are_up_to_date() -> None:
     text = docs.FILE.read_text(encoding="utf-8")
-    table = text.partition("<!-- weakenings -->")[2].partition("<!-- end of weakenings -->")[0]
+    table = text.partition("<!-- mutations -->")[2].partition("<!-- end of mutations -->")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
     names = [row.split(" | ")[0].removeprefix("| ").strip("*") for row in rows]
-    assert names == [one.name for one in WEAKENINGS], "run `make policy DOCS=1`"
+    assert names == [one.name for one in MUTATIONS], "run `make policy DOCS=1`"
     assert not any("missed" in row for row in rows)
     caught = [row for row in rows if not row.endswith("| - |")]
     listed = sum(row.startswith("| **") for row in caught)
-    says = f"caught {listed} of them, and {len(caught) - listed} of the {len(rows) - 24} others"
-    assert says in text
+    assert f"caught {listed} of them, and {len(caught) - listed} of the {len(rows) - 24} others" in text
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"find each of {len(rows)} weakenings" in readme
+    assert f"find each of {len(rows)} policy mutations" in readme
     assert f"found {len(caught)} of them, and {listed} of the 24" in readme
 
 
-WORDS = [
+OVERRIDES = [
     ("project.impersonate_service_account", None, "MESH_DEPLOYER"),
     ("cluster.endpoint", "public", "MESH_PRIVATE_ENDPOINT"),
     ("cluster.authorized_networks", [{"name": "many", "cidr": "128.0.0.0/8"}], "MESH_AUTHORIZED_NETWORKS_NARROW"),
@@ -189,128 +191,126 @@ WORDS = [
     ("services.shop.root", True, "MESH_NOT_ROOT"),
     ("services.shop.writable_root", True, "MESH_READ_ONLY_ROOT"),
 ]
-"""Words of the configuration that give something away, and the rule that says so."""
+"""Keys of the configuration with a less secure value, and the rule that fails then."""
 
-BESIDES: dict[str, dict[str, dict[str, object]]] = {
+REQUIRED_WITH: dict[str, dict[str, dict[str, object]]] = {
     "cluster.endpoint": {"cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]}},
     "ingress.single_replica": {"ingress": {"min_replicas": 1}},
 }
-"""What a word is refused without."""
-
-SHOP = {"image": "docker.io/acme/shop:1", "port": 8080, "user": 1000, "regions": {"london": {}}}
+"""What the configuration requires with an override."""
 
 
-@pytest.mark.parametrize(("word", "value", "rule"), WORDS, ids=str)
-def test_a_word_that_gives_something_away_is_found(tmp_path: Path, word: str, value: object, rule: str) -> None:
-    data = yaml.safe_load(HARDENED.read_text(encoding="utf-8"))
-    data.setdefault("services", {})["shop"] = dict(SHOP)
-    for section, more in BESIDES.get(word, {}).items():
+def hardened_with_shop() -> dict[str, Any]:
+    """Return the data of the hardened example with a service of the user."""
+    data: dict[str, Any] = yaml.safe_load(HARDENED.read_text(encoding="utf-8"))
+    shop = {"image": "docker.io/acme/shop:1", "port": 8080, "user": 1000, "regions": {"london": {}}}
+    return data | {"services": {"shop": shop}}
+
+
+@pytest.mark.parametrize(("key", "value", "rule"), OVERRIDES, ids=str)
+def test_a_less_secure_override_fails_a_rule(tmp_path: Path, key: str, value: object, rule: str) -> None:
+    data = hardened_with_shop()
+    for section, more in REQUIRED_WITH.get(key, {}).items():
         data[section].update(more)
-    if word == "services.shop.root":
-        del data["services"]["shop"]["user"]  # which is not root's
-    *way, last = word.split(".")
+    if key == "services.shop.root":
+        del data["services"]["shop"]["user"]  # it is not root
+    *steps, last = key.split(".")
     nodes = [data]
-    for step in way:
+    for step in steps:
         nodes = [one for node in nodes for one in (node.values() if step == "*" else [node.setdefault(step, {})])]
     for node in nodes:
         node.pop(last, None)
         if value is not None:
             node[last] = value
-    weakened = synthesize(environment_of(yaml.safe_dump(data)), tmp_path)
-    assert rule in failures(Environment(weakened.stacks))
+    assert rule in failures(synthesized(environment_of(yaml.safe_dump(data)), tmp_path))
 
 
-def test_a_service_of_ones_own_is_as_hard(tmp_path: Path) -> None:
-    """Else the test of the words would find nothing but the service itself."""
-    data = yaml.safe_load(HARDENED.read_text(encoding="utf-8"))
-    data["services"] = {"shop": dict(SHOP)}
-    environment = synthesize(environment_of(yaml.safe_dump(data)), tmp_path)
-    assert failures(Environment(environment.stacks)) == set()
+def test_a_service_of_the_user_passes_every_rule(tmp_path: Path) -> None:
+    """Otherwise the test of overrides would find nothing but the service itself."""
+    assert failures(synthesized(environment_of(yaml.safe_dump(hardened_with_shop())), tmp_path)) == set()
 
 
-def test_every_word_that_is_documented_to_give_something_away_is_tried() -> None:
+def test_every_documented_override_is_tested() -> None:
     table = (ROOT / "docs" / "hardening.md").read_text(encoding="utf-8").partition("\n## ")[0]
     first_cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| ")][2:]
-    words = {
-        word for cell in first_cells for word in re.findall(r"`((?:project|cluster|network|regions)\.[\w.*]+)", cell)
-    }
-    assert len(words) > 10
-    assert words <= {word for word, _, _ in WORDS}
+    pattern = re.compile(r"`((?:project|cluster|network|regions)\.[\w.*]+)")
+    keys = {key for cell in first_cells for key in pattern.findall(cell)}
+    assert len(keys) > 10
+    assert keys <= {key for key, _, _ in OVERRIDES}
 
 
 PLAIN = {"MESH_HTTPS_ONLY", "MESH_CLOUD_ARMOR", "MESH_SECRETS_ENCRYPTED"}
-GIVEN_AWAY = {
+FAILED_BY_EXAMPLE = {
     "mesh.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER", "MESH_FIREWALL_PROTOCOLS"},
     "examples/asmcli-in-cluster.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER"},
     "examples/asmcli-managed.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER"},
     "examples/fleet.yaml": PLAIN,
     "examples/hardened.yaml": set(),
 }
-"""What each file gives away by its words, or by one that only its reader can give, and nothing besides."""
+"""By file: the rules that fail because of its overrides, or because of a key that only its user can set."""
 
 
 @pytest.mark.parametrize(
     "file", ["mesh.yaml", *(f"examples/{path.name}" for path in sorted(HARDENED.parent.glob("*")))]
 )
-def test_an_example_gives_away_what_its_words_say_and_nothing_else(tmp_path: Path, file: str) -> None:
-    environment = Environment(synthesize(load_without_variables(ROOT / file), tmp_path).stacks)
-    assert failures(environment) == GIVEN_AWAY[file]
+def test_an_example_fails_only_the_rules_of_its_overrides(tmp_path: Path, file: str) -> None:
+    assert failures(synthesized(load_without_variables(ROOT / file), tmp_path)) == FAILED_BY_EXAMPLE[file]
 
 
-SCAN = Scan(
-    passed=[Record("CKV_1", "good", "here")],
-    failed=[Record("CKV_2", "bad", "terraform/mesh/cdk.tf.json resource.agent")],
-    ours_passed=0,
-    ours_failed=0,
+SCAN = CheckovScan(
+    passed=[CheckRecord("CKV_1", "good", "here")],
+    failed=[CheckRecord("CKV_2", "bad", "terraform/mesh/cdk.tf.json resource.agent")],
+    rules_passed=0,
+    rules_failed=0,
     unreadable=[],
 )
-NOBODY = Verdict((), ())
+NO_RESULT = PolicyResult((), ())
 
 
-def test_a_failure_is_skipped_where_the_skip_says_and_nowhere_else() -> None:
-    assert SCAN.after([]) == SCAN.failed
-    assert SCAN.after([Skip("CKV_2", "terraform/mesh/* resource.ag*", "why")]) == []
-    assert SCAN.after([Skip("CKV_2", "terraform/network/*", "why")]) == SCAN.failed
-    assert SCAN.after([Skip("CKV_1", "*", "why")]) == SCAN.failed
+def test_a_skip_covers_only_the_failures_that_it_matches() -> None:
+    assert SCAN.unskipped([]) == SCAN.failed
+    assert SCAN.unskipped([Skip("CKV_2", "terraform/mesh/* resource.ag*", "why")]) == []
+    assert SCAN.unskipped([Skip("CKV_2", "terraform/network/*", "why")]) == SCAN.failed
+    assert SCAN.unskipped([Skip("CKV_1", "*", "why")]) == SCAN.failed
 
 
 @pytest.mark.parametrize(
-    ("change", "wrong", "says"),
+    ("change", "count", "message"),
     [
         ({"failed": []}, 0, "1 passed, 0 failed"),
         ({}, 1, "CKV_2  bad: not so at"),
         ({"failed": [], "passed": []}, 1, "0 passed"),
         ({"failed": [], "unreadable": ["cdk.tf.json"]}, 1, "can't read cdk.tf.json"),
-        ({"failed": [], "ours_passed": 1}, 1, "checkov: (1, 0) of our rules"),
+        ({"failed": [], "rules_passed": 1}, 1, "checkov: (1, 0) of our rules"),
     ],
 )
-def test_what_checkov_says_is_judged(
+def test_results_of_checkov_count_as_failures(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     change: dict[str, Any],
-    wrong: int,
-    says: str,
+    count: int,
+    message: str,
 ) -> None:
     monkeypatch.setattr(skips, "read", lambda: [])
-    assert report_checkov(replace(SCAN, **change), NOBODY, all_skips_used=True) == wrong
-    assert says in capsys.readouterr().out
+    assert report_checkov(replace(SCAN, **change), NO_RESULT, all_skips_used=True) == count
+    assert message in capsys.readouterr().out
 
 
-def test_a_skip_that_covers_nothing_is_wrong(
+def test_a_skip_that_covers_nothing_is_a_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(skips, "read", lambda: [Skip("CKV_2", "*", "why"), Skip("CKV_3", "*", "why")])
-    assert report_checkov(SCAN, NOBODY, all_skips_used=True) == 1
+    assert report_checkov(SCAN, NO_RESULT, all_skips_used=True) == 1
     assert "CKV_3  is skipped at *, where nothing fails" in capsys.readouterr().out
 
 
-def test_a_weakening_that_our_rules_miss_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    one = WEAKENINGS[0]
-    assert report_weakenings([Row(one, one.found_by, ())]) == 0
-    assert report_weakenings([Row(one, (), ("CKV_1",))]) == 1
+def test_a_mutation_that_our_rules_miss_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    one = MUTATIONS[0]
+    assert report_mutations([MutationRow(one, one.found_by, ())]) == 0
+    assert report_mutations([MutationRow(one, (), ("CKV_1",))]) == 1
     assert "MISSED" in capsys.readouterr().out
 
 
-def test_rules_that_found_nothing_are_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    assert report_ours(NOBODY) == len(RULES) + 1
+def test_rules_that_apply_to_nothing_are_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_rules(NO_RESULT) == len(RULES) + 1
     assert "MESH_STRICT_MTLS  found nothing that it is about" in capsys.readouterr().out

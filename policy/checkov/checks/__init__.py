@@ -1,1 +1,1 @@
-"""What checkov loads from us (--external-checks-dir)."""
+"""The checks that checkov loads from this project (--external-checks-dir)."""

@@ -1,63 +1,63 @@
-"""The entry: what the public address admits, and what stands behind it."""
+"""Ingress: the public load balancer, and the gateways behind it."""
 
 import re
 
-from policy.environment import Block, Place
+from policy.environment import Block, Entity
 from policy.rule import rule
 
 GATEWAY = {"istio": "ingressgateway"}
 """Labels of the gateway's pods."""
 
 LOAD_BALANCER = {"130.211.0.0/22", "35.191.0.0/16"}
-"""Where Google's front ends ask from: https://cloud.google.com/load-balancing/docs/https#firewall-rules"""
+"""The source ranges of Google's front ends: https://cloud.google.com/load-balancing/docs/https#firewall-rules"""
 
 
 @rule("region")
-def gateway_count(_: Block, place: Place) -> bool:
-    """A gateway has two pods at least, and most stay when nodes are upgraded.
+def gateway_count(_: Block, entity: Entity) -> bool:
+    """Gateways have at least two pods, and a disruption budget.
 
     Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
     """
     gateways = [
         one
-        for one in place.environment.objects("Deployment", place.name)
+        for one in entity.environment.objects("Deployment", entity.name)
         if GATEWAY.items() <= one["spec"]["template"]["metadata"]["labels"].items()
     ]
-    return all(_scaled(one, place) and _kept(one, place) for one in gateways)
+    return all(_is_scaled(one, entity) and _has_budget(one, entity) for one in gateways)
 
 
-def _scaled(deployment: Block, place: Place) -> bool:
+def _is_scaled(deployment: Block, entity: Entity) -> bool:
     return any(
         scaler["metadata"]["namespace"] == deployment["metadata"]["namespace"]
         and scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
         and scaler["spec"]["minReplicas"] >= 2
-        for scaler in place.environment.objects("HorizontalPodAutoscaler", place.name)
+        for scaler in entity.environment.objects("HorizontalPodAutoscaler", entity.name)
     )
 
 
-def _kept(deployment: Block, place: Place) -> bool:
+def _has_budget(deployment: Block, entity: Entity) -> bool:
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     return any(
         budget["metadata"]["namespace"] == deployment["metadata"]["namespace"]
         and budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
         and (budget["spec"].get("maxUnavailable") == 1 or budget["spec"].get("minAvailable", 0) >= 1)
-        for budget in place.environment.objects("PodDisruptionBudget", place.name)
+        for budget in entity.environment.objects("PodDisruptionBudget", entity.name)
     )
 
 
 @rule("MultiClusterIngress")
-def https_only(entry: Block, place: Place) -> bool:
-    """The entry serves HTTPS, and sends there who comes by plain HTTP.
+def https_only(ingress: Block, entity: Entity) -> bool:
+    """The load balancer serves HTTPS, and redirects plain HTTP.
 
-    What is asked for in plain text is read, and changed, by everybody in between.
+    Every network in between can read and change plain text.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
     """
-    annotations = entry["metadata"]["annotations"]
+    annotations = ingress["metadata"]["annotations"]
     front_ends = [
         one
-        for one in place.environment.objects("FrontendConfig", place.region)
+        for one in entity.environment.objects("FrontendConfig", entity.region)
         if one["metadata"]["name"] == annotations["networking.gke.io/frontend-config"]
-        and one["metadata"]["namespace"] == entry["metadata"]["namespace"]
+        and one["metadata"]["namespace"] == ingress["metadata"]["namespace"]
     ]
     return (
         len(annotations["networking.gke.io/pre-shared-certs"]) > 0
@@ -67,18 +67,18 @@ def https_only(entry: Block, place: Place) -> bool:
 
 
 @rule("FrontendConfig")
-def tls_policy(front_end: Block, _: Place) -> bool:
-    """The entry's TLS is by a policy of ours.
+def tls_policy(front_end: Block, _: Entity) -> bool:
+    """The load balancer has an SSL policy of this environment.
 
-    Without one it is whatever oldest version Google still takes.
+    Without one, Google's default accepts old TLS versions.
     Source: https://cloud.google.com/load-balancing/docs/ssl-policies-concepts
     """
     return re.fullmatch(r"\$\{google_compute_ssl_policy\.[\w-]+\.name\}", front_end["spec"]["sslPolicy"]) is not None
 
 
 @rule("google_compute_ssl_policy")
-def modern_tls(policy: Block, _: Place) -> bool:
-    """The entry speaks TLS 1.2 or later, with modern ciphers.
+def modern_tls(policy: Block, _: Entity) -> bool:
+    """SSL policies require TLS 1.2 or later, with modern ciphers.
 
     Source: https://cloud.google.com/load-balancing/docs/ssl-policies-concepts
     """
@@ -86,25 +86,25 @@ def modern_tls(policy: Block, _: Place) -> bool:
 
 
 @rule("BackendConfig")
-def cloud_armor(config: Block, _: Place) -> bool:
-    """A Cloud Armor policy stands before the gateways.
+def cloud_armor(config: Block, _: Entity) -> bool:
+    """A Cloud Armor policy protects the gateways.
 
-    It is what turns floods and known attacks away before they cost anything here.
+    It rejects floods and known attacks before they reach the mesh.
     Source: https://cloud.google.com/armor/docs/cloud-armor-overview
     """
     return len(config["spec"]["securityPolicy"]["name"]) > 0
 
 
 @rule("region")
-def gateway_callers(_: Block, place: Place) -> bool:
-    """Only the load balancer may ask the gateways, which it does from ranges of its own.
+def gateway_callers(_: Block, entity: Entity) -> bool:
+    """Only the load balancer's source ranges are authorized to call the gateways.
 
-    From anywhere else a request comes around TLS and Cloud Armor.
+    Requests from other addresses bypass TLS and Cloud Armor.
     Source: https://cloud.google.com/load-balancing/docs/https#firewall-rules
     """
     policies = [
         one
-        for one in place.environment.objects("AuthorizationPolicy", place.name)
+        for one in entity.environment.objects("AuthorizationPolicy", entity.name)
         if one["spec"].get("selector", {}).get("matchLabels", {}).items() & GATEWAY.items()
     ]
     return all(

@@ -1,0 +1,129 @@
+"""Policy mutations: each is one change to the synthesized JSON that makes a hardened environment less secure."""
+
+import copy
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from policy.environment import SynthesizedEnvironment
+
+FOLDER = Path(__file__).parent / "mutations"
+
+Steps = tuple[str | int, ...]
+
+
+class IneffectiveMutationError(ValueError):
+    """A mutation matches nothing, or changes nothing: a rule that found it would have found nothing."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change to the synthesized JSON.
+
+    Attributes:
+        name: what it does, in words.
+        found_by: ids of the rules that have to find it.
+        stack: the stack to change.
+        within: ``Kind/name`` of the Kubernetes objects to change; empty for the stack itself.
+        at: a JSON Pointer into it, in which ``*`` is every key or index; empty for the whole object.
+        change: ``set``, ``merge`` or ``append`` with a value, or ``remove``.
+        value: the value.
+        listed: whether the mutation is one of those that the project began with.
+    """
+
+    name: str
+    found_by: tuple[str, ...]
+    stack: str
+    within: str
+    at: str
+    change: str
+    value: Any
+    listed: bool
+
+    def applied(self, environment: SynthesizedEnvironment) -> Iterator[SynthesizedEnvironment]:
+        """Yield one copy of the environment for each match, changed there and nowhere else.
+
+        Raises:
+            IneffectiveMutationError: Nothing matches, or a match already has the value.
+        """
+        before = environment.stacks[self.stack]
+        steps = [step.replace("~1", "/").replace("~0", "~") for step in self.at.split("/")[1:]]
+        paths = [path for root in self._roots(before) for path in _expand(_get(before, root), root, steps)]
+        if not paths:
+            raise IneffectiveMutationError(f"{self.name}: nothing at {self.within} {self.at} in {self.stack}")
+        for path in paths:
+            mutated: dict[str, Any] = copy.deepcopy(dict(before))
+            _change(mutated, path, self.change, self.value)
+            if mutated == before:
+                raise IneffectiveMutationError(f"{self.name}: it is so already at {'/'.join(map(str, path))}")
+            yield SynthesizedEnvironment({**environment.stacks, self.stack: mutated})
+
+    def _roots(self, stack: Mapping[str, Any]) -> list[Steps]:
+        """Return the paths that `at` begins at: the stack, each matching object, or the resource of a whole object."""
+        if not self.within:
+            return [()]
+        kind, _, name = self.within.partition("/")
+        return [
+            ("resource", "kubernetes_manifest", address, *(["manifest"] if self.at else []))
+            for address, resource in stack["resource"]["kubernetes_manifest"].items()
+            if resource["manifest"]["kind"] == kind and name in ("*", resource["manifest"]["metadata"]["name"])
+        ]
+
+
+def read() -> list[Mutation]:
+    """Return all mutations, those of ``listed.yaml`` first."""
+    files = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != "listed", path.stem))
+    return [
+        _parse(entry, listed=file.stem == "listed")
+        for file in files
+        for entry in yaml.safe_load(file.read_text(encoding="utf-8"))
+    ]
+
+
+def _parse(entry: Mapping[str, Any], *, listed: bool) -> Mutation:
+    (change,) = {"set", "merge", "append", "remove"} & entry.keys()
+    rules = entry["found_by"]
+    found_by = tuple(rules) if isinstance(rules, list) else (rules,)
+    place = (entry["stack"], entry.get("within", ""), entry.get("at", ""))
+    return Mutation(entry["mutation"], found_by, *place, change, entry[change], listed)
+
+
+def _get(node: Any, path: Steps) -> Any:
+    for step in path:
+        node = node[step]
+    return node
+
+
+def _expand(node: Any, path: Steps, steps: list[str]) -> Iterator[Steps]:
+    """Yield the paths that the steps lead to. The last step may be a key that does not exist yet."""
+    if not steps:
+        yield path
+        return
+    step, rest = steps[0], steps[1:]
+    if isinstance(node, list):
+        indexes = range(len(node)) if step == "*" else [int(step)] if int(step) < len(node) else []
+        for index in indexes:
+            yield from _expand(node[index], (*path, index), rest)
+    elif isinstance(node, dict):
+        for key in list(node) if step == "*" else [step]:
+            if key in node:
+                yield from _expand(node[key], (*path, key), rest)
+            elif not rest:
+                yield (*path, key)
+
+
+def _change(stack: MutableMapping[str, Any], path: Steps, change: str, value: Any) -> None:
+    node, last = _get(stack, path[:-1]), path[-1]
+    match change:
+        case "set":
+            node[last] = copy.deepcopy(value)
+        case "merge":
+            node[last] = {**node.get(last, {}), **copy.deepcopy(value)}
+        case "append":
+            node[last] = [*node.get(last, []), copy.deepcopy(value)]
+        case "remove":
+            if isinstance(node, list) or last in node:
+                del node[last]
