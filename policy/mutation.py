@@ -12,7 +12,7 @@ from policy.environment import SynthesizedEnvironment
 
 FOLDER = Path(__file__).parent / "mutations"
 
-Steps = tuple[str | int, ...]
+Steps = tuple[Any, ...]  # keys and indexes
 
 
 class IneffectiveMutationError(ValueError):
