@@ -282,6 +282,8 @@ def _run(arguments: Sequence[str]) -> int:
         status = 128 + error.args[0] if error.args else INTERRUPTED
         return _stopped(arguments, status, "stopped", "run it again")
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # as os.getcwd has it
+            return _refused(arguments, "the working directory is gone", "cd to a folder that is there")
         if error.errno and error.filename is None:  # of the output itself
             raise
         message = f"{error.filename}: {error.strerror}" if error.errno else str(error)

@@ -80,6 +80,7 @@ def test_no_such_command_as_json() -> None:
         (MeshError("there is no way in", "mend the door"), 2, "there is no way in"),
         (KeyboardInterrupt(), 130, "stopped"),
         (KeyboardInterrupt(15), 143, "stopped"),
+        (FileNotFoundError(2, "No such file or directory"), 2, "the working directory is gone"),
         (PermissionError(13, "Permission denied", "/a/file"), 1, "/a/file: Permission denied"),
     ],
 )
