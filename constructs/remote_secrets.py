@@ -55,7 +55,7 @@ class RemoteSecrets(Construct):
             self,
             "withdrawal",
             scripts=scripts,
-            script="withdraw-trust.sh",
+            script="delete-remote-secret.sh",
             context=context,
             inputs=("holder_cluster", "holder_location", "secret_name"),
             instances={
@@ -72,7 +72,7 @@ class RemoteSecrets(Construct):
             self,
             "grant",
             scripts=scripts,
-            script="grant-trust.sh",
+            script="create-remote-secret.sh",
             context=context,
             instances={
                 key: {
@@ -97,7 +97,7 @@ class RemoteSecrets(Construct):
             self,
             "check",
             scripts=scripts,
-            script="check-trust.sh",
+            script="check-remote-secret.sh",
             context=context,
             instances={
                 key: {

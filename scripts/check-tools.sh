@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Looks, before anything is made, whether this machine has what the scripts need; names all
-# that it lacks, and what to do where nothing can be installed.
+# Checks, before anything is created, that this machine has the tools that the scripts need.
+# Names every missing one, and the alternatives where nothing can be installed.
 #
-# Inputs, by environment, besides those of lib.sh:
-#   TOOLS          names of programs, with spaces between them
-#   CONTROL_PLANE  the way to the mesh that needs them, as mesh.control_plane says it
+# Inputs, as environment variables, besides those of lib.sh:
+#   TOOLS          names of programs, separated by spaces
+#   CONTROL_PLANE  the control plane mode that needs them
 
+# Without the library nothing may run.
+set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 : "${TOOLS:?}" "${CONTROL_PLANE:?}"
 
-# In a subshell, which it ends: there is more to say.
+# In a subshell, which require_tools ends: more messages follow.
 check() (
   read -r -a tools <<<"$TOOLS"
   require_tools "${tools[@]}"
@@ -26,12 +28,12 @@ if [[ "$machine" != x86_64 ]]; then
 fi
 if [[ "$missing" -ne 0 ]]; then
   cat >&2 <<EOF
-The mesh is made by scripts on the machine that runs terraform, as mesh.control_plane is
-$CONTROL_PLANE. Where that machine can't have the tools, as on those of Terraform Cloud, either
-  - set mesh.control_plane: fleet, which needs none (docs/control-planes.md), or
-  - run terraform on agents: machines of yours that have them, best in the VPC
+With mesh.control_plane: $CONTROL_PLANE, scripts on the machine that runs terraform install
+the mesh. If that machine can't have the tools, as with Terraform Cloud's own machines, either
+  - set mesh.control_plane: fleet, which needs no tools (docs/control-planes.md), or
+  - run terraform on agents: your own machines with the tools, best inside the VPC
     (backend.execution: agent; docs/backends.md).
 EOF
-  die "nothing was made"
+  die "nothing was created"
 fi
 say "this machine has all of $TOOLS"

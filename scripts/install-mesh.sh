@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Installs the mesh's control plane for one cluster, by asmcli.
+# Installs the mesh control plane of one cluster with asmcli.
 #
-# Inputs, by environment, besides those of lib.sh:
+# Inputs, as environment variables, besides those of lib.sh:
 #   CLUSTER LOCATION  the cluster
-#   MODE              who runs it: managed (Google), or in-cluster (istiod on the nodes)
-#   CHANNEL           release channel of a managed one
-#   REVISION          revision label of one in the cluster
-#   INPUTS            what is left in the cluster when all is done
-#   ASMCLI_URL        where asmcli is downloaded
-#   ASMCLI_FILE       a local copy to use in place of the download; may be empty
+#   MODE              managed (Google runs it) or in-cluster (istiod runs on the nodes)
+#   CHANNEL           release channel of a managed control plane
+#   REVISION          revision label of an in-cluster control plane
+#   INPUTS            checksum of the inputs, written into the cluster as completion marker
+#   ASMCLI_URL        download URL of asmcli
+#   ASMCLI_FILE       a local copy to use instead of the download; may be empty
 #   ASMCLI_SHA256     checksum of either; may be empty for a local copy
 #
-# asmcli itself waits until the control plane is there. Running it again converges:
-# it applies the same objects again.
+# asmcli itself waits until the control plane is ready. Running the script again
+# converges: asmcli applies the same objects.
 
+# Without the library nothing may run.
+set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -22,8 +24,8 @@ source "$(dirname "$0")/lib.sh"
 case "$MODE" in
   managed) readonly FLAGS=(--managed --channel "$CHANNEL") ;;
   in-cluster)
-    # What --managed implies is said one by one. The CNI plugin spares every pod the right
-    # to change its node's network.
+    # Each flag that --managed would imply. With the CNI plugin, pods need no privilege to
+    # change their network.
     readonly FLAGS=(--revision_name "$REVISION" --enable_cluster_roles --enable_gcp_components
       --enable_gcp_iam_roles --option cni-gcp)
     ;;
@@ -38,7 +40,7 @@ sha256() {
   fi | awk '{ print $1 }'
 }
 
-# Puts asmcli into the workspace. Nothing runs that its checksum does not vouch for.
+# Puts asmcli into the workspace, and fails if its checksum differs.
 fetch_asmcli() {
   if [[ -n "${ASMCLI_FILE:-}" ]]; then
     cp "$ASMCLI_FILE" "$WORK/asmcli"
@@ -61,13 +63,13 @@ fetch_asmcli() {
 }
 
 # Runs asmcli with a clean environment: variables such as MAJOR, REV, CA or DRY_RUN
-# change what it does. They are unset, not passed to env -i, which would show the
-# values that stay in the process list.
+# change what it does. They are unset rather than passed to env -i, which would show
+# the remaining values in the process list.
 run_asmcli() (
   for name in $(compgen -e); do
     case "$name" in
       HOME | LANG | LC_* | LOGNAME | PATH | TERM | TMPDIR | USER) ;;
-      CLOUDSDK_* | GOOGLE_APPLICATION_CREDENTIALS | USE_GKE_GCLOUD_AUTH_PLUGIN) ;;
+      CLOUDSDK_* | GOOGLE_APPLICATION_CREDENTIALS | KUBERC | USE_GKE_GCLOUD_AUTH_PLUGIN) ;;
       CURL_CA_BUNDLE | REQUESTS_CA_BUNDLE | SSL_CERT_DIR | SSL_CERT_FILE) ;;
       HTTP_PROXY | HTTPS_PROXY | NO_PROXY | http_proxy | https_proxy | no_proxy) ;;
       *) unset "$name" 2>/dev/null || true ;;
@@ -86,38 +88,42 @@ run_asmcli() (
     --output_dir "$4"
 )
 
-# istioctl is for the next script; better to miss it now than in ten minutes.
+# The next script needs istioctl: better to fail now than in ten minutes.
 require_tools gcloud gke-gcloud-auth-plugin kubectl istioctl curl git jq tar awk grep sed tr head csplit
 if [[ "$(uname -m)" != x86_64 ]]; then
   die "asmcli runs on x86_64 only, and this machine is $(uname -m); nothing was done"
 fi
 make_workspace
+printf '#!/bin/sh\n' >"$WORK/executable"
+chmod 700 "$WORK/executable"
+"$WORK/executable" 2>/dev/null ||
+  die "programs can't run from ${TMPDIR:-/tmp} (mounted noexec?), and asmcli has to; set TMPDIR to another folder"
 fetch_asmcli
 credentials "$WORK/kubeconfig" "$CLUSTER" "$LOCATION"
 
-# A fresh folder: a run that was killed between two downloads leaves one in which
-# every later run fails.
+# A fresh folder: one from a run that was killed between two downloads makes every
+# later run fail.
 mkdir "$WORK/output"
 say "installing the mesh in $CLUSTER; this takes several minutes"
 run_asmcli "$WORK/kubeconfig" "$(context "$CLUSTER" "$LOCATION")" "$PROJECT" "$WORK/output" ||
-  die "asmcli failed in $CLUSTER; its last lines say why. Deploy again when that is put right"
+  die "asmcli failed in $CLUSTER; its last lines show the reason. Fix that and deploy again"
 
 in_mesh() {
   kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system "$@"
 }
 
 if [[ "$MODE" == managed ]]; then
-  # The control plane that Google gives new fleets knows no remote secrets and finds
-  # other clusters by this; the older one ignores it. asmcli has made the ConfigMap.
+  # The implementation that new fleets get has no remote secrets and discovers other
+  # clusters by this option; the older one ignores it. asmcli has created the ConfigMap.
   in_mesh patch configmap asm-options --type merge --patch '{"data": {"multicluster_mode": "connected"}}' ||
-    die "the mesh is installed in $CLUSTER, but could not be told of the other clusters; deploy again"
+    die "the mesh is installed in $CLUSTER, but multicluster_mode could not be set; deploy again"
 else
   in_mesh rollout status "deployment/istiod-$REVISION" --timeout 600s ||
-    die "istiod-$REVISION does not become ready in $CLUSTER; the lines above say why. Deploy again when that is put right"
+    die "istiod-$REVISION does not become ready in $CLUSTER; the lines above show the reason. Fix that and deploy again"
 fi
 
-# The last thing of all: whoever finds this knows that nothing was left half-done.
+# Written last, so that it proves a complete installation.
 in_mesh create configmap "$MARKER_NAME" --from-literal "installed=$INPUTS" --dry-run=client --output yaml |
   in_mesh apply --server-side --force-conflicts --field-manager multi-region-mesh --filename - ||
-  die "the mesh is installed in $CLUSTER, but could not be marked as such; deploy again"
+  die "the mesh is installed in $CLUSTER, but its completion marker could not be written; deploy again"
 say "the mesh is installed in $CLUSTER"

@@ -1,12 +1,26 @@
 # shellcheck shell=bash
-# What all scripts share. Source it; it does nothing by itself.
+# Functions and settings that all scripts share.
 #
-# Inputs, by environment:
+# Inputs, as environment variables:
 #   PROJECT   project of the clusters
 #   ENDPOINT  how to reach their control planes: public, private or dns
-#   ACCOUNT   service account to act as; empty for the caller's own credentials
+#   ACCOUNT   service account to impersonate; empty for the caller's own credentials
 
 set -euo pipefail
+# An exported SHELLOPTS could trace commands, and print what they handle.
+set +xv
+
+# The caller's personal settings change nothing here: exported functions in place of
+# programs, kubectl's preferences, other clusters' credentials, what gcloud prints.
+while read -r _ _ name; do
+  unset -f "$name"
+done < <(declare -Fx)
+for name in $(compgen -e KUBE_) KUBECONFIG; do
+  unset "$name"
+done
+unset name
+export KUBERC=off
+export CLOUDSDK_CORE_VERBOSITY=warning
 
 : "${PROJECT:?}" "${ENDPOINT:?}"
 
@@ -15,14 +29,14 @@ if [[ -n "${ACCOUNT:-}" ]]; then
 fi
 export CLOUDSDK_CORE_DISABLE_PROMPTS=1
 export USE_GKE_GCLOUD_AUTH_PLUGIN=True
-# The plugin asks gcloud for a token, and gcloud writes what it answers into its log.
+# The plugin gets its token from gcloud, which would write the response into its log.
 export CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1
 
 readonly STARTED=$SECONDS
 
-# Tells what is done in a cluster, and from what: a ConfigMap in istio-system, written
-# last, and an annotation of every remote secret.
-# shellcheck disable=SC2034  # for those who source this
+# Name of the completion markers: a ConfigMap in istio-system, which an installation
+# writes last, and an annotation of every remote secret.
+# shellcheck disable=SC2034  # used by the scripts
 readonly MARKER_NAME=multi-region-mesh
 
 say() {
@@ -34,19 +48,21 @@ die() {
   exit 1
 }
 
-# once_more WHAT ADDRESS: stops where terraform believes what is not so, with the command that makes it so.
-once_more() {
-  printf '%s: %s, although terraform counts it as done: was it killed? Then run this, and deploy again:\n' \
+# stop_incomplete WHAT ADDRESS: fails where the cluster lacks what terraform's state has, with the
+# command that replaces the resource.
+stop_incomplete() {
+  printf '%s: %s, although terraform counts it as complete. If terraform was interrupted, run this and deploy again:\n' \
     "${0##*/}" "$1" >&2
-  # cdktf-cli puts a path behind every name of a resource that it sees, and the command would
-  # be of no use. A shell takes no notice of two quotes. And nothing but this: what looks at
-  # another cluster would fail if that one is not whole either.
-  local address="${2//_/"''_"}"
-  die "  terraform -chdir='$PWD' apply -replace='$address' -target='$address'"
+  # cdktf-cli inserts a path behind every resource name that it sees, which would break the
+  # command; the shell ignores the two quotes. -target leaves other clusters' checks out,
+  # which would fail if those are incomplete too.
+  local address="${2//_/"''_"}" folder
+  printf -v folder '%q' "$PWD"
+  die "  terraform -chdir=$folder apply -replace='$address' -target='$address'"
 }
 
-# Prints what a tool is needed at, and where it comes from.
-needed() {
+# required_version TOOL: prints the required version of a tool and its source.
+required_version() {
   case "$1" in
     curl | git | jq | tar | awk | grep | sed | tr | head | csplit) printf 'any version, from your package manager' ;;
     gcloud) printf '400 or later: https://cloud.google.com/sdk/docs/install' ;;
@@ -57,21 +73,21 @@ needed() {
   esac
 }
 
-# Stops, before anything is done, if a tool is missing; names all that are.
+# require_tools TOOL...: fails if a tool is missing, and names every missing one.
 require_tools() {
   local tool missing=0
   for tool in "$@"; do
     if ! command -v "$tool" >/dev/null 2>&1; then
-      printf '%s: %s is missing on this machine (%s)\n' "${0##*/}" "$tool" "$(needed "$tool")" >&2
+      printf '%s: %s is missing on this machine (%s)\n' "${0##*/}" "$tool" "$(required_version "$tool")" >&2
       missing=1
     fi
   done
   if [[ "$missing" -ne 0 ]]; then
-    die "nothing was done; install what is missing and deploy again"
+    die "nothing was done; install the missing tools and deploy again"
   fi
 }
 
-# Makes $WORK, a folder that only we can read and that goes on every way out.
+# Creates $WORK, a folder that only this user can read and that is removed on every exit.
 make_workspace() {
   umask 077
   WORK="$(mktemp -d)"
@@ -82,7 +98,7 @@ make_workspace() {
   trap 'exit 143' TERM
 }
 
-# credentials FILE CLUSTER LOCATION: writes a kubeconfig, whose tokens a plugin makes when asked.
+# credentials FILE CLUSTER LOCATION: writes a kubeconfig; the plugin issues its tokens.
 credentials() {
   local flags=()
   case "$ENDPOINT" in
@@ -98,18 +114,28 @@ credentials() {
   }
 }
 
-# Like credentials, for cleaning up: exits with success if the cluster is gone, and all in it.
+# Like credentials, for cleaning up: exits with success if the cluster no longer exists.
 credentials_or_gone() {
   credentials "$@" && return
-  # Of this cluster, and nothing else: an account or a file may be not found, too.
+  # Only for this cluster: an account or a file may be not found, too.
   if grep -q "code=404.*/clusters/$2" "$WORK/credentials.log"; then
-    say "cluster $2 is gone; there is nothing to clean up"
+    say "cluster $2 no longer exists; there is nothing to clean up"
     exit 0
   fi
-  die "can't reach cluster $2, so nothing was cleaned up in it; put that right and deploy again"
+  die "can't reach cluster $2, so nothing was cleaned up in it; fix that and deploy again"
 }
 
-# context CLUSTER LOCATION: the name that gcloud gives a cluster's context.
+# require_gone KUBECONFIG ARGUMENTS...: fails if `kubectl get ARGUMENTS` still finds an object. kubectl's exit
+# status alone does not prove a deletion.
+require_gone() {
+  local found
+  found="$(kubectl --kubeconfig "$1" get "${@:2}" --ignore-not-found --output name)"
+  if [[ -n "$found" ]]; then
+    die "still present after its deletion: ${found//$'\n'/, }; delete it and deploy again"
+  fi
+}
+
+# context CLUSTER LOCATION: prints gcloud's name of a cluster's context.
 context() {
   printf 'gke_%s_%s_%s' "$PROJECT" "$2" "$1"
 }

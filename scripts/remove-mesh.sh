@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Takes the mesh's control plane out of one cluster, when the cluster leaves the mesh.
+# Removes the mesh control plane from a cluster that leaves the mesh.
 #
-# Inputs, by environment, besides those of lib.sh:
+# Inputs, as environment variables, besides those of lib.sh:
 #   CLUSTER LOCATION  the cluster
 #
-# Follows https://cloud.google.com/service-mesh/docs/uninstall. A cluster that is
-# gone already is no error.
+# Follows https://cloud.google.com/service-mesh/docs/uninstall. A cluster that no
+# longer exists is no error.
 
+# Without the library nothing may run.
+set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -20,23 +22,27 @@ in_cluster() {
   kubectl --kubeconfig "$WORK/kubeconfig" "$@"
 }
 
-# Not knowing whether it is there is not the same as its not being there.
+# A failed call ends the script: it does not prove that there is none.
 revisions="$(in_cluster get customresourcedefinition controlplanerevisions.mesh.cloud.google.com \
   --ignore-not-found --output name)"
 if [[ -n "$revisions" ]]; then
   say "removing the control plane revisions of $CLUSTER"
   in_cluster --namespace istio-system delete controlplanerevisions --all --ignore-not-found
+  require_gone "$WORK/kubeconfig" --namespace istio-system controlplanerevisions
 fi
 istiod="$(in_cluster get deployment --namespace istio-system --selector app=istiod --ignore-not-found --output name)"
 if [[ -n "$istiod" ]]; then
-  # A control plane on the nodes has roles, a CNI plugin and more outside its namespace.
+  # An in-cluster control plane has roles, a CNI plugin and more outside its namespace.
   require_tools istioctl
   say "uninstalling istiod from $CLUSTER"
   istioctl uninstall --kubeconfig "$WORK/kubeconfig" --purge --skip-confirmation
 fi
 say "removing the mesh's webhooks from $CLUSTER"
-in_cluster delete validatingwebhookconfigurations,mutatingwebhookconfigurations \
-  --selector 'operator.istio.io/component=Pilot,istio.io/owned-by!=mesh.googleapis.com' --ignore-not-found
+readonly WEBHOOKS=("validatingwebhookconfigurations,mutatingwebhookconfigurations"
+  --selector 'operator.istio.io/component=Pilot,istio.io/owned-by!=mesh.googleapis.com')
+in_cluster delete "${WEBHOOKS[@]}" --ignore-not-found
+require_gone "$WORK/kubeconfig" "${WEBHOOKS[@]}"
 say "removing the mesh's namespaces from $CLUSTER"
 in_cluster delete namespace istio-system asm-system --ignore-not-found --timeout 600s
+require_gone "$WORK/kubeconfig" namespace istio-system asm-system
 say "$CLUSTER has left the mesh"

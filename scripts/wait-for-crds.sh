@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Waits until a cluster serves the kinds that the next stack uses, and looks whether the
-# mesh in it is whole: what was under way when terraform was killed may count as done.
+# Waits until the CRDs that the next stack uses are established in a cluster, and checks
+# that its mesh is complete: terraform may count an interrupted installation as complete.
 #
-# Inputs, by environment, besides those of lib.sh:
+# Inputs, as environment variables, besides those of lib.sh:
 #   CLUSTER             the cluster
 #   CLUSTER_KUBECONFIG  content of a kubeconfig that reaches it
-#   CRDS                names of custom resource definitions, with spaces between them
-#   INSTALLED_BY        address of the resource that installed the mesh here
-#   MARKER              what that leaves in the cluster when it is done
-#   WAIT_SECONDS        how long that may take; 1200 if not set
+#   CRDS                names of custom resource definitions, separated by spaces
+#   INSTALLED_BY        address of the resource that installs the mesh here
+#   MARKER              the completion marker that it writes into the cluster
+#   WAIT_SECONDS        limit of the wait; 1200 by default
 
+# Without the library nothing may run.
+set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -22,23 +24,27 @@ printf '%s\n' "$CLUSTER_KUBECONFIG" >"$WORK/kubeconfig"
 
 read -r -a crds <<<"$CRDS"
 for crd in "${crds[@]}"; do
-  # kubectl wait fails at once for what does not exist yet.
+  # kubectl wait fails at once for a CRD that does not exist yet.
   until kubectl --kubeconfig "$WORK/kubeconfig" wait "customresourcedefinition/$crd" \
-    --for=condition=Established --timeout 10s >/dev/null 2>&1; do
+    --for=condition=Established --timeout 10s >/dev/null 2>"$WORK/errors"; do
+    if grep -qi forbidden "$WORK/errors"; then
+      cat "$WORK/errors" >&2
+      die "the deploying account can't read CRDs in $CLUSTER; grant it roles/container.admin and deploy again"
+    fi
     if ((SECONDS - STARTED > WAIT_SECONDS)); then
       kubectl --kubeconfig "$WORK/kubeconfig" get customresourcedefinition "$crd" >&2 || true
-      die "$CLUSTER does not serve $crd after $WAIT_SECONDS s; deploy again to go on waiting"
+      die "CRD $crd is not established in $CLUSTER after $WAIT_SECONDS s; deploy again to continue waiting"
     fi
-    say "waiting until $CLUSTER serves $crd"
+    say "waiting for CRD $crd in $CLUSTER"
     sleep 5
   done
 done
-say "$CLUSTER serves ${#crds[@]} kinds: $CRDS"
+say "${#crds[@]} CRDs are established in $CLUSTER: $CRDS"
 
-# What was done is read back from the cluster, and not believed: this is written last.
+# The completion marker proves the installation; terraform's state does not.
 marker="$(kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system get configmap "$MARKER_NAME" \
   --output 'jsonpath={.data.installed}' --ignore-not-found)"
 if [[ "$marker" != "$MARKER" ]]; then
-  once_more "the mesh in $CLUSTER is not whole" "$INSTALLED_BY"
+  stop_incomplete "the mesh in $CLUSTER is incomplete" "$INSTALLED_BY"
 fi
-say "the mesh in $CLUSTER is whole"
+say "the mesh in $CLUSTER is complete"

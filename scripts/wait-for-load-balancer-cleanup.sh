@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Waits until what Multi Cluster Ingress made outside the clusters is gone.
+# Waits until the cloud resources of Multi Cluster Ingress are deleted.
 #
-# Inputs, by environment, besides those of lib.sh:
+# Inputs, as environment variables, besides those of lib.sh:
 #   VPC           name of the network
-#   WAIT_SECONDS  how long that may take; 1200 if not set
+#   WAIT_SECONDS  limit of the wait; 1200 by default
 #
-# Runs after the ingress objects are deleted. Before their load balancer is gone
-# the fleet's feature can't be switched off; endpoint groups and firewall rules
-# that stay hold the network.
+# Runs after the ingress objects are deleted. Until their load balancer is deleted, the
+# fleet's feature can't be disabled, and orphaned endpoint groups and firewall rules
+# block the deletion of the network.
 
+# Without the library nothing may run.
+set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -21,12 +23,11 @@ make_workspace
 readonly KINDS=(forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks
   firewall-rules network-endpoint-groups)
 
-# For most kinds gcloud only warns if it could not get a list, and exits with 0.
+# For most kinds gcloud only warns if a list is incomplete, and exits with 0.
 readonly INCOMPLETE="Some requests did not succeed"
-export CLOUDSDK_CORE_VERBOSITY=warning
 
-# ask KIND: writes the names of what is left of a kind, and whether that is known.
-ask() {
+# list KIND: writes the names of the remaining resources of a kind, and sets known.
+list() {
   local flags=(--global --filter 'name~^mci-')
   case "$1" in
     firewall-rules) flags=(--filter "name~^mci- AND network~/$VPC\$") ;;
@@ -35,7 +36,7 @@ ask() {
   gcloud compute "$1" list --project "$PROJECT" "${flags[@]}" --format "value(name)" \
     >"$WORK/left" 2>"$WORK/errors" || {
     cat "$WORK/errors" >&2
-    die "could not ask what is left of the load balancer; the lines above say why"
+    die "could not list the load balancer's resources; the lines above show the reason"
   }
   known=1
   if grep -q "$INCOMPLETE" "$WORK/errors"; then
@@ -46,24 +47,24 @@ ask() {
 give_up() {
   if [[ "$known" -eq 0 ]]; then
     cat "$WORK/errors" >&2
-    die "after $WAIT_SECONDS s it is not known what is left of the load balancer; the lines above say why"
+    die "after $WAIT_SECONDS s the remaining resources of the load balancer are not known; the lines above show the reason"
   fi
   for kind in "${KINDS[@]}"; do
-    ask "$kind"
+    list "$kind"
     while read -r name; do
       printf '%s: %s\n' "$kind" "$name" >&2
     done <"$WORK/left"
   done
-  die "after $WAIT_SECONDS s the above is left of the load balancer; delete it, and run the same command again"
+  die "after $WAIT_SECONDS s the load balancer still has the resources above; delete them and run the same command again"
 }
 
-# One kind after the other: with its objects gone, nothing of it comes back.
+# One kind after the other: once its objects are deleted, no resource is recreated.
 for kind in "${KINDS[@]}"; do
-  while ask "$kind" && [[ "$known" -eq 0 || -s "$WORK/left" ]]; do
+  while list "$kind" && [[ "$known" -eq 0 || -s "$WORK/left" ]]; do
     if [[ "$known" -eq 0 ]]; then
-      say "not all $kind could be asked; asking again"
+      say "the list of $kind is incomplete; trying again"
     else
-      say "waiting for $(grep -c . "$WORK/left") $kind of the load balancer to go"
+      say "waiting for the deletion of $(grep -c . "$WORK/left") $kind of the load balancer"
     fi
     if ((SECONDS - STARTED > WAIT_SECONDS)); then
       give_up
@@ -71,4 +72,4 @@ for kind in "${KINDS[@]}"; do
     sleep 5
   done
 done
-say "nothing is left of the load balancer"
+say "the load balancer's resources are deleted"

@@ -118,9 +118,9 @@ NEEDS = (
         ),
     ),
     Need("install-mesh.sh", "roles/meshconfig.admin", ("meshconfig.projects.init",)),
-    Need("grant-trust.sh", CONTAINER_ADMIN, _all("container.secrets", "create", "get", "update")),
-    Need("check-trust.sh", CONTAINER_ADMIN, ("container.secrets.get",)),
-    Need("withdraw-trust.sh", CONTAINER_ADMIN, ("container.secrets.delete",)),
+    Need("create-remote-secret.sh", CONTAINER_ADMIN, _all("container.secrets", "create", "get", "update")),
+    Need("check-remote-secret.sh", CONTAINER_ADMIN, ("container.secrets.get",)),
+    Need("delete-remote-secret.sh", CONTAINER_ADMIN, ("container.secrets.delete",)),
     Need("remove-mesh.sh", CONTAINER_ADMIN, ("container.mutatingWebhookConfigurations.delete",)),
     Need("wait-for-crds.sh", CONTAINER_ADMIN, ("container.customResourceDefinitions.get",)),
     Need(

@@ -27,7 +27,7 @@ from config import Environment
 from config.naming import MESH_NAMESPACE, remote_secret_name
 
 MADE_FROM = f"{COMPLETION_MARKER}/inputs"
-"""Annotation that scripts/grant-trust.sh makes: a checksum of its inputs."""
+"""Annotation that scripts/create-remote-secret.sh makes: a checksum of its inputs."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def scripts(found: Synthesis) -> list[dict[str, Any]]:
 
 def pairs_of_trust(found: Synthesis) -> set[str]:
     """Return the instances of the script that lets one cluster watch another."""
-    (grant,) = [one for one in scripts(found) if "grant-trust" in one["command"]]
+    (grant,) = [one for one in scripts(found) if "create-remote-secret" in one["command"]]
     instances: set[str] = grant["instances"]
     return instances
 

@@ -66,7 +66,7 @@ class ScriptRunner:
             LocalMeshError: this machine lacks something, or a program failed.
         """
         processes.run(
-            ["bash", str(SCRIPTS / "grant-trust.sh")],
+            ["bash", str(SCRIPTS / "create-remote-secret.sh")],
             variables=self.variables()
             | {
                 "HOLDER_CLUSTER": holder.name,

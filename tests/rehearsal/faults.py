@@ -48,7 +48,7 @@ MOST_ALIKE = 3
 """Of those whose calls are one question in a loop, and of asmcli, which is a stand-in, so many calls go wrong here.
 `make rehearse-scripts FAULTS=all` has them all, and is quicker."""
 
-SMALL_CALLS = (("grant-trust.sh", 4),)
+SMALL_CALLS = (("create-remote-secret.sh", 4),)
 """Calls of scripts in the small set: one, as `make rehearse-scripts` has them all, and quicker."""
 
 
@@ -119,7 +119,7 @@ class FaultSelection:
     Attributes:
         small: only those of the small set.
         only: pattern for ``STACK, VERB: NAME``; the calls of scripts have names such as
-            ``grant-trust.sh is killed at its call 4, kubectl``.
+            ``create-remote-secret.sh is killed at its call 4, kubectl``.
     """
 
     small: bool = False

@@ -47,10 +47,10 @@ def test_all_that_is_missing_is_named_with_both_ways_out(sandbox: Sandbox, missi
     assert re.findall(r"^check-tools\.sh: (\S+) is missing on this machine \(\w", run.output, re.M) == [
         tool for tool in required_tools() if tool in missing
     ]
-    assert "mesh.control_plane is\nasmcli-managed" in run.output
-    assert "set mesh.control_plane: fleet, which needs none" in run.output
-    assert "run terraform on agents: machines of yours that have them" in run.output
-    assert run.output.endswith("check-tools.sh: nothing was made\n")
+    assert "With mesh.control_plane: asmcli-managed, scripts" in run.output
+    assert "set mesh.control_plane: fleet, which needs no tools" in run.output
+    assert "run terraform on agents: your own machines with the tools" in run.output
+    assert run.output.endswith("check-tools.sh: nothing was created\n")
     assert run.calls == []
 
 

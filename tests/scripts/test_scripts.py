@@ -231,11 +231,11 @@ def test_nothing_is_left_when_it_is_stopped(sandbox: Sandbox, stop: signal.Signa
     assert sandbox.leftovers() == []
 
 
-# --- grant-trust.sh and withdraw-trust.sh
+# --- create-remote-secret.sh and delete-remote-secret.sh
 
 
 def test_trust_goes_through_a_pipe_and_names_the_private_endpoint(sandbox: Sandbox) -> None:
-    run = sandbox.run("grant-trust.sh", **TRUST)
+    run = sandbox.run("create-remote-secret.sh", **TRUST)
     assert run.status == 0, run.output
     work = r"\S+/tmp/\S+"
     (made,) = run.calls_of("istioctl")
@@ -255,7 +255,7 @@ def test_trust_goes_through_a_pipe_and_names_the_private_endpoint(sandbox: Sandb
 
 
 def test_the_token_is_nowhere_else(sandbox: Sandbox) -> None:
-    run = sandbox.run("grant-trust.sh", **TRUST)
+    run = sandbox.run("create-remote-secret.sh", **TRUST)
     assert CANARY not in run.output
     assert CANARY not in "".join(run.calls)
     assert sandbox.leftovers() == []
@@ -271,9 +271,9 @@ def test_the_token_is_nowhere_else(sandbox: Sandbox) -> None:
 def test_trust_fails_when_either_end_of_the_pipe_does(sandbox: Sandbox) -> None:
     for tool in ("istioctl", "kubectl"):
         sandbox.stand_in(tool, "exit 1")
-        run = sandbox.run("grant-trust.sh", **TRUST)
+        run = sandbox.run("create-remote-secret.sh", **TRUST)
         assert run.status == 1
-        assert "could not let tokyo-1 watch osaka-1" in run.output
+        assert "could not create the remote secret for osaka-1 in tokyo-1" in run.output
         sandbox.stand_in(tool, "")
 
 
@@ -284,7 +284,7 @@ def test_another_cluster_was_the_first_to_ask_for_a_token(sandbox: Sandbox) -> N
     """All others ask for it at once, and istioctl finds none and then one in its way (seen with the real one)."""
     first = f'if mkdir "$HERE/asked" 2>/dev/null; then echo "error: {TAKEN}" >&2; exit 1; fi\n'
     sandbox.stand_in("istioctl", first + ISTIOCTL)
-    run = sandbox.run("grant-trust.sh", **TRUST)
+    run = sandbox.run("create-remote-secret.sh", **TRUST)
     assert run.status == 0, run.output
     assert len(run.calls_of("istioctl")) == 2
     assert CANARY in (sandbox.folder / "applied.yaml").read_text(encoding="utf-8")
@@ -295,33 +295,96 @@ def test_another_cluster_was_the_first_to_ask_for_a_token(sandbox: Sandbox) -> N
 @pytest.mark.parametrize(("said", "asked"), [(TAKEN, 5), ("no such host", 1)])
 def test_what_does_not_pass_is_told(sandbox: Sandbox, said: str, asked: int) -> None:
     sandbox.stand_in("istioctl", f'echo "error: {said}" >&2; exit 1')
-    run = sandbox.run("grant-trust.sh", **TRUST)
+    run = sandbox.run("create-remote-secret.sh", **TRUST)
     assert run.status == 1
     assert len(run.calls_of("istioctl")) == asked
     assert f"error: {said}" in run.output
 
 
 def test_withdrawing_trust(sandbox: Sandbox) -> None:
-    run = sandbox.run("withdraw-trust.sh", **WITHDRAW)
+    run = sandbox.run("delete-remote-secret.sh", **WITHDRAW)
     assert run.status == 0, run.output
-    (call,) = run.calls_of("kubectl")
-    assert call.endswith("--namespace istio-system delete secret istio-remote-secret-x --ignore-not-found")
+    deleted, read = run.calls_of("kubectl")
+    assert deleted.endswith("--namespace istio-system delete secret istio-remote-secret-x --ignore-not-found")
+    assert read.endswith("get --namespace istio-system secret istio-remote-secret-x --ignore-not-found --output name")
+
+
+STILL_THERE = 'if [[ "$*" == *" get "*"--output name"* ]]; then printf "%s\\n" still/there other/too; fi'
+
+
+@pytest.mark.parametrize(("script", "inputs"), [("delete-remote-secret.sh", WITHDRAW), ("remove-mesh.sh", CLUSTER)])
+def test_a_deletion_counts_when_the_object_is_gone(sandbox: Sandbox, script: str, inputs: dict[str, str]) -> None:
+    """kubectl can exit with 0 and delete nothing, as with an interactive delete in the caller's kuberc."""
+    sandbox.stand_in("kubectl", STILL_THERE)
+    run = sandbox.run(script, **inputs)
+    assert run.status == 1
+    assert "still present after its deletion: still/there, other/too; delete it and deploy again" in run.output
+
+
+def test_personal_settings_change_nothing(sandbox: Sandbox) -> None:
+    """Exported functions, other credentials, a traced shell and preferences of kubectl and gcloud."""
+    sandbox.stand_in("kubectl", 'env >>"$HERE/kubectl.env"')
+    sandbox.variables = {
+        "BASH_FUNC_kubectl%%": "() { echo trapped; }",
+        "SHELLOPTS": "xtrace",
+        "KUBECONFIG": "/nowhere",
+        "KUBE_TOKEN": CANARY,
+        "CLOUDSDK_CORE_VERBOSITY": "none",
+    }
+    run = sandbox.run("delete-remote-secret.sh", **WITHDRAW)
+    assert run.status == 0, run.output
+    assert "trapped" not in run.output
+    assert "++ make_workspace" not in run.output
+    assert "+ make_workspace" not in run.output
+    found = (sandbox.folder / "kubectl.env").read_text(encoding="utf-8").splitlines()
+    assert "KUBERC=off" in found
+    assert "CLOUDSDK_CORE_VERBOSITY=warning" in found
+    assert not [line for line in found if line.startswith(("KUBE_", "KUBECONFIG=", "BASH_FUNC"))]
+
+
+@pytest.mark.parametrize("script", [path.name for path in sorted(SCRIPTS.glob("*.sh")) if path.name != "lib.sh"])
+def test_nothing_runs_without_the_library(sandbox: Sandbox, script: str) -> None:
+    alone = sandbox.folder / script
+    alone.write_text((SCRIPTS / script).read_text(encoding="utf-8"), encoding="utf-8")
+    inputs = {**TRUST, **CLUSTER, **WAIT, **WITHDRAW, "CHANNEL": "c", "REVISION": "r", "ASMCLI_URL": "u", "CRDS": "c"}
+    inputs |= {"GRANTED_BY": "a", "VPC": "v", "TOOLS": "t", "CONTROL_PLANE": "p", "MODE": "managed"}
+    run = sandbox.run(str(alone), **inputs)
+    assert run.status != 0
+    assert run.calls == []
+
+
+def test_a_temporary_folder_that_runs_nothing_is_found_at_once(sandbox: Sandbox) -> None:
+    """As on a file system that is mounted noexec, where asmcli could not be run."""
+    sandbox.stand_in("chmod", "")  # what is never made executable can't be run
+    run = sandbox.run("install-mesh.sh", **install_inputs(sandbox))
+    assert run.status == 1
+    assert "programs can't run from" in run.output
+    assert "set TMPDIR to another folder" in run.output
+    assert run.calls_of("asmcli") == run.calls_of("gcloud") == []
+
+
+def test_a_wait_ends_at_once_where_reading_is_forbidden(sandbox: Sandbox) -> None:
+    sandbox.stand_in("kubectl", "echo 'Error from server (Forbidden): crds is forbidden' >&2; exit 1")
+    run = sandbox.run("wait-for-crds.sh", **WAIT, CRDS="a.x.io")
+    assert run.status == 1
+    assert len(run.calls_of("kubectl")) == 1
+    assert "can't read CRDs in tokyo-1" in run.output
 
 
 # --- what holds for all
 
 
-@pytest.mark.parametrize(("script", "inputs"), [("withdraw-trust.sh", WITHDRAW), ("remove-mesh.sh", CLUSTER)])
+@pytest.mark.parametrize(("script", "inputs"), [("delete-remote-secret.sh", WITHDRAW), ("remove-mesh.sh", CLUSTER)])
 def test_a_cluster_that_is_gone_needs_no_cleaning(sandbox: Sandbox, script: str, inputs: dict[str, str]) -> None:
     sandbox.stand_in("gcloud", NOT_FOUND)
     run = sandbox.run(script, **inputs)
     assert run.status == 0
-    assert "cluster tokyo-1 is gone" in run.output
+    assert "cluster tokyo-1 no longer exists" in run.output
     assert run.calls_of("kubectl") == []
 
 
 @pytest.mark.parametrize("why", [FORBIDDEN, CRASHED, NO_ACCOUNT])
-@pytest.mark.parametrize(("script", "inputs"), [("withdraw-trust.sh", WITHDRAW), ("remove-mesh.sh", CLUSTER)])
+@pytest.mark.parametrize(("script", "inputs"), [("delete-remote-secret.sh", WITHDRAW), ("remove-mesh.sh", CLUSTER)])
 def test_a_cluster_out_of_reach_is_not_taken_for_gone(
     sandbox: Sandbox, script: str, inputs: dict[str, str], why: str
 ) -> None:
@@ -336,7 +399,7 @@ def test_a_cluster_out_of_reach_is_not_taken_for_gone(
     ("endpoint", "flag"), [("public", ""), ("private", " --internal-ip"), ("dns", " --dns-endpoint")]
 )
 def test_endpoints(sandbox: Sandbox, endpoint: str, flag: str) -> None:
-    run = sandbox.run("withdraw-trust.sh", **WITHDRAW, ENDPOINT=endpoint)
+    run = sandbox.run("delete-remote-secret.sh", **WITHDRAW, ENDPOINT=endpoint)
     assert run.status == 0, run.output
     (call,) = run.calls_of("gcloud")
     assert call.partition(" --quiet")[2] == flag
@@ -344,9 +407,9 @@ def test_endpoints(sandbox: Sandbox, endpoint: str, flag: str) -> None:
 
 def test_the_account_to_act_as_reaches_gcloud(sandbox: Sandbox) -> None:
     sandbox.stand_in("gcloud", 'printf "%s" "${CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT:-none}" >"$HERE/account"')
-    sandbox.run("withdraw-trust.sh", **WITHDRAW)
+    sandbox.run("delete-remote-secret.sh", **WITHDRAW)
     assert (sandbox.folder / "account").read_text(encoding="utf-8") == "none"
-    sandbox.run("withdraw-trust.sh", **WITHDRAW, ACCOUNT="a@b.iam.gserviceaccount.com")
+    sandbox.run("delete-remote-secret.sh", **WITHDRAW, ACCOUNT="a@b.iam.gserviceaccount.com")
     assert (sandbox.folder / "account").read_text(encoding="utf-8") == "a@b.iam.gserviceaccount.com"
 
 
@@ -395,8 +458,8 @@ def test_waiting_for_crds_that_come_late(sandbox: Sandbox) -> None:
     sandbox.stand_in("kubectl", f'{late}; if [[ "$*" == *configmap* ]]; then printf m; fi')
     run = sandbox.run("wait-for-crds.sh", **WAIT, CRDS="a.x.io b.x.io")
     assert run.status == 0, run.output
-    assert run.output.count("waiting until tokyo-1 serves a.x.io") == 3
-    assert "tokyo-1 serves 2 kinds" in run.output
+    assert run.output.count("waiting for CRD a.x.io in tokyo-1") == 3
+    assert "2 CRDs are established in tokyo-1" in run.output
     assert "customresourcedefinition/b.x.io" in run.calls_of("kubectl")[-2]
 
 
@@ -404,7 +467,7 @@ def test_waiting_for_crds_ends(sandbox: Sandbox) -> None:
     sandbox.stand_in("kubectl", "exit 1")
     run = sandbox.run("wait-for-crds.sh", **WAIT, CRDS="a.x.io", WAIT_SECONDS="1")
     assert run.status == 1
-    assert "tokyo-1 does not serve a.x.io after 1 s; deploy again" in run.output
+    assert "CRD a.x.io is not established in tokyo-1 after 1 s; deploy again" in run.output
 
 
 def test_waiting_for_the_load_balancer_to_go(sandbox: Sandbox) -> None:
@@ -412,8 +475,8 @@ def test_waiting_for_the_load_balancer_to_go(sandbox: Sandbox) -> None:
     sandbox.stand_in("gcloud", body)
     run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
     assert run.status == 0, run.output
-    assert "waiting for 1 backend-services of the load balancer to go" in run.output
-    assert "nothing is left of the load balancer" in run.output
+    assert "waiting for the deletion of 1 backend-services of the load balancer" in run.output
+    assert "the load balancer's resources are deleted" in run.output
     assert all("--project test-project" in call for call in run.calls_of("gcloud"))
 
 
@@ -441,12 +504,12 @@ def test_a_list_that_gcloud_only_warns_about_is_asked_for_again(sandbox: Sandbox
     )
     run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
     assert run.status == 0, run.output
-    assert "asking again" in run.output
+    assert "trying again" in run.output
     assert len([call for call in run.calls_of("gcloud") if kind in call]) == 2
     sandbox.stand_in("gcloud", f'if [[ "$*" == *{kind}* ]]; then {warning}; fi')
     run = sandbox.run("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
     assert run.status == 1
-    assert "it is not known what is left" in run.output
+    assert "the remaining resources of the load balancer are not known" in run.output
 
 
 @pytest.mark.parametrize(
@@ -462,7 +525,7 @@ def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, w
     answers = 'case "$*" in *"get configmap"*) printf m ;; *"get secret "*) printf n ;; esac'
     sandbox.stand_in("kubectl", f'if [[ "$*" != *"get {missing}"* ]]; then {answers}; fi')
     if "secret" in missing:
-        script, inputs = "check-trust.sh", {**TRUST, **WITHDRAW, "MARKER": "n", "GRANTED_BY": words}
+        script, inputs = "check-remote-secret.sh", {**TRUST, **WITHDRAW, "MARKER": "n", "GRANTED_BY": words}
     else:
         script, inputs = "wait-for-crds.sh", {**WAIT, "CRDS": "a.x.io", "INSTALLED_BY": words}
     if missing.startswith("another"):
@@ -470,7 +533,7 @@ def test_what_terraform_was_killed_in_is_found(sandbox: Sandbox, missing: str, w
         sandbox.stand_in("kubectl", answers.replace(changed, "printf of-older-inputs"))
     run = sandbox.run(script, **inputs)
     assert run.status == 1
-    assert "although terraform counts it as done" in run.output
+    assert "although terraform counts it as complete" in run.output
     command = run.output[run.output.index("terraform -chdir=") :]
     of_this = [f"-replace={words}", f"-target={words}"]
     assert shlex.split(command) == ["terraform", f"-chdir={sandbox.folder}", "apply", *of_this]

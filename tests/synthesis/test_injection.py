@@ -224,9 +224,9 @@ def test_scripts_pass_texts_on_and_run_none(text: str, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("ran"))
     calls = (tmp_path / "arguments").read_bytes().decode().split("\0\n\0")
     credentials = [call.split("\0") for call in calls if "get-credentials" in call]
-    assert len(credentials) == 2, "of remove-mesh.sh and withdraw-trust.sh; those that make something have a kubeconfig"
-    (looked,) = [call.split("\0") for call in calls if "\0get\0secret\0" in call]
-    assert looked[looked.index("secret") + 1] == text
+    assert len(credentials) == 2, "of remove-mesh.sh and delete-remote-secret.sh; the others have a kubeconfig"
+    reads = [call.split("\0") for call in calls if "\0get\0" in call and "\0secret\0" in call]
+    assert [call[call.index("secret") + 1] for call in reads] == [text, text], "of the check, and after the deletion"
     for call in credentials:
         assert call[:4] == ["gcloud", "container", "clusters", "get-credentials"]
         assert call[4] == call[call.index("--location") + 1] == text

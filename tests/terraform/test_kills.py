@@ -85,7 +85,7 @@ class Killing:
         if result.returncode == 0:
             return "recovered"
         output = result.stdout + result.stderr
-        assert "although terraform counts it as done" in output, output
+        assert "although terraform counts it as complete" in output, output
         return output
 
     def mend(self, output: str) -> None:

@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
-# Lets one cluster's mesh watch another cluster: puts a remote secret into the holder.
+# Creates the remote secret by which one cluster's control plane watches another cluster.
 #
-# Inputs, by environment, besides those of lib.sh:
+# Inputs, as environment variables, besides those of lib.sh:
 #   HOLDER_CLUSTER                       the cluster that gets the secret
-#   REMOTE_CLUSTER                       the cluster that it may watch
+#   REMOTE_CLUSTER                       the cluster that it watches
 #   HOLDER_KUBECONFIG REMOTE_KUBECONFIG  contents of kubeconfigs that reach them
-#   REMOTE_NAME                          the name by which the mesh knows that cluster
+#   REMOTE_NAME                          the watched cluster's name in the mesh
 #   REMOTE_SERVER                        URL of its private endpoint
-#   INPUTS                               what the secret says that it was made from
+#   INPUTS                               checksum of the inputs, which the secret is annotated with
 #
-# The secret holds a token that does not expire. It goes from istioctl to kubectl
-# through a pipe and is in no file, argument, log or state. Applied by the server,
-# it is not copied into an annotation either. Running it again converges.
+# The secret holds a token that does not expire. It is piped from istioctl to kubectl
+# and appears in no file, argument, log or state. Server-side apply does not copy it
+# into an annotation either. Running the script again converges.
 
+# Without the library nothing may run.
+set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
 : "${HOLDER_CLUSTER:?}" "${HOLDER_KUBECONFIG:?}" "${REMOTE_CLUSTER:?}" "${REMOTE_KUBECONFIG:?}"
 : "${REMOTE_NAME:?}" "${REMOTE_SERVER:?}" "${INPUTS:?}"
 
-# istioctl takes an empty host as well, and the secret then leads nowhere.
+# istioctl accepts an empty host too, with a secret that works nowhere.
 if [[ "$REMOTE_SERVER" != https://?* ]]; then
   die "the private endpoint of $REMOTE_CLUSTER is not known: REMOTE_SERVER is $REMOTE_SERVER; nothing was done"
 fi
@@ -28,7 +30,7 @@ make_workspace
 printf '%s\n' "$HOLDER_KUBECONFIG" >"$WORK/holder"
 printf '%s\n' "$REMOTE_KUBECONFIG" >"$WORK/remote"
 
-grant() {
+create() {
   istioctl create-remote-secret \
     --kubeconfig "$WORK/remote" \
     --name "$REMOTE_NAME" \
@@ -38,16 +40,16 @@ grant() {
       --field-manager multi-region-mesh --filename -
 }
 
-# All other clusters ask at the same time to watch this one, and istioctl makes the account's token in it
-# where it finds none: only the first succeeds, and the others find that token the next time.
+# Several runs for the same remote cluster create its service account's token at the same
+# time: only the first succeeds, and the others find that token on the next attempt.
 attempt=1
-until grant 2>"$WORK/errors"; do
+until create 2>"$WORK/errors"; do
   if [[ "$attempt" -ge 5 ]] || ! grep -q 'already exists' "$WORK/errors"; then
     cat "$WORK/errors" >&2
-    die "could not let $HOLDER_CLUSTER watch $REMOTE_CLUSTER; the lines above say why"
+    die "could not create the remote secret for $REMOTE_CLUSTER in $HOLDER_CLUSTER; the lines above show the reason"
   fi
   attempt=$((attempt + 1))
   sleep 1
 done
 cat "$WORK/errors" >&2
-say "$HOLDER_CLUSTER may watch $REMOTE_CLUSTER at $REMOTE_SERVER"
+say "$HOLDER_CLUSTER has a remote secret for $REMOTE_CLUSTER at $REMOTE_SERVER"
