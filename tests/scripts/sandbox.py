@@ -110,6 +110,7 @@ class Sandbox:
         All it needs is written into it: a script may run it without an environment.
         """
         path = self.folder / folder / tool
+        path.unlink(missing_ok=True)  # a link to the machine's own program, which must not be written to
         path.write_text(
             f"#!{shutil.which('bash')}\nset -u\nHERE='{self.folder}'\n"
             f'printf \'%s\\n\' "{tool} $*" >>"$HERE/calls"\n{body}\n',
