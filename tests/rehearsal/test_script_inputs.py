@@ -16,8 +16,14 @@ from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.script_inputs import Job, ScriptInputs, run_job
 from tests.synthesized import ENVIRONMENTS, Synthesis
 
-DEPLOY_SCRIPTS = ["check-tools.sh", "install-mesh.sh", "grant-trust.sh", "check-trust.sh", "wait-for-crds.sh"]
-DESTROY_SCRIPTS = ["withdraw-trust.sh", "remove-mesh.sh"]
+DEPLOY_SCRIPTS = [
+    "check-tools.sh",
+    "install-mesh.sh",
+    "create-remote-secret.sh",
+    "check-remote-secret.sh",
+    "wait-for-crds.sh",
+]
+DESTROY_SCRIPTS = ["delete-remote-secret.sh", "remove-mesh.sh"]
 REQUIRED = re.compile(r'"\$\{(\w+):\?\}"')
 
 
@@ -77,7 +83,7 @@ def test_inputs_come_from_the_clusters_and_from_other_scripts(stacks: Synthesize
     osaka, tokyo = jobs["install-mesh.sh"]
     assert (osaka.inputs["CLUSTER"], tokyo.inputs["CLUSTER"]) == ("matt-osaka-cluster-1", "matt-tokyo-cluster-1")
     assert tokyo.inputs["IDENTITY"] == hashlib.sha256(b"CA of matt-tokyo-cluster-1").hexdigest()
-    grant = jobs["grant-trust.sh"][0].inputs
+    grant = jobs["create-remote-secret.sh"][0].inputs
     assert (grant["HOLDER_CLUSTER"], grant["REMOTE_CLUSTER"]) == ("matt-osaka-cluster-1", "matt-tokyo-cluster-1")
     assert grant["REMOTE_SERVER"] == "https://private.asia-northeast1"
     content = json.loads(grant["HOLDER_KUBECONFIG"])
@@ -91,7 +97,7 @@ def test_inputs_come_from_the_clusters_and_from_other_scripts(stacks: Synthesize
         osaka.inputs["INPUTS"],
         tokyo.inputs["INPUTS"],
     ]
-    assert jobs["check-trust.sh"][0].inputs["MARKER"] == grant["INPUTS"]
+    assert jobs["check-remote-secret.sh"][0].inputs["MARKER"] == grant["INPUTS"]
     assert osaka.inputs["INPUTS"] != tokyo.inputs["INPUTS"]
 
 
