@@ -1,7 +1,7 @@
-"""A bucket of Cloud Storage, as far as terraform's gcs backend uses one. For tests.
+"""A fake of the parts of Cloud Storage that terraform's gcs backend uses. For tests.
 
 Written from the JSON API's documentation, https://cloud.google.com/storage/docs/json_api/v1:
-objects with generations and their preconditions, which is what the locks are made of.
+objects with generations and preconditions, with which the backend builds its locks.
 """
 
 import base64
@@ -24,10 +24,11 @@ UPLOADED = "/upload/storage/v1/b/"
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """An object's content.
+    """A version of an object.
 
     Attributes:
-        generation: a number that no other version has.
+        content: of the object.
+        generation: a unique number.
     """
 
     content: bytes
@@ -38,15 +39,16 @@ class FakeBucket(Listener):
     """Serves one bucket until it is stopped.
 
     Attributes:
-        name: the bucket's.
-        objects: by name; tests look into it.
-        journal: every call that came.
+        name: of the bucket.
+        objects: by name.
     """
 
     def __init__(self, name: str, identity: Identity) -> None:
-        """
+        """Create an empty bucket.
+
         Args:
-            identity: whose tokens are taken.
+            name: of the bucket.
+            identity: accepts its tokens.
         """
         self.name = name
         self.objects: dict[str, ObjectVersion] = {}
@@ -56,7 +58,7 @@ class FakeBucket(Listener):
         super().__init__()
 
     def variables(self) -> dict[str, str]:
-        """Return the environment in which the gcs backend finds the bucket here."""
+        """Return the environment in which the gcs backend calls this server."""
         return {"GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{self.base}/storage/v1/"}
 
     def respond(self, request: Request) -> Response:
@@ -65,36 +67,36 @@ class FakeBucket(Listener):
 
     def _call(self, request: Request, path: str) -> Response:
         if not self._identity.is_valid(request.headers.get("Authorization", "").removeprefix("Bearer ")):
-            return _refused(401, "Invalid Credentials")
+            return _build_error(401, "Invalid Credentials")
         objects = f"{self.name}/o"
         if request.method == "POST" and path == f"{UPLOADED}{objects}":
             return self._upload(request)
         if request.method == "GET" and path == f"{LISTED}{objects}":
             found = sorted(name for name in self.objects if name.startswith(request.args.get("prefix", "")))
-            return _document({"kind": "storage#objects", "items": [self._described(name) for name in found]})
+            return _build_document({"kind": "storage#objects", "items": [self._describe(name) for name in found]})
         if path.startswith(f"{LISTED}{objects}/"):
-            return self._of_object(request, path.removeprefix(f"{LISTED}{objects}/"))
+            return self._call_object(request, path.removeprefix(f"{LISTED}{objects}/"))
         if request.method == "GET" and path.startswith(f"/{self.name}/"):
             return self._content(path.removeprefix(f"/{self.name}/"))
         if path.startswith((LISTED, UPLOADED)) and f"/{self.name}/" not in path:
-            return _refused(404, "The specified bucket does not exist.")
-        return _refused(501, f"the stand-in does not know {request.method} {path}")
+            return _build_error(404, "The specified bucket does not exist.")
+        return _build_error(501, f"the fake bucket does not know {request.method} {path}")
 
-    def _of_object(self, request: Request, name: str) -> Response:
+    def _call_object(self, request: Request, name: str) -> Response:
         if name not in self.objects:
-            return _refused(404, f"No such object: {self.name}/{name}")
+            return _build_error(404, f"No such object: {self.name}/{name}")
         if request.method == "DELETE":
-            if not self._is_met(request, name):
-                return _refused(412, "At least one of the pre-conditions you specified did not hold.")
+            if not self._matches_generation(request, name):
+                return _build_error(412, "At least one of the pre-conditions you specified did not hold.")
             del self.objects[name]
             return Response(status=204)
         if request.method == "GET":
-            return self._content(name) if request.args.get("alt") == "media" else _document(self._described(name))
-        return _refused(501, f"the stand-in does not know {request.method} of an object")
+            return self._content(name) if request.args.get("alt") == "media" else _build_document(self._describe(name))
+        return _build_error(501, f"the fake bucket does not know {request.method} of an object")
 
     def _upload(self, request: Request) -> Response:
         if request.args.get("uploadType") != "multipart":
-            return _refused(501, f"the stand-in does not know uploadType {request.args.get('uploadType')}")
+            return _build_error(501, f"the fake bucket does not know uploadType {request.args.get('uploadType')}")
         header = f"Content-Type: {request.content_type}\r\n\r\n".encode()
         about, content = (
             cast(bytes, part.get_payload(decode=True))
@@ -102,20 +104,20 @@ class FakeBucket(Listener):
             if not part.is_multipart()
         )
         name = request.args.get("name") or json.loads(about)["name"]
-        if not self._is_met(request, name):
-            return _refused(412, "At least one of the pre-conditions you specified did not hold.")
+        if not self._matches_generation(request, name):
+            return _build_error(412, "At least one of the pre-conditions you specified did not hold.")
         self._generation += 1
         self.objects[name] = ObjectVersion(content, self._generation)
-        return _document(self._described(name))
+        return _build_document(self._describe(name))
 
-    def _is_met(self, request: Request, name: str) -> bool:
+    def _matches_generation(self, request: Request, name: str) -> bool:
         wanted = request.args.get("ifGenerationMatch")
-        there = self.objects[name].generation if name in self.objects else 0
-        return wanted is None or int(wanted) == there
+        current = self.objects[name].generation if name in self.objects else 0
+        return wanted is None or int(wanted) == current
 
     def _content(self, name: str) -> Response:
         if name not in self.objects:
-            return _refused(404, f"No such object: {self.name}/{name}")
+            return _build_error(404, f"No such object: {self.name}/{name}")
         version = self.objects[name]
         return Response(
             version.content,
@@ -123,7 +125,7 @@ class FakeBucket(Listener):
             headers={"X-Goog-Generation": str(version.generation), "X-Goog-Metageneration": "1"},
         )
 
-    def _described(self, name: str) -> dict[str, Any]:
+    def _describe(self, name: str) -> dict[str, Any]:
         version = self.objects[name]
         return {
             "kind": "storage#object",
@@ -136,11 +138,9 @@ class FakeBucket(Listener):
         }
 
 
-def _document(content: dict[str, Any]) -> Response:
-    return Response(json.dumps(content), mimetype="application/json")
+def _build_document(content: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(content), status=status, mimetype="application/json")
 
 
-def _refused(status: int, message: str) -> Response:
-    return Response(
-        json.dumps({"error": {"code": status, "message": message}}), status=status, mimetype="application/json"
-    )
+def _build_error(status: int, message: str) -> Response:
+    return _build_document({"error": {"code": status, "message": message}}, status)

@@ -1,4 +1,4 @@
-"""How the API describes what an organization has: documents of JSON:API."""
+"""Documents of JSON:API that describe an organization."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def document(kind: str, id_: str, attributes: Document, relationships: Document 
 
 
 def one(kind: str, id_: str) -> Document:
-    """Return what refers to a document elsewhere."""
+    """Return a reference to another document."""
     return {"data": {"id": id_, "type": kind}}
 
 
@@ -52,8 +52,13 @@ def state(it: StateVersion, base: str) -> Document:
 
 
 def output(id_: str, name: str, it: Document, *, shown: bool) -> Document:
-    """Args:
-    it: as a state has it.
+    """Return the document of an output.
+
+    Args:
+        id_: of the API.
+        name: of the output.
+        it: the output in terraform's state.
+        shown: whether the value is part of the document.
     """
     attributes = {
         "name": name,
@@ -96,8 +101,12 @@ def run(it: TerraformRun) -> Document:
 
 
 def phase(it: TerraformRun, name: str, base: str) -> Document:
-    """Args:
-    name: ``plan`` or ``apply``.
+    """Return the document of a plan or an apply.
+
+    Args:
+        it: the run.
+        name: ``plan`` or ``apply``.
+        base: URL of the server.
     """
     attributes = {
         "status": it.phases[name],

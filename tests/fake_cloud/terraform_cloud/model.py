@@ -1,24 +1,43 @@
-"""What an organization has."""
+"""An organization: workspaces, states, runs and tokens."""
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 PLAN_ONLY, AUTO_APPLY, CONFIRM = "plan only", "auto-apply", "confirm"
 
 
 class TerraformCloudError(Exception):
-    """A call that is refused.
+    """An error response.
 
     Attributes:
-        status: HTTP's.
+        status: of HTTP.
+        title: of the error.
+        detail: for people.
     """
 
     def __init__(self, status: int, title: str, detail: str = "") -> None:
         super().__init__(title)
         self.status, self.title, self.detail = status, title, detail
+
+
+def not_found() -> TerraformCloudError:
+    return TerraformCloudError(404, "not found")
+
+
+def find(items: Mapping[str, T], id_: str) -> T:
+    """Return an item by its id.
+
+    Raises:
+        TerraformCloudError: it does not exist.
+    """
+    if id_ not in items:
+        raise not_found()
+    return items[id_]
 
 
 def new_id(kind: str) -> str:
@@ -30,6 +49,11 @@ class StateVersion:
     """One version of a state.
 
     Attributes:
+        id: of the API.
+        workspace: its id.
+        serial: of terraform.
+        lineage: of terraform.
+        md5: of the content, announced before the upload.
         content: None until it is uploaded.
     """
 
@@ -43,11 +67,13 @@ class StateVersion:
 
 @dataclass
 class Upload:
-    """A configuration version: what a client has uploaded for a run.
+    """A configuration version: the files that a client uploads for a run.
 
     Attributes:
-        speculative: for a look at a plan, which is never applied.
-        content: a tar.gz.
+        id: of the API.
+        workspace: its id.
+        speculative: its plan is never applied.
+        content: a tar.gz; None until it is uploaded.
     """
 
     id: str
@@ -58,15 +84,20 @@ class Upload:
 
 @dataclass
 class TerraformRun:
-    """A run, which is planned, and applied if that is wanted.
+    """A run: a plan, and an apply depending on its mode.
 
     Attributes:
-        wanted: whether it ends with its plan, applies by itself, or asks.
+        id: of the API.
+        workspace: its id.
+        upload: id of the configuration version.
+        wanted: its mode: plan only, auto-apply, or apply after a confirmation.
         options: terraform's, such as ``-destroy``.
-        phases: by ``plan`` and ``apply``, how far each is, as the API says it.
+        status: of the run.
+        has_changes: whether the plan has changes.
+        phases: status by ``plan`` and ``apply``.
         logs: by phase, all that terraform has printed so far.
-        confirmed: set when somebody has said yes or no.
-        asked: set when somebody has looked at it while its apply waits.
+        confirmed: set after a confirmation or a refusal.
+        polled: set when a client has polled the run while its apply is queued.
     """
 
     id: str
@@ -79,7 +110,7 @@ class TerraformRun:
     phases: dict[str, str] = field(default_factory=lambda: {"plan": "running", "apply": "unreachable"})
     logs: dict[str, bytearray] = field(default_factory=lambda: {"plan": bytearray(), "apply": bytearray()})
     confirmed: threading.Event = field(default_factory=threading.Event)
-    asked: threading.Event = field(default_factory=threading.Event)
+    polled: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -87,10 +118,13 @@ class Workspace:
     """A workspace.
 
     Attributes:
+        id: of the API.
+        name: unique in the organization.
         execution: ``local``, ``remote`` or ``agent``.
+        terraform: its version.
         variables: environment variables of its runs, secrets among them.
         consumers: ids of the workspaces whose runs may read its state.
-        locked_by: who has it locked; empty if nobody has.
+        locked_by: name of the token that holds the lock; empty if it is not locked.
         states: the versions of its state, the current one last.
     """
 
@@ -109,10 +143,11 @@ class Workspace:
 
 @dataclass(frozen=True)
 class TokenOwner:
-    """Whose token it is.
+    """The user or the run that a token belongs to.
 
     Attributes:
-        workspace: id of the one that a run is of; empty for a person.
+        name: for locks.
+        workspace: id of the run's workspace; empty for a user.
     """
 
     name: str
@@ -120,18 +155,25 @@ class TokenOwner:
 
 
 class Organization:
-    """An organization, its workspaces and all that is in them.
+    """An organization with its workspaces.
 
     Attributes:
-        user_token: a member's, who may do everything.
-        default_execution: of workspaces that a client makes; Terraform Cloud's own default is remote.
+        name: of the organization.
+        default_execution: of workspaces that a client creates; Terraform Cloud's own default is remote.
+        workspaces: by id.
+        uploads: by id.
+        runs: by id.
         lock: held for every change.
+        user_token: of a member with all permissions.
     """
 
     def __init__(self, name: str, *, terraform: str, default_execution: str = "remote") -> None:
-        """
+        """Create an empty organization with one member.
+
         Args:
-            terraform: version that new workspaces have.
+            name: of the organization.
+            terraform: version in new workspaces.
+            default_execution: of workspaces that a client creates.
         """
         self.name = name
         self.default_execution = default_execution
@@ -149,17 +191,17 @@ class Organization:
         return token
 
     def tokens(self) -> frozenset[str]:
-        """Return all that are of use now."""
+        """Return all valid tokens."""
         return frozenset(self._tokens)
 
     def forget_token(self, token: str) -> None:
         self._tokens.pop(token, None)
 
     def caller(self, token: str) -> TokenOwner:
-        """Return whose a token is.
+        """Return the owner of a token.
 
         Raises:
-            TerraformCloudError: nobody's.
+            TerraformCloudError: the token is invalid.
         """
         if token not in self._tokens:
             raise TerraformCloudError(401, "unauthorized")
@@ -177,33 +219,21 @@ class Organization:
         """Return a workspace by its name.
 
         Raises:
-            TerraformCloudError: there is none.
+            TerraformCloudError: it does not exist.
         """
-        for one in self.workspaces.values():
-            if one.name == name:
-                return one
-        raise TerraformCloudError(404, "not found")
+        return find({one.name: one for one in self.workspaces.values()}, name)
 
     def workspace(self, id_: str) -> Workspace:
-        if id_ not in self.workspaces:
-            raise TerraformCloudError(404, "not found")
-        return self.workspaces[id_]
+        return find(self.workspaces, id_)
 
     def state(self, id_: str) -> StateVersion:
-        for one in self._states():
-            if one.id == id_:
-                return one
-        raise TerraformCloudError(404, "not found")
-
-    def _states(self) -> Iterator[StateVersion]:
-        for workspace in self.workspaces.values():
-            yield from workspace.states
+        return find({state.id: state for workspace in self.workspaces.values() for state in workspace.states}, id_)
 
     def check_state(self, caller: TokenOwner, workspace: Workspace, *, write: bool = False) -> None:
-        """Let a person do all, and a run what is its own workspace's, or read what is shared with that.
+        """Check access to a state: a run has its own workspace's, and reads those that are shared with it.
 
         Raises:
-            TerraformCloudError: neither is so.
+            TerraformCloudError: access is denied.
         """
         if caller.workspace in ("", workspace.id):
             return
@@ -214,9 +244,11 @@ class Organization:
             403, "forbidden", f"a run of {reader} may not read the state of {workspace.name}: it is not shared with it"
         )
 
-    def check_person(self, caller: TokenOwner) -> None:
-        """Raises:
-        TerraformCloudError: the caller is a run, which may do nothing but with states.
+    def check_user(self, caller: TokenOwner) -> None:
+        """Check that the caller is a user.
+
+        Raises:
+            TerraformCloudError: it is a run, which has access to states only.
         """
         if caller.workspace:
             raise TerraformCloudError(403, "forbidden", "the token of a run is for states only")

@@ -1,4 +1,4 @@
-"""Performs a run: in an empty folder, from what was uploaded, with what the machine is said to have."""
+"""Performs runs: in an empty folder, with the uploaded files and the tools of a given machine."""
 
 import io
 import json
@@ -20,22 +20,22 @@ from tests.fake_cloud.terraform_cloud.model import (
 )
 
 SECONDS = 300
-"""For which somebody may think about a plan."""
+"""Timeout of a confirmation, and of a client that polls."""
 
 START, END = b"\x02Terraform\non linux_amd64\nInitializing plugins and modules...\n", b"\x03"
-"""Around a log: the client waits for the second, and of an apply it shows nothing before the fourth line."""
+"""Around a log: the client waits for the end, and of an apply it shows nothing before the fourth line."""
 
 CHANGES = 2
-"""Status of `terraform plan -detailed-exitcode` when there are some."""
+"""Exit status of `terraform plan -detailed-exitcode` when there are changes."""
 
 
 @dataclass(frozen=True)
 class RunnerMachine:
-    """What a runner has besides terraform's own files.
+    """The machine of a runner.
 
     Attributes:
-        path: the only folder of programs.
-        configuration: of terraform's command line: where it gets providers, and where this API is.
+        path: the only folder on the PATH.
+        configuration: terraform's CLI configuration, with the providers and this API's address.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class RunnerMachine:
 
 
 class Runner:
-    """Runs terraform as a single-use machine: a home of its own, and nothing left afterwards."""
+    """Runs terraform on a single-use machine: each run has its own home, which is removed afterwards."""
 
     def __init__(self, organization: Organization, host: str, machine: RunnerMachine) -> None:
         self._organization = organization
@@ -51,25 +51,25 @@ class Runner:
         self._machine = machine
 
     def perform(self, run: TerraformRun) -> None:
-        """Perform a run to its end; it says itself how far it is."""
+        """Perform a run to its end, and update its status meanwhile."""
         token = self._organization.new_token(TokenOwner(run.id, run.workspace))
         try:
             with tempfile.TemporaryDirectory(prefix="run-") as folder:
-                self._in(Path(folder), run, token)
+                self._perform(Path(folder), run, token)
         finally:
             self._organization.forget_token(token)
 
-    def _in(self, folder: Path, run: TerraformRun, token: str) -> None:
+    def _perform(self, folder: Path, run: TerraformRun, token: str) -> None:
         work, home = folder / "configuration", folder / "home"
         work.mkdir()
         home.mkdir()
         content = self._organization.uploads[run.upload].content
         assert content is not None
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            # Refuses what is absolute, or leads or links outside. Python has it from 3.11.4 on.
+            # Rejects absolute paths and links to the outside. Python has it from 3.11.4 on.
             archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
             archive.extractall(work)
-        # Takes the place of the cloud block: the state is this file, which came from the API and goes back to it.
+        # Replaces the cloud block: the state is a file, which is downloaded before and uploaded after the run.
         backend = {"terraform": {"backend": {"local": {"path": "terraform.tfstate"}}}}
         (work / "runner_override.tf.json").write_text(json.dumps(backend), encoding="utf-8")
         workspace = self._organization.workspaces[run.workspace]
@@ -104,16 +104,16 @@ class Runner:
             run.status = "planned_and_finished"
         else:
             run.status = "apply_queued" if run.wanted == AUTO_APPLY else "planned"
-        run.logs["plan"] += END  # last: the client then asks how it ended
+        run.logs["plan"] += END  # last: the client then reads the status
         if run.status == "planned" and not run.confirmed.wait(SECONDS):
             run.status = "discarded"
         if run.status != "apply_queued":
             return
-        run.asked.wait(SECONDS)  # as long as a queue takes: the client shows no log of what ended before it looked
+        run.polled.wait(SECONDS)  # like a queue: the client shows no log of an apply that ended before it polled
         run.phases["apply"], run.status = "running", "applying"
         run.logs["apply"] += START
         status = self._terraform(work, environment, run.logs["apply"], "apply", "plan")
-        self._keep(run, work / "terraform.tfstate")
+        self._save_state(run, work / "terraform.tfstate")
         run.phases["apply"] = "finished" if status == 0 else "errored"
         run.status = "applied" if status == 0 else "errored"
         run.logs["apply"] += END
@@ -133,8 +133,8 @@ class Runner:
                 log += line
         return process.returncode
 
-    def _keep(self, run: TerraformRun, file: Path) -> None:
-        """Keep what is in the state, also of an apply that failed."""
+    def _save_state(self, run: TerraformRun, file: Path) -> None:
+        """Save the state, also after a failed apply."""
         if not file.exists():
             return
         content = file.read_bytes()

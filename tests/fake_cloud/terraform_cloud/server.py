@@ -1,10 +1,10 @@
-"""The stand-in's HTTP server."""
+"""The HTTP server of the fake Terraform Cloud."""
 
 import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -25,37 +25,41 @@ from tests.fake_cloud.terraform_cloud.model import (
     TokenOwner,
     Upload,
     Workspace,
+    find,
     new_id,
+    not_found,
 )
 from tests.fake_cloud.terraform_cloud.runner import Runner, RunnerMachine
 
 API = "/api/v2"
 SERVICES = ("tfe.v2", "tfe.v2.1", "tfe.v2.2")
-"""What the cloud block looks for, and the last two what data.terraform_remote_state does."""
+"""Services of the cloud block, the last two those of data.terraform_remote_state."""
 
 API_VERSION = "2.6"
-ONE_PAGE = {"current-page": 1, "total-pages": 1}
+EMPTY_LIST = {"data": list[Document](), "meta": {"pagination": {"current-page": 1, "total-pages": 1}}}
+RUN_FIELDS = {"auto-apply", "configuration-version", "is-destroy", "message", "plan-only", "refresh", "save-plan"}
 MEDIA_TYPE = "application/vnd.api+json"
 
 log = logging.getLogger(__name__)
 
 Content = Document | bytes | None
-"""A document, the content of a file, or nothing."""
+"""A document, a file's content, or none."""
 
 
 class TerraformCloud(Listener):
     """Serves an organization until it is stopped.
 
     Attributes:
-        organization: who has the workspaces; tests set them up in it.
-        journal: every call that came.
+        organization: has the workspaces, which tests set up.
     """
 
     def __init__(self, organization: Organization, *, hostname: str, port: int = 0) -> None:
-        """
+        """Bind a port on loopback.
+
         Args:
-            hostname: by which configurations know it; nobody resolves it, see `configuration`.
-            port: on loopback; any that is free if 0.
+            organization: has the workspaces.
+            hostname: in configurations; it is never resolved, see `configuration`.
+            port: any free one if 0.
         """
         self.organization = organization
         self._hostname = hostname
@@ -64,24 +68,24 @@ class TerraformCloud(Listener):
         super().__init__(port=port)
 
     def configuration(self) -> str:
-        """Return the part of terraform's CLI configuration that leads to this server: no name is looked up."""
+        """Return the part of terraform's CLI configuration with this server's address."""
         services = "".join(f'    "{service}" = "{self.base}{API}/"\n' for service in SERVICES)
         return f'host "{self._hostname}" {{\n  services = {{\n{services}  }}\n}}\n'
 
     def variables(self) -> dict[str, str]:
-        """Return the environment variable by which terraform shows a member's token."""
+        """Return the environment variable with a member's token for terraform."""
         return {f"TF_TOKEN_{self._hostname.replace('.', '_').replace('-', '__')}": self.organization.user_token}
 
     def run_on(self, machine: RunnerMachine) -> None:
-        """Say what performs runs; without it none can be asked for."""
+        """Set the machine of the runner; without one, runs are rejected."""
         self._runner = Runner(self.organization, self._hostname, machine)
 
     def _rules(self) -> list[Rule]:
         organization, workspace = f"{API}/organizations/<organization>", f"{API}/workspaces/<id_>"
         calls: list[tuple[str, str, Callable[..., Content]]] = [
             ("GET", f"{organization}/entitlement-set", self._entitlements),
-            ("GET", f"{organization}/workspaces/<name>", self._named),
-            ("POST", f"{organization}/workspaces", self._add),
+            ("GET", f"{organization}/workspaces/<name>", self._workspace_by_name),
+            ("POST", f"{organization}/workspaces", self._add_workspace),
             ("GET", workspace, self._workspace),
             ("PATCH", workspace, self._change),
             ("POST", f"{workspace}/actions/lock", self._lock),
@@ -120,29 +124,28 @@ class TerraformCloud(Listener):
         if request.path == f"{API}/ping":
             return Response(status=204)
         try:
-            answer = self._call(request)
+            content = self._call(request)
         except TerraformCloudError as error:
-            content = {"status": str(error.status), "title": error.title, "detail": error.detail}
-            return Response(json.dumps({"errors": [content]}), status=error.status, mimetype=MEDIA_TYPE)
+            return _build_error(error.status, error.title, error.detail)
         except HTTPException as error:
-            return Response(str(error), status=400)
+            return _build_error(400, str(error))
         except Exception as error:
             log.exception("a request")
-            return Response(repr(error), status=500)
-        if answer is None:
+            return _build_error(500, repr(error))
+        if content is None:
             return Response(status=204)
-        if isinstance(answer, bytes):
-            return Response(answer, mimetype="application/octet-stream")
-        return Response(json.dumps(answer), status=201 if request.method == "POST" else 200, mimetype=MEDIA_TYPE)
+        if isinstance(content, bytes):
+            return Response(content, mimetype="application/octet-stream")
+        return Response(json.dumps(content), status=201 if request.method == "POST" else 200, mimetype=MEDIA_TYPE)
 
     def _call(self, request: Request) -> Content:
-        caller = TokenOwner("whoever has the address")
-        if not request.path.startswith("/uploads/"):  # an address for an upload is secret, and good once
+        caller = TokenOwner("anonymous")
+        if not request.path.startswith("/uploads/"):  # an upload's URL is secret and can be used once
             caller = self.organization.caller(request.headers.get("Authorization", "").removeprefix("Bearer "))
         try:
             handler, found = self._map.bind_to_environ(request.environ).match()
         except (NotFound, MethodNotAllowed) as error:
-            raise TerraformCloudError(501, f"the stand-in does not know {request.method} {request.path}") from error
+            raise _unknown(f"{request.method} {request.path}") from error
         arguments = dict(found)
         if arguments.pop("organization", self.organization.name) != self.organization.name:
             raise TerraformCloudError(404, "not found")
@@ -158,73 +161,76 @@ class TerraformCloud(Listener):
     def _entitlements(self, caller: TokenOwner, body: Any) -> Content:
         return documents.entitlements(self.organization.name)
 
-    def _shown(self, workspace: Workspace) -> Document:
+    def _show(self, workspace: Workspace) -> Document:
         return documents.workspace(workspace, self.organization.name)
 
-    def _named(self, caller: TokenOwner, body: Any, name: str) -> Content:
-        return self._shown(self.organization.named(name))
+    def _workspace_by_name(self, caller: TokenOwner, body: Any, name: str) -> Content:
+        return self._show(self.organization.named(name))
 
     def _workspace(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        return self._shown(self.organization.workspace(id_))
+        return self._show(self.organization.workspace(id_))
 
-    def _add(self, caller: TokenOwner, body: Any) -> Content:
-        self.organization.check_person(caller)
-        return self._shown(self.organization.add_workspace(body["data"]["attributes"]["name"]))
+    def _add_workspace(self, caller: TokenOwner, body: Any) -> Content:
+        self.organization.check_user(caller)
+        return self._show(self.organization.add_workspace(body["data"]["attributes"]["name"]))
 
     def _change(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        self.organization.check_person(caller)
+        self.organization.check_user(caller)
         workspace, attributes = self.organization.workspace(id_), body["data"]["attributes"]
-        if unknown := attributes.keys() - {"terraform-version", "execution-mode"}:
-            raise TerraformCloudError(501, f"the stand-in does not know {sorted(unknown)} of a workspace")
+        _check_known(attributes, {"terraform-version", "execution-mode"}, "a workspace")
         workspace.terraform = attributes.get("terraform-version", workspace.terraform)
         workspace.execution = attributes.get("execution-mode", workspace.execution)
-        return self._shown(workspace)
+        return self._show(workspace)
 
     def _lock(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        workspace = self.organization.workspace(id_)
-        self.organization.check_state(caller, workspace, write=True)
+        workspace = self._with_state(caller, id_, write=True)
         if workspace.locked_by:
             raise TerraformCloudError(409, "conflict", "the workspace is locked already")
         workspace.locked_by = caller.name
-        return self._shown(workspace)
+        return self._show(workspace)
 
     def _unlock(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        workspace = self.organization.workspace(id_)
-        self.organization.check_state(caller, workspace, write=True)
-        if workspace.locked_by != caller.name:
-            raise TerraformCloudError(409, "conflict", "the workspace is not locked by you")
+        workspace = self._locked(caller, id_)
         workspace.locked_by = ""
-        return self._shown(workspace)
+        return self._show(workspace)
 
     def _share(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        self.organization.check_person(caller)
+        self.organization.check_user(caller)
         readers = {self.organization.workspace(one["id"]).id for one in body["data"]}
         self.organization.workspace(id_).consumers |= readers
         return None
 
     def _variables(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        """Environment variables: terraform asks for its own kind of variables, of which there are none."""
+        """List terraform variables: there are none, as a workspace here has environment variables only."""
         self.organization.workspace(id_)
-        return {"data": [], "meta": {"pagination": ONE_PAGE}}
+        return EMPTY_LIST
+
+    def _with_state(self, caller: TokenOwner, id_: str, *, write: bool = False) -> Workspace:
+        """Return a workspace to whose state the caller has access."""
+        workspace = self.organization.workspace(id_)
+        self.organization.check_state(caller, workspace, write=write)
+        return workspace
+
+    def _locked(self, caller: TokenOwner, id_: str) -> Workspace:
+        """Return a workspace that the caller has locked."""
+        workspace = self._with_state(caller, id_, write=True)
+        if workspace.locked_by != caller.name:
+            raise TerraformCloudError(409, "conflict", "the workspace is not locked by you")
+        return workspace
 
     # --- states
 
     def _current_state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        workspace = self.organization.workspace(id_)
-        self.organization.check_state(caller, workspace)
-        current = workspace.current()
+        current = self._with_state(caller, id_).current()
         if current is None:
-            raise TerraformCloudError(404, "not found")
+            raise not_found()
         return documents.state(current, self.base)
 
     def _add_state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        workspace = self.organization.workspace(id_)
-        self.organization.check_state(caller, workspace, write=True)
-        if workspace.locked_by != caller.name:
-            raise TerraformCloudError(409, "conflict", "the workspace is not locked by you")
+        workspace = self._locked(caller, id_)
         attributes = body["data"]["attributes"]
         if attributes.get("state"):
-            raise TerraformCloudError(501, "the stand-in takes states by upload only")
+            raise _unknown("states in the request: it takes uploads only")
         current = workspace.current()
         if current is not None and attributes["lineage"] != current.lineage:
             raise TerraformCloudError(409, "conflict", "another lineage")
@@ -236,30 +242,32 @@ class TerraformCloud(Listener):
         workspace.states.append(version)
         return documents.state(version, self.base)
 
-    def _state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
+    def _readable_state(self, caller: TokenOwner, id_: str) -> StateVersion:
         version = self.organization.state(id_)
-        self.organization.check_state(caller, self.organization.workspace(version.workspace))
-        return documents.state(version, self.base)
+        self._with_state(caller, version.workspace)
+        return version
+
+    def _state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
+        return documents.state(self._readable_state(caller, id_), self.base)
 
     def _outputs(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        workspace = self.organization.workspace(id_)
-        self.organization.check_state(caller, workspace)
-        return {"data": list(self._outputs_of(workspace, secrets=False).values()), "meta": {"pagination": ONE_PAGE}}
+        outputs = self._read_outputs(self._with_state(caller, id_), secrets=False)
+        return EMPTY_LIST | {"data": list(outputs.values())}
 
     def _output(self, caller: TokenOwner, body: Any, name: str) -> Content:
         for workspace in self.organization.workspaces.values():
-            outputs = self._outputs_of(workspace, secrets=True)
+            outputs = self._read_outputs(workspace, secrets=True)
             if name in outputs:
                 self.organization.check_state(caller, workspace)
                 return {"data": outputs[name]}
-        raise TerraformCloudError(404, "not found")
+        raise not_found()
 
     @staticmethod
-    def _outputs_of(workspace: Workspace, *, secrets: bool) -> dict[str, Document]:
-        """Return a workspace's outputs by id; the values of the sensitive ones are shown one at a time only."""
+    def _read_outputs(workspace: Workspace, *, secrets: bool) -> dict[str, Document]:
+        """Return a workspace's outputs by id; only a request for a single one gets a sensitive value."""
         current = workspace.current()
         if current is None or current.content is None:
-            raise TerraformCloudError(404, "not found")
+            raise not_found()
         found = {}
         for number, (name, output) in enumerate(json.loads(current.content)["outputs"].items()):
             id_ = f"wsout-{current.id}-{number}"
@@ -269,54 +277,52 @@ class TerraformCloud(Listener):
     def _upload_state(self, caller: TokenOwner, body: bytes, id_: str) -> Content:
         version = self.organization.state(id_)
         if hashlib.md5(body).hexdigest() != version.md5 or version.content is not None:
-            raise TerraformCloudError(422, "invalid", "not what was announced")
+            raise TerraformCloudError(422, "invalid", "not the announced content")
         version.content = body
         return None
 
     def _upload_json_state(self, caller: TokenOwner, body: bytes, id_: str) -> Content:
-        """For the site that shows what is in a state; here nobody looks."""
+        """Accept the JSON of a state, which only the web site shows."""
         self.organization.state(id_)
         return None
 
     def _download_state(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        version = self.organization.state(id_)
-        self.organization.check_state(caller, self.organization.workspace(version.workspace))
-        if version.content is None:
-            raise TerraformCloudError(404, "not found")
-        return version.content
+        content = self._readable_state(caller, id_).content
+        if content is None:
+            raise not_found()
+        return content
 
     # --- runs
 
     def _add_upload(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        self.organization.check_person(caller)
+        self.organization.check_user(caller)
         speculative = bool(body["data"]["attributes"].get("speculative"))
         upload = Upload(new_id("cv"), self.organization.workspace(id_).id, speculative)
         self.organization.uploads[upload.id] = upload
         return documents.upload(upload, self.base)
 
     def _upload(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        return documents.upload(self._found(self.organization.uploads, id_), self.base)
+        return documents.upload(find(self.organization.uploads, id_), self.base)
 
     def _upload_configuration(self, caller: TokenOwner, body: bytes, id_: str) -> Content:
-        upload = self._found(self.organization.uploads, id_)
+        upload = find(self.organization.uploads, id_)
         if upload.content is not None:
             raise TerraformCloudError(422, "invalid", "uploaded already")
         upload.content = body
         return None
 
     def _add_run(self, caller: TokenOwner, body: Any) -> Content:
-        self.organization.check_person(caller)
+        self.organization.check_user(caller)
         if self._runner is None:
-            raise TerraformCloudError(501, "the stand-in has no machine for runs")
+            raise _unknown("runs: it has no machine for them")
         attributes, related = body["data"]["attributes"], body["data"]["relationships"]
-        upload = self._found(self.organization.uploads, related["configuration-version"]["data"]["id"])
+        upload = find(self.organization.uploads, related["configuration-version"]["data"]["id"])
         workspace = self.organization.workspace(related["workspace"]["data"]["id"])
         if workspace.execution == "local":
             raise TerraformCloudError(422, "invalid", "runs of this workspace are local")
-        known = {"auto-apply", "configuration-version", "is-destroy", "plan-only", "refresh", "save-plan", "variables"}
-        given = {name for name, value in attributes.items() if value not in (None, False, [])}
-        if unknown := given - known - {"message"}:
-            raise TerraformCloudError(501, f"the stand-in does not know {sorted(unknown)} of a run")
+        _check_known(
+            (name for name, value in attributes.items() if value not in (None, False, [])), RUN_FIELDS, "a run"
+        )
         wanted = AUTO_APPLY if attributes.get("auto-apply") else CONFIRM
         if attributes.get("plan-only") or upload.speculative:
             wanted = PLAN_ONLY
@@ -337,21 +343,21 @@ class TerraformCloud(Listener):
             run.status = "errored"
 
     def _run(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        run = self._found(self.organization.runs, id_)
+        run = find(self.organization.runs, id_)
         if run.status == "apply_queued":
-            run.asked.set()
+            run.polled.set()
         return documents.run(run)
 
     def _events(self, caller: TokenOwner, body: Any, id_: str) -> Content:
-        """Terraform looks among them for warnings; nothing warns here."""
-        self._found(self.organization.runs, id_)
-        return {"data": [], "meta": {"pagination": ONE_PAGE}}
+        """List the events of a run, among which terraform looks for warnings."""
+        find(self.organization.runs, id_)
+        return EMPTY_LIST
 
     def _confirm(self, caller: TokenOwner, body: Any, id_: str, action: str) -> Content:
-        self.organization.check_person(caller)
-        run = self._found(self.organization.runs, id_)
+        self.organization.check_user(caller)
+        run = find(self.organization.runs, id_)
         if action not in ("apply", "discard"):
-            raise TerraformCloudError(501, f"the stand-in does not know {action} of a run")
+            raise _unknown(f"{action} of a run")
         if run.status != "planned":
             raise TerraformCloudError(409, "conflict", f"the run is {run.status}")
         run.status = "discarded" if action == "discard" else "apply_queued"
@@ -359,10 +365,10 @@ class TerraformCloud(Listener):
         return None
 
     def _phase(self, caller: TokenOwner, id_: str, name: str) -> Content:
-        return documents.phase(self._found(self.organization.runs, id_), name, self.base)
+        return documents.phase(find(self.organization.runs, id_), name, self.base)
 
     def _log(self, request: Request) -> Response:
-        """A log is read from where the client is, as long as there is something new."""
+        """Return the part of a log that the client has not read yet."""
         _, _, _, id_, phase = request.path.split("/")
         run = self.organization.runs.get(id_)
         if run is None or phase not in run.logs:
@@ -370,8 +376,16 @@ class TerraformCloud(Listener):
         offset, limit = int(request.args.get("offset", 0)), int(request.args.get("limit", 65536))
         return Response(bytes(run.logs[phase][offset : offset + limit]), mimetype="text/plain")
 
-    @staticmethod
-    def _found(things: dict[str, Any], id_: str) -> Any:
-        if id_ not in things:
-            raise TerraformCloudError(404, "not found")
-        return things[id_]
+
+def _build_error(status: int, title: str, detail: str = "") -> Response:
+    content = {"errors": [{"status": str(status), "title": title, "detail": detail}]}
+    return Response(json.dumps(content), status=status, mimetype=MEDIA_TYPE)
+
+
+def _unknown(what: str) -> TerraformCloudError:
+    return TerraformCloudError(501, f"the fake Terraform Cloud does not know {what}")
+
+
+def _check_known(given: Iterable[str], known: set[str], what: str) -> None:
+    if names := sorted(set(given) - known):
+        raise _unknown(f"{', '.join(names)} of {what}")
