@@ -1,1 +1,1 @@
-"""A whole deploy on one machine, without a cloud: real terraform, real Kubernetes, an emulated Google Cloud."""
+"""A whole deploy on one machine, without a cloud: real terraform, real Kubernetes, a simulated Google Cloud."""

@@ -23,12 +23,12 @@ from tests.rehearsal.prerequisites import mirror_of, rehearsal_prerequisites
 EXAMPLES = ROOT / "examples"
 IN_LAB = "asmcli-managed"
 SCALE = 0.004
-"""Of the cloud's durations: what takes it six minutes takes a second and a half, and the time of the machine's own
-work. With more, the provider's questions, ten seconds apart, add up."""
+"""Scale of the cloud's durations: six minutes become one second and a half, besides the work of the machine itself.
+At a larger scale the provider's polls, ten seconds apart, add up."""
 
 HURRIED = 0.1
 PATIENCE = 9.0
-"""At less than that scale, an operation that is asked about is waited for, so that nobody has to ask again."""
+"""Below that scale, a poll waits for its operation for so many seconds, so that no second poll is necessary."""
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
     fewer = parser.add_mutually_exclusive_group()
     fewer.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
-    fewer.add_argument("--short", action="store_true", help="without a region that comes and goes")
+    fewer.add_argument("--short", action="store_true", help="without adding and removing a region")
     parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
     parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
     parser.add_argument("--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if something needed is missing")
@@ -54,9 +54,7 @@ def main() -> int:
     try:
         path = EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
         if arguments.lab and load(path).mesh.control_plane != IN_LAB:
-            raise LocalMeshError(
-                f"--lab is there for mesh.control_plane: {IN_LAB} only, of which it plays Google's part"
-            )
+            raise LocalMeshError(f"--lab is there for mesh.control_plane: {IN_LAB} only, which it simulates")
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
         if arguments.check:
             check_prerequisites(prerequisites)

@@ -1,4 +1,4 @@
-"""How long a whole deploy takes at 2, 4 and 8 regions, with a latency model of the cloud: part of `make bench`.
+"""Benchmark of a whole deploy at 2, 4 and 8 regions, with a latency model of the cloud: part of `make bench`.
 
 Each deploy is a rehearsal of its own, with nothing but the deploy. The model is
 `tests.fake_cloud.latencies`, scaled; what the machine itself does, is not. Exits with 1 if
@@ -16,7 +16,7 @@ from tests.local_mesh.prerequisites import EXIT_SKIPPED
 REGIONS = (2, 4, 8)
 MOST = 1.3
 SCALE = 0.5
-"""Of the cloud's durations. The smaller, the more of what is measured is this machine and not the model."""
+"""Scale of the cloud's durations. A small one measures this machine more than the model."""
 
 ALL = "all"
 _ALL = re.compile(r"^ +(\d+) s in all$", re.MULTILINE)
@@ -24,10 +24,13 @@ _STACK = re.compile(rf"^ +({'|'.join(STACKS)}) +(\d+) .* ok$", re.MULTILINE)
 
 
 def seconds_of(output: str) -> dict[str, int]:
-    """Return what a rehearsal's first deploy took, by stack, and under `ALL`.
+    """Return the seconds of a rehearsal's first deploy, by stack, and in all under `ALL`.
+
+    Args:
+        output: of the rehearsal.
 
     Raises:
-        ValueError: it is not there.
+        ValueError: it has no deploy of all stacks.
     """
     whole = _ALL.search(output)
     found = {stack: int(seconds) for stack, seconds in _STACK.findall(output[: whole.end() if whole else 0])}
@@ -37,7 +40,11 @@ def seconds_of(output: str) -> dict[str, int]:
 
 
 def measure(regions: int, scale: float) -> dict[str, int]:
-    """Return the seconds of one deploy, as `seconds_of`.
+    """Deploy, and return the seconds as `seconds_of`.
+
+    Args:
+        regions: number of regions.
+        scale: of the cloud's durations.
 
     Raises:
         RuntimeError: it failed.

@@ -1,4 +1,4 @@
-"""What is looked at after each command."""
+"""Checks after each command of a rehearsal."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tests.local_mesh.cluster import LocalCluster
 from tests.rehearsal.context import RehearsalContext
 from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.expected import (
-    Identity,
+    ObjectKey,
     expected_objects,
     expected_peer_clients,
     expected_secrets,
@@ -29,7 +29,7 @@ SECONDS_TO_BE_READY = 30
 
 
 def deployed(title: str, run: CommandRun, stacks: Sequence[str] = STACKS) -> Table:
-    """Show what a command did with each stack; right if all went through, in their order."""
+    """Show the result of a command for each stack; ok if all ended, in their order."""
     table = Table(title, ["stack", "seconds", "added", "changed", "destroyed"])
     for one in run.stacks:
         table.add(one.stack, f"{one.seconds:.0f}", one.added, one.changed, one.destroyed, ok=run.ok and one.ended)
@@ -41,7 +41,7 @@ def deployed(title: str, run: CommandRun, stacks: Sequence[str] = STACKS) -> Tab
 
 
 def objects(title: str, context: RehearsalContext) -> Table:
-    """Compare what is in each cluster with what the system's description promises."""
+    """Compare the objects and remote secrets in each cluster with the expected ones."""
     columns = ["cluster of", "promised", "missing", "besides", "not ready", "secrets", "private", "open"]
     table = Table(title, columns)
     environment = context.environment
@@ -69,7 +69,7 @@ def objects(title: str, context: RehearsalContext) -> Table:
 
 
 def peer_discovery(title: str, context: RehearsalContext) -> Table:
-    """Compare the pod ranges that control planes admit with those from which they are watched, and the options."""
+    """Compare the peer pod ranges that GKE control planes admit with the expected ones; check the options."""
     table = Table(title, ["cluster of", "pod ranges to admit", "admitted", "multicluster_mode"])
     environment = context.environment
     regions = {region.key: region for region in environment.resolved_regions()}
@@ -83,7 +83,7 @@ def peer_discovery(title: str, context: RehearsalContext) -> Table:
         networks = context.cloud.fake.store.get(path).get("masterAuthorizedNetworksConfig", {}).get("cidrBlocks", [])
         admitted = {one["cidrBlock"] for one in networks} & pods
         options = clusters[key].kubectl("get", *OPTIONS, "--output", "jsonpath={.data.multicluster_mode}")
-        # What Google runs finds the other clusters by it.
+        # Managed control planes find the other clusters by it.
         table.add(
             key,
             len(expected),
@@ -95,28 +95,28 @@ def peer_discovery(title: str, context: RehearsalContext) -> Table:
 
 
 def refused(title: str, run: CommandRun, word: str, changes: Sequence[str]) -> Table:
-    """A command that is to fail with a message, before it has done anything."""
-    table = Table(title, ["status", "says so", "calls that change something", "seconds"])
-    says = any(word in one for one in _messages(run.output))
+    """Check that a command failed with a message, before any change."""
+    table = Table(title, ["status", "found so", "calls that change something", "seconds"])
+    found = any(word in one for one in _messages(run.output))
     table.add(
         run.status,
-        "yes" if says else "no",
+        "yes" if found else "no",
         len(changes),
         f"{run.seconds:.0f}",
-        ok=not run.ok and says and not changes and sum(run.totals()) == 0,
+        ok=not run.ok and found and not changes and sum(run.totals()) == 0,
     )
     table.notes += [*run.errors(), *changes[:MOST_LINES]]
     return table
 
 
 def _messages(output: str) -> list[str]:
-    """Return terraform's messages, each on one line: it breaks them, and frames them."""
+    """Return terraform's messages, each on one line, without line breaks and frames."""
     text = "\n".join(line.split("│", 1)[-1].strip() for line in output.splitlines())
     return [" ".join(one.split()) for one in text.split("Error: ")]
 
 
 def without_tools(title: str, forbidden: ForbiddenTools, output: Path) -> Table:
-    """What terraform called of what it is not to need; right if nothing, and nothing in the stacks would."""
+    """Check that terraform called no forbidden tool, and that the stacks have no local-exec."""
     table = Table(title, ["calls of a tool", "stacks", "local-exec in them"])
     stacks, programs = local_execs(output)
     calls = forbidden.calls()
@@ -125,8 +125,8 @@ def without_tools(title: str, forbidden: ForbiddenTools, output: Path) -> Table:
     return table
 
 
-def _ready_objects(cluster: LocalCluster) -> dict[Identity, Resource]:
-    """Return a cluster's objects as soon as all Deployments are ready: an autoscaler may have just added a pod."""
+def _ready_objects(cluster: LocalCluster) -> dict[ObjectKey, Resource]:
+    """Return a cluster's objects once all Deployments are ready: an autoscaler may have just added a pod."""
     deadline = time.monotonic() + SECONDS_TO_BE_READY
     while True:
         found = found_objects(cluster, served_kinds(cluster))
@@ -136,7 +136,7 @@ def _ready_objects(cluster: LocalCluster) -> dict[Identity, Resource]:
 
 
 def nothing_changed(title: str, run: CommandRun, changes: Sequence[str]) -> Table:
-    """A second deploy: no resource, and no call that changes something."""
+    """Check that a second deploy changes no resource and makes no changing call."""
     table = Table(title, ["resources", "calls that change something", "seconds"])
     total = sum(run.totals())
     table.add(total, len(changes), f"{run.seconds:.0f}", ok=run.ok and total == 0 and not changes)
@@ -145,7 +145,7 @@ def nothing_changed(title: str, run: CommandRun, changes: Sequence[str]) -> Tabl
 
 
 def compared(title: str, found: Sequence[str], allowed: Sequence[str] = ()) -> Table:
-    """Differences between two snapshots; right if all are among the allowed ones (by their beginnings)."""
+    """Show the differences between two snapshots; ok if all begin with an allowed prefix."""
     table = Table(title, ["differences", "not expected"])
     others = [line for line in found if not line.startswith(tuple(allowed))]
     table.add(len(found), len(others), ok=not others)
@@ -154,10 +154,10 @@ def compared(title: str, found: Sequence[str], allowed: Sequence[str] = ()) -> T
 
 
 def orphaned(title: str, before: Snapshot, after: Snapshot) -> Table:
-    """What a destroy has left, against what was there before anything was made."""
+    """Check that a destroy has restored the snapshot from before the first deploy."""
     found = differences(before, after)
     table = Table(title, ["left over"])
-    # APIs stay on, as others may use them.
+    # APIs stay enabled, as others may use them.
     others = [line for line in found if "/services/" not in line]
     table.add(len(others), ok=not others)
     table.notes += others[:MOST_LINES]

@@ -1,4 +1,4 @@
-"""The environment in which the project's commands run: where they find Google Cloud, providers, tools."""
+"""The environment of the project's commands: where they find Google Cloud, providers, tools."""
 
 import os
 import shutil
@@ -19,26 +19,26 @@ FAKE_TOOLS = Path(__file__).parent / "fake_tools"
 ASMCLI = FAKE_TOOLS / "asmcli"
 JSII = ("JSII_RUNTIME_PACKAGE_CACHE", "JSII_RUNTIME_PACKAGE_CACHE_ROOT")
 INHERITED = ("HOME", *JSII, "LANG", "PATH", "TERM", "TMPDIR")
-"""What a command gets of our own environment: a user's variables must change nothing here."""
+"""Variables that commands inherit. A user's other variables must change nothing here."""
 
 FROM_ACTIVATE = ("PIPENV_PIPFILE", "PIPENV_VENV_IN_PROJECT", "PIPENV_IGNORE_VIRTUALENVS", "PIPENV_VERBOSITY")
-"""What `tools/activate` sets."""
+"""Variables that `tools/activate` sets."""
 
 REPLACEABLE = ("gcloud", "gke-gcloud-auth-plugin")
-"""Programs for which there are stand-ins, where the machine has none."""
+"""Programs that are faked on a machine that lacks them."""
 
 
 @dataclass(frozen=True)
 class CommandEnvironment:
-    """What the rehearsal sets up once.
+    """The environment of every command.
 
     Attributes:
-        variables: the environment of every command.
-        replaced: the programs that are stand-ins.
+        variables: environment variables.
+        faked: programs that are faked, besides asmcli.
     """
 
     variables: dict[str, str]
-    replaced: tuple[str, ...]
+    faked: tuple[str, ...]
 
 
 def create_command_environment(
@@ -47,9 +47,12 @@ def create_command_environment(
     """Start Google's sites and return the environment of the project's commands.
 
     Args:
-        authority: signs for Google's sites; the commands trust it.
-        mirror: folder of terraform providers; without one, terraform is not to be used.
+        cloud: the simulated cloud.
+        tools: programs of the local mesh.
+        mirror: folder of terraform providers; None for a rehearsal without terraform.
+        state: folder for certificates, credentials and configuration.
         download: path of asmcli among Google's downloads.
+        authority: signs certificates of Google's sites; the commands trust it.
     """
     certificates = state / "certificates"
     certificates.mkdir(mode=0o700)
@@ -65,9 +68,9 @@ def create_command_environment(
     credentials = state / "credentials.json"
     credentials.touch(mode=0o600)
     credentials.write_text(cloud.fake.identity.credentials(), encoding="utf-8")
-    replaced = tuple(tool for tool in REPLACEABLE if shutil.which(tool) is None)
+    faked = tuple(tool for tool in REPLACEABLE if shutil.which(tool) is None)
     variables = {name: os.environ[name] for name in (*INHERITED, *FROM_ACTIVATE) if name in os.environ}
-    path = os.pathsep.join([*_fake_tool_folder(replaced, state), tools.variables()["PATH"]])
+    path = os.pathsep.join([*_fake_tool_folder(faked, state), tools.variables()["PATH"]])
     variables |= QUIET | {
         "CDKTF_LOG_FILE_DIRECTORY": str(state),
         "CI": "1",
@@ -83,22 +86,22 @@ def create_command_environment(
         "SSL_CERT_FILE": str(trusted),
     }
     variables |= cloud.server.variables()
-    if replaced:
+    if faked:
         variables["CLOUDSDK_PYTHON"] = sys.executable
     if mirror is not None:
         configuration = state / "terraform.tfrc"
         text = f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n'
         configuration.write_text(text, encoding="utf-8")
-        # cdktf-cli has terraform ask the registry for checksums, unless it is told of a mirror.
+        # cdktf-cli lets terraform fetch checksums from the registry, unless a mirror is configured.
         variables |= {
             "TF_CLI_CONFIG_FILE": str(configuration),
             "TF_CLI_ARGS_providers_lock": f"-fs-mirror={mirror}",
         }
-    return CommandEnvironment(variables, replaced)
+    return CommandEnvironment(variables, faked)
 
 
 def _name_sites(hosts: Path, addresses: Mapping[str, str]) -> None:
-    """Let Google's sites be found here: in a mount namespace of our own, /etc/hosts is ours."""
+    """Replace /etc/hosts, in the rehearsal's own mount namespace, so that Google's sites resolve to this machine."""
     lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in addresses.items())]
     hosts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     result = subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], capture_output=True, text=True, check=False)
@@ -106,12 +109,12 @@ def _name_sites(hosts: Path, addresses: Mapping[str, str]) -> None:
         raise LocalMeshError(f"could not mount /etc/hosts: {result.stderr.strip()}")
 
 
-def _fake_tool_folder(replaced: tuple[str, ...], state: Path) -> list[str]:
-    """Return a folder of the stand-ins that are needed; none if there are none."""
-    if not replaced:
+def _fake_tool_folder(faked: tuple[str, ...], state: Path) -> list[str]:
+    """Return the folder of the fake tools, in a list that is empty if there are none."""
+    if not faked:
         return []
-    folder = state / "stand-ins"
+    folder = state / "fake-tools"
     folder.mkdir()
-    for tool in replaced:
+    for tool in faked:
         (folder / tool).symlink_to(FAKE_TOOLS / tool)
     return [str(folder)]

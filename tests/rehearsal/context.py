@@ -1,4 +1,4 @@
-"""What every rehearsal needs: the cloud, a deployment in it, and the steps that several of them take."""
+"""What every rehearsal needs: the simulated cloud, a deployment in it, and its result."""
 
 import copy
 import hashlib
@@ -27,14 +27,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RehearsalContext:
-    """A cloud, and an environment to be deployed into it.
+    """A simulated cloud, and an environment that is deployed into it.
 
     Attributes:
-        state: for everything that goes with the rehearsal.
-        logs: for what its programs print.
+        cloud: the simulated cloud.
+        deployment: the configuration and the commands on it.
+        command_environment: of the project's commands.
+        state: folder that is deleted with the rehearsal.
+        logs: folder for the output of programs.
         more: content of the configuration with one region more than the deployment begins with.
+        say: prints a message.
         lab: the mesh that runs in the clusters, if pods do.
-        forbidden: the programs that terraform is not to need, where it needs none.
+        forbidden: the programs that terraform must not call, in a mode that needs none.
     """
 
     cloud: SimulatedCloud
@@ -49,7 +53,7 @@ class RehearsalContext:
 
     @property
     def environment(self) -> Environment:
-        """What the deployment's file says now."""
+        """Return the environment that the deployment's file describes now."""
         return parse(self.deployment.content)
 
 
@@ -66,13 +70,18 @@ def create_context(
     pods_run: bool = False,
     wrappers: FaultWrappers | None = None,
 ) -> RehearsalContext:
-    """Start an empty cloud, and write the configuration of what is to be deployed into it.
+    """Start an empty cloud, and write the configuration of the environment that is deployed into it.
 
     Args:
-        content: of the configuration; it gets what a user has to fill in.
+        content: of the configuration; the checksum of asmcli is added.
         more: the same with one region more.
-        mirror: folder of terraform providers.
-        pods_run: with sidecars, in a mesh whose traffic is looked at.
+        tools: programs of the local mesh.
+        mirror: folder of terraform providers; None for a rehearsal without terraform.
+        state: folder that is deleted with the rehearsal.
+        logs: folder for the output of programs.
+        latencies: durations of the cloud.
+        say: prints a message.
+        pods_run: run pods with sidecars, in a mesh that requests are sent to.
         wrappers: programs that may fail.
     """
     for one in (content, more):
@@ -98,7 +107,7 @@ def create_context(
             environment, tools=tools, state=state / "lab", logs=logs, say=say, network=network, clusters=clusters
         )
         cloud.install = lab.install
-    cloud.begin()
+    cloud.start_apis()
     download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
     command_environment = create_command_environment(
         cloud, tools=tools, mirror=mirror, state=state, download=download, authority=authority
@@ -120,11 +129,11 @@ def parse(content: dict[str, Any]) -> Environment:
 
 
 def conclude(context: RehearsalContext, tables: Sequence[Table]) -> int:
-    """Say what the whole was, and return the exit status: 0 if everything is as it has to be, else 1."""
+    """Print the result, and return the exit status: 0 if everything is as it has to be, else 1."""
     unknown = context.cloud.server.journal.unknown()
     for call in unknown:
         print(f"the fake cloud does not know {call}")
-    context.say(f"{context.cloud.server.journal.count()} calls to the emulated cloud")
+    context.say(f"{context.cloud.server.journal.count()} calls to the fake cloud")
     if unknown or not all(table.ok for table in tables):
         print(f"not all is as it has to be; what the commands printed: {context.logs}")
         return 1

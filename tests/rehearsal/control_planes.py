@@ -1,8 +1,8 @@
-"""The Kubernetes control planes behind the emulated clusters: real ones, the harness'."""
+"""The GKE control planes: real Kubernetes, run by the local mesh."""
 
 import threading
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import yaml
@@ -18,21 +18,21 @@ from tests.local_mesh.network import Network, RegionAddresses
 from tests.local_mesh.toolchain import Toolchain
 
 PUBLIC = IPv4Network("192.0.2.0/24")
-"""Where public endpoints are: for documentation (RFC 5737), so that no environment has them."""
+"""Range of public endpoints: for documentation (RFC 5737), so that no environment uses it."""
 
 ZONES = "abc"
 CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig", "ServiceNetworkEndpointGroup")
-"""Kinds that GKE has from the beginning."""
+"""Kinds that every new GKE cluster serves."""
 
 
 class GkeControlPlanes:
-    """Starts a control plane when the emulated GKE makes a cluster, and ends it when that is deleted.
+    """Starts a Kubernetes control plane when the fake GKE creates a cluster, and ends it when that is deleted.
 
     Attributes:
-        network: the regions' namespaces, of all regions that may come.
-        clusters: by region, those too that don't run.
-        running: clusters by location and name.
+        network: network namespaces of all regions.
+        clusters: all clusters by region, whether they run or not.
+        running: running clusters by location and name.
     """
 
     def __init__(
@@ -45,10 +45,15 @@ class GkeControlPlanes:
         port: int,
         authority: Authority,
     ) -> None:
-        """
+        """Create the clusters, without starting them.
+
         Args:
-            port: at which the fake cloud answers whose a token is.
-            authority: signs for the DNS endpoints; their clients have to trust it.
+            regions: all regions that may ever have a cluster.
+            tools: programs of the local mesh.
+            state: folder of the clusters.
+            simulates_pods: whether kwok simulates the pods.
+            port: of the fake cloud's token reviews.
+            authority: signs certificates of the DNS endpoints; their clients have to trust it.
         """
         self._regions = {(region.location, region.names.cluster): region for region in regions}
         self._tools = tools
@@ -58,7 +63,7 @@ class GkeControlPlanes:
         self._authority = authority
         self._lock = threading.Lock()
         self._addresses = {
-            region.key: RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane, _public(number))
+            region.key: RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane, PUBLIC[number])
             for number, region in enumerate(self._regions.values(), start=1)
         }
         self.network = Network(list(self._addresses.values()), state / "namespaces")
@@ -66,14 +71,16 @@ class GkeControlPlanes:
         self.running: dict[tuple[str, str], LocalCluster] = {}
 
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
-        """Start one and return when it serves.
+        """Start a control plane and return when it serves.
 
         Raises:
-            CloudError: nobody said that there would be this cluster, with this range.
+            CloudError: no region has this cluster with this range.
         """
         region = self._regions.get((location, name))
         if region is None or control_plane_range != str(region.ranges.control_plane):
-            raise CloudError(400, "invalid", f"there is no place here for cluster {name} at {control_plane_range}")
+            raise CloudError(
+                400, "invalid", f"no region has a cluster {name} with the control plane range {control_plane_range}"
+            )
         cluster = self.clusters[region.key]
         cluster.start()
         documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
@@ -93,7 +100,7 @@ class GkeControlPlanes:
             cluster.stop()
 
     def dns_names(self) -> dict[str, str]:
-        """Return the addresses of all DNS endpoints that there may be, by their names."""
+        """Return the addresses of all possible DNS endpoints, by name."""
         return {
             dns_endpoint(location, name): str(self._addresses[region.key].public)
             for (location, name), region in self._regions.items()
@@ -105,7 +112,7 @@ class GkeControlPlanes:
             return {self._regions[place].key: cluster for place, cluster in self.running.items()}
 
     def _cluster(self, region: ResolvedRegion) -> LocalCluster:
-        place = ClusterSite(
+        site = ClusterSite(
             self._addresses[region.key],
             region.location,
             region.zones or tuple(f"{region.location}-{zone}" for zone in ZONES),
@@ -113,7 +120,7 @@ class GkeControlPlanes:
         )
         review = f"http://{self.network.hub(region.key)}:{self._port}/tokenreview"
         return LocalCluster(
-            place,
+            site,
             namespace=self.network.region(region.key),
             tools=self._tools,
             folder=self._state / "clusters" / region.key,
@@ -121,12 +128,12 @@ class GkeControlPlanes:
                 token_review=review,
                 audit=True,
                 simulates_pods=self._simulates_pods,
-                sni_certificate=self._dns_server(region),
+                sni_certificate=self._dns_certificate(region),
             ),
         )
 
-    def _dns_server(self, region: ResolvedRegion) -> SniCertificate:
-        """Write what a control plane proves its DNS endpoint's name by."""
+    def _dns_certificate(self, region: ResolvedRegion) -> SniCertificate:
+        """Write the certificate of a control plane's DNS endpoint."""
         folder = self._state / "certificates"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = dns_endpoint(region.location, region.names.cluster)
@@ -136,7 +143,3 @@ class GkeControlPlanes:
         key.touch(mode=0o600)
         key.write_bytes(leaf.key)
         return SniCertificate(name, certificate, key)
-
-
-def _public(number: int) -> IPv4Address:
-    return PUBLIC[number]

@@ -1,8 +1,9 @@
-"""The commands that a user gives, and what came of them."""
+"""The commands that a user runs, and their results."""
 
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from config.paths import ROOT
 from tests.local_mesh import processes
 
 SECONDS = 3600
-"""For one command, whatever the durations of the cloud are."""
+"""Timeout of a command, whatever the durations of the cloud are."""
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -32,10 +33,15 @@ _LAST_LINES = 40
 
 @dataclass
 class StackRun:
-    """What a command did with one stack.
+    """The result of a command for one stack.
 
     Attributes:
-        seconds: since the stack before it was done.
+        stack: name of the stack.
+        seconds: since the previous stack ended.
+        added: number of resources that were added, as the next ones.
+        changed: see above.
+        destroyed: see above.
+        ended: whether the command has finished the stack.
     """
 
     stack: str
@@ -48,11 +54,13 @@ class StackRun:
 
 @dataclass
 class CommandRun:
-    """One command.
+    """The result of a command.
 
     Attributes:
-        output: what it printed, without colours.
-        stacks: in the order in which they were done; those that were not, at the end.
+        status: its exit status.
+        seconds: its duration.
+        output: its output, without colours.
+        stacks: in the order in which they ended; unfinished ones last.
     """
 
     status: int
@@ -65,7 +73,7 @@ class CommandRun:
         return self.status == 0
 
     def totals(self) -> tuple[int, int, int]:
-        """Return how many resources were added, changed and destroyed."""
+        """Return the numbers of resources that were added, changed and destroyed."""
         return (
             sum(one.added for one in self.stacks),
             sum(one.changed for one in self.stacks),
@@ -73,7 +81,7 @@ class CommandRun:
         )
 
     def destroyed(self) -> list[str]:
-        """Return the addresses of what terraform destroyed, replaced ones too."""
+        """Return the addresses of the resources that terraform destroyed or replaced."""
         return _DESTROYING.findall(self.output)
 
     def last_lines(self) -> str:
@@ -89,8 +97,8 @@ class Deployment:
     """An environment's configuration file, its state, and the commands on it.
 
     Attributes:
-        content: what the file says; `write` makes it so.
-        folder: where the file and terraform's states are.
+        content: of the file; `write` writes it.
+        folder: of the file and terraform's states.
     """
 
     def __init__(
@@ -101,10 +109,14 @@ class Deployment:
         log: Path,
         mesh_cli_variables: Mapping[str, str] | None = None,
     ) -> None:
-        """
+        """Write the file.
+
         Args:
-            variables: the environment of cdktf.
-            mesh_cli_variables: that of the operator's command, if it is another one.
+            content: of the file.
+            folder: created for the file and terraform's states.
+            variables: environment of cdktf and terraform.
+            log: file to which the output of commands is appended.
+            mesh_cli_variables: environment of the `mesh` CLI; None for the same.
         """
         folder.mkdir(parents=True)
         self.content = content
@@ -122,7 +134,7 @@ class Deployment:
 
     @property
     def output(self) -> Path:
-        """cdktf's own folder."""
+        """Return the output folder of cdktf."""
         return self.folder / "cdktf.out"
 
     def write(self) -> None:
@@ -132,69 +144,67 @@ class Deployment:
         return self.folder / f"terraform.{stack}.tfstate"
 
     def synth(self) -> CommandRun:
-        """``cdktf synth``, for commands that then skip it."""
+        """Run ``cdktf synth``, for later commands that skip it."""
         return self._cdktf("synth", (), automatic=False)
 
     def deploy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> CommandRun:
-        """``cdktf deploy STACKS``."""
+        """Run ``cdktf deploy STACKS``."""
         return self._cdktf("deploy", stacks, *flags, **options)
 
     def destroy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> CommandRun:
-        """``cdktf destroy STACKS``."""
+        """Run ``cdktf destroy STACKS``."""
         return self._cdktf("destroy", stacks, *flags, **options)
 
     def plan(self, stack: str) -> CommandRun:
-        """``cdktf synth``, and then terraform's own plan: cdktf can end before it has printed all of a failing one."""
+        """Run ``cdktf synth`` and ``terraform plan``: cdktf can exit before it has printed all of a failing plan."""
         start = time.monotonic()
         synthesized = self.synth()
         if not synthesized.ok:
             return synthesized
-        terraform = ["terraform", f"-chdir={self.output / 'stacks' / stack}"]
-        output = ""
-        for command in (["init", "-input=false"], ["plan", "-input=false"]):
-            result = subprocess.run(
-                [*terraform, *command, "-no-color"],
-                cwd=ROOT,
-                env=self._variables,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=SECONDS,
-            )
-            output += result.stdout
-            if result.returncode != 0:
-                break
-        self._note([*terraform, "plan"], output, result.returncode)
-        return CommandRun(result.returncode, time.monotonic() - start, output, [])
+        terraform = shlex.join(["terraform", f"-chdir={self.output / 'stacks' / stack}"])
+        commands = " && ".join(f"{terraform} {command} -input=false -no-color" for command in ("init", "plan"))
+        result = self._run(["sh", "-c", commands], self._variables, subprocess.STDOUT)
+        return CommandRun(result.returncode, time.monotonic() - start, result.stdout)
 
-    def operate(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
-        """``mesh ARGUMENTS``, with its output as it was.
+    def run_mesh_cli(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
+        """Run ``mesh ARGUMENTS``, and return its unchanged output.
+
+        Args:
+            *arguments: of the command.
+            seconds: after which it is killed.
 
         Raises:
-            subprocess.TimeoutExpired: see its text.
+            subprocess.TimeoutExpired: it was killed.
         """
         command = [sys.executable, "-m", "cli", *arguments]
+        return self._run(command, self._mesh_cli_variables, subprocess.PIPE, seconds)
+
+    def _run(
+        self, command: Sequence[str], variables: Mapping[str, str], stderr: int, seconds: float = SECONDS
+    ) -> "subprocess.CompletedProcess[str]":
         result = subprocess.run(
             command,
             cwd=ROOT,
-            env=self._mesh_cli_variables,
+            env=variables,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             check=False,
             timeout=seconds,
         )
-        self._note(["mesh", *arguments], result.stdout + result.stderr, result.returncode)
+        self._log_command(command, result.stdout + (result.stderr or ""), result.returncode)
         return result
 
-    def _note(self, command: Sequence[str], output: str, status: int) -> None:
+    def _log_command(self, command: Sequence[str], output: str, status: int) -> None:
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command)}\n{output}\nstatus {status}\n\n")
 
     def shell(self, command: str) -> None:
-        """A command as a message gave it.
+        """Run a command from an error message.
+
+        Args:
+            command: for the shell.
 
         Raises:
             LocalMeshError: it failed.
@@ -211,12 +221,16 @@ class Deployment:
         watch: Callable[[str, "subprocess.Popen[str]"], None] | None = None,
         seconds: float = SECONDS,
     ) -> CommandRun:
-        """
+        """Run a command of cdktf.
+
         Args:
-            automatic: it is not to ask.
-            variables: besides those of the deployment.
-            watch: is given every line and the process, which it may kill.
-            seconds: after which it is killed, with all that it started.
+            verb: the command.
+            stacks: its stacks.
+            *flags: its other arguments.
+            automatic: approve automatically.
+            variables: added to the environment.
+            watch: called with every line and the process, which it may kill.
+            seconds: after which the command and its children are killed.
         """
         approval = ["--auto-approve"] if automatic else []
         command = ["cdktf", verb, *stacks, *approval, "--output", str(self.output), *flags]
@@ -251,7 +265,7 @@ class Deployment:
                     run = runs[current]
                     run.added, run.changed, run.destroyed = (int(found[number] or 0) for number in (2, 3, 4))
                     run.ended = True
-                    runs[current] = runs.pop(current)  # cdktf begins with all, and ends them one after the other
+                    runs[current] = runs.pop(current)  # cdktf starts all, and ends them one after the other
                     began = time.monotonic()
                 if watch is not None:
                     watch(line, process)
@@ -260,20 +274,20 @@ class Deployment:
             else:
                 lines.append(f"Error: killed, as it was not done after {seconds:.0f} s")
         text = "\n".join(lines)
-        self._note(command, text, process.returncode)
+        self._log_command(command, text, process.returncode)
         done = sorted(runs.values(), key=lambda one: not one.ended)
         return CommandRun(process.returncode, time.monotonic() - start, text, done)
 
 
 def kill_all(process: "subprocess.Popen[str]") -> None:
-    """End a command and all that it started, at once. (cdktf starts terraform in a session of its own.)"""
+    """Kill a command and all its descendants: cdktf starts terraform in a session of its own."""
     for number in [process.pid, *_descendants(process.pid)]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
 
 
 def _descendants(number: int) -> list[int]:
-    """Return the processes that come of one, by its number."""
+    """Return the process ids of all descendants of a process."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What has to be in each cluster, as the system is described; not as the stacks make it."""
+"""The expected objects in each cluster, by the description of the system, independent of the stacks."""
 
 from collections.abc import Mapping
 from itertools import permutations
@@ -9,15 +9,15 @@ from config.naming import remote_secret_name
 from tests.fake_cloud.store import Resource
 from tests.local_mesh.cluster import LocalCluster
 
-Identity = tuple[str, str, str]
+ObjectKey = tuple[str, str, str]
 """Kind, namespace (empty for none) and name."""
 
 GATEWAY = "istio-ingressgateway"
 GATEWAY_NAMESPACE = "istio-gateway"
 DEMO_NAMESPACE = "sample"
 ROOT_NAMESPACE = "istio-system"
-OF_THE_ROOT = ("AuthorizationPolicy", "PeerAuthentication")
-"""Kinds of the stacks' objects in the mesh's own namespace, which has much of the mesh's besides."""
+ROOT_KINDS = ("AuthorizationPolicy", "PeerAuthentication")
+"""Kinds of the stacks' objects in the root namespace, which has other objects of the mesh, too."""
 
 KINDS = (
     "namespaces",
@@ -42,27 +42,27 @@ GKE_KINDS = (
     "multiclusteringresses.networking.gke.io",
     "multiclusterservices.networking.gke.io",
 )
-NOT_OURS = frozenset({"kube-root-ca.crt", "default", "kubernetes"})
-"""Names of what Kubernetes makes by itself."""
+IGNORED_NAMES = frozenset({"kube-root-ca.crt", "default", "kubernetes"})
+"""Names of objects that Kubernetes creates by itself."""
 
 
-def expected_objects(environment: Environment, region: str) -> set[Identity]:
-    """Return the demo's and the entry's objects in a region's cluster."""
+def expected_objects(environment: Environment, region: str) -> set[ObjectKey]:
+    """Return the objects of the demo and the ingress in a region's cluster."""
     demo, name = DEMO_NAMESPACE, DEMO_SERVICE
-    found: set[Identity] = {
+    found: set[ObjectKey] = {
         ("Namespace", "", demo),
         ("Service", demo, name),
         ("Deployment", demo, "sleep"),
         ("ServiceAccount", demo, "sleep"),
         ("PeerAuthentication", ROOT_NAMESPACE, "default"),
     }
-    guarded = environment.mesh.default_deny
-    if guarded:
+    default_deny = environment.mesh.default_deny
+    if default_deny:
         found.add(("AuthorizationPolicy", ROOT_NAMESPACE, "default-deny"))
     if region in environment.demo.versions:
         found.add(("Deployment", demo, f"{name}-{environment.demo.versions[region]}"))
         found.add(("ServiceAccount", demo, name))
-        if guarded:
+        if default_deny:
             found.add(("AuthorizationPolicy", demo, name))
     if environment.demo.failover:
         found.add(("DestinationRule", demo, name))
@@ -81,7 +81,7 @@ def expected_objects(environment: Environment, region: str) -> set[Identity]:
             "ServiceAccount",
         )
         found |= {(kind, GATEWAY_NAMESPACE, GATEWAY) for kind in kinds}
-        if guarded:
+        if default_deny:
             found.add(("AuthorizationPolicy", GATEWAY_NAMESPACE, GATEWAY))
         if region == environment.ingress.config_cluster:
             found |= {(f"MultiCluster{kind}", GATEWAY_NAMESPACE, GATEWAY) for kind in ("Ingress", "Service")}
@@ -91,29 +91,29 @@ def expected_objects(environment: Environment, region: str) -> set[Identity]:
     return found
 
 
-def found_objects(cluster: LocalCluster, kinds: tuple[str, ...]) -> dict[Identity, Resource]:
-    """Return what is in a cluster's namespaces of ours; the derived Services of the fleet are not."""
+def found_objects(cluster: LocalCluster, kinds: tuple[str, ...]) -> dict[ObjectKey, Resource]:
+    """Return the objects in the stacks' namespaces of a cluster, without derived Services."""
     ours = (DEMO_NAMESPACE, GATEWAY_NAMESPACE)
-    found: dict[Identity, Resource] = {}
+    found: dict[ObjectKey, Resource] = {}
     for item in cluster.get(",".join(kinds), "--all-namespaces")["items"]:
         metadata = item["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
-        of_the_root = namespace == ROOT_NAMESPACE and item["kind"] in OF_THE_ROOT
-        # One of the mesh's own is called default, too.
-        if not of_the_root and (name in NOT_OURS or name.startswith("mci-")):
+        in_root = namespace == ROOT_NAMESPACE and item["kind"] in ROOT_KINDS
+        # The mesh creates one that is called default, too.
+        if not in_root and (name in IGNORED_NAMES or name.startswith("mci-")):
             continue
-        if namespace in ours or of_the_root or (item["kind"] == "Namespace" and name in ours):
+        if namespace in ours or in_root or (item["kind"] == "Namespace" and name in ours):
             found[item["kind"], namespace, name] = item
     return found
 
 
 def served_kinds(cluster: LocalCluster) -> tuple[str, ...]:
-    """Return those of our kinds that a cluster serves."""
+    """Return the kinds of the stacks' objects that a cluster serves."""
     crds = {item["metadata"]["name"] for item in cluster.get("customresourcedefinitions")["items"]}
     return (*KINDS, *(kind for kind in (*ISTIO_KINDS, *GKE_KINDS) if kind in crds))
 
 
-def unready_deployments(objects: Mapping[Identity, Resource]) -> list[str]:
+def unready_deployments(objects: Mapping[ObjectKey, Resource]) -> list[str]:
     """Return the names of Deployments whose pods are not all ready."""
     return [
         name
@@ -123,10 +123,10 @@ def unready_deployments(objects: Mapping[Identity, Resource]) -> list[str]:
 
 
 def expected_secrets(environment: Environment) -> dict[str, dict[str, str]]:
-    """Return, by region, the names of the remote secrets that its cluster holds, each with the region that it names."""
+    """Return, by region, the names of the remote secrets in its cluster, each with the remote region."""
     present = [region for region in environment.resolved_regions() if not region.retired]
     secrets: dict[str, dict[str, str]] = {region.key: {} for region in present}
-    if environment.mesh.control_plane == "fleet":  # clusters find each other by themselves
+    if environment.mesh.control_plane == "fleet":  # Google provides endpoint discovery
         return secrets
     for holder, remote in permutations(present, 2):
         secrets[holder.key][remote_secret_name(remote.remote_name)] = remote.key
@@ -140,10 +140,10 @@ def remote_secrets(cluster: LocalCluster) -> dict[str, dict[str, Any]]:
 
 
 def expected_peer_clients(environment: Environment) -> dict[str, set[str]]:
-    """Return, by region, the other clusters' pod ranges that its control plane admits: where pods watch it."""
+    """Return, by region, the pod ranges of other clusters whose istiod calls its GKE control plane."""
     present = [region for region in environment.resolved_regions() if not region.retired]
-    watchers: dict[str, set[str]] = {region.key: set() for region in present}
+    clients: dict[str, set[str]] = {region.key: set() for region in present}
     if environment.mesh.control_plane == "asmcli-in-cluster":
-        for watched, watcher in permutations(present, 2):
-            watchers[watched.key].add(str(watcher.ranges.pods))
-    return watchers
+        for server, client in permutations(present, 2):
+            clients[server.key].add(str(client.ranges.pods))
+    return clients

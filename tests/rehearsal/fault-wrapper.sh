@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Stands in front of a program on the PATH, for the rehearsal of faults. It notes each
-# call that a script of the project makes, and where it is told to, fails the call or
-# kills the script. All it needs is beside its folder, as asmcli runs without an environment:
+# Wraps a program on the PATH, for the rehearsal of faults. It records each call by a script of the
+# project; the planned call fails, or the script is killed at it. All that it needs is beside its
+# folder, as asmcli clears the environment:
 #
-#   trace     a line a call: SCRIPT NUMBER TOOL
-#   counts/   a folder a call: PROCESS.NUMBER
-#   plan      SCRIPT NUMBER fail|kill: what is to happen once, at whichever script comes first
+#   trace     a line for each call: SCRIPT NUMBER TOOL
+#   counts/   a folder for each call: PROCESS.NUMBER
+#   plan      SCRIPT NUMBER fail|kill: happens once, to the first such call
 set -u
 folder="$(cd "$(dirname "$0")" && pwd)"
 home="${folder%/*}"
 tool="${0##*/}"
 PATH="${PATH//"$folder:"/}"
 
-name_of() { # PID: the script that a shell runs
-  tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | sed -nE 's#^.*/([a-z-]+\.sh|asmcli)$#\1#p' | head -n 1
+name_of() { # PID: prints the name of the script that a shell runs
+  tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | sed -nE 's#^[^ ]*/([a-z-]+\.sh|asmcli)$#\1#p' | head -n 1
 }
 
 parent_of() {

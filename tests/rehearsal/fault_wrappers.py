@@ -1,4 +1,4 @@
-"""Programs that fail when they are told to, in front of the real ones."""
+"""Wrappers of programs, which fail a planned call."""
 
 import shutil
 from collections.abc import Mapping
@@ -7,15 +7,17 @@ from pathlib import Path
 
 WRAPPER = Path(__file__).parent / "fault-wrapper.sh"
 TOOLS = ("curl", "gcloud", "istioctl", "kubectl")
-"""What reaches out of a script."""
+"""The wrapped programs: those that reach out of a script."""
 
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One of the calls that a script makes.
+    """A call that a script makes.
 
     Attributes:
+        script: file name of the script.
         number: of the call, from 1 on.
+        tool: the called program.
     """
 
     script: str
@@ -24,7 +26,7 @@ class Call:
 
 
 class FaultWrappers:
-    """A folder for the PATH."""
+    """A folder of wrappers for the PATH."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,30 +36,31 @@ class FaultWrappers:
             shutil.copy(WRAPPER, folder / "bin" / tool)
 
     def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Return an environment in which the programs are found here first."""
+        """Return an environment with the wrappers first on its PATH."""
         return {**variables, "PATH": f"{self._folder / 'bin'}:{variables['PATH']}"}
 
     def calls(self) -> list[Call]:
-        """Return every call of every script that was noted, each once."""
+        """Return every recorded call of every script, each once."""
         trace = self._folder / "trace"
         lines = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
         found = {(script, int(number), tool) for script, number, tool in (line.split() for line in lines)}
         return sorted(Call(*one) for one in found)
 
     def forget(self) -> None:
-        """Forget the calls that were noted."""
+        """Delete the recorded calls."""
         (self._folder / "trace").unlink(missing_ok=True)
 
     def plan(self, call: Call, action: str) -> None:
-        """Let a call fail, or its script be killed at it.
+        """Plan that a call fails, or that its script is killed at it.
 
         Args:
+            call: the first such call is disturbed.
             action: ``fail`` or ``kill``.
         """
         (self._folder / "taken").unlink(missing_ok=True)
         (self._folder / "plan").write_text(f"{call.script} {call.number} {action}\n", encoding="utf-8")
 
     def end(self) -> bool:
-        """Take back what has not happened yet, and return whether it has."""
+        """Drop the plan, and return whether its fault has happened."""
         (self._folder / "plan").unlink(missing_ok=True)
         return (self._folder / "taken").exists()

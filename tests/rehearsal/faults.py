@@ -1,4 +1,4 @@
-"""What goes wrong, one thing at a time, and whether one plain re-run puts it right."""
+"""Faults, one at a time: does one plain re-run recover from each?"""
 
 import re
 import subprocess
@@ -32,29 +32,29 @@ MANIFEST = "kubernetes_manifest"
 _MANIFEST_AT = re.compile(rf"with {MANIFEST}\.([^\s,]+)")
 
 STAYS = "/services/| CustomResourceDefinition "
-"""What a destroy leaves: APIs, as others may use them; Istio's kinds, which go with their cluster."""
+"""What a destroy leaves: APIs, as others may use them; Istio's CRDs, which are deleted with their cluster."""
 
 SECONDS = 600
-"""For one command: undisturbed ones take less than a minute."""
+"""Timeout of a command; undisturbed ones take less than a minute."""
 
 SECONDS_TO_SETTLE = 60
 SECONDS_WITHOUT_CHANGE = 5
 
 SECONDS_TO_KILL = 0.5
-"""From what a kill waits for to the kill."""
+"""Delay between the trigger of a kill and the kill."""
 
 ALIKE = ("asmcli", "wait-for-crds.sh", "wait-for-load-balancer-cleanup.sh")
 MOST_ALIKE = 3
-"""Of those whose calls are one question in a loop, and of asmcli, which is a stand-in, so many calls go wrong here.
-`make rehearse-scripts FAULTS=all` has them all, and is quicker."""
+"""Number of disturbed calls of scripts that repeat one call, and of asmcli, which is fake. `make rehearse-scripts
+FAULTS=all` disturbs all, and is faster."""
 
 SMALL_CALLS = (("create-remote-secret.sh", 4),)
-"""Calls of scripts in the small set: one, as `make rehearse-scripts` has them all, and quicker."""
+"""Calls of scripts in the small set: one, as `make rehearse-scripts` disturbs all, and is faster."""
 
 
 @dataclass(frozen=True)
 class InjectedFault:
-    """One thing that goes wrong; the keys of ``faults.yaml``, or a call of a script."""
+    """A fault, with the keys of ``faults.yaml``, or at a call of a script."""
 
     name: str
     stack: str
@@ -79,12 +79,14 @@ class InjectedFault:
 
 @dataclass
 class FaultOutcome:
-    """What came of a fault.
+    """The result of a fault.
 
     Attributes:
-        happened: it was met at all.
-        failed: the command in which it was failed.
-        result: ``recovered``, ``stopped``, or what is wrong.
+        fault: the fault.
+        happened: whether it happened at all.
+        failed: whether the disturbed command failed.
+        result: ``recovered``, ``stopped``, or the problem.
+        seconds: duration of the disturbed command and the re-run.
         notes: messages.
     """
 
@@ -114,7 +116,7 @@ def read_faults(small: bool, mode: str = "") -> list[InjectedFault]:
 
 @dataclass(frozen=True)
 class FaultSelection:
-    """Which faults are to be: all, or fewer.
+    """A selection of faults.
 
     Attributes:
         small: only those of the small set.
@@ -130,10 +132,10 @@ class FaultSelection:
 
 
 class FaultRehearsal:
-    """Takes an environment up and down, stack by stack, with a fault each time.
+    """Deploys and destroys an environment, stack by stack, with a fault each time.
 
-    Every stack is deployed and destroyed once undisturbed; what is there then is what
-    every disturbed run has to reach.
+    Every stack is deployed and destroyed once undisturbed; every disturbed run has to reach the
+    same state.
     """
 
     def __init__(self, context: RehearsalContext, wrappers: FaultWrappers, selection: FaultSelection) -> None:
@@ -147,8 +149,10 @@ class FaultRehearsal:
         self.outcomes: list[FaultOutcome] = []
 
     def run(self) -> None:
-        """Raises:
-        LocalMeshError: an undisturbed run failed, or left something.
+        """Inject all selected faults.
+
+        Raises:
+            LocalMeshError: an undisturbed run failed, or left something.
         """
         below = take_snapshot(self._cloud)
         for stack in self._stacks():
@@ -171,30 +175,30 @@ class FaultRehearsal:
             below = self._settled()
 
     def _stacks(self) -> Sequence[str]:
-        """Return the stacks up to the last one that something happens in."""
+        """Return the stacks up to the last one with a fault."""
         last = max(STACKS.index(one.stack) for one in self._faults)
         return STACKS[: last + 1] if self._small else STACKS
 
     def _cycle(self, stack: str, faults: Sequence[InjectedFault], below: Snapshot, above: Snapshot) -> None:
-        """Take a stack up and down until all its faults have been."""
+        """Deploy and destroy a stack until all its faults have been injected."""
         up = [one for one in faults if one.verb == DEPLOY]
         down = [one for one in faults if one.verb == DESTROY]
         for number in range(max(len(up), len(down))):
-            for verb, mine, wanted in ((DEPLOY, up, above), (DESTROY, down, below)):
+            for verb, mine, expected in ((DEPLOY, up, above), (DESTROY, down, below)):
                 if number < len(mine):
-                    self._disturb(mine[number], wanted)
+                    self._disturb(mine[number], expected)
                 else:
-                    self._must(self._command(verb, stack))
+                    self._require(self._command(verb, stack))
 
-    def _disturb_all(self, faults: Sequence[InjectedFault], wanted: Snapshot) -> None:
+    def _disturb_all(self, faults: Sequence[InjectedFault], expected: Snapshot) -> None:
         for fault in faults:
-            self._must(self._command(DESTROY, fault.stack))
-            self._disturb(fault, wanted)
+            self._require(self._command(DESTROY, fault.stack))
+            self._disturb(fault, expected)
 
-    def _disturb(self, fault: InjectedFault, wanted: Snapshot) -> None:
+    def _disturb(self, fault: InjectedFault, expected: Snapshot) -> None:
         start = time.monotonic()
         self._context.say(f"{fault.stack}, {fault.verb}: {fault.name}")
-        with self._happening(fault) as (variables, watch, happened):
+        with self._armed(fault) as (variables, watch, happened):
             first = self._command(fault.verb, fault.stack, variables=variables, watch=watch)
         outcome = FaultOutcome(fault, happened(), not first.ok, "", 0.0)
         again = self._command(fault.verb, fault.stack)
@@ -204,11 +208,11 @@ class FaultRehearsal:
             outcome.result = "stopped"
             for command in {line[line.index(_COMMAND) :] for line in again.output.splitlines() if _COMMAND in line}:
                 self._deployment.shell(f"{command} -auto-approve -no-color")
-            untold = self._mend(fault, again.output)
-            outcome.notes += untold
-            outcome.result = "NOT TOLD" if untold else outcome.result
+            unreported = self._delete_unknown(fault, again.output)
+            outcome.notes += unreported
+            outcome.result = "NOT TOLD" if unreported else outcome.result
             again = self._command(fault.verb, fault.stack)
-        found = self._lasting_differences(wanted)
+        found = self._lasting_differences(expected)
         if not again.ok:
             outcome.result = "NOT RECOVERED"
             outcome.notes += again.errors()[:3] or again.last_lines().splitlines()[-3:]
@@ -223,13 +227,13 @@ class FaultRehearsal:
         self.outcomes.append(outcome)
         self._context.say(f"  {outcome.result}{': ' if outcome.notes else ''}{'; '.join(outcome.notes)}")
         if outcome.result.isupper():
-            self._must(self._command(DEPLOY if fault.verb == DEPLOY else DESTROY, fault.stack))
+            self._require(self._command(DEPLOY if fault.verb == DEPLOY else DESTROY, fault.stack))
 
     @contextmanager
-    def _happening(
+    def _armed(
         self, fault: InjectedFault
     ) -> Iterator[tuple[dict[str, str], Callable[[str, "subprocess.Popen[str]"], None], Callable[[], bool]]]:
-        """Let a fault happen for the length of a block; gives what the command needs for it, and whether it was met."""
+        """Arm a fault for a block; yields variables, a watcher of the command, and whether the fault has happened."""
         faults = self._cloud.fake.faults
         faults.clear()
         variables: dict[str, str] = {}
@@ -259,37 +263,37 @@ class FaultRehearsal:
             faults.on_request(fault.expire, lambda: self._cloud.fake.identity.expire(token))
         if fault.lifetime:
             identity.LIFETIME = fault.lifetime
-        self._cloud.late = fault.late
+        self._cloud.mesh_delay = fault.late
         if region:
             self._cloud.planes.network.take_down(region)
         if fault.call is not None:
             self._wrappers.plan(fault.call, fault.action)
         try:
             there = bool(fault.lifetime or fault.late or region)
-            met = lambda: bool(  # noqa: E731
+            has_happened = lambda: bool(  # noqa: E731
                 there or killed or faults.taken or (fault.call is not None and self._wrappers.end())
             )
-            yield variables, watch, met
+            yield variables, watch, has_happened
         finally:
             identity.LIFETIME = lifetime
-            self._cloud.late = 0.0
+            self._cloud.mesh_delay = 0.0
             if region:
                 self._cloud.planes.network.bring_up(region)
             faults.stop()
 
-    def _mend(self, fault: InjectedFault, output: str) -> list[str]:
-        """Delete what terraform doesn't know of, as an operator would. Returns what `mesh doctor` leaves out."""
+    def _delete_unknown(self, fault: InjectedFault, output: str) -> list[str]:
+        """Delete what is missing from the state, as an operator would. Returns what `mesh doctor` does not report."""
         if not fault.mend:
             return []
-        told = mesh_cli_check.doctor_remediation(self._context)
+        reported = mesh_cli_check.doctor_remediation(self._context)
         if fault.mend == MANIFEST:
             deleted = self._delete_objects(fault.stack, sorted(set(_MANIFEST_AT.findall(output))))
         else:
             deleted = self._delete_resources(fault)
-        return [f"mesh doctor has no command for {name}" for name in deleted if name not in told]
+        return [f"mesh doctor has no command for {name}" for name in deleted if name not in reported]
 
     def _delete_objects(self, stack: str, addresses: Iterable[str]) -> list[str]:
-        """Delete what a message names, `with kubernetes_manifest.ADDRESS`, and return the names of it."""
+        """Delete the objects that a message names, `with kubernetes_manifest.ADDRESS`, and return their names."""
         manifests = read_stack(self._deployment.output, stack)["resource"][MANIFEST]
         found = [manifests[address] for address in addresses]
         for one in found:
@@ -297,7 +301,7 @@ class FaultRehearsal:
         return [one["manifest"]["metadata"]["name"] for one in found]
 
     def _delete_resources(self, fault: InjectedFault) -> list[str]:
-        """Delete what is at a path of the fault's pattern and in no state. Returns names, without those of parts."""
+        """Delete resources that match the fault's pattern and are in no state. Return names, without those of parts."""
         store = self._cloud.fake.store
         known = "".join(
             self._deployment.state_file(stack).read_text(encoding="utf-8")
@@ -308,9 +312,9 @@ class FaultRehearsal:
         unknown = [path for path in paths if f'"{path}"' not in known]
         deleted = [path for path in unknown if not path.startswith(tuple(f"{other}/" for other in unknown))]
         for path in sorted(unknown, key=len, reverse=True):
-            self._cloud.forget(path)
+            self._cloud.delete(path)
         names = [path.rpartition("/")[2] for path in deleted]
-        # A NAT is a part of its router, and known by an id of its own.
+        # A NAT is a part of its router, with an id of its own in the state.
         for path in (path for path in paths if path not in unknown and "/routers/" in path):
             project, _, region, _, router = path.split("/")[1:]
             resource = store.get(path)
@@ -321,11 +325,11 @@ class FaultRehearsal:
 
     def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
         self._wrappers.forget()
-        self._must(self._command(verb, stack))
+        self._require(self._command(verb, stack))
         return self._settled(), self._wrappers.calls()
 
     def _settled(self) -> Snapshot:
-        """Return what is there when it no longer changes: controllers go on after terraform has ended."""
+        """Return a snapshot once nothing changes any more: controllers go on after terraform has ended."""
         deadline = time.monotonic() + SECONDS_TO_SETTLE
         found = take_snapshot(self._cloud)
         while True:
@@ -334,10 +338,10 @@ class FaultRehearsal:
             if found == before or time.monotonic() > deadline:
                 return found
 
-    def _lasting_differences(self, wanted: Snapshot) -> list[str]:
-        """Return how what is there differs from what has to be, when controllers have had their time."""
+    def _lasting_differences(self, expected: Snapshot) -> list[str]:
+        """Return the differences from the expected state that stay when controllers have had time to settle."""
         deadline = time.monotonic() + SECONDS_TO_SETTLE
-        while (found := differences(wanted, take_snapshot(self._cloud))) and time.monotonic() < deadline:
+        while (found := differences(expected, take_snapshot(self._cloud))) and time.monotonic() < deadline:
             time.sleep(1)
         return found
 
@@ -356,7 +360,7 @@ class FaultRehearsal:
         command = self._deployment.deploy if verb == DEPLOY else self._deployment.destroy
         return command((stack,), *ALONE, "--skip-synth", seconds=SECONDS, **options)
 
-    def _must(self, run: CommandRun) -> None:
+    def _require(self, run: CommandRun) -> None:
         if not run.ok:
             raise LocalMeshError("an undisturbed run failed:\n" + "\n".join(run.errors() or [run.last_lines()]))
 
@@ -378,7 +382,7 @@ def table_of(outcomes: Sequence[FaultOutcome]) -> Table:
 
 
 def run_faults(context: RehearsalContext, wrappers: FaultWrappers, selection: FaultSelection) -> int:
-    """Return 0 if all faults were recovered from, else 1; none at all is 1, too."""
+    """Inject faults, and return the exit status: 0 after a recovery from each, else 1; without any fault 1, too."""
     context.deployment.content.setdefault("cluster", {})["deletion_protection"] = False
     context.deployment.write()
     context.deployment.synth()

@@ -1,16 +1,16 @@
-"""Programs that are not there: who calls one all the same is noted, and gets nothing."""
+"""Programs that must not be called: a call is recorded and fails."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 PROGRAMS = ("asmcli", "curl", "gcloud", "gke-gcloud-auth-plugin", "istioctl", "jq", "kubectl")
-"""What the scripts call, and what tells the kubernetes provider a token."""
+"""The programs that scripts and the kubernetes provider call."""
 
 LOCAL_EXEC = '"local-exec"'
 
-_NOTE = """#!/bin/sh
+_PROGRAM = """#!/bin/sh
 printf '%s %s\\n' "${0##*/}" "$*" >>'CALLS'
-printf '%s: not found; it is not to be needed here\\n' "${0##*/}" >&2
+printf '%s: forbidden here\\n' "${0##*/}" >&2
 exit 127
 """
 
@@ -25,19 +25,19 @@ class ForbiddenTools:
         self._folder.mkdir()
         for name in PROGRAMS:
             program = self._folder / name
-            program.write_text(_NOTE.replace("CALLS", str(self._calls)), encoding="utf-8")
+            program.write_text(_PROGRAM.replace("CALLS", str(self._calls)), encoding="utf-8")
             program.chmod(0o755)
 
     def variables(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Return an environment in which the programs are not to be had."""
+        """Return an environment in which the programs fail."""
         return {**variables, "PATH": f"{self._folder}:{variables['PATH']}"}
 
     def calls(self) -> list[str]:
-        """Return the command lines that were tried."""
+        """Return the recorded command lines."""
         return self._calls.read_text(encoding="utf-8").splitlines() if self._calls.exists() else []
 
 
 def local_execs(output: Path) -> tuple[int, int]:
-    """Return how many stacks are in cdktf's folder, and how often terraform is to run a program for them."""
+    """Return the number of stacks in cdktf's folder, and the number of their local-exec provisioners."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(output.glob("stacks/*/cdk.tf.json"))]
     return len(texts), sum(text.count(LOCAL_EXEC) for text in texts)

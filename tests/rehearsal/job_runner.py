@@ -1,4 +1,4 @@
-"""Stands in for the kubelet, for the pods of Jobs: what they run is run, as the account that they have."""
+"""A simulated kubelet for the pods of Jobs: it runs their programs with their service accounts."""
 
 import base64
 import subprocess
@@ -6,27 +6,25 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from json import dumps
 from pathlib import Path
 from typing import Any, TextIO
 
 from tests.local_mesh.cluster import LocalCluster
-from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.toolchain import Toolchain
+from tests.rehearsal.controller import patch, run_in_background
 
-OF_JOBS = "batch.kubernetes.io/job-name"
-"""Label of such pods."""
+JOB_LABEL = "batch.kubernetes.io/job-name"
+"""Label of the pods of Jobs."""
 
 ENTRYPOINTS = {"kubectl": "kubectl"}
-"""The programs of images, by the last part of the image's name; there are no others here."""
+"""The programs of the supported images, by the last part of the image's name."""
 
 NOT_FOUND = 127
 KILLED = 137
 LAST_CHARACTERS = 2000
-"""Of what a container printed, in its pod's status."""
+"""Length of a container's output in its pod's status."""
 
-# A container has files of its own; here it has its own idea of what is below /run.
+# A container has files of its own; here only those below /run are.
 _START = """
 set -e
 run="$(readlink -f /var/run)"
@@ -37,19 +35,19 @@ shift
 exec "$@"
 """
 
-IN_ITS_OWN = ("unshare", "--mount", "sh", "-c", _START, "sh")
-"""Runs a container's program; what follows is the folder of its account, and the program."""
+IN_NAMESPACE = ("unshare", "--mount", "sh", "-c", _START, "sh")
+"""Command that runs a container's program; the folder of its service account and the program follow."""
 
 Object = dict[str, Any]
 
 
 class JobRunner:
-    """Runs the containers of a cluster's Jobs, one after the other, and says in the pods' status how they ended.
+    """Runs the containers of a cluster's Jobs, one after the other, and writes the pods' status.
 
-    A container gets at the API server only as it would in a cluster: by a token of its
-    service account, which its pod's end makes useless. What it may do is thus RBAC's say.
-    Everything else of a Job (how often it is tried, when it has failed) is done by the
-    real controller. Init containers and containers are run alike; there is no restart.
+    A container reaches the API server as it would in a cluster: by a token of its service
+    account, bound to its pod. So RBAC decides what it is authorized to do. The real controller
+    does the rest of a Job (retries, failure). Init containers and containers run alike, without
+    restarts.
     """
 
     def __init__(self, cluster: LocalCluster, tools: Toolchain) -> None:
@@ -58,50 +56,48 @@ class JobRunner:
         self._running: dict[str, threading.Event] = {}
 
     def start(self) -> None:
-        threading.Thread(target=self._run, daemon=True).start()
+        run_in_background(self._run)
 
     def _run(self) -> None:
-        with suppress(LocalMeshError):  # the cluster has gone
-            for event in self._cluster.follow("pods", "--all-namespaces", "--selector", OF_JOBS):
+        try:
+            for event in self._cluster.follow("pods", "--all-namespaces", "--selector", JOB_LABEL):
                 pod = event["object"]
                 uid = pod["metadata"]["uid"]
                 if event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"]:
                     self._running.setdefault(uid, threading.Event()).set()
                 elif pod["spec"].get("nodeName") and uid not in self._running:
                     self._running[uid] = threading.Event()
-                    threading.Thread(target=self._run_pod, args=(pod, self._running[uid]), daemon=True).start()
-        for ended in self._running.values():
-            ended.set()
+                    run_in_background(self._run_pod, pod, self._running[uid])
+        finally:
+            for ended in self._running.values():
+                ended.set()
 
     def _run_pod(self, pod: Object, ended: threading.Event) -> None:
         spec = pod["spec"]
         kinds = {"initContainerStatuses": spec.get("initContainers", []), "containerStatuses": spec["containers"]}
         status: Object = {"phase": "Running", "startTime": _now()}
         status |= {key: [_waiting(one) for one in containers] for key, containers in kinds.items()}
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                account = Path(folder, "serviceaccount")
-                self._write_account(pod, account)
-                for key, containers in kinds.items():
-                    for number, container in enumerate(containers):
-                        status[key][number] |= {"state": {"running": {"startedAt": _now()}}, "started": True}
-                        self._say(pod, status)
-                        with Path(folder, container["name"]).open("w+", encoding="utf-8") as log:
-                            code = self._run_container(container, account, log, ended)
-                            log.seek(0)
-                            last = log.read()[-LAST_CHARACTERS:]
-                        if ended.is_set():
-                            return
-                        status[key][number] |= _terminated(code, last)
-                        if code != 0:
-                            self._say(pod, {**status, "phase": "Failed"})
-                            return
-                self._say(pod, {**status, "phase": "Succeeded"})
-        except LocalMeshError:  # it or its cluster has gone
-            pass
+        with tempfile.TemporaryDirectory() as folder:
+            account = Path(folder, "serviceaccount")
+            self._write_account(pod, account)
+            for key, containers in kinds.items():
+                for number, container in enumerate(containers):
+                    status[key][number] |= {"state": {"running": {"startedAt": _now()}}, "started": True}
+                    self._write_status(pod, status)
+                    with Path(folder, container["name"]).open("w+", encoding="utf-8") as log:
+                        code = self._run_container(container, account, log, ended)
+                        log.seek(0)
+                        last = log.read()[-LAST_CHARACTERS:]
+                    if ended.is_set():
+                        return
+                    status[key][number] |= _terminated(code, last)
+                    if code != 0:
+                        self._write_status(pod, {**status, "phase": "Failed"})
+                        return
+            self._write_status(pod, {**status, "phase": "Succeeded"})
 
     def _write_account(self, pod: Object, folder: Path) -> None:
-        """Write what a pod finds of its service account."""
+        """Write the files of a pod's service account."""
         metadata = pod["metadata"]
         token = self._cluster.kubectl(
             *("--namespace", metadata["namespace"], "create", "token", pod["spec"]["serviceAccountName"]),
@@ -123,7 +119,7 @@ class JobRunner:
         variables |= {one["name"]: one.get("value", "") for one in container.get("env", [])}
         program = str(self._tools.path(ENTRYPOINTS[image]))
         with subprocess.Popen(
-            self._cluster.namespace.command([*IN_ITS_OWN, str(account), program, *container.get("args", [])]),
+            self._cluster.namespace.command([*IN_NAMESPACE, str(account), program, *container.get("args", [])]),
             env={**variables, "PATH": self._tools.variables()["PATH"]},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -136,12 +132,8 @@ class JobRunner:
                     return KILLED
             return process.returncode
 
-    def _say(self, pod: Object, status: Object) -> None:
-        metadata = pod["metadata"]
-        self._cluster.kubectl(
-            *("--namespace", metadata["namespace"], "patch", "pod", metadata["name"], "--subresource", "status"),
-            *("--type", "merge", "--patch", dumps({"status": status})),
-        )
+    def _write_status(self, pod: Object, status: Object) -> None:
+        patch(self._cluster, "pod", pod["metadata"], {"status": status}, "--subresource", "status")
 
 
 def _waiting(container: Mapping[str, Any]) -> Object:

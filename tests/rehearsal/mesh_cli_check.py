@@ -1,4 +1,4 @@
-"""What the operator's command says of the environment: `mesh doctor`, `status` and `audit`, run as a user runs them."""
+"""Checks by the `mesh` CLI: `mesh doctor`, `status` and `audit`, run as a user runs them."""
 
 import json
 import subprocess
@@ -12,43 +12,43 @@ from tests.reporting.table import Table
 COMMANDS = ("doctor", "status", "audit")
 SECONDS = 300
 SECONDS_TO_SETTLE = 60
-"""For which an autoscaler, or a controller that has just heard of something, may be at work."""
+"""Time for autoscalers and controllers to settle."""
 
 MOST_LINES = 12
 
 
 def check_commands(title: str, context: RehearsalContext, commands: Sequence[str] = COMMANDS) -> Table:
-    """Show what each command finds; right if it exits with 0, and nothing of it is a failure."""
+    """Show the findings of each command; ok if it exits with 0, without failures."""
     table = Table(title, ["command", "looked at", "warnings", "failures", "status", "seconds"])
     for command in commands:
-        _ask(table, context, command)
+        _check_command(table, context, command)
     return table
 
 
 def doctor_remediation(context: RehearsalContext) -> str:
-    """Return the commands that `mesh doctor` has for what would stop a deploy, a line each."""
-    findings = _findings(context.deployment.operate("doctor", "--json", seconds=SECONDS))
+    """Return the remediations of `mesh doctor` for everything that would stop a deploy, a line each."""
+    findings = _findings(context.deployment.run_mesh_cli("doctor", "--json", seconds=SECONDS))
     return "\n".join(one["fix"] for one in findings if one["state"] == "failure")
 
 
-def _ask(table: Table, context: RehearsalContext, command: str) -> None:
-    """Ask until all is well, or for so long as things may take to settle."""
-    # A deploy ends before the load balancer is there.
+def _check_command(table: Table, context: RehearsalContext, command: str) -> None:
+    """Repeat a command until it succeeds, or until the time to settle is over."""
+    # A deploy ends before the load balancer exists.
     deadline = time.monotonic() + SECONDS_TO_SETTLE + context.cloud.fake.latencies.of("load-balancer")
     while True:
         start = time.monotonic()
-        result = context.deployment.operate(command, "--json", seconds=SECONDS)
+        result = context.deployment.run_mesh_cli(command, "--json", seconds=SECONDS)
         seconds = time.monotonic() - start
         if result.returncode == 0 or time.monotonic() > deadline:
             break
         time.sleep(2)
     findings = _findings(result)
     counts = {state: [one for one in findings if one["state"] == state] for state in ("failure", "warning")}
-    right = result.returncode == 0 and bool(findings) and not counts["failure"]
+    ok = result.returncode == 0 and bool(findings) and not counts["failure"]
     table.add(
         *(f"mesh {command}", len(findings), len(counts["warning"]), len(counts["failure"])),
         *(result.returncode, f"{seconds:.1f}"),
-        ok=right,
+        ok=ok,
     )
     lines = [f"{one['section']}: {one['name']}: {one['text']}" for state in counts.values() for one in state]
     if not findings:
@@ -57,7 +57,7 @@ def _ask(table: Table, context: RehearsalContext, command: str) -> None:
 
 
 def _findings(result: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
-    """Return all findings, each with its section; none if the command has said nothing."""
+    """Return all findings, each with its section; none if the command has printed no report."""
     try:
         report = json.loads(result.stdout)
     except ValueError:

@@ -1,6 +1,5 @@
-"""Stands in for Google's controller of managed control planes."""
+"""The simulated controller of managed control planes, which Google runs."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from tests.fake_cloud.cloud import Body
 from tests.fake_cloud.latencies import Latencies
 from tests.local_mesh.cluster import LocalCluster, Object
 from tests.local_mesh.errors import LocalMeshError
+from tests.rehearsal.controller import patch, run_in_background, wait_for_creation, wait_until_established
 from tests.rehearsal.injector import Injector
 
 FEATURE = "servicemesh"
@@ -22,20 +22,19 @@ OPTIONS = "asm-options"
 REVISIONS = "controlplanerevisions.mesh.cloud.google.com"
 REVISIONS_CRD = Path(__file__).parent / "control-plane-revisions.yaml"
 CONDITION = "ProvisioningFinished"
-FOREVER = "24h"
 ISTIOD, TRAFFIC_DIRECTOR = "ISTIOD", "TRAFFIC_DIRECTOR"
-"""What runs it; a new fleet gets the latter."""
+"""Implementations of a managed control plane; a new fleet gets the latter."""
 
 
 class MeshController:
-    """Watches a cluster for a ControlPlaneRevision, and after a while provides what it asks for.
+    """Watches a cluster for a ControlPlaneRevision, and provisions its control plane after a while.
 
-    That is Istio's kinds, as far as the stacks can tell: the control plane itself runs
-    at Google, where nobody sees it. Its injector leaves its mark in pods, and no more.
+    In the cluster that means Istio's CRDs and an injector, which here only annotates pods: the
+    control plane itself runs at Google.
 
-    Where the fleet manages the mesh of the cluster, it makes the ControlPlaneRevision, too,
-    and again if it goes. What it has made stays when the fleet no longer does: whoever wants
-    it to go deletes it, as https://cloud.google.com/service-mesh/docs/uninstall says.
+    Where the fleet manages the mesh of the cluster, the controller creates the ControlPlaneRevision,
+    too, and recreates it after a deletion. What it has created stays when the fleet stops managing
+    the mesh; see https://cloud.google.com/service-mesh/docs/uninstall.
     """
 
     def __init__(
@@ -45,46 +44,49 @@ class MeshController:
         latencies: Latencies,
         *,
         channel: Callable[[], str],
-        late: Callable[[], float] = lambda: 0.0,
+        delay: Callable[[], float] = lambda: 0.0,
         install: Callable[[], None],
-        tell: Callable[[Body | None], None],
+        report: Callable[[Body | None], None],
     ) -> None:
-        """
+        """Watch nothing yet.
+
         Args:
+            cluster: watched.
             crds: Istio's.
+            latencies: durations of the cloud.
             channel: returns the cluster's release channel.
-            late: returns by how many seconds it takes longer than it should.
-            install: done besides, when a control plane is provided.
-            tell: is given what the fleet's feature says of the cluster, None for nothing.
+            delay: returns the seconds that a control plane takes longer than usual.
+            install: called when a control plane is provisioned.
+            report: called with the state of the membership in the fleet's feature, None for no state.
         """
         self._cluster = cluster
         self._crds = crds
         self._latencies = latencies
         self._channel = channel
-        self._late = late
+        self._delay = delay
         self._install = install
-        self._tell = tell
+        self._report = report
         self._injector = Injector(cluster)
         self._lock = threading.Lock()
         self._managed = False
 
     def start(self) -> None:
-        threading.Thread(target=self._run, daemon=True).start()
+        run_in_background(self._run)
 
     def manage(self, automatic: bool) -> None:
-        """Hear whether the fleet manages the mesh of this cluster."""
+        """Start or stop managing the mesh of this cluster for the fleet."""
         with self._lock:
             begins = automatic and not self._managed
             ends = self._managed and not automatic
             self._managed = automatic
         if begins:
-            self._tell(_state("PROVISIONING", "REVISION_PROVISIONING", "Provisioning", TRAFFIC_DIRECTOR))
-            threading.Thread(target=self._ask_for_a_revision, daemon=True).start()
+            self._report(_state("PROVISIONING", "REVISION_PROVISIONING", "Provisioning", TRAFFIC_DIRECTOR))
+            run_in_background(self._create_revision)
         if ends:
-            self._tell(None)
+            self._report(None)
 
-    def _ask_for_a_revision(self) -> None:
-        """Make a revision, with all that has to be there before, as long as the fleet manages this mesh."""
+    def _create_revision(self) -> None:
+        """Create a revision and what it depends on, unless the fleet stops managing this mesh."""
         time.sleep(self._latencies.of("feature-controller"))
         crd = yaml.safe_load(REVISIONS_CRD.read_text(encoding="utf-8"))
         labels = {"topology.istio.io/network": "of-the-fleet"}
@@ -92,16 +94,16 @@ class MeshController:
         while self._managed:
             try:
                 self._cluster.apply([crd, namespace])
-                self._wait_for_crd()
-                self._complete_options()
+                wait_until_established(self._cluster, REVISIONS)
+                self._apply_options()
                 self._cluster.apply([_revision(self._channel())])
-            except LocalMeshError:  # the namespace is about to go, or the cluster has gone
+            except LocalMeshError:  # the namespace is being deleted, or the cluster is deleted
                 time.sleep(1)
             else:
                 return
 
-    def _complete_options(self) -> None:
-        """Leave in the options what is there, and add what else the mesh has to have."""
+    def _apply_options(self) -> None:
+        """Add the controller's option; others stay."""
         options = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -110,48 +112,34 @@ class MeshController:
         }
         self._cluster.apply([options])
 
-    def _wait_for_crd(self) -> None:
-        self._cluster.kubectl(
-            *("wait", "--for=condition=Established", f"customresourcedefinition/{REVISIONS}", "--timeout=60s")
-        )
-
     def _run(self) -> None:
-        try:
-            self._cluster.kubectl(
-                *("wait", "--for=create", f"customresourcedefinition/{REVISIONS}", f"--timeout={FOREVER}"),
-                seconds=86_400,
-            )
-            self._wait_for_crd()
-            for event in self._cluster.follow(REVISIONS, "--all-namespaces"):
-                if event["type"] != "DELETED":
-                    if not _is_provided(event["object"]):
-                        self._provide(event["object"])
-                    continue
-                self._tell(None)
-                if self._managed:
-                    threading.Thread(target=self._ask_for_a_revision, daemon=True).start()
-        except LocalMeshError:  # the cluster has gone
-            pass
+        wait_for_creation(self._cluster, f"customresourcedefinition/{REVISIONS}")
+        wait_until_established(self._cluster, REVISIONS)
+        for event in self._cluster.follow(REVISIONS, "--all-namespaces"):
+            if event["type"] != "DELETED":
+                if not _is_provisioned(event["object"]):
+                    self._provision(event["object"])
+                continue
+            self._report(None)
+            if self._managed:
+                run_in_background(self._create_revision)
 
-    def _provide(self, revision: dict[str, Any]) -> None:
+    def _provision(self, revision: dict[str, Any]) -> None:
         if "deletionTimestamp" in revision["metadata"]:
             return
-        time.sleep(self._latencies.of("mesh") + self._late())
+        time.sleep(self._latencies.of("mesh") + self._delay())
         self._cluster.apply(self._crds)
         self._install()
         self._injector.start()
         metadata = revision["metadata"]
         implementation = TRAFFIC_DIRECTOR if self._managed else ISTIOD
-        self._tell(_state("ACTIVE", "REVISION_READY", f"Ready: {metadata['name']}", implementation))
+        self._report(_state("ACTIVE", "REVISION_READY", f"Ready: {metadata['name']}", implementation))
         status = {"conditions": [{"type": CONDITION, "status": "True", "reason": "Provisioned", "message": "ok"}]}
-        self._cluster.kubectl(
-            *("--namespace", metadata["namespace"], "patch", REVISIONS, metadata["name"]),
-            *("--subresource", "status", "--type", "merge", "--patch", json.dumps({"status": status})),
-        )
+        patch(self._cluster, REVISIONS, metadata, {"status": status}, "--subresource", "status")
 
 
 def managed_memberships(feature: Body | None) -> set[tuple[str, str]]:
-    """Return the memberships, by location and name, whose mesh the fleet manages, of the feature as it is."""
+    """Return the memberships, by location and name, whose mesh the fleet manages according to the feature."""
     specs = (feature or {}).get("membershipSpecs", {})
     managed = [name for name, spec in specs.items() if spec.get("mesh", {}).get("management") == AUTOMATIC]
     return {(parts[3], parts[5]) for parts in (name.split("/") for name in managed)}
@@ -172,7 +160,7 @@ def _revision(channel: str) -> Object:
 
 
 def _state(state: str, code: str, text: str, implementation: str) -> Body:
-    """Return what the feature says of a member.
+    """Return the state of a membership in the feature.
 
     Source: https://cloud.google.com/service-mesh/docs/check-control-plane-implementation
     """
@@ -181,6 +169,6 @@ def _state(state: str, code: str, text: str, implementation: str) -> Body:
     return {"state": {"code": "OK"}, "servicemesh": {"controlPlaneManagement": management}}
 
 
-def _is_provided(revision: dict[str, Any]) -> bool:
+def _is_provisioned(revision: dict[str, Any]) -> bool:
     conditions = revision.get("status", {}).get("conditions", [])
     return any(one["type"] == CONDITION and one["status"] == "True" for one in conditions)

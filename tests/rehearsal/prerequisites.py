@@ -80,7 +80,7 @@ def gather_providers(folder: Path) -> None:
 
 
 def mirror_of(folder: Path) -> Path:
-    """Return the mirror that `gather_providers` has made in a folder."""
+    """Return the mirror that `gather_providers` has left in a folder."""
     return folder / "all" / ".terraform" / "providers"
 
 

@@ -1,20 +1,19 @@
-"""Whether the remote secrets open the doors that they should."""
+"""Checks of the remote secrets' tokens."""
 
 import base64
 import json
 import ssl
-import urllib.error
 import urllib.request
 from typing import Any
 
 import yaml
 
-LISTED = "/api/v1/services?limit=1"
-"""What a mesh asks another cluster first."""
+FIRST_REQUEST = "/api/v1/services?limit=1"
+"""The first request of a mesh control plane to another cluster."""
 
 
 def server_and_token(secret: dict[str, Any]) -> tuple[str, str, str]:
-    """Return what a remote secret holds: the server's URL, its CA as PEM, the token."""
+    """Return the content of a remote secret: the server's URL, its CA as PEM, the token."""
     data = next(iter(secret["data"].values()))
     kubeconfig = yaml.safe_load(base64.b64decode(data))
     cluster = kubeconfig["clusters"][0]["cluster"]
@@ -23,18 +22,12 @@ def server_and_token(secret: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def opens(server: str, certificate: str, token: str) -> bool:
-    """Whether a token lists Services at a server, whose certificate is checked."""
-    return _status(server, certificate, token) == 200
-
-
-def _status(server: str, certificate: str, token: str) -> int:
-    request = urllib.request.Request(f"{server}{LISTED}", headers={"Authorization": f"Bearer {token}"})
+    """Return whether a token is authorized to list Services at a server, whose certificate is checked."""
+    request = urllib.request.Request(f"{server}{FIRST_REQUEST}", headers={"Authorization": f"Bearer {token}"})
     context = ssl.create_default_context(cadata=certificate)
     try:
         with urllib.request.urlopen(request, context=context, timeout=10) as response:
             json.load(response)
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
+            return bool(response.status == 200)
+    except OSError:  # an error's status, too
+        return False

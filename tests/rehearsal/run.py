@@ -1,4 +1,4 @@
-"""The rehearsal itself, inside its namespaces."""
+"""The steps of a rehearsal, inside its namespaces."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -8,7 +8,7 @@ from tests.lab import responses
 from tests.lab.demo import LabDemo
 from tests.local_mesh.isolation import ignore_sigint
 from tests.rehearsal import checks, mesh_cli_check
-from tests.rehearsal.changes import changes_since, mark
+from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.expected import remote_secrets
@@ -19,20 +19,20 @@ from tests.reporting.table import Table
 
 ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
 NO_MIGRATION = "there is no migration"
-"""In the message of a plan that would change how the mesh is made."""
+"""In the message of a plan that would change the control plane mode."""
 
 Steps = Literal["all", "short", "deploy"]
-"""All; without a region that comes and goes; or nothing but a deploy from nothing."""
+"""All; all without adding and removing a region; or only the first deploy."""
 
 NETWORKS = ".controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksConfig"
-"""Where it stands in a cluster who may reach its control plane."""
+"""Field of a cluster with the networks that are authorized to reach its GKE control plane."""
 
 
 class Rehearsal:
     """The steps of a rehearsal, one after the other.
 
     Attributes:
-        tables: what was seen so far.
+        tables: results so far.
     """
 
     def __init__(self, context: RehearsalContext) -> None:
@@ -42,15 +42,15 @@ class Rehearsal:
         self._tokens: list[str] = []
         self.tables: list[Table] = []
 
-    def run(self, steps_wanted: Steps) -> None:
-        """Take the steps, as long as one can be built on the other."""
+    def run(self, selected: Steps) -> None:
+        """Run the steps until one fails."""
         self._empty = take_snapshot(self._cloud)
         steps: list[Callable[[], None]] = [self._deploy]
-        if steps_wanted != "deploy":
+        if selected != "deploy":
             steps.append(self._deploy_again)
-            if steps_wanted == "all" and self._context.lab is None:  # pods run in the regions of the beginning only
-                steps += [self._add_a_region, self._retire_it]
-            steps += [self._switch_the_rule, self._change_control_plane_mode, self._destroy]
+            if selected == "all" and self._context.lab is None:  # pods run in the first regions only
+                steps += [self._add_region, self._retire_region]
+            steps += [self._toggle_destination_rule, self._change_control_plane_mode, self._destroy]
         for step in steps:
             step()
             if not self.tables[-1].ok:
@@ -73,11 +73,11 @@ class Rehearsal:
             for cluster in self._cloud.clusters().values():
                 self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
             self._show(mesh_cli_check.check_commands("   what the operator's command says", self._context))
-            self._ask(responses.step_b, responses.step_c)
+            self._send_requests(responses.step_b, responses.step_c)
 
     def _deploy_again(self) -> None:
         self._context.say("deploying again")
-        before = mark(self._cloud)
+        before = take_checkpoint(self._cloud)
         run = self._deployment.deploy()
         self._show(
             checks.nothing_changed("3  a second deploy changes nothing", run, changes_since(self._cloud, before))
@@ -87,8 +87,8 @@ class Rehearsal:
         mesh = self._deployment.content["mesh"]
         given = mesh.get("control_plane", self._context.environment.mesh.control_plane)
         other = next(name for name in MODES if name != given)
-        self._context.say(f"choosing another control plane, {other}")
-        before = mark(self._cloud)
+        self._context.say(f"choosing another control plane mode, {other}")
+        before = take_checkpoint(self._cloud)
         mesh["control_plane"] = other
         self._deployment.write()
         run = self._deployment.plan("mesh")
@@ -99,7 +99,7 @@ class Rehearsal:
             checks.refused(f"   another control plane is refused in the plan: {other}", run, NO_MIGRATION, changes)
         )
 
-    def _switch_the_rule(self) -> None:
+    def _toggle_destination_rule(self) -> None:
         self._context.say("switching the DestinationRule off and on")
         before = take_snapshot(self._cloud, identities=True)
         demo = self._deployment.content.setdefault("demo", {})
@@ -109,7 +109,7 @@ class Rehearsal:
         rules = [f"- {key}" for key in before if " DestinationRule " in key]
         title = "5  the DestinationRule off: nothing else changes"
         without = checks.compared(title, differences(before, take_snapshot(self._cloud, identities=True)), rules)
-        self._ask(responses.step_a)
+        self._send_requests(responses.step_a)
         demo["failover"] = given
         on = self._ingress()
         after = take_snapshot(self._cloud, identities=True)
@@ -120,7 +120,7 @@ class Rehearsal:
             table.add(*self._total(run), ok=run.ok and run.totals()[1] == 0)
         self._show(without, with_it)
 
-    def _add_a_region(self) -> None:
+    def _add_region(self) -> None:
         new = self._new_region
         self._context.say(f"adding a region, {new}")
         self._two = take_snapshot(self._cloud, identities=True)
@@ -137,18 +137,18 @@ class Rehearsal:
         # All pods' ranges are in one firewall rule.
         environment = self._context.environment
         shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members]
-        # Whose control planes admit the new pods.
+        # GKE control planes that admit the new pods.
         others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
-        watched = others if environment.control_plane.runs_on_nodes else []
+        admitting = others if environment.control_plane.runs_on_nodes else []
         folder = f"~ cloud projects/{self._cloud.fake.project}/locations"
-        shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in watched]
+        shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in admitting]
         table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
-        table.add(*self._total(run), ok=run.totals()[1:] == (1 + len(watched), 0))
+        table.add(*self._total(run), ok=run.totals()[1:] == (1 + len(admitting), 0))
         table.notes += run.destroyed()
         self._show(table, checks.objects("   objects, and trust", self._context))
         self._show(checks.peer_discovery("   how clusters find and reach each other", self._context))
 
-    def _retire_it(self) -> None:
+    def _retire_region(self) -> None:
         new = self._new_region
         self._context.say(f"retiring {new}")
         region = self._deployment.content["regions"][new]
@@ -181,7 +181,7 @@ class Rehearsal:
         if not unprotected.ok:
             self._show(checks.deployed("6  deletion protection off", unprotected, ("clusters",)))
             return
-        self._ask(responses.step_b, responses.step_c)
+        self._send_requests(responses.step_b, responses.step_c)
         run = self._deployment.destroy()
         stacks = ("ingress", "mesh", "clusters", "network")
         self._show(checks.deployed("6  destroy", run, stacks))
@@ -194,8 +194,8 @@ class Rehearsal:
                 )
             )
 
-    def _ask(self, *steps: Callable[[LabDemo], Table]) -> None:
-        """Send requests in the mesh that terraform has made, if pods run in it."""
+    def _send_requests(self, *steps: Callable[[LabDemo], Table]) -> None:
+        """Send requests in the deployed mesh, if pods run in it."""
         if self._context.lab is not None:
             demo = LabDemo(self._context.lab, self._context.environment)
             self._show(*(step(demo) for step in steps))
@@ -203,21 +203,21 @@ class Rehearsal:
     def _scan_for_secrets(self) -> None:
         context = self._context
         folders = [context.deployment.folder, context.logs, *(context.state / name for name in ("home", "tmpdir"))]
-        self._show(scan_for_secrets(self._cloud.fake.identity, self._tokens, folders, ()))
+        self._show(scan_for_secrets(self._cloud.fake.identity, self._tokens, folders))
 
     @property
     def _new_region(self) -> str:
-        """The last one: where regions are added, they come at the end."""
+        """Return the key of the added region, which is the last one."""
         return str(list(self._context.more["regions"])[-1])
 
     @property
     def _firewalls(self) -> str:
-        """How a line of differences begins that is about a firewall rule."""
+        """Return the beginning of a line of differences about a firewall rule."""
         return f"~ cloud projects/{self._cloud.fake.project}/global/firewalls/"
 
     @property
     def _members(self) -> str:
-        """The line of differences about which members' meshes the fleet manages."""
+        """Return the line of differences about the memberships whose mesh the fleet manages."""
         folder = f"projects/{self._cloud.fake.project}/locations/global/features"
         return f"~ cloud {folder}/servicemesh: .membershipSpecs"
 
@@ -238,14 +238,18 @@ def _demo(content: dict[str, object]) -> dict[str, object]:
 
 
 def run(context: RehearsalContext, steps: Steps) -> int:
-    """Return 0 if everything is as it has to be, else 1.
+    """Rehearse, and return the exit status: 0 if everything is as it has to be, else 1.
+
+    Args:
+        context: what is rehearsed.
+        steps: which steps to run.
 
     Raises:
         LocalMeshError: something did not start.
     """
     ignore_sigint()
-    replaced = ", ".join(context.command_environment.replaced) or "none"
-    context.say(f"stand-ins besides asmcli and Google's controllers: {replaced}")
+    fake_tools = ", ".join(context.command_environment.faked) or "none"
+    context.say(f"fake tools besides asmcli and Google's controllers: {fake_tools}")
     rehearsal = Rehearsal(context)
     rehearsal.run(steps)
     return conclude(context, rehearsal.tables)

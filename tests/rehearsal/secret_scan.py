@@ -1,4 +1,4 @@
-"""Whether a credential has got into a file."""
+"""Scan of files for credentials."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,15 +10,15 @@ CHUNK = 1 << 20
 
 
 CACHES = ("access_tokens.db", "gke_gcloud_auth_plugin_cache")
-"""Where gcloud and its plugin keep tokens for an hour, for everybody who uses them; only the user can read them."""
+"""Caches of gcloud and its plugin, which keep tokens for an hour; only the user can read them."""
 
 
-def search(folders: Iterable[Path], words: Sequence[bytes], excluded: Sequence[Path]) -> tuple[int, list[str]]:
-    """Return how many files were read, and which of them have one of the words in it."""
+def search(folders: Iterable[Path], words: Sequence[bytes]) -> tuple[int, list[str]]:
+    """Return the number of files that were read, and the paths of those that contain a word."""
     read, found = 0, []
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.is_symlink() or not path.is_file() or any(path.is_relative_to(one) for one in excluded):
+            if path.is_symlink() or not path.is_file():
                 continue
             read += 1
             if _contains(path, words):
@@ -26,18 +26,17 @@ def search(folders: Iterable[Path], words: Sequence[bytes], excluded: Sequence[P
     return read, found
 
 
-def scan_for_secrets(
-    identity: Identity, tokens: Sequence[str], folders: Sequence[Path], excluded: Sequence[Path]
-) -> Table:
-    """Look for the account's key, its tokens, and the remote secrets' tokens in all files.
+def scan_for_secrets(identity: Identity, tokens: Sequence[str], folders: Sequence[Path]) -> Table:
+    """Search all files for the account's key, its tokens, and the remote secrets' tokens.
 
     Args:
+        identity: of the account.
         tokens: of the remote secrets.
-        excluded: where they have to be: the key file itself, and the clusters' own stores.
+        folders: searched.
     """
     lines = identity.private_key().splitlines()
     words = [f"ya29.{TOKEN_MARKER}".encode(), lines[len(lines) // 2].encode(), *(token.encode() for token in tokens)]
-    read, found = search(folders, words, excluded)
+    read, found = search(folders, words)
     caches = [path for path in found if Path(path).name in CACHES]
     found = [path for path in found if path not in caches]
     table = Table("7  credentials in states, plans, logs and left-over files", ["files", "with a credential"])

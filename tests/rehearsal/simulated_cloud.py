@@ -1,4 +1,4 @@
-"""Everything around the project: the emulated cloud, the clusters in it, Google's controllers."""
+"""The simulated cloud: the fake APIs, the clusters behind them, Google's controllers."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -21,16 +21,18 @@ from tests.rehearsal.mesh_controller import FEATURE, MeshController, managed_mem
 PORT = 8080
 BASE = f"http://127.0.0.1:{PORT}"
 EVERY_ADDRESS = "0.0.0.0"
-"""Regions ask the fake cloud about tokens, over links that lead nowhere else: all is in a network of its own."""
+"""The clusters review tokens at the fake APIs, over links of the rehearsal's own network."""
 
 
 class SimulatedCloud:
-    """An empty project, and all that would happen in it.
+    """A Google Cloud project, empty at first, with everything that would happen in it.
 
     Attributes:
-        server: the cloud's APIs.
-        install: is given a region whose cluster gets a control plane of the mesh.
-        late: seconds by which control planes that Google runs come later than they would.
+        fake: state of the fake cloud.
+        server: serves its APIs.
+        planes: GKE control planes.
+        install: called with a region whose cluster gets a mesh control plane.
+        mesh_delay: seconds that managed control planes take longer than usual.
     """
 
     def __init__(
@@ -46,17 +48,21 @@ class SimulatedCloud:
         account: str | None = None,
         pods_run: bool = False,
     ) -> None:
-        """
+        """Start nothing yet.
+
         Args:
-            regions: all that may ever come.
-            revision: the mesh's, in which Istio's kinds are rendered.
-            authority: signs for the control planes' DNS endpoints.
-            account: whom the caller acts as; nobody if absent.
-            pods_run: somebody runs pods, and sets `install`; else they have no sidecars,
-                and are ready because kwok says so.
+            project: id of the project.
+            regions: all regions that may ever have a cluster.
+            revision: of the mesh; Istio's CRDs are rendered in it.
+            tools: programs of the local mesh.
+            state: folder of the clusters.
+            latencies: durations of the cloud.
+            authority: signs certificates of the control planes' DNS endpoints.
+            account: service account that the caller impersonates; None for none.
+            pods_run: pods really run, and the caller sets `install`; else kwok simulates them, without sidecars.
         """
         self.install: Callable[[str], None] = lambda region: None
-        self.late = 0.0
+        self.mesh_delay = 0.0
         self._revision = revision
         self._tools = tools
         self._pods_run = pods_run
@@ -72,8 +78,8 @@ class SimulatedCloud:
         self._ingress.compute = self.server.compute
         self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
 
-    def begin(self) -> None:
-        """Make the networks and serve the APIs."""
+    def start_apis(self) -> None:
+        """Create the networks and serve the APIs."""
         self.planes.network.build()
         self.server.start()
 
@@ -90,9 +96,9 @@ class SimulatedCloud:
             self._crds,
             self.fake.latencies,
             channel=lambda: self._channel(location, name),
-            late=lambda: self.late,
+            delay=lambda: self.mesh_delay,
             install=lambda: self.install(region),
-            tell=lambda state: self.server.gkehub.set_membership_state(FEATURE, location, name, state),
+            report=lambda state: self.server.gkehub.set_membership_state(FEATURE, location, name, state),
         )
         mesh.start()
         self._meshes[location, name] = mesh
@@ -113,7 +119,7 @@ class SimulatedCloud:
         self._ingress.cluster_stopped(location)
 
     def _feature_changed(self, feature: str, content: Body | None) -> None:
-        self._ingress.changed(feature, content)
+        self._ingress.feature_changed(feature, content)
         if feature == FEATURE:
             managed = managed_memberships(content)
             for place, mesh in list(self._meshes.items()):
@@ -124,8 +130,8 @@ class SimulatedCloud:
         cluster = self.fake.store.get(f"projects/{self.fake.project}/locations/{location}/clusters/{name}")
         return str(cluster["releaseChannel"]["channel"])
 
-    def forget(self, path: str) -> None:
-        """Delete something of the cloud, as somebody else would."""
+    def delete(self, path: str) -> None:
+        """Delete a resource behind terraform's back."""
         parts = path.split("/")
         if parts[-2] == "clusters":
             self.stop(parts[3], parts[-1])

@@ -1,4 +1,4 @@
-"""Everything that is there, to be compared with what was or should be."""
+"""Snapshots of the whole environment, and their differences."""
 
 import json
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from tests.rehearsal.expected import found_objects, remote_secrets, served_kinds
 from tests.rehearsal.simulated_cloud import SimulatedCloud
 
 Snapshot = dict[str, Any]
-"""What a thing is, by where it is: ``cloud PATH`` or ``REGION KIND NAMESPACE/NAME``."""
+"""Content of resources and objects, by ``cloud PATH`` or ``REGION KIND NAMESPACE/NAME``."""
 
 CLOUD_LEFT_OUT = frozenset({"id", "address", "etag", "masterAuth", "membershipStates", "uniqueId"})
-"""What differs from one making of the same thing to another, and what a feature says of each cluster."""
+"""Fields that differ when the same resource is recreated, and a feature's states of the memberships."""
 
 GROUPS = "/networkEndpointGroups/"
 
@@ -24,10 +24,11 @@ OPTIONS = ("configmap", "asm-options", "--namespace", "istio-system", "--ignore-
 
 
 def take_snapshot(cloud: SimulatedCloud, *, identities: bool = False) -> Snapshot:
-    """Return what is in the cloud and in every cluster.
+    """Return everything in the cloud and in every cluster.
 
     Args:
-        identities: tell apart what was made anew or changed meanwhile, also if it is the same.
+        cloud: the simulated cloud.
+        identities: distinguish objects that were recreated or changed meanwhile, even if they are equal.
     """
     found: Snapshot = {}
     for path, resource in cloud.fake.store.all().items():
@@ -44,7 +45,7 @@ def take_snapshot(cloud: SimulatedCloud, *, identities: bool = False) -> Snapsho
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return what differs, a line each: ``+`` only in the second, ``-`` only in the first, ``~`` in both."""
+    """Return the differences, a line each: ``+`` only in the second, ``-`` only in the first, ``~`` in both."""
     lines = [f"+ {key}" for key in sorted(set(other) - set(one))]
     lines += [f"- {key}" for key in sorted(set(one) - set(other))]
     for key in sorted(set(one) & set(other)):
@@ -69,12 +70,12 @@ def _in_cluster(cluster: LocalCluster, identities: bool) -> dict[str, Any]:
     for (kind, namespace, name), item in found.items():
         content = _content(item, identities)
         if kind == "Deployment" and name in scaled:
-            # How many there are is the autoscaler's business.
+            # The autoscaler sets the replicas.
             content["spec"].pop("replicas")
             content["metadata"].pop("generation", None)
         objects[f"{kind} {namespace}/{name}"] = content
     for name, secret in remote_secrets(cluster).items():
-        # The token in it is never kept; that it works is looked at elsewhere.
+        # Its token is left out; `checks.objects` checks it.
         objects[f"Secret istio-system/{name}"] = _metadata(secret, identities)
     crds = cluster.get("customresourcedefinitions")["items"]
     objects |= {f"CustomResourceDefinition {item['metadata']['name']}": True for item in crds}

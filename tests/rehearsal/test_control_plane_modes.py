@@ -159,29 +159,31 @@ def test_whose_mesh_the_fleet_manages() -> None:
     assert managed_memberships({}) == managed_memberships(None) == set()
 
 
-def controller(cluster: Any, told: list[Any]) -> MeshController:
+def controller(cluster: Any, reported: list[Any]) -> MeshController:
     crds = [{"kind": "CustomResourceDefinition", "metadata": {"name": "gateways"}}]
     latencies = Latencies(0)
-    return MeshController(cluster, crds, latencies, channel=lambda: "STABLE", install=lambda: None, tell=told.append)
+    return MeshController(
+        cluster, crds, latencies, channel=lambda: "STABLE", install=lambda: None, report=reported.append
+    )
 
 
 def test_a_managed_mesh_gets_a_revision_of_its_clusters_channel(cluster: Any) -> None:
-    told: list[Any] = []
-    mesh = controller(cluster, told)
+    reported: list[Any] = []
+    mesh = controller(cluster, reported)
     mesh.manage(True)
     key = ("ControlPlaneRevision", "asm-managed-stable")
     wait_until(lambda: key in cluster.applied)
     assert cluster.applied[key]["metadata"]["namespace"] == "istio-system"
     assert cluster.applied["ConfigMap", "asm-options"]["data"] == {"ASM_OPTS": ""}, "others' options are touched"
-    assert told[0]["servicemesh"]["controlPlaneManagement"]["state"] == "PROVISIONING"
+    assert reported[0]["servicemesh"]["controlPlaneManagement"]["state"] == "PROVISIONING"
     mesh.manage(True)  # of another member: nothing new
     mesh.manage(False)
-    assert told[1:] == [None]
+    assert reported[1:] == [None]
 
 
 def test_a_revision_is_provided_and_comes_again_as_long_as_it_is_managed(cluster: Any) -> None:
-    told: list[Any] = []
-    mesh = controller(cluster, told)
+    reported: list[Any] = []
+    mesh = controller(cluster, reported)
     mesh.start()
     mesh.manage(True)
     key = ("ControlPlaneRevision", "asm-managed-stable")
@@ -192,7 +194,7 @@ def test_a_revision_is_provided_and_comes_again_as_long_as_it_is_managed(cluster
     wait_until(lambda: cluster.patches(kind))
     assert cluster.patches(kind)[0]["status"]["conditions"][0]["type"] == "ProvisioningFinished"
     assert ("CustomResourceDefinition", "gateways") in cluster.applied
-    assert told[-1]["servicemesh"]["controlPlaneManagement"]["details"][0]["code"] == "REVISION_READY"
+    assert reported[-1]["servicemesh"]["controlPlaneManagement"]["details"][0]["code"] == "REVISION_READY"
     cluster.events[kind].append({**event, "type": "DELETED"})
     wait_until(lambda: key in cluster.applied)
 
@@ -282,7 +284,7 @@ def run_pod(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     program.write_text(f'#!/bin/sh\necho "$1 $KUBERNETES_SERVICE_HOST" >>"{tmp_path}/ran"\n[ "$1" != fail ]\n')
     program.chmod(0o755)
     # Whoever runs the tests need not be allowed to mount.
-    monkeypatch.setattr("tests.rehearsal.job_runner.IN_ITS_OWN", ("sh", "-c", 'shift; exec "$@"', "sh"))
+    monkeypatch.setattr("tests.rehearsal.job_runner.IN_NAMESPACE", ("sh", "-c", 'shift; exec "$@"', "sh"))
     cluster.namespace = type("Outside", (), {"command": staticmethod(list)})
 
     def run(one: dict[str, Any]) -> list[dict[str, Any]]:

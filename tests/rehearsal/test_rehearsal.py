@@ -81,7 +81,7 @@ class FakeContext:
     def deployment(self) -> "FakeContext":
         return self
 
-    def operate(self, *arguments: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+    def run_mesh_cli(self, *arguments: str, seconds: float) -> "subprocess.CompletedProcess[str]":
         self.calls.append(arguments)
         return self.results.pop(0) if len(self.results) > 1 else self.results[0]
 
@@ -259,8 +259,8 @@ def test_credentials_are_found_wherever_they_are(tmp_path: Path) -> None:
     big = b"x" * ((1 << 20) - 3) + b"secret" + b"y" * 100  # across the border of two reads
     (tmp_path / "deep" / "plan").write_bytes(big)
     (tmp_path / "clean").write_text("nothing", encoding="utf-8")
-    assert search([tmp_path], [b"secret"], []) == (2, [str(tmp_path / "deep" / "plan")])
-    assert search([tmp_path], [b"secret"], [tmp_path / "deep"]) == (1, [])
+    assert search([tmp_path], [b"secret"]) == (2, [str(tmp_path / "deep" / "plan")])
+    assert search([tmp_path], [b"other"]) == (2, [])
 
 
 def fake_terraform(folder: Path, version: str, condition: str) -> None:

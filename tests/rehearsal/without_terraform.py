@@ -320,7 +320,7 @@ def run_without_terraform(context: RehearsalContext, wrappers: FaultWrappers, ev
     deployment.delete_clusters()
     show(checks.orphaned("what is left after all was deleted", empty, take_snapshot(cloud)))
     folders = [context.logs, context.deployment.folder, *(context.state / name for name in ("home", "tmpdir"))]
-    show(scan_for_secrets(cloud.fake.identity, tokens, folders, ()))
+    show(scan_for_secrets(cloud.fake.identity, tokens, folders))
     return conclude(context, tables)
 
 

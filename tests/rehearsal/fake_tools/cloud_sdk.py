@@ -1,4 +1,4 @@
-"""What the stand-ins for gcloud and gke-gcloud-auth-plugin do. For tests.
+"""Fakes of gcloud and gke-gcloud-auth-plugin, for tests.
 
 They know what the scripts call, and refuse the rest with status 2. The credentials are a
 service account's key, given by file, the cloud is where CLOUDSDK_API_ENDPOINT_OVERRIDES_*
@@ -71,7 +71,7 @@ class AnswerError(FailedError):
 
 
 class RefusedError(Exception):
-    """The real one may know this; the stand-in doesn't."""
+    """The fake does not support this; the real one may."""
 
 
 class _Response(transport.Response):
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
             return _gcloud(rest)
         return _plugin(rest)
     except RefusedError as error:
-        print(f"{program}: this is a stand-in for tests, and {error}", file=sys.stderr)
+        print(f"{program}: this is a fake for tests, and {error}", file=sys.stderr)
         return 2
     except (FailedError, exceptions.GoogleAuthError, *NO_ANSWER) as error:
         print(f"ERROR: ({program}) {error}", file=sys.stderr)
@@ -177,7 +177,7 @@ def _plugin(arguments: Sequence[str]) -> int:
 
 def _parser(program: str) -> argparse.ArgumentParser:
     """Return a parser, which ends the program with status 2 at what it doesn't know."""
-    return argparse.ArgumentParser(program, description="A stand-in for tests.", allow_abbrev=False)
+    return argparse.ArgumentParser(program, description="A fake for tests.", allow_abbrev=False)
 
 
 def _group(groups: Any, name: str) -> Any:
@@ -258,7 +258,7 @@ def _list(given: argparse.Namespace) -> None:
 
 
 def _config_helper(given: argparse.Namespace) -> None:
-    """Answer the real plugin, where only gcloud is a stand-in."""
+    """Print a token for the real plugin, where only gcloud is fake."""
     token, expiry = _token("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
     print(json.dumps({"credential": {"access_token": token, "token_expiry": expiry}}, indent=2))
 
