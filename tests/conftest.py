@@ -1,23 +1,21 @@
 """Fixtures: the environments that tests look at."""
 
 import json
+import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
+from config.paths import ROOT
 from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.prerequisites import gather_providers, mirror_of
 from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
 from tests.terraform.terraform import terraform
-
-if TYPE_CHECKING:  # it brings a server, which most tests do without
-    from tests.cli.deployed_mesh import DeployedMesh
 
 
 def pytest_configure() -> None:
@@ -25,6 +23,32 @@ def pytest_configure() -> None:
     for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test that uses terraform's providers."""
+    if {"_providers", "provider_mirror"}.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("providers")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all tests that synthesize to one worker, as each that does starts Node.js: 3 s and 900 MB.
+
+    It goes by files: pytest-xdist 3.8 ignores `xdist_group` with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 (installed where tests run in parallel)
+
+    @cache
+    def synthesizes(file: str) -> bool:
+        return (
+            re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b", (ROOT / file).read_text("utf-8"))
+            is not None
+        )
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = lambda nodeid: "synthesis" if synthesizes(nodeid.partition("::")[0]) else nodeid
+    return scheduler
 
 
 @pytest.fixture(scope="session")
@@ -65,29 +89,6 @@ def _providers(tmp_path_factory: pytest.TempPathFactory) -> None:
     if result.returncode != 0:
         reason = (result.stderr.strip().splitlines() or ["no reason given"])[0]
         pytest.skip(f"terraform init can't get the providers ({reason}): JSON not tried before the real ones")
-
-
-@pytest.fixture(scope="session")
-def _deployed(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Callable[[str], DeployedMesh]]":
-    """Give the environment of `tests.cli.deployed_mesh`, by the way to its mesh; each is deployed once."""
-    from tests.cli.deployed_mesh import deploy  # noqa: PLC0415
-
-    with ExitStack() as stack:
-
-        @cache
-        def give(way: str) -> "DeployedMesh":
-            return stack.enter_context(deploy(tmp_path_factory.mktemp("deployed"), way))
-
-        yield give
-
-
-@pytest.fixture
-def mesh(_deployed: "Callable[[str], DeployedMesh]", request: pytest.FixtureRequest) -> "Iterator[DeployedMesh]":
-    """An environment in which all is well, to be changed. Its parameter is the way to its mesh."""
-    from tests.cli.deployed_mesh import MANAGED, restored  # noqa: PLC0415
-
-    with restored(_deployed(getattr(request, "param", MANAGED))) as found:
-        yield found
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,7 @@ def test_both_faults_are_gone_through_and_taken_back(mesh: DemoMesh) -> None:
     assert not (mesh.folder / "osaka" / "failing").exists()
 
 
+@pytest.mark.process
 def test_what_lets_the_demo_fail_is_a_sidecar_that_leads_nowhere(mesh: DemoMesh) -> None:
     import yaml  # noqa: PLC0415
 
@@ -123,6 +124,7 @@ def test_what_lets_the_demo_fail_is_a_sidecar_that_leads_nowhere(mesh: DemoMesh)
     assert sidecar["spec"]["ingress"][0]["port"]["number"] == 5000
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("fault", ["removed", "failing"])
 def test_a_signal_puts_everything_back(mesh: DemoMesh, number: signal.Signals, fault: str) -> None:
@@ -138,6 +140,7 @@ def test_a_signal_puts_everything_back(mesh: DemoMesh, number: signal.Signals, f
     assert "Traceback" not in errors
 
 
+@pytest.mark.process
 def test_even_when_it_is_killed(mesh: DemoMesh) -> None:
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed")
     wait_until(lambda: replicas(mesh) == "0")
@@ -147,6 +150,7 @@ def test_even_when_it_is_killed(mesh: DemoMesh) -> None:
     assert "what it had done is put back" in process.communicate(timeout=SECONDS)[1]
 
 
+@pytest.mark.process
 def test_a_lost_connection_is_waited_for(mesh: DemoMesh) -> None:
     """The client's connection ends and the cluster can't be reached; as soon as it can, all is put back."""
     away = mesh.folder / "tokyo" / "away"
@@ -165,6 +169,7 @@ def test_a_lost_connection_is_waited_for(mesh: DemoMesh) -> None:
     assert "the connection to the client in tokyo was lost" in errors
 
 
+@pytest.mark.process
 def test_what_can_t_be_put_back_is_said_with_the_command(mesh: DemoMesh) -> None:
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed", "--restore-seconds", "1")
     wait_until(lambda: replicas(mesh) == "0")

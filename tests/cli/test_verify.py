@@ -188,6 +188,7 @@ def test_ingress_asks_by_the_domain_if_there_is_one() -> None:
     assert public_url(environment_of(text), nobody_is_asked, "/hello") == "https://shop.example.com/hello"
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
     def slow(number: int) -> str:
         time.sleep(0.05)

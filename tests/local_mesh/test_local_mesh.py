@@ -269,6 +269,7 @@ def until(holds: Callable[[], bool], seconds: float = 10) -> bool:
     return True
 
 
+@pytest.mark.namespace
 class TestIsolation:
     @pytest.fixture(autouse=True)
     def _possible(self) -> None:
