@@ -134,6 +134,11 @@ def _of_names(cluster: ClusterClient, kind: str, names: Sequence[str], *flags: s
     return list(found.get("items", [found] if found else []))
 
 
+def identity(one: Object) -> tuple[str, str]:
+    """Return an object's namespace and name."""
+    return one["metadata"]["namespace"], one["metadata"]["name"]
+
+
 def condition(thing: Object, kind: str) -> str:
     """Return the status of one of an object's conditions, such as ``True``; empty if it has none of that kind."""
     conditions = thing.get("status", {}).get("conditions", [])

@@ -1,7 +1,8 @@
-"""One region's cluster, with all that was found out about it."""
+"""One region's cluster, with everything that was observed of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cli.report.findings import Finding, failure, ok
 from cli.sources.cluster_objects import ClusterObjects
@@ -34,17 +35,38 @@ class ObservedCluster:
         return self.region.key
 
     @property
+    def project(self) -> str:
+        """The project's id."""
+        project: str = self.environment.project.id
+        return project
+
+    @property
+    def live(self) -> ClusterObjects:
+        """What is in the cluster, which has responded."""
+        assert self.objects is not None
+        return self.objects
+
+    @property
+    def gke(self) -> Mapping[str, Any]:
+        """The cluster as the GKE API describes it; empty where that is not known."""
+        return self.described if isinstance(self.described, dict) else {}
+
+    @property
+    def fleet(self) -> Mapping[str, Any]:
+        """The membership as the fleet describes it; empty where that is not known."""
+        return self.membership if isinstance(self.membership, dict) else {}
+
+    @property
     def gcloud(self) -> str:
         """How the end of a gcloud command names it."""
-        return f"{self.region.names.cluster} --location {self.region.location} --project {self.environment.project.id}"
+        return f"{self.region.names.cluster} --location {self.region.location} --project {self.project}"
 
     @property
     def kubectl(self) -> str:
         """How a person reaches it: the start of a kubectl command."""
         if self.cluster is not None:
             return self.cluster.command
-        project = self.environment.project.id
-        return f"kubectl --context gke_{project}_{self.region.location}_{self.region.names.cluster}"
+        return f"kubectl --context gke_{self.project}_{self.region.location}_{self.region.names.cluster}"
 
 
 def failure_or_ok(name: str, wrong: Sequence[str], right: str, fix: str) -> Finding:

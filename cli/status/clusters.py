@@ -10,38 +10,35 @@ from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, api_error_fix
 from cli.sources.state import TerraformStates
-from cli.status.hardening import look_at_hardening
+from cli.status.comparison import differs, gke_status, on_off, unknown
+from cli.status.hardening import check_hardening
 from config.cluster import AuthorizedNetwork
 
 OPERATOR = "operator"
-"""What the authorized network is called that each operator sets for himself."""
+"""Name of the authorized network that MESH_OPERATOR_ADDRESS adds."""
 
 
-def look_at_gke(member: ObservedCluster, project: LookupResult, state: TerraformStates) -> Iterator[Finding]:
-    """Yield what the GKE API says of a cluster, against the configuration."""
+def check_gke(member: ObservedCluster, project: LookupResult, state: TerraformStates) -> Iterator[Finding]:
+    """Yield how a cluster in the GKE API compares with the configuration."""
     found = member.described
     if not isinstance(found, dict):
-        yield _missing(member, found)
+        yield _check_existence(member, found)
         return
     shape = member.environment.cluster
-    yield _control_plane(member, found)
+    yield _check_control_plane(member, found)
     channel = found.get("releaseChannel", {}).get("channel", "UNSPECIFIED").lower()
-    wrong = (
-        [] if channel == shape.release_channel else [f"{channel}, and the configuration says {shape.release_channel}"]
-    )
-    yield failure_or_ok("release channel", wrong, channel, DEPLOY)
-    yield _mesh_label(member, found, project)
-    yield _private_nodes(found)
-    yield _authorized_networks(member, found)
-    yield from look_at_hardening(member, found)
-    yield _deletion_protection(member, state)
-    yield from _node_pools(member, found)
+    yield failure_or_ok("release channel", differs(channel, shape.release_channel), channel, DEPLOY)
+    yield _check_mesh_label(member, found, project)
+    yield _check_private_nodes(found)
+    yield _check_authorized_networks(member, found)
+    yield from check_hardening(member, found)
+    yield _check_deletion_protection(member, state)
+    yield from _check_node_pools(member, found)
 
 
-def look_at_nodes(member: ObservedCluster) -> Finding:
-    """Return whether the nodes are ready, and as many as there should be at least."""
-    assert member.objects is not None
-    nodes = member.objects.nodes
+def check_nodes(member: ObservedCluster) -> Finding:
+    """Return whether the nodes are ready, and no fewer than the configured minimum."""
+    nodes = member.live.nodes
     unready = [one["metadata"]["name"] for one in nodes if condition(one, "Ready") != "True"]
     ready = len(nodes) - len(unready)
     least = member.region.nodes.min_nodes * max(1, len(_zones(member)))
@@ -53,51 +50,45 @@ def look_at_nodes(member: ObservedCluster) -> Finding:
     return failure_or_ok("nodes", wrong, f"{ready} ready", f"{member.kubectl} describe nodes")
 
 
-def look_at_membership(member: ObservedCluster) -> Finding:
-    """Return whether the fleet has the cluster."""
+def check_membership(member: ObservedCluster) -> Finding:
+    """Return whether the cluster is a member of the fleet."""
     found = member.membership
     if isinstance(found, ApiError):
-        return failure(
-            "membership", f"not known: {found}", api_error_fix(found, "gkehub", member.environment.project.id)
-        )
+        return unknown("membership", found, "gkehub", member.project)
     if found is None:
         return failure("membership", "the cluster is in no fleet", DEPLOY)
     state = found.get("state", {}).get("code", "CODE_UNSPECIFIED")
     parts = found["name"].split("/")
-    name = f"{parts[-1]} --location {parts[3]} --project {member.environment.project.id}"
+    name = f"{parts[-1]} --location {parts[3]} --project {member.project}"
     wrong = [] if state == "READY" else [f"{state} and not READY"]
     return failure_or_ok("membership", wrong, state, f"gcloud container fleet memberships describe {name}")
 
 
-def _missing(member: ObservedCluster, found: ApiError | None) -> Finding:
+def _check_existence(member: ObservedCluster, found: ApiError | None) -> Finding:
     name = "control plane"
     if found is None:
         text = f"there is no cluster {member.region.names.cluster} in {member.region.location}"
         return failure(name, text, DEPLOY)
-    return failure(name, f"not known: {found}", api_error_fix(found, "container", member.environment.project.id))
+    return unknown(name, found, "container", member.project)
 
 
-def _control_plane(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
+def _check_control_plane(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
     status, version = found.get("status", "STATUS_UNSPECIFIED"), found.get("currentMasterVersion", "?")
     text = f"{status}, {version}"
     if said := "; ".join(one.get("message", "") for one in found.get("conditions", [])):
         text = f"{text}: {said}"
-    if status == "RUNNING":
-        return ok("control plane", text)
-    fix = f"gcloud container clusters describe {member.gcloud}"
-    # It serves meanwhile; an upgrade is such work.
-    return warning("control plane", text, fix) if status == "RECONCILING" else failure("control plane", text, fix)
+    return gke_status("control plane", status, text, f"gcloud container clusters describe {member.gcloud}")
 
 
-def _mesh_label(member: ObservedCluster, found: Mapping[str, Any], project: LookupResult) -> Finding:
-    """The label by which Cloud Service Mesh knows which clusters are one mesh."""
+def _check_mesh_label(member: ObservedCluster, found: Mapping[str, Any], project: LookupResult) -> Finding:
+    """Check the label by which Cloud Service Mesh knows which clusters are one mesh."""
     name = "mesh label"
     label = found.get("resourceLabels", {}).get("mesh_id", "")
     if not isinstance(project, dict):
         why = project or "Resource Manager does not know the project"
-        fix = f"gcloud projects describe {member.environment.project.id}"
+        fix = f"gcloud projects describe {member.project}"
         if isinstance(project, ApiError):
-            fix = api_error_fix(project, "projects", member.environment.project.id)
+            fix = api_error_fix(project, "projects", member.project)
         return failure(name, f"the project's number is not known: {why}", fix)
     wanted = f"proj-{project['projectNumber']}"
     return failure_or_ok(
@@ -105,7 +96,7 @@ def _mesh_label(member: ObservedCluster, found: Mapping[str, Any], project: Look
     )
 
 
-def _private_nodes(found: Mapping[str, Any]) -> Finding:
+def _check_private_nodes(found: Mapping[str, Any]) -> Finding:
     private = found.get("privateClusterConfig", {}).get("enablePrivateNodes", False)
     private = found.get("networkConfig", {}).get("defaultEnablePrivateNodes", private)
     wrong = [] if private else ["new nodes get external addresses"]
@@ -117,23 +108,23 @@ def _private_nodes(found: Mapping[str, Any]) -> Finding:
     return failure_or_ok("private nodes", wrong, "no node has an external address", DEPLOY)
 
 
-def _authorized_networks(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
-    """Both ways: who may reach the control plane and should not, and who should and may not.
+def _check_authorized_networks(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
+    """Compare both ways: networks that are authorized and should not be, and those that should and are not.
 
-    Among those who should are the pods of other clusters, where it is they who watch it.
+    Where istiod runs on nodes, the pods of the other clusters are to be authorized: it watches from there.
     """
-    shape, watchers = member.environment.cluster, member.environment.peer_api_clients(member.key)
+    shape, peers = member.environment.cluster, member.environment.peer_api_clients(member.key)
     name = "authorized networks"
     endpoints = found.get("controlPlaneEndpointsConfig", {}).get("ipEndpointsConfig", {})
     config = found.get("masterAuthorizedNetworksConfig") or endpoints.get("authorizedNetworksConfig", {})
     if not config.get("enabled", False):
         return failure(name, "off: everybody reaches the control plane's addresses", DEPLOY)
-    wanted = [*shape.authorized_networks, *watchers]
+    wanted = [*shape.authorized_networks, *peers]
     if shape.operator_address is not None:
         wanted.append(AuthorizedNetwork(name=OPERATOR, cidr=shape.operator_address))
     there = {one["cidrBlock"]: one.get("displayName", "") for one in config.get("cidrBlocks", [])}
     missing = [
-        f"{one.name} ({one.cidr}) is {'to watch it' if one in watchers else 'in the configuration'}, and not let in"
+        f"{one.name} ({one.cidr}) is {'to watch it' if one in peers else 'in the configuration'}, and not let in"
         for one in wanted
         if str(one.cidr) not in there
     ]
@@ -148,69 +139,53 @@ def _authorized_networks(member: ObservedCluster, found: Mapping[str, Any]) -> F
     return failure_or_ok(name, missing + foreign, f"{len(there)}, as configured", DEPLOY)
 
 
-def _deletion_protection(member: ObservedCluster, state: TerraformStates) -> Finding:
-    """Terraform's own, and only in its state: the GKE API has no such thing."""
+def _check_deletion_protection(member: ObservedCluster, state: TerraformStates) -> Finding:
+    """Look into terraform's state: the GKE API has no deletion protection."""
     name = "deletion protection"
     wanted = member.environment.cluster.deletion_protection
-    kept = next(
-        (
-            one
-            for one in state.get("clusters") or ()
-            if one.type == "google_container_cluster" and one.attributes.get("name") == member.region.names.cluster
-        ),
-        None,
-    )
+    clusters = (one for one in state.get("clusters") or () if one.type == "google_container_cluster")
+    kept = next((one for one in clusters if one.attributes.get("name") == member.region.names.cluster), None)
     if kept is None:
         return ok(name, "not known: it is in terraform's state only, which is not here")
-    words = {True: "on", False: "off"}
-    found = bool(kept.attributes.get("deletion_protection", False))
-    wrong = [] if found == wanted else [f"{words[found]}, and the configuration says {words[wanted]}"]
-    return failure_or_ok(name, wrong, words[found], DEPLOY)
+    found = on_off(kept.attributes.get("deletion_protection", False))
+    return failure_or_ok(name, differs(found, on_off(wanted)), found, DEPLOY)
 
 
-def _node_pools(member: ObservedCluster, found: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_node_pools(member: ObservedCluster, found: Mapping[str, Any]) -> Iterator[Finding]:
     wanted = member.region.nodes
     pools = {pool["name"]: pool for pool in found.get("nodePools", [])}
     pool = pools.pop(member.region.names.node_pool, None)
-    others = ", ".join(pools)
     if pool is None:
         yield failure("node pool", f"there is no {member.region.names.node_pool}", DEPLOY)
     else:
-        yield _node_pool_status(member, pool)
+        yield _check_node_pool(member, pool)
         scaling = pool.get("autoscaling", {})
-        limits = (scaling.get("minNodeCount", 0), scaling.get("maxNodeCount", 0))
+        limits = f"{scaling.get('minNodeCount', 0)} to {scaling.get('maxNodeCount', 0)}"
         machine = pool.get("config", {}).get("machineType", "?")
         zones = pool.get("locations", [])
-        wrong = []
-        if machine != wanted.machine_type:
-            wrong.append(f"machines are {machine}, and the configuration says {wanted.machine_type}")
+        wrong = differs(machine, wanted.machine_type, f"machines are {machine}")
         if not scaling.get("enabled", False):
             wrong.append("autoscaling is off")
-        elif limits != (wanted.min_nodes, wanted.max_nodes):
-            said = f"{wanted.min_nodes} to {wanted.max_nodes}"
-            wrong.append(f"{limits[0]} to {limits[1]} nodes a zone, and the configuration says {said}")
+        else:
+            wrong += differs(limits, f"{wanted.min_nodes} to {wanted.max_nodes}", f"{limits} nodes a zone")
         if member.region.zones and set(zones) != set(member.region.zones):
-            wrong.append(f"in {', '.join(zones)}, and the configuration says {', '.join(member.region.zones)}")
-        text = f"{machine}, {limits[0]} to {limits[1]} in each of {len(zones)} zones"
+            wrong += differs(zones, ", ".join(member.region.zones), f"in {', '.join(zones)}")
+        text = f"{machine}, {limits} in each of {len(zones)} zones"
         yield failure_or_ok("node pool's shape", wrong, text, DEPLOY)
     if pools:
         fix = f"gcloud container node-pools list --cluster {member.gcloud}"
-        yield warning("other node pools", f"not in the configuration: {others}", fix)
+        yield warning("other node pools", f"not in the configuration: {', '.join(pools)}", fix)
 
 
-def _node_pool_status(member: ObservedCluster, pool: Mapping[str, Any]) -> Finding:
+def _check_node_pool(member: ObservedCluster, pool: Mapping[str, Any]) -> Finding:
     status = pool.get("status", "STATUS_UNSPECIFIED")
     said = "; ".join(one.get("message", "") for one in pool.get("conditions", [])) or pool.get("statusMessage", "")
     text = f"{status}: {said}" if said else f"{status}, {pool.get('version', '?')}"
-    cluster = f"--cluster {member.gcloud}"
-    fix = f"gcloud container node-pools describe {pool['name']} {cluster}"
-    if status == "RUNNING":
-        return ok("node pool", text)
-    return warning("node pool", text, fix) if status == "RECONCILING" else failure("node pool", text, fix)
+    fix = f"gcloud container node-pools describe {pool['name']} --cluster {member.gcloud}"
+    return gke_status("node pool", status, text, fix)
 
 
 def _zones(member: ObservedCluster) -> list[str]:
     """Return the zones that the nodes are in."""
-    pools = member.described.get("nodePools", []) if isinstance(member.described, dict) else []
-    own = [pool for pool in pools if pool["name"] == member.region.names.node_pool]
+    own = [pool for pool in member.gke.get("nodePools", []) if pool["name"] == member.region.names.node_pool]
     return list(own[0].get("locations", [])) if own else []

@@ -1,17 +1,18 @@
-"""Trust between clusters by remote secrets, by which the mesh in one cluster watches another one.
+"""`mesh status`, of the remote secrets with which the mesh in one cluster watches another one's API server.
 
-Not every control plane takes them: to one that does not, none is expected, and each is left over.
+Not every control plane mode uses them: where one does not, none is expected, and each is orphaned.
 
-Each holds a kubeconfig with a token that does not expire by itself, but ends when the
-account that it is for is made anew. Tokens are kept out of every output, every argument
-and every error message here; the only place to which they go is the standard input of
-kubectl, which hands them to the cluster that is to say whether it takes them.
+Each holds a kubeconfig with a token that does not expire by itself, but is revoked when
+its service account is recreated. Tokens are kept out of every output, every argument
+and every error message here; they only go to the standard input of kubectl, which sends
+them to the cluster that accepts or rejects them.
 """
 
 import base64
 import binascii
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,17 +27,19 @@ from cli.sources.state import StateResource, TerraformStates
 from config import Environment
 from config.naming import MESH_NAMESPACE, remote_secret_name
 
-MADE_FROM = f"{COMPLETION_MARKER}/inputs"
-"""Annotation that scripts/create-remote-secret.sh makes: a checksum of its inputs."""
+INPUTS_ANNOTATION = f"{COMPLETION_MARKER}/inputs"
+"""Annotation that scripts/create-remote-secret.sh writes: a checksum of its inputs."""
 
 
 @dataclass(frozen=True)
 class RemoteSecret:
-    """What is in one.
+    """The content of a remote secret.
 
     Attributes:
-        cluster: the name by which the mesh knows the other cluster.
-        certificate: of its CA, base64 of PEM.
+        cluster: The mesh's name of the other cluster.
+        server: The URL of its API server.
+        certificate: Of its CA, base64 of PEM.
+        token: That authenticates there.
     """
 
     cluster: str
@@ -46,10 +49,10 @@ class RemoteSecret:
 
 
 def read_secret(secret: Object) -> RemoteSecret:
-    """Read a Secret as ``istioctl create-remote-secret`` makes it.
+    """Read a Secret that ``istioctl create-remote-secret`` has made.
 
     Raises:
-        ValueError: it is no such thing.
+        ValueError: It holds no kubeconfig.
     """
     try:
         [(name, data)] = secret["data"].items()
@@ -62,48 +65,53 @@ def read_secret(secret: Object) -> RemoteSecret:
         raise ValueError("it holds no kubeconfig with a server and a token") from None
 
 
-def expected(environment: Environment, holder: str) -> dict[str, str]:
-    """Return the names of the remote secrets that a region's cluster has to hold, each with its other region."""
+def expected_secrets(environment: Environment, host: str) -> dict[str, str]:
+    """Return the remote secrets that a region's cluster should hold.
+
+    Args:
+        environment: The environment.
+        host: Key of the region.
+
+    Returns:
+        The key of the other region, by the secret's name.
+    """
     regions = [region for region in environment.resolved_regions() if not region.retired]
-    if not environment.control_plane.uses_remote_secrets:
+    if not environment.control_plane.uses_remote_secrets or environment.regions[host].retired:
         return {}
-    if holder not in [region.key for region in regions]:
-        return {}
-    return {remote_secret_name(region.remote_name): region.key for region in regions if region.key != holder}
+    return {remote_secret_name(region.remote_name): region.key for region in regions if region.key != host}
 
 
 def private_endpoint(cluster: Mapping[str, Any]) -> str:
     """Return a cluster's address inside the VPC.
 
     Args:
-        cluster: as the GKE API describes it.
+        cluster: As the GKE API describes it.
     """
     endpoints = cluster.get("controlPlaneEndpointsConfig", {}).get("ipEndpointsConfig", {})
     return str(endpoints.get("privateEndpoint") or cluster.get("privateClusterConfig", {}).get("privateEndpoint", ""))
 
 
-def takes(cluster: ClusterClient, token: str) -> bool:
-    """Whether a cluster takes a token for somebody's.
+def accepts_token(cluster: ClusterClient, token: str) -> bool:
+    """Return whether a cluster authenticates a token.
 
-    It is asked with our own access, by a TokenReview, so that the token is in no argument.
+    A TokenReview with the caller's own credentials asks for it, so that the token is in no argument.
     Source: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
 
     Raises:
-        KubectlError: it doesn't say.
+        KubectlError: kubectl failed.
     """
-    question = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-    answer = cluster.run("create", "--filename", "-", "--output", "json", text=json.dumps(question))
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    answer = cluster.run("create", "--filename", "-", "--output", "json", text=json.dumps(review))
     return bool(json.loads(answer).get("status", {}).get("authenticated", False))
 
 
-def look_at_pair(holder: ObservedCluster, remote: ObservedCluster, state: TerraformStates) -> Finding:
-    """Return whether the secret by which one cluster watches another one is of use."""
+def check_remote_secret(host: ObservedCluster, remote: ObservedCluster, state: TerraformStates) -> Finding:
+    """Return whether a cluster holds a valid remote secret of another one."""
     name = f"remote secret of {remote.key}"
-    assert holder.objects is not None
     wanted = remote_secret_name(remote.region.remote_name)
-    secret = next((one for one in holder.objects.secrets if one["metadata"]["name"] == wanted), None)
-    grant = _granted_by(f"{holder.key}/{remote.key}", state)
-    fix = replace_command(grant.address if grant else "", f'that of trust_grant["{holder.key}/{remote.key}"]')
+    secret = next((one for one in host.live.secrets if one["metadata"]["name"] == wanted), None)
+    grant = _remote_secret_in_state(f"{host.key}/{remote.key}", state)
+    fix = replace_command(grant.address if grant else "", f'that of trust_grant["{host.key}/{remote.key}"]')
     if secret is None:
         return failure(name, f"there is none: the mesh here does not see {remote.key}", fix)
     try:
@@ -113,55 +121,52 @@ def look_at_pair(holder: ObservedCluster, remote: ObservedCluster, state: Terraf
     wrong: list[str] = []
     if content.cluster != remote.region.remote_name:
         wrong.append(f"it is for a cluster {content.cluster}")
-    if grant is not None and grant.inputs:
-        made_from = secret["metadata"].get("annotations", {}).get(MADE_FROM)
-        if made_from != grant.checksum:
-            wrong.append("it is of other inputs than terraform's state has")
+    inputs = secret["metadata"].get("annotations", {}).get(INPUTS_ANNOTATION)
+    if grant is not None and grant.inputs and inputs != grant.checksum:
+        wrong.append("it is of other inputs than terraform's state has")
     if isinstance(remote.described, dict):
         server = f"https://{private_endpoint(remote.described)}"
         if content.server != server:
             wrong.append(f"its server is {content.server}, and {remote.key} is at {server}")
         if content.certificate != remote.described.get("masterAuth", {}).get("clusterCaCertificate"):
             wrong.append(f"its certificate is not that of {remote.key}'s CA")
-    if remote.cluster is None or remote.objects is None:
-        return failure_or_ok(name, wrong, "", fix) if wrong else _unknown(name, remote)
-    try:
-        if not takes(remote.cluster, content.token):
-            wrong.append(f"{remote.key} does not take its token")
-    except KubectlError:
-        return failure_or_ok(name, wrong, "", fix) if wrong else _unknown(name, remote)
-    return failure_or_ok(name, wrong, f"server {content.server}, and {remote.key} takes the token", fix)
+    accepted: bool | None = None
+    if remote.cluster is not None and remote.objects is not None:
+        with suppress(KubectlError):
+            accepted = accepts_token(remote.cluster, content.token)
+    if accepted is False:
+        wrong.append(f"{remote.key} does not take its token")
+    if wrong or accepted:
+        return failure_or_ok(name, wrong, f"server {content.server}, and {remote.key} takes the token", fix)
+    # Not another failure: the other cluster's own section has it.
+    text = f"as it should be, but {remote.key} can't be asked whether it takes the token"
+    return warning(name, text, f"see {remote.key}")
 
 
-def look_at_others(member: ObservedCluster) -> Finding:
-    """Return whether a cluster has remote secrets that nobody wants."""
+def check_other_remote_secrets(member: ObservedCluster) -> Finding:
+    """Return whether a cluster holds remote secrets that are not expected."""
     name = "other remote secrets"
-    assert member.objects is not None
     assert member.cluster is not None
-    wanted = expected(member.environment, member.key)
-    there = (one["metadata"]["name"] for one in member.objects.secrets)
+    wanted = expected_secrets(member.environment, member.key)
+    there = (one["metadata"]["name"] for one in member.live.secrets)
     others = sorted(other for other in there if other not in wanted)
     if not others:
         return ok(name, "none")
-    cluster = member.cluster
-    commands = (kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", one) for one in others)
+    commands = (
+        kubectl_command(member.cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", one) for one in others
+    )
     if not member.environment.control_plane.uses_remote_secrets:
         text = f"left over: {', '.join(others)}; the control plane knows no remote secrets, and each holds a token"
         return warning(name, text, chained(commands))
     return failure(name, f"the mesh here also watches what is not in it: {', '.join(others)}", chained(commands))
 
 
-def _granted_by(pair: str, state: TerraformStates) -> StateResource | None:
-    """Return the resource that has made a remote secret; None if it is not known.
+def _remote_secret_in_state(pair: str, state: TerraformStates) -> StateResource | None:
+    """Return the resource that has created a remote secret; None if it is not known.
 
     Args:
-        pair: ``holder/remote``.
+        pair: ``HOST/REMOTE``, the keys of two regions.
+        state: Of terraform.
     """
-    made = (one for one in state.get("mesh") or () if "_grant_" in one.address)
-    return next((one for one in made if one.address.endswith(f'["{pair}"]')), None)
-
-
-def _unknown(name: str, remote: ObservedCluster) -> Finding:
-    # Not another failure: the other cluster's own section has it.
-    text = f"as it should be, but {remote.key} can't be asked whether it takes the token"
-    return warning(name, text, f"see {remote.key}")
+    created = (one for one in state.get("mesh") or () if "_grant_" in one.address)
+    return next((one for one in created if one.address.endswith(f'["{pair}"]')), None)

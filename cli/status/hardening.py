@@ -1,4 +1,4 @@
-"""`mesh status`, of what makes a cluster hard to break into, against the configuration."""
+"""`mesh status`, of a cluster's hardening, against the configuration."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,24 +6,25 @@ from typing import Any
 from cli.report.findings import Finding
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY
+from cli.status.comparison import differs, on_off
 from config.cluster import LOG_COMPONENTS, Cluster
 
 Described = Mapping[str, Any]
+GOOGLE_KEY = "Google's own key"
 
 
-def look_at_hardening(member: ObservedCluster, found: Described) -> Iterator[Finding]:
-    """Yield what the GKE API says of a cluster's ways in, its nodes, its Secrets, its logs and its upgrades."""
+def check_hardening(member: ObservedCluster, found: Described) -> Iterator[Finding]:
+    """Yield how a cluster's endpoints, nodes, Secrets, logs and maintenance compare with the configuration."""
     shape = member.environment.cluster
-    yield failure_or_ok(
-        "endpoints", list(_ways_in(shape, found)), f"{shape.endpoint}, and no other from outside", DEPLOY
-    )
-    yield failure_or_ok("hardening", list(_soft_spots(shape, found)), "as configured", DEPLOY)
-    yield _secrets(member, found)
-    yield _logs_and_metrics(shape, found)
-    yield _maintenance(member, found)
+    wrong = list(_endpoint_problems(shape, found))
+    yield failure_or_ok("endpoints", wrong, f"{shape.endpoint}, and no other from outside", DEPLOY)
+    yield failure_or_ok("hardening", list(_hardening_problems(shape, found)), "as configured", DEPLOY)
+    yield _check_secrets(member, found)
+    yield _check_telemetry(shape, found)
+    yield _check_maintenance(member, found)
 
 
-def _ways_in(shape: Cluster, found: Described) -> Iterator[str]:
+def _endpoint_problems(shape: Cluster, found: Described) -> Iterator[str]:
     endpoints = found.get("controlPlaneEndpointsConfig", {})
     closed = found.get("privateClusterConfig", {}).get("enablePrivateEndpoint", False)
     public = endpoints.get("ipEndpointsConfig", {}).get("enablePublicEndpoint", not closed)
@@ -33,10 +34,10 @@ def _ways_in(shape: Cluster, found: Described) -> Iterator[str]:
         ("DNS endpoint", by_name, shape.endpoint == "dns"),
     ):
         if on != wanted:
-            yield f"the {name} is {_on(on)}, and the configuration says {shape.endpoint}"
+            yield f"the {name} is {on_off(on)}, and the configuration says {shape.endpoint}"
 
 
-def _soft_spots(shape: Cluster, found: Described) -> Iterator[str]:
+def _hardening_problems(shape: Cluster, found: Described) -> Iterator[str]:
     network = found.get("networkConfig", {})
     if shape.dataplane == "v2" and network.get("datapathProvider") != "ADVANCED_DATAPATH":
         yield "the dataplane is not V2, and another one is another cluster: cluster.dataplane"
@@ -49,71 +50,51 @@ def _soft_spots(shape: Cluster, found: Described) -> Iterator[str]:
         ("a client certificate", "clientCertificate" in found.get("masterAuth", {}), False),
     ):
         if on != wanted:
-            yield f"{what} is {_on(on)}, and should be {_on(wanted)}"
+            yield f"{what} is {on_off(on)}, and should be {on_off(wanted)}"
     defaults = found.get("nodePoolDefaults", {}).get("nodeConfigDefaults", {}).get("nodeKubeletConfig", {})
     if defaults.get("insecureKubeletReadonlyPortEnabled", True):
         yield "kubelets of a new pool would answer anybody on 10255"
     for pool in found.get("nodePools", []):
-        yield from _soft_spots_of_nodes(shape, pool["name"], pool.get("config", {}))
+        yield from _node_problems(shape, pool["name"], pool.get("config", {}))
 
 
-def _soft_spots_of_nodes(shape: Cluster, pool: str, config: Described) -> Iterator[str]:
+def _node_problems(shape: Cluster, pool: str, config: Described) -> Iterator[str]:
     secure_boot = config.get("shieldedInstanceConfig", {}).get("enableSecureBoot", False)
-    if secure_boot != shape.secure_boot:
-        yield f"secure boot of {pool} is {_on(secure_boot)}, and the configuration says {_on(shape.secure_boot)}"
+    state = on_off(secure_boot)
+    yield from differs(state, on_off(shape.secure_boot), f"secure boot of {pool} is {state}")
     if config.get("workloadMetadataConfig", {}).get("mode") != "GKE_METADATA":
         yield f"pods of {pool} reach the nodes' own credentials"
     if config.get("kubeletConfig", {}).get("insecureKubeletReadonlyPortEnabled", True):
         yield f"kubelets of {pool} answer anybody on 10255"
 
 
-def _secrets(member: ObservedCluster, found: Described) -> Finding:
+def _check_secrets(member: ObservedCluster, found: Described) -> Finding:
     encryption = found.get("databaseEncryption", {})
-    key = encryption.get("keyName", "") if encryption.get("state") == "ENCRYPTED" else ""
-    wanted = member.region.secrets_key or ""
-    wrong = [] if key == wanted else [f"are encrypted with {_key(key)}, and the configuration says {_key(wanted)}"]
-    return failure_or_ok("Secrets", wrong, f"encrypted with {_key(key)}", DEPLOY)
+    key = encryption.get("keyName", GOOGLE_KEY) if encryption.get("state") == "ENCRYPTED" else GOOGLE_KEY
+    wanted = member.region.secrets_key or GOOGLE_KEY
+    return failure_or_ok("Secrets", differs(key, wanted, f"are encrypted with {key}"), f"encrypted with {key}", DEPLOY)
 
 
-def _key(name: str) -> str:
-    return name or "Google's own key"
+def _check_telemetry(shape: Cluster, found: Described) -> Finding:
+    components = found.get("loggingConfig", {}).get("componentConfig", {}).get("enableComponents", [])
+    kept = ", ".join(sorted(set(components))) or "nothing"
+    wanted = ", ".join(sorted(("SYSTEM_COMPONENTS", *(LOG_COMPONENTS[source] for source in shape.logs))))
+    prometheus = on_off(found.get("monitoringConfig", {}).get("managedPrometheusConfig", {}).get("enabled", False))
+    wrong = differs(kept, wanted, f"of {kept}")
+    wrong += differs(prometheus, on_off(shape.managed_prometheus), f"managed Prometheus is {prometheus}")
+    return failure_or_ok("logs and metrics", wrong, f"of {kept}", DEPLOY)
 
 
-def _logs_and_metrics(shape: Cluster, found: Described) -> Finding:
-    kept = set(found.get("loggingConfig", {}).get("componentConfig", {}).get("enableComponents", []))
-    wanted = {"SYSTEM_COMPONENTS", *(LOG_COMPONENTS[source] for source in shape.logs)}
-    wrong = []
-    if kept != wanted:
-        wrong.append(f"of {_listed(kept)}, and the configuration says {_listed(wanted)}")
-    prometheus = found.get("monitoringConfig", {}).get("managedPrometheusConfig", {}).get("enabled", False)
-    if prometheus != shape.managed_prometheus:
-        wrong.append(
-            f"managed Prometheus is {_on(prometheus)}, and the configuration says {_on(shape.managed_prometheus)}"
-        )
-    return failure_or_ok("logs and metrics", wrong, f"of {_listed(kept)}", DEPLOY)
-
-
-def _listed(components: set[str]) -> str:
-    return ", ".join(sorted(components)) or "nothing"
-
-
-def _maintenance(member: ObservedCluster, found: Described) -> Finding:
+def _check_maintenance(member: ObservedCluster, found: Described) -> Finding:
     name = "maintenance"
     window = found.get("maintenancePolicy", {}).get("window", {}).get("recurringWindow", {})
-    kept = (
-        window.get("window", {}).get("startTime"),
-        window.get("window", {}).get("endTime"),
-        window.get("recurrence"),
-    )
+    times = window.get("window", {})
+    kept = (times.get("startTime"), times.get("endTime"), window.get("recurrence"))
     wanted = member.region.maintenance
     if wanted is None:
         wrong = ["has a window, and the configuration says none"] if window else []
         return failure_or_ok(name, wrong, "at any time, as configured", DEPLOY)
-    as_wanted = kept == (wanted.start_time, wanted.end_time, wanted.recurrence)
-    said = f"{kept[2]} from {kept[0]}" if window else "at any time"
-    wrong = [] if as_wanted else [f"{said}, and the configuration says {wanted}"]
+    is_wanted = kept == (wanted.start_time, wanted.end_time, wanted.recurrence)
+    shown = f"{kept[2]} from {kept[0]}" if window else "at any time"
+    wrong = [] if is_wanted else differs(shown, wanted)
     return failure_or_ok(name, wrong, str(wanted), DEPLOY)
-
-
-def _on(value: bool) -> str:
-    return "on" if value else "off"

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import Object
+from cli.sources.cluster_objects import Object, identity
 from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
-from cli.sources.remediation import DEPLOY, api_error_fix
+from cli.sources.remediation import DEPLOY
+from cli.status.comparison import differs, unknown
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 STATIC_IP = "networking.gke.io/static-ip"
@@ -23,77 +24,68 @@ KINDS = ("MultiClusterIngress", "MultiClusterService")
 MOST_EVENTS = 5
 
 
-def look_at_config_cluster(members: Sequence[ObservedCluster], feature: LookupResult) -> Finding:
-    """Return whether the fleet takes the objects from the cluster that the configuration says."""
+def check_config_cluster(members: Sequence[ObservedCluster], feature: LookupResult) -> Finding:
+    """Return whether the fleet reads the objects from the configured cluster."""
     name = "config cluster"
     wanted = next(one for one in members if one.key == one.environment.ingress.config_cluster)
-    if not isinstance(feature, dict):
-        why = f"not known: {feature}" if isinstance(feature, ApiError) else "the feature is off"
-        fix = (
-            api_error_fix(feature, "gkehub", wanted.environment.project.id) if isinstance(feature, ApiError) else DEPLOY
-        )
-        return failure(name, why, fix)
+    if isinstance(feature, ApiError):
+        return unknown(name, feature, "gkehub", wanted.project)
+    if feature is None:
+        return failure(name, "the feature is off", DEPLOY)
     link = feature.get("spec", {}).get("multiclusteringress", {}).get("configMembership", "")
     place = "/".join(link.split("/")[2:])
-    own = wanted.membership["name"] if isinstance(wanted.membership, dict) else ""
-    right = place == "/".join(own.split("/")[2:]) and bool(own)
-    wrong = [] if right else [f"{link or 'none'}, and the configuration says {wanted.key}"]
+    own = "/".join(wanted.fleet.get("name", "").split("/")[2:])
+    wrong = [] if own and place == own else differs(link or "none", wanted.key)
     return failure_or_ok(name, wrong, wanted.key, DEPLOY)
 
 
-def look_at_ingress(
+def check_ingress(
     member: ObservedCluster,
     members: Sequence[ObservedCluster],
     reserved: LookupResult,
     certificates: Mapping[str, LookupResult],
 ) -> Iterator[Finding]:
-    """Yield what is to be said of the load balancer.
+    """Yield whether the load balancer serves as configured.
 
     Args:
-        member: the config cluster, which has answered.
-        reserved: the address, as Compute Engine has it.
-        certificates: the same of them, by domain.
+        member: The config cluster, which has responded.
+        members: All clusters.
+        reserved: The address, as Compute Engine has it.
+        certificates: As Compute Engine has them, by domain.
     """
-    assert member.objects is not None
-    ingress = own(member.objects.ingresses)
-    missing = [
-        kind for kind, items in zip(KINDS, (ingress, own(member.objects.services)), strict=True) if items is None
-    ]
+    ingress = own(member.live.ingresses)
+    missing = [kind for kind, items in zip(KINDS, (ingress, own(member.live.services)), strict=True) if items is None]
     text = f"a MultiClusterIngress and a MultiClusterService are in {member.key}"
     yield failure_or_ok("objects", [f"there is no {kind}" for kind in missing], text, DEPLOY)
     if ingress is None:
         return
     describe = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe multiclusteringress {GATEWAY_NAME}"
-    yield _address(member, ingress, reserved, describe)
-    yield from _certificates(member, ingress, reserved, certificates)
+    yield _check_address(member, ingress, reserved, describe)
+    yield from _check_certificates(member, ingress, reserved, certificates)
     resources = ingress.get("status", {}).get("CloudResources", {})
     absent = [part for part in PARTS if not resources.get(part)]
-    names = resources.get("ForwardingRules", [])
-    yield failure_or_ok(
-        "load balancer", [f"not made yet: {', '.join(absent)}"] if absent else [], ", ".join(names), describe
-    )
-    yield _endpoints(members, resources, describe)
-    yield _events(member.objects.events, describe)
+    wrong = [f"not made yet: {', '.join(absent)}"] if absent else []
+    yield failure_or_ok("load balancer", wrong, ", ".join(resources.get("ForwardingRules", [])), describe)
+    yield _check_endpoints(members, resources, describe)
+    yield _check_events(member.live.events, describe)
 
 
 def own(items: Sequence[Object]) -> Object | None:
-    """Return the one of the objects that is the stacks'."""
-    names = ((one["metadata"]["namespace"], one["metadata"]["name"], one) for one in items)
-    return next((one for namespace, name, one in names if (namespace, name) == (GATEWAY_NAMESPACE, GATEWAY_NAME)), None)
+    """Return the object that the ingress stack has created."""
+    return next((one for one in items if identity(one) == (GATEWAY_NAMESPACE, GATEWAY_NAME)), None)
 
 
-def vip(member: ObservedCluster | None) -> str:
+def vip(member: ObservedCluster) -> str:
     """Return the address that the controller reports; empty if it reports none."""
-    ingress = own(member.objects.ingresses) if member is not None and member.objects is not None else None
+    ingress = own(member.objects.ingresses) if member.objects is not None else None
     return "" if ingress is None else str(ingress.get("status", {}).get("VIP", ""))
 
 
-def _address(member: ObservedCluster, ingress: Object, reserved: LookupResult, describe: str) -> Finding:
-    """The reserved address, the one that the object asks for and the one that serves are the same."""
+def _check_address(member: ObservedCluster, ingress: Object, reserved: LookupResult, describe: str) -> Finding:
+    """Check that the reserved address is the one that the object requests, and the one that serves."""
     name = "address"
-    project = member.environment.project.id
     if isinstance(reserved, ApiError):
-        return failure(name, f"not known: {reserved}", api_error_fix(reserved, "compute", project))
+        return unknown(name, reserved, "compute", member.project)
     if reserved is None:
         return failure(name, f"{member.environment.names.ingress_address} is not reserved", DEPLOY)
     wanted = reserved["address"]
@@ -105,23 +97,22 @@ def _address(member: ObservedCluster, ingress: Object, reserved: LookupResult, d
     return failure_or_ok(name, wrong, wanted, describe)
 
 
-def _certificates(
+def _check_certificates(
     member: ObservedCluster, ingress: Object, reserved: LookupResult, certificates: Mapping[str, LookupResult]
 ) -> Iterator[Finding]:
-    """Each domain's certificate is made, and the load balancer is told of it.
+    """Check that each domain has a certificate, and that the load balancer uses it.
 
     Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/troubleshooting (from memory)
     """
     named = ingress["metadata"].get("annotations", {}).get(CERTIFICATES, "").split(",")
-    project, names = member.environment.project.id, member.environment.names
-    for domain, answer in certificates.items():
+    for domain, certificate in certificates.items():
         title = f"certificate of {domain}"
-        if isinstance(answer, ApiError):
-            yield failure(title, f"not known: {answer}", api_error_fix(answer, "compute", project))
-        elif answer is None or names.certificate(domain) not in named:
-            yield failure(title, "there is none" if answer is None else "the object doesn't name it", DEPLOY)
+        if isinstance(certificate, ApiError):
+            yield unknown(title, certificate, "compute", member.project)
+        elif certificate is None or member.environment.names.certificate(domain) not in named:
+            yield failure(title, "there is none" if certificate is None else "the object doesn't name it", DEPLOY)
         else:
-            managed = answer.get("managed", {})
+            managed = certificate.get("managed", {})
             state = managed.get("domainStatus", {}).get(domain, managed.get("status", "not known"))
             if state == "ACTIVE":
                 yield ok(title, "Google has made it")
@@ -131,8 +122,8 @@ def _certificates(
             yield warning(title, f"{state}: until Google has made it, HTTPS fails", fix)
 
 
-def _endpoints(members: Sequence[ObservedCluster], resources: Mapping[str, Any], describe: str) -> Finding:
-    """Whether the load balancer sends requests to every region: groups of endpoints are in zones.
+def _check_endpoints(members: Sequence[ObservedCluster], resources: Mapping[str, Any], describe: str) -> Finding:
+    """Check that the load balancer has endpoints in every region; groups of endpoints are zonal.
 
     The controller writes ``zones/ZONE/networkEndpointGroups/NAME``.
     """
@@ -143,8 +134,8 @@ def _endpoints(members: Sequence[ObservedCluster], resources: Mapping[str, Any],
     return failure_or_ok("endpoints", wrong, f"in {len(zones)} zones, of every region", describe)
 
 
-def _events(events: Sequence[Object], describe: str) -> Finding:
-    """Warnings of the last hour, for which events are kept."""
+def _check_events(events: Sequence[Object], describe: str) -> Finding:
+    """Check the last hour's events, which is how long Kubernetes keeps them."""
     about = [one for one in events if one.get("involvedObject", {}).get("kind") in KINDS]
     warnings = [f"{one.get('reason', '')}: {one.get('message', '')}" for one in about if one.get("type") == "Warning"]
     if not warnings:

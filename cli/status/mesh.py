@@ -1,70 +1,80 @@
-"""`mesh status`, of the mesh in one cluster: its control plane and kinds, and whether proxies are of its revision."""
+"""`mesh status`, of the mesh in one cluster: its control plane, its CRDs, and the revisions of its proxies."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, Object
+from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, Object, identity
 from cli.sources.described import LookupResult
 from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
-from cli.sources.remediation import DEPLOY, api_error_fix, chained
+from cli.sources.remediation import DEPLOY, chained
 from cli.sources.state import TerraformStates
-from cli.status.control_plane import look_at_control_plane
+from cli.status.comparison import unknown
+from cli.status.control_plane import check_control_plane
 from config.crds import required_crds
 from config.environment import Environment
 from config.naming import GATEWAY_NAMESPACE
 
 STATUS = "sidecar.istio.io/status"
-"""Annotation that the injector leaves in a pod: JSON, in which ``revision`` is its own."""
+"""Annotation that the injector adds to a pod: JSON with its ``revision``."""
 
 INJECT = "sidecar.istio.io/inject"
 PROXY = "istio-proxy"
 ENDED = ("Succeeded", "Failed")
 
 
-def look_at_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformStates) -> Iterator[Finding]:
-    """Yield what is to be said of the mesh in a cluster.
+@dataclass(frozen=True)
+class Proxies:
+    """The pods of the mesh in one cluster.
+
+    Attributes:
+        current: With a proxy of the configured revision.
+        outdated: With a proxy of another revision.
+        missing: Without the proxy that they should have.
+    """
+
+    current: list[Object] = field(default_factory=list)
+    outdated: list[Object] = field(default_factory=list)
+    missing: list[Object] = field(default_factory=list)
+
+
+def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformStates) -> Iterator[Finding]:
+    """Yield whether the mesh in a cluster is as configured.
 
     Args:
+        member: The cluster.
         feature: ``servicemesh``, of the fleet.
+        state: Of terraform.
     """
-    objects = member.objects
-    assert objects is not None
-    yield from look_at_control_plane(member, feature, state)
+    yield from check_control_plane(member, feature, state)
     wanted = required_crds(config_cluster=member.key == member.environment.ingress.config_cluster)
-    wrong = [f"not served: {name}" for name in wanted if name not in objects.crds]
+    wrong = [f"not served: {name}" for name in wanted if name not in member.live.crds]
     yield failure_or_ok("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
-    yield _namespaces(member)
-    yield _other_namespaces(member)
-    yield from _proxies(member)
+    yield _check_namespaces(member)
+    yield _check_other_namespaces(member)
+    yield from _check_proxies(member)
 
 
-def proxies(member: ObservedCluster) -> tuple[list[Object], list[Object], list[Object]]:
-    """Return the pods with a proxy of the configured revision, of another one, and those that should have one."""
-    assert member.objects is not None
-    labelled = {
-        one["metadata"]["name"]
-        for one in member.objects.namespaces
-        if REVISION_LABEL in one["metadata"].get("labels", {})
-    }
-    current = _current_revisions(member)
-    of_now: list[Object] = []
-    of_old: list[Object] = []
-    without: list[Object] = []
-    for pod in member.objects.pods:
+def proxies_of(member: ObservedCluster) -> Proxies:
+    """Return the pods that have a proxy, or should have one."""
+    namespaces = (one["metadata"] for one in member.live.namespaces)
+    injected = {one["name"] for one in namespaces if REVISION_LABEL in one.get("labels", {})}
+    revisions = _current_revisions(member)
+    found = Proxies()
+    for pod in member.live.pods:
         if pod.get("status", {}).get("phase") in ENDED or "deletionTimestamp" in pod["metadata"]:
             continue
         if _has_proxy(pod):
-            (of_now if revision_of(pod) in current else of_old).append(pod)
-        elif pod["metadata"]["namespace"] in labelled and _wants_proxy(pod):
-            without.append(pod)
-    return of_now, of_old, without
+            (found.current if revision_of(pod) in revisions else found.outdated).append(pod)
+        elif pod["metadata"]["namespace"] in injected and _wants_proxy(pod):
+            found.missing.append(pod)
+    return found
 
 
 def revision_of(pod: Object) -> str:
-    """Return which control plane's injector a pod was made by."""
+    """Return the revision whose injector has added a pod's proxy."""
     metadata = pod["metadata"]
     try:
         status = json.loads(metadata.get("annotations", {}).get(STATUS, "{}"))
@@ -74,19 +84,18 @@ def revision_of(pod: Object) -> str:
 
 
 def namespaces_of(environment: Environment) -> list[str]:
-    """Return the namespaces that the stacks make in every cluster."""
+    """Return the namespaces that the stacks create in every cluster."""
     found = [service.namespace for service in environment.all_services().values()]
     if environment.ingress.enabled:
         found.append(GATEWAY_NAMESPACE)
     return list(dict.fromkeys(found))
 
 
-def _namespaces(member: ObservedCluster) -> Finding:
-    assert member.objects is not None
+def _check_namespaces(member: ObservedCluster) -> Finding:
     wanted = member.environment.revision
     wrong = []
     for name in namespaces_of(member.environment):
-        found = member.objects.namespace(name)
+        found = member.live.namespace(name)
         label = "" if found is None else found["metadata"].get("labels", {}).get(REVISION_LABEL, "")
         if found is None:
             wrong.append(f"there is no {name}")
@@ -95,15 +104,14 @@ def _namespaces(member: ObservedCluster) -> Finding:
     return failure_or_ok("namespaces", wrong, f"labelled {wanted}", DEPLOY)
 
 
-def _other_namespaces(member: ObservedCluster) -> Finding:
-    """Namespaces that are not ours, and that another control plane than the configured one injects."""
-    assert member.objects is not None
-    ours, wanted = namespaces_of(member.environment), member.environment.revision
+def _check_other_namespaces(member: ObservedCluster) -> Finding:
+    """Find namespaces outside the configuration that another revision than the configured one injects."""
+    own, wanted = namespaces_of(member.environment), member.environment.revision
     labels = {
         one["metadata"]["name"]: one["metadata"].get("labels", {}).get(REVISION_LABEL, wanted)
-        for one in member.objects.namespaces
+        for one in member.live.namespaces
     }
-    others = {name: label for name, label in labels.items() if name not in ours and label != wanted}
+    others = {name: label for name, label in labels.items() if name not in own and label != wanted}
     if not others:
         return ok("other namespaces", "none is labelled otherwise")
     text = ", ".join(f"{name} is labelled {label}" for name, label in others.items())
@@ -111,76 +119,68 @@ def _other_namespaces(member: ObservedCluster) -> Finding:
     return warning("other namespaces", text, chained(commands))
 
 
-def _proxies(member: ObservedCluster) -> Iterator[Finding]:
-    of_now, of_old, without = proxies(member)
-    wanted = member.environment.revision
-    counts = [f"{_whose(pod)} is of {revision_of(pod)}" for pod in of_old]
-    yield failure_or_ok("proxies", counts, f"{len(of_now)} are of {wanted}", chained(_restarts(member, of_old)))
-    names = [_whose(pod) for pod in without]
-    fix = chained(_restarts(member, without))
-    yield failure_or_ok("sidecars", [f"none in {', '.join(names)}"] if names else [], "no pod is without", fix)
+def _check_proxies(member: ObservedCluster) -> Iterator[Finding]:
+    found = proxies_of(member)
+    wrong = [f"{'/'.join(identity(pod))} is of {revision_of(pod)}" for pod in found.outdated]
+    right = f"{len(found.current)} are of {member.environment.revision}"
+    yield failure_or_ok("proxies", wrong, right, _restarts(member, found.outdated))
+    names = ", ".join("/".join(identity(pod)) for pod in found.missing)
+    fix = _restarts(member, found.missing)
+    yield failure_or_ok("sidecars", [f"none in {names}"] if names else [], "no pod is without", fix)
 
 
-def _restarts(member: ObservedCluster, pods: Sequence[Object]) -> list[str]:
-    """Return the commands that make pods anew: a proxy is put into a pod when the pod is made."""
-    by_namespace: dict[str, list[str]] = defaultdict(list)
-    for pod in pods:
-        owner = next((one for one in pod["metadata"].get("ownerReferences", [])), None)
-        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        command = f"delete pod {name}"
-        if owner is not None and owner["kind"] == "ReplicaSet":
-            command = f"rollout restart deployment {owner['name'].rpartition('-')[0]}"
-        elif owner is not None and owner["kind"] in ("StatefulSet", "DaemonSet"):
-            command = f"rollout restart {owner['kind'].lower()} {owner['name']}"
-        by_namespace[namespace].append(command)
-    return [
-        f"{member.kubectl} --namespace {namespace} {command}"
-        for namespace, commands in by_namespace.items()
-        for command in dict.fromkeys(commands)
-    ]
+def _restarts(member: ObservedCluster, pods: Sequence[Object]) -> str:
+    """Return the commands that recreate pods, as a sidecar is only injected into a new one."""
+    commands = []
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["namespace"])):
+        owner: Object = next(iter(pod["metadata"].get("ownerReferences", [])), {})
+        match owner.get("kind"):
+            case "ReplicaSet":
+                command = f"rollout restart deployment {owner['name'].rpartition('-')[0]}"
+            case "StatefulSet" | "DaemonSet":
+                command = f"rollout restart {owner['kind'].lower()} {owner['name']}"
+            case _:
+                command = f"delete pod {pod['metadata']['name']}"
+        commands.append(f"{member.kubectl} --namespace {pod['metadata']['namespace']} {command}")
+    return chained(commands)
 
 
 def _current_revisions(member: ObservedCluster) -> set[str]:
-    """Return what a pod of the configured revision may call it: that may be a tag, which is another one's name.
+    """Return the names of the configured revision: its own, and that of the revision whose tag it is.
 
     Source: https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels
     """
-    assert member.objects is not None
-    labels = (one["metadata"]["labels"] for one in member.objects.injectors)
+    labels = (one["metadata"]["labels"] for one in member.live.injectors)
     wanted = member.environment.revision
     return {wanted, *(one[REVISION_LABEL] for one in labels if one.get(TAG_LABEL) == wanted)}
 
 
 def _has_proxy(pod: Object) -> bool:
     spec = pod.get("spec", {})
-    # As an init container that stays, where the cluster can do that.
+    # Where the cluster has native sidecars, the proxy is an init container.
     containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
     return STATUS in pod["metadata"].get("annotations", {}) or any(one["name"] == PROXY for one in containers)
 
 
 def _wants_proxy(pod: Object) -> bool:
     metadata = pod["metadata"]
-    said = metadata.get("labels", {}).get(INJECT) or metadata.get("annotations", {}).get(INJECT)
-    return said != "false" and not pod.get("spec", {}).get("hostNetwork", False)
+    inject = metadata.get("labels", {}).get(INJECT) or metadata.get("annotations", {}).get(INJECT)
+    return inject != "false" and not pod.get("spec", {}).get("hostNetwork", False)
 
 
-def _whose(pod: Object) -> str:
-    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-
-
-def look_at_feature(name: str, found: LookupResult, project: str) -> Finding:
+def check_feature(name: str, found: LookupResult, project: str) -> Finding:
     """Return whether a feature of the fleet is on."""
     title = f"feature {name}"
     commands = {"servicemesh": "mesh", "multiclusteringress": "ingress"}
     describe = f"gcloud container fleet {commands[name]} describe --project {project}"
     if isinstance(found, ApiError):
-        return failure(title, f"not known: {found}", api_error_fix(found, "gkehub", project))
+        return unknown(title, found, "gkehub", project)
     if found is None:
         return failure(title, "it is off", DEPLOY)
     state = found.get("resourceState", {}).get("state", "STATE_UNSPECIFIED")
     running = found.get("state", {}).get("state", {})
-    code, said = running.get("code", "OK"), running.get("description", "")
-    text = f"{state}, {code}: {said}" if said else state
+    code, description = running.get("code", "OK"), running.get("description", "")
+    text = f"{state}, {code}: {description}" if description else state
     if state not in ("ACTIVE", "UPDATING", "SERVICE_UPDATING") or code == "ERROR":
         return failure(title, text, describe)
     return warning(title, text, describe) if code == "WARNING" or state != "ACTIVE" else ok(title, text)

@@ -1,4 +1,4 @@
-"""`mesh status`, of a retired region: its cluster may still be there, but has to have left the mesh."""
+"""`mesh status`, of a retired region, whose cluster may still exist but is no part of the mesh."""
 
 from collections.abc import Iterator
 
@@ -6,35 +6,36 @@ from cli.report.findings import Finding, failure, ok
 from cli.sources.described import AUTOMATIC, LookupResult, membership_spec
 from cli.sources.google import ApiError
 from cli.sources.member import ObservedCluster, failure_or_ok
-from cli.sources.remediation import DEPLOY, api_error_fix
-from cli.status.control_plane import istiods_in, let_go
+from cli.sources.remediation import DEPLOY
+from cli.status.comparison import unknown
+from cli.status.control_plane import istiods, unmanage
 from cli.status.mesh import namespaces_of
 from config.naming import MESH_NAMESPACE
 
 
-def look_at_retired(member: ObservedCluster, feature: LookupResult) -> Iterator[Finding]:
-    """Yield what is left of a retired region's cluster in the mesh.
+def check_retired(member: ObservedCluster, feature: LookupResult) -> Iterator[Finding]:
+    """Yield whether a retired region's cluster has left the mesh.
 
     Args:
+        member: The cluster.
         feature: ``servicemesh``, of the fleet.
     """
     found = member.described
     if isinstance(found, ApiError):
-        fix = api_error_fix(found, "container", member.environment.project.id)
-        yield failure("cluster", f"not known: {found}", fix)
+        yield unknown("cluster", found, "container", member.project)
         return
     if found is None:
         yield ok("cluster", "gone; its key may go from the file")
         return
     yield ok("cluster", f"{found.get('status', '?')}; it goes when its key goes from the file")
     if membership_spec(feature, member.region, found).get("mesh", {}).get("management") == AUTOMATIC:
-        # Not a part of what is said of the cluster's inside: it can be known where that does not answer.
-        yield failure("fleet's management", f"{AUTOMATIC}: Google still makes a mesh here", let_go(member))
+        # The fleet knows this even of a cluster that does not respond.
+        yield failure("fleet's management", f"{AUTOMATIC}: Google still makes a mesh here", unmanage(member))
     objects = member.objects
     if objects is None:
         return
     left = ["the mesh's namespace is still there"] if objects.namespace(MESH_NAMESPACE) else []
-    control_planes = [*objects.revisions, *istiods_in(objects)]
+    control_planes = [*objects.revisions, *istiods(objects)]
     left += [f"a control plane of the mesh, {one['metadata']['name']}" for one in control_planes]
     left += [f"it watches another cluster, by {one['metadata']['name']}" for one in objects.secrets]
     yield failure_or_ok("left the mesh", left, "yes", DEPLOY)

@@ -3,79 +3,73 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import Object
+from cli.sources.cluster_objects import identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
+from cli.status.comparison import differs, on_off
 from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.service import Service
 
 
-def look_at_services(member: ObservedCluster) -> Iterator[Finding]:
-    """Yield whether each service runs as configured: other numbers than the file's are somebody's drill, or drift."""
+def check_services(member: ObservedCluster) -> Iterator[Finding]:
+    """Yield whether each service runs as configured; other numbers of replicas are drift, or an unfinished drill."""
     environment = member.environment
     for name, service in environment.all_services().items():
-        yield _deployments(member, name, service)
-        yield _failover(member, name, service)
+        yield _check_deployments(member, name, service)
+        yield _check_failover(member, name, service)
     if environment.demo.enabled:
         namespace = environment.all_services()[DEMO_SERVICE].namespace
-        wrong, fix = _wrong_with(member, namespace, CLIENT_APP, 1)
+        wrong, fix = _deployment_problems(member, namespace, CLIENT_APP, 1)
         yield failure_or_ok(f"client {CLIENT_APP}", wrong, "1 of 1 available", fix)
 
 
-def look_at_gateway(member: ObservedCluster) -> Finding:
-    """Return whether the gateway can answer."""
-    assert member.objects is not None
+def check_gateway(member: ObservedCluster) -> Finding:
+    """Return whether the gateway serves."""
     ingress = member.environment.ingress
-    found = member.objects.deployment(GATEWAY_NAMESPACE, GATEWAY_NAME)
-    scaler = member.objects.autoscaler(GATEWAY_NAMESPACE, GATEWAY_NAME)
+    found = member.live.deployment(GATEWAY_NAMESPACE, GATEWAY_NAME)
+    scaler = member.live.autoscaler(GATEWAY_NAMESPACE, GATEWAY_NAME)
     if not ingress.enabled:
         wrong = [] if found is None else ["there is one, and ingress.enabled is false"]
         return failure_or_ok("gateway", wrong, "none, as configured", DEPLOY)
     if found is None or scaler is None:
         return failure("gateway", "there is none" if found is None else "it has no autoscaler", DEPLOY)
-    limits = (scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"])
-    if limits != (ingress.min_replicas, ingress.max_replicas):
-        said = f"the configuration says {ingress.min_replicas} to {ingress.max_replicas}"
-        return failure("gateway", f"{limits[0]} to {limits[1]} pods, and {said}", DEPLOY)
+    least, most = scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"]
+    limits = f"{least} to {most}"
+    if wrong := differs(limits, f"{ingress.min_replicas} to {ingress.max_replicas}", f"{limits} pods"):
+        return failure("gateway", wrong[0], DEPLOY)
     ready = found.get("status", {}).get("readyReplicas", 0)
     look = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe pods"
-    if ready < limits[0]:
-        return failure("gateway", f"{ready} of {limits[0]} pods are ready", look)
-    if ready == limits[1] > limits[0]:
+    if ready < least:
+        return failure("gateway", f"{ready} of {least} pods are ready", look)
+    if ready == most > least:
         fix = "raise ingress.max_replicas if that lasts, and deploy"
         return warning("gateway", f"{ready} pods are ready, the most that there may be", fix)
-    return ok("gateway", f"{ready} pods are ready, of {limits[0]} to {limits[1]}")
+    return ok("gateway", f"{ready} pods are ready, of {limits}")
 
 
-def _deployments(member: ObservedCluster, name: str, service: Service) -> Finding:
-    """What runs of a service here, and what of it runs here that should not."""
-    assert member.objects is not None
+def _check_deployments(member: ObservedCluster, name: str, service: Service) -> Finding:
+    """Check a service's Deployments in one region, and find those that should not run there."""
     wanted = member.environment.deployments(service).get(member.key)
-    found = [
-        one
-        for one in member.objects.deployments
-        if one["metadata"].get("namespace") == service.namespace
-        and one["metadata"].get("labels", {}).get("app") == name
-    ]
+    deployed = (one["metadata"] for one in member.live.deployments)
+    found = (one for one in deployed if one.get("namespace") == service.namespace)
     own = "" if wanted is None else f"{name}-{wanted.version}"
-    others = [one["metadata"]["name"] for one in found if one["metadata"]["name"] != own]
+    others = [one["name"] for one in found if one.get("labels", {}).get("app") == name and one["name"] != own]
     wrong = [f"{other} runs here, and not in the configuration" for other in others]
     fixes = [f"{member.kubectl} --namespace {service.namespace} delete deployment {other}" for other in others]
     text = "not in this region, as configured"
     if wanted is not None:
         replicas = service.replicas if wanted.replicas is None else wanted.replicas
-        more, fix = _wrong_with(member, service.namespace, own, replicas)
+        more, fix = _deployment_problems(member, service.namespace, own, replicas)
         wrong, fixes = [*more, *wrong], [*([fix] if more else []), *fixes]
         text = f"{own}: {replicas} of {replicas} available"
     return failure_or_ok(f"service {name}", wrong, text, chained(fixes))
 
 
-def _wrong_with(member: ObservedCluster, namespace: str, name: str, replicas: int) -> tuple[list[str], str]:
+def _deployment_problems(member: ObservedCluster, namespace: str, name: str, replicas: int) -> tuple[list[str], str]:
     """Return what is wrong with a Deployment, and what to do about that."""
-    assert member.objects is not None
-    found = member.objects.deployment(namespace, name)
+    found = member.live.deployment(namespace, name)
     if found is None:
         return [f"there is no {name}"], DEPLOY
     there = found["spec"].get("replicas", 1)
@@ -90,16 +84,9 @@ def _wrong_with(member: ObservedCluster, namespace: str, name: str, replicas: in
     return [], ""
 
 
-def _failover(member: ObservedCluster, name: str, service: Service) -> Finding:
-    """Whether the rule that switches locality on is there if, and only if, it should be."""
-    assert member.objects is not None
-    title = f"failover of {name}"
-    found = any(_is(one, service.namespace, name) for one in member.objects.rules)
-    words = {True: "on", False: "off"}
-    rule = {True: "there is a DestinationRule", False: "there is no DestinationRule"}[found]
-    wrong = [] if found == service.failover else [f"{rule}, and failover is {words[service.failover]}"]
-    return failure_or_ok(title, wrong, words[found], DEPLOY)
-
-
-def _is(thing: Object, namespace: str, name: str) -> bool:
-    return (thing["metadata"]["namespace"], thing["metadata"]["name"]) == (namespace, name)
+def _check_failover(member: ObservedCluster, name: str, service: Service) -> Finding:
+    """Check that the DestinationRule for locality exists if, and only if, failover is on."""
+    found = any(identity(one) == (service.namespace, name) for one in member.live.rules)
+    rule = "a" if found else "no"
+    wrong = [f"there is {rule} DestinationRule, and failover is {on_off(service.failover)}"]
+    return failure_or_ok(f"failover of {name}", wrong if found != service.failover else [], on_off(found), DEPLOY)

@@ -20,7 +20,7 @@ import pytest
 
 from cli.report.findings import FindingState
 from cli.sources.member import ObservedCluster
-from cli.status.hardening import look_at_hardening
+from cli.status.hardening import check_hardening
 from config.cluster import Cluster
 from config.environment import Environment
 from config.paths import ROOT
@@ -87,7 +87,7 @@ class Applied:
         for region in environment.resolved_regions():
             place = f"projects/{environment.project.id}/locations/{region.location}"
             found = self.server.container.get(ApiRequest(f"{place}/clusters/{region.names.cluster}"))
-            told += list(look_at_hardening(ObservedCluster(environment, region, found, None), found))
+            told += list(check_hardening(ObservedCluster(environment, region, found, None), found))
         assert {one.name for one in told} == FINDINGS
         return {one.name for one in told if one.state is not FindingState.OK}
 
