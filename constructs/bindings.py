@@ -55,7 +55,7 @@ import_module("cdktf_cdktf_provider_google._jsii")
 _reading = Thread(target=import_module, args=("cdktf_cdktf_provider_kubernetes._jsii",))
 _reading.start()
 
-from cdktf import (  # noqa: E402
+from cdktf import (
     App,
     AssetType,
     CloudBackend,
@@ -76,30 +76,26 @@ from cdktf import (  # noqa: E402
     Testing,
     Token,
 )
-from cdktf_cdktf_provider_google.compute_firewall import (  # noqa: E402
-    ComputeFirewall,
-    ComputeFirewallAllow,
-    ComputeFirewallLogConfig,
-)
-from cdktf_cdktf_provider_google.compute_global_address import ComputeGlobalAddress  # noqa: E402
-from cdktf_cdktf_provider_google.compute_managed_ssl_certificate import (  # noqa: E402
+from cdktf_cdktf_provider_google.compute_firewall import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogConfig
+from cdktf_cdktf_provider_google.compute_global_address import ComputeGlobalAddress
+from cdktf_cdktf_provider_google.compute_managed_ssl_certificate import (
     ComputeManagedSslCertificate,
     ComputeManagedSslCertificateManaged,
 )
-from cdktf_cdktf_provider_google.compute_network import ComputeNetwork  # noqa: E402
-from cdktf_cdktf_provider_google.compute_router import ComputeRouter  # noqa: E402
-from cdktf_cdktf_provider_google.compute_router_nat import (  # noqa: E402
+from cdktf_cdktf_provider_google.compute_network import ComputeNetwork
+from cdktf_cdktf_provider_google.compute_router import ComputeRouter
+from cdktf_cdktf_provider_google.compute_router_nat import (
     ComputeRouterNat,
     ComputeRouterNatLogConfig,
     ComputeRouterNatSubnetwork,
 )
-from cdktf_cdktf_provider_google.compute_ssl_policy import ComputeSslPolicy  # noqa: E402
-from cdktf_cdktf_provider_google.compute_subnetwork import (  # noqa: E402
+from cdktf_cdktf_provider_google.compute_ssl_policy import ComputeSslPolicy
+from cdktf_cdktf_provider_google.compute_subnetwork import (
     ComputeSubnetwork,
     ComputeSubnetworkLogConfig,
     ComputeSubnetworkSecondaryIpRange,
 )
-from cdktf_cdktf_provider_google.container_cluster import (  # noqa: E402
+from cdktf_cdktf_provider_google.container_cluster import (
     ContainerCluster,
     ContainerClusterBinaryAuthorization,
     ContainerClusterControlPlaneEndpointsConfig,
@@ -129,7 +125,7 @@ from cdktf_cdktf_provider_google.container_cluster import (  # noqa: E402
     ContainerClusterSecurityPostureConfig,
     ContainerClusterWorkloadIdentityConfig,
 )
-from cdktf_cdktf_provider_google.container_node_pool import (  # noqa: E402
+from cdktf_cdktf_provider_google.container_node_pool import (
     ContainerNodePool,
     ContainerNodePoolAutoscaling,
     ContainerNodePoolManagement,
@@ -139,130 +135,22 @@ from cdktf_cdktf_provider_google.container_node_pool import (  # noqa: E402
     ContainerNodePoolNodeConfigWorkloadMetadataConfig,
     ContainerNodePoolUpgradeSettings,
 )
-from cdktf_cdktf_provider_google.data_google_project import DataGoogleProject  # noqa: E402
-from cdktf_cdktf_provider_google.gke_hub_feature import (  # noqa: E402
+from cdktf_cdktf_provider_google.data_google_project import DataGoogleProject
+from cdktf_cdktf_provider_google.gke_hub_feature import (
     GkeHubFeature,
     GkeHubFeatureSpec,
     GkeHubFeatureSpecMulticlusteringress,
 )
-from cdktf_cdktf_provider_google.gke_hub_feature_membership import (  # noqa: E402
-    GkeHubFeatureMembership,
-    GkeHubFeatureMembershipMesh,
-)
-from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember  # noqa: E402
-from cdktf_cdktf_provider_google.project_service import ProjectService  # noqa: E402
-from cdktf_cdktf_provider_google.provider import GoogleProvider, GoogleProviderBatching  # noqa: E402
-from cdktf_cdktf_provider_google.service_account import ServiceAccount  # noqa: E402
+from cdktf_cdktf_provider_google.gke_hub_feature_membership import GkeHubFeatureMembership, GkeHubFeatureMembershipMesh
+from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember
+from cdktf_cdktf_provider_google.project_service import ProjectService
+from cdktf_cdktf_provider_google.provider import GoogleProvider, GoogleProviderBatching
+from cdktf_cdktf_provider_google.service_account import ServiceAccount
 
 _reading.join()
 
-from cdktf_cdktf_provider_kubernetes.config_map_v1_data import (  # noqa: E402
-    ConfigMapV1Data,
-    ConfigMapV1DataMetadata,
-)
-from cdktf_cdktf_provider_kubernetes.manifest import (  # noqa: E402
-    Manifest,
-    ManifestFieldManager,
-    ManifestTimeouts,
-    ManifestWait,
-)
-from cdktf_cdktf_provider_kubernetes.provider import (  # noqa: E402
-    KubernetesProvider,
-    KubernetesProviderExec,
-)
-from cdktf_cdktf_provider_null.provider import NullProvider  # noqa: E402
-from cdktf_cdktf_provider_null.resource import Resource as NullResource  # noqa: E402
-
-__all__ = [
-    "App",
-    "AssetType",
-    "CloudBackend",
-    "ComputeFirewall",
-    "ComputeFirewallAllow",
-    "ComputeFirewallLogConfig",
-    "ComputeGlobalAddress",
-    "ComputeManagedSslCertificate",
-    "ComputeManagedSslCertificateManaged",
-    "ComputeNetwork",
-    "ComputeRouter",
-    "ComputeRouterNat",
-    "ComputeRouterNatLogConfig",
-    "ComputeRouterNatSubnetwork",
-    "ComputeSslPolicy",
-    "ComputeSubnetwork",
-    "ComputeSubnetworkLogConfig",
-    "ComputeSubnetworkSecondaryIpRange",
-    "ConfigMapV1Data",
-    "ConfigMapV1DataMetadata",
-    "ContainerCluster",
-    "ContainerClusterBinaryAuthorization",
-    "ContainerClusterControlPlaneEndpointsConfig",
-    "ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig",
-    "ContainerClusterDatabaseEncryption",
-    "ContainerClusterFleet",
-    "ContainerClusterIpAllocationPolicy",
-    "ContainerClusterLoggingConfig",
-    "ContainerClusterMaintenancePolicy",
-    "ContainerClusterMaintenancePolicyRecurringWindow",
-    "ContainerClusterMasterAuth",
-    "ContainerClusterMasterAuthClientCertificateConfig",
-    "ContainerClusterMasterAuthorizedNetworksConfig",
-    "ContainerClusterMasterAuthorizedNetworksConfigCidrBlocks",
-    "ContainerClusterMonitoringConfig",
-    "ContainerClusterMonitoringConfigManagedPrometheus",
-    "ContainerClusterNetworkPolicy",
-    "ContainerClusterNodeConfig",
-    "ContainerClusterNodeConfigKubeletConfig",
-    "ContainerClusterNodeConfigShieldedInstanceConfig",
-    "ContainerClusterNodeConfigWorkloadMetadataConfig",
-    "ContainerClusterNodePoolDefaults",
-    "ContainerClusterNodePoolDefaultsNodeConfigDefaults",
-    "ContainerClusterPrivateClusterConfig",
-    "ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig",
-    "ContainerClusterReleaseChannel",
-    "ContainerClusterSecurityPostureConfig",
-    "ContainerClusterWorkloadIdentityConfig",
-    "ContainerNodePool",
-    "ContainerNodePoolAutoscaling",
-    "ContainerNodePoolManagement",
-    "ContainerNodePoolNodeConfig",
-    "ContainerNodePoolNodeConfigKubeletConfig",
-    "ContainerNodePoolNodeConfigShieldedInstanceConfig",
-    "ContainerNodePoolNodeConfigWorkloadMetadataConfig",
-    "ContainerNodePoolUpgradeSettings",
-    "DataGoogleProject",
-    "Fn",
-    "GcsBackend",
-    "GkeHubFeature",
-    "GkeHubFeatureMembership",
-    "GkeHubFeatureMembershipMesh",
-    "GkeHubFeatureSpec",
-    "GkeHubFeatureSpecMulticlusteringress",
-    "GoogleProvider",
-    "GoogleProviderBatching",
-    "ITerraformDependable",
-    "KubernetesProvider",
-    "KubernetesProviderExec",
-    "LocalBackend",
-    "LocalExecProvisioner",
-    "Manifest",
-    "ManifestFieldManager",
-    "ManifestTimeouts",
-    "ManifestWait",
-    "NamedCloudWorkspace",
-    "NullProvider",
-    "NullResource",
-    "Postcondition",
-    "Precondition",
-    "ProjectIamMember",
-    "ProjectService",
-    "ServiceAccount",
-    "TerraformAsset",
-    "TerraformIterator",
-    "TerraformLocal",
-    "TerraformOutput",
-    "TerraformResourceLifecycle",
-    "TerraformStack",
-    "Testing",
-    "Token",
-]
+from cdktf_cdktf_provider_kubernetes.config_map_v1_data import ConfigMapV1Data, ConfigMapV1DataMetadata
+from cdktf_cdktf_provider_kubernetes.manifest import Manifest, ManifestFieldManager, ManifestTimeouts, ManifestWait
+from cdktf_cdktf_provider_kubernetes.provider import KubernetesProvider, KubernetesProviderExec
+from cdktf_cdktf_provider_null.provider import NullProvider
+from cdktf_cdktf_provider_null.resource import Resource as NullResource
