@@ -1,6 +1,8 @@
 """The app, its four stacks and their dependencies."""
 
-import shutil
+import os
+import subprocess
+from functools import cache
 from pathlib import Path
 
 from config.environment import Environment
@@ -12,17 +14,26 @@ from stacks.mesh import MeshControlStack
 from stacks.network import NetworkStack
 
 
-def new_app(outdir: Path | None = None) -> App:
+def new_app(outdir: Path) -> App:
     """Return an app for the stacks.
 
     With a Terraform Cloud backend cdktf validates the version of the machine's terraform
     and fails if there is none. Synthesis needs no terraform, so validation is skipped then.
 
     Args:
-        outdir: output folder, for tests; ``cdktf synth --output`` works only without one.
+        outdir: output folder.
     """
-    without_terraform = shutil.which("terraform") is None
-    return App(outdir=None if outdir is None else str(outdir), skip_validation=without_terraform)
+    return App(outdir=str(outdir), skip_validation=not _terraform_works())
+
+
+@cache
+def _terraform_works() -> bool:
+    """Return whether the command that cdktf calls can be run: a version manager's may be there without a terraform."""
+    command = [os.environ.get("TERRAFORM_BINARY_NAME") or "terraform", "version"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def add_stacks(app: App, environment: Environment, config: Path) -> None:
