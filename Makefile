@@ -1,52 +1,73 @@
 # The commands for every day are `make synth` and `make test`; `make help` lists the others.
 
 STAMPS := .tools/stamps
-
-# Virtual environments do not survive a move of the checkout.
-$(shell [ ! -f .tools/root ] || [ "$$(cat .tools/root)" = "$$(pwd)" ] || rm -rf .tools .venv)
-
-# The machine's own Node.js decides whether one from pip is needed: notice a change.
-NODE := $(STAMPS)/node-$(shell node --version 2>/dev/null)
-
-ACTIVATE := . tools/activate
 PYTHON := .venv/bin/python
 
-.PHONY: help synth mesh test lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn compare-cdktn clean uninstall
+# Virtual environments do not survive a move of the checkout.
+HERE := $(shell pwd -P)
+MOVED := $(filter-out x$(HERE),x$(shell cat .tools/root 2>/dev/null || pwd -P))
+
+# The machine's own Node.js decides whether one from pip is needed: notice a change.
+NODE := $(STAMPS)/node-$(shell . tools/environment.sh; leave_checkout "$$(pwd -P)"; node --version 2>/dev/null)
+
+# An environment's targets take CONFIG=FILE, which the others refuse.
+WITH_CONFIG := help synth lab lab-shell rehearse rehearse-faults rehearse-scripts policy
+ifeq ($(origin CONFIG),command line)
+ifneq ($(filter-out $(WITH_CONFIG),$(MAKECMDGOALS)),)
+$(error $(filter-out $(WITH_CONFIG),$(MAKECMDGOALS)): no configuration is read, leave CONFIG out)
+endif
+ifdef CONTROL_PLANE
+$(error CONTROL_PLANE stands for an example, CONFIG for a file: leave one of them out)
+endif
+export MESH_CONFIG := $(CONFIG)
+else
+CONFIG :=
+endif
+
+# Every recipe is free of the caller's settings, and finds what is installed here.
+SHELL := tools/sh
+
+.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn compare-cdktn clean uninstall moved
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
-synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize the environment of mesh.yaml into cdktf.out/
-	@$(PYTHON) -m config
-	@# cdktf's log goes to a file: it misses a terraform that synthesis does not need.
-	@$(ACTIVATE); [ -t 1 ] || export CI=1; CDKTF_LOG_FILE_DIRECTORY=.tools cdktf synth
+# cdktf's log goes to a file: it misses a terraform that synthesis does not need.
+synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize mesh.yaml, or CONFIG=FILE, into cdktf.out/
+	@$(PYTHON) -m tools.synthesis check
+	@[ -t 1 ] || export CI=1; CDKTF_LOG_FILE_DIRECTORY=.tools cdktf synth
+	@$(PYTHON) -m tools.synthesis summary
 
-mesh: $(STAMPS)/packages ## install the operator's command, `mesh`; `. tools/activate` puts it on the PATH
-	@tools/bin/mesh --help
+mesh: $(STAMPS)/mesh-packages ## install the mesh CLI; `. tools/activate` puts it on the PATH
+	@mesh --help
 
-test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/supply ## run every check
+test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/supply ## lint, types, imports, and the tests that need nothing else
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(ACTIVATE); $(PYTHON) -m pytest
+	@$(PYTHON) -m tools.lint_imports
+	@$(PYTHON) -m pytest
+
+check: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf ## everything that this machine can: tests, providers, policy, lab, rehearsals
+	@tools/check
 
 lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); REGIONS=3 for as many regions
-	@$(ACTIVATE); exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS))
+	@exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS))
 
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
-	@$(ACTIVATE); exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))
+	@exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
 rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 without a region that comes and goes, LAB=1 with requests
-	@$(ACTIVATE); exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
+	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab)
 
 rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name, CONTROL_PLANE=fleet as above
-	@$(ACTIVATE); exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')
+	@exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')
 
 rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
-	@$(ACTIVATE); exec $(PYTHON) -m tests.rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))
+	@exec $(PYTHON) -m tests.rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))
 
 bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure synthesis, and a deploy at 2, 4 and 8 regions (40 minutes)
-	@$(ACTIVATE); $(PYTHON) -m tests.tools.bench; status=$$?; $(PYTHON) -m tests.rehearsal.bench && exit $$status
+	@$(PYTHON) -m tests.tools.bench; status=$$?; $(PYTHON) -m tests.rehearsal.bench && exit $$status
 
 format: $(STAMPS)/dev-packages ## put the Python code in order
 	@$(PYTHON) -m ruff check --fix .
@@ -57,19 +78,19 @@ schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md a
 	@$(PYTHON) -m config.reference
 
 snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as right
-	@$(ACTIVATE); $(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update
+	@$(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update
 
 policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## hold the hardened example against the policy, as it is and with each mutation; CONFIG=FILE for a file of yours
-	@$(ACTIVATE); $(PYTHON) -m policy $(or $(CONFIG),--mutations $(if $(DOCS),--docs))
+	@$(PYTHON) -m policy $(or $(CONFIG),--mutations $(if $(DOCS),--docs))
 
-vulnerabilities: $(STAMPS)/packages $(STAMPS)/supply $(NODE) ## ask for known vulnerabilities of everything that is locked
-	@$(ACTIVATE); $(PYTHON) -m tools.supply.vulnerabilities
+vulnerabilities: $(STAMPS)/mesh-packages $(STAMPS)/supply $(NODE) ## ask for known vulnerabilities of everything that is locked
+	@$(PYTHON) -m tools.supply.vulnerabilities
 
 licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply ## write docs/licences.md anew
 	@$(PYTHON) -m tools.supply.licences
 
 move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the library's successor: docs/cdktn.md
-	@$(ACTIVATE); .tools/pipenv/bin/python tools/move_to_cdktn.py
+	@.tools/pipenv/bin/python tools/move_to_cdktn.py
 
 compare-cdktn: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf ## move a copy to CDK Terrain, and compare the JSON of all stacks
 	@$(PYTHON) -m tests.tools.compare_cdktn
@@ -80,16 +101,20 @@ clean: ## take away what make installed and made; terraform's state stays
 uninstall: ## list and remove what is outside the checkout; YES=1 without a question
 	@python3 -I tools/uninstall.py $(if $(YES),--yes)
 
+moved:
+	@rm -rf .tools .venv
+
 $(STAMPS)/pipenv: tools/pipenv.txt
 $(STAMPS)/packages: Pipfile.lock $(STAMPS)/pipenv
-$(STAMPS)/dev-packages: $(STAMPS)/packages
-$(STAMPS)/lab-packages: $(STAMPS)/packages tools/go.txt
+$(STAMPS)/mesh-packages: $(STAMPS)/packages
+$(STAMPS)/dev-packages: $(STAMPS)/mesh-packages
+$(STAMPS)/lab-packages: $(STAMPS)/mesh-packages tools/go.txt
 $(STAMPS)/checkov: tools/checkov.txt
 $(STAMPS)/supply: tools/supply.txt
 $(NODE): package.json tools/node-20.txt tools/node-22.txt
 $(STAMPS)/cdktf: package-lock.json $(NODE)
 $(STAMPS)/schemas: tests/synthesis/schemas/package-lock.json $(NODE)
 
-$(STAMPS)/%:
+$(STAMPS)/%: $(if $(MOVED),moved)
 	@tools/setup $*
 	@touch $@

@@ -61,6 +61,11 @@ class OutputFolder:
         path = given / folder_name(config) if given == DEFAULT.resolve() else given
         return cls(config, given, path, chosen=bool(variables.get(CONFIG_VARIABLE)))
 
+    @property
+    def manifest(self) -> Path:
+        """The file by which cdktf finds the stacks."""
+        return self.given / MANIFEST
+
     def stack(self, name: str) -> Path:
         """Return the folder of a stack, in which terraform runs."""
         return self.path / "stacks" / name
@@ -126,7 +131,7 @@ class OutputFolder:
         for stack in manifest["stacks"].values():
             for key in _PATHS_IN_MANIFEST:
                 stack[key] = f"{self.path.name}/{stack[key]}"
-        (self.given / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        self.manifest.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
 
 def folder_name(config: Path) -> str:
