@@ -34,7 +34,7 @@ from tests.fake_cloud.testing import (
     operation_path,
     running,
 )
-from tests.rehearsal.fake_tools.cloud_sdk import SCOPES, Transport
+from tests.rehearsal.fake_tools.cloud_sdk import SCOPES, send_request
 
 HUB = f"/gkehub/v1/projects/{PROJECT}/locations"
 FEATURES = f"{HUB}/global/features"
@@ -81,7 +81,7 @@ def test_a_key_that_is_not_the_accounts_gets_no_token(gcp: FakeGcp) -> None:
         key = json.loads(other.server.cloud.identity.credentials())
     credentials = from_service_account({**key, "token_uri": f"{gcp.base}/token"}, scopes=SCOPES)
     with pytest.raises(exceptions.RefreshError, match="invalid_grant"):
-        credentials.refresh(Transport())
+        credentials.refresh(send_request)
 
 
 def test_token_review(gcp: FakeGcp) -> None:

@@ -15,7 +15,7 @@ from google.oauth2 import service_account
 from tests.fake_cloud.cloud import Body, Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.server import FakeCloudServer
-from tests.rehearsal.fake_tools.cloud_sdk import SCOPES, Transport
+from tests.rehearsal.fake_tools.cloud_sdk import SCOPES, send_request
 
 PROJECT = "test-project"
 LOCATION = "asia-northeast1"
@@ -43,13 +43,14 @@ class ErrorContent(NamedTuple):
 class ApiClient:
     """Calls a fake cloud with a token."""
 
-    def __init__(self, base: str, token: str) -> None:
+    def __init__(self, base: str, token: str, seconds: float = SECONDS) -> None:
         self._address = base.removeprefix("http://")
         self._token = token
+        self._seconds = seconds
 
     def call(self, method: str, path: str, body: Body | None = None) -> tuple[int, Body]:
         """Return the status and the content of the response."""
-        connection = http.client.HTTPConnection(self._address, timeout=SECONDS)
+        connection = http.client.HTTPConnection(self._address, timeout=self._seconds)
         try:
             headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
             connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -76,7 +77,7 @@ class ApiClient:
 
     def wait(self, path: str) -> Body:
         """Return an operation when it is done."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + self._seconds
         while not is_done(operation := self.ok("GET", path)):
             assert time.monotonic() < deadline, operation
             time.sleep(0.02)
@@ -138,7 +139,7 @@ class FakeGcp:
     def token(self) -> str:
         """Return a token for the account's key, from Google's own library."""
         credentials = from_service_account(json.loads(self.server.cloud.identity.credentials()), scopes=SCOPES)
-        credentials.refresh(Transport())
+        credentials.refresh(send_request)
         token: str = credentials.token
         return token
 

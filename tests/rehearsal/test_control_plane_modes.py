@@ -1,4 +1,4 @@
-"""What the rehearsal knows of the modes to a mesh: what stands in for Google's part, and what is looked at."""
+"""Tests of the control plane modes in the rehearsal: simulated controllers and checks."""
 
 import json
 import subprocess
@@ -45,11 +45,13 @@ def wait_until(is_so: Callable[[], Any]) -> None:
 
 
 class FakeCluster:
-    """A cluster in which nothing happens but what a test says: what is watched, by kind.
+    """A cluster whose watches yield the events of a test.
 
     Attributes:
         calls: of kubectl.
-        applied: objects, by kind and name.
+        applied: applied objects by kind and name.
+        events: of each watched kind.
+        ended: ends the watches.
     """
 
     certificate = "Q0E="
@@ -86,19 +88,19 @@ def cluster() -> Iterator[Any]:
     found.ended.set()
 
 
-# --- what has to be
+# --- expectations
 
 
 @pytest.mark.parametrize("name", MODES)
 def test_the_expectation_agrees_with_the_modes(name: ControlPlaneMode) -> None:
-    """They are written down apart: what the rehearsal expects, and what the stacks do."""
+    """The rehearsal's expectation and the modes' records are independent of each other."""
     environment, mode = with_mode(name), control_plane(name)
-    secrets, watchers = expected_secrets(environment), expected_peer_clients(environment)
-    assert len(secrets) == len(watchers) >= 2
+    secrets, clients = expected_secrets(environment), expected_peer_clients(environment)
+    assert len(secrets) == len(clients) >= 2
     assert all(bool(held) is mode.uses_remote_secrets for held in secrets.values())
-    for region, ranges in watchers.items():
+    for region, ranges in clients.items():
         assert ranges == {str(one.cidr) for one in environment.peer_api_clients(region)}
-    assert any(watchers.values()) is mode.runs_on_nodes
+    assert any(clients.values()) is mode.runs_on_nodes
 
 
 MESSAGE = """
@@ -111,7 +113,7 @@ mesh  ╷
 """
 
 
-def test_a_refusal_says_so_and_changes_nothing() -> None:
+def test_a_refusal_has_its_message_and_changes_nothing() -> None:
     run = CommandRun(1, 1.0, MESSAGE, [StackRun("mesh")])
     assert refused("title", run, "there is no migration", []).ok
     assert not refused("title", run, "there is no path", []).ok
@@ -120,7 +122,7 @@ def test_a_refusal_says_so_and_changes_nothing() -> None:
     assert not refused("title", CommandRun(1, 1.0, MESSAGE, [StackRun("mesh", 1, 1)]), "there is no migration", []).ok
 
 
-def test_a_tool_that_is_not_to_be_needed_is_noted(tmp_path: Path) -> None:
+def test_a_call_of_a_forbidden_tool_is_recorded(tmp_path: Path) -> None:
     forbidden = ForbiddenTools(tmp_path / "forbidden")
     output = tmp_path / "cdktf.out"
     for stack in STACKS:
@@ -149,7 +151,7 @@ def test_a_stack_that_runs_a_program_is_found(tmp_path: Path) -> None:
 # --- Google's controller
 
 
-def test_whose_mesh_the_fleet_manages() -> None:
+def test_memberships_whose_mesh_the_fleet_manages() -> None:
     specs = {
         "projects/1/locations/asia-northeast1/memberships/one": AUTOMATIC,
         "projects/1/locations/asia-northeast2/memberships/two": {"mesh": {"management": "MANAGEMENT_MANUAL"}},
@@ -181,7 +183,7 @@ def test_a_managed_mesh_gets_a_revision_of_its_clusters_channel(cluster: Any) ->
     assert reported[1:] == [None]
 
 
-def test_a_revision_is_provided_and_comes_again_as_long_as_it_is_managed(cluster: Any) -> None:
+def test_a_revision_is_provisioned_and_recreated_while_it_is_managed(cluster: Any) -> None:
     reported: list[Any] = []
     mesh = controller(cluster, reported)
     mesh.start()
@@ -199,12 +201,10 @@ def test_a_revision_is_provided_and_comes_again_as_long_as_it_is_managed(cluster
     wait_until(lambda: key in cluster.applied)
 
 
-# --- what holds a namespace
+# --- endpoint groups
 
 
-def test_endpoint_groups_go_with_their_object_and_hold_it_until_then(
-    cluster: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endpoint_groups_are_deleted_before_their_object(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.rehearsal.endpoint_groups.LINGERING", 0.0)
     (one,) = endpoint_group_objects("istio-gateway", ["k8s1-ours"])
     assert one["metadata"]["finalizers"] == ["networking.gke.io/neg-finalizer"]
@@ -229,7 +229,7 @@ def test_endpoint_groups_go_with_their_object_and_hold_it_until_then(
 # --- istiod on the nodes
 
 
-def test_nothing_depends_on_webhooks_that_nobody_serves(cluster: Any) -> None:
+def test_webhooks_without_endpoints_fail_open(cluster: Any) -> None:
     def webhook(name: str, namespace: str) -> dict[str, Any]:
         where = {"service": {"name": "it", "namespace": namespace}}
         return {"name": name, "clientConfig": where, "failurePolicy": "Fail"}
@@ -279,11 +279,11 @@ def pod(*args: str, image: str = "registry.k8s.io/kubectl:v1") -> dict[str, Any]
 
 @pytest.fixture
 def run_pod(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
-    """Runs a pod whose kubectl notes what it gets and fails at the word ``fail``, and returns what is said of it."""
+    """Give a function that runs a pod and returns its statuses; kubectl records its argument, and fails at ``fail``."""
     program = tmp_path / "kubectl"
     program.write_text(f'#!/bin/sh\necho "$1 $KUBERNETES_SERVICE_HOST" >>"{tmp_path}/ran"\n[ "$1" != fail ]\n')
     program.chmod(0o755)
-    # Whoever runs the tests need not be allowed to mount.
+    # The tests' user need not be authorized to mount.
     monkeypatch.setattr("tests.rehearsal.job_runner.IN_NAMESPACE", ("sh", "-c", 'shift; exec "$@"', "sh"))
     cluster.namespace = type("Outside", (), {"command": staticmethod(list)})
 
@@ -300,32 +300,30 @@ def run_pod(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 def test_a_jobs_containers_run_one_after_the_other_as_its_account(
     run_pod: Callable[..., list[dict[str, Any]]], cluster: Any, tmp_path: Path
 ) -> None:
-    said = run_pod(pod("a", "b", "c"))
+    statuses = run_pod(pod("a", "b", "c"))
     assert (tmp_path / "ran").read_text(encoding="utf-8") == "a 192.0.2.1\nb 192.0.2.1\nc 192.0.2.1\n"
-    assert [one["phase"] for one in said] == ["Running"] * 3 + ["Succeeded"]
-    assert "running" in said[0]["initContainerStatuses"][0]["state"]
-    assert "waiting" in said[0]["containerStatuses"][0]["state"]
-    assert said[-1]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
+    assert [one["phase"] for one in statuses] == ["Running"] * 3 + ["Succeeded"]
+    assert "running" in statuses[0]["initContainerStatuses"][0]["state"]
+    assert "waiting" in statuses[0]["containerStatuses"][0]["state"]
+    assert statuses[-1]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
     assert [call[3:5] for call in cluster.calls if "token" in call] == [("token", "reader")]
 
 
-def test_a_container_that_fails_is_the_end_of_its_pod(
-    run_pod: Callable[..., list[dict[str, Any]]], tmp_path: Path
-) -> None:
-    said = run_pod(pod("a", "fail", "c"))
+def test_a_failing_container_fails_its_pod(run_pod: Callable[..., list[dict[str, Any]]], tmp_path: Path) -> None:
+    statuses = run_pod(pod("a", "fail", "c"))
     assert (tmp_path / "ran").read_text(encoding="utf-8") == "a 192.0.2.1\nfail 192.0.2.1\n"
-    assert said[-1]["phase"] == "Failed"
-    assert said[-1]["initContainerStatuses"][1]["state"]["terminated"]["exitCode"] == 1
-    assert "waiting" in said[-1]["containerStatuses"][0]["state"]
+    assert statuses[-1]["phase"] == "Failed"
+    assert statuses[-1]["initContainerStatuses"][1]["state"]["terminated"]["exitCode"] == 1
+    assert "waiting" in statuses[-1]["containerStatuses"][0]["state"]
 
 
-def test_an_image_that_is_not_known_runs_nothing(run_pod: Callable[..., list[dict[str, Any]]], tmp_path: Path) -> None:
-    said = run_pod(pod("a", image="example.com/kubectl-plus:v1"))
-    assert said[-1]["phase"] == "Failed"
+def test_an_unknown_image_runs_nothing(run_pod: Callable[..., list[dict[str, Any]]], tmp_path: Path) -> None:
+    statuses = run_pod(pod("a", image="example.com/kubectl-plus:v1"))
+    assert statuses[-1]["phase"] == "Failed"
     assert not (tmp_path / "ran").exists()
 
 
-def test_every_way_has_an_example_to_rehearse() -> None:
+def test_every_mode_has_an_example_to_rehearse() -> None:
     assert {path.stem for path in (ROOT / "examples").glob("*.yaml")} >= set(MODES)
     for name in MODES:
         environment = load_without_variables(ROOT / "examples" / f"{name}.yaml")

@@ -1,4 +1,4 @@
-"""The stand-ins for gcloud and its plugin, against the emulated cloud and beside the real ones."""
+"""Tests of the fake gcloud and its fake plugin, with the fake cloud and in comparison with the real programs."""
 
 import json
 import os
@@ -54,11 +54,14 @@ LIST_GROUPS = (
 
 
 @dataclass(frozen=True)
-class Machine:
-    """A machine whose gcloud and plugin are stand-ins.
+class GcloudSandbox:
+    """A fake cloud, and a PATH with a fake gcloud and plugin.
 
     Attributes:
-        variables: the environment, as asmcli leaves it: nothing of our own is in it.
+        gcp: the fake cloud.
+        caller: its client.
+        folder: of all files.
+        variables: environment of programs, without any of the project's own, as asmcli's.
     """
 
     gcp: FakeGcp
@@ -88,8 +91,8 @@ class Machine:
     def kubeconfig(self) -> Path:
         return Path(self.variables["KUBECONFIG"])
 
-    def make_load_balancer(self) -> None:
-        """Make what one consists of, and beside each of it what is somebody else's."""
+    def create_load_balancer(self) -> None:
+        """Create the resources of a load balancer, and for each a similar one that is not part of it."""
         for collection in GLOBAL.values():
             for name in ("mci-1", "own-mci-2"):
                 self.caller.ok("POST", f"{COMPUTE}/global/{collection}", {"name": name})
@@ -103,7 +106,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+def sandbox(tmp_path: Path) -> Iterator[GcloudSandbox]:
     (tmp_path / "bin").mkdir()
     for program in PROGRAMS:
         (tmp_path / "bin" / program).symlink_to(FAKE_TOOLS / program)
@@ -122,27 +125,27 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             "KUBECONFIG": str(tmp_path / "kubeconfig"),
             "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
         }
-        yield Machine(gcp, caller, tmp_path, variables)
+        yield GcloudSandbox(gcp, caller, tmp_path, variables)
 
 
 def real(program: str) -> str:
-    """Return where the real one is, or skip."""
+    """Return the path of a real program, or skip."""
     found = shutil.which(program)
     if found is None:
-        pytest.skip(f"{program} is not on this machine: nothing to compare its stand-in with")
+        pytest.skip(f"{program} is not on this sandbox: its fake is not compared with it")
     return found
 
 
-def for_the_real(machine: Machine) -> dict[str, str]:
-    """Return what the real gcloud needs besides."""
+def real_variables(sandbox: GcloudSandbox) -> dict[str, str]:
+    """Return further variables of the real gcloud."""
     return {
-        "CLOUDSDK_AUTH_TOKEN_HOST": f"{machine.gcp.base}/token",
+        "CLOUDSDK_AUTH_TOKEN_HOST": f"{sandbox.gcp.base}/token",
         "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
         "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
         "CLOUDSDK_PYTHON": "",
-        "KUBECONFIG": str(machine.folder / "kubeconfig-of-the-real-one"),
+        "KUBECONFIG": str(sandbox.folder / "kubeconfig-of-the-real-one"),
         "PATH": os.environ["PATH"],
         "USE_GKE_GCLOUD_AUTH_PLUGIN": "True",
     }
@@ -152,11 +155,11 @@ def for_the_real(machine: Machine) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("flags", "server"), [((), "192.0.2.1"), (("--internal-ip",), "192.168.8.2")])
-def test_a_kubeconfig(machine: Machine, flags: tuple[str, ...], server: str) -> None:
-    result = machine.get_credentials(*flags)
+def test_a_kubeconfig(sandbox: GcloudSandbox, flags: tuple[str, ...], server: str) -> None:
+    result = sandbox.get_credentials(*flags)
     assert result.returncode == 0, result.stderr
-    assert machine.kubeconfig.stat().st_mode & 0o777 == 0o600
-    content = yaml.safe_load(machine.kubeconfig.read_text(encoding="utf-8"))
+    assert sandbox.kubeconfig.stat().st_mode & 0o777 == 0o600
+    content = yaml.safe_load(sandbox.kubeconfig.read_text(encoding="utf-8"))
     cluster = {"certificate-authority-data": "Q0VSVA==", "server": f"https://{server}"}
     assert content["clusters"] == [{"name": NAME, "cluster": cluster}]
     assert content["contexts"] == [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}]
@@ -164,47 +167,47 @@ def test_a_kubeconfig(machine: Machine, flags: tuple[str, ...], server: str) -> 
     assert content["users"][0]["user"]["exec"]["command"] == PLUGIN
 
 
-def test_the_dns_endpoint(machine: Machine) -> None:
-    result = machine.get_credentials("--dns-endpoint")
+def test_the_dns_endpoint(sandbox: GcloudSandbox) -> None:
+    result = sandbox.get_credentials("--dns-endpoint")
     assert result.returncode == 1
     assert "allowExternalTraffic is disabled for cluster tokyo-1" in result.stderr
-    assert not machine.kubeconfig.exists()
+    assert not sandbox.kubeconfig.exists()
     update = {"desiredControlPlaneEndpointsConfig": {"dnsEndpointConfig": {"allowExternalTraffic": True}}}
-    machine.caller.ok("PUT", f"{CLUSTERS}/tokyo-1", {"update": update})
-    assert machine.get_credentials("--dns-endpoint").returncode == 0
-    (cluster,) = yaml.safe_load(machine.kubeconfig.read_text(encoding="utf-8"))["clusters"]
+    sandbox.caller.ok("PUT", f"{CLUSTERS}/tokyo-1", {"update": update})
+    assert sandbox.get_credentials("--dns-endpoint").returncode == 0
+    (cluster,) = yaml.safe_load(sandbox.kubeconfig.read_text(encoding="utf-8"))["clusters"]
     assert cluster["cluster"] == {"server": f"https://gke-tokyo-1.{LOCATION}.gke.goog"}
 
 
-def test_a_cluster_that_has_no_address_yet(machine: Machine) -> None:
-    del machine.gcp.server.cloud.store.get(CLUSTERS.removeprefix("/container/v1/") + "/tokyo-1")["endpoint"]
-    result = machine.get_credentials()
+def test_a_cluster_that_has_no_address_yet(sandbox: GcloudSandbox) -> None:
+    del sandbox.gcp.server.cloud.store.get(CLUSTERS.removeprefix("/container/v1/") + "/tokyo-1")["endpoint"]
+    result = sandbox.get_credentials()
     assert result.returncode == 1
     assert "missing endpoint" in result.stderr
 
 
-def test_the_scripts_see_that_a_cluster_is_gone(machine: Machine) -> None:
+def test_the_scripts_see_that_a_cluster_is_deleted(sandbox: GcloudSandbox) -> None:
     lines = 'source "$LIB"; make_workspace; credentials_or_gone "$WORK/kubeconfig" "$1" "$2"; echo "still there"'
     inputs = {"LIB": str(SCRIPTS / "lib.sh"), "PROJECT": PROJECT, "ENDPOINT": "public"}
-    for cluster, words in (("tokyo-1", "still there"), ("osaka-1", "cluster osaka-1 is gone")):
-        result = machine.run("bash", "-c", lines, "script", cluster, LOCATION, **inputs)
+    for cluster, words in (("tokyo-1", "still there"), ("osaka-1", "cluster osaka-1 no longer exists")):
+        result = sandbox.run("bash", "-c", lines, "script", cluster, LOCATION, **inputs)
         assert result.returncode == 0, result.stderr
         assert words in result.stdout
-    machine.gcp.server.cloud.faults.add(RequestFault("GET .*/clusters/", 403, 1))
-    result = machine.run("bash", "-c", lines, "script", "osaka-1", LOCATION, **inputs)
+    sandbox.gcp.server.cloud.faults.add(RequestFault("GET .*/clusters/", 403, 1))
+    result = sandbox.run("bash", "-c", lines, "script", "osaka-1", LOCATION, **inputs)
     assert result.returncode == 1
     assert "can't reach cluster osaka-1" in result.stderr
 
 
-def test_a_busy_api_is_asked_again(machine: Machine) -> None:
-    faults = machine.gcp.server.cloud.faults
+def test_a_busy_api_is_called_again(sandbox: GcloudSandbox) -> None:
+    faults = sandbox.gcp.server.cloud.faults
     faults.add(RequestFault("GET .*/clusters/", 429, 1))
     faults.add(RequestFault("GET .*/clusters/", 0, 1))
-    assert machine.get_credentials().returncode == 0
+    assert sandbox.get_credentials().returncode == 0
     assert faults.taken == 2
-    machine.kubeconfig.unlink()
+    sandbox.kubeconfig.unlink()
     faults.add(RequestFault("GET .*/clusters/", 503, 1))
-    result = machine.get_credentials()
+    result = sandbox.get_credentials()
     assert result.returncode == 1
     assert "code=503" in result.stderr
 
@@ -212,24 +215,24 @@ def test_a_busy_api_is_asked_again(machine: Machine) -> None:
 # --- gcloud compute KIND list
 
 
-def test_lists(machine: Machine) -> None:
-    machine.make_load_balancer()
+def test_lists(sandbox: GcloudSandbox) -> None:
+    sandbox.create_load_balancer()
     for kind in GLOBAL:
-        result = machine.run("gcloud", "compute", kind, *LIST_NAMED)
+        result = sandbox.run("gcloud", "compute", kind, *LIST_NAMED)
         assert (result.returncode, result.stdout) == (0, "mci-1\n"), result.stderr
-    assert machine.run("gcloud", *LIST_FIREWALLS).stdout == "mci-vpc\n"
-    assert machine.run("gcloud", *LIST_GROUPS).stdout == "own-mci-vpc\n"
+    assert sandbox.run("gcloud", *LIST_FIREWALLS).stdout == "mci-vpc\n"
+    assert sandbox.run("gcloud", *LIST_GROUPS).stdout == "own-mci-vpc\n"
 
 
-def test_the_script_that_waits_for_the_load_balancer(machine: Machine) -> None:
+def test_the_script_that_waits_for_the_load_balancer(sandbox: GcloudSandbox) -> None:
     def wait() -> "subprocess.CompletedProcess[str]":
         script = str(SCRIPTS / "wait-for-load-balancer-cleanup.sh")
-        return machine.run("bash", script, PROJECT=PROJECT, ENDPOINT="public", VPC="vpc", WAIT_SECONDS="-1")
+        return sandbox.run("bash", script, PROJECT=PROJECT, ENDPOINT="public", VPC="vpc", WAIT_SECONDS="-1")
 
     result = wait()
     assert result.returncode == 0, result.stderr
-    assert "nothing is left" in result.stdout
-    machine.make_load_balancer()
+    assert "resources are deleted" in result.stdout
+    sandbox.create_load_balancer()
     result = wait()
     assert result.returncode == 1
     left = [f"{kind}: mci-1" for kind in GLOBAL]
@@ -237,18 +240,18 @@ def test_the_script_that_waits_for_the_load_balancer(machine: Machine) -> None:
     assert result.stderr.splitlines()[:-1] == left
 
 
-def test_lists_of_an_api_that_does_not_answer(machine: Machine) -> None:
-    """Only of firewall rules the real one's status says so: see the comparison below."""
-    machine.make_load_balancer()
-    faults = machine.gcp.server.cloud.faults
+def test_lists_of_an_api_that_does_not_answer(sandbox: GcloudSandbox) -> None:
+    """The real gcloud fails for firewall rules only: see the comparison below."""
+    sandbox.create_load_balancer()
+    faults = sandbox.gcp.server.cloud.faults
     faults.add(RequestFault("GET .*/(firewalls|healthChecks)$", 503, 2))
-    result = machine.run("gcloud", "compute", "health-checks", *LIST_NAMED)
+    result = sandbox.run("gcloud", "compute", "health-checks", *LIST_NAMED)
     assert (result.returncode, result.stdout) == (0, "")
     assert "Some requests did not succeed" in result.stderr
-    result = machine.run("gcloud", *LIST_FIREWALLS)
+    result = sandbox.run("gcloud", *LIST_FIREWALLS)
     assert (result.returncode, result.stdout) == (1, "")
     faults.add(RequestFault("GET .*/healthChecks$", 0, 1))
-    assert machine.run("gcloud", "compute", "health-checks", *LIST_NAMED).returncode == 1
+    assert sandbox.run("gcloud", "compute", "health-checks", *LIST_NAMED).returncode == 1
 
 
 # --- the plugin
@@ -261,22 +264,22 @@ def test_lists_of_an_api_that_does_not_answer(machine: Machine) -> None:
         (("--use_application_default_credentials",), "GOOGLE_APPLICATION_CREDENTIALS"),
     ],
 )
-def test_the_plugin(machine: Machine, flags: tuple[str, ...], variable: str) -> None:
-    key = machine.variables.pop("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
-    result = machine.run(PLUGIN, *flags)
+def test_the_plugin(sandbox: GcloudSandbox, flags: tuple[str, ...], variable: str) -> None:
+    key = sandbox.variables.pop("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
+    result = sandbox.run(PLUGIN, *flags)
     assert result.returncode == 2
     assert variable in result.stderr
-    result = machine.run(PLUGIN, *flags, **{variable: key})
+    result = sandbox.run(PLUGIN, *flags, **{variable: key})
     assert result.returncode == 0, result.stderr
     credential = json.loads(result.stdout)
     assert credential["apiVersion"] == "client.authentication.k8s.io/v1beta1"
     assert credential["kind"] == "ExecCredential"
-    assert machine.gcp.server.cloud.identity.is_valid(credential["status"]["token"])
+    assert sandbox.gcp.server.cloud.identity.is_valid(credential["status"]["token"])
     expiry = datetime.fromisoformat(credential["status"]["expirationTimestamp"]) - datetime.now(UTC)
     assert timedelta(minutes=50) < expiry < timedelta(minutes=61)
 
 
-# --- what they refuse
+# --- refusals
 
 
 @pytest.mark.parametrize(
@@ -292,57 +295,57 @@ def test_the_plugin(machine: Machine, flags: tuple[str, ...], variable: str) -> 
         (PLUGIN, "--impersonate_service_account", "a@b"),
     ],
 )
-def test_what_they_do_not_know_they_refuse(machine: Machine, command: tuple[str, ...]) -> None:
-    before = machine.gcp.server.journal.count()
-    result = machine.run(*command)
+def test_they_refuse_unknown_commands(sandbox: GcloudSandbox, command: tuple[str, ...]) -> None:
+    before = sandbox.gcp.server.journal.count()
+    result = sandbox.run(*command)
     assert (result.returncode, result.stdout) == (2, "")
-    assert machine.gcp.server.journal.count() == before
+    assert sandbox.gcp.server.journal.count() == before
 
 
-def test_they_act_as_nobody_else_and_change_no_file_that_is_there(machine: Machine) -> None:
-    result = machine.get_credentials(CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT="a@b")
+def test_they_impersonate_no_account_and_overwrite_no_file(sandbox: GcloudSandbox) -> None:
+    result = sandbox.get_credentials(CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT="a@b")
     assert result.returncode == 2
     assert "can't act as another account" in result.stderr
-    machine.kubeconfig.write_text("the user's own", encoding="utf-8")
-    assert machine.get_credentials().returncode == 2
-    assert machine.kubeconfig.read_text(encoding="utf-8") == "the user's own"
+    sandbox.kubeconfig.write_text("the user's own", encoding="utf-8")
+    assert sandbox.get_credentials().returncode == 2
+    assert sandbox.kubeconfig.read_text(encoding="utf-8") == "the user's own"
 
 
-# --- beside the real ones
+# --- comparison with the real programs
 
 
-def test_kubeconfigs_are_those_of_the_real_gcloud(machine: Machine) -> None:
-    gcloud, variables = real("gcloud"), for_the_real(machine)
-    assert machine.get_credentials().returncode == 0
-    assert machine.get_credentials(gcloud=gcloud, **variables).returncode == 0
+def test_kubeconfigs_equal_those_of_the_real_gcloud(sandbox: GcloudSandbox) -> None:
+    gcloud, variables = real("gcloud"), real_variables(sandbox)
+    assert sandbox.get_credentials().returncode == 0
+    assert sandbox.get_credentials(gcloud=gcloud, **variables).returncode == 0
     other = Path(variables["KUBECONFIG"])
-    assert machine.kubeconfig.read_text(encoding="utf-8") == other.read_text(encoding="utf-8")
-    machine.kubeconfig.unlink()
-    ours = machine.get_credentials(name="osaka-1")
-    theirs = machine.get_credentials(name="osaka-1", gcloud=gcloud, **variables)
+    assert sandbox.kubeconfig.read_text(encoding="utf-8") == other.read_text(encoding="utf-8")
+    sandbox.kubeconfig.unlink()
+    fake = sandbox.get_credentials(name="osaka-1")
+    other_result = sandbox.get_credentials(name="osaka-1", gcloud=gcloud, **variables)
     line = f"ResponseError: code=404, message=Not found: projects/{PROJECT}/locations/{LOCATION}/clusters/osaka-1."
-    for result in (ours, theirs):
+    for result in (fake, other_result):
         assert result.returncode == 1
         assert line in result.stderr
 
 
-def test_lists_are_those_of_the_real_gcloud(machine: Machine) -> None:
-    gcloud, variables = real("gcloud"), for_the_real(machine)
-    machine.make_load_balancer()
+def test_lists_equal_those_of_the_real_gcloud(sandbox: GcloudSandbox) -> None:
+    gcloud, variables = real("gcloud"), real_variables(sandbox)
+    sandbox.create_load_balancer()
     named = ("compute", "url-maps", *LIST_NAMED)
 
     def both(*command: str) -> list[tuple[int, str]]:
-        results = machine.run("gcloud", *command), machine.run(gcloud, *command, **variables)
+        results = sandbox.run("gcloud", *command), sandbox.run(gcloud, *command, **variables)
         return [(result.returncode, result.stdout) for result in results]
 
     for command, output in ((named, "mci-1\n"), (LIST_FIREWALLS, "mci-vpc\n"), (LIST_GROUPS, "own-mci-vpc\n")):
         assert both(*command) == [(0, output)] * 2
-    machine.gcp.server.cloud.faults.add(RequestFault("GET .*/(firewalls|urlMaps)$", 503, 4))
+    sandbox.gcp.server.cloud.faults.add(RequestFault("GET .*/(firewalls|urlMaps)$", 503, 4))
     assert both(*named) == [(0, "")] * 2
     assert both(*LIST_FIREWALLS) == [(1, "")] * 2
 
 
-def test_the_real_plugin_takes_its_token_from_the_stand_in(machine: Machine) -> None:
-    result = machine.run(real(PLUGIN))
+def test_the_real_plugin_takes_its_token_from_the_fake_gcloud(sandbox: GcloudSandbox) -> None:
+    result = sandbox.run(real(PLUGIN))
     assert result.returncode == 0, result.stderr
-    assert machine.gcp.server.cloud.identity.is_valid(json.loads(result.stdout)["status"]["token"])
+    assert sandbox.gcp.server.cloud.identity.is_valid(json.loads(result.stdout)["status"]["token"])

@@ -1,4 +1,4 @@
-"""What the rehearsal makes of what it sees; the rehearsal itself is `make rehearse`."""
+"""Tests of the rehearsal's checks, faults and commands; the rehearsal itself is `make rehearse`."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 
 from config.control_plane import MODES
 from config.naming import STACKS
+from config.paths import ROOT
 from tests.fake_cloud.cloud import Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
 from tests.local_mesh.errors import LocalMeshError
@@ -43,7 +44,7 @@ def run_of(*stacks: StackRun, status: int = 0) -> CommandRun:
     return CommandRun(status, 1.0, "", list(stacks))
 
 
-def test_a_command_is_right_only_if_every_stack_went_through_in_order() -> None:
+def test_a_command_is_ok_only_if_every_stack_ended_in_order() -> None:
     done = [StackRun("network", 1, 2, 0, 0, True), StackRun("clusters", 1, 3, 0, 0, True)]
     assert deployed("title", run_of(*done), ("network", "clusters")).ok
     assert not deployed("title", run_of(*done), ("clusters", "network")).ok
@@ -115,7 +116,7 @@ def test_the_mesh_cli_is_repeated_until_all_has_settled(monkeypatch: pytest.Monk
     assert [call[0] for call in context.calls] == ["status", "status", "status", "audit"]
 
 
-def test_differences_name_what_came_went_and_changed() -> None:
+def test_differences_name_added_removed_and_changed_keys() -> None:
     one = {"tokyo Service sample/a": {"spec": {"ports": [80]}}, "cloud b": 1, "cloud c": 1}
     other = {"tokyo Service sample/a": {"spec": {"ports": [81]}}, "cloud b": 1, "cloud d": 1}
     found = differences(one, other)
@@ -125,8 +126,8 @@ def test_differences_name_what_came_went_and_changed() -> None:
     assert not compared("title", found, ["+ ", "- "]).ok
 
 
-def test_what_is_expected_is_what_the_stacks_render(reference: Synthesis) -> None:
-    """The expectation is written down apart; here it is held against the synthesized objects."""
+def test_the_expected_objects_are_those_that_the_stacks_render(reference: Synthesis) -> None:
+    """The expectation does not come from the stacks, and agrees with the synthesized objects."""
     environment = load_without_variables(REFERENCE)
     for region in ("tokyo", "osaka"):
         rendered = {
@@ -162,11 +163,19 @@ def test_the_faults_are_well_formed() -> None:
         assert not fault.mend or fault.stops
 
 
+def test_faults_wait_for_messages_that_the_scripts_have() -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh"))
+    patterns = [one.stops for one in read_faults(small=False) if "although" in one.stops]
+    patterns += [one.kill for one in read_faults(small=False) if "installing" in one.kill]
+    assert len(patterns) == 3
+    assert [pattern for pattern in patterns if not re.search(pattern, scripts)] == []
+
+
 @pytest.mark.parametrize(
     ("happened", "result", "expected"),
     [(True, "recovered", True), (True, "stopped", True), (False, "recovered", False), (True, "ANOTHER STATE", False)],
 )
-def test_a_fault_counts_only_if_it_was_met_and_put_right(happened: bool, result: str, expected: bool) -> None:
+def test_a_fault_counts_only_if_it_happened_and_was_recovered_from(happened: bool, result: str, expected: bool) -> None:
     outcome = FaultOutcome(InjectedFault("x", "mesh", "deploy"), happened, True, result, 1.0)
     assert outcome.ok is expected
     assert table_of([outcome]).ok is expected
@@ -184,11 +193,11 @@ def test_faults_of_other_control_planes_are_left_out() -> None:
 def test_faults_can_be_chosen_by_name() -> None:
     call = InjectedFault("create-remote-secret.sh is killed at its call 4, kubectl", "mesh", "deploy")
     assert FaultSelection().wants(call)
-    assert FaultSelection(only="^mesh, deploy: grant.*call 4").wants(call)
+    assert FaultSelection(only="^mesh, deploy: create.*call 4").wants(call)
     assert not FaultSelection(only="install").wants(call)
 
 
-def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cdktf").write_text("#!/usr/bin/env bash\necho begun\nsleep 60\n", encoding="utf-8")
     (tmp_path / "cdktf").chmod(0o755)
     variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
@@ -202,7 +211,7 @@ def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture
 def wrappers(tmp_path: Path) -> FaultWrappers:
-    """FaultWrappers in front of programs that only say what they were given."""
+    """Wrappers of programs that print their arguments."""
     wrappers = FaultWrappers(tmp_path / "wrappers")
     real = tmp_path / "real"
     real.mkdir()
@@ -220,7 +229,7 @@ def run_script(wrappers: FaultWrappers, folder: Path) -> "subprocess.CompletedPr
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=30)
 
 
-def test_shims_note_every_call_of_a_script_also_from_its_subshells(wrappers: FaultWrappers, tmp_path: Path) -> None:
+def test_wrappers_record_every_call_of_a_script_and_its_subshells(wrappers: FaultWrappers, tmp_path: Path) -> None:
     result = run_script(wrappers, tmp_path)
     assert (result.returncode, result.stdout) == (0, "first\nsecond\nthird\n")
     name = "some-script.sh"
@@ -238,7 +247,7 @@ def test_shims_note_every_call_of_a_script_also_from_its_subshells(wrappers: Fau
         (3, "kill", (-9, "first\nsecond\n")),
     ],
 )
-def test_a_shim_fails_its_call_or_kills_the_whole_script_once(
+def test_a_wrapper_fails_its_call_or_kills_the_whole_script_once(
     wrappers: FaultWrappers, tmp_path: Path, number: int, action: str, expected: tuple[int, str]
 ) -> None:
     wrappers.plan(Call("some-script.sh", number, ""), action)
@@ -248,7 +257,7 @@ def test_a_shim_fails_its_call_or_kills_the_whole_script_once(
     assert run_script(wrappers, tmp_path).returncode == 0
 
 
-def test_a_fault_that_was_not_met_is_known(wrappers: FaultWrappers, tmp_path: Path) -> None:
+def test_a_fault_that_did_not_happen_is_known(wrappers: FaultWrappers, tmp_path: Path) -> None:
     wrappers.plan(Call("some-script.sh", 9, ""), "fail")
     assert run_script(wrappers, tmp_path).returncode == 0
     assert not wrappers.end()
@@ -298,7 +307,7 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch
             assert (f"{name}" in str(caught.value)) is with_terraform
 
 
-def test_what_a_command_prints_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_of_a_command_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [
         "network  \x1b[0mApply complete! Resources: 25 added, 1 changed, 2 destroyed.",
         'clusters  null_resource.a["tokyo"]: Destroying... [id=1]',
@@ -318,7 +327,7 @@ def test_what_a_command_prints_is_read(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 class NoControlPlanes:
-    """Never asked here."""
+    """No test here calls it."""
 
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
         raise NotImplementedError
@@ -330,13 +339,13 @@ class NoControlPlanes:
         raise NotImplementedError
 
 
-def test_every_token_bears_the_mark_that_is_searched_for() -> None:
+def test_every_token_contains_the_mark_of_the_secret_scan() -> None:
     cloud = Cloud.create("p", "http://127.0.0.1:1", Latencies(0), NoControlPlanes())
     assert cloud.identity.new_token()["access_token"].startswith("ya29.canary")
     assert Table("t", ["a"]).ok is False
 
 
-def test_a_killed_command_takes_all_along_that_it_started() -> None:
+def test_a_kill_includes_all_descendants() -> None:
     command = ["bash", "-c", "setsid sleep 60 & echo $!; wait"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
@@ -355,7 +364,7 @@ def _is_running(number: int) -> bool:
     return stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
 
 
-def test_the_seconds_of_a_deploy_are_read_off_a_rehearsal() -> None:
+def test_the_seconds_of_a_deploy_are_parsed() -> None:
     run = CommandRun(0, 74.6, "", [StackRun(stack, number + 3.2, ended=True) for number, stack in enumerate(STACKS)])
     later = CommandRun(0, 9.0, "", [StackRun("network", 8.0, ended=True)])
     output = f"rehearsal: deploying\n\n{deployed('1  deploy', run)}\n\n{deployed('4  more', later, ('network',))}\n"

@@ -7,8 +7,6 @@ manifests as rendered, the API servers.
 import json
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -16,6 +14,7 @@ from typing import Any, TypeVar
 from cli.sources.synthesized import read_folder
 from config.apis import APIS
 from config.environment import ResolvedRegion
+from tests.fake_cloud.testing import ApiClient, operation_path
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.rendered import objects_by_region
@@ -193,36 +192,16 @@ class ScriptedDeployment:
         Raises:
             LocalMeshError: it ended in an error.
         """
-        token = self._cloud.fake.identity.new_token()["access_token"]
-        answer = self._request(method, path, token, body)
-        name = answer.get("name", "")
+        fake = self._cloud.fake
+        client = ApiClient(fake.base, fake.identity.new_token()["access_token"], SECONDS)
+        answer = client.ok(method, path, body)
         if method == "GET" or not ("operationType" in answer or "done" in answer):
             return answer
         service = "/".join(path.split("/")[:3])
-        where = answer["selfLink"].removeprefix(self._cloud.fake.base) if "selfLink" in answer else f"{service}/{name}"
-        deadline = time.monotonic() + SECONDS
-        while not (answer.get("done") or answer.get("status") == "DONE"):
-            if time.monotonic() > deadline:
-                raise LocalMeshError(f"{method} {path} is not done after {SECONDS} s")
-            time.sleep(0.5)
-            answer = self._request("GET", where, token, None)
-        if "error" in answer:
-            raise LocalMeshError(f"{method} {path}: {answer['error']}")
-        return answer
-
-    def _request(self, method: str, path: str, token: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"{self._cloud.fake.base}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                answer: dict[str, Any] = json.load(response)
-                return answer
-        except urllib.error.HTTPError as error:
-            raise LocalMeshError(f"{method} {path}: {error.read().decode()}") from error
+        operation = client.wait(operation_path(answer) if "selfLink" in answer else f"{service}/{answer['name']}")
+        if "error" in operation:
+            raise LocalMeshError(f"{method} {path}: {operation['error']}")
+        return operation
 
 
 class ScriptFaults:

@@ -1,8 +1,8 @@
 """Fakes of gcloud and gke-gcloud-auth-plugin, for tests.
 
-They know what the scripts call, and refuse the rest with status 2. The credentials are a
-service account's key, given by file, the cloud is where CLOUDSDK_API_ENDPOINT_OVERRIDES_*
-say. Unlike the real ones they keep no tokens and write to no configuration or log.
+They support the commands of the scripts, and refuse all others with status 2. They read a service
+account's key from a file, and the addresses of the cloud from CLOUDSDK_API_ENDPOINT_OVERRIDES_*.
+Unlike the real programs they keep no tokens, and write to no configuration or log.
 """
 
 import argparse
@@ -16,10 +16,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from google.auth import exceptions, transport
+from google.auth import exceptions
 from google.oauth2 import service_account
 
 GLOBAL = {
@@ -30,7 +30,7 @@ GLOBAL = {
     "target-https-proxies": "targetHttpsProxies",
     "url-maps": "urlMaps",
 }
-"""Kinds that are listed with --global, each with its collection."""
+"""Kinds that are listed with --global, each with its collection in the API."""
 
 OTHERS = {
     "firewall-rules": "global/firewalls",
@@ -49,20 +49,20 @@ HINT = (
 NO_ANSWER = (OSError, http.client.HTTPException)
 PATIENT = 6
 PAUSE = 1.0
-"""How often the GKE API is asked that is busy, and seconds in between. gcloud waits longer every time."""
+"""Number of calls to a busy GKE API, and seconds between them. The real gcloud backs off exponentially."""
 
 _read_key: Callable[..., Any] = service_account.Credentials.from_service_account_file  # without types in its package
 
 
 class FailedError(Exception):
-    """A command failed; it says why."""
+    """A command failed; the message has the reason."""
 
 
-class AnswerError(FailedError):
-    """An API answered with an error.
+class ResponseError(FailedError):
+    """An API returned an error.
 
     Attributes:
-        message: its own.
+        message: of the API.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -74,52 +74,40 @@ class RefusedError(Exception):
     """The fake does not support this; the real one may."""
 
 
-class _Response(transport.Response):
-    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
-        self._given = status, headers, data
+class Response(NamedTuple):
+    """A response, as google-auth reads it."""
 
-    @property
-    def status(self) -> int:
-        return self._given[0]
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._given[1]
-
-    @property
-    def data(self) -> bytes:
-        return self._given[2]
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
 
 
-class Transport(transport.Request):
-    """What google-auth sends its requests with; its own need packages that we don't have otherwise."""
-
-    def __call__(
-        self,
-        url: str,
-        method: str = "GET",
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        **kwargs: Any,
-    ) -> transport.Response:
-        request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)
-        try:
-            with _opener.open(request, timeout=timeout or 60) as response:
-                return _Response(response.status, dict(response.headers), response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _Response(error.code, dict(error.headers), error.read())
+def send_request(
+    url: str,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    **_: object,
+) -> Response:
+    """Send a request for google-auth, whose own transports need other packages."""
+    request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)
+    try:
+        with _opener.open(request, timeout=timeout or 60) as response:
+            return Response(response.status, dict(response.headers), response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Response(error.code, dict(error.headers), error.read())
 
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what a program does.
+    """Run a program, and return its exit status.
 
     Args:
-        arguments: its name first.
+        arguments: the program's name, and its arguments.
     """
     program, *rest = arguments
     try:
@@ -176,7 +164,7 @@ def _plugin(arguments: Sequence[str]) -> int:
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    """Return a parser, which ends the program with status 2 at what it doesn't know."""
+    """Return a parser, which exits with 2 at an unknown argument."""
     return argparse.ArgumentParser(program, description="A fake for tests.", allow_abbrev=False)
 
 
@@ -219,7 +207,7 @@ def _get_credentials(given: argparse.Namespace) -> None:
 
 
 def _server(given: argparse.Namespace, cluster: Mapping[str, Any]) -> dict[str, str]:
-    """Return where a cluster's control plane is, and by which CA one knows it."""
+    """Return the server of a cluster's kubeconfig, and its CA."""
     if given.dns_endpoint:
         dns = cluster["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]
         if not dns.get("allowExternalTraffic"):
@@ -238,20 +226,22 @@ def _server(given: argparse.Namespace, cluster: Mapping[str, Any]) -> dict[str, 
 def _list(given: argparse.Namespace) -> None:
     patterns = FILTER.fullmatch(given.filter)
     if patterns is None:
-        raise RefusedError(f"it does not know the filter {given.filter}")
+        raise RefusedError(f"it does not support the filter {given.filter}")
     collection = OTHERS.get(given.kind) or f"global/{GLOBAL[given.kind]}"
     try:
         answer = _get("COMPUTE", f"projects/{given.project}/{collection}")
-    except AnswerError as error:
+    except ResponseError as error:
         if given.kind == "firewall-rules":
             raise FailedError(f"Some requests did not succeed:\n - {error.message}") from error
-        # As the real one does, with success: it shows what it got of the others it asked, though there are none.
+        # The real gcloud shows the results of its other requests, which are none here, and succeeds.
         print(f"WARNING: Some requests did not succeed.\n - {error.message}\n", file=sys.stderr)
         return
     found = answer.get("items", [])
-    if isinstance(found, dict):  # by place
-        # A place that has none says so in a warning, beside its lists.
-        found = [one for place in found.values() for key, ones in place.items() if key != "warning" for one in ones]
+    if isinstance(found, dict):  # by location
+        # A location without any has a warning beside its lists.
+        found = [
+            one for location in found.values() for key, ones in location.items() if key != "warning" for one in ones
+        ]
     for one in found:
         if re.search(patterns[1], one["name"]) and re.search(patterns[2] or "", one.get("network", "")):
             print(one["name"])
@@ -264,10 +254,15 @@ def _config_helper(given: argparse.Namespace) -> None:
 
 
 def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
-    """Return what an API answers.
+    """Return the response of an API.
+
+    Args:
+        api: name of the API in the variable of its address.
+        path: of the request.
+        attempts: number of attempts while the API is busy.
 
     Raises:
-        AnswerError: an error.
+        ResponseError: it is an error.
     """
     base = os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}")
     if not base:
@@ -275,7 +270,7 @@ def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
     token, _ = _token("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
     for attempt in range(1, attempts + 1):
         try:
-            response: Any = Transport()(f"{base}{path}", headers={"Authorization": f"Bearer {token}"})
+            response = send_request(f"{base}{path}", headers={"Authorization": f"Bearer {token}"})
         except NO_ANSWER:
             if attempt == attempts:
                 raise
@@ -285,21 +280,21 @@ def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
         time.sleep(PAUSE)
     answer: dict[str, Any] = json.loads(response.data)
     if response.status != 200:
-        raise AnswerError(response.status, answer["error"]["message"])
+        raise ResponseError(response.status, answer["error"]["message"])
     return answer
 
 
 def _token(variable: str) -> tuple[str, str]:
-    """Return a new access token and when it expires.
+    """Return a new access token and its time of expiry.
 
     Args:
-        variable: names the file of the key.
+        variable: environment variable that names the file of the key.
     """
     file = os.environ.get(variable)
     if not file:
         raise RefusedError(f"{variable} has to name a service account's key")
     key = _read_key(file, scopes=SCOPES)
-    key.refresh(Transport())
+    key.refresh(send_request)
     return key.token, f"{key.expiry.isoformat(timespec='seconds')}Z"
 
 
