@@ -1,1 +1,1 @@
-"""`make lab`: does the mesh do what it is for? The environment of the configuration, on this machine."""
+"""`make lab`: checks the mesh of a configuration on this machine."""

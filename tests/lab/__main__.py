@@ -36,12 +36,12 @@ def main() -> int:
             return 0
         environment = _environment(arguments.regions)
         if not is_inside():
-            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.say))
+            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.report))
         use_private_folders(session.state)
         # Imported late: outside, nothing of cdktf is needed, and inside it takes its folders when it is loaded.
         from tests.lab.run import run  # noqa: PLC0415
 
-        return run(environment, state=session.state, logs=session.logs, shell=arguments.shell, say=session.say)
+        return run(environment, state=session.state, logs=session.logs, shell=arguments.shell, report=session.report)
     except (ConfigError, LocalMeshError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2

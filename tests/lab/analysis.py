@@ -1,4 +1,4 @@
-"""What Istio's own analysis says of the rendered manifests."""
+"""Istio's own analysis of the rendered manifests."""
 
 import json
 import subprocess
@@ -14,22 +14,22 @@ SECONDS = 120
 
 
 def analyze(lab: LocalMesh, tools: Toolchain, revision: str, rendered: dict[str, list[Object]]) -> Table:
-    """Run ``istioctl analyze`` in each region, where the manifests are applied: it has to say nothing of them."""
+    """Run ``istioctl analyze`` in each region with the applied manifests: it must not report any of them."""
     table = Table("istioctl analyze, of the rendered objects where they are applied", ["region", "objects", "messages"])
-    elsewhere: dict[str, str] = {}
+    others: dict[str, str] = {}
     for key, region in lab.regions.items():
-        ours = {_origin(one) for one in rendered[key]}
+        own = {_origin(one) for one in rendered[key]}
         found: list[str] = []
         for namespace in sorted({one["metadata"].get("namespace") for one in rendered[key]} - {None}):
             for message in _messages(tools, str(region.cluster.kubeconfig), revision, namespace):
                 text = f"{message['code']} {message['origin']}: {message['message']}"
-                if message["origin"] in ours:
+                if message["origin"] in own:
                     found.append(text)
-                elif "WebhookConfiguration" not in message["origin"]:  # the lab's own way to reach istiod
-                    elsewhere[message["code"]] = text
-        table.add(key, len(ours), len(found), ok=bool(ours) and not found)
+                elif "WebhookConfiguration" not in message["origin"]:  # the lab's own route to istiod
+                    others[message["code"]] = text
+        table.add(key, len(own), len(found), ok=bool(own) and not found)
         table.notes.extend(found)
-    table.notes.extend(f"not of these objects: {text}" for text in elsewhere.values())
+    table.notes.extend(f"not of these objects: {text}" for text in others.values())
     return table
 
 
@@ -40,7 +40,7 @@ def _origin(manifest: Object) -> str:
 
 
 def _messages(tools: Toolchain, kubeconfig: str, revision: str, namespace: str) -> Iterable[dict[str, str]]:
-    """Return what istioctl finds in a namespace; its status says only whether that is something."""
+    """Return istioctl's messages about a namespace; its exit status is not zero if there are any."""
     command = [str(tools.path("istioctl")), "--kubeconfig", kubeconfig, "analyze", "--revision", revision]
     result = subprocess.run(
         [*command, "--namespace", namespace, "--output", "json"],

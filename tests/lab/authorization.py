@@ -1,4 +1,4 @@
-"""Who is refused: what the mesh's policies are for. Beside each stands who asks the same with the right to."""
+"""Authorization: unauthorized requests are rejected, and the same requests succeed for authorized clients."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -13,71 +13,71 @@ from tests.local_mesh.traffic import Client, Response
 from tests.reporting.table import Table
 
 REQUESTS = 10
-ANSWERED, FORBIDDEN, CUT_OFF = 200, 403, 0
-WORDS = {ANSWERED: "answered", FORBIDDEN: "403", CUT_OFF: "no connection"}
+SERVED, FORBIDDEN, REFUSED = 200, 403, 0
+WORDS = {SERVED: "200", FORBIDDEN: "403", REFUSED: "no connection"}
 
-ELSEWHERE = "elsewhere"
-"""Namespace of a client that nobody has allowed."""
-
-
-def with_strangers(rendered: Mapping[str, Sequence[Object]]) -> dict[str, list[Object]]:
-    """Return the objects of each region with one more client, the same in another namespace: it is another one."""
-    return {region: [*objects, *_moved(objects)] for region, objects in rendered.items()}
+OTHER_NAMESPACE = "elsewhere"
+"""Namespace of an unauthorized client."""
 
 
-def _moved(objects: Sequence[Object]) -> list[Object]:
-    moved = []
+def with_unauthorized_clients(rendered: Mapping[str, Sequence[Object]]) -> dict[str, list[Object]]:
+    """Return the objects of each region with a copy of the client in another namespace, which has another identity."""
+    return {region: [*objects, *_copy_client(objects)] for region, objects in rendered.items()}
+
+
+def _copy_client(objects: Sequence[Object]) -> list[Object]:
+    copies = []
     for one in objects:
         metadata = one["metadata"]
         if (one["kind"], metadata["name"]) == ("Namespace", DEMO_NAMESPACE):
-            moved.append({**one, "metadata": {**metadata, "name": ELSEWHERE}})
+            copies.append({**one, "metadata": {**metadata, "name": OTHER_NAMESPACE}})
         elif (metadata.get("namespace"), metadata["name"]) == (DEMO_NAMESPACE, CLIENT_APP):
-            moved.append(copy.deepcopy(one) | {"metadata": {**metadata, "namespace": ELSEWHERE}})
-    return moved
+            copies.append(copy.deepcopy(one) | {"metadata": {**metadata, "namespace": OTHER_NAMESPACE}})
+    return copies
 
 
-def refusals(demo: LabDemo) -> Table:
-    """Ask in every region with and without the right to, and without a certificate."""
-    table = Table("Refused: whom no policy allows, and who has no certificate", ["in", "who", "asks", "requests", "is"])
-    stranger = _without_right(demo.environment)
-    plain = _without_certificate(demo.environment)
+def check_authorization(demo: LabDemo) -> Table:
+    """Send requests in every region from authorized and unauthorized clients, and without a certificate."""
+    table = Table("Authorization: default deny, and mutual TLS", ["region", "client", "server", "requests", "result"])
+    unauthorized = _expect_unauthorized(demo.environment)
+    plain = _expect_without_certificate(demo.environment)
     for region in demo.versions:
         service = f"{DEMO_SERVICE}:{demo.service.port}"
         local = demo.lab.pod(region, demo.service.namespace, DEMO_SERVICE)
         gateway = demo.lab.pod(region, GATEWAY_NAMESPACE, GATEWAY_NAME)
-        around = Client(str(gateway.address), GATEWAY_PORT, PUBLIC_HOST, where=demo.client(region).where)
-        outside = Client(str(local.address), demo.service.port, service)
-        for who, whom, client, expected in (
-            ("the client", service, demo.client(region), ANSWERED),
-            ("one in another namespace", service, _stranger(demo, region), stranger),
-            ("nobody of the mesh", service, outside, plain),
-            ("the load balancer", "gateway", demo.gateways(region)[0], ANSWERED),
-            ("the client, around it", "gateway", around, stranger),
+        direct = Client(str(gateway.address), GATEWAY_PORT, PUBLIC_HOST, where=demo.client(region).where)
+        outsider = Client(str(local.address), demo.service.port, service)
+        for name, server, client, expected in (
+            ("the client", service, demo.client(region), SERVED),
+            ("in another namespace", service, _unauthorized_client(demo, region), unauthorized),
+            ("outside the mesh", service, outsider, plain),
+            ("the load balancer", "gateway", demo.gateways(region)[0], SERVED),
+            ("the client, directly", "gateway", direct, unauthorized),
         ):
-            answers = client.send(demo.path, REQUESTS)
-            table.add(region, who, whom, len(answers), _seen(answers), ok=_all(answers, expected))
+            responses = client.send(demo.path, REQUESTS)
+            table.add(region, name, server, len(responses), _format_statuses(responses), ok=_all(responses, expected))
     return table
 
 
-def _stranger(demo: LabDemo, region: str) -> Client:
-    """Return the client that `with_strangers` has added, which asks as the other one does."""
-    pod = demo.lab.pod(region, ELSEWHERE, CLIENT_APP)
+def _unauthorized_client(demo: LabDemo, region: str) -> Client:
+    """Return the client of `with_unauthorized_clients`, which sends the same requests as the demo's."""
+    pod = demo.lab.pod(region, OTHER_NAMESPACE, CLIENT_APP)
     return replace(demo.client(region), where=demo.lab.network.pod(f"{region}.{pod.name}"))
 
 
-def _without_right(environment: Environment) -> int:
-    return FORBIDDEN if environment.mesh.default_deny else ANSWERED
+def _expect_unauthorized(environment: Environment) -> int:
+    return FORBIDDEN if environment.mesh.default_deny else SERVED
 
 
-def _without_certificate(environment: Environment) -> int:
-    """Return what comes of a plain connection: a policy knows nobody by it."""
-    return CUT_OFF if environment.mesh.mtls == "strict" else _without_right(environment)
+def _expect_without_certificate(environment: Environment) -> int:
+    """Return the expected status of a plain connection, which has no identity for a policy."""
+    return REFUSED if environment.mesh.mtls == "strict" else _expect_unauthorized(environment)
 
 
-def _all(answers: Sequence[Response], status: int) -> bool:
-    return bool(answers) and all(answer.status == status for answer in answers)
+def _all(responses: Sequence[Response], status: int) -> bool:
+    return bool(responses) and all(response.status == status for response in responses)
 
 
-def _seen(answers: Sequence[Response]) -> str:
-    found = sorted({answer.status for answer in answers})
+def _format_statuses(responses: Sequence[Response]) -> str:
+    found = sorted({response.status for response in responses})
     return ", ".join(WORDS.get(status, str(status)) for status in found)

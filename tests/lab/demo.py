@@ -1,4 +1,4 @@
-"""What is looked at: the demo in a running lab."""
+"""The demo in a running lab."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from config.service import Service
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.traffic import Client, Response
 
-if TYPE_CHECKING:  # what it needs is only there when the lab is
+if TYPE_CHECKING:  # unit tests do not need the lab's packages
     from tests.local_mesh.environment import LocalMesh
 
 GATEWAY_PORT = 80
@@ -21,15 +21,16 @@ STATUS_PATH = "/healthz/ready"
 TRUST_DOMAIN = "cluster.local"
 PUBLIC_HOST = "mesh.example"
 
-SECONDS_TO_SETTLE = 60
+SETTLE_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class LabDemo:
-    """The demo: who asks, whom, and who should answer.
+    """The demo's clients, gateways and versions.
 
     Attributes:
-        versions: which version each region runs; a region without one only asks.
+        lab: the running mesh.
+        environment: of the lab.
     """
 
     lab: "LocalMesh"
@@ -37,6 +38,7 @@ class LabDemo:
 
     @property
     def versions(self) -> dict[str, str]:
+        """The version in each region that has the service."""
         deployments = self.environment.deployments(self.service)
         return {key: deployment.version for key, deployment in deployments.items()}
 
@@ -52,38 +54,46 @@ class LabDemo:
 
     @property
     def client_identity(self) -> str:
-        """Whose certificate the client's sidecar has."""
+        """Identity in the certificate of the client's sidecar."""
         return f"URI=spiffe://{TRUST_DOMAIN}/ns/{self.service.namespace}/sa/{CLIENT_APP}"
 
     def client(self, region: str) -> Client:
-        """Return the client in a region, which asks as ``curl helloworld.sample:5000`` does."""
+        """Return the client in a region, which sends requests as ``curl helloworld.sample:5000`` does."""
         service = self.service
         return self.lab.client(
             region, namespace=service.namespace, app=CLIENT_APP, service=DEMO_SERVICE, port=service.port
         )
 
     def gateways(self, region: str) -> list[Client]:
-        """Return a client for each gateway of a region, which asks as the load balancer does."""
+        """Return a client for each gateway of a region, which sends requests as the load balancer does."""
         pods = self.lab.regions[region].agent.pods(GATEWAY_NAMESPACE, GATEWAY_NAME)
         if not pods:
             raise LocalMeshError(f"there is no gateway in {region}")
         return [Client(str(pod.address), GATEWAY_PORT, PUBLIC_HOST) for pod in pods]
 
     def reaches(self, region: str, other: str) -> bool:
-        """Whether a pod of a region reaches a gateway of another one directly, past the mesh."""
+        """Return whether a pod of a region reaches a gateway of another one directly, without the mesh."""
         gateway = self.gateways(other)[0]
         status = Client(gateway.address, STATUS_PORT, PUBLIC_HOST, where=self.client(region).where)
         return status.send(STATUS_PATH, 1)[0].ok
 
     def settle(self, clients: Sequence[Client], condition: Callable[[Sequence[Response]], bool], batch: int) -> float:
-        """Ask until all clients' answers are as they should be, or for a minute, and return how long that took.
+        """Send requests until all clients' responses meet a condition, or for a minute.
 
-        The control planes need some seconds to tell all proxies of a change. What is
-        counted is asked afterwards.
+        The control planes need some seconds to configure all proxies. Checks send their own
+        requests afterwards.
+
+        Args:
+            clients: that send the requests.
+            condition: of the responses of a batch.
+            batch: number of requests.
+
+        Returns:
+            The seconds that it took.
         """
         start = time.monotonic()
         for client in clients:
-            while not condition(client.send(self.path, batch)) and time.monotonic() < start + SECONDS_TO_SETTLE:
+            while not condition(client.send(self.path, batch)) and time.monotonic() < start + SETTLE_SECONDS:
                 self.lab.check()
                 time.sleep(0.2)
         return time.monotonic() - start

@@ -1,4 +1,4 @@
-"""The environment that the lab starts, made of the configured one."""
+"""The environments of the lab, derived from the configured one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,28 +25,34 @@ OTHER_REGIONS = (
     "southamerica-east1",
     "asia-south1",
 )
-"""Regions that are added when more are asked for than are configured."""
+"""Regions that are added if the lab has more regions than the configuration."""
 
 MOST_NUMBERS = 64
 
 
 @dataclass(frozen=True)
-class Steps:
-    """An environment before each switch of the demo is turned on, and after the last one."""
+class DemoSteps:
+    """The environments of the demo's steps.
+
+    Attributes:
+        a: the demo without failover.
+        b: with failover.
+        c: with failover and ingress.
+    """
 
     a: Environment
     b: Environment
     c: Environment
 
 
-def steps_of(environment: Environment) -> Steps:
-    """Return the environments of the steps A, B and C: the demo, its failover, its entry."""
+def demo_steps(environment: Environment) -> DemoSteps:
+    """Return an environment's demo steps."""
     demo = environment.demo.model_copy(update={"enabled": True, "failover": True})
     ingress = environment.ingress.model_copy(update={"enabled": True})
     c = environment.model_copy(update={"demo": demo, "ingress": ingress})
     b = c.model_copy(update={"ingress": ingress.model_copy(update={"enabled": False})})
     a = b.model_copy(update={"demo": demo.model_copy(update={"failover": False})})
-    return Steps(a, b, c)
+    return DemoSteps(a, b, c)
 
 
 def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Environment:
@@ -55,19 +61,24 @@ def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Envir
 
 
 def content_with_regions(file: Path, number: int, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a configuration file would say with another number of regions.
+    """Return the content of a configuration file with another number of regions.
 
-    Its config cluster stays, then its other regions in their order, then more.
+    The config cluster stays, then the other regions in their order; more are added at the end.
+
+    Args:
+        file: the configuration.
+        number: of regions.
+        variables: environment variables of the configuration.
 
     Raises:
-        LocalMeshError: there are not so many regions, or ranges for them.
+        LocalMeshError: there are too few regions, or ranges for them.
     """
     data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     configured: dict[str, Any] = data["regions"]
     first = data["ingress"]["config_cluster"]
     keys = [first, *(key for key in configured if key != first and not configured[key].get("retired"))]
     data["regions"] = {key: configured[key] for key in configured if key in keys[:number]}
-    _forget(data, set(configured) - set(data["regions"]))
+    _remove_regions(data, set(configured) - set(data["regions"]))
     names = _other_regions({region["region"] for region in configured.values()})
     free = (key for key in map("region{}".format, count(len(data["regions"]) + 1)) if key not in configured)
     for _ in range(len(data["regions"]), number):
@@ -75,12 +86,12 @@ def content_with_regions(file: Path, number: int, variables: Mapping[str, str]) 
     return data
 
 
-def _forget(data: dict[str, Any], gone: set[str]) -> None:
-    """Take regions out of what is said by region."""
+def _remove_regions(data: dict[str, Any], removed: set[str]) -> None:
+    """Remove regions from the settings by region."""
     sections = [data.get("demo", {}).get("versions", {})]
     sections += [service.get("regions", {}) for service in data.get("services", {}).values()]
     for section in sections:
-        for key in gone & set(section):
+        for key in removed & set(section):
             del section[key]
 
 

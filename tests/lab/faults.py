@@ -1,206 +1,193 @@
-"""What users notice when something fails."""
+"""Errors that clients of the demo see when a region fails."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
 from config.environment import DEMO_SERVICE
 from tests.lab.demo import LabDemo
 from tests.local_mesh.pod import Pod
-from tests.local_mesh.traffic import TIMEOUT_SECONDS, Response, Stream
+from tests.local_mesh.traffic import TIMEOUT_SECONDS, Client, Response, Stream
 from tests.reporting.table import Table
 
-EVERY_SECONDS = 0.05
+INTERVAL_SECONDS = 0.05
 STEADY = 20
-"""So many answers in a row make a state."""
+"""Consecutive responses after which a state is steady."""
 
-BEFORE_SECONDS = 1.0
-SECONDS_TO_LEAVE = 60.0
-SECONDS_TO_RETURN = 120.0
+LEAD_SECONDS = 1.0
+FAILOVER_SECONDS = 60.0
+FAILBACK_SECONDS = 120.0
 CUT_OFF_SECONDS = 15.0
 
-FAULTS = 3
 SLOW_SECONDS = 0.5
 
 MOST_FAILED = 10
-"""Requests of one client that may fail at a failure: outlier detection ejects at the fifth, and some are under way."""
+"""Limit of one client's failed requests: outlier detection ejects at the fifth, and some are under way."""
+
+Condition = Callable[[Response], bool]
 
 
 @dataclass(frozen=True)
 class ServiceFault:
-    """Something that happens to the service in one region, and its end.
+    """A fault of the service in one region.
 
     Attributes:
-        told: the control plane is told of it, so that no request has to fail.
+        name: in tables.
+        inject: starts the fault.
+        end: ends the fault.
+        announced: the control plane knows of it, so that no request has to fail.
     """
 
     name: str
-    happen: Callable[[], None]
+    inject: Callable[[], None]
     end: Callable[[], None]
-    told: bool = False
+    announced: bool = False
 
 
-def faults(demo: LabDemo, region: str) -> list[ServiceFault]:
-    """Return the three ways in which a region's version fails."""
+def service_faults(demo: LabDemo, region: str) -> list[ServiceFault]:
+    """Return the three faults of a region's version."""
     home = demo.lab.regions[region]
     namespace = demo.service.namespace
     deployment = f"deployment/{DEMO_SERVICE}-{demo.versions[region]}"
-
-    def pods() -> list[Pod]:
-        return home.agent.pods(namespace, DEMO_SERVICE)
 
     def scale(replicas: int) -> None:
         home.cluster.kubectl("scale", deployment, "--namespace", namespace, f"--replicas={replicas}")
 
     def each(work: Callable[[Pod], None]) -> Callable[[], None]:
-        def do() -> None:
-            for pod in pods():
+        def call() -> None:
+            for pod in home.agent.pods(namespace, DEMO_SERVICE):
                 work(pod)
 
-        return do
+        return call
 
-    replicas = len(pods())
+    replicas = len(home.agent.pods(namespace, DEMO_SERVICE))
     return [
-        ServiceFault("removed: scaled to 0", lambda: scale(0), lambda: scale(replicas), told=True),
-        ServiceFault("refuses: dead, still listed", each(Pod.die), each(home.agent.restart)),
-        ServiceFault("sick: answers 503", each(Pod.fall_sick), each(Pod.recover)),
+        ServiceFault("endpoints removed: scaled to 0", lambda: scale(0), lambda: scale(replicas), announced=True),
+        ServiceFault("connection refused: killed, still listed", each(Pod.kill), each(home.agent.restart)),
+        ServiceFault("returns 503", each(Pod.return_503), each(Pod.recover)),
     ]
 
 
-def failover(demo: LabDemo, say: Callable[[str], None]) -> Table:
-    """Let a region's version fail in each way, and ask all the while: in that region, at its gateway, in the others.
+def failover(demo: LabDemo, report: Callable[[str], None]) -> Table:
+    """Inject each fault while clients in that region, at its gateway and in the other regions send requests.
 
-    Each fault is in another region, as a proxy that has seen an endpoint fail trusts it less the next time.
+    Each fault is in another region, as a proxy remembers the failures of an endpoint for a while.
     """
-    columns = ["what fails", "where", "asked from", "failed", "elsewhere after", "slowest", "on return", "home after"]
+    columns = ["fault", "region", "client", "failed", "failover after", "slowest", "failed at failback", "back after"]
     table = Table(f"Failover of {DEMO_SERVICE}", columns)
     regions = list(demo.versions)
-    for index in range(FAULTS):
+    for index in range(len(service_faults(demo, regions[0]))):
         region = regions[index % len(regions)]
-        fault = faults(demo, region)[index]
-        say(f"failover: {fault.name} in {region}")
-        _one_fault(demo, region, fault, table)
+        fault = service_faults(demo, region)[index]
+        report(f"failover: {fault.name} in {region}")
+        _measure_fault(demo, region, fault, table)
     table.notes.append(
-        f"a request every {EVERY_SECONDS * 1000:.0f} ms from each; after: seconds to the first answer from another "
-        "region, and from recovery on until the own region answers for good"
+        f"each client sends a request every {INTERVAL_SECONDS * 1000:.0f} ms; times: to the first response from "
+        "another region, and from the end of the fault until only the own region responds"
     )
     return table
 
 
-def _one_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table) -> None:
-    others = [key for key in demo.lab.regions if key != region]
+@contextmanager
+def _streams(path: str, clients: Sequence[Client]) -> Iterator[list[Stream]]:
     with ExitStack() as stack:
-        streams = {
-            "client": stack.enter_context(demo.client(region).stream(demo.path, EVERY_SECONDS)),
-            "gateway": stack.enter_context(demo.gateways(region)[0].stream(demo.path, EVERY_SECONDS)),
-        }
-        bystanders = [stack.enter_context(demo.client(key).stream(demo.path, EVERY_SECONDS)) for key in others]
-        time.sleep(BEFORE_SECONDS)
+        yield [stack.enter_context(client.stream(path, INTERVAL_SECONDS)) for client in clients]
+
+
+def _local_clients(demo: LabDemo, region: str) -> dict[str, Client]:
+    return {"client": demo.client(region), "gateway": demo.gateways(region)[0]}
+
+
+def _measure_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table) -> None:
+    is_local, is_remote = _conditions(demo, region)
+    local = _local_clients(demo, region)
+    others = [demo.client(key) for key in demo.lab.regions if key != region]
+    with _streams(demo.path, list(local.values())) as streams, _streams(demo.path, others) as bystanders:
+        time.sleep(LEAD_SECONDS)
         failed_at = time.monotonic()
-        fault.happen()
-        steady = {
-            name: _wait(demo, stream, failed_at, lambda answer: _is_elsewhere(demo, region, answer), SECONDS_TO_LEAVE)
-            for name, stream in streams.items()
-        }
+        fault.inject()
+        left = [_wait(demo, stream, failed_at, is_remote, FAILOVER_SECONDS) for stream in streams]
         ended_at = time.monotonic()
         fault.end()
-        for name, stream in streams.items():
-            steady[name] &= _wait(
-                demo, stream, ended_at, lambda answer: _is_home(demo, region, answer), SECONDS_TO_RETURN
-            )
-    most = 0 if fault.told else MOST_FAILED
-    for name, stream in streams.items():
-        away = [answer for answer in stream.since(failed_at) if answer.sent < ended_at]
+        returned = [_wait(demo, stream, ended_at, is_local, FAILBACK_SECONDS) for stream in streams]
+    for name, stream, steady in zip(local, streams, map(all, zip(left, returned, strict=True)), strict=True):
+        away = [response for response in stream.since(failed_at) if response.sent < ended_at]
         back = stream.since(ended_at)
-        first = first_arrival(away, lambda answer: _is_elsewhere(demo, region, answer))
-        home = start_of_last_run(back, lambda answer: _is_home(demo, region, answer))
         table.add(
             fault.name,
             region,
             name,
-            f"{count_failed(away)} of {len(away)}",
-            "never" if first is None else f"{first - failed_at:.1f} s",
-            _slowest(away),
-            f"{count_failed(back)} of {len(back)}",
-            "never" if home is None else f"{home - ended_at:.1f} s",
-            ok=steady[name] and count_failed(away) <= most and count_failed(back) == 0,
+            _format_failed(away),
+            _format_seconds(first_arrival(away, is_remote), failed_at),
+            _format_slowest(away),
+            _format_failed(back),
+            _format_seconds(start_of_last_run(back, is_local), ended_at),
+            ok=steady and count_failed(away) <= (0 if fault.announced else MOST_FAILED) and count_failed(back) == 0,
         )
-    answers = [answer for stream in bystanders for answer in stream.answers]
-    failed = f"{count_failed(answers)} of {len(answers)}"
-    good = all(stream.answers for stream in bystanders) and count_failed(answers) == 0
-    table.add(fault.name, region, "other regions", failed, "", _slowest(answers), "", "", ok=good)
+    responses = [response for stream in bystanders for response in stream.responses]
+    good = all(stream.responses for stream in bystanders) and count_failed(responses) == 0
+    cells = (_format_failed(responses), "", _format_slowest(responses), "", "")
+    table.add(fault.name, region, "other regions", *cells, ok=good)
 
 
-def regions_lost(demo: LabDemo, say: Callable[[str], None]) -> list[Table]:
-    """Cut the last region off; and, where there are three, again while another region needs it."""
+def lose_regions(demo: LabDemo, report: Callable[[str], None]) -> list[Table]:
+    """Cut off the last region; and with three regions, again while another region depends on it."""
     regions = list(demo.versions)
     lost = regions[-1]
-    say(f"cutting {lost} off")
-    tables = [_region_lost(demo, lost)]
+    report(f"cutting {lost} off")
+    tables = [_lose_region(demo, lost)]
     if len(regions) > 2:
-        say(f"cutting {lost} off while {regions[0]} needs it")
-        tables.append(_refuge_lost(demo, regions[0], lost))
+        report(f"cutting {lost} off while {regions[0]} depends on it")
+        tables.append(_lose_failover_region(demo, regions[0], lost))
     return tables
 
 
-def _region_lost(demo: LabDemo, lost: str) -> Table:
-    """Cut a region off from all others, and ask in every region all the while."""
+def _lose_region(demo: LabDemo, lost: str) -> Table:
+    """Cut a region off from all others while clients in all regions send requests."""
     table = Table(
         f"Region lost: the link of {lost} to all others is down for {CUT_OFF_SECONDS:.0f} s",
-        ["asked from", "by", "requests", "local", "failed", "slowest"],
+        ["region", "client", "requests", "local", "failed", "slowest"],
     )
-    others = [key for key in demo.lab.regions if key != lost]
-    with ExitStack() as stack:
-        streams: list[tuple[str, str, Stream]] = []
-        for key in demo.lab.regions:
-            client, gateway = demo.client(key), demo.gateways(key)[0]
-            streams.append((key, "client", stack.enter_context(client.stream(demo.path, EVERY_SECONDS))))
-            streams.append((key, "gateway", stack.enter_context(gateway.stream(demo.path, EVERY_SECONDS))))
-        reaches = [demo.reaches(others[0], lost)]
+    other = next(key for key in demo.lab.regions if key != lost)
+    clients = {(key, name): one for key in demo.lab.regions for name, one in _local_clients(demo, key).items()}
+    with _streams(demo.path, list(clients.values())) as streams:
+        reaches = [demo.reaches(other, lost)]
         demo.lab.network.cut_off(lost)
         time.sleep(CUT_OFF_SECONDS)
-        reaches.append(demo.reaches(others[0], lost))
+        reaches.append(demo.reaches(other, lost))
         demo.lab.network.reconnect(lost)
-        time.sleep(BEFORE_SECONDS)
-        reaches.append(demo.reaches(others[0], lost))
+        time.sleep(LEAD_SECONDS)
+        reaches.append(demo.reaches(other, lost))
     words = ["reaches" if reached else "does not reach" for reached in reaches]
-    table.notes.append(
-        f"a pod of {others[0]} {words[0]} {lost} before, {words[1]} it while cut off, {words[2]} it after"
-    )
-    for key, name, stream in streams:
+    table.notes.append(f"a pod of {other} {words[0]} {lost} before, {words[1]} it while cut off, {words[2]} it after")
+    for (key, name), stream in zip(clients, streams, strict=True):
         home = demo.versions.get(key)
-        local = sum(answer.ok and answer.version == home for answer in stream.answers)
-        failed, count = count_failed(stream.answers), len(stream.answers)
-        # A region without the service may have been served by the lost one.
+        local = sum(response.ok and response.version == home for response in stream.responses)
+        failed, count = count_failed(stream.responses), len(stream.responses)
+        # A region without the service may have used the lost region's.
         good = local == count if home is not None else failed <= MOST_FAILED
         good = good and count > 0 and reaches == [True, False, True]
         where = f"{key}, the lost one" if key == lost else key
-        table.add(where, name, count, local, failed, _slowest(stream.answers), ok=good)
+        table.add(where, name, count, local, failed, _format_slowest(stream.responses), ok=good)
     return table
 
 
-def _refuge_lost(demo: LabDemo, region: str, lost: str) -> Table:
-    """Take a region's own version away, and then cut off one of the regions that answer in its place."""
+def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
+    """Remove a region's own version, and then cut off a region that serves its clients."""
     table = Table(
-        f"Region lost while another needs it: {DEMO_SERVICE} is removed in {region}, and {lost} is cut off",
-        ["asked from", "by", "failed", "all well after", "slowest", "on return"],
+        f"Region lost during a failover: {DEMO_SERVICE} is removed in {region}, and {lost} is cut off",
+        ["region", "client", "failed", "fast again after", "slowest", "failed at failback"],
     )
-    removal = faults(demo, region)[0]
-    removal.happen()
-    with ExitStack() as stack:
-        client, gateway = demo.client(region), demo.gateways(region)[0]
-        streams = {
-            "client": stack.enter_context(client.stream(demo.path, EVERY_SECONDS)),
-            "gateway": stack.enter_context(gateway.stream(demo.path, EVERY_SECONDS)),
-        }
+    _, is_remote = _conditions(demo, region)
+    removal = service_faults(demo, region)[0]
+    removal.inject()
+    local = _local_clients(demo, region)
+    with _streams(demo.path, list(local.values())) as streams:
         start = time.monotonic()
-        steady = [
-            _wait(demo, stream, start, lambda answer: _is_elsewhere(demo, region, answer), SECONDS_TO_LEAVE)
-            for stream in streams.values()
-        ]
-        time.sleep(BEFORE_SECONDS)
+        steady = [_wait(demo, stream, start, is_remote, FAILOVER_SECONDS) for stream in streams]
+        time.sleep(LEAD_SECONDS)
         cut_at = time.monotonic()
         demo.lab.network.cut_off(lost)
         time.sleep(2 * CUT_OFF_SECONDS)
@@ -208,50 +195,59 @@ def _refuge_lost(demo: LabDemo, region: str, lost: str) -> Table:
         demo.lab.network.reconnect(lost)
         time.sleep(CUT_OFF_SECONDS)
     removal.end()
-    for name, stream in streams.items():
-        away = [answer for answer in stream.since(cut_at) if answer.sent < back_at]
+    for name, stream in zip(local, streams, strict=True):
+        away = [response for response in stream.since(cut_at) if response.sent < back_at]
         back = stream.since(back_at)
-        needed = any(answer.version == demo.versions[lost] for answer in stream.since(start) if answer.sent < cut_at)
-        slow = [answer for answer in away if not answer.ok or answer.seconds > SLOW_SECONDS]
-        well = max((answer.sent + answer.seconds - cut_at for answer in slow), default=0.0)
+        before = [response for response in stream.since(start) if response.sent < cut_at]
+        needed = any(response.version == demo.versions[lost] for response in before)
+        slow = [response for response in away if not response.ok or response.seconds > SLOW_SECONDS]
+        fast = max((response.sent + response.seconds - cut_at for response in slow), default=0.0)
         table.add(
             region,
             name,
-            f"{count_failed(away)} of {len(away)}",
-            f"{well:.1f} s",
-            _slowest(away),
-            f"{count_failed(back)} of {len(back)}",
+            _format_failed(away),
+            f"{fast:.1f} s",
+            _format_slowest(away),
+            _format_failed(back),
             ok=all(steady)
             and needed
             and count_failed(away) <= MOST_FAILED
             and bool(back)
             and count_failed(back) == 0
-            and well < 2 * CUT_OFF_SECONDS,
+            and fast < 2 * CUT_OFF_SECONDS,
         )
     table.notes.append(
-        "what fails are requests on connections that were open: nothing but the client's own timeout "
-        f"({TIMEOUT_SECONDS:.0f} s here) ends them"
+        f"requests on open connections fail: only the client's own timeout ({TIMEOUT_SECONDS:.0f} s here) ends them"
     )
     return table
 
 
-def _wait(demo: LabDemo, stream: Stream, since: float, condition: Callable[[Response], bool], seconds: float) -> bool:
-    """Wait until the last answers are all as they should be, and return whether they came to be."""
+def _wait(demo: LabDemo, stream: Stream, since: float, condition: Condition, seconds: float) -> bool:
+    """Wait until the last responses all meet a condition, and return whether they do in time."""
     while time.monotonic() < since + seconds:
         demo.lab.check()
         if is_steady(stream.since(since), condition, STEADY):
             return True
-        time.sleep(EVERY_SECONDS)
+        time.sleep(INTERVAL_SECONDS)
     return False
 
 
-def _is_home(demo: LabDemo, region: str, answer: Response) -> bool:
-    return answer.ok and answer.version == demo.versions[region]
+def _conditions(demo: LabDemo, region: str) -> tuple[Condition, Condition]:
+    """Return the conditions that a response is from the own region, and from another one."""
+    version = demo.versions[region]
+    return (
+        lambda response: response.ok and response.version == version,
+        lambda response: response.ok and response.version != version,
+    )
 
 
-def _is_elsewhere(demo: LabDemo, region: str, answer: Response) -> bool:
-    return answer.ok and answer.version != demo.versions[region]
+def _format_failed(responses: Sequence[Response]) -> str:
+    return f"{count_failed(responses)} of {len(responses)}"
 
 
-def _slowest(answers: Sequence[Response]) -> str:
-    return f"{slowest(answers):.1f} s"
+def _format_slowest(responses: Sequence[Response]) -> str:
+    return f"{slowest(responses):.1f} s"
+
+
+def _format_seconds(moment: float | None, start: float) -> str:
+    return "never" if moment is None else f"{moment - start:.1f} s"

@@ -1,4 +1,4 @@
-"""The operator's command, `mesh`, in the lab: as a user gives it, and what it says."""
+"""The `mesh` CLI in the lab, run as a user runs it."""
 
 import json
 import os
@@ -16,15 +16,15 @@ from tests.local_mesh.toolchain import Toolchain
 from tests.reporting.table import Table
 
 SECONDS = 900
-"""For one command; a drill waits until ejections have ended."""
+"""Timeout of a command; a drill waits for the end of ejections."""
 
 
 class MeshCli:
-    """Gives commands in a lab.
+    """Runs the `mesh` CLI in a lab.
 
     Attributes:
-        config: file that says what the lab has now.
-        kubeconfig: has a context a region.
+        config: mesh.yaml of the lab's current environment.
+        kubeconfig: with a context for each region.
     """
 
     def __init__(self, lab: LocalMesh, tools: Toolchain, folder: Path) -> None:
@@ -44,11 +44,7 @@ class MeshCli:
         self.kubeconfig.write_text(merged.stdout, encoding="utf-8")
 
     def configure(self, environment: Environment) -> None:
-        """Write the configuration.
-
-        Args:
-            environment: what the lab has now.
-        """
+        """Write the configuration of the lab's current environment."""
         content = environment.model_dump(mode="json", exclude_defaults=True)
         self.config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
@@ -57,7 +53,7 @@ class MeshCli:
         return os.environ | {"MESH_CONFIG": str(self.config), "PATH": self._path, "PYTHONPATH": str(ROOT)}
 
     def run(self, *arguments: str) -> Table:
-        """Return what a command has found out; right if it says so by its exit status, and has found something out."""
+        """Return a command's findings; they are right if it exits with 0 and has any."""
         result = subprocess.run(
             [sys.executable, "-m", "cli", *arguments, "--kubeconfig", str(self.kubeconfig), "--json"],
             cwd=ROOT,
@@ -67,22 +63,24 @@ class MeshCli:
             check=False,
             timeout=SECONDS,
         )
-        return table_of(f"mesh {' '.join(arguments)}", result.returncode, result.stdout, result.stderr)
+        return build_table(f"mesh {' '.join(arguments)}", result.returncode, result.stdout, result.stderr)
 
 
-def table_of(title: str, status: int, report: str, words: str) -> Table:
+def build_table(title: str, status: int, report: str, errors: str) -> Table:
     """Return a table of a command's findings.
 
     Args:
-        report: its JSON; empty if it could not do its work.
-        words: what it said besides.
+        title: of the table.
+        status: exit status.
+        report: its JSON; empty after an error.
+        errors: its standard error.
     """
-    table = Table(title, ["what", "found"])
+    table = Table(title, ["check", "finding"])
     sections = json.loads(report)["sections"] if report.strip() else []
     findings = [finding for section in sections for finding in section["findings"]]
     for finding in findings:
         table.add(finding["name"], finding["text"], ok=status == 0 and finding["state"] != "failure")
     if not findings:
         table.add("nothing", f"exit status {status}", ok=False)
-        table.notes += words.splitlines()
+        table.notes += errors.splitlines()
     return table

@@ -1,4 +1,4 @@
-"""Who answers whom when all is well: steps A, B and C."""
+"""The versions that respond in a healthy mesh: steps A, B and C."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -10,13 +10,13 @@ from tests.reporting.table import Table
 REQUESTS_A_VERSION = 40
 REQUESTS = 40
 DEVIATIONS = 4
-"""Standard deviations by which a count may be off: by chance it is in one of 16,000 cases."""
+"""Tolerance in standard deviations, which chance exceeds in one of 16,000 cases."""
 
 OTHER_PATH = "/other"
 
 
 def step_a(demo: LabDemo) -> Table:
-    """A: without the DestinationRule, each client sees every version, in even shares."""
+    """A: without the DestinationRule, each client reaches every version, in equal shares."""
     versions = sorted(set(demo.versions.values()))
     pods = {version: 0 for version in versions}
     for region, version in demo.versions.items():
@@ -24,10 +24,13 @@ def step_a(demo: LabDemo) -> Table:
         pods[version] += demo.service.replicas if deployment.replicas is None else deployment.replicas
     requests = REQUESTS_A_VERSION * len(versions)
     table = Table(
-        "A  without the DestinationRule: every version, in even shares", ["from", "requests", *versions, "expected"]
+        "A  without the DestinationRule: every version, in equal shares",
+        ["region", "requests", *versions, "expected"],
     )
     clients = {region: demo.client(region) for region in demo.lab.regions}
-    seconds = demo.settle(list(clients.values()), lambda answers: set(tally(answers)) == set(versions), requests // 2)
+    seconds = demo.settle(
+        list(clients.values()), lambda responses: set(tally(responses)) == set(versions), requests // 2
+    )
     for region, client in clients.items():
         counts = tally(client.send(demo.path, requests))
         even = True
@@ -45,62 +48,62 @@ def step_a(demo: LabDemo) -> Table:
 
 
 def step_b(demo: LabDemo) -> Table:
-    """B: with the DestinationRule, all answers are local; the sidecars know each other by their certificates."""
+    """B: with the DestinationRule, all responses are local, and the sidecars use mutual TLS."""
     table = Table(
-        "B  with the DestinationRule: the own region answers",
-        ["from", "requests", "version", "local", "others", "failed", "mutual TLS"],
+        "B  with the DestinationRule: the own region responds",
+        ["region", "requests", "version", "local", "remote", "failed", "mutual TLS"],
     )
     clients = {region: demo.client(region) for region in demo.lab.regions}
     for region, client in clients.items():
-        _settle_at_home(demo, region, client)
+        _settle_locally(demo, region, client)
     for region, client in clients.items():
-        answers = client.send(demo.path, REQUESTS)
-        secured = sum(demo.client_identity in answer.peer for answer in answers)
-        cells, good = _cells(demo, region, answers)
-        table.add(*cells, f"{secured} of {len(answers)}", ok=good and secured == len(answers))
+        responses = client.send(demo.path, REQUESTS)
+        secured = sum(demo.client_identity in response.peer for response in responses)
+        cells, good = _cells(demo, region, responses)
+        table.add(*cells, f"{secured} of {len(responses)}", ok=good and secured == len(responses))
     return table
 
 
 def step_c(demo: LabDemo) -> Table:
-    """C: each region's gateways answer the route locally, and no other path, and say that they are ready."""
-    columns = ["gateways of", "requests", "version", "local", "others", "failed", f"404 on {OTHER_PATH}", "ready"]
-    table = Table(f"C  at the gateways, as the load balancer asks them: {demo.path} from the own region", columns)
+    """C: each region's gateways serve the route locally and no other path, and are ready."""
+    columns = ["gateways of", "requests", "version", "local", "remote", "failed", f"404 on {OTHER_PATH}", "ready"]
+    table = Table(f"C  requests of the load balancer to the gateways: the own region serves {demo.path}", columns)
     for region in demo.lab.regions:
-        answers: list[Response] = []
-        elsewhere: list[Response] = []
+        responses: list[Response] = []
+        not_found: list[Response] = []
         ready: list[Response] = []
         gateways = demo.gateways(region)
         for client in gateways:
-            _settle_at_home(demo, region, client)
-            answers += client.send(demo.path, REQUESTS)
-            elsewhere += client.send(OTHER_PATH, REQUESTS // 4)
+            _settle_locally(demo, region, client)
+            responses += client.send(demo.path, REQUESTS)
+            not_found += client.send(OTHER_PATH, REQUESTS // 4)
             ready += Client(client.address, STATUS_PORT, client.host).send(STATUS_PATH, 1)
-        refused = sum(answer.status == 404 for answer in elsewhere)
-        healthy = sum(answer.ok for answer in ready)
-        cells, good = _cells(demo, region, answers)
+        refused = sum(response.status == 404 for response in not_found)
+        healthy = sum(response.ok for response in ready)
+        cells, good = _cells(demo, region, responses)
         table.add(
             *cells,
-            f"{refused} of {len(elsewhere)}",
+            f"{refused} of {len(not_found)}",
             f"{healthy} of {len(gateways)}",
-            ok=good and refused == len(elsewhere) and healthy == len(gateways),
+            ok=good and refused == len(not_found) and healthy == len(gateways),
         )
     return table
 
 
-def _settle_at_home(demo: LabDemo, region: str, client: Client) -> None:
-    demo.settle([client], lambda answers: _count(demo, region, answers)[3], 10)
+def _settle_locally(demo: LabDemo, region: str, client: Client) -> None:
+    demo.settle([client], lambda responses: _count(demo, region, responses)[3], 10)
 
 
-def _cells(demo: LabDemo, region: str, answers: Sequence[Response]) -> tuple[tuple[object, ...], bool]:
-    """Return what a row says of a region's answers, and whether they are as they have to be."""
-    local, others, failed, good = _count(demo, region, answers)
-    return (region, len(answers), demo.versions.get(region, "none"), local, others, failed), good
+def _cells(demo: LabDemo, region: str, responses: Sequence[Response]) -> tuple[tuple[object, ...], bool]:
+    """Return the cells of a region's responses, and whether they are right."""
+    local, remote, failed, good = _count(demo, region, responses)
+    return (region, len(responses), demo.versions.get(region, "none"), local, remote, failed), good
 
 
-def _count(demo: LabDemo, region: str, answers: Sequence[Response]) -> tuple[int, int, int, bool]:
-    """Return how many answers are local, from elsewhere, and none; and whether that is as it has to be."""
+def _count(demo: LabDemo, region: str, responses: Sequence[Response]) -> tuple[int, int, int, bool]:
+    """Return how many responses are local, remote and failed, and whether that is right."""
     home = demo.versions.get(region)
-    local = sum(answer.ok and answer.version == home for answer in answers)
-    failed = sum(not answer.ok for answer in answers)
-    good = bool(answers) and failed == 0 and local == (0 if home is None else len(answers))
-    return local, len(answers) - local - failed, failed, good
+    local = sum(response.ok and response.version == home for response in responses)
+    failed = sum(not response.ok for response in responses)
+    good = bool(responses) and failed == 0 and local == (0 if home is None else len(responses))
+    return local, len(responses) - local - failed, failed, good

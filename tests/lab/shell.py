@@ -14,12 +14,12 @@ The lab runs until you leave this shell. Try:
 
   kubectl --context {first} get pods --all-namespaces
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s helloworld.sample:5000/hello
-  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s http://{entry}/hello
+  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s http://{ingress}/hello
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/clusters
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/config_dump |
     istioctl proxy-config routes --file -
   mesh verify locality --kubeconfig "$KUBECONFIG"
-  mesh verify ingress --url http://{entry}/hello --kubeconfig "$KUBECONFIG"
+  mesh verify ingress --url http://{ingress}/hello --kubeconfig "$KUBECONFIG"
   mesh drill {first} --kubeconfig "$KUBECONFIG"
   kubectl --context {first} --namespace sample scale deployment --selector app=helloworld --replicas 0
 
@@ -27,14 +27,18 @@ Contexts: {contexts}. Logs: {logs}. For more windows, start tmux here.
 """
 
 
-def run_shell(lab: LocalMesh, mesh_cli: MeshCli, *, entry: IPv4Address, state: Path, logs: Path) -> int:
-    """Give the user a shell inside and return its status.
+def run_shell(lab: LocalMesh, mesh_cli: MeshCli, *, ingress: IPv4Address, state: Path, logs: Path) -> int:
+    """Open a shell inside and return its exit status.
 
     Args:
-        entry: where the gateways are reached.
+        lab: the running mesh.
+        mesh_cli: with the lab's configuration and kubeconfig.
+        ingress: address of the fake load balancer.
+        state: folder of everything that is deleted with the lab.
+        logs: folder of the programs' logs.
     """
     first = next(iter(lab.regions))
-    print(WELCOME.format(first=first, entry=entry, contexts=", ".join(lab.regions), logs=logs), flush=True)
+    print(WELCOME.format(first=first, ingress=ingress, contexts=", ".join(lab.regions), logs=logs), flush=True)
     variables = {name: value for name, value in mesh_cli.variables().items() if name != INSIDE} | {
         "HOME": os.environ[USERS_HOME],
         "KUBECACHEDIR": str(state / "kube-cache"),

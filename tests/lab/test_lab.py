@@ -1,4 +1,4 @@
-"""What the lab makes of what it sees; the lab itself is `make lab`."""
+"""The lab's evaluation of responses; the lab itself is `make lab`."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -7,9 +7,9 @@ import pytest
 
 from cli.traffic.outage import start_of_last_run
 from config.synthesized import kubernetes_objects
-from tests.lab.authorization import _all, _without_certificate, _without_right, with_strangers
+from tests.lab.authorization import _all, _expect_unauthorized, _expect_without_certificate, with_unauthorized_clients
 from tests.lab.demo import LabDemo
-from tests.lab.environments import steps_of, with_regions
+from tests.lab.environments import demo_steps, with_regions
 from tests.lab.responses import _count
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.traffic import Response, tally
@@ -19,7 +19,7 @@ from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_
 LOCAL, REMOTE = "version: v1, instance: a", "version: v2, instance: b"
 
 
-def answers(*bodies: str, status: int = 200) -> list[Response]:
+def build_responses(*bodies: str, status: int = 200) -> list[Response]:
     return [Response(float(index), 0.01, status, body) for index, body in enumerate(bodies)]
 
 
@@ -36,32 +36,36 @@ def test_a_table_is_right_only_if_something_was_measured_and_all_of_it_is_right(
         table.add("seoul", ok=True)
 
 
-def test_answers_are_counted_by_version_status_or_their_absence() -> None:
-    found = [*answers(LOCAL, LOCAL, REMOTE), *answers("sick", status=503), *answers("", status=0)]
-    assert tally(found) == {"v1": 2, "v2": 1, "503": 1, "no answer": 1}
+def test_responses_are_counted_by_version_or_error() -> None:
+    found = [
+        *build_responses(LOCAL, LOCAL, REMOTE),
+        *build_responses("unhealthy", status=503),
+        *build_responses("", status=0),
+    ]
+    assert tally(found) == {"v1": 2, "v2": 1, "503": 1, "no response": 1}
 
 
 @pytest.mark.parametrize(
     ("region", "found", "expected"),
     [
-        ("tokyo", answers(LOCAL, LOCAL), (2, 0, 0, True)),
-        ("tokyo", answers(LOCAL, REMOTE), (1, 1, 0, False)),
-        ("tokyo", [*answers(LOCAL), *answers(LOCAL, status=503)], (1, 0, 1, False)),
+        ("tokyo", build_responses(LOCAL, LOCAL), (2, 0, 0, True)),
+        ("tokyo", build_responses(LOCAL, REMOTE), (1, 1, 0, False)),
+        ("tokyo", [*build_responses(LOCAL), *build_responses(LOCAL, status=503)], (1, 0, 1, False)),
         ("tokyo", [], (0, 0, 0, False)),
-        ("nowhere", answers(LOCAL, REMOTE), (0, 2, 0, True)),
-        ("nowhere", answers("", status=0), (0, 0, 1, False)),
+        ("nowhere", build_responses(LOCAL, REMOTE), (0, 2, 0, True)),
+        ("nowhere", build_responses("", status=0), (0, 0, 1, False)),
     ],
 )
-def test_local_answers(region: str, found: list[Response], expected: tuple[int, int, int, bool]) -> None:
+def test_local_responses(region: str, found: list[Response], expected: tuple[int, int, int, bool]) -> None:
     demo = cast(LabDemo, SimpleNamespace(versions={"tokyo": "v1", "osaka": "v2"}))
     assert _count(demo, region, found) == expected
 
 
-def test_home_again_is_when_the_last_run_of_local_answers_begins() -> None:
-    found = answers(LOCAL, REMOTE, LOCAL, LOCAL)
-    assert start_of_last_run(found, lambda answer: answer.version == "v1") == 2.0
-    assert start_of_last_run(answers(LOCAL, REMOTE), lambda answer: answer.version == "v1") is None
-    assert start_of_last_run([], lambda answer: True) is None
+def test_failback_ends_when_the_last_run_of_local_responses_begins() -> None:
+    found = build_responses(LOCAL, REMOTE, LOCAL, LOCAL)
+    assert start_of_last_run(found, lambda response: response.version == "v1") == 2.0
+    assert start_of_last_run(build_responses(LOCAL, REMOTE), lambda response: response.version == "v1") is None
+    assert start_of_last_run([], lambda response: True) is None
 
 
 @pytest.mark.parametrize("number", [2, 3, 6, 12])
@@ -88,7 +92,7 @@ def test_the_steps_are_the_demos_switches() -> None:
     off: dict[str, Any] = {"enabled": False, "failover": False}
     environment = load_without_variables(REFERENCE)
     environment = environment.model_copy(update={"demo": environment.demo.model_copy(update=off)})
-    steps = steps_of(environment)
+    steps = demo_steps(environment)
     assert [(step.demo.enabled, step.demo.failover, step.ingress.enabled) for step in (steps.a, steps.b, steps.c)] == [
         (True, False, False),
         (True, True, False),
@@ -102,9 +106,9 @@ def test_the_lab_applies_what_the_project_renders(reference: Synthesis) -> None:
     assert ("osaka", "helloworld-v2") in {(region, one["metadata"]["name"]) for region, one in found}
 
 
-def test_a_stranger_is_the_client_in_another_namespace(reference: Synthesis) -> None:
+def test_the_unauthorized_client_is_a_copy_in_another_namespace(reference: Synthesis) -> None:
     given = {"tokyo": reference.objects("tokyo")}
-    [(region, objects)] = with_strangers(given).items()
+    [(region, objects)] = with_unauthorized_clients(given).items()
     added = [one for one in objects if one not in given[region]]
     assert {(one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")) for one in added} == {
         ("Namespace", "elsewhere", None),
@@ -125,11 +129,16 @@ def test_a_stranger_is_the_client_in_another_namespace(reference: Synthesis) -> 
         ("permissive", False, 200, 200),
     ],
 )
-def test_who_is_to_be_refused(mtls: str, default_deny: bool, without_right: int, without_certificate: int) -> None:
+def test_expected_status_of_unauthorized_requests(
+    mtls: str, default_deny: bool, without_right: int, without_certificate: int
+) -> None:
     environment = load_without_variables(REFERENCE)
     mesh = environment.mesh.model_copy(update={"mtls": mtls, "default_deny": default_deny})
-    said = environment.model_copy(update={"mesh": mesh})
-    assert (_without_right(said), _without_certificate(said)) == (without_right, without_certificate)
+    environment = environment.model_copy(update={"mesh": mesh})
+    assert (_expect_unauthorized(environment), _expect_without_certificate(environment)) == (
+        without_right,
+        without_certificate,
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,5 +151,5 @@ def test_who_is_to_be_refused(mtls: str, default_deny: bool, without_right: int,
         ([503], 403, False),
     ],
 )
-def test_every_answer_has_to_be_the_refusal(statuses: list[int], expected: int, right: bool) -> None:
+def test_every_response_must_have_the_expected_status(statuses: list[int], expected: int, right: bool) -> None:
     assert _all([Response(0.0, 0.01, status, "") for status in statuses], expected) is right

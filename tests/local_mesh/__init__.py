@@ -1,5 +1,4 @@
-"""A multi-region mesh on one machine: real control planes, real proxies, no containers, no cloud.
+"""A multi-region mesh on one machine: real control planes and proxies, without containers or a cloud.
 
-What a user of this library starts is a `LocalMesh`; it must run inside `isolation`.
-Needs Linux.
+The entry point is `LocalMesh`, which must run inside `isolation`. It needs Linux.
 """

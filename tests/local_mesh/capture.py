@@ -1,8 +1,8 @@
-"""Sends a pod's traffic through its sidecar, as Istio's init container does.
+"""Redirects a pod's traffic to its sidecar, as Istio's init container does.
 
-What goes to the address of a Service, and what comes from outside the pod, goes to the
-sidecar. (Istio's own rules take everything that the sidecar's own user doesn't send.
-Without root there is but one user; and a sidecar sends nothing to a Service's address.)
+Traffic to a Service's address and traffic from outside the pod go to the sidecar. (Istio's
+own rules redirect everything that the sidecar's user does not send. Without root there is
+one user only; and a sidecar sends nothing to a Service's address.)
 """
 
 import struct
@@ -18,7 +18,7 @@ from tests.local_mesh.namespace import Namespace
 OUTBOUND = 15001
 INBOUND = 15006
 NOT_CAPTURED = (15008, 15020, 15021, 15090)
-"""A sidecar's own ports. Source: https://istio.io/latest/docs/ops/deployment/application-requirements/"""
+"""The sidecar's own ports. Source: https://istio.io/latest/docs/ops/deployment/application-requirements/"""
 
 _IPV4 = 2  # NFPROTO_IPV4
 _ACCEPT = 1  # NF_ACCEPT
@@ -34,6 +34,7 @@ def capture(namespace: Namespace, services: IPv4Network) -> None:
     """Set a pod's rules.
 
     Args:
+        namespace: of the pod.
         services: the range of the Services' addresses in its cluster.
     """
     namespace.run(lambda: _set_rules(services))

@@ -1,4 +1,4 @@
-"""A Kubernetes control plane in a region, and nodes that are there by name only."""
+"""A Kubernetes control plane in a region, and nodes that exist by name only."""
 
 import base64
 import json
@@ -23,17 +23,17 @@ from tests.local_mesh.toolchain import Toolchain
 Object = Mapping[str, Any]
 
 NODE_MASK = 24
-"""Of the pod range that each node gets, as on GKE with 110 pods a node."""
+"""Prefix length of a node's pod range, as on GKE with 110 pods a node."""
 
 FIELD_MANAGER = "local-mesh"
 
 KUBELET_PORT = 10250
-"""Where a node's kubelet is asked; here all nodes of a cluster share one (`tests.local_mesh.pod_exec`)."""
+"""Port of the kubelet, which all nodes of a cluster share here (`tests.local_mesh.pod_exec`)."""
 
-SECONDS_TO_WATCH_AGAIN = 1
+WATCH_RETRY_SECONDS = 1
 
 WATCH_SECONDS = 86_400
-"""For so long the API server keeps a watch, at least: nobody starts one anew."""
+"""The API server keeps a watch at least this long, so that it need not be repeated."""
 
 
 SIMULATED_PODS = Path(__file__).parent / "simulated-pods.yaml"
@@ -47,9 +47,9 @@ _AUDIT = {
         {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
     ],
 }
-"""Who changed what; never a body, as secrets are among them."""
+"""Records all changes without their content, which may be a secret."""
 
-# kwok keeps the nodes alive and leaves the pods to the node agent.
+# kwok keeps the nodes alive and leaves the pods to the node agent: this stage matches none.
 _NO_POD_STAGES = {
     "apiVersion": "kwok.x-k8s.io/v1alpha1",
     "kind": "Stage",
@@ -64,11 +64,12 @@ _NO_POD_STAGES = {
 
 @dataclass(frozen=True)
 class ClusterSite:
-    """Where a cluster is.
+    """The location and the addresses of a cluster.
 
     Attributes:
+        addresses: of pods and control plane.
         location: the Google Cloud region.
-        zones: one node is in each.
+        zones: each has one node.
         services: range of the Services' addresses.
     """
 
@@ -84,10 +85,12 @@ class ClusterSite:
 
 @dataclass(frozen=True)
 class SniCertificate:
-    """A name by which a control plane is known besides.
+    """The certificate for another name of a control plane, chosen by SNI.
 
     Attributes:
-        certificate, key: files, PEM.
+        name: the other name.
+        certificate: file, PEM.
+        key: file, PEM.
     """
 
     name: str
@@ -97,14 +100,14 @@ class SniCertificate:
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What a control plane has besides, where it stands for one of GKE's.
+    """Options of a control plane that simulates GKE's.
 
     Attributes:
-        token_review: URL that is asked whose a bearer token is.
-        audit: every change is written to ``kwok/clusters/KEY/logs/audit.log`` in its folder.
-        simulates_pods: kwok lets pods be ready some time after they are scheduled; else they are left alone.
-            Those of Jobs are left alone in any case: somebody has to do their work.
-        sni_certificate: a name for which it has another certificate.
+        token_review: URL of the webhook that authenticates bearer tokens.
+        audit: all changes are written to ``kwok/clusters/KEY/logs/audit.log`` in its folder.
+        simulates_pods: kwok makes pods ready after they are scheduled, but for those of Jobs, whose work
+            kwok does not do.
+        sni_certificate: of another name.
     """
 
     token_review: str | None = None
@@ -117,7 +120,9 @@ class LocalCluster:
     """One region's control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok.
 
     Attributes:
-        kubeconfig: reaches it from the lab's namespace and from every region.
+        site: its location and addresses.
+        namespace: of its region.
+        kubeconfig: works in the lab's namespace and in every region.
     """
 
     def __init__(
@@ -135,8 +140,8 @@ class LocalCluster:
         self.kubeconfig = folder / "kubeconfig"
         self._tools = tools
         self._folder = folder
-        self._life = 0
-        """Another number after each start and each end."""
+        self._generation = 0
+        """Changes with each start and each stop."""
 
     @property
     def server(self) -> str:
@@ -150,24 +155,24 @@ class LocalCluster:
 
     @property
     def _kwok(self) -> Path:
-        """Where kwokctl keeps what is this cluster's."""
+        """The folder of kwokctl for this cluster."""
         return self._folder / "kwok" / "clusters" / self.site.key
 
     @property
     def audit_log(self) -> Path:
-        """A line of JSON for each change, if it writes one."""
+        """Has a line of JSON for each change, if auditing is on."""
         return self._kwok / "logs" / "audit.log"
 
     def start(self) -> None:
-        """Start it; it then serves, without a node.
+        """Start the control plane without nodes, and return when it serves.
 
         Raises:
-            LocalMeshError: this machine lacks something, or a program failed.
+            LocalMeshError: a program failed.
         """
-        self._life += 1
+        self._generation += 1
         self._folder.mkdir(parents=True)
         configuration = self._folder / "kwokctl.yaml"
-        configuration.write_text(yaml.safe_dump_all(self._configuration()), encoding="utf-8")
+        configuration.write_text(yaml.safe_dump_all(self._build_configuration()), encoding="utf-8")
         self._kwokctl(
             *("create", "cluster", "--name", self.site.key, "--runtime", "binary", "--wait", "120s"),
             *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
@@ -179,16 +184,16 @@ class LocalCluster:
         self.kubeconfig.chmod(0o600)
 
     def add_nodes(self) -> None:
-        """Add a node a zone."""
-        self.apply(self._nodes())
+        """Add a node in each zone."""
+        self.apply(self._build_nodes())
 
     def start_with_nodes(self) -> None:
         self.start()
         self.add_nodes()
 
     def stop(self) -> None:
-        """End it and forget what it held."""
-        self._life += 1
+        """Stop it and delete its data."""
+        self._generation += 1
         self._kwokctl("delete", "cluster", "--name", self.site.key)
         shutil.rmtree(self._folder)
 
@@ -200,8 +205,8 @@ class LocalCluster:
             seconds=180,
         )
 
-    def _token_review(self) -> dict[str, str]:
-        """Write how the API server asks about tokens, and return its flags."""
+    def _token_review_flags(self) -> dict[str, str]:
+        """Write the configuration of the token webhook, and return the API server's flags for it."""
         if self._options.token_review is None:
             return {}
         file = self._folder / "token-review.yaml"
@@ -220,16 +225,16 @@ class LocalCluster:
             "authentication-token-webhook-cache-ttl": "1s",
         }
 
-    def _other_name(self) -> dict[str, str]:
-        """Return the API server's flags for its other name."""
+    def _sni_flags(self) -> dict[str, str]:
+        """Return the API server's flags for the certificate of its other name."""
         other = self._options.sni_certificate
         return {} if other is None else {"tls-sni-cert-key": f"{other.certificate},{other.key}:{other.name}"}
 
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 120) -> str:
-        """Run kubectl against it and return what it prints.
+        """Run kubectl with its kubeconfig and return the output.
 
         Raises:
-            LocalMeshError: this machine lacks something, or a program failed.
+            LocalMeshError: kubectl failed.
         """
         return processes.run(
             [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments],
@@ -239,26 +244,26 @@ class LocalCluster:
         )
 
     def apply(self, objects: Sequence[Object]) -> None:
-        """Apply objects by the server, all at once.
+        """Apply objects server-side, in one call.
 
         Raises:
-            LocalMeshError: this machine lacks something, or a program failed.
+            LocalMeshError: kubectl failed.
         """
         self.kubectl(
             *("apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-"),
-            text=_list_of(objects),
+            text=_build_list(objects),
         )
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        """Return what ``kubectl get`` shows."""
+        """Return the output of ``kubectl get``."""
         content: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output", "json"))
         return content
 
     def watch(self, *arguments: str) -> Iterator[dict[str, Any]]:
-        """Yield what happens to objects, from those that are there on: ``type`` and ``object``.
+        """Yield watch events with ``type`` and ``object``, first of the existing objects.
 
         Raises:
-            LocalMeshError: the API server has ended the watch.
+            LocalMeshError: the API server ended the watch.
         """
         command = [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig)]
         command += ["get", *arguments, "--watch", "--output-watch-events", "--output", "json"]
@@ -276,25 +281,25 @@ class LocalCluster:
                     yield json.loads(line)
             finally:
                 process.kill()
-        raise LocalMeshError(f"the API server of {self.site.key} has ended a watch")
+        raise LocalMeshError(f"the API server of {self.site.key} ended a watch")
 
     def follow(self, *arguments: str) -> Iterator[dict[str, Any]]:
-        """Yield as `watch`, and from the beginning again when the connection was lost, as controllers do.
+        """Yield as `watch`, and again from the start after a lost connection, as controllers do.
 
         Raises:
-            LocalMeshError: the cluster was ended.
+            LocalMeshError: the cluster was stopped.
         """
-        life = self._life
-        while self._life == life:
+        generation = self._generation
+        while self._generation == generation:
             with suppress(LocalMeshError):
                 yield from self.watch(*arguments)
-            time.sleep(SECONDS_TO_WATCH_AGAIN)
-        raise LocalMeshError(f"the cluster of {self.site.key} was ended")
+            time.sleep(WATCH_RETRY_SECONDS)
+        raise LocalMeshError(f"the cluster of {self.site.key} was stopped")
 
     def delete(self, objects: Sequence[Object]) -> None:
-        self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=_list_of(objects))
+        self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=_build_list(objects))
 
-    def _configuration(self) -> list[dict[str, Any]]:
+    def _build_configuration(self) -> list[dict[str, Any]]:
         programs = {
             "etcdBinary": "etcd",
             "kubeApiserverBinary": "kube-apiserver",
@@ -313,10 +318,10 @@ class LocalCluster:
             "kube-apiserver": {
                 "service-cluster-ip-range": str(self.site.services),
                 "min-request-timeout": str(WATCH_SECONDS),
-                # Before all others it would take a node's host name, which kwok says is localhost.
+                # The default prefers a node's host name, which is localhost with kwok.
                 "kubelet-preferred-address-types": "InternalIP",
-                **self._token_review(),
-                **self._other_name(),
+                **self._token_review_flags(),
+                **self._sni_flags(),
             },
             "kwok-controller": {"node-ip": str(addresses.api_server), "node-port": str(KUBELET_PORT)},
         }
@@ -340,8 +345,8 @@ class LocalCluster:
         stages = list(yaml.safe_load_all(SIMULATED_PODS.read_text(encoding="utf-8")))
         return [*configuration, *(stages if self._options.simulates_pods else [_NO_POD_STAGES])]
 
-    def _nodes(self) -> list[dict[str, Any]]:
-        """A node a zone, of the size of an e2-standard-4."""
+    def _build_nodes(self) -> list[dict[str, Any]]:
+        """Return a node for each zone, of the size of an e2-standard-4."""
         ranges = self.site.addresses.pods.subnets(new_prefix=NODE_MASK)
         size = {"cpu": "4", "memory": "16Gi", "pods": "110"}
         return [
@@ -365,5 +370,5 @@ class LocalCluster:
         ]
 
 
-def _list_of(objects: Sequence[Object]) -> str:
+def _build_list(objects: Sequence[Object]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [dict(one) for one in objects]})

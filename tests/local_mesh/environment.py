@@ -1,4 +1,4 @@
-"""A whole environment on this machine: its clusters, its mesh, its workloads."""
+"""An environment on this machine: its clusters, its mesh, its workloads."""
 
 import threading
 import time
@@ -30,16 +30,26 @@ from tests.local_mesh.toolchain import Toolchain
 from tests.local_mesh.traffic import Client
 
 T = TypeVar("T")
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 ZONES = "abc"
-"""Of a region whose zones GKE chooses: three."""
+"""Suffixes of the zones of a region whose zones GKE chooses."""
 
-AT_ONCE = 4
+PARALLEL = 4
 
 
 class LocalRegion:
-    """One region of a lab: its cluster, its part of the mesh, its pods."""
+    """One region: its cluster, its istiod, its pods.
+
+    Attributes:
+        key: of the region in mesh.yaml.
+        cluster: the Kubernetes control plane.
+        istiod: the mesh control plane.
+        agent: runs the pods.
+        member: the cluster for the project's scripts.
+        hosts: file that pods read as ``/etc/hosts``.
+        applied: objects of the last `LocalMesh.apply`.
+    """
 
     def __init__(
         self, region: ResolvedRegion, cluster: LocalCluster, istiod: Istiod, agent: NodeAgent, hosts: Path
@@ -53,7 +63,7 @@ class LocalRegion:
         self.applied: list[Object] = []
 
     def write_hosts(self) -> None:
-        """Let the region's pods find istiod and the Services by name."""
+        """Write the names of istiod and of the Services for the region's pods."""
         lines = ["127.0.0.1 localhost", f"{self.istiod.address} {self.istiod.service_name}"]
         for service in self.cluster.get("services", "--all-namespaces")["items"]:
             name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
@@ -72,7 +82,8 @@ class LocalMesh:
     """Starts an environment's regions and joins them to one mesh.
 
     Attributes:
-        regions: by key, without those that are retired.
+        network: of the regions and pods.
+        regions: by key, without retired ones.
     """
 
     def __init__(
@@ -82,23 +93,26 @@ class LocalMesh:
         tools: Toolchain,
         state: Path,
         logs: Path,
-        say: Say,
+        report: Report,
         network: Network | None = None,
         clusters: Mapping[str, LocalCluster] | None = None,
     ) -> None:
-        """
+        """Prepare the regions; nothing is started.
+
         Args:
-            state: for everything that goes with the lab.
-            logs: for what its programs print.
-            say: is told of every step.
-            network, clusters: where somebody else makes them; `install` then takes the
-                place of `start`.
+            environment: of the regions.
+            tools: the toolchain.
+            state: folder of everything that is deleted with the lab.
+            logs: folder of the programs' logs.
+            report: prints a line.
+            network: an existing one; `install` then replaces `start`.
+            clusters: existing ones, by region.
         """
         self._environment = environment
         self._tools = tools
         self._state = state
         self._logs = logs
-        self._say = say
+        self._report = report
         self._failures: list[Exception] = []
         self._rendering = threading.Lock()
         self._istio: list[Object] = []
@@ -106,25 +120,25 @@ class LocalMesh:
         present = [region for region in environment.resolved_regions() if not region.retired]
         self.network = network or Network([_addresses(region) for region in present], state / "namespaces")
         self._clusters = clusters or {}
-        self.regions = {region.key: self._region(region) for region in present}
+        self.regions = {region.key: self._build_region(region) for region in present}
 
     def start(self) -> None:
-        """Start everything up to a mesh without workloads.
+        """Start the mesh without workloads.
 
         Raises:
-            LocalMeshError: this machine lacks something, or a program failed.
+            LocalMeshError: a program failed.
         """
         self.network.build()
         regions = list(self.regions.values())
-        self._say(f"starting {len(regions)} Kubernetes control planes")
+        self._report(f"starting {len(regions)} Kubernetes control planes")
         self._each(lambda region: region.cluster.start_with_nodes(), regions)
-        self._say("installing istiod in each")
+        self._report("installing istiod in each")
         crds = list(yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8")))
         self._each(lambda region: region.istiod.install(self._manifests()), regions)
         self._each(lambda region: region.cluster.apply(crds), regions)
         self._each(lambda region: region.istiod.wait_until_ready(), regions)
         pairs = list(permutations(regions, 2))
-        self._say(f"granting trust: {len(pairs)} remote secrets")
+        self._report(f"creating {len(pairs)} remote secrets")
         members = [region.member for region in regions]
         scripts = ScriptRunner(
             self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials"
@@ -135,10 +149,10 @@ class LocalMesh:
             self._run_pods(region)
 
     def install(self, key: str) -> None:
-        """Install the mesh in one cluster that serves, and let its pods run.
+        """Install the mesh in one running cluster, and run its pods.
 
         Raises:
-            LocalMeshError: this machine lacks something, or a program failed.
+            LocalMeshError: a program failed.
         """
         region = self.regions[key]
         region.istiod.install(self._manifests())
@@ -148,7 +162,7 @@ class LocalMesh:
         threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
 
     def _run_pods(self, region: LocalRegion) -> None:
-        """Let a region's pods run, and commands in them."""
+        """Run a region's pods, and serve ``kubectl exec``."""
         serve_exec(
             region.cluster.site,
             self.network.region(region.key),
@@ -161,15 +175,15 @@ class LocalMesh:
         region.agent.start()
 
     def balance(self, address: IPv4Address, namespace: str, app: str) -> None:
-        """Let pods of every region reach gateways at one address: each those of its own region."""
+        """Serve one address in every region with the region's own gateways."""
         for region in self.regions.values():
             for one in (address, REGIONAL_FRONT_END):
                 self.network.add_address(region.key, one)
-            serve(self.network.region(region.key), address, partial(_addresses_of, region.agent, namespace, app))
+            serve(self.network.region(region.key), address, partial(_pod_addresses, region.agent, namespace, app))
 
     def _follow_services(self, region: LocalRegion) -> None:
-        """Let pods find Services that come later; a pod's hosts file is the region's."""
-        with suppress(LocalMeshError):  # the cluster has gone
+        """Write the hosts file again when Services change."""
+        with suppress(LocalMeshError):  # the cluster was deleted
             for _ in region.cluster.watch("services", "--all-namespaces"):
                 region.write_hosts()
 
@@ -180,15 +194,15 @@ class LocalMesh:
             return self._istio
 
     def apply(self, objects: dict[str, list[Object]]) -> None:
-        """Make these the objects that each cluster has, and delete what an earlier call applied and is gone."""
+        """Apply each region's objects, and delete those that only an earlier call applied."""
         derived = derived_services(one for wanted in objects.values() for one in wanted)
 
         def converge(region: LocalRegion) -> None:
             wanted = [*objects.get(region.key, []), *derived]
             names = {_identity(one) for one in wanted}
-            gone = [one for one in region.applied if _identity(one) not in names]
-            if gone:
-                region.cluster.delete(gone)
+            removed = [one for one in region.applied if _identity(one) not in names]
+            if removed:
+                region.cluster.delete(removed)
             region.cluster.apply([one for one in wanted if one["kind"] == "Namespace"])
             region.cluster.apply([one for one in wanted if one["kind"] == "Service"])
             region.write_hosts()
@@ -198,10 +212,10 @@ class LocalMesh:
         self._each(converge, list(self.regions.values()))
 
     def wait_for_rollout(self, seconds: float = 120) -> None:
-        """Wait until all Deployments have the pods that they want.
+        """Wait until all Deployments are complete.
 
         Raises:
-            LocalMeshError: this machine lacks something, or a program failed.
+            LocalMeshError: they are not in time, or a program failed.
         """
         deadline = time.monotonic() + seconds
         for region in self.regions.values():
@@ -214,14 +228,14 @@ class LocalMesh:
                 time.sleep(0.5)
 
     def check(self) -> None:
-        """Raise what has gone wrong in the background since the lab was started."""
+        """Raise the first error of a background thread."""
         if self._failures:
             raise self._failures[0]
         for region in self.regions.values():
             region.istiod.check()
 
     def client(self, region: str, *, namespace: str, app: str, service: str, port: int) -> Client:
-        """Return a client that asks a service from inside a pod."""
+        """Return a client that sends requests to a service from inside a pod."""
         home = self.regions[region]
         pod = self.pod(region, namespace, app)
         return Client(
@@ -235,7 +249,7 @@ class LocalMesh:
         """Return a running pod by its label ``app``.
 
         Raises:
-            LocalMeshError: there is none.
+            LocalMeshError: none is running.
         """
         pods = self.regions[region].agent.pods(namespace, app)
         if not pods:
@@ -243,10 +257,10 @@ class LocalMesh:
         return pods[0]
 
     def _each(self, work: Callable[[T], None], items: Sequence[T]) -> None:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(work, items))
 
-    def _region(self, region: ResolvedRegion) -> LocalRegion:
+    def _build_region(self, region: ResolvedRegion) -> LocalRegion:
         folder, logs = self._state / "regions" / region.key, self._logs / region.key
         place = ClusterSite(
             _addresses(region),
@@ -282,7 +296,7 @@ def _addresses(region: ResolvedRegion) -> RegionAddresses:
     return RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane)
 
 
-def _addresses_of(agent: NodeAgent, namespace: str, app: str) -> list[IPv4Address]:
+def _pod_addresses(agent: NodeAgent, namespace: str, app: str) -> list[IPv4Address]:
     return [pod.address for pod in agent.pods(namespace, app)]
 
 
@@ -291,7 +305,7 @@ def _identity(manifest: Object) -> tuple[Any, ...]:
 
 
 def _incomplete(deployments: Iterable[Object]) -> list[str]:
-    """Return the names of the Deployments that don't have the pods that they want, or other ones besides."""
+    """Return the names of the Deployments without the wanted pods, or with additional ones."""
 
     def complete(deployment: Object) -> bool:
         wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})

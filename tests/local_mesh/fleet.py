@@ -1,4 +1,4 @@
-"""What the fleet's controllers make of Multi Cluster Ingress' objects in the clusters."""
+"""Objects that the fleet's controllers create in the clusters for Multi Cluster Ingress."""
 
 import base64
 import hashlib
@@ -9,16 +9,15 @@ from tests.local_mesh.rendered import Object
 
 
 def derived_services(objects: Iterable[Object]) -> list[Object]:
-    """Return the Services that each cluster gets for the MultiClusterServices of the config cluster.
+    """Return the derived Services of the config cluster's MultiClusterServices, which each cluster gets.
 
     They are headless and called ``mci-NAME-svc-HASH``.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress ("derived Services").
-    The load balancer itself, outside the clusters, is not there.
     """
-    return [_derived(one) for one in objects if one["kind"] == "MultiClusterService"]
+    return [_build_derived_service(one) for one in objects if one["kind"] == "MultiClusterService"]
 
 
-def _derived(service: Object) -> Object:
+def _build_derived_service(service: Object) -> Object:
     metadata, template = service["metadata"], service["spec"]["template"]["spec"]
     identity = f"{metadata['namespace']}/{metadata['name']}"
     digest = base64.b32encode(hashlib.sha256(identity.encode()).digest()).decode().lower()[:16]

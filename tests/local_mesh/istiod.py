@@ -1,4 +1,4 @@
-"""The mesh's control plane in a region: a real istiod, beside its cluster's API server."""
+"""The mesh control plane of a region: a real istiod beside the cluster's API server."""
 
 import http.client
 import time
@@ -22,18 +22,21 @@ HTTP_PORT = 8080
 INJECTION_PORT = 15017
 
 CLUSTER_NAME = "name-of-the-cluster"
-"""Stands for the cluster's name until Istio's manifests, rendered once, are applied to one."""
+"""Placeholder in Istio's manifests, which are rendered once for all clusters."""
 
-LEFT_OUT = frozenset({"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"})
-"""Kinds of Istio's manifests that are about istiod as a pod; here it is a program."""
+SKIPPED_KINDS = frozenset({"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"})
+"""Kinds of Istio's manifests for istiod as a pod; here it is a process."""
 
 
 class Istiod:
     """istiod for one cluster, installed from Istio's own manifests.
 
     It serves the proxies of its region, injects sidecars into the pods of its cluster,
-    checks Istio objects when they are applied, and watches the clusters for which it
-    finds a remote secret.
+    validates Istio objects, and watches the clusters of its remote secrets.
+
+    Attributes:
+        cluster: the Kubernetes control plane.
+        revision: of the mesh.
     """
 
     def __init__(
@@ -47,11 +50,16 @@ class Istiod:
         folder: Path,
         log: Path,
     ) -> None:
-        """
+        """Prepare it; nothing is started.
+
         Args:
-            name: the name by which the mesh knows the cluster.
+            cluster: the Kubernetes control plane.
+            name: of the cluster in the mesh.
             revision: value of ``istio.io/rev`` on the namespaces that it injects.
-            folder: where it runs; it finds the CA there.
+            authority: the mesh's CA.
+            tools: the toolchain.
+            folder: its working directory, with the CA.
+            log: file of its output.
         """
         self.cluster = cluster
         self.revision = revision
@@ -68,14 +76,14 @@ class Istiod:
 
     @property
     def service_name(self) -> str:
-        """Where its cluster's proxies look for it."""
+        """Its name for the proxies of its cluster."""
         return f"istiod-{self.revision}.{NAMESPACE}.svc"
 
     def install(self, manifests: Sequence[dict[str, Any]]) -> None:
-        """Apply what `istio_manifests` returned, and start it."""
+        """Apply the result of `istio_manifests`, and start it."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         self.cluster.apply([namespace])
-        objects = [self._of_this_cluster(one) for one in manifests]
+        objects = [self._adapt(one) for one in manifests]
         webhooks = [one for one in objects if one["kind"].endswith("WebhookConfiguration")]
         self.cluster.apply([one for one in objects if one not in webhooks])
         self._start()
@@ -113,25 +121,25 @@ class Istiod:
         )
 
     def wait_until_ready(self, seconds: float = 60) -> None:
-        """Wait until it serves proxies and its webhooks are called.
+        """Wait until it serves proxies and the API server can call its webhooks.
 
         Raises:
-            LocalMeshError: it has ended, or is not ready in time.
+            LocalMeshError: it ended, or is not ready in time.
         """
         assert self._program is not None, "install it first"
         deadline = time.monotonic() + seconds
-        while not (self._serves() and self._is_trusted()):
+        while not (self._is_serving() and self._has_written_ca()):
             self._program.check()
             if time.monotonic() > deadline:
                 raise LocalMeshError(f"istiod of {self.cluster.site.key} is not ready after {seconds:g} s: {self._log}")
             time.sleep(0.5)
 
     def check(self) -> None:
-        """Raise a LocalMeshError if it has ended."""
+        """Raise a LocalMeshError if it ended."""
         if self._program is not None:
             self._program.check()
 
-    def _serves(self) -> bool:
+    def _is_serving(self) -> bool:
         try:
             with closing(http.client.HTTPConnection(self.address, HTTP_PORT, timeout=2)) as connection:
                 connection.request("GET", "/ready")
@@ -139,31 +147,33 @@ class Istiod:
         except OSError:
             return False
 
-    def _is_trusted(self) -> bool:
-        """Whether it has written its CA into both webhooks, so that the API server can call them."""
+    def _has_written_ca(self) -> bool:
+        """Return whether both webhooks have its CA, so that the API server can call them."""
         found = self.cluster.get("mutatingwebhookconfigurations,validatingwebhookconfigurations")
         webhooks = [webhook for item in found["items"] for webhook in item["webhooks"]]
         return len(found["items"]) >= 2 and all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
 
-    def _of_this_cluster(self, manifest: dict[str, Any]) -> dict[str, Any]:
+    def _adapt(self, manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["kind"] == "ConfigMap":
             data = {key: text.replace(CLUSTER_NAME, self._name) for key, text in manifest["data"].items()}
             return {**manifest, "data": data}
         if manifest["kind"].endswith("WebhookConfiguration"):
-            return {**manifest, "webhooks": [self._at_address(webhook) for webhook in manifest["webhooks"]]}
+            return {**manifest, "webhooks": [self._route_to_address(webhook) for webhook in manifest["webhooks"]]}
         return manifest
 
-    def _at_address(self, webhook: dict[str, Any]) -> dict[str, Any]:
-        """Let the API server call istiod at its address: there is nothing here that routes to a Service."""
+    def _route_to_address(self, webhook: dict[str, Any]) -> dict[str, Any]:
+        """Let the API server call istiod's address, as nothing routes requests to a Service here."""
         path = webhook["clientConfig"]["service"]["path"]
         return {**webhook, "clientConfig": {"url": f"https://{self.address}:{INJECTION_PORT}{path}"}}
 
 
 def istio_manifests(tools: Toolchain, revision: str, envoy: Path) -> list[dict[str, Any]]:
-    """Return what istioctl would install of a revision: CRDs, roles, injection, webhooks.
+    """Return istioctl's manifests of a revision: CRDs, roles, injection, webhooks.
 
     Args:
-        envoy: the program that agents are to run as proxy.
+        tools: the toolchain.
+        revision: of the mesh.
+        envoy: the program that agents run as proxy.
     """
     options = resources.files("tests.local_mesh").joinpath("istio.yaml").read_text(encoding="utf-8")
     operator = yaml.safe_load(options)
@@ -176,4 +186,4 @@ def istio_manifests(tools: Toolchain, revision: str, envoy: Path) -> list[dict[s
         text=yaml.safe_dump(operator),
     )
     found = [document for document in yaml.load_all(rendered, Loader=yaml.CSafeLoader) if document]
-    return [document for document in found if document["kind"] not in LEFT_OUT]
+    return [document for document in found if document["kind"] not in SKIPPED_KINDS]

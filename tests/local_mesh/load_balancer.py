@@ -1,4 +1,4 @@
-"""Stands in for Google's load balancer: one address in every region, answered by the region's own gateways."""
+"""A fake of Google's load balancer: one address in every region, served by the region's own gateways."""
 
 import random
 import socket
@@ -15,34 +15,36 @@ CONNECT_SECONDS = 2.0
 PIECE = 65_536
 
 Backends = Callable[[], Sequence[IPv4Address]]
-"""Returns the addresses of the gateways that may be asked now."""
+"""Returns the addresses of the current gateways."""
 
 
 def serve(region: Namespace, address: IPv4Address, backends: Backends) -> None:
-    """Listen on the address in a region, in the background, and pass connections on.
+    """Listen on the address in a region, in the background, and forward connections.
 
-    The real one sends a request to the nearest region that is healthy; here a region
-    has but its own gateways, as the other regions have an address of the same number.
+    The real load balancer sends a request to the nearest healthy region; here a region has
+    its own gateways only, as each region has the same address.
 
     Args:
         region: a namespace that has the address, and `REGIONAL_FRONT_END`.
+        address: of the load balancer.
+        backends: returns the addresses of the gateways.
     """
     listener = region.run(lambda: socket.create_server((str(address), PORT)))
 
     def accept() -> None:
-        region.enter()  # threads that come from this one are there, too
+        region.enter()  # as do the threads that start here
         while True:
             client, _ = listener.accept()
-            threading.Thread(target=_pass_on, args=(client, backends), daemon=True).start()
+            threading.Thread(target=_forward, args=(client, backends), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
 
 
-def _pass_on(client: socket.socket, backends: Backends) -> None:
-    with client, suppress(OSError, IndexError):  # without a gateway the connection ends, as does a refused one
+def _forward(client: socket.socket, backends: Backends) -> None:
+    with client, suppress(OSError, IndexError):  # without a gateway, the connection ends
         gateway = str(random.choice(backends()))
-        ours = (str(REGIONAL_FRONT_END), 0)
-        with socket.create_connection((gateway, PORT), timeout=CONNECT_SECONDS, source_address=ours) as server:
+        source = (str(REGIONAL_FRONT_END), 0)
+        with socket.create_connection((gateway, PORT), timeout=CONNECT_SECONDS, source_address=source) as server:
             server.settimeout(None)
             back = threading.Thread(target=_copy, args=(server, client), daemon=True)
             back.start()

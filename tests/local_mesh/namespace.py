@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Namespace:
-    """A network namespace, kept by a file.
+    """A network namespace that is mounted on a file.
 
     Attributes:
-        path: the file; ``nsenter --net=PATH`` goes in.
+        path: the file, for ``nsenter --net=PATH``.
     """
 
     path: Path
@@ -25,22 +25,18 @@ class Namespace:
     def create(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch()
-        _run(["unshare", f"--net={self.path}", "true"], f"could not make namespace {self.path.name}")
+        _run(["unshare", f"--net={self.path}", "true"], f"could not create namespace {self.path.name}")
 
     def remove(self) -> None:
         _run(["umount", str(self.path)], f"could not remove namespace {self.path.name}")
         self.path.unlink()
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """Return the command that runs another one inside."""
+        """Return the command that runs another command inside."""
         return ["nsenter", f"--net={self.path}", "--", *command]
 
     def run(self, work: Callable[[], T]) -> T:
-        """Do something inside, in a thread of its own: a thread's sockets are of the namespace that it is in.
-
-        Raises:
-            whatever the work raises.
-        """
+        """Call a function inside, in a new thread: a thread creates its sockets in its own namespace."""
         results: list[T] = []
         errors: list[BaseException] = []
 
@@ -59,8 +55,8 @@ class Namespace:
         return results[0]
 
     def enter(self) -> None:
-        """Move the calling thread inside, for good. Never the main thread."""
-        # Not above: whoever only counts answers need not have it.
+        """Move the calling thread inside, permanently. Never call it in the main thread."""
+        # Not at the top: tests that only count responses do not need it.
         from pyroute2 import netns  # noqa: PLC0415
 
         netns.setns(str(self.path), flags=0, fork=False)

@@ -1,16 +1,16 @@
-"""The network of a lab: a namespace a region and a namespace a pod, and nothing to the outside.
+"""The network of a lab: a namespace for each region and each pod, without a route to the outside.
 
 ::
 
-    the lab's own namespace ── hub link ── region ── a link a pod ── pod
+    the lab's own namespace ── hub link ── region ── pod link ── pod
                                              │
                                         region link, with the delay between regions
                                              │
                                            region …
 
 The lab reaches every region over the hub link, also one that is cut off from the
-others. The hub forwards nothing: what regions send each other goes over the link
-between the two, or nowhere.
+others. The hub forwards nothing: traffic between two regions goes over their own link
+only.
 """
 
 import threading
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
 LINKS = IPv4Network("198.18.0.0/15")
-"""Range of the lab's own links: for tests of network equipment (RFC 2544), so that no environment has it."""
+"""Range of the lab's own links: for tests of network equipment (RFC 2544), so that no environment uses it."""
 
 POD_GATEWAY = IPv4Address("169.254.1.1")
-"""Every pod's router, an address of the region's namespace; link-local, so that it takes none of a pod's range."""
+"""Every pod's router, an address of the region's namespace; link-local, so that it is in no pod range."""
 
 FRONT_END = IPv4Address("35.191.0.1")
-"""What the lab's own requests come from: of the ranges by which gateways know Google's load balancer."""
+"""Source of the lab's own requests: in the ranges of Google's load balancer, which gateways accept."""
 
 REGIONAL_FRONT_END = IPv4Address("130.211.0.1")
-"""The same, of the load balancer's stand-in inside each region."""
+"""Source of requests from the fake load balancer in each region."""
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 ONE_WAY_DELAY_MICROSECONDS = 4_000
-"""Between any two regions: about half of what Tokyo and Osaka are apart (8 ms there and back)."""
+"""Between any two regions: half of the round trip between Tokyo and Osaka (8 ms)."""
 
 
 @dataclass(frozen=True)
 class RegionAddresses:
-    """What a region's namespace answers for.
+    """The addresses of a region's namespace.
 
     Attributes:
-        key: the region.
+        key: of the region.
         pods: range of its pods.
         control_plane: range of its control plane; the API server has the second
             address, as on GKE, and the mesh's control plane the third.
@@ -71,26 +71,28 @@ class RegionAddresses:
 
     @property
     def own(self) -> list[IPv4Address]:
-        """The addresses that programs of the region's namespace have."""
+        """The addresses of programs in the region's namespace."""
         return [self.api_server, self.istiod, *([] if self.public is None else [self.public])]
 
     @property
-    def reached(self) -> list[str]:
-        """Networks that others find there."""
+    def routes(self) -> list[str]:
+        """Networks that other regions reach there."""
         return [str(self.pods), str(self.control_plane), *([] if self.public is None else [f"{self.public}/32"])]
 
 
 class Network:
-    """Regions that reach each other, and pods in them.
+    """Regions with links between them, and their pods.
 
     Attributes:
-        delayed: the links between regions have a delay; not every kernel has netem.
+        delayed: whether the links between regions have a delay; not every kernel has netem.
     """
 
     def __init__(self, regions: Sequence[RegionAddresses], folder: Path) -> None:
-        """
+        """Prepare it; nothing is created.
+
         Args:
-            folder: for the namespaces' files, on a file system of the lab's own.
+            regions: their addresses.
+            folder: for the namespaces' files, on a private file system.
         """
         self.delayed = False
         self._regions = {region.key: region for region in regions}
@@ -102,20 +104,20 @@ class Network:
         self._netlink: dict[str, IPRoute] = {}
 
     def build(self) -> None:
-        """Make the regions' namespaces and link them."""
-        FORWARDING.write_text("0", encoding="ascii")  # a new namespace may have the machine's setting
+        """Create the regions' namespaces and the links."""
+        FORWARDING.write_text("0", encoding="ascii")  # a new namespace may inherit the machine's setting
         hub = self._netlink[""] = _open()
         hub.addr("add", index=_up(hub, "lo"), address=str(FRONT_END), prefixlen=32)
         for number, key in enumerate(self._order):
             self.region(key).create()
             netlink = self._netlink[key] = _open(self.region(key))
-            self._region_itself(netlink, self._regions[key])
+            self._set_addresses(netlink, self._regions[key])
             self._hub_link(hub, netlink, number)
         for number, (one, other) in enumerate(combinations(self._order, 2)):
             self._region_link(one, other, number)
 
     def hub(self, key: str) -> IPv4Address:
-        """Return the lab's own address, as a region reaches it."""
+        """Return the lab's own address on the link to a region."""
         return _pair(self._order.index(key))[0]
 
     def region(self, key: str) -> Namespace:
@@ -125,7 +127,7 @@ class Network:
         return Namespace(self._folder / "pods" / name)
 
     def add_pod(self, region: str, name: str, address: IPv4Address) -> Namespace:
-        """Make a pod's namespace, reached at its address from every region."""
+        """Create a pod's namespace, which every region reaches at its address."""
         namespace = self.pod(name)
         namespace.create()
         with self._lock:
@@ -149,23 +151,23 @@ class Network:
         self.pod(name).remove()
 
     def add_address(self, key: str, address: IPv4Address) -> None:
-        """Give a region's namespace one more address; other regions don't find it there."""
+        """Add an address to a region's namespace, without routes from other regions."""
         netlink = self._netlink[key]
         netlink.addr("add", index=_index(netlink, "lo"), address=str(address), prefixlen=32)
 
     def cut_off(self, key: str) -> None:
-        """Take down the links between a region and all others; it goes on by itself."""
-        self._set_links_of(key, "down")
+        """Take down the links between a region and all others."""
+        self._set_links(key, "down")
 
     def reconnect(self, key: str) -> None:
-        self._set_links_of(key, "up")
-        # A link that goes down takes its routes along.
+        self._set_links(key, "up")
+        # A link loses its routes when it goes down.
         for other in self._order:
             if other != key:
                 self._route(key, other)
 
     def take_down(self, key: str) -> None:
-        """Let the lab itself no longer reach a region; other regions still do."""
+        """Take down the link between the lab itself and a region; other regions still reach it."""
         netlink = self._netlink[key]
         netlink.link("set", index=_index(netlink, "hub"), state="down")
 
@@ -173,10 +175,10 @@ class Network:
         netlink = self._netlink[key]
         index = _index(netlink, "hub")
         netlink.link("set", index=index, state="up")
-        # The route went with the link.
+        # The link lost its route.
         netlink.route("add", dst="0.0.0.0/0", gateway=str(self.hub(key)), oif=index)
 
-    def _region_itself(self, netlink: "IPRoute", region: RegionAddresses) -> None:
+    def _set_addresses(self, netlink: "IPRoute", region: RegionAddresses) -> None:
         loopback = _up(netlink, "lo")
         for address in (*region.own, POD_GATEWAY):
             netlink.addr("add", index=loopback, address=str(address), prefixlen=32)
@@ -184,17 +186,17 @@ class Network:
 
     def _hub_link(self, hub: "IPRoute", netlink: "IPRoute", number: int) -> None:
         region = self._regions[self._order[number]]
-        ours, theirs = _pair(number)
+        here, there = _pair(number)
         link = f"region{number}"
         hub.link(
             "add", ifname=link, kind="veth", peer={"ifname": "hub", "net_ns_fd": str(self.region(region.key).path)}
         )
-        _up(hub, link, ours, 31)
-        index = _up(netlink, "hub", theirs, 31)
+        _up(hub, link, here, 31)
+        index = _up(netlink, "hub", there, 31)
         # kube-apiserver finds its own address by the default route.
-        netlink.route("add", dst="0.0.0.0/0", gateway=str(ours), oif=index)
-        for network in region.reached:
-            hub.route("add", dst=network, gateway=str(theirs), prefsrc=str(FRONT_END))
+        netlink.route("add", dst="0.0.0.0/0", gateway=str(here), oif=index)
+        for network in region.routes:
+            hub.route("add", dst=network, gateway=str(there), prefsrc=str(FRONT_END))
 
     def _region_link(self, one: str, other: str, number: int) -> None:
         addresses = _pair(256 + number)
@@ -212,23 +214,23 @@ class Network:
         self._route(other, one)
 
     def _route(self, here: str, there: str) -> None:
-        """Send what goes from one region to another over the link between the two."""
+        """Route traffic from one region to another over the link between the two."""
         netlink = self._netlink[here]
         index = _index(netlink, self._link(there))
         number = list(combinations(self._order, 2)).index(self._in_order(here, there))
         first, second = _pair(256 + number)
         gateway = second if self._in_order(here, there)[0] == here else first
-        for network in self._regions[there].reached:
+        for network in self._regions[there].routes:
             netlink.route("replace", dst=network, gateway=str(gateway), oif=index)
 
     def _in_order(self, one: str, other: str) -> tuple[str, str]:
         return (one, other) if self._order.index(one) < self._order.index(other) else (other, one)
 
     def _link(self, to: str) -> str:
-        """Name of a region's end of the link to another; a key may be too long for one."""
+        """Return the name of a region's end of a link; the other region's key may be too long."""
         return f"region{self._order.index(to)}"
 
-    def _set_links_of(self, key: str, state: str) -> None:
+    def _set_links(self, key: str, state: str) -> None:
         netlink = self._netlink[key]
         for other in self._order:
             if other != key:
@@ -240,15 +242,15 @@ def _pair(number: int) -> tuple[IPv4Address, IPv4Address]:
 
 
 def _open(namespace: Namespace | None = None) -> "IPRoute":
-    """Return what talks to the kernel of a namespace, or of our own."""
-    # Not above: whoever only reads what a run has printed need not have it.
+    """Return a netlink socket of a namespace, or of the current one."""
+    # Not at the top: tests that only read addresses do not need it.
     from pyroute2 import IPRoute  # noqa: PLC0415
 
     return IPRoute() if namespace is None else IPRoute(netns=str(namespace.path))
 
 
 def _delay(netlink: "IPRoute", index: int) -> bool:
-    """Delay what leaves by a link, and return whether the kernel can do that."""
+    """Delay a link's outgoing traffic, and return whether the kernel supports it."""
     from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
 
     try:

@@ -1,4 +1,4 @@
-"""What a kubelet does, for all nodes of a cluster: it runs the pods and says how they are."""
+"""A fake kubelet for all nodes of a cluster: it runs the pods and reports their status."""
 
 import json
 import threading
@@ -16,15 +16,18 @@ from tests.local_mesh.network import Network
 from tests.local_mesh.pod import Pod, PodContext
 
 TOKEN_AUDIENCE = "istio-ca"
-SECONDS_TO_READY = 60
-AT_ONCE = 4
+READY_SECONDS = 60
+PARALLEL = 4
 
 
 class NodeAgent:
-    """Watches a cluster's pods; starts the programs of each that is placed on a node, and ends those of each that goes.
+    """Watches a cluster's pods: starts the programs of scheduled pods, and stops those of deleted ones.
 
-    A pod is ready when its probes succeed, and stays ready when its programs die: so it
-    is with a node that is lost, until the control plane notices after most of a minute.
+    A pod is ready when its probes succeed, and stays ready when its programs are killed. The
+    same happens on a lost node, until the control plane notices it after most of a minute.
+
+    Attributes:
+        cluster: the Kubernetes control plane.
     """
 
     def __init__(
@@ -36,9 +39,14 @@ class NodeAgent:
         folder: Path,
         on_error: Callable[[Exception], None],
     ) -> None:
-        """
+        """Prepare it; nothing is started.
+
         Args:
-            on_error: is told what went wrong, as nobody waits for an agent.
+            cluster: the Kubernetes control plane.
+            network: for the pods' namespaces.
+            context: of the pods.
+            folder: of the pods.
+            on_error: called with errors of background threads.
         """
         self.cluster = cluster
         self._network = network
@@ -48,7 +56,7 @@ class NodeAgent:
         self._pods: dict[str, Pod] = {}  # by uid
         self._lock = threading.Lock()
         self._addresses: dict[str, Iterator[IPv4Address]] = {}
-        self._workers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"pods of {cluster.site.key}")
+        self._workers = ThreadPoolExecutor(PARALLEL, thread_name_prefix=f"pods of {cluster.site.key}")
 
     def start(self) -> None:
         for node in self.cluster.get("nodes")["items"]:
@@ -65,7 +73,7 @@ class NodeAgent:
             ]
 
     def restart(self, pod: Pod) -> None:
-        """Start the programs of a pod that died, as a kubelet restarts containers."""
+        """Start the programs of a killed pod, as a kubelet restarts containers."""
         pod.start(self._network.pod(self._namespace_name(pod)), self._token(pod))
         self._wait_until_ready(pod)
 
@@ -90,7 +98,7 @@ class NodeAgent:
                 self._submit(self._run, self._pods[uid])
             elif pod is not None and (kind == "DELETED" or "deletionTimestamp" in manifest["metadata"]):
                 del self._pods[uid]
-                pod.leaving.set()
+                pod.terminating.set()
                 self._submit(self._end, pod)
 
     def _submit(self, work: Callable[[Pod], None], pod: Pod) -> None:
@@ -104,24 +112,24 @@ class NodeAgent:
 
     def _run(self, pod: Pod) -> None:
         with pod.lock:
-            if not pod.leaving.is_set():
+            if not pod.terminating.is_set():
                 self._start(pod)
 
     def _start(self, pod: Pod) -> None:
         network = self._network.add_pod(self.cluster.site.key, self._namespace_name(pod), pod.address)
-        # istiod finds a proxy's node, and so its region, by its pod's address.
+        # With the pod's address, istiod finds the proxy's node and so its region.
         self._report(pod, ready=False)
         pod.start(network, self._token(pod))
         self._wait_until_ready(pod)
-        if not pod.leaving.is_set():
+        if not pod.terminating.is_set():
             self._report(pod, ready=True)
 
     def _wait_until_ready(self, pod: Pod) -> None:
-        deadline = time.monotonic() + SECONDS_TO_READY
-        while not (pod.leaving.is_set() or pod.is_ready()):
+        deadline = time.monotonic() + READY_SECONDS
+        while not (pod.terminating.is_set() or pod.is_ready()):
             if time.monotonic() > deadline:
                 raise LocalMeshError(
-                    f"pod {pod.name} in {self.cluster.site.key} is not ready after {SECONDS_TO_READY} s: "
+                    f"pod {pod.name} in {self.cluster.site.key} is not ready after {READY_SECONDS} s: "
                     f"{self._context.logs}"
                 )
             time.sleep(0.2)
@@ -146,7 +154,7 @@ class NodeAgent:
         ).strip()
 
     def _report(self, pod: Pod, *, ready: bool) -> None:
-        """Write a pod's status, as seen by Deployments and EndpointSlices."""
+        """Write a pod's status, which Deployments and EndpointSlices read."""
         status = "True" if ready else "False"
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
@@ -184,5 +192,5 @@ class NodeAgent:
 
 
 def _addresses(node: IPv4Network) -> Iterator[IPv4Address]:
-    """Yield a node's addresses for pods, none of them twice: a proxy may remember one for a while."""
+    """Yield a node's addresses for pods, each once: a proxy may keep an old one for a while."""
     return (node[number] for number in count(2))

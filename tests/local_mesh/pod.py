@@ -1,4 +1,4 @@
-"""One pod: a network namespace with a sidecar and the application's stand-in."""
+"""A pod: a network namespace with a sidecar and a fake application."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.processes import Program
 
 SIDECAR = "istio-proxy"
-CAPTURING = "istio-init"
+CAPTURE_CONTAINER = "istio-init"
 PROBE_SECONDS = 2.0
 
 LABELS_FILE = "etc/istio/pod/labels"
@@ -29,8 +29,8 @@ ROOT_FILE = "var/run/secrets/istio/root-cert.pem"
 TOKEN_FILE = "var/run/secrets/tokens/istio-token"
 BOOTSTRAP_FILE = "var/lib/istio/envoy/envoy_bootstrap_tmpl.json"
 
-SICK_FILE = "sick"
-"""While a pod's folder has this file, the application answers 503."""
+UNHEALTHY_FILE = "unhealthy"
+"""While this file exists in a pod's folder, the application returns 503."""
 
 
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
@@ -39,11 +39,11 @@ _KEY = re.compile(r"\['([^']+)'\]")
 
 @dataclass(frozen=True)
 class PodContext:
-    """What all pods of a cluster share.
+    """Settings that all pods of a cluster share.
 
     Attributes:
         services: range of the Services' addresses.
-        hosts: what pods read as ``/etc/hosts``.
+        hosts: file that pods read as ``/etc/hosts``.
         agent: Istio's pilot-agent, which gets certificates and runs the proxy.
         bootstrap: its template for the proxy's first configuration.
         root: the mesh's root certificate, PEM.
@@ -59,16 +59,18 @@ class PodContext:
 
 
 class Pod:
-    """A pod's programs. The containers' images are never run:
+    """A pod's programs, which replace the images of its containers.
 
-    - ``istio-proxy``, which the mesh has injected, is pilot-agent with Envoy, with the
-      arguments and the environment that the injected container has;
-    - a container that has a port is a small HTTP server on that port;
-    - a container without one does nothing, and requests are sent from its namespace.
+    - ``istio-proxy``, the injected container, is pilot-agent with Envoy, with the
+      container's arguments and environment;
+    - a container with a port is a small HTTP server on that port;
+    - a container without a port does nothing; requests are sent from its namespace.
 
     Attributes:
-        lock: held while it is started or ended, which two threads may want to do.
-        leaving: set when its cluster has deleted it.
+        manifest: of the pod.
+        address: of the pod.
+        lock: held while the pod is started or stopped, as two threads may do that at once.
+        terminating: set when the pod is deleted in its cluster.
         started: whether it has programs and a namespace.
     """
 
@@ -78,7 +80,7 @@ class Pod:
         self._context = context
         self._folder = folder
         self.lock = threading.Lock()
-        self.leaving = threading.Event()
+        self.terminating = threading.Event()
         self.started = False
         self._applications: list[Program] = []
         self._sidecars: list[Program] = []
@@ -107,11 +109,12 @@ class Pod:
         """Start its programs.
 
         Args:
+            network: its namespace.
             token: of its service account, for the mesh's CA.
         """
         self.started = True
-        if any(container["name"] == CAPTURING for container in self.containers):
-            # Not above: whoever only reads a pod need not have what only the lab has.
+        if any(container["name"] == CAPTURE_CONTAINER for container in self.containers):
+            # Not at the top: unit tests of pods do not need the lab's packages.
             from tests.local_mesh.capture import capture  # noqa: PLC0415
 
             capture(network, self._context.services)
@@ -126,35 +129,35 @@ class Pod:
                         "-m",
                         "tests.local_mesh.demo_server",
                         str(port["containerPort"]),
-                        SICK_FILE,
+                        UNHEALTHY_FILE,
                     ]
                     self._applications.append(self._start(container, network, command))
 
     def is_ready(self) -> bool:
-        """Whether all readiness probes succeed; a container without one is ready as soon as it runs."""
+        """Return whether all readiness probes succeed; a container without one is ready when it runs."""
         return all(
             self._probe(container["readinessProbe"]) for container in self.containers if "readinessProbe" in container
         )
 
-    def fall_sick(self) -> None:
-        """Let the application answer 503."""
-        (self._folder / SICK_FILE).touch()
+    def return_503(self) -> None:
+        """Let the application return 503."""
+        (self._folder / UNHEALTHY_FILE).touch()
 
     def recover(self) -> None:
-        (self._folder / SICK_FILE).unlink()
+        (self._folder / UNHEALTHY_FILE).unlink()
 
-    def die(self) -> None:
-        """Kill all programs; nobody is told."""
+    def kill(self) -> None:
+        """Kill all programs without a notice to the control plane."""
         for program in (*self._applications, *self._sidecars):
             program.kill()
         self._applications.clear()
         self._sidecars.clear()
 
     def stop(self) -> None:
-        """End as a kubelet ends a pod.
+        """Stop the programs as a kubelet stops a pod.
 
-        The containers go on for the longest ``preStop`` among them; a sidecar that is one
-        of the containers is asked to end at once, one that is an init container last.
+        The applications get SIGTERM after the longest ``preStop`` of the containers; a sidecar
+        gets it at once if it is a normal container, last if it is an init container.
         """
         spec = self.manifest["spec"]
         grace = float(spec.get("terminationGracePeriodSeconds", 30))
@@ -168,7 +171,7 @@ class Pod:
         _wait(self._sidecars, grace)
 
     def _probe(self, probe: dict[str, Any]) -> bool:
-        """Probe as a kubelet does, from outside the pod."""
+        """Probe from outside the pod, as a kubelet does."""
         address = str(self.address)
         try:
             if "httpGet" in probe:
@@ -181,7 +184,7 @@ class Pod:
                 return True
         except OSError:
             return False
-        raise LocalMeshError(f"pod {self.name} has a probe that the lab does not know: {', '.join(probe)}")
+        raise LocalMeshError(f"pod {self.name} has a probe of an unknown type: {', '.join(probe)}")
 
     def _start(self, container: dict[str, Any], network: Namespace, command: list[str]) -> Program:
         return Program(
@@ -209,7 +212,7 @@ class Pod:
         return variables
 
     def _field(self, path: str) -> str:
-        """Return what the downward API says."""
+        """Return a field of the downward API."""
         metadata = self.manifest["metadata"]
         key = _KEY.search(path)
         if key is not None:
@@ -227,7 +230,7 @@ class Pod:
         return known[path]
 
     def _write_files(self, token: str) -> None:
-        """Write what the injected volumes hold."""
+        """Write the files of the injected volumes."""
         metadata = self.manifest["metadata"]
         contents = {
             LABELS_FILE: _downward(metadata.get("labels", {})).encode(),

@@ -1,4 +1,4 @@
-"""Lets ``kubectl exec`` into a region's pods."""
+"""Serves ``kubectl exec`` for a region's pods."""
 
 import os
 import shlex
@@ -32,14 +32,18 @@ def serve_exec(
     folder: Path,
     log: Path,
 ) -> Program:
-    """Start what the API server asks to run a command in a pod.
+    """Start the server that the API server calls to run a command in a pod.
 
-    The command is the machine's own: there is no container, and so no image.
+    The command is the machine's own, as there is no container image.
 
     Args:
-        namespace: the region's.
-        hosts: what pods read as ``/etc/hosts``.
+        site: of the cluster.
+        namespace: of the region.
+        network: has the pods' namespaces.
+        hosts: file that pods read as ``/etc/hosts``.
+        tools: the toolchain.
         folder: for the program that enters a pod.
+        log: file of its output.
     """
     folder.mkdir(parents=True)
     script = folder / "in-pod"
@@ -51,6 +55,6 @@ def serve_exec(
         [str(tools.path("pod-exec")), f"{site.addresses.api_server}:{KUBELET_PORT}", str(script)],
         log=log,
         namespace=namespace,
-        # A proxy, or another setting of curl's, would be this machine's and not a container's.
+        # Without this machine's settings of curl, such as a proxy.
         variables={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)},
     )

@@ -1,4 +1,4 @@
-"""Programs that the harness starts."""
+"""Processes of a local mesh."""
 
 import contextlib
 import os
@@ -14,10 +14,10 @@ LAST_LINES = 5
 
 
 class Program:
-    """A program that runs until it is stopped, or until the lab ends.
+    """A process that runs until it is stopped, or until the lab ends.
 
     Attributes:
-        name: for messages.
+        name: in messages.
     """
 
     def __init__(
@@ -31,12 +31,16 @@ class Program:
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """
+        """Start it.
+
         Args:
-            log: file for what it prints.
-            hosts: what it gets to read as ``/etc/hosts``.
-            folder: where it runs.
-            variables: its whole environment; ours if absent.
+            name: in messages.
+            command: with its arguments.
+            log: file of its output.
+            namespace: the current one if absent.
+            hosts: file that it reads as ``/etc/hosts``.
+            folder: its working directory.
+            variables: its whole environment; the current one if absent.
         """
         self.name = name
         self._log = log
@@ -57,22 +61,22 @@ class Program:
         return self._process.poll() is None
 
     def check(self) -> None:
-        """Raise a LocalMeshError that shows its last lines, if it has ended."""
+        """Raise a LocalMeshError with its last lines if it ended."""
         if not self.running:
-            raise LocalMeshError(f"{self.name} has ended by itself:\n{last_lines(self._log)}")
+            raise LocalMeshError(f"{self.name} ended by itself:\n{last_lines(self._log)}")
 
     def terminate(self) -> None:
-        """Ask it to end; its own children are its own business."""
+        """Send it SIGTERM, but not its children."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it and its children."""
+        """Kill it and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it has ended, and kill it if that takes too long."""
+        """Wait until it ended, and kill it if that takes too long."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -87,10 +91,10 @@ def run(
     text: str | None = None,
     seconds: float = 120,
 ) -> str:
-    """Run a program to its end and return what it printed on standard output.
+    """Run a program to its end and return its standard output.
 
     Raises:
-        LocalMeshError: it failed; with its last lines.
+        LocalMeshError: it failed; the message has its last lines.
     """
     program = Path(command[0]).name
     try:
@@ -113,7 +117,7 @@ def run(
 
 
 def inside(command: Sequence[str], namespace: Namespace | None, hosts: Path | None) -> list[str]:
-    """Return a command that runs another one in a namespace, and with its own /etc/hosts."""
+    """Return the command that runs another one in a namespace and with its own /etc/hosts."""
     wrapped = list(command)
     if namespace is not None:
         wrapped = namespace.command(wrapped)
@@ -124,6 +128,6 @@ def inside(command: Sequence[str], namespace: Namespace | None, hosts: Path | No
 
 
 def last_lines(log: Path) -> str:
-    """Return the last lines of a log, and where the others are."""
+    """Return the last lines of a log, and its path."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
     return "\n".join([*(f"  {line}" for line in lines), f"  ({log})"])

@@ -1,4 +1,4 @@
-"""Trust between clusters, by the project's own script."""
+"""Endpoint discovery between clusters, with the project's own script."""
 
 import os
 from collections.abc import Sequence
@@ -19,11 +19,13 @@ SECONDS = 120
 
 @dataclass(frozen=True)
 class MeshMember:
-    """A cluster as the cloud and the mesh know it.
+    """A cluster with its names in the cloud and in the mesh.
 
     Attributes:
-        name: the cluster's name in the cloud.
-        remote_name: its name in the mesh.
+        cluster: the Kubernetes control plane.
+        name: in the cloud.
+        location: the Google Cloud region.
+        remote_name: in the mesh.
     """
 
     cluster: LocalCluster
@@ -33,7 +35,7 @@ class MeshMember:
 
 
 class ScriptRunner:
-    """The programs by which the scripts reach a cluster: stand-ins here, which know the clusters of a lab."""
+    """Runs the project's scripts with a fake gcloud that has the credentials of the lab's clusters."""
 
     def __init__(self, project: str, members: Sequence[MeshMember], *, tools: Toolchain, folder: Path) -> None:
         self._project = project
@@ -47,30 +49,30 @@ class ScriptRunner:
             (folder / f"{member.location}_{member.name}").write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def variables(self) -> dict[str, str]:
-        """Return the environment in which the project's scripts reach the clusters of the lab."""
-        stand_ins = resources.files("tests.local_mesh").joinpath("fake_tools")
+        """Return the environment of the scripts."""
+        fakes = resources.files("tests.local_mesh").joinpath("fake_tools")
         tools = self._tools.variables()
         return {
             **tools,
-            "PATH": f"{stand_ins}:{tools['PATH']}",
+            "PATH": f"{fakes}:{tools['PATH']}",
             "LOCAL_MESH_CREDENTIALS": str(self._credentials),
             "PROJECT": self._project,
             "ENDPOINT": "private",
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
         }
 
-    def enable_endpoint_discovery(self, holder: MeshMember, remote: MeshMember) -> None:
-        """Let one cluster's mesh watch another cluster.
+    def enable_endpoint_discovery(self, host: MeshMember, remote: MeshMember) -> None:
+        """Let one cluster's istiod discover the endpoints of another cluster.
 
         Raises:
-            LocalMeshError: this machine lacks something, or a program failed.
+            LocalMeshError: the script failed.
         """
         processes.run(
             ["bash", str(SCRIPTS / "create-remote-secret.sh")],
             variables=self.variables()
             | {
-                "HOLDER_CLUSTER": holder.name,
-                "HOLDER_KUBECONFIG": self._kubeconfig(holder),
+                "HOLDER_CLUSTER": host.name,
+                "HOLDER_KUBECONFIG": self._kubeconfig(host),
                 "REMOTE_CLUSTER": remote.name,
                 "REMOTE_KUBECONFIG": self._kubeconfig(remote),
                 "REMOTE_NAME": remote.remote_name,

@@ -10,10 +10,11 @@ Object = dict[str, Any]
 
 
 def objects_by_region(environment: Environment, folder: Path) -> dict[str, list[Object]]:
-    """Synthesize an environment and return each region's objects, in the order in which they can be applied.
+    """Synthesize an environment and return each region's objects, in an order in which they can be applied.
 
     Args:
-        folder: for what is synthesized; made here.
+        environment: to synthesize.
+        folder: of the JSON; it is created here.
     """
     # Not for every process that imports this module: these imports start Node.js.
     from constructs.bindings import Testing  # noqa: PLC0415

@@ -40,7 +40,7 @@ class Session:
         self.state = self.folder / "state"
         self._start = float(os.environ.setdefault(STARTED, str(time.monotonic())))
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         print(f"{self.name}: {text} ({time.monotonic() - self._start:.0f} s)", flush=True)
 
     def run_inside(

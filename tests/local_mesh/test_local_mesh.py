@@ -1,4 +1,4 @@
-"""The harness, as far as it can be tried without its programs."""
+"""The parts of the local mesh that need no toolchain."""
 
 import os
 import signal
@@ -33,17 +33,17 @@ MARK = "LOCAL_MESH_TEST_MARK"
 
 @pytest.fixture
 def application(tmp_path: Path) -> Iterator[Path]:
-    """The application's stand-in on loopback; what is given is its sick file."""
-    sick = tmp_path / "sick"
+    """Run the fake application on loopback, and return its unhealthy file."""
+    unhealthy = tmp_path / "unhealthy"
     variables = os.environ | {"SERVICE_VERSION": "v7", "HOSTNAME": "pod-1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.local_mesh.demo_server", str(PORT), str(sick)]
+    command = [sys.executable, "-m", "tests.local_mesh.demo_server", str(PORT), str(unhealthy)]
     with subprocess.Popen(command, env=variables) as process:
         client = Client("127.0.0.1", PORT, "here")
         deadline = time.monotonic() + 20
         while not client.send("/hello", 1)[0].ok:
-            assert time.monotonic() < deadline, "the stand-in does not listen"
+            assert time.monotonic() < deadline, "the fake application does not listen"
             time.sleep(0.1)
-        yield sick
+        yield unhealthy
         process.terminate()
 
 
@@ -54,23 +54,23 @@ def pod(spec: dict[str, Any], tmp_path: Path) -> Pod:
     return Pod(manifest, IPv4Address("127.0.0.1"), context, tmp_path)
 
 
-def test_the_application_answers_falls_sick_and_recovers(application: Path, tmp_path: Path) -> None:
+def test_the_application_responds_returns_503_and_recovers(application: Path, tmp_path: Path) -> None:
     client = Client("127.0.0.1", PORT, "here")
     answer = client.send("/hello", 1)[0]
     assert (answer.version, answer.body) == ("v7", "Hello version: v7, instance: pod-1\n")
     subject = pod({}, tmp_path)
-    subject.fall_sick()
+    subject.return_503()
     assert tally(client.send("/hello", 3)) == {"503": 3}
     subject.recover()
     with client.stream("/hello", every=0.01) as stream:
         time.sleep(0.5)
-    assert len(stream.answers) > 10
-    assert tally(stream.answers) == {"v7": len(stream.answers)}
-    assert stream.since(stream.answers[-1].sent) == stream.answers[-1:]
+    assert len(stream.responses) > 10
+    assert tally(stream.responses) == {"v7": len(stream.responses)}
+    assert stream.since(stream.responses[-1].sent) == stream.responses[-1:]
 
 
-def test_what_refuses_is_no_answer() -> None:
-    assert tally(Client("127.0.0.1", 9, "here").send("/", 2)) == {"no answer": 2}
+def test_a_refused_connection_is_no_response() -> None:
+    assert tally(Client("127.0.0.1", 9, "here").send("/", 2)) == {"no response": 2}
 
 
 def test_a_pod_is_ready_when_all_probes_succeed(application: Path, tmp_path: Path) -> None:
@@ -248,19 +248,19 @@ class TestPrerequisites:
 
 
 def marked(mark: str) -> list[int]:
-    """Return the programs that have our mark in their environment."""
+    """Return the ids of the processes with a mark in their environment."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
                 found.append(int(process.name))
-        except OSError:  # it has ended, or is another user's
+        except OSError:  # it ended, or is another user's
             continue
     return found
 
 
 def until(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    """Wait until something holds and return whether it did in time."""
+    """Wait for a condition and return whether it holds in time."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -300,8 +300,8 @@ class TestIsolation:
         assert output.strip() == "3", "two lines of heading and the loopback, which is down"
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-    def test_nothing_is_left_on_any_way_out(self, number: signal.Signals) -> None:
-        """Not even of programs that went into the background and into sessions of their own."""
+    def test_no_process_survives_any_end(self, number: signal.Signals) -> None:
+        """Not even programs in the background and in sessions of their own."""
         mark = f"{os.getpid()}-{number.name}"
         with self.start("setsid sleep 300 & setsid sh -c 'sleep 300 & wait' & echo up; sleep 300", mark) as process:
             assert process.stdout is not None
@@ -318,7 +318,7 @@ def test_a_controller_goes_on_after_a_lost_connection_until_its_cluster_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Watched(LocalCluster):
-        """Each watch shows one object, and is then cut off."""
+        """Each watch yields one object and is then cut off."""
 
         def watch(self, *arguments: str) -> Iterator[dict[str, Any]]:
             yield {"type": "ADDED", "arguments": arguments}
@@ -326,12 +326,12 @@ def test_a_controller_goes_on_after_a_lost_connection_until_its_cluster_ends(
 
         def _kwokctl(self, *arguments: str) -> None: ...
 
-    monkeypatch.setattr("tests.local_mesh.cluster.SECONDS_TO_WATCH_AGAIN", 0)
+    monkeypatch.setattr("tests.local_mesh.cluster.WATCH_RETRY_SECONDS", 0)
     place: Any = SimpleNamespace(key="tokyo")
     nowhere: Any = None
     cluster = Watched(place, namespace=nowhere, tools=nowhere, folder=tmp_path)
     events = cluster.follow("pods")
     assert [next(events)["arguments"] for _ in range(3)] == [("pods",)] * 3
     cluster.stop()
-    with pytest.raises(LocalMeshError, match="the cluster of tokyo was ended"):
+    with pytest.raises(LocalMeshError, match="the cluster of tokyo was stopped"):
         next(events)

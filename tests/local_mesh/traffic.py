@@ -1,4 +1,4 @@
-"""Requests, and what came back."""
+"""Requests and responses."""
 
 import http.client
 import threading
@@ -16,14 +16,14 @@ TIMEOUT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Response:
-    """One request and its answer.
+    """The response to one request.
 
     Attributes:
-        sent: when it was sent, by the monotonic clock, in seconds.
-        seconds: how long the answer took.
-        status: HTTP status; 0 if there was no answer.
+        sent: time of the request, by the monotonic clock, in seconds.
+        seconds: duration.
+        status: of HTTP; 0 without a response.
         body: the text.
-        peer: whom the application was asked by, as its sidecar has it from a certificate.
+        peer: identity of the client, which the application's sidecar takes from its certificate.
     """
 
     sent: float
@@ -38,11 +38,11 @@ class Response:
 
     @property
     def version(self) -> str:
-        """Which version answered; the status if it was no success, or a word if nothing came back."""
+        """The version that responded, or the error: its status, or that there was no response."""
         found = VERSION_IN_RESPONSE.search(self.body)
         if self.ok and found is not None:
             return found[1]
-        return str(self.status or "no answer")
+        return str(self.status or "no response")
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class Client:
     """Sends requests as curl does, each over a connection of its own.
 
     Attributes:
-        address: to which it connects.
-        host: header ``Host``.
-        where: namespace that it sends from; the lab's own if absent.
+        address: of the server.
+        port: of the server.
+        host: the ``Host`` header.
+        where: namespace of the client; the lab's own if absent.
     """
 
     address: str
@@ -61,22 +62,23 @@ class Client:
     where: Namespace | None = None
 
     def send(self, path: str, count: int) -> list[Response]:
-        """Send requests one after the other."""
+        """Send requests one after the other, and return the responses."""
 
         def work() -> list[Response]:
-            return [self._ask(path) for _ in range(count)]
+            return [self.get(path) for _ in range(count)]
 
         return work() if self.where is None else self.where.run(work)
 
     def stream(self, path: str, every: float) -> "Stream":
-        """Send requests until told to stop.
+        """Send requests in the background.
 
         Args:
-            every: seconds from one to the next; a slow answer delays it.
+            path: of the requests.
+            every: seconds from one to the next; a slow response delays it.
         """
         return Stream(self, path, every)
 
-    def _ask(self, path: str) -> Response:
+    def get(self, path: str) -> Response:
         sent = time.monotonic()
         connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT_SECONDS)
         try:
@@ -92,14 +94,14 @@ class Client:
 
 
 class Stream:
-    """Requests in the background, from ``with`` to the end of its block.
+    """Sends requests in the background while its ``with`` block runs.
 
     Attributes:
-        answers: so far; only ever appended to.
+        responses: all so far.
     """
 
     def __init__(self, client: Client, path: str, every: float) -> None:
-        self.answers: list[Response] = []
+        self.responses: list[Response] = []
         self._client = client
         self._path = path
         self._every = every
@@ -115,18 +117,18 @@ class Stream:
         self._thread.join()
 
     def since(self, moment: float) -> list[Response]:
-        """Return the answers to what was sent after a moment of the monotonic clock."""
-        return [answer for answer in list(self.answers) if answer.sent >= moment]
+        """Return the responses to requests that were sent after a moment of the monotonic clock."""
+        return [response for response in list(self.responses) if response.sent >= moment]
 
     def _send(self) -> None:
         if self._client.where is not None:
             self._client.where.enter()
         due = time.monotonic()
         while not self._stop.wait(max(0.0, due - time.monotonic())):
-            self.answers.append(self._client._ask(self._path))
+            self.responses.append(self._client.get(self._path))
             due = max(due + self._every, time.monotonic())
 
 
-def tally(answers: Sequence[Response]) -> Counter[str]:
-    """Count the answers by version."""
-    return Counter(answer.version for answer in answers)
+def tally(responses: Sequence[Response]) -> Counter[str]:
+    """Count the responses by version."""
+    return Counter(response.version for response in responses)

@@ -60,7 +60,7 @@ def main() -> int:
             check_prerequisites(prerequisites)
             return 0
         if not is_inside():
-            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.say))
+            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.report))
         use_private_folders(session.state)
         # Imported late: inside, cdktf takes its folders when it is loaded.
         from tests.rehearsal.context import create_context  # noqa: PLC0415
@@ -75,12 +75,12 @@ def main() -> int:
         context = create_context(
             content_with_regions(path, regions, os.environ),
             content_with_regions(path, regions if arguments.lab else regions + 1, os.environ),
-            tools=get_toolchain(session.say),
+            tools=get_toolchain(session.report),
             mirror=None if arguments.without_terraform else mirror_of(providers),
             state=session.state,
             logs=session.logs,
             latencies=Latencies(arguments.scale, PATIENCE if arguments.scale < HURRIED else 0.0),
-            say=session.say,
+            say=session.report,
             wrappers=wrappers,
             pods_run=arguments.lab,
         )

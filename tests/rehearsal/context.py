@@ -104,7 +104,7 @@ def create_context(
     if pods_run:
         network, clusters = cloud.planes.network, cloud.planes.clusters
         lab = LocalMesh(
-            environment, tools=tools, state=state / "lab", logs=logs, say=say, network=network, clusters=clusters
+            environment, tools=tools, state=state / "lab", logs=logs, report=say, network=network, clusters=clusters
         )
         cloud.install = lab.install
     cloud.start_apis()

@@ -1,4 +1,4 @@
-"""What is printed in the end."""
+"""A table of results, as `make lab` and `make rehearse` print it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,13 @@ OK, WRONG = "ok", "WRONG"
 
 @dataclass
 class Table:
-    """A table of measurements; the last column says whether a row is as it has to be.
+    """A table of results; the last column is the verdict of the row.
 
     Attributes:
-        notes: lines under it.
+        title: line above it.
+        columns: headings.
+        rows: cells and verdicts.
+        notes: lines below it.
     """
 
     title: str
@@ -20,14 +23,19 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def add(self, *cells: object, ok: bool) -> None:
-        """Add a row; as many cells as there are columns."""
+        """Add a row.
+
+        Args:
+            cells: one for each column.
+            ok: its verdict.
+        """
         if len(cells) != len(self.columns):
             raise ValueError(f"{self.title}: {len(cells)} cells for {len(self.columns)} columns")
         self.rows.append((*map(str, cells), OK if ok else WRONG))
 
     @property
     def ok(self) -> bool:
-        """Whether there are rows, and all are as they have to be."""
+        """Whether there are rows, and all are right."""
         return bool(self.rows) and all(row[-1] == OK for row in self.rows)
 
     def __str__(self) -> str:
