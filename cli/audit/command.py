@@ -1,22 +1,24 @@
-"""`mesh audit`: what is in the project that should not be there, each with the command that removes it.
+"""`mesh audit`: orphaned resources, each with the command that deletes it.
 
-It removes nothing itself. What belongs is defined in `cli.audit.ownership`. The commands stand
-in an order in which they can be run, but a load balancer takes minutes to let go of its
-parts: what is refused as being in use can be run again.
+It deletes nothing itself. `cli.audit.ownership` defines what is orphaned. The commands stand in an order in which
+they can be run, but a load balancer takes minutes to release its components: a deletion that is refused because the
+resource is in use can be repeated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cli.audit.ownership import InCluster, Ownership
+from cli.audit.ownership import ClusterContent, OwnershipRules
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
-from cli.sources.google import GoogleClient
+from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.mesh_components import orphaned_components, read_components
-from cli.sources.project_resources import (
+from cli.sources.remediation import api_error_fix, kubectl_command, unmanage_command, unreachable_fix
+from cli.sources.remote_secrets import read_names
+from cli.sources.resources import (
     ACCOUNTS,
     ADDRESSES,
     CERTIFICATES,
@@ -30,198 +32,202 @@ from cli.sources.project_resources import (
     ROUTERS,
     SSL_POLICIES,
     SUBNETS,
-    Kind,
-    Listing,
-    Unknown,
+    CloudResource,
+    ProjectResources,
+    ResourceKind,
     list_all,
 )
-from cli.sources.remediation import kubectl_command, unmanage_command, unreachable_fix
-from cli.sources.remote_secrets import read_names
 from cli.sources.state import TerraformStates, read_states
 from config import Environment
 from config.backend import LocalState, place
 from config.crds import MCI_CRDS
 from config.naming import MESH_NAMESPACE
 
-SECTIONS: dict[str, tuple[Kind, ...]] = {
+SECTIONS: dict[str, tuple[ResourceKind, ...]] = {
     "Load balancer": (*LOAD_BALANCER, CERTIFICATES, SSL_POLICIES, ENDPOINT_GROUPS),
     "Fleet and clusters": (FEATURES, CLUSTERS, MEMBERSHIPS),
     "Network": (ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
     "Accounts": (ACCOUNTS,),
 }
-"""In the order in which things can be removed."""
+"""In the order in which resources can be deleted."""
+
+ALL_DEPLOYED = "what the configuration names counts as deployed while one of its clusters is there"
+
+Clusters = Mapping[str, tuple[ClusterClient, ClusterContent] | None]
+"""By region, the configured clusters that exist; None where the content is not known."""
+
+Listed = tuple[CloudResource, ...] | ApiError
+"""The project's resources of one kind."""
+
+Orphan = tuple[str, str, str]
+"""Name, reason and delete command of something in a cluster."""
 
 
 def search(environment: Environment, config: Path, kubeconfig: Path | None, output: Output) -> Report:
-    """List what is left over.
+    """Search for orphaned resources.
 
     Args:
         environment: The environment.
         config: The configuration file, beside which terraform's state is.
-        kubeconfig: as for `cli.sources.kubernetes.connected_clusters`.
+        kubeconfig: As for `cli.sources.kubernetes.connected_clusters`.
         output: Where progress is shown.
 
     Raises:
-        MeshError: no credentials, a tool is missing, or a state can't be read.
+        MeshError: There are no credentials, a tool is missing, or a state can't be read.
     """
-    state = read_states(environment, config)
-    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    states = read_states(environment, config)
+    google = GoogleClient.of(environment)
     with output.spinner(f"listing what is in {google.project}"):
-        listing = list_all(google)
+        resources = list_all(google)
     report = Report("audit", data={"left": []})
     first = report.section("What is deployed")
-    first.findings.append(_of_state(environment, state))
-    described = _configured_clusters(environment, listing)
-    inside: dict[str, InCluster | None] = dict.fromkeys(described)
+    first.findings.append(_describe_states(environment, states))
+    described = _configured_clusters(environment, resources)
+    clusters: dict[str, tuple[ClusterClient, ClusterContent] | None] = dict.fromkeys(described)
     if described:
         with (
             output.spinner(f"asking {len(described)} clusters"),
-            reachable_clusters(environment, described, kubeconfig) as clusters,
+            reachable_clusters(environment, described, kubeconfig) as clients,
+            ThreadPoolExecutor(8) as pool,
         ):
-            with ThreadPoolExecutor(8) as pool:
-                answers = dict(zip(clusters, pool.map(_ask, clusters, clusters.values()), strict=True))
-            for key, answer in answers.items():
-                inside[key] = answer if isinstance(answer, InCluster) else None
+            for key, answer in zip(clients, pool.map(_read_content, clients, clients.values()), strict=True):
+                clusters[key] = None if isinstance(answer, Finding) else answer
                 first.findings.append(
                     answer if isinstance(answer, Finding) else ok(f"cluster of {key}", "has answered")
                 )
-            _secrets(report, Ownership(environment, listing, state, inside), clusters, inside)
-            _parts(report, environment, clusters, inside)
-    belonging = Ownership(environment, listing, state, inside)
+    contents = {key: one and one[1] for key, one in clusters.items()}
+    rules = OwnershipRules(environment, resources, states, contents)
+    if described:
+        _check_secrets(report, rules, clusters)
+        _check_components(report, rules, clusters)
     for title, kinds in SECTIONS.items():
         section = report.section(title)
         if FEATURES in kinds:
-            _management(section, report, environment, listing, belonging)
+            _check_management(report, section, resources[FEATURES], rules)
         for kind in kinds:
-            _of_kind(section, report, kind, listing, belonging)
+            _check_kind(report, section, kind, resources[kind], rules)
     return report
 
 
-def _of_state(environment: Environment, state: TerraformStates) -> Finding:
+def _describe_states(environment: Environment, states: TerraformStates) -> Finding:
     name = "terraform's state"
     if not isinstance(environment.backend, LocalState):
-        return ok(
-            name,
-            f"in {place(environment.backend)}: what the configuration names counts as deployed while one of its "
-            "clusters is there",
-        )
-    missing = [stack for stack, kept in state.items() if kept is None]
-    counts = {stack: len(kept) for stack, kept in state.items() if kept is not None}
-    text = ", ".join(f"{stack} has {count}" for stack, count in counts.items())
-    if not missing:
-        return ok(name, f"{text} resources")
-    if not counts:
-        return ok(name, "none here: what the configuration names counts as deployed while one of its clusters is there")
-    return ok(name, f"{text} resources; none here of {', '.join(missing)}")
+        return ok(name, f"in {place(environment.backend)}: {ALL_DEPLOYED}")
+    missing = [stack for stack, state in states.items() if state is None]
+    text = ", ".join(f"{stack} has {len(state)}" for stack, state in states.items() if state is not None)
+    if not text:
+        return ok(name, f"none here: {ALL_DEPLOYED}")
+    return ok(name, f"{text} resources" + (f"; none here of {', '.join(missing)}" if missing else ""))
 
 
-def _configured_clusters(environment: Environment, listing: Listing) -> dict[str, dict[str, object]]:
-    """Return the configured clusters that are there, by region, as the GKE API describes them."""
-    found = listing[CLUSTERS]
-    if isinstance(found, Unknown):
+def _configured_clusters(environment: Environment, resources: ProjectResources) -> dict[str, dict[str, object]]:
+    """Return the configured clusters that exist, by region, as the GKE API describes them."""
+    found = resources[CLUSTERS]
+    if isinstance(found, ApiError):
         return {}
-    there = {one.path: dict(one.content) for one in found}
+    existing = {one.path: dict(one.content) for one in found}
     paths = {region.key: cluster_path(environment, region) for region in environment.resolved_regions()}
-    return {key: there[path] for key, path in paths.items() if path in there}
+    return {key: existing[path] for key, path in paths.items() if path in existing}
 
 
-def _ask(key: str, cluster: ClusterClient | MeshError) -> InCluster | Finding:
-    """Ask a cluster what in the cloud belongs to it."""
+def _read_content(key: str, cluster: ClusterClient | MeshError) -> tuple[ClusterClient, ClusterContent] | Finding:
+    """Read the content of a cluster; return a finding if it is not known."""
     name = f"cluster of {key}"
     if isinstance(cluster, MeshError):
         return failure(name, str(cluster), cluster.fix or "mesh doctor")
     try:
         uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
-        there = {kind: cluster.find(kind, "--all-namespaces") or {} for kind in MCI_CRDS}
-        ingress, service = (bool(there[kind].get("items")) for kind in MCI_CRDS)
-        return InCluster(uid, read_names(cluster), read_components(cluster), ingress or service, service)
+        objects = [cluster.find(kind, "--all-namespaces") or {} for kind in MCI_CRDS]
+        ingress, service = (bool(one.get("items")) for one in objects)
+        content = ClusterContent(uid, read_names(cluster), read_components(cluster), ingress or service, service)
+        return cluster, content
     except KubectlError as error:
         return failure(name, f"not known what belongs to it: {error}", unreachable_fix(str(error), cluster))
 
 
-def _secrets(
+def _check_secrets(report: Report, rules: OwnershipRules, clusters: Clusters) -> None:
+    def orphans(key: str, cluster: ClusterClient, content: ClusterContent) -> Iterable[Orphan]:
+        for name in content.secrets:
+            if why := rules.of_secret(name).orphaned:
+                delete = kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", name)
+                yield f"remote secret {name} in {key}", why, delete
+
+    _check_clusters(
+        report, "Remote secrets", clusters, orphans, lambda one: f"{len(one.secrets)}, of clusters that are there"
+    )
+
+
+def _check_components(report: Report, rules: OwnershipRules, clusters: Clusters) -> None:
+    def orphans(key: str, cluster: ClusterClient, content: ClusterContent) -> Iterable[Orphan]:
+        for one, why in orphaned_components(rules.environment, content.components):
+            yield f"{one.kind} {one.name} in {key}", why, one.delete_command(cluster)
+
+    _check_clusters(report, "Other control planes", clusters, orphans, lambda _: "nothing of another way to a mesh")
+
+
+def _check_clusters(
     report: Report,
-    belonging: Ownership,
-    clusters: Mapping[str, ClusterClient | MeshError],
-    inside: Mapping[str, InCluster | None],
+    title: str,
+    clusters: Clusters,
+    orphans: Callable[[str, ClusterClient, ClusterContent], Iterable[Orphan]],
+    right: Callable[[ClusterContent], str],
 ) -> None:
-    section = report.section("Remote secrets")
-    for key, answer in inside.items():
-        cluster = clusters[key]
-        if answer is None or isinstance(cluster, MeshError):
+    """Add a section with what is orphaned in each cluster.
+
+    Args:
+        report: The report.
+        title: Title of the section.
+        clusters: The clusters.
+        orphans: Returns what is orphaned in a cluster, which has the given key.
+        right: Returns the text of the finding if nothing is.
+    """
+    section = report.section(title)
+    for key, one in clusters.items():
+        if one is None:
             section.findings.append(warning(f"in {key}", "not known", f"see cluster of {key}"))
             continue
-        left = [(name, verdict.left) for name in answer.secrets if (verdict := belonging.judge_secret(name)).left]
-        for name, why in left:
-            command = kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", name)
-            _leave(report, section, f"remote secret {name} in {key}", why, command)
-        if not left:
-            section.findings.append(ok(f"in {key}", f"{len(answer.secrets)}, of clusters that are there"))
+        found = list(orphans(key, *one))
+        for orphan in found:
+            _add_orphan(report, section, *orphan)
+        if not found:
+            section.findings.append(ok(f"in {key}", right(one[1])))
 
 
-def _parts(
-    report: Report,
-    environment: Environment,
-    clusters: Mapping[str, ClusterClient | MeshError],
-    inside: Mapping[str, InCluster | None],
-) -> None:
-    """What another way to a mesh has left in a cluster."""
-    section = report.section("Other control planes")
-    for key, answer in inside.items():
-        cluster = clusters[key]
-        if answer is None or isinstance(cluster, MeshError):
-            section.findings.append(warning(f"in {key}", "not known", f"see cluster of {key}"))
-            continue
-        left = list(orphaned_components(environment, answer.parts))
-        for part, why in left:
-            _leave(report, section, f"{part.kind} {part.name} in {key}", why, part.remove(cluster))
-        if not left:
-            section.findings.append(ok(f"in {key}", "nothing of another way to a mesh"))
+def _check_management(report: Report, section: Section, features: Listed, rules: OwnershipRules) -> None:
+    """Check the fleet's management of meshes, which blocks disabling the feature and replacing the mesh."""
+    if isinstance(features, ApiError):
+        return  # which the features' own finding reports
+    managed = [found for one in features if one.name == "servicemesh" for found in rules.of_management(one)]
+    orphaned = [one for one in managed if one[2].orphaned]
+    for name, location, ownership in orphaned:
+        command = unmanage_command(name, location, rules.environment.project.id)
+        title = f"fleet's management of the mesh in {name} in {location}"
+        _add_orphan(report, section, title, ownership.orphaned, command)
+    if not orphaned:
+        text = f"of {len(managed)} clusters" if managed else "none"
+        section.findings.append(ok("fleet's management of meshes", text))
 
 
-def _management(
-    section: Section, report: Report, environment: Environment, listing: Listing, belonging: Ownership
-) -> None:
-    """The feature can't be switched off, nor another mesh be made, while the fleet manages one."""
-    features = listing[FEATURES]
-    if isinstance(features, Unknown):
-        return  # as is said of the features
-    mesh = next((one for one in features if one.name == "servicemesh"), None)
-    managed = [] if mesh is None else belonging.managed(mesh)
-    left = [one for one in managed if one[2].left]
-    for name, location, verdict in left:
-        command = unmanage_command(name, location, environment.project.id)
-        _leave(report, section, f"fleet's management of the mesh in {name} in {location}", verdict.left, command)
-    if not left:
-        section.findings.append(
-            ok("fleet's management of meshes", f"of {len(managed)} clusters" if managed else "none")
-        )
-
-
-def _of_kind(section: Section, report: Report, kind: Kind, listing: Listing, belonging: Ownership) -> None:
-    things = listing[kind]
-    if isinstance(things, Unknown):
-        section.findings.append(failure(kind.title, f"not known: {things.text}", things.fix))
+def _check_kind(report: Report, section: Section, kind: ResourceKind, found: Listed, rules: OwnershipRules) -> None:
+    if isinstance(found, ApiError):
+        fix = api_error_fix(found, kind.api, rules.environment.project.id)
+        section.findings.append(failure(kind.title, f"not known: {found}", fix))
         return
-    verdicts = [(thing, belonging.judge(thing)) for thing in things]
-    for thing, verdict in verdicts:
-        if verdict.left:
-            where = f" in {thing.place}" if thing.place not in ("", "global") else ""
-            _leave(report, section, f"{kind.one} {thing.name}{where}", verdict.left, thing.remove)
-    doubtful = [(thing.name, verdict.doubt) for thing, verdict in verdicts if verdict.doubt]
-    if doubtful:
-        names = ", ".join(name for name, _ in doubtful)
+    ownerships = [(one, rules.of(one)) for one in found]
+    for one, ownership in ownerships:
+        if ownership.orphaned:
+            where = f" in {one.location}" if one.location not in ("", "global") else ""
+            _add_orphan(report, section, f"{kind.singular} {one.name}{where}", ownership.orphaned, one.delete_command)
+    unknown = [(one.name, ownership.unknown) for one, ownership in ownerships if ownership.unknown]
+    if unknown:
+        names = ", ".join(name for name, _ in unknown)
         fix = "put right what could not be asked, as said above and below, and run mesh audit again"
-        section.findings.append(failure(kind.title, f"may be left over: {names}; {doubtful[0][1]}", fix))
-    elif not any(verdict.left for _, verdict in verdicts):
-        section.findings.append(ok(kind.title, _looked_at(len(things))))
+        section.findings.append(failure(kind.title, f"may be left over: {names}; {unknown[0][1]}", fix))
+    elif not any(ownership.orphaned for _, ownership in ownerships):
+        text = f"{len(found)} in the project, none left over" if found else "none in the project"
+        section.findings.append(ok(kind.title, text))
 
 
-def _looked_at(count: int) -> str:
-    return f"{count} in the project, none left over" if count else "none in the project"
-
-
-def _leave(report: Report, section: Section, name: str, why: str, command: str) -> None:
+def _add_orphan(report: Report, section: Section, name: str, why: str, command: str) -> None:
     section.findings.append(failure(name, why, command))
-    left: list[object] = report.data["left"]
-    left.append({"name": name, "why": why, "command": command})
+    report.data["left"].append({"name": name, "why": why, "command": command})

@@ -1,33 +1,31 @@
-"""What belongs to a deployed environment, and what is left over.
+"""Which resources a deployed environment owns, and which are orphaned.
 
-Ours are: what is on the environment's VPC; what has a name that the configuration
-derives (`config.naming`), for the configured regions and for those that have left the
-file; and what Multi Cluster Ingress makes, ``mci-*`` (Google tells everybody else to
-keep off that prefix). All else in the project is somebody else's and is not looked at.
+Subject to this are: resources on the environment's VPC; those whose name the configuration derives
+(`config.naming`), for the configured regions and for regions that were removed from the file; and those of Multi
+Cluster Ingress, ``mci-*`` (Google reserves that prefix). All others in the project are somebody else's.
 
-Of that, these belong, and the rest is left over:
+Of these, the following are owned, and the rest is orphaned:
 
-- What the stacks make (network, subnets, routers, our firewall rules, address,
-  clusters, node accounts, features) belongs if it is in terraform's state. Where the
-  state of a stack is not on this machine (Terraform Cloud, a bucket, another checkout), it belongs
-  as long as one of the configured clusters is there.
-- A membership belongs if its cluster is there; a feature also as long as any cluster of
-  the fleet is there: it is the fleet's, and others may use it.
-- GKE's firewall rules, ``gke-CLUSTER-HASH-*``, belong if there is such a cluster.
-- A network endpoint group belongs if the cluster whose id it has in its description is
-  there, and, if it is Multi Cluster Ingress', as long as there is a MultiClusterService.
-- All else of Multi Cluster Ingress belongs as long as there is a MultiClusterIngress or
+- What the stacks create (network, subnets, routers, firewall rules, address, clusters, node
+  accounts, features) is owned if it is in terraform's state. Where the state of a stack is not
+  on this machine (Terraform Cloud, a bucket, another checkout), it is owned as long as one of
+  the configured clusters exists.
+- A membership is owned if its cluster exists; a feature also as long as any cluster of the
+  fleet does: it is the fleet's, and others may use it.
+- GKE's firewall rules, ``gke-CLUSTER-HASH-*``, are owned if there is such a cluster.
+- A network endpoint group is owned if the cluster whose id is in its description exists, and,
+  if it is Multi Cluster Ingress', as long as there is a MultiClusterService.
+- Everything else of Multi Cluster Ingress is owned as long as there is a MultiClusterIngress or
   a MultiClusterService in a cluster.
-- A remote secret is left over if the cluster that it names is gone, or if the control
-  plane knows none.
-- That the fleet manages the mesh of one of our clusters belongs if it is in terraform's
-  state, or, where that is not here, if the cluster is to be in such a mesh.
-- The rule that lets control planes reach a webhook on their nodes is left over where
-  there is no such webhook. What else of another way to a mesh is in a cluster is defined
-  in `cli.sources.mesh_components`.
-- Somebody else's firewall rule on our VPC is left over only if the VPC is: it holds it.
+- A remote secret is orphaned if the cluster that it names is gone, or if the control plane mode
+  uses no remote secrets.
+- The fleet's management of a mesh is owned if it is in terraform's state, or, where that is not
+  here, if the configuration gives the cluster such a mesh.
+- The rule that lets control planes reach a webhook on their nodes is orphaned where there is no
+  such webhook. `cli.sources.mesh_components` defines what else of another mode is orphaned.
+- Somebody else's firewall rule on the VPC is orphaned only if the VPC is: the rule blocks its deletion.
 
-Where something that this depends on can't be asked, it is in doubt, and said to be.
+Where something that this depends on is not known, so is the ownership.
 
 Sources: https://cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules,
 https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress-setup,
@@ -40,15 +38,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.sources.described import AUTOMATIC
+from cli.sources.google import ApiError
 from cli.sources.kubernetes import cluster_path
 from cli.sources.mesh_components import MeshComponent
-from cli.sources.project_resources import (
+from cli.sources.resources import (
     ACCOUNTS,
     ADDRESSES,
     CERTIFICATES,
     CLUSTERS,
     ENDPOINT_GROUPS,
-    FEATURE_COMMANDS,
+    FEATURE_GROUPS,
     FEATURES,
     FIREWALL_RULES,
     LOAD_BALANCER,
@@ -57,9 +56,8 @@ from cli.sources.project_resources import (
     ROUTERS,
     SSL_POLICIES,
     SUBNETS,
-    Listing,
-    Thing,
-    Unknown,
+    CloudResource,
+    ProjectResources,
     path_in,
 )
 from cli.sources.state import TerraformStates
@@ -72,7 +70,7 @@ MCI_IN_GROUP = "-mci-"
 
 _GKE_RULE = re.compile(r"gke-(.+)-[0-9a-f]{8}-[a-z-]+")
 _CUT_BELOW = 20
-"""GKE cuts long cluster names in its rules; what is shorter than this is a whole name."""
+"""GKE truncates long cluster names in its rules; what is shorter than this is a whole name."""
 
 STACKS = {
     ADDRESSES: "ingress",
@@ -86,240 +84,249 @@ STACKS = {
     SUBNETS: "network",
     NETWORKS: "network",
 }
-"""Which stack makes what."""
+"""The stack that creates each kind."""
 
 
 @dataclass(frozen=True)
-class InCluster:
-    """What a cluster says of itself.
+class ClusterContent:
+    """The content of a cluster, as far as resources depend on it.
 
     Attributes:
-        uid: of its namespace kube-system, by which endpoint groups name it.
-        secrets: names of its remote secrets.
-        parts: of the ways to a mesh.
-        has_ingress: a MultiClusterIngress or a MultiClusterService is in it.
-        has_service: a MultiClusterService is.
+        uid: Uid of its namespace kube-system, by which endpoint groups name the cluster.
+        secrets: Names of its remote secrets.
+        components: Components of a mesh, of any mode.
+        has_ingress: Whether a MultiClusterIngress or a MultiClusterService is in it.
+        has_service: Whether a MultiClusterService is.
     """
 
     uid: str
     secrets: Sequence[str] = ()
-    parts: Sequence[MeshComponent] = ()
+    components: Sequence[MeshComponent] = ()
     has_ingress: bool = False
     has_service: bool = False
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Attributes:
-    left: why it is left over
-    doubt: why that is not known. Empty: it belongs, or is not ours.
+class Ownership:
+    """Whether a resource is owned: neither orphaned nor unknown.
+
+    Attributes:
+        orphaned: Why it is orphaned; empty if it is not.
+        unknown: Why that is not known; empty if it is.
     """
 
-    left: str = ""
-    doubt: str = ""
+    orphaned: str = ""
+    unknown: str = ""
 
 
-BELONGS = Verdict()
+OWNED = Ownership()
+"""Owned, or somebody else's."""
+
+CLUSTERS_UNKNOWN = Ownership(unknown="it is not known which clusters there are")
+CONTENT_UNKNOWN = Ownership(unknown="not all clusters on the network could be asked")
 
 
-class Ownership:
-    """Judges one thing after the other."""
+class OwnershipRules:
+    """Decides the ownership of one resource after the other.
+
+    Attributes:
+        environment: The environment.
+    """
 
     def __init__(
-        self, environment: Environment, listing: Listing, state: TerraformStates, inside: Mapping[str, InCluster | None]
+        self,
+        environment: Environment,
+        resources: ProjectResources,
+        states: TerraformStates,
+        contents: Mapping[str, ClusterContent | None],
     ) -> None:
-        """
+        """Keep what the rules depend on.
+
         Args:
-            inside: by region, of the configured clusters that are there; None for one that does not say.
+            environment: The environment.
+            resources: All resources of the project.
+            states: Terraform's states.
+            contents: Contents of the configured clusters that exist, by region; None where it is not known.
         """
-        self._environment = environment
-        self._state = state
-        self._inside = inside
+        self.environment = environment
+        self._states = states
+        self._contents = contents
         self._vpc = f"projects/{environment.project.id}/global/networks/{environment.names.vpc}"
-        networks = listing[NETWORKS]
-        self._networks = [] if isinstance(networks, Unknown) else [one.name for one in networks]
-        clusters = listing[CLUSTERS]
-        self._clusters = None if isinstance(clusters, Unknown) else {one.path: one for one in clusters}
-        members = listing[MEMBERSHIPS]
-        self._members = None if isinstance(members, Unknown) else members
+        networks, clusters, members = resources[NETWORKS], resources[CLUSTERS], resources[MEMBERSHIPS]
+        self._networks = [] if isinstance(networks, ApiError) else [one.name for one in networks]
+        self._clusters = None if isinstance(clusters, ApiError) else {one.path: one for one in clusters}
+        self._members = None if isinstance(members, ApiError) else members
 
-    def judge(self, thing: Thing) -> Verdict:
-        kind = thing.kind
+    def of(self, resource: CloudResource) -> Ownership:
+        """Return the ownership of a resource."""
+        kind = resource.kind
         if kind in LOAD_BALANCER:
-            return self._of_ingress() if thing.name.startswith(MCI) else BELONGS
+            return self._of_ingress() if resource.name.startswith(MCI) else OWNED
         if kind is ENDPOINT_GROUPS:
-            return self._endpoint_group(thing) if self._on_vpc(thing) else BELONGS
+            return self._of_endpoint_group(resource) if self._on_vpc(resource) else OWNED
         if kind is FIREWALL_RULES:
-            return self._firewall_rule(thing) if self._on_vpc(thing) else BELONGS
+            return self._of_firewall_rule(resource) if self._on_vpc(resource) else OWNED
         if kind is MEMBERSHIPS:
-            return self._membership(thing)
+            return self._of_membership(resource)
         if kind is FEATURES:
-            return self._feature(thing)
-        return self._made_by_us(thing) if self._is_ours(thing) else BELONGS
+            return self._of_feature(resource)
+        return self._of_stack(resource) if self._has_derived_name(resource) else OWNED
 
-    def judge_secret(self, name: str) -> Verdict:
-        """Judge a remote secret by its name; one that doesn't follow our names is `mesh status`' business."""
-        project = self._environment.project.id
+    def of_secret(self, name: str) -> Ownership:
+        """Return the ownership of a remote secret; `mesh status` reports those of other names."""
+        project = self.environment.project.id
         if not name.startswith(f"istio-remote-secret-gke-{project}-"):
-            return BELONGS
-        if not self._environment.control_plane.uses_remote_secrets:
-            return Verdict("the configured control plane knows none, and it holds a token")
+            return OWNED
+        if not self.environment.control_plane.uses_remote_secrets:
+            return Ownership("the configured control plane knows none, and it holds a token")
         if self._clusters is None:
-            return Verdict(doubt=NO_CLUSTERS)
-        there = {remote_cluster_name(project, one.place, one.name) for one in self._clusters.values()}
+            return CLUSTERS_UNKNOWN
+        existing = {remote_cluster_name(project, one.location, one.name) for one in self._clusters.values()}
         named = name.removeprefix("istio-remote-secret-")
-        return BELONGS if named in there else Verdict("it names a cluster that is gone")
+        return OWNED if named in existing else Ownership("it names a cluster that is gone")
 
-    def managed(self, feature: Thing) -> list[tuple[str, str, Verdict]]:
-        """Judge for which of our clusters the fleet manages the mesh.
+    def of_management(self, feature: CloudResource) -> list[tuple[str, str, Ownership]]:
+        """Return the ownership of the fleet's management of each mesh.
 
         Args:
-            feature: the mesh's; what it is told stands in it, by membership.
+            feature: The mesh feature, whose content configures the management by membership.
 
         Returns:
-            The name and the location of each membership, and what is to be said of it.
+            Name and location of each managed membership, and the ownership.
         """
         found = []
         for path, spec in feature.content.get("membershipSpecs", {}).items():
-            place, _, name = path.partition("/locations/")[2].partition("/memberships/")
-            ours = self._has_our_name(name, lambda region: region.cluster)
-            if ours and spec.get("mesh", {}).get("management") == AUTOMATIC:
-                found.append((name, place, self._management(name, place)))
+            location, _, name = path.partition("/locations/")[2].partition("/memberships/")
+            derived = self._is_region_name(name, lambda names: names.cluster)
+            if derived and spec.get("mesh", {}).get("management") == AUTOMATIC:
+                found.append((name, location, self._of_managed(name, location)))
         return sorted(found, key=lambda one: one[:2])
 
-    def _management(self, name: str, place: str) -> Verdict:
-        kept = self._state.get("mesh")
-        if kept is not None:
-            there = ((one.attributes.get("membership"), one.attributes.get("membership_location")) for one in kept)
-            return BELONGS if (name, place) in there else Verdict("it is not in terraform's state")
-        if self._environment.control_plane.runs_local_scripts:
-            return Verdict("the configured control plane is not made by the fleet")
-        regions = (region for region in self._environment.resolved_regions() if not region.retired)
-        wanted = any((region.names.cluster, region.location) == (name, place) for region in regions)
-        return BELONGS if wanted else Verdict("no region of the configuration is to have it")
+    def _of_managed(self, name: str, location: str) -> Ownership:
+        state = self._states.get("mesh")
+        if state is not None:
+            tracked = ((one.attributes.get("membership"), one.attributes.get("membership_location")) for one in state)
+            return OWNED if (name, location) in tracked else Ownership("it is not in terraform's state")
+        if self.environment.control_plane.installer != "fleet-api":
+            return Ownership("the configured control plane is not made by the fleet")
+        regions = (region for region in self.environment.resolved_regions() if not region.retired)
+        wanted = any((region.names.cluster, region.location) == (name, location) for region in regions)
+        return OWNED if wanted else Ownership("no region of the configuration is to have it")
 
-    def _of_ingress(self, service: bool = False) -> Verdict:
-        """Of what is Multi Cluster Ingress'.
+    def _of_ingress(self, service: bool = False) -> Ownership:
+        """Return the ownership of what Multi Cluster Ingress creates.
 
         Args:
-            service: of what it makes for a service.
+            service: Whether it creates it for a MultiClusterService.
         """
-        known = [one for one in self._inside.values() if one is not None]
+        known = [one for one in self._contents.values() if one is not None]
         if any(one.has_service if service else one.has_ingress for one in known):
-            return BELONGS
+            return OWNED
         if self._clusters is None:
-            return Verdict(doubt=NO_CLUSTERS)
-        if len(known) < len(self._inside) or self._unlooked_at():
-            return Verdict(doubt=NO_ANSWER)
-        return Verdict(f"there is no MultiCluster{'Service' if service else 'Ingress'} any more")
+            return CLUSTERS_UNKNOWN
+        if len(known) < len(self._contents) or self._has_other_clusters():
+            return CONTENT_UNKNOWN
+        return Ownership(f"there is no MultiCluster{'Service' if service else 'Ingress'} any more")
 
-    def _endpoint_group(self, thing: Thing) -> Verdict:
-        verdict = self._of_ingress(service=True) if MCI_IN_GROUP in thing.name else BELONGS
+    def _of_endpoint_group(self, group: CloudResource) -> Ownership:
+        ownership = self._of_ingress(service=True) if MCI_IN_GROUP in group.name else OWNED
         if self._clusters is None:
-            return Verdict(doubt=NO_CLUSTERS)
-        if uid := _uid_in(thing):
-            if uid in [one.uid for one in self._inside.values() if one is not None]:
-                return verdict
-            if any(one is None for one in self._inside.values()) or self._unlooked_at():
-                return Verdict(doubt=NO_ANSWER)
-            return Verdict("its cluster is gone")
-        near = any(thing.place.startswith(f"{one.place}-") for one in self._own_clusters())
-        return verdict if near else Verdict("no cluster is in its region any more")
+            return CLUSTERS_UNKNOWN
+        if uid := _cluster_uid(group):
+            if uid in [one.uid for one in self._contents.values() if one is not None]:
+                return ownership
+            if any(one is None for one in self._contents.values()) or self._has_other_clusters():
+                return CONTENT_UNKNOWN
+            return Ownership("its cluster is gone")
+        near = any(group.location.startswith(f"{one.location}-") for one in self._clusters_on_vpc())
+        return ownership if near else Ownership("no cluster is in its region any more")
 
-    def _firewall_rule(self, thing: Thing) -> Verdict:
-        name = thing.name
-        if name.startswith(MCI):
+    def _of_firewall_rule(self, rule: CloudResource) -> Ownership:
+        if rule.name.startswith(MCI):
             return self._of_ingress()
-        if found := _GKE_RULE.fullmatch(name):
+        if found := _GKE_RULE.fullmatch(rule.name):
             return self._of_cluster(found[1])
-        if name.startswith("k8s-"):  # of a Service in one of the clusters, it doesn't say which
+        if rule.name.startswith("k8s-"):  # of a Service in one of the clusters; it does not name the cluster
             if self._clusters is None:
-                return Verdict(doubt=NO_CLUSTERS)
-            return BELONGS if self._own_clusters() else Verdict("no cluster is on the network any more")
-        if self._is_ours(thing):
-            unknown = self._state.get(STACKS[FIREWALL_RULES]) is None
-            if unknown and self._is_for_webhooks(name) and not self._environment.control_plane.webhook_ports:
-                return Verdict("with the configured control plane nothing on the nodes injects sidecars")
-            return self._made_by_us(thing)
-        network = self._kept(self._vpc, "network")
-        return Verdict(f"somebody else's, and it holds {self._environment.names.vpc}") if network.left else network
+                return CLUSTERS_UNKNOWN
+            return OWNED if self._clusters_on_vpc() else Ownership("no cluster is on the network any more")
+        if self._has_derived_name(rule):
+            unknown = self._states.get(STACKS[FIREWALL_RULES]) is None
+            if unknown and self._is_for_webhooks(rule.name) and not self.environment.control_plane.webhook_ports:
+                return Ownership("with the configured control plane nothing on the nodes injects sidecars")
+            return self._of_stack(rule)
+        vpc = self._of_path(self._vpc, "network")
+        return Ownership(f"somebody else's, and it holds {self.environment.names.vpc}") if vpc.orphaned else vpc
 
-    def _of_cluster(self, part: str) -> Verdict:
-        """Args:
-        part: a cluster's name, or its beginning.
-        """
+    def _of_cluster(self, part: str) -> Ownership:
+        """Return the ownership of what a cluster with this name, or with this beginning of a long name, owns."""
         if self._clusters is None:
-            return Verdict(doubt=NO_CLUSTERS)
+            return CLUSTERS_UNKNOWN
         names = [one.name for one in self._clusters.values()]
-        there = part in names or (len(part) >= _CUT_BELOW and any(name.startswith(part) for name in names))
-        return BELONGS if there else Verdict(f"there is no cluster {part}")
+        exists = part in names or (len(part) >= _CUT_BELOW and any(name.startswith(part) for name in names))
+        return OWNED if exists else Ownership(f"there is no cluster {part}")
 
-    def _membership(self, thing: Thing) -> Verdict:
-        if not self._has_our_name(thing.name, lambda names: names.cluster):
-            return BELONGS
+    def _of_membership(self, membership: CloudResource) -> Ownership:
+        if not self._is_region_name(membership.name, lambda names: names.cluster):
+            return OWNED
         if self._clusters is None:
-            return Verdict(doubt=NO_CLUSTERS)
-        link = thing.content.get("endpoint", {}).get("gkeCluster", {}).get("resourceLink", "")
-        path = (
-            path_in(link, self._environment.project.id) if link else thing.path.replace("/memberships/", "/clusters/")
-        )
-        return BELONGS if path in self._clusters else Verdict("its cluster is gone")
+            return CLUSTERS_UNKNOWN
+        link = membership.content.get("endpoint", {}).get("gkeCluster", {}).get("resourceLink", "")
+        path = membership.path.replace("/memberships/", "/clusters/")
+        if link:
+            path = path_in(link, self.environment.project.id)
+        return OWNED if path in self._clusters else Ownership("its cluster is gone")
 
-    def _feature(self, thing: Thing) -> Verdict:
-        if thing.name not in FEATURE_COMMANDS:
-            return BELONGS
-        kept = self._state.get("mesh")
-        if kept is not None and thing.path in [one.attributes.get("id") for one in kept]:
-            return BELONGS
+    def _of_feature(self, feature: CloudResource) -> Ownership:
+        if feature.name not in FEATURE_GROUPS or self._is_tracked(feature.path, "mesh"):
+            return OWNED
         if self._members is None or self._clusters is None:
-            return Verdict(doubt=NO_CLUSTERS)
-        alive = [one for one in self._members if not self._membership(one).left]
-        return BELONGS if alive else Verdict("no cluster is in the fleet any more")
+            return CLUSTERS_UNKNOWN
+        alive = any(not self._of_membership(one).orphaned for one in self._members)
+        return OWNED if alive else Ownership("no cluster is in the fleet any more")
 
-    def _made_by_us(self, thing: Thing) -> Verdict:
-        return self._kept(thing.path, STACKS[thing.kind])
+    def _of_stack(self, resource: CloudResource) -> Ownership:
+        return self._of_path(resource.path, STACKS[resource.kind])
 
-    def _kept(self, path: str, stack: str) -> Verdict:
-        """Of what terraform makes."""
-        kept = self._state.get(stack)
-        if kept is not None:
-            there = path in [one.attributes.get("id") for one in kept]
-            return BELONGS if there else Verdict("it is not in terraform's state")
+    def _of_path(self, path: str, stack: str) -> Ownership:
+        """Return the ownership of what a stack creates."""
+        if self._states.get(stack) is not None:
+            return OWNED if self._is_tracked(path, stack) else Ownership("it is not in terraform's state")
         if self._clusters is None:
-            return Verdict(doubt=NO_CLUSTERS)
-        regions = self._environment.resolved_regions()
-        alive = any(cluster_path(self._environment, region) in self._clusters for region in regions)
-        return BELONGS if alive else Verdict("none of the configured clusters is there")
+            return CLUSTERS_UNKNOWN
+        exists = any(path in self._clusters for path in self._configured_paths())
+        return OWNED if exists else Ownership("none of the configured clusters is there")
 
-    def _is_ours(self, thing: Thing) -> bool:
-        names = self._environment.names
-        match thing.kind.collection:
+    def _is_tracked(self, path: str, stack: str) -> bool:
+        return path in [one.attributes.get("id") for one in self._states.get(stack) or ()]
+
+    def _has_derived_name(self, resource: CloudResource) -> bool:
+        names, name, is_global = self.environment.names, resource.name, resource.location == "global"
+        match resource.kind.collection:
             case "addresses":
-                return thing.place == "global" and thing.name == names.ingress_address
+                return is_global and name == names.ingress_address
             case "sslPolicies":
-                return thing.place == "global" and thing.name == names.ssl_policy
+                return is_global and name == names.ssl_policy
             case "sslCertificates":
-                # Also one of a domain that has left the file.
-                domains = thing.content.get("managed", {}).get("domains", [])
-                return thing.place == "global" and thing.name in [names.certificate(domain) for domain in domains]
+                # Also that of a domain that was removed from the file.
+                domains = resource.content.get("managed", {}).get("domains", [])
+                return is_global and name in [names.certificate(domain) for domain in domains]
             case "networks":
-                return thing.path == self._vpc
+                return resource.path == self._vpc
             case "firewalls":
-                own = thing.name == names.pods_firewall
-                return own or self._is_for_webhooks(thing.name)
+                return name == names.pods_firewall or self._is_for_webhooks(name)
             case "serviceAccounts":
-                account = thing.name.partition("@")[0]
-                return self._has_our_name(account, lambda region: region.node_service_account)
+                return self._is_region_name(name.partition("@")[0], lambda region: region.node_service_account)
             case _:
-                return self._on_vpc(thing)
+                return self._on_vpc(resource)
 
     def _is_for_webhooks(self, rule: str) -> bool:
-        return self._has_our_name(rule, lambda region: region.webhook_firewall)
+        return self._is_region_name(rule, lambda region: region.webhook_firewall)
 
-    def _has_our_name(self, name: str, of_region: Callable[[RegionNames], str]) -> bool:
-        """Whether a name is one that a region gives, of those that are configured or of one that has left the file."""
-        prefix = self._environment.project.name_prefix
-        if name in [of_region(region.names) for region in self._environment.resolved_regions()]:
+    def _is_region_name(self, name: str, of_region: Callable[[RegionNames], str]) -> bool:
+        """Whether a name is derived from a region, of the configuration or removed from it."""
+        prefix = self.environment.project.name_prefix
+        if name in [of_region(region.names) for region in self.environment.resolved_regions()]:
             return True
         before, after = of_region(RegionNames(prefix, "\n")).split("\n")
         if not (name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)):
@@ -328,28 +335,26 @@ class Ownership:
         others = (network.removesuffix("-vpc") for network in self._networks if network.endswith("-vpc"))
         return not any(other.startswith(f"{prefix}-") and name.startswith(f"{other}-") for other in others)
 
-    def _on_vpc(self, thing: Thing) -> bool:
-        content = thing.content
+    def _on_vpc(self, resource: CloudResource) -> bool:
+        content = resource.content
         link = content.get("networkConfig", {}).get("network") or content.get("network", "")
-        # With the project: a network of another one may be called the same.
-        return link.endswith(f"/{self._vpc}") or link in (self._vpc, self._environment.names.vpc)
+        # With the project: a network of another one may have the same name.
+        return link.endswith(f"/{self._vpc}") or link in (self._vpc, self.environment.names.vpc)
 
-    def _own_clusters(self) -> list[Thing]:
+    def _clusters_on_vpc(self) -> list[CloudResource]:
         return [one for one in (self._clusters or {}).values() if self._on_vpc(one)]
 
-    def _unlooked_at(self) -> bool:
-        """Whether there are clusters on the network that the configuration does not have: they are not asked."""
-        regions = self._environment.resolved_regions()
-        configured = [cluster_path(self._environment, region) for region in regions]
-        return any(one.path not in configured for one in self._own_clusters())
+    def _has_other_clusters(self) -> bool:
+        """Whether there are clusters on the network that are not in the configuration: their content is not read."""
+        configured = self._configured_paths()
+        return any(one.path not in configured for one in self._clusters_on_vpc())
+
+    def _configured_paths(self) -> list[str]:
+        return [cluster_path(self.environment, region) for region in self.environment.resolved_regions()]
 
 
-NO_CLUSTERS = "it is not known which clusters there are"
-NO_ANSWER = "not all clusters on the network could be asked"
-
-
-def _uid_in(group: Thing) -> str:
-    """Return the id of the cluster that an endpoint group is for; empty if it doesn't say."""
+def _cluster_uid(group: CloudResource) -> str:
+    """Return the id of the cluster that an endpoint group belongs to; empty if its description has none."""
     try:
         content = json.loads(group.content.get("description") or "{}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""asmcli: whether its checksum is known, and is the right one."""
+"""asmcli: whether its checksum is configured and correct."""
 
 import hashlib
 import re
@@ -7,19 +7,21 @@ from pathlib import Path
 import requests
 
 from cli.report.findings import Finding, failure, ok, warning
+from cli.sources.google import http_session
 from config import mesh
 from config.mesh import Asmcli
 
 NAME = "checksum"
 SECONDS = 5.0
-"""For Google's downloads to answer."""
+"""Timeout of Google's downloads."""
 
 
 def check(asmcli: Asmcli) -> list[Finding]:
-    return [_of_file(asmcli, Path(asmcli.file)) if asmcli.file is not None else _of_download(asmcli)]
+    """Check the checksum of a local file, or of the download."""
+    return [_check_file(asmcli, Path(asmcli.file)) if asmcli.file is not None else _check_download(asmcli)]
 
 
-def _of_file(asmcli: Asmcli, file: Path) -> Finding:
+def _check_file(asmcli: Asmcli, file: Path) -> Finding:
     try:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
@@ -32,7 +34,7 @@ def _of_file(asmcli: Asmcli, file: Path) -> Finding:
     return ok(NAME, f"{file.name} is what mesh.asmcli.sha256 says")
 
 
-def _of_download(asmcli: Asmcli) -> Finding:
+def _check_download(asmcli: Asmcli) -> Finding:
     url = asmcli.url
     compare = f"curl -fsSL {url} | sha256sum; curl -fsSL {url}.sha256"
     if asmcli.sha256 is None:
@@ -53,11 +55,11 @@ def _published(url: str) -> str:
     """Return the checksum at a URL.
 
     Raises:
-        LookupError: there is none.
-        ConnectionError: it could not be asked for, or is no checksum.
+        LookupError: There is none.
+        ConnectionError: There is no response, or it is no checksum.
     """
     try:
-        response = requests.get(url, timeout=SECONDS)
+        response = http_session(retries=False).get(url, timeout=SECONDS)
     except requests.RequestException as error:
         raise ConnectionError(f"no answer from {url.split('/')[2]}") from error
     if response.status_code == 404:

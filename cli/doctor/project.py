@@ -8,20 +8,23 @@ LIST = "gcloud projects list"
 
 
 def check(google: GoogleClient) -> list[Finding]:
-    """Raises:
-    MeshError: there are no credentials.
+    """Check the project and its billing.
+
+    Raises:
+        MeshError: There are no credentials.
     """
     return [check_project(google), check_billing(google)]
 
 
 def check_project(google: GoogleClient) -> Finding:
+    """Check that the project exists and is active."""
     name, project = "project", google.project
     try:
         found = google.find("projects", f"projects/{project}")
     except ApiError as error:
         if error.api_is_off or error.status in (0, 429) or error.status >= 500:
             return failure(name, f"{project} can't be asked about: {error}", api_error_fix(error, "projects", project))
-        # Google says the same of a project that is not there and of one that is not shown.
+        # Google's error is the same for a project that does not exist and for one without permission.
         return failure(name, f"{project} is not there, or not for you: {error}", f"{LIST}; then put project.id right")
     if found is None:
         return failure(name, f"there is no project {project}", f"{LIST}; then put project.id right")
@@ -32,7 +35,10 @@ def check_project(google: GoogleClient) -> Finding:
 
 
 def check_billing(google: GoogleClient) -> Finding:
-    """Return whether somebody pays. Source: https://cloud.google.com/billing/docs/reference/rest/v1/projects"""
+    """Check that billing is enabled.
+
+    Source: https://cloud.google.com/billing/docs/reference/rest/v1/projects
+    """
     name, project = "billing", google.project
     try:
         found = google.get("billing", f"projects/{project}/billingInfo")

@@ -1,46 +1,63 @@
-"""How much of Google's quotas this configuration takes, beyond what it has already."""
+"""How much of Google's quotas the resources take that are still to be created."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.sources.expected_resources import ADDRESS, CERTIFICATE, FIREWALL, NETWORK, ROUTER, SUBNET, Inventory, clusters
+from cli.sources.resources import (
+    ADDRESSES,
+    CERTIFICATES,
+    CLUSTERS,
+    FIREWALL_RULES,
+    NETWORKS,
+    ROUTERS,
+    SUBNETS,
+    ExpectedResources,
+    clusters_by_region,
+)
 from config import Environment, ResolvedRegion
 from config.cluster import vcpus
 from config.validation.addresses import SURGE_NODES
 from config.validation.nodes import ZONES_OF_A_REGION
 
 FIRST_POOL_FAMILY, FIRST_POOL_VCPUS, FIRST_POOL_GB = "e2", 2, 100
-"""Of a node, one a zone, in the pool that GKE makes with a cluster, and that terraform has it remove at once.
+"""Of a node, one in each zone, in the pool that GKE creates with a cluster, and that terraform removes at once.
 
 GKE's defaults: e2-medium with 100 GB. Source: https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/NodeConfig
 """
 
 GKE_FIREWALLS = 5
-"""Rules that GKE makes with a cluster: its table has up to five for a private one.
+"""Rules that GKE creates with a cluster: up to five for a private one.
 
 Source: https://cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules (from memory: it could not be read here)
 """
 
-LOAD_BALANCER = ("FORWARDING_RULES", "TARGET_HTTP_PROXIES", "URL_MAPS", "BACKEND_SERVICES", "HEALTH_CHECKS")
-"""Of each of these Multi Cluster Ingress makes one at least, and a firewall rule."""
+LOAD_BALANCER: tuple[str, ...] = (
+    "FORWARDING_RULES",
+    "TARGET_HTTP_PROXIES",
+    "URL_MAPS",
+    "BACKEND_SERVICES",
+    "HEALTH_CHECKS",
+)
+"""Multi Cluster Ingress creates at least one of each, and a firewall rule."""
 
-COUNTED = {NETWORK: "NETWORKS", SUBNET: "SUBNETWORKS", ROUTER: "ROUTERS", FIREWALL: "FIREWALLS"}
-"""By kind of thing: the project's quota that it counts against."""
+QUOTAS = {NETWORKS: "NETWORKS", SUBNETS: "SUBNETWORKS", ROUTERS: "ROUTERS", FIREWALL_RULES: "FIREWALLS"}
+"""By kind of resource: the project's quota that it counts against."""
 
 
 @dataclass(frozen=True)
-class Need:
-    """What is to be made and counts against a quota.
+class QuotaDemand:
+    """The demand on a quota.
 
     Attributes:
-        quotas: the metrics it may count against. Machines of some families have a quota of
+        quotas: The metrics that it may count against. Machines of some families have a quota of
             their own in some projects and not in others.
-        place: a region's location; empty for the project's quotas.
-        least: what the next deploy makes.
-        most: with as many nodes as the autoscaler may add.
-        of: what it is, in words.
-        cpus: whether it is vCPUs of the nodes, which count against the quota of all regions too.
+        place: A region's location; empty for the project's quotas.
+        least: What the next deploy creates.
+        most: The same with as many nodes as the autoscaler may add.
+        of: What demands it, for messages.
+        cpus: Whether it is vCPUs of the nodes, which count against the quota of all regions too.
     """
 
     quotas: Sequence[str]
@@ -53,10 +70,13 @@ class Need:
 
 @dataclass(frozen=True)
 class _Pool:
-    """What a region's nodes take, or have taken.
+    """The existing nodes of a region.
 
     Attributes:
-        machine: their type.
+        machine: Their machine type.
+        nodes: Their number.
+        cpus: Their vCPUs.
+        disk: Their disks, in GB.
     """
 
     machine: str
@@ -65,33 +85,32 @@ class _Pool:
     disk: int
 
 
-def needs_of(environment: Environment, inventory: Inventory) -> Iterator[Need]:
-    """Yield what is still to be made, first by region, then of the whole project.
+def quota_demand(environment: Environment, resources: ExpectedResources) -> Iterator[QuotaDemand]:
+    """Yield the demand by region, then that of the whole project.
 
-    External addresses are not among it: nodes have none, and the NATs' are reserved by
-    Google itself.
+    It includes no external addresses: nodes have none, and Google reserves those of the NATs itself.
     """
-    there = clusters(inventory)
+    clusters = clusters_by_region(resources)
     least = most = 0.0
     for region in environment.resolved_regions():
-        answer = there.get(region.key)
-        for need in _nodes(region, answer if isinstance(answer, dict) else None):
-            yield need
-            if need.cpus:
-                least += need.least
-                most += need.most
+        cluster = clusters.get(region.key)
+        for demand in _of_nodes(region, cluster if isinstance(cluster, dict) else None):
+            yield demand
+            if demand.cpus:
+                least += demand.least
+                most += demand.most
         if environment.ingress.enabled and not region.retired:
-            groups = 0 if _in_use(inventory) else _zones(region)
-            yield Need(("NETWORK_ENDPOINT_GROUPS",), region.location, groups, groups, "the gateways, one a zone")
-    yield Need(("CPUS_ALL_REGIONS",), "", least, most, "of all regions")
-    yield from _of_the_project(environment, inventory)
+            groups = 0 if _has_load_balancer(resources) else _zones(region)
+            yield QuotaDemand(("NETWORK_ENDPOINT_GROUPS",), region.location, groups, groups, "the gateways, one a zone")
+    yield QuotaDemand(("CPUS_ALL_REGIONS",), "", least, most, "of all regions")
+    yield from _of_project(environment, resources)
 
 
 def cpu_quotas(family: str) -> tuple[str, ...]:
     """Return the quotas that a family's vCPUs may count against.
 
-    Most have one of their own. E2 has one in some projects; elsewhere it counts, as N1
-    does everywhere, against CPUS. Of the newest families Compute Engine's API shows none.
+    Most have one of their own. E2 has one in some projects; in others it counts against CPUS, as N1
+    does everywhere. Compute Engine's API shows none of the newest families' quotas.
     Source: https://cloud.google.com/compute/resource-usage#cpu_quota
     """
     own = f"{family.upper()}_CPUS"
@@ -104,13 +123,13 @@ def cpu_quotas(family: str) -> tuple[str, ...]:
             return (own,)
 
 
-def _nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iterator[Need]:
-    """Yield what the nodes of a region take beyond those that are there."""
+def _of_nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iterator[QuotaDemand]:
+    """Yield the demand of a region's nodes beyond those that exist."""
     shape, zones = region.nodes, _zones(region)
     least, most = zones * shape.min_nodes, zones * shape.max_nodes + SURGE_NODES
     family, each = shape.machine_type.partition("-")[0], vcpus(shape.machine_type)
     has = _existing(region, cluster, least)
-    first = zones if cluster is None else 0  # nodes of the pool that GKE makes first
+    first = zones if cluster is None else 0  # nodes of the pool that GKE creates first
     of = f"{least} to {most} {shape.machine_type}"
     if has.nodes:
         of += f", {has.nodes} {'of them' if has.machine == shape.machine_type else has.machine} there"
@@ -118,19 +137,19 @@ def _nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iterato
         own = has.cpus if has.machine.partition("-")[0] == family else 0
         first_cpus = first * FIRST_POOL_VCPUS if family == FIRST_POOL_FAMILY else 0
         least_cpus, most_cpus = max(first_cpus, each * least - own, 0), max(first_cpus, each * most - own, 0)
-        yield Need(cpu_quotas(family), region.location, least_cpus, most_cpus, of, cpus=True)
+        yield QuotaDemand(cpu_quotas(family), region.location, least_cpus, most_cpus, of, cpus=True)
     if first and family != FIRST_POOL_FAMILY:
         cpus = first * FIRST_POOL_VCPUS
-        yield Need(cpu_quotas(FIRST_POOL_FAMILY), region.location, cpus, cpus, "the pool that GKE makes first")
+        yield QuotaDemand(cpu_quotas(FIRST_POOL_FAMILY), region.location, cpus, cpus, "the pool that GKE makes first")
     least_disk, most_disk = shape.disk_size_gb * least - has.disk, shape.disk_size_gb * most - has.disk
     disk = first * FIRST_POOL_GB
     # Balanced disks count as SSD ones: https://cloud.google.com/kubernetes-engine/docs/how-to/custom-boot-disks
-    yield Need(("SSD_TOTAL_GB",), region.location, max(disk, least_disk, 0), max(disk, most_disk, 0), of)
-    yield Need(("INSTANCES",), region.location, max(least - has.nodes, 0), max(most - has.nodes, 0), of)
+    yield QuotaDemand(("SSD_TOTAL_GB",), region.location, max(disk, least_disk, 0), max(disk, most_disk, 0), of)
+    yield QuotaDemand(("INSTANCES",), region.location, max(least - has.nodes, 0), max(most - has.nodes, 0), of)
 
 
 def _existing(region: ResolvedRegion, cluster: Mapping[str, Any] | None, least: int) -> _Pool:
-    """Return what the region's nodes have taken: they are in the usage that Google shows."""
+    """Return the existing nodes, which are part of the usage that Google shows."""
     if cluster is None:
         return _Pool("", 0, 0, 0)
     pools = cluster.get("nodePools", [])
@@ -138,41 +157,36 @@ def _existing(region: ResolvedRegion, cluster: Mapping[str, Any] | None, least: 
         return _Pool("", 0, 0, 0)
     config = next((one for one in pools if one.get("name") == region.names.node_pool), pools[0]).get("config", {})
     machine = config.get("machineType", region.nodes.machine_type)
-    # Deprecated, and there: who counts in the cluster itself needs to reach it.
+    # Deprecated, and still there: counting in the cluster itself needs a connection to it.
     nodes = int(cluster.get("currentNodeCount", least))
     disk = nodes * int(config.get("diskSizeGb", region.nodes.disk_size_gb))
     return _Pool(machine, nodes, nodes * (vcpus(machine) or 0), disk)
 
 
-def _of_the_project(environment: Environment, inventory: Inventory) -> Iterator[Need]:
-    missing = {kind: 0 for kind in (*COUNTED, ADDRESS, CERTIFICATE)}
-    for thing, answer in inventory.items():
-        if thing.kind in missing and not isinstance(answer, dict):
-            missing[thing.kind] += 1
-    new_clusters = sum(not isinstance(answer, dict) for answer in clusters(inventory).values())
-    missing[FIREWALL] += GKE_FIREWALLS * new_clusters
-    with_load_balancer = environment.ingress.enabled and not _in_use(inventory)
-    missing[FIREWALL] += with_load_balancer
-    for kind, quota in COUNTED.items():
-        of = "GKE's and the ingress' too" if kind == FIREWALL else ""
-        yield Need((quota,), "", missing[kind], missing[kind], of)
+def _of_project(environment: Environment, resources: ExpectedResources) -> Iterator[QuotaDemand]:
+    missing = Counter(one.kind for one, found in resources.items() if not isinstance(found, dict))
+    balancers = int(environment.ingress.enabled and not _has_load_balancer(resources))
+    missing[FIREWALL_RULES] += GKE_FIREWALLS * missing[CLUSTERS] + balancers
+
+    def of_quota(quota: str, count: int, of: str = "") -> QuotaDemand:
+        return QuotaDemand((quota,), "", count, count, of)
+
+    for kind, quota in QUOTAS.items():
+        yield of_quota(quota, missing[kind], "GKE's and the ingress' too" if kind is FIREWALL_RULES else "")
     if environment.ingress.enabled:
-        yield Need(("STATIC_ADDRESSES",), "", missing[ADDRESS], missing[ADDRESS], "the ingress' address")
+        yield of_quota("STATIC_ADDRESSES", missing[ADDRESSES], "the ingress' address")
+        quotas = LOAD_BALANCER
         if domains := len(environment.ingress.domains):
-            needed = missing[CERTIFICATE]
-            yield Need(("SSL_CERTIFICATES",), "", needed, needed, f"the certificates of {domains} domains")
-            proxies = int(with_load_balancer)
-            yield Need(("TARGET_HTTPS_PROXIES",), "", proxies, proxies, "the ingress' load balancer")
-        for quota in LOAD_BALANCER:
-            yield Need((quota,), "", int(with_load_balancer), int(with_load_balancer), "the ingress' load balancer")
+            yield of_quota("SSL_CERTIFICATES", missing[CERTIFICATES], f"the certificates of {domains} domains")
+            quotas = ("TARGET_HTTPS_PROXIES", *LOAD_BALANCER)
+        for quota in quotas:
+            yield of_quota(quota, balancers, "the ingress' load balancer")
 
 
-def _in_use(inventory: Inventory) -> bool:
-    """Return whether the load balancer is there: it then has the address."""
-    return any(
-        thing.kind == ADDRESS and isinstance(answer, dict) and answer.get("status") == "IN_USE"
-        for thing, answer in inventory.items()
-    )
+def _has_load_balancer(resources: ExpectedResources) -> bool:
+    """Whether the load balancer exists, which then uses the address."""
+    addresses = (found for one, found in resources.items() if one.kind is ADDRESSES)
+    return any(isinstance(found, dict) and found.get("status") == "IN_USE" for found in addresses)
 
 
 def _zones(region: ResolvedRegion) -> int:

@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -237,22 +237,27 @@ def installation(tools: Iterable[str]) -> str:
 
 
 class ToolError(Exception):
-    """A program that did not do what it was asked to."""
+    """A program that can't be started, fails or hangs."""
 
 
-def run(*command: str) -> str:
-    """Return what a program prints, on both streams.
+def run(*command: str, variables: Mapping[str, str] | None = None, merged: bool = True) -> str:
+    """Return what a program prints.
+
+    Args:
+        *command: The program and its arguments.
+        variables: Environment variables to add.
+        merged: Whether to return what it prints as errors, too.
 
     Raises:
-        ToolError: it can't be started, fails, or takes longer than `SECONDS`; with what it has started, it is ended.
+        ToolError: It can't be started, fails, or takes longer than `SECONDS`; then its processes are killed.
     """
     try:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **QUIET},
+            env={**os.environ, **QUIET, **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -260,12 +265,15 @@ def run(*command: str) -> str:
     except OSError as error:
         raise ToolError(f"can't be started: {error.strerror}") from error
     try:
-        printed, _ = process.communicate(timeout=SECONDS)
+        printed, errors = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise ToolError(f"has not told its version within {SECONDS:.0f} s") from error
+        raise ToolError(f"has not answered within {SECONDS:.0f} s") from error
     if process.returncode != 0:
-        last = (printed.strip().splitlines() or ["without a word"])[-1]
-        raise ToolError(f"failed with status {process.returncode}: {last[:200]}")
+        lines = (errors or printed).strip().splitlines() or ["without a word"]
+        reason = next(
+            (line for line in lines if line.startswith("ERROR:")), lines[-1]
+        )  # gcloud's advice comes after it
+        raise ToolError(f"failed with status {process.returncode}: {reason[:200]}")
     return printed

@@ -1,7 +1,7 @@
-"""Objects at which the next deploy would stop: they are in the clusters as a stack makes them, unknown to terraform.
+"""Objects at which the next deploy would stop: they exist in a cluster, and are not in terraform's state.
 
 A terraform that was killed while it applied objects may have lost the last of them, and
-its provider never takes over what is there: "Cannot create resource that already exists".
+its provider never adopts what exists: "Cannot create resource that already exists".
 """
 
 import json
@@ -27,11 +27,14 @@ NO_SUCH_KIND = "no matches for kind"
 
 
 @dataclass(frozen=True, order=True)
-class Object:
-    """One object of a cluster.
+class ObjectReference:
+    """The reference of an object in a cluster.
 
     Attributes:
-        namespace: empty where the kind has none.
+        namespace: Its namespace; empty where the kind has none.
+        kind: Its kind.
+        name: Its name.
+        api_version: Group and version of its kind.
     """
 
     namespace: str
@@ -41,13 +44,13 @@ class Object:
 
     @property
     def resource(self) -> str:
-        """What kubectl takes for it, whatever else has a kind of that name."""
+        """The argument by which kubectl finds it, even if another group has a kind of that name."""
         group = self.api_version.rpartition("/")[0]
         return f"{self.kind.lower()}{'.' if group else ''}{group}/{self.name}"
 
     @property
     def reference(self) -> Mapping[str, Any]:
-        """As much of it as it takes to ask for it."""
+        """A manifest with as much of it as kubectl needs to get it."""
         named = {"name": self.name} | ({"namespace": self.namespace} if self.namespace else {})
         return {"apiVersion": self.api_version, "kind": self.kind, "metadata": named}
 
@@ -55,17 +58,17 @@ class Object:
         return f"{self.kind} {self.namespace}{'/' if self.namespace else ''}{self.name}"
 
 
-def unknown_to_terraform(
-    environment: Environment, config: Path, state: TerraformStates
-) -> dict[str, list[Object]] | None:
-    """Return what is synthesized and in no state, by region.
+def untracked_objects(
+    environment: Environment, config: Path, states: TerraformStates
+) -> dict[str, list[ObjectReference]] | None:
+    """Return the objects that are synthesized and in no state, by region.
 
-    None, if that can't be told: the state is not on this machine, or what cdktf wrote last
-    is of another configuration.
+    None, if that is not known: the state is not on this machine, or the last synthesis is another configuration's.
 
     Args:
-        config: the configuration's file, beside which terraform's state is.
-        state: what is in it.
+        environment: The environment.
+        config: The configuration file, beside which terraform's state is.
+        states: The states.
     """
     if not isinstance(environment.backend, LocalState):
         return None
@@ -75,37 +78,40 @@ def unknown_to_terraform(
         return None
     if not _is_of(synthesized, config):
         return None
-    unknown: defaultdict[str, list[Object]] = defaultdict(list)
-    for stack, kept in state.items():
-        known = {one.address for one in kept or ()}
+    untracked: defaultdict[str, list[ObjectReference]] = defaultdict(list)
+    for stack, state in states.items():
+        tracked = {one.address for one in state or ()}
         for address, region, manifest in kubernetes_objects(synthesized.stacks[stack]):
-            if address not in known:
-                unknown[region].append(_object(manifest))
-    return dict(unknown)
+            if address not in tracked:
+                untracked[region].append(_reference(manifest))
+    return dict(untracked)
 
 
-def there(cluster: ClusterClient, wanted: Sequence[Object]) -> list[Object]:
-    """Return those that are in the cluster, namespaces first.
+def existing(cluster: ClusterClient, wanted: Sequence[ObjectReference]) -> list[ObjectReference]:
+    """Return the objects that exist in a cluster, namespaces first.
 
     Raises:
         KubectlError: kubectl failed.
     """
-    by_version: defaultdict[str, list[Object]] = defaultdict(list)
+    by_version: defaultdict[str, list[ObjectReference]] = defaultdict(list)
     for one in wanted:
         by_version[one.api_version].append(one)
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(lambda some: _those_there(cluster, some), by_version.values())
+        found = pool.map(lambda some: _existing_of_version(cluster, some), by_version.values())
         return sorted(one for some in found for one in some)
 
 
-def _those_there(cluster: ClusterClient, wanted: Sequence[Object]) -> list[Object]:
-    """Args:
-    wanted: all of one API version: kubectl gives up where it is not served, and then none is there.
+def _existing_of_version(cluster: ClusterClient, wanted: Sequence[ObjectReference]) -> list[ObjectReference]:
+    """Return the objects that exist.
+
+    Args:
+        cluster: The cluster.
+        wanted: Objects of one API version: where it is not served, kubectl fails, and none exists.
     """
-    asked = {"apiVersion": "v1", "kind": "List", "items": [one.reference for one in wanted]}
+    manifest = {"apiVersion": "v1", "kind": "List", "items": [one.reference for one in wanted]}
     flags = ("--ignore-not-found", "--no-headers", "--output", COLUMNS)
     try:
-        table = cluster.run("get", "--filename", "-", *flags, text=json.dumps(asked))
+        table = cluster.run("get", "--filename", "-", *flags, text=json.dumps(manifest))
     except KubectlError as error:
         if NO_SUCH_KIND in str(error):
             return []
@@ -114,13 +120,13 @@ def _those_there(cluster: ClusterClient, wanted: Sequence[Object]) -> list[Objec
     return [one for one in wanted if (one.kind, one.namespace or "<none>", one.name) in rows]
 
 
-def _object(manifest: Mapping[str, Any]) -> Object:
+def _reference(manifest: Mapping[str, Any]) -> ObjectReference:
     named = manifest["metadata"]
-    return Object(named.get("namespace", ""), manifest["kind"], named["name"], manifest["apiVersion"])
+    return ObjectReference(named.get("namespace", ""), manifest["kind"], named["name"], manifest["apiVersion"])
 
 
 def _is_of(synthesized: Synthesized, config: Path) -> bool:
-    """Whether terraform would keep what it makes of this in the state beside this configuration."""
+    """Whether the local state of a synthesis is the one beside a configuration file."""
     backend = synthesized.stacks[STACKS[0]].get("terraform", {}).get("backend", {}).get("local", {})
     kept: Path = synthesized.folder.resolve() / "stacks" / STACKS[0] / backend.get("path", "")
     return kept.resolve() == state_file(config.resolve(), STACKS[0])

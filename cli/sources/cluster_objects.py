@@ -20,7 +20,7 @@ OPTIONS = "asm-options"
 COMPLETION_MARKER = "multi-region-mesh"
 """ConfigMap that scripts/install-mesh.sh writes last (scripts/lib.sh)."""
 
-REMOTE_SECRETS = "istio/multiCluster=true"
+REMOTE_SECRET_SELECTOR = "istio/multiCluster=true"
 """By which the mesh itself finds them."""
 
 
@@ -81,7 +81,7 @@ def read_objects(cluster: ClusterClient) -> ClusterObjects:
     in_mesh = ("--namespace", MESH_NAMESPACE)
     questions: dict[str, tuple[str, ...]] = {
         "core": ("nodes,namespaces,pods,deployments.apps,horizontalpodautoscalers.autoscaling", everywhere),
-        "secrets": ("secrets", *in_mesh, "--selector", REMOTE_SECRETS),
+        "secrets": ("secrets", *in_mesh, "--selector", REMOTE_SECRET_SELECTOR),
         "injectors": ("mutatingwebhookconfigurations", "--selector", REVISION_LABEL),
         "jobs": ("jobs.batch", *in_mesh),
     }

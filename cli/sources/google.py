@@ -1,41 +1,43 @@
-"""Google's REST APIs, called with the credentials that Terraform takes.
+"""Google's REST APIs, called as terraform's google provider calls them.
 
-REST and Google's own auth library rather than gcloud: these are the credentials that a
-deploy will use, a call takes a tenth of a second, and the endpoints follow the google
-provider's environment variables. Clusters are reached with kubectl (`cli.sources.kubernetes`),
-which an operator has: it brings exec and the endpoint's credentials.
+REST and Google's own auth library rather than gcloud: a call takes a tenth of a second, and credentials, endpoints
+and quota project follow the provider's environment variables. Clusters are reached with kubectl
+(`cli.sources.kubernetes`), which brings exec and the endpoint's credentials.
 """
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import google.auth
 import requests
 from google.auth import exceptions, impersonated_credentials
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.credentials import Credentials
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from cli.errors import MeshError
-
-LOGIN = "gcloud auth application-default login"
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-TOKEN_VARIABLE = "GOOGLE_OAUTH_ACCESS_TOKEN"
-"""The google provider's variable for a token that somebody else has made."""
+from cli.sources.provider_credentials import (
+    IMPERSONATE_VARIABLE,
+    LOGIN,
+    SCOPE,
+    ProviderCredentials,
+    first_line,
+    provider_credentials,
+    quota_project,
+)
+from config import Environment
 
 IAM_CREDENTIALS_VARIABLE = "GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT"
 """The google provider's variable for another endpoint that makes tokens of a service account."""
 
 SECONDS = 30
 # google-auth has no types for these.
-_credentials_of: Callable[..., Any] = Credentials
-_acting_as: Callable[..., Any] = impersonated_credentials.Credentials
-_session_of: Callable[..., requests.Session] = AuthorizedSession
+_token_credentials: Callable[..., Any] = Credentials
+_impersonated: Callable[..., Any] = impersonated_credentials.Credentials
+_authorized_session: Callable[..., requests.Session] = AuthorizedSession
 
 RETRIES = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503), allowed_methods=None)
 
@@ -47,17 +49,22 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "iam": ("GOOGLE_IAM_CUSTOM_ENDPOINT", "https://iam.googleapis.com/v1/"),
     "projects": ("GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT", "https://cloudresourcemanager.googleapis.com/v1/"),
     "services": ("GOOGLE_SERVICE_USAGE_CUSTOM_ENDPOINT", "https://serviceusage.googleapis.com/v1/"),
+    "userinfo": ("MESH_USERINFO_ENDPOINT", "https://openidconnect.googleapis.com/v1/"),
 }
-"""By a short name: the provider's variable for another endpoint, and Google's own."""
+"""By a short name: the variable for another endpoint (the provider's, but of the last), and Google's own."""
+
+NO_RESULTS = "NO_RESULTS_ON_PAGE"
+"""Warning of a list, or of a scope of an aggregated list, that is empty."""
 
 
 @dataclass
 class ApiError(Exception):
-    """An API's refusal.
+    """An API's error, or a response that is not complete.
 
     Attributes:
-        status: of HTTP, 0 for no answer
-        reason: Google's word for it.
+        status: The HTTP status; 0 if there was no response.
+        reason: Google's code for it.
+        message: What Google, or the connection, reports.
     """
 
     status: int
@@ -69,20 +76,51 @@ class ApiError(Exception):
 
     @property
     def api_is_off(self) -> bool:
-        """Whether nobody has switched the API on in the project; older and newer APIs say so in different ways."""
+        """Whether the API is disabled in the project; older and newer APIs have different codes for it."""
         return self.reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in self.message
 
 
-class GoogleClient:
-    """Calls APIs as the caller, or as the account that the configuration names; safe to use from several threads."""
+LookupResult = dict[str, Any] | ApiError | None
+"""A resource as its API has it; None if it does not exist; an error if that is not known."""
 
-    def __init__(self, project: str, account: str | None = None) -> None:
-        """
+
+def http_session(session: requests.Session | None = None, *, retries: bool = True) -> requests.Session:
+    """Return a session that takes proxies from the environment, and never credentials from ~/.netrc.
+
+    requests would replace the Authorization header by those. It looks for them where a session has no
+    authentication of its own, and again after a redirect, which no API of Google sends.
+
+    Args:
+        session: A session to set up; a new one if absent.
+        retries: Whether to retry.
+    """
+    session = session or requests.Session()
+    session.auth = lambda request: request
+    session.max_redirects = 0
+    for scheme in ("http://", "https://") if retries else ():
+        session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
+    return session
+
+
+class GoogleClient:
+    """Calls APIs as terraform's google provider does; safe to use from several threads."""
+
+    def __init__(self, project: str, account: str | None = None, token: str = "") -> None:
+        """Make no call yet.
+
         Args:
-            account: service account to act as.
+            project: The project's id.
+            account: The service account to act as; the caller's own identity if absent.
+            token: An access token to use instead of the provider's credentials.
         """
         self.project = project
         self._account = account
+        self._token = token
+
+    @classmethod
+    def of(cls, environment: Environment) -> "GoogleClient":
+        """Return a client that acts as the google provider of an environment's stacks."""
+        return cls(environment.project.id, impersonated_account(environment))
 
     def get(self, api: str, path: str, **query: str) -> dict[str, Any]:
         """Return an answer.
@@ -101,18 +139,24 @@ class GoogleClient:
         """
         return self._call("POST", api, path, body, {})
 
-    def pages(self, api: str, path: str, key: str, **query: str) -> Iterator[Any]:
-        """Yield the items of a list, from all its pages; `key` names them in an answer.
+    def list_items(self, api: str, path: str, key: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Yield the items of a list, from all its pages; of an aggregated list, those of all scopes.
+
+        Args:
+            api: One of `ENDPOINTS`.
+            path: The list's path.
+            key: The field of a response that holds the items.
+            query: Query parameters.
 
         Raises:
-            as `get`.
+            ApiError: Google refused the call, or the list lacks the items of some place.
+            MeshError: There are no credentials.
         """
         token = ""
         while True:
-            answer = self.get(api, path, **query, **({"pageToken": token} if token else {}))
-            items = answer.get(key, [])
-            yield from items.items() if isinstance(items, dict) else items
-            token = answer.get("nextPageToken", "")
+            page = self.get(api, path, **query, **({"pageToken": token} if token else {}))
+            yield from _items(page, key)
+            token = page.get("nextPageToken", "")
             if not token:
                 return
 
@@ -129,37 +173,68 @@ class GoogleClient:
                 return None
             raise
 
+    def try_find(self, api: str, path: str) -> LookupResult:
+        """Return a resource, None if it does not exist, or the error.
+
+        Raises:
+            MeshError: There are no credentials.
+        """
+        try:
+            return self.find(api, path)
+        except ApiError as error:
+            return error
+
+    @cached_property
+    def source(self) -> ProviderCredentials:
+        """The credentials, before the client acts as another account.
+
+        Raises:
+            MeshError: There are none.
+        """
+        return ProviderCredentials(_token_credentials(self._token)) if self._token else provider_credentials()
+
     @cached_property
     def session(self) -> requests.Session:
-        """Raises:
-        MeshError: there are no credentials.
+        """A session with the credentials.
+
+        Raises:
+            MeshError: There are none.
         """
-        given = os.environ.get(TOKEN_VARIABLE)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a person's own login: terraform takes it too
-                credentials = _credentials_of(given) if given else google.auth.default(scopes=[SCOPE])[0]
-        except exceptions.DefaultCredentialsError as error:
-            raise MeshError("there are no application default credentials", LOGIN) from error
+        credentials = self.source.credentials
         if self._account:
             where = os.environ.get(IAM_CREDENTIALS_VARIABLE)
             path = f"projects/-/serviceAccounts/{self._account}:generateAccessToken"
             override = f"{where.rstrip('/')}/{path}" if where else None
-            credentials = _acting_as(credentials, self._account, [SCOPE], iam_endpoint_override=override)
-        session = _session_of(credentials)
-        session.mount("http://", HTTPAdapter(max_retries=RETRIES))
-        session.mount("https://", HTTPAdapter(max_retries=RETRIES))
+            credentials = _impersonated(credentials, self._account, [SCOPE], iam_endpoint_override=override)
+        if getattr(credentials, "quota_project_id", None):
+            credentials = credentials.with_quota_project(None)  # the provider ignores that of a credential file
+        session = http_session(_authorized_session(credentials, auth_request=Request(http_session())))
+        if charged := quota_project(self.project):
+            session.headers["X-Goog-User-Project"] = charged
         return session
 
     @property
     def caller(self) -> str:
-        """Who calls, as far as the credentials themselves say: a service account's address, or nothing.
+        """The address of the service account that calls; empty if the credentials do not name it.
 
         Raises:
-            MeshError: there are no credentials.
+            MeshError: There are no credentials.
         """
         credentials = getattr(self.session, "credentials", None)
         return str(getattr(credentials, "service_account_email", "") or "")
+
+    def email(self) -> str:
+        """Return the caller's address, which Google is asked for; empty if it is not known.
+
+        Raises:
+            MeshError: There are no credentials.
+        """
+        if "@" in self.caller:
+            return self.caller
+        try:
+            return str(self.get("userinfo", "userinfo").get("email", ""))
+        except (ApiError, MeshError):  # a token without the scope for it is none the worse
+            return ""
 
     def _call(
         self, method: str, api: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str]
@@ -168,10 +243,11 @@ class GoogleClient:
         url = f"{os.environ.get(variable, own).rstrip('/')}/{path}"
         try:
             response = self.session.request(method, url, json=body, params=query, timeout=SECONDS)
-        except exceptions.RefreshError as error:
-            raise MeshError(f"the credentials are of no use: {_first_line(error)}", LOGIN) from error
-        except (exceptions.TransportError, requests.RequestException) as error:
-            raise ApiError(0, "noAnswer", f"no answer from {url.split('/')[2]}: {_first_line(error)}") from error
+        except (exceptions.GoogleAuthError, requests.RequestException) as error:
+            no_answer = (exceptions.TransportError, requests.RequestException)
+            if isinstance(error, no_answer) or isinstance(error.__cause__, no_answer):
+                raise ApiError(0, "noAnswer", f"no answer from {url.split('/')[2]}: {first_line(error)}") from error
+            raise MeshError(f"the credentials are of no use: {first_line(error)}", LOGIN) from error
         try:
             answer = response.json()
         except ValueError:
@@ -188,5 +264,27 @@ class GoogleClient:
         raise ApiError(response.status_code, reason, message)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def impersonated_account(environment: Environment) -> str | None:
+    """Return the service account that the google provider acts as; None for the caller's own identity."""
+    return environment.project.impersonate_service_account or os.environ.get(IMPERSONATE_VARIABLE) or None
+
+
+def _items(page: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    """Yield the items of one page.
+
+    Source: https://cloud.google.com/compute/docs/reference/rest/v1/networkEndpointGroups/aggregatedList
+
+    Raises:
+        ApiError: Something is missing; a list without it would pass for the whole.
+    """
+    for field in ("unreachable", "unreachables", "missingZones"):
+        if page.get(field):
+            raise ApiError(200, "partial", f"{', '.join(page[field])} did not answer")
+    found = page.get(key, [])
+    scopes = found if isinstance(found, dict) else {"": {"warning": page.get("warning"), key: found}}
+    for scope, content in scopes.items():
+        warning = content.get("warning") or {}
+        if warning.get("code", NO_RESULTS) != NO_RESULTS:
+            raise ApiError(200, "partial", ": ".join(filter(None, (scope, warning.get("message", warning["code"])))))
+        for value in content.values():
+            yield from value if isinstance(value, list) else ()

@@ -1,8 +1,7 @@
-"""The clusters, reached with kubectl, which an operator has: it brings exec and streams, and keeps no token of ours.
+"""The clusters, reached with kubectl, which brings exec and streams.
 
-Each cluster has a kubeconfig of its own in a folder that only we can read and that
-goes on every way out. Tokens are made by gke-gcloud-auth-plugin from the application
-default credentials, as in the stacks; they are in no argument and no file of ours.
+Each cluster has a kubeconfig of its own in a private folder that is removed at the end. gke-gcloud-auth-plugin makes
+the tokens from the application default credentials, as in the stacks; no argument and no file holds one.
 """
 
 import json
@@ -22,16 +21,16 @@ import yaml
 from cli.errors import MeshError
 from cli.sources.google import ApiError, GoogleClient
 from config import Environment, ResolvedRegion
+from config.kubeconfig import PLUGIN, kubeconfig
 
-PLUGIN = "gke-gcloud-auth-plugin"
 SECONDS = 30
-"""For a call of kubectl, unless it is told otherwise."""
+"""Timeout of a kubectl call, unless another is given."""
 
 NOT_FOUND = "(NotFound)"
 
 
 class KubectlError(Exception):
-    """A call of kubectl that failed. Its text is what kubectl said last."""
+    """A failed call of kubectl, with the last line of its output."""
 
 
 def run_kubectl(
@@ -41,15 +40,15 @@ def run_kubectl(
 
     Args:
         command: `kubectl` and its arguments.
-        variables: its environment.
-        text: its standard input.
-        seconds: after which it is killed.
+        variables: Its environment.
+        text: Its standard input.
+        seconds: The timeout, after which it is killed.
 
     Returns:
-        exit status, standard output and standard error.
+        Exit status, standard output and standard error.
 
     Raises:
-        subprocess.TimeoutExpired: it took longer.
+        subprocess.TimeoutExpired: It took longer.
     """
     return subprocess.run(
         command, env=dict(variables), input=text, capture_output=True, text=True, check=False, timeout=seconds
@@ -58,14 +57,14 @@ def run_kubectl(
 
 @dataclass(frozen=True)
 class ClusterClient:
-    """One cluster, by kubectl.
+    """A client of one cluster that runs kubectl.
 
     Attributes:
-        region: key of its region.
-        flags: how kubectl finds it.
-        variables: the environment of kubectl.
-        command: how a person reaches it: the start of a kubectl command.
-        folder: where its kubeconfig is, if that is ours and goes with us.
+        region: Key of the cluster's region.
+        flags: The flags by which kubectl finds the cluster.
+        variables: The environment of kubectl.
+        command: The start of a kubectl command for a person to copy.
+        folder: The folder of the kubeconfig, if it is a temporary one.
     """
 
     region: str
@@ -78,10 +77,12 @@ class ClusterClient:
         """Run kubectl and return what it prints.
 
         Args:
-            text: its standard input.
+            *arguments: The command.
+            text: Its standard input.
+            seconds: The timeout.
 
         Raises:
-            KubectlError: it failed, or took longer than `seconds`.
+            KubectlError: It failed, or took longer.
         """
         try:
             result = run_kubectl(self.arguments(*arguments), self.variables, text or "", seconds)
@@ -92,7 +93,7 @@ class ClusterClient:
         return result.stdout
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        """Return an object or a list of them.
+        """Return an object, or a list of objects.
 
         Raises:
             KubectlError: kubectl failed.
@@ -101,7 +102,7 @@ class ClusterClient:
         return found
 
     def find(self, *arguments: str) -> dict[str, Any] | None:
-        """Return an object, or None if it, or its kind, is not there.
+        """Return an object, or None if it, or its kind, does not exist.
 
         Raises:
             KubectlError: kubectl failed.
@@ -114,7 +115,7 @@ class ClusterClient:
             raise
 
     def popen(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start kubectl in a session of its own: Ctrl-C is ours to deal with."""
+        """Start kubectl in a session of its own, which Ctrl-C does not reach."""
         return subprocess.Popen(
             self.arguments(*arguments),
             env=dict(self.variables),
@@ -126,66 +127,62 @@ class ClusterClient:
         )
 
     def arguments(self, *arguments: str) -> list[str]:
+        """Return a whole kubectl command."""
         return ["kubectl", *self.flags, *arguments]
 
 
 @contextmanager
 def connected_clusters(
-    environment: Environment, google: GoogleClient, kubeconfig: Path | None
+    environment: Environment, google: GoogleClient, file: Path | None
 ) -> Iterator[dict[str, ClusterClient]]:
-    """Yield the clusters by region, without those of retired regions; none of them has been asked yet.
+    """Yield clients of the clusters by region, without retired regions.
 
     Args:
-        kubeconfig: the user's own, in which a cluster's context is called like its
-            region, or as gcloud calls it (gke_PROJECT_LOCATION_CLUSTER); without one,
-            Google is asked where the clusters are.
+        environment: The environment.
+        google: The client that finds the clusters.
+        file: The user's own kubeconfig, in which a cluster's context is called like its region, or as gcloud calls
+            it (gke_PROJECT_LOCATION_CLUSTER); without one, Google is asked where the clusters are.
 
     Raises:
-        MeshError: a tool, a context or a cluster is missing.
+        MeshError: A tool, a context or a cluster is missing.
     """
-    if shutil.which("kubectl") is None:
-        raise MeshError("kubectl is missing", "gcloud components install kubectl")
-    present = [region for region in environment.resolved_regions() if not region.retired]
-    if kubeconfig is not None:
-        yield _by_context(environment, present, kubeconfig)
-        return
-    if shutil.which(PLUGIN) is None:
-        raise MeshError(f"{PLUGIN} is missing", f"gcloud components install {PLUGIN}")
-    with tempfile.TemporaryDirectory(prefix="mesh-") as folder, ThreadPoolExecutor(8) as pool:
-        found = pool.map(lambda region: _described(environment, region, google), present)
-        yield {
-            region.key: _by_file(environment, region, description, Path(folder))
-            for region, description in zip(present, found, strict=True)
-        }
+    _check_tools(file)
+    regions = [region for region in environment.resolved_regions() if not region.retired]
+    described: dict[str, Mapping[str, Any]] = {region.key: {} for region in regions}
+    if file is None:
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(lambda region: _describe(environment, region, google), regions)
+            described = dict(zip(described, found, strict=True))
+    with reachable_clusters(environment, described, file) as clusters:
+        for cluster in clusters.values():
+            if isinstance(cluster, MeshError):
+                raise cluster
+        yield {key: cluster for key, cluster in clusters.items() if isinstance(cluster, ClusterClient)}
 
 
 @contextmanager
 def reachable_clusters(
-    environment: Environment, described: Mapping[str, Mapping[str, Any]], kubeconfig: Path | None
+    environment: Environment, described: Mapping[str, Mapping[str, Any]], file: Path | None
 ) -> Iterator[dict[str, ClusterClient | MeshError]]:
-    """Yield clusters by region, retired ones too; in the place of one that there is no way to, why.
-
-    Unlike with `connected`, what is wrong with one cluster does not stop the others. None has been asked yet.
+    """Yield clients of clusters by region, retired ones too; instead of one that can't be made, the error.
 
     Args:
-        described: clusters as the GKE API describes them, by region.
-        kubeconfig: as for `connected`.
+        environment: The environment.
+        described: Clusters as the GKE API describes them, by region.
+        file: As for `connected_clusters`.
 
     Raises:
-        MeshError: a tool is missing.
+        MeshError: A tool is missing.
     """
-    if shutil.which("kubectl") is None:
-        raise MeshError("kubectl is missing", "gcloud components install kubectl")
-    if kubeconfig is None and shutil.which(PLUGIN) is None:
-        raise MeshError(f"{PLUGIN} is missing", f"gcloud components install {PLUGIN}")
+    _check_tools(file)
     found: dict[str, ClusterClient | MeshError] = {}
     with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
         for region in environment.resolved_regions():
             if region.key not in described:
                 continue
             try:
-                if kubeconfig is not None:
-                    found |= _by_context(environment, [region], kubeconfig)
+                if file is not None:
+                    found[region.key] = _by_context(environment, region, file)
                 else:
                     found[region.key] = _by_file(environment, region, described[region.key], Path(folder))
             except MeshError as error:
@@ -193,11 +190,23 @@ def reachable_clusters(
         yield found
 
 
+def _check_tools(file: Path | None) -> None:
+    """Check that kubectl is there and, without a kubeconfig of the user, the plugin that makes tokens for it.
+
+    Raises:
+        MeshError: One is missing.
+    """
+    for tool in ("kubectl", *((PLUGIN,) if file is None else ())):
+        if shutil.which(tool) is None:
+            raise MeshError(f"{tool} is missing", f"gcloud components install {tool}")
+
+
 def endpoint_of(environment: Environment, cluster: Mapping[str, Any]) -> str:
-    """Return the host of a cluster's control plane, of the kind that the configuration says; empty if it has none.
+    """Return the host of a cluster's API server at the configured endpoint; empty if there is no such endpoint.
 
     Args:
-        cluster: as the GKE API describes it.
+        environment: The environment.
+        cluster: The cluster, as the GKE API describes it.
     """
     endpoints = cluster.get("controlPlaneEndpointsConfig", {})
     match environment.cluster.endpoint:
@@ -211,13 +220,20 @@ def endpoint_of(environment: Environment, cluster: Mapping[str, Any]) -> str:
 
 
 def cluster_path(environment: Environment, region: ResolvedRegion) -> str:
-    """Return where the GKE API has a cluster."""
+    """Return the path of a cluster in the GKE API."""
     return f"projects/{environment.project.id}/locations/{region.location}/clusters/{region.names.cluster}"
 
 
-def _described(environment: Environment, region: ResolvedRegion, google: GoogleClient) -> Mapping[str, Any]:
-    """Raises:
-    MeshError: there is no such cluster, or Google doesn't say.
+def gcloud_context(environment: Environment, region: ResolvedRegion) -> str:
+    """Return the name that gcloud gives to a cluster's context."""
+    return f"gke_{environment.project.id}_{region.location}_{region.names.cluster}"
+
+
+def _describe(environment: Environment, region: ResolvedRegion, google: GoogleClient) -> Mapping[str, Any]:
+    """Return a cluster as the GKE API describes it.
+
+    Raises:
+        MeshError: There is no such cluster, or it is not known.
     """
     try:
         found = google.find("container", cluster_path(environment, region))
@@ -231,55 +247,44 @@ def _described(environment: Environment, region: ResolvedRegion, google: GoogleC
 
 
 def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[str, Any], folder: Path) -> ClusterClient:
-    """Return a cluster with a kubeconfig of its own."""
-    host = endpoint_of(environment, found)
+    """Return a client with a kubeconfig of its own.
+
+    Raises:
+        MeshError: The cluster has no such endpoint.
+    """
+    host, endpoint = endpoint_of(environment, found), environment.cluster.endpoint
     if not host:
-        raise MeshError(
-            f"{region.names.cluster} has no {environment.cluster.endpoint} endpoint", "cdktf deploy network clusters"
-        )
-    server: dict[str, Any] = {"server": f"https://{host}"}
-    if environment.cluster.endpoint != "dns":  # that one has a certificate of Google's
-        server["certificate-authority-data"] = found["masterAuth"]["clusterCaCertificate"]
-    account = environment.project.impersonate_service_account
-    plugin: dict[str, Any] = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": PLUGIN,
-        "args": ["--use_application_default_credentials"],
-        "interactiveMode": "Never",
-        "provideClusterInfo": True,
-    }
-    if account:
-        plugin["args"] = [f"--impersonate_service_account={account}"]
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": region.key, "cluster": server}],
-        "users": [{"name": region.key, "user": {"exec": plugin}}],
-        "contexts": [{"name": region.key, "context": {"cluster": region.key, "user": region.key}}],
-        "current-context": region.key,
-    }
+        raise MeshError(f"{region.names.cluster} has no {endpoint} endpoint", "cdktf deploy network clusters")
+    content = kubeconfig(
+        name=region.key,
+        server=f"https://{host}",
+        # Google's public authorities sign the certificate of a DNS endpoint.
+        ca_certificate=None if endpoint == "dns" else found["masterAuth"]["clusterCaCertificate"],
+        account=environment.project.impersonate_service_account,
+        arguments=["--use_application_default_credentials"],
+    )
     file = folder / f"{region.key}.yaml"
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    project = environment.project.id
-    context = f"gke_{project}_{region.location}_{region.names.cluster}"
-    # The plugin asks gcloud for another account's token, and gcloud writes what it answers into its log.
+    # The plugin has gcloud make another account's token, and gcloud writes its output into its log.
     variables = {**os.environ, "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1"}
-    return ClusterClient(region.key, ("--kubeconfig", str(file)), variables, f"kubectl --context {context}", folder)
+    command = f"kubectl --context {gcloud_context(environment, region)}"
+    return ClusterClient(region.key, ("--kubeconfig", str(file)), variables, command, folder)
 
 
-def _by_context(environment: Environment, regions: Sequence[ResolvedRegion], file: Path) -> dict[str, ClusterClient]:
-    """Return clusters by the contexts of a user's kubeconfig."""
+def _by_context(environment: Environment, region: ResolvedRegion, file: Path) -> ClusterClient:
+    """Return a client with a context of the user's kubeconfig.
+
+    Raises:
+        MeshError: The file can't be read, or has no context for the cluster.
+    """
     try:
         contexts = {one["name"] for one in yaml.safe_load(file.read_text(encoding="utf-8"))["contexts"]}
     except (OSError, TypeError, KeyError, yaml.YAMLError) as error:
         raise MeshError(f"{file} is no kubeconfig that can be read", "name another one") from error
-    clusters = {}
-    for region in regions:
-        names = (region.key, f"gke_{environment.project.id}_{region.location}_{region.names.cluster}")
-        name = next((name for name in names if name in contexts), None)
-        if name is None:
-            raise MeshError(f"{file} has no context {' or '.join(names)}", "add one, or leave --kubeconfig out")
-        flags = ("--kubeconfig", str(file), "--context", name)
-        clusters[region.key] = ClusterClient(region.key, flags, dict(os.environ), f"kubectl {' '.join(flags)}")
-    return clusters
+    names = (region.key, gcloud_context(environment, region))
+    name = next((name for name in names if name in contexts), None)
+    if name is None:
+        raise MeshError(f"{file} has no context {' or '.join(names)}", "add one, or leave --kubeconfig out")
+    flags = ("--kubeconfig", str(file), "--context", name)
+    return ClusterClient(region.key, flags, dict(os.environ), f"kubectl {' '.join(flags)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from cli.report.findings import Finding, failure, ok
 from cli.sources.cluster_objects import ClusterObjects
-from cli.sources.described import LookupResult
+from cli.sources.google import LookupResult
 from cli.sources.kubernetes import ClusterClient
 from config import Environment, ResolvedRegion
 

@@ -1,7 +1,6 @@
-"""What is in a cluster of the ways to a mesh, and what of it the configured way does not have.
+"""What a control plane mode leaves in a cluster, and what of it the configured mode does not have.
 
-There is no migration from one way to another, but a mesh may have been taken down and
-another one made, or half of one may have stayed.
+There is no migration from one mode to another, but a mesh may have been replaced by another one, or only half removed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,41 +14,43 @@ from config.crds import CONTROL_PLANE_CRD
 from config.naming import MESH_NAMESPACE
 
 READINESS_JOB_PREFIX = "mesh-readiness-"
-"""How the names of the Jobs begin that wait for the mesh (constructs/fleet_mesh.py)."""
+"""Prefix of the names of the Jobs that wait for the mesh (constructs/fleet_mesh.py)."""
 
 ISTIOD, REVISION, JOB, CONFIG_MAP = "deployment", "controlplanerevision", "job", "configmap"
 
 
 @dataclass(frozen=True)
 class MeshComponent:
-    """Something in the mesh's namespace.
+    """An object of a mesh in its namespace.
 
     Attributes:
-        kind: one of the words above.
+        kind: One of the kinds above.
+        name: Its name.
     """
 
     kind: str
     name: str
 
-    def remove(self, cluster: ClusterClient) -> str:
-        """Return the command that takes it away."""
+    def delete_command(self, cluster: ClusterClient) -> str:
+        """Return the command that removes it."""
         if self.kind == ISTIOD:  # it has roles, webhooks and more outside its namespace
             return uninstall_command(cluster.command, self.name)
         return kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", self.kind, self.name)
 
 
 def uninstall_command(kubectl: str, deployment: str) -> str:
-    """Return the command that takes a control plane off the nodes.
+    """Return the command that uninstalls an istiod.
 
     Args:
-        kubectl: how a person reaches the cluster.
+        kubectl: The start of a kubectl command for the cluster.
+        deployment: The name of the istiod's deployment.
     """
     revision = deployment.removeprefix("istiod").removeprefix("-") or "default"
     return f"istioctl {kubectl.removeprefix('kubectl ')} uninstall --revision {revision}"
 
 
 def read_components(cluster: ClusterClient) -> list[MeshComponent]:
-    """Return what is there.
+    """Return the components in a cluster, of any mode.
 
     Raises:
         KubectlError: kubectl failed.
@@ -61,21 +62,21 @@ def read_components(cluster: ClusterClient) -> list[MeshComponent]:
         (JOB, cluster.get("jobs.batch", *in_mesh)["items"]),
         (CONFIG_MAP, [one for one in (cluster.find("configmaps", COMPLETION_MARKER, *in_mesh),) if one is not None]),
     )
-    parts = [MeshComponent(kind, one["metadata"]["name"]) for kind, items in found for one in items]
-    return [one for one in parts if one.kind != JOB or one.name.startswith(READINESS_JOB_PREFIX)]
+    components = [MeshComponent(kind, one["metadata"]["name"]) for kind, items in found for one in items]
+    return [one for one in components if one.kind != JOB or one.name.startswith(READINESS_JOB_PREFIX)]
 
 
 def orphaned_components(
-    environment: Environment, parts: Sequence[MeshComponent]
+    environment: Environment, components: Sequence[MeshComponent]
 ) -> Iterator[tuple[MeshComponent, str]]:
-    """Yield what the configured way to a mesh does not have, and why."""
-    way = environment.control_plane
+    """Yield the components that the configured mode does not have, and why."""
+    mode = environment.control_plane
     reasons = {
-        ISTIOD: "" if way.runs_on_nodes else "the configured control plane is not on the nodes",
-        REVISION: "the configured control plane is on the nodes, and not Google's" if way.runs_on_nodes else "",
-        JOB: "" if way.installer == "fleet-api" else "no Job waits for the mesh, as it is configured",
-        CONFIG_MAP: "" if way.installer == "asmcli" else "no script installs the mesh, as it is configured",
+        ISTIOD: "" if mode.runs_on_nodes else "the configured control plane is not on the nodes",
+        REVISION: "the configured control plane is on the nodes, and not Google's" if mode.runs_on_nodes else "",
+        JOB: "" if mode.installer == "fleet-api" else "no Job waits for the mesh, as it is configured",
+        CONFIG_MAP: "" if mode.installer == "asmcli" else "no script installs the mesh, as it is configured",
     }
-    for part in parts:
-        if reasons[part.kind]:
-            yield part, reasons[part.kind]
+    for component in components:
+        if reasons[component.kind]:
+            yield component, reasons[component.kind]

@@ -5,8 +5,7 @@ from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import condition
-from cli.sources.described import LookupResult
-from cli.sources.google import ApiError
+from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, api_error_fix
 from cli.sources.state import TerraformStates

@@ -50,12 +50,15 @@ def look(environment: Environment, config: Path, kubeconfig: Path | None, output
         MeshError: There are no credentials, a tool is missing, or a state can't be read.
     """
     state = read_states(environment, config)
-    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    google = GoogleClient.of(environment)
     with output.spinner("asking Google for the clusters and the fleet"):
         found = describe_environment(environment, google)
     report = Report("status")
     overview = report.section("Overview", columns=COLUMNS)
-    with reachable_clusters(environment, found.described(), kubeconfig) as clusters, ThreadPoolExecutor(16) as pool:
+    with (
+        reachable_clusters(environment, found.existing_clusters(), kubeconfig) as clusters,
+        ThreadPoolExecutor(16) as pool,
+    ):
         with output.spinner(f"asking {len(clusters)} clusters"):
             regions = environment.resolved_regions()
             members = list(pool.map(lambda region: _observe(environment, region, found, clusters), regions))

@@ -8,8 +8,7 @@ from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import Object, identity
-from cli.sources.described import LookupResult
-from cli.sources.google import ApiError
+from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY
 from cli.status.comparison import differs, unknown

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, Object, identity
-from cli.sources.described import LookupResult
-from cli.sources.google import ApiError
+from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
 from cli.sources.state import TerraformStates

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok
-from cli.sources.described import AUTOMATIC, LookupResult, membership_spec
-from cli.sources.google import ApiError
+from cli.sources.described import AUTOMATIC, membership_spec
+from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY
 from cli.status.comparison import unknown

@@ -75,7 +75,7 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
     stop_on_signals()
     report = Report(f"drill {options.region}")
     section = report.section(f"The demo of {options.region} goes down and comes back", COLUMNS)
-    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
         drill = Drill(demo, clusters, options, output, section)
         for fault in drill.faults():

@@ -51,7 +51,7 @@ def ask(environment: Environment, kubeconfig: Path | None, options: VerifyOption
         plot.check_file(options.plot)
 
     report = Report(f"verify {options.question}")
-    google = GoogleClient(environment.project.id, environment.project.impersonate_service_account)
+    google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
         url = demo.url
         if options.question is Question.INGRESS:

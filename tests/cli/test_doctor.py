@@ -20,18 +20,21 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import requests
 
-from cli.doctor import connectivity as reach
-from cli.doctor import installer, permissions, tools
-from cli.doctor.conflicts import FEATURES
+from cli.doctor import connectivity, credentials, installer, permissions, tools
+from cli.doctor.conflicts import FEATURE_ADDRESSES
 from cli.doctor.quota_demand import cpu_quotas
 from cli.report.findings import FindingState
-from cli.sources import observed_address
-from cli.sources.expected_resources import FEATURE, things_of
-from cli.sources.google import ApiError, GoogleClient
+from cli.sources import google, observed_address
+from cli.sources.google import ApiError, GoogleClient, http_session
+from cli.sources.provider_credentials import ADC_VARIABLE, CREDENTIAL_VARIABLES
+from cli.sources.resources import FEATURES, MEMBERSHIPS, CloudResource, expected_resources
 from config.apis import APIS
 from config.backend import state_file
+from config.loading.load import displayed
 from config.mesh import Asmcli
+from config.output_folder import OutputFolder
 from config.paths import ROOT
 from tests.cli.emulated_project import SILENT, TOOLS, EmulatedProject, emulated_project
 from tests.fake_cloud.faults import RequestFault
@@ -106,9 +109,23 @@ def project(tmp_path: Path) -> Iterator[EmulatedProject]:
     (tmp_path / "asmcli").write_bytes(INSTALLER)
     with emulated_project(tmp_path, CONFIGURATION, PROJECT) as found:
         found.enable(*APIS, "cloudbilling")
-        found.variables["GOOGLE_OAUTH_ACCESS_TOKEN"] = found.token()
+        log_in(found)
         found.fake_program("kubectl", FROM_INSIDE.format("true"))
         yield found
+
+
+def log_in(project: EmulatedProject) -> None:
+    """Give terraform a key, and gcloud a token of the same account."""
+    key = project.folder / "key.json"
+    key.write_text(project.server.cloud.identity.credentials(), encoding="utf-8")
+    project.variables[ADC_VARIABLE] = str(key)
+    gcloud_replies(project, f"echo {project.token()}")
+
+
+def gcloud_replies(project: EmulatedProject, reply: str, version: str = TOOLS["gcloud"]) -> None:
+    """Have gcloud run a few lines of shell when it is to print a token, and print its version otherwise."""
+    shown = f"cat <<'END'\n{version}\nEND"
+    project.fake_program("gcloud", f'case "$*" in "auth print-access-token") {reply} ;; *) {shown}\n;; esac')
 
 
 def configure(project: EmulatedProject, old: str, new: str) -> None:
@@ -170,7 +187,7 @@ def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
     """As after README's step 2: what is switched on first is on, and nothing else."""
     (tmp_path / "asmcli").write_bytes(INSTALLER)
     with emulated_project(tmp_path, CONFIGURATION, PROJECT) as empty:
-        empty.variables["GOOGLE_OAUTH_ACCESS_TOKEN"] = empty.token()
+        log_in(empty)
         found = diagnose(empty)
     assert found.status == 0
     assert found.bad() == ["billing", "quotas"]
@@ -286,6 +303,8 @@ VERSIONS = {
 def test_versions(project: EmulatedProject, kind: str) -> None:
     for name, (printed, _, _) in VERSIONS[kind].items():
         project.prints("uname" if name == "machine" else name, printed)
+    if "gcloud" in VERSIONS[kind]:
+        gcloud_replies(project, f"echo {project.token()}", VERSIONS[kind]["gcloud"][0])
     found = diagnose(project)
     good = kind in ("right", "newer")
     assert found.bad() == ([] if good else list(VERSIONS[kind]))
@@ -354,7 +373,7 @@ def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytes
     start = time.monotonic()
     found = tools.check_tool(tools.TERRAFORM)
     assert time.monotonic() - start < 20, "it was waited for what the program had started"
-    assert (found.state, found.text) == (FindingState.FAILURE, "has not told its version within 0 s")
+    assert (found.state, found.text) == (FindingState.FAILURE, "has not answered within 0 s")
     child = Path("/proc", (project.folder / "child").read_text(encoding="utf-8").strip(), "cmdline")
     deadline = time.monotonic() + 10
     while child.exists() and child.read_bytes() and time.monotonic() < deadline:
@@ -407,11 +426,11 @@ def test_the_emulated_machine_has_all_that_is_looked_for() -> None:
 
 
 def test_no_credentials(project: EmulatedProject) -> None:
-    del project.variables["GOOGLE_OAUTH_ACCESS_TOKEN"]
+    del project.variables[ADC_VARIABLE]
     found = diagnose(project, NO_GCE_CHECK="true")
     assert found.status == 1
-    assert found.bad() == ["application default credentials"]
-    assert found.of("application default credentials") == (
+    assert found.bad() == [credentials.OWN]
+    assert found.of(credentials.OWN) == (
         "failure",
         "there are no application default credentials; nothing in Google Cloud was looked at",
         "gcloud auth application-default login",
@@ -426,7 +445,7 @@ def test_no_credentials(project: EmulatedProject) -> None:
 
 def test_credentials_that_are_of_no_use(project: EmulatedProject) -> None:
     found = diagnose(project, GOOGLE_OAUTH_ACCESS_TOKEN="ya29.of-somebody-else")
-    assert found.of("application default credentials") == (
+    assert found.of(credentials.OWN) == (
         "failure",
         "Google does not take the token in GOOGLE_OAUTH_ACCESS_TOKEN; nothing in Google Cloud was looked at",
         'export GOOGLE_OAUTH_ACCESS_TOKEN="$(gcloud auth print-access-token)"',
@@ -435,14 +454,11 @@ def test_credentials_that_are_of_no_use(project: EmulatedProject) -> None:
 
 
 def test_a_key_file(project: EmulatedProject) -> None:
-    key = project.folder / "key.json"
-    key.write_text(project.server.cloud.identity.credentials(), encoding="utf-8")
-    del project.variables["GOOGLE_OAUTH_ACCESS_TOKEN"]
-    found = diagnose(project, GOOGLE_APPLICATION_CREDENTIALS=str(key))
-    assert found.of("application default credentials") == ("ok", f"deployer@{PROJECT}.iam.gserviceaccount.com", "")
+    found = diagnose(project)
+    assert found.of(credentials.OWN) == ("ok", f"deployer@{PROJECT}.iam.gserviceaccount.com", "")
     assert found.bad() == []
     project.server.resource_manager.withheld.add("compute.firewalls.create")
-    fix = diagnose(project, GOOGLE_APPLICATION_CREDENTIALS=str(key)).of("roles/compute.securityAdmin")[2]
+    fix = diagnose(project).of("roles/compute.securityAdmin")[2]
     assert fix == (
         f"gcloud projects add-iam-policy-binding {PROJECT} "
         f"--member=serviceAccount:deployer@{PROJECT}.iam.gserviceaccount.com --role=roles/compute.securityAdmin"
@@ -467,7 +483,9 @@ def test_a_persons_login_is_no_reason_for_a_warning(tmp_path: Path, monkeypatch:
 def test_acting_as_an_account(project: EmulatedProject, account: str, may: bool) -> None:
     email = f"{account}@{PROJECT}.iam.gserviceaccount.com"
     act_as(project, email)
-    found = diagnose(project)
+    token = project.token()
+    gcloud_replies(project, f"echo {token}")
+    found = diagnose(project, GOOGLE_OAUTH_ACCESS_TOKEN=token)
     state, text, fix = found.of("impersonation")
     if may:
         assert (state, text, found.bad()) == ("ok", f"acts as {email}", [])
@@ -480,6 +498,199 @@ def test_acting_as_an_account(project: EmulatedProject, account: str, may: bool)
         f"--role=roles/iam.serviceAccountTokenCreator --project {PROJECT}"
     )
     assert "project" not in found.findings
+
+
+DEPLOYER = f"deployer@{PROJECT}.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize("variable", CREDENTIAL_VARIABLES)
+@pytest.mark.parametrize("form", ["path", "content"])
+def test_credentials_in_a_variable_of_the_provider(project: EmulatedProject, variable: str, form: str) -> None:
+    key = Path(project.variables.pop(ADC_VARIABLE))
+    given = str(key) if form == "path" else key.read_text(encoding="utf-8")
+    found = diagnose(project, NO_GCE_CHECK="true", **{variable: given})
+    assert found.of(credentials.OWN) == ("ok", f"{DEPLOYER}, of {variable}", "")
+    # Without application default credentials, terraform's kubernetes provider gets no token.
+    assert found.bad() == [credentials.KUBERNETES]
+    assert found.of(credentials.KUBERNETES) == (
+        "warning",
+        f"gke-gcloud-auth-plugin takes the application default credentials, and not {variable}; "
+        "there are no application default credentials",
+        "gcloud auth application-default login",
+    )
+
+
+def test_the_providers_order(project: EmulatedProject) -> None:
+    """An access token comes first, then the variables for keys, and the application default credentials last."""
+    nonsense = str(project.folder / "no-such-file")
+    variables = {ADC_VARIABLE: nonsense, "GCLOUD_KEYFILE_JSON": nonsense, "GOOGLE_CLOUD_KEYFILE_JSON": nonsense}
+    variables["GOOGLE_CREDENTIALS"] = project.variables[ADC_VARIABLE]
+    assert diagnose(project, **variables).of(credentials.OWN)[1] == f"{DEPLOYER}, of GOOGLE_CREDENTIALS"
+    (project.folder / "token").write_text(f"{project.token()}\n", encoding="utf-8")
+    for token in (project.token(), str(project.folder / "token")):
+        found = diagnose(project, **variables, GOOGLE_OAUTH_ACCESS_TOKEN=token)
+        assert found.of(credentials.OWN) == ("ok", "the token in GOOGLE_OAUTH_ACCESS_TOKEN", "")
+    for variable in ("GOOGLE_CLOUD_KEYFILE_JSON", ADC_VARIABLE):
+        found = diagnose(project, **{variable: nonsense})
+        state, text, _ = found.of(credentials.OWN)
+        assert (state, text.partition(":")[0]) == ("failure", f"{variable} can't be used")
+        assert "project" not in found.findings
+
+
+def test_application_default_credentials_are_where_terraform_looks(project: EmulatedProject) -> None:
+    """Go's library ignores CLOUDSDK_CONFIG, Python's does not."""
+    key = Path(project.variables.pop(ADC_VARIABLE))
+    folder = project.folder / "sdk"
+    folder.mkdir()
+    shutil.copy(key, folder / "application_default_credentials.json")
+    found = diagnose(project, CLOUDSDK_CONFIG=str(folder))
+    assert found.of(credentials.OWN)[::2] == (
+        "failure",
+        'export GOOGLE_APPLICATION_CREDENTIALS="$CLOUDSDK_CONFIG/application_default_credentials.json"',
+    )
+    home = project.folder / ".config" / "gcloud"
+    home.mkdir(parents=True)
+    shutil.copy(key, home)
+    (home / key.name).rename(home / "application_default_credentials.json")
+    assert diagnose(project, CLOUDSDK_CONFIG=str(folder)).of(credentials.OWN) == ("ok", DEPLOYER, "")
+
+
+def test_the_account_in_the_environment(project: EmulatedProject) -> None:
+    """The configuration's comes first."""
+    other = f"somebody@{PROJECT}.iam.gserviceaccount.com"
+    found = diagnose(project, GOOGLE_IMPERSONATE_SERVICE_ACCOUNT=DEPLOYER)
+    assert found.of("impersonation") == ("ok", f"acts as {DEPLOYER}", "")
+    assert found.bad() == [credentials.KUBERNETES]
+    assert "and not GOOGLE_IMPERSONATE_SERVICE_ACCOUNT" in found.of(credentials.KUBERNETES)[1]
+    assert diagnose(project, GOOGLE_IMPERSONATE_SERVICE_ACCOUNT=other).of("impersonation")[0] == "failure"
+    act_as(project, DEPLOYER)
+    found = diagnose(project, GOOGLE_IMPERSONATE_SERVICE_ACCOUNT=other)
+    assert found.of("impersonation") == ("ok", f"acts as {DEPLOYER}", "")
+    assert found.bad() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "charged"),
+    [
+        ({}, None),
+        ({"GOOGLE_BILLING_PROJECT": "billed"}, None),
+        ({"USER_PROJECT_OVERRIDE": "true"}, PROJECT),
+        ({"USER_PROJECT_OVERRIDE": "1", "GOOGLE_BILLING_PROJECT": "billed"}, "billed"),
+        ({"USER_PROJECT_OVERRIDE": "false", "GOOGLE_BILLING_PROJECT": "billed"}, None),
+        ({"GOOGLE_CLOUD_QUOTA_PROJECT": "quota"}, "quota"),
+        ({"GOOGLE_CLOUD_QUOTA_PROJECT": "quota", "USER_PROJECT_OVERRIDE": "t"}, PROJECT),
+    ],
+)
+def test_calls_are_charged_to_the_providers_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], charged: str | None
+) -> None:
+    """Not to the quota project of a credential file, which the provider ignores."""
+    login = {"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c"}
+    (tmp_path / "login.json").write_text(json.dumps({**login, "quota_project_id": "of-the-file"}), encoding="utf-8")
+    for name in ("GOOGLE_BILLING_PROJECT", "USER_PROJECT_OVERRIDE", "GOOGLE_CLOUD_QUOTA_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({ADC_VARIABLE: str(tmp_path / "login.json")} | variables).items():
+        monkeypatch.setenv(name, value)
+    session = GoogleClient(PROJECT).session
+    assert session.credentials.quota_project_id is None  # type: ignore[attr-defined]
+    assert session.headers.get("X-Goog-User-Project") == charged
+
+
+def test_netrc_is_not_for_google(project: EmulatedProject) -> None:
+    """requests would replace the token by what a default entry has, for every host."""
+    (project.folder / ".netrc").write_text("default login somebody password x\n", encoding="utf-8")
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (0, [])
+    act_as(project, DEPLOYER)
+    assert diagnose(project).bad() == []
+
+
+def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """requests would look into ~/.netrc again."""
+    (tmp_path / ".netrc").write_text("default login somebody password x\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers.get('Authorization')}")
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(requests.TooManyRedirects):
+            http_session(retries=False).get(f"http://127.0.0.1:{server.server_port}/here", timeout=5)
+        server.shutdown()
+    assert asked == ["/here None"]
+
+
+@pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:1", "http://127.0.0.1:1"])
+def test_without_an_answer_nothing_is_ok(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """Here, as a proxy of the environment is in the way."""
+    monkeypatch.setattr(google, "RETRIES", 0)
+    token = project.token()
+    found = diagnose(project, ALL_PROXY=proxy, GOOGLE_OAUTH_ACCESS_TOKEN=token)
+    state, text, fix = found.of(credentials.OWN)
+    assert (state, fix) == ("failure", "see that Google's APIs can be reached from here, and try again")
+    assert text.startswith("not known: no answer from 127.0.0.1")
+    assert found.of(credentials.OWN)[0] == diagnose(project, ALL_PROXY=proxy).of(credentials.OWN)[0]
+    assert "project" not in found.findings
+    assert diagnose(project, ALL_PROXY=proxy, NO_PROXY="127.0.0.1").bad() == []
+
+
+def test_gcloud_is_not_logged_in(project: EmulatedProject) -> None:
+    problem = "ERROR: (gcloud.auth.print-access-token) You do not currently have an active account selected."
+    advice = "to select an already authenticated account to use."
+    gcloud_replies(project, f"printf '{problem}\\n\\n{advice}\\n' >&2; exit 1")
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (1, [credentials.GCLOUD])
+    assert found.of(credentials.GCLOUD) == (
+        "failure",
+        f"the scripts need it, and gcloud gives no token: failed with status 1: {problem}",
+        "gcloud auth login",
+    )
+    make_by(project, "fleet")  # no script is run
+    assert diagnose(project).bad() == []
+
+
+def test_gcloud_has_a_token_that_is_of_no_use(project: EmulatedProject) -> None:
+    gcloud_replies(project, "echo ya29.revoked")
+    found = diagnose(project)
+    assert found.bad() == [credentials.GCLOUD]
+    assert found.of(credentials.GCLOUD) == ("failure", "Google does not take gcloud's token", "gcloud auth login")
+
+
+def test_gcloud_acts_as_somebody_else(project: EmulatedProject) -> None:
+    other = f"somebody@{PROJECT}.iam.gserviceaccount.com"
+    assert diagnose(project).of(credentials.GCLOUD) == ("ok", DEPLOYER, "")
+    token = project.server.cloud.identity.new_token(other)["access_token"]
+    gcloud_replies(project, f"echo {token}")
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (0, [credentials.GCLOUD])
+    state, text, fix = found.of(credentials.GCLOUD)
+    assert (state, text) == ("warning", f"the scripts act as {other}, and terraform as {DEPLOYER}")
+    assert fix.startswith(f"gcloud config set account {DEPLOYER}, or ")
+
+
+def test_gcloud_acts_as_the_account(project: EmulatedProject) -> None:
+    """As scripts/lib.sh has it act."""
+    act_as(project, DEPLOYER)
+    variable = '"${CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT:-nobody}"'
+    gcloud_replies(project, f"echo {variable} >{project.folder}/acts; echo {project.token()}")
+    assert diagnose(project).bad() == []
+    assert (project.folder / "acts").read_text(encoding="utf-8") == f"{DEPLOYER}\n"
+
+
+def test_an_identity_that_is_not_told(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(google, "RETRIES", 0)
+    found = diagnose(project, MESH_USERINFO_ENDPOINT="http://127.0.0.1:1/")
+    text = "a token; Google does not tell whether terraform acts as the same identity"
+    assert found.of(credentials.GCLOUD) == ("ok", text, "")
 
 
 def test_a_project_that_is_not_there(project: EmulatedProject) -> None:
@@ -554,7 +765,7 @@ def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest
     if way != "asmcli-managed":
         make_by(project, way)
     environment = project.environment
-    for need in permissions.needs_of(environment):
+    for need in permissions.required_permissions(environment):
         for permission in need.permissions:
             project.server.resource_manager.withheld = {permission}
             found = {one.name: one for one in permissions.check(google, environment)}
@@ -574,8 +785,8 @@ def test_permissions_in_the_command(project: EmulatedProject) -> None:
     assert found.of("roles/gkehub.admin") == (
         "failure",
         "the caller lacks gkehub.features.create, which google_gke_hub_feature needs",
-        f'gcloud projects add-iam-policy-binding {PROJECT} --member="user:$(gcloud config get-value account)" '
-        "--role=roles/gkehub.admin",
+        f"gcloud projects add-iam-policy-binding {PROJECT} "
+        f"--member=serviceAccount:deployer@{PROJECT}.iam.gserviceaccount.com --role=roles/gkehub.admin",
     )
 
 
@@ -598,7 +809,9 @@ def test_every_resource_and_script_has_its_permissions(
         return found | {kind for one in contents for kind in one.get("data", {}) if kind.startswith("google_")}
 
     def needed(way: str) -> tuple[set[str], int]:
-        needs = permissions.needs_of(environment_of(CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {way}")))
+        needs = permissions.required_permissions(
+            environment_of(CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {way}"))
+        )
         return {need.by for need in needs}, len({one for need in needs for one in need.permissions})
 
     # Two of them ask nobody.
@@ -618,7 +831,7 @@ def test_every_kind_of_object_has_its_permission(tmp_path: Path) -> None:
     made = synthesize(fleet, tmp_path).all("mesh", "kubernetes_manifest").values()
     kinds = {one["manifest"]["kind"] for one in made}
     assert {"Job", "ClusterRoleBinding", "ConfigMap"} <= kinds
-    granted = {one.lower() for need in permissions.needs_of(fleet) for one in need.permissions}
+    granted = {one.lower() for need in permissions.required_permissions(fleet) for one in need.permissions}
     assert [kind for kind in sorted(kinds) if f"container.{kind.lower()}s.create" not in granted] == []
 
 
@@ -696,10 +909,10 @@ def test_all_is_well_with_a_control_plane_on_the_nodes(project: EmulatedProject)
 def test_pods_that_watch_a_control_plane_may_come_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as one in Osaka from which somebody deploys: its own cluster admits it by itself, Tokyo's as a watcher."""
     text = CONFIGURATION.replace("endpoint: public", "endpoint: private")
-    monkeypatch.setattr(reach, "_way_to", lambda _: IPv4Address("10.32.0.9"))
+    monkeypatch.setattr(connectivity, "_route_to", lambda _: IPv4Address("10.32.0.9"))
     for way, state in (("asmcli-managed", FindingState.WARNING), ("asmcli-in-cluster", FindingState.OK)):
         environment = environment_of(text.replace("mesh:", f"mesh:\n  control_plane: {way}"))
-        first, *_ = reach.check(environment, reach.try_all(environment, {}))
+        first, *_ = connectivity.check(environment, connectivity.try_all(environment, {}))
         assert first.state is state
     assert "10.32.0.9 may come to every private address" in first.text
 
@@ -1282,7 +1495,7 @@ def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
     assert found.of("tokyo: NAT acme-tokyo-nat") == ("ok", "free", "")
 
 
-@pytest.mark.parametrize(("feature", "resource"), FEATURES.items())
+@pytest.mark.parametrize(("feature", "resource"), FEATURE_ADDRESSES.items())
 def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: str, resource: str) -> None:
     spec = {"multiclusteringress": {"configMembership": f"projects/{PROJECT}/locations/global/memberships/theirs"}}
     project.add(f"locations/global/features/{feature}", **({"spec": spec} if "ingress" in feature else {}))
@@ -1292,7 +1505,7 @@ def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: s
     assert text == "is on already, and not by terraform" + (
         "; its config cluster is theirs" if "ingress" in feature else ""
     )
-    stack = "terraform -chdir=cdktf.out/stacks/mesh"
+    stack = f"terraform -chdir={displayed(OutputFolder.of(project.config).stack('mesh'))}"
     assert fix == (
         f"cdktf synth && {stack} init && {stack} import google_gke_hub_feature.{resource} "
         f"projects/{PROJECT}/locations/global/features/{feature}"
@@ -1302,7 +1515,7 @@ def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: s
 
 def test_features_have_the_address_that_terraform_is_told(reference: Synthesis) -> None:
     features = reference.all("mesh", "google_gke_hub_feature")
-    assert {one["name"]: address for address, one in features.items()} == FEATURES
+    assert {one["name"]: address for address, one in features.items()} == FEATURE_ADDRESSES
 
 
 def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
@@ -1321,10 +1534,10 @@ def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
         ("ingress", "google_compute_global_address", "name"),
     ):
         made |= {one[name] for one in reference.all(stack, kind).values()}
-    things = things_of(environment)
-    assert {thing.name.partition("@")[0] for thing in things} == made
-    assert len(things) == 19
-    assert {thing.name for thing in things if thing.kind == FEATURE} == set(FEATURES)
+    resources = expected_resources(environment)
+    assert {one.name.partition("@")[0] for one in resources} == made
+    assert len(resources) == 19
+    assert {one.name for one in resources if one.kind is FEATURES} == set(FEATURE_ADDRESSES)
 
 
 @pytest.mark.parametrize(
@@ -1377,6 +1590,69 @@ def test_a_membership_in_the_way(project: EmulatedProject, place: str, name: str
         text,
         f"gcloud container fleet memberships delete {name} --location {place} --project {PROJECT}",
     )
+
+
+def test_a_list_of_memberships_with_a_place_missing(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The membership in the way may be there."""
+    get = GoogleClient.get
+
+    def partial_get(self: GoogleClient, api: str, path: str, **query: str) -> Body:
+        found = get(self, api, path, **query)
+        return {**found, "unreachable": ["locations/us-east1"]} if path.endswith("/memberships") else found
+
+    monkeypatch.setattr(GoogleClient, "get", partial_get)
+    found = diagnose(project)
+    assert found.bad() == ["memberships"]
+    text = "are not told: locations/us-east1 did not answer"
+    assert found.of("memberships") == ("failure", text, "try again in a while")
+
+
+@dataclass
+class PagedClient(GoogleClient):
+    """Responds with pages, by token."""
+
+    pages: dict[str, Body]
+    project: str = PROJECT
+
+    def get(self, api: str, path: str, **query: str) -> Body:
+        return self.pages[query.get("pageToken", "")]
+
+
+NONE_THERE = {"warning": {"code": "NO_RESULTS_ON_PAGE"}}
+
+
+def test_a_list_is_read_to_its_end() -> None:
+    empty = {"nextPageToken": "3"}
+    pages: dict[str, Body] = {"": {"items": [{"a": 1}], "nextPageToken": "2"}, "2": empty, "3": {"items": [{"a": 2}]}}
+    plain = PagedClient(pages)
+    assert list(plain.list_items("compute", "x", "items")) == [{"a": 1}, {"a": 2}]
+    first = {"items": {"zones/a": {"groups": [{"a": 1}]}, "zones/b": NONE_THERE}, "nextPageToken": "2"}
+    aggregated = PagedClient({"": first, "2": {"items": {"zones/a": {"groups": [{"a": 2}]}}, **NONE_THERE}})
+    assert list(aggregated.list_items("compute", "x", "items")) == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ({"unreachable": ["zones/b"]}, "zones/b did not answer"),
+        ({"unreachables": ["zones/b", "zones/c"]}, "zones/b, zones/c did not answer"),
+        ({"missingZones": ["b"]}, "b did not answer"),
+        ({"warning": {"code": "UNREACHABLE", "message": "so it is"}}, "so it is"),
+        ({"items": {"zones/b": {"warning": {"code": "UNREACHABLE"}}}}, "zones/b: UNREACHABLE"),
+    ],
+)
+def test_a_part_of_a_list_is_no_list(page: Body, text: str) -> None:
+    """On whichever page it says so."""
+    google = PagedClient({"": {"items": [{"a": 1}], "nextPageToken": "2"}, "2": {"items": [{"a": 2}], **page}})
+    with pytest.raises(ApiError, match=f"^{text}$"):
+        list(google.list_items("compute", "x", "items"))
+
+
+def test_delete_commands_name_the_place() -> None:
+    """Where `mesh doctor` and `mesh audit` have none of the kind to show it."""
+    member = CloudResource(MEMBERSHIPS, f"projects/{PROJECT}/locations/global/memberships/theirs")
+    delete = "gcloud container fleet memberships delete theirs --location global"
+    assert member.delete_command == f"{delete} --project {PROJECT}"
 
 
 def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:

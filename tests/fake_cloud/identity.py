@@ -112,6 +112,17 @@ class Identity:
     def is_valid(self, token: str) -> bool:
         return self.find_account(token) is not None
 
+    def userinfo(self, authorization: str) -> dict[str, Any]:
+        """Return the address that a token belongs to, as OpenID Connect has it.
+
+        Raises:
+            CloudError: The token is not valid.
+        """
+        email = self.find_account(authorization.removeprefix("Bearer "))
+        if email is None:
+            raise CloudError(401, "authError", "Request had invalid authentication credentials.")
+        return {"email": email, "email_verified": True}
+
     def review(self, review: dict[str, Any]) -> dict[str, Any]:
         """Return the result of a TokenReview of authentication.k8s.io/v1, which an API server sends."""
         email = self.find_account(review["spec"].get("token", ""))

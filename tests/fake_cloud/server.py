@@ -35,6 +35,7 @@ VARIABLES = {
     "GOOGLE_IAM_CUSTOM_ENDPOINT": iam.PREFIX,
     "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT": resource_manager.PREFIX,
     "GOOGLE_SERVICE_USAGE_CUSTOM_ENDPOINT": service_usage.PREFIX,
+    "MESH_USERINFO_ENDPOINT": "/",
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": compute.PREFIX,
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_CONTAINER": container.PREFIX.removesuffix("v1/"),
 }
@@ -43,7 +44,7 @@ VARIABLES = {
 DOUBLED_VERSION = ("/v1/v1/", "/v1/")
 """Some of the provider's clients add the version to an endpoint that has it: they remove it only after https."""
 
-TOKEN_PATHS = ("/token", "/tokenreview")
+TOKEN_PATHS = ("/token", "/tokenreview", "/userinfo")
 
 
 class Api(Protocol):
@@ -107,6 +108,8 @@ class FakeCloudServer(Listener):
     def respond(self, request: Request) -> Response:
         if request.path == "/token":
             return self._reply(lambda: self.cloud.identity.exchange(request.form["assertion"]))
+        if request.path == "/userinfo":
+            return self._reply(lambda: self.cloud.identity.userinfo(request.headers.get("Authorization", "")))
         if request.path == "/tokenreview":
             return self._reply(lambda: self.cloud.identity.review(request.get_json()))
         fault = self.cloud.faults.take_request(f"{request.method} {request.path}")

@@ -1,23 +1,16 @@
 """The kubeconfig that scripts get, against the one that gcloud would write."""
 
-from typing import Any
-
 import pytest
 
+from config.kubeconfig import kubeconfig
 from tests.synthesized import Synthesis
 
 HOST = "https://192.0.2.1"
 
 
-def kubeconfig(*, ca_certificate: str | None, account: str | None) -> dict[str, Any]:
-    from constructs.kubeconfig import kubeconfig  # noqa: PLC0415 (starts Node.js)
-
-    return kubeconfig(cluster="c", host=HOST, ca_certificate=ca_certificate, account=account)
-
-
 def test_it_is_what_gcloud_writes() -> None:
     """As googlecloudsdk/api_lib/container/kubeconfig.py has it: the plugin, without arguments."""
-    content = kubeconfig(ca_certificate="Q0E=", account=None)
+    content = kubeconfig(name="c", server=HOST, ca_certificate="Q0E=", account=None)
     assert content["clusters"] == [{"name": "c", "cluster": {"server": HOST, "certificate-authority-data": "Q0E="}}]
     (user,) = content["users"]
     assert user["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
@@ -29,7 +22,7 @@ def test_it_is_what_gcloud_writes() -> None:
 
 
 def test_another_account_and_a_dns_endpoint() -> None:
-    content = kubeconfig(ca_certificate=None, account="a@p.iam.gserviceaccount.com")
+    content = kubeconfig(name="c", server=HOST, ca_certificate=None, account="a@p.iam.gserviceaccount.com")
     assert content["clusters"][0]["cluster"] == {"server": HOST}
     arguments = content["users"][0]["user"]["exec"]["args"]
     assert arguments == ["--impersonate_service_account=a@p.iam.gserviceaccount.com"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.doctor.permissions import NEEDS
+from cli.doctor.permissions import PERMISSIONS
 from config.backend import CloudState, GcsState
 from config.naming import STACKS
 from config.paths import ROOT
@@ -161,7 +161,7 @@ def test_the_docs_tell_the_roles_that_doctor_asks_for() -> None:
     (listed,) = re.findall(
         r"^The account needs, in the project: (.*?) \(`mesh doctor`", DOCS.read_text("utf-8"), re.M | re.S
     )
-    assert set(re.findall(r"`(roles/[\w.]+)`", listed)) == {need.role for need in NEEDS}
+    assert set(re.findall(r"`(roles/[\w.]+)`", listed)) == {need.role for need in PERMISSIONS}
 
 
 def test_the_docs_name_the_workspaces_as_they_are_named(case: Case) -> None:

@@ -144,6 +144,7 @@ def _gcloud(arguments: Sequence[str]) -> int:
         lists.add_argument("--project", required=True)
         lists.add_argument("--filter", required=True)
         lists.add_argument("--format", required=True, choices=["value(name)"])
+    _command(_group(groups, "auth"), "print-access-token", _print_token)
     helper = _command(_group(groups, "config"), "config-helper", _config_helper)
     helper.add_argument("--format", required=True, choices=["json"])
     given = parser.parse_args(arguments)
@@ -245,6 +246,10 @@ def _list(given: argparse.Namespace) -> None:
     for one in found:
         if re.search(patterns[1], one["name"]) and re.search(patterns[2] or "", one.get("network", "")):
             print(one["name"])
+
+
+def _print_token(given: argparse.Namespace) -> None:
+    print(_token("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")[0])
 
 
 def _config_helper(given: argparse.Namespace) -> None:
