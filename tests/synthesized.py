@@ -1,4 +1,4 @@
-"""Synthesizes environments for the tests, and asks questions of the JSON."""
+"""Synthesizes environments for the tests, and finds resources in the JSON."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,5 +96,5 @@ def environment_of(text: str) -> Environment:
 
 
 def load_without_variables(path: Path) -> Environment:
-    """Load a file as it stands, whatever this machine's environment says."""
+    """Load a file without the environment variables of this machine."""
     return load(path, {})

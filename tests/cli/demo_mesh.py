@@ -1,4 +1,4 @@
-"""Servers that answer as the demo does, and the command that asks them."""
+"""Servers that respond as the demo does, and the commands that send requests to them."""
 
 import itertools
 import json
@@ -25,13 +25,15 @@ FAKE_TOOLS = Path(__file__).parent / "fake_tools"
 HOST = "helloworld.sample:5000"
 
 Behaviour = Callable[[int], str | int]
-"""Returns the version, or the status, with which the request of a number, from 0, is answered."""
+"""Returns the version or the HTTP status that the response to a request has, by the request's number from 0."""
 
 
 class Server(ThreadingHTTPServer):
-    """Answers as helloworld does.
+    """Responds as helloworld does.
 
     Attributes:
+        behaviour: decides on each response.
+        numbers: of the requests.
         count: requests so far.
     """
 
@@ -67,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @dataclass(frozen=True)
 class Result:
-    """What the command said."""
+    """What a command left behind."""
 
     status: int
     output: str
@@ -85,11 +87,12 @@ class Result:
 
 @dataclass
 class DemoMesh:
-    """Two regions' clients, the servers that answer them, and a configuration.
+    """The demo's clients in two regions, and the servers that they reach.
 
     Attributes:
-        folder: of the stand-in for kubectl, a folder a region in it.
+        folder: of the fake kubectl, with a folder for each region.
         content: of the configuration.
+        servers: by region.
     """
 
     folder: Path
@@ -97,14 +100,14 @@ class DemoMesh:
     servers: dict[str, Server] = field(default_factory=dict)
 
     def serve(self, region: str, behaviour: Behaviour) -> Server:
-        """Let a region's requests be answered by a server of its own."""
+        """Start a server for a region's requests."""
         server = self.servers[region] = Server(behaviour)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         self.connect(region, server.server_address[1])
         return server
 
     def connect(self, region: str, port: Any) -> None:
-        """Let a region's client find the demo, and the public address, at a port of this machine."""
+        """Connect a region's client to a port on loopback, instead of the demo and the public address."""
         target = f"127.0.0.1:{port}"
         lines = [f'connect-to = "{host}:{target}"' for host in (HOST, "198.51.100.7:80")]
         (self.folder / region / ".curlrc").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -120,7 +123,7 @@ class DemoMesh:
 
     def variables(self) -> Mapping[str, str]:
         path = os.pathsep.join([str(FAKE_TOOLS), os.environ["PATH"]])
-        return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "STAND_IN": str(self.folder)}
+        return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "FAKE_CLUSTERS": str(self.folder)}
 
     def run(self, *arguments: str) -> Result:
         """Run a command of the CLI to its end."""
@@ -142,9 +145,9 @@ class DemoMesh:
 
 @contextmanager
 def demo_mesh(folder: Path) -> Iterator[DemoMesh]:
-    """Yield the reference's two regions, whose clients nobody answers yet."""
+    """Yield the two regions of the sample environment; they have no servers yet."""
     if shutil.which("curl") is None:
-        pytest.skip("curl is not on this machine: the demo's client can't be played")
+        pytest.skip("curl is not on this machine, and the demo's client needs it")
     content = yaml.safe_load((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
     mesh = DemoMesh(folder, content)
     contexts = [{"name": key, "context": {"cluster": key, "user": key}} for key in content["regions"]]

@@ -1,7 +1,7 @@
-"""An environment that is deployed: an emulated Google Cloud, and clusters for which a stand-in kubectl answers.
+"""A mesh that is deployed: a fake Google Cloud, and clusters whose objects a fake kubectl serves.
 
-The mesh is made in one of the ways that there are. Two regions that serve and one that is retired. All of it can be
-changed before a command is run in it.
+Two regions serve and one is retired. A test changes the cloud, the objects, the configuration or terraform's states
+before it runs a command.
 """
 
 import base64
@@ -30,7 +30,7 @@ Object = dict[str, Any]
 
 PROJECT = "test-project"
 MANAGED, IN_CLUSTER, FLEET = "asmcli-managed", "asmcli-in-cluster", "fleet"
-"""The ways to a mesh; the first is the configuration's default."""
+"""The control plane modes; the first is the configuration's default."""
 
 REVISION = "asm-managed-stable"
 IN_CLUSTER_REVISION = "asm-1285-12"
@@ -39,7 +39,7 @@ GATEWAY = "istio-ingressgateway"
 PARENT = f"projects/{PROJECT}"
 VPC = f"{PARENT}/global/networks/matt-vpc"
 TOKEN = "remote-token-of"
-"""How every token of a remote secret begins: to be in no output, no argument, no file."""
+"""How the token of every remote secret begins. It must be in no output, no argument and no file."""
 
 LOCATIONS = {"tokyo": "asia-northeast1", "osaka": "asia-northeast2", "seoul": "asia-northeast3"}
 NUMBERS = {"tokyo": 0, "osaka": 8, "seoul": 4}
@@ -63,18 +63,18 @@ def cluster_name(region: str) -> str:
 
 
 def membership_key(region: str) -> str:
-    """Return what the fleet's features call a membership."""
+    """Return the name by which the fleet's features know a membership."""
     return f"projects/{PROJECT_NUMBER}/locations/{LOCATIONS[region]}/memberships/{cluster_name(region)}"
 
 
 def automatic() -> Object:
-    """Return what a feature is told, of a cluster whose mesh the fleet manages."""
+    """Return the spec of a membership whose mesh the fleet manages."""
     return {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
 
 
-def _webhooks(way: str) -> tuple[str, ...]:
-    """Return the regions whose control planes may reach a webhook on their nodes."""
-    return () if way == FLEET else tuple(LOCATIONS)
+def _webhooks(mode: str) -> tuple[str, ...]:
+    """Return the regions with a firewall rule from the GKE control plane to a webhook on the nodes."""
+    return () if mode == FLEET else tuple(LOCATIONS)
 
 
 def certificate(region: str) -> str:
@@ -87,14 +87,14 @@ def secret_name(region: str) -> str:
 
 @dataclass
 class JsonReport:
-    """What a command said, with ``--json``."""
+    """The report of a command that ran with ``--json``."""
 
     status: int
     data: dict[str, Any]
     errors: str
 
     def findings(self, state: str = "") -> dict[tuple[str, str], Object]:
-        """Return findings by section, without the cluster's name, and their own name."""
+        """Return the findings, or those with a state, by section (without the name of its cluster) and name."""
         found = {}
         for section in self.data["sections"]:
             for one in section["findings"]:
@@ -105,11 +105,17 @@ class JsonReport:
 
 @dataclass
 class DeployedMesh:
-    """
+    """A mesh on which commands of the CLI run.
+
     Attributes:
+        gcp: the fake Google Cloud.
+        folder: of the configuration and the states.
+        token: with which the CLI calls Google's APIs.
         content: of the configuration.
-        clusters: by region, what kubectl finds; see `tests.cli.fake_kubectl`.
-        states: by stack, what terraform keeps: attributes by address, or a text as it is; None for no file.
+        clusters: what `FakeKubectl` serves, by region.
+        states: terraform's states by stack: attributes by address, the text of the file, or None for no file.
+        variables: environment variables of the commands, besides those that every command has.
+        kubectl_calls: the arguments of each call that the last command has made.
     """
 
     gcp: FakeGcp
@@ -123,11 +129,11 @@ class DeployedMesh:
 
     @property
     def cloud(self) -> dict[str, Object]:
-        """What is in Google Cloud, by path."""
+        """The resources in Google Cloud, by path."""
         return self.gcp.server.cloud.store._resources
 
     def cluster(self, region: str) -> Object:
-        """Return a cluster as the GKE API has it."""
+        """Return a cluster of the GKE API."""
         return self.cloud[f"{PARENT}/locations/{LOCATIONS[region]}/clusters/{cluster_name(region)}"]
 
     def pool(self, region: str) -> Object:
@@ -139,13 +145,13 @@ class DeployedMesh:
         return self.cloud[f"{PARENT}/locations/global/features/{name}"]
 
     def mesh_of(self, region: str) -> Object:
-        """Return what the mesh's feature says of a cluster."""
+        """Return the state of a cluster's membership in the feature servicemesh."""
         [state] = [one for name, one in self.feature("servicemesh")["membershipStates"].items() if region in name]
         found: Object = state["servicemesh"]
         return found
 
     def objects(self, region: str, kind: str, name: str = "") -> list[Object]:
-        """Return the objects of a kind whose name contains a text."""
+        """Return the objects of a kind whose name contains `name`."""
         found = self.clusters[region]["objects"]
         return [one for one in found if one["kind"] == kind and name in one["metadata"]["name"]]
 
@@ -207,7 +213,7 @@ class DeployedMesh:
 
 @contextmanager
 def restored(mesh: DeployedMesh) -> Iterator[DeployedMesh]:
-    """Put all that is changed in a block back after it."""
+    """Restore at the end of a block what the block changes."""
     before = copy.deepcopy((mesh.cloud, mesh.content, mesh.clusters, mesh.states))
     try:
         yield mesh
@@ -220,7 +226,7 @@ def restored(mesh: DeployedMesh) -> Iterator[DeployedMesh]:
 
 
 def junit_failures(file: Path) -> set[tuple[str, str]]:
-    """Return the suites and cases that failed, of a JUnit file."""
+    """Return suite and name of each failed case in a JUnit file."""
     return {
         (suite.attrib["name"], case.attrib["name"])
         for suite in ElementTree.parse(file).getroot().iter("testsuite")
@@ -230,30 +236,31 @@ def junit_failures(file: Path) -> set[tuple[str, str]]:
 
 
 @contextmanager
-def deploy(folder: Path, way: str = MANAGED) -> Iterator[DeployedMesh]:
-    """Deploy the environment, as far as it can be seen from outside.
+def deploy(folder: Path, mode: str = MANAGED) -> Iterator[DeployedMesh]:
+    """Create the mesh in the fake cloud, in the clusters and in terraform's states.
 
     Args:
-        way: to a mesh.
+        folder: for the configuration, and the states beside it.
+        mode: control plane mode.
     """
     with running() as gcp:
         caller = gcp.client()
         enable(caller)
         mesh = DeployedMesh(gcp, folder, gcp.token())
-        if way != MANAGED:
-            mesh.content["mesh"] = {"control_plane": way}
-        _make_cloud(caller, mesh, way)
-        mesh.states = _states(way)
+        if mode != MANAGED:
+            mesh.content["mesh"] = {"control_plane": mode}
+        _make_cloud(caller, mesh, mode)
+        mesh.states = _states(mode)
         for region in LOCATIONS:
-            mesh.clusters[region] = _objects_of(region, way)
+            mesh.clusters[region] = _cluster_objects(region, mode)
         yield mesh
 
 
-def _make_cloud(caller: ApiClient, mesh: DeployedMesh, way: str) -> None:
+def _make_cloud(caller: ApiClient, mesh: DeployedMesh, mode: str) -> None:
     compute = f"/compute/v1/{PARENT}"
     caller.ok("POST", f"{compute}/global/networks", {"name": "matt-vpc"})
     caller.ok("POST", f"{compute}/global/addresses", {"name": "matt-ingress"})
-    for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in _webhooks(way))):
+    for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in _webhooks(mode))):
         caller.ok("POST", f"{compute}/global/firewalls", {"name": f"matt-vpc-{rule}", "network": VPC})
     for region, place in LOCATIONS.items():
         number = NUMBERS[region]
@@ -267,9 +274,9 @@ def _make_cloud(caller: ApiClient, mesh: DeployedMesh, way: str) -> None:
         caller.ok("POST", f"{compute}/regions/{place}/subnetworks", subnet)
         caller.ok("POST", f"{compute}/regions/{place}/routers", {"name": f"matt-{region}-router", "network": VPC})
         caller.ok("POST", f"/iam/v1/{PARENT}/serviceAccounts", {"accountId": f"matt-{region}-node"})
-        _make_cluster(caller, region, way)
+        _make_cluster(caller, region, mode)
     _make_load_balancer(caller)
-    _make_what_is_somebody_elses(caller, mesh)
+    _create_foreign_resources(caller, mesh)
     for region, index in (("tokyo", 1), ("osaka", 2), ("seoul", 3)):
         cluster = mesh.cluster(region)
         address = f"192.168.{NUMBERS[region]}.2"
@@ -285,19 +292,19 @@ def _make_cloud(caller: ApiClient, mesh: DeployedMesh, way: str) -> None:
     feature = mesh.feature("servicemesh")
     management = {
         "state": "ACTIVE",
-        "implementation": "TRAFFIC_DIRECTOR" if way == FLEET else "ISTIOD",
+        "implementation": "TRAFFIC_DIRECTOR" if mode == FLEET else "ISTIOD",
         "details": [{"code": "REVISION_READY", "details": f"Ready: {REVISION}"}],
     }
-    told = {"servicemesh": {} if way == IN_CLUSTER else {"controlPlaneManagement": management}}
+    state = {"servicemesh": {} if mode == IN_CLUSTER else {"controlPlaneManagement": management}}
     feature["membershipStates"] = {
-        membership_key(region): {"state": {"code": "OK"}, **copy.deepcopy(told)} for region in VERSIONS
+        membership_key(region): {"state": {"code": "OK"}, **copy.deepcopy(state)} for region in VERSIONS
     }
-    if way == FLEET:
+    if mode == FLEET:
         feature["membershipSpecs"] = {membership_key(region): automatic() for region in VERSIONS}
 
 
 def _make_load_balancer(caller: ApiClient) -> None:
-    """What Multi Cluster Ingress and GKE make, under names of theirs."""
+    """Create what Multi Cluster Ingress and GKE create, with the names that they generate."""
     place = f"/compute/v1/{PARENT}/global"
     base = "https://www.googleapis.com"
     for collection, name, names in (
@@ -320,14 +327,14 @@ def _make_load_balancer(caller: ApiClient) -> None:
 
 
 def endpoint_group(name: str, region: str, service: str = "mci-istio-ingressgateway-svc-1") -> Object:
-    """As GKE's controller describes it."""
+    """Return an endpoint group with the description that GKE's controller writes."""
     uid = f"kube-system-of-{region}"
     description = {"cluster-uid": uid, "namespace": "istio-gateway", "service-name": service, "port": "80"}
     return {"name": name, "network": VPC, "description": json.dumps(description)}
 
 
-def _make_what_is_somebody_elses(caller: ApiClient, mesh: DeployedMesh) -> None:
-    """Of each kind something that is not ours, and that nobody may be told to remove."""
+def _create_foreign_resources(caller: ApiClient, mesh: DeployedMesh) -> None:
+    """Create a resource of each kind that does not belong to the mesh: `mesh audit` must not list it."""
     compute = f"/compute/v1/{PARENT}"
     caller.ok("POST", f"{compute}/global/networks", {"name": "other-vpc"})
     other = {"network": VPC.replace("matt-vpc", "other-vpc")}
@@ -361,7 +368,7 @@ SAFE_NODES: Object = {
 
 
 def _hardened(region: str) -> Object:
-    """What the defaults of the configuration ask for."""
+    """Return the fields of a cluster that the configuration's defaults set."""
     day, start, end = {
         "tokyo": ("MO", "01T00", "01T12"),
         "osaka": ("FR", "05T00", "05T12"),
@@ -383,12 +390,12 @@ def _hardened(region: str) -> Object:
     }
 
 
-def _make_cluster(caller: ApiClient, region: str, way: str) -> None:
-    """As terraform's provider asks for it."""
+def _make_cluster(caller: ApiClient, region: str, mode: str) -> None:
+    """Create a cluster and its node pool with the requests of terraform's provider."""
     place = LOCATIONS[region]
     clusters = f"/container/v1/{PARENT}/locations/{place}/clusters"
     networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}]}
-    if way == IN_CLUSTER and region in VERSIONS:
+    if mode == IN_CLUSTER and region in VERSIONS:
         pods = [{"cidrBlock": POD_RANGES[one], "displayName": f"pods-{one}"} for one in VERSIONS if one != region]
         networks["cidrBlocks"] = [{"cidrBlock": "203.0.113.0/24", "displayName": "office"}, *pods]
     wanted = {
@@ -409,7 +416,7 @@ def _make_cluster(caller: ApiClient, region: str, way: str) -> None:
     }
 
     def done(operation: Object) -> None:
-        """Wait: a cluster takes no second operation before, and the machine may have other things to do."""
+        """Wait for an operation: a cluster refuses a second one meanwhile."""
         caller.wait(f"{clusters.removesuffix('clusters')}operations/{operation['name']}")
 
     done(caller.ok("POST", clusters, {"cluster": wanted}))
@@ -432,8 +439,13 @@ def condition(kind: str, status: str = "True") -> Object:
 
 
 def pod(namespace: str, deployment: str, number: int = 1, revision: str | None = REVISION) -> Object:
-    """Args:
-    revision: of the proxy in it; None for no proxy.
+    """Return a running pod of a Deployment.
+
+    Args:
+        namespace: of the pod.
+        deployment: name of its Deployment.
+        number: tells pods of one Deployment apart.
+        revision: of the proxy in it; None for no proxy.
     """
     owner = {"kind": "ReplicaSet", "name": f"{deployment}-5d4f8"}
     injected = {} if revision is None else {"sidecar.istio.io/status": json.dumps({"revision": revision})}
@@ -455,7 +467,7 @@ def deployment(namespace: str, name: str, replicas: int, labels: dict[str, str] 
 
 
 def remote_secret(region: str) -> Object:
-    """As ``istioctl create-remote-secret`` makes it."""
+    """Return a remote secret like those of ``istioctl create-remote-secret``."""
     kubeconfig = {
         "clusters": [
             {
@@ -470,13 +482,13 @@ def remote_secret(region: str) -> Object:
     }
     name = secret_name(region)
     data = {name.removeprefix("istio-remote-secret-"): base64.b64encode(yaml.safe_dump(kubeconfig).encode()).decode()}
-    made_from = {"multi-region-mesh/inputs": _checksum(_grant(region))}
-    metadata = {"labels": {"istio/multiCluster": "true"}, "annotations": made_from}
+    annotations = {"multi-region-mesh/inputs": _checksum(_grant(region))}
+    metadata = {"labels": {"istio/multiCluster": "true"}, "annotations": annotations}
     return _named("Secret", name, "istio-system", metadata=metadata, data=data)
 
 
 def groups() -> list[tuple[str, str]]:
-    """Return the zones and names of the endpoint groups that Multi Cluster Ingress has."""
+    """Return zone and name of each endpoint group of Multi Cluster Ingress."""
     return [
         (f"{LOCATIONS[region]}-{zone}", f"k8s1-{number}f3fb3a-istio-gate-mci-{GATEWAY}-80-c7b851a2")
         for number, region in enumerate(VERSIONS)
@@ -485,12 +497,12 @@ def groups() -> list[tuple[str, str]]:
 
 
 def istiod(revision: str = IN_CLUSTER_REVISION) -> Object:
-    """A control plane on the nodes."""
+    """Return the Deployment of a mesh control plane on the nodes."""
     return deployment("istio-system", f"istiod-{revision}", 2, {"app": "istiod", "istio.io/rev": revision})
 
 
 def injector(revision: str = IN_CLUSTER_REVISION) -> Object:
-    """The webhook by which it puts sidecars into pods."""
+    """Return the webhook of a mesh control plane on the nodes, which injects sidecars."""
     service = {"name": f"istiod-{revision}", "namespace": "istio-system", "path": "/inject", "port": 443}
     webhooks = [
         {"name": name, "clientConfig": {"service": service, "caBundle": "Q0E="}}
@@ -501,55 +513,55 @@ def injector(revision: str = IN_CLUSTER_REVISION) -> Object:
     return _named("MutatingWebhookConfiguration", name, metadata={"labels": labels}, webhooks=webhooks)
 
 
-def job(name: str, made: str = "2026-11-20T00:00:00Z", **status: Any) -> Object:
-    return _named("Job", name, "istio-system", metadata={"creationTimestamp": made}, status=status)
+def job(name: str, created: str = "2026-11-20T00:00:00Z", **status: Any) -> Object:
+    return _named("Job", name, "istio-system", metadata={"creationTimestamp": created}, status=status)
 
 
-def _mesh_of(region: str, way: str) -> list[Object]:
-    """Return what a way to a mesh makes in a cluster."""
-    revision, other = REVISIONS[way], "osaka" if region == "tokyo" else "tokyo"
+def _control_plane(region: str, mode: str) -> list[Object]:
+    """Return the objects of a control plane mode in a cluster."""
+    revision, other = REVISIONS[mode], "osaka" if region == "tokyo" else "tokyo"
     options = _named("ConfigMap", "asm-options", "istio-system", data={"multicluster_mode": "connected"})
     provisioned = _named("ControlPlaneRevision", revision, "istio-system", status=condition("ProvisioningFinished"))
     crd = _named(
         "CustomResourceDefinition", "controlplanerevisions.mesh.cloud.google.com", status=condition("Established")
     )
     marker = _named(
-        "ConfigMap", "multi-region-mesh", "istio-system", data={"installed": _checksum(_inputs(region, way))}
+        "ConfigMap", "multi-region-mesh", "istio-system", data={"installed": _checksum(_inputs(region, mode))}
     )
-    if way == IN_CLUSTER:
+    if mode == IN_CLUSTER:
         pods = [pod("istio-system", f"istiod-{revision}", number, revision=None) for number in (1, 2)]
         return [istiod(revision), injector(revision), *pods, marker, remote_secret(other)]
-    if way == MANAGED:
+    if mode == MANAGED:
         return [crd, provisioned, options, marker, remote_secret(other)]
     waited = job(f"mesh-readiness-{region}", succeeded=1, **condition("Complete"))
     ended = {**pod("istio-system", waited["metadata"]["name"], revision=None), "status": {"phase": "Succeeded"}}
     return [crd, provisioned, options, waited, ended]
 
 
-def _inputs(region: str, way: str) -> dict[str, str]:
-    """Return what the script that installs the mesh is given, as far as it matters here."""
-    mode = way.removeprefix("asmcli-")
-    return {"asmcli_url": "https://storage.invalid/asmcli", "cluster": cluster_name(region), "mode": mode}
+def _inputs(region: str, mode: str) -> dict[str, str]:
+    """Return the inputs of the script that installs the mesh, as far as the CLI reads them."""
+    asmcli_mode = mode.removeprefix("asmcli-")
+    return {"asmcli_url": "https://storage.invalid/asmcli", "cluster": cluster_name(region), "mode": asmcli_mode}
 
 
 def _grant(remote: str) -> dict[str, str]:
-    """Return what the script that makes a remote secret is given, as far as it matters here."""
+    """Return the inputs of the script that creates a remote secret, as far as the CLI reads them."""
     return {"remote_cluster": cluster_name(remote), "remote_server": f"https://192.168.{NUMBERS[remote]}.2"}
 
 
 def _checksum(inputs: dict[str, str]) -> str:
-    """Return what terraform's ``sha256(jsonencode(inputs))`` is."""
+    """Return the value of terraform's ``sha256(jsonencode(inputs))``."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _objects_of(region: str, way: str) -> Object:
+def _cluster_objects(region: str, mode: str) -> Object:
     kube_system = _named("Namespace", "kube-system", metadata={"uid": f"kube-system-of-{region}"})
     nodes = [_named("Node", f"{region}-{zone}", status=condition("Ready")) for zone in "abc"]
     found: list[Object] = [kube_system, _named("Namespace", "default"), *nodes]
     found.append(pod("kube-system", "kube-dns", revision=None))
     if region not in VERSIONS:
         return {"objects": found, "tokens": []}
-    revision = REVISIONS[way]
+    revision = REVISIONS[mode]
     labelled = {"labels": {"istio.io/rev": revision}}
     crds = [f"{kind}.networking.istio.io" for kind in ("destinationrules", "gateways", "virtualservices")]
     crds += [f"{kind}.security.istio.io" for kind in ("authorizationpolicies", "peerauthentications")]
@@ -560,7 +572,7 @@ def _objects_of(region: str, way: str) -> Object:
         _named("Namespace", "istio-system"),
         *(_named("Namespace", name, metadata=labelled) for name in ("sample", "istio-gateway")),
         *(_named("CustomResourceDefinition", name, status=condition("Established")) for name in crds),
-        *_mesh_of(region, way),
+        *_control_plane(region, mode),
         _named("DestinationRule", "helloworld", "sample"),
         _named("PeerAuthentication", "default", "istio-system", spec={"mtls": {"mode": "STRICT"}}),
         _named("AuthorizationPolicy", "default-deny", "istio-system"),
@@ -600,8 +612,8 @@ def _ingress_objects() -> list[Object]:
     ]
 
 
-def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
-    """What terraform keeps of all this, by address."""
+def _states(mode: str) -> dict[str, dict[str, Object] | str | None]:
+    """Return terraform's states: attributes by stack and address."""
     clusters: dict[str, Object] = {}
     network: dict[str, Object] = {
         "google_compute_network.vpc": {"id": VPC},
@@ -615,7 +627,7 @@ def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
             f"google_compute_subnetwork.{region}": {"id": f"{PARENT}/regions/{place}/subnetworks/matt-private-vm"},
             f"google_compute_router.{region}": {"id": f"{PARENT}/regions/{place}/routers/matt-{region}-router"},
         }
-        if region in _webhooks(way):
+        if region in _webhooks(mode):
             network[f"google_compute_firewall.{region}"] = {"id": f"{PARENT}/global/firewalls/{rule}"}
         clusters |= {
             f"google_service_account.{region}": {"id": f"{PARENT}/serviceAccounts/{email}"},
@@ -630,7 +642,7 @@ def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
         "google_gke_hub_feature.service-mesh": {"id": f"{features}/servicemesh"},
         "google_gke_hub_feature.multi-cluster-ingress": {"id": f"{features}/multiclusteringress"},
     }
-    if way == FLEET:
+    if mode == FLEET:
         for region in VERSIONS:
             place, name = LOCATIONS[region], cluster_name(region)
             mesh_stack[f"google_gke_hub_feature_membership.{region}"] = {
@@ -641,7 +653,9 @@ def _states(way: str) -> dict[str, dict[str, Object] | str | None]:
             }
     else:
         for region in VERSIONS:
-            mesh_stack[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {"triggers": _inputs(region, way)}
+            mesh_stack[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {
+                "triggers": _inputs(region, mode)
+            }
         for holder, remote in permutations(VERSIONS, 2):
             mesh_stack[f'null_resource.trust_grant_90F5B3F0["{holder}/{remote}"]'] = {"triggers": _grant(remote)}
     ingress: dict[str, Object] = {
@@ -658,13 +672,14 @@ def _in_state(address: str, attributes: Object) -> Object:
 
 
 class Case(NamedTuple):
-    """Something that is wrong with a mesh.
+    """One thing that is wrong with a mesh, and the only finding of `mesh status` about it.
 
     Attributes:
-        spoil: makes it so.
-        where: section and name of the only finding that says it.
-        text, fix: parts of what it says.
-        state: that it has.
+        spoil: makes it wrong.
+        where: section and name of the finding.
+        text: a part of the finding's text.
+        fix: a part of its remediation.
+        state: of the finding.
     """
 
     spoil: Callable[[DeployedMesh], Any]
@@ -674,13 +689,13 @@ class Case(NamedTuple):
     state: str = "failure"
 
     def check(self, mesh: DeployedMesh) -> None:
-        """Break the mesh: `mesh status` says so, what to do, and nothing else."""
+        """Break the mesh, run `mesh status`, and compare its findings."""
         self.spoil(mesh)
         answer = mesh.run_json("status")
         wrong = answer.findings("failure") | answer.findings("warning")
         assert set(wrong) == {self.where}
-        [said] = wrong.values()
-        assert said["state"] == self.state
-        assert self.text in said["text"]
-        assert self.fix in said["fix"]
+        [finding] = wrong.values()
+        assert finding["state"] == self.state
+        assert self.text in finding["text"]
+        assert self.fix in finding["fix"]
         assert answer.status == (1 if self.state == "failure" else 0)

@@ -1,4 +1,4 @@
-"""An emulated cloud on loopback in which something is deployed, for tests of the operator's command."""
+"""A project in the fake cloud, and a machine with fake programs, on which the `mesh` CLI runs."""
 
 import json
 import os
@@ -35,16 +35,16 @@ TOOLS: Mapping[str, str] = {
     "bash": "GNU bash, version 5.2.15(1)-release (x86_64-pc-linux-gnu)\nCopyright (C) 2022",
     "uname": "x86_64",
 }
-"""What each prints when it is asked for its version: as the real ones did on a machine with all but istioctl."""
+"""The output of each program that reports its version, recorded from the real ones (but for istioctl)."""
 
 SILENT = ("curl", "git", "jq", "tar", "awk", "grep", "sed", "tr", "head", "csplit", "sha256sum")
 
 
 class LoopbackPlanes:
-    """Control planes that accept connections on loopback, and say nothing.
+    """GKE control planes that accept connections on loopback and never respond.
 
     Attributes:
-        hosts: by location.
+        hosts: address and port by location.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class LoopbackPlanes:
         pass
 
     def stop(self, location: str, name: str) -> None:
-        """Let nobody connect any more."""
+        """Refuse connections from now on."""
         self._listeners.pop(location).close()
 
     def stop_all(self) -> None:
@@ -71,12 +71,13 @@ class LoopbackPlanes:
 
 @dataclass
 class EmulatedProject:
-    """An emulated project, a configuration for it, and a machine on which `mesh` runs.
+    """A project in the fake cloud, its configuration, and a machine on which `mesh` runs.
 
     Attributes:
-        folder: with mesh.yaml and terraform's states, if there are some.
-        variables: besides those with which every command runs.
-        lines: what was called on this machine, a line each with its arguments.
+        folder: has mesh.yaml, and terraform's states where a test writes them.
+        server: the fake cloud.
+        planes: the GKE control planes of the project's clusters.
+        variables: environment variables of the commands, besides those that every command has.
     """
 
     folder: Path
@@ -100,16 +101,17 @@ class EmulatedProject:
         self.server.services.enable(self.id, [f"{api}.googleapis.com" for api in apis])
 
     def add(self, path: str, **content: Any) -> Body:
-        """Put something into the project, behind terraform's back.
+        """Add a resource to the project without terraform.
 
         Args:
-            path: after the project's id.
+            path: of the resource, without the project.
+            **content: of the resource.
         """
         whole = f"projects/{self.id}/{path}"
         return self.server.cloud.store.add(whole, {"name": path.rpartition("/")[2], **content})
 
     def fake_program(self, tool: str, body: str) -> None:
-        """Make a program that notes its call and runs a few lines of shell."""
+        """Install a program that records its call and runs a few lines of shell."""
         path = self.folder / "bin" / tool
         path.write_text(f'#!/bin/sh\nprintf "%s\\n" "{tool} $*" >>"{self.folder}/calls"\n{body}\n', encoding="utf-8")
         path.chmod(0o755)
@@ -125,10 +127,10 @@ class EmulatedProject:
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def deploy(self, *, known: bool = True) -> None:
-        """Make what the stacks of the configuration make.
+        """Create what the configuration's stacks create.
 
         Args:
-            known: terraform has made it, and says so.
+            known: whether it is in terraform's state.
         """
         environment, base = self.environment, f"http://compute/compute/v1/projects/{self.id}"
         network = f"{base}/global/networks/{environment.names.vpc}"
@@ -154,10 +156,11 @@ class EmulatedProject:
             self.write_state("network", *ids)
 
     def make_cluster(self, key: str, *admitted: str) -> Body:
-        """Make a region's cluster, with nodes and a membership.
+        """Create a region's cluster with its node pool and membership.
 
         Args:
-            admitted: its authorized networks.
+            key: of the region.
+            *admitted: its authorized networks; those of the configuration if there are none.
         """
         environment = self.environment
         region = next(one for one in environment.resolved_regions() if one.key == key)
@@ -185,7 +188,7 @@ class EmulatedProject:
         return cluster
 
     def write_state(self, stack: str, *ids: str) -> None:
-        """Let terraform know these things."""
+        """Write a state of terraform that has these ids."""
         resources = [
             {"mode": "managed", "type": "null_resource", "name": "a", "instances": [{"attributes": {"id": one}}]}
             for one in ids
@@ -197,7 +200,7 @@ class EmulatedProject:
         return token
 
     def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        """Run `mesh` on a machine that has nothing but the stand-ins."""
+        """Run `mesh` on a machine that has the fake programs and no others."""
         environment = {
             "HOME": str(self.folder),
             "PATH": str(self.folder / "bin"),
@@ -212,7 +215,7 @@ class EmulatedProject:
 
 @contextmanager
 def emulated_project(folder: Path, configuration: str, project: str) -> Iterator[EmulatedProject]:
-    """Run an empty cloud for a while, beside a machine with all tools."""
+    """Run an empty project, beside a machine that has all tools."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     planes = LoopbackPlanes()

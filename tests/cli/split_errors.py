@@ -1,4 +1,4 @@
-"""How often `mesh verify split` is wrong: measured over many runs, for the documentation.
+"""Measures how often `mesh verify split` accepts a split, for the documentation.
 
 ``python -m tests.cli.split_errors`` prints the table that docs/operator.md has.
 """
@@ -23,7 +23,7 @@ TABLE_FILE = ROOT / "docs" / "operator.md"
 
 
 def accepted(share: int, requests: int) -> float:
-    """Return in which part of the runs a split is accepted, if v1 has that share, in per cent, of the answers."""
+    """Return the share of the runs that accept a split in which v1 serves `share` per cent of the requests."""
     demo = Demo.of(load(REFERENCE))
     verdict = Verdict(Question.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
     dice = numpy.random.default_rng([SEED, share, requests])
