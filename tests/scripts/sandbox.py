@@ -1,4 +1,4 @@
-"""Runs the project's scripts for real, among recorded stand-ins for the tools that reach out."""
+"""Runs the project's scripts with fake tools that record their calls."""
 
 import os
 import shutil
@@ -11,22 +11,36 @@ from config.paths import ROOT
 
 SCRIPTS = ROOT / "scripts"
 
-# What the scripts use of the machine itself, and what only asmcli would use.
-REAL = ("awk", "bash", "cat", "chmod", "cp", "dirname", "env", "grep", "mkdir", "mktemp", "rm", "sha256sum", "touch")
-ONLY_FOR_ASMCLI = ("csplit", "git", "head", "jq", "sed", "tar", "tr")
-CANARY = "canary-token-1f0b9d"
+# Tools of this machine that the scripts use, and tools that only asmcli would use.
+REAL_TOOLS = (
+    "awk",
+    "bash",
+    "cat",
+    "chmod",
+    "cp",
+    "dirname",
+    "env",
+    "grep",
+    "mkdir",
+    "mktemp",
+    "rm",
+    "sha256sum",
+    "touch",
+)
+ASMCLI_TOOLS = ("csplit", "git", "head", "jq", "sed", "tar", "tr")
+TOKEN = "canary-token-1f0b9d"
 
 GCLOUD = """
 if [[ "$*" == *get-credentials* ]]; then printf 'kubeconfig of %s\\n' "$4" >"$KUBECONFIG"; fi
 """
 ISTIOCTL = f"""
 all="$*" name="${{all#*--name }}"
-printf 'kind: Secret\\nname: istio-remote-secret-%s\\nstringData: {{token: {CANARY}}}\\n' "${{name%% *}}"
+printf 'kind: Secret\\nname: istio-remote-secret-%s\\nstringData: {{token: {TOKEN}}}\\n' "${{name%% *}}"
 """
 CURL = """
 cp "$HERE/home/asmcli" "${@: -2:1}"  # --output FILE URL
 """
-# Keeps, of every cluster, what objects say that they were made from.
+# Keeps the completion markers of every cluster.
 KUBECTL = """
 all="$*" at="$HERE/cluster"
 if [[ "$1" == --kubeconfig && -r "$2" ]]; then
@@ -59,16 +73,21 @@ case "$all" in
   *"get customresourcedefinition "*) printf customresourcedefinition/there ;;
 esac
 """
+FAKE_TOOLS = {
+    **dict.fromkeys((*ASMCLI_TOOLS, "gke-gcloud-auth-plugin"), "exit 99"),
+    **{"uname": "printf 'x86_64\\n'", "sleep": "", "curl": CURL},
+    **{"gcloud": GCLOUD, "istioctl": ISTIOCTL, "kubectl": KUBECTL},
+}
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a script ended.
+class ScriptRun:
+    """The result of a script.
 
     Attributes:
         status: its exit status.
-        output: what it printed, both streams.
-        calls: the stand-ins that it called, in order, each with its arguments.
+        output: its output, both streams.
+        calls: its calls of fake tools, in order, each with its arguments.
     """
 
     status: int
@@ -81,7 +100,7 @@ class Run:
 
 @dataclass
 class Sandbox:
-    """A PATH of stand-ins, a home, and a folder for temporary files that has to be empty in the end."""
+    """A PATH of fake tools, a home, and a folder for temporary files, which scripts have to leave empty."""
 
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -89,25 +108,18 @@ class Sandbox:
     def __post_init__(self) -> None:
         for name in ("bin", "home", "tmp"):
             (self.folder / name).mkdir()
-        for tool in REAL:
+        for tool in REAL_TOOLS:
             found = shutil.which(tool)
             assert found is not None, f"{tool} is missing on this machine"
             (self.folder / "bin" / tool).symlink_to(found)
-        for tool in ONLY_FOR_ASMCLI:
-            self.stand_in(tool, "exit 99")
-        self.stand_in("uname", "printf 'x86_64\\n'")
-        self.stand_in("sleep", "")
-        self.stand_in("gke-gcloud-auth-plugin", "exit 99")
-        self.stand_in("curl", CURL)
-        self.stand_in("gcloud", GCLOUD)
-        self.stand_in("istioctl", ISTIOCTL)
-        self.stand_in("kubectl", KUBECTL)
-        self.stand_in("asmcli", 'env >"$HERE/asmcli.env"; exit 0', folder="home")
+        for tool, body in FAKE_TOOLS.items():
+            self.fake_tool(tool, body)
+        self.fake_tool("asmcli", 'env >"$HERE/asmcli.env"; exit 0', folder="home")
 
-    def stand_in(self, tool: str, body: str, folder: str = "bin") -> Path:
-        """Make a stand-in that records its call and then runs ``body``, in which $HERE is the sandbox.
+    def fake_tool(self, tool: str, body: str, folder: str = "bin") -> Path:
+        """Write a tool that records its call and then runs ``body``, in which $HERE is the sandbox.
 
-        All it needs is written into it: a script may run it without an environment.
+        It uses no environment variable, as scripts may run it without an environment.
         """
         path = self.folder / folder / tool
         path.unlink(missing_ok=True)  # a link to the machine's own program, which must not be written to
@@ -141,19 +153,34 @@ class Sandbox:
             start_new_session=True,
         )
 
-    def finish(self, process: "subprocess.Popen[str]") -> Run:
-        """Wait for a script that was started; nothing of it may be left."""
+    def finish(self, process: "subprocess.Popen[str]") -> ScriptRun:
+        """Wait for a script, which has to leave no temporary file."""
         try:
             output, _ = process.communicate(timeout=30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
+        assert self.temporary_files() == []
         calls = self.folder / "calls"
         lines = calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
-        return Run(process.returncode, output, [line for line in lines if not line.startswith(("uname", "sleep"))])
+        return ScriptRun(
+            process.returncode, output, [line for line in lines if not line.startswith(("uname", "sleep"))]
+        )
 
-    def run(self, script: str, **inputs: str) -> Run:
+    def run(self, script: str, **inputs: str) -> ScriptRun:
         return self.finish(self.start(script, **inputs))
 
-    def leftovers(self) -> list[str]:
+    def succeed(self, script: str, **inputs: str) -> ScriptRun:
+        """Run a script that has to succeed."""
+        run = self.run(script, **inputs)
+        assert run.status == 0, run.output
+        return run
+
+    def fail(self, script: str, **inputs: str) -> ScriptRun:
+        """Run a script that has to fail."""
+        run = self.run(script, **inputs)
+        assert run.status == 1, run.output
+        return run
+
+    def temporary_files(self) -> list[str]:
         return sorted(path.name for path in (self.folder / "tmp").iterdir())

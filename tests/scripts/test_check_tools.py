@@ -1,4 +1,4 @@
-"""The look for tools, before anything is made: what it says, and that all else waits for it."""
+"""The check of required tools: its messages, and that every other resource depends on it."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 
 from config.paths import ROOT
 from tests.config.test_configuration import changed, problems_of
-from tests.scripts.sandbox import SCRIPTS, Run, Sandbox
+from tests.scripts.sandbox import SCRIPTS, Sandbox
 from tests.synthesized import Synthesis, load_without_variables, synthesize
 
 CHECKING = ("network", "mesh")
@@ -20,30 +20,22 @@ def required_tools() -> tuple[str, ...]:
     return TOOLS
 
 
-def check_tools(sandbox: Sandbox) -> Run:
-    return sandbox.run("check-tools.sh", TOOLS=" ".join(required_tools()), CONTROL_PLANE="asmcli-managed")
+def inputs() -> dict[str, str]:
+    return {"TOOLS": " ".join(required_tools()), "CONTROL_PLANE": "asmcli-managed"}
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Sandbox:
-    return Sandbox(tmp_path)
-
-
-def test_a_machine_that_has_all(sandbox: Sandbox) -> None:
-    run = check_tools(sandbox)
-    assert run.status == 0, run.output
+def test_a_machine_with_all_tools_passes(sandbox: Sandbox) -> None:
+    run = sandbox.succeed("check-tools.sh", **inputs())
     assert run.calls == [], "nothing is called, only looked for"
-    assert sandbox.leftovers() == []
 
 
 @pytest.mark.parametrize(
     "missing", [("jq",), ("gcloud", "gke-gcloud-auth-plugin", "kubectl", "istioctl", "git", "csplit")]
 )
-def test_all_that_is_missing_is_named_with_both_ways_out(sandbox: Sandbox, missing: tuple[str, ...]) -> None:
+def test_all_missing_tools_are_reported_with_both_solutions(sandbox: Sandbox, missing: tuple[str, ...]) -> None:
     for tool in missing:
         (sandbox.folder / "bin" / tool).unlink()
-    run = check_tools(sandbox)
-    assert run.status == 1
+    run = sandbox.fail("check-tools.sh", **inputs())
     assert re.findall(r"^check-tools\.sh: (\S+) is missing on this machine \(\w", run.output, re.M) == [
         tool for tool in required_tools() if tool in missing
     ]
@@ -54,15 +46,14 @@ def test_all_that_is_missing_is_named_with_both_ways_out(sandbox: Sandbox, missi
     assert run.calls == []
 
 
-def test_a_machine_that_asmcli_does_not_run_on(sandbox: Sandbox) -> None:
-    sandbox.stand_in("uname", "printf 'aarch64\\n'")
-    run = check_tools(sandbox)
-    assert run.status == 1
+def test_an_architecture_without_asmcli_is_reported(sandbox: Sandbox) -> None:
+    sandbox.fake_tool("uname", "printf 'aarch64\\n'")
+    run = sandbox.fail("check-tools.sh", **inputs())
     assert "asmcli runs on x86_64 only, and this machine is aarch64" in run.output
     assert "set mesh.control_plane: fleet" in run.output
 
 
-def test_they_are_the_tools_of_all_scripts() -> None:
+def test_required_tools_are_those_of_all_scripts() -> None:
     used: set[str] = set()
     for script in SCRIPTS.glob("*.sh"):
         for line in re.findall(r"^ *require_tools (.+)$", script.read_text(encoding="utf-8"), re.M):
@@ -72,16 +63,16 @@ def test_they_are_the_tools_of_all_scripts() -> None:
     assert len(tools) == len(set(tools)) > 10
 
 
-def test_everything_in_the_first_stack_and_in_the_mesh_waits_for_it(reference: Synthesis) -> None:
+def test_every_other_resource_of_network_and_mesh_depends_on_the_check(reference: Synthesis) -> None:
     for stack in CHECKING:
-        before = _before(reference, stack)
-        (check,) = [name for name in before if name.startswith("null_resource.tools")]
-        assert before.pop(check) == set()
-        assert len(before) > 5
-        assert [name for name, others in before.items() if check not in others] == []
+        dependencies = _dependencies(reference, stack)
+        (check,) = [name for name in dependencies if name.startswith("null_resource.tools")]
+        assert dependencies.pop(check) == set()
+        assert len(dependencies) > 5
+        assert [name for name, others in dependencies.items() if check not in others] == []
 
 
-def test_the_fleet_needs_no_tool_and_looks_for_none(tmp_path: Path) -> None:
+def test_mode_fleet_needs_no_tool_and_has_no_check(tmp_path: Path) -> None:
     fleet = synthesize(load_without_variables(ROOT / "examples" / "fleet.yaml"), tmp_path)
     assert "local-exec" not in json.dumps(fleet.stacks)
     assert not list(fleet.outdir.rglob("*.sh"))
@@ -91,23 +82,23 @@ def test_the_fleet_needs_no_tool_and_looks_for_none(tmp_path: Path) -> None:
 REMOTE = {"type": "cloud", "organization": "acme", "execution": "remote"}
 
 
-@pytest.mark.parametrize("way", ["asmcli-managed", "asmcli-in-cluster"])
-def test_a_way_with_tools_is_refused_for_terraform_clouds_own_machines(way: str) -> None:
+@pytest.mark.parametrize("mode", ["asmcli-managed", "asmcli-in-cluster"])
+def test_a_mode_with_tools_is_refused_for_remote_runs(mode: str) -> None:
     data = changed("backend", REMOTE)
-    data["mesh"] = {"control_plane": way}
+    data["mesh"] = {"control_plane": mode}
     found = problems_of(data)["backend.execution"]
-    for part in ("no gcloud, kubectl or istioctl", f"mesh.control_plane: {way}", "mesh.control_plane: fleet", "agent"):
+    for part in ("no gcloud, kubectl or istioctl", f"mesh.control_plane: {mode}", "mesh.control_plane: fleet", "agent"):
         assert part in found
 
 
-def test_the_fleet_is_not_refused_there() -> None:
+def test_mode_fleet_is_accepted_for_remote_runs() -> None:
     data = changed("backend", REMOTE)
     data["mesh"] = {"control_plane": "fleet"}
     assert "backend.execution" not in problems_of(data)
 
 
-def _before(synthesis: Synthesis, stack: str) -> dict[str, set[str]]:
-    """Return, for each resource of a stack, all that has to be there before it."""
+def _dependencies(synthesis: Synthesis, stack: str) -> dict[str, set[str]]:
+    """Return all direct and indirect dependencies of each resource of a stack."""
     content = synthesis.stacks[stack]
     named = {
         f"{prefix}{kind}.{name}": json.dumps(one)
@@ -121,10 +112,10 @@ def _before(synthesis: Synthesis, stack: str) -> dict[str, set[str]]:
         for name, text in named.items()
     }
 
-    def all_before(name: str, seen: set[str]) -> set[str]:
+    def all_dependencies(name: str, seen: set[str]) -> set[str]:
         for other in direct[name] - seen:
             seen.add(other)
-            all_before(other, seen)
+            all_dependencies(other, seen)
         return seen
 
-    return {name: all_before(name, set()) for name in named}
+    return {name: all_dependencies(name, set()) for name in named}
