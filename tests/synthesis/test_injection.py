@@ -213,7 +213,7 @@ def test_scripts_pass_texts_on_and_run_none(text: str, tmp_path: Path) -> None:
     """Whatever reaches a script as an input: no field lets most of these through, and should one do so…"""
     sandbox = Sandbox(tmp_path)
     for tool in ("gcloud", "kubectl", "istioctl"):
-        sandbox.stand_in(tool, f"""printf '%s\\0' {tool} "$@" $'\\n' >>"$HERE/arguments" """)
+        sandbox.fake_tool(tool, f"""printf '%s\\0' {tool} "$@" $'\\n' >>"$HERE/arguments" """)
     for script in ALL_SCRIPTS:
         source = "".join((SCRIPTS / one).read_text(encoding="utf-8") for one in (script, "lib.sh"))
         inputs = dict.fromkeys(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)", source), text)

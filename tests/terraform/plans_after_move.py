@@ -1,8 +1,8 @@
-"""What terraform would change after a move to another library: nothing, with states made before it.
+"""Compares terraform's plans before and after a move to another library.
 
-Network and clusters are applied to the emulated cloud as they were synthesized before
-the move, and planned as they are synthesized after it. The other two stacks need a
-cluster; their JSON is compared only.
+Stacks `network` and `clusters` are applied to the fake cloud as synthesized before the
+move, and planned as synthesized after it. The other two stacks need a cluster, so that
+only their JSON is compared.
 """
 
 import os
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from tests.cli.emulated_project import emulated_project
 from tests.synthesized import load_without_variables
-from tests.terraform.terraform import terraform
+from tests.terraform.terraform import APPLY, terraform
 
 STACKS = ("network", "clusters")
 
 
 class PlanError(Exception):
-    """Why there is no plan.
+    """There is no plan; the message states the reason.
 
     Attributes:
-        here: what is missing is this machine's, and says nothing of the move.
+        here: whether this machine lacks a prerequisite, which proves nothing about the move.
     """
 
     def __init__(self, text: str, *, here: bool = False) -> None:
@@ -30,17 +30,18 @@ class PlanError(Exception):
 
 
 def plans_after(before: Path, after: Path, output: str) -> dict[str, str]:
-    """Apply two stacks as they were before a move, and return what terraform plans for them after it.
+    """Apply two stacks as synthesized before a move, and return terraform's plans for them after it.
 
     Args:
-        before: a folder with mesh.yaml, and in ``output`` what was synthesized of it.
+        before: a folder with mesh.yaml and an output folder.
         after: the same after the move. Its states are overwritten.
+        output: the name of the output folder in both.
 
     Returns:
-        By stack: the empty text where nothing would change, else the plan.
+        The plan by stack; empty if it has no changes.
 
     Raises:
-        PlanError: terraform or its providers are missing, or it fails.
+        PlanError: terraform or its providers are missing, or terraform fails.
     """
     if shutil.which("terraform") is None:
         raise PlanError("terraform is not on this machine", here=True)
@@ -51,12 +52,12 @@ def plans_after(before: Path, after: Path, output: str) -> dict[str, str]:
         emulated_project(Path(name), config.read_text(encoding="utf-8"), project_id) as project,
     ):
         project.enable("cloudresourcemanager", "serviceusage")
-        # The network stack looks for the tools of later ones: stand-ins, behind the real ones, for what is not here.
+        # Stack `network` looks for all tools: fakes, behind the real ones, replace those that this machine lacks.
         path = os.pathsep.join([os.environ["PATH"], str(project.folder / "bin")])
         variables = {**project.server.variables(), "GOOGLE_OAUTH_ACCESS_TOKEN": project.token(), "PATH": path}
         for stack in STACKS:
             _init(before / output / "stacks" / stack)
-            _run(before / output / "stacks" / stack, variables, "apply", "-auto-approve")
+            _run(before / output / "stacks" / stack, variables, *APPLY)
             shutil.copy(before / f"terraform.{stack}.tfstate", after)
         return {stack: _plan(after / output / "stacks" / stack, variables) for stack in STACKS}
 

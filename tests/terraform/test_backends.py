@@ -1,4 +1,4 @@
-"""Where the states are: names from one rule, readers that follow, folders that need nothing beside them."""
+"""State backends: names of states, their readers, and self-contained stack folders."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
 DOCS = ROOT / "docs" / "backends.md"
 
 READS = {"network": [], "clusters": ["network"], "mesh": ["clusters", "network"], "ingress": ["clusters"]}
-"""By stack: whose outputs it reads. docs/backends.md says the same to people."""
+"""By stack: the stacks whose outputs it reads. docs/backends.md documents the same."""
 
 BACKENDS = {
     "cloud": "{type: cloud, organization: acme}",
@@ -26,7 +26,7 @@ BACKENDS = {
     "gcs": "{type: gcs, bucket: acme-states}",
     "gcs with a prefix": "{type: gcs, bucket: acme-states, prefix: teams/mesh}",
 }
-"""By name: what stands in the configuration."""
+"""By name: the value of `backend` in the configuration."""
 
 PREFIXES = {
     "cloud": "my-mesh-project_matt",
@@ -39,11 +39,12 @@ CLOUD_HOSTS = {"cloud": "app.terraform.io", "enterprise": "tfe.acme.example"}
 
 
 @dataclass(frozen=True)
-class Case:
-    """An environment with a backend.
+class BackendCase:
+    """A synthesized environment with a backend.
 
     Attributes:
-        name: the backend's, here.
+        name: the backend's key in `BACKENDS`.
+        synthesis: the environment.
     """
 
     name: str
@@ -54,19 +55,19 @@ class Case:
         return block
 
     def readers(self, stack: str) -> Mapping[str, Any]:
-        """Return the data sources by which a stack reads others, by the other's name."""
+        """Return a stack's data sources for other stacks, by the other's name."""
         found = self.synthesis.stacks[stack].get("data", {}).get("terraform_remote_state", {})
         return {name.removeprefix("cross-stack-reference-input-"): one for name, one in found.items()}
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BackendCase:
     text = f"{REFERENCE.read_text(encoding='utf-8')}\nbackend: {BACKENDS[request.param]}\n"
-    return Case(request.param, synthesize(environment_of(text), tmp_path_factory.mktemp("backend")))
+    return BackendCase(request.param, synthesize(environment_of(text), tmp_path_factory.mktemp("backend")))
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_each_stack_has_a_state_of_its_own_by_one_rule(case: Case, stack: str) -> None:
+def test_every_stack_has_its_own_state(case: BackendCase, stack: str) -> None:
     name = f"{PREFIXES[case.name]}-{stack}"
     block = case.terraform(stack)
     assert ("cloud" in block) != ("backend" in block)
@@ -78,8 +79,8 @@ def test_each_stack_has_a_state_of_its_own_by_one_rule(case: Case, stack: str) -
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_readers_follow_the_backend(case: Case, stack: str) -> None:
-    """They read where the other stack writes: the one is compared with the other, not with a text of ours."""
+def test_readers_follow_the_backend(case: BackendCase, stack: str) -> None:
+    """A reader's configuration equals the producer's backend."""
     readers = case.readers(stack)
     assert sorted(readers) == READS[stack]
     for other, reader in readers.items():
@@ -91,24 +92,24 @@ def test_readers_follow_the_backend(case: Case, stack: str) -> None:
 
 
 def test_no_credentials_in_the_configuration() -> None:
-    """The models have no key for one, so the JSON can't have any either."""
+    """The models have no key for credentials, so that the JSON can't contain any."""
     keys = set(CloudState.model_fields) | set(GcsState.model_fields)
     assert keys == {"type", "organization", "hostname", "workspace_prefix", "execution", "bucket", "prefix"}
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_no_credentials_in_the_json(case: Case, stack: str) -> None:
+def test_no_credentials_in_the_json(case: BackendCase, stack: str) -> None:
     names = {name for name, _ in _texts(case.synthesis.stacks[stack], "")}
     assert len(names) > 5
     assert not names & {"credentials", "access_token", "encryption_key", "private_key", "password"}
-    # The kubernetes provider's, which refers to something ephemeral, where there is a service account to act as.
+    # With impersonation, the kubernetes provider refers to an ephemeral token.
     tokens = [text for name, text in _texts(case.synthesis.stacks[stack], "") if name == "token"]
     assert [one for one in tokens if not one.startswith("${ephemeral.")] == []
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_folder_names_no_file_outside(case: Case, stack: str) -> None:
-    """What is uploaded for a remote run is the stack's folder alone."""
+def test_a_folder_refers_to_no_file_outside(case: BackendCase, stack: str) -> None:
+    """Terraform uploads only the stack's folder for a remote run."""
     folder = case.synthesis.outdir / "stacks" / stack
     content = json.dumps(case.synthesis.stacks[stack])
     assert str(case.synthesis.outdir.parent) not in content
@@ -120,24 +121,24 @@ def test_a_folder_names_no_file_outside(case: Case, stack: str) -> None:
     assert not [one for one in folder.rglob("*") if one.is_symlink()]
 
 
-def test_what_counts_as_outside() -> None:
+def test_files_outside_are_recognized() -> None:
     root = Path("/home/me")
     for text in ("/home/me/x", "../up", "bash ../x.sh", "a/../../b", "/etc/passwd", "bash /opt/x.sh", "~/key.json"):
         assert _is_outside(text, root), text
-    # A path of a URL, an expression, a range and a path that a gateway matches are no files.
+    # URLs, expressions, ranges and resource names are no files.
     for text in ("https://host/a/b", "bash assets/x.sh", "10.0.0.0/8", "projects/p/x", "${a.b}/c", "assets/a..b"):
         assert not _is_outside(text, root), text
 
 
 def _is_outside(text: str, root: Path) -> bool:
-    """Whether a text names a file by an absolute path, or by one that leads up."""
+    """Return whether a text contains an absolute path, or one with `..`."""
     if str(root) in text:
         return True
     return any(word.startswith(("/", "~/")) or ".." in word.split("/") for word in text.split())
 
 
 def _texts(node: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Yield every text in a document, with the name of what holds it; Kubernetes objects have paths of their own."""
+    """Yield every text with its key, except in Kubernetes objects, which contain paths of their own."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key not in ("//", "manifest"):
@@ -149,7 +150,7 @@ def _texts(node: Any, name: str) -> Iterator[tuple[str, str]]:
         yield name, node
 
 
-def test_the_docs_tell_who_reads_whom(case: Case) -> None:
+def test_the_docs_list_the_readers_of_every_stack(case: BackendCase) -> None:
     rows = re.findall(r"^\| `(\w+)` \|([^|\n]*)\|([^|\n]*)\|$", DOCS.read_text(encoding="utf-8"), re.M)
     reads = {stack: sorted(re.findall(r"`(\w+)`", cell)) for stack, cell, _ in rows}
     readers = {stack: sorted(re.findall(r"`(\w+)`", cell)) for stack, _, cell in rows}
@@ -157,14 +158,14 @@ def test_the_docs_tell_who_reads_whom(case: Case) -> None:
     assert readers == {stack: sorted(one for one in STACKS if stack in reads[one]) for stack in STACKS}
 
 
-def test_the_docs_tell_the_roles_that_doctor_asks_for() -> None:
+def test_the_docs_list_the_roles_that_doctor_requires() -> None:
     (listed,) = re.findall(
         r"^The account needs, in the project: (.*?) \(`mesh doctor`", DOCS.read_text("utf-8"), re.M | re.S
     )
     assert set(re.findall(r"`(roles/[\w.]+)`", listed)) == {need.role for need in PERMISSIONS}
 
 
-def test_the_docs_name_the_workspaces_as_they_are_named(case: Case) -> None:
+def test_the_docs_describe_the_names_of_workspaces(case: BackendCase) -> None:
     if case.name == "cloud":
         assert "`PROJECT_ID_NAME_PREFIX-STACK`" in DOCS.read_text(encoding="utf-8")
         name = case.terraform("network")["cloud"]["workspaces"]["name"]
