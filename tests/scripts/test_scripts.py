@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from config.paths import ROOT
-from tests.scripts.sandbox import TOKEN, ISTIOCTL, SCRIPTS, Sandbox
+from tests.scripts.sandbox import ISTIOCTL, SCRIPTS, TOKEN, Sandbox
 from tests.synthesized import Synthesis
 
 NOT_FOUND = "printf 'ERROR: code=404, message=Not found: projects/p/locations/l/clusters/tokyo-1.\\n' >&2; exit 1"
