@@ -35,7 +35,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
 """By collection: the resource's ``kind``, and the name of its latency."""
 
 GLOBAL_ADDRESSES = IPv4Network("198.51.100.0/24")
-"""Range of reserved addresses: for documentation (RFC 5737), so that they are nobody's."""
+"""Range of reserved addresses: for documentation (RFC 5737), which are never in use."""
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "firewalls": {"disabled": False, "priority": 1000, "direction": "INGRESS", "logConfig": {"enable": False}},

@@ -65,7 +65,7 @@ class Identity:
         content = {
             "type": "service_account",
             "project_id": self._project,
-            "private_key_id": "emulated",
+            "private_key_id": "fake",
             "private_key": self.private_key(),
             "client_email": self.caller,
             "client_id": "100000000000000000001",

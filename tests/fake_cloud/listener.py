@@ -31,7 +31,7 @@ class Listener(ABC):
         """
         self.journal = Journal()
         self._server = make_server(
-            host, port, self.answer, threaded=True, request_handler=QuietHandler, ssl_context=tls
+            host, port, self.wsgi_app, threaded=True, request_handler=QuietHandler, ssl_context=tls
         )
         self.base = f"http://{host}:{self._server.server_port}"
 
@@ -42,8 +42,8 @@ class Listener(ABC):
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Respond to a request: a WSGI application, https://peps.python.org/pep-3333/."""
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Respond to a request, as https://peps.python.org/pep-3333/ defines it."""
         request = Request(environ)
         response = self.respond(request)
         if self.is_call(request):

@@ -99,8 +99,8 @@ class FakeCloudServer(Listener):
         """Return the environment in which the google provider and gcloud call the fake cloud."""
         return {name: f"{self.cloud.base}{path}" for name, path in VARIABLES.items()}
 
-    def answer(self, environ: dict[str, Any], start_response: Any) -> Any:
-        return super().answer(environ | {"PATH_INFO": environ["PATH_INFO"].replace(*DOUBLED_VERSION)}, start_response)
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        return super().wsgi_app(environ | {"PATH_INFO": environ["PATH_INFO"].replace(*DOUBLED_VERSION)}, start_response)
 
     def is_call(self, request: Request) -> bool:
         return request.path not in TOKEN_PATHS

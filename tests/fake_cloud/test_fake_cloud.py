@@ -1,4 +1,4 @@
-"""The emulated cloud, asked over HTTP as the provider and gcloud ask it."""
+"""The fake cloud, called over HTTP as the provider and gcloud call it."""
 
 import http.client
 import json
@@ -51,21 +51,21 @@ def gcp() -> Iterator[FakeGcp]:
 
 @pytest.fixture
 def client(gcp: FakeGcp) -> ApiClient:
-    """Somebody for whom all APIs are on."""
+    """A client for which all APIs are enabled."""
     client = gcp.client()
     enable(client)
     return client
 
 
-# --- who may call, and what
+# --- authentication and authorization
 
 
-def test_a_call_needs_a_token_that_is_of_use(gcp: FakeGcp) -> None:
+def test_a_call_needs_a_valid_token(gcp: FakeGcp) -> None:
     token = gcp.token()
     services = ApiClient(gcp.base, token)
     assert services.ok("GET", SERVICES)["services"]
-    refused = ApiClient(gcp.base, "ya29.of-somebody-else").error("GET", SERVICES)
-    assert (refused.code, refused.status) == (401, "UNAUTHENTICATED")
+    error = ApiClient(gcp.base, "ya29.unknown").error("GET", SERVICES)
+    assert (error.code, error.status) == (401, "UNAUTHENTICATED")
     gcp.server.cloud.identity.expire(token)
     assert services.error("GET", SERVICES).code == 401
     assert gcp.client().ok("GET", SERVICES)["services"]
@@ -76,7 +76,7 @@ def test_a_token_expires(gcp: FakeGcp, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gcp.client().error("GET", SERVICES).code == 401
 
 
-def test_a_key_that_is_not_the_accounts_gets_no_token(gcp: FakeGcp) -> None:
+def test_another_key_gets_no_token(gcp: FakeGcp) -> None:
     with running() as other:
         key = json.loads(other.server.cloud.identity.credentials())
     credentials = from_service_account({**key, "token_uri": f"{gcp.base}/token"}, scopes=SCOPES)
@@ -87,9 +87,9 @@ def test_a_key_that_is_not_the_accounts_gets_no_token(gcp: FakeGcp) -> None:
 def test_token_review(gcp: FakeGcp) -> None:
     def review(token: str) -> Body:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        answer = ApiClient(gcp.base, "").ok("POST", "/tokenreview", body)
-        assert (answer["apiVersion"], answer["kind"]) == ("authentication.k8s.io/v1", "TokenReview")
-        status: Body = answer["status"]
+        content = ApiClient(gcp.base, "").ok("POST", "/tokenreview", body)
+        assert (content["apiVersion"], content["kind"]) == ("authentication.k8s.io/v1", "TokenReview")
+        status: Body = content["status"]
         return status
 
     token = gcp.token()
@@ -97,41 +97,41 @@ def test_token_review(gcp: FakeGcp) -> None:
     assert status["authenticated"] is True
     assert status["user"] == {"username": f"deployer@{PROJECT}.iam.gserviceaccount.com", "groups": ["system:masters"]}
     gcp.server.cloud.identity.expire(token)
-    assert review(token) == review("somebody-elses") == {"authenticated": False}
+    assert review(token) == review("ya29.unknown") == {"authenticated": False}
 
 
-def test_token_review_waits_for_no_other_call(gcp: FakeGcp, client: ApiClient) -> None:
+def test_token_review_does_not_wait_for_other_calls(gcp: FakeGcp, client: ApiClient) -> None:
     """What happens during a call, such as starting nodes, may need one."""
     make_cluster(client)
     token = gcp.token()
-    answers: list[Body] = []
+    contents: list[Body] = []
 
     def add_nodes() -> None:
         body = {"apiVersion": "authentication.k8s.io/v1", "spec": {"token": token}}
         asking = threading.Thread(
-            target=lambda: answers.append(ApiClient(gcp.base, "").ok("POST", "/tokenreview", body))
+            target=lambda: contents.append(ApiClient(gcp.base, "").ok("POST", "/tokenreview", body))
         )
         asking.start()
         asking.join(2)
-        answers.append({"kind": "nodes"})
+        contents.append({"kind": "nodes"})
 
     gcp.planes.nodes = add_nodes
     client.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
-    assert len(answers) == 2
-    assert answers[0]["status"]["authenticated"] is True
+    assert len(contents) == 2
+    assert contents[0]["status"]["authenticated"] is True
 
 
-def test_an_api_has_to_be_on(gcp: FakeGcp) -> None:
+def test_an_api_must_be_enabled(gcp: FakeGcp) -> None:
     client = gcp.client()
     for path in (f"{COMPUTE}/global/networks", CLUSTERS, FEATURES, f"{ACCOUNTS}/x@y"):
-        refused = client.error("GET", path)
-        assert (refused.code, refused.reason, refused.status) == (403, "accessNotConfigured", "PERMISSION_DENIED")
+        error = client.error("GET", path)
+        assert (error.code, error.reason, error.status) == (403, "accessNotConfigured", "PERMISSION_DENIED")
     enable(client, "compute")
     assert client.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
     assert client.error("GET", CLUSTERS).code == 403
 
 
-def test_what_it_does_not_know_it_says_and_remembers(gcp: FakeGcp, client: ApiClient) -> None:
+def test_unknown_calls_fail_and_are_recorded(gcp: FakeGcp, client: ApiClient) -> None:
     assert gcp.server.journal.unknown() == []
     assert client.error("GET", f"{COMPUTE}/global/snapshots").code == 501
     assert client.error("POST", f"{COMPUTE}/global/networks/vpc/addPeering", {}).code == 501
@@ -149,9 +149,9 @@ def test_a_network_in_use_can_not_be_deleted(client: ApiClient) -> None:
     make_network(client)
     firewall = {"name": "rule", "network": f"https://www.googleapis.com/compute/v1/{NETWORK}"}
     client.ok("POST", f"{COMPUTE}/global/firewalls", firewall)
-    refused = client.error("DELETE", f"{COMPUTE}/global/networks/vpc")
-    assert (refused.code, refused.reason) == (400, "resourceInUseByAnotherResource")
-    assert "firewalls/rule" in refused.message
+    error = client.error("DELETE", f"{COMPUTE}/global/networks/vpc")
+    assert (error.code, error.reason) == (400, "resourceInUseByAnotherResource")
+    assert "firewalls/rule" in error.message
     client.ok("DELETE", f"{COMPUTE}/global/firewalls/rule")
     client.ok("DELETE", f"{COMPUTE}/global/networks/vpc")
     assert client.error("GET", f"{COMPUTE}/global/networks/vpc").code == 404
@@ -167,9 +167,9 @@ def test_ranges_of_subnets_do_not_overlap(client: ApiClient) -> None:
         (build_subnet("two", "10.1.0.0/20", "10.8.0.0/20", "10.8.8.0/24"), "another of its subnet"),
         (build_subnet("two", "10.1.0.0/20", "10.1.0.0/20"), "another of its subnet"),
     ):
-        refused = client.error("POST", SUBNETS, wanted)
-        assert (refused.code, refused.reason) == (400, "invalid")
-        assert conflict in refused.message
+        error = client.error("POST", SUBNETS, wanted)
+        assert (error.code, error.reason) == (400, "invalid")
+        assert conflict in error.message
     client.ok("POST", SUBNETS, build_subnet("two", "10.1.0.0/20", "10.8.0.0/20"))
     client.ok("POST", f"{COMPUTE}/global/networks", {"name": "other"})
     elsewhere = {**build_subnet("three", "10.0.0.0/20"), "network": NETWORK.replace("vpc", "other")}
@@ -178,12 +178,12 @@ def test_ranges_of_subnets_do_not_overlap(client: ApiClient) -> None:
 
 def test_a_subnet_does_not_overlap_with_a_control_planes_range(client: ApiClient) -> None:
     make_cluster(client)
-    refused = client.error("POST", SUBNETS, build_subnet("two", "192.168.0.0/16"))
-    assert (refused.code, refused.reason) == (400, "invalid")
-    assert "192.168.8.0/28" in refused.message
+    error = client.error("POST", SUBNETS, build_subnet("two", "192.168.0.0/16"))
+    assert (error.code, error.reason) == (400, "invalid")
+    assert "192.168.8.0/28" in error.message
 
 
-def test_a_name_is_taken_once(client: ApiClient) -> None:
+def test_names_are_unique(client: ApiClient) -> None:
     make_cluster(client)
     client.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
     client.ok("POST", ACCOUNTS, {"accountId": "nodes"})
@@ -194,17 +194,17 @@ def test_a_name_is_taken_once(client: ApiClient) -> None:
         (CLUSTERS, build_cluster()),
         (ACCOUNTS, {"accountId": "nodes"}),
     ):
-        refused = client.error("POST", path, body)
-        assert (refused.code, refused.reason, refused.status) == (409, "alreadyExists", "ALREADY_EXISTS")
+        error = client.error("POST", path, body)
+        assert (error.code, error.reason, error.status) == (409, "alreadyExists", "ALREADY_EXISTS")
 
 
-def test_what_names_nothing_is_refused(client: ApiClient) -> None:
+def test_references_must_exist(client: ApiClient) -> None:
     assert client.error("POST", SUBNETS, build_subnet("one", "10.0.0.0/20")).code == 404
     make_network(client)
     client.ok("POST", SUBNETS, build_subnet("subnet", "10.0.0.0/20"))
-    refused = client.error("POST", CLUSTERS, build_cluster())
-    assert (refused.code, refused.reason) == (400, "badRequest")
-    assert "range-0" in refused.message
+    error = client.error("POST", CLUSTERS, build_cluster())
+    assert (error.code, error.reason) == (400, "badRequest")
+    assert "range-0" in error.message
 
 
 def test_lists_are_filtered(gcp: FakeGcp, client: ApiClient) -> None:
@@ -216,8 +216,8 @@ def test_lists_are_filtered(gcp: FakeGcp, client: ApiClient) -> None:
         client.ok("POST", f"{COMPUTE}/global/firewalls", {"name": name, "network": link})
 
     def listed(expression: str) -> list[str]:
-        answer = client.ok("GET", f"{COMPUTE}/global/firewalls?filter={expression}")
-        return [one["name"] for one in answer["items"]]
+        content = client.ok("GET", f"{COMPUTE}/global/firewalls?filter={expression}")
+        return [one["name"] for one in content["items"]]
 
     by_name = "name+eq+%22.*(%5Emci-).*%22"
     assert listed("") == ["mci-1", "mci-2", "own-mci-3"]
@@ -226,7 +226,7 @@ def test_lists_are_filtered(gcp: FakeGcp, client: ApiClient) -> None:
     assert client.error("GET", f"{COMPUTE}/global/firewalls?filter=name+ne+mci").code == 501
 
 
-def test_a_list_of_all_places_says_which_have_none_or_do_not_answer(gcp: FakeGcp, client: ApiClient) -> None:
+def test_an_aggregated_list_warns_of_empty_and_unreachable_places(gcp: FakeGcp, client: ApiClient) -> None:
     path = f"{COMPUTE}/aggregated/addresses"
     assert client.ok("GET", path)["items"]["global"]["warning"]["code"] == "NO_RESULTS_ON_PAGE"
     client.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
@@ -259,8 +259,8 @@ def test_a_cluster_and_its_control_plane(gcp: FakeGcp, client: ApiClient) -> Non
     assert found["privateClusterConfig"]["privateEndpoint"] == "192.168.8.2"
     assert found["masterAuth"]["clusterCaCertificate"] == "Q0VSVA=="
     client.ok("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
-    refused = client.error("DELETE", SUBNETS + "/subnet")
-    assert (refused.code, refused.reason) == (400, "resourceInUseByAnotherResource")
+    error = client.error("DELETE", SUBNETS + "/subnet")
+    assert (error.code, error.reason) == (400, "resourceInUseByAnotherResource")
     assert "error" not in client.run("DELETE", f"{CLUSTERS}/tokyo-1")
     assert gcp.planes.calls[1:] == [("add nodes", LOCATION, "tokyo-1"), ("stop", LOCATION, "tokyo-1")]
     assert client.error("GET", f"{CLUSTERS}/tokyo-1").code == 404
@@ -268,7 +268,7 @@ def test_a_cluster_and_its_control_plane(gcp: FakeGcp, client: ApiClient) -> Non
     client.ok("DELETE", SUBNETS + "/subnet")
 
 
-def test_a_membership_comes_and_goes_with_its_cluster(client: ApiClient) -> None:
+def test_a_membership_is_created_and_deleted_with_its_cluster(client: ApiClient) -> None:
     make_cluster(client)
     name = f"projects/{PROJECT}/locations/{LOCATION}/memberships/tokyo-1"
     assert [one["name"] for one in client.ok("GET", f"{HUB}/-/memberships")["resources"]] == [name]
@@ -278,7 +278,7 @@ def test_a_membership_comes_and_goes_with_its_cluster(client: ApiClient) -> None
     assert client.ok("GET", f"{HUB}/-/memberships") == {"resources": []}
 
 
-def test_authorized_networks_stand_at_both_places(gcp: FakeGcp, client: ApiClient) -> None:
+def test_authorized_networks_are_in_both_fields(gcp: FakeGcp, client: ApiClient) -> None:
     def update(*ranges: str) -> Body:
         networks = {"enabled": True, "cidrBlocks": [{"cidrBlock": one} for one in ranges]}
         change = {"desiredControlPlaneEndpointsConfig": {"ipEndpointsConfig": {"authorizedNetworksConfig": networks}}}
@@ -304,9 +304,9 @@ def test_one_operation_at_a_time_on_a_cluster(gcp: FakeGcp, client: ApiClient) -
         ("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}}),
         ("PUT", f"{CLUSTERS}/tokyo-1", {"update": {"desiredReleaseChannel": {"channel": "RAPID"}}}),
     ):
-        refused = client.error(method, path, body)
-        assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
-        assert operation["name"] in refused.message
+        error = client.error(method, path, body)
+        assert (error.code, error.status) == (400, "FAILED_PRECONDITION")
+        assert operation["name"] in error.message
     assert not is_done(client.ok("GET", operation_path(operation)))
     gcp.planes.gate.set()
     client.wait(operation_path(operation))
@@ -314,7 +314,7 @@ def test_one_operation_at_a_time_on_a_cluster(gcp: FakeGcp, client: ApiClient) -
 
 
 @pytest.mark.parametrize(("patience", "done"), [(10.0, True), (0.2, False), (0.0, False)])
-def test_an_answer_about_an_operation_waits_for_its_end(patience: float, done: bool) -> None:
+def test_polling_an_operation_waits_for_its_end(patience: float, done: bool) -> None:
     with running(patience=patience) as gcp:
         client = gcp.client()
         enable(client)
@@ -338,7 +338,7 @@ def test_a_control_plane_that_does_not_start(gcp: FakeGcp, client: ApiClient, er
     assert "no room" in operation["statusMessage"]
     assert client.ok("GET", f"{CLUSTERS}/tokyo-1")["status"] == "ERROR"
     assert client.ok("GET", f"{HUB}/-/memberships") == {"resources": []}
-    # It can be deleted, and made anew.
+    # It can be deleted and recreated.
     assert "error" not in client.run("DELETE", f"{CLUSTERS}/tokyo-1")
     gcp.planes.error = None
     client.run("POST", CLUSTERS, build_cluster())
@@ -347,8 +347,8 @@ def test_a_control_plane_that_does_not_start(gcp: FakeGcp, client: ApiClient, er
 
 def test_a_control_planes_range_overlaps_with_nothing_of_its_network(client: ApiClient) -> None:
     make_cluster(client)
-    refused = client.error("POST", CLUSTERS, build_cluster("tokyo-2"))
-    assert (refused.code, refused.reason) == (400, "badRequest")
+    error = client.error("POST", CLUSTERS, build_cluster("tokyo-2"))
+    assert (error.code, error.reason) == (400, "badRequest")
     inside_a_subnet = build_cluster("tokyo-3")
     subnet = client.ok("GET", inside_a_subnet["cluster"]["subnetwork"].replace("projects/", "/compute/v1/projects/", 1))
     base = subnet["ipCidrRange"].partition("/")[0]
@@ -356,10 +356,10 @@ def test_a_control_planes_range_overlaps_with_nothing_of_its_network(client: Api
     assert client.error("POST", CLUSTERS, inside_a_subnet).reason == "badRequest"
 
 
-# --- what hardens a cluster
+# --- hardening of a cluster
 
 
-def test_what_hardens_a_cluster_is_changed_as_the_update_says(client: ApiClient) -> None:
+def test_an_update_changes_the_hardening_of_a_cluster(client: ApiClient) -> None:
     make_cluster(client)
     path = f"{CLUSTERS}/tokyo-1"
 
@@ -383,7 +383,7 @@ def test_what_hardens_a_cluster_is_changed_as_the_update_says(client: ApiClient)
     assert client.error("PUT", path, {"update": {"desiredDnsConfig": {}}}).code == 501
 
 
-def test_the_address_is_the_private_one_where_there_is_no_other(client: ApiClient) -> None:
+def test_the_endpoint_is_private_without_a_public_one(client: ApiClient) -> None:
     make_cluster(client)
     path = f"{CLUSTERS}/tokyo-1"
     assert client.ok("GET", path)["endpoint"] == "192.0.2.1"
@@ -397,10 +397,10 @@ def _weekly(hours: int, days: str = "MO") -> Body:
     return {"window": {"recurringWindow": {"window": window, "recurrence": f"FREQ=WEEKLY;BYDAY={days}"}}}
 
 
-def test_what_does_not_go_together_in_a_cluster_is_refused(client: ApiClient) -> None:
+def test_contradictory_fields_of_a_cluster_are_rejected(client: ApiClient) -> None:
     elsewhere = {"state": "ENCRYPTED", "keyName": "projects/p/locations/us-east1/keyRings/r/cryptoKeys/k"}
     make_subnet(client)
-    for part, said in (
+    for part, message in (
         ({"databaseEncryption": elsewhere}, f"is not in {LOCATION}"),
         ({"maintenancePolicy": _weekly(11)}, "without 48h maintenance availability"),
         (
@@ -408,9 +408,9 @@ def test_what_does_not_go_together_in_a_cluster_is_refused(client: ApiClient) ->
             "NetworkPolicy can not be enabled",
         ),
     ):
-        refused = client.error("POST", CLUSTERS, {"cluster": {**build_cluster()["cluster"], **part}})
-        assert (refused.code, refused.reason) == (400, "badRequest")
-        assert said in refused.message
+        error = client.error("POST", CLUSTERS, {"cluster": {**build_cluster()["cluster"], **part}})
+        assert (error.code, error.reason) == (400, "badRequest")
+        assert message in error.message
     client.run("POST", CLUSTERS, build_cluster())
     policy = f"{CLUSTERS}/tokyo-1:setMaintenancePolicy"
     assert client.error("POST", policy, {"maintenancePolicy": _weekly(5, "SA,SU")}).code == 400
@@ -425,20 +425,20 @@ def test_what_does_not_go_together_in_a_cluster_is_refused(client: ApiClient) ->
 # --- the fleet
 
 
-def test_a_feature_that_has_something_stays(gcp: FakeGcp, client: ApiClient) -> None:
+def test_a_feature_with_resources_can_not_be_deleted(gcp: FakeGcp, client: ApiClient) -> None:
     client.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     assert client.ok("GET", f"{FEATURES}/servicemesh")["resourceState"] == {"state": "ACTIVE"}
     gcp.held.add("servicemesh")
-    refused = client.error("DELETE", f"{FEATURES}/servicemesh")
-    assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
-    assert "associated resources" in refused.message
+    error = client.error("DELETE", f"{FEATURES}/servicemesh")
+    assert (error.code, error.status) == (400, "FAILED_PRECONDITION")
+    assert "associated resources" in error.message
     gcp.held.clear()
     client.ok("DELETE", f"{FEATURES}/servicemesh")
     assert client.error("GET", f"{FEATURES}/servicemesh").code == 404
     assert gcp.changes == [("servicemesh", True), ("servicemesh", False)]
 
 
-def test_a_feature_says_how_its_members_are(gcp: FakeGcp, client: ApiClient) -> None:
+def test_a_feature_has_the_states_of_its_memberships(gcp: FakeGcp, client: ApiClient) -> None:
     state = {"servicemesh": {"controlPlaneManagement": {"state": "ACTIVE"}}}
     gcp.server.gkehub.set_membership_state("servicemesh", LOCATION, "tokyo-1", state)  # it is not on
     client.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
@@ -450,7 +450,7 @@ def test_a_feature_says_how_its_members_are(gcp: FakeGcp, client: ApiClient) -> 
     assert client.ok("GET", f"{FEATURES}/servicemesh")["membershipStates"] == {}
 
 
-def test_a_feature_names_a_membership(gcp: FakeGcp, client: ApiClient) -> None:
+def test_a_feature_refers_to_an_existing_membership(gcp: FakeGcp, client: ApiClient) -> None:
     def ingress(membership: str) -> Body:
         place = f"projects/{PROJECT}/locations/{LOCATION}/memberships/{membership}"
         return {"spec": {"multiclusteringress": {"configMembership": place}}}
@@ -486,14 +486,14 @@ def test_the_mesh_of_a_membership_is_managed_by_its_spec(gcp: FakeGcp, client: A
     assert update({key(PROJECT, "tokyo-1"): automatic}) == {one: automatic}
     assert update({one: automatic, key(PROJECT, "tokyo-2"): automatic}) == {one: automatic, other: automatic}
     assert update({other: {"mesh": {"management": "MANAGEMENT_MANUAL"}}})[one] == automatic  # as gcloud does it
-    refused = client.error("DELETE", f"{FEATURES}/servicemesh")
-    assert (refused.code, refused.status) == (400, "FAILED_PRECONDITION")
+    error = client.error("DELETE", f"{FEATURES}/servicemesh")
+    assert (error.code, error.status) == (400, "FAILED_PRECONDITION")
     assert update({one: {}, other: {}}) == {}
     assert gcp.changes == [("servicemesh", True)] * 5
     client.ok("DELETE", f"{FEATURES}/servicemesh")
 
 
-def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(gcp: FakeGcp, client: ApiClient) -> None:
+def test_a_spec_needs_its_membership_and_is_deleted_with_it(gcp: FakeGcp, client: ApiClient) -> None:
     make_cluster(client)
     client.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     path = f"{FEATURES}/servicemesh?updateMask=membershipSpecs"
@@ -506,7 +506,7 @@ def test_a_spec_is_of_a_membership_that_is_there_and_goes_with_it(gcp: FakeGcp, 
     assert client.ok("GET", f"{FEATURES}/servicemesh")["membershipSpecs"] == {}
 
 
-def test_what_an_update_changes_is_in_its_mask(client: ApiClient) -> None:
+def test_an_update_changes_the_fields_of_its_mask(client: ApiClient) -> None:
     client.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     client.ok("PATCH", f"{FEATURES}/servicemesh?updateMask=labels", {"labels": {"a": "b"}, "spec": {"c": {}}})
     found = client.ok("GET", f"{FEATURES}/servicemesh")
@@ -515,35 +515,35 @@ def test_what_an_update_changes_is_in_its_mask(client: ApiClient) -> None:
     assert client.error("PATCH", f"{FEATURES}/servicemesh?updateMask=fleetDefaultMemberConfig", {}).code == 501
 
 
-# --- who may do what
+# --- IAM policy
 
 
-def test_a_policy_is_changed_by_who_has_read_it(client: ApiClient) -> None:
+def test_a_policy_changes_only_after_its_last_version_was_read(client: ApiClient) -> None:
     policy = client.ok("POST", f"{POLICY}:getIamPolicy", {})
     email = client.ok("POST", ACCOUNTS, {"accountId": "nodes"})["email"]
     binding = {"role": "roles/viewer", "members": [f"serviceAccount:{email}"]}
     first = {**policy, "bindings": [*policy["bindings"], binding]}
     changed = client.ok("POST", f"{POLICY}:setIamPolicy", {"policy": first})
     assert changed["etag"] != policy["etag"]
-    refused = client.error("POST", f"{POLICY}:setIamPolicy", {"policy": policy})
-    assert (refused.code, refused.reason, refused.status) == (409, "aborted", "ABORTED")
+    error = client.error("POST", f"{POLICY}:setIamPolicy", {"policy": policy})
+    assert (error.code, error.reason, error.status) == (409, "aborted", "ABORTED")
     assert binding in client.ok("POST", f"{POLICY}:getIamPolicy", {})["bindings"]
     client.ok("POST", f"{POLICY}:setIamPolicy", {"policy": {**policy, "etag": changed["etag"]}})
     assert binding not in client.ok("POST", f"{POLICY}:getIamPolicy", {})["bindings"]
 
 
-def test_only_those_who_exist_get_a_role(client: ApiClient) -> None:
+def test_members_of_a_policy_must_exist(client: ApiClient) -> None:
     def grant(member: str) -> tuple[int, Body]:
         policy = client.ok("POST", f"{POLICY}:getIamPolicy", {})
         bindings = [*policy["bindings"], {"role": "roles/viewer", "members": [member]}]
         return client.call("POST", f"{POLICY}:setIamPolicy", {"policy": {**policy, "bindings": bindings}})
 
-    nobody = f"serviceAccount:nodes@{PROJECT}.iam.gserviceaccount.com"
-    status, answer = grant(nobody)
+    member = f"serviceAccount:nodes@{PROJECT}.iam.gserviceaccount.com"
+    status, content = grant(member)
     assert status == 400
-    assert "does not exist" in answer["error"]["message"]
+    assert "does not exist" in content["error"]["message"]
     client.ok("POST", ACCOUNTS, {"accountId": "nodes"})
-    assert grant(nobody)[0] == 200
+    assert grant(member)[0] == 200
     assert grant(AGENT)[0] == 400
     client.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
     assert grant(AGENT)[0] == 400
@@ -551,10 +551,10 @@ def test_only_those_who_exist_get_a_role(client: ApiClient) -> None:
     assert grant(AGENT)[0] == 200
 
 
-# --- what `mesh doctor` asks besides
+# --- what `mesh doctor` reads besides
 
 
-def test_quotas_are_shown_with_what_there_is(gcp: FakeGcp, client: ApiClient) -> None:
+def test_quotas_have_their_usage(gcp: FakeGcp, client: ApiClient) -> None:
     def quota(path: str, name: str) -> tuple[float, float]:
         found = next(one for one in client.ok("GET", path)["quotas"] if one["metric"] == name)
         return found["limit"], found["usage"]
@@ -579,12 +579,12 @@ def test_quotas_are_shown_with_what_there_is(gcp: FakeGcp, client: ApiClient) ->
     assert "N2_CPUS" not in [one["metric"] for one in client.ok("GET", region)["quotas"]]
 
 
-def test_permissions_that_are_withheld_are_not_granted(gcp: FakeGcp, client: ApiClient) -> None:
-    asked = {"permissions": ["compute.networks.create", "gkehub.features.create"]}
-    assert client.ok("POST", f"{POLICY}:testIamPermissions", asked) == asked
+def test_withheld_permissions_are_not_granted(gcp: FakeGcp, client: ApiClient) -> None:
+    permissions = {"permissions": ["compute.networks.create", "gkehub.features.create"]}
+    assert client.ok("POST", f"{POLICY}:testIamPermissions", permissions) == permissions
     gcp.server.resource_manager.withheld.add("compute.networks.create")
     granted = {"permissions": ["gkehub.features.create"]}
-    assert client.ok("POST", f"{POLICY}:testIamPermissions", asked) == granted
+    assert client.ok("POST", f"{POLICY}:testIamPermissions", permissions) == granted
     assert client.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": ["compute.networks.create"]}) == {}
 
 
@@ -599,7 +599,7 @@ def test_a_projects_state_and_billing(gcp: FakeGcp, client: ApiClient) -> None:
     assert client.ok("GET", POLICY)["lifecycleState"] == "DELETE_REQUESTED"
 
 
-def test_tokens_of_the_account_for_who_may_act_as_it(gcp: FakeGcp, client: ApiClient) -> None:
+def test_tokens_for_impersonation(gcp: FakeGcp, client: ApiClient) -> None:
     def path(email: str) -> str:
         return f"/iamcredentials/v1/projects/-/serviceAccounts/{email}:generateAccessToken"
 
@@ -608,10 +608,10 @@ def test_tokens_of_the_account_for_who_may_act_as_it(gcp: FakeGcp, client: ApiCl
     enable(client, "iamcredentials")
     token = client.ok("POST", path(own), {})["accessToken"]
     assert ApiClient(gcp.base, token).ok("GET", SERVICES)["services"]
-    assert client.error("POST", path(f"nobody@{PROJECT}.iam.gserviceaccount.com"), {}).code == 403
+    assert client.error("POST", path(f"other@{PROJECT}.iam.gserviceaccount.com"), {}).code == 403
 
 
-def test_who_acts_as_another_account_may_make_its_tokens_and_nothing_else() -> None:
+def test_an_impersonating_caller_only_creates_tokens() -> None:
     account = f"terraform@{PROJECT}.iam.gserviceaccount.com"
     path = f"/iamcredentials/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     with running(account=account) as gcp:
@@ -632,14 +632,14 @@ def test_who_acts_as_another_account_may_make_its_tokens_and_nothing_else() -> N
         ]
 
 
-def test_a_membership_says_whose_it_is(client: ApiClient) -> None:
+def test_a_membership_refers_to_its_cluster(client: ApiClient) -> None:
     make_cluster(client)
     member = client.ok("GET", f"{HUB}/{LOCATION}/memberships/tokyo-1")
     link = f"//container.googleapis.com/projects/{PROJECT}/locations/{LOCATION}/clusters/tokyo-1"
     assert member["endpoint"] == {"gkeCluster": {"resourceLink": link}}
 
 
-def test_questions_change_nothing(gcp: FakeGcp, client: ApiClient) -> None:
+def test_reading_calls_change_nothing(gcp: FakeGcp, client: ApiClient) -> None:
     start = gcp.server.journal.count()
     client.ok("POST", f"{POLICY}:testIamPermissions", {"permissions": []})
     assert [call.changes for call in gcp.server.journal.calls(start)] == [False]
@@ -647,20 +647,20 @@ def test_questions_change_nothing(gcp: FakeGcp, client: ApiClient) -> None:
     assert [call.changes for call in gcp.server.journal.calls(start)] == [False, True]
 
 
-# --- what goes wrong on purpose
+# --- injected faults
 
 
-def test_requests_fail_as_often_as_they_are_told_to(gcp: FakeGcp, client: ApiClient) -> None:
+def test_requests_fail_a_given_number_of_times(gcp: FakeGcp, client: ApiClient) -> None:
     gcp.server.cloud.faults.add(RequestFault("POST .*/networks$", 503, 2))
     for _ in range(2):
-        refused = client.error("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
-        assert (refused.code, refused.status) == (503, "UNAVAILABLE")
+        error = client.error("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
+        assert (error.code, error.status) == (503, "UNAVAILABLE")
         assert client.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
     make_network(client)
     assert gcp.server.cloud.faults.taken == 2
 
 
-def test_no_answer_closes_the_connection(gcp: FakeGcp, client: ApiClient) -> None:
+def test_status_0_closes_the_connection(gcp: FakeGcp, client: ApiClient) -> None:
     gcp.server.cloud.faults.add(RequestFault("GET .*/networks$", 0, 1))
     start = time.monotonic()
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
@@ -669,7 +669,7 @@ def test_no_answer_closes_the_connection(gcp: FakeGcp, client: ApiClient) -> Non
     assert client.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
 
 
-def test_an_operation_fails_and_leaves_nothing_behind(gcp: FakeGcp, client: ApiClient) -> None:
+def test_a_failed_operation_leaves_nothing_behind(gcp: FakeGcp, client: ApiClient) -> None:
     faults = gcp.server.cloud.faults
     faults.add(OperationFault("insert .*/networks/"))
     operation = client.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})
@@ -696,7 +696,7 @@ def test_an_operation_fails_and_leaves_nothing_behind(gcp: FakeGcp, client: ApiC
     assert faults.taken == 5
 
 
-# --- how long it takes
+# --- durations
 
 
 def test_operations_take_their_time() -> None:
@@ -716,7 +716,7 @@ def test_operations_take_their_time() -> None:
         gcp.server.services.enable(PROJECT, [f"{api}.googleapis.com" for api in APIS])
         start = time.monotonic()
         operation = client.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
-        assert operation["status"] == "DONE", "what takes 0.3 s is done when it is answered"
+        assert operation["status"] == "DONE", "what takes 0.3 s is done in the response"
         assert 0.3 <= time.monotonic() - start < 5
         start = time.monotonic()
         made = client.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc"})

@@ -60,14 +60,14 @@ class ApiClient:
             connection.close()
 
     def ok(self, method: str, path: str, body: Body | None = None) -> Body:
-        status, answer = self.call(method, path, body)
-        assert status == 200, answer
-        return answer
+        status, content = self.call(method, path, body)
+        assert status == 200, content
+        return content
 
     def error(self, method: str, path: str, body: Body | None = None) -> ErrorContent:
-        status, answer = self.call(method, path, body)
-        assert status != 200, answer
-        error = answer["error"]
+        status, content = self.call(method, path, body)
+        assert status != 200, content
+        error = content["error"]
         assert error["code"] == status
         return ErrorContent(status, error["errors"][0]["reason"], error["status"], error["message"])
 
@@ -120,11 +120,13 @@ class FakeControlPlanes:
 
 @dataclass
 class FakeGcp:
-    """An emulated cloud and what stands behind it.
+    """A fake cloud with fakes of control planes and controllers.
 
     Attributes:
-        changes: the features of which the fleet's controllers were told, and whether they are on.
-        held: the features that have something.
+        server: of the APIs.
+        planes: control planes of the clusters.
+        changes: the changed features of the fleet, and whether they are enabled.
+        held: the features that have resources.
     """
 
     server: FakeCloudServer

@@ -23,7 +23,7 @@ from tests.reporting.table import Table
 
 GIB = 1 << 30
 INGRESS = IPv4Address("198.51.100.1")
-"""Address of the fake load balancer: for documentation (RFC 5737), so that it is nobody's."""
+"""Address of the fake load balancer: for documentation (RFC 5737), which is never in use."""
 
 
 def run(environment: Environment, *, state: Path, logs: Path, shell: bool, report: Callable[[str], None]) -> int:

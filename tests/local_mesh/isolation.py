@@ -85,7 +85,7 @@ def _is_private(folder: Path) -> bool:
     """Return whether jsii accepts a folder for its package cache, which halves its start time.
 
     All parent folders must belong to the user or to root, and others must not be able to write
-    into them. In a user namespace, root's folders seem to belong to nobody.
+    into them. In a user namespace, root's folders seem to have no owner.
     """
     above = [parent.stat() for parent in folder.resolve().parents]
     return all(

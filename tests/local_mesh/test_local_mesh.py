@@ -56,8 +56,8 @@ def pod(spec: dict[str, Any], tmp_path: Path) -> Pod:
 
 def test_the_application_responds_returns_503_and_recovers(application: Path, tmp_path: Path) -> None:
     client = Client("127.0.0.1", PORT, "here")
-    answer = client.send("/hello", 1)[0]
-    assert (answer.version, answer.body) == ("v7", "Hello version: v7, instance: pod-1\n")
+    response = client.send("/hello", 1)[0]
+    assert (response.version, response.body) == ("v7", "Hello version: v7, instance: pod-1\n")
     subject = pod({}, tmp_path)
     subject.return_503()
     assert tally(client.send("/hello", 3)) == {"503": 3}
@@ -79,11 +79,11 @@ def test_a_pod_is_ready_when_all_probes_succeed(application: Path, tmp_path: Pat
         return pod({"containers": containers}, tmp_path).is_ready()
 
     listens, refuses = {"tcpSocket": {"port": PORT}}, {"tcpSocket": {"port": 9}}
-    answers = {"httpGet": {"port": PORT, "path": "/"}}
-    assert ready(listens, answers)
+    responds = {"httpGet": {"port": PORT, "path": "/"}}
+    assert ready(listens, responds)
     assert not ready(listens, refuses)
     application.touch()
-    assert not ready(answers)
+    assert not ready(responds)
     with pytest.raises(LocalMeshError, match="exec"):
         ready({"exec": {"command": ["true"]}})
 

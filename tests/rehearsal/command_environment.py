@@ -63,7 +63,7 @@ def create_command_environment(
     certificate.write_bytes(leaf.certificate)
     key.write_bytes(leaf.key)
     _name_sites(state / "hosts", dict.fromkeys(HOSTNAMES, "127.0.0.1") | cloud.planes.dns_names())
-    GoogleSites(cloud.fake.identity, cloud.server.answer, {download: ASMCLI}, certificate, key).start()
+    GoogleSites(cloud.fake.identity, cloud.server.wsgi_app, {download: ASMCLI}, certificate, key).start()
 
     credentials = state / "credentials.json"
     credentials.touch(mode=0o600)

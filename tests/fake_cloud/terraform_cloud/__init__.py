@@ -1,8 +1,8 @@
-"""A stand-in for the API of Terraform Cloud and Terraform Enterprise. For tests.
+"""A fake of the API of Terraform Cloud and Terraform Enterprise. For tests.
 
-It knows what the real terraform asks of it: an organization, workspaces with locks and
-states, uploads and runs, which it performs itself from what was uploaded and nothing
-else. What it doesn't know it answers with 501, and remembers. It is written from the
-public documentation of the API, https://developer.hashicorp.com/terraform/cloud-docs/api-docs,
-and from what terraform's client sends; the wording of its refusals is its own.
+It serves the calls of the real terraform: an organization, workspaces with locks and
+states, uploads and runs. A run uses the uploaded files and nothing else. An unknown call
+gets status 501, and is recorded. It is written from the public documentation of the API,
+https://developer.hashicorp.com/terraform/cloud-docs/api-docs, and from the calls of
+terraform's client; the texts of its errors are its own.
 """
