@@ -19,19 +19,9 @@ from cli.sources.mesh_components import orphaned_components, read_components
 from cli.sources.remediation import api_error_fix, kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.remote_secrets import read_names
 from cli.sources.resources import (
-    ACCOUNTS,
-    ADDRESSES,
-    CERTIFICATES,
     CLUSTERS,
-    ENDPOINT_GROUPS,
     FEATURES,
-    FIREWALL_RULES,
-    LOAD_BALANCER,
-    MEMBERSHIPS,
-    NETWORKS,
-    ROUTERS,
-    SSL_POLICIES,
-    SUBNETS,
+    LISTED,
     CloudResource,
     ProjectResources,
     ResourceKind,
@@ -42,14 +32,6 @@ from config import Environment
 from config.backend import LocalState, place
 from config.crds import MCI_CRDS
 from config.naming import MESH_NAMESPACE
-
-SECTIONS: dict[str, tuple[ResourceKind, ...]] = {
-    "Load balancer": (*LOAD_BALANCER, CERTIFICATES, SSL_POLICIES, ENDPOINT_GROUPS),
-    "Fleet and clusters": (FEATURES, CLUSTERS, MEMBERSHIPS),
-    "Network": (ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
-    "Accounts": (ACCOUNTS,),
-}
-"""In the order in which resources can be deleted."""
 
 ALL_DEPLOYED = "what the configuration names counts as deployed while one of its clusters is there"
 
@@ -100,7 +82,7 @@ def search(environment: Environment, config: Path, kubeconfig: Path | None, outp
     if described:
         _check_secrets(report, rules, clusters)
         _check_components(report, rules, clusters)
-    for title, kinds in SECTIONS.items():
+    for title, kinds in LISTED.items():
         section = report.section(title)
         if FEATURES in kinds:
             _check_management(report, section, resources[FEATURES], rules)

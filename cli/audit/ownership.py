@@ -42,9 +42,6 @@ from cli.sources.google import ApiError
 from cli.sources.kubernetes import cluster_path
 from cli.sources.mesh_components import MeshComponent
 from cli.sources.resources import (
-    ACCOUNTS,
-    ADDRESSES,
-    CERTIFICATES,
     CLUSTERS,
     ENDPOINT_GROUPS,
     FEATURE_GROUPS,
@@ -53,9 +50,6 @@ from cli.sources.resources import (
     LOAD_BALANCER,
     MEMBERSHIPS,
     NETWORKS,
-    ROUTERS,
-    SSL_POLICIES,
-    SUBNETS,
     CloudResource,
     ProjectResources,
     path_in,
@@ -71,20 +65,6 @@ MCI_IN_GROUP = "-mci-"
 _GKE_RULE = re.compile(r"gke-(.+)-[0-9a-f]{8}-[a-z-]+")
 _CUT_BELOW = 20
 """GKE truncates long cluster names in its rules; what is shorter than this is a whole name."""
-
-STACKS = {
-    ADDRESSES: "ingress",
-    CERTIFICATES: "ingress",
-    SSL_POLICIES: "ingress",
-    CLUSTERS: "clusters",
-    ACCOUNTS: "clusters",
-    FEATURES: "mesh",
-    FIREWALL_RULES: "network",
-    ROUTERS: "network",
-    SUBNETS: "network",
-    NETWORKS: "network",
-}
-"""The stack that creates each kind."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +231,7 @@ class OwnershipRules:
                 return CLUSTERS_UNKNOWN
             return OWNED if self._clusters_on_vpc() else Ownership("no cluster is on the network any more")
         if self._has_derived_name(rule):
-            unknown = self._states.get(STACKS[FIREWALL_RULES]) is None
+            unknown = self._states.get(FIREWALL_RULES.stack) is None
             if unknown and self._is_for_webhooks(rule.name) and not self.environment.control_plane.webhook_ports:
                 return Ownership("with the configured control plane nothing on the nodes injects sidecars")
             return self._of_stack(rule)
@@ -286,7 +266,7 @@ class OwnershipRules:
         return OWNED if alive else Ownership("no cluster is in the fleet any more")
 
     def _of_stack(self, resource: CloudResource) -> Ownership:
-        return self._of_path(resource.path, STACKS[resource.kind])
+        return self._of_path(resource.path, resource.kind.stack)
 
     def _of_path(self, path: str, stack: str) -> Ownership:
         """Return the ownership of what a stack creates."""

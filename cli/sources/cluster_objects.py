@@ -1,7 +1,7 @@
-"""What is in one cluster, as far as `mesh status` looks at it, asked by a few calls at once."""
+"""The objects of a cluster that `mesh status` checks."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,43 +14,70 @@ Object = Mapping[str, Any]
 
 REVISION_LABEL = "istio.io/rev"
 TAG_LABEL = "istio.io/tag"
-"""Label of a webhook by which a revision has another name."""
+"""Label of a webhook that gives a revision another name."""
 
 OPTIONS = "asm-options"
 COMPLETION_MARKER = "multi-region-mesh"
-"""ConfigMap that scripts/install-mesh.sh writes last (scripts/lib.sh)."""
+"""Name of the ConfigMap that scripts/install-mesh.sh writes last (scripts/lib.sh)."""
 
 REMOTE_SECRET_SELECTOR = "istio/multiCluster=true"
-"""By which the mesh itself finds them."""
+"""The selector by which the mesh finds remote secrets."""
+
+KINDS = {
+    "Node": "nodes",
+    "Namespace": "namespaces",
+    "Pod": "pods",
+    "Deployment": "deployments",
+    "HorizontalPodAutoscaler": "autoscalers",
+    "ControlPlaneRevision": "revisions",
+    "MutatingWebhookConfiguration": "injectors",
+    "Job": "jobs",
+    "Secret": "secrets",
+    "DestinationRule": "rules",
+    "PeerAuthentication": "authentications",
+    "AuthorizationPolicy": "authorizations",
+    "MultiClusterIngress": "ingresses",
+    "MultiClusterService": "services",
+    "Event": "events",
+}
+"""By kind: the attribute of `ClusterObjects` that holds its objects."""
 
 
 @dataclass(frozen=True)
 class ClusterObjects:
-    """
+    """The objects of a cluster.
+
     Attributes:
-        nodes, namespaces, pods, deployments, autoscalers: all of them.
-        crds: those of ours that are served.
-        revisions: ControlPlaneRevisions.
-        injectors: webhooks that put sidecars into pods, each of a revision.
-        options, marker: the ConfigMaps `OPTIONS` and `MARKER`, if they are there.
-        jobs: in the mesh's namespace.
-        secrets: the remote secrets.
-        rules: DestinationRules.
-        authentications, authorizations: PeerAuthentications and AuthorizationPolicies.
-        ingresses, services: MultiClusterIngresses and -Services.
-        events: in the gateways' namespace.
+        crds: The required CRDs that are established.
+        options: The ConfigMap `OPTIONS`, if it exists.
+        marker: The ConfigMap `COMPLETION_MARKER`, if it exists.
+        nodes: All nodes.
+        namespaces: All namespaces.
+        pods: All pods.
+        deployments: All deployments.
+        autoscalers: All HorizontalPodAutoscalers.
+        revisions: The ControlPlaneRevisions.
+        injectors: The webhooks that inject sidecars, each of a revision.
+        jobs: The Jobs in the mesh's namespace.
+        secrets: The remote secrets.
+        rules: The DestinationRules.
+        authentications: The PeerAuthentications.
+        authorizations: The AuthorizationPolicies.
+        ingresses: The MultiClusterIngresses.
+        services: The MultiClusterServices.
+        events: The events in the gateways' namespace.
     """
 
+    crds: frozenset[str] = frozenset()
+    options: Object | None = None
+    marker: Object | None = None
     nodes: Sequence[Object] = ()
     namespaces: Sequence[Object] = ()
     pods: Sequence[Object] = ()
     deployments: Sequence[Object] = ()
     autoscalers: Sequence[Object] = ()
-    crds: frozenset[str] = frozenset()
     revisions: Sequence[Object] = ()
     injectors: Sequence[Object] = ()
-    options: Object | None = None
-    marker: Object | None = None
     jobs: Sequence[Object] = ()
     secrets: Sequence[Object] = field(default=(), repr=False)
     rules: Sequence[Object] = ()
@@ -71,64 +98,49 @@ class ClusterObjects:
 
 
 def read_objects(cluster: ClusterClient) -> ClusterObjects:
-    """Ask a cluster.
+    """Read the objects of a cluster, by a few calls at a time.
 
     Raises:
         KubectlError: kubectl failed.
     """
-    served = _established(cluster)
+    established = _established(cluster)
     everywhere = "--all-namespaces"
     in_mesh = ("--namespace", MESH_NAMESPACE)
-    questions: dict[str, tuple[str, ...]] = {
-        "core": ("nodes,namespaces,pods,deployments.apps,horizontalpodautoscalers.autoscaling", everywhere),
-        "secrets": ("secrets", *in_mesh, "--selector", REMOTE_SECRET_SELECTOR),
-        "injectors": ("mutatingwebhookconfigurations", "--selector", REVISION_LABEL),
-        "jobs": ("jobs.batch", *in_mesh),
-    }
-    if CONTROL_PLANE_CRD in served:
-        questions["revisions"] = (CONTROL_PLANE_CRD, *in_mesh)
-    if ISTIO_CRDS[0] in served:
-        questions["rules"] = (ISTIO_CRDS[0], everywhere)
-    policies = (AUTHORIZATION_POLICIES, PEER_AUTHENTICATIONS)
-    if served.issuperset(policies):
-        questions["policies"] = (",".join(policies), everywhere)
-    if served.issuperset(MCI_CRDS):
-        questions["mci"] = (",".join(MCI_CRDS), everywhere)
-        questions["events"] = ("events", "--namespace", GATEWAY_NAMESPACE)
-    with ThreadPoolExecutor(len(questions) + 1) as pool:
+    calls: list[tuple[str, ...]] = [
+        ("nodes,namespaces,pods,deployments.apps,horizontalpodautoscalers.autoscaling", everywhere),
+        ("secrets", *in_mesh, "--selector", REMOTE_SECRET_SELECTOR),
+        ("mutatingwebhookconfigurations", "--selector", REVISION_LABEL),
+        ("jobs.batch", *in_mesh),
+    ]
+    if CONTROL_PLANE_CRD in established:
+        calls.append((CONTROL_PLANE_CRD, *in_mesh))
+    for kinds in ((ISTIO_CRDS[0],), (AUTHORIZATION_POLICIES, PEER_AUTHENTICATIONS), MCI_CRDS):
+        if established.issuperset(kinds):
+            calls.append((",".join(kinds), everywhere))
+    if established.issuperset(MCI_CRDS):
+        calls.append(("events", "--namespace", GATEWAY_NAMESPACE))
+    found: dict[str, list[Object]] = {kind: [] for kind in KINDS}
+    with ThreadPoolExecutor(len(calls) + 1) as pool:
         config_maps = pool.submit(_of_names, cluster, "configmaps", (OPTIONS, COMPLETION_MARKER), *in_mesh)
-        answers = dict(zip(questions, pool.map(_listing(cluster), questions.values()), strict=True))
-        core, mci = answers["core"], answers.get("mci", [])
+        for listed in pool.map(lambda call: cluster.get(*call)["items"], calls):
+            for one in listed:
+                found[one["kind"]].append(one)
         return ClusterObjects(
-            nodes=_of_kind(core, "Node"),
-            namespaces=_of_kind(core, "Namespace"),
-            pods=_of_kind(core, "Pod"),
-            deployments=_of_kind(core, "Deployment"),
-            autoscalers=_of_kind(core, "HorizontalPodAutoscaler"),
-            crds=served,
-            revisions=answers.get("revisions", []),
-            injectors=answers["injectors"],
-            options=_named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
-            marker=_named(config_maps.result(), MESH_NAMESPACE, COMPLETION_MARKER),
-            jobs=answers["jobs"],
-            secrets=answers["secrets"],
-            rules=answers.get("rules", []),
-            authentications=_of_kind(answers.get("policies", []), "PeerAuthentication"),
-            authorizations=_of_kind(answers.get("policies", []), "AuthorizationPolicy"),
-            ingresses=_of_kind(mci, "MultiClusterIngress"),
-            services=_of_kind(mci, "MultiClusterService"),
-            events=answers.get("events", []),
+            established,
+            _named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
+            _named(config_maps.result(), MESH_NAMESPACE, COMPLETION_MARKER),
+            **{KINDS[kind]: objects for kind, objects in found.items()},
         )
 
 
 def _established(cluster: ClusterClient) -> frozenset[str]:
-    """Return which of our kinds' CRDs are served. All of a cluster's CRDs would be many megabytes."""
+    """Return the required CRDs that are established. All of a cluster's CRDs would be many megabytes."""
     found = _of_names(cluster, "customresourcedefinitions", (*ISTIO_CRDS, *MCI_CRDS, CONTROL_PLANE_CRD))
     return frozenset(one["metadata"]["name"] for one in found if condition(one, "Established") == "True")
 
 
 def _of_names(cluster: ClusterClient, kind: str, names: Sequence[str], *flags: str) -> list[Object]:
-    """Return those objects of a kind that are there. Of a single one kubectl makes no list, and of none no text."""
+    """Return the existing objects of a kind. For one, kubectl prints no list; for none, nothing."""
     text = cluster.run("get", kind, *names, *flags, "--ignore-not-found", "--output", "json")
     found = json.loads(text) if text.strip() else {}
     return list(found.get("items", [found] if found else []))
@@ -143,17 +155,6 @@ def condition(thing: Object, kind: str) -> str:
     """Return the status of one of an object's conditions, such as ``True``; empty if it has none of that kind."""
     conditions = thing.get("status", {}).get("conditions", [])
     return next((str(one["status"]) for one in conditions if one["type"] == kind), "")
-
-
-def _listing(cluster: ClusterClient) -> Callable[[tuple[str, ...]], list[Object]]:
-    def listed(question: tuple[str, ...]) -> list[Object]:
-        return list(cluster.get(*question)["items"])
-
-    return listed
-
-
-def _of_kind(items: Sequence[Object], kind: str) -> list[Object]:
-    return [one for one in items if one["kind"] == kind]
 
 
 def _named(items: Sequence[Object], namespace: str, name: str) -> Object | None:

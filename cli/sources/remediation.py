@@ -1,23 +1,26 @@
-"""What to do next, where the same thing helps against several troubles."""
+"""Remediation that several findings share: what to do next."""
 
 import shlex
 from collections.abc import Iterable
 
 from cli.sources.google import ApiError
 from cli.sources.kubernetes import ClusterClient
+from cli.sources.state import StateResource
 
 DEPLOY = "cdktf deploy network clusters mesh ingress"
-"""It makes what is missing, and puts right what differs from the configuration."""
+"""Creates what is missing, and corrects what differs from the configuration."""
 
 SERVICES = {"projects": "cloudresourcemanager", "services": "serviceusage", "billing": "cloudbilling"}
-"""What an API is called when it is switched on, where that is not our short name for it."""
+"""The service names of APIs whose short name in `cli.sources.google.ENDPOINTS` is another."""
 
 
 def api_error_fix(error: ApiError, api: str, project: str) -> str:
-    """Return what to do when an API has refused to say something.
+    """Return what to do about an error of an API.
 
     Args:
-        api: one of `cli.sources.google.ENDPOINTS`.
+        error: The error.
+        api: One of `cli.sources.google.ENDPOINTS`.
+        project: The project's id.
     """
     if error.api_is_off:
         return f"gcloud services enable {SERVICES.get(api, api)}.googleapis.com --project {project}"
@@ -29,10 +32,11 @@ def api_error_fix(error: ApiError, api: str, project: str) -> str:
 
 
 def unreachable_fix(text: str, cluster: ClusterClient) -> str:
-    """Return what to do when a cluster has not answered.
+    """Return what to do about a cluster that does not answer.
 
     Args:
-        text: what kubectl said last.
+        text: The last line of kubectl's output.
+        cluster: The cluster.
     """
     if "(Forbidden)" in text:
         return "have roles/container.admin granted to you, and try again"
@@ -44,23 +48,23 @@ def unreachable_fix(text: str, cluster: ClusterClient) -> str:
 
 
 def unmanage_command(membership: str, location: str, project: str) -> str:
-    """Return the command by which the fleet lets go of the mesh in one cluster."""
+    """Return the command that ends the fleet's management of the mesh in one cluster."""
     return (
         f"gcloud container fleet mesh update --management manual --memberships {membership} --location {location} "
         f"--project {project}"
     )
 
 
-def replace_command(address: str, which: str) -> str:
-    """Return the command that has terraform do something again that it takes for done: a deploy would not.
+def replace_command(resource: StateResource | None, which: str) -> str:
+    """Return the command that has terraform run a script again that its state has as done: a deploy would not.
 
     Args:
-        address: of its resource; empty if it is not known.
-        which: what to look for then.
+        resource: The script's resource; None if it is not known.
+        which: What the script is, for a person to find its address.
     """
-    if not address:
-        return f"in cdktf.out/stacks/mesh: terraform apply -replace=ADDRESS, {which}"
-    return f"terraform -chdir=cdktf.out/stacks/mesh apply -replace='{address}'"
+    if resource is None:
+        return f"in the folder of the mesh stack: terraform apply -replace=ADDRESS, {which}"
+    return f"terraform -chdir={resource.folder} apply -replace='{resource.address}'"
 
 
 def kubectl_command(cluster: ClusterClient, *words: str) -> str:

@@ -24,7 +24,7 @@ class ResourceKind:
         api: One of `cli.sources.google.ENDPOINTS`.
         collection: The segment before the name in a path; in Compute Engine also the name in a list.
         gcloud: gcloud's command group.
-        plural: What several are called; the singular with an s if empty.
+        stack: The stack that creates such resources; empty if only controllers do.
         parent: gcloud's flag for the resource that this one is a component of; empty for a resource of its own.
     """
 
@@ -32,13 +32,15 @@ class ResourceKind:
     api: str
     collection: str
     gcloud: str
-    plural: str = ""
+    stack: str = ""
     parent: str = ""
 
     @property
     def title(self) -> str:
         """What several resources are called."""
-        return self.plural or f"{self.singular}s"
+        if self.singular.endswith("y"):
+            return f"{self.singular[:-1]}ies"
+        return f"{self.singular}{'es' if self.singular.endswith('s') else 's'}"
 
     @property
     def list_request(self) -> tuple[str, str]:
@@ -57,40 +59,37 @@ class ResourceKind:
 
 
 FORWARDING_RULES = ResourceKind("forwarding rule", "compute", "forwardingRules", "compute forwarding-rules")
-HTTP_PROXIES = ResourceKind(
-    "target HTTP proxy", "compute", "targetHttpProxies", "compute target-http-proxies", "target HTTP proxies"
-)
-HTTPS_PROXIES = ResourceKind(
-    "target HTTPS proxy", "compute", "targetHttpsProxies", "compute target-https-proxies", "target HTTPS proxies"
-)
+HTTP_PROXIES = ResourceKind("target HTTP proxy", "compute", "targetHttpProxies", "compute target-http-proxies")
+HTTPS_PROXIES = ResourceKind("target HTTPS proxy", "compute", "targetHttpsProxies", "compute target-https-proxies")
 URL_MAPS = ResourceKind("URL map", "compute", "urlMaps", "compute url-maps")
 BACKEND_SERVICES = ResourceKind("backend service", "compute", "backendServices", "compute backend-services")
 HEALTH_CHECKS = ResourceKind("health check", "compute", "healthChecks", "compute health-checks")
 ENDPOINT_GROUPS = ResourceKind("endpoint group", "compute", "networkEndpointGroups", "compute network-endpoint-groups")
-CERTIFICATES = ResourceKind("SSL certificate", "compute", "sslCertificates", "compute ssl-certificates")
-SSL_POLICIES = ResourceKind("SSL policy", "compute", "sslPolicies", "compute ssl-policies", "SSL policies")
-ADDRESSES = ResourceKind("address", "compute", "addresses", "compute addresses", "addresses")
-FIREWALL_RULES = ResourceKind("firewall rule", "compute", "firewalls", "compute firewall-rules")
-ROUTERS = ResourceKind("router", "compute", "routers", "compute routers")
-NATS = ResourceKind("NAT", "compute", "nats", "compute routers nats", parent="router")
-SUBNETS = ResourceKind("subnet", "compute", "subnetworks", "compute networks subnets")
-NETWORKS = ResourceKind("network", "compute", "networks", "compute networks")
-CLUSTERS = ResourceKind("cluster", "container", "clusters", "container clusters")
-NODE_POOLS = ResourceKind("node pool", "container", "nodePools", "container node-pools", parent="cluster")
+CERTIFICATES = ResourceKind("SSL certificate", "compute", "sslCertificates", "compute ssl-certificates", "ingress")
+SSL_POLICIES = ResourceKind("SSL policy", "compute", "sslPolicies", "compute ssl-policies", "ingress")
+ADDRESSES = ResourceKind("address", "compute", "addresses", "compute addresses", "ingress")
+FIREWALL_RULES = ResourceKind("firewall rule", "compute", "firewalls", "compute firewall-rules", "network")
+ROUTERS = ResourceKind("router", "compute", "routers", "compute routers", "network")
+NATS = ResourceKind("NAT", "compute", "nats", "compute routers nats", "network", parent="router")
+SUBNETS = ResourceKind("subnet", "compute", "subnetworks", "compute networks subnets", "network")
+NETWORKS = ResourceKind("network", "compute", "networks", "compute networks", "network")
+CLUSTERS = ResourceKind("cluster", "container", "clusters", "container clusters", "clusters")
+NODE_POOLS = ResourceKind("node pool", "container", "nodePools", "container node-pools", "clusters", parent="cluster")
 MEMBERSHIPS = ResourceKind("membership", "gkehub", "memberships", "container fleet memberships")
-FEATURES = ResourceKind("fleet feature", "gkehub", "features", "container fleet")
-ACCOUNTS = ResourceKind("service account", "iam", "serviceAccounts", "iam service-accounts")
+FEATURES = ResourceKind("fleet feature", "gkehub", "features", "container fleet", "mesh")
+ACCOUNTS = ResourceKind("service account", "iam", "serviceAccounts", "iam service-accounts", "clusters")
 
 LOAD_BALANCER = (FORWARDING_RULES, HTTP_PROXIES, HTTPS_PROXIES, URL_MAPS, BACKEND_SERVICES, HEALTH_CHECKS)
 """In the order in which they can be deleted: each refers to the next."""
 
-LISTED = (
-    *(*LOAD_BALANCER, ENDPOINT_GROUPS),
-    *(FEATURES, CLUSTERS, MEMBERSHIPS),
-    *(CERTIFICATES, SSL_POLICIES),
-    *(ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
-    ACCOUNTS,
-)
+LISTED = {
+    "Load balancer": (*LOAD_BALANCER, CERTIFICATES, SSL_POLICIES, ENDPOINT_GROUPS),
+    "Fleet and clusters": (FEATURES, CLUSTERS, MEMBERSHIPS),
+    "Network": (ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
+    "Accounts": (ACCOUNTS,),
+}
+"""The kinds that `list_all` lists, by topic, in the order in which they can be deleted."""
+
 UNSCOPED = (FIREWALL_RULES, NETWORKS)
 """What is in no region and in no zone: Compute Engine has no aggregated list of it, and gcloud no flag."""
 
@@ -239,8 +238,9 @@ def list_all(google: GoogleClient) -> ProjectResources:
         except ApiError as error:
             return error
 
+    kinds = [kind for topic in LISTED.values() for kind in topic]
     with ThreadPoolExecutor(8) as pool:
-        return dict(zip(LISTED, pool.map(try_list, LISTED), strict=True))
+        return dict(zip(kinds, pool.map(try_list, kinds), strict=True))
 
 
 def list_resources(google: GoogleClient, kind: ResourceKind) -> tuple[CloudResource, ...]:

@@ -1,4 +1,4 @@
-"""What terraform says that it has made, where its state is in files beside the configuration."""
+"""Terraform's states, where they are in files beside the configuration."""
 
 import hashlib
 import json
@@ -10,31 +10,35 @@ from typing import Any
 from cli.errors import MeshError
 from config import Environment
 from config.backend import LocalState, state_file
+from config.loading.load import displayed
 from config.naming import STACKS
+from config.output_folder import OutputFolder
 
 
 @dataclass(frozen=True)
 class StateResource:
-    """One resource in a state.
+    """A resource in a state.
 
     Attributes:
-        type: terraform's, such as ``google_compute_network``.
-        address: by which terraform can be told to make it again.
-        attributes: secrets may be among them: never to be printed as a whole.
+        type: Terraform's type, such as ``google_compute_network``.
+        address: Terraform's address of it.
+        attributes: Its attributes; secrets may be among them, so they are not printed.
+        folder: The folder of its stack, as messages name it.
     """
 
     type: str
     address: str
     attributes: Mapping[str, Any] = field(repr=False)
+    folder: str = ""
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """What a script was given; empty of what is no script."""
+        """The inputs of a script; empty of other resources."""
         return self.attributes.get("triggers") or {}
 
     @property
     def checksum(self) -> str:
-        """What a script leaves of its inputs where it works: terraform's ``sha256(jsonencode(triggers))``.
+        """The checksum of its inputs that a script leaves: terraform's ``sha256(jsonencode(triggers))``.
 
         Source: https://developer.hashicorp.com/terraform/language/functions/jsonencode
         """
@@ -45,24 +49,26 @@ class StateResource:
 
 
 TerraformStates = Mapping[str, tuple[StateResource, ...] | None]
-"""By stack. None: it is not known what is in its state."""
+"""By stack; None where the state is not known."""
 
 
 def read_states(environment: Environment, config: Path) -> TerraformStates:
-    """Return what is in the states of an environment's stacks.
+    """Return the states of an environment's stacks.
 
     Args:
-        config: the configuration's file.
+        environment: The environment.
+        config: The configuration file.
 
     Raises:
-        MeshError: a state is there and can't be read.
+        MeshError: A state exists and can't be read.
     """
     if not isinstance(environment.backend, LocalState):
         return dict.fromkeys(STACKS)
-    return {stack: _read(state_file(config.resolve(), stack)) for stack in STACKS}
+    folder = OutputFolder.of(config)
+    return {stack: _read(state_file(config.resolve(), stack), displayed(folder.stack(stack))) for stack in STACKS}
 
 
-def _read(file: Path) -> tuple[StateResource, ...] | None:
+def _read(file: Path, folder: str) -> tuple[StateResource, ...] | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -70,7 +76,7 @@ def _read(file: Path) -> tuple[StateResource, ...] | None:
     except (OSError, ValueError) as error:
         raise MeshError(f"terraform's state {file} can't be read: {error}", "put it back from its .backup") from error
     return tuple(
-        StateResource(resource["type"], _address(resource, instance), instance.get("attributes", {}))
+        StateResource(resource["type"], _address(resource, instance), instance.get("attributes", {}), folder)
         for resource in content.get("resources", [])
         if resource.get("mode") == "managed"
         for instance in resource.get("instances", [])

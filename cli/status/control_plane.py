@@ -192,7 +192,7 @@ def _check_marker(member: ObservedCluster, state: TerraformStates) -> Finding:
     title = "installation"
     installation = installation_in_state(member, state)
     there = (member.live.marker or {}).get("data", {}).get("installed", "")
-    fix = replace_command(installation.address, "that of control-plane_install") if installation is not None else DEPLOY
+    fix = replace_command(installation, "that of control-plane_install") if installation is not None else DEPLOY
     if not there:
         return failure(title, "it has left no mark: it has not come to its end", fix)
     if installation is None:

@@ -111,7 +111,7 @@ def check_remote_secret(host: ObservedCluster, remote: ObservedCluster, state: T
     wanted = remote_secret_name(remote.region.remote_name)
     secret = next((one for one in host.live.secrets if one["metadata"]["name"] == wanted), None)
     grant = _remote_secret_in_state(f"{host.key}/{remote.key}", state)
-    fix = replace_command(grant.address if grant else "", f'that of trust_grant["{host.key}/{remote.key}"]')
+    fix = replace_command(grant, f'that of trust_grant["{host.key}/{remote.key}"]')
     if secret is None:
         return failure(name, f"there is none: the mesh here does not see {remote.key}", fix)
     try:
