@@ -20,7 +20,9 @@ from xml.etree import ElementTree
 
 import yaml
 
+from config.loading.load import displayed
 from config.naming import STACKS
+from config.output_folder import OutputFolder
 from tests.cli.fake_kubectl import FakeKubectl
 from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import PROJECT_NUMBER
@@ -697,5 +699,6 @@ class Case(NamedTuple):
         [finding] = wrong.values()
         assert finding["state"] == self.state
         assert self.text in finding["text"]
-        assert self.fix in finding["fix"]
+        stacks = displayed(OutputFolder.of(mesh.folder / "mesh.yaml").path / "stacks")
+        assert self.fix.replace("cdktf.out/stacks", stacks) in finding["fix"]
         assert answer.status == (1 if self.state == "failure" else 0)
