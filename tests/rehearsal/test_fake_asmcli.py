@@ -10,39 +10,36 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from config.paths import ROOT
+from tests.scripts.sandbox import Run, Sandbox
 
 T = TypeVar("T")
 
 ASMCLI = ROOT / "tests" / "rehearsal" / "fake_tools" / "asmcli"
 
-# What the real asmcli and the fake use of the machine itself.
-REAL = (
-    *("awk", "bash", "cat", "csplit", "cut", "env", "git", "grep", "head", "jq", "ln", "mkdir", "mktemp", "mv"),
-    *("readlink", "rm", "sed", "seq", "touch", "tr", "which"),
-)
+# Programs that the real asmcli and the fake run themselves, besides those of a sandbox.
+MACHINE_TOOLS = ("csplit", "cut", "git", "head", "jq", "ln", "mv", "readlink", "sed", "seq", "tr", "which")
 
 ISTIO = "istio-1.28.5-asm.12"
-CLUSTER = "gke_test-project_asia-northeast1_tokyo-1"
 REVISION = "state/revision.yaml"
 
 # A cluster, as far as kubectl shows one: a folder in which each object is a file.
 KUBECTL = """
+cluster=gke_test-project_asia-northeast1_tokyo-1
 KUBECTL_CALLS=$(grep -c '^kubectl' "$HERE/calls")
 if [[ -e "$HERE/kill-before-$KUBECTL_CALLS" ]]; then kill -KILL 0; fi
 shows() { if [[ -e "$HERE/state/$1" ]]; then printf '%s' "$2"; fi; }
 needs() { [[ -e "$HERE/state/$1" ]] || { printf 'no %s\\n' "$1" >&2; exit 1; }; }
 lacks() { [[ ! -e "$HERE/state/$1" ]] || { printf '%s is there\\n' "$1" >&2; exit 1; }; }
 case "$*" in
-  *"config current-context") printf '%s\\n' "$CLUSTER" ;;
+  *"config current-context") printf '%s\\n' "$cluster" ;;
   *"config get-contexts --no-headers")
-    printf '          other other other\\n*         %s %s user\\n' "$CLUSTER" "$CLUSTER" ;;
+    printf '          other other other\\n*         %s %s user\\n' "$cluster" "$cluster" ;;
   *"get namespace istio-system"*jsonpath*) shows label test-project-default ;;
   *"get namespace istio-system"*) shows namespace namespace/istio-system ;;
   *"create namespace istio-system") lacks namespace; touch "$HERE/state/namespace" ;;
@@ -128,8 +125,9 @@ case "$*" in
 esac
 """
 REAL_ASMCLI_KUBECTL = """
+cluster=gke_test-project_asia-northeast1_tokyo-1
 case "$*" in
-  *get-contexts*) printf '* %s %s user\\n' "$CLUSTER" "$CLUSTER" ;;
+  *get-contexts*) printf '* %s %s user\\n' "$cluster" "$cluster" ;;
   *"version -o json") printf '{"serverVersion": {"major": "1", "minor": "34"}}' ;;
   *" json") printf '{}' ;;
   *"cm asm-options"*) cat "$HERE/state/options" ;;
@@ -137,76 +135,47 @@ esac
 """
 
 
-@dataclass(frozen=True)
-class Run:
-    """How a run ended: exit status, output, and calls of kubectl, gcloud and istioctl."""
+class AsmcliSandbox(Sandbox):
+    """A sandbox with a kubeconfig, output folders, and a cluster that is a folder of files."""
 
-    status: int
-    output: str
-    calls: list[str]
-
-
-class Machine:
-    """A PATH of fake tools, a kubeconfig, an output folder, and a cluster that is a folder of files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("bin", "tmp", "state", "out", "fresh"):
-            (folder / name).mkdir()
-        for name in ("kubeconfig", "calls"):
-            (folder / name).touch()
-        for tool in REAL:
-            found = shutil.which(tool)
-            assert found is not None, f"{tool} is missing on this machine"
-            (folder / "bin" / tool).symlink_to(found)
-        self.fake_tool("kubectl", KUBECTL)
-        self.fake_tool("gcloud", "exit 99")
-        self.fake_tool("istioctl", 'if [[ -e "$HERE/never" ]]; then exit 1; fi; touch "$HERE/state/istiod"')
-        self.fake_tool("curl", "exit 7")
-        self.fake_tool("tar", "exit 7")
-        self.fake_tool("sleep", "")
-        self.fake_tool(
-            "uname", "if [[ \"$*\" == -m ]]; then printf 'x86_64\\n'; else printf 'Linux\\n'; fi"
-        )  # the real
-
-    def fake_tool(self, tool: str, body: str) -> None:
-        """Create a tool that records its call and then runs ``body``."""
-        path = self.folder / "bin" / tool
-        path.write_text(
-            f"#!{shutil.which('bash')}\nset -u\nHERE='{self.folder}'\nCLUSTER={CLUSTER}\n"
-            f'printf \'%s\\n\' "{tool} $*" >>"$HERE/calls"\n{body}\n',
-            encoding="utf-8",
-        )
-        path.chmod(0o755)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("state", "out", "fresh"):
+            (self.folder / name).mkdir()
+        (self.folder / "kubeconfig").touch()
+        for tool in MACHINE_TOOLS:
+            self.without(tool)
+            (self.folder / "bin" / tool).symlink_to(str(shutil.which(tool)))
+        self.stand_in("kubectl", KUBECTL)
+        self.stand_in("gcloud", "exit 99")
+        self.stand_in("istioctl", 'if [[ -e "$HERE/never" ]]; then exit 1; fi; touch "$HERE/state/istiod"')
+        self.stand_in("curl", "exit 7")
+        self.stand_in("tar", "exit 7")
+        self.stand_in("uname", "if [[ \"$*\" == -m ]]; then printf 'x86_64\\n'; else printf 'Linux\\n'; fi")
 
     def without(self, tool: str) -> None:
-        (self.folder / "bin" / tool).unlink()
+        (self.folder / "bin" / tool).unlink(missing_ok=True)
 
-    def run(
-        self, arguments: str, asmcli: Path = ASMCLI, timeout: float = 30, variables: dict[str, str] | None = None
-    ) -> Run:
+    def run_asmcli(self, arguments: str, asmcli: Path = ASMCLI, timeout: float = 30, **variables: str) -> Run:
         """Run a command line, in a process group of its own."""
-        (self.folder / "calls").write_text("", encoding="utf-8")
-        process = subprocess.Popen(
+        calls = self.folder / "calls"
+        calls.write_text("", encoding="utf-8")
+        result = subprocess.run(
             [str(asmcli), *shlex.split(arguments)],
             env={"PATH": str(self.folder / "bin"), "HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp")}
-            | (variables or {}),
+            | variables,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            check=False,
+            timeout=timeout,
             start_new_session=True,
         )
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise
-        lines = (self.folder / "calls").read_text(encoding="utf-8").splitlines()
-        tools = ("kubectl", "gcloud", "istioctl")
-        return Run(process.returncode, output, [line for line in lines if line.startswith(tools)])
+        lines = calls.read_text(encoding="utf-8").splitlines()
+        recorded = [line for line in lines if line.startswith(("kubectl", "gcloud", "istioctl"))]
+        return Run(result.returncode, result.stdout, recorded)
 
     def fill_output_folder(self) -> None:
         """Put into the output folder what the real asmcli would download."""
@@ -230,37 +199,41 @@ class Machine:
         """Return the objects in the cluster."""
         return {path.name: path.read_text(encoding="utf-8") for path in (self.folder / "state").iterdir()}
 
-    def objects_after_a_run(self) -> dict[str, str]:
-        assert self.run(MANAGED).status == 0
-        return self.objects()
 
-
-def changes_of(machine: Machine, run: Run) -> list[str]:
+def changes_of(sandbox: AsmcliSandbox, run: Run) -> list[str]:
     """Return the calls that change a cluster or wait for it, abbreviated."""
     short = {"--filename": "-f", "--namespace": "-n", "namespace": "ns", "customresourcedefinition/": "crd/"}
-    calls = machine.kubectl_calls(Run(0, "", [call for call in run.calls if call.startswith("kubectl")]))
+    calls = sandbox.kubectl_calls(Run(0, "", [call for call in run.calls if call.startswith("kubectl")]))
     for long, brief in short.items():
         calls = [call.replace(long, brief) for call in calls]
     return [call for call in calls if re.match(r"(create ns|label|apply|annotate|patch|delete|wait) ?", call)]
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def sandbox(tmp_path: Path) -> AsmcliSandbox:
+    return AsmcliSandbox(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The objects after a run without any fault."""
+    sandbox = AsmcliSandbox(tmp_path_factory.mktemp("undisturbed"))
+    assert sandbox.run_asmcli(MANAGED).status == 0
+    return sandbox.objects()
 
 
 # --- the command line
 
 
 @pytest.mark.parametrize(("arguments", "status"), CASES.items())
-def test_the_command_line(machine: Machine, arguments: str, status: int) -> None:
-    run = machine.run(arguments)
+def test_the_command_line(sandbox: AsmcliSandbox, arguments: str, status: int) -> None:
+    run = sandbox.run_asmcli(arguments)
     assert run.status == status, run.output
     if status == DONE:
         assert "done: gke_test-project" in run.output
     else:
         assert ("refuses" if status == REFUSED else "does not support") in run.output
-        assert machine.objects() == {}, "it changed the cluster"
+        assert sandbox.objects() == {}, "it changed the cluster"
         assert run.calls == []
 
 
@@ -268,23 +241,23 @@ def test_the_command_line(machine: Machine, arguments: str, status: int) -> None
 
 
 @pytest.mark.parametrize("name", ["MAJOR", "REV", "DRY_RUN", "CA", "OUTPUT_DIR", "CHANNEL", "_CI_NO_VALIDATE"])
-def test_a_variable_that_changes_the_real_asmcli_is_reported(machine: Machine, name: str) -> None:
-    run = machine.run(MANAGED, variables={name: ""})
+def test_a_variable_that_changes_the_real_asmcli_is_reported(sandbox: AsmcliSandbox, name: str) -> None:
+    run = sandbox.run_asmcli(MANAGED, **{name: ""})
     assert run.status == UNSUPPORTED
     assert f"the variable {name}," in run.output
     assert run.calls == []
 
 
-def test_an_exported_function_is_reported(machine: Machine) -> None:
-    run = machine.run(MANAGED, variables={"BASH_FUNC_curl%%": "() { exit 0; }"})
+def test_an_exported_function_is_reported(sandbox: AsmcliSandbox) -> None:
+    run = sandbox.run_asmcli(MANAGED, **{"BASH_FUNC_curl%%": "() { exit 0; }"})
     assert run.status == UNSUPPORTED
     assert "the exported function curl," in run.output
     assert run.calls == []
 
 
-def test_variables_that_install_mesh_keeps_are_no_obstacle(machine: Machine) -> None:
+def test_variables_that_install_mesh_keeps_are_no_obstacle(sandbox: AsmcliSandbox) -> None:
     names = ("LANG", "CLOUDSDK_CONFIG", "HTTPS_PROXY", "USE_GKE_GCLOUD_AUTH_PLUGIN")
-    run = machine.run(MANAGED, variables=dict.fromkeys(names, "x"))
+    run = sandbox.run_asmcli(MANAGED, **dict.fromkeys(names, "x"))
     assert run.status == 0, run.output
 
 
@@ -292,30 +265,39 @@ def test_variables_that_install_mesh_keeps_are_no_obstacle(machine: Machine) -> 
 
 
 @pytest.mark.parametrize("tools", [*((tool,) for tool in CHECKED_TOOLS), ("curl",), ("tar",), ("git", "head")])
-def test_missing_tools_are_named(machine: Machine, tools: tuple[str, ...]) -> None:
+def test_missing_tools_are_named(sandbox: AsmcliSandbox, tools: tuple[str, ...]) -> None:
     for tool in tools:
-        machine.without(tool)
-    run = machine.run(MANAGED)
+        sandbox.without(tool)
+    run = sandbox.run_asmcli(MANAGED)
     assert run.status == REFUSED
     assert f"without these tools: {' '.join(tools)}\n" in run.output
-    assert machine.objects() == {}
+    assert sandbox.objects() == {}
 
 
 @pytest.mark.parametrize(
     ("kubectl", "status"),
-    [("exit 1", 1), ('printf "  $CLUSTER $CLUSTER user\n"', REFUSED), ('printf "* kind kind kind\n"', REFUSED)],
+    [
+        ("exit 1", 1),
+        (
+            'printf "  other other user\n"',
+            REFUSED,
+        ),
+        ('printf "* kind kind kind\n"', REFUSED),
+    ],
 )
-def test_a_kubeconfig_without_a_gke_cluster_as_its_current_context(machine: Machine, kubectl: str, status: int) -> None:
-    machine.fake_tool("kubectl", kubectl)
-    assert machine.run(MANAGED).status == status
+def test_a_kubeconfig_without_a_gke_cluster_as_its_current_context(
+    sandbox: AsmcliSandbox, kubectl: str, status: int
+) -> None:
+    sandbox.stand_in("kubectl", kubectl)
+    assert sandbox.run_asmcli(MANAGED).status == status
 
 
-def test_the_output_folder_has_to_be_fresh(machine: Machine) -> None:
-    (machine.folder / "out" / "asm").mkdir()
-    run = machine.run(MANAGED)
+def test_the_output_folder_has_to_be_fresh(sandbox: AsmcliSandbox) -> None:
+    (sandbox.folder / "out" / "asm").mkdir()
+    run = sandbox.run_asmcli(MANAGED)
     assert run.status == UNSUPPORTED
     assert "an output folder that is not empty" in run.output
-    assert machine.objects() == {}
+    assert sandbox.objects() == {}
 
 
 # --- the cluster
@@ -325,11 +307,11 @@ def test_the_output_folder_has_to_be_fresh(machine: Machine) -> None:
     ("channel", "revision"),
     [("stable", "asm-managed-stable"), ("regular", "asm-managed"), ("rapid", "asm-managed-rapid")],
 )
-def test_what_it_does_to_a_cluster(machine: Machine, channel: str, revision: str) -> None:
-    run = machine.run(MANAGED.replace("stable", channel))
+def test_what_it_does_to_a_cluster(sandbox: AsmcliSandbox, channel: str, revision: str) -> None:
+    run = sandbox.run_asmcli(MANAGED.replace("stable", channel))
     assert run.status == 0, run.output
     crd = "controlplanerevisions.mesh.cloud.google.com"
-    assert machine.kubectl_calls(run) == [
+    assert sandbox.kubectl_calls(run) == [
         "config get-contexts --no-headers",
         "get namespace istio-system --ignore-not-found --output name",
         "create namespace istio-system",
@@ -344,67 +326,67 @@ def test_what_it_does_to_a_cluster(machine: Machine, channel: str, revision: str
         f"wait --for=condition=ProvisioningFinished controlplanerevision {revision} "
         "--namespace istio-system --timeout 600s",
     ]
-    applied = (machine.folder / REVISION).read_text(encoding="utf-8")
+    applied = (sandbox.folder / REVISION).read_text(encoding="utf-8")
     assert f"  name: {revision}\n  namespace: istio-system\n" in applied
     assert applied.endswith(f"spec:\n  type: managed_service\n  channel: {channel}\n")
 
 
 @pytest.mark.parametrize("failures", [2, 3])
-def test_what_fails_is_tried_three_times(machine: Machine, failures: int) -> None:
+def test_what_fails_is_tried_three_times(sandbox: AsmcliSandbox, failures: int) -> None:
     condition = f'[[ "$(grep -c "create namespace" "$HERE/calls")" -gt {failures} ]] || exit 1'
-    machine.fake_tool("kubectl", KUBECTL.replace("lacks namespace;", f"{condition}; lacks namespace;"))
-    run = machine.run(MANAGED)
+    sandbox.stand_in("kubectl", KUBECTL.replace("lacks namespace;", f"{condition}; lacks namespace;"))
+    run = sandbox.run_asmcli(MANAGED)
     assert run.status == (0 if failures == 2 else 1), run.output
 
 
-def test_existing_options_stay_and_no_other_key_is_named(machine: Machine) -> None:
-    (machine.folder / "state" / "options").write_text("CA=x", encoding="utf-8")
-    assert machine.run(MANAGED).status == 0
-    written = machine.objects()["configmap.yaml"]
+def test_existing_options_stay_and_no_other_key_is_named(sandbox: AsmcliSandbox) -> None:
+    (sandbox.folder / "state" / "options").write_text("CA=x", encoding="utf-8")
+    assert sandbox.run_asmcli(MANAGED).status == 0
+    written = sandbox.objects()["configmap.yaml"]
     assert written.endswith('data:\n  ASM_OPTS: "CA=x;"\n')
 
 
-def test_a_control_plane_that_is_not_provisioned_is_an_error(machine: Machine) -> None:
-    (machine.folder / "never").touch()
-    run = machine.run(MANAGED)
+def test_a_control_plane_that_is_not_provisioned_is_an_error(sandbox: AsmcliSandbox) -> None:
+    (sandbox.folder / "never").touch()
+    run = sandbox.run_asmcli(MANAGED)
     assert run.status == 1
     assert "asm-managed-stable is not provisioned (condition ProvisioningFinished) after 600s" in run.output
     assert "done" not in run.output
 
 
-def test_a_second_run_changes_nothing(machine: Machine) -> None:
-    before = machine.objects_after_a_run()
-    run = machine.run(AGAIN)
+def test_a_second_run_changes_nothing(sandbox: AsmcliSandbox) -> None:
+    assert sandbox.run_asmcli(MANAGED).status == 0
+    before = sandbox.objects()
+    run = sandbox.run_asmcli(AGAIN)
     assert run.status == 0, run.output
-    assert machine.objects() == before
+    assert sandbox.objects() == before
     assert not [call for call in run.calls if re.search(r" (create|label) |crd\.yaml", call)]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", range(1, 13))
 def test_killed_anywhere_it_converges_in_a_fresh_folder(
-    machine: Machine, tmp_path_factory: pytest.TempPathFactory, when: str, call: int
+    sandbox: AsmcliSandbox, undisturbed: dict[str, str], when: str, call: int
 ) -> None:
-    kill = machine.folder / f"kill-{when}-{call}"
+    kill = sandbox.folder / f"kill-{when}-{call}"
     kill.touch()
-    run = machine.run(MANAGED)
+    run = sandbox.run_asmcli(MANAGED)
     assert run.status == -signal.SIGKILL
     assert len(run.calls) == call
     kill.unlink()
-    run = machine.run(AGAIN)
+    run = sandbox.run_asmcli(AGAIN)
     assert run.status == 0, run.output
-    undisturbed = Machine(tmp_path_factory.mktemp("undisturbed"))
-    assert machine.objects() == undisturbed.objects_after_a_run()
+    assert sandbox.objects() == undisturbed
 
 
 # --- a control plane in the cluster
 
 
-def test_istioctl_installs_a_revision(machine: Machine) -> None:
-    run = machine.run(IN_CLUSTER)
+def test_istioctl_installs_a_revision(sandbox: AsmcliSandbox) -> None:
+    run = sandbox.run_asmcli(IN_CLUSTER)
     assert run.status == 0, run.output
     *before, installed = run.calls
-    assert machine.kubectl_calls(Run(0, "", before)) == [
+    assert sandbox.kubectl_calls(Run(0, "", before)) == [
         "config get-contexts --no-headers",
         "get namespace istio-system --ignore-not-found --output name",
         "create namespace istio-system",
@@ -412,15 +394,15 @@ def test_istioctl_installs_a_revision(machine: Machine) -> None:
         "label namespace istio-system topology.istio.io/network=test-project-default",
     ]
     assert installed == (
-        f"istioctl install --kubeconfig {machine.folder}/kubeconfig --context it "
+        f"istioctl install --kubeconfig {sandbox.folder}/kubeconfig --context it "
         "--filename asm/istio/istio-operator.yaml --filename asm/istio/options/cni-gcp.yaml "
         "--set revision=asm-1285-12 --skip-confirmation"
     )
 
 
-def test_an_istiod_that_cannot_be_installed_is_an_error(machine: Machine) -> None:
-    (machine.folder / "never").touch()
-    run = machine.run(IN_CLUSTER)
+def test_an_istiod_that_cannot_be_installed_is_an_error(sandbox: AsmcliSandbox) -> None:
+    (sandbox.folder / "never").touch()
+    run = sandbox.run_asmcli(IN_CLUSTER)
     assert run.status == 1
     assert len([call for call in run.calls if call.startswith("istioctl")]) == 5
     assert "could not istioctl install" in run.output
@@ -436,28 +418,27 @@ def test_an_istiod_that_cannot_be_installed_is_an_error(machine: Machine) -> Non
         ("in-cluster", "asm-1285-12", "rollout status deployment/istiod-asm-1285-12"),
     ],
 )
-def test_install_mesh_calls_it_with_a_clean_environment(machine: Machine, mode: str, revision: str, last: str) -> None:
-    for tool in ("chmod", "cp", "dirname"):
-        (machine.folder / "bin" / tool).symlink_to(str(shutil.which(tool)))
-    machine.fake_tool("gke-gcloud-auth-plugin", "exit 99")
-    machine.fake_tool("gcloud", 'touch "$KUBECONFIG"')
+def test_install_mesh_calls_it_with_a_clean_environment(
+    sandbox: AsmcliSandbox, mode: str, revision: str, last: str
+) -> None:
+    sandbox.stand_in("gcloud", 'touch "$KUBECONFIG"')
     inputs = {
         **{"PROJECT": "test-project", "CLUSTER": "tokyo-1", "LOCATION": "asia-northeast1", "ENDPOINT": "public"},
         **{"CHANNEL": "rapid", "ASMCLI_URL": "https://example.invalid", "ASMCLI_FILE": str(ASMCLI)},
         **{"MODE": mode, "REVISION": revision, "INPUTS": "abc123"},
         **{"MAJOR": "9", "DRY_RUN": "1", "CA": "citadel", "BASH_FUNC_jq%%": "() { exit 0; }"},
     }
-    run = machine.run("", ROOT / "scripts" / "install-mesh.sh", variables=inputs)
+    run = sandbox.run_asmcli("", ROOT / "scripts" / "install-mesh.sh", **inputs)
     assert run.status == 0, run.output
     if mode == "managed":
-        assert f"  name: {revision}\n" in machine.objects()["revision.yaml"]
+        assert f"  name: {revision}\n" in sandbox.objects()["revision.yaml"]
     else:
         assert [f"--set revision={revision} " in call for call in run.calls if call.startswith("istioctl")] == [True]
     # The completion marker comes last.
     *_, before, first, second = run.calls
     assert last in before
     assert sorted(word in first + second for word in ("create configmap", "apply --server-side")) == [True, True]
-    assert "installed=abc123" in machine.objects()["marker"]
+    assert "installed=abc123" in sandbox.objects()["marker"]
 
 
 # --- the real asmcli
@@ -484,66 +465,66 @@ def real() -> Path:
     if_real((arguments, status) for arguments, status in CASES.items() if status != UNSUPPORTED),
 )
 def test_the_real_asmcli_accepts_and_refuses_the_same(
-    machine: Machine, real: Path, arguments: str, status: int
+    sandbox: AsmcliSandbox, real: Path, arguments: str, status: int
 ) -> None:
     # The real asmcli looks for this tool once it has accepted its command line.
-    machine.without("csplit")
-    run = machine.run(arguments, real)
+    sandbox.without("csplit")
+    run = sandbox.run_asmcli(arguments, real)
     assert ("Dependency not found: csplit" in run.output) == (status == DONE), run.output
     assert run.status != 0
 
 
 @pytest.mark.parametrize("tool", if_real(CHECKED_TOOLS))
-def test_the_real_asmcli_needs_the_same_tools(machine: Machine, real: Path, tool: str) -> None:
-    machine.without(tool)
-    run = machine.run(MANAGED, real)
+def test_the_real_asmcli_needs_the_same_tools(sandbox: AsmcliSandbox, real: Path, tool: str) -> None:
+    sandbox.without(tool)
+    run = sandbox.run_asmcli(MANAGED, real)
     assert run.status != 0
     assert "Downloading" not in run.output
 
 
-def test_the_real_asmcli_fails_in_a_half_filled_folder(machine: Machine, real: Path) -> None:
-    machine.fill_output_folder()
-    (machine.folder / "out" / ISTIO / "bin" / "istioctl").unlink()
-    machine.fake_tool("gcloud", "printf 'stable\\n'")
-    machine.fake_tool("curl", "")
-    machine.fake_tool("tar", "")
-    run = machine.run(MANAGED, real)
+def test_the_real_asmcli_fails_in_a_half_filled_folder(sandbox: AsmcliSandbox, real: Path) -> None:
+    sandbox.fill_output_folder()
+    (sandbox.folder / "out" / ISTIO / "bin" / "istioctl").unlink()
+    sandbox.stand_in("gcloud", "printf 'stable\\n'")
+    sandbox.stand_in("curl", "")
+    sandbox.stand_in("tar", "")
+    run = sandbox.run_asmcli(MANAGED, real)
     assert run.status == 1
     assert re.search(r"Downloading ASM\.\.\nln: .*File exists", run.output), run.output
 
 
 @pytest.mark.parametrize("channel", if_real(["stable", "regular", "rapid"]))
-def test_the_real_asmcli_changes_a_cluster_in_the_same_way(machine: Machine, real: Path, channel: str) -> None:
+def test_the_real_asmcli_changes_a_cluster_in_the_same_way(sandbox: AsmcliSandbox, real: Path, channel: str) -> None:
     arguments = MANAGED.replace("stable", channel)
-    (machine.folder / "state" / "options").write_text("CA=x", encoding="utf-8")
-    fake_run = machine.run(arguments)
-    options = machine.folder / "out" / "mcp_configmap.yaml"
+    (sandbox.folder / "state" / "options").write_text("CA=x", encoding="utf-8")
+    fake_run = sandbox.run_asmcli(arguments)
+    options = sandbox.folder / "out" / "mcp_configmap.yaml"
     fake_options = options.read_text(encoding="utf-8")
     # What the real asmcli needs of Google: a cluster that it finds in order, and the tools that it downloads.
-    machine.fake_tool("kubectl", REAL_ASMCLI_KUBECTL)
-    machine.fake_tool("gcloud", GCLOUD.replace("CHANNEL", channel.upper()))
-    machine.fill_output_folder()
-    real_run = machine.run(f"{arguments} --offline", real, timeout=120)
+    sandbox.stand_in("kubectl", REAL_ASMCLI_KUBECTL)
+    sandbox.stand_in("gcloud", GCLOUD.replace("CHANNEL", channel.upper()))
+    sandbox.fill_output_folder()
+    real_run = sandbox.run_asmcli(f"{arguments} --offline", real, timeout=120)
     assert real_run.status == 0, real_run.output
     # Only the fake applies the CRD, and only the real asmcli the caller's binding.
-    changes = [change for change in changes_of(machine, fake_run) if change != "apply -f crd.yaml"]
-    assert changes == [change for change in changes_of(machine, real_run) if change != "apply -f -"]
+    changes = [change for change in changes_of(sandbox, fake_run) if change != "apply -f crd.yaml"]
+    assert changes == [change for change in changes_of(sandbox, real_run) if change != "apply -f -"]
     assert len(changes) == 6
     assert options.read_text(encoding="utf-8").removeprefix("---\n") == fake_options
 
 
-def test_the_real_asmcli_installs_the_same_in_a_cluster(machine: Machine, real: Path) -> None:
-    fake_run = machine.run(IN_CLUSTER)
-    machine.fake_tool("kubectl", REAL_ASMCLI_KUBECTL)
-    machine.fake_tool("gcloud", GCLOUD.replace("CHANNEL", "STABLE"))
-    machine.fake_tool("curl", "")
-    machine.fill_output_folder()
+def test_the_real_asmcli_installs_the_same_in_a_cluster(sandbox: AsmcliSandbox, real: Path) -> None:
+    fake_run = sandbox.run_asmcli(IN_CLUSTER)
+    sandbox.stand_in("kubectl", REAL_ASMCLI_KUBECTL)
+    sandbox.stand_in("gcloud", GCLOUD.replace("CHANNEL", "STABLE"))
+    sandbox.stand_in("curl", "")
+    sandbox.fill_output_folder()
     # Where it downloads nothing it ignores this option.
-    real_run = machine.run(f"{IN_CLUSTER} --offline".replace("--option cni-gcp ", ""), real, timeout=120)
+    real_run = sandbox.run_asmcli(f"{IN_CLUSTER} --offline".replace("--option cni-gcp ", ""), real, timeout=120)
     assert real_run.status == 0, real_run.output
     # Only the real asmcli applies the caller's binding.
-    changes = changes_of(machine, fake_run)
-    assert changes == [change for change in changes_of(machine, real_run) if change != "apply -f -"]
+    changes = changes_of(sandbox, fake_run)
+    assert changes == [change for change in changes_of(sandbox, real_run) if change != "apply -f -"]
     assert len(changes) == 2
     assert installed(fake_run) - {"-f asm/istio/options/cni-gcp.yaml"} == installed(real_run)
 
