@@ -2,7 +2,7 @@
 
 Each deploy is a rehearsal of its own, with nothing but the deploy. The model is
 `tests.fake_cloud.latencies`, scaled; what the machine itself does, is not. Exits with 1 if
-8 regions take more than `MOST` times what 2 take. Where it can't be tried, it says why.
+8 regions take more than `MOST` times as long as 2. Without a prerequisite it prints what is missing.
 """
 
 import argparse

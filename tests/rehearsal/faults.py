@@ -67,11 +67,11 @@ class InjectedFault:
     kill_at: str = ""
     expire: str = ""
     lifetime: int = 0
-    cut: int | None = None
-    late: float = 0.0
+    unreachable: int | None = None
+    mesh_delay: float = 0.0
     modes: tuple[str, ...] = ()
     stops: str = ""
-    mend: str = ""
+    cleanup: str = ""
     small: bool = False
     call: Call | None = None
     action: str = ""
@@ -250,7 +250,7 @@ class FaultRehearsal:
             threading.Timer(SECONDS_TO_KILL, kill_all, running).start()
 
         lifetime = identity.LIFETIME
-        region = list(self._cloud.clusters())[fault.cut] if fault.cut is not None else ""
+        region = list(self._cloud.clusters())[fault.unreachable] if fault.unreachable is not None else ""
         if fault.request:
             faults.add(RequestFault(fault.request, fault.status, fault.times))
         if fault.operation:
@@ -263,13 +263,13 @@ class FaultRehearsal:
             faults.on_request(fault.expire, lambda: self._cloud.fake.identity.expire(token))
         if fault.lifetime:
             identity.LIFETIME = fault.lifetime
-        self._cloud.mesh_delay = fault.late
+        self._cloud.mesh_delay = fault.mesh_delay
         if region:
             self._cloud.planes.network.take_down(region)
         if fault.call is not None:
             self._wrappers.plan(fault.call, fault.action)
         try:
-            there = bool(fault.lifetime or fault.late or region)
+            there = bool(fault.lifetime or fault.mesh_delay or region)
             has_happened = lambda: bool(  # noqa: E731
                 there or killed or faults.taken or (fault.call is not None and self._wrappers.end())
             )
@@ -283,10 +283,10 @@ class FaultRehearsal:
 
     def _delete_unknown(self, fault: InjectedFault, output: str) -> list[str]:
         """Delete what is missing from the state, as an operator would. Returns what `mesh doctor` does not report."""
-        if not fault.mend:
+        if not fault.cleanup:
             return []
         reported = mesh_cli_check.doctor_remediation(self._context)
-        if fault.mend == MANIFEST:
+        if fault.cleanup == MANIFEST:
             deleted = self._delete_objects(fault.stack, sorted(set(_MANIFEST_AT.findall(output))))
         else:
             deleted = self._delete_resources(fault)
@@ -308,7 +308,7 @@ class FaultRehearsal:
             for stack in STACKS
             if self._deployment.state_file(stack).exists()
         )
-        paths = [path for path in store.all() if re.search(fault.mend, f"/{path}") and "operations" not in path]
+        paths = [path for path in store.all() if re.search(fault.cleanup, f"/{path}") and "operations" not in path]
         unknown = [path for path in paths if f'"{path}"' not in known]
         deleted = [path for path in unknown if not path.startswith(tuple(f"{other}/" for other in unknown))]
         for path in sorted(unknown, key=len, reverse=True):

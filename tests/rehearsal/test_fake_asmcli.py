@@ -16,7 +16,7 @@ from typing import TypeVar
 import pytest
 
 from config.paths import ROOT
-from tests.scripts.sandbox import Run, Sandbox
+from tests.scripts.sandbox import Sandbox, ScriptRun
 
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ CASES: dict[str, int] = {
 }
 
 
-# The answers that the real asmcli needs from Google Cloud.
+# The responses that the real asmcli needs from Google Cloud.
 GCLOUD = """
 case "$*" in
   *releaseChannel*) printf 'CHANNEL\\n' ;;
@@ -146,24 +146,26 @@ class AsmcliSandbox(Sandbox):
         for tool in MACHINE_TOOLS:
             self.without(tool)
             (self.folder / "bin" / tool).symlink_to(str(shutil.which(tool)))
-        self.stand_in("kubectl", KUBECTL)
-        self.stand_in("gcloud", "exit 99")
-        self.stand_in("istioctl", 'if [[ -e "$HERE/never" ]]; then exit 1; fi; touch "$HERE/state/istiod"')
-        self.stand_in("curl", "exit 7")
-        self.stand_in("tar", "exit 7")
-        self.stand_in("uname", "if [[ \"$*\" == -m ]]; then printf 'x86_64\\n'; else printf 'Linux\\n'; fi")
+        self.fake_tool("kubectl", KUBECTL)
+        self.fake_tool("gcloud", "exit 99")
+        self.fake_tool("istioctl", 'if [[ -e "$HERE/never" ]]; then exit 1; fi; touch "$HERE/state/istiod"')
+        self.fake_tool("curl", "exit 7")
+        self.fake_tool("tar", "exit 7")
+        self.fake_tool("uname", "if [[ \"$*\" == -m ]]; then printf 'x86_64\\n'; else printf 'Linux\\n'; fi")
 
     def without(self, tool: str) -> None:
         (self.folder / "bin" / tool).unlink(missing_ok=True)
 
-    def run_asmcli(self, arguments: str, asmcli: Path = ASMCLI, timeout: float = 30, **variables: str) -> Run:
-        """Run a command line, in a process group of its own."""
+    def run_asmcli(
+        self, arguments: str, asmcli: Path = ASMCLI, timeout: float = 30, variables: dict[str, str] | None = None
+    ) -> ScriptRun:
+        """ScriptRun a command line, in a process group of its own."""
         calls = self.folder / "calls"
         calls.write_text("", encoding="utf-8")
         result = subprocess.run(
             [str(asmcli), *shlex.split(arguments)],
             env={"PATH": str(self.folder / "bin"), "HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp")}
-            | variables,
+            | (variables or {}),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -175,7 +177,7 @@ class AsmcliSandbox(Sandbox):
         )
         lines = calls.read_text(encoding="utf-8").splitlines()
         recorded = [line for line in lines if line.startswith(("kubectl", "gcloud", "istioctl"))]
-        return Run(result.returncode, result.stdout, recorded)
+        return ScriptRun(result.returncode, result.stdout, recorded)
 
     def fill_output_folder(self) -> None:
         """Put into the output folder what the real asmcli would download."""
@@ -189,7 +191,7 @@ class AsmcliSandbox(Sandbox):
         (out / "kpt").symlink_to("/bin/true")
         (out / "istioctl").symlink_to(self.folder / "bin" / "istioctl")
 
-    def kubectl_calls(self, run: Run) -> list[str]:
+    def kubectl_calls(self, run: ScriptRun) -> list[str]:
         """Return the calls without the kubeconfig and context that they share."""
         common = f"kubectl --kubeconfig {self.folder}/kubeconfig --context it "
         assert all(call.startswith(common) for call in run.calls), run.calls
@@ -200,10 +202,10 @@ class AsmcliSandbox(Sandbox):
         return {path.name: path.read_text(encoding="utf-8") for path in (self.folder / "state").iterdir()}
 
 
-def changes_of(sandbox: AsmcliSandbox, run: Run) -> list[str]:
+def changes_of(sandbox: AsmcliSandbox, run: ScriptRun) -> list[str]:
     """Return the calls that change a cluster or wait for it, abbreviated."""
     short = {"--filename": "-f", "--namespace": "-n", "namespace": "ns", "customresourcedefinition/": "crd/"}
-    calls = sandbox.kubectl_calls(Run(0, "", [call for call in run.calls if call.startswith("kubectl")]))
+    calls = sandbox.kubectl_calls(ScriptRun(0, "", [call for call in run.calls if call.startswith("kubectl")]))
     for long, brief in short.items():
         calls = [call.replace(long, brief) for call in calls]
     return [call for call in calls if re.match(r"(create ns|label|apply|annotate|patch|delete|wait) ?", call)]
@@ -242,14 +244,14 @@ def test_the_command_line(sandbox: AsmcliSandbox, arguments: str, status: int) -
 
 @pytest.mark.parametrize("name", ["MAJOR", "REV", "DRY_RUN", "CA", "OUTPUT_DIR", "CHANNEL", "_CI_NO_VALIDATE"])
 def test_a_variable_that_changes_the_real_asmcli_is_reported(sandbox: AsmcliSandbox, name: str) -> None:
-    run = sandbox.run_asmcli(MANAGED, **{name: ""})
+    run = sandbox.run_asmcli(MANAGED, variables={name: ""})
     assert run.status == UNSUPPORTED
     assert f"the variable {name}," in run.output
     assert run.calls == []
 
 
 def test_an_exported_function_is_reported(sandbox: AsmcliSandbox) -> None:
-    run = sandbox.run_asmcli(MANAGED, **{"BASH_FUNC_curl%%": "() { exit 0; }"})
+    run = sandbox.run_asmcli(MANAGED, variables={"BASH_FUNC_curl%%": "() { exit 0; }"})
     assert run.status == UNSUPPORTED
     assert "the exported function curl," in run.output
     assert run.calls == []
@@ -257,7 +259,7 @@ def test_an_exported_function_is_reported(sandbox: AsmcliSandbox) -> None:
 
 def test_variables_that_install_mesh_keeps_are_no_obstacle(sandbox: AsmcliSandbox) -> None:
     names = ("LANG", "CLOUDSDK_CONFIG", "HTTPS_PROXY", "USE_GKE_GCLOUD_AUTH_PLUGIN")
-    run = sandbox.run_asmcli(MANAGED, **dict.fromkeys(names, "x"))
+    run = sandbox.run_asmcli(MANAGED, variables=dict.fromkeys(names, "x"))
     assert run.status == 0, run.output
 
 
@@ -288,7 +290,7 @@ def test_missing_tools_are_named(sandbox: AsmcliSandbox, tools: tuple[str, ...])
 def test_a_kubeconfig_without_a_gke_cluster_as_its_current_context(
     sandbox: AsmcliSandbox, kubectl: str, status: int
 ) -> None:
-    sandbox.stand_in("kubectl", kubectl)
+    sandbox.fake_tool("kubectl", kubectl)
     assert sandbox.run_asmcli(MANAGED).status == status
 
 
@@ -334,7 +336,7 @@ def test_what_it_does_to_a_cluster(sandbox: AsmcliSandbox, channel: str, revisio
 @pytest.mark.parametrize("failures", [2, 3])
 def test_what_fails_is_tried_three_times(sandbox: AsmcliSandbox, failures: int) -> None:
     condition = f'[[ "$(grep -c "create namespace" "$HERE/calls")" -gt {failures} ]] || exit 1'
-    sandbox.stand_in("kubectl", KUBECTL.replace("lacks namespace;", f"{condition}; lacks namespace;"))
+    sandbox.fake_tool("kubectl", KUBECTL.replace("lacks namespace;", f"{condition}; lacks namespace;"))
     run = sandbox.run_asmcli(MANAGED)
     assert run.status == (0 if failures == 2 else 1), run.output
 
@@ -386,7 +388,7 @@ def test_istioctl_installs_a_revision(sandbox: AsmcliSandbox) -> None:
     run = sandbox.run_asmcli(IN_CLUSTER)
     assert run.status == 0, run.output
     *before, installed = run.calls
-    assert sandbox.kubectl_calls(Run(0, "", before)) == [
+    assert sandbox.kubectl_calls(ScriptRun(0, "", before)) == [
         "config get-contexts --no-headers",
         "get namespace istio-system --ignore-not-found --output name",
         "create namespace istio-system",
@@ -421,14 +423,14 @@ def test_an_istiod_that_cannot_be_installed_is_an_error(sandbox: AsmcliSandbox) 
 def test_install_mesh_calls_it_with_a_clean_environment(
     sandbox: AsmcliSandbox, mode: str, revision: str, last: str
 ) -> None:
-    sandbox.stand_in("gcloud", 'touch "$KUBECONFIG"')
+    sandbox.fake_tool("gcloud", 'touch "$KUBECONFIG"')
     inputs = {
         **{"PROJECT": "test-project", "CLUSTER": "tokyo-1", "LOCATION": "asia-northeast1", "ENDPOINT": "public"},
         **{"CHANNEL": "rapid", "ASMCLI_URL": "https://example.invalid", "ASMCLI_FILE": str(ASMCLI)},
         **{"MODE": mode, "REVISION": revision, "INPUTS": "abc123"},
         **{"MAJOR": "9", "DRY_RUN": "1", "CA": "citadel", "BASH_FUNC_jq%%": "() { exit 0; }"},
     }
-    run = sandbox.run_asmcli("", ROOT / "scripts" / "install-mesh.sh", **inputs)
+    run = sandbox.run_asmcli("", ROOT / "scripts" / "install-mesh.sh", variables=inputs)
     assert run.status == 0, run.output
     if mode == "managed":
         assert f"  name: {revision}\n" in sandbox.objects()["revision.yaml"]
@@ -485,9 +487,9 @@ def test_the_real_asmcli_needs_the_same_tools(sandbox: AsmcliSandbox, real: Path
 def test_the_real_asmcli_fails_in_a_half_filled_folder(sandbox: AsmcliSandbox, real: Path) -> None:
     sandbox.fill_output_folder()
     (sandbox.folder / "out" / ISTIO / "bin" / "istioctl").unlink()
-    sandbox.stand_in("gcloud", "printf 'stable\\n'")
-    sandbox.stand_in("curl", "")
-    sandbox.stand_in("tar", "")
+    sandbox.fake_tool("gcloud", "printf 'stable\\n'")
+    sandbox.fake_tool("curl", "")
+    sandbox.fake_tool("tar", "")
     run = sandbox.run_asmcli(MANAGED, real)
     assert run.status == 1
     assert re.search(r"Downloading ASM\.\.\nln: .*File exists", run.output), run.output
@@ -501,8 +503,8 @@ def test_the_real_asmcli_changes_a_cluster_in_the_same_way(sandbox: AsmcliSandbo
     options = sandbox.folder / "out" / "mcp_configmap.yaml"
     fake_options = options.read_text(encoding="utf-8")
     # What the real asmcli needs of Google: a cluster that it finds in order, and the tools that it downloads.
-    sandbox.stand_in("kubectl", REAL_ASMCLI_KUBECTL)
-    sandbox.stand_in("gcloud", GCLOUD.replace("CHANNEL", channel.upper()))
+    sandbox.fake_tool("kubectl", REAL_ASMCLI_KUBECTL)
+    sandbox.fake_tool("gcloud", GCLOUD.replace("CHANNEL", channel.upper()))
     sandbox.fill_output_folder()
     real_run = sandbox.run_asmcli(f"{arguments} --offline", real, timeout=120)
     assert real_run.status == 0, real_run.output
@@ -515,9 +517,9 @@ def test_the_real_asmcli_changes_a_cluster_in_the_same_way(sandbox: AsmcliSandbo
 
 def test_the_real_asmcli_installs_the_same_in_a_cluster(sandbox: AsmcliSandbox, real: Path) -> None:
     fake_run = sandbox.run_asmcli(IN_CLUSTER)
-    sandbox.stand_in("kubectl", REAL_ASMCLI_KUBECTL)
-    sandbox.stand_in("gcloud", GCLOUD.replace("CHANNEL", "STABLE"))
-    sandbox.stand_in("curl", "")
+    sandbox.fake_tool("kubectl", REAL_ASMCLI_KUBECTL)
+    sandbox.fake_tool("gcloud", GCLOUD.replace("CHANNEL", "STABLE"))
+    sandbox.fake_tool("curl", "")
     sandbox.fill_output_folder()
     # Where it downloads nothing it ignores this option.
     real_run = sandbox.run_asmcli(f"{IN_CLUSTER} --offline".replace("--option cni-gcp ", ""), real, timeout=120)
@@ -529,7 +531,7 @@ def test_the_real_asmcli_installs_the_same_in_a_cluster(sandbox: AsmcliSandbox, 
     assert installed(fake_run) - {"-f asm/istio/options/cni-gcp.yaml"} == installed(real_run)
 
 
-def installed(run: Run) -> set[str]:
+def installed(run: ScriptRun) -> set[str]:
     """Return the options of `istioctl install`."""
     calls = [call.replace("--filename", "-f") for call in run.calls if re.match(r"istioctl .*\binstall\b", call)]
     assert len(calls) == 1, run.output

@@ -154,13 +154,14 @@ def test_the_faults_are_well_formed() -> None:
     for fault in faults:
         assert fault.stack in STACKS
         assert fault.verb in ("deploy", "destroy")
-        kinds = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire, fault.lifetime, fault.late]
-        assert sum(map(bool, [*kinds, fault.cut is not None])) == 1, fault.name
+        patterns = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire]
+        others = [fault.lifetime, fault.mesh_delay, fault.unreachable is not None]
+        assert sum(map(bool, [*patterns, *others])) == 1, fault.name
         assert set(fault.modes) <= set(MODES)
-        for pattern in (*map(str, kinds), fault.stops, fault.mend):
+        for pattern in (*patterns, fault.stops, fault.cleanup):
             re.compile(pattern)
         assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 409, 429, 500, 503))
-        assert not fault.mend or fault.stops
+        assert not fault.cleanup or fault.stops
 
 
 def test_faults_wait_for_messages_that_the_scripts_have() -> None:
