@@ -81,21 +81,21 @@ class Operations:
 
         def run() -> None:
             time.sleep(seconds)
+            response, error = None, None
             try:
                 if fault is not None:
                     raise CloudError(fault, "faultInjected", f"the operation on {target} failed (injected)")
                 response = work() if work is not None else None
-            except Exception as error:  # or its caller waits forever
+            except Exception as caught:  # or its caller waits forever
                 if failed is not None:
                     failed()
-                if not isinstance(error, CloudError):
+                if not isinstance(caught, CloudError):
                     log.exception("operation %s on %s", kind, target)
-                    error = CloudError(500, "internalError", f"{type(error).__name__}: {error}")
-                self._fail(style, operation, error)
-            else:
-                self._finish(style, operation, response)
-            finally:
-                end.set()
+                    caught = CloudError(500, "internalError", f"{type(caught).__name__}: {caught}")
+                error = caught
+            with self._store.lock:
+                operation.update(_build_result(style, response, error))
+            end.set()
 
         if seconds <= SYNCHRONOUS_SECONDS and not slow:
             run()  # the caller then need not poll, which the provider does every ten seconds
@@ -121,23 +121,17 @@ class Operations:
         where = {"region": f"{link}/projects/{path.split('/')[1]}/regions/{place[1]}"} if place[0] == "regions" else {}
         return {**common, **where, "kind": "compute#operation", "id": str(abs(hash(path))), "progress": 0}
 
-    def _finish(self, style: Style, operation: dict[str, Any], response: dict[str, Any] | None) -> None:
-        with self._store.lock:
-            if style == "longrunning":
-                operation.update(done=True, response=response or {})
-            else:
-                operation.update(status="DONE")
-            if style == "compute":
-                operation["progress"] = 100
 
-    def _fail(self, style: Style, operation: dict[str, Any], error: CloudError) -> None:
-        with self._store.lock:
-            if style == "longrunning":
-                operation.update(done=True, error={"code": 9, "message": error.message})
-                return
-            operation.update(status="DONE")
-            if style == "container":
-                operation.update(statusMessage=error.message, error={"code": 13, "message": error.message})
-            else:
-                errors = [{"code": error.reason, "message": error.message}]
-                operation.update(progress=100, error={"errors": errors}, httpErrorStatusCode=error.code)
+def _build_result(style: Style, response: dict[str, Any] | None, error: CloudError | None) -> dict[str, Any]:
+    """Return the fields that an operation gets when it ends."""
+    if style == "longrunning":
+        if error is not None:
+            return {"done": True, "error": {"code": 9, "message": error.message}}
+        return {"done": True, "response": response or {}}
+    done = {"status": "DONE", **({"progress": 100} if style == "compute" else {})}
+    if error is None:
+        return done
+    if style == "container":
+        return {**done, "statusMessage": error.message, "error": {"code": 13, "message": error.message}}
+    errors = [{"code": error.reason, "message": error.message}]
+    return {**done, "error": {"errors": errors}, "httpErrorStatusCode": error.code}

@@ -68,6 +68,9 @@ class Pod:
 
     Attributes:
         manifest: of the pod.
+        name: of the pod.
+        namespace: of the pod.
+        account: its service account.
         address: of the pod.
         lock: held while the pod is started or stopped, as two threads may do that at once.
         terminating: set when the pod is deleted in its cluster.
@@ -76,6 +79,10 @@ class Pod:
 
     def __init__(self, manifest: dict[str, Any], address: IPv4Address, context: PodContext, folder: Path) -> None:
         self.manifest = manifest
+        self.name: str = manifest["metadata"]["name"]
+        self.namespace: str = manifest["metadata"]["namespace"]
+        self.account: str = manifest["spec"].get("serviceAccountName", "default")
+        self._containers = [*manifest["spec"].get("initContainers", []), *manifest["spec"]["containers"]]
         self.address = address
         self._context = context
         self._folder = folder
@@ -85,26 +92,6 @@ class Pod:
         self._applications: list[Program] = []
         self._sidecars: list[Program] = []
 
-    @property
-    def name(self) -> str:
-        name: str = self.manifest["metadata"]["name"]
-        return name
-
-    @property
-    def namespace(self) -> str:
-        namespace: str = self.manifest["metadata"]["namespace"]
-        return namespace
-
-    @property
-    def account(self) -> str:
-        account: str = self.manifest["spec"].get("serviceAccountName", "default")
-        return account
-
-    @property
-    def containers(self) -> list[dict[str, Any]]:
-        spec = self.manifest["spec"]
-        return [*spec.get("initContainers", []), *spec["containers"]]
-
     def start(self, network: Namespace, token: str) -> None:
         """Start its programs.
 
@@ -113,13 +100,13 @@ class Pod:
             token: of its service account, for the mesh's CA.
         """
         self.started = True
-        if any(container["name"] == CAPTURE_CONTAINER for container in self.containers):
+        if any(container["name"] == CAPTURE_CONTAINER for container in self._containers):
             # Not at the top: unit tests of pods do not need the lab's packages.
             from tests.local_mesh.capture import capture  # noqa: PLC0415
 
             capture(network, self._context.services)
         self._write_files(token)
-        for container in self.containers:
+        for container in self._containers:
             if container["name"] == SIDECAR:
                 self._sidecars.append(self._start(container, network, self._agent_command(container)))
             elif container in self.manifest["spec"]["containers"]:
@@ -136,7 +123,7 @@ class Pod:
     def is_ready(self) -> bool:
         """Return whether all readiness probes succeed; a container without one is ready when it runs."""
         return all(
-            self._probe(container["readinessProbe"]) for container in self.containers if "readinessProbe" in container
+            self._probe(container["readinessProbe"]) for container in self._containers if "readinessProbe" in container
         )
 
     def return_503(self) -> None:
