@@ -169,11 +169,11 @@ def verify(
     split: every version answers in every cluster, in even shares (the DestinationRule is off).
     locality: all answers are local. ingress: the public address answers each region from itself.
     """
-    from cli.traffic.verify import ask  # noqa: PLC0415
+    from cli.traffic.verify import run_verify  # noqa: PLC0415
 
     output = Output(as_json=as_json, junit=junit)
     options = VerifyOptions(question, requests, concurrency, confidence, tuple(region or ()), url, plot)
-    return output.finish(ask(load(config), kubeconfig, options, output))
+    return output.finish(run_verify(load(config), kubeconfig, options, output))
 
 
 @app.command(epilog="Example: mesh drill osaka --fault failing")

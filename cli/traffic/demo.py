@@ -1,4 +1,4 @@
-"""The demo as the configuration has it: who asks, whom, and who should answer."""
+"""The demo as configured: its service, and the versions that respond."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -19,8 +19,10 @@ class Demo:
     """The demo's service.
 
     Attributes:
-        versions: which version each region runs; a region without one only asks.
-        pods: how many pods of a version there are, in all regions.
+        service: As configured.
+        path: Of its URL.
+        versions: Of each region; a region without one only sends requests.
+        pods: The number of pods of each version, in all regions.
     """
 
     service: Service
@@ -30,8 +32,10 @@ class Demo:
 
     @classmethod
     def of(cls, environment: Environment) -> "Demo":
-        """Raises:
-        MeshError: the configuration has none.
+        """Return the demo of an environment.
+
+        Raises:
+            MeshError: The configuration has none.
         """
         if not environment.demo.enabled:
             raise MeshError("there is no demo to ask: demo.enabled is false", "set demo.enabled: true, and deploy")
@@ -45,12 +49,12 @@ class Demo:
 
     @property
     def url(self) -> str:
-        """What the client in a cluster asks."""
+        """Where the client in a cluster sends requests."""
         return f"http://{DEMO_SERVICE}.{self.service.namespace}:{self.service.port}{self.path}"
 
     @property
     def shares(self) -> dict[str, float]:
-        """Each version's share of the answers when all pods are asked alike."""
+        """Each version's share of the responses where requests are spread evenly over all pods."""
         total = sum(self.pods.values())
         return {version: pods / total for version, pods in sorted(self.pods.items())}
 
@@ -59,7 +63,7 @@ class Demo:
         return f"{DEMO_SERVICE}-{self.versions[region]}"
 
     def shared_versions(self) -> dict[str, list[str]]:
-        """Return the versions that several regions have, so that an answer doesn't tell the region."""
+        """Return the versions that several regions have, whose responses do not identify the region."""
         regions: dict[str, list[str]] = {}
         for region, version in self.versions.items():
             regions.setdefault(version, []).append(region)

@@ -1,16 +1,17 @@
-"""What answers, in the order of time, say of something that failed and came back."""
+"""An outage, as a series of responses in the order of time shows it."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 
 class Timed(Protocol):
-    """An answer.
+    """A response.
 
     Attributes:
-        sent: when, in seconds
-        seconds: how long it took
-        ok: whether it is a success.
+        sent: When the request was sent, in seconds.
+        seconds: How long it took.
+        ok: Whether it is a success.
     """
 
     @property
@@ -24,31 +25,27 @@ class Timed(Protocol):
 T = TypeVar("T", bound=Timed)
 
 
-def count_failed(answers: Sequence[T]) -> int:
-    return sum(not answer.ok for answer in answers)
+def count_failed(responses: Sequence[T]) -> int:
+    return sum(not one.ok for one in responses)
 
 
-def slowest(answers: Sequence[T]) -> float:
-    """Return the longest time of an answer, in seconds; 0 without any."""
-    return max((answer.seconds for answer in answers), default=0.0)
+def slowest(responses: Sequence[T]) -> float:
+    """Return the longest time of a response, in seconds; 0 without any."""
+    return max((one.seconds for one in responses), default=0.0)
 
 
-def first_arrival(answers: Sequence[T], condition: Callable[[T], bool]) -> float | None:
-    """Return when the first answer came that is as it should be."""
-    return next((answer.sent + answer.seconds for answer in answers if condition(answer)), None)
+def first_arrival(responses: Sequence[T], condition: Callable[[T], bool]) -> float | None:
+    """Return when the first response arrived that meets a condition."""
+    return next((one.sent + one.seconds for one in responses if condition(one)), None)
 
 
-def start_of_last_run(answers: Sequence[T], condition: Callable[[T], bool]) -> float | None:
-    """Return when the run of good answers began with which a series ends, if it ends with one."""
-    run = 0
-    for answer in reversed(answers):
-        if not condition(answer):
-            break
-        run += 1
-    return answers[-run].sent if run else None
+def start_of_last_run(responses: Sequence[T], condition: Callable[[T], bool]) -> float | None:
+    """Return when the run began with which a series ends, of responses that meet a condition; None without one."""
+    run = list(itertools.takewhile(condition, reversed(responses)))
+    return run[-1].sent if run else None
 
 
-def is_steady(answers: Sequence[T], condition: Callable[[T], bool], number: int) -> bool:
-    """Whether the last so many answers are all as they should be."""
-    last = answers[-number:]
+def is_steady(responses: Sequence[T], condition: Callable[[T], bool], number: int) -> bool:
+    """Return whether the last responses, in that number, all meet a condition."""
+    last = responses[-number:]
     return len(last) == number and all(map(condition, last))

@@ -1,56 +1,62 @@
-"""Draws the answers of `mesh verify`: a bar a region, with the limits of each share."""
+"""Plots the responses of `mesh verify`: a bar a region, with the confidence limits of each share."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from cli.errors import MeshError
+from cli.traffic.counts import ResponseCounts
 from cli.traffic.shares import interval
-from cli.traffic.tally import Tally
 
 FORMATS = (".png", ".svg")
 FAILED_COLOUR = "#b3261e"
 GAP = 0.8
-"""Of a region's place on the axis, that its bars take."""
+"""The part of a region's place on the axis that its bars take."""
 
 
 def check_file(file: Path) -> None:
-    """Raise a MeshError if there can't be such a picture: better before a thousand requests."""
+    """Raise a MeshError if there can be no such plot, before a thousand requests are sent for it."""
     if file.suffix not in FORMATS:
         raise MeshError(f"{file} is no name for a picture", f"end it with {' or '.join(FORMATS)}")
     if not file.resolve().parent.is_dir():
         raise MeshError(f"there is no folder for {file}", f"mkdir -p {file.parent}")
 
 
-def draw(file: Path, title: str, tallies: Mapping[str, Tally], confidence: float) -> None:
-    """Write the picture.
+def draw(file: Path, title: str, counted: Mapping[str, ResponseCounts], confidence: float) -> None:
+    """Write the plot.
+
+    Args:
+        file: Where to; its suffix decides the format.
+        title: Of the plot, after `mesh`.
+        counted: The responses by region.
+        confidence: Of the intervals.
 
     Raises:
-        MeshError: the file can't be written.
+        MeshError: The file can't be written.
     """
-    # Imported late: it takes a second. Without pyplot there is no window, and none is looked for.
+    # Imported late: it takes a second. Without pyplot matplotlib needs no display.
     from matplotlib import colormaps  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    versions = sorted({version for tally in tallies.values() for version in tally.versions})
-    rows = [*versions, *(["failed"] if any(tally.failed for tally in tallies.values()) else [])]
+    versions = sorted({version for counts in counted.values() for version in counts.versions})
+    rows = [*versions, *(["failed"] if any(counts.failed for counts in counted.values()) else [])]
     palette = colormaps["tab10"]
     colours = {version: palette(number % palette.N) for number, version in enumerate(versions)}
-    figure = Figure(figsize=(8, 1.2 + 0.35 * len(tallies) * max(len(rows), 1)), layout="constrained")
+    figure = Figure(figsize=(8, 1.2 + 0.35 * len(counted) * max(len(rows), 1)), layout="constrained")
     axes = figure.add_subplot()
     height = GAP / max(len(rows), 1)
     for number, what in enumerate(rows):
         shares, errors = [], []
-        for tally in tallies.values():
-            count = tally.failed if what == "failed" else tally.versions.get(what, 0)
-            share = count / tally.sent if tally.sent else 0.0
-            low, high = interval(count, tally.sent, confidence)
+        for counts in counted.values():
+            count = counts.failed if what == "failed" else counts.versions.get(what, 0)
+            share = count / counts.sent if counts.sent else 0.0
+            low, high = interval(count, counts.sent, confidence)
             shares.append(100 * share)
             errors.append((100 * (share - low), 100 * (high - share)))
-        places = [place - GAP / 2 + (number + 0.5) * height for place in range(len(tallies))]
+        places = [place - GAP / 2 + (number + 0.5) * height for place in range(len(counted))]
         limits = [list(side) for side in zip(*errors, strict=True)]
         colour = colours.get(what, FAILED_COLOUR)
         axes.barh(places, shares, height * 0.9, xerr=limits, label=what, color=colour, ecolor="#444444", capsize=3)
-    axes.set_yticks(range(len(tallies)), [f"from {key}\n({tally.sent} requests)" for key, tally in tallies.items()])
+    axes.set_yticks(range(len(counted)), [f"from {key}\n({counts.sent} requests)" for key, counts in counted.items()])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"share of the requests in %, with its {100 * confidence:.4g} % interval")

@@ -1,8 +1,8 @@
-"""Takes back what a command has done to a cluster, however that command ends.
+"""Rolls back what a drill has done to a cluster, however the drill ends.
 
-``python -m cli.traffic.rollback`` reads what is to be run from its standard input, waits until that
-ends, and then runs it. Whoever started it holds the other end, which ends with a word,
-with an error, by Ctrl-C, by SIGTERM, when its terminal goes, and also when it is killed.
+``python -m cli.traffic.rollback`` reads commands from its standard input, waits until that
+ends, and then runs them. The other end is held by the drill, and closes when the drill is
+done, fails, gets Ctrl-C or SIGTERM, loses its terminal, and also when it is killed.
 """
 
 import contextlib
@@ -22,81 +22,74 @@ from config.paths import ROOT
 CALL_SECONDS = 30.0
 PAUSE_SECONDS = 3.0
 FINISHED = "finished"
-"""What the other end says when it ends by itself, and takes care of its own folder."""
+"""The last line of standard input if the drill is alive, and removes its folder itself."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def undoing(cluster: ClusterClient, steps: Sequence[Sequence[str]], seconds: float, say: Say) -> Iterator[list[str]]:
+def rolled_back(
+    cluster: ClusterClient, steps: Sequence[Sequence[str]], seconds: float, log: Log
+) -> Iterator[list[str]]:
     """Run commands of kubectl at the end of a block, however it ends.
 
     Args:
-        steps: each the arguments of kubectl; running one twice does no harm.
-        seconds: for so long each is tried again: the connection may be what has failed.
-        say: is told, if the block ends with an error.
+        cluster: The cluster.
+        steps: Each the arguments of kubectl, for a command that is idempotent.
+        seconds: How long each is tried again, as the connection may have failed.
+        log: Gets the outcome if the block ends with an exception.
 
     Yields:
-        a list that has, when all is over, the commands that could not be run and that a
-        person has to run.
+        A list, to which the commands that failed are added for a person to run.
     """
     commands = [
-        {"arguments": cluster.arguments(*step), "by_hand": f"{cluster.command} {' '.join(step)}"} for step in steps
+        {"arguments": cluster.arguments(*step), "manual": f"{cluster.command} {' '.join(step)}"} for step in steps
     ]
     # In a session of its own: neither Ctrl-C nor the terminal's end reaches it.
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.traffic.rollback"],
         cwd=ROOT,
-        env=dict(cluster.variables),
+        env={**cluster.variables, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     assert process.stdin is not None
-    assert process.stdout is not None
     folder = str(cluster.folder) if cluster.folder else None
     print(json.dumps({"steps": commands, "seconds": seconds, "folder": folder}), file=process.stdin, flush=True)
     left: list[str] = []
     try:
         yield left
     except BaseException:
-        with _patience(say):
+        with _signals_postponed(log):
             left += _end(process, commands)
         if left:
-            say("not everything could be put back; run this:\n" + "\n".join(f"      {command}" for command in left))
+            log("not everything could be put back; run this:\n" + "\n".join(f"      {command}" for command in left))
         else:
-            say(f"what was done to {cluster.region} is put back")
+            log(f"what was done to {cluster.region} is put back")
         raise
-    with _patience(say):
+    with _signals_postponed(log):
         left += _end(process, commands)
 
 
 def _end(process: "subprocess.Popen[str]", commands: Sequence[dict[str, Any]]) -> list[str]:
-    """Let it run its commands, and return those that it could not run."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with contextlib.suppress(OSError):
-        process.stdin.write(f"{FINISHED}\n")
-    with contextlib.suppress(OSError):
-        process.stdin.close()
-    with process.stdout as said:
-        answer = said.read()
-    process.wait()
-    left: list[str] = json.loads(answer) if answer else [one["by_hand"] for one in commands]
-    return left
+    """Have the commands run, and return those that failed."""
+    output, _ = process.communicate(f"{FINISHED}\n")
+    failed: list[str] = json.loads(output) if output else [one["manual"] for one in commands]
+    return failed
 
 
 @contextlib.contextmanager
-def _patience(say: Say) -> Iterator[None]:
-    """Go on when somebody stops us once more: what was done has to be taken back first."""
+def _signals_postponed(log: Log) -> Iterator[None]:
+    """Let another Ctrl-C or SIGTERM change nothing: the rollback comes first."""
 
-    def go_on(*_: object) -> None:
-        say("putting things back first")
+    def postpone(*_: object) -> None:
+        log("putting things back first")
 
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, go_on) for number in SIGNALS}
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, postpone) for number in SIGNALS}
     try:
         yield
     finally:
@@ -105,23 +98,23 @@ def _patience(say: Say) -> Iterator[None]:
 
 
 def main() -> int:
-    """Return 0 if all was taken back, else 1."""
+    """Run the commands on standard input when that ends; return 0 if all succeed, else 1."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     content = json.loads(sys.stdin.readline())
     finished = sys.stdin.read().strip() == FINISHED
-    left = [one["by_hand"] for one in content["steps"] if not _succeeds(one["arguments"], content["seconds"])]
+    failed = [one["manual"] for one in content["steps"] if not _succeeds(one["arguments"], content["seconds"])]
     if finished:
-        print(json.dumps(left), flush=True)
+        print(json.dumps(failed), flush=True)
     else:
-        _tell(left)
-        if content["folder"] and not left:
+        _report(failed)
+        if content["folder"] and not failed:
             shutil.rmtree(content["folder"], ignore_errors=True)
-    return 1 if left else 0
+    return 1 if failed else 0
 
 
 def _succeeds(command: Sequence[str], seconds: float) -> bool:
-    """Run a command again and again until it succeeds, for so many seconds."""
+    """Run a command until it succeeds, for some seconds."""
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -135,17 +128,17 @@ def _succeeds(command: Sequence[str], seconds: float) -> bool:
         time.sleep(PAUSE_SECONDS)
 
 
-def _tell(left: Sequence[str]) -> None:
-    """Say what became of it: whoever asked is gone, but there may still be a terminal."""
+def _report(failed: Sequence[str]) -> None:
+    """Print the outcome: the drill is gone, but there may still be a terminal."""
     with contextlib.suppress(OSError):
-        if left:
-            print("mesh: not everything could be put back; run this:", *left, sep="\n      ", file=sys.stderr)
+        if failed:
+            print("mesh: not everything could be put back; run this:", *failed, sep="\n      ", file=sys.stderr)
         else:
             print("mesh: the drill was ended from outside; what it had done is put back", file=sys.stderr)
 
 
 def stop_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end us as Ctrl-C does, with the status that a shell gives them."""
+    """Have SIGTERM and SIGHUP end the process as Ctrl-C does, with the status that a shell gives them."""
 
     def stop(number: int, _: FrameType | None) -> None:
         raise KeyboardInterrupt(number)

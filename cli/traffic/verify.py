@@ -10,12 +10,12 @@ from cli.report.findings import Report, Section
 from cli.report.output import Output
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, connected_clusters
-from cli.traffic.client import Conversation, Load, converse, wait
+from cli.traffic.client import LoadGenerator, LoadProfile, start_load, wait_for_all
+from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import Demo, public_url
+from cli.traffic.expectation import Expectation
 from cli.traffic.options import Question, VerifyOptions
 from cli.traffic.shares import interval
-from cli.traffic.tally import Tally
-from cli.traffic.verdict import Verdict
 from config import Environment
 
 TITLES = {
@@ -30,23 +30,30 @@ URL_CHARACTERS = ":/?=&%@,;+~!'()*"
 """What an address may have besides letters and digits: curl would take brackets and braces for lists."""
 
 
-def ask(environment: Environment, kubeconfig: Path | None, options: VerifyOptions, output: Output) -> Report:
-    """Send the requests, count the answers, and say whether they are as the question wants them.
+def run_verify(environment: Environment, kubeconfig: Path | None, options: VerifyOptions, output: Output) -> Report:
+    """Send the requests, count the responses, and compare them with what is expected.
 
-    After Ctrl-C the report has what was counted until then.
+    Args:
+        environment: The environment.
+        kubeconfig: As for `cli.sources.kubernetes.connected_clusters`.
+        options: Of the command line.
+        output: Where progress is shown.
+
+    Returns:
+        What was measured; after Ctrl-C, until then.
 
     Raises:
-        MeshError: there is nobody to ask, or no way to.
+        MeshError: There is no demo, no such region, or no connection.
     """
-    # Imported where it is wanted, as matplotlib is behind it.
+    # Imported late, as it needs matplotlib.
     from cli.traffic import plot  # noqa: PLC0415
 
     demo = Demo.of(environment)
     regions = _regions(environment, options)
     failover = environment.demo.failover
-    verdict = Verdict(options.question, demo, options.requests, options.confidence, len(regions), failover)
+    expectation = Expectation(options.question, demo, options.requests, options.confidence, len(regions), failover)
     if options.question is Question.SPLIT:
-        verdict.check_number()
+        expectation.check_sample_size()
     if options.plot is not None:
         plot.check_file(options.plot)
 
@@ -57,31 +64,33 @@ def ask(environment: Environment, kubeconfig: Path | None, options: VerifyOption
         if options.question is Question.INGRESS:
             given = options.url or public_url(environment, clusters[environment.ingress.config_cluster], demo.path)
             url = quote(given, safe=URL_CHARACTERS)
-        asked = {key: clusters[key] for key in regions}
-        conversations, report.interrupted = _send(asked, demo.service.namespace, url, options, output)
+        sources = {key: clusters[key] for key in regions}
+        generators, report.interrupted = _send(sources, demo.service.namespace, url, options, output)
 
-    tallies = {key: Tally.of(one.answers) for key, one in conversations.items()}
+    counted = {key: ResponseCounts.of(one.responses) for key, one in generators.items()}
     section = report.section(
         TITLES[options.question],
         ["from", "answer", "count", "share", f"{100 * options.confidence:.4g} % interval", ""],
     )
-    for key, tally in tallies.items():
-        _add_rows(section, key, tally, options.confidence)
-    section.findings += verdict.doubts()
-    section.findings += [verdict.finding(key, tally, conversations[key].problem) for key, tally in tallies.items()]
+    for key, counts in counted.items():
+        _add_rows(section, key, counts, options.confidence)
+    section.findings += expectation.configuration_warnings()
+    section.findings += [expectation.check(key, counts, generators[key].problem) for key, counts in counted.items()]
     times = report.section("Latency of the successes, in ms", ["from", "p50", "p90", "p99"])
-    for key, tally in tallies.items():
-        values = [f"{1000 * value:.1f}" for value in tally.percentiles().values()]
+    for key, counts in counted.items():
+        values = [f"{1000 * value:.1f}" for value in counts.percentiles().values()]
         times.rows.append((key, *(values or ("", "", ""))))
-    report.data.update(_data(verdict, url, tallies))
+    report.data.update(_data(expectation, url, counted))
     if options.plot is not None:
-        plot.draw(options.plot, report.command, tallies, options.confidence)
+        plot.draw(options.plot, report.command, counted, options.confidence)
     return report
 
 
 def _regions(environment: Environment, options: VerifyOptions) -> list[str]:
-    """Raises:
-    MeshError: there is no such region.
+    """Return the keys of the regions that send requests.
+
+    Raises:
+        MeshError: There is no such region.
     """
     present = [region.key for region in environment.resolved_regions() if not region.retired]
     if unknown := [key for key in options.regions if key not in present]:
@@ -91,50 +100,50 @@ def _regions(environment: Environment, options: VerifyOptions) -> list[str]:
 
 def _send(
     clusters: Mapping[str, ClusterClient], namespace: str, url: str, options: VerifyOptions, output: Output
-) -> tuple[dict[str, Conversation], bool]:
-    """Ask from all regions at the same time.
+) -> tuple[dict[str, LoadGenerator], bool]:
+    """Send requests from all regions at the same time.
 
     Returns:
-        what was said, and whether somebody has stopped it.
+        The generators, and whether Ctrl-C has stopped them.
     """
-    load = Load(options.requests, options.concurrency)
+    load = LoadProfile(options.requests, options.concurrency)
     with output.progress(f"asking {url}", {key: options.requests for key in clusters}) as progress:
-        conversations = {key: converse(cluster, namespace, url, load) for key, cluster in clusters.items()}
+        generators = {key: start_load(cluster, namespace, url, load) for key, cluster in clusters.items()}
 
         def watch() -> None:
-            for key, one in conversations.items():
-                progress(key, len(one.answers))
+            for key, one in generators.items():
+                progress(key, len(one.responses))
 
         try:
-            wait(list(conversations.values()), watch)
+            wait_for_all(list(generators.values()), watch)
         except KeyboardInterrupt:
-            return conversations, True
-    return conversations, False
+            return generators, True
+    return generators, False
 
 
-def _add_rows(section: Section, key: str, tally: Tally, confidence: float) -> None:
-    """Add a row for each version that has answered, and for each way in which requests failed."""
-    for number, (what, count) in enumerate([*sorted(tally.versions.items()), *sorted(tally.problems.items())]):
-        low, high = interval(count, tally.sent, confidence)
-        share = count / tally.sent
-        bar = ("#" if what in tally.versions else "x") * max(round(BAR * share), 1)
+def _add_rows(section: Section, key: str, counts: ResponseCounts, confidence: float) -> None:
+    """Add a row for each version that has responded, and for each problem."""
+    for number, (what, count) in enumerate([*sorted(counts.versions.items()), *sorted(counts.problems.items())]):
+        low, high = interval(count, counts.sent, confidence)
+        share = count / counts.sent
+        bar = ("#" if what in counts.versions else "x") * max(round(BAR * share), 1)
         limits = f"{100 * low:.1f} to {100 * high:.1f}"
         section.rows.append((key if number == 0 else "", what, str(count), f"{100 * share:.1f} %", limits, bar))
 
 
-def _data(verdict: Verdict, url: str, tallies: Mapping[str, Tally]) -> dict[str, Any]:
+def _data(expectation: Expectation, url: str, counted: Mapping[str, ResponseCounts]) -> dict[str, Any]:
     return {
         "url": url,
-        "confidence": verdict.confidence,
-        "expected_shares": verdict.demo.shares if verdict.question is Question.SPLIT else {},
+        "confidence": expectation.confidence,
+        "expected_shares": expectation.demo.shares if expectation.question is Question.SPLIT else {},
         "regions": {
             key: {
-                "version": verdict.demo.versions.get(key),
-                "requests": tally.sent,
-                "answers": dict(tally.versions),
-                "failed": dict(tally.problems),
-                "milliseconds": {f"p{percent}": 1000 * value for percent, value in tally.percentiles().items()},
+                "version": expectation.demo.versions.get(key),
+                "requests": counts.sent,
+                "answers": dict(counts.versions),
+                "failed": dict(counts.problems),
+                "milliseconds": {f"p{percent}": 1000 * value for percent, value in counts.percentiles().items()},
             }
-            for key, tally in tallies.items()
+            for key, counts in counted.items()
         },
     }

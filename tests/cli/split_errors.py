@@ -6,10 +6,10 @@
 import numpy
 
 from cli.report.findings import FindingState
+from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import Demo
+from cli.traffic.expectation import Expectation
 from cli.traffic.options import Question
-from cli.traffic.tally import Tally
-from cli.traffic.verdict import Verdict
 from config import load
 from config.paths import ROOT
 from tests.synthesized import REFERENCE
@@ -25,12 +25,12 @@ TABLE_FILE = ROOT / "docs" / "operator.md"
 def accepted(share: int, requests: int) -> float:
     """Return the share of the runs that accept a split in which v1 serves `share` per cent of the requests."""
     demo = Demo.of(load(REFERENCE))
-    verdict = Verdict(Question.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
+    expectation = Expectation(Question.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
     dice = numpy.random.default_rng([SEED, share, requests])
     times = 0
     for first in dice.binomial(requests, share / 100, RUNS).tolist():
         versions = {version: count for version, count in (("v1", first), ("v2", requests - first)) if count}
-        finding = verdict.finding("tokyo", Tally(requests, versions, {}, []))
+        finding = expectation.check("tokyo", ResponseCounts(requests, versions, {}, []))
         times += finding.state is FindingState.OK
     return times / RUNS
 

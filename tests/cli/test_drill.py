@@ -64,7 +64,7 @@ def replicas(mesh: DemoMesh) -> str:
 def impatient_drill(mesh: DemoMesh) -> dict[str, Finding]:
     """Let Tokyo's demo fail, wait for a few seconds only, and return what was found."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("SECONDS_TO_LEAVE", "SECONDS_TO_RETURN"):
+        for name in ("SECONDS_TO_FAIL_OVER", "SECONDS_TO_FAIL_BACK"):
             patch.setattr(drill, name, IMPATIENT_SECONDS)
         for name, value in mesh.variables().items():
             patch.setenv(name, value)

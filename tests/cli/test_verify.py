@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 from cli.sources.kubernetes import ClusterClient
-from cli.traffic.client import Load
+from cli.traffic.client import LoadProfile
+from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import Demo, public_url
 from cli.traffic.shares import interval, probability
-from cli.traffic.tally import Tally
 from tests.cli.demo_mesh import Behaviour, DemoMesh, demo_mesh
 from tests.cli.split_errors import TABLE_FILE, table
 from tests.synthesized import REFERENCE, environment_of
@@ -319,15 +319,15 @@ def test_the_docs_say_how_often_split_is_wrong() -> None:
 
 
 def test_requests_are_shared_by_the_workers() -> None:
-    assert Load(10, 3).counts() == [4, 3, 3]
-    assert Load(2, 10).counts() == [1, 1]
-    assert sum(Load(1001, 7).counts()) == 1001
+    assert LoadProfile(10, 3).counts() == [4, 3, 3]
+    assert LoadProfile(2, 10).counts() == [1, 1]
+    assert sum(LoadProfile(1001, 7).counts()) == 1001
 
 
 def test_percentiles_of_few_answers() -> None:
-    assert Tally(0, {}, {}, []).percentiles() == {}
-    assert Tally(1, {"v1": 1}, {}, [0.2]).percentiles() == {50: 0.2, 90: 0.2, 99: 0.2}
-    hundred = Tally(101, {"v1": 101}, {}, [number / 100 for number in range(101)])
+    assert ResponseCounts(0, {}, {}, []).percentiles() == {}
+    assert ResponseCounts(1, {"v1": 1}, {}, [0.2]).percentiles() == {50: 0.2, 90: 0.2, 99: 0.2}
+    hundred = ResponseCounts(101, {"v1": 101}, {}, [number / 100 for number in range(101)])
     assert hundred.percentiles() == pytest.approx({50: 0.5, 90: 0.9, 99: 0.99})
 
 

@@ -1,28 +1,30 @@
-"""Whether a region's answers are as steps A, B and C want them."""
+"""What `mesh verify` expects of a region's responses in steps A, B and C."""
 
 import math
 from dataclasses import dataclass
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
+from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import Demo
 from cli.traffic.options import Question
 from cli.traffic.shares import LEAST_EXPECTED, probability
-from cli.traffic.tally import Tally
 
 DEPLOY_INGRESS = "cdktf deploy ingress --ignore-missing-stack-dependencies"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How answers are judged.
+class Expectation:
+    """What is expected of the responses.
 
     Attributes:
-        requests: so many were sent from each region.
-        confidence: between 0 and 1: even shares are taken for even in that part of all
-            runs, however many regions there are.
-        regions: how many are asked from.
-        failover: whether the configuration has the DestinationRule.
+        question: The step.
+        demo: As configured.
+        requests: The number from each region.
+        confidence: Between 0 and 1: the part of all runs in which even shares pass, however
+            many regions there are.
+        regions: The number of regions that send requests.
+        failover: Whether the configuration has the DestinationRule.
     """
 
     question: Question
@@ -32,7 +34,7 @@ class Verdict:
     regions: int
     failover: bool
 
-    def check_number(self) -> None:
+    def check_sample_size(self) -> None:
         """Raise a MeshError if there is no split, or these are too few requests to see it."""
         pods = self.demo.pods
         if not pods or not all(pods.values()):
@@ -42,8 +44,8 @@ class Verdict:
             text = f"{self.requests} requests are too few to tell the shares of {len(pods)} versions"
             raise MeshError(text, f"mesh verify split --requests {least}")
 
-    def doubts(self) -> list[Finding]:
-        """Return why the configuration may not let the question be answered with yes."""
+    def configuration_warnings(self) -> list[Finding]:
+        """Return what in the configuration keeps the responses from being as expected."""
         found = []
         wanted = self.question is not Question.SPLIT
         if self.failover != wanted:
@@ -57,40 +59,44 @@ class Verdict:
                 found.append(warning(f"version {version}", text, "give each region its own in demo.versions"))
         return found
 
-    def finding(self, region: str, tally: Tally, problem: str = "") -> Finding:
-        """Judge a region.
+    def check(self, region: str, counts: ResponseCounts, problem: str = "") -> Finding:
+        """Return whether a region's responses are as expected.
 
         Args:
-            problem: why not all requests came to an end.
+            region: Its key.
+            counts: Its responses.
+            problem: Why not all requests have ended.
         """
+        sent = f"{counts.sent} of {self.requests} requests"
         if problem:
-            return failure(region, f"{tally.sent} of {self.requests} requests came to an end: {problem}", "mesh status")
-        if tally.sent < self.requests:
-            return failure(region, f"stopped after {tally.sent} of {self.requests} requests", "run it again")
-        if tally.failed:
-            return failure(region, f"{tally.failed} of {tally.sent} requests failed: {tally.says()}", "mesh status")
-        return self._split(region, tally) if self.question is Question.SPLIT else self._local(region, tally)
+            return failure(region, f"{sent} came to an end: {problem}", "mesh status")
+        if counts.sent < self.requests:
+            return failure(region, f"stopped after {sent}", "run it again")
+        if counts.failed:
+            text = f"{counts.failed} of {counts.sent} requests failed: {counts.problem_summary()}"
+            return failure(region, text, "mesh status")
+        return self._split(region, counts) if self.question is Question.SPLIT else self._local(region, counts)
 
-    def _local(self, region: str, tally: Tally) -> Finding:
+    def _local(self, region: str, counts: ResponseCounts) -> Finding:
         home = self.demo.versions.get(region)
         if home is None:
-            return ok(region, f"all {tally.sent} answered; the region has no version of its own")
-        local = tally.versions.get(home, 0)
-        if local == tally.sent:
-            return ok(region, f"all {tally.sent} answers are {home}")
+            return ok(region, f"all {counts.sent} answered; the region has no version of its own")
+        local = counts.versions.get(home, 0)
+        if local == counts.sent:
+            return ok(region, f"all {counts.sent} answers are {home}")
         fix = "mesh status: are its pods ready, and is the DestinationRule in its cluster?"
-        return failure(region, f"{tally.sent - local} of {tally.sent} answers are not {home}", fix)
+        return failure(region, f"{counts.sent - local} of {counts.sent} answers are not {home}", fix)
 
-    def _split(self, region: str, tally: Tally) -> Finding:
+    def _split(self, region: str, counts: ResponseCounts) -> Finding:
         shares = self.demo.shares
-        words = ", ".join(f"{version} {tally.versions.get(version, 0)}" for version in shares)
-        if silent := [version for version in shares if not tally.versions.get(version)]:
+        words = ", ".join(f"{version} {counts.versions.get(version, 0)}" for version in shares)
+        if silent := [version for version in shares if not counts.versions.get(version)]:
             fix = "mesh status: whether its cluster sees the others; and the firewall rule between the clusters' pods"
             return failure(region, f"{', '.join(silent)} did not answer: {words}", fix)
-        if strange := sorted(set(tally.versions) - set(shares)):
+        if strange := sorted(set(counts.versions) - set(shares)):
             return failure(region, f"{', '.join(strange)} answered, which is not in the configuration", DEPLOY_INGRESS)
         # All regions together are to hold at the stated confidence (C. E. Bonferroni, 1936).
-        chance = probability(tally.versions, shares)
+        chance = probability(counts.versions, shares)
         if chance < (1 - self.confidence) / self.regions:
             fix = "mesh status: are the pods those of the configuration, and is there no DestinationRule?"
             return failure(region, f"the shares are not even: {words}; by chance in {chance:.1g} of all runs", fix)

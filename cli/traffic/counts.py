@@ -1,24 +1,24 @@
-"""What a region's answers were, counted."""
+"""The responses to one region's requests, counted."""
 
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cli.traffic.client import Answer
+from cli.traffic.client import Response
 
 PERCENTILES = (50, 90, 99)
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Answers to the requests of one region.
+class ResponseCounts:
+    """The responses to one region's requests.
 
     Attributes:
-        sent: how many requests have come to an end.
-        versions: answers by version, successes only.
-        problems: the others, by what was wrong.
-        seconds: how long the successes took.
+        sent: The number of requests that have ended.
+        versions: The successes, by the version that responded.
+        problems: The others, by their problem.
+        seconds: How long the successes took.
     """
 
     sent: int
@@ -27,12 +27,13 @@ class Tally:
     seconds: Sequence[float]
 
     @classmethod
-    def of(cls, answers: Sequence[Answer]) -> "Tally":
+    def of(cls, responses: Sequence[Response]) -> "ResponseCounts":
+        """Count responses."""
         return cls(
-            len(answers),
-            Counter(answer.version for answer in answers if answer.ok),
-            Counter(answer.problem for answer in answers if not answer.ok),
-            [answer.seconds for answer in answers if answer.ok],
+            len(responses),
+            Counter(one.version for one in responses if one.ok),
+            Counter(one.problem for one in responses if not one.ok),
+            [one.seconds for one in responses if one.ok],
         )
 
     @property
@@ -46,7 +47,7 @@ class Tally:
         cuts = statistics.quantiles(self.seconds, n=100, method="inclusive")
         return {percent: cuts[percent - 1] for percent in PERCENTILES}
 
-    def says(self, problem_limit: int = 3) -> str:
-        """Return what failed, in words."""
-        common = Counter(self.problems).most_common(problem_limit)
+    def problem_summary(self, limit: int = 3) -> str:
+        """Return the most common problems, in words."""
+        common = Counter(self.problems).most_common(limit)
         return ", ".join(f"{count} times {problem}" for problem, count in common)
