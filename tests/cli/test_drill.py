@@ -88,7 +88,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_both_faults_are_gone_through_and_taken_back(mesh: DemoMesh) -> None:
+def test_both_faults_are_gone_through_and_taken_back(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drill, "WATCHED_SECONDS", 1.0)
     (mesh.folder / "tokyo" / "replicas").write_text("3", encoding="utf-8")
     result = mesh.run("drill", "tokyo", *RATE, "--json")
     assert result.status == 0, result.output + result.errors
@@ -200,7 +201,8 @@ def test_failing_pods_that_are_not_ejected_are_found(mesh: DemoMesh) -> None:
     assert findings["failing: put back"].state is FindingState.OK
 
 
-def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh) -> None:
+def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drill, "SECONDS_TO_SETTLE", IMPATIENT_SECONDS)
     mesh.servers["tokyo"].behaviour = lambda number: ("v1", "v2")[number % 2]
     result = mesh.run("drill", "tokyo", *RATE, "--json")
     assert result.status == 1
