@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import combinations
@@ -19,6 +18,7 @@ from cli.topology.mermaid import escaped
 from config.naming import STACKS
 from config.paths import ROOT
 from config.terraform_text import escape
+from tests.cli.invocation import invoke
 from tests.synthesis.test_manifests import SCHEMAS, node
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, environment_of, synthesize
 
@@ -95,16 +95,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
 
 
 def run(*arguments: str | Path, variables: Mapping[str, str] = VARIABLES) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "cli", "picture", *arguments],
-        cwd=ROOT,
-        env=dict(variables),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    return invoke(["picture", *map(str, arguments)], variables)
 
 
 def written(*arguments: str | Path) -> str:
