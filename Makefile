@@ -27,7 +27,7 @@ endif
 # Every recipe is free of the caller's settings, and finds what is installed here.
 SHELL := tools/sh
 
-.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn compare-cdktn clean uninstall moved
+.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn clean uninstall moved
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -91,9 +91,6 @@ licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS
 
 move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the library's successor: docs/cdktn.md
 	@.tools/pipenv/bin/python tools/move_to_cdktn.py
-
-compare-cdktn: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf ## move a copy to CDK Terrain, and compare the JSON of all stacks
-	@$(PYTHON) -m tests.tools.compare_cdktn
 
 clean: ## take away what make installed and made; terraform's state stays
 	rm -rf .lab .rehearsal .tools .venv node_modules tests/synthesis/schemas/node_modules cdktf.out
