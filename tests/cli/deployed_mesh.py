@@ -673,6 +673,9 @@ def _in_state(address: str, attributes: Object) -> Object:
     return {"mode": "managed", "type": kind, "name": name, "instances": [instance]}
 
 
+DEPLOY = "cdktf deploy network clusters mesh ingress"
+
+
 class Case(NamedTuple):
     """One thing that is wrong with a mesh, and the only finding of `mesh status` about it.
 
@@ -680,14 +683,14 @@ class Case(NamedTuple):
         spoil: makes it wrong.
         where: section and name of the finding.
         text: a part of the finding's text.
-        fix: a part of its remediation.
+        fix: a part of its remediation; a deploy if not given.
         state: of the finding.
     """
 
     spoil: Callable[[DeployedMesh], Any]
     where: tuple[str, str]
     text: str
-    fix: str
+    fix: str = DEPLOY
     state: str = "failure"
 
     def check(self, mesh: DeployedMesh) -> None:

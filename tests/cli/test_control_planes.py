@@ -15,6 +15,7 @@ from cli.sources.mesh_components import READINESS_JOB_PREFIX
 from cli.sources.state import StateResource
 from config.paths import ROOT
 from tests.cli.deployed_mesh import (
+    DEPLOY,
     FLEET,
     IN_CLUSTER,
     IN_CLUSTER_REVISION,
@@ -38,7 +39,6 @@ from tests.cli.deployed_mesh import (
     secret_name,
 )
 
-DEPLOY = "cdktf deploy network clusters mesh ingress"
 TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
 IN_MESH = f"{TOKYO} --namespace istio-system"
 INSTALL = (
@@ -184,14 +184,13 @@ CASES: dict[str, dict[str, Case]] = {
     MANAGED: EVERYWHERE_WITH_ASMCLI,
     IN_CLUSTER: {
         **EVERYWHERE_WITH_ASMCLI,
-        "no istiod": Case(_gone("Deployment", "istiod"), CONTROL_PLANE, "there is no istiod-asm-1285-12", DEPLOY),
+        "no istiod": Case(_gone("Deployment", "istiod"), CONTROL_PLANE, "there is no istiod-asm-1285-12"),
         "istiod of another revision only": Case(
             lambda mesh: mesh.object("tokyo", "Deployment", "istiod")["metadata"].update(
                 name="istiod-asm-1285-11", labels={}
             ),
             CONTROL_PLANE,
             "there is no istiod-asm-1285-12",
-            DEPLOY,
         ),
         "istiod does not run": Case(
             _ready(0),
@@ -206,7 +205,6 @@ CASES: dict[str, dict[str, Case]] = {
             _gone("MutatingWebhookConfiguration"),
             ("tokyo", "injection webhook"),
             "there is none of asm-1285-12: new pods get no sidecar",
-            DEPLOY,
         ),
         "a webhook that leads elsewhere": Case(
             lambda mesh: _webhooks(mesh)[1].update(clientConfig={"url": "https://192.0.2.1/inject"}),
@@ -243,13 +241,11 @@ CASES: dict[str, dict[str, Case]] = {
             _admitted("10.16.0.0/14", "pods-seoul"),
             ("tokyo", "authorized networks"),
             "pods-seoul (10.16.0.0/14) is let in, and not in the configuration",
-            DEPLOY,
         ),
         "a retired region has a control plane": Case(
             _added(deployment("istio-system", f"istiod-{IN_CLUSTER_REVISION}", 2, {"app": "istiod"}), "seoul"),
             ("seoul", "left the mesh"),
             "a control plane of the mesh, istiod-asm-1285-12",
-            DEPLOY,
         ),
     },
     FLEET: {
@@ -257,13 +253,11 @@ CASES: dict[str, dict[str, Case]] = {
             lambda mesh: mesh.feature("servicemesh")["membershipSpecs"].pop(membership_key("tokyo")),
             ("tokyo", "fleet's management"),
             "not set, and not MANAGEMENT_AUTOMATIC: Google makes no mesh here",
-            DEPLOY,
         ),
         "somebody has switched its management off": Case(
             _also_managed("tokyo", management="MANAGEMENT_MANUAL"),
             ("tokyo", "fleet's management"),
             "MANAGEMENT_MANUAL, and not MANAGEMENT_AUTOMATIC",
-            DEPLOY,
         ),
         "the mesh is not there yet": Case(
             lambda mesh: mesh.mesh_of("tokyo")["controlPlaneManagement"].update(state="PROVISIONING"),
@@ -290,7 +284,7 @@ CASES: dict[str, dict[str, Case]] = {
             f"{IN_MESH} delete secret {secret_name('osaka')}",
             "warning",
         ),
-        "nobody has waited": Case(_gone("Job"), ("tokyo", "readiness"), "no Job has waited", DEPLOY),
+        "nobody has waited": Case(_gone("Job"), ("tokyo", "readiness"), "no Job has waited"),
         "the Job still waits": Case(
             _job(active=1),
             ("tokyo", "readiness"),

@@ -13,6 +13,7 @@ import yaml
 from config.naming import ProjectNames
 from tests.cli.deployed_mesh import (
     ADDRESS,
+    DEPLOY,
     GATEWAY,
     PARENT,
     PROJECT,
@@ -30,7 +31,6 @@ from tests.cli.deployed_mesh import (
 )
 from tests.fake_cloud.faults import RequestFault
 
-DEPLOY = "cdktf deploy network clusters mesh ingress"
 TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
 AGAIN = "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.trust_grant_90F5B3F0[\"tokyo/osaka\"]'"
 INGRESS = "Multi Cluster Ingress"
@@ -94,12 +94,12 @@ def _protection_off(mesh: DeployedMesh) -> None:
 def _soft(field: str, text: str, **changes: Any) -> Case:
     """A part of a cluster that is as it should not be."""
     spoil = lambda mesh: _tokyo(mesh).setdefault(field, {}).update(changes)  # noqa: E731
-    return Case(spoil, ("tokyo", "hardening"), text, DEPLOY)
+    return Case(spoil, ("tokyo", "hardening"), text)
 
 
 def _soft_nodes(field: str, text: str) -> Case:
     """A part of a pool that is not there."""
-    return Case(lambda mesh: _pool(mesh)["config"].pop(field), ("tokyo", "hardening"), text, DEPLOY)
+    return Case(lambda mesh: _pool(mesh)["config"].pop(field), ("tokyo", "hardening"), text)
 
 
 def _other_pool(mesh: DeployedMesh) -> None:
@@ -251,31 +251,27 @@ CASES: dict[str, Case] = {
         updated(_tokyo, releaseChannel={"channel": "RAPID"}),
         ("tokyo", "release channel"),
         "rapid, and the configuration says stable",
-        DEPLOY,
     ),
     "no mesh label": Case(
-        updated(_tokyo, resourceLabels={}), ("tokyo", "mesh label"), "not set, and not proj-123456789012", DEPLOY
+        updated(_tokyo, resourceLabels={}), ("tokyo", "mesh label"), "not set, and not proj-123456789012"
     ),
     "nodes with external addresses": Case(
         updated(_tokyo, privateClusterConfig={"privateEndpoint": "192.168.0.2"}),
         ("tokyo", "private nodes"),
         "new nodes get external addresses",
-        DEPLOY,
     ),
     "a pool with external addresses": Case(
         updated(_pool, networkConfig={"enablePrivateNodes": False}),
         ("tokyo", "private nodes"),
         "those of matt-tokyo-nodes have external addresses",
-        DEPLOY,
     ),
     "everybody is let in": Case(
-        lambda mesh: _networks(mesh).update(enabled=False), ("tokyo", "authorized networks"), "off: everybody", DEPLOY
+        lambda mesh: _networks(mesh).update(enabled=False), ("tokyo", "authorized networks"), "off: everybody"
     ),
     "somebody is let in": Case(
         _let_in("192.0.2.0/24", "friend"),
         ("tokyo", "authorized networks"),
         "friend (192.0.2.0/24) is let in, and not in the configuration",
-        DEPLOY,
     ),
     "another operator is let in": Case(
         _let_in("192.0.2.7/32", "operator"),
@@ -288,13 +284,11 @@ CASES: dict[str, Case] = {
         lambda mesh: _networks(mesh)["cidrBlocks"].clear(),
         ("tokyo", "authorized networks"),
         "office (203.0.113.0/24) is in the configuration, and not let in",
-        DEPLOY,
     ),
     "all of Google Cloud is let in": Case(
         lambda mesh: _networks(mesh).update(gcpPublicCidrsAccessEnabled=True),
         ("tokyo", "authorized networks"),
         "all of Google Cloud's public addresses",
-        DEPLOY,
     ),
     "no public address": Case(
         lambda mesh: _tokyo(mesh)["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].update(
@@ -302,13 +296,11 @@ CASES: dict[str, Case] = {
         ),
         ("tokyo", "endpoints"),
         "the public address is off, and the configuration says public",
-        DEPLOY,
     ),
     "an open DNS endpoint": Case(
         lambda mesh: _tokyo(mesh)["controlPlaneEndpointsConfig"]["dnsEndpointConfig"].update(allowExternalTraffic=True),
         ("tokyo", "endpoints"),
         "the DNS endpoint is on, and the configuration says public",
-        DEPLOY,
     ),
     "the older dataplane": _soft("networkConfig", "the dataplane is not V2", datapathProvider="LEGACY_DATAPATH"),
     "pods of a node unseen": _soft("networkConfig", "intranode visibility is off", enableIntraNodeVisibility=False),
@@ -324,31 +316,27 @@ CASES: dict[str, Case] = {
         updated(_tokyo, databaseEncryption={"state": "ENCRYPTED", "keyName": "projects/x/locations/y"}),
         ("tokyo", "Secrets"),
         "are encrypted with projects/x/locations/y, and the configuration says Google's own key",
-        DEPLOY,
     ),
     "no logs of workloads": Case(
         updated(_tokyo, loggingConfig={"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}}),
         ("tokyo", "logs and metrics"),
         "of SYSTEM_COMPONENTS, and the configuration says APISERVER, SYSTEM_COMPONENTS, WORKLOADS",
-        DEPLOY,
     ),
     "no managed Prometheus": Case(
-        updated(_tokyo, monitoringConfig={}), ("tokyo", "logs and metrics"), "Prometheus is off", DEPLOY
+        updated(_tokyo, monitoringConfig={}), ("tokyo", "logs and metrics"), "Prometheus is off"
     ),
     "upgrades at any time": Case(
         updated(_tokyo, maintenancePolicy={}),
         ("tokyo", "maintenance"),
         "at any time, and the configuration says monday 00:00 UTC, 12 hours",
-        DEPLOY,
     ),
     "upgrades when another region has them": Case(
         lambda mesh: _tokyo(mesh).update(maintenancePolicy=mesh.cluster("osaka")["maintenancePolicy"]),
         ("tokyo", "maintenance"),
         "FREQ=WEEKLY;BYDAY=FR from 2024-01-05T00:00:00Z, and the configuration says monday",
-        DEPLOY,
     ),
     "no deletion protection": Case(
-        _protection_off, ("tokyo", "deletion protection"), "off, and the configuration says on", DEPLOY
+        _protection_off, ("tokyo", "deletion protection"), "off, and the configuration says on"
     ),
     "a pool is broken": Case(
         updated(_pool, status="ERROR", conditions=[{"message": "GCE_STOCKOUT"}]),
@@ -367,20 +355,14 @@ CASES: dict[str, Case] = {
         updated(_pool, config={"machineType": "e2-standard-8", **SAFE_NODES}),
         ("tokyo", "node pool's shape"),
         "machines are e2-standard-8, and the configuration says e2-standard-4",
-        DEPLOY,
     ),
     "other limits": Case(
         updated(_pool, autoscaling={"enabled": True, "minNodeCount": 1, "maxNodeCount": 9}),
         ("tokyo", "node pool's shape"),
         "1 to 9 nodes a zone, and the configuration says 1 to 3",
-        DEPLOY,
     ),
-    "no autoscaling": Case(
-        updated(_pool, autoscaling={}), ("tokyo", "node pool's shape"), "autoscaling is off", DEPLOY
-    ),
-    "other zones": Case(
-        _zones_given, ("tokyo", "node pool's shape"), "the configuration says asia-northeast1-a", DEPLOY
-    ),
+    "no autoscaling": Case(updated(_pool, autoscaling={}), ("tokyo", "node pool's shape"), "autoscaling is off"),
+    "other zones": Case(_zones_given, ("tokyo", "node pool's shape"), "the configuration says asia-northeast1-a"),
     "another pool": Case(
         _other_pool, ("tokyo", "other node pools"), "by-hand", "gcloud container node-pools list --cluster", "warning"
     ),
@@ -393,7 +375,7 @@ CASES: dict[str, Case] = {
     "a node is missing": Case(
         _gone("tokyo", "Node", "-b"), ("tokyo", "nodes"), "2 of 3 are ready", f"{TOKYO} describe nodes"
     ),
-    "a cluster is in no fleet": Case(_unregistered, ("tokyo", "membership"), "in no fleet", DEPLOY),
+    "a cluster is in no fleet": Case(_unregistered, ("tokyo", "membership"), "in no fleet"),
     "a membership is not ready": Case(
         lambda mesh: mesh.cloud[f"{PARENT}/locations/asia-northeast1/memberships/matt-tokyo-cluster-1"].update(
             state={"code": "CREATING"}
@@ -415,7 +397,7 @@ CASES: dict[str, Case] = {
         f"{REVISION} is not provisioned",
         "gcloud container fleet mesh describe --project test-project",
     ),
-    "no mesh at all": Case(_no_control_plane, ("tokyo", "control plane of the mesh"), "there is none", DEPLOY),
+    "no mesh at all": Case(_no_control_plane, ("tokyo", "control plane of the mesh"), "there is none"),
     "the mesh has an error": Case(
         _says("ERROR"), ("tokyo", "condition CNI_POD_UNSCHEDULABLE"), "no room", "https://cloud.google.com/service-mesh"
     ),
@@ -436,19 +418,16 @@ CASES: dict[str, Case] = {
         _gone("tokyo", "CustomResourceDefinition", "gateways"),
         ("tokyo", "kinds"),
         "not served: gateways.networking.istio.io",
-        DEPLOY,
     ),
     "a kind is not served yet": Case(
         lambda mesh: mesh.object("osaka", "CustomResourceDefinition", "virtualservices").update(status={}),
         ("osaka", "kinds"),
         "not served: virtualservices.networking.istio.io",
-        DEPLOY,
     ),
     "a namespace of another revision": Case(
         _labelled("sample", "asm-managed"),
         ("tokyo", "namespaces"),
         f"sample is labelled asm-managed, and not {REVISION}",
-        DEPLOY,
     ),
     "somebody else's namespace of another revision": Case(
         _labelled("default", "asm-managed"),
@@ -515,7 +494,7 @@ CASES: dict[str, Case] = {
         f"{TOKYO} --namespace sample describe pods",
     ),
     "a service is not there": Case(
-        _gone("tokyo", "Deployment", "helloworld"), ("tokyo", "service helloworld"), "there is no helloworld-v1", DEPLOY
+        _gone("tokyo", "Deployment", "helloworld"), ("tokyo", "service helloworld"), "there is no helloworld-v1"
     ),
     "a service runs where it should not": Case(
         _elsewhere,
@@ -527,13 +506,9 @@ CASES: dict[str, Case] = {
         _gone("tokyo", "DestinationRule"),
         ("tokyo", "failover of helloworld"),
         "there is no DestinationRule, and failover is on",
-        DEPLOY,
     ),
     "a DestinationRule that should not be": Case(
-        _failover_off,
-        ("tokyo", "failover of helloworld"),
-        "there is a DestinationRule, and failover is off",
-        DEPLOY,
+        _failover_off, ("tokyo", "failover of helloworld"), "there is a DestinationRule, and failover is off"
     ),
     "no client": Case(_scaled("sleep", 1, 0), ("tokyo", "client sleep"), "0 of 1", f"{TOKYO} --namespace sample"),
     "a gateway is not ready": Case(
@@ -545,15 +520,12 @@ CASES: dict[str, Case] = {
     "a gateway has all pods that it may have": Case(
         _scaled(GATEWAY, 5), ("tokyo", "gateway"), "the most", "raise ingress.max_replicas", "warning"
     ),
-    "no gateway": Case(_gone("tokyo", "Deployment", GATEWAY), ("tokyo", "gateway"), "there is none", DEPLOY),
-    "no autoscaler": Case(
-        _gone("tokyo", "HorizontalPodAutoscaler"), ("tokyo", "gateway"), "it has no autoscaler", DEPLOY
-    ),
+    "no gateway": Case(_gone("tokyo", "Deployment", GATEWAY), ("tokyo", "gateway"), "there is none"),
+    "no autoscaler": Case(_gone("tokyo", "HorizontalPodAutoscaler"), ("tokyo", "gateway"), "it has no autoscaler"),
     "a gateway with other limits": Case(
         lambda mesh: mesh.object("tokyo", "HorizontalPodAutoscaler").update(spec={"minReplicas": 1, "maxReplicas": 5}),
         ("tokyo", "gateway"),
         "1 to 5 pods, and the configuration says 2 to 5",
-        DEPLOY,
     ),
     # the fleet and the ingress
     "the mesh's feature is broken": Case(
@@ -579,10 +551,9 @@ CASES: dict[str, Case] = {
         lambda mesh: mesh.object("tokyo", "PeerAuthentication").update(spec={"mtls": {"mode": "PERMISSIVE"}}),
         ("tokyo", "mutual TLS"),
         "PERMISSIVE for the mesh, and the configuration says STRICT",
-        DEPLOY,
     ),
     "the mesh says nothing of mutual TLS": Case(
-        _gone("tokyo", "PeerAuthentication"), ("tokyo", "mutual TLS"), "not set for the mesh", DEPLOY
+        _gone("tokyo", "PeerAuthentication"), ("tokyo", "mutual TLS"), "not set for the mesh"
     ),
     "one namespace takes plain text": Case(
         lambda mesh: mesh.add("tokyo", _of_a_port("PERMISSIVE")),
@@ -594,29 +565,21 @@ CASES: dict[str, Case] = {
         _gone("tokyo", "AuthorizationPolicy", "default-deny"),
         ("tokyo", "policies"),
         "there is no istio-system/default-deny",
-        DEPLOY,
     ),
     "nobody may ask the demo": Case(
-        _gone("osaka", "AuthorizationPolicy", "helloworld"), ("osaka", "policies"), "no sample/helloworld", DEPLOY
+        _gone("osaka", "AuthorizationPolicy", "helloworld"), ("osaka", "policies"), "no sample/helloworld"
     ),
     "nobody comes in": Case(
-        _gone("osaka", "AuthorizationPolicy", GATEWAY), ("osaka", "policies"), f"no istio-gateway/{GATEWAY}", DEPLOY
+        _gone("osaka", "AuthorizationPolicy", GATEWAY), ("osaka", "policies"), f"no istio-gateway/{GATEWAY}"
     ),
-    "refused against the configuration": Case(
-        _everybody_may_ask,
-        ("osaka", "policies"),
-        "mesh.default_deny is false",
-        DEPLOY,
-    ),
+    "refused against the configuration": Case(_everybody_may_ask, ("osaka", "policies"), "mesh.default_deny is false"),
     "another config cluster": Case(
-        _of_osaka, (INGRESS, "config cluster"), "matt-osaka-cluster-1, and the configuration says tokyo", DEPLOY
+        _of_osaka, (INGRESS, "config cluster"), "matt-osaka-cluster-1, and the configuration says tokyo"
     ),
     "no service of the ingress": Case(
-        _gone("tokyo", "MultiClusterService"), (INGRESS, "objects"), "there is no MultiClusterService", DEPLOY
+        _gone("tokyo", "MultiClusterService"), (INGRESS, "objects"), "there is no MultiClusterService"
     ),
-    "no ingress": Case(
-        _gone("tokyo", "MultiClusterIngress"), (INGRESS, "objects"), "there is no MultiClusterIngress", DEPLOY
-    ),
+    "no ingress": Case(_gone("tokyo", "MultiClusterIngress"), (INGRESS, "objects"), "there is no MultiClusterIngress"),
     "another address serves": Case(
         _ingress(VIP="198.51.100.9"),
         (INGRESS, "address"),
@@ -630,13 +593,11 @@ CASES: dict[str, Case] = {
         lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["metadata"].update(annotations={}),
         (INGRESS, "address"),
         "the object asks for none",
-        DEPLOY,
     ),
     "no address is reserved": Case(
         lambda mesh: mesh.cloud.pop(f"{PARENT}/global/addresses/matt-ingress"),
         (INGRESS, "address"),
         "matt-ingress is not reserved",
-        DEPLOY,
     ),
     "a load balancer without a forwarding rule": Case(
         lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"].pop("ForwardingRules"),
@@ -655,15 +616,14 @@ CASES: dict[str, Case] = {
     ),
     # a retired region
     "a retired region is in the mesh": Case(
-        _retired_stays, ("seoul", "left the mesh"), "the mesh's namespace is still there", DEPLOY
+        _retired_stays, ("seoul", "left the mesh"), "the mesh's namespace is still there"
     ),
     "a retired region watches others": Case(
         lambda mesh: mesh.add("seoul", remote_secret("tokyo")),
         ("seoul", "left the mesh"),
         f"it watches another cluster, by {secret_name('tokyo')}",
-        DEPLOY,
     ),
-    "a retired region has services": Case(_retired_serves, ("seoul", "services"), "still there: sample", DEPLOY),
+    "a retired region has services": Case(_retired_serves, ("seoul", "services"), "still there: sample"),
 }
 
 
