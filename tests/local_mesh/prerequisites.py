@@ -19,7 +19,7 @@ EXIT_SKIPPED = 77
 LEAST_GO = (1, 21)
 """From this version on, Go fetches a newer one by itself if a module needs it."""
 
-BUILD_GIB = 8
+BUILD_GIB = 10
 """Disk space that a build takes while it runs: 0.9 GiB of programs, the rest modules and Go's build cache."""
 
 GIB = 1 << 30

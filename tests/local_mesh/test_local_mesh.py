@@ -222,7 +222,7 @@ class TestPrerequisites:
             *("Python package envoy", "Python package pyroute2", "Go", "disk space"),
         ]
         assert "Go: missing. Needed to build the toolchain; install 1.21 or later from go.dev/dl" in str(caught.value)
-        assert f"1.0 GiB are free in {tmp_path}, of 8" in str(caught.value)
+        assert f"1.0 GiB are free in {tmp_path}, of 10" in str(caught.value)
 
     @pytest.mark.parametrize(
         ("body", "problem"),

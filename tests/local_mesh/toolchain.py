@@ -99,7 +99,7 @@ BUNDLES = (
         ISTIO,
         ("istioctl", "pilot-agent", "pilot-discovery"),
         minutes=4,
-        compiled=2900,
+        compiled=1900,
         packages=_istio("istioctl/cmd/istioctl", "pilot/cmd/pilot-agent", "pilot/cmd/pilot-discovery"),
         template=f"istio.io/istio@{ISTIO}",
     ),
@@ -108,7 +108,7 @@ BUNDLES = (
         KWOK,
         ("kwok", "kwokctl"),
         minutes=1,
-        compiled=1500,
+        compiled=1000,
         packages=(f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}", f"sigs.k8s.io/kwok/cmd/kwokctl@{KWOK}"),
     ),
 )
