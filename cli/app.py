@@ -138,10 +138,10 @@ def doctor(config: Config, as_json: Json = False, junit: Junit = None) -> int:
 @app.command(epilog="Example: mesh status --junit status.xml")
 def status(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> int:
     """Show how every cluster, the mesh and the ingress are, and where they are not as the configuration says."""
-    from cli.status.command import look  # noqa: PLC0415
+    from cli.status.command import run_status  # noqa: PLC0415
 
     output = Output(as_json=as_json, junit=junit)
-    return output.finish(look(load(config), config, kubeconfig, output))
+    return output.finish(run_status(load(config), config, kubeconfig, output))
 
 
 @app.command(epilog="Example: mesh verify locality --requests 1000 --plot answers.svg")

@@ -19,7 +19,7 @@ from config.project import Project
 
 
 @dataclass(frozen=True)
-class Question:
+class Prompt:
     """One answer that the file needs.
 
     Attributes:
@@ -43,31 +43,31 @@ class Question:
         return text.replace(",", " ").split() if self.several or not text.strip() else [text.strip()]
 
 
-QUESTIONS = (
-    Question("project", "--project", "project.id", "Id of the Google Cloud project"),
-    Question(
+PROMPTS = (
+    Prompt("project", "--project", "project.id", "Id of the Google Cloud project"),
+    Prompt(
         "name_prefix",
         "--name-prefix",
         "project.name_prefix",
         "First part of every name in the project",
         Project.model_fields["name_prefix"].default,
     ),
-    Question("regions", "--region", "regions", "Google Cloud regions, such as asia-northeast1", several=True),
-    Question(
+    Prompt("regions", "--region", "regions", "Google Cloud regions, such as asia-northeast1", several=True),
+    Prompt(
         "control_plane",
         "--control-plane",
         "mesh.control_plane",
         f"Control plane mode ({', '.join(MODES)})",
         PLACEHOLDERS["control_plane"][0],
     ),
-    Question(
+    Prompt(
         "asmcli_sha256",
         "--asmcli-sha256",
         "mesh.asmcli",
         "SHA-256 of asmcli, which README's step 3 shows (empty: write it into the file later)",
         "",
     ),
-    Question(
+    Prompt(
         "authorized_networks",
         "--authorized-network",
         "cluster",
@@ -76,7 +76,7 @@ QUESTIONS = (
         "",
         several=True,
     ),
-    Question(
+    Prompt(
         "domains",
         "--domain",
         "ingress",
@@ -92,7 +92,7 @@ def write_configuration(file: Path, given: Answers) -> int:
 
     Args:
         file: The file, which must not exist.
-        given: Answers by the field of a question; no domains at all are plain HTTP.
+        given: Answers by the field of a prompt; no domains at all are plain HTTP.
 
     Returns:
         The exit status, 0.
@@ -127,13 +127,13 @@ def _check_file(file: Path, shown: str) -> None:
 
 def _ask(answers: dict[str, list[str]]) -> None:
     """Ask at the terminal for what is not answered yet, and again where an answer is wrong."""
-    for question in _open_questions(answers):
+    for prompt in _open_prompts(answers):
         problems: list[Problem] | None = None
         while problems is None or problems:
-            text = typer.prompt(question.text, default=question.default, show_default=bool(question.default), err=True)
-            answers[question.field] = question.words(text)
-            required = question.default is None and not answers[question.field]
-            problems = [Problem(question.path, "is missing")] if required else problems_of(answers)
+            text = typer.prompt(prompt.text, default=prompt.default, show_default=bool(prompt.default), err=True)
+            answers[prompt.field] = prompt.words(text)
+            required = prompt.default is None and not answers[prompt.field]
+            problems = [Problem(prompt.path, "is missing")] if required else problems_of(answers)
             for problem in problems:
                 print(f"  {problem}", file=sys.stderr)
 
@@ -141,28 +141,28 @@ def _ask(answers: dict[str, list[str]]) -> None:
 def _take_defaults(answers: dict[str, list[str]]) -> None:
     """Answer what is not answered yet by its default; the ingress has none, as plain HTTP is a choice."""
     missing = []
-    for question in _open_questions(answers):
-        if question.default is None or question.field == "domains":
-            missing.append(question.flag)
+    for prompt in _open_prompts(answers):
+        if prompt.default is None or prompt.field == "domains":
+            missing.append(prompt.flag)
         else:
-            answers[question.field] = question.words(question.default)
+            answers[prompt.field] = prompt.words(prompt.default)
     if missing:
         flags = ", ".join(missing).replace("--domain", "--domain or --plain-http")
         raise MeshError(f"there is no terminal to ask at: give {flags}", "mesh init --help")
 
 
-def _open_questions(answers: Answers) -> Iterator[Question]:
+def _open_prompts(answers: Answers) -> Iterator[Prompt]:
     """Yield what is not answered, while answers are added."""
-    for question in QUESTIONS:
-        needed = question.field != "asmcli_sha256" or uses_asmcli(answers["control_plane"][0])
-        if question.field not in answers and needed:
-            yield question
+    for prompt in PROMPTS:
+        needed = prompt.field != "asmcli_sha256" or uses_asmcli(answers["control_plane"][0])
+        if prompt.field not in answers and needed:
+            yield prompt
 
 
 def _check_answers(answers: Answers) -> None:
     """Refuse what the model finds wrong, by the flag that gave it."""
     if problems := problems_of(answers):
-        flag = next((one.flag for one in QUESTIONS if problems[0].path.startswith(one.path)), "the flags")
+        flag = next((one.flag for one in PROMPTS if problems[0].path.startswith(one.path)), "the flags")
         raise MeshError(f"{flag}: {problems[0]}", "mesh init --help")
 
 

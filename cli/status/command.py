@@ -34,7 +34,7 @@ COLUMNS = ("region", "cluster", "control plane", "nodes", "membership", "mesh", 
 UNKNOWN = "?"
 
 
-def look(environment: Environment, config: Path, kubeconfig: Path | None, output: Output) -> Report:
+def run_status(environment: Environment, config: Path, kubeconfig: Path | None, output: Output) -> Report:
     """Compare what Google's APIs and every cluster report with the configuration.
 
     Args:

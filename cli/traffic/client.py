@@ -26,7 +26,7 @@ _COMMAND = re.compile(r"\?command=[^\s\"]+")
 
 
 @dataclass(frozen=True)
-class Response:
+class DemoResponse:
     """The response to one request.
 
     Attributes:
@@ -84,7 +84,7 @@ class LoadGenerator:
     """
 
     def __init__(self, process: "subprocess.Popen[str]", mark: str, load: LoadProfile) -> None:
-        self.responses: list[Response] = []
+        self.responses: list[DemoResponse] = []
         self._process = process
         self._mark = mark
         self._wanted = load.requests
@@ -114,7 +114,7 @@ class LoadGenerator:
             else f"the connection to the client ended, status {self._process.poll()}"
         )
 
-    def since(self, moment: float) -> list[Response]:
+    def since(self, moment: float) -> list[DemoResponse]:
         """Return the responses to what was sent after a moment of the monotonic clock."""
         return [response for response in list(self.responses) if response.sent >= moment]
 
@@ -189,7 +189,7 @@ def stop_all(generators: Sequence[LoadGenerator]) -> None:
         thread.join()
 
 
-def _response(status: int, seconds: float, code: str, message: str, body: str) -> Response:
+def _response(status: int, seconds: float, code: str, message: str, body: str) -> DemoResponse:
     found = VERSION_IN_RESPONSE.search(body)
     if code != "0":
         # Without the time that it took, equal problems count as one.
@@ -199,4 +199,4 @@ def _response(status: int, seconds: float, code: str, message: str, body: str) -
     else:
         problem = "" if found else UNVERSIONED
     version = found[1] if found is not None and not problem else ""
-    return Response(time.monotonic(), seconds, status, version, problem)
+    return DemoResponse(time.monotonic(), seconds, status, version, problem)

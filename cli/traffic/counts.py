@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cli.traffic.client import Response
+from cli.traffic.client import DemoResponse
 
 PERCENTILES = (50, 90, 99)
 
@@ -27,7 +27,7 @@ class ResponseCounts:
     seconds: Sequence[float]
 
     @classmethod
-    def of(cls, responses: Sequence[Response]) -> "ResponseCounts":
+    def of(cls, responses: Sequence[DemoResponse]) -> "ResponseCounts":
         """Count responses."""
         return cls(
             len(responses),

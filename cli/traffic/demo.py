@@ -15,7 +15,7 @@ INGRESS = "multiclusteringresses.networking.gke.io"
 
 
 @dataclass(frozen=True)
-class Demo:
+class DeployedDemo:
     """The demo's service.
 
     Attributes:
@@ -31,7 +31,7 @@ class Demo:
     pods: dict[str, int]
 
     @classmethod
-    def of(cls, environment: Environment) -> "Demo":
+    def of(cls, environment: Environment) -> "DeployedDemo":
         """Return the demo of an environment.
 
         Raises:

@@ -12,9 +12,9 @@ from cli.report.findings import Report, Section, failure
 from cli.report.output import Output
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, connected_clusters
-from cli.traffic.client import LoadGenerator, LoadProfile, Response, start_load, stop_all
+from cli.traffic.client import DemoResponse, LoadGenerator, LoadProfile, start_load, stop_all
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import Demo
+from cli.traffic.demo import DeployedDemo
 from cli.traffic.expectation import DEPLOY_INGRESS
 from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, is_steady
@@ -72,7 +72,7 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
     Raises:
         MeshError: A drill could show nothing here, or the connection to a client was lost.
     """
-    demo = Demo.of(environment)
+    demo = DeployedDemo.of(environment)
     _check_options(environment, demo, options.region)
     stop_on_signals()
     report = Report(f"drill {options.region}")
@@ -87,7 +87,7 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
     return report
 
 
-def _check_options(environment: Environment, demo: Demo, region: str) -> None:
+def _check_options(environment: Environment, demo: DeployedDemo, region: str) -> None:
     """Raise a MeshError if a drill would show nothing."""
     if region not in demo.versions:
         raise MeshError(f"there is no demo in {region} to take down", f"name one of {', '.join(demo.versions)}")
@@ -110,7 +110,12 @@ class Drill:
     """
 
     def __init__(
-        self, demo: Demo, clusters: Mapping[str, ClusterClient], options: DrillOptions, output: Output, section: Section
+        self,
+        demo: DeployedDemo,
+        clusters: Mapping[str, ClusterClient],
+        options: DrillOptions,
+        output: Output,
+        section: Section,
     ) -> None:
         self.data: list[dict[str, object]] = []
         self._demo = demo
@@ -209,7 +214,7 @@ class Drill:
 
     def _wait_until(
         self,
-        condition: Callable[[Response], bool],
+        condition: Callable[[DemoResponse], bool],
         generators: Mapping[str, LoadGenerator],
         moment: float,
         seconds: float,
@@ -221,10 +226,10 @@ class Drill:
                 return True
         return False
 
-    def _is_local(self, response: Response) -> bool:
+    def _is_local(self, response: DemoResponse) -> bool:
         return response.ok and response.version == self._version
 
-    def _is_remote(self, response: Response) -> bool:
+    def _is_remote(self, response: DemoResponse) -> bool:
         return response.ok and response.version != self._version
 
 

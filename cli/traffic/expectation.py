@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import Demo
+from cli.traffic.demo import DeployedDemo
 from cli.traffic.options import Question
 from cli.traffic.shares import LEAST_EXPECTED, probability
 
@@ -28,7 +28,7 @@ class Expectation:
     """
 
     question: Question
-    demo: Demo
+    demo: DeployedDemo
     requests: int
     confidence: float
     regions: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.traffic.client import Response
+from cli.traffic.client import DemoResponse
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.options import FaultKind
 from cli.traffic.outage import count_failed, first_arrival, slowest, start_of_last_run
@@ -41,7 +41,7 @@ class DrillTimeline:
     region: str
     version: str
     most_failed: int
-    responses: Mapping[str, Sequence[Response]]
+    responses: Mapping[str, Sequence[DemoResponse]]
     failed_at: float
     ended_at: float
     failed_over: bool
@@ -49,17 +49,17 @@ class DrillTimeline:
     manual_commands: Sequence[str]
 
     @property
-    def during(self) -> list[Response]:
+    def during(self) -> list[DemoResponse]:
         """The region's responses while the fault lasted."""
         return [response for response in self.responses[self.region] if response.sent < self.ended_at]
 
     @property
-    def after(self) -> list[Response]:
+    def after(self) -> list[DemoResponse]:
         """The region's responses since the rollback."""
         return [response for response in self.responses[self.region] if response.sent >= self.ended_at]
 
     @property
-    def others(self) -> dict[str, Sequence[Response]]:
+    def others(self) -> dict[str, Sequence[DemoResponse]]:
         """The responses of the other regions."""
         return {key: responses for key, responses in self.responses.items() if key != self.region}
 
@@ -111,7 +111,7 @@ class DrillTimeline:
             self._failback(),
         ]
 
-    def _is_local(self, response: Response) -> bool:
+    def _is_local(self, response: DemoResponse) -> bool:
         return response.ok and response.version == self.version
 
     def _failover(self) -> Finding:

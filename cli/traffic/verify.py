@@ -12,7 +12,7 @@ from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, connected_clusters
 from cli.traffic.client import LoadGenerator, LoadProfile, start_load, wait_for_all
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import Demo, public_url
+from cli.traffic.demo import DeployedDemo, public_url
 from cli.traffic.expectation import Expectation
 from cli.traffic.options import Question, VerifyOptions
 from cli.traffic.shares import interval
@@ -48,7 +48,7 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
     # Imported late, as it needs matplotlib.
     from cli.traffic import plot  # noqa: PLC0415
 
-    demo = Demo.of(environment)
+    demo = DeployedDemo.of(environment)
     regions = _regions(environment, options)
     failover = environment.demo.failover
     expectation = Expectation(options.question, demo, options.requests, options.confidence, len(regions), failover)

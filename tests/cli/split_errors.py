@@ -7,7 +7,7 @@ import numpy
 
 from cli.report.findings import FindingState
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import Demo
+from cli.traffic.demo import DeployedDemo
 from cli.traffic.expectation import Expectation
 from cli.traffic.options import Question
 from config import load
@@ -24,7 +24,7 @@ TABLE_FILE = ROOT / "docs" / "operator.md"
 
 def accepted(share: int, requests: int) -> float:
     """Return the share of the runs that accept a split in which v1 serves `share` per cent of the requests."""
-    demo = Demo.of(load(REFERENCE))
+    demo = DeployedDemo.of(load(REFERENCE))
     expectation = Expectation(Question.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
     dice = numpy.random.default_rng([SEED, share, requests])
     times = 0

@@ -90,7 +90,7 @@ def test_what_stops_a_command_as_json(
     def stop(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli.status.command, "look", stop)
+    monkeypatch.setattr(cli.status.command, "run_status", stop)
     result = mesh("status", "--json", *RIGHT)
     assert result.returncode == status
     assert error_of(result)["message"] == message
@@ -110,7 +110,7 @@ def test_a_mistake_of_ours_is_json_and_a_traceback(
 def test_a_junit_file_that_can_t_be_written_is_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
     from cli.report.findings import Report  # noqa: PLC0415
 
-    monkeypatch.setattr(cli.status.command, "look", lambda *_: Report("status"))
+    monkeypatch.setattr(cli.status.command, "run_status", lambda *_: Report("status"))
     result = mesh("status", "--json", "--junit", "/none/a.xml", *RIGHT)
     assert result.returncode == 2
     assert error_of(result)["message"] == "can't write /none/a.xml: No such file or directory"

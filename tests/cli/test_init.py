@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.init.command import QUESTIONS
+from cli.init.command import PROMPTS
 from cli.init.document import PLACEHOLDERS, document, problems_of
 from config import load
 from config.control_plane import MODES
@@ -310,6 +310,6 @@ def test_a_folder_that_can_t_be_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_question_has_a_placeholder_that_is_right() -> None:
-    assert [one.field for one in QUESTIONS if one.field not in PLACEHOLDERS] == []
+def test_every_prompt_has_a_placeholder_that_is_right() -> None:
+    assert [one.field for one in PROMPTS if one.field not in PLACEHOLDERS] == []
     assert problems_of({}) == []

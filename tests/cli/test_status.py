@@ -691,8 +691,11 @@ CERTIFICATE = ProjectNames("matt").certificate(DOMAIN)
 
 
 def _with_a_domain(mesh: DeployedMesh, state: str) -> None:
-    """Args:
-    state: of the certificate, as Google tells it.
+    """Give the ingress a domain.
+
+    Args:
+        mesh: The mesh.
+        state: Of the certificate, as Compute Engine reports it.
     """
     mesh.content["ingress"] = {"config_cluster": "tokyo", "domains": [DOMAIN]}
     managed = {"domains": [DOMAIN], "status": state, "domainStatus": {DOMAIN: state}}

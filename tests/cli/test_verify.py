@@ -15,7 +15,7 @@ import pytest
 from cli.sources.kubernetes import ClusterClient
 from cli.traffic.client import LoadProfile
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import Demo, public_url
+from cli.traffic.demo import DeployedDemo, public_url
 from cli.traffic.shares import interval, probability
 from tests.cli.demo_mesh import Behaviour, DemoMesh, demo_mesh
 from tests.cli.split_errors import TABLE_FILE, table
@@ -334,7 +334,7 @@ def test_percentiles_of_few_answers() -> None:
 def test_the_demo_s_pods(mesh: DemoMesh) -> None:
     from config import load  # noqa: PLC0415
 
-    demo = Demo.of(load(mesh.config))
+    demo = DeployedDemo.of(load(mesh.config))
     assert demo.url == "http://helloworld.sample:5000/hello"
     assert demo.versions == {"tokyo": "v1", "osaka": "v2"}
     assert demo.deployment("osaka") == "helloworld-v2"
