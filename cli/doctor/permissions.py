@@ -8,7 +8,7 @@ container, gkehub, iam, meshconfig, resourcemanager and serviceusage; what asmcl
 https://cloud.google.com/service-mesh/docs/installation-permissions
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.doctor.credentials import member
@@ -26,162 +26,112 @@ class RequiredPermissions:
     """Permissions that a resource or a script requires.
 
     Attributes:
-        by: Terraform's type of the resource, or the script's name.
         role: A role that has all of them.
+        by: Terraform's type of the resource, or the script's name.
         permissions: The permissions.
     """
 
-    by: str
     role: str
+    by: str
     permissions: Sequence[str]
-
-    @property
-    def by_script(self) -> bool:
-        return self.by.endswith(".sh")
 
 
 def _all(kind: str, *verbs: str) -> tuple[str, ...]:
     return tuple(f"{kind}.{verb}" for verb in verbs)
 
 
-NETWORK_ADMIN = "roles/compute.networkAdmin"
-SECURITY_ADMIN = "roles/compute.securityAdmin"
-CONTAINER_ADMIN = "roles/container.admin"
-IAM_ADMIN = "roles/resourcemanager.projectIamAdmin"
+def _list(*collections: str) -> tuple[str, ...]:
+    return tuple(f"compute.{collection}.list" for collection in collections)
 
-PERMISSIONS = (
-    RequiredPermissions(
-        "google_project_service",
-        "roles/serviceusage.serviceUsageAdmin",
-        _all("serviceusage.services", "enable", "get", "list"),
-    ),
-    RequiredPermissions("google_project", NETWORK_ADMIN, ("resourcemanager.projects.get",)),
-    RequiredPermissions(
-        "google_compute_network", NETWORK_ADMIN, _all("compute.networks", "create", "delete", "get", "updatePolicy")
-    ),
-    RequiredPermissions(
-        "google_compute_subnetwork",
-        NETWORK_ADMIN,
-        _all("compute.subnetworks", "create", "delete", "get", "update", "use"),
-    ),
-    RequiredPermissions(
-        "google_compute_router", NETWORK_ADMIN, _all("compute.routers", "create", "delete", "get", "update")
-    ),
-    RequiredPermissions("google_compute_router_nat", NETWORK_ADMIN, _all("compute.routers", "get", "update")),
-    RequiredPermissions(
-        "google_compute_global_address",
-        NETWORK_ADMIN,
-        _all("compute.globalAddresses", "create", "delete", "get"),
-    ),
-    RequiredPermissions(
-        "wait-for-load-balancer-cleanup.sh",
-        NETWORK_ADMIN,
-        (
-            "compute.globalForwardingRules.list",
-            "compute.targetHttpProxies.list",
-            "compute.targetHttpsProxies.list",
-            "compute.urlMaps.list",
-            "compute.backendServices.list",
-            "compute.healthChecks.list",
-            "compute.firewalls.list",
-            "compute.networkEndpointGroups.list",
-        ),
-    ),
-    RequiredPermissions(
-        "google_compute_firewall", SECURITY_ADMIN, _all("compute.firewalls", "create", "delete", "get", "update")
-    ),
-    RequiredPermissions(
-        "google_compute_managed_ssl_certificate",
-        SECURITY_ADMIN,
-        _all("compute.sslCertificates", "create", "delete", "get"),
-    ),
-    RequiredPermissions(
-        "google_compute_ssl_policy", SECURITY_ADMIN, _all("compute.sslPolicies", "create", "delete", "get", "update")
-    ),
-    RequiredPermissions(
-        "google_service_account",
-        "roles/iam.serviceAccountAdmin",
-        _all("iam.serviceAccounts", "create", "delete", "get"),
-    ),
-    RequiredPermissions(
-        "google_project_iam_member", IAM_ADMIN, _all("resourcemanager.projects", "getIamPolicy", "setIamPolicy")
-    ),
-    RequiredPermissions(
-        "google_container_cluster",
-        CONTAINER_ADMIN,
-        (*_all("container.clusters", "create", "delete", "get", "list", "update"), "container.operations.get"),
-    ),
-    RequiredPermissions("google_container_node_pool", "roles/iam.serviceAccountUser", ("iam.serviceAccounts.actAs",)),
-    RequiredPermissions(
-        "google_gke_hub_feature", "roles/gkehub.admin", _all("gkehub.features", "create", "delete", "get", "update")
-    ),
-    RequiredPermissions(
-        "google_container_cluster", "roles/gkehub.admin", _all("gkehub.memberships", "create", "delete", "get", "list")
-    ),
-    RequiredPermissions(
-        "install-mesh.sh",
-        CONTAINER_ADMIN,
-        (
-            "container.clusters.getCredentials",
-            "container.clusterRoleBindings.create",
-            "container.configMaps.update",
-            "container.customResourceDefinitions.create",
-            "container.namespaces.create",
-        ),
-    ),
-    RequiredPermissions("install-mesh.sh", "roles/meshconfig.admin", ("meshconfig.projects.init",)),
-    RequiredPermissions(
-        "create-remote-secret.sh", CONTAINER_ADMIN, _all("container.secrets", "create", "get", "update")
-    ),
-    RequiredPermissions("check-remote-secret.sh", CONTAINER_ADMIN, ("container.secrets.get",)),
-    RequiredPermissions("delete-remote-secret.sh", CONTAINER_ADMIN, ("container.secrets.delete",)),
-    RequiredPermissions("remove-mesh.sh", CONTAINER_ADMIN, ("container.mutatingWebhookConfigurations.delete",)),
-    RequiredPermissions("wait-for-crds.sh", CONTAINER_ADMIN, ("container.customResourceDefinitions.get",)),
-    RequiredPermissions(
-        "kubernetes_manifest",
-        CONTAINER_ADMIN,
-        (
-            "container.deployments.create",
-            "container.roles.create",
-            "container.services.create",
-            "container.thirdPartyObjects.create",
-        ),
-    ),
-)
 
-WITHOUT_SCRIPTS = (
-    RequiredPermissions(
-        "google_gke_hub_feature_membership", "roles/gkehub.admin", _all("gkehub.features", "get", "update")
-    ),
-    RequiredPermissions("google_gke_hub_feature_membership", "roles/gkehub.admin", ("gkehub.memberships.get",)),
-    RequiredPermissions(
-        "kubernetes_config_map_v1_data", CONTAINER_ADMIN, _all("container.configMaps", "get", "update")
-    ),
-    RequiredPermissions(
-        "kubernetes_manifest",
-        CONTAINER_ADMIN,
-        (
-            "container.clusterRoleBindings.create",
-            "container.clusterRoles.create",
-            "container.configMaps.create",
-            "container.jobs.create",
-            "container.namespaces.create",
-            "container.serviceAccounts.create",
+def _create(*kinds: str) -> tuple[str, ...]:
+    return tuple(f"container.{kind}.create" for kind in kinds)
+
+
+Permissions = Mapping[str, Mapping[str, Sequence[str]]]
+"""Permissions by role, and by the resource or script that requires them."""
+
+BY_ROLE: Permissions = {
+    "roles/serviceusage.serviceUsageAdmin": {
+        "google_project_service": _all("serviceusage.services", "enable", "get", "list"),
+    },
+    "roles/compute.networkAdmin": {
+        "google_project": ("resourcemanager.projects.get",),
+        "google_compute_network": _all("compute.networks", "create", "delete", "get", "updatePolicy"),
+        "google_compute_subnetwork": _all("compute.subnetworks", "create", "delete", "get", "update", "use"),
+        "google_compute_router": _all("compute.routers", "create", "delete", "get", "update"),
+        "google_compute_router_nat": _all("compute.routers", "get", "update"),
+        "google_compute_global_address": _all("compute.globalAddresses", "create", "delete", "get"),
+        "wait-for-load-balancer-cleanup.sh": (
+            *_list("globalForwardingRules", "targetHttpProxies", "targetHttpsProxies", "urlMaps", "backendServices"),
+            *_list("healthChecks", "firewalls", "networkEndpointGroups"),
         ),
-    ),
-)
+    },
+    "roles/compute.securityAdmin": {
+        "google_compute_firewall": _all("compute.firewalls", "create", "delete", "get", "update"),
+        "google_compute_managed_ssl_certificate": _all("compute.sslCertificates", "create", "delete", "get"),
+        "google_compute_ssl_policy": _all("compute.sslPolicies", "create", "delete", "get", "update"),
+    },
+    "roles/iam.serviceAccountAdmin": {
+        "google_service_account": _all("iam.serviceAccounts", "create", "delete", "get"),
+    },
+    "roles/resourcemanager.projectIamAdmin": {
+        "google_project_iam_member": _all("resourcemanager.projects", "getIamPolicy", "setIamPolicy"),
+    },
+    "roles/container.admin": {
+        "google_container_cluster": (
+            *_all("container.clusters", "create", "delete", "get", "list", "update"),
+            "container.operations.get",
+        ),
+        "install-mesh.sh": (
+            *("container.clusters.getCredentials", "container.configMaps.update"),
+            *_create("clusterRoleBindings", "customResourceDefinitions", "namespaces"),
+        ),
+        "create-remote-secret.sh": _all("container.secrets", "create", "get", "update"),
+        "check-remote-secret.sh": ("container.secrets.get",),
+        "delete-remote-secret.sh": ("container.secrets.delete",),
+        "remove-mesh.sh": ("container.mutatingWebhookConfigurations.delete",),
+        "wait-for-crds.sh": ("container.customResourceDefinitions.get",),
+        "kubernetes_manifest": _create("deployments", "roles", "services", "thirdPartyObjects"),
+    },
+    "roles/iam.serviceAccountUser": {
+        "google_container_node_pool": ("iam.serviceAccounts.actAs",),
+    },
+    "roles/gkehub.admin": {
+        "google_gke_hub_feature": _all("gkehub.features", "create", "delete", "get", "update"),
+        "google_container_cluster": _all("gkehub.memberships", "create", "delete", "get", "list"),
+    },
+    "roles/meshconfig.admin": {"install-mesh.sh": ("meshconfig.projects.init",)},
+}
+
+WITHOUT_SCRIPTS: Permissions = {
+    "roles/gkehub.admin": {
+        "google_gke_hub_feature_membership": (*_all("gkehub.features", "get", "update"), "gkehub.memberships.get"),
+    },
+    "roles/container.admin": {
+        "kubernetes_config_map_v1_data": _all("container.configMaps", "get", "update"),
+        "kubernetes_manifest": (
+            *_create("clusterRoleBindings", "clusterRoles", "configMaps", "jobs", "namespaces", "serviceAccounts"),
+        ),
+    },
+}
 """What terraform requires besides, where it configures the mesh itself."""
 
-AT_THE_DNS_ENDPOINT = RequiredPermissions("kubernetes_manifest", CONTAINER_ADMIN, ("container.clusters.connect",))
+AT_THE_DNS_ENDPOINT: Permissions = {"roles/container.admin": {"kubernetes_manifest": ("container.clusters.connect",)}}
 """What the DNS endpoint requires of every client, scripts too."""
 
 
-def required_permissions(environment: Environment) -> tuple[RequiredPermissions, ...]:
+def required_permissions(environment: Environment) -> list[RequiredPermissions]:
     """Return the permissions that the stacks of an environment require, and the scripts, where some are run."""
-    endpoint = (AT_THE_DNS_ENDPOINT,) if environment.cluster.endpoint == "dns" else ()
-    if environment.control_plane.runs_local_scripts:
-        return (*PERMISSIONS, *endpoint)
-    return (*(one for one in PERMISSIONS if not one.by_script), *WITHOUT_SCRIPTS, *endpoint)
+    scripts = environment.control_plane.runs_local_scripts
+    endpoint = [AT_THE_DNS_ENDPOINT] if environment.cluster.endpoint == "dns" else []
+    return [
+        RequiredPermissions(role, by, permissions)
+        for some in (BY_ROLE, *([] if scripts else [WITHOUT_SCRIPTS]), *endpoint)
+        for role, by_user in some.items()
+        for by, permissions in by_user.items()
+        if scripts or not by.endswith(".sh")
+    ]
 
 
 def check(google: GoogleClient, environment: Environment) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The programs that a deploy runs on this machine, and the versions that it needs of them."""
+"""The programs that a deploy runs on this machine, and the required versions."""
 
 import json
 import os
@@ -8,14 +8,15 @@ import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from cli.report.findings import Finding, FindingState, failure, ok, warning
 from config import Environment
 from config.paths import ROOT
 
 SECONDS = 15.0
-"""For a program to tell its version."""
+"""Timeout of a program."""
 
 Version = tuple[int, ...]
 
@@ -26,7 +27,7 @@ def version_of(text: str) -> Version:
 
 
 MACHINE = "x86_64"
-"""The only one that asmcli runs on."""
+"""The only architecture that asmcli runs on."""
 
 QUIET = {
     "CHECKPOINT_DISABLE": "1",
@@ -35,7 +36,7 @@ QUIET = {
     "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
     "DISABLE_VERSION_CHECK": "1",
 }
-"""Nothing that is asked for its version calls home, or writes a log."""
+"""Keeps programs from checking for updates and from writing logs."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ class Tool:
     """A program.
 
     Attributes:
-        arguments: with which it tells its version.
-        least: the version that is needed, or a later one; empty for any.
-        only: beginnings of versions, of which it has to be one; empty for any.
-        needed: which one that is, in words; those of scripts/lib.sh, where scripts need it too.
-        source: where it comes from: a command, or an address.
-        pattern: of the version in what it prints.
+        name: Its name.
+        arguments: The arguments with which it prints its version.
+        needed: The required version, for messages; the same text as in scripts/lib.sh, where scripts need it too.
+        source: How to install it: a command, or a URL.
+        least: The lowest version that will do; empty for any.
+        only: Beginnings of versions, one of which is required; empty for any.
+        pattern: Pattern of the version in its output.
     """
 
     name: str
@@ -61,9 +63,8 @@ class Tool:
 
     @property
     def fix(self) -> str:
-        if "://" not in self.source:
-            return self.source
-        return f"install {self.name}, {self.needed}: {self.source}"
+        """How to install it."""
+        return f"install {self.name}, {self.needed}: {self.source}" if "://" in self.source else self.source
 
 
 TERRAFORM = Tool(
@@ -74,13 +75,8 @@ TERRAFORM = Tool(
     (1, 5),
     pattern=r"Terraform v(\d+)\.(\d+)\.?(\d+)?",
 )
-TERRAFORM_WITH_EPHEMERAL = Tool(
-    "terraform",
-    ("version",),
-    "1.10 or later, as project.impersonate_service_account is set",
-    TERRAFORM.source,
-    (1, 10),
-    pattern=TERRAFORM.pattern,
+TERRAFORM_WITH_EPHEMERAL = replace(
+    TERRAFORM, needed="1.10 or later, as project.impersonate_service_account is set", least=(1, 10)
 )
 LOCKED = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
 """cdktf-cli, and the versions of Node.js that it runs on."""
@@ -118,10 +114,7 @@ KUBECTL = Tool(
     pattern=r"Client Version:.*?v(\d+)\.(\d+)\.?(\d+)?",
 )
 PLUGIN = Tool(
-    "gke-gcloud-auth-plugin",
-    ("--version",),
-    "any version",
-    "gcloud components install gke-gcloud-auth-plugin",
+    "gke-gcloud-auth-plugin", ("--version",), "any version", "gcloud components install gke-gcloud-auth-plugin"
 )
 ISTIOCTL = Tool(
     "istioctl",
@@ -132,21 +125,19 @@ ISTIOCTL = Tool(
 )
 BASH = Tool("bash", ("--version",), "4 or later, which asmcli needs", "https://www.gnu.org/software/bash", (4,))
 TOOLS = (CDKTF, NODE, GCLOUD, KUBECTL, PLUGIN, ISTIOCTL, BASH)
-"""Besides terraform: all that a deploy may need. The words of those that scripts call are those of `needed` in
-scripts/lib.sh.
-"""
+"""Besides terraform, all that a deploy may need."""
 
-OF_THE_COMMAND = (KUBECTL, PLUGIN)
-"""By these `mesh status`, and others, ask the clusters, whatever a deploy needs."""
+OF_THE_CLI = (KUBECTL, PLUGIN)
+"""The tools of `mesh status` and other commands, whatever a deploy needs."""
 
 SMALL = ("curl", "git", "jq", "tar", "awk", "grep", "sed", "tr", "head", "csplit")
-"""Of these any version does."""
+"""Programs of which any version will do."""
 
 CHECKSUMS = ("sha256sum", "shasum")
-"""One of these: scripts/install-mesh.sh takes the first that there is."""
+"""One of these is required: scripts/install-mesh.sh takes the first that exists."""
 
 PACKAGES = {"awk": "gawk", "csplit": "coreutils", "head": "coreutils", "sha256sum": "coreutils", "tr": "coreutils"}
-"""By program: the package that has it, where it is not called the same."""
+"""The packages of programs, where their name is another."""
 
 MANAGERS = {
     "apt-get": "sudo apt-get install --yes",
@@ -156,30 +147,27 @@ MANAGERS = {
 
 
 def needed_by_deploy(environment: Environment) -> tuple[Tool, ...]:
-    """Return the programs without which a deploy of this environment fails, and of which not any version does."""
+    """Return the programs without which a deploy fails, and of which not any version will do."""
     acts_as = environment.project.impersonate_service_account is not None
     terraform = TERRAFORM_WITH_EPHEMERAL if acts_as else TERRAFORM
     if environment.control_plane.runs_local_scripts:
         return (terraform, *TOOLS)
-    # Acting as an account, terraform asks for tokens itself (constructs/cluster_access.py).
+    # Terraform itself makes the tokens of an account to act as (constructs/cluster_access.py).
     return (terraform, CDKTF, NODE, *(() if acts_as else (PLUGIN,)))
 
 
 def check(environment: Environment) -> list[Finding]:
-    """Return what is found of all programs; they are asked at once."""
+    """Check all programs, at once."""
     needed = needed_by_deploy(environment)
-    helpful = tuple(tool for tool in OF_THE_COMMAND if tool not in needed)
-    with ThreadPoolExecutor(len(needed) + len(helpful) + 1) as pool:
-        scripts = pool.submit(_for_scripts) if environment.control_plane.runs_local_scripts else None
-        others = pool.map(_not_for_a_deploy, helpful)
-        return [*pool.map(check_tool, needed), *others, *(scripts.result() if scripts is not None else ())]
+    helpful = tuple(tool for tool in OF_THE_CLI if tool not in needed)
+    checks = [partial(check_tool, tool) for tool in needed] + [partial(_check_helpful, tool) for tool in helpful]
+    if environment.control_plane.runs_local_scripts:
+        checks += [partial(check_small), partial(check_machine)]
+    with ThreadPoolExecutor(len(checks)) as pool:
+        return list(pool.map(lambda one: one(), checks))
 
 
-def _for_scripts() -> list[Finding]:
-    return [check_small(), check_machine()]
-
-
-def _not_for_a_deploy(tool: Tool) -> Finding:
+def _check_helpful(tool: Tool) -> Finding:
     found = check_tool(tool)
     if found.state is not FindingState.FAILURE:
         return found
@@ -187,6 +175,7 @@ def _not_for_a_deploy(tool: Tool) -> Finding:
 
 
 def check_tool(tool: Tool) -> Finding:
+    """Check that a program is on this machine, in a version that will do."""
     if shutil.which(tool.name) is None:
         return failure(tool.name, f"is not on this machine; needed: {tool.needed}", tool.fix)
     command = " ".join((tool.name, *tool.arguments))
@@ -207,7 +196,7 @@ def check_tool(tool: Tool) -> Finding:
 
 
 def check_small() -> Finding:
-    """Return what is missing of the programs of which any version does."""
+    """Check the programs of which any version will do."""
     name = "small tools"
     missing = [tool for tool in SMALL if shutil.which(tool) is None]
     if not any(shutil.which(tool) for tool in CHECKSUMS):
@@ -218,6 +207,7 @@ def check_small() -> Finding:
 
 
 def check_machine() -> Finding:
+    """Check the machine's architecture."""
     name = "machine"
     try:
         machine = run("uname", "-m").strip()
@@ -230,7 +220,7 @@ def check_machine() -> Finding:
 
 
 def installation(tools: Iterable[str]) -> str:
-    """Return the command that installs programs from this machine's packages."""
+    """Return the command that installs programs with this machine's package manager."""
     packages = " ".join(dict.fromkeys(PACKAGES.get(tool, tool) for tool in tools))
     command = next((command for name, command in MANAGERS.items() if shutil.which(name)), None)
     return f"{command} {packages}" if command else f"install from your package manager: {packages}"
