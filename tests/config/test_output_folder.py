@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import pytest
 
@@ -149,6 +151,25 @@ def test_what_was_there_is_not_deployed_after_a_synthesis_that_failed(checkout: 
     assert not (find(checkout, "tokyo.yaml").path / "manifest.json").exists()
 
 
+def test_a_second_synthesis_waits_for_the_first(checkout: Path) -> None:
+    """That of another environment, too: in `cdktf.out` both write the manifest that cdktf reads."""
+    waiting: Queue[str] = Queue()
+    done: Queue[str] = Queue()
+
+    def second() -> None:
+        with find(checkout, "tokyo.yaml").locked(waiting.put):
+            done.put("second")
+
+    thread = Thread(target=second)
+    with find(checkout, None).locked(lambda _: pytest.fail("waits for itself")):
+        thread.start()
+        assert waiting.get(timeout=20) == "waiting for another synthesis into cdktf.out"
+        assert done.empty()
+        done.put("first")
+    thread.join(20)
+    assert [done.get_nowait(), done.get_nowait()] == ["first", "second"]
+
+
 def test_a_folder_that_cannot_be_written(checkout: Path) -> None:
     (checkout / "cdktf.out").write_text("", encoding="utf-8")
     with (
@@ -189,6 +210,8 @@ def two_at_once(tmp_path: Path) -> Iterator[tuple[Path, list["subprocess.Popen[s
             process.communicate()
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_two_syntheses_into_one_folder_do_not_mix(
     two_at_once: tuple[Path, list["subprocess.Popen[str]"]],
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 from config.paths import ROOT
 from stacks import wiring
 
+pytestmark = pytest.mark.process
+
 Result = subprocess.CompletedProcess[str]
 
 REMOVED = {
@@ -234,6 +236,48 @@ def test_the_cdktf_of_the_checkout_is_not_disturbed(checkout: Path) -> None:
     left = {"SHELLOPTS"}  # bash alone keeps it, and sh need not be bash
     assert {name for name, value in REMOVED.items() if found.get(name) == value} <= left
     assert KEPT.items() <= found.items()
+
+
+@pytest.mark.slow
+def test_an_installation_with_everything_around_it(tmp_path: Path) -> None:
+    """What `make synth` does on a new machine, in a clone through a link, with pip's files against it."""
+    probe = (
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(tmp_path),
+        "publication==0.0.3",
+    )
+    if subprocess.run(probe, capture_output=True, check=False, timeout=120).returncode != 0:
+        pytest.skip("no package index can be reached")
+    subprocess.run(["git", "clone", "--quiet", "--config", "core.autocrlf=true", ROOT, tmp_path / "clone"], check=True)
+    (tmp_path / "link").symlink_to(tmp_path / "clone")
+    (tmp_path / "home" / ".config" / "pip").mkdir(parents=True)
+    settings = "[global]\nuser = true\n[install]\ntarget = /nonexistent\n"
+    (tmp_path / "home" / ".config" / "pip" / "pip.conf").write_text(settings, encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if name in KEPT and name != "MESH_CONFIG"}
+    result = subprocess.run(
+        ["make", "synth"],
+        cwd=tmp_path / "link",
+        env={
+            "PATH": os.environ["PATH"],
+            **REMOVED,
+            **kept,
+            "HOME": str(tmp_path / "home"),
+            "PWD": str(tmp_path / "link"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "cdktf.out/stacks/{network,clusters,mesh,ingress}/cdk.tf.json" in result.stdout
+    assert len(list((tmp_path / "clone" / "cdktf.out" / "stacks").glob("*/cdk.tf.json"))) == 4
 
 
 @pytest.mark.parametrize(
