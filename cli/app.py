@@ -112,17 +112,16 @@ def init(
 
     if domain and plain_http:
         raise MeshError("--domain and --plain-http exclude each other", "mesh init --help")
-    single = {
+    given = {
         "project": project,
         "name_prefix": name_prefix,
+        "regions": region,
         "control_plane": control_plane,
         "asmcli_sha256": asmcli_sha256,
+        "authorized_networks": authorized_network,
+        "domains": [] if plain_http else domain,
     }
-    several = {"regions": region, "authorized_networks": authorized_network, "domains": domain}
-    answers = {field: [word] for field, word in single.items() if word is not None}
-    answers |= {field: words for field, words in several.items() if words}
-    if plain_http:
-        answers["domains"] = []
+    answers = {field: [one] if isinstance(one, str) else one for field, one in given.items() if one is not None}
     return write_configuration(output_file or config_path(ROOT), answers)
 
 

@@ -1,4 +1,4 @@
-"""`mesh status` and `mesh audit`, with each way to a mesh: what one looks at, another does not have."""
+"""`mesh status` and `mesh audit` in each control plane mode."""
 
 import copy
 import json
@@ -47,12 +47,12 @@ INSTALL = (
 CONTROL_PLANE = ("tokyo", "control plane of the mesh")
 
 
-def of(*ways: str) -> pytest.MarkDecorator:
-    """The test is for these ways to a mesh."""
-    return pytest.mark.parametrize("mesh", ways, indirect=True)
+def with_modes(*modes: str) -> pytest.MarkDecorator:
+    """Run a test in these control plane modes."""
+    return pytest.mark.parametrize("mesh", modes, indirect=True)
 
 
-def let_go(region: str) -> str:
+def unmanage(region: str) -> str:
     return (
         f"gcloud container fleet mesh update --management manual --memberships {cluster_name(region)} "
         f"--location {LOCATIONS[region]} --project {PROJECT}"
@@ -62,7 +62,7 @@ def let_go(region: str) -> str:
 # --- all is well
 
 
-LOOKED_AT = {
+CHECKS = {
     MANAGED: {"control plane of the mesh", "multicluster mode", "installation", "remote secret of osaka"},
     IN_CLUSTER: {
         "control plane of the mesh",
@@ -73,7 +73,7 @@ LOOKED_AT = {
     },
     FLEET: {"control plane of the mesh", "multicluster mode", "readiness"},
 }
-"""By way: findings of a cluster that are not everywhere the same."""
+"""The findings of a cluster that depend on the control plane mode."""
 
 OVERVIEW = {
     MANAGED: ["ACTIVE", "4 of 4", "1 of 1"],
@@ -82,20 +82,20 @@ OVERVIEW = {
 }
 
 
-@pytest.mark.parametrize(("mesh", "way"), [(way, way) for way in REVISIONS], indirect=["mesh"])
-def test_all_is_well(mesh: DeployedMesh, way: str) -> None:
+@pytest.mark.parametrize(("mesh", "mode"), [(mode, mode) for mode in REVISIONS], indirect=["mesh"])
+def test_all_is_well(mesh: DeployedMesh, mode: str) -> None:
     answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert set(answer.findings()) == set(answer.findings("ok"))
     names = {name for section, name in answer.findings() if section == "tokyo"}
-    assert names & set().union(*LOOKED_AT.values()) == LOOKED_AT[way]
-    said = {name: one["text"] for (section, name), one in answer.findings().items() if section == "tokyo"}
-    assert said["fleet's management"] == ("MANAGEMENT_AUTOMATIC" if way == FLEET else "none, as configured")
-    assert said["namespaces"] == f"labelled {REVISIONS[way]}"
-    assert said["other remote secrets"] == "none"
-    assert said["authorized networks"] == ("2, as configured" if way == IN_CLUSTER else "1, as configured")
-    assert answer.data["sections"][0]["rows"][0][5:8] == OVERVIEW[way]
-    assert answer.data["data"]["revision"] == REVISIONS[way]
+    assert names & set().union(*CHECKS.values()) == CHECKS[mode]
+    texts = {name: one["text"] for (section, name), one in answer.findings().items() if section == "tokyo"}
+    assert texts["fleet's management"] == ("MANAGEMENT_AUTOMATIC" if mode == FLEET else "none, as configured")
+    assert texts["namespaces"] == f"labelled {REVISIONS[mode]}"
+    assert texts["other remote secrets"] == "none"
+    assert texts["authorized networks"] == ("2, as configured" if mode == IN_CLUSTER else "1, as configured")
+    assert answer.data["sections"][0]["rows"][0][5:8] == OVERVIEW[mode]
+    assert answer.data["data"]["revision"] == REVISIONS[mode]
 
 
 @pytest.mark.parametrize("mesh", REVISIONS, indirect=True)
@@ -175,7 +175,7 @@ EVERYWHERE_WITH_ASMCLI: dict[str, Case] = {
         _managed_by_the_fleet("tokyo"),
         ("tokyo", "fleet's management"),
         "MANAGEMENT_AUTOMATIC: Google makes a control plane of its own here",
-        let_go("tokyo"),
+        unmanage("tokyo"),
         "warning",
     ),
 }
@@ -304,25 +304,25 @@ CASES: dict[str, dict[str, Case]] = {
             f"{IN_MESH} delete job mesh-readiness-0",
         ),
         "a retired region is managed": Case(
-            _also_managed("seoul"), ("seoul", "fleet's management"), "Google still makes a mesh here", let_go("seoul")
+            _also_managed("seoul"), ("seoul", "fleet's management"), "Google still makes a mesh here", unmanage("seoul")
         ),
     },
 }
 
 
 @pytest.mark.parametrize(
-    ("mesh", "way", "name"), [(way, way, name) for way, cases in CASES.items() for name in cases], indirect=["mesh"]
+    ("mesh", "mode", "name"), [(mode, mode, name) for mode, cases in CASES.items() for name in cases], indirect=["mesh"]
 )
-def test_one_thing_is_wrong(mesh: DeployedMesh, way: str, name: str) -> None:
-    CASES[way][name].check(mesh)
+def test_one_thing_is_wrong(mesh: DeployedMesh, mode: str, name: str) -> None:
+    CASES[mode][name].check(mesh)
 
 
 # --- what is as it may be
 
 
-@of(IN_CLUSTER)
+@with_modes(IN_CLUSTER)
 def test_what_only_google_makes_is_not_asked_for(mesh: DeployedMesh) -> None:
-    """Neither Google's revisions nor the mode of its clusters; a revision may still have another name."""
+    """Neither Google's revisions nor its multicluster mode; a revision may still have a tag."""
     mesh.object("tokyo", "Deployment", "istiod")["metadata"].pop("labels")
     labels = {"istio.io/tag": "default", "istio.io/rev": IN_CLUSTER_REVISION}
     tag = {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}}
@@ -333,7 +333,7 @@ def test_what_only_google_makes_is_not_asked_for(mesh: DeployedMesh) -> None:
     assert answer.findings("warning") == {}
 
 
-@of(FLEET)
+@with_modes(FLEET)
 def test_a_job_of_an_earlier_deploy_counts_no_more(mesh: DeployedMesh) -> None:
     mesh.add("tokyo", job("mesh-readiness-0", "2026-11-19T00:00:00Z", failed=4, **FAILED))
     mesh.add("tokyo", job("somebody-elses", "2026-11-23T00:00:00Z", failed=4, **FAILED))
@@ -341,17 +341,17 @@ def test_a_job_of_an_earlier_deploy_counts_no_more(mesh: DeployedMesh) -> None:
     assert mesh.run_json("status").status == 0
 
 
-@of(MANAGED, IN_CLUSTER)
+@with_modes(MANAGED, IN_CLUSTER)
 def test_an_installation_without_terraforms_state(mesh: DeployedMesh) -> None:
-    """As from another checkout: whether it is whole can be seen, whether it is of now can't."""
+    """As from another checkout: the completion marker is there, and no checksum to compare it with."""
     mesh.states = {}
-    said = mesh.run_json("status").findings()["tokyo", "installation"]
-    assert (said["state"], "whole; whether by the inputs of now" in said["text"]) == ("ok", True)
+    finding = mesh.run_json("status").findings()["tokyo", "installation"]
+    assert (finding["state"], "whole; whether by the inputs of now" in finding["text"]) == ("ok", True)
     mesh.remove("tokyo", "ConfigMap", COMPLETION_MARKER)
     assert mesh.run_json("status").findings()["tokyo", "installation"]["fix"] == DEPLOY
 
 
-@of(FLEET)
+@with_modes(FLEET)
 def test_a_fleet_that_does_not_answer(mesh: DeployedMesh) -> None:
     del mesh.cloud[f"projects/{PROJECT}/services/gkehub.googleapis.com"]
     answer = mesh.run_json("status")
@@ -368,8 +368,8 @@ def _not_in_state(mesh: DeployedMesh) -> None:
     del kept["google_gke_hub_feature_membership.tokyo"]
 
 
-def _of_the_network(mesh: DeployedMesh) -> None:
-    """The rule of a webhook that is not there, in a checkout without terraform's state."""
+def _webhook_rule(mesh: DeployedMesh) -> None:
+    """Add the firewall rule of a webhook that does not exist, in a checkout without terraform's state."""
     name = "matt-vpc-tokyo-control-plane"
     path = f"projects/{PROJECT}/global/firewalls/{name}"
     mesh.cloud[path] = {"name": name, "network": VPC, "selfLink": f"{mesh.gcp.base}/compute/v1/{path}"}
@@ -383,7 +383,7 @@ def _revision(mesh: DeployedMesh) -> None:
     mesh.add("tokyo", {"kind": "ControlPlaneRevision", "metadata": revision})
 
 
-def _mark(mesh: DeployedMesh) -> None:
+def _completion_marker(mesh: DeployedMesh) -> None:
     mesh.add("tokyo", {"kind": "ConfigMap", "metadata": {"name": COMPLETION_MARKER, "namespace": "istio-system"}})
 
 
@@ -405,10 +405,10 @@ NOT_BY_THE_FLEET = {
         _managed_by_the_fleet("tokyo"),
         ("Fleet and clusters", MANAGEMENT),
         "it is not in terraform's state",
-        let_go("tokyo"),
+        unmanage("tokyo"),
     ),
 }
-LEFT: dict[str, dict[str, Case]] = {
+ORPHANS: dict[str, dict[str, Case]] = {
     MANAGED: {**NOT_BY_THE_FLEET, "istiod": NOT_ON_THE_NODES},
     IN_CLUSTER: {
         **NOT_BY_THE_FLEET,
@@ -422,7 +422,7 @@ LEFT: dict[str, dict[str, Case]] = {
     FLEET: {
         "istiod": NOT_ON_THE_NODES,
         "the mark of a script": Case(
-            _mark,
+            _completion_marker,
             ("Other control planes", f"configmap {COMPLETION_MARKER} in tokyo"),
             "no script installs the mesh",
             f"{IN_MESH} delete configmap {COMPLETION_MARKER}",
@@ -434,16 +434,16 @@ LEFT: dict[str, dict[str, Case]] = {
             f"{IN_MESH} delete secret {secret_name('osaka')}",
         ),
         "terraform does not know that the fleet manages it": Case(
-            _not_in_state, ("Fleet and clusters", MANAGEMENT), "it is not in terraform's state", let_go("tokyo")
+            _not_in_state, ("Fleet and clusters", MANAGEMENT), "it is not in terraform's state", unmanage("tokyo")
         ),
         "the fleet manages a retired region's": Case(
             _also_managed("seoul"),
             ("Fleet and clusters", "fleet's management of the mesh in matt-seoul-cluster-1 in asia-northeast3"),
             "it is not in terraform's state",
-            let_go("seoul"),
+            unmanage("seoul"),
         ),
         "a webhook's rule": Case(
-            _of_the_network,
+            _webhook_rule,
             ("Network", "firewall rule matt-vpc-tokyo-control-plane"),
             "nothing on the nodes injects sidecars",
             f"gcloud compute firewall-rules delete matt-vpc-tokyo-control-plane --project {PROJECT}",
@@ -453,22 +453,24 @@ LEFT: dict[str, dict[str, Case]] = {
 
 
 @pytest.mark.parametrize(
-    ("mesh", "way", "name"), [(way, way, name) for way, cases in LEFT.items() for name in cases], indirect=["mesh"]
+    ("mesh", "mode", "name"),
+    [(mode, mode, name) for mode, cases in ORPHANS.items() for name in cases],
+    indirect=["mesh"],
 )
-def test_one_thing_is_left_over(mesh: DeployedMesh, way: str, name: str) -> None:
-    case = LEFT[way][name]
+def test_one_thing_is_left_over(mesh: DeployedMesh, mode: str, name: str) -> None:
+    case = ORPHANS[mode][name]
     case.spoil(mesh)
     answer = mesh.run_json("audit")
     failures = answer.findings("failure")
     assert set(failures) == {case.where}
     assert answer.findings("warning") == {}
-    [said] = failures.values()
-    assert case.text in said["text"]
-    assert said["fix"] == case.fix
-    assert answer.data["data"]["left"] == [{"name": case.where[1], "why": said["text"], "command": case.fix}]
+    [finding] = failures.values()
+    assert case.text in finding["text"]
+    assert finding["fix"] == case.fix
+    assert answer.data["data"]["left"] == [{"name": case.where[1], "why": finding["text"], "command": case.fix}]
 
 
-@of(FLEET)
+@with_modes(FLEET)
 def test_without_a_state_what_the_configuration_wants_belongs(mesh: DeployedMesh) -> None:
     mesh.states = {}
     somebody_elses = membership_key("tokyo").replace(cluster_name("tokyo"), "other")
@@ -477,8 +479,8 @@ def test_without_a_state_what_the_configuration_wants_belongs(mesh: DeployedMesh
     answer = mesh.run_json("audit")
     assert answer.status == 0, answer.findings("failure")
     _also_managed("seoul")(mesh)
-    [said] = mesh.run_json("audit").findings("failure").values()
-    assert said["text"] == "no region of the configuration is to have it"
+    [finding] = mesh.run_json("audit").findings("failure").values()
+    assert finding["text"] == "no region of the configuration is to have it"
     mesh.content["mesh"]["control_plane"] = MANAGED
     left = [one["name"] for one in mesh.run_json("audit").data["data"]["left"] if "management" in one["name"]]
     assert len(left) == 3
@@ -495,7 +497,7 @@ def test_names_are_those_of_scripts_and_manifests() -> None:
 
 
 def test_the_checksum_is_terraforms(tmp_path: Any) -> None:
-    """By terraform itself, with all that it writes otherwise than others write JSON."""
+    """Terraform itself computes it, with its own mode to escape JSON."""
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not on this machine: its checksum not compared")
     triggers = {"z": "a<b>&c", "a": 'é " \\ \n \t / \u2028', "identity": "", "x_y": "1"}

@@ -1,4 +1,4 @@
-"""`mesh drill`, run as a user runs it, in clusters whose demo does what the stand-in for kubectl is told."""
+"""`mesh drill`, run as a user runs it, against a fake kubectl that simulates the demo."""
 
 import os
 import signal
@@ -23,11 +23,11 @@ SECONDS = 30.0
 EJECTED_AT = 5
 IMPATIENT_SECONDS = 4.0
 AWAY_AFTER = 10
-"""Requests that another region still answers when the failure has ended, as an ejection lasts."""
+"""Requests that another region still serves after the fault, as an ejection lasts."""
 
 
 class Tokyo:
-    """Tokyo's demo: answers itself, unless it is removed or fails."""
+    """Tokyo's demo: serves, unless it is removed or fails."""
 
     def __init__(self, cluster: Path, *, honours_sidecars: bool = True, ejects: bool = True) -> None:
         self._cluster = cluster
@@ -76,7 +76,7 @@ def impatient_drill(mesh: DemoMesh) -> dict[str, Finding]:
 
 
 def calls(mesh: DemoMesh) -> list[str]:
-    """Return what kubectl was asked to change in Tokyo."""
+    """Return the changes that kubectl has made in Tokyo."""
     lines = (mesh.folder / "tokyo" / "calls").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line.split()[0] in ("scale", "apply", "delete")]
 
@@ -153,7 +153,7 @@ def test_even_when_it_is_killed(mesh: DemoMesh) -> None:
 
 @pytest.mark.process
 def test_a_lost_connection_is_waited_for(mesh: DemoMesh) -> None:
-    """The client's connection ends and the cluster can't be reached; as soon as it can, all is put back."""
+    """The client's connection ends and the cluster is unreachable; the rollback runs as soon as it is not."""
     away = mesh.folder / "tokyo" / "away"
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed")
     wait_until(lambda: replicas(mesh) == "0")
@@ -192,7 +192,7 @@ def test_a_control_plane_that_takes_no_notice_is_said(mesh: DemoMesh) -> None:
 
 
 def test_failing_pods_that_are_not_ejected_are_found(mesh: DemoMesh) -> None:
-    """As with the reference's rule alone: nothing is ejected, and every request fails."""
+    """Nothing is ejected, and every request fails."""
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", ejects=False)
     findings = impatient_drill(mesh)
     assert findings["failing: another region answers"].state is FindingState.FAILURE
@@ -253,7 +253,7 @@ def test_what_a_series_of_answers_says() -> None:
 
 
 def end_clients(parent: int) -> None:
-    """End what plays kubectl exec, as a lost connection would."""
+    """End the fake kubectl exec, as a lost connection would."""
     if not Path("/proc/self/stat").exists():
         pytest.skip("there is no /proc on this machine: connections can't be ended")
     for process in Path("/proc").glob("[0-9]*"):

@@ -1,4 +1,4 @@
-"""`mesh status`: in an environment in which all is well, one thing at a time is wrong, and exactly that is said."""
+"""`mesh status`: each fault in an otherwise healthy environment makes exactly one finding."""
 
 import base64
 import copy
@@ -92,13 +92,13 @@ def _protection_off(mesh: DeployedMesh) -> None:
 
 
 def _soft(field: str, text: str, **changes: Any) -> Case:
-    """A part of a cluster that is as it should not be."""
+    """Return the case of a cluster's setting that is not hardened."""
     spoil = lambda mesh: _tokyo(mesh).setdefault(field, {}).update(changes)  # noqa: E731
     return Case(spoil, ("tokyo", "hardening"), text)
 
 
 def _soft_nodes(field: str, text: str) -> Case:
-    """A part of a pool that is not there."""
+    """Return the case of a node pool's setting that is absent."""
     return Case(lambda mesh: _pool(mesh)["config"].pop(field), ("tokyo", "hardening"), text)
 
 
@@ -113,7 +113,7 @@ def _everybody_may_ask(mesh: DeployedMesh) -> None:
 
 
 def _of_a_port(mode: str) -> dict[str, Any]:
-    """A PeerAuthentication that is strict but for one port."""
+    """Return a PeerAuthentication that is strict on all ports but one."""
     metadata = {"name": "metrics", "namespace": "sample"}
     spec = {"mtls": {"mode": "STRICT"}, "portLevelMtls": {"9090": {"mode": mode}}}
     return {"kind": "PeerAuthentication", "metadata": metadata, "spec": spec}
@@ -154,7 +154,7 @@ def _says(severity: str) -> Callable[[DeployedMesh], None]:
 
 
 def _secret(**changes: Any) -> Callable[[DeployedMesh], None]:
-    """Change what is in the remote secret by which Tokyo watches Osaka."""
+    """Change the content of Tokyo's remote secret of Osaka."""
 
     def spoil(mesh: DeployedMesh) -> None:
         secret = mesh.object("tokyo", "Secret")
@@ -633,7 +633,7 @@ def test_one_thing_is_wrong(mesh: DeployedMesh, name: str) -> None:
 
 
 def test_a_public_address_that_the_configuration_has_not(mesh: DeployedMesh) -> None:
-    """The default has none: what a deploy has not taken away yet is told of every cluster."""
+    """What a deploy has not deleted yet is reported of every cluster."""
     del mesh.content["cluster"]["endpoint"]
     wrong = mesh.run_json("status").findings("failure")
     for key in ("tokyo", "osaka"):
@@ -646,7 +646,7 @@ def test_a_public_address_that_the_configuration_has_not(mesh: DeployedMesh) -> 
 
 
 def test_what_is_as_it_may_be(mesh: DeployedMesh) -> None:
-    """Other than usual, and right all the same."""
+    """Unusual, and right all the same."""
     mesh.mesh_of("osaka")["controlPlaneManagement"]["implementation"] = "TRAFFIC_DIRECTOR"
     mesh.remove("osaka", "ControlPlaneRevision")
     del mesh.feature("servicemesh")["membershipStates"][
@@ -676,7 +676,7 @@ def test_what_is_as_it_may_be(mesh: DeployedMesh) -> None:
 
 
 def test_the_revision_may_be_another_ones_name(mesh: DeployedMesh) -> None:
-    """A tag: asmcli chooses the revision, and gives it the channel's name besides."""
+    """asmcli chooses a revision, and tags it with the channel's name."""
     for one in mesh.objects("tokyo", "Pod"):
         if one["metadata"]["annotations"]:
             one["metadata"]["annotations"] = {"sidecar.istio.io/status": json.dumps({"revision": "asm-managed"})}
@@ -938,7 +938,7 @@ def test_with_a_kubeconfig_of_ones_own(mesh: DeployedMesh) -> None:
 def test_what_it_can_not_begin_without(
     mesh: DeployedMesh, variables: dict[str, str], state: str | None, said: str
 ) -> None:
-    """Status 2, and a few lines: what is wrong, and what to do."""
+    """Status 2, and a few lines: the problem and its remediation."""
     mesh.variables, mesh.states["mesh"] = variables, state
     result = mesh.run("status", "--json")
     assert result.returncode == 2

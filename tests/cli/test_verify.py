@@ -1,4 +1,4 @@
-"""`mesh verify`, run as a user runs it, against servers that answer as the demo's versions."""
+"""`mesh verify`, run as a user runs it, against servers that respond like the demo's versions."""
 
 import json
 import random
@@ -35,7 +35,7 @@ def always(what: str | int) -> Behaviour:
 
 
 def drawn(share: float, seed: int) -> Behaviour:
-    """Answer with v1 in that share of cases, by chance, else with v2."""
+    """Respond as v1 in that share of cases, at random, else as v2."""
     dice = random.Random(seed)
     return lambda number: "v1" if dice.random() < share else "v2"
 
@@ -147,7 +147,7 @@ def test_a_wrong_split_is_found(mesh: DemoMesh, behaviour: Behaviour, words: str
 
 
 def test_shares_follow_the_pods_of_each_version(mesh: DemoMesh) -> None:
-    """A version in two of three regions has two thirds of the answers."""
+    """A version in two of three regions has two thirds of the responses."""
     mesh.content["demo"]["failover"] = False
     mesh.content["regions"]["seoul"] = {"region": "asia-northeast3", "number": 4}
     mesh.content["demo"]["versions"]["seoul"] = "v1"
@@ -219,7 +219,7 @@ def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
 
 
 def test_a_thousand_requests_take_three_seconds(mesh: DemoMesh) -> None:
-    """The command from its start to its end; the best of a few, as the machine may have other things to do."""
+    """The whole command; the fastest of a few runs, as the machine may be busy."""
     mesh.serve("tokyo", always("v1"))
     seconds = []
     for _ in range(FASTEST_OF):
@@ -309,7 +309,7 @@ def test_the_interval_against_known_values() -> None:
 
 
 def test_the_docs_say_how_often_split_is_wrong() -> None:
-    """The table is measured, not computed: every run is judged as the command does it."""
+    """The table is measured, not computed: the command's own code checks every run."""
     measured = table()
     assert measured in TABLE_FILE.read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(): line.split("|")[2:4] for line in measured.splitlines()[2:]}
