@@ -1,9 +1,11 @@
 """Synthesizes environments for the tests, and finds resources in the JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from config import load
 from config.environment import Environment
@@ -21,14 +23,14 @@ ENVIRONMENTS = {
     "three_regions": THREE_REGIONS,
     **{file.stem: file for file in sorted(EXAMPLES.glob("*.yaml"))},
 }
-"""The environments that are looked at whole, by name."""
+"""The environments with snapshots, by name."""
 
 Resource = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What `cdktf synth` would have written.
+    """The output of `cdktf synth`.
 
     Attributes:
         outdir: the output folder.
@@ -56,15 +58,21 @@ class Synthesis:
         """Return a stack's resources of a kind by their cloud name."""
         return {resource["name"]: resource for resource in self.all(stack, kind).values()}
 
-    def objects(self, cluster: str | None = None) -> list[dict[str, Any]]:
-        """Return the Kubernetes objects as the API server gets them, of one region's cluster or of all."""
-        return [one for _, region, one in kubernetes_objects(self.stacks["ingress"]) if cluster in (None, region)]
+    def objects(self, cluster: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return the Kubernetes objects as the API server gets them, of one region's cluster and kind, or of all."""
+        objects = kubernetes_objects(self.stacks["ingress"])
+        return [one for _, region, one in objects if cluster in (None, region) and kind in (None, one["kind"])]
 
     def object(self, cluster: str, kind: str, name: str) -> dict[str, Any]:
         """Return one Kubernetes object of a cluster."""
-        found = [one for one in self.objects(cluster) if one["kind"] == kind and one["metadata"]["name"] == name]
+        found = [one for one in self.objects(cluster, kind) if one["metadata"]["name"] == name]
         assert len(found) == 1, f"{len(found)} objects {kind}/{name} in {cluster}"
         return found[0]
+
+    def pod(self, cluster: str, deployment: str) -> dict[str, Any]:
+        """Return the spec of a Deployment's pods."""
+        spec: dict[str, Any] = self.object(cluster, "Deployment", deployment)["spec"]["template"]["spec"]
+        return spec
 
     def addresses(self) -> Iterator[str]:
         """Yield the address of every resource and data source, with its stack."""
@@ -76,7 +84,7 @@ class Synthesis:
 
 
 def synthesize(environment: Environment, folder: Path, config: str = "mesh.yaml") -> Synthesis:
-    """Synthesize an environment as main.py does, into ``folder/cdktf.out``, as if it were in ``folder/config``."""
+    """Synthesize an environment of file ``folder/config`` as main.py does, into ``folder/cdktf.out``."""
     # Not for every process that imports this module: these imports start Node.js.
     from constructs.bindings import Testing  # noqa: PLC0415
     from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
@@ -93,6 +101,31 @@ def synthesize(environment: Environment, folder: Path, config: str = "mesh.yaml"
 def environment_of(text: str) -> Environment:
     """Return the environment that a YAML text describes."""
     return parse_environment(text, "test.yaml", {})
+
+
+def minimal_environment(**regions: int) -> Environment:
+    """Return an environment with nothing but regions and an ingress without TLS.
+
+    Args:
+        **regions: their keys and numbers; the first is the config cluster's.
+    """
+    data = {
+        "project": {"id": "test-project"},
+        "regions": {key: {"region": f"asia-east{number}", "number": number} for key, number in regions.items()},
+        "ingress": {"config_cluster": next(iter(regions)), "plain_http": True},
+        "demo": {"enabled": False},
+        "cluster": {"endpoint": "dns"},
+    }
+    return environment_of(yaml.safe_dump(data))
+
+
+def sample_with(changes: Mapping[str, str], folder: Path) -> Synthesis:
+    """Synthesize the sample environment, mesh.yaml, with changes of its text."""
+    text = REFERENCE.read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    return synthesize(environment_of(text), folder)
 
 
 def load_without_variables(path: Path) -> Environment:

@@ -1,4 +1,4 @@
-"""What the configuration says of the state, and what it is told of it."""
+"""`backend`: valid values, names of states, and errors."""
 
 import pytest
 import yaml
@@ -48,7 +48,7 @@ def test_a_rule(value: object, path: str, rule: str) -> None:
     assert rule in found[path]
 
 
-def test_a_backend_may_say_all_of_it() -> None:
+def test_valid_backends() -> None:
     cloud = CLOUD | {"hostname": "tfe.acme.example", "workspace_prefix": "acme", "execution": "agent"}
     assert environment(cloud).state_name("mesh") == "acme-mesh"
     for bucket in ("states", "a.b.example", f"{'a' * 63}.{'b' * 63}", "under_score"):
@@ -56,8 +56,8 @@ def test_a_backend_may_say_all_of_it() -> None:
         assert found.state_name("mesh") == "teams/mesh_1.x-mesh"
 
 
-def test_two_environments_never_come_to_one_state_name() -> None:
-    """An id and a prefix may have hyphens: with one between them, these two would be one."""
+def test_different_environments_have_different_state_names() -> None:
+    """An id and a prefix may contain hyphens: with a hyphen as separator, these two would be equal."""
     names = [
         environment(CLOUD, id=project, name_prefix=prefix).state_name("network")
         for project, prefix in (("acme-mesh", "prod-a"), ("acme-mesh-prod", "a"))
@@ -65,7 +65,7 @@ def test_two_environments_never_come_to_one_state_name() -> None:
     assert names == ["acme-mesh_prod-a-network", "acme-mesh-prod_a-network"]
 
 
-def test_what_terraform_clouds_own_machines_need() -> None:
+def test_requirements_of_remote_runs() -> None:
     data = changed("backend", CLOUD | {"execution": "remote"})
     data["cluster"] |= {"endpoint": "private"}
     found = problems_of(data)
@@ -74,5 +74,5 @@ def test_what_terraform_clouds_own_machines_need() -> None:
 
 
 @pytest.mark.parametrize("execution", ["local", "agent"])
-def test_ones_own_machines_may_be_set_up_as_one_likes(execution: str) -> None:
+def test_other_execution_modes_have_no_requirements(execution: str) -> None:
     assert environment(CLOUD | {"execution": execution}).state_name("mesh") == "test-project_matt-mesh"

@@ -1,4 +1,4 @@
-"""What opening the configuration file can meet: each is refused in one line, at once."""
+"""Errors when opening the configuration file: each is reported at once, in one line."""
 
 import os
 import socket
@@ -59,7 +59,7 @@ NOT_A_FILE = "is a folder, a pipe or a device; name a file"
         (lambda folder: folder / "none" / "none.yaml", "there is no such file; MESH_CONFIG names another one"),
     ],
 )
-def test_what_is_no_readable_file_is_refused(make: Callable[[Path], Path], message: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error(make: Callable[[Path], Path], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(make(tmp_path), {})
     [problem] = caught.value.problems
@@ -67,7 +67,7 @@ def test_what_is_no_readable_file_is_refused(make: Callable[[Path], Path], messa
     assert str(caught.value).count("\n") == 1
 
 
-def test_an_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_output_error_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text("{}", encoding="utf-8")
 
@@ -79,7 +79,7 @@ def test_an_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         load(file, {})
 
 
-def test_the_command_checks_the_file_that_it_is_given(
+def test_the_command_checks_the_file_in_its_argument(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right, wrong = ROOT / "mesh.yaml", tmp_path / "wrong.yaml"
@@ -94,8 +94,8 @@ def test_the_command_checks_the_file_that_it_is_given(
 
 
 @pytest.mark.parametrize(("file", "status"), [(str(ROOT / "mesh.yaml"), 0), ("mesh.yaml", 2)])
-def test_a_working_directory_that_is_gone(file: str, status: int, tmp_path: Path) -> None:
-    """An absolute path is read all the same; a relative one leads nowhere."""
+def test_a_deleted_working_directory(file: str, status: int, tmp_path: Path) -> None:
+    """An absolute path still works; a relative one is an error."""
     command = f'rmdir "$PWD" && exec "{sys.executable}" -m config "$1"'
     folder = tmp_path / "gone"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Every environment is synthesized into an output folder of its own, and none is taken for another."""
+"""Every environment has its own output folder."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Variables = dict[str, str]
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with three configuration files, as far as `config.output_folder` looks at one."""
+    """A checkout with three configuration files."""
     root = tmp_path / "checkout"
     for name in ("mesh.yaml", "tokyo.yaml", "team/tokyo.yaml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -33,13 +33,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def find(root: Path, config: str | None, variables: Mapping[str, str] = {}) -> OutputFolder:
-    """Find the output folder as main.py does, with ``MESH_CONFIG`` set to a file, or not set."""
+    """Return the output folder as main.py does, with ``MESH_CONFIG`` set to a file, or not set."""
     chosen = {} if config is None else {"MESH_CONFIG": config}
     return OutputFolder.of(root / (config or "mesh.yaml"), {"CDKTF_OUTDIR": "cdktf.out", **chosen, **variables})
 
 
 def synthesize(folder: OutputFolder) -> None:
-    """Leave in an output folder what a synthesis does."""
+    """Write an output folder as a synthesis does."""
     folder.check()
     with folder.locked(lambda _: None):
         paths = {"workingDirectory": "stacks/mesh", "synthesizedStackPath": "stacks/mesh/cdk.tf.json"}
@@ -50,19 +50,19 @@ def synthesize(folder: OutputFolder) -> None:
         folder.finish()
 
 
-def where_terraform_runs(given: Path) -> Path:
+def working_directory(given: Path) -> Path:
     manifest = json.loads((given / "manifest.json").read_text(encoding="utf-8"))
     return given / str(manifest["stacks"]["mesh"]["workingDirectory"])
 
 
-def test_the_stacks_of_mesh_yaml_are_in_the_folder_itself(checkout: Path) -> None:
+def test_the_stacks_of_mesh_yaml_are_in_the_default_folder(checkout: Path) -> None:
     folder = find(checkout, None)
     synthesize(folder)
     assert folder.stack("mesh") == checkout / "cdktf.out" / "stacks" / "mesh"
-    assert where_terraform_runs(checkout / "cdktf.out") == folder.stack("mesh")
+    assert working_directory(checkout / "cdktf.out") == folder.stack("mesh")
 
 
-def test_every_other_file_has_a_folder_of_its_own(checkout: Path) -> None:
+def test_every_other_file_has_its_own_folder(checkout: Path) -> None:
     files = (None, "tokyo.yaml", "team/tokyo.yaml")
     folders = [find(checkout, file) for file in files]
     assert len({folder.path for folder in folders}) == len(files)
@@ -70,12 +70,12 @@ def test_every_other_file_has_a_folder_of_its_own(checkout: Path) -> None:
         synthesize(folder)
         assert folder.path.parent == checkout / "cdktf.out"
         assert folder.path.name.startswith("tokyo-")
-        assert where_terraform_runs(checkout / "cdktf.out") == folder.stack("mesh")
-        # `cdktf deploy --skip-synth --output FOLDER` reads the folder's own.
-        assert where_terraform_runs(folder.path) == folder.stack("mesh")
+        assert working_directory(checkout / "cdktf.out") == folder.stack("mesh")
+        # `cdktf deploy --skip-synth --output FOLDER` reads the manifest in that folder.
+        assert working_directory(folder.path) == folder.stack("mesh")
 
 
-def test_a_file_is_the_same_by_any_path(checkout: Path, tmp_path: Path) -> None:
+def test_all_paths_of_a_file_lead_to_one_folder(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "link.yaml").symlink_to(checkout / "tokyo.yaml")
     paths = (
         checkout / "tokyo.yaml",
@@ -86,7 +86,7 @@ def test_a_file_is_the_same_by_any_path(checkout: Path, tmp_path: Path) -> None:
     assert len({folder_name(path) for path in paths}) == 1
 
 
-def test_a_name_is_one_folder_whatever_the_file_is_called(checkout: Path) -> None:
+def test_any_file_name_results_in_a_valid_folder_name(checkout: Path) -> None:
     for name in ("stacks.yaml", "a b/ü$(x).yaml", "x" * 200 + ".yaml", "../outside.yaml", "..yaml", "mesh.yml"):
         (checkout / name).parent.mkdir(exist_ok=True)
         found = folder_name(checkout / name)
@@ -96,13 +96,13 @@ def test_a_name_is_one_folder_whatever_the_file_is_called(checkout: Path) -> Non
         assert " " not in found
 
 
-def test_the_folder_that_the_user_names_is_taken_as_it_is(checkout: Path) -> None:
+def test_a_folder_of_the_users_choice_is_used_as_it_is(checkout: Path) -> None:
     for variable in ("CDKTF_OUTDIR", "CDKTF_OUTPUT"):
         other = {"CDKTF_OUTDIR": "", variable: "review"}
         assert find(checkout, "tokyo.yaml", other).path == checkout / "review"
 
 
-def test_a_forgotten_variable_does_not_change_the_environment(checkout: Path) -> None:
+def test_a_forgotten_variable_does_not_switch_the_environment(checkout: Path) -> None:
     synthesize(find(checkout, "tokyo.yaml"))
     with pytest.raises(OutputFolderError) as refused:
         find(checkout, None).check()
@@ -111,12 +111,12 @@ def test_a_forgotten_variable_does_not_change_the_environment(checkout: Path) ->
         "  export MESH_CONFIG=tokyo.yaml    # to go on with tokyo.yaml",
         "  export MESH_CONFIG=mesh.yaml    # to change to mesh.yaml",
     ]
-    synthesize(find(checkout, "team/tokyo.yaml"))  # named, and so meant
+    synthesize(find(checkout, "team/tokyo.yaml"))  # explicitly chosen
     synthesize(find(checkout, "mesh.yaml"))
     find(checkout, None).check()
 
 
-def test_a_moved_checkout_is_the_same(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moved_checkout_keeps_its_folders(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synthesize(find(checkout, "tokyo.yaml"))
     before = find(checkout, "tokyo.yaml").path.name
     moved = checkout.rename(tmp_path / "moved")
@@ -126,7 +126,7 @@ def test_a_moved_checkout_is_the_same(checkout: Path, tmp_path: Path, monkeypatc
     find(moved, "tokyo.yaml").check()
 
 
-def test_a_folder_that_the_user_names_is_one_environments(checkout: Path) -> None:
+def test_a_folder_of_the_users_choice_belongs_to_one_environment(checkout: Path) -> None:
     named = {"CDKTF_OUTDIR": "review"}
     synthesize(find(checkout, "tokyo.yaml", named))
     find(checkout, "tokyo.yaml", named).check()
@@ -135,7 +135,7 @@ def test_a_folder_that_the_user_names_is_one_environments(checkout: Path) -> Non
             find(checkout, config, named).check()
 
 
-def test_an_environments_own_folder_can_be_named(checkout: Path) -> None:
+def test_an_environments_own_folder_can_be_chosen_explicitly(checkout: Path) -> None:
     synthesize(find(checkout, "tokyo.yaml"))
     own = {"CDKTF_OUTDIR": str(find(checkout, "tokyo.yaml").path)}
     find(checkout, "tokyo.yaml", own).check()
@@ -143,7 +143,7 @@ def test_an_environments_own_folder_can_be_named(checkout: Path) -> None:
         find(checkout, None, own).check()
 
 
-def test_what_was_there_is_not_deployed_after_a_synthesis_that_failed(checkout: Path) -> None:
+def test_a_failed_synthesis_leaves_nothing_to_deploy(checkout: Path) -> None:
     for config in ("mesh.yaml", "tokyo.yaml"):
         synthesize(find(checkout, config))
     find(checkout, "tokyo.yaml").begin()
@@ -152,7 +152,7 @@ def test_what_was_there_is_not_deployed_after_a_synthesis_that_failed(checkout: 
 
 
 def test_a_second_synthesis_waits_for_the_first(checkout: Path) -> None:
-    """That of another environment, too: in `cdktf.out` both write the manifest that cdktf reads."""
+    """Also of another environment: both write the manifest in `cdktf.out` that cdktf reads."""
     waiting: Queue[str] = Queue()
     done: Queue[str] = Queue()
 
@@ -170,7 +170,7 @@ def test_a_second_synthesis_waits_for_the_first(checkout: Path) -> None:
     assert [done.get_nowait(), done.get_nowait()] == ["first", "second"]
 
 
-def test_a_folder_that_cannot_be_written(checkout: Path) -> None:
+def test_an_unwritable_folder_is_an_error(checkout: Path) -> None:
     (checkout / "cdktf.out").write_text("", encoding="utf-8")
     with (
         pytest.raises(OutputFolderError, match=r"^cdktf\.out can't be written: File exists$"),
@@ -179,8 +179,8 @@ def test_a_folder_that_cannot_be_written(checkout: Path) -> None:
         pass
 
 
-def test_a_linked_folder_is_the_one_it_leads_to(checkout: Path, tmp_path: Path) -> None:
-    """The path of a local state is relative to it."""
+def test_a_link_to_a_folder_is_resolved(checkout: Path, tmp_path: Path) -> None:
+    """The path of a local state is relative to the target."""
     (tmp_path / "disk" / "out").mkdir(parents=True)
     (checkout / "cdktf.out").symlink_to(tmp_path / "disk" / "out")
     assert find(checkout, None).stack("mesh") == tmp_path / "disk" / "out" / "stacks" / "mesh"
@@ -216,9 +216,9 @@ def test_two_syntheses_into_one_folder_do_not_mix(
     two_at_once: tuple[Path, list["subprocess.Popen[str]"]],
 ) -> None:
     folder, running = two_at_once
-    said = [process.communicate(timeout=120) for process in running]
+    outputs = [process.communicate(timeout=120) for process in running]
     assert sorted(process.returncode for process in running) == [0, 2]
-    done, refused = sorted(said, key=lambda output: "holds the environment of" in output[1])
+    done, refused = sorted(outputs, key=lambda output: "holds the environment of" in output[1])
     assert "holds the environment of" in refused[1]
     assert refused[0] == f"waiting for another synthesis into {os.path.relpath(folder, ROOT)}\n" or not refused[0]
     assert done[0] == ""

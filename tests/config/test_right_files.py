@@ -1,7 +1,6 @@
-"""Unusual files that are right, as data: `inputs/right/`. Each is synthesized, and is what its first line says."""
+"""Valid unusual files, as data: `inputs/right/`. Each is synthesized, and has the properties in its first line."""
 
 import json
-from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -12,40 +11,12 @@ import yaml
 
 from config.naming import STACKS
 from config.schema import schema_text
-from tests.config.google_limits import broken_limits
 from tests.config.inputs import INPUTS
+from tests.config.platform_limits import violations
 from tests.synthesized import Synthesis, load_without_variables, synthesize
 
 FOLDER = INPUTS / "right"
 FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-Looks = Callable[[Synthesis], None]
-LOOKS: dict[str, Looks] = {}
-
-
-def looks_at(name: str) -> Callable[[Looks], Looks]:
-    def keep(look: Looks) -> Looks:
-        LOOKS[name] = look
-        return look
-
-    return keep
-
-
-def test_every_file_is_looked_at_and_they_are_many() -> None:
-    assert sorted(LOOKS) == FILES
-    assert len(FILES) >= 20
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_an_unusual_file(name: str, tmp_path: Path) -> None:
-    file = FOLDER / f"{name}.yaml"
-    environment = load_without_variables(file)
-    data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    jsonschema.Draft202012Validator(json.loads(schema_text())).validate(data)  # editors take it, too
-    assert list(broken_limits(environment, data)) == []
-    synthesis = synthesize(environment, tmp_path)
-    assert sorted(synthesis.stacks) == sorted(STACKS)
-    LOOKS[name](synthesis)
 
 
 def clusters(found: Synthesis) -> dict[str, Any]:
@@ -53,7 +24,7 @@ def clusters(found: Synthesis) -> dict[str, Any]:
 
 
 def env_of(found: Synthesis, name: str, cluster: str = "tokyo") -> dict[str, str]:
-    """Return the environment of a service's container, as the API server gets it."""
+    """Return the environment variables of a service's container."""
     (deployment,) = [
         one
         for one in found.objects(cluster)
@@ -73,33 +44,30 @@ def deployments(found: Synthesis, cluster: str | None = None) -> dict[str, Any]:
 
 def scripts(found: Synthesis) -> list[dict[str, Any]]:
     """Return the scripts of the mesh stack, each with its instances."""
-    runs = [one for one in found.all("mesh", "null_resource").values() if "provisioner" in one]
+    runs = found.scripts("mesh").values()
     assert runs
     return [one["provisioner"][0]["local-exec"] | {"instances": set(one["for_each"])} for one in runs]
 
 
-def pairs_of_trust(found: Synthesis) -> set[str]:
-    """Return the instances of the script that lets one cluster watch another."""
-    (grant,) = [one for one in scripts(found) if "create-remote-secret" in one["command"]]
-    instances: set[str] = grant["instances"]
+def remote_secrets(found: Synthesis) -> set[str]:
+    """Return the pairs of clusters with endpoint discovery."""
+    (creation,) = [one for one in scripts(found) if "create-remote-secret" in one["command"]]
+    instances: set[str] = creation["instances"]
     return instances
 
 
-@looks_at("one-region")
-def _(found: Synthesis) -> None:
+def check_one_region(found: Synthesis) -> None:
     assert list(clusters(found)) == ["mesh-tokyo-cluster-1"]
-    assert pairs_of_trust(found) == set()
+    assert remote_secrets(found) == set()
 
 
-@looks_at("twelve-regions")
-def _(found: Synthesis) -> None:
+def check_twelve_regions(found: Synthesis) -> None:
     assert len(clusters(found)) == 12
-    assert len(pairs_of_trust(found)) == len(list(permutations(range(12), 2)))
+    assert len(remote_secrets(found)) == len(list(permutations(range(12), 2)))
     assert len({one["ip_cidr_range"] for one in found.all("network", "google_compute_subnetwork").values()}) == 12
 
 
-@looks_at("shortest-names")
-def _(found: Synthesis) -> None:
+def check_shortest_names(found: Synthesis) -> None:
     assert set(clusters(found)) == {"a-b-cluster-1", "a-c-cluster-1"}
     assert {one["account_id"] for one in found.all("clusters", "google_service_account").values()} == {
         "a-b-node",
@@ -108,23 +76,20 @@ def _(found: Synthesis) -> None:
     assert set(deployments(found)) == {"s-1"}
 
 
-@looks_at("longest-names")
-def _(found: Synthesis) -> None:
+def check_longest_names(found: Synthesis) -> None:
     accounts = {one["account_id"] for one in found.all("clusters", "google_service_account").values()}
     assert {len(account) for account in accounts} == {30}
     ((name, _),) = [one for one in deployments(found).items() if not one[0].startswith(("helloworld", "sleep"))]
     assert len(name) == 40 + 1 + 30
 
 
-@looks_at("longest-key")
-def _(found: Synthesis) -> None:
+def check_longest_key(found: Synthesis) -> None:
     account = found.one("clusters", "google_service_account")
     assert account["account_id"] == "acme-tokyo-and-its-suburb-node"
     assert len(account["account_id"]) == 30
 
 
-@looks_at("keys-that-are-words")
-def _(found: Synthesis) -> None:
+def check_keys_that_are_words(found: Synthesis) -> None:
     keys = ("no", "true", "vpc", "regions", "self", "each")
     assert set(clusters(found)) == {f"null-{key}-cluster-1" for key in keys}
     versions = {name for name in deployments(found) if name.startswith("helloworld")}
@@ -132,34 +97,29 @@ def _(found: Synthesis) -> None:
     assert {one["alias"] for one in found.stacks["ingress"]["provider"]["kubernetes"]} == set(keys)
 
 
-@looks_at("smallest-ranges")
-def _(found: Synthesis) -> None:
+def check_smallest_ranges(found: Synthesis) -> None:
     subnet = found.one("network", "google_compute_subnetwork")
     assert subnet["ip_cidr_range"] == "10.0.0.0/29"
     assert sorted(one["ip_cidr_range"] for one in subnet["secondary_ip_range"]) == ["10.0.0.32/27", "10.0.1.0/24"]
 
 
-@looks_at("largest-ranges")
-def _(found: Synthesis) -> None:
+def check_largest_ranges(found: Synthesis) -> None:
     subnet = found.one("network", "google_compute_subnetwork")
     assert subnet["ip_cidr_range"] == "10.0.0.0/8"
     assert "240.0.0.0/9" in [one["ip_cidr_range"] for one in subnet["secondary_ip_range"]]
 
 
-@looks_at("neighbours")
-def _(found: Synthesis) -> None:
+def check_neighbours(found: Synthesis) -> None:
     ranges = [one["ip_cidr_range"] for one in found.all("network", "google_compute_subnetwork").values()]
     assert sorted(ranges) == ["10.0.0.0/20", "10.0.48.0/20"]
 
 
-@looks_at("unusual-addresses")
-def _(found: Synthesis) -> None:
+def check_unusual_addresses(found: Synthesis) -> None:
     rules = found.all("network", "google_compute_firewall").values()
     assert {"240.16.0.0/16", "48.0.0.0/16"} in [set(one["source_ranges"]) for one in rules]
 
 
-@looks_at("another-plan")
-def _(found: Synthesis) -> None:
+def check_another_plan(found: Synthesis) -> None:
     subnets = found.all("network", "google_compute_subnetwork").values()
     # 2,047 blocks of 1,024 addresses, of 65,536 (half of each taken), of 1,024 and of 16 after the first
     assert "10.31.252.0/22" in {one["ip_cidr_range"] for one in subnets}
@@ -169,8 +129,7 @@ def _(found: Synthesis) -> None:
     assert ["172.20.127.240/28"] in [one["source_ranges"] for one in rules]
 
 
-@looks_at("numbers-and-ranges")
-def _(found: Synthesis) -> None:
+def check_numbers_and_ranges(found: Synthesis) -> None:
     secondary = [
         one["ip_cidr_range"]
         for subnet in found.all("network", "google_compute_subnetwork").values()
@@ -179,8 +138,7 @@ def _(found: Synthesis) -> None:
     assert sorted(secondary) == ["10.12.0.0/14", "10.200.0.0/16", "10.64.240.0/20", "10.64.48.0/20"]
 
 
-@looks_at("zones")
-def _(found: Synthesis) -> None:
+def check_zones(found: Synthesis) -> None:
     zones = {
         name: sorted(pool.get("node_locations") or [])
         for name, pool in found.by_name("clusters", "google_container_node_pool").items()
@@ -192,8 +150,7 @@ def _(found: Synthesis) -> None:
     }
 
 
-@looks_at("machines")
-def _(found: Synthesis) -> None:
+def check_machines(found: Synthesis) -> None:
     pools = found.by_name("clusters", "google_container_node_pool")
     machines = {name: pool["node_config"]["machine_type"] for name, pool in pools.items()}
     assert machines["mesh-tokyo-nodes"] == "n2-custom-6-20480-ext"
@@ -201,26 +158,23 @@ def _(found: Synthesis) -> None:
     assert pools["mesh-iowa-nodes"]["autoscaling"]["min_node_count"] == 300
 
 
-@looks_at("all-but-one-retired")
-def _(found: Synthesis) -> None:
+def check_all_but_one_retired(found: Synthesis) -> None:
     assert len(clusters(found)) == 4
-    assert pairs_of_trust(found) == set()
+    assert remote_secrets(found) == set()
     assert {name for name in deployments(found) if name.startswith("helloworld")} == {"helloworld-v2"}
     assert found.objects("tokyo") == []
 
 
-@looks_at("nothing-on-the-mesh")
-def _(found: Synthesis) -> None:
+def check_nothing_on_the_mesh(found: Synthesis) -> None:
     assert deployments(found) == {}
     assert found.all("ingress", "google_compute_global_address") == {}
 
 
-@looks_at("services-of-all-kinds")
-def _(found: Synthesis) -> None:
+def check_services_of_all_kinds(found: Synthesis) -> None:
     tokyo, osaka = deployments(found, "tokyo"), deployments(found, "osaka")
     assert (tokyo["none-v1"]["replicas"], tokyo["many-v1"]["replicas"]) == (0, 1000)
     assert "in-one-0" in osaka.keys() - tokyo.keys()
-    # a in version b-c, and a-b in version c: of one name, and not in one namespace
+    # a in version b-c, and a-b in version c: one name in two namespaces
     both = [one["metadata"]["namespace"] for one in found.objects("osaka") if one["metadata"]["name"] == "a-b-c"]
     assert sorted(both) == ["apps", "others"]
     ports = {
@@ -231,8 +185,7 @@ def _(found: Synthesis) -> None:
     assert (ports["none"], ports["many"]) == (1, 65535)
 
 
-@looks_at("routes-side-by-side")
-def _(found: Synthesis) -> None:
+def check_routes_side_by_side(found: Synthesis) -> None:
     routes = {
         one["metadata"]["name"]: one["spec"]["http"][0]["match"][0]["uri"]
         for one in found.objects("tokyo")
@@ -243,8 +196,7 @@ def _(found: Synthesis) -> None:
     assert len(routes) == 6
 
 
-@looks_at("text-of-all-kinds")
-def _(found: Synthesis) -> None:
+def check_text_of_all_kinds(found: Synthesis) -> None:
     env = env_of(found, "checkout")
     assert env["SPACES"] == "  two before, two after  "
     assert env["LINES"] == "first\n  second, indented\n\nlast\n"
@@ -255,43 +207,56 @@ def _(found: Synthesis) -> None:
     assert (env["NUMBER"], env["BOOLEAN"], env["EMPTY"]) == ("012", "no", "")
 
 
-@looks_at("networks")
-def _(found: Synthesis) -> None:
+def check_networks(found: Synthesis) -> None:
     (cluster,) = clusters(found).values()
     blocks = cluster["master_authorized_networks_config"]["cidr_blocks"]
     assert {one["cidr_block"] for one in blocks} >= {"16.0.0.0/4", "203.0.113.255/32", "198.51.100.7/32"}
 
 
-@looks_at("private-endpoint")
-def _(found: Synthesis) -> None:
+def check_private_endpoint(found: Synthesis) -> None:
     assert {one["environment"]["ENDPOINT"] for one in scripts(found)} == {"private"}
 
 
-@looks_at("terraform-enterprise")
-def _(found: Synthesis) -> None:
+def check_terraform_enterprise(found: Synthesis) -> None:
     cloud = found.stacks["network"]["terraform"]["cloud"]
     assert (cloud["hostname"], cloud["organization"]) == ("tfe.internal.example.com", "Acme_Corp-1")
     assert cloud["workspaces"]["name"] == "mesh-network"
 
 
-@looks_at("from-windows")
-def _(found: Synthesis) -> None:
+def check_from_windows(found: Synthesis) -> None:
     assert list(clusters(found)) == ["mesh-tokyo-cluster-1"]
     assert env_of(found, "checkout")["LINES"] == "first\nlast\n"
 
 
-@looks_at("json")
-def _(found: Synthesis) -> None:
+def check_json(found: Synthesis) -> None:
     assert set(clusters(found)) == {"acme-tokyo-cluster-1", "acme-osaka-cluster-1"}
 
 
-@looks_at("every-way-to-write")
-def _(found: Synthesis) -> None:
+def check_yaml_styles(found: Synthesis) -> None:
     assert set(clusters(found)) == {"acme-tokyo-cluster-1", "acme-osaka-cluster-1"}
     assert {name for name in deployments(found) if name.startswith("helloworld")} == {"helloworld-v1", "helloworld-v2"}
 
 
-@looks_at("no-failover")
-def _(found: Synthesis) -> None:
+def check_no_failover(found: Synthesis) -> None:
     assert [one for one in found.objects() if one["kind"] == "DestinationRule"] == []
     assert {one["release_channel"]["channel"] for one in clusters(found).values()} == {"RAPID"}
+
+
+CHECKS = {name.removeprefix("check_").replace("_", "-"): one for name, one in globals().items() if name[:6] == "check_"}
+
+
+def test_every_file_has_a_check() -> None:
+    assert sorted(CHECKS) == FILES
+    assert len(FILES) >= 20
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_unusual_file(name: str, tmp_path: Path) -> None:
+    file = FOLDER / f"{name}.yaml"
+    environment = load_without_variables(file)
+    data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    jsonschema.Draft202012Validator(json.loads(schema_text())).validate(data)  # editors accept it, too
+    assert list(violations(environment, data)) == []
+    synthesis = synthesize(environment, tmp_path)
+    assert sorted(synthesis.stacks) == sorted(STACKS)
+    CHECKS[name](synthesis)

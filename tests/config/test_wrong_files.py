@@ -1,7 +1,7 @@
-"""Wrong configuration files, as data: `inputs/wrong/`, and in `inputs/wrong.yaml` what has to be said of each.
+"""Invalid configuration files, as data: `inputs/wrong/`, with the expected errors in `inputs/wrong.yaml`.
 
-Every file is read here, in this process; some, or all with THOROUGH=1, also by
-the commands that people use, each in a process of its own.
+The tests load every file in this process, and some, or all with THOROUGH=1, with each
+command in a process of its own.
 """
 
 import os
@@ -25,7 +25,7 @@ LARGE = [name for name in EXPECTED if (FOLDER / name).stat().st_size > 3000]
 COMMANDS = {"check": ["-m", "config"], "synthesize": ["main.py"]}
 
 
-def test_every_file_has_its_expectation_and_they_are_many() -> None:
+def test_every_file_has_expected_errors() -> None:
     assert sorted(path.name for path in FOLDER.glob("*.yaml")) == sorted(EXPECTED)
     assert len(EXPECTED) >= 60
     for expected in EXPECTED.values():
@@ -34,33 +34,33 @@ def test_every_file_has_its_expectation_and_they_are_many() -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_what_is_said_of_a_wrong_file(name: str) -> None:
+def test_the_errors_of_a_wrong_file(name: str) -> None:
     started = time.process_time()
     with pytest.raises(ConfigError) as caught:
         load(FOLDER / name, {})
     message = str(caught.value)
     assert time.process_time() - started < 1
-    assert_said(EXPECTED[name], caught.value.problems)
+    assert_errors(EXPECTED[name], caught.value.problems)
     assert all(line.isprintable() for line in message.split("\n"))
 
 
-def assert_said(expected: list[dict[str, Any]], problems: tuple[Problem, ...]) -> None:
-    """Each expectation is met by a problem of its own, and no problem is left over."""
-    left = list(problems)
+def assert_errors(expected: list[dict[str, Any]], problems: tuple[Problem, ...]) -> None:
+    """Every expected error has exactly one problem."""
+    remaining = list(problems)
     for one in expected:
         found = [
             problem
-            for problem in left
+            for problem in remaining
             if (problem.path, problem.line) == (one["path"], one.get("line")) and one["rule"] in str(problem)
         ]
-        assert found, f"{one} is not said, but: {left}"
-        left.remove(found[0])
-    assert left == []
+        assert found, f"{one} is missing in {remaining}"
+        remaining.remove(found[0])
+    assert remaining == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", EXPECTED if THOROUGH else [*LARGE, "python-code.yaml", "overlap-between-regions.yaml"])
-def test_the_commands_refuse_a_wrong_file_at_once(name: str, command: str, tmp_path: Path) -> None:
+def test_commands_report_a_wrong_file_at_once(name: str, command: str, tmp_path: Path) -> None:
     program, *arguments = COMMANDS[command]
     line = [program, *arguments] if program == "-m" else [str(ROOT / program)]
     variables = {key: value for key, value in os.environ.items() if key != OPERATOR_VARIABLE}
@@ -76,15 +76,15 @@ def test_the_commands_refuse_a_wrong_file_at_once(name: str, command: str, tmp_p
     with process:
         assert process.stdout is not None
         output = process.stdout.read()
-        # The processor's time, as the machine may have other things to do.
+        # Processor time, which does not depend on the machine's load.
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 2
     assert used.ru_utime + used.ru_stime < 1
-    head, *said = output.removesuffix("\n").split("\n")
+    head, *lines = output.removesuffix("\n").split("\n")
     assert f"{name}: {len(EXPECTED[name])} error" in head
     assert "Traceback" not in output
-    for one in EXPECTED[name][: len(said)]:
-        assert any(one["rule"] in line for line in said)
-    assert all(line.isprintable() for line in (head, *said))
+    for one in EXPECTED[name][: len(lines)]:
+        assert any(one["rule"] in line for line in lines)
+    assert all(line.isprintable() for line in (head, *lines))
     assert list(tmp_path.iterdir()) == []  # nothing was written

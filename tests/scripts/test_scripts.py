@@ -288,7 +288,7 @@ STILL_THERE = 'if [[ "$*" == *" get "*"--output name"* ]]; then printf "%s\\n" s
 
 @pytest.mark.parametrize(("script", "inputs"), [("delete-remote-secret.sh", DELETION), ("remove-mesh.sh", CLUSTER)])
 def test_a_deletion_counts_when_the_object_is_gone(sandbox: Sandbox, script: str, inputs: dict[str, str]) -> None:
-    """kubectl can exit with 0 and delete nothing, as with an interactive delete in the caller's kuberc."""
+    """With an interactive delete in the caller's kuberc, kubectl deletes nothing and exits with 0."""
     sandbox.fake_tool("kubectl", STILL_THERE)
     run = sandbox.fail(script, **inputs)
     assert "still present after its deletion: still/there, other/too; delete it and deploy again" in run.output

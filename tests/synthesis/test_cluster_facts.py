@@ -1,4 +1,4 @@
-"""Stack `clusters`: every fact of the system's description."""
+"""Stack `clusters`: clusters, node pools, accounts and maintenance windows."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def test_authorized_networks_are_on(reference: Synthesis) -> None:
         assert networks["gcp_public_cidrs_access_enabled"] is False
 
 
-def test_the_operators_address_is_one_of_them(three_regions: Synthesis) -> None:
+def test_the_operators_address_is_an_authorized_network(three_regions: Synthesis) -> None:
     for cluster in three_regions.all("clusters", "google_container_cluster").values():
         blocks = cluster["master_authorized_networks_config"]["cidr_blocks"]
         assert {"cidr_block": "198.51.100.7/32", "display_name": "operator"} in blocks
@@ -67,7 +67,7 @@ def test_all_clusters_are_one_mesh_in_one_fleet(reference: Synthesis) -> None:
     mesh_ids = {cluster["resource_labels"]["mesh_id"] for cluster in clusters}
     assert len(mesh_ids) == 1
     mesh_id = mesh_ids.pop()
-    # The project's number, read in the network stack: no one types it.
+    # The project's number, read in the network stack.
     assert mesh_id.startswith("proj-${data.terraform_remote_state.")
     assert mesh_id.endswith("projectnumber}")
 
@@ -82,7 +82,7 @@ def test_node_pool(reference: Synthesis) -> None:
         assert pool["node_config"]["workload_metadata_config"] == {"mode": "GKE_METADATA"}
 
 
-def test_nodes_are_an_account_of_their_own_with_least_roles(reference: Synthesis) -> None:
+def test_nodes_have_their_own_account_with_least_roles(reference: Synthesis) -> None:
     accounts = reference.all("clusters", "google_service_account")
     assert {account["account_id"] for account in accounts.values()} == {"matt-tokyo-node", "matt-osaka-node"}
     roles = {one["role"] for one in reference.all("clusters", "google_project_iam_member").values()}
@@ -98,7 +98,7 @@ def test_nodes_wait_for_their_roles(reference: Synthesis) -> None:
             assert len([one for one in waiting["depends_on"] if one.startswith("google_project_iam_member.")]) == 2
 
 
-def test_deletion_protection_goes_off_only_for_a_retired_region(reference: Synthesis, three_regions: Synthesis) -> None:
+def test_deletion_protection_is_off_only_for_a_retired_region(reference: Synthesis, three_regions: Synthesis) -> None:
     protected = {
         name: cluster["deletion_protection"]
         for synthesis in (reference, three_regions)
@@ -113,7 +113,7 @@ def test_deletion_protection_goes_off_only_for_a_retired_region(reference: Synth
     }
 
 
-def test_a_region_overrides_what_all_share(three_regions: Synthesis) -> None:
+def test_a_region_overrides_cluster_settings(three_regions: Synthesis) -> None:
     pools = three_regions.by_name("clusters", "google_container_node_pool")
     iowa, tokyo = pools["shop-iowa-nodes"], pools["shop-tokyo-nodes"]
     assert iowa["node_config"]["machine_type"] == "n2-standard-8"
@@ -126,8 +126,8 @@ def test_a_region_overrides_what_all_share(three_regions: Synthesis) -> None:
 # --- hardening: every default is the safe one
 
 
-def test_no_way_in_from_outside_but_the_one_that_is_asked_for(reference: Synthesis, three_regions: Synthesis) -> None:
-    """The reference asks for a public address, and says so; without that word there is none."""
+def test_the_configured_endpoint_is_the_only_one(reference: Synthesis, three_regions: Synthesis) -> None:
+    """The sample environment configures the public endpoint; by default there is only the DNS endpoint."""
     found = {
         (cluster["private_cluster_config"]["enable_private_endpoint"], _dns_endpoint(cluster))
         for cluster in reference.all("clusters", "google_container_cluster").values()
@@ -152,7 +152,7 @@ def test_clusters_are_hardened(reference: Synthesis) -> None:
     assert len(clusters) == 2
     for cluster in clusters:
         assert cluster["datapath_provider"] == "ADVANCED_DATAPATH"
-        assert cluster["network_policy"] == {"enabled": False}, "Calico can't be there besides Dataplane V2"
+        assert cluster["network_policy"] == {"enabled": False}, "Dataplane V2 excludes Calico"
         assert cluster["enable_intranode_visibility"] is True
         assert cluster["enable_shielded_nodes"] is True
         assert cluster["enable_legacy_abac"] is False
@@ -170,7 +170,7 @@ def test_clusters_are_hardened(reference: Synthesis) -> None:
 
 
 def test_nodes_are_hardened_in_every_pool(reference: Synthesis) -> None:
-    """Also in the pool that GKE makes first, for the minutes until it is removed."""
+    """Also in the default pool, which exists for some minutes."""
     both = [reference.all("clusters", f"google_container_{kind}").values() for kind in ("cluster", "node_pool")]
     nodes = [one["node_config"] for kind in both for one in kind]
     assert len(nodes) == 4
@@ -179,18 +179,20 @@ def test_nodes_are_hardened_in_every_pool(reference: Synthesis) -> None:
         assert node["workload_metadata_config"] == {"mode": "GKE_METADATA"}
         assert node["shielded_instance_config"] == {"enable_integrity_monitoring": True, "enable_secure_boot": True}
         assert node["kubelet_config"] == {"insecure_kubelet_readonly_port_enabled": "FALSE"}
-        assert node["oauth_scopes"] == ["https://www.googleapis.com/auth/cloud-platform"], "roles are what limits"
+        assert node["oauth_scopes"] == ["https://www.googleapis.com/auth/cloud-platform"], "roles limit access"
 
 
 def test_every_opt_out_takes_effect(tmp_path: Path) -> None:
-    words = {
+    overrides = {
         "dataplane": "legacy",
         **dict.fromkeys(("intranode_visibility", "secure_boot", "binary_authorization", "managed_prometheus"), False),
         "maintenance_windows": False,
         "deletion_protection": False,
         "logs": ["scheduler", "controller_manager"],
     }
-    soft = with_cluster(words, tmp_path)
+    content = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
+    content["cluster"].update(overrides)
+    soft = synthesize(environment_of(yaml.safe_dump(content)), tmp_path)
     clusters = soft.all("clusters", "google_container_cluster").values()
     assert len(clusters) == 2
     for cluster in clusters:
@@ -198,9 +200,8 @@ def test_every_opt_out_takes_effect(tmp_path: Path) -> None:
         assert cluster["enable_intranode_visibility"] is False
         assert cluster["binary_authorization"] == {"evaluation_mode": "DISABLED"}
         assert cluster["monitoring_config"]["managed_prometheus"] == {"enabled": False}
-        assert cluster["logging_config"]["enable_components"] == [
-            *("SYSTEM_COMPONENTS", "SCHEDULER", "CONTROLLER_MANAGER")
-        ]
+        components = ["SYSTEM_COMPONENTS", "SCHEDULER", "CONTROLLER_MANAGER"]
+        assert cluster["logging_config"]["enable_components"] == components
         assert "maintenance_policy" not in cluster
         assert cluster["deletion_protection"] is False
         assert cluster["node_config"]["shielded_instance_config"]["enable_secure_boot"] is False
@@ -208,16 +209,9 @@ def test_every_opt_out_takes_effect(tmp_path: Path) -> None:
         assert pool["node_config"]["shielded_instance_config"]["enable_secure_boot"] is False
 
 
-def with_cluster(words: dict[str, object], folder: Path) -> Synthesis:
-    """Synthesize the reference with some words in `cluster`."""
-    content = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
-    content["cluster"].update(words)
-    return synthesize(environment_of(yaml.safe_dump(content)), folder)
-
-
 def test_secrets_are_encrypted_with_a_key_of_the_region(reference: Synthesis, tmp_path: Path) -> None:
     for cluster in reference.all("clusters", "google_container_cluster").values():
-        assert cluster["database_encryption"] == {"state": "DECRYPTED"}, "left out, a key that goes would stay in use"
+        assert cluster["database_encryption"] == {"state": "DECRYPTED"}, "without it, a removed key would stay in use"
     hardened = synthesize(load_without_variables(ROOT / "examples" / "hardened.yaml"), tmp_path)
     clusters = hardened.all("clusters", "google_container_cluster").values()
     assert len(clusters) == 2
@@ -226,7 +220,7 @@ def test_secrets_are_encrypted_with_a_key_of_the_region(reference: Synthesis, tm
         assert f"/locations/{cluster['location']}/" in cluster["database_encryption"]["key_name"]
 
 
-def test_maintenance_never_at_the_same_time(reference: Synthesis) -> None:
+def test_maintenance_windows_do_not_overlap(reference: Synthesis) -> None:
     found = {
         name: cluster["maintenance_policy"]["recurring_window"]
         for name, cluster in reference.by_name("clusters", "google_container_cluster").items()
@@ -247,7 +241,7 @@ def test_maintenance_never_at_the_same_time(reference: Synthesis) -> None:
 
 @pytest.mark.parametrize("numbers", [range(12), range(14), (0, 14, 28, 42), (3, None, 3 + 14, None, 1)], ids=str)
 def test_windows_of_many_regions(numbers: Sequence[int | None]) -> None:
-    """Counted hour by hour, not as the configuration counts: no hour is two regions', and each has its 48 a month."""
+    """No hour of the week is in two windows, and each region has 48 hours a month, counted hour by hour."""
     for first in ("monday 00:00", "sunday 17:00"):
         keys = {f"r{place}": number for place, number in enumerate(numbers)}
         windows = staggered(MaintenanceWindow.at(first), {}, keys)
@@ -271,8 +265,8 @@ def test_a_regions_window_does_not_depend_on_others() -> None:
     assert staggered(first, own, {"a": 3, "c": 4}) == {"a": own["a"], "c": everything["c"]}
 
 
-def test_a_window_of_ones_own_is_nobody_elses() -> None:
-    """It lies across two of the others', whose numbers then get another one."""
+def test_an_explicit_window_overlaps_no_other() -> None:
+    """It overlaps two default windows, whose regions then get other ones."""
     own = {"a": MaintenanceWindow.at("monday 06:00")}
     windows = staggered(MaintenanceWindow.at("monday 00:00"), own, {"a": None, "b": 0, "c": 1, "d": 2})
     assert windows["d"] == MaintenanceWindow.at("tuesday 00:00")

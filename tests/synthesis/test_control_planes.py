@@ -1,4 +1,4 @@
-"""The ways to a mesh: what each makes, what each can't do, and that nobody else knows which it is."""
+"""Control plane modes: the resources and limits of each."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from config.crds import ISTIO_CRDS, MCI_CRDS
 from config.paths import ROOT
 from config.problems import ConfigError
 from tests.synthesized import Synthesis, environment_of, synthesize
-from tests.terraform.terraform import initialized, terraform
+from tests.terraform.terraform import APPLY, error_of, initialized, run_terraform, terraform
 
 TWO_REGIONS = """
 project: {id: test-project}
@@ -54,7 +54,7 @@ def test_modes_are_those_of_the_schema() -> None:
     assert tuple(schema["$defs"]["Mesh"]["properties"]["control_plane"]["enum"]) == MODES
 
 
-def test_another_name_is_refused() -> None:
+def test_an_unknown_mode_is_an_error() -> None:
     with pytest.raises(ConfigError, match="must be one of asmcli-in-cluster, asmcli-managed, fleet; did you mean"):
         environment_of(with_mode("asmcli-manged"))
 
@@ -69,7 +69,7 @@ def test_another_name_is_refused() -> None:
     ],
 )
 def test_revision(mode: ControlPlaneMode, channel: str, revision: str, tmp_path: Path) -> None:
-    """One place decides it; all labels of it, and nothing else, have it."""
+    """All revision labels have the revision of the mode, and no other text contains one."""
     text = with_mode(mode).replace("cluster:\n", f"cluster:\n  release_channel: {channel}\n")
     environment = environment_of(text)
     assert environment.revision == revision
@@ -77,14 +77,11 @@ def test_revision(mode: ControlPlaneMode, channel: str, revision: str, tmp_path:
     labels = set(re.findall(r'"istio.io/rev": "([^"]*)"', json.dumps(made.stacks)))
     assert labels == {revision}
     others = set(re.findall(r"asm-(?:managed[a-z-]*|\d+-\d+)", json.dumps(made.stacks))) - {revision, "asm-managed"}
-    assert others <= {name for name in MODES if name != mode}, "a revision that is nobody's"
+    assert others <= {name for name in MODES if name != mode}, "a revision of another mode"
 
 
 def test_the_version_decides_the_revision_in_the_cluster() -> None:
-    text = with_mode("asmcli-in-cluster").replace("mode: x", "")
-    text = text.replace(
-        "{control_plane: asmcli-in-cluster}", "{control_plane: asmcli-in-cluster, asmcli: {version: V}}"
-    )
+    text = with_mode("asmcli-in-cluster, asmcli: {version: V}")
     assert environment_of(text.replace("V}", "1.27.1-asm.5+config1}")).revision == "asm-1271-5"
     assert environment_of(text.replace("V}", "1.28.5-asm.12+config1}")).revision == "asm-1285-12"
 
@@ -107,8 +104,8 @@ def test_the_webhooks_port(synthesis: Synthesis, mode: ControlPlaneMode) -> None
     assert [one for one in ports if "15017" in one] == ([] if mode == "fleet" else [["15017"]] * 2)
 
 
-def test_who_may_watch_a_control_plane(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
-    """In a cluster, istiod's pods do, so that every control plane admits the pods of all other clusters."""
+def test_authorized_networks_of_gke_control_planes(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
+    """With istiod in the clusters, each GKE control plane authorizes the pods of all other clusters."""
     for cluster in synthesis.all("clusters", "google_container_cluster").values():
         blocks = cluster["master_authorized_networks_config"]["cidr_blocks"]
         networks = {one["display_name"]: one["cidr_block"] for one in blocks}
@@ -119,7 +116,7 @@ def test_who_may_watch_a_control_plane(synthesis: Synthesis, mode: ControlPlaneM
         assert networks == expected
 
 
-def test_a_retired_region_watches_nobody() -> None:
+def test_a_retired_region_has_no_peer_api_clients() -> None:
     text = with_mode("asmcli-in-cluster").replace("number: 8}", "number: 8, retired: true}")
     environment = environment_of(text)
     assert environment.peer_api_clients("tokyo") == []
@@ -127,7 +124,7 @@ def test_a_retired_region_watches_nobody() -> None:
     assert environment_of(with_mode("asmcli-in-cluster")).peer_api_clients("osaka") != []
 
 
-def test_trust(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
+def test_endpoint_discovery(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
     grants = [one for name, one in synthesis.all("mesh", "null_resource").items() if "trust_grant" in name]
     options = [
         (one["metadata"]["name"], one["data"])
@@ -143,8 +140,8 @@ def test_trust(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
 
 
 def test_locality(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
-    """Google's newer mesh does not support the setting; the package that asmcli installs leaves it switched off."""
-    rules = [one for one in synthesis.objects() if one["kind"] == "DestinationRule"]
+    """Managed control planes do not support the setting."""
+    rules = synthesis.objects(kind="DestinationRule")
     assert len(rules) == 2
     for rule in rules:
         balancer = rule["spec"]["trafficPolicy"].get("loadBalancer")
@@ -152,7 +149,7 @@ def test_locality(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
         assert rule["spec"]["trafficPolicy"]["outlierDetection"]
 
 
-def test_asmcli_is_told_the_mode(in_all_modes: dict[str, Synthesis]) -> None:
+def test_asmcli_gets_the_mode(in_all_modes: dict[str, Synthesis]) -> None:
     for mode, installed, revision in (
         ("asmcli-managed", "managed", "asm-managed-stable"),
         ("asmcli-in-cluster", "in-cluster", "asm-1285-12"),
@@ -169,7 +166,7 @@ def fleet(in_all_modes: dict[str, Synthesis]) -> Synthesis:
     return in_all_modes["fleet"]
 
 
-def test_every_cluster_is_managed_automatically(fleet: Synthesis) -> None:
+def test_every_cluster_has_automatic_management(fleet: Synthesis) -> None:
     memberships = fleet.all("mesh", "google_gke_hub_feature_membership")
     assert len(memberships) == 2
     for address, one in memberships.items():
@@ -183,8 +180,8 @@ def test_every_cluster_is_managed_automatically(fleet: Synthesis) -> None:
         assert "google_gke_hub_feature.service-mesh" in waits_for
 
 
-def test_it_ends_only_when_the_kinds_are_served(fleet: Synthesis) -> None:
-    """A Job in each cluster waits, as nothing else can where terraform has no tools."""
+def test_the_stack_waits_until_the_crds_are_established(fleet: Synthesis) -> None:
+    """A Job in each cluster waits, as terraform has no tools in this mode."""
     for key, kinds in (("tokyo", {*ISTIO_CRDS, *MCI_CRDS}), ("osaka", {*ISTIO_CRDS})):
         job = fleet.one("mesh", "kubernetes_manifest", f"{key}_readiness_")
         assert job["wait"] == {"fields": {"status.succeeded": "1"}}
@@ -200,8 +197,8 @@ def test_it_ends_only_when_the_kinds_are_served(fleet: Synthesis) -> None:
         assert f"fleet-mesh_{key}_readiness-binding" in " ".join(job["depends_on"])
 
 
-def test_another_wait_is_another_job(fleet: Synthesis, tmp_path: Path) -> None:
-    """A Job can't be changed: its name follows from what it does."""
+def test_a_changed_wait_is_a_new_job(fleet: Synthesis, tmp_path: Path) -> None:
+    """A Job is immutable: its name contains a hash of its content."""
     text = with_mode("fleet").replace("{control_plane: fleet}", "{control_plane: fleet, kubectl_image: x.io/kubectl:1}")
     other = synthesize(environment_of(text), tmp_path)
 
@@ -213,7 +210,7 @@ def test_another_wait_is_another_job(fleet: Synthesis, tmp_path: Path) -> None:
     assert name(fleet) != name(other)
 
 
-def test_the_job_may_look_and_no_more(fleet: Synthesis) -> None:
+def test_the_job_has_read_access_only(fleet: Synthesis) -> None:
     roles = [
         one["manifest"]
         for one in fleet.all("mesh", "kubernetes_manifest").values()
@@ -225,11 +222,11 @@ def test_the_job_may_look_and_no_more(fleet: Synthesis) -> None:
         assert not [one for rule in role["rules"] for one in rule["resources"] if one in ("*", "secrets")]
 
 
-# --- what can't work
+# --- unsupported configurations
 
 
-def test_what_can_not_work_is_refused() -> None:
-    """Pods are seen by their nodes' addresses at such a control plane, which admits none of them."""
+def test_a_public_control_plane_range_is_an_error_with_istiod_in_the_cluster() -> None:
+    """Pods reach such a control plane with their nodes' addresses, which are not authorized."""
     text = with_mode("asmcli-in-cluster").replace("number: 8}", "number: 8, control_plane: 11.0.0.0/28}")
     with pytest.raises(ConfigError) as caught:
         environment_of(text)
@@ -242,7 +239,7 @@ def test_what_can_not_work_is_refused() -> None:
     environment_of(alone)
 
 
-def test_a_control_plane_admits_only_so_many_networks() -> None:
+def test_the_number_of_authorized_networks_is_limited() -> None:
     def many(number: int, mode: str) -> str:
         networks = ", ".join(f"{{name: n{index}, cidr: 203.0.113.{index}/32}}" for index in range(number))
         return with_mode(mode).replace("[{name: office, cidr: 203.0.113.0/24}]", f"[{networks}]")
@@ -256,7 +253,7 @@ def test_a_control_plane_admits_only_so_many_networks() -> None:
 
 
 def test_a_new_mode_fails_type_checks_until_it_is_finished(tmp_path: Path) -> None:
-    """Each function that tells modes apart ends in assert_never, which mypy then finds reachable."""
+    """Each function that matches modes ends in assert_never, which mypy then finds reachable."""
     source = (ROOT / "config" / "control_plane.py").read_text(encoding="utf-8")
     mypy = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", str(tmp_path / "cache")]
     added = {
@@ -285,7 +282,7 @@ def test_remote_secrets_need_scripts() -> None:
 
 
 @pytest.mark.usefixtures("_providers")
-def test_a_change_is_refused_in_plan(tmp_path: Path) -> None:
+def test_a_changed_mode_fails_the_plan(tmp_path: Path) -> None:
     def stack_of(name: str) -> dict[str, Any]:
         from constructs.bindings import NullProvider, TerraformStack  # noqa: PLC0415 (starts Node.js)
         from constructs.fixed_control_plane import FixedControlPlane  # noqa: PLC0415
@@ -304,13 +301,10 @@ def test_a_change_is_refused_in_plan(tmp_path: Path) -> None:
     folder.mkdir()
     file = folder / "cdk.tf.json"
     file.write_text(json.dumps(stack_of("asmcli-managed")), encoding="utf-8")
-    made = terraform(initialized(folder), "apply", "-auto-approve")
-    assert made.returncode == 0, made.stderr
-    assert terraform(folder, "plan", "-detailed-exitcode").returncode == 0
+    run_terraform(initialized(folder), *APPLY)
+    run_terraform(folder, "plan", "-detailed-exitcode")
     file.write_text(json.dumps(stack_of("fleet")), encoding="utf-8")
-    refused = terraform(folder, "plan")
-    assert refused.returncode == 1
-    message = " ".join(refused.stderr.replace("│", " ").split())
+    message = error_of(terraform(folder, "plan"))
     assert "mesh.control_plane: asmcli-managed made this mesh, and there is no migration to fleet." in message
     assert "cdktf destroy ingress mesh" in message
-    assert terraform(folder, "destroy", "-auto-approve").returncode == 0
+    run_terraform(folder, "destroy", "-auto-approve")

@@ -1,4 +1,4 @@
-"""Stack `ingress`: every fact of the system's description, as the API servers get it."""
+"""Stack `ingress`: the load balancer, gateways and services, as the API servers get them."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
+from tests.synthesized import REFERENCE, Synthesis, environment_of, sample_with, synthesize
 
 CLUSTERS = ("tokyo", "osaka")
 
@@ -16,32 +16,17 @@ def kinds(synthesis: Synthesis, cluster: str) -> set[str]:
     return {f"{one['kind']}/{one['metadata']['name']}" for one in synthesis.objects(cluster)}
 
 
-def switched(tmp_path: Path, switches: str) -> Synthesis:
-    """The reference environment with other switches for its demo and its ingress."""
-    text = REFERENCE.read_text(encoding="utf-8")
-    for line in switches.splitlines():
-        section, key_and_value = line.split(".", 1)
-        text = text.replace(f"{section}:\n", f"{section}:\n  {key_and_value}\n")
-    return synthesize(environment_of(text), tmp_path)
-
-
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_gateway_in_every_cluster(reference: Synthesis, cluster: str) -> None:
-    for kind in (
-        "ServiceAccount",
-        "Role",
-        "RoleBinding",
-        "Deployment",
-        "HorizontalPodAutoscaler",
-        "PodDisruptionBudget",
-    ):
+    accounts, pods = ("ServiceAccount", "Role", "RoleBinding"), ("HorizontalPodAutoscaler", "PodDisruptionBudget")
+    for kind in (*accounts, "Deployment", *pods):
         gateway = reference.object(cluster, kind, "istio-ingressgateway")
         assert gateway["metadata"]["namespace"] == "istio-gateway"
     labels = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
     deployment = reference.object(cluster, "Deployment", "istio-ingressgateway")["spec"]
     assert deployment["selector"]["matchLabels"] == labels
     assert labels.items() <= deployment["template"]["metadata"]["labels"].items()
-    # The autoscaler owns the count.
+    # The autoscaler sets it.
     assert "replicas" not in deployment
 
 
@@ -52,7 +37,7 @@ def test_namespaces_have_the_revision(reference: Synthesis, cluster: str, namesp
     assert labels == {"istio.io/rev": "asm-managed-stable"}
 
 
-def test_multi_cluster_objects_only_in_the_config_cluster(reference: Synthesis) -> None:
+def test_multi_cluster_objects_are_only_in_the_config_cluster(reference: Synthesis) -> None:
     names = {
         "MultiClusterIngress/istio-ingressgateway",
         "MultiClusterService/istio-ingressgateway",
@@ -89,7 +74,7 @@ def test_multi_cluster_ingress_serves_on_the_reserved_address(reference: Synthes
     assert reference.one("ingress", "google_compute_global_address")["name"] == "matt-ingress"
 
 
-def test_plain_http_has_nothing_of_https(reference: Synthesis) -> None:
+def test_plain_http_has_no_https_resources(reference: Synthesis) -> None:
     assert "FrontendConfig/ingress-frontendconfig" not in kinds(reference, "tokyo")
     for kind in ("google_compute_managed_ssl_certificate", "google_compute_ssl_policy"):
         assert reference.all("ingress", kind) == {}
@@ -97,11 +82,11 @@ def test_plain_http_has_nothing_of_https(reference: Synthesis) -> None:
     assert set(backend["spec"]) == {"healthCheck"}
 
 
-def test_a_domain_is_served_by_https_with_a_certificate_of_its_own(three_regions: Synthesis) -> None:
+def test_every_domain_has_its_own_certificate(three_regions: Synthesis) -> None:
     certificates = three_regions.all("ingress", "google_compute_managed_ssl_certificate")
     domains = [one["managed"]["domains"] for one in certificates.values()]
     assert domains == [["shop.example.com"], ["www.shop.example.com"]]
-    # Another domain is another certificate, there before the old one goes.
+    # A changed domain gets a new certificate before the old one is deleted.
     assert len({one["name"] for one in certificates.values()}) == 2
     assert all(one["lifecycle"]["create_before_destroy"] for one in certificates.values())
     ingress = three_regions.object("iowa", "MultiClusterIngress", "istio-ingressgateway")
@@ -119,15 +104,15 @@ def test_http_is_redirected_and_old_tls_refused(three_regions: Synthesis) -> Non
     assert frontend["spec"]["sslPolicy"].startswith("${google_compute_ssl_policy.")
 
 
-def test_nobody_is_redirected_if_the_configuration_says_plain_http(tmp_path: Path) -> None:
-    both = switched(tmp_path, "ingress.domains: [shop.example.com]")  # the reference says plain_http: true
+def test_plain_http_disables_the_redirect(tmp_path: Path) -> None:
+    both = sample_with({"ingress:\n": "ingress:\n  domains: [shop.example.com]\n"}, tmp_path)  # and plain_http: true
     frontend = both.object("tokyo", "FrontendConfig", "ingress-frontendconfig")
     assert frontend["spec"]["redirectToHttps"]["enabled"] is False
     assert both.stacks["ingress"]["output"]["url"]["value"] == "https://shop.example.com/hello"
 
 
-def test_what_https_needs_goes_after_the_load_balancer(three_regions: Synthesis) -> None:
-    """What a load balancer has can't be deleted: the wait for its end is before that on the way down."""
+def test_certificates_and_ssl_policies_are_deleted_after_the_load_balancer(three_regions: Synthesis) -> None:
+    """They can't be deleted while it uses them, so that their destruction waits for its deletion."""
     waits_for = three_regions.one("ingress", "null_resource", "cleanup")["depends_on"]
     kinds_waited_for = {one.partition(".")[0] for one in waits_for}
     assert kinds_waited_for == {
@@ -140,13 +125,13 @@ def test_what_https_needs_goes_after_the_load_balancer(three_regions: Synthesis)
     assert any(one.startswith("null_resource.cleanup") for one in frontend["depends_on"])
 
 
-def test_cloud_armor_stands_before_the_gateways(three_regions: Synthesis) -> None:
+def test_cloud_armor_protects_the_gateways(three_regions: Synthesis) -> None:
     backend = three_regions.object("iowa", "BackendConfig", "ingress-backendconfig")
     assert backend["spec"]["securityPolicy"] == {"name": "shop-edge"}
     assert backend["spec"]["healthCheck"]["port"] == 15021
 
 
-def test_what_a_controller_writes_is_no_drift(reference: Synthesis) -> None:
+def test_fields_of_controllers_are_no_drift(reference: Synthesis) -> None:
     controlled = {
         name: resource
         for name, resource in reference.all("ingress", "kubernetes_manifest").items()
@@ -158,21 +143,20 @@ def test_what_a_controller_writes_is_no_drift(reference: Synthesis) -> None:
         assert resource["timeouts"] == {"delete": "20m"}
 
 
-def test_the_load_balancer_is_waited_for_on_the_way_down(reference: Synthesis) -> None:
-    """Destroyed last is what the ingress objects depend on: the wait for their cloud resources."""
+def test_destruction_waits_for_the_load_balancers_deletion(reference: Synthesis) -> None:
+    """The ingress objects depend on the wait for their cloud resources, which is then destroyed after them."""
     backend = reference.one("ingress", "kubernetes_manifest", "backend-config")
     assert any(one.startswith("null_resource.cleanup") for one in backend["depends_on"])
     service = reference.one("ingress", "kubernetes_manifest", "tokyo_multi-cluster-ingress_service")
     assert any("backend-config" in one for one in service["depends_on"])
-    # The address can't be released while a forwarding rule has it: it goes after the wait.
+    # The address can't be released while a forwarding rule uses it: it is deleted after the wait.
     cleanup = reference.one("ingress", "null_resource", "cleanup")
     assert cleanup["depends_on"] == ["google_compute_global_address.address"]
 
 
-def test_another_config_cluster_is_another_set_of_objects(reference: Synthesis, tmp_path: Path) -> None:
-    """Were the address the same, the objects in the old cluster would be forgotten there."""
-    text = REFERENCE.read_text(encoding="utf-8").replace("config_cluster: tokyo", "config_cluster: osaka")
-    moved = synthesize(environment_of(text), tmp_path)
+def test_another_config_cluster_has_other_addresses(reference: Synthesis, tmp_path: Path) -> None:
+    """With the same address in terraform, the objects in the old cluster would be orphaned."""
+    moved = sample_with({"config_cluster: tokyo": "config_cluster: osaka"}, tmp_path)
     here, there = (
         {name for name, one in synthesis.all("ingress", "kubernetes_manifest").items() if "multi-cluster" in name}
         for synthesis in (reference, moved)
@@ -181,7 +165,7 @@ def test_another_config_cluster_is_another_set_of_objects(reference: Synthesis, 
     assert not here & there
 
 
-def test_a_new_version_is_there_before_the_old_one_goes(reference: Synthesis) -> None:
+def test_a_new_version_is_created_before_the_old_one_is_deleted(reference: Synthesis) -> None:
     for part in ("helloworld_deployment", "gateway_deployment"):
         manifest = reference.one(
             "ingress", "kubernetes_manifest", f"tokyo_{'service-' * part.startswith('hello')}{part}"
@@ -190,12 +174,12 @@ def test_a_new_version_is_there_before_the_old_one_goes(reference: Synthesis) ->
         assert by_name_first == part.startswith("hello")
 
 
-def test_the_autoscaler_may_have_changed_what_terraform_sends_back(reference: Synthesis) -> None:
+def test_terraform_overrides_field_managers_of_the_gateway(reference: Synthesis) -> None:
     gateway = reference.one("ingress", "kubernetes_manifest", "tokyo_gateway_deployment")
     assert gateway["field_manager"] == {"force_conflicts": True}
 
 
-def test_the_demo_runs_everywhere_if_no_version_is_given(tmp_path: Path) -> None:
+def test_the_demo_runs_in_every_region_by_default(tmp_path: Path) -> None:
     text = REFERENCE.read_text(encoding="utf-8").partition("\ndemo:")[0]
     everywhere = synthesize(environment_of(text), tmp_path)
     for cluster in CLUSTERS:
@@ -216,7 +200,7 @@ def test_gateway_and_route_of_the_demo(reference: Synthesis, cluster: str) -> No
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)
-def test_the_destination_rule_fails_over(reference: Synthesis, cluster: str) -> None:
+def test_the_destination_rule_configures_failover(reference: Synthesis, cluster: str) -> None:
     rule = reference.object(cluster, "DestinationRule", "helloworld")["spec"]
     assert rule["host"] == "helloworld.sample.svc.cluster.local"
     assert rule["trafficPolicy"]["connectionPool"] == {"tcp": {"connectTimeout": "1s"}}
@@ -242,19 +226,20 @@ def test_each_region_runs_its_version(reference: Synthesis) -> None:
 
 
 def test_step_a(tmp_path: Path) -> None:
-    """Without the DestinationRule and the ingress: answers are mixed, and only inside."""
-    step = switched(tmp_path, "demo.failover: false\ningress.enabled: false")
+    """Without DestinationRule and ingress, requests inside the mesh reach both versions."""
+    changes = {"\ndemo:\n": "\ndemo:\n  failover: false\n", "ingress:\n": "ingress:\n  enabled: false\n"}
+    step = sample_with(changes, tmp_path)
     found = kinds(step, "tokyo") | kinds(step, "osaka")
     assert "Deployment/helloworld-v1" in found
     assert not [one for one in found if one.startswith(("DestinationRule", "MultiCluster", "Gateway", "Virtual"))]
     assert "google_compute_global_address" not in step.stacks["ingress"]["resource"]
-    # Its instance leaves, which runs the clean-up; the block has to stay for that.
+    # Its instance is removed, which runs the cleanup; the resource has to stay for that.
     assert step.one("ingress", "null_resource", "cleanup")["for_each"] == {}
 
 
 def test_step_b(tmp_path: Path, reference: Synthesis) -> None:
     """The DestinationRule is the only difference."""
-    without = switched(tmp_path, "demo.failover: false")
+    without = sample_with({"\ndemo:\n": "\ndemo:\n  failover: false\n"}, tmp_path)
     for cluster in CLUSTERS:
         assert kinds(reference, cluster) - kinds(without, cluster) == {"DestinationRule/helloworld"}
     difference = set(reference.addresses()) - set(without.addresses())
@@ -263,13 +248,13 @@ def test_step_b(tmp_path: Path, reference: Synthesis) -> None:
 
 
 def test_without_the_demo(tmp_path: Path) -> None:
-    step = switched(tmp_path, "demo.enabled: false")
+    step = sample_with({"\ndemo:\n": "\ndemo:\n  enabled: false\n"}, tmp_path)
     for cluster in CLUSTERS:
         assert not [one for one in kinds(step, cluster) if "helloworld" in one or "sleep" in one]
         assert "Deployment/istio-ingressgateway" in kinds(step, cluster)
 
 
-def test_a_service_of_ones_own(three_regions: Synthesis) -> None:
+def test_a_service_of_the_user(three_regions: Synthesis) -> None:
     for cluster, version, replicas in (("tokyo", "v4", 3), ("iowa", "v5", 6)):
         deployment = three_regions.object(cluster, "Deployment", f"checkout-{version}")
         assert deployment["spec"]["replicas"] == replicas
@@ -280,18 +265,18 @@ def test_a_service_of_ones_own(three_regions: Synthesis) -> None:
         assert three_regions.object(cluster, "DestinationRule", "checkout")["metadata"]["namespace"] == "apps"
 
 
-def test_text_reaches_the_cluster_as_it_stands(three_regions: Synthesis) -> None:
-    """What looks like a template of Terraform's is data."""
+def test_text_reaches_the_cluster_unchanged(three_regions: Synthesis) -> None:
+    """Text with the syntax of terraform's templates is data."""
     written = 'price: ${PRICE:-0} %{ if true } $HOME `id` "quoted"'
     raw = json.dumps(three_regions.stacks["ingress"])
     assert raw.count(json.dumps(written.replace("${", "$${").replace("%{", "%%{"))) == 2
-    (container,) = three_regions.object("iowa", "Deployment", "checkout-v5")["spec"]["template"]["spec"]["containers"]
+    (container,) = three_regions.pod("iowa", "checkout-v5")["containers"]
     assert {"name": "GREETING", "value": written} in container["env"]
-    # The API server leaves an empty value out, and the provider would not understand.
+    # The API server drops empty values, which the provider does not support.
     assert {"name": "NOTHING"} in container["env"]
 
 
-def test_a_retired_region_keeps_its_provider_and_has_nothing_else(three_regions: Synthesis) -> None:
+def test_a_retired_region_keeps_only_its_provider(three_regions: Synthesis) -> None:
     aliases = {one["alias"] for one in three_regions.stacks["ingress"]["provider"]["kubernetes"]}
     assert aliases == {"tokyo", "iowa", "belgium"}
     assert three_regions.objects("belgium") == []
@@ -306,7 +291,7 @@ def test_no_token_in_state_or_plan(reference: Synthesis, three_regions: Synthesi
     for provider in three_regions.stacks["ingress"]["provider"]["kubernetes"]:
         assert provider["token"].startswith("${ephemeral.")
         assert "exec" not in provider
-    # It makes the token as the caller: an account may not make tokens for itself.
+    # The caller creates the token: an account can't create tokens for itself.
     token = three_regions.stacks["ingress"]["ephemeral"]["google_service_account_access_token"]["kubernetes"]
     (caller,) = [one for one in three_regions.stacks["ingress"]["provider"]["google"] if one.get("alias") == "caller"]
     assert token["provider"] == "google.caller"
@@ -348,7 +333,7 @@ def test_objects_wait_for_their_namespace(reference: Synthesis) -> None:
     def reaches_namespace(name: str) -> bool:
         before = [one.removeprefix("kubernetes_manifest.") for one in manifests[name].get("depends_on", [])]
         manifest = manifests[name]["manifest"]
-        # The mesh's own comes with the mesh, which the stack before has waited for.
+        # The mesh creates istio-system, and the stack before waits for the mesh.
         there = manifest["kind"] == "Namespace" or manifest["metadata"].get("namespace") == "istio-system"
         return there or any(reaches_namespace(one) for one in before if one in manifests)
 
@@ -357,8 +342,7 @@ def test_objects_wait_for_their_namespace(reference: Synthesis) -> None:
 
 
 def test_services_get_requests_only_while_they_listen(reference: Synthesis) -> None:
-    """Without these, requests failed whenever pods came and went: `make lab`."""
-    deployment = reference.object("tokyo", "Deployment", "helloworld-v1")
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    """Without these, requests failed whenever pods were added or removed: `make lab`."""
+    (container,) = reference.pod("tokyo", "helloworld-v1")["containers"]
     assert container["readinessProbe"] == {"tcpSocket": {"port": 5000}, "periodSeconds": 2}
     assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}

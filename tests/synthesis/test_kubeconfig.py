@@ -1,4 +1,4 @@
-"""The kubeconfig that scripts get, against the one that gcloud would write."""
+"""The kubeconfig of scripts equals the one that gcloud writes."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.synthesized import Synthesis
 HOST = "https://192.0.2.1"
 
 
-def test_it_is_what_gcloud_writes() -> None:
+def test_it_equals_the_kubeconfig_of_gcloud() -> None:
     """As googlecloudsdk/api_lib/container/kubeconfig.py has it: the plugin, without arguments."""
     content = kubeconfig(name="c", server=HOST, ca_certificate="Q0E=", account=None)
     assert content["clusters"] == [{"name": "c", "cluster": {"server": HOST, "certificate-authority-data": "Q0E="}}]
@@ -21,7 +21,7 @@ def test_it_is_what_gcloud_writes() -> None:
     assert context["context"] == {"cluster": "c", "user": user["name"]}
 
 
-def test_another_account_and_a_dns_endpoint() -> None:
+def test_impersonation_and_a_dns_endpoint() -> None:
     content = kubeconfig(name="c", server=HOST, ca_certificate=None, account="a@p.iam.gserviceaccount.com")
     assert content["clusters"][0]["cluster"] == {"server": HOST}
     arguments = content["users"][0]["user"]["exec"]["args"]
@@ -32,7 +32,7 @@ def test_another_account_and_a_dns_endpoint() -> None:
     ("part", "input_"),
     [("trust_grant", "holder_kubeconfig"), ("trust_check", "holder_kubeconfig"), ("crds_wait", "cluster_kubeconfig")],
 )
-def test_how_a_cluster_is_reached_is_no_trigger(reference: Synthesis, part: str, input_: str) -> None:
+def test_a_changed_kubeconfig_triggers_no_script(reference: Synthesis, part: str, input_: str) -> None:
     script = reference.one("mesh", "null_resource", part)
     assert input_ not in script["triggers"]
     assert script["provisioner"][0]["local-exec"]["environment"][input_.upper()] == f"${{each.value.{input_}}}"
@@ -40,7 +40,7 @@ def test_how_a_cluster_is_reached_is_no_trigger(reference: Synthesis, part: str,
         holder = key.split("/")[0]
         text = reference.stacks["mesh"]["locals"][inputs[input_].removeprefix("${local.").removesuffix("}")]
         assert text.startswith("${jsonencode(")
-        # Its own address and certificate, and nobody else's.
+        # The cluster's own address and certificate, and no other cluster's.
         assert text.count(f"regions_{holder}_cluster_") == 2
         assert text.count("_cluster_") == 2
         assert f"matt-{holder}-cluster-1" in text

@@ -1,4 +1,4 @@
-"""Rendered manifests against real schemas: Kubernetes' own, those of Istio's and GKE's CRDs."""
+"""Rendered manifests match the schemas of Kubernetes and of the CRDs of Istio and GKE."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ MANIFESTS = ROOT / "manifests"
 SCHEMAS = Path(__file__).parent / "schemas"
 KUBERNETES_VERSION = "1.33"  # near what GKE's stable channel has
 CRD_GROUPS = ("networking.istio.io/", "security.istio.io/", "cloud.google.com/", "networking.gke.io/v1beta1")
-WRITTEN_HERE = {
+OWN_SCHEMAS = {
     "MultiClusterIngress": SCHEMAS / "multi-cluster-ingress.json",
     "MultiClusterService": SCHEMAS / "multi-cluster-service.json",
 }
@@ -36,15 +36,15 @@ def render(file: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def node() -> str:
-    """Return the Node.js that make has chosen."""
+    """Return the Node.js of the make targets."""
     path = f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     found = shutil.which("node", path=path)
     assert found is not None, "Node.js is missing: run make test"
     return found
 
 
-def wrong_by_crds(objects: list[dict[str, Any]]) -> list[list[str] | None]:
-    """Return, for each object of a CRD's kind, what is wrong with it."""
+def crd_errors(objects: list[dict[str, Any]]) -> list[list[str] | None]:
+    """Return the errors of each object by the schema of its CRD."""
     if not (SCHEMAS / "node_modules").is_dir():
         pytest.skip("the schemas are not installed: run make test")
     result = subprocess.run(
@@ -61,29 +61,29 @@ def wrong_by_crds(objects: list[dict[str, Any]]) -> list[list[str] | None]:
 
 
 def problems(objects: list[dict[str, Any]]) -> list[str]:
-    """Return everything that is wrong with Kubernetes objects, by the schema of each one's kind."""
+    """Return the errors of Kubernetes objects by the schemas of their kinds."""
     found: list[str] = []
-    of_crds = []
+    custom_resources = []
     for one in objects:
         label = f"{one['kind']}/{one['metadata']['name']}"
-        if one["kind"] in WRITTEN_HERE:
-            schema = json.loads(WRITTEN_HERE[one["kind"]].read_text(encoding="utf-8"))
+        if one["kind"] in OWN_SCHEMAS:
+            schema = json.loads(OWN_SCHEMAS[one["kind"]].read_text(encoding="utf-8"))
             validator = jsonschema.Draft202012Validator(schema)
             found += [f"{label}: {error.message}" for error in validator.iter_errors(one)]
         elif one["apiVersion"].startswith(CRD_GROUPS):
-            of_crds.append(one)
+            custom_resources.append(one)
         else:
             try:  # strict: unknown keys are errors; a kind without a schema raises
                 kubernetes_validate.validate(one, KUBERNETES_VERSION, strict=True)
             except kubernetes_validate.ValidationError as error:
                 found.append(f"{label}: {error.message}")
-    for one, wrong in zip(of_crds, wrong_by_crds(of_crds), strict=True):
-        found += [f"{one['kind']}/{one['metadata']['name']}: {text}" for text in wrong or []]
+    for one, errors in zip(custom_resources, crd_errors(custom_resources), strict=True):
+        found += [f"{one['kind']}/{one['metadata']['name']}: {text}" for text in errors or []]
     return found
 
 
 @pytest.mark.parametrize("environment", ["reference", "three_regions"])
-def test_every_object_is_right(environment: str, request: pytest.FixtureRequest) -> None:
+def test_every_object_is_valid(environment: str, request: pytest.FixtureRequest) -> None:
     synthesis: Synthesis = request.getfixturevalue(environment)
     objects = synthesis.objects()
     assert len(objects) > 30
@@ -116,10 +116,10 @@ def test_every_object_is_right(environment: str, request: pytest.FixtureRequest)
         ("MultiClusterIngress", "spec.template.spec.backend.servicePort", "80"),
     ],
 )
-def test_a_slip_is_found(reference: Synthesis, three_regions: Synthesis, kind: str, path: str, value: Any) -> None:
-    """The schemas that pass everything above do refuse something."""
+def test_an_error_is_found(reference: Synthesis, three_regions: Synthesis, kind: str, path: str, value: Any) -> None:
+    """The schemas reject errors."""
     every = [*reference.objects("tokyo"), *three_regions.objects("iowa")]
-    # Of a kind's objects the one that says most: the refusal of everything is an empty one.
+    # The largest object of the kind: a default-deny policy is empty.
     one = copy.deepcopy(max((one for one in every if one["kind"] == kind), key=lambda one: len(json.dumps(one))))
     *steps, last = path.split(".")
     here: Any = one
@@ -134,7 +134,7 @@ def manifest_files() -> list[str]:
 
 
 @pytest.mark.parametrize("file", manifest_files())
-def test_a_file_is_one_object(file: str) -> None:
+def test_a_file_contains_one_object(file: str) -> None:
     documents = list(yaml.safe_load_all((MANIFESTS / file).read_text(encoding="utf-8")))
     assert len(documents) == 1
     assert {"apiVersion", "kind", "metadata"} <= documents[0].keys()
@@ -149,7 +149,7 @@ def test_every_file_is_used(synthesized: Callable[[str], Synthesis]) -> None:
         for *_, one in kubernetes_objects(stack)
     }
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "constructs").glob("*.py"))
-    # Some are named with a part that changes: f"fleet/readiness-{part}.yaml".
+    # Some names have a variable part: f"fleet/readiness-{part}.yaml".
     named = [re.sub(r"\{\w+\}", "[a-z-]+", name) for name in re.findall(r'"([a-z/{}_-]+\.yaml)"', sources)]
     assert [file for file in manifest_files() if not any(re.fullmatch(name, file) for name in named)] == []
 
@@ -159,12 +159,12 @@ def test_a_missing_value_is_an_error() -> None:
         render("namespace.yaml", {"name": "x"})
 
 
-def test_a_value_that_nothing_takes_is_an_error() -> None:
+def test_a_value_without_a_placeholder_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"namespace\.yaml has no placeholder for colour"):
         render("namespace.yaml", {"name": "x", "revision": "r", "colour": "red"})
 
 
-def test_a_value_is_never_more_than_a_value() -> None:
+def test_a_value_can_not_inject_yaml_or_expressions() -> None:
     nasty = 'x"\nspec: {a: 1}\n---\n${file("/etc/passwd")}%{ for }'
     rendered = render("namespace.yaml", {"name": nasty, "revision": "r"})
     assert rendered["metadata"]["name"] == nasty.replace("${", "$${").replace("%{", "%%{")

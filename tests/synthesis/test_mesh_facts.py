@@ -1,4 +1,4 @@
-"""Stack `mesh`: every fact of the system's description, and what the scripts are given."""
+"""Stack `mesh`: the control plane, endpoint discovery, Multi Cluster Ingress and the inputs of scripts."""
 
 import json
 import re
@@ -8,7 +8,14 @@ import pytest
 
 from config.crds import ISTIO_CRDS, MCI_CRDS
 from config.naming import remote_cluster_name
-from tests.synthesized import REFERENCE, Resource, Synthesis, environment_of, synthesize
+from tests.synthesized import (
+    REFERENCE,
+    Resource,
+    Synthesis,
+    environment_of,
+    minimal_environment,
+    synthesize,
+)
 
 
 def local_exec(resource: Resource) -> Resource:
@@ -26,7 +33,7 @@ def test_asmcli_installs_a_managed_control_plane_in_every_cluster(reference: Syn
     assert local_exec(install)["command"].endswith("/install-mesh.sh")
 
 
-def test_every_cluster_trusts_every_other_one(reference: Synthesis, three_regions: Synthesis) -> None:
+def test_every_cluster_discovers_endpoints_of_every_other_one(reference: Synthesis, three_regions: Synthesis) -> None:
     grant = reference.one("mesh", "null_resource", "trust_grant")
     assert set(grant["for_each"]) == {"tokyo/osaka", "osaka/tokyo"}
     pair = grant["for_each"]["tokyo/osaka"]
@@ -36,14 +43,14 @@ def test_every_cluster_trusts_every_other_one(reference: Synthesis, three_region
     assert pairs == {"tokyo/iowa", "iowa/tokyo"}
 
 
-def test_trust_names_the_private_endpoint(reference: Synthesis) -> None:
+def test_remote_secrets_have_the_private_endpoint(reference: Synthesis) -> None:
     for key, pair in reference.one("mesh", "null_resource", "trust_grant")["for_each"].items():
         remote = key.split("/")[1]
         pattern = rf"https://\${{.*regions_{remote}_cluster_\w+private_cluster_config0private_endpoint}}"
         assert re.fullmatch(pattern, pair["remote_server"])
 
 
-def test_a_secret_has_the_name_that_asmcli_would_give_it() -> None:
+def test_a_remote_secret_has_the_name_of_asmcli() -> None:
     assert remote_cluster_name("p-1", "asia-northeast1", "c") == "gke-p-1-asia-northeast1-c"
     long = remote_cluster_name("a-very-long-project-id-of-30-ch", "northamerica-northeast1", "matt-tokyo-cluster-1")
     # echo gke-a-very…-cluster-1 | sha256sum | head -c20, as asmcli's generate_secret_name does
@@ -51,7 +58,7 @@ def test_a_secret_has_the_name_that_asmcli_would_give_it() -> None:
     assert len(long) == 63
 
 
-def test_mci_is_on_with_a_membership_as_config_cluster(reference: Synthesis, three_regions: Synthesis) -> None:
+def test_multi_cluster_ingress_has_a_config_membership(reference: Synthesis, three_regions: Synthesis) -> None:
     for synthesis, project, key in ((reference, "my-mesh-project", "tokyo"), (three_regions, "shop-mesh-prod", "iowa")):
         feature = synthesis.by_name("mesh", "google_gke_hub_feature")["multiclusteringress"]
         assert feature["location"] == "global"
@@ -62,14 +69,14 @@ def test_mci_is_on_with_a_membership_as_config_cluster(reference: Synthesis, thr
     assert "servicemesh" in reference.by_name("mesh", "google_gke_hub_feature")
 
 
-def test_the_mci_agent_may_work_in_the_clusters(reference: Synthesis) -> None:
+def test_the_agent_of_multi_cluster_ingress_has_its_role(reference: Synthesis) -> None:
     grant = reference.one("mesh", "google_project_iam_member")
     assert grant["role"] == "roles/container.admin"
     assert grant["member"].endswith("@gcp-sa-multiclusteringress.iam.gserviceaccount.com")
     assert grant["depends_on"] == ["google_gke_hub_feature.multi-cluster-ingress"]
 
 
-def test_it_ends_only_when_the_kinds_are_served(reference: Synthesis) -> None:
+def test_the_stack_waits_until_the_crds_are_established(reference: Synthesis) -> None:
     wait = reference.one("mesh", "null_resource", "crds_wait")
     assert set(wait["for_each"]["osaka"]["crds"].split()) == set(ISTIO_CRDS)
     assert set(wait["for_each"]["tokyo"]["crds"].split()) == {*ISTIO_CRDS, *MCI_CRDS}
@@ -79,13 +86,13 @@ def test_it_ends_only_when_the_kinds_are_served(reference: Synthesis) -> None:
     assert "trust_grant" in " ".join(reference.one("mesh", "null_resource", "trust_check")["depends_on"])
 
 
-def test_trust_comes_after_the_installation(reference: Synthesis) -> None:
+def test_remote_secrets_are_created_after_the_installation(reference: Synthesis) -> None:
     waits_for = " ".join(reference.one("mesh", "null_resource", "trust_grant")["depends_on"])
     assert "control-plane_install" in waits_for
     assert "trust_withdrawal" in waits_for
 
 
-def test_what_cleans_up_leaves_by_for_each_and_knows_only_itself(reference: Synthesis) -> None:
+def test_cleanup_scripts_use_for_each_and_only_their_own_triggers(reference: Synthesis) -> None:
     found = 0
     for stack in ("mesh", "ingress"):
         for resource in reference.scripts(stack).values():
@@ -97,32 +104,22 @@ def test_what_cleans_up_leaves_by_for_each_and_knows_only_itself(reference: Synt
             references = set(re.findall(r"\$\{([^}]*)\}", json.dumps(script)))
             assert references
             assert all(one.startswith("self.triggers.") for one in references)
-            # Nothing here may change while the thing is the same: a change runs the clean-up.
-            assert set(resource["triggers"]) <= {
-                "cluster",
-                "location",
-                "holder_cluster",
-                "holder_location",
-                "secret_name",
-                "vpc",
-            }
+            # These do not change for the same resource: a change would run the cleanup.
+            holder = {"holder_cluster", "holder_location", "secret_name"}
+            assert set(resource["triggers"]) <= {"cluster", "location", *holder, "vpc"}
     assert found == 3
 
 
-def test_what_cleans_up_needs_no_instance_to_know_its_inputs(tmp_path: Path) -> None:
-    """With one region there are no pairs; the script for the last one that left still gets its inputs."""
-    text = "project: {id: test-project}\nregions: {a: {region: asia-east1, number: 3}}\n"
-    environment = environment_of(
-        text + "ingress: {config_cluster: a, plain_http: true}\ndemo: {enabled: false}\ncluster: {endpoint: dns}\n"
-    )
-    alone = synthesize(environment, tmp_path)
+def test_cleanup_scripts_know_their_inputs_without_instances(tmp_path: Path) -> None:
+    """With one region there are no pairs; the cleanup of the last removed pair still gets its inputs."""
+    alone = synthesize(minimal_environment(a=3), tmp_path)
     withdrawal = alone.one("mesh", "null_resource", "trust_withdrawal")
     assert withdrawal["for_each"] == {}
     assert set(withdrawal["triggers"]) == {"holder_cluster", "holder_location", "secret_name"}
     assert local_exec(withdrawal)["environment"]["SECRET_NAME"] == "${self.triggers.secret_name}"
 
 
-def test_commands_hold_no_data(reference: Synthesis, three_regions: Synthesis) -> None:
+def test_commands_contain_no_data(reference: Synthesis, three_regions: Synthesis) -> None:
     for synthesis in (reference, three_regions):
         for stack in ("mesh", "ingress"):
             for resource in synthesis.scripts(stack).values():
@@ -145,12 +142,12 @@ def test_no_token_in_any_trigger(reference: Synthesis) -> None:
             assert "token" not in json.dumps(resource).lower()
 
 
-@pytest.mark.parametrize("way", ["asmcli-managed", "asmcli-in-cluster"])
-def test_another_region_is_no_reason_to_run_a_script_again(tmp_path: Path, way: str) -> None:
-    """Nothing of the regions that are there is replaced: their instances have the inputs that they had."""
+@pytest.mark.parametrize("mode", ["asmcli-managed", "asmcli-in-cluster"])
+def test_another_region_runs_no_script_of_existing_regions(tmp_path: Path, mode: str) -> None:
+    """Instances of existing regions keep their inputs, so that nothing is replaced."""
     text = REFERENCE.read_text(encoding="utf-8")
-    text = text.replace("control_plane: asmcli-managed", f"control_plane: {way}")
-    assert way in text
+    text = text.replace("control_plane: asmcli-managed", f"control_plane: {mode}")
+    assert mode in text
     for folder in ("two", "three"):
         (tmp_path / folder).mkdir()
     another = "regions:\n  seoul:\n    region: asia-northeast3\n    number: 4"

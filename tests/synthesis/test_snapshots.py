@@ -1,4 +1,4 @@
-"""The whole output, as it was when somebody last looked: refresh with `make snapshots`, and read the diff."""
+"""Snapshots of the whole output: update them with `make snapshots`, and review the diff."""
 
 import json
 import re
@@ -16,11 +16,11 @@ from syrupy.types import SnapshotIndex
 from config.naming import STACKS
 from tests.synthesized import ENVIRONMENTS, REFERENCE, Synthesis, load_without_variables, synthesize
 
-Give = Callable[[str], Synthesis]
+Synthesized = Callable[[str], Synthesis]
 
 
 class TextFile(SingleFileSnapshotExtension):
-    """A snapshot is a text file, named by what it holds, so that several tests can share one."""
+    """A text file as a snapshot; several tests can share it by name."""
 
     _write_mode = WriteMode.TEXT
     file_extension = "txt"
@@ -38,7 +38,7 @@ class TextFile(SingleFileSnapshotExtension):
 
 
 class JsonFile(TextFile):
-    """A snapshot is a JSON file, sorted, which can be read and diffed as such."""
+    """A sorted JSON file as a snapshot."""
 
     file_extension = "json"
 
@@ -71,33 +71,33 @@ def files_of(synthesis: Synthesis) -> str:
     return "\n".join(sorted(masked(file) for file in files)) + "\n"
 
 
-def holder(environment: str, synthesized: Give, output: Callable[[Synthesis], Any]) -> str:
-    """Return the first environment with the same output, whose snapshot serves both."""
+def snapshot_owner(environment: str, synthesized: Synthesized, output: Callable[[Synthesis], Any]) -> str:
+    """Return the first environment with the same output, whose snapshot both share."""
     own = output(synthesized(environment))
     return next(name for name in ENVIRONMENTS if output(synthesized(name)) == own)
 
 
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_stack(environment: str, stack: str, synthesized: Give, snapshot: SnapshotAssertion) -> None:
+def test_stack(environment: str, stack: str, synthesized: Synthesized, snapshot: SnapshotAssertion) -> None:
     output = partial(stack_of, stack=stack)
-    name = f"{stack}-{holder(environment, synthesized, output)}"
+    name = f"{stack}-{snapshot_owner(environment, synthesized, output)}"
     assert output(synthesized(environment)) == snapshot(name=name, extension_class=JsonFile)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_addresses(environment: str, synthesized: Give, snapshot: SnapshotAssertion) -> None:
-    """A line that disappears is a resource that is destroyed; a line that changes is one that is replaced."""
+def test_addresses(environment: str, synthesized: Synthesized, snapshot: SnapshotAssertion) -> None:
+    """A removed line means that terraform destroys a resource, a changed line that it replaces one."""
     addresses = addresses_of(synthesized(environment))
     assert addresses.count("\n") > 50
-    name = f"addresses-{holder(environment, synthesized, addresses_of)}"
+    name = f"addresses-{snapshot_owner(environment, synthesized, addresses_of)}"
     assert addresses == snapshot(name=name, extension_class=TextFile)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_files(environment: str, synthesized: Give, snapshot: SnapshotAssertion) -> None:
-    """The output's files: scripts are shipped with the stacks that run them, and only there."""
-    name = f"files-{holder(environment, synthesized, files_of)}"
+def test_files(environment: str, synthesized: Synthesized, snapshot: SnapshotAssertion) -> None:
+    """The output's files: only stacks that run a script contain it."""
+    name = f"files-{snapshot_owner(environment, synthesized, files_of)}"
     assert files_of(synthesized(environment)) == snapshot(name=name, extension_class=TextFile)
 
 
@@ -108,9 +108,9 @@ def test_equal_snapshots_exist_once() -> None:
 
 
 def test_same_bytes_in_any_folder(reference: Synthesis, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "a folder" / "somewhere else"
-    elsewhere.mkdir(parents=True)
-    again = synthesize(load_without_variables(REFERENCE), elsewhere)
+    other_folder = tmp_path / "a folder" / "somewhere else"
+    other_folder.mkdir(parents=True)
+    again = synthesize(load_without_variables(REFERENCE), other_folder)
     files = [path.relative_to(reference.outdir) for path in reference.outdir.rglob("*") if path.is_file()]
     assert len(files) > 4
     for file in files:

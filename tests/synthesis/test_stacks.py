@@ -1,4 +1,4 @@
-"""What holds for all stacks: order, versions, state."""
+"""All stacks: order, versions and states."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,18 @@ import pytest
 from config.naming import STACKS
 from tests.synthesized import REFERENCE, Synthesis, environment_of, load_without_variables, synthesize
 
-BEFORE = {"network": [], "clusters": ["network"], "mesh": ["network", "clusters"], "ingress": ["clusters", "mesh"]}
+DEPENDENCIES = {
+    "network": [],
+    "clusters": ["network"],
+    "mesh": ["network", "clusters"],
+    "ingress": ["clusters", "mesh"],
+}
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_order(reference: Synthesis, stack: str) -> None:
     manifest = json.loads((reference.outdir / "manifest.json").read_text(encoding="utf-8"))
-    assert sorted(manifest["stacks"][stack]["dependencies"]) == sorted(BEFORE[stack])
+    assert sorted(manifest["stacks"][stack]["dependencies"]) == sorted(DEPENDENCIES[stack])
 
 
 def test_provider_versions_are_pinned(reference: Synthesis) -> None:
@@ -26,13 +31,13 @@ def test_provider_versions_are_pinned(reference: Synthesis) -> None:
     assert versions == {"google": "6.50.0", "kubernetes": "2.38.0", "null": "3.2.4"}
 
 
-def test_calls_are_batched_and_do_not_wait_long_for_company(reference: Synthesis) -> None:
+def test_the_provider_batches_requests_after_a_short_delay(reference: Synthesis) -> None:
     for content in reference.stacks.values():
         (provider,) = content["provider"]["google"]
         assert provider["batching"] == [{"enable_batching": True, "send_after": "1s"}]
 
 
-def test_local_state_is_beside_the_configuration(reference: Synthesis) -> None:
+def test_a_local_state_is_next_to_the_configuration(reference: Synthesis) -> None:
     for stack in STACKS:
         path = reference.stacks[stack]["terraform"]["backend"]["local"]["path"]
         assert path == f"../../../terraform.{stack}.tfstate"
@@ -40,13 +45,13 @@ def test_local_state_is_beside_the_configuration(reference: Synthesis) -> None:
         assert (folder / path).resolve() == reference.outdir.parent.resolve() / f"terraform.{stack}.tfstate"
 
 
-def test_readers_find_the_state_where_it_is_written(reference: Synthesis) -> None:
+def test_readers_use_the_path_of_the_state(reference: Synthesis) -> None:
     read = reference.stacks["mesh"]["data"]["terraform_remote_state"]
     assert read["cross-stack-reference-input-clusters"]["config"]["path"] == "../../../terraform.clusters.tfstate"
 
 
-def test_another_configuration_is_another_state(tmp_path: Path) -> None:
-    """Deploying staging must never plan against the state of production."""
+def test_another_configuration_has_another_state(tmp_path: Path) -> None:
+    """A deploy of staging never uses the state of production."""
     synthesis = synthesize(load_without_variables(REFERENCE), tmp_path, config="envs/staging.yaml")
     paths = {stack: synthesis.stacks[stack]["terraform"]["backend"]["local"]["path"] for stack in STACKS}
     assert paths == {stack: f"../../../envs/terraform.staging.{stack}.tfstate" for stack in STACKS}
@@ -63,8 +68,8 @@ def test_terraform_cloud(three_regions: Synthesis) -> None:
     assert read["config"]["workspaces"] == {"name": "shop-mesh-prod_shop-clusters"}
 
 
-def test_a_region_may_be_called_as_anything_else_here(tmp_path: Path) -> None:
-    """A key is no other construct's id: not a stack's, not a part's, not a service's."""
+def test_a_regions_key_can_equal_other_construct_ids(tmp_path: Path) -> None:
+    """Such as the id of a stack, of a component or of a service."""
     keys = ["apis", "vpc", "firewall", "pods", "cleanup", "address", "default", "service-a", "regions", "url", "a-b"]
     regions = "".join(f"  {key}: {{region: x-y{n}, number: {n}}}\n" for n, key in enumerate(keys))
     services = "".join(

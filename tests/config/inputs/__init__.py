@@ -1,4 +1,4 @@
-"""Configurations as data: wrong ones, unusual ones, texts that would like to be more than text."""
+"""Test inputs as data: invalid configurations, unusual configurations, and injection attempts."""
 
 import os
 from pathlib import Path
@@ -6,4 +6,4 @@ from pathlib import Path
 INPUTS = Path(__file__).parent
 
 THOROUGH = int(os.environ.get("THOROUGH") or 0)
-"""Try everything, and so many times as long: THOROUGH=20 takes a quarter of an hour."""
+"""Runs all cases, and more generated ones by this factor: THOROUGH=20 takes a quarter of an hour."""

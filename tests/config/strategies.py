@@ -1,8 +1,7 @@
-"""Configurations that nobody has written: strategies for hypothesis.
+"""Generated configurations: strategies for hypothesis.
 
-They are made from the model's own schema, so that a new key is tried without a
-word here. Only what makes sense together is made on purpose: regions, whose
-numbers and ranges would hardly ever fit if each were drawn for itself.
+They follow the model's own schema, so that they include new keys. Only regions have a
+strategy of their own, as independently drawn numbers and ranges would hardly ever be valid.
 """
 
 import string
@@ -21,7 +20,7 @@ Strategy = st.SearchStrategy[Any]
 
 LETTERS = string.ascii_lowercase
 KINDS = ("nodes", "pods", "services", "control_plane")
-# Where a range of a region's own may be, apart from the pools of the plan and in no one's way.
+# Blocks for explicit ranges of regions, outside of the pools of the plan.
 OWN_BLOCKS = {
     "nodes": "10.128.0.0/12",
     "pods": "11.0.0.0/8",
@@ -45,18 +44,18 @@ def _pattern(node: Data) -> Strategy:
 
 @st.composite
 def cidrs(draw: st.DrawFn, shortest: int = 0, longest: int = 32) -> str:
-    """Ranges without host bits, anywhere."""
+    """Draw any range without host bits."""
     prefix = draw(st.integers(shortest, longest))
     return str(IPv4Network((draw(st.integers(0, 2**32 - 1)), prefix), strict=False))
 
 
-def of_schema(node: Data) -> Strategy:
-    """Values that the schema takes, for any part of the model."""
+def values_of(node: Data) -> Strategy:
+    """Return a strategy for the values that a part of the schema accepts."""
     if "$ref" in node:
-        return st.deferred(lambda: of_schema(SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]]))
+        return st.deferred(lambda: values_of(SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]]))
     for several in ("anyOf", "oneOf"):
         if several in node:
-            return st.one_of(*map(of_schema, node[several]))
+            return st.one_of(*map(values_of, node[several]))
     if "const" in node:
         return st.just(node["const"])
     if "enum" in node:
@@ -73,10 +72,10 @@ def of_schema(node: Data) -> Strategy:
         case "string":
             return st.text(max_size=node.get("maxLength", 30)).filter(lambda text: "\0" not in text)
         case "array":
-            return st.lists(of_schema(node["items"]), max_size=3)
+            return st.lists(values_of(node["items"]), max_size=3)
         case "object" if "properties" in node:
             required = node.get("required", [])
-            fields = {name: of_schema(one) for name, one in node["properties"].items()}
+            fields = {name: values_of(one) for name, one in node["properties"].items()}
             return st.fixed_dictionaries(
                 {name: one for name, one in fields.items() if name in required},
                 optional={name: one for name, one in fields.items() if name not in required},
@@ -84,13 +83,13 @@ def of_schema(node: Data) -> Strategy:
         case "object":
             keys = _pattern(node["propertyNames"]) if "pattern" in node.get("propertyNames", {}) else labels
             values = node.get("additionalProperties") or next(iter(node["patternProperties"].values()))
-            return st.dictionaries(keys, of_schema(values), min_size=node.get("minProperties", 0), max_size=3)
-    raise TypeError(f"the schema has something new: {node}")
+            return st.dictionaries(keys, values_of(values), min_size=node.get("minProperties", 0), max_size=3)
+    raise TypeError(f"this strategy does not support {node}: add a case")
 
 
 @st.composite
 def regions(draw: st.DrawFn) -> Data:
-    """Regions that go together: each with a number or ranges of its own, or some of both."""
+    """Draw valid regions: each with a number, explicit ranges, or both."""
     found: Data = {}
     numbers = draw(st.lists(st.integers(0, 15), min_size=1, max_size=6, unique=True))
     for index, number in enumerate(numbers):
@@ -113,8 +112,8 @@ def regions(draw: st.DrawFn) -> Data:
 
 
 @st.composite
-def crowded(draw: st.DrawFn) -> Data:
-    """Two regions whose ranges are all in a small part of the network, and so often in each other's way."""
+def overlapping_regions(draw: st.DrawFn) -> Data:
+    """Draw two regions with ranges in a small part of the network, so that they often overlap."""
     kinds = {"nodes": (20, 24), "pods": (13, 17), "services": (18, 22), "control_plane": (28, 28)}
     found: Data = {}
     for key in ("a", "b"):
@@ -126,8 +125,8 @@ def crowded(draw: st.DrawFn) -> Data:
 
 
 @st.composite
-def right_ones(draw: st.DrawFn) -> Data:
-    """Whole configurations that are mostly right."""
+def configurations(draw: st.DrawFn) -> Data:
+    """Draw whole configurations, most of them valid."""
     data: Data = {
         "project": {
             "id": draw(st.from_regex(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", fullmatch=True)),
@@ -137,7 +136,7 @@ def right_ones(draw: st.DrawFn) -> Data:
         "cluster": {"authorized_networks": [{"name": "office", "cidr": draw(cidrs(8))}]},
     }
     keys = list(data["regions"])
-    data["ingress"] = draw(of_schema(SCHEMA["$defs"]["Ingress"])) | {"config_cluster": keys[0], "plain_http": True}
+    data["ingress"] = draw(values_of(SCHEMA["$defs"]["Ingress"])) | {"config_cluster": keys[0], "plain_http": True}
     if draw(st.booleans()):
         data["demo"] = {"versions": {key: f"v{n}" for n, key in enumerate(keys) if draw(st.booleans())}}
     if draw(st.booleans()):
@@ -147,22 +146,22 @@ def right_ones(draw: st.DrawFn) -> Data:
 
 def _services(keys: list[str]) -> Strategy:
     schema = SCHEMA["$defs"]["Service"]
-    known = st.dictionaries(st.sampled_from(keys), of_schema(SCHEMA["$defs"]["RegionalDeployment"]), max_size=3)
-    return st.builds(lambda service, where: service | {"regions": where}, of_schema(schema), known)
+    known = st.dictionaries(st.sampled_from(keys), values_of(SCHEMA["$defs"]["RegionalDeployment"]), max_size=3)
+    return st.builds(lambda service, where: service | {"regions": where}, values_of(schema), known)
 
 
 @st.composite
-def with_slips(draw: st.DrawFn) -> Data:
-    """Mostly right ones, and up to three things changed that somebody could have changed."""
-    data = draw(right_ones())
+def mutated_configurations(draw: st.DrawFn) -> Data:
+    """Draw mostly valid configurations with up to three changes."""
+    data = draw(configurations())
     for _ in range(draw(st.integers(0, 3))):
-        draw(slips(data))
+        draw(mutations(data))
     return data
 
 
 @st.composite
-def slips(draw: st.DrawFn, data: Data) -> None:
-    """Change one thing: a section, key or value goes, is another, comes twice or comes new."""
+def mutations(draw: st.DrawFn, data: Data) -> None:
+    """Change one section, key or value: remove, replace, rename or add it."""
     here: Any = data
     steps: list[Any] = []
     while isinstance(here, (dict, list)) and here and (not steps or draw(st.integers(0, 3))):
@@ -172,24 +171,24 @@ def slips(draw: st.DrawFn, data: Data) -> None:
     if not steps:
         return
     parent, key = steps[-1]
-    match draw(st.sampled_from(("take away", "anything", "of the model", "another key", "a section"))):
-        case "take away":
+    match draw(st.sampled_from(("remove", "any value", "value of the model", "rename", "add a section"))):
+        case "remove":
             del parent[key]
-        case "anything":
+        case "any value":
             parent[key] = draw(anything)
-        case "of the model":  # the right kind of thing in a place that may be another one
-            parent[key] = draw(of_schema(SCHEMA["$defs"][draw(st.sampled_from(sorted(SCHEMA["$defs"])))]))
-        case "another key" if isinstance(parent, dict):
+        case "value of the model":  # valid for another key
+            parent[key] = draw(values_of(SCHEMA["$defs"][draw(st.sampled_from(sorted(SCHEMA["$defs"])))]))
+        case "rename" if isinstance(parent, dict):
             parent[draw(st.one_of(names, labels, st.text(max_size=20)))] = parent.pop(key)
-        case "a section":
+        case "add a section":
             section = draw(st.sampled_from(sorted(SCHEMA["properties"])))
-            data[section] = draw(of_schema(SCHEMA["properties"][section]))
+            data[section] = draw(values_of(SCHEMA["properties"][section]))
 
 
 names = st.sampled_from(
     sorted({name for one in (SCHEMA, *SCHEMA["$defs"].values()) for name in one.get("properties", {})})
 )
-"""All keys that the model knows, anywhere."""
+"""All keys of the model."""
 
 _scalars = st.one_of(
     st.none(),
@@ -214,11 +213,11 @@ anything = st.recursive(
     ),
     max_leaves=12,
 )
-"""What YAML can say, with the keys that the model knows more often than others."""
+"""Any YAML data, with keys of the model more often than others."""
 
 
-def written(data: object, style: int) -> str:
-    """Write data as YAML, in one of the ways that people and programs have."""
+def to_yaml(data: object, style: int) -> str:
+    """Return data as YAML, in one of several styles."""
     return yaml.safe_dump(
         data, allow_unicode=bool(style & 1), default_flow_style=bool(style & 2), sort_keys=False, width=40 + style * 20
     )
@@ -234,12 +233,12 @@ texts = st.one_of(
     st.text(max_size=200),
     st.lists(st.one_of(st.sampled_from(_FRAGMENTS), st.text(max_size=4)), max_size=40).map("".join),
 )
-"""Texts that are hardly YAML."""
+"""Texts, hardly any of them valid YAML."""
 
 
 @st.composite
-def mutilated(draw: st.DrawFn, text: str) -> str:
-    """A right file after a cat has walked over the keyboard."""
+def corrupted(draw: st.DrawFn, text: str) -> str:
+    """Draw a corrupted copy of a valid file."""
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = min(len(text), start + draw(st.sampled_from((0, 0, 1, 2, 10, 100))))

@@ -1,4 +1,4 @@
-"""What Google Cloud and Kubernetes take, said a second time and apart from `config`, to judge it by.
+"""The limits of Google Cloud and Kubernetes, independent of `config`, which the tests compare with them.
 
 Sources: the naming rules of Compute Engine (63 characters, a letter first), GKE
 (clusters and node pools: 40), IAM (service accounts: 6 to 30), Kubernetes (labels
@@ -26,7 +26,7 @@ NAMES: dict[type, dict[str, str]] = {
     | {"cluster": _GKE, "node_pool": _GKE, "node_service_account": _ACCOUNT},
 }
 
-# Addresses of which no range may have one: first, last.
+# Addresses that no range may contain: first, last.
 _FORBIDDEN = [
     (0x00000000, 0x00FFFFFF),  # 0/8
     (0x7F000000, 0x7FFFFFFF),  # 127/8
@@ -38,18 +38,19 @@ _FORBIDDEN = [
 _SIZES = {"nodes": (4, 29), "pods": (9, 24), "services": (16, 27), "control_plane": (28, 28)}
 
 
-def broken_limits(environment: Environment, data: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with an environment that has been accepted.
+def violations(environment: Environment, data: dict[str, Any]) -> Iterator[str]:
+    """Yield the violated limits of an accepted environment.
 
     Args:
-        data: the file, as it was read.
+        environment: the environment.
+        data: its configuration file's data.
     """
-    yield from _names(environment)
-    yield from _ranges(environment, data)
-    yield from _services(environment)
+    yield from _check_names(environment)
+    yield from _check_ranges(environment, data)
+    yield from _check_services(environment)
 
 
-def _names(environment: Environment) -> Iterator[str]:
+def _check_names(environment: Environment) -> Iterator[str]:
     for names in (environment.names, *(region.names for region in environment.resolved_regions())):
         for kind, pattern in NAMES[type(names)].items():
             if not re.fullmatch(pattern, getattr(names, kind)):
@@ -57,7 +58,7 @@ def _names(environment: Environment) -> Iterator[str]:
     for kind in NAMES[RegionNames]:
         found = [getattr(region.names, kind) for region in environment.resolved_regions()]
         if len(set(found)) < len(found):
-            yield f"two of one name: {kind} {found}"
+            yield f"duplicate names: {kind} {found}"
     for region in environment.resolved_regions():
         if len(region.remote_name) > 63:
             yield f"remote name {region.remote_name!r}"
@@ -68,7 +69,7 @@ def _octets(text: str) -> int:
     return ((first * 256 + second) * 256 + third) * 256 + fourth
 
 
-def _ranges(environment: Environment, data: dict[str, Any]) -> Iterator[str]:
+def _check_ranges(environment: Environment, data: dict[str, Any]) -> Iterator[str]:
     placed = []
     for region in environment.resolved_regions():
         for kind, (least, most) in _SIZES.items():
@@ -80,7 +81,7 @@ def _ranges(environment: Environment, data: dict[str, Any]) -> Iterator[str]:
             if given and str(network) != given:
                 yield f"{name} is not {given}"
             if not least <= int(prefix) <= most:
-                yield f"{name} is of no legal size"
+                yield f"{name} is of an invalid size"
             if start % size:
                 yield f"{name} has host bits"
             if any(start <= last and first < start + size for first, last in _FORBIDDEN):
@@ -92,7 +93,7 @@ def _ranges(environment: Environment, data: dict[str, Any]) -> Iterator[str]:
             yield f"{first} overlaps {second}"
 
 
-def _services(environment: Environment) -> Iterator[str]:
+def _check_services(environment: Environment) -> Iterator[str]:
     deployments: set[tuple[str, str, str]] = set()
     for name, service in environment.all_services().items():
         for key, runs in environment.deployments(service).items():
@@ -102,7 +103,7 @@ def _services(environment: Environment) -> Iterator[str]:
             if not re.fullmatch(_LABEL_VALUE, runs.version):
                 yield f"label {runs.version!r}"
             if (key, service.namespace, deployment) in deployments:
-                yield f"two Deployments {deployment!r} in {key}"
+                yield f"duplicate Deployment {deployment!r} in {key}"
             deployments.add((key, service.namespace, deployment))
         if not re.fullmatch(_LABEL, name) or not re.fullmatch(_LABEL, service.namespace):
             yield f"Service {name!r} in {service.namespace!r}"

@@ -1,4 +1,4 @@
-"""Every place of a configuration in which somebody can write text, found from the model's schema."""
+"""Every text field of a configuration, from the model's schema."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ Step = str | int
 
 SCHEMA: Data = Environment.model_json_schema()
 
-RIGHT: Data = {
+VALID: Data = {
     "project": {"id": "test-project"},
     "regions": {"tokyo": {"region": "asia-northeast1", "number": 0}},
     "cluster": {"endpoint": "dns"},
     "ingress": {"config_cluster": "tokyo", "plain_http": True},
 }
 
-# What has to stand beside a text, where the model requires it.
-_BESIDE: Data = {
+# Values of required sibling keys.
+_REQUIRED: Data = {
     "block": 20,
     "bucket": "acme-state",
     "cidr": "198.51.100.0/24",
@@ -35,40 +35,40 @@ _BESIDE: Data = {
     "region": "us-east1",
 }
 _KEY = "tokyo"
-"""A key wherever there may be any: a region's, a service's, a variable's."""
+"""A valid key of any mapping: of a region, a service or a variable."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a text can stand.
+class TextField:
+    """A field with a text, or the keys of a mapping.
 
     Attributes:
-        steps: the way to it; the last is None if the text is a key there.
-        beside: what has to be there as well, with the way to it.
-        under: what stands under the text, if it is a key.
+        steps: its path; the last step is None if the text is a key.
+        siblings: required values, each with its path.
+        value: the value of the text, if it is a key.
     """
 
     steps: tuple[Step | None, ...]
-    beside: tuple[tuple[tuple[Step, ...], Any], ...]
-    under: Any = None
+    siblings: tuple[tuple[tuple[Step, ...], Any], ...]
+    value: Any = None
 
     def __str__(self) -> str:
         return ".".join("KEY" if step is None else str(step) for step in self.steps)
 
     def with_text(self, text: str) -> Data:
-        """Return the right configuration with a text in this place."""
-        data = copy.deepcopy(RIGHT)
-        for steps, value in self.beside:
+        """Return the valid configuration with a text in this field."""
+        data = copy.deepcopy(VALID)
+        for steps, value in self.siblings:
             _put(data, steps, value, only_if_absent=True)
-        *way, last = self.steps
+        *parents, last = self.steps
         if last is None:
-            _put(data, (*way, text), copy.deepcopy(self.under))
+            _put(data, (*parents, text), copy.deepcopy(self.value))
         else:
             _put(data, self.steps, text)
         return data
 
     def text_of(self, environment: Environment) -> set[str]:
-        """Return what was read in this place: the one text, or all keys."""
+        """Return the texts of this field in an environment: the value, or all keys."""
         here: Any = environment
         for step in self.steps:
             if step is None:
@@ -86,8 +86,8 @@ def _at(data: Any, steps: Sequence[Any]) -> Any:
 
 
 def _put(data: Any, steps: Sequence[Any], value: Any, only_if_absent: bool = False) -> None:
-    *way, last = steps
-    for step, following in zip(way, steps[1:], strict=True):
+    *parents, last = steps
+    for step, following in zip(parents, steps[1:], strict=True):
         if isinstance(data, list) and not data:
             data.append([] if isinstance(following, int) else {})
         elif isinstance(data, dict):
@@ -99,57 +99,57 @@ def _put(data: Any, steps: Sequence[Any], value: Any, only_if_absent: bool = Fal
         data[last] = value
 
 
-def places() -> Iterator[Place]:
-    """Yield every place, each once."""
-    found: dict[tuple[Step | None, ...], Place] = {}
-    for place in _places(SCHEMA, (), ()):
-        found.setdefault(place.steps, place)
+def text_fields() -> Iterator[TextField]:
+    """Yield every text field once."""
+    found: dict[tuple[Step | None, ...], TextField] = {}
+    for text_field in _text_fields(SCHEMA, (), ()):
+        found.setdefault(text_field.steps, text_field)
     yield from found.values()
 
 
-def _places(node: Data, steps: tuple[Step, ...], beside: tuple[Any, ...]) -> Iterator[Place]:
+def _text_fields(node: Data, steps: tuple[Step, ...], siblings: tuple[Any, ...]) -> Iterator[TextField]:
     if "$ref" in node:
-        yield from _places(SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]], steps, beside)
+        yield from _text_fields(SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]], steps, siblings)
     for member in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        yield from _places(member, steps, beside)
+        yield from _text_fields(member, steps, siblings)
     match node.get("type"):
         case "string" if "const" not in node:
-            yield Place(steps, beside)
+            yield TextField(steps, siblings)
         case "array":
-            yield from _places(node["items"], (*steps, 0), beside)
+            yield from _text_fields(node["items"], (*steps, 0), siblings)
         case "object" if "properties" in node:
             for name, one in node["properties"].items():
-                yield from _places(one, (*steps, name), beside + _needed(node, steps, name))
+                yield from _text_fields(one, (*steps, name), siblings + _required_siblings(node, steps, name))
         case "object":
             values = node.get("additionalProperties") or next(iter(node["patternProperties"].values()))
-            yield Place((*steps, None), beside, under=_of_key(values))
-            yield from _places(values, (*steps, _KEY), beside)
+            yield TextField((*steps, None), siblings, value=_value_of_key(values))
+            yield from _text_fields(values, (*steps, _KEY), siblings)
 
 
-def _needed(node: Data, steps: tuple[Step, ...], but: str) -> tuple[Any, ...]:
-    """Return what an object requires besides a property; the top has it already."""
+def _required_siblings(node: Data, steps: tuple[Step, ...], but: str) -> tuple[Any, ...]:
+    """Return the required siblings of a property; `VALID` contains those of the top level."""
     if not steps:
         return ()
-    needed: list[Any] = []
+    required: list[Any] = []
     for name, one in node["properties"].items():
         if "const" in one:
-            needed.append(((*steps, name), one["const"]))
-        elif name in node.get("required", ()) and name != but and name not in _at_right(steps):
-            needed.append(((*steps, name), _BESIDE[name]))
-    return tuple(needed)
+            required.append(((*steps, name), one["const"]))
+        elif name in node.get("required", ()) and name != but and name not in _at_valid(steps):
+            required.append(((*steps, name), _REQUIRED[name]))
+    return tuple(required)
 
 
-def _at_right(steps: tuple[Step, ...]) -> Any:
+def _at_valid(steps: tuple[Step, ...]) -> Any:
     try:
-        return _at(RIGHT, steps)
+        return _at(VALID, steps)
     except (KeyError, IndexError):
         return {}
 
 
-def _of_key(values: Data) -> Any:
-    """Return what has to stand under a key of any name."""
+def _value_of_key(values: Data) -> Any:
+    """Return a valid value of a key with any name."""
     if "$ref" not in values:
         return "v1"
     node = SCHEMA["$defs"][values["$ref"].rsplit("/", 1)[1]]
     required = [*node.get("required", ()), *({"number"} & node["properties"].keys())]
-    return {name: _BESIDE[name] for name in required}
+    return {name: _REQUIRED[name] for name in required}
