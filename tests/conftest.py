@@ -41,10 +41,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     @cache
     def synthesizes(file: str) -> bool:
-        return (
-            re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b", (ROOT / file).read_text("utf-8"))
-            is not None
-        )
+        text = (ROOT / file).read_text(encoding="utf-8")
+        return bool(re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b", text))
 
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = lambda nodeid: "synthesis" if synthesizes(nodeid.partition("::")[0]) else nodeid

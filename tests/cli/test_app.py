@@ -116,6 +116,7 @@ def test_a_junit_file_that_can_t_be_written_is_one_document(monkeypatch: pytest.
     assert error_of(result)["message"] == "can't write /none/a.xml: No such file or directory"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("arguments", ["'--version'", "'status', '--json', '--config', 'none.yaml'", "'picture'"])
 def test_a_full_disk_is_one_line_and_1(arguments: str) -> None:
     draw = "import sys, cli.topology.command as c; c.draw = lambda *_: sys.stdout.write('graph LR') and 0"
@@ -125,6 +126,7 @@ def test_a_full_disk_is_one_line_and_1(arguments: str) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.process
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     result = python("import cli.app, sys, time; time.sleep(0.5); sys.exit(cli.app.main(['--help']))", "| true; echo $?")
     assert result.stderr == ""
@@ -144,6 +146,7 @@ def test_without_arguments_the_help_is_shown() -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "module",
     [

@@ -236,6 +236,7 @@ def test_an_end_in_the_middle_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_real_terminal(tmp_path: Path) -> None:
     control, terminal = pty.openpty()
     with open(control, "r+b", buffering=0) as keyboard:

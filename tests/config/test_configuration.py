@@ -220,6 +220,7 @@ def run_main(config: Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.process
 def test_a_wrong_file_exits_with_2_at_once_without_a_traceback_or_output(tmp_path: Path) -> None:
     config = tmp_path / "wrong.yaml"
     config.write_text("project: {id: X}\n", encoding="utf-8")
@@ -235,6 +236,7 @@ def test_a_wrong_file_exits_with_2_at_once_without_a_traceback_or_output(tmp_pat
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_missing_file(tmp_path: Path) -> None:
     result = run_main(tmp_path / "none.yaml", tmp_path)
     assert result.returncode == 2

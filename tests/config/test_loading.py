@@ -93,6 +93,7 @@ def test_the_command_checks_the_file_in_its_argument(
     assert main([str(right)]) == 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("file", "status"), [(str(ROOT / "mesh.yaml"), 0), ("mesh.yaml", 2)])
 def test_a_deleted_working_directory(file: str, status: int, tmp_path: Path) -> None:
     """An absolute path still works; a relative one is an error."""

@@ -58,6 +58,7 @@ def assert_errors(expected: list[dict[str, Any]], problems: tuple[Problem, ...])
     assert remaining == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", EXPECTED if THOROUGH else [*LARGE, "python-code.yaml", "overlap-between-regions.yaml"])
 def test_commands_report_a_wrong_file_at_once(name: str, command: str, tmp_path: Path) -> None:
