@@ -1,11 +1,11 @@
-"""What stops a command before it could find out anything."""
+"""The error that ends a command before it has a result."""
 
 
 class MeshError(Exception):
-    """Something that the user has to put right first.
+    """A problem that the user has to solve first.
 
     Attributes:
-        fix: what to do next, a command or a sentence.
+        fix: What to do next, a command or a sentence.
     """
 
     def __init__(self, text: str, fix: str = "") -> None:

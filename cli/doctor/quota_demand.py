@@ -150,10 +150,8 @@ def _of_nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iter
 
 def _existing(region: ResolvedRegion, cluster: Mapping[str, Any] | None, least: int) -> _Pool:
     """Return the existing nodes, which are part of the usage that Google shows."""
-    if cluster is None:
-        return _Pool("", 0, 0, 0)
-    pools = cluster.get("nodePools", [])
-    if not pools:
+    pools = (cluster or {}).get("nodePools", [])
+    if cluster is None or not pools:
         return _Pool("", 0, 0, 0)
     config = next((one for one in pools if one.get("name") == region.names.node_pool), pools[0]).get("config", {})
     machine = config.get("machineType", region.nodes.machine_type)

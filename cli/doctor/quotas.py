@@ -123,7 +123,10 @@ def _wanted(demand: QuotaDemand) -> str:
 
 
 def _unknown_family(demand: QuotaDemand, project: str) -> Finding:
-    """Source: https://cloud.google.com/compute/resource-usage#cpus_per_vm_family"""
+    """Return the finding for a quota that Compute Engine does not show.
+
+    Source: https://cloud.google.com/compute/resource-usage#cpus_per_vm_family
+    """
     fix = f"gcloud beta quotas info describe {FAMILIES} --service=compute.googleapis.com --project={project}"
     text = f"Compute Engine does not show it; {_wanted(demand)}"
     return warning(f"{demand.quotas[0]} in {demand.place}", text, fix)

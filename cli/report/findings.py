@@ -1,4 +1,4 @@
-"""What a command has found out, before it is printed for people or for machines."""
+"""The report of a command: sections of findings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class FindingState(StrEnum):
-    """Whether something is as it has to be. A warning does not change the exit status."""
+    """The state of what a command has checked. A warning does not change the exit status."""
 
     OK = "ok"
     WARNING = "warning"
@@ -16,12 +16,13 @@ class FindingState(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what it is, the same at every run: machines know it by that.
-        text: what was found.
-        fix: what to do next, a command where there is one; a failure always has it.
+        name: What was checked, the same in every run, as programs identify it by that.
+        state: The result.
+        text: What was found.
+        fix: What to do next, a command where there is one; a failure always has it.
     """
 
     name: str
@@ -35,23 +36,29 @@ class Finding:
 
 
 def ok(name: str, text: str = "") -> Finding:
+    """Return a finding that nothing is wrong."""
     return Finding(name, FindingState.OK, text)
 
 
 def warning(name: str, text: str, fix: str = "") -> Finding:
+    """Return a finding that does not change the exit status."""
     return Finding(name, FindingState.WARNING, text, fix)
 
 
 def failure(name: str, text: str, fix: str) -> Finding:
+    """Return a finding that something is wrong."""
     return Finding(name, FindingState.FAILURE, text, fix)
 
 
 @dataclass
 class Section:
-    """Findings that belong together, such as those of one cluster.
+    """Findings on one subject, such as a cluster.
 
     Attributes:
-        columns, rows: a table of measurements above the findings, if there is one.
+        title: The subject.
+        findings: The findings.
+        columns: Columns of a table of measurements above the findings, if there is one.
+        rows: Rows of that table.
     """
 
     title: str
@@ -62,13 +69,13 @@ class Section:
 
 @dataclass
 class Report:
-    """All that a command has found out.
+    """The report of a command.
 
     Attributes:
-        command: its name.
-        sections: in the order in which they are printed.
-        data: measurements for machines, as JSON has them.
-        interrupted: somebody has stopped it before the end.
+        command: The command's name.
+        sections: The sections, in the order in which they are printed.
+        data: Measurements for programs, for JSON.
+        interrupted: Whether the command was stopped before its end.
     """
 
     command: str
@@ -83,12 +90,13 @@ class Report:
         return section
 
     def findings(self) -> Iterator[tuple[Section, Finding]]:
+        """Yield all findings, with their sections."""
         for section in self.sections:
             for finding in section.findings:
                 yield section, finding
 
     @property
     def ok(self) -> bool:
-        """Whether something was looked at, and nothing of it is a failure."""
+        """Whether something was checked, and no finding is a failure."""
         states = [finding.state for _, finding in self.findings()]
         return bool(states) and FindingState.FAILURE not in states

@@ -1,4 +1,4 @@
-"""Prints a report: for people, as JSON, as JUnit XML."""
+"""Prints a report: as text, as JSON, as JUnit XML."""
 
 import json
 import re
@@ -21,26 +21,26 @@ from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState, Report, Section
 
 STYLES = {FindingState.OK: "green", FindingState.WARNING: "yellow", FindingState.FAILURE: "bold red"}
-BESIDE = 11
-"""Columns in front of what was found: its state."""
+STATE_WIDTH = 11
+"""Width of the state in front of a finding, in columns."""
 
 FAILED, NOT_TRIED, INTERRUPTED = 1, 2, 130
-"""Exit statuses besides 0: something is not as it has to be; it could not be found out; Ctrl-C."""
+"""Exit statuses besides 0: a finding is a failure; the command could not begin; Ctrl-C."""
 
-WIDE = 200
-"""Columns where there is no terminal: a log or a pipe has no width, and nothing is to be cut off for it."""
+LOG_WIDTH = 200
+"""Width where there is no terminal: tables in a log or a pipe are not cut off."""
 
 _MEASURED = re.compile(r"[\d.,]*( %| s)?|never")
 
-Count = Callable[[str, int], None]
-"""Tells how far something is."""
+ShowProgress = Callable[[str, int], None]
+"""Shows the progress of something by name: how many are done."""
 
 
 class Output:
-    """Where a command's words go.
+    """The output of a command.
 
     Attributes:
-        console: for progress and for people; with ``--json`` it is standard error, and
+        console: The console of the report as text; with ``--json`` it is standard error, and
             standard output has the JSON alone.
     """
 
@@ -49,12 +49,12 @@ class Output:
         self._junit = junit
         self.console = Console(stderr=as_json, highlight=False)
         if not self.console.is_terminal:
-            self.console.width = WIDE
+            self.console.width = LOG_WIDTH
         self._progress = Console(stderr=True, highlight=False)
 
     @contextmanager
     def spinner(self, what: str) -> Iterator[None]:
-        """Say what takes time: a spinner on a terminal, elsewhere a line."""
+        """Show what takes time: a spinner on a terminal, else a line."""
         if self._progress.is_terminal:
             with self._progress.status(escape(what)):
                 yield
@@ -63,12 +63,17 @@ class Output:
             yield
 
     def log(self, text: str) -> None:
-        """Say what is done now."""
+        """Print what is done now."""
         self._progress.print(f"mesh: {text}", markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, what: str, totals: Mapping[str, int]) -> Iterator[Count]:
-        """Show how far several things are: bars on a terminal, elsewhere a line at the beginning."""
+    def progress(self, what: str, totals: Mapping[str, int]) -> Iterator[ShowProgress]:
+        """Show progress: bars on a terminal, else a line at the beginning.
+
+        Args:
+            what: What is done.
+            totals: How many there are, by name.
+        """
         if not self._progress.is_terminal:
             print(f"mesh: {what}", file=sys.stderr, flush=True)
             yield lambda name, done: None
@@ -117,9 +122,9 @@ class Output:
         if not self.console.is_terminal:
             self.console.print(_line(finding), soft_wrap=True)
             return
-        state, text = _line(finding).divide([BESIDE])
+        state, text = _line(finding).divide([STATE_WIDTH])
         line = Table.grid(padding=0)
-        line.add_column(width=BESIDE, no_wrap=True)
+        line.add_column(width=STATE_WIDTH, no_wrap=True)
         line.add_column(overflow="fold")
         line.add_row(state, text)
         self.console.print(line)

@@ -7,19 +7,22 @@ from typing import Any
 from cli.report.findings import Finding, failure, ok
 from cli.sources.cluster_objects import ClusterObjects
 from cli.sources.google import LookupResult
-from cli.sources.kubernetes import ClusterClient
+from cli.sources.kubernetes import ClusterClient, gcloud_context
 from config import Environment, ResolvedRegion
 
 
 @dataclass(frozen=True)
 class ObservedCluster:
-    """
+    """A region's cluster.
+
     Attributes:
-        described: the cluster, as the GKE API has it.
-        membership: of the fleet, if the cluster says that it has one.
-        cluster: how to ask it; None if there is no way to.
-        objects: what is in it; None if it has not answered.
-        trouble: why there are no objects, and what to do about it.
+        environment: The environment.
+        region: The region.
+        described: The cluster, as the GKE API has it.
+        membership: The membership that the cluster names, as the fleet has it.
+        cluster: The client; None if there can be none.
+        objects: The objects in the cluster; None if it does not answer.
+        trouble: Why there are no objects, and what to do about it.
     """
 
     environment: Environment
@@ -32,6 +35,7 @@ class ObservedCluster:
 
     @property
     def key(self) -> str:
+        """The region's key."""
         return self.region.key
 
     @property
@@ -58,17 +62,17 @@ class ObservedCluster:
 
     @property
     def gcloud(self) -> str:
-        """How the end of a gcloud command names it."""
+        """The end of a gcloud command for the cluster."""
         return f"{self.region.names.cluster} --location {self.region.location} --project {self.project}"
 
     @property
     def kubectl(self) -> str:
-        """How a person reaches it: the start of a kubectl command."""
+        """The start of a kubectl command for a person to copy."""
         if self.cluster is not None:
             return self.cluster.command
-        return f"kubectl --context gke_{self.project}_{self.region.location}_{self.region.names.cluster}"
+        return f"kubectl --context {gcloud_context(self.environment, self.region)}"
 
 
 def failure_or_ok(name: str, wrong: Sequence[str], right: str, fix: str) -> Finding:
-    """Return a failure that says all that is wrong, or, where nothing is, what is right."""
+    """Return a failure with everything that is wrong, or, where nothing is, what is right."""
     return failure(name, "; ".join(wrong), fix) if wrong else ok(name, right)

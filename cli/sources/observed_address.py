@@ -1,11 +1,9 @@
-"""The address from which this machine is seen on the internet: what authorized networks are compared with.
+"""The public address of this machine, which is compared with the authorized networks.
 
-It can only be learned from somebody outside. Google's own name server tells whoever asks it
-for the TXT record of `NAME` the address that asked. It is asked, and no web service of
-another company: Google sees this machine's address at every call of a deploy anyway, so
-nobody learns anything new, and no account or token is involved.
+Google's own name server answers a query for the TXT record of `NAME` with the client's address. Google sees this
+machine's address at every call of a deploy anyway, so no other company learns it, and no token is involved.
 
-`MESH_OBSERVED_ADDRESS` gives the address instead; then nobody is asked.
+`MESH_OBSERVED_ADDRESS` gives the address instead, without a query.
 """
 
 import os
@@ -21,7 +19,7 @@ from typing import Any
 VARIABLE = "MESH_OBSERVED_ADDRESS"
 NAME, SERVER, PORT = "o-o.myaddr.l.google.com", "ns1.google.com", 53
 SECONDS = 2.0
-"""For an answer; a question may get lost, and is asked once more."""
+"""Timeout of a query, which may get lost and is sent twice."""
 
 PROXIES = ("HTTPS_PROXY", "https_proxy")
 TXT, IN = 16, 1
@@ -30,14 +28,14 @@ RESPONSE, AUTHORITATIVE, TRUNCATED, RECURSION_AVAILABLE, ERROR = 0x8000, 0x0400,
 
 
 class NotObservedError(Exception):
-    """It could not be found out. Its text says why."""
+    """The address is not known; the text is the reason."""
 
 
 def observed(variables: Mapping[str, str] = os.environ) -> IPv4Address:
     """Return the address.
 
     Raises:
-        NotObservedError: it can't be done.
+        NotObservedError: It is not known.
     """
     if given := variables.get(VARIABLE):
         try:
@@ -46,31 +44,35 @@ def observed(variables: Mapping[str, str] = os.environ) -> IPv4Address:
             raise NotObservedError(f"{VARIABLE} is no IPv4 address: {given!r}") from error
     if proxy := next((name for name in PROXIES if variables.get(name)), None):
         raise NotObservedError(f"{proxy} is set, and control planes see the proxy's address")
-    return ask((SERVER, PORT))
+    return query((SERVER, PORT))
 
 
-def ask(server: tuple[str, int], seconds: float = SECONDS) -> IPv4Address:
+def query(server: tuple[str, int], seconds: float = SECONDS) -> IPv4Address:
     """Return the address as a name server sees it.
 
+    Args:
+        server: Host and port of the name server.
+        seconds: The timeout.
+
     Raises:
-        NotObservedError: it can't be done.
+        NotObservedError: It is not known.
     """
     number = secrets.randbelow(1 << 16)
     try:
-        host = _resolved(server, seconds)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.settimeout(seconds)
-            asking.connect(host)
-            return address_in(_exchange(asking, question(number)), number)
+        host = _resolve(server, seconds)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(seconds)
+            client.connect(host)
+            return address_in(_exchange(client, query_message(number)), number)
     except (OSError, struct.error, IndexError) as error:
         raise NotObservedError(f"{server[0]} gives no answer: {error}") from error
 
 
-def _resolved(server: tuple[str, int], seconds: float) -> Any:
-    """Return a server's address; where no name server answers, the system would wait longer than anybody wants.
+def _resolve(server: tuple[str, int], seconds: float) -> Any:
+    """Return a server's address, with a timeout: the system's own is long where no name server answers.
 
     Raises:
-        OSError: its name is not known.
+        OSError: Its name is not known.
     """
     found: list[Any] = []
 
@@ -86,59 +88,66 @@ def _resolved(server: tuple[str, int], seconds: float) -> Any:
     return found[0]
 
 
-def _exchange(asking: socket.socket, message: bytes) -> bytes:
-    """Raises:
-    OSError: it can't be done.
+def _exchange(client: socket.socket, message: bytes) -> bytes:
+    """Send a query, twice if need be, and return the response.
+
+    Raises:
+        OSError: There is none.
     """
     for _ in range(2):
-        asking.send(message)
+        client.send(message)
         try:
-            return asking.recv(512)
+            return client.recv(512)
         except TimeoutError:
             continue
     raise TimeoutError("timed out")
 
 
-def question(number: int) -> bytes:
-    """Return the message that asks for the TXT record (RFC 1035, 4.1)."""
+def query_message(number: int) -> bytes:
+    """Return the message that queries the TXT record (RFC 1035, 4.1)."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in NAME.split("."))
     return struct.pack("!6H", number, 0, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, TXT, IN)
 
 
-def address_in(answer: bytes, number: int) -> IPv4Address:
-    """Return the address in an answer.
+def address_in(message: bytes, number: int) -> IPv4Address:
+    """Return the address in a response.
 
-    Networks that answer DNS questions in the place of others would give the address of
-    their own resolver: only the name server itself is authoritative, and offers no recursion.
+    Networks that intercept DNS queries would give the address of their own resolver:
+    only the name server itself is authoritative, and offers no recursion.
+
+    Args:
+        message: The response.
+        number: The number of the query.
 
     Raises:
-        NotObservedError: it has none, or somebody else has answered.
-        struct.error, IndexError: it is cut.
+        NotObservedError: It has none, or is another server's.
+        struct.error: It is truncated.
+        IndexError: It is truncated.
     """
-    found, flags, questions, answers = struct.unpack_from("!4H", answer)
+    found, flags, questions, answers = struct.unpack_from("!4H", message)
     if found != number or not flags & RESPONSE or flags & (ERROR | TRUNCATED):
         raise NotObservedError(f"{SERVER} gives no answer that is of use")
     if not flags & AUTHORITATIVE or flags & RECURSION_AVAILABLE:
         raise NotObservedError(f"somebody else answers for {SERVER} in this network")
     at = 12
     for _ in range(questions):
-        at = _after_name(answer, at) + 4
+        at = _after_name(message, at) + 4
     for _ in range(answers):
-        at = _after_name(answer, at)
-        kind, _, _, length = struct.unpack_from("!HHIH", answer, at)
+        at = _after_name(message, at)
+        kind, _, _, length = struct.unpack_from("!HHIH", message, at)
         at += 10
         if kind == TXT:
-            text = answer[at + 1 : at + 1 + answer[at]].decode("ascii", "replace")
+            text = message[at + 1 : at + 1 + message[at]].decode("ascii", "replace")
             try:
                 return IPv4Address(text)
             except ValueError:
-                pass  # what else there may be, such as the client's subnet
+                pass  # another text, such as the client's subnet
         at += length
     raise NotObservedError(f"{SERVER} tells no address")
 
 
 def _after_name(message: bytes, at: int) -> int:
-    """Return where a name ends that begins at a place (RFC 1035, 4.1.4)."""
+    """Return the end of a name (RFC 1035, 4.1.4)."""
     while True:
         length = message[at]
         if length >= 0xC0:

@@ -1,4 +1,4 @@
-"""The JSON that cdktf has synthesized, and what its references lead to."""
+"""The synthesized JSON of an environment, and its references."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from config.naming import STACKS
 from config.synthesized import kubernetes_objects, read_stack, stack_file
 
 SYNTHESIZE = "cdktf synth"
-"""What makes a folder right again."""
+"""The command that synthesizes again."""
 
 _OTHER_STACK = re.compile(r"data\.terraform_remote_state\.cross-stack-reference-input-([\w-]+)\.outputs\.([\w-]+)")
 _RESOURCE = re.compile(r"\b([a-z]\w*\.[\w-]+)\.([\w.\[\]]+)")
@@ -38,7 +38,7 @@ class Synthesized:
         return {f"{kind}.{name}": resource for name, resource in found.items()}
 
     def instances(self, *inputs: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Yield the instances of the mesh stack's scripts that are given all of these inputs, with their keys."""
+        """Yield the instances of the mesh stack's scripts that have all of these inputs, each after its key."""
         for resource in self.resources("mesh", "null_resource").values():
             for key, instance in (resource.get("for_each") or {}).items():
                 if set(inputs) <= instance.keys():
@@ -55,8 +55,12 @@ class Synthesized:
             The resource's address and its attribute, such as ``("google_compute_network.vpc",
             "self_link")``; twice nothing if the text is no reference.
 
+        Args:
+            stack: The stack that the text is in.
+            text: The text.
+
         Raises:
-            MeshError: it refers to an output that the other stack doesn't have.
+            MeshError: It refers to an output that the other stack does not have.
         """
         reference = _REFERENCE.search(text)
         if reference is None:
@@ -70,7 +74,7 @@ class Synthesized:
         return (found[1], found[2]) if found else ("", "")
 
     def inconsistent(self, text: str) -> MeshError:
-        """Return what to raise when the stacks do not belong together."""
+        """Return the error for stacks that are not of one synthesis."""
         return MeshError(f"{self.folder}: {text}", f"{SYNTHESIZE}: the stacks have to be of one synthesis")
 
 
@@ -78,7 +82,7 @@ def read_folder(folder: Path) -> Synthesized:
     """Read what cdktf has synthesized into a folder, such as ``cdktf.out``.
 
     Raises:
-        MeshError: the folder or a stack is missing, or can't be read.
+        MeshError: The folder or a stack is missing, or can't be read.
     """
     if not folder.is_dir():
         raise MeshError(f"{folder} is no folder", f"{SYNTHESIZE}, or leave --synthesized out")

@@ -65,10 +65,11 @@ class Case(NamedTuple):
 
 
 def made(path: str, **content: Any) -> Callable[[DeployedMesh], None]:
-    """Let something be there.
+    """Return what creates a resource.
 
     Args:
-        path: after the project's.
+        path: Its path, after the project's.
+        **content: Its content.
     """
 
     def spoil(mesh: DeployedMesh) -> None:
@@ -265,7 +266,8 @@ def destroy(mesh: DeployedMesh, *, completely: bool = False) -> None:
     """Take away the clusters and what is in the states.
 
     Args:
-        completely: all that the stacks made, too.
+        mesh: The deployed mesh.
+        completely: Delete also what is in the project.
     """
     ours = [one["id"] for stack in mesh.states.values() for one in (stack or {}).values() if "id" in one]  # type: ignore[union-attr]
     for path in list(mesh.cloud):

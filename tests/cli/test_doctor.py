@@ -1,4 +1,4 @@
-"""`mesh doctor` as an operator runs it: the real command, against the emulated cloud, with stand-ins for the tools."""
+"""`mesh doctor`: the command in this process, against the fake cloud, with fake tools."""
 
 import hashlib
 import json
@@ -58,19 +58,21 @@ mesh:
   asmcli: {{file: asmcli, sha256: "{DIGEST}"}}
 ingress: {{config_cluster: tokyo, plain_http: true}}
 """
-TOLD = '*"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;;'
-FROM_INSIDE = f'case "$*" in {TOLD} esac'
-"""A kubectl that tells its version, and of remote secrets what is put in here."""
+KUBECTL_CASES = '*"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;;'
+KUBECTL = f'case "$*" in {KUBECTL_CASES} esac'
+"""A kubectl that prints its version, and the output for remote secrets that is filled in."""
 
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the command said.
+    """The report of the command.
 
     Attributes:
-        findings: by name, each with its state, text and fix.
+        status: Its exit status.
+        findings: The findings by name, each with its state, text and fix.
+        data: The whole report.
     """
 
     status: int
@@ -82,12 +84,12 @@ class Diagnosis:
         return one["state"], one["text"], one["fix"]
 
     def bad(self) -> list[str]:
-        """Return the names of all that is not as it has to be."""
+        """Return the names of all findings that are not ok."""
         return [name for name, one in self.findings.items() if one["state"] != "ok"]
 
 
 def diagnose(project: EmulatedProject, **variables: str) -> Diagnosis:
-    """Run `mesh doctor --json`. It must have changed nothing, asked nothing unknown and told no token."""
+    """Run `mesh doctor --json`, which must change nothing, make no unknown call, and print no token."""
     start = project.server.journal.count()
     result = project.run("doctor", "--json", **variables)
     calls = project.server.journal.calls(start)
@@ -105,12 +107,12 @@ def diagnose(project: EmulatedProject, **variables: str) -> Diagnosis:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[EmulatedProject]:
-    """A project in which the APIs are on and nothing is made yet."""
+    """A project with enabled APIs, before the first deploy."""
     (tmp_path / "asmcli").write_bytes(INSTALLER)
     with emulated_project(tmp_path, CONFIGURATION, PROJECT) as found:
         found.enable(*APIS, "cloudbilling")
         log_in(found)
-        found.fake_program("kubectl", FROM_INSIDE.format("true"))
+        found.fake_program("kubectl", KUBECTL.format("true"))
         yield found
 
 
@@ -134,9 +136,9 @@ def configure(project: EmulatedProject, old: str, new: str) -> None:
     project.config.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def make_by(project: EmulatedProject, way: str) -> None:
-    """Have the mesh made in another way."""
-    configure(project, "mesh:\n", f"mesh:\n  control_plane: {way}\n")
+def set_mode(project: EmulatedProject, mode: str) -> None:
+    """Configure another control plane mode."""
+    configure(project, "mesh:\n", f"mesh:\n  control_plane: {mode}\n")
 
 
 def act_as(project: EmulatedProject, account: str) -> None:
@@ -597,7 +599,7 @@ def test_calls_are_charged_to_the_providers_project(
 
 
 def test_netrc_is_not_for_google(project: EmulatedProject) -> None:
-    """requests would replace the token by what a default entry has, for every host."""
+    """The library requests would replace the token by what a default entry has, for every host."""
     (project.folder / ".netrc").write_text("default login somebody password x\n", encoding="utf-8")
     found = diagnose(project)
     assert (found.status, found.bad()) == (0, [])
@@ -606,7 +608,7 @@ def test_netrc_is_not_for_google(project: EmulatedProject) -> None:
 
 
 def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """requests would look into ~/.netrc again."""
+    """The library requests would look into ~/.netrc again."""
     (tmp_path / ".netrc").write_text("default login somebody password x\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     asked: list[str] = []
@@ -654,7 +656,7 @@ def test_gcloud_is_not_logged_in(project: EmulatedProject) -> None:
         f"the scripts need it, and gcloud gives no token: failed with status 1: {problem}",
         "gcloud auth login",
     )
-    make_by(project, "fleet")  # no script is run
+    set_mode(project, "fleet")  # no script is run
     assert diagnose(project).bad() == []
 
 
@@ -758,12 +760,12 @@ def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProjec
 
 
 @pytest.mark.parametrize("way", ["asmcli-managed", "fleet"])
-def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     for name, value in {**project.server.variables(), **project.variables}.items():
         monkeypatch.setenv(name, value)
     google = GoogleClient(PROJECT)
-    if way != "asmcli-managed":
-        make_by(project, way)
+    if mode != "asmcli-managed":
+        set_mode(project, mode)
     environment = project.environment
     for need in permissions.required_permissions(environment):
         for permission in need.permissions:
@@ -808,16 +810,16 @@ def test_every_resource_and_script_has_its_permissions(
         found = {kind for content in contents for kind in content.get("resource", {}) if kind != "null_resource"}
         return found | {kind for one in contents for kind in one.get("data", {}) if kind.startswith("google_")}
 
-    def needed(way: str) -> tuple[set[str], int]:
+    def needed(mode: str) -> tuple[set[str], int]:
         needs = permissions.required_permissions(
-            environment_of(CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {way}"))
+            environment_of(CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {mode}"))
         )
         return {need.by for need in needs}, len({one for need in needs for one in need.permissions})
 
     # Two of them ask nobody.
     scripts = {script.name for script in (ROOT / "scripts").glob("*.sh")} - {"lib.sh", "check-tools.sh"}
-    for way in ("asmcli-managed", "asmcli-in-cluster"):
-        by, count = needed(way)
+    for mode in ("asmcli-managed", "asmcli-in-cluster"):
+        by, count = needed(mode)
         assert by == used(reference, three_regions) | scripts
         assert count <= permissions.MOST_AT_ONCE
     fleet = CONFIGURATION.replace("mesh:", "mesh:\n  control_plane: fleet")
@@ -840,7 +842,7 @@ def test_every_kind_of_object_has_its_permission(tmp_path: Path) -> None:
 
 def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
     """And kubectl for the command itself. No script runs, no installer is fetched, no webhook's port is opened."""
-    make_by(project, "fleet")
+    set_mode(project, "fleet")
     (project.folder / "asmcli").unlink()
     for tool in ("gcloud", "istioctl", "bash", "jq", "csplit", "sha256sum", "uname"):
         project.remove(tool)
@@ -860,7 +862,7 @@ def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
 
 def test_what_terraform_needs_with_a_fleet(project: EmulatedProject) -> None:
     """Its kubernetes provider has the plugin make its tokens, unless it acts as an account."""
-    make_by(project, "fleet")
+    set_mode(project, "fleet")
     for tool in ("kubectl", "gke-gcloud-auth-plugin"):
         project.remove(tool)
     found = diagnose(project)
@@ -876,17 +878,17 @@ def test_what_terraform_needs_with_a_fleet(project: EmulatedProject) -> None:
 
 @pytest.mark.parametrize("tool", ["terraform", "cdktf", "node"])
 def test_a_fleet_is_not_made_without(project: EmulatedProject, tool: str) -> None:
-    make_by(project, "fleet")
+    set_mode(project, "fleet")
     project.remove(tool)
     found = diagnose(project)
     assert (found.status, found.bad()) == (1, [tool])
 
 
 def test_remote_secrets_of_which_a_fleet_knows_nothing(project: EmulatedProject) -> None:
-    make_by(project, "fleet")
+    set_mode(project, "fleet")
     project.deploy()
     ours = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
-    project.fake_program("kubectl", FROM_INSIDE.format(f"printf '%s  Opaque  1  2d\\n' {ours}"))
+    project.fake_program("kubectl", KUBECTL.format(f"printf '%s  Opaque  1  2d\\n' {ours}"))
     found = diagnose(project)
     assert (found.status, found.bad()) == (0, ["tokyo: remote secrets", "osaka: remote secrets"])
     state, text, fix = found.of("tokyo: remote secrets")
@@ -896,7 +898,7 @@ def test_remote_secrets_of_which_a_fleet_knows_nothing(project: EmulatedProject)
 
 def test_all_is_well_with_a_control_plane_on_the_nodes(project: EmulatedProject) -> None:
     """It is installed by the same script, and its webhook is where the firewall's rules lead."""
-    make_by(project, "asmcli-in-cluster")
+    set_mode(project, "asmcli-in-cluster")
     project.deploy()
     found = diagnose(project)
     assert (found.status, found.bad()) == (0, [])
@@ -910,8 +912,8 @@ def test_pods_that_watch_a_control_plane_may_come_to_it(monkeypatch: pytest.Monk
     """Such as one in Osaka from which somebody deploys: its own cluster admits it by itself, Tokyo's as a watcher."""
     text = CONFIGURATION.replace("endpoint: public", "endpoint: private")
     monkeypatch.setattr(connectivity, "_route_to", lambda _: IPv4Address("10.32.0.9"))
-    for way, state in (("asmcli-managed", FindingState.WARNING), ("asmcli-in-cluster", FindingState.OK)):
-        environment = environment_of(text.replace("mesh:", f"mesh:\n  control_plane: {way}"))
+    for mode, state in (("asmcli-managed", FindingState.WARNING), ("asmcli-in-cluster", FindingState.OK)):
+        environment = environment_of(text.replace("mesh:", f"mesh:\n  control_plane: {mode}"))
         first, *_ = connectivity.check(environment, connectivity.try_all(environment, {}))
         assert first.state is state
     assert "10.32.0.9 may come to every private address" in first.text
@@ -929,7 +931,7 @@ def test_a_mesh_that_was_made_in_another_way(project: EmulatedProject) -> None:
     _, said, fix = found.of("mesh.control_plane")
     assert said == "fleet made this mesh, and there is no migration to asmcli-managed"
     assert "cdktf destroy ingress mesh, then set asmcli-managed" in fix
-    make_by(project, "fleet")
+    set_mode(project, "fleet")
     assert diagnose(project).of("mesh.control_plane") == ("ok", "fleet", "")
 
 
@@ -1266,7 +1268,7 @@ def test_googles_name_server_tells_who_asks() -> None:
         )
 
     with name_server(answer) as server:
-        assert observed_address.ask(server) == IPv4Address("203.0.113.9")
+        assert observed_address.query(server) == IPv4Address("203.0.113.9")
     assert len(asked) == 1
     assert asked[0][2:] == bytes.fromhex("00000001000000000000") + (
         b"\x03o-o\x06myaddr\x01l\x06google\x03com\x00" + bytes.fromhex("00100001")
@@ -1274,16 +1276,16 @@ def test_googles_name_server_tells_who_asks() -> None:
 
 
 def test_a_question_that_gets_lost_is_asked_again() -> None:
-    lost: list[bytes] = []
+    dropped: list[bytes] = []
 
     def answer(question: bytes) -> bytes | None:
-        if not lost:
-            lost.append(question)
+        if not dropped:
+            dropped.append(question)
             return None
         return reply(question, text_record("203.0.113.9"))
 
     with name_server(answer) as server:
-        assert observed_address.ask(server, seconds=0.3) == IPv4Address("203.0.113.9")
+        assert observed_address.query(server, seconds=0.3) == IPv4Address("203.0.113.9")
 
 
 @pytest.mark.parametrize(
@@ -1303,7 +1305,7 @@ def test_answers_that_are_not_taken(flags: int, text: str, reason: str) -> None:
         name_server(lambda question: reply(question, text_record(text), flags=flags)) as server,
         pytest.raises(observed_address.NotObservedError, match=reason),
     ):
-        observed_address.ask(server)
+        observed_address.query(server)
 
 
 @pytest.mark.parametrize("answer", [b"", b"\0\1", b"cut in the middle of it"])
@@ -1312,7 +1314,7 @@ def test_answers_that_are_none(answer: bytes) -> None:
         name_server(lambda question: question[:2] + b"\x84\0\0\1\0\1" + answer) as server,
         pytest.raises(observed_address.NotObservedError),
     ):
-        observed_address.ask(server)
+        observed_address.query(server)
 
 
 def test_an_answer_to_another_question_is_not_taken() -> None:
@@ -1324,7 +1326,7 @@ def test_an_answer_to_another_question_is_not_taken() -> None:
         name_server(answer) as server,
         pytest.raises(observed_address.NotObservedError, match="no answer that is of use"),
     ):
-        observed_address.ask(server)
+        observed_address.query(server)
 
 
 def test_nobody_answers() -> None:
@@ -1332,7 +1334,7 @@ def test_nobody_answers() -> None:
         name_server(lambda question: None) as server,
         pytest.raises(observed_address.NotObservedError, match="gives no answer: timed out"),
     ):
-        observed_address.ask(server, seconds=0.1)
+        observed_address.query(server, seconds=0.1)
 
 
 def test_a_name_that_nobody_resolves_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1346,7 +1348,7 @@ def test_a_name_that_nobody_resolves_is_not_waited_for(monkeypatch: pytest.Monke
     start = time.monotonic()
     try:
         with pytest.raises(observed_address.NotObservedError, match="its name is not known here"):
-            observed_address.ask(("ns1.google.com", 53), seconds=0.1)
+            observed_address.query(("ns1.google.com", 53), seconds=0.1)
     finally:
         hang.set()
     assert time.monotonic() - start < 10
@@ -1461,17 +1463,17 @@ NAMES = {
     ),
     "address acme-ingress": "compute addresses delete acme-ingress --global",
 }
-"""Things that terraform has lost, and how they are deleted."""
+"""Resources that are missing from the state, and how they are deleted."""
 
 
 def test_names_that_are_taken(project: EmulatedProject) -> None:
-    """All is deployed, and some of it terraform doesn't know."""
+    """All is deployed, and some of it is missing from the state."""
     project.deploy()
-    lost = {name.rpartition(" ")[2] for name in NAMES}
+    untracked = {name.rpartition(" ")[2] for name in NAMES}
     kept = [
         path
         for path in project.server.cloud.store.all()
-        if path.rpartition("/")[2] not in lost or f"{OSAKA}/subnetworks" in path
+        if path.rpartition("/")[2] not in untracked or f"{OSAKA}/subnetworks" in path
     ]
     project.write_state("network", *kept)
     found = diagnose(project)
@@ -1659,7 +1661,7 @@ def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:
     project.deploy()
     ours = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
     table = f"printf '%s  Opaque  1  2d\\n' {ours} istio-remote-secret-theirs"
-    project.fake_program("kubectl", FROM_INSIDE.format(table))
+    project.fake_program("kubectl", KUBECTL.format(table))
     found = diagnose(project)
     # Of what Osaka holds, its own secret is a stranger there, too.
     assert found.bad() == ["tokyo: remote secrets", "osaka: remote secrets"]
@@ -1677,7 +1679,7 @@ def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:
 
 def test_a_cluster_that_does_not_tell(project: EmulatedProject) -> None:
     project.deploy()
-    project.fake_program("kubectl", FROM_INSIDE.format("echo 'error: (Forbidden): no' >&2; exit 1"))
+    project.fake_program("kubectl", KUBECTL.format("echo 'error: (Forbidden): no' >&2; exit 1"))
     found = diagnose(project)
     assert found.of("tokyo: remote secrets") == (
         "failure",
@@ -1695,20 +1697,21 @@ def test_without_kubectl_the_rest_is_looked_at(project: EmulatedProject) -> None
 
 
 @dataclass(frozen=True)
-class Lost:
-    """Objects in Tokyo's cluster that terraform doesn't know of.
+class UntrackedObjects:
+    """Objects in Tokyo's cluster that are not in terraform's state.
 
     Attributes:
-        folder: what is synthesized.
+        project: The project.
+        folder: The synthesized output.
     """
 
     project: EmulatedProject
     folder: Path
 
     def tell(self, reply: str) -> None:
-        """Have kubectl keep what it is asked for, and reply with a few lines of shell."""
+        """Have kubectl keep its input, and run a few lines of shell."""
         keep = f'cat >"{self.project.folder}/asked.$$"'
-        others = TOLD.format("true")
+        others = KUBECTL_CASES.format("true")
         self.project.fake_program("kubectl", f'case "$*" in *"get --filename -"*) {keep}; {reply} ;; {others} esac')
 
     def asked(self) -> list[Body]:
@@ -1717,7 +1720,7 @@ class Lost:
 
 
 @pytest.fixture
-def lost(project: EmulatedProject) -> Lost:
+def untracked(project: EmulatedProject) -> UntrackedObjects:
     """Everything is deployed, and terraform's state of `ingress` has all objects but two of Tokyo's."""
     project.deploy()
     made = synthesize(project.environment, project.folder)
@@ -1734,14 +1737,14 @@ def lost(project: EmulatedProject) -> Lost:
     ]
     state = json.dumps({"version": 4, "resources": resources})
     state_file(project.config, "ingress").write_text(state, encoding="utf-8")
-    return Lost(project, made.outdir)
+    return UntrackedObjects(project, made.outdir)
 
 
 ROWS = "printf '%s\n' 'Namespace <none> sample' 'Gateway sample helloworld-gateway'"
 
 
-def test_objects_that_terraform_has_lost(project: EmulatedProject, lost: Lost) -> None:
-    lost.tell(ROWS)
+def test_objects_that_terraform_has_lost(project: EmulatedProject, untracked: UntrackedObjects) -> None:
+    untracked.tell(ROWS)
     found = diagnose(project)
     assert found.bad() == ["tokyo: objects"]
     kubectl = f"kubectl --context gke_{PROJECT}_{TOKYO}_acme-tokyo-cluster-1"
@@ -1754,34 +1757,34 @@ def test_objects_that_terraform_has_lost(project: EmulatedProject, lost: Lost) -
         f"{kubectl} delete --ignore-not-found namespace/sample",
     )
     # Those that terraform knows are not asked for, and of the others no more than it takes to find them.
-    asked = sorted((one["kind"], one["metadata"]["name"]) for one in lost.asked())
+    asked = sorted((one["kind"], one["metadata"]["name"]) for one in untracked.asked())
     assert ("Gateway", "helloworld-gateway") in asked
     assert {kind for kind, _ in asked} == {"Gateway", "Namespace"}
-    assert all(set(one) == {"apiVersion", "kind", "metadata"} for one in lost.asked())
+    assert all(set(one) == {"apiVersion", "kind", "metadata"} for one in untracked.asked())
 
 
 @pytest.mark.parametrize("reply", ["true", "echo 'unable to recognize no matches for kind \"Gateway\"' >&2; exit 1"])
-def test_objects_that_are_still_to_be_made(project: EmulatedProject, lost: Lost, reply: str) -> None:
-    lost.tell(reply)
+def test_objects_that_are_still_to_be_made(project: EmulatedProject, untracked: UntrackedObjects, reply: str) -> None:
+    untracked.tell(reply)
     found = diagnose(project)
     assert found.bad() == []
     assert found.of("tokyo: objects") == ("ok", "terraform's own, or still to be made", "")
-    assert lost.asked()
+    assert untracked.asked()
 
 
-def test_objects_of_another_synthesis_are_not_compared(project: EmulatedProject, lost: Lost) -> None:
-    lost.tell(ROWS)
-    (lost.folder / "elsewhere").mkdir()
-    synthesize(project.environment, lost.folder / "elsewhere")
-    for folder in (lost.folder / "elsewhere" / "cdktf.out", project.folder / "nothing"):
+def test_objects_of_another_synthesis_are_not_compared(project: EmulatedProject, untracked: UntrackedObjects) -> None:
+    untracked.tell(ROWS)
+    (untracked.folder / "elsewhere").mkdir()
+    synthesize(project.environment, untracked.folder / "elsewhere")
+    for folder in (untracked.folder / "elsewhere" / "cdktf.out", project.folder / "nothing"):
         found = diagnose(project, CDKTF_OUTDIR=str(folder))
         assert found.bad() == []
         assert found.of("tokyo: objects")[1].startswith("not compared")
-    assert lost.asked() == []
+    assert untracked.asked() == []
 
 
-def test_objects_that_are_not_told(project: EmulatedProject, lost: Lost) -> None:
-    lost.tell("echo 'error: (Forbidden): no' >&2; exit 1")
+def test_objects_that_are_not_told(project: EmulatedProject, untracked: UntrackedObjects) -> None:
+    untracked.tell("echo 'error: (Forbidden): no' >&2; exit 1")
     found = diagnose(project)
     assert found.bad() == ["tokyo: objects"]
     assert found.of("tokyo: objects")[1:] == (
