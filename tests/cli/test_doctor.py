@@ -759,7 +759,7 @@ def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProjec
     assert found.of("the other APIs") == ("ok", text, "")
 
 
-@pytest.mark.parametrize("way", ["asmcli-managed", "fleet"])
+@pytest.mark.parametrize("mode", ["asmcli-managed", "fleet"])
 def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     for name, value in {**project.server.variables(), **project.variables}.items():
         monkeypatch.setenv(name, value)
