@@ -1,4 +1,4 @@
-"""The move to CDK Terrain, without a registry, and what compares both: `make compare-cdktn` tries the real thing."""
+"""The move to CDK Terrain, without a registry."""
 
 import ast
 import json
