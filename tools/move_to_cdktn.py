@@ -68,7 +68,8 @@ def renamed(path: str, text: str) -> str:
     """Return a file's text with the successor's names.
 
     Args:
-        path: in the checkout.
+        path: the file's path in the checkout, which decides what is renamed.
+        text: the file's text.
     """
     if path in FORGED or path.startswith(LEFT_ALONE):
         return text
