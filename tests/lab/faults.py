@@ -64,8 +64,8 @@ def service_faults(demo: LabDemo, region: str) -> list[ServiceFault]:
 
     replicas = len(home.agent.pods(namespace, DEMO_SERVICE))
     return [
-        ServiceFault("endpoints removed: scaled to 0", lambda: scale(0), lambda: scale(replicas), announced=True),
-        ServiceFault("connection refused: killed, still listed", each(Pod.kill), each(home.agent.restart)),
+        ServiceFault("endpoints removed", lambda: scale(0), lambda: scale(replicas), announced=True),
+        ServiceFault("connection refused", each(Pod.kill), each(home.agent.restart)),
         ServiceFault("returns 503", each(Pod.return_503), each(Pod.recover)),
     ]
 

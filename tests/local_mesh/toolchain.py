@@ -108,7 +108,7 @@ BUNDLES = (
         KWOK,
         ("kwok", "kwokctl"),
         minutes=1,
-        compiled=1000,
+        compiled=700,
         packages=(f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}", f"sigs.k8s.io/kwok/cmd/kwokctl@{KWOK}"),
     ),
 )
