@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from string import Template
@@ -79,7 +79,7 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
     section = report.section(f"The demo of {options.region} goes down and comes back", COLUMNS)
     google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
-        drill = Drill(demo, clusters, options, output, section)
+        drill = Drill(demo, clusters, options, output.log, section)
         for fault in drill.faults():
             if not drill.run(fault):
                 break
@@ -102,30 +102,29 @@ def _check_options(environment: Environment, demo: DeployedDemo, region: str) ->
         raise MeshError(text, "give each region its own in demo.versions")
 
 
+@dataclass
 class Drill:
     """The drill of one region.
 
     Attributes:
+        demo: As configured.
+        clusters: By region; each has a client.
+        options: Of the command line.
+        log: Gets what happens now.
+        section: Of the report.
         data: What was measured, for machines.
     """
 
-    def __init__(
-        self,
-        demo: DeployedDemo,
-        clusters: Mapping[str, ClusterClient],
-        options: DrillOptions,
-        output: Output,
-        section: Section,
-    ) -> None:
-        self.data: list[dict[str, object]] = []
-        self._demo = demo
-        self._clusters = clusters
-        self._options = options
-        self._log = output.log
-        self._section = section
-        self._region = options.region
-        self._version = demo.versions[options.region]
-        self._namespace = ("--namespace", demo.service.namespace)
+    demo: DeployedDemo
+    clusters: Mapping[str, ClusterClient]
+    options: DrillOptions
+    log: Callable[[str], None]
+    section: Section
+    data: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def _version(self) -> str:
+        return self.demo.versions[self.options.region]
 
     def faults(self) -> list[DemoFault]:
         """Return the faults that the options name.
@@ -133,21 +132,21 @@ class Drill:
         Raises:
             MeshError: The number of pods can't be read, or is 0.
         """
-        cluster = self._clusters[self._region]
-        deployment = f"deployment/{self._demo.deployment(self._region)}"
+        region, namespace = self.options.region, ("--namespace", self.demo.service.namespace)
+        cluster, deployment = self.clusters[region], f"deployment/{self.demo.deployment(region)}"
         try:
-            found = cluster.get(deployment, *self._namespace)
+            found = cluster.get(deployment, *namespace)
         except KubectlError as error:
-            raise MeshError(f"can't ask {self._region} for the demo: {error}", "mesh status") from None
+            raise MeshError(f"can't ask {region} for the demo: {error}", "mesh status") from None
         replicas = int(found["spec"].get("replicas", 1))
         if replicas == 0:
-            fix = f"{cluster.command} scale {deployment} {' '.join(self._namespace)} --replicas=1"
-            raise MeshError(f"the demo of {self._region} is down already: it has 0 replicas", fix)
-        scale = ("scale", deployment, *self._namespace)
+            fix = f"{cluster.command} scale {deployment} {' '.join(namespace)} --replicas=1"
+            raise MeshError(f"the demo of {region} is down already: it has 0 replicas", fix)
+        scale = ("scale", deployment, *namespace)
         sidecar = FAILING_SIDECAR.substitute(
-            namespace=self._demo.service.namespace, app=DEMO_SERVICE, port=self._demo.service.port
+            namespace=self.demo.service.namespace, app=DEMO_SERVICE, port=self.demo.service.port
         )
-        ready = ("rollout", "status", deployment, *self._namespace, "--timeout=25s")
+        ready = ("rollout", "status", deployment, *namespace, "--timeout=25s")
         every = [
             DemoFault(
                 FaultKind.REMOVED,
@@ -158,29 +157,29 @@ class Drill:
             DemoFault(
                 FaultKind.FAILING,
                 partial(cluster.run, "apply", "--filename", "-", text=sidecar),
-                [("delete", SIDECAR, *self._namespace, "--ignore-not-found")],
+                [("delete", SIDECAR, *namespace, "--ignore-not-found")],
                 FAILED_A_POD * replicas,
             ),
         ]
-        return [fault for fault in every if fault.kind is self._options.fault] or every
+        return [fault for fault in every if fault.kind is self.options.fault] or every
 
     def run(self, fault: DemoFault) -> bool:
         """Inject a fault, roll it back, and return whether the region's own demo responds again."""
-        kind, region = fault.kind, self._region
-        workers = max(1, self._options.rate // REQUESTS_OF_A_WORKER)
-        load = LoadProfile(MOST_REQUESTS, workers, piece=1, pause=workers / self._options.rate)
-        namespace, url = self._demo.service.namespace, self._demo.url
-        self._log(f"{kind}: asking {url} from {', '.join(self._clusters)}")
-        generators = {key: start_load(cluster, namespace, url, load) for key, cluster in self._clusters.items()}
+        kind, region = fault.kind, self.options.region
+        workers = max(1, self.options.rate // REQUESTS_OF_A_WORKER)
+        load = LoadProfile(MOST_REQUESTS, workers, piece=1, pause=workers / self.options.rate)
+        namespace, url = self.demo.service.namespace, self.demo.url
+        self.log(f"{kind}: asking {url} from {', '.join(self.clusters)}")
+        generators = {key: start_load(cluster, namespace, url, load) for key, cluster in self.clusters.items()}
         try:
             if not self._wait_until(self._is_local, generators, time.monotonic(), SECONDS_TO_SETTLE):
                 text = f"its answers are not all {self._version} before anything is done"
                 if count_failed(generators[region].responses):
                     text += f": {ResponseCounts.of(generators[region].responses).problem_summary()}"
-                self._section.findings.append(failure(f"{kind}: before", text, "mesh verify locality"))
+                self.section.findings.append(failure(f"{kind}: before", text, "mesh verify locality"))
                 return False
-            with rolled_back(self._clusters[region], fault.rollback, self._options.restore_seconds, self._log) as left:
-                self._log(f"{kind}: taking the demo of {region} down")
+            with rolled_back(self.clusters[region], fault.rollback, self.options.restore_seconds, self.log) as left:
+                self.log(f"{kind}: taking the demo of {region} down")
                 failed_at = time.monotonic()
                 try:
                     fault.inject()
@@ -188,10 +187,10 @@ class Drill:
                     raise MeshError(f"can't take the demo of {region} down: {error}", "mesh status") from None
                 failed_over = self._wait_until(self._is_remote, generators, failed_at, SECONDS_TO_FAIL_OVER)
                 _watch(generators, WATCHED_SECONDS if failed_over else 0)
-                self._log(f"{kind}: putting it back")
+                self.log(f"{kind}: putting it back")
                 ended_at = time.monotonic()
             back_at = time.monotonic()
-            self._log(f"{kind}: waiting until {region} answers its own again, up to {SECONDS_TO_FAIL_BACK:.0f} s")
+            self.log(f"{kind}: waiting until {region} answers its own again, up to {SECONDS_TO_FAIL_BACK:.0f} s")
             failed_back = not left and self._wait_until(self._is_local, generators, back_at, SECONDS_TO_FAIL_BACK)
         finally:
             stop_all(list(generators.values()))
@@ -207,8 +206,8 @@ class Drill:
             failed_back=failed_back,
             manual_commands=left,
         )
-        self._section.rows += timeline.rows()
-        self._section.findings += timeline.findings()
+        self.section.rows += timeline.rows()
+        self.section.findings += timeline.findings()
         self.data.append(timeline.data())
         return failed_back
 
@@ -222,7 +221,7 @@ class Drill:
         """Wait until the region's responses since a moment steadily meet a condition; return whether they do."""
         while time.monotonic() < moment + seconds:
             _watch(generators, 0.1)
-            if is_steady(generators[self._region].since(moment), condition, STEADY):
+            if is_steady(generators[self.options.region].since(moment), condition, STEADY):
                 return True
         return False
 
