@@ -96,7 +96,7 @@ def peer_discovery(title: str, context: RehearsalContext) -> Table:
 
 def refused(title: str, run: CommandRun, word: str, changes: Sequence[str]) -> Table:
     """Check that a command failed with a message, before any change."""
-    table = Table(title, ["status", "found so", "calls that change something", "seconds"])
+    table = Table(title, ["status", "says so", "calls that change something", "seconds"])
     found = any(word in one for one in _messages(run.output))
     table.add(
         run.status,

@@ -506,7 +506,7 @@ def test_the_real_asmcli_changes_a_cluster_in_the_same_way(sandbox: AsmcliSandbo
     sandbox.fake_tool("kubectl", REAL_ASMCLI_KUBECTL)
     sandbox.fake_tool("gcloud", GCLOUD.replace("CHANNEL", channel.upper()))
     sandbox.fill_output_folder()
-    real_run = sandbox.run_asmcli(f"{arguments} --offline", real, timeout=120)
+    real_run = sandbox.run_asmcli(f"{arguments} --offline", real, timeout=300)
     assert real_run.status == 0, real_run.output
     # Only the fake applies the CRD, and only the real asmcli the caller's binding.
     changes = [change for change in changes_of(sandbox, fake_run) if change != "apply -f crd.yaml"]
@@ -522,7 +522,7 @@ def test_the_real_asmcli_installs_the_same_in_a_cluster(sandbox: AsmcliSandbox, 
     sandbox.fake_tool("curl", "")
     sandbox.fill_output_folder()
     # Where it downloads nothing it ignores this option.
-    real_run = sandbox.run_asmcli(f"{IN_CLUSTER} --offline".replace("--option cni-gcp ", ""), real, timeout=120)
+    real_run = sandbox.run_asmcli(f"{IN_CLUSTER} --offline".replace("--option cni-gcp ", ""), real, timeout=300)
     assert real_run.status == 0, real_run.output
     # Only the real asmcli applies the caller's binding.
     changes = changes_of(sandbox, fake_run)

@@ -308,6 +308,13 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch
             assert (f"{name}" in str(caught.value)) is with_terraform
 
 
+def test_the_tools_of_the_scripts_are_prerequisites() -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh"))
+    required = set(" ".join(re.findall(r"^ *require_tools ([a-z -]+)$", scripts, re.MULTILINE)).split())
+    # The toolchain, a local mesh or the fake tools bring these.
+    assert required - {"curl", "gcloud", "gke-gcloud-auth-plugin", "istioctl", "kubectl"} == set(SCRIPT_TOOLS)
+
+
 def test_the_output_of_a_command_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [
         "network  \x1b[0mApply complete! Resources: 25 added, 1 changed, 2 destroyed.",

@@ -53,6 +53,9 @@ class ScriptedDeployment:
         self._cloud = context.cloud
         self._environment = context.environment
         self._regions = list(self._environment.resolved_regions())
+        self._project = self._environment.project.id
+        self._compute = f"/compute/v1/projects/{self._project}"
+        self._features = f"/gkehub/v1/projects/{self._project}/locations/global/features"
         self._variables = wrappers.variables(context.command_environment.variables)
         rendered = context.state / "rendered"
         self.objects = objects_by_region(self._environment, rendered)
@@ -60,21 +63,18 @@ class ScriptedDeployment:
 
     def create_clusters(self) -> None:
         """Create what the stacks `network` and `clusters` create, as far as the rest needs it."""
-        project = self._environment.project.id
-        names = [f"{name}.googleapis.com" for name in APIS]
-        self._call("POST", f"/serviceusage/v1/projects/{project}/services:batchEnable", {"serviceIds": names})
-        name = self._environment.names.vpc
-        self._call("POST", f"/compute/v1/projects/{project}/global/networks", {"name": name})
+        services = {"serviceIds": [f"{name}.googleapis.com" for name in APIS]}
+        self._call("POST", f"/serviceusage/v1/projects/{self._project}/services:batchEnable", services)
+        self._call("POST", f"{self._compute}/global/networks", {"name": self._environment.names.vpc})
         _each(self._create_cluster, self._regions)
 
     def install(self) -> list[Job]:
         """Do what the stack `mesh` does, and return one job of each script."""
-        project, fleet = self._environment.project.id, self._fleet()
         first = next(one for one in self._regions if one.key == self._environment.ingress.config_cluster)
-        membership = f"projects/{project}/locations/{first.location}/memberships/{first.names.cluster}"
+        membership = f"projects/{self._project}/locations/{first.location}/memberships/{first.names.cluster}"
         spec = {"multiclusteringress": {"configMembership": membership}}
-        self._call("POST", f"{fleet}?featureId=servicemesh", {})
-        self._call("POST", f"{fleet}?featureId=multiclusteringress", {"spec": spec})
+        self._call("POST", f"{self._features}?featureId=servicemesh", {})
+        self._call("POST", f"{self._features}?featureId=multiclusteringress", {"spec": spec})
         groups = self._scripts.jobs("mesh")
         for group in groups:
             _each(self.must_run, group)
@@ -82,11 +82,8 @@ class ScriptedDeployment:
 
     def apply(self) -> None:
         """Apply what the stack `ingress` renders, and wait until it is rolled out."""
-        address = self._call(
-            "POST",
-            f"/compute/v1/projects/{self._environment.project.id}/global/addresses",
-            {"name": self._environment.names.ingress_address},
-        )["targetLink"]
+        name = self._environment.names.ingress_address
+        address = self._call("POST", f"{self._compute}/global/addresses", {"name": name})["targetLink"]
         given = self._call("GET", address.removeprefix(self._cloud.fake.base))["address"]
         clusters = self._cloud.clusters()
 
@@ -121,15 +118,14 @@ class ScriptedDeployment:
 
     def delete_clusters(self) -> None:
         """Delete features, clusters and networks."""
-        project = self._environment.project.id
+        names = self._environment.names
         for feature in ("multiclusteringress", "servicemesh"):
-            self._call("DELETE", f"{self._fleet()}/{feature}")
-        _each(lambda one: self._call("DELETE", f"{self._clusters(one)}/{one.names.cluster}"), self._regions)
-        compute = f"/compute/v1/projects/{project}"
-        self._call("DELETE", f"{compute}/global/addresses/{self._environment.names.ingress_address}")
+            self._call("DELETE", f"{self._features}/{feature}")
+        _each(lambda one: self._call("DELETE", f"{self._clusters(one.location)}/{one.names.cluster}"), self._regions)
+        self._call("DELETE", f"{self._compute}/global/addresses/{names.ingress_address}")
         for region in self._regions:
-            self._call("DELETE", f"{compute}/regions/{region.location}/subnetworks/{self._environment.names.subnet}")
-        self._call("DELETE", f"{compute}/global/networks/{self._environment.names.vpc}")
+            self._call("DELETE", f"{self._compute}/regions/{region.location}/subnetworks/{names.subnet}")
+        self._call("DELETE", f"{self._compute}/global/networks/{names.vpc}")
 
     def run(self, job: Job) -> ScriptResult:
         """Run a script as terraform does."""
@@ -146,45 +142,37 @@ class ScriptedDeployment:
             raise LocalMeshError(f"{job.script} failed:\n{result.output}")
 
     def _create_cluster(self, region: ResolvedRegion) -> None:
-        project = self._environment.project.id
-        compute = f"projects/{project}"
-        network = f"{compute}/global/networks/{self._environment.names.vpc}"
-        subnet = f"{compute}/regions/{region.location}/subnetworks"
+        names = self._environment.names
+        network = f"projects/{self._project}/global/networks/{names.vpc}"
+        subnets = f"projects/{self._project}/regions/{region.location}/subnetworks"
         secondary = {"pods": region.ranges.pods, "services": region.ranges.services}
-        self._call(
-            "POST",
-            f"/compute/v1/{subnet}",
-            {
-                "name": self._environment.names.subnet,
-                "network": network,
-                "ipCidrRange": str(region.ranges.nodes),
-                "secondaryIpRanges": [
-                    {"rangeName": name, "ipCidrRange": str(value)} for name, value in secondary.items()
-                ],
-            },
-        )
+        subnet = {
+            "name": names.subnet,
+            "network": network,
+            "ipCidrRange": str(region.ranges.nodes),
+            "secondaryIpRanges": [{"rangeName": name, "ipCidrRange": str(value)} for name, value in secondary.items()],
+        }
+        self._call("POST", f"/compute/v1/{subnets}", subnet)
         cluster = {
             "name": region.names.cluster,
             "network": network,
-            "subnetwork": f"{subnet}/{self._environment.names.subnet}",
+            "subnetwork": f"{subnets}/{names.subnet}",
             "ipAllocationPolicy": {"clusterSecondaryRangeName": "pods", "servicesSecondaryRangeName": "services"},
             "privateClusterConfig": {"masterIpv4CidrBlock": str(region.ranges.control_plane)},
             "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enablePublicEndpoint": True}},
-            "fleet": {"project": project},
+            "fleet": {"project": self._project},
         }
-        self._call("POST", self._clusters(region), {"cluster": cluster})
-        pool = {"nodePool": {"name": region.names.node_pool}}
-        self._call("POST", f"{self._clusters(region)}/{region.names.cluster}/nodePools", pool)
+        clusters = self._clusters(region.location)
+        self._call("POST", clusters, {"cluster": cluster})
+        self._call(
+            "POST", f"{clusters}/{region.names.cluster}/nodePools", {"nodePool": {"name": region.names.node_pool}}
+        )
 
     def _read_cluster(self, location: str, name: str) -> dict[str, Any]:
-        path = f"/container/v1/projects/{self._environment.project.id}/locations/{location}/clusters/{name}"
-        return self._call("GET", path)
+        return self._call("GET", f"{self._clusters(location)}/{name}")
 
-    def _fleet(self) -> str:
-        return f"/gkehub/v1/projects/{self._environment.project.id}/locations/global/features"
-
-    def _clusters(self, region: ResolvedRegion) -> str:
-        return f"/container/v1/projects/{self._environment.project.id}/locations/{region.location}/clusters"
+    def _clusters(self, location: str) -> str:
+        return f"/container/v1/projects/{self._project}/locations/{location}/clusters"
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call an API, and wait until the operation is done.
