@@ -21,7 +21,7 @@ from tests.synthesis.test_manifests import SCHEMAS, node
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, environment_of, load_without_variables, synthesize
 
 VARIABLES = {key: value for key, value in os.environ.items() if not key.startswith(("MESH_", "CDKTF_"))}
-SHOP = "{image: a/shop:1, port: 80, failover: false, regions: {end: {}, b: {version: v2}, c: {replicas: 0}}}"
+SHOP = "services: {own: {image: a:1, port: 80, failover: %s, route: {path: /}, regions: {end: {}, b: {replicas: 0}}}}"
 
 
 def generated(count: int, more: str = "", ingress: str = "plain_http: true") -> Environment:
@@ -35,10 +35,10 @@ CONFIGURED = {
     "sample": load_without_variables(REFERENCE),
     "retired region": load_without_variables(THREE_REGIONS),
     "one region": generated(1),
-    "six regions": generated(6, f"services: {{shop: {SHOP}}}"),
+    "six regions": generated(6, "demo: {enabled: false}\n" + SHOP % "true"),
     "in-cluster": generated(2, "mesh: {control_plane: asmcli-in-cluster}"),
     "fleet": generated(3, "mesh: {control_plane: fleet}"),
-    "no ingress": generated(3, ingress="enabled: false"),
+    "no ingress": generated(3, SHOP % "false", ingress="enabled: false"),
 }
 AWKWARD = 'style: a"b]`c` <i>&amp;#35; %%{init: {}}%% classDef x:y#z; |--> \\n \n {d} (e) é'
 Arrows = set[tuple[str, str, str]]
