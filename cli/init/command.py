@@ -1,6 +1,7 @@
 """`mesh init`: asks for what a new project needs, and writes its configuration file."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -111,9 +112,12 @@ def write_configuration(file: Path, given: Answers) -> int:
         _take_defaults(answers)
         _check_answers(answers)
     _write(file, document(answers, file), shown)
-    options = "" if file == config_path(ROOT) else f" --config {shown}"
-    setting = "" if file == config_path(ROOT) else f" CONFIG={shown}"
-    print(f"{shown} is written. Next: mesh doctor{options} && make synth{setting}")
+    if file == config_path(ROOT):
+        print(f"{shown} is written. Next: mesh doctor && make synth")
+    else:
+        # make runs in the checkout, and mesh anywhere.
+        name = shlex.quote(shown if Path.cwd() == ROOT else str(file.resolve()))
+        print(f"{shown} is written. Next: mesh doctor --config {name} && make synth CONFIG={name}")
     return 0
 
 

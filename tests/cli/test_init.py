@@ -299,6 +299,15 @@ def test_the_default_is_the_file_that_is_configured(tmp_path: Path) -> None:
         assert invoke(["init", *GOOD], variables).returncode == 2
 
 
+def test_the_next_commands_work_where_they_are_run(tmp_path: Path) -> None:
+    """`make` runs in the checkout, where a path relative to another folder leads elsewhere."""
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    result = init(folder / "mesh.yaml", *GOOD, folder=tmp_path)
+    file = f"'{folder / 'mesh.yaml'}'"
+    assert result.stdout == f"a b/mesh.yaml is written. Next: mesh doctor --config {file} && make synth CONFIG={file}\n"
+
+
 def test_a_folder_that_can_t_be_written(tmp_path: Path) -> None:
     result = init(tmp_path / "none" / "mesh.yaml", *GOOD)
     assert result.returncode == 2
