@@ -16,7 +16,7 @@ from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
 from config import load
 from tests.cli.demo_mesh import DemoMesh, demo_mesh
-from tests.local_mesh.traffic import Response
+from tests.local_mesh.traffic import DemoResponse
 
 RATE = ("--rate", "50")
 SECONDS = 30.0
@@ -238,7 +238,7 @@ def test_a_demo_that_is_down_already(mesh: DemoMesh) -> None:
 def test_what_a_series_of_answers_says() -> None:
     good, bad = "version: v1", "sick"
     answers = [
-        Response(float(number), 0.5, 200 if body is good else 503, body) for number, body in enumerate([bad, good])
+        DemoResponse(float(number), 0.5, 200 if body is good else 503, body) for number, body in enumerate([bad, good])
     ]
     assert count_failed(answers) == 1
     assert slowest(answers) == 0.5

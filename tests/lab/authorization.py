@@ -9,7 +9,7 @@ from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.lab.demo import GATEWAY_PORT, PUBLIC_HOST, LabDemo
 from tests.local_mesh.rendered import Object
-from tests.local_mesh.traffic import Client, Response
+from tests.local_mesh.traffic import Client, DemoResponse
 from tests.reporting.table import Table
 
 REQUESTS = 10
@@ -74,10 +74,10 @@ def _expect_without_certificate(environment: Environment) -> int:
     return REFUSED if environment.mesh.mtls == "strict" else _expect_unauthorized(environment)
 
 
-def _all(responses: Sequence[Response], status: int) -> bool:
+def _all(responses: Sequence[DemoResponse], status: int) -> bool:
     return bool(responses) and all(response.status == status for response in responses)
 
 
-def _format_statuses(responses: Sequence[Response]) -> str:
+def _format_statuses(responses: Sequence[DemoResponse]) -> str:
     found = sorted({response.status for response in responses})
     return ", ".join(WORDS.get(status, str(status)) for status in found)

@@ -10,7 +10,7 @@ from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.service import Service
 from tests.local_mesh.errors import LocalMeshError
-from tests.local_mesh.traffic import Client, Response
+from tests.local_mesh.traffic import Client, DemoResponse
 
 if TYPE_CHECKING:  # unit tests do not need the lab's packages
     from tests.local_mesh.environment import LocalMesh
@@ -77,7 +77,9 @@ class LabDemo:
         status = Client(gateway.address, STATUS_PORT, PUBLIC_HOST, where=self.client(region).where)
         return status.send(STATUS_PATH, 1)[0].ok
 
-    def settle(self, clients: Sequence[Client], condition: Callable[[Sequence[Response]], bool], batch: int) -> float:
+    def settle(
+        self, clients: Sequence[Client], condition: Callable[[Sequence[DemoResponse]], bool], batch: int
+    ) -> float:
         """Send requests until all clients' responses meet a condition, or for a minute.
 
         The control planes need some seconds to configure all proxies. Checks send their own

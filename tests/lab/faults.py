@@ -9,7 +9,7 @@ from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, 
 from config.environment import DEMO_SERVICE
 from tests.lab.demo import LabDemo
 from tests.local_mesh.pod import Pod
-from tests.local_mesh.traffic import TIMEOUT_SECONDS, Client, Response, Stream
+from tests.local_mesh.traffic import TIMEOUT_SECONDS, Client, DemoResponse, Stream
 from tests.reporting.table import Table
 
 INTERVAL_SECONDS = 0.05
@@ -26,7 +26,7 @@ SLOW_SECONDS = 0.5
 MOST_FAILED = 10
 """Limit of one client's failed requests: outlier detection ejects at the fifth, and some are under way."""
 
-Condition = Callable[[Response], bool]
+Condition = Callable[[DemoResponse], bool]
 
 
 @dataclass(frozen=True)
@@ -241,11 +241,11 @@ def _conditions(demo: LabDemo, region: str) -> tuple[Condition, Condition]:
     )
 
 
-def _format_failed(responses: Sequence[Response]) -> str:
+def _format_failed(responses: Sequence[DemoResponse]) -> str:
     return f"{count_failed(responses)} of {len(responses)}"
 
 
-def _format_slowest(responses: Sequence[Response]) -> str:
+def _format_slowest(responses: Sequence[DemoResponse]) -> str:
     return f"{slowest(responses):.1f} s"
 
 

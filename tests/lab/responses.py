@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 from tests.lab.demo import STATUS_PATH, STATUS_PORT, LabDemo
-from tests.local_mesh.traffic import Client, Response, tally
+from tests.local_mesh.traffic import Client, DemoResponse, tally
 from tests.reporting.table import Table
 
 REQUESTS_A_VERSION = 40
@@ -69,9 +69,9 @@ def step_c(demo: LabDemo) -> Table:
     columns = ["gateways of", "requests", "version", "local", "remote", "failed", f"404 on {OTHER_PATH}", "ready"]
     table = Table(f"C  requests of the load balancer to the gateways: the own region serves {demo.path}", columns)
     for region in demo.lab.regions:
-        responses: list[Response] = []
-        not_found: list[Response] = []
-        ready: list[Response] = []
+        responses: list[DemoResponse] = []
+        not_found: list[DemoResponse] = []
+        ready: list[DemoResponse] = []
         gateways = demo.gateways(region)
         for client in gateways:
             _settle_locally(demo, region, client)
@@ -94,13 +94,13 @@ def _settle_locally(demo: LabDemo, region: str, client: Client) -> None:
     demo.settle([client], lambda responses: _count(demo, region, responses)[3], 10)
 
 
-def _cells(demo: LabDemo, region: str, responses: Sequence[Response]) -> tuple[tuple[object, ...], bool]:
+def _cells(demo: LabDemo, region: str, responses: Sequence[DemoResponse]) -> tuple[tuple[object, ...], bool]:
     """Return the cells of a region's responses, and whether they are right."""
     local, remote, failed, good = _count(demo, region, responses)
     return (region, len(responses), demo.versions.get(region, "none"), local, remote, failed), good
 
 
-def _count(demo: LabDemo, region: str, responses: Sequence[Response]) -> tuple[int, int, int, bool]:
+def _count(demo: LabDemo, region: str, responses: Sequence[DemoResponse]) -> tuple[int, int, int, bool]:
     """Return how many responses are local, remote and failed, and whether that is right."""
     home = demo.versions.get(region)
     local = sum(response.ok and response.version == home for response in responses)

@@ -12,15 +12,15 @@ from tests.lab.demo import LabDemo
 from tests.lab.environments import demo_steps, with_regions
 from tests.lab.responses import _count
 from tests.local_mesh.errors import LocalMeshError
-from tests.local_mesh.traffic import Response, tally
+from tests.local_mesh.traffic import DemoResponse, tally
 from tests.reporting.table import Table
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
 
 LOCAL, REMOTE = "version: v1, instance: a", "version: v2, instance: b"
 
 
-def build_responses(*bodies: str, status: int = 200) -> list[Response]:
-    return [Response(float(index), 0.01, status, body) for index, body in enumerate(bodies)]
+def build_responses(*bodies: str, status: int = 200) -> list[DemoResponse]:
+    return [DemoResponse(float(index), 0.01, status, body) for index, body in enumerate(bodies)]
 
 
 def test_a_table_is_right_only_if_something_was_measured_and_all_of_it_is_right() -> None:
@@ -56,7 +56,7 @@ def test_responses_are_counted_by_version_or_error() -> None:
         ("nowhere", build_responses("", status=0), (0, 0, 1, False)),
     ],
 )
-def test_local_responses(region: str, found: list[Response], expected: tuple[int, int, int, bool]) -> None:
+def test_local_responses(region: str, found: list[DemoResponse], expected: tuple[int, int, int, bool]) -> None:
     demo = cast(LabDemo, SimpleNamespace(versions={"tokyo": "v1", "osaka": "v2"}))
     assert _count(demo, region, found) == expected
 
@@ -152,4 +152,4 @@ def test_expected_status_of_unauthorized_requests(
     ],
 )
 def test_every_response_must_have_the_expected_status(statuses: list[int], expected: int, right: bool) -> None:
-    assert _all([Response(0.0, 0.01, status, "") for status in statuses], expected) is right
+    assert _all([DemoResponse(0.0, 0.01, status, "") for status in statuses], expected) is right

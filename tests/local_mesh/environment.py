@@ -20,11 +20,11 @@ from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fleet import derived_services
 from tests.local_mesh.istiod import Istiod, istio_manifests
 from tests.local_mesh.load_balancer import serve
-from tests.local_mesh.network import REGIONAL_FRONT_END, Network, RegionAddresses
+from tests.local_mesh.network import REGIONAL_FRONT_END, LabNetwork, RegionAddresses
 from tests.local_mesh.node_agent import NodeAgent
 from tests.local_mesh.pod import Pod, PodContext
 from tests.local_mesh.pod_exec import serve_exec
-from tests.local_mesh.remote_secrets import MeshMember, ScriptRunner
+from tests.local_mesh.remote_secrets import ScriptCluster, ScriptRunner
 from tests.local_mesh.rendered import Object
 from tests.local_mesh.toolchain import Toolchain
 from tests.local_mesh.traffic import Client
@@ -58,7 +58,7 @@ class LocalRegion:
         self.cluster = cluster
         self.istiod = istiod
         self.agent = agent
-        self.member = MeshMember(cluster, region.names.cluster, region.location, region.remote_name)
+        self.member = ScriptCluster(cluster, region.names.cluster, region.location, region.remote_name)
         self.hosts = hosts
         self.applied: list[Object] = []
 
@@ -94,7 +94,7 @@ class LocalMesh:
         state: Path,
         logs: Path,
         report: Report,
-        network: Network | None = None,
+        network: LabNetwork | None = None,
         clusters: Mapping[str, LocalCluster] | None = None,
     ) -> None:
         """Prepare the regions; nothing is started.
@@ -118,7 +118,7 @@ class LocalMesh:
         self._istio: list[Object] = []
         self._authority = Authority.create()
         present = [region for region in environment.resolved_regions() if not region.retired]
-        self.network = network or Network([_addresses(region) for region in present], state / "namespaces")
+        self.network = network or LabNetwork([_addresses(region) for region in present], state / "namespaces")
         self._clusters = clusters or {}
         self.regions = {region.key: self._build_region(region) for region in present}
 

@@ -80,7 +80,7 @@ class RegionAddresses:
         return [str(self.pods), str(self.control_plane), *([] if self.public is None else [f"{self.public}/32"])]
 
 
-class Network:
+class LabNetwork:
     """Regions with links between them, and their pods.
 
     Attributes:

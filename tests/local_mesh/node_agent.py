@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.errors import LocalMeshError
-from tests.local_mesh.network import Network
+from tests.local_mesh.network import LabNetwork
 from tests.local_mesh.pod import Pod, PodContext
 
 TOKEN_AUDIENCE = "istio-ca"
@@ -33,7 +33,7 @@ class NodeAgent:
     def __init__(
         self,
         cluster: LocalCluster,
-        network: Network,
+        network: LabNetwork,
         context: PodContext,
         *,
         folder: Path,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.local_mesh.cluster import KUBELET_PORT, ClusterSite
 from tests.local_mesh.namespace import Namespace
-from tests.local_mesh.network import Network
+from tests.local_mesh.network import LabNetwork
 from tests.local_mesh.processes import Program
 from tests.local_mesh.toolchain import Toolchain
 
@@ -26,7 +26,7 @@ def serve_exec(
     site: ClusterSite,
     namespace: Namespace,
     *,
-    network: Network,
+    network: LabNetwork,
     hosts: Path,
     tools: Toolchain,
     folder: Path,

@@ -18,7 +18,7 @@ SECONDS = 120
 
 
 @dataclass(frozen=True)
-class MeshMember:
+class ScriptCluster:
     """A cluster with its names in the cloud and in the mesh.
 
     Attributes:
@@ -37,7 +37,7 @@ class MeshMember:
 class ScriptRunner:
     """Runs the project's scripts with a fake gcloud that has the credentials of the lab's clusters."""
 
-    def __init__(self, project: str, members: Sequence[MeshMember], *, tools: Toolchain, folder: Path) -> None:
+    def __init__(self, project: str, members: Sequence[ScriptCluster], *, tools: Toolchain, folder: Path) -> None:
         self._project = project
         self._tools = tools
         self._credentials = folder
@@ -61,7 +61,7 @@ class ScriptRunner:
             "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
         }
 
-    def enable_endpoint_discovery(self, host: MeshMember, remote: MeshMember) -> None:
+    def enable_endpoint_discovery(self, host: ScriptCluster, remote: ScriptCluster) -> None:
         """Let one cluster's istiod discover the endpoints of another cluster.
 
         Raises:
@@ -82,5 +82,5 @@ class ScriptRunner:
             seconds=SECONDS,
         )
 
-    def _kubeconfig(self, member: MeshMember) -> str:
+    def _kubeconfig(self, member: ScriptCluster) -> str:
         return (self._credentials / f"{member.location}_{member.name}").read_text(encoding="utf-8")

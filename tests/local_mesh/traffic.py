@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Response:
+class DemoResponse:
     """The response to one request.
 
     Attributes:
@@ -61,10 +61,10 @@ class Client:
     host: str
     where: Namespace | None = None
 
-    def send(self, path: str, count: int) -> list[Response]:
+    def send(self, path: str, count: int) -> list[DemoResponse]:
         """Send requests one after the other, and return the responses."""
 
-        def work() -> list[Response]:
+        def work() -> list[DemoResponse]:
             return [self.get(path) for _ in range(count)]
 
         return work() if self.where is None else self.where.run(work)
@@ -78,7 +78,7 @@ class Client:
         """
         return Stream(self, path, every)
 
-    def get(self, path: str) -> Response:
+    def get(self, path: str) -> DemoResponse:
         sent = time.monotonic()
         connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT_SECONDS)
         try:
@@ -90,7 +90,7 @@ class Client:
             status, body, peer = 0, "", ""
         finally:
             connection.close()
-        return Response(sent, time.monotonic() - sent, status, body, peer)
+        return DemoResponse(sent, time.monotonic() - sent, status, body, peer)
 
 
 class Stream:
@@ -101,7 +101,7 @@ class Stream:
     """
 
     def __init__(self, client: Client, path: str, every: float) -> None:
-        self.responses: list[Response] = []
+        self.responses: list[DemoResponse] = []
         self._client = client
         self._path = path
         self._every = every
@@ -116,7 +116,7 @@ class Stream:
         self._stop.set()
         self._thread.join()
 
-    def since(self, moment: float) -> list[Response]:
+    def since(self, moment: float) -> list[DemoResponse]:
         """Return the responses to requests that were sent after a moment of the monotonic clock."""
         return [response for response in list(self.responses) if response.sent >= moment]
 
@@ -129,6 +129,6 @@ class Stream:
             due = max(due + self._every, time.monotonic())
 
 
-def tally(responses: Sequence[Response]) -> Counter[str]:
+def tally(responses: Sequence[DemoResponse]) -> Counter[str]:
     """Count the responses by version."""
     return Counter(response.version for response in responses)

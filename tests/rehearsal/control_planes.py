@@ -14,7 +14,7 @@ from tests.fake_cloud.container import dns_endpoint
 from tests.fake_cloud.errors import CloudError
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import ClusterOptions, ClusterSite, LocalCluster, SniCertificate
-from tests.local_mesh.network import Network, RegionAddresses
+from tests.local_mesh.network import LabNetwork, RegionAddresses
 from tests.local_mesh.toolchain import Toolchain
 
 PUBLIC = IPv4Network("192.0.2.0/24")
@@ -66,7 +66,7 @@ class GkeControlPlanes:
             region.key: RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane, PUBLIC[number])
             for number, region in enumerate(self._regions.values(), start=1)
         }
-        self.network = Network(list(self._addresses.values()), state / "namespaces")
+        self.network = LabNetwork(list(self._addresses.values()), state / "namespaces")
         self.clusters = {region.key: self._cluster(region) for region in self._regions.values()}
         self.running: dict[tuple[str, str], LocalCluster] = {}
 
