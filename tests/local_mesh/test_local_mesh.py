@@ -186,6 +186,7 @@ class TestToolchain:
         assert str(progress) == "0 of 3 programs built; pair: downloading; about 5 min left"
         for _ in range(5):
             progress.count_package()
+        assert str(progress).endswith("about 3 min left"), "the usual speed in the first minute"
         clock[0] = 240.0  # 2 of 5 minutes' work took 4 minutes
         assert str(progress).endswith("pair: 5 of about 10 packages; about 6 min left")
         progress.start_bundle(1)

@@ -178,7 +178,7 @@ class BuildProgress:
         done = sum(bundle.minutes for bundle in self._bundles[: self._done])
         done += current.minutes * min(1.0, self._compiled / current.compiled)
         elapsed = (time.monotonic() - self._start) / 60
-        return max(1.0, (total - done) * (elapsed / done if min(elapsed, done) > 1 else 1.0))
+        return max(1.0, (total - done) * (elapsed / done if elapsed > 1 and done > 0.1 else 1.0))
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
