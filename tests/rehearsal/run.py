@@ -123,7 +123,7 @@ class Rehearsal:
     def _add_region(self) -> None:
         new = self._new_region
         self._context.say(f"adding a region, {new}")
-        self._two = take_snapshot(self._cloud, identities=True)
+        self._before_addition = take_snapshot(self._cloud, identities=True)
         self._deployment.content = {
             **self._context.more,
             "demo": self._deployment.content["demo"] | _demo(self._context.more),
@@ -133,7 +133,7 @@ class Rehearsal:
         self._show(checks.deployed("4  a region is added", run))
         if not run.ok:
             return
-        found = differences(self._two, take_snapshot(self._cloud, identities=True))
+        found = differences(self._before_addition, take_snapshot(self._cloud, identities=True))
         # All pods' ranges are in one firewall rule.
         environment = self._context.environment
         shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members]
@@ -170,7 +170,7 @@ class Rehearsal:
             return
         rest = self._deployment.deploy()
         self._show(checks.deployed("   and the rest", rest))
-        found = differences(self._two, take_snapshot(self._cloud, identities=True))
+        found = differences(self._before_addition, take_snapshot(self._cloud, identities=True))
         self._show(checks.compared("   nothing of it is left, and nothing else was touched", found, [self._firewalls]))
 
     def _destroy(self) -> None:
