@@ -406,7 +406,7 @@ def test_doctor_and_the_scripts_need_the_same() -> None:
     assert required <= set(known)
     for tool in sorted(required):
         told = subprocess.run(
-            ["bash", "-c", f'source {ROOT}/scripts/lib.sh; needed "$1"', "-", tool],
+            ["bash", "-c", f'source {ROOT}/scripts/lib.sh; required_version "$1"', "-", tool],
             env={"PROJECT": "p", "ENDPOINT": "public", "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
