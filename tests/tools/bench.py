@@ -62,7 +62,8 @@ def measure(arguments: list[str], config: Path, folder: Path) -> Cost:
     Raises:
         RuntimeError if it fails.
     """
-    variables = {**os.environ, "MESH_CONFIG": str(config), "PYTHONPATH": str(ROOT)}
+    output = folder / f"{config.stem}.out"
+    variables = {**os.environ, "MESH_CONFIG": str(config), "CDKTF_OUTDIR": str(output), "PYTHONPATH": str(ROOT)}
     started = time.monotonic()
     pid = os.fork()
     if pid == 0:
