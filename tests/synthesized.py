@@ -50,9 +50,10 @@ class Synthesis:
         assert len(found) == 1, f"{len(found)} resources of {kind} match {part!r} in {stack}"
         return found[0]
 
-    def scripts(self, stack: str) -> dict[str, Resource]:
-        """Return a stack's resources that run a script, by address."""
-        return {name: one for name, one in self.all(stack, "null_resource").items() if "provisioner" in one}
+    def scripts(self, *stacks: str) -> dict[str, Resource]:
+        """Return the resources of stacks that run a script, by address."""
+        resources = [item for stack in stacks for item in self.all(stack, "null_resource").items()]
+        return {name: one for name, one in resources if "provisioner" in one}
 
     def by_name(self, stack: str, kind: str) -> dict[str, Resource]:
         """Return a stack's resources of a kind by their cloud name."""
@@ -103,20 +104,23 @@ def environment_of(text: str) -> Environment:
     return parse_environment(text, "test.yaml", {})
 
 
-def minimal_environment(**regions: int) -> Environment:
-    """Return an environment with nothing but regions and an ingress without TLS.
+def minimal_configuration(**regions: int) -> dict[str, Any]:
+    """Return a configuration with nothing but regions and an ingress without TLS.
 
     Args:
         **regions: their keys and numbers; the first is the config cluster's.
     """
-    data = {
+    return {
         "project": {"id": "test-project"},
         "regions": {key: {"region": f"asia-east{number}", "number": number} for key, number in regions.items()},
         "ingress": {"config_cluster": next(iter(regions)), "plain_http": True},
         "demo": {"enabled": False},
         "cluster": {"endpoint": "dns"},
     }
-    return environment_of(yaml.safe_dump(data))
+
+
+def minimal_environment(**regions: int) -> Environment:
+    return environment_of(yaml.safe_dump(minimal_configuration(**regions)))
 
 
 def sample_with(changes: Mapping[str, str], folder: Path) -> Synthesis:

@@ -24,7 +24,7 @@ from config.naming import ProjectNames, RegionNames
 from config.paths import ROOT
 from config.reference import REFERENCE_FILE, reference_text
 from config.schema import SCHEMA_FILE, schema_text
-from tests.synthesized import REFERENCE, THREE_REGIONS
+from tests.synthesized import REFERENCE, THREE_REGIONS, environment_of, minimal_configuration
 
 Data = dict[str, Any]
 
@@ -62,7 +62,7 @@ def changed(path: str, value: object) -> Data:
 
 
 def test_the_valid_configuration_is_accepted() -> None:
-    environment = parse_environment(yaml.safe_dump(VALID), "test.yaml", {})
+    environment = environment_of(yaml.safe_dump(VALID))
     assert [region.key for region in environment.resolved_regions()] == ["osaka", "tokyo"]
 
 
@@ -153,7 +153,7 @@ def test_a_rule(where: str, value: object, path: str, rule: str) -> None:
 def test_valid_ingress_settings(ingress: dict[str, object]) -> None:
     """An ingress needs domains, or plain_http; without an ingress neither is needed."""
     data = changed("ingress", {"config_cluster": "tokyo", **ingress})
-    parse_environment(yaml.safe_dump(data), "test.yaml", {})
+    environment_of(yaml.safe_dump(data))
 
 
 def test_a_certificates_name_contains_its_domain() -> None:
@@ -167,7 +167,7 @@ def test_a_certificates_name_contains_its_domain() -> None:
 
 def test_the_length_of_derived_names() -> None:
     data = changed(f"regions.{LONG}", {"region": "asia-east1", "number": 3})
-    assert parse_environment(yaml.safe_dump(data), "test.yaml", {}).regions[LONG].number == 3
+    assert environment_of(yaml.safe_dump(data)).regions[LONG].number == 3
     data["project"]["name_prefix"] = "matts"
     found = problems_of(data)
     assert found.keys() == {f"regions.{LONG}"}
@@ -264,21 +264,15 @@ def test_a_local_installer_has_to_exist(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 12, 16])
 def test_any_number_of_regions(count: int) -> None:
-    regions = {f"r{n}": {"region": f"x-y{n}", "number": n} for n in range(count)}
-    data = changed("regions", regions)
-    data["ingress"]["config_cluster"] = "r0"
+    data = minimal_configuration(**{f"r{number}": number for number in range(count)})
     data["demo"] = {}
     data["cluster"]["maintenance_windows"] = count <= WINDOWS_A_WEEK
-    environment = parse_environment(yaml.safe_dump(data), "test.yaml", {})
+    environment = environment_of(yaml.safe_dump(data))
     assert len(environment.resolved_regions()) == count
 
 
 def test_more_regions_than_maintenance_windows_in_a_week() -> None:
-    regions = {f"r{n}": {"region": f"x-y{n}", "number": n} for n in range(WINDOWS_A_WEEK + 1)}
-    data = changed("regions", regions)
-    data["ingress"]["config_cluster"] = "r0"
-    data["demo"] = {}
-    found = problems_of(data)
+    found = problems_of(minimal_configuration(**{f"r{number}": number for number in range(WINDOWS_A_WEEK + 1)}))
     assert found.keys() == {"regions"}
     assert "leave no 12 hours of the week for r14" in found["regions"]
     assert "cluster.maintenance_windows: false" in found["regions"]

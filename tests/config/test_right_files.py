@@ -25,11 +25,8 @@ def clusters(found: Synthesis) -> dict[str, Any]:
 
 def env_of(found: Synthesis, name: str, cluster: str = "tokyo") -> dict[str, str]:
     """Return the environment variables of a service's container."""
-    (deployment,) = [
-        one
-        for one in found.objects(cluster)
-        if one["kind"] == "Deployment" and one["metadata"].get("labels", {}).get("app") == name
-    ]
+    objects = found.objects(cluster, "Deployment")
+    (deployment,) = [one for one in objects if one["metadata"].get("labels", {}).get("app") == name]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return {one["name"]: one.get("value", "") for one in container.get("env", [])}
 
@@ -37,8 +34,8 @@ def env_of(found: Synthesis, name: str, cluster: str = "tokyo") -> dict[str, str
 def deployments(found: Synthesis, cluster: str | None = None) -> dict[str, Any]:
     return {
         one["metadata"]["name"]: one["spec"]
-        for one in found.objects(cluster)
-        if one["kind"] == "Deployment" and one["metadata"]["namespace"] != "istio-gateway"
+        for one in found.objects(cluster, "Deployment")
+        if one["metadata"]["namespace"] != "istio-gateway"
     }
 
 
@@ -130,20 +127,14 @@ def check_another_plan(found: Synthesis) -> None:
 
 
 def check_numbers_and_ranges(found: Synthesis) -> None:
-    secondary = [
-        one["ip_cidr_range"]
-        for subnet in found.all("network", "google_compute_subnetwork").values()
-        for one in subnet["secondary_ip_range"]
-    ]
+    subnets = found.all("network", "google_compute_subnetwork").values()
+    secondary = [one["ip_cidr_range"] for subnet in subnets for one in subnet["secondary_ip_range"]]
     assert sorted(secondary) == ["10.12.0.0/14", "10.200.0.0/16", "10.64.240.0/20", "10.64.48.0/20"]
 
 
 def check_zones(found: Synthesis) -> None:
-    zones = {
-        name: sorted(pool.get("node_locations") or [])
-        for name, pool in found.by_name("clusters", "google_container_node_pool").items()
-    }
-    assert {name: len(ones) for name, ones in zones.items()} == {
+    pools = found.by_name("clusters", "google_container_node_pool")
+    assert {name: len(pool.get("node_locations") or []) for name, pool in pools.items()} == {
         "mesh-iowa-nodes": 4,
         "mesh-tokyo-nodes": 1,
         "mesh-osaka-nodes": 0,
@@ -177,19 +168,15 @@ def check_services_of_all_kinds(found: Synthesis) -> None:
     # a in version b-c, and a-b in version c: one name in two namespaces
     both = [one["metadata"]["namespace"] for one in found.objects("osaka") if one["metadata"]["name"] == "a-b-c"]
     assert sorted(both) == ["apps", "others"]
-    ports = {
-        one["metadata"]["name"]: one["spec"]["ports"][0]["port"]
-        for one in found.objects("tokyo")
-        if one["kind"] == "Service"
-    }
+    services = found.objects("tokyo", "Service")
+    ports = {one["metadata"]["name"]: one["spec"]["ports"][0]["port"] for one in services}
     assert (ports["none"], ports["many"]) == (1, 65535)
 
 
 def check_routes_side_by_side(found: Synthesis) -> None:
     routes = {
         one["metadata"]["name"]: one["spec"]["http"][0]["match"][0]["uri"]
-        for one in found.objects("tokyo")
-        if one["kind"] == "VirtualService"
+        for one in found.objects("tokyo", "VirtualService")
     }
     assert routes["two"] == {"exact": "/Hello"}
     assert routes["five"] == {"prefix": "/~me/a.b_c-d"}
@@ -238,7 +225,7 @@ def check_yaml_styles(found: Synthesis) -> None:
 
 
 def check_no_failover(found: Synthesis) -> None:
-    assert [one for one in found.objects() if one["kind"] == "DestinationRule"] == []
+    assert found.objects(kind="DestinationRule") == []
     assert {one["release_channel"]["channel"] for one in clusters(found).values()} == {"RAPID"}
 
 

@@ -80,6 +80,14 @@ FAKE_TOOLS = {
 }
 
 
+def link_tools(folder: Path, *tools: str) -> None:
+    """Link tools of this machine into a folder."""
+    for tool in tools:
+        found = shutil.which(tool)
+        assert found is not None, f"{tool} is missing on this machine"
+        (folder / tool).symlink_to(found)
+
+
 @dataclass(frozen=True)
 class ScriptRun:
     """The result of a script.
@@ -108,10 +116,7 @@ class Sandbox:
     def __post_init__(self) -> None:
         for name in ("bin", "home", "tmp"):
             (self.folder / name).mkdir()
-        for tool in REAL_TOOLS:
-            found = shutil.which(tool)
-            assert found is not None, f"{tool} is missing on this machine"
-            (self.folder / "bin" / tool).symlink_to(found)
+        link_tools(self.folder / "bin", *REAL_TOOLS)
         for tool, body in FAKE_TOOLS.items():
             self.fake_tool(tool, body)
         self.fake_tool("asmcli", 'env >"$HERE/asmcli.env"; exit 0', folder="home")

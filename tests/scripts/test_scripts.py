@@ -421,17 +421,14 @@ def test_inputs_are_never_executed(sandbox: Sandbox, script: str) -> None:
 
 def test_terraform_passes_all_inputs_to_each_script(reference: Synthesis) -> None:
     found = set()
-    for stack in ("mesh", "ingress"):
-        for resource in reference.scripts(stack).values():
-            script = resource["provisioner"][0]["local-exec"]
-            name = script["command"].rsplit("/", 1)[1]
-            found.add(name)
-            text = "".join((SCRIPTS / one).read_text(encoding="utf-8") for one in (name, "lib.sh"))
-            required = {
-                one for line in re.findall(r'^: (".*")$', text, re.M) for one in re.findall(r"\{(\w+):\?", line)
-            }
-            assert required
-            assert required <= script["environment"].keys(), name
+    for resource in reference.scripts("mesh", "ingress").values():
+        script = resource["provisioner"][0]["local-exec"]
+        name = script["command"].rsplit("/", 1)[1]
+        found.add(name)
+        text = "".join((SCRIPTS / one).read_text(encoding="utf-8") for one in (name, "lib.sh"))
+        required = {one for line in re.findall(r'^: (".*")$', text, re.M) for one in re.findall(r"\{(\w+):\?", line)}
+        assert required
+        assert required <= script["environment"].keys(), name
     assert found == set(ALL_SCRIPTS)
 
 

@@ -94,19 +94,18 @@ def test_remote_secrets_are_created_after_the_installation(reference: Synthesis)
 
 def test_cleanup_scripts_use_for_each_and_only_their_own_triggers(reference: Synthesis) -> None:
     found = 0
-    for stack in ("mesh", "ingress"):
-        for resource in reference.scripts(stack).values():
-            script = local_exec(resource)
-            if script.get("when") != "destroy":
-                continue
-            found += 1
-            assert "for_each" in resource
-            references = set(re.findall(r"\$\{([^}]*)\}", json.dumps(script)))
-            assert references
-            assert all(one.startswith("self.triggers.") for one in references)
-            # These do not change for the same resource: a change would run the cleanup.
-            holder = {"holder_cluster", "holder_location", "secret_name"}
-            assert set(resource["triggers"]) <= {"cluster", "location", *holder, "vpc"}
+    for resource in reference.scripts("mesh", "ingress").values():
+        script = local_exec(resource)
+        if script.get("when") != "destroy":
+            continue
+        found += 1
+        assert "for_each" in resource
+        references = set(re.findall(r"\$\{([^}]*)\}", json.dumps(script)))
+        assert references
+        assert all(one.startswith("self.triggers.") for one in references)
+        # These do not change for the same resource: a change would run the cleanup.
+        holder = {"holder_cluster", "holder_location", "secret_name"}
+        assert set(resource["triggers"]) <= {"cluster", "location", *holder, "vpc"}
     assert found == 3
 
 
@@ -121,9 +120,8 @@ def test_cleanup_scripts_know_their_inputs_without_instances(tmp_path: Path) -> 
 
 def test_commands_contain_no_data(reference: Synthesis, three_regions: Synthesis) -> None:
     for synthesis in (reference, three_regions):
-        for stack in ("mesh", "ingress"):
-            for resource in synthesis.scripts(stack).values():
-                assert re.fullmatch(r"bash assets/scripts/[0-9A-F]{32}/[a-z-]+\.sh", local_exec(resource)["command"])
+        for resource in synthesis.scripts("mesh", "ingress").values():
+            assert re.fullmatch(r"bash assets/scripts/[0-9A-F]{32}/[a-z-]+\.sh", local_exec(resource)["command"])
 
 
 def test_the_installer_needs_a_checksum(reference: Synthesis, three_regions: Synthesis) -> None:
@@ -137,9 +135,8 @@ def test_the_installer_needs_a_checksum(reference: Synthesis, three_regions: Syn
 
 
 def test_no_token_in_any_trigger(reference: Synthesis) -> None:
-    for stack in ("mesh", "ingress"):
-        for resource in reference.scripts(stack).values():
-            assert "token" not in json.dumps(resource).lower()
+    for resource in reference.scripts("mesh", "ingress").values():
+        assert "token" not in json.dumps(resource).lower()
 
 
 @pytest.mark.parametrize("mode", ["asmcli-managed", "asmcli-in-cluster"])
@@ -154,12 +151,11 @@ def test_another_region_runs_no_script_of_existing_regions(tmp_path: Path, mode:
     before = synthesize(environment_of(text), tmp_path / "two")
     after = synthesize(environment_of(re.sub(r"(?m)^regions:$", another, text)), tmp_path / "three")
     more = 0
-    for stack in ("mesh", "ingress"):
-        assert before.scripts(stack)
-        for name, resource in before.scripts(stack).items():
-            now = after.scripts(stack)[name]
-            assert now["triggers"] == resource["triggers"]
-            instances = resource.get("for_each", {})
-            assert {key: now["for_each"][key] for key in instances} == instances, name
-            more += len(now.get("for_each", {})) - len(instances)
+    assert before.scripts("mesh", "ingress")
+    for name, resource in before.scripts("mesh", "ingress").items():
+        now = after.scripts("mesh", "ingress")[name]
+        assert now["triggers"] == resource["triggers"]
+        instances = resource.get("for_each", {})
+        assert {key: now["for_each"][key] for key in instances} == instances, name
+        more += len(now.get("for_each", {})) - len(instances)
     assert more == 3 + 3 * 4, "an installation, its removal and a wait; a grant, its check and its removal a pair"

@@ -4,9 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from config.naming import STACKS
-from tests.synthesized import REFERENCE, Synthesis, environment_of, load_without_variables, synthesize
+from tests.synthesized import (
+    REFERENCE,
+    Synthesis,
+    environment_of,
+    load_without_variables,
+    minimal_configuration,
+    synthesize,
+)
 
 DEPENDENCIES = {
     "network": [],
@@ -71,13 +79,11 @@ def test_terraform_cloud(three_regions: Synthesis) -> None:
 def test_a_regions_key_can_equal_other_construct_ids(tmp_path: Path) -> None:
     """Such as the id of a stack, of a component or of a service."""
     keys = ["apis", "vpc", "firewall", "pods", "cleanup", "address", "default", "service-a", "regions", "url", "a-b"]
-    regions = "".join(f"  {key}: {{region: x-y{n}, number: {n}}}\n" for n, key in enumerate(keys))
-    services = "".join(
-        f"  {key}: {{image: i, port: 80}}\n" for key in ("gateway", "a", "b", "access", "namespace-apps")
-    )
-    text = f"project: {{id: test-project}}\nregions:\n{regions}ingress: {{config_cluster: vpc, plain_http: true}}\n"
-    text += f"services:\n{services}demo: {{versions: {{vpc: v1}}}}\ncluster: {{endpoint: dns}}\n"
-    synthesis = synthesize(environment_of(text), tmp_path)
+    services = {key: {"image": "i", "port": 80} for key in ("gateway", "a", "b", "access", "namespace-apps")}
+    data = minimal_configuration(**{key: number for number, key in enumerate(keys)})
+    data |= {"services": services, "demo": {"versions": {"vpc": "v1"}}}
+    data["ingress"]["config_cluster"] = "vpc"
+    synthesis = synthesize(environment_of(yaml.safe_dump(data)), tmp_path)
     assert len(synthesis.all("clusters", "google_container_cluster")) == len(keys)
     assert len(synthesis.objects("vpc")) == len(synthesis.objects("apis")) + len(
         ["Deployment", "ServiceAccount", "AuthorizationPolicy", "MCI", "MCS", "BC"]

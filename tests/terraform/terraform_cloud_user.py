@@ -1,7 +1,6 @@
 """A user of the real terraform whose CLI configuration leads to the fake Terraform Cloud."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from tests.fake_cloud.terraform_cloud.model import Organization
 from tests.fake_cloud.terraform_cloud.runner import RunnerMachine
 from tests.fake_cloud.terraform_cloud.server import TerraformCloud
+from tests.scripts.sandbox import link_tools
 from tests.terraform.terraform import TerraformUser, run_terraform, write_stack
 
 HOST = "app.terraform.io"
@@ -36,11 +36,14 @@ class TerraformCloudUser(TerraformUser):
         """Return a machine for remote runs that has terraform and `BASICS`."""
         path = self.folder / "runner"
         path.mkdir()
-        for tool in ("terraform", *BASICS):
-            found = shutil.which(tool)
-            assert found is not None, f"{tool} is missing on this machine"
-            (path / tool).symlink_to(found)
+        link_tools(path, "terraform", *BASICS)
         return RunnerMachine(path, (self.folder / "terraform.rc").read_text(encoding="utf-8"))
+
+    def initialize(self, name: str, content: Mapping[str, Any], **cloud: str) -> Path:
+        """Write a small stack as `write_cloud_stack` does, and run terraform init."""
+        stack = write_cloud_stack(self.folder, name, content, **cloud)
+        self.run(stack, "init")
+        return stack
 
     def share_state(self, producer: str, consumer: str) -> None:
         """Allow runs of one workspace to read the state of another."""

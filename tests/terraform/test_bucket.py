@@ -31,7 +31,7 @@ class BucketUser(TerraformUser):
     gcp: FakeGcp
     bucket: FakeBucket
 
-    def stack(self, name: str, content: dict[str, Any]) -> Path:
+    def write(self, name: str, content: dict[str, Any]) -> Path:
         return write_stack(self.folder, name, {"backend": {"gcs": {"bucket": BUCKET, "prefix": name}}}, content)
 
 
@@ -54,7 +54,7 @@ def user(tmp_path: Path) -> Iterator[BucketUser]:
 
 
 def test_a_state_is_kept_and_locked_and_another_stack_reads_it(user: BucketUser) -> None:
-    producer, consumer = user.stack("producer", PRODUCER), user.stack("consumer", CONSUMER)
+    producer, consumer = user.write("producer", PRODUCER), user.write("consumer", CONSUMER)
     for folder in (producer, consumer):
         user.run(folder, "init")
         assert "Apply complete!" in user.run(folder, *APPLY)
@@ -67,7 +67,7 @@ def test_a_state_is_kept_and_locked_and_another_stack_reads_it(user: BucketUser)
 
 
 def test_a_lock_names_its_owner_and_force_unlock_removes_it(user: BucketUser) -> None:
-    producer = user.stack("producer", PRODUCER)
+    producer = user.write("producer", PRODUCER)
     user.run(producer, "init")
     lock = {"ID": "", "Operation": "OperationTypeApply", "Who": "somebody@elsewhere", "Created": "2026-11-25T10:00:00Z"}
     user.bucket.objects["producer/default.tflock"] = ObjectVersion(json.dumps(lock).encode(), 77)
@@ -79,7 +79,7 @@ def test_a_lock_names_its_owner_and_force_unlock_removes_it(user: BucketUser) ->
 
 
 def test_a_wrong_token_or_bucket_is_an_error(user: BucketUser) -> None:
-    producer = user.stack("producer", PRODUCER)
+    producer = user.write("producer", PRODUCER)
     token = {"GOOGLE_CREDENTIALS": "", "GOOGLE_OAUTH_ACCESS_TOKEN": "somebody-elses"}
     assert "401" in user.fail(producer, "init", **token)
     file = producer / "cdk.tf.json"

@@ -67,6 +67,15 @@ def set_up(one: TerraformCloudUser, synthesis: Synthesis, gcp: FakeGcp) -> None:
             one.share_state(_workspace_name(synthesis, producer), _workspace_name(synthesis, reader))
 
 
+def initialized(one: TerraformCloudUser, gcp: FakeGcp, example: Path, stack: str) -> Path:
+    """Synthesize an example, set up its workspaces, and initialize a copy of one stack."""
+    synthesis = synthesized(example, one.folder)
+    set_up(one, synthesis, gcp)
+    folder = copy_stack(synthesis, stack, one.folder)
+    one.run(folder, "init")
+    return folder
+
+
 def _count(synthesis: Synthesis, stack: str) -> int:
     return sum(len(ones) for ones in synthesis.stacks[stack]["resource"].values())
 
@@ -95,20 +104,15 @@ def test_machines_without_tools_create_network_and_clusters(
     assert [str(call) for call in gcp.server.journal.unknown()] == []
 
 
-def test_clusters_need_the_shared_outputs_of_network(acme: TerraformCloudUser, gcp: FakeGcp, tmp_path: Path) -> None:
-    synthesis = synthesized(FLEET, tmp_path)
-    set_up(acme, synthesis, gcp)
-    acme.organization.named(_workspace_name(synthesis, "network")).consumers.clear()
-    folder = copy_stack(synthesis, "clusters", tmp_path)
-    acme.run(folder, "init")
+def test_clusters_need_the_shared_outputs_of_network(acme: TerraformCloudUser, gcp: FakeGcp) -> None:
+    folder = initialized(acme, gcp, FLEET, "clusters")
+    for workspace in acme.organization.workspaces.values():
+        workspace.consumers.clear()
     assert "it is not shared with it" in acme.fail(folder, "plan")
 
 
-def test_asmcli_fails_there_before_anything_is_created(acme: TerraformCloudUser, gcp: FakeGcp, tmp_path: Path) -> None:
-    synthesis = synthesized(REFERENCE, tmp_path)
-    set_up(acme, synthesis, gcp)
-    folder = copy_stack(synthesis, "network", tmp_path)
-    acme.run(folder, "init")
+def test_asmcli_fails_there_before_anything_is_created(acme: TerraformCloudUser, gcp: FakeGcp) -> None:
+    folder = initialized(acme, gcp, REFERENCE, "network")
     text = acme.fail(folder, *APPLY)
     for tool in ("gcloud", "gke-gcloud-auth-plugin", "kubectl", "istioctl"):
         assert f"check-tools.sh: {tool} is missing on this machine" in text
@@ -126,10 +130,7 @@ def test_asmcli_continues_on_machines_with_tools(acme: TerraformCloudUser, gcp: 
         if not there.exists():
             there.write_text("#!/bin/sh\nexit 99\n", encoding="utf-8")
             there.chmod(0o755)
-    synthesis = synthesized(REFERENCE, tmp_path)
-    set_up(acme, synthesis, gcp)
-    folder = copy_stack(synthesis, "network", tmp_path)
-    acme.run(folder, "init")
+    folder = initialized(acme, gcp, REFERENCE, "network")
     text = acme.run(folder, *APPLY)
     assert "this machine has all of gcloud gke-gcloud-auth-plugin" in text
     (made,) = re.findall(r"\A.*?(\S+\.\S+): Creating\.\.\.", text, re.S)

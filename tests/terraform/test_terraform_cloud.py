@@ -42,9 +42,8 @@ def remote(tmp_path: Path) -> Iterator[TerraformCloudUser]:
 # --- local runs
 
 
-def test_terraform_cloud_keeps_a_state(local: TerraformCloudUser, tmp_path: Path) -> None:
-    folder = write_cloud_stack(tmp_path, "producer", PRODUCER)
-    local.run(folder, "init")
+def test_terraform_cloud_keeps_a_state(local: TerraformCloudUser) -> None:
+    folder = local.initialize("producer", PRODUCER)
     assert "1 added" in local.run(folder, *APPLY)
     assert "No changes" in local.run(folder, "plan")
     assert json.loads(local.run(folder, "output", "-json"))["closed"]["value"] == "hello"
@@ -74,15 +73,11 @@ def test_migration_of_a_local_state(local: TerraformCloudUser, tmp_path: Path) -
     assert len(local.organization.named("producer").states) == 1
 
 
-def test_local_runs_read_every_state_without_sharing(local: TerraformCloudUser, tmp_path: Path) -> None:
+def test_local_runs_read_every_state_without_sharing(local: TerraformCloudUser) -> None:
     """Sharing restricts remote runs only: local runs use the user's token."""
-    producer, consumer = (
-        write_cloud_stack(tmp_path, "producer", PRODUCER),
-        write_cloud_stack(tmp_path, "consumer", CONSUMER),
-    )
-    for folder in (producer, consumer):
-        local.run(folder, "init")
-        local.run(folder, *APPLY)
+    for name, content in (("producer", PRODUCER), ("consumer", CONSUMER)):
+        consumer = local.initialize(name, content)
+        local.run(consumer, *APPLY)
     assert local.organization.named("producer").consumers == set()
     assert 'copy = "hello"' in local.run(consumer, "output")
 
@@ -100,9 +95,8 @@ def test_an_unknown_organization_is_an_error(local: TerraformCloudUser, tmp_path
     assert 'organization "theirs" at host app.terraform.io not found' in local.fail(folder, "init")
 
 
-def test_a_locked_state_stops_an_apply(local: TerraformCloudUser, tmp_path: Path) -> None:
-    folder = write_cloud_stack(tmp_path, "producer", PRODUCER)
-    local.run(folder, "init")
+def test_a_locked_state_stops_an_apply(local: TerraformCloudUser) -> None:
+    folder = local.initialize("producer", PRODUCER)
     local.organization.named("producer").locked_by = "somebody"
     assert "Error acquiring the state lock" in local.fail(folder, *APPLY)
     assert local.organization.named("producer").states == []
@@ -117,14 +111,9 @@ def test_terraform_enterprise_is_another_host(local: TerraformCloudUser, tmp_pat
 # --- remote runs
 
 
-def test_a_remote_run_reads_only_shared_states(remote: TerraformCloudUser, tmp_path: Path) -> None:
-    producer, consumer = (
-        write_cloud_stack(tmp_path, "producer", PRODUCER),
-        write_cloud_stack(tmp_path, "consumer", CONSUMER),
-    )
-    remote.run(producer, "init")
-    assert "1 added" in remote.run(producer, *APPLY)
-    remote.run(consumer, "init")
+def test_a_remote_run_reads_only_shared_states(remote: TerraformCloudUser) -> None:
+    assert "1 added" in remote.run(remote.initialize("producer", PRODUCER), *APPLY)
+    consumer = remote.initialize("consumer", CONSUMER)
     text = remote.fail(consumer, *APPLY)
     assert "Error retrieving state: forbidden" in text
     assert "a run of consumer may not read the state of producer" in text
@@ -158,20 +147,18 @@ def test_a_remote_run_has_only_the_uploaded_folder_and_its_own_machine(
     assert names == {"cdk.tf.json", "assets/file"}
 
 
-def test_a_plan_changes_nothing(remote: TerraformCloudUser, tmp_path: Path) -> None:
-    folder = write_cloud_stack(tmp_path, "producer", PRODUCER)
-    remote.run(folder, "init")
+def test_a_plan_changes_nothing(remote: TerraformCloudUser) -> None:
+    folder = remote.initialize("producer", PRODUCER)
     assert "Plan: 1 to add" in remote.run(folder, "plan")
     (run,) = remote.organization.runs.values()
     assert (run.status, run.wanted) == ("planned_and_finished", "plan only")
     assert remote.organization.named("producer").states == []
 
 
-def test_a_failed_run_keeps_the_state_of_created_resources(remote: TerraformCloudUser, tmp_path: Path) -> None:
+def test_a_failed_run_keeps_the_state_of_created_resources(remote: TerraformCloudUser) -> None:
     failing = {"provisioner": [{"local-exec": {"command": "exit 3"}}], "depends_on": ["terraform_data.x"]}
     content = {"resource": {"terraform_data": {"x": {"input": "made"}, "y": failing}}}
-    folder = write_cloud_stack(tmp_path, "producer", content)
-    remote.run(folder, "init")
+    folder = remote.initialize("producer", content)
     assert "exit status 3" in remote.fail(folder, *APPLY)
     current = remote.organization.named("producer").current()
     assert current is not None
@@ -181,10 +168,9 @@ def test_a_failed_run_keeps_the_state_of_created_resources(remote: TerraformClou
     assert run.status == "errored"
 
 
-def test_the_token_of_a_run_expires_with_the_run(remote: TerraformCloudUser, tmp_path: Path) -> None:
+def test_the_token_of_a_run_expires_with_the_run(remote: TerraformCloudUser) -> None:
     command = {"provisioner": [{"local-exec": {"command": "echo token=$TF_TOKEN_app_terraform_io"}}]}
-    folder = write_cloud_stack(tmp_path, "producer", {"resource": {"terraform_data": {"x": command}}})
-    remote.run(folder, "init")
+    folder = remote.initialize("producer", {"resource": {"terraform_data": {"x": command}}})
     text = remote.run(folder, *APPLY)
     (token,) = re.findall(r"\(local-exec\): token=(\S+)", text)
     assert token != remote.organization.user_token
@@ -195,10 +181,9 @@ def test_the_token_of_a_run_expires_with_the_run(remote: TerraformCloudUser, tmp
         remote.organization.caller(token)
 
 
-def test_an_uploaded_state_matches_its_checksum(local: TerraformCloudUser, tmp_path: Path) -> None:
+def test_an_uploaded_state_matches_its_checksum(local: TerraformCloudUser) -> None:
     """The fake checks it, so that a broken client would fail."""
-    folder = write_cloud_stack(tmp_path, "producer", PRODUCER)
-    local.run(folder, "init")
+    folder = local.initialize("producer", PRODUCER)
     local.run(folder, *APPLY)
     (version,) = local.organization.named("producer").states
     assert version.content is not None

@@ -5,13 +5,12 @@ The tests create the stack, plan it again, retire a region and destroy it, and c
 
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scripts.sandbox import Sandbox
+from tests.scripts.sandbox import Sandbox, link_tools
 from tests.synthesized import REFERENCE, environment_of, synthesize
 from tests.terraform.terraform import run_terraform, write_outputs_state
 
@@ -25,10 +24,7 @@ class MeshDeployment:
         self._folder = folder / "project"
         self._folder.mkdir()
         self.sandbox = Sandbox(folder / "machine")
-        installed = shutil.which("terraform")
-        assert installed is not None
-        (self.sandbox.folder / "bin" / "terraform").symlink_to(installed)
-        (self.sandbox.folder / "bin" / "sh").symlink_to(str(shutil.which("sh")))
+        link_tools(self.sandbox.folder / "bin", "terraform", "sh")
         self.stack = self._folder / "cdktf.out" / "stacks" / "mesh"
         self.output = ""
         asmcli = self.sandbox.folder / "home" / "asmcli"
