@@ -74,11 +74,6 @@ def automatic() -> Object:
     return {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
 
 
-def _webhooks(mode: str) -> tuple[str, ...]:
-    """Return the regions with a firewall rule from the GKE control plane to a webhook on the nodes."""
-    return () if mode == FLEET else tuple(LOCATIONS)
-
-
 def certificate(region: str) -> str:
     return base64.b64encode(f"CA of {region}".encode()).decode()
 
@@ -251,32 +246,50 @@ def deploy(folder: Path, mode: str = MANAGED) -> Iterator[DeployedMesh]:
         mesh = DeployedMesh(gcp, folder, gcp.token())
         if mode != MANAGED:
             mesh.content["mesh"] = {"control_plane": mode}
-        _make_cloud(caller, mesh, mode)
-        mesh.states = _states(mode)
+        mesh.states = {**_make_cloud(caller, mesh, mode)}
         for region in LOCATIONS:
             mesh.clusters[region] = _cluster_objects(region, mode)
         yield mesh
 
 
-def _make_cloud(caller: ApiClient, mesh: DeployedMesh, mode: str) -> None:
-    compute = f"/compute/v1/{PARENT}"
-    caller.ok("POST", f"{compute}/global/networks", {"name": "matt-vpc"})
-    caller.ok("POST", f"{compute}/global/addresses", {"name": "matt-ingress"})
-    for rule in ("istio-multicluster-pods", *(f"{region}-control-plane" for region in _webhooks(mode))):
-        caller.ok("POST", f"{compute}/global/firewalls", {"name": f"matt-vpc-{rule}", "network": VPC})
-    for region, place in LOCATIONS.items():
-        number = NUMBERS[region]
+def _make_cloud(caller: ApiClient, mesh: DeployedMesh, mode: str) -> dict[str, dict[str, Object]]:
+    """Create all resources in Google Cloud and return terraform's states: attributes by stack and address."""
+    states: dict[str, dict[str, Object]] = {"network": {}, "clusters": {}, "mesh": _mesh_state(mode), "ingress": {}}
+
+    def create(stack: str, address: str, path: str, **body: Any) -> None:
+        collection, _, name = path.rpartition("/")
+        caller.ok("POST", f"/compute/v1/{PARENT}/{collection}", {"name": name, **body})
+        states[stack][address] = {"id": f"{PARENT}/{path}"}
+
+    create("network", "google_compute_network.vpc", "global/networks/matt-vpc")
+    create("ingress", "google_compute_global_address.address", "global/addresses/matt-ingress")
+    firewalls = "global/firewalls/matt-vpc"
+    create("network", "google_compute_firewall.firewall_pods", f"{firewalls}-istio-multicluster-pods", network=VPC)
+    for region, location in LOCATIONS.items():
+        number, parent = NUMBERS[region], f"regions/{location}"
         ranges = {"pods": POD_RANGES[region], "services": f"10.64.{16 * number}.0/20"}
-        subnet = {
-            "name": "matt-private-vm",
-            "network": VPC,
-            "ipCidrRange": f"172.{16 + number}.0.0/16",
-            "secondaryIpRanges": [{"rangeName": name, "ipCidrRange": one} for name, one in ranges.items()],
-        }
-        caller.ok("POST", f"{compute}/regions/{place}/subnetworks", subnet)
-        caller.ok("POST", f"{compute}/regions/{place}/routers", {"name": f"matt-{region}-router", "network": VPC})
+        if mode != FLEET:
+            create("network", f"google_compute_firewall.{region}", f"{firewalls}-{region}-control-plane", network=VPC)
+        create(
+            "network",
+            f"google_compute_subnetwork.{region}",
+            f"{parent}/subnetworks/matt-private-vm",
+            network=VPC,
+            ipCidrRange=f"172.{16 + number}.0.0/16",
+            secondaryIpRanges=[{"rangeName": name, "ipCidrRange": one} for name, one in ranges.items()],
+        )
+        create("network", f"google_compute_router.{region}", f"{parent}/routers/matt-{region}-router", network=VPC)
         caller.ok("POST", f"/iam/v1/{PARENT}/serviceAccounts", {"accountId": f"matt-{region}-node"})
         _make_cluster(caller, region, mode)
+        email, name = f"matt-{region}-node@{PROJECT}.iam.gserviceaccount.com", cluster_name(region)
+        states["clusters"] |= {
+            f"google_service_account.{region}": {"id": f"{PARENT}/serviceAccounts/{email}"},
+            f"google_container_cluster.{region}": {
+                "id": f"{PARENT}/locations/{location}/clusters/{name}",
+                "name": name,
+                "deletion_protection": region in VERSIONS,
+            },
+        }
     _make_load_balancer(caller)
     _create_foreign_resources(caller, mesh)
     for region, index in (("tokyo", 1), ("osaka", 2), ("seoul", 3)):
@@ -303,6 +316,7 @@ def _make_cloud(caller: ApiClient, mesh: DeployedMesh, mode: str) -> None:
     }
     if mode == FLEET:
         feature["membershipSpecs"] = {membership_key(region): automatic() for region in VERSIONS}
+    return states
 
 
 def _make_load_balancer(caller: ApiClient) -> None:
@@ -614,40 +628,17 @@ def _ingress_objects() -> list[Object]:
     ]
 
 
-def _states(mode: str) -> dict[str, dict[str, Object] | str | None]:
-    """Return terraform's states: attributes by stack and address."""
-    clusters: dict[str, Object] = {}
-    network: dict[str, Object] = {
-        "google_compute_network.vpc": {"id": VPC},
-        "google_compute_firewall.firewall_pods": {"id": f"{PARENT}/global/firewalls/matt-vpc-istio-multicluster-pods"},
-    }
-    for region, place in LOCATIONS.items():
-        email = f"matt-{region}-node@{PROJECT}.iam.gserviceaccount.com"
-        rule = f"matt-vpc-{region}-control-plane"
-        name = cluster_name(region)
-        network |= {
-            f"google_compute_subnetwork.{region}": {"id": f"{PARENT}/regions/{place}/subnetworks/matt-private-vm"},
-            f"google_compute_router.{region}": {"id": f"{PARENT}/regions/{place}/routers/matt-{region}-router"},
-        }
-        if region in _webhooks(mode):
-            network[f"google_compute_firewall.{region}"] = {"id": f"{PARENT}/global/firewalls/{rule}"}
-        clusters |= {
-            f"google_service_account.{region}": {"id": f"{PARENT}/serviceAccounts/{email}"},
-            f"google_container_cluster.{region}": {
-                "id": f"{PARENT}/locations/{place}/clusters/{name}",
-                "name": name,
-                "deletion_protection": region in VERSIONS,
-            },
-        }
+def _mesh_state(mode: str) -> dict[str, Object]:
+    """Return terraform's state of the stack mesh: attributes by address."""
     features = f"{PARENT}/locations/global/features"
-    mesh_stack: dict[str, Object] = {
+    state: dict[str, Object] = {
         "google_gke_hub_feature.service-mesh": {"id": f"{features}/servicemesh"},
         "google_gke_hub_feature.multi-cluster-ingress": {"id": f"{features}/multiclusteringress"},
     }
     if mode == FLEET:
         for region in VERSIONS:
             place, name = LOCATIONS[region], cluster_name(region)
-            mesh_stack[f"google_gke_hub_feature_membership.{region}"] = {
+            state[f"google_gke_hub_feature_membership.{region}"] = {
                 "id": f"{features}/servicemesh/membershipId/{name}",
                 "feature": "servicemesh",
                 "membership": name,
@@ -655,15 +646,10 @@ def _states(mode: str) -> dict[str, dict[str, Object] | str | None]:
             }
     else:
         for region in VERSIONS:
-            mesh_stack[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {
-                "triggers": _inputs(region, mode)
-            }
+            state[f'null_resource.control-plane_install_721FC8E9["{region}"]'] = {"triggers": _inputs(region, mode)}
         for holder, remote in permutations(VERSIONS, 2):
-            mesh_stack[f'null_resource.trust_grant_90F5B3F0["{holder}/{remote}"]'] = {"triggers": _grant(remote)}
-    ingress: dict[str, Object] = {
-        "google_compute_global_address.address": {"id": f"{PARENT}/global/addresses/matt-ingress"}
-    }
-    return {"network": network, "clusters": clusters, "mesh": mesh_stack, "ingress": ingress}
+            state[f'null_resource.trust_grant_90F5B3F0["{holder}/{remote}"]'] = {"triggers": _grant(remote)}
+    return state
 
 
 def _in_state(address: str, attributes: Object) -> Object:
