@@ -41,6 +41,8 @@ def python(code: str, output: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["sh", "-c", f'exec "$0" -c "$1" {output}', sys.executable, code],
         cwd=ROOT,
+        # With its usual buffer: what is in it is written when the process ends.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},
         capture_output=True,
         text=True,
         check=False,
