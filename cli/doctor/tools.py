@@ -34,6 +34,7 @@ QUIET = {
     "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
     "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1",
     "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+    "CLOUDSDK_CORE_VERBOSITY": "warning",
     "DISABLE_VERSION_CHECK": "1",
 }
 """Keeps programs from checking for updates and from writing logs."""
