@@ -2,7 +2,7 @@
 
 Subject to this are: resources on the environment's VPC; those whose name the configuration derives
 (`config.naming`), for the configured regions and for regions that were removed from the file; and those of Multi
-Cluster Ingress, ``mci-*`` (Google reserves that prefix). All others in the project are somebody else's.
+Cluster Ingress, ``mci-*`` (Google reserves that prefix). All others in the project are foreign.
 
 Of these, the following are owned, and the rest is orphaned:
 
@@ -23,7 +23,7 @@ Of these, the following are owned, and the rest is orphaned:
   here, if the configuration gives the cluster such a mesh.
 - The rule that lets control planes reach a webhook on their nodes is orphaned where there is no
   such webhook. `cli.sources.mesh_components` defines what else of another mode is orphaned.
-- Somebody else's firewall rule on the VPC is orphaned only if the VPC is: the rule blocks its deletion.
+- A foreign firewall rule on the VPC is orphaned only if the VPC is: the rule blocks its deletion.
 
 Where something that this depends on is not known, so is the ownership.
 
@@ -100,7 +100,7 @@ class Ownership:
 
 
 OWNED = Ownership()
-"""Owned, or somebody else's."""
+"""Owned, or foreign."""
 
 CLUSTERS_UNKNOWN = Ownership(unknown="it is not known which clusters there are")
 CONTENT_UNKNOWN = Ownership(unknown="not all clusters on the network could be asked")
@@ -334,7 +334,7 @@ class OwnershipRules:
 
 
 def _cluster_uid(group: CloudResource) -> str:
-    """Return the id of the cluster that an endpoint group belongs to; empty if its description has none."""
+    """Return the id of an endpoint group's cluster; empty if its description has none."""
     try:
         content = json.loads(group.content.get("description") or "{}")
     except ValueError:

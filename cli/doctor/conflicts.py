@@ -185,7 +185,7 @@ def _check_secrets(environment: Environment, name: str, cluster: ClusterClient) 
 def _check_objects(
     untracked: Mapping[str, Sequence[ObjectReference]] | None, name: str, cluster: ClusterClient
 ) -> Finding:
-    """Check for objects that an interrupted terraform has created, or somebody else under the same name."""
+    """Check for objects that an interrupted terraform has created, or another tool under the same name."""
     if untracked is None:
         return ok(name, "not compared: terraform's state is elsewhere, or of another synthesis")
     found = existing(cluster, untracked.get(cluster.region, ()))

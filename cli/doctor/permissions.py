@@ -4,7 +4,7 @@ They are those that terraform requires to create, read, update and delete the re
 the scripts require besides. The roles are the narrowest predefined ones that have them; an owner has them all.
 
 Sources: https://cloud.google.com/iam/docs/roles-permissions and its pages of compute,
-container, gkehub, iam, meshconfig, resourcemanager and serviceusage; what asmcli asks for:
+container, gkehub, iam, meshconfig, resourcemanager and serviceusage; what asmcli requires:
 https://cloud.google.com/service-mesh/docs/installation-permissions
 """
 
@@ -146,8 +146,8 @@ def check(google: GoogleClient, environment: Environment) -> list[Finding]:
     granted: set[str] = set()
     try:
         for start in range(0, len(wanted), MOST_AT_ONCE):
-            asked = wanted[start : start + MOST_AT_ONCE]
-            granted |= set(google.post("projects", path, {"permissions": asked}).get("permissions", []))
+            tested = wanted[start : start + MOST_AT_ONCE]
+            granted |= set(google.post("projects", path, {"permissions": tested}).get("permissions", []))
     except ApiError as error:
         text = f"Google does not say what the caller may do: {error}"
         return [failure("permissions", text, api_error_fix(error, "projects", google.project))]

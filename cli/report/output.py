@@ -108,7 +108,7 @@ class Output:
             for finding in section.findings:
                 self._print_line(finding)
                 if finding.fix and finding.state is not FindingState.OK:
-                    # Not wrapped: somebody is to copy it.
+                    # Not wrapped, for copying.
                     self.console.print(Text(f"           {finding.fix}", style="cyan"), soft_wrap=True)
         counts = Counter(finding.state for _, finding in report.findings())
         words = (

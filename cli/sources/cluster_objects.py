@@ -151,10 +151,10 @@ def identity(one: Object) -> tuple[str, str]:
     return one["metadata"]["namespace"], one["metadata"]["name"]
 
 
-def condition(thing: Object, kind: str) -> str:
+def condition(one: Object, kind: str) -> str:
     """Return the status of one of an object's conditions, such as ``True``; empty if it has none of that kind."""
-    conditions = thing.get("status", {}).get("conditions", [])
-    return next((str(one["status"]) for one in conditions if one["type"] == kind), "")
+    conditions = one.get("status", {}).get("conditions", [])
+    return next((str(each["status"]) for each in conditions if each["type"] == kind), "")
 
 
 def _named(items: Sequence[Object], namespace: str, name: str) -> Object | None:

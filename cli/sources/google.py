@@ -224,7 +224,7 @@ class GoogleClient:
         return str(getattr(credentials, "service_account_email", "") or "")
 
     def email(self) -> str:
-        """Return the caller's address, which Google is asked for; empty if it is not known.
+        """Return the caller's address, from Google's userinfo if need be; empty if it is not known.
 
         Raises:
             MeshError: There are no credentials.

@@ -141,7 +141,7 @@ def connected_clusters(
         environment: The environment.
         google: The client that finds the clusters.
         file: The user's own kubeconfig, in which a cluster's context is called like its region, or as gcloud calls
-            it (gke_PROJECT_LOCATION_CLUSTER); without one, Google is asked where the clusters are.
+            it (gke_PROJECT_LOCATION_CLUSTER); without one, the GKE API locates the clusters.
 
     Raises:
         MeshError: A tool, a context or a cluster is missing.
