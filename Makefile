@@ -24,7 +24,7 @@ else
 CONFIG :=
 endif
 
-# Every recipe is free of the caller's settings, and finds what is installed here.
+# Recipes run without the caller's settings, and with the installed tools on the PATH.
 SHELL := tools/sh
 
 .PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn clean uninstall moved
@@ -69,30 +69,30 @@ rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests withou
 bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure synthesis, and a deploy at 2, 4 and 8 regions (40 minutes)
 	@$(PYTHON) -m tests.tools.bench; status=$$?; $(PYTHON) -m tests.rehearsal.bench && exit $$status
 
-format: $(STAMPS)/dev-packages ## put the Python code in order
+format: $(STAMPS)/dev-packages ## format the Python code
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
-schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md anew
+schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md
 	@$(PYTHON) -m config.schema
 	@$(PYTHON) -m config.reference
 
-snapshots: $(STAMPS)/dev-packages $(NODE) ## accept what is synthesized now as right
+snapshots: $(STAMPS)/dev-packages $(NODE) ## update the snapshots to what is synthesized now
 	@$(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update
 
 policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## hold the hardened example against the policy, as it is and with each mutation; CONFIG=FILE for a file of yours
 	@$(PYTHON) -m policy $(or $(CONFIG),--mutations $(if $(DOCS),--docs))
 
-vulnerabilities: $(STAMPS)/mesh-packages $(STAMPS)/supply $(NODE) ## ask for known vulnerabilities of everything that is locked
+vulnerabilities: $(STAMPS)/mesh-packages $(STAMPS)/supply $(NODE) ## look up known vulnerabilities of all locked packages
 	@$(PYTHON) -m tools.supply.vulnerabilities
 
-licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply ## write docs/licences.md anew
+licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply ## write docs/licences.md
 	@$(PYTHON) -m tools.supply.licences
 
 move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the library's successor: docs/cdktn.md
 	@.tools/pipenv/bin/python tools/move_to_cdktn.py
 
-clean: ## take away what make installed and made; terraform's state stays
+clean: ## remove everything that make installed or wrote; state files stay
 	rm -rf .lab .rehearsal .tools .venv node_modules tests/synthesis/schemas/node_modules cdktf.out
 
 uninstall: ## list and remove what is outside the checkout; YES=1 without a question

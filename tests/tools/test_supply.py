@@ -25,7 +25,7 @@ from tools.supply.locked import (
     python_packages,
     requirement_files,
 )
-from tools.supply.vulnerabilities import Accepted, NotAskedError, Vulnerability, judge
+from tools.supply.vulnerabilities import Accepted, QueryError, Vulnerability, judge
 
 TODAY = date(2026, 11, 25)
 BAD = Vulnerability(("GHSA-1", "CVE-1"), "requests", "2.0", "2.1", "Pipfile.lock")
@@ -124,7 +124,7 @@ def test_what_is_accepted_has_a_reason_and_an_end() -> None:
     ],
 )
 def test_what_is_known_is_judged(found: list[Vulnerability], known: list[Accepted], says: list[str]) -> None:
-    said = list(judge(found, known, TODAY, all_asked=True))
+    said = list(judge(found, known, TODAY, complete=True))
     assert len(said) == len(says)
     for text, pattern in zip(said, says, strict=True):
         assert re.search(pattern, text)
@@ -175,7 +175,7 @@ def test_npm_is_asked_about_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in NPM_FOLDERS:
         with answering({ADVISORIES: {}}, {}) as (url, asked):
             monkeypatch.setenv("npm_config_registry", url)
-            number, found = vulnerabilities.ask_npm(folder)
+            number, found = vulnerabilities.query_npm(folder)
         assert number > 100
         assert found == []
         names = set(json.loads(asked[0].partition(" ")[2]))
@@ -194,7 +194,7 @@ def test_npm_tells_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     packument = {"name": "mermaid", "versions": {version: {"name": "mermaid", "version": version}}}
     with answering({ADVISORIES: {"mermaid": [advisory]}}, {"/mermaid": packument}) as (url, _):
         monkeypatch.setenv("npm_config_registry", url)
-        _, found = vulnerabilities.ask_npm("tests/synthesis/schemas")
+        _, found = vulnerabilities.query_npm("tests/synthesis/schemas")
     assert [(one.ids, one.package, one.version) for one in found] == [(("GHSA-aaaa-bbbb-cccc",), "mermaid", version)]
 
 
@@ -204,8 +204,8 @@ def test_a_registry_that_does_not_answer_is_no_all_clear(
     with answering({}, {}) as (url, _):
         monkeypatch.setenv("npm_config_registry", url)
         monkeypatch.setenv(vulnerabilities.OSV_VARIABLE, f"{url}/v1/query")
-        with pytest.raises(NotAskedError, match="405"):
-            vulnerabilities.ask_npm(".")
+        with pytest.raises(QueryError, match="405"):
+            vulnerabilities.query_npm(".")
         assert vulnerabilities.main() == 2
     assert capsys.readouterr().out.count("NOT ASKED") == 3
 
@@ -235,7 +235,7 @@ def test_pip_audit_is_asked_about_everything(monkeypatch: pytest.MonkeyPatch) ->
     packages = list(python_packages())
     with answering({"/v1/query": osv()}, {}) as (url, asked):
         monkeypatch.setenv(vulnerabilities.OSV_VARIABLE, f"{url}/v1/query")
-        number, found = vulnerabilities.ask_pip_audit(packages)
+        number, found = vulnerabilities.query_pip_audit(packages)
     queries = [json.loads(one.partition(" ")[2]) for one in asked]
     wanted = {(licences.normal(one.name), one.version) for one in packages}
     assert {(licences.normal(one["package"]["name"]), one["version"]) for one in queries} == wanted
@@ -248,6 +248,6 @@ def test_pip_audit_tells_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     packages = [Package(PYTHON, name, "1.0", "Pipfile.lock", "default", hashes) for name in ("good", "bad")]
     with answering({"/v1/query": osv("bad")}, {}) as (url, _):
         monkeypatch.setenv(vulnerabilities.OSV_VARIABLE, f"{url}/v1/query")
-        number, found = vulnerabilities.ask_pip_audit(packages)
+        number, found = vulnerabilities.query_pip_audit(packages)
     assert number == 2
     assert found == [Vulnerability(("PYSEC-1", "CVE-1"), "bad", "1.0", "99", "Pipfile.lock")]

@@ -1,4 +1,4 @@
-"""`make licences`: writes docs/licences.md, which licence everything that is locked has."""
+"""`make licences`: writes docs/licences.md, the licences of all locked packages."""
 
 import json
 import re
@@ -33,7 +33,7 @@ downloads, and the Go modules that the lab is built of (each has its licence bes
 
 
 def data() -> dict[str, Any]:
-    """Return what `DATA` says."""
+    """Return the content of `DATA`."""
     loaded: dict[str, Any] = yaml.safe_load(DATA.read_text(encoding="utf-8"))
     return loaded
 
@@ -55,7 +55,7 @@ def installed() -> dict[tuple[str, str], str]:
 
 
 def normal(name: str) -> str:
-    """Return a Python package's name as the registry compares it."""
+    """Return the normalized name of a Python package."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -63,7 +63,7 @@ def text(packages: Iterable[Package], licences: Mapping[tuple[str, str], str], k
     """Return the file's text.
 
     Raises:
-        LookupError: somebody's licence is not known.
+        LookupError: a package's licence is not known.
     """
     rows: dict[tuple[str, str, str], list[str]] = {}
     licence_of = {}

@@ -1,4 +1,4 @@
-"""Everything that a lock file pins."""
+"""The packages that lock files pin."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from config.paths import ROOT
 PYTHON, NODE = "Python", "npm"
 
 NPM_FOLDERS = (".", "tests/synthesis/schemas")
-"""With a package-lock.json."""
+"""Folders with a package-lock.json."""
 
 
 @dataclass(frozen=True, order=True)
@@ -20,13 +20,13 @@ class Package:
 
     Attributes:
         kind: `PYTHON` or `NODE`.
-        name: as its registry has it.
-        version: the one version.
+        name: name in its registry.
+        version: the locked version.
         file: the lock file.
         part: the Pipfile's category; empty elsewhere.
-        hashes: what what is downloaded has to have one of, as the lock file writes it.
-        bundled: it comes inside another package, whose hash is its own.
-        licence: as the lock file says; empty where it doesn't.
+        hashes: accepted hashes of the download, as the lock file has them.
+        bundled: whether it is part of another package's download, which has the hash.
+        licence: licence in the lock file; empty if it has none.
     """
 
     kind: str
@@ -40,17 +40,17 @@ class Package:
 
     @property
     def requirement(self) -> str:
-        """As a line of a requirements file."""
+        """The line of a requirements file."""
         return " ".join([f"{self.name}=={self.version}", *(f"--hash={one}" for one in self.hashes)])
 
 
 def requirement_files() -> list[Path]:
-    """Return what pip installs tools from."""
+    """Return the requirements files of the tools."""
     return sorted((ROOT / "tools").glob("*.txt"))
 
 
 def python_packages() -> Iterator[Package]:
-    """Yield what Pipfile.lock and the tools' requirements pin."""
+    """Yield the packages of Pipfile.lock and of the tools' requirements."""
     lock = json.loads((ROOT / "Pipfile.lock").read_text(encoding="utf-8"))
     for part, packages in lock.items():
         if part != "_meta":
@@ -66,7 +66,7 @@ def python_packages() -> Iterator[Package]:
 
 
 def npm_packages(folder: str) -> Iterator[Package]:
-    """Yield what a folder's package-lock.json pins."""
+    """Yield the packages of a folder's package-lock.json."""
     file = Path(folder, "package-lock.json")
     lock = json.loads((ROOT / file).read_text(encoding="utf-8"))
     for path, entry in lock["packages"].items():
@@ -83,6 +83,6 @@ def npm_packages(folder: str) -> Iterator[Package]:
 
 
 def everything() -> list[Package]:
-    """Return all of them, sorted."""
+    """Return all locked packages, sorted."""
     npm = [package for folder in NPM_FOLDERS for package in npm_packages(folder)]
     return sorted([*python_packages(), *npm])

@@ -1,11 +1,11 @@
-"""`make vulnerabilities`: asks for what is known to be wrong with everything that is locked.
+"""`make vulnerabilities`: looks up known vulnerabilities of all locked packages.
 
-pip-audit asks OSV about the Python packages, npm its registry about its own. Exit status: 0
-if all was asked and nothing is known that is not accepted; 1 if something is; 2 if something
-could not be asked: that nothing was found then says nothing.
+pip-audit queries OSV about the Python packages, npm its registry about the npm packages. Exit
+status: 0 if every package was looked up and has no vulnerability but accepted risks; 1 if one has;
+2 if a database could not be queried, so that the result is incomplete.
 
-Not asked: the Go modules that the lab is built of, terraform's providers, and asmcli with what it
-downloads. No database that these two tools read has them.
+Not covered: the lab's Go modules, Terraform's providers, and asmcli with its downloads. The
+databases of these two tools do not have them.
 """
 
 import json
@@ -28,27 +28,28 @@ from tools.supply.locked import NPM_FOLDERS, Package, npm_packages, python_packa
 ACCEPTED = Path(__file__).parent / "accepted.yaml"
 PIP_AUDIT = ROOT / ".tools" / "supply" / "bin" / "pip-audit"
 OSV_VARIABLE = "MESH_OSV_URL"
-"""Names another server than api.osv.dev, for tests and for mirrors."""
+"""Environment variable that names a server in place of api.osv.dev, for tests and mirrors."""
 
 SECONDS = 600
 
+Result = tuple[int, "list[Vulnerability]"]
+"""The number of packages that were looked up, and their vulnerabilities."""
 
-Answer = tuple[int, "list[Vulnerability]"]
-"""How many packages were asked about, and what is known."""
 
-
-class NotAskedError(Exception):
-    """Somebody could not be asked, or did not answer about everything."""
+class QueryError(Exception):
+    """A database that could not be queried, or an incomplete response."""
 
 
 @dataclass(frozen=True)
 class Vulnerability:
-    """One that is known.
+    """A known vulnerability of a locked package.
 
     Attributes:
-        ids: all its names
-        package: name and version
-        fix: a version without it.
+        ids: all its identifiers.
+        package: name of the package.
+        version: locked version of the package.
+        fix: a version without it; empty if none is known.
+        file: the lock file.
     """
 
     ids: tuple[str, ...]
@@ -60,10 +61,12 @@ class Vulnerability:
 
 @dataclass(frozen=True)
 class Accepted:
-    """One that we live with.
+    """An accepted risk.
 
     Attributes:
-        id, package, reason
+        id: identifier of the vulnerability.
+        package: name of the package.
+        reason: why it is accepted.
         until: the last day.
     """
 
@@ -77,24 +80,24 @@ class Accepted:
 
 
 def accepted(file: Path = ACCEPTED) -> list[Accepted]:
-    """Return what is accepted.
+    """Return the accepted risks.
 
     Raises:
-        TypeError: an entry has another key, or lacks one.
+        TypeError: an entry has an unknown key, or lacks one.
     """
     return [Accepted(**entry) for entry in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
-def ask_pip_audit(packages: Sequence[Package]) -> Answer:
-    """Ask about Python packages.
+def query_pip_audit(packages: Sequence[Package]) -> Result:
+    """Look up Python packages.
 
     Raises:
-        NotAskedError: pip-audit did not run, or left something out.
+        QueryError: pip-audit did not run, or skipped a package.
     """
     files = {f"{package.name}=={package.version}": package.file for package in packages}
     lines = {name: next(one.requirement for one in packages if f"{one.name}=={one.version}" == name) for name in files}
     found: list[Vulnerability] = []
-    answered: set[str] = set()
+    seen: set[str] = set()
     for batch in _without_two_versions(lines):
         with tempfile.TemporaryDirectory(prefix="mesh-supply-") as folder:
             requirements = Path(folder, "requirements.txt")
@@ -107,8 +110,8 @@ def ask_pip_audit(packages: Sequence[Package]) -> Answer:
         for dependency in answer["dependencies"]:
             name = f"{dependency['name']}=={dependency.get('version')}"
             if reason := dependency.get("skip_reason"):
-                raise NotAskedError(f"pip-audit left something out: {reason}")
-            answered.add(name)
+                raise QueryError(f"pip-audit left something out: {reason}")
+            seen.add(name)
             found += [
                 Vulnerability(
                     ids=(one["id"], *one["aliases"]),
@@ -119,22 +122,22 @@ def ask_pip_audit(packages: Sequence[Package]) -> Answer:
                 )
                 for one in dependency["vulns"]
             ]
-    if len(answered) != len(files):
-        raise NotAskedError(f"pip-audit answered about {len(answered)} of {len(files)} packages")
-    return len(answered), found
+    if len(seen) != len(files):
+        raise QueryError(f"pip-audit answered about {len(seen)} of {len(files)} packages")
+    return len(seen), found
 
 
-def ask_npm(folder: str) -> Answer:
-    """Ask about a folder's npm packages.
+def query_npm(folder: str) -> Result:
+    """Look up a folder's npm packages.
 
     Raises:
-        as `ask_pip_audit`.
+        QueryError: npm did not run, or looked nothing up.
     """
     answer = _json_of(["npm", "audit", "--package-lock-only", "--audit", "--json"], ROOT / folder)
     if "vulnerabilities" not in answer:
-        raise NotAskedError(f"npm could not ask: {answer.get('message', 'no reason given')}")
+        raise QueryError(f"npm could not ask: {answer.get('message', 'no reason given')}")
     versions = {package.name: package.version for package in npm_packages(folder)}
-    asked = int(answer["metadata"]["dependencies"]["total"])
+    number = int(answer["metadata"]["dependencies"]["total"])
     found = {
         via["source"]: Vulnerability(
             ids=(str(via["url"]).rpartition("/")[2],),
@@ -147,13 +150,13 @@ def ask_npm(folder: str) -> Answer:
         for via in entry["via"]
         if isinstance(via, dict)
     }
-    if asked == 0:
-        raise NotAskedError("npm asked about nothing")
-    return asked, list(found.values())
+    if number == 0:
+        raise QueryError("npm asked about nothing")
+    return number, list(found.values())
 
 
-def judge(found: Sequence[Vulnerability], known: Sequence[Accepted], today: date, all_asked: bool) -> Iterator[str]:
-    """Yield what is wrong: what is not accepted, what is no longer, and what is accepted for nothing."""
+def judge(found: Sequence[Vulnerability], known: Sequence[Accepted], today: date, complete: bool) -> Iterator[str]:
+    """Yield the vulnerabilities that are not accepted or no longer so, and the accepted risks that match none."""
     for one in found:
         covering = [entry for entry in known if entry.covers(one)]
         fix = f"fixed in {one.fix}" if one.fix else "no version without it is known"
@@ -162,36 +165,36 @@ def judge(found: Sequence[Vulnerability], known: Sequence[Accepted], today: date
             yield f"{what}; {fix}"
         elif all(entry.until < today for entry in covering):
             yield f"{what} was accepted until {covering[0].until}; {fix}"
-    for entry in known if all_asked else ():
+    for entry in known if complete else ():
         if not any(entry.covers(one) for one in found):
             yield f"{entry.id} of {entry.package} is accepted and not there: take it out of {ACCEPTED.name}"
 
 
 def main(file: Path = ACCEPTED) -> int:
-    """Ask everybody, and return the exit status."""
+    """Query all databases, and return the exit status."""
     found: list[Vulnerability] = []
-    all_asked = True
-    asking: list[tuple[str, Callable[[], Answer]]] = [("pip-audit", lambda: ask_pip_audit(list(python_packages())))]
-    asking += [(f"npm, {folder}", partial(ask_npm, folder)) for folder in NPM_FOLDERS]
-    for who, ask in asking:
+    complete = True
+    queries: list[tuple[str, Callable[[], Result]]] = [("pip-audit", lambda: query_pip_audit(list(python_packages())))]
+    queries += [(f"npm, {folder}", partial(query_npm, folder)) for folder in NPM_FOLDERS]
+    for source, query in queries:
         try:
-            asked, vulnerabilities = ask()
-        except NotAskedError as error:
-            print(f"vulnerabilities: {who}: NOT ASKED: {error}")
-            all_asked = False
+            number, vulnerabilities = query()
+        except QueryError as error:
+            print(f"vulnerabilities: {source}: NOT ASKED: {error}")
+            complete = False
         else:
-            print(f"vulnerabilities: {who}: {asked} packages, {len(vulnerabilities)} known")
+            print(f"vulnerabilities: {source}: {number} packages, {len(vulnerabilities)} known")
             found += vulnerabilities
-    wrong = list(judge(found, accepted(file), date.today(), all_asked))
+    wrong = list(judge(found, accepted(file), date.today(), complete))
     for line in wrong:
         print(f"  {line}")
-    if not all_asked:
+    if not complete:
         print("vulnerabilities: what was not asked may have some: run it where api.osv.dev and npm's registry answer")
-    return 1 if wrong else 0 if all_asked else 2
+    return 1 if wrong else 0 if complete else 2
 
 
 def _without_two_versions(lines: Mapping[str, str]) -> list[list[str]]:
-    """Split requirements into lists in which no package stands twice."""
+    """Split requirements into lists with one version of a package each."""
     batches: list[dict[str, str]] = []
     for name, line in lines.items():
         package = name.partition("==")[0]
@@ -209,12 +212,12 @@ def _json_of(command: Sequence[str], folder: Path) -> dict[str, Any]:
             command, cwd=folder, capture_output=True, text=True, check=False, timeout=SECONDS, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotAskedError(f"{Path(command[0]).name} did not run: {error}") from error
+        raise QueryError(f"{Path(command[0]).name} did not run: {error}") from error
     try:
         answer: dict[str, Any] = json.loads(result.stdout)
     except ValueError as error:
         said = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
-        raise NotAskedError(f"{Path(command[0]).name}: {said}") from error
+        raise QueryError(f"{Path(command[0]).name}: {said}") from error
     return answer
 
 
