@@ -676,7 +676,7 @@ def test_what_is_as_it_may_be(mesh: DeployedMesh) -> None:
 
 
 def test_the_revision_may_be_another_ones_name(mesh: DeployedMesh) -> None:
-    """asmcli chooses a revision, and tags it with the channel's name."""
+    """The installer chooses a revision, and tags it with the channel's name."""
     for one in mesh.objects("tokyo", "Pod"):
         if one["metadata"]["annotations"]:
             one["metadata"]["annotations"] = {"sidecar.istio.io/status": json.dumps({"revision": "asm-managed"})}
