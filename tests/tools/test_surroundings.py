@@ -241,18 +241,9 @@ def test_the_cdktf_of_the_checkout_is_not_disturbed(checkout: Path) -> None:
 @pytest.mark.slow
 def test_an_installation_with_everything_around_it(tmp_path: Path) -> None:
     """What `make synth` does on a new machine, in a clone through a link, with pip's files against it."""
-    probe = (
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(tmp_path),
-        "publication==0.0.3",
-    )
-    if subprocess.run(probe, capture_output=True, check=False, timeout=120).returncode != 0:
+    python = ROOT / ".tools" / "pipenv" / "bin" / "python"  # the one with a pip
+    probe = (python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", tmp_path, "publication==0.0.3")
+    if not python.exists() or subprocess.run(probe, capture_output=True, check=False, timeout=120).returncode != 0:
         pytest.skip("no package index can be reached")
     subprocess.run(["git", "clone", "--quiet", "--config", "core.autocrlf=true", ROOT, tmp_path / "clone"], check=True)
     (tmp_path / "link").symlink_to(tmp_path / "clone")
@@ -286,6 +277,7 @@ def test_an_installation_with_everything_around_it(tmp_path: Path) -> None:
         ("mesh.yaml", {}, ("deploy", "--skip-synth", "mesh"), 0),
         ("mesh.yaml", {"MESH_CONFIG": "examples/fleet.yaml"}, ("deploy", "--skip-synth", "mesh"), 2),
         ("examples/fleet.yaml", {}, ("deploy", "mesh", "--skip-synth"), 2),
+        ("examples/fleet.yaml", {}, ("deploy", "mesh", "--outputs-file", "out.json", "--skip-synth"), 2),
         ("examples/fleet.yaml", {"MESH_CONFIG": "examples/fleet.yaml"}, ("deploy", "--skip-synth", "mesh"), 0),
         ("examples/fleet.yaml", {}, ("deploy", "--skip-synth", "--output", "cdktf.out/fleet-9e6fa90d"), 0),
         ("examples/fleet.yaml", {}, ("deploy", "mesh"), 0),  # it synthesizes, which checks
