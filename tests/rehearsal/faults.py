@@ -48,7 +48,7 @@ MOST_ALIKE = 3
 """Number of disturbed calls of scripts that repeat one call, and of asmcli, which is fake. `make rehearse-scripts
 FAULTS=all` disturbs all, and is faster."""
 
-SMALL_CALLS = (("create-remote-secret.sh", 4),)
+SMALL_CALLS = (("create-remote-secret.sh", 3),)
 """Calls of scripts in the small set: one, as `make rehearse-scripts` disturbs all, and is faster."""
 
 
@@ -121,7 +121,7 @@ class FaultSelection:
     Attributes:
         small: only those of the small set.
         only: pattern for ``STACK, VERB: NAME``; the calls of scripts have names such as
-            ``create-remote-secret.sh is killed at its call 4, kubectl``.
+            ``create-remote-secret.sh is killed at its call 3, kubectl``.
     """
 
     small: bool = False

@@ -192,9 +192,9 @@ def test_faults_of_other_control_planes_are_left_out() -> None:
 
 
 def test_faults_can_be_chosen_by_name() -> None:
-    call = InjectedFault("create-remote-secret.sh is killed at its call 4, kubectl", "mesh", "deploy")
+    call = InjectedFault("create-remote-secret.sh is killed at its call 3, kubectl", "mesh", "deploy")
     assert FaultSelection().wants(call)
-    assert FaultSelection(only="^mesh, deploy: create.*call 4").wants(call)
+    assert FaultSelection(only="^mesh, deploy: create.*call 3").wants(call)
     assert not FaultSelection(only="install").wants(call)
 
 
