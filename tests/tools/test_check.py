@@ -1,0 +1,86 @@
+"""`make check`: what this machine can't do is left out with its reason, and what fails ends it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config.paths import ROOT
+
+pytestmark = pytest.mark.process
+
+PYTHON = """
+case "$2" in
+  pytest*)
+    echo "SKIPPED [2] tests/terraform/test_apply.py:9: terraform init can't get the providers"
+    exit "${PYTEST:-0}"
+    ;;
+  tools.supply*) exit "${SUPPLY:-0}" ;;
+  tests.lab*) echo "no user namespaces"; exit "${LAB:-0}" ;;
+  tests.rehearsal*) echo "terraform is missing"; exit "${REHEARSAL:-0}" ;;
+esac
+"""
+
+
+def check(folder: Path, **statuses: int) -> "subprocess.CompletedProcess[str]":
+    """Run it with a make and a Python that only say what they are called for."""
+    (folder / ".tools").mkdir()
+    for path, text in ((folder / "bin" / "make", 'echo "make $*"'), (folder / ".venv" / "bin" / "python", PYTHON)):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"#!/usr/bin/env bash\n{text}\n", encoding="utf-8")
+        path.chmod(0o755)
+    shutil.copy(ROOT / "tools" / "check", folder)
+    variables = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", **{name: str(one) for name, one in statuses.items()}}
+    return subprocess.run(
+        ["./check"], cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def made(result: "subprocess.CompletedProcess[str]") -> list[str]:
+    return [line.removeprefix("make ") for line in result.stdout.splitlines() if line.startswith("make ")]
+
+
+def left_out(result: "subprocess.CompletedProcess[str]") -> list[str]:
+    return [line.strip() for line in result.stdout.partition("Left out:\n")[2].splitlines()]
+
+
+SKIPPED = "test: [2] tests/terraform/test_apply.py:9: terraform init can't get the providers"
+
+
+def test_all_that_there_is(tmp_path: Path) -> None:
+    result = check(tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert made(result)[0] == "test"
+    assert made(result)[1:] == [
+        "check: tests that need providers, a namespace or time",
+        "policy",
+        "lab REGIONS=2",
+        "rehearse-scripts",
+        "rehearse",
+        "rehearse CONTROL_PLANE=fleet SHORT=1",
+        "rehearse CONTROL_PLANE=asmcli-in-cluster SHORT=1",
+        "rehearse-faults FAULTS=small",
+        "check: all that was tried is right. Left out:",
+    ]
+    assert left_out(result) == [SKIPPED]
+
+
+def test_what_is_left_out_is_said_at_the_end(tmp_path: Path) -> None:
+    result = check(tmp_path, SUPPLY=2, LAB=77)
+    assert result.returncode == 0, result.stderr
+    assert "lab REGIONS=2" not in made(result)
+    assert left_out(result) == [
+        SKIPPED,
+        "known vulnerabilities: not all databases could be reached",
+        "lab and rehearsals: no user namespaces",
+    ]
+
+
+@pytest.mark.parametrize("failing", ["PYTEST", "SUPPLY", "LAB", "REHEARSAL"])
+def test_a_failure_ends_it(failing: str, tmp_path: Path) -> None:
+    result = check(tmp_path, **{failing: 1})
+    assert result.returncode == 1
+    assert "rehearse" not in made(result)
+    assert "Left out" not in result.stdout
