@@ -1,0 +1,198 @@
+"""`mesh doctor`: resources that are in the way of a deploy."""
+
+import pytest
+
+from cli.doctor.conflicts import FEATURE_ADDRESSES
+from cli.sources.google import GoogleClient
+from cli.sources.resources import FEATURES, MEMBERSHIPS, CloudResource, expected_resources
+from config.loading.load import displayed
+from config.output_folder import OutputFolder
+from config.paths import ROOT
+from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO, Body, diagnose
+from tests.cli.emulated_project import EmulatedProject
+from tests.fake_cloud.faults import RequestFault
+from tests.synthesized import Synthesis, environment_of
+
+NAMES = {
+    "network acme-vpc": "compute networks delete acme-vpc",
+    "firewall rule acme-vpc-istio-multicluster-pods": "compute firewall-rules delete acme-vpc-istio-multicluster-pods",
+    "tokyo: subnet acme-private-vm": f"compute networks subnets delete acme-private-vm --region {TOKYO}",
+    "tokyo: router acme-tokyo-router": f"compute routers delete acme-tokyo-router --region {TOKYO}",
+    "osaka: NAT acme-osaka-nat": (
+        f"compute routers nats delete acme-osaka-nat --router acme-osaka-router --region {OSAKA}"
+    ),
+    "osaka: firewall rule acme-vpc-osaka-control-plane": "compute firewall-rules delete acme-vpc-osaka-control-plane",
+    f"osaka: node account acme-osaka-node@{PROJECT}.iam.gserviceaccount.com": (
+        f"iam service-accounts delete acme-osaka-node@{PROJECT}.iam.gserviceaccount.com"
+    ),
+    "osaka: cluster acme-osaka-cluster-1": f"container clusters delete acme-osaka-cluster-1 --location {OSAKA}",
+    "tokyo: node pool acme-tokyo-nodes": (
+        f"container node-pools delete acme-tokyo-nodes --cluster acme-tokyo-cluster-1 --location {TOKYO}"
+    ),
+    "address acme-ingress": "compute addresses delete acme-ingress --global",
+}
+"""Resources that are missing from the state, and how they are deleted."""
+
+
+def test_names_that_are_taken(project: EmulatedProject) -> None:
+    """All is deployed, and some of it is missing from the state."""
+    project.deploy()
+    untracked = {name.rpartition(" ")[2] for name in NAMES}
+    kept = [
+        path
+        for path in project.server.cloud.store.all()
+        if path.rpartition("/")[2] not in untracked or f"{OSAKA}/subnetworks" in path
+    ]
+    project.write_state("network", *kept)
+    found = diagnose(project)
+    assert set(found.bad()) == set(NAMES)
+    text = "is there, and terraform does not know it: delete it if nobody needs it"
+    for name, delete in NAMES.items():
+        # Another prefix would make all anew for the sake of a part.
+        rename = "" if " NAT " in name or " node pool " in name else ", or change project.name_prefix"
+        assert found.of(name) == ("failure", text + rename, f"gcloud {delete} --project {PROJECT}")
+    # Whichever stack made it: all states are read.
+    project.write_state("ingress", *(path for path in project.server.cloud.store.all() if "/addresses/" in path))
+    assert set(diagnose(project).bad()) == set(NAMES) - {"address acme-ingress"}
+
+
+def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
+    project.deploy()
+    (router,) = [path for path in project.server.cloud.store.all() if path.endswith("/acme-tokyo-router")]
+    project.server.cloud.store.get(router)["nats"] = [{"name": "theirs"}]
+    found = diagnose(project)
+    assert found.bad() == []
+    assert found.of("tokyo: NAT acme-tokyo-nat") == ("ok", "free", "")
+
+
+@pytest.mark.parametrize(("feature", "resource"), FEATURE_ADDRESSES.items())
+def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: str, resource: str) -> None:
+    spec = {"multiclusteringress": {"configMembership": f"projects/{PROJECT}/locations/global/memberships/theirs"}}
+    project.add(f"locations/global/features/{feature}", **({"spec": spec} if "ingress" in feature else {}))
+    found = diagnose(project)
+    state, text, fix = found.of(f"fleet feature {feature}")
+    assert state == "failure"
+    assert text == "is on already, and not by terraform" + (
+        "; its config cluster is theirs" if "ingress" in feature else ""
+    )
+    stack = f"terraform -chdir={displayed(OutputFolder.of(project.config).stack('mesh'))}"
+    assert fix == (
+        f"cdktf synth && {stack} init && {stack} import google_gke_hub_feature.{resource} "
+        f"projects/{PROJECT}/locations/global/features/{feature}"
+    )
+    assert found.bad() == [f"fleet feature {feature}"]
+
+
+def test_features_have_the_address_that_terraform_is_told(reference: Synthesis) -> None:
+    features = reference.all("mesh", "google_gke_hub_feature")
+    assert {one["name"]: address for address, one in features.items()} == FEATURE_ADDRESSES
+
+
+def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
+    environment = environment_of((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
+    made = set[str]()
+    for stack, kind, name in (
+        ("network", "google_compute_network", "name"),
+        ("network", "google_compute_subnetwork", "name"),
+        ("network", "google_compute_router", "name"),
+        ("network", "google_compute_router_nat", "name"),
+        ("network", "google_compute_firewall", "name"),
+        ("clusters", "google_container_cluster", "name"),
+        ("clusters", "google_container_node_pool", "name"),
+        ("clusters", "google_service_account", "account_id"),
+        ("mesh", "google_gke_hub_feature", "name"),
+        ("ingress", "google_compute_global_address", "name"),
+    ):
+        made |= {one[name] for one in reference.all(stack, kind).values()}
+    resources = expected_resources(environment)
+    assert {one.name.partition("@")[0] for one in resources} == made
+    assert len(resources) == 19
+    assert {one.name for one in resources if one.kind is FEATURES} == set(FEATURE_ADDRESSES)
+
+
+@pytest.mark.parametrize(
+    ("backend", "place"),
+    [
+        ("{type: cloud, organization: acme}", "organization acme of app.terraform.io"),
+        ("{type: gcs, bucket: acme-states}", "bucket acme-states"),
+    ],
+)
+def test_a_state_elsewhere_is_not_known(project: EmulatedProject, backend: str, place: str) -> None:
+    project.deploy()
+    with project.config.open("a", encoding="utf-8") as file:
+        file.write(f"backend: {backend}\n")
+    found = diagnose(project)
+    assert found.status == 0
+    assert len(found.bad()) == 15
+    assert found.of("network acme-vpc") == (
+        "warning",
+        f"is there already; whether terraform has made it, its state in {place} knows",
+        "cdktf diff network clusters mesh ingress",
+    )
+
+
+def test_a_state_that_can_not_be_read(project: EmulatedProject) -> None:
+    (project.folder / "terraform.mesh.tfstate").write_text("{", encoding="utf-8")
+    state, text, fix = diagnose(project).of("terraform's state")
+    assert (state, fix) == ("failure", "put it back from its .backup")
+    assert "terraform.mesh.tfstate can't be read" in text
+
+
+MEMBERS = [
+    ("global", "acme-tokyo-cluster-1", "theirs", "is taken in global, by us-east1/clusters/theirs"),
+    (TOKYO, "acme-tokyo-cluster-1", "theirs", f"is taken in {TOKYO}, by us-east1/clusters/theirs"),
+    ("global", "by-hand", "ours", "the cluster is in the fleet as by-hand in global"),
+]
+
+
+@pytest.mark.parametrize(("place", "name", "whose", "text"), MEMBERS)
+def test_a_membership_in_the_way(project: EmulatedProject, place: str, name: str, whose: str, text: str) -> None:
+    ours = f"locations/{TOKYO}/clusters/acme-tokyo-cluster-1"
+    link = f"//container.googleapis.com/projects/{PROJECT}/" + (
+        ours if whose == "ours" else "locations/us-east1/clusters/theirs"
+    )
+    member = project.add(f"locations/{place}/memberships/{name}", endpoint={"gkeCluster": {"resourceLink": link}})
+    member["name"] = f"projects/{PROJECT}/locations/{place}/memberships/{name}"
+    found = diagnose(project)
+    assert found.bad() == ["tokyo: membership acme-tokyo-cluster-1"]
+    assert found.of("tokyo: membership acme-tokyo-cluster-1") == (
+        "failure",
+        text,
+        f"gcloud container fleet memberships delete {name} --location {place} --project {PROJECT}",
+    )
+
+
+def test_a_list_of_memberships_with_a_place_missing(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The membership in the way may be there."""
+    get = GoogleClient.get
+
+    def partial_get(self: GoogleClient, api: str, path: str, **query: str) -> Body:
+        found = get(self, api, path, **query)
+        return {**found, "unreachable": ["locations/us-east1"]} if path.endswith("/memberships") else found
+
+    monkeypatch.setattr(GoogleClient, "get", partial_get)
+    found = diagnose(project)
+    assert found.bad() == ["memberships"]
+    text = "are not told: locations/us-east1 did not answer"
+    assert found.of("memberships") == ("failure", text, "try again in a while")
+
+
+def test_delete_commands_name_the_place() -> None:
+    """Where `mesh doctor` and `mesh audit` have none of the kind to show it."""
+    member = CloudResource(MEMBERSHIPS, f"projects/{PROJECT}/locations/global/memberships/theirs")
+    delete = "gcloud container fleet memberships delete theirs --location global"
+    assert member.delete_command == f"{delete} --project {PROJECT}"
+
+
+def test_a_thing_that_is_not_told(project: EmulatedProject) -> None:
+    project.server.cloud.faults.add(RequestFault("GET .*/networks/acme-vpc$", 403, 9))
+    found = diagnose(project)
+    assert found.bad() == ["network acme-vpc"]
+    refused = (
+        "failure",
+        "is not known: injected: 403",
+        f"have roles/viewer granted to you in {PROJECT}, and try again",
+    )
+    assert found.of("network acme-vpc") == refused
+    project.server.cloud.faults.add(RequestFault("GET .*/routers/acme-tokyo-router$", 403, 9))
+    assert diagnose(project).of("tokyo: NAT acme-tokyo-nat") == refused

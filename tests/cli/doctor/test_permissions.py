@@ -1,0 +1,91 @@
+"""`mesh doctor`: roles of the caller."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.doctor import permissions
+from cli.report.findings import FindingState
+from cli.sources.google import GoogleClient
+from config.paths import ROOT
+from tests.cli.doctor.diagnosis import CONFIGURATION, PROJECT, configure, diagnose, set_mode
+from tests.cli.emulated_project import EmulatedProject
+from tests.synthesized import Synthesis, environment_of, synthesize
+
+
+@pytest.mark.parametrize("mode", ["asmcli-managed", "fleet"])
+def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    for name, value in {**project.server.variables(), **project.variables}.items():
+        monkeypatch.setenv(name, value)
+    google = GoogleClient(PROJECT)
+    if mode != "asmcli-managed":
+        set_mode(project, mode)
+    environment = project.environment
+    for need in permissions.required_permissions(environment):
+        for permission in need.permissions:
+            project.server.resource_manager.withheld = {permission}
+            found = {one.name: one for one in permissions.check(google, environment)}
+            assert found[need.role].state is FindingState.FAILURE
+            assert f"lacks {permission}, which " in found[need.role].text
+            assert need.by in found[need.role].text
+            assert found[need.role].fix.endswith(f"--role={need.role}")
+    project.server.resource_manager.withheld = set()
+    assert {one.state for one in permissions.check(google, environment)} == {FindingState.OK}
+
+
+def test_permissions_in_the_command(project: EmulatedProject) -> None:
+    project.server.resource_manager.withheld.update({"gkehub.features.create", "meshconfig.projects.init"})
+    found = diagnose(project)
+    assert found.status == 1
+    assert found.bad() == ["roles/gkehub.admin", "roles/meshconfig.admin"]
+    assert found.of("roles/gkehub.admin") == (
+        "failure",
+        "the caller lacks gkehub.features.create, which google_gke_hub_feature needs",
+        f"gcloud projects add-iam-policy-binding {PROJECT} "
+        f"--member=serviceAccount:deployer@{PROJECT}.iam.gserviceaccount.com --role=roles/gkehub.admin",
+    )
+
+
+def test_the_dns_endpoint_asks_for_a_permission_of_its_own(project: EmulatedProject) -> None:
+    project.server.resource_manager.withheld.add("container.clusters.connect")
+    assert diagnose(project).of("roles/container.admin")[0] == "ok"
+    configure(project, "endpoint: public", "endpoint: dns")
+    state, text, _ = diagnose(project).of("roles/container.admin")
+    assert (state, text.partition(",")[0]) == ("failure", "the caller lacks container.clusters.connect")
+
+
+def test_every_resource_and_script_has_its_permissions(
+    reference: Synthesis, three_regions: Synthesis, tmp_path: Path
+) -> None:
+    """What the stacks make is what the list is for, no more and no less."""
+
+    def used(*syntheses: Synthesis) -> set[str]:
+        contents = [content for synthesis in syntheses for content in synthesis.stacks.values()]
+        found = {kind for content in contents for kind in content.get("resource", {}) if kind != "null_resource"}
+        return found | {kind for one in contents for kind in one.get("data", {}) if kind.startswith("google_")}
+
+    def needed(mode: str) -> tuple[set[str], int]:
+        needs = permissions.required_permissions(
+            environment_of(CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {mode}"))
+        )
+        return {need.by for need in needs}, len({one for need in needs for one in need.permissions})
+
+    # Two of them ask nobody.
+    scripts = {script.name for script in (ROOT / "scripts").glob("*.sh")} - {"lib.sh", "check-tools.sh"}
+    for mode in ("asmcli-managed", "asmcli-in-cluster"):
+        by, count = needed(mode)
+        assert by == used(reference, three_regions) | scripts
+        assert count <= permissions.MOST_AT_ONCE
+    fleet = CONFIGURATION.replace("mesh:", "mesh:\n  control_plane: fleet")
+    fleet = fleet.replace("plain_http: true", "domains: [shop.example.com]")  # as three_regions has some
+    assert needed("fleet")[0] == used(synthesize(environment_of(fleet), tmp_path))
+
+
+def test_every_kind_of_object_has_its_permission(tmp_path: Path) -> None:
+    """Where terraform makes the mesh's objects itself; Istio's kinds are third parties'."""
+    fleet = environment_of(CONFIGURATION.replace("mesh:", "mesh:\n  control_plane: fleet"))
+    made = synthesize(fleet, tmp_path).all("mesh", "kubernetes_manifest").values()
+    kinds = {one["manifest"]["kind"] for one in made}
+    assert {"Job", "ClusterRoleBinding", "ConfigMap"} <= kinds
+    granted = {one.lower() for need in permissions.required_permissions(fleet) for one in need.permissions}
+    assert [kind for kind in sorted(kinds) if f"container.{kind.lower()}s.create" not in granted] == []

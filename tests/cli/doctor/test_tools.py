@@ -1,0 +1,238 @@
+"""`mesh doctor`: tools on the operator's machine."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.doctor import tools
+from cli.report.findings import FindingState
+from config.paths import ROOT
+from tests.cli.doctor.diagnosis import DIGEST, PROJECT, act_as, configure, diagnose, gcloud_replies, set_mode
+from tests.cli.emulated_project import SILENT, TOOLS, EmulatedProject
+
+ACTIVATE = "make synth && . tools/activate"
+
+
+LATER = "1.16 or later, which has create-remote-secret"
+
+
+VERSIONS = {
+    "too old": {
+        "terraform": ("Terraform v1.4.6\non linux_amd64", "is 1.4.6; needed: 1.5 or later", "terraform/install"),
+        "cdktf": ("0.20.12", f"is 0.20.12; needed: {tools.CDKTF.needed}", ACTIVATE),
+        "node": ("v18.20.1", f"is 18.20.1; needed: {tools.NODE.needed}", ACTIVATE),
+        "gcloud": (
+            "Google Cloud SDK 399.0.0\ncore 2022.08.19",
+            "is 399.0.0; needed: 400 or later",
+            "cloud.google.com/sdk/docs",
+        ),
+        "kubectl": (
+            "Client Version: v1.27.16\nKustomize Version: v5.0.1",
+            "is 1.27.16; needed: 1.28",
+            "gcloud components",
+        ),
+        "istioctl": ("client version: 1.15.7", f"is 1.15.7; needed: {LATER}", "istio.io/latest/docs/setup"),
+        "bash": (
+            "GNU bash, version 3.2.57(1)-release (arm64-apple-darwin23)",
+            "is 3.2.57; needed: 4 or later",
+            "gnu.org",
+        ),
+        "machine": ("aarch64", "is aarch64, and asmcli runs on x86_64 only", "shell.cloud.google.com"),
+    },
+    "just not": {
+        "cdktf": ("0.99.0", f"is 0.99.0; needed: {tools.CDKTF.needed}", ACTIVATE),
+        "node": ("v23.1.0", f"is 23.1.0; needed: {tools.NODE.needed}", ACTIVATE),
+        "kubectl": (
+            'Client Version: version.Info{Major:"1", GitVersion:"v1.26.1"}',
+            "is 1.26.1; needed: 1.28",
+            "gcloud",
+        ),
+    },
+    "right": {
+        "terraform": ("Terraform v1.5.0\non linux_amd64\n\nYour version is out of date! 1.14.9", "1.5.0", ""),
+        "node": ("v22.20.0", "22.20.0", ""),
+        "gcloud": ("Google Cloud SDK 400.0.0", "400.0.0", ""),
+        "kubectl": ("Client Version: v1.28.0", "1.28.0", ""),
+        "istioctl": ("1.16.0", "1.16.0", ""),
+        "bash": ("GNU bash, version 4.0.0(1)-release", "4.0.0", ""),
+        "gke-gcloud-auth-plugin": ("Kubernetes v0", "any version", ""),
+    },
+    "newer": {
+        "terraform": ("Terraform v1.12.0-beta2", "1.12.0", ""),
+        "gcloud": ("Google Cloud SDK 1000.0.0", "1000.0.0", ""),
+        "bash": ("GNU bash, version 10.1", "10.1", ""),
+    },
+}
+"""What tools print, and what is said of it."""
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_versions(project: EmulatedProject, kind: str) -> None:
+    for name, (printed, _, _) in VERSIONS[kind].items():
+        project.prints("uname" if name == "machine" else name, printed)
+    if "gcloud" in VERSIONS[kind]:
+        gcloud_replies(project, f"echo {project.token()}", VERSIONS[kind]["gcloud"][0])
+    found = diagnose(project)
+    good = kind in ("right", "newer")
+    assert found.bad() == ([] if good else list(VERSIONS[kind]))
+    for name, (_, text, fix) in VERSIONS[kind].items():
+        assert found.of(name)[0] == ("ok" if good else "failure")
+        assert text in found.of(name)[1]
+        assert fix in found.of(name)[2]
+    assert found.status == (0 if good else 1)
+
+
+def test_a_version_that_is_not_told(project: EmulatedProject) -> None:
+    """As of istioctl that somebody has built."""
+    project.prints("istioctl", "client version: unknown")
+    text = f"does not tell its version; needed: {LATER}"
+    assert diagnose(project).of("istioctl") == ("warning", text, "istioctl version --remote=false")
+
+
+def test_what_the_tools_print_is_what_the_real_ones_print() -> None:
+    """On a machine that has them: what was written down above has the form of what they say."""
+    real = [tool for tool in (tools.TERRAFORM, *tools.TOOLS) if shutil.which(tool.name) and tool.name != "cdktf"]
+    assert real, "at least bash is on every machine that runs this"
+    for tool in real:
+        pattern = re.compile(tool.pattern)
+        assert pattern.search(tools.run(tool.name, *tool.arguments)), tool.name
+        assert pattern.search(TOOLS[tool.name]), tool.name
+
+
+def test_missing_tools(project: EmulatedProject) -> None:
+    missing = ["terraform", "cdktf", "node", "gcloud", "gke-gcloud-auth-plugin", "istioctl", "bash"]
+    for tool in missing:
+        project.remove(tool)
+    found = diagnose(project)
+    assert found.bad() == missing
+    for tool in missing:
+        assert found.of(tool)[1].startswith("is not on this machine; ")
+    assert [found.of(tool)[2].partition(",")[0] for tool in missing] == [
+        "install terraform",
+        ACTIVATE,
+        ACTIVATE,
+        "install gcloud",
+        "gcloud components install gke-gcloud-auth-plugin",
+        "install istioctl",
+        "install bash",
+    ]
+
+
+def test_small_tools_are_installed_by_the_machines_own_manager(project: EmulatedProject) -> None:
+    for tool in ("jq", "csplit", "head", "sha256sum"):
+        project.remove(tool)
+    project.fake_program("apt-get", "exit 9")
+    state, text, fix = diagnose(project).of("small tools")
+    assert (state, fix) == ("failure", "sudo apt-get install --yes jq coreutils")
+    assert text == "not on this machine: jq, head, csplit, sha256sum"
+    assert "apt-get" not in project.calls()
+
+
+def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.fake_program("terraform", "echo 'no such library' >&2; exit 127")
+    state, text, fix = diagnose(project).of("terraform")
+    assert (state, text) == ("failure", "failed with status 127: no such library")
+    assert fix == "see why it fails: terraform version"
+    # The rest in this process: fifteen seconds are long.
+    monkeypatch.setattr(tools, "SECONDS", 0.3)
+    monkeypatch.setenv("PATH", str(project.folder / "bin"))
+    project.fake_program("terraform", f"sleep 60 & echo $! >{project.folder}/child; wait")
+    start = time.monotonic()
+    found = tools.check_tool(tools.TERRAFORM)
+    assert time.monotonic() - start < 20, "it was waited for what the program had started"
+    assert (found.state, found.text) == (FindingState.FAILURE, "has not answered within 0 s")
+    child = Path("/proc", (project.folder / "child").read_text(encoding="utf-8").strip(), "cmdline")
+    deadline = time.monotonic() + 10
+    while child.exists() and child.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not child.exists() or not child.read_bytes(), "what it had started goes on"
+
+
+def test_terraform_for_an_account_to_act_as(project: EmulatedProject) -> None:
+    project.prints("terraform", "Terraform v1.9.8")
+    assert diagnose(project).of("terraform")[0] == "ok"
+    act_as(project, f"nodes@{PROJECT}.iam.gserviceaccount.com")
+    state, text, _ = diagnose(project).of("terraform")
+    assert (state, text) == (
+        "failure",
+        "is 1.9.8; needed: 1.10 or later, as project.impersonate_service_account is set",
+    )
+
+
+def test_doctor_and_the_scripts_need_the_same() -> None:
+    """And say it in the same words."""
+    known = {tool.name: f"{tool.needed}: {tool.source}" for tool in tools.TOOLS}
+    known |= dict.fromkeys(tools.SMALL, "any version, from your package manager")
+    required = set[str]()
+    for script in sorted((ROOT / "scripts").glob("*.sh")):
+        for line in re.findall(r"^\s*require_tools (.+)$", script.read_text(encoding="utf-8"), re.MULTILINE):
+            required |= {tool for tool in shlex.split(line) if "$" not in tool}
+    assert required >= {"gcloud", "istioctl", "csplit"}
+    assert required <= set(known)
+    for tool in sorted(required):
+        told = subprocess.run(
+            ["bash", "-c", f'source {ROOT}/scripts/lib.sh; required_version "$1"', "-", tool],
+            env={"PROJECT": "p", "ENDPOINT": "public", "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+        assert told.stdout == known[tool]
+    assert set(tools.SMALL) <= required
+    for one in tools.TOOLS:
+        assert one.needed.startswith(".".join(map(str, one.least))), one.name
+
+
+def test_the_emulated_machine_has_all_that_is_looked_for() -> None:
+    assert {tool.name for tool in (tools.TERRAFORM, *tools.TOOLS)} | {"uname"} == set(TOOLS)
+    assert {*tools.SMALL, tools.CHECKSUMS[0]} == set(SILENT)
+
+
+def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
+    """And kubectl for the command itself. No script runs, no installer is fetched, no webhook's port is opened."""
+    set_mode(project, "fleet")
+    (project.folder / "asmcli").unlink()
+    for tool in ("gcloud", "istioctl", "bash", "jq", "csplit", "sha256sum", "uname"):
+        project.remove(tool)
+    configure(project, f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
+    found = diagnose(project)
+    assert found.status == 0
+    assert found.bad() == []
+    sections = {section["title"]: [one["name"] for one in section["findings"]] for section in found.data["sections"]}
+    assert sections["Tools on this machine"] == ["terraform", "cdktf", "node", "gke-gcloud-auth-plugin", "kubectl"]
+    assert "Installer of the mesh, asmcli" not in sections
+    assert "roles/meshconfig.admin" not in sections["Roles of the caller"]
+    assert "google_gke_hub_feature_membership" in found.of("roles/gkehub.admin")[1]
+    assert ".sh" not in " ".join(found.of(role)[1] for role in sections["Roles of the caller"])
+    assert [name for name in found.findings if "control-plane" in name] == []
+    assert found.of("FIREWALLS")[1].endswith("needs 12 (GKE's and the ingress' too)")
+
+
+def test_what_terraform_needs_with_a_fleet(project: EmulatedProject) -> None:
+    """Its kubernetes provider has the plugin make its tokens, unless it acts as an account."""
+    set_mode(project, "fleet")
+    for tool in ("kubectl", "gke-gcloud-auth-plugin"):
+        project.remove(tool)
+    found = diagnose(project)
+    assert found.of("gke-gcloud-auth-plugin")[0] == "failure"
+    state, text, fix = found.of("kubectl")
+    assert (state, fix) == ("warning", "gcloud components install kubectl")
+    assert text.endswith("a deploy does without, and mesh status and others do not")
+    act_as(project, f"deployer@{PROJECT}.iam.gserviceaccount.com")
+    found = diagnose(project)
+    assert found.of("terraform")[1] == "1.11.4"
+    assert found.of("gke-gcloud-auth-plugin")[0] == found.of("kubectl")[0] == "warning"
+
+
+@pytest.mark.parametrize("tool", ["terraform", "cdktf", "node"])
+def test_a_fleet_is_not_made_without(project: EmulatedProject, tool: str) -> None:
+    set_mode(project, "fleet")
+    project.remove(tool)
+    found = diagnose(project)
+    assert (found.status, found.bad()) == (1, [tool])
