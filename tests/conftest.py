@@ -33,7 +33,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all tests that synthesize to one worker, as each that does starts Node.js: 3 s and 900 MB.
+    """Give all tests that synthesize to one worker, as it starts Node.js: 3 s and 900 MB each time.
 
     It goes by files: pytest-xdist 3.8 ignores `xdist_group` with pytest 9.2.
     """
@@ -42,7 +42,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     @cache
     def synthesizes(file: str) -> bool:
         text = (ROOT / file).read_text(encoding="utf-8")
-        return bool(re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b", text))
+        return bool(re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b|\bstacks\.wiring\b", text))
 
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = lambda nodeid: "synthesis" if synthesizes(nodeid.partition("::")[0]) else nodeid
