@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +96,20 @@ class EmulatedProject:
     @property
     def id(self) -> str:
         return self.server.cloud.project
+
+    def configure(self, old: str, new: str) -> None:
+        """Replace a part of mesh.yaml."""
+        text = self.config.read_text(encoding="utf-8")
+        assert old in text
+        self.config.write_text(text.replace(old, new), encoding="utf-8")
+
+    def set_mode(self, mode: str) -> None:
+        """Configure another control plane mode."""
+        self.configure("mesh:\n", f"mesh:\n  control_plane: {mode}\n")
+
+    def act_as(self, account: str) -> None:
+        """Configure the service account that terraform and the scripts act as."""
+        self.configure("name_prefix", f"impersonate_service_account: {account}, name_prefix")
 
     def enable(self, *apis: str) -> None:
         self.server.services.enable(self.id, [f"{api}.googleapis.com" for api in apis])
@@ -189,11 +203,15 @@ class EmulatedProject:
 
     def write_state(self, stack: str, *ids: str) -> None:
         """Write a state of terraform that has these ids."""
-        resources = [
-            {"mode": "managed", "type": "null_resource", "name": "a", "instances": [{"attributes": {"id": one}}]}
-            for one in ids
+        self.write_resources(stack, "null_resource", [("a", {"id": one}) for one in ids])
+
+    def write_resources(self, stack: str, kind: str, resources: Iterable[tuple[str, Body]]) -> None:
+        """Write a state of terraform with resources of one kind, by name and attributes."""
+        content = [
+            {"mode": "managed", "type": kind, "name": name, "instances": [{"attributes": attributes}]}
+            for name, attributes in resources
         ]
-        state_file(self.config, stack).write_text(json.dumps({"version": 4, "resources": resources}), encoding="utf-8")
+        state_file(self.config, stack).write_text(json.dumps({"version": 4, "resources": content}), encoding="utf-8")
 
     def token(self) -> str:
         token: str = self.server.cloud.identity.new_token()["access_token"]

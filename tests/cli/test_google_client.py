@@ -1,17 +1,18 @@
 """The client of Google's APIs."""
 
 import json
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from cli.sources.google import ApiError, GoogleClient, http_session
 from cli.sources.provider_credentials import ADC_VARIABLE
-from tests.cli.doctor.diagnosis import PROJECT, Body
+from tests.cli.doctor.diagnosis import PROJECT, set_netrc
+from tests.cli.loopback_server import http_server
 
 
 @pytest.mark.parametrize(
@@ -43,26 +44,16 @@ def test_calls_are_charged_to_the_providers_project(
 
 def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The library requests would look into ~/.netrc again."""
-    (tmp_path / ".netrc").write_text("default login somebody password x\n", encoding="utf-8")
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    asked: list[str] = []
+    set_netrc(tmp_path, monkeypatch)
+    requested: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(f"{self.path} {self.headers.get('Authorization')}")
-            self.send_response(302)
-            self.send_header("Location", "/elsewhere")
-            self.end_headers()
+    def redirect(request: BaseHTTPRequestHandler) -> tuple[int, str]:
+        requested.append(f"{request.path} {request.headers.get('Authorization')}")
+        return 302, "/elsewhere"
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(requests.TooManyRedirects):
-            http_session(retries=False).get(f"http://127.0.0.1:{server.server_port}/here", timeout=5)
-        server.shutdown()
-    assert asked == ["/here None"]
+    with http_server(redirect) as url, pytest.raises(requests.TooManyRedirects):
+        http_session(retries=False).get(f"{url}/here", timeout=5)
+    assert requested == ["/here None"]
 
 
 @pytest.mark.parametrize(
@@ -82,24 +73,28 @@ def test_how_google_says_that_an_api_is_off(reason: str, message: str, off: bool
 class PagedClient(GoogleClient):
     """Responds with pages, by token."""
 
-    pages: dict[str, Body]
+    pages: dict[str, dict[str, Any]]
     project: str = PROJECT
 
-    def get(self, api: str, path: str, **query: str) -> Body:
+    def get(self, api: str, path: str, **query: str) -> dict[str, Any]:
         return self.pages[query.get("pageToken", "")]
 
 
-NONE_THERE = {"warning": {"code": "NO_RESULTS_ON_PAGE"}}
+EMPTY = {"warning": {"code": "NO_RESULTS_ON_PAGE"}}
+PLAIN: dict[str, Any] = {
+    "": {"items": [{"a": 1}], "nextPageToken": "2"},
+    "2": {"nextPageToken": "3"},
+    "3": {"items": [{"a": 2}]},
+}
+AGGREGATED: dict[str, Any] = {
+    "": {"items": {"zones/a": {"groups": [{"a": 1}]}, "zones/b": EMPTY}, "nextPageToken": "2"},
+    "2": {"items": {"zones/a": {"groups": [{"a": 2}]}}, **EMPTY},
+}
 
 
-def test_a_list_is_read_to_its_end() -> None:
-    empty = {"nextPageToken": "3"}
-    pages: dict[str, Body] = {"": {"items": [{"a": 1}], "nextPageToken": "2"}, "2": empty, "3": {"items": [{"a": 2}]}}
-    plain = PagedClient(pages)
-    assert list(plain.list_items("compute", "x", "items")) == [{"a": 1}, {"a": 2}]
-    first = {"items": {"zones/a": {"groups": [{"a": 1}]}, "zones/b": NONE_THERE}, "nextPageToken": "2"}
-    aggregated = PagedClient({"": first, "2": {"items": {"zones/a": {"groups": [{"a": 2}]}}, **NONE_THERE}})
-    assert list(aggregated.list_items("compute", "x", "items")) == [{"a": 1}, {"a": 2}]
+@pytest.mark.parametrize("pages", [PLAIN, AGGREGATED], ids=["plain", "aggregated"])
+def test_a_list_is_read_to_its_end(pages: dict[str, dict[str, Any]]) -> None:
+    assert list(PagedClient(pages).list_items("compute", "x", "items")) == [{"a": 1}, {"a": 2}]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +107,8 @@ def test_a_list_is_read_to_its_end() -> None:
         ({"items": {"zones/b": {"warning": {"code": "UNREACHABLE"}}}}, "zones/b: UNREACHABLE"),
     ],
 )
-def test_a_part_of_a_list_is_no_list(page: Body, text: str) -> None:
+def test_a_part_of_a_list_is_no_list(page: dict[str, Any], text: str) -> None:
     """On whichever page it says so."""
-    google = PagedClient({"": {"items": [{"a": 1}], "nextPageToken": "2"}, "2": {"items": [{"a": 2}], **page}})
+    google = PagedClient({"": PLAIN[""], "2": {"items": [{"a": 2}], **page}})
     with pytest.raises(ApiError, match=f"^{text}$"):
         list(google.list_items("compute", "x", "items"))

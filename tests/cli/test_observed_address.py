@@ -7,14 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
+from socketserver import BaseRequestHandler, UDPServer
 
 import pytest
 
 from cli.sources import observed_address
+from tests.cli.loopback_server import serving
+
+Answer = Callable[[bytes], bytes | None]
 
 
 def reply(question: bytes, *records: tuple[int, bytes], flags: int = 0x8400) -> bytes:
-    """Return a name server's answer, authoritative if not told otherwise."""
+    """Return a name server's answer, authoritative by default."""
     head = question[:2] + struct.pack("!5H", flags, 1, len(records), 0, 0)
     body = b"".join(struct.pack("!HHHIH", 0xC00C, kind, 1, 60, len(data)) + data for kind, data in records)
     return head + question[12:] + body
@@ -24,26 +28,21 @@ def text_record(text: str) -> tuple[int, bytes]:
     return 16, bytes([len(text)]) + text.encode()
 
 
+def answer_with(text: str = "203.0.113.9", flags: int = 0x8400) -> Answer:
+    return lambda question: reply(question, text_record(text), flags=flags)
+
+
 @contextmanager
-def name_server(answer: Callable[[bytes], bytes | None]) -> Iterator[tuple[str, int]]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(("127.0.0.1", 0))
+def name_server(answer: Answer) -> Iterator[tuple[str, int]]:
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            question, connection = self.request
+            if (found := answer(question)) is not None:
+                connection.sendto(found, self.client_address)
 
-        def serve() -> None:
-            while True:
-                question, caller = server.recvfrom(512)
-                if not question:
-                    return
-                found = answer(question)
-                if found is not None:
-                    server.sendto(found, caller)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        address = server.getsockname()
-        yield address
-        server.sendto(b"", address)
-        thread.join(5)
+    server = UDPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
+        yield server.socket.getsockname()
 
 
 def test_googles_name_server_tells_who_asks() -> None:
@@ -51,77 +50,56 @@ def test_googles_name_server_tells_who_asks() -> None:
 
     def answer(question: bytes) -> bytes:
         asked.append(question)
-        return reply(
-            question, (5, b"\0"), text_record("edns0-client-subnet 203.0.113.0/24"), text_record("203.0.113.9")
-        )
+        subnet = text_record("edns0-client-subnet 203.0.113.0/24")
+        return reply(question, (5, b"\0"), subnet, text_record("203.0.113.9"))
 
     with name_server(answer) as server:
         assert observed_address.query(server) == IPv4Address("203.0.113.9")
-    assert len(asked) == 1
-    assert asked[0][2:] == bytes.fromhex("00000001000000000000") + (
+    [question] = asked
+    assert question[2:] == bytes.fromhex("00000001000000000000") + (
         b"\x03o-o\x06myaddr\x01l\x06google\x03com\x00" + bytes.fromhex("00100001")
     )
 
 
 def test_a_question_that_gets_lost_is_asked_again() -> None:
-    dropped: list[bytes] = []
-
-    def answer(question: bytes) -> bytes | None:
-        if not dropped:
-            dropped.append(question)
-            return None
-        return reply(question, text_record("203.0.113.9"))
-
-    with name_server(answer) as server:
+    lost = iter([True])
+    with name_server(lambda question: None if next(lost, False) else answer_with()(question)) as server:
         assert observed_address.query(server, seconds=0.3) == IPv4Address("203.0.113.9")
 
 
-@pytest.mark.parametrize(
-    ("flags", "text", "reason"),
-    [
-        (0x8000, "203.0.113.9", "somebody else answers"),
-        (0x8080, "203.0.113.9", "somebody else answers"),
-        (0x8480, "203.0.113.9", "somebody else answers"),
-        (0x8403, "203.0.113.9", "no answer that is of use"),
-        (0x8600, "203.0.113.9", "no answer that is of use"),
-        (0x0400, "203.0.113.9", "no answer that is of use"),
-        (0x8400, "2001:db8::1", "tells no address"),
-    ],
-)
-def test_answers_that_are_not_taken(flags: int, text: str, reason: str) -> None:
-    with (
-        name_server(lambda question: reply(question, text_record(text), flags=flags)) as server,
-        pytest.raises(observed_address.NotObservedError, match=reason),
-    ):
-        observed_address.query(server)
+def cut_off(rest: bytes) -> Answer:
+    return lambda question: question[:2] + b"\x84\0\0\1\0\1" + rest
 
 
-@pytest.mark.parametrize("answer", [b"", b"\0\1", b"cut in the middle of it"])
-def test_answers_that_are_none(answer: bytes) -> None:
-    with (
-        name_server(lambda question: question[:2] + b"\x84\0\0\1\0\1" + answer) as server,
-        pytest.raises(observed_address.NotObservedError),
-    ):
-        observed_address.query(server)
+SOMEBODY_ELSE, OF_NO_USE = "somebody else answers", "no answer that is of use"
+UNUSABLE: dict[str, tuple[Answer, str]] = {
+    "not authoritative": (answer_with(flags=0x8000), SOMEBODY_ELSE),
+    "not authoritative, recursive": (answer_with(flags=0x8080), SOMEBODY_ELSE),
+    "recursive": (answer_with(flags=0x8480), SOMEBODY_ELSE),
+    "error": (answer_with(flags=0x8403), OF_NO_USE),
+    "truncated": (answer_with(flags=0x8600), OF_NO_USE),
+    "no answer but a question": (answer_with(flags=0x0400), OF_NO_USE),
+    "IPv6": (answer_with("2001:db8::1"), "tells no address"),
+    "cut off at once": (cut_off(b""), "."),
+    "cut off in a number": (cut_off(b"\0\1"), "."),
+    "cut off in the text": (cut_off(b"cut in the middle of it"), "."),
+    "to another question": (
+        lambda asked: reply(bytes([asked[0] ^ 1]) + asked[1:], text_record("203.0.113.9")),
+        OF_NO_USE,
+    ),
+}
 
 
-def test_an_answer_to_another_question_is_not_taken() -> None:
-    def answer(question: bytes) -> bytes:
-        other = bytes([question[0] ^ 1]) + question[1:]
-        return reply(other, text_record("203.0.113.9"))
-
-    with (
-        name_server(answer) as server,
-        pytest.raises(observed_address.NotObservedError, match="no answer that is of use"),
-    ):
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_answers_that_are_not_taken(case: str) -> None:
+    answer, reason = UNUSABLE[case]
+    with name_server(answer) as server, pytest.raises(observed_address.NotObservedError, match=reason):
         observed_address.query(server)
 
 
 def test_nobody_answers() -> None:
-    with (
-        name_server(lambda question: None) as server,
-        pytest.raises(observed_address.NotObservedError, match="gives no answer: timed out"),
-    ):
+    timed_out = pytest.raises(observed_address.NotObservedError, match="gives no answer: timed out")
+    with name_server(lambda _: None) as server, timed_out:
         observed_address.query(server, seconds=0.1)
 
 

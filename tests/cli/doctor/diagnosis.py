@@ -2,25 +2,22 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from cli.sources.provider_credentials import ADC_VARIABLE
 from tests.cli.emulated_project import TOOLS, EmulatedProject
 from tests.fake_cloud.identity import TOKEN_MARKER
 
 PROJECT = "test-project"
-
-
+DEPLOYER = f"deployer@{PROJECT}.iam.gserviceaccount.com"
 TOKYO, OSAKA = "asia-northeast1", "asia-northeast2"
-
-
 INSTALLER = b"an installer"
-
-
 DIGEST = hashlib.sha256(INSTALLER).hexdigest()
-
-
 CONFIGURATION = f"""
 project: {{id: {PROJECT}, name_prefix: acme}}
 regions:
@@ -34,14 +31,13 @@ mesh:
   asmcli: {{file: asmcli, sha256: "{DIGEST}"}}
 ingress: {{config_cluster: tokyo, plain_http: true}}
 """
-
-
 KUBECTL_CASES = '*"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;;'
-
-
 KUBECTL = f'case "$*" in {KUBECTL_CASES} esac'
 """A kubectl that prints its version, and the output for remote secrets that is filled in."""
 
+
+NETRC = "default login somebody password x\n"
+"""A .netrc with an entry for every host, by which requests would replace an Authorization header."""
 
 Body = dict[str, Any]
 
@@ -64,9 +60,21 @@ class Diagnosis:
         one = self.findings[name]
         return one["state"], one["text"], one["fix"]
 
+    def expect(self, name: str, state: str, text: str, fix: str = "") -> None:
+        """Compare a finding; "..." in the expected text or fix matches any text."""
+        found, wanted = self.of(name), (state, text, fix)
+        patterns = [".*".join(re.escape(part) for part in one.split("...")) for one in wanted]
+        matches = [re.fullmatch(pattern, one, re.DOTALL) for pattern, one in zip(patterns, found, strict=True)]
+        assert all(matches), f"{name}:\nfound    {found}\nexpected {wanted}"
+
     def bad(self) -> list[str]:
         """Return the names of all findings that are not ok."""
         return [name for name, one in self.findings.items() if one["state"] != "ok"]
+
+
+def in_mode(mode: str) -> str:
+    """Return the configuration with another control plane mode."""
+    return CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {mode}")
 
 
 def diagnose(project: EmulatedProject, **variables: str) -> Diagnosis:
@@ -79,11 +87,29 @@ def diagnose(project: EmulatedProject, **variables: str) -> Diagnosis:
     assert TOKEN_MARKER not in result.stdout + result.stderr + project.calls()
     assert "Traceback" not in result.stderr
     data = json.loads(result.stdout)
-    names = [one["name"] for section in data["sections"] for one in section["findings"]]
-    assert len(names) == len(set(names)), "machines know a finding by its name"
-    findings = {one["name"]: one for section in data["sections"] for one in section["findings"]}
+    reported = [one for section in data["sections"] for one in section["findings"]]
+    findings = {one["name"]: one for one in reported}
+    assert len(reported) == len(findings), "machines know a finding by its name"
     assert data["ok"] == (result.returncode == 0) == all(one["state"] != "failure" for one in findings.values())
     return Diagnosis(result.returncode, findings, data)
+
+
+def expect(project: EmulatedProject, name: str, state: str, text: str, fix: str = "", **variables: str) -> Diagnosis:
+    """Run `mesh doctor` and compare one finding; "..." in the expected text or fix matches any text.
+
+    Returns:
+        The report, for further assertions.
+    """
+    found = diagnose(project, **variables)
+    found.expect(name, state, text, fix)
+    return found
+
+
+def assert_all_ok(project: EmulatedProject, **variables: str) -> Diagnosis:
+    """Run `mesh doctor`, which must find nothing wrong, and return its report."""
+    found = diagnose(project, **variables)
+    assert (found.status, found.bad()) == (0, [])
+    return found
 
 
 def log_in(project: EmulatedProject) -> None:
@@ -100,19 +126,6 @@ def gcloud_replies(project: EmulatedProject, reply: str, version: str = TOOLS["g
     project.fake_program("gcloud", f'case "$*" in "auth print-access-token") {reply} ;; *) {shown}\n;; esac')
 
 
-def configure(project: EmulatedProject, old: str, new: str) -> None:
-    text = project.config.read_text(encoding="utf-8")
-    assert old in text
-    project.config.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def set_mode(project: EmulatedProject, mode: str) -> None:
-    """Configure another control plane mode."""
-    configure(project, "mesh:\n", f"mesh:\n  control_plane: {mode}\n")
-
-
-def act_as(project: EmulatedProject, account: str) -> None:
-    configure(project, "name_prefix", f"impersonate_service_account: {account}, name_prefix")
-
-
-DEPLOYER = f"deployer@{PROJECT}.iam.gserviceaccount.com"
+def set_netrc(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".netrc").write_text(NETRC, encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(folder / ".netrc"))

@@ -7,17 +7,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from config.apis import APIS
-from config.backend import state_file
-from tests.cli.doctor.diagnosis import CONFIGURATION, INSTALLER, OSAKA, PROJECT, configure, diagnose, log_in, set_mode
+from tests.cli.doctor.diagnosis import CONFIGURATION, INSTALLER, OSAKA, PROJECT, assert_all_ok, diagnose, expect, log_in
 from tests.cli.emulated_project import EmulatedProject, emulated_project
 
 
 def test_all_is_well_before_the_first_deploy(project: EmulatedProject) -> None:
     start = time.monotonic()
-    found = diagnose(project)
+    found = assert_all_ok(project)
     assert time.monotonic() - start < 10
-    assert found.status == 0
-    assert found.bad() == []
     assert [section["title"] for section in found.data["sections"]] == [
         "Tools on this machine",
         "Credentials",
@@ -29,23 +26,19 @@ def test_all_is_well_before_the_first_deploy(project: EmulatedProject) -> None:
         "Conflicts",
         "Installer of the mesh, asmcli",
     ]
-    assert found.of("network acme-vpc") == ("ok", "free", "")
+    found.expect("network acme-vpc", "ok", "free")
     assert found.of("control plane of tokyo")[1] == "is still to be made"
 
 
 def test_all_is_well_when_all_is_deployed(project: EmulatedProject) -> None:
     before = set(diagnose(project).findings)
     project.deploy()
-    found = diagnose(project)
-    assert found.status == 0
-    assert found.bad() == []
-    assert found.of("network acme-vpc") == ("ok", "terraform's own", "")
+    found = assert_all_ok(project)
+    found.expect("network acme-vpc", "ok", "terraform's own")
     assert found.of("fleet feature servicemesh")[1] == "terraform's own"
     assert found.of("control plane of osaka")[1] == f"is reached at {project.planes.hosts[OSAKA]}"
-    assert set(found.findings) - before == {
-        *("tokyo: remote secrets", "osaka: remote secrets"),
-        *("tokyo: objects", "osaka: objects"),
-    }
+    new = {f"{region}: {name}" for region in ("tokyo", "osaka") for name in ("remote secrets", "objects")}
+    assert set(found.findings) - before == new
     assert before <= set(found.findings), "a finding has its name at every run"
 
 
@@ -59,11 +52,9 @@ def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
     assert found.bad() == ["billing", "quotas"]
     enable = f"gcloud services enable compute.googleapis.com --project {PROJECT} && mesh doctor"
     assert found.of("quotas")[2] == enable
-    assert found.of("billing") == (
-        "warning",
-        "not known: cloudbilling.googleapis.com is off in the project",
-        f"gcloud services enable cloudbilling.googleapis.com --project {PROJECT}",
-    )
+    text = "not known: cloudbilling.googleapis.com is off in the project"
+    fix = f"gcloud services enable cloudbilling.googleapis.com --project {PROJECT}"
+    found.expect("billing", "warning", text, fix)
     assert "0 of 16 are on" in found.of("the other APIs")[1]
 
 
@@ -93,15 +84,13 @@ def test_junit(project: EmulatedProject, tmp_path: Path) -> None:
     suites = {suite.get("name"): suite for suite in ElementTree.parse(file).getroot()}
     failures = [(case.get("name"), case.find("failure")) for suite in suites.values() for case in suite]
     failed = [(name, failure.get("message")) for name, failure in failures if failure is not None]
-    assert failed == [
-        ("small tools", "not on this machine: jq; install from your package manager: jq"),
-    ]
+    assert failed == [("small tools", "not on this machine: jq; install from your package manager: jq")]
     assert len(failures) > 50
     assert {case.get("name") for case in suites["Project"]} == {"project", "billing"}
 
 
 def test_a_configuration_that_is_not_right(project: EmulatedProject) -> None:
-    configure(project, "config_cluster: tokyo", "config_cluster: kyoto")
+    project.configure("config_cluster: tokyo", "config_cluster: kyoto")
     result = project.run("doctor", "--json")
     assert result.returncode == 2
     [section] = json.loads(result.stdout)["sections"]
@@ -112,10 +101,9 @@ def test_a_configuration_that_is_not_right(project: EmulatedProject) -> None:
 
 def test_all_is_well_with_a_control_plane_on_the_nodes(project: EmulatedProject) -> None:
     """It is installed by the same script, and its webhook is where the firewall's rules lead."""
-    set_mode(project, "asmcli-in-cluster")
+    project.set_mode("asmcli-in-cluster")
     project.deploy()
-    found = diagnose(project)
-    assert (found.status, found.bad()) == (0, [])
+    found = assert_all_ok(project)
     assert found.of("checksum")[0] == "ok"
     assert found.of("tokyo: firewall rule acme-vpc-tokyo-control-plane")[1] == "terraform's own"
     project.remove("istioctl")
@@ -124,15 +112,11 @@ def test_all_is_well_with_a_control_plane_on_the_nodes(project: EmulatedProject)
 
 def test_a_mesh_that_was_made_in_another_way(project: EmulatedProject) -> None:
     """Terraform refuses that in its plan; here it is known before the clusters are changed."""
-    assert diagnose(project).of("mesh.control_plane") == ("ok", "asmcli-managed", "")
-    resource = {"mode": "managed", "type": "null_resource", "name": "fixed"}
-    instance = {"attributes": {"id": "1", "triggers": {"control_plane": "fleet"}}}
-    state = {"version": 4, "resources": [{**resource, "instances": [instance]}]}
-    state_file(project.config, "mesh").write_text(json.dumps(state), encoding="utf-8")
-    found = diagnose(project)
-    assert (found.status, found.bad()) == (1, ["mesh.control_plane"])
-    _, said, fix = found.of("mesh.control_plane")
-    assert said == "fleet made this mesh, and there is no migration to asmcli-managed"
-    assert "cdktf destroy ingress mesh, then set asmcli-managed" in fix
-    set_mode(project, "fleet")
-    assert diagnose(project).of("mesh.control_plane") == ("ok", "fleet", "")
+    expect(project, "mesh.control_plane", "ok", "asmcli-managed")
+    fixed = {"id": "1", "triggers": {"control_plane": "fleet"}}
+    project.write_resources("mesh", "null_resource", [("fixed", fixed)])
+    text = "fleet made this mesh, and there is no migration to asmcli-managed"
+    fix = "...cdktf destroy ingress mesh, then set asmcli-managed..."
+    assert expect(project, "mesh.control_plane", "failure", text, fix).bad() == ["mesh.control_plane"]
+    project.set_mode("fleet")
+    expect(project, "mesh.control_plane", "ok", "fleet")

@@ -8,7 +8,7 @@ from cli.sources.resources import FEATURES, MEMBERSHIPS, CloudResource, expected
 from config.loading.load import displayed
 from config.output_folder import OutputFolder
 from config.paths import ROOT
-from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO, Body, diagnose
+from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO, Body, diagnose, expect
 from tests.cli.emulated_project import EmulatedProject
 from tests.fake_cloud.faults import RequestFault
 from tests.synthesized import Synthesis, environment_of
@@ -50,7 +50,7 @@ def test_names_that_are_taken(project: EmulatedProject) -> None:
     for name, delete in NAMES.items():
         # Another prefix would make all anew for the sake of a part.
         rename = "" if " NAT " in name or " node pool " in name else ", or change project.name_prefix"
-        assert found.of(name) == ("failure", text + rename, f"gcloud {delete} --project {PROJECT}")
+        found.expect(name, "failure", text + rename, f"gcloud {delete} --project {PROJECT}")
     # Whichever stack made it: all states are read.
     project.write_state("ingress", *(path for path in project.server.cloud.store.all() if "/addresses/" in path))
     assert set(diagnose(project).bad()) == set(NAMES) - {"address acme-ingress"}
@@ -60,27 +60,20 @@ def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
     project.deploy()
     (router,) = [path for path in project.server.cloud.store.all() if path.endswith("/acme-tokyo-router")]
     project.server.cloud.store.get(router)["nats"] = [{"name": "theirs"}]
-    found = diagnose(project)
-    assert found.bad() == []
-    assert found.of("tokyo: NAT acme-tokyo-nat") == ("ok", "free", "")
+    assert expect(project, "tokyo: NAT acme-tokyo-nat", "ok", "free").bad() == []
 
 
 @pytest.mark.parametrize(("feature", "resource"), FEATURE_ADDRESSES.items())
 def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: str, resource: str) -> None:
     spec = {"multiclusteringress": {"configMembership": f"projects/{PROJECT}/locations/global/memberships/theirs"}}
-    project.add(f"locations/global/features/{feature}", **({"spec": spec} if "ingress" in feature else {}))
-    found = diagnose(project)
-    state, text, fix = found.of(f"fleet feature {feature}")
-    assert state == "failure"
-    assert text == "is on already, and not by terraform" + (
-        "; its config cluster is theirs" if "ingress" in feature else ""
-    )
+    has_cluster, path = "ingress" in feature, f"locations/global/features/{feature}"
+    project.add(path, **({"spec": spec} if has_cluster else {}))
+    text = "is on already, and not by terraform" + ("; its config cluster is theirs" if has_cluster else "")
     stack = f"terraform -chdir={displayed(OutputFolder.of(project.config).stack('mesh'))}"
-    assert fix == (
-        f"cdktf synth && {stack} init && {stack} import google_gke_hub_feature.{resource} "
-        f"projects/{PROJECT}/locations/global/features/{feature}"
-    )
-    assert found.bad() == [f"fleet feature {feature}"]
+    synth = f"cdktf synth && {stack} init"
+    fix = f"{synth} && {stack} import google_gke_hub_feature.{resource} projects/{PROJECT}/{path}"
+    name = f"fleet feature {feature}"
+    assert expect(project, name, "failure", text, fix).bad() == [name]
 
 
 def test_features_have_the_address_that_terraform_is_told(reference: Synthesis) -> None:
@@ -90,20 +83,14 @@ def test_features_have_the_address_that_terraform_is_told(reference: Synthesis) 
 
 def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
     environment = environment_of((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
-    made = set[str]()
-    for stack, kind, name in (
-        ("network", "google_compute_network", "name"),
-        ("network", "google_compute_subnetwork", "name"),
-        ("network", "google_compute_router", "name"),
-        ("network", "google_compute_router_nat", "name"),
-        ("network", "google_compute_firewall", "name"),
-        ("clusters", "google_container_cluster", "name"),
-        ("clusters", "google_container_node_pool", "name"),
-        ("clusters", "google_service_account", "account_id"),
-        ("mesh", "google_gke_hub_feature", "name"),
-        ("ingress", "google_compute_global_address", "name"),
-    ):
-        made |= {one[name] for one in reference.all(stack, kind).values()}
+    kinds = {
+        "network": [f"compute_{kind}" for kind in ("network", "subnetwork", "router", "router_nat", "firewall")],
+        "clusters": ["container_cluster", "container_node_pool", "service_account"],
+        "mesh": ["gke_hub_feature"],
+        "ingress": ["compute_global_address"],
+    }
+    found = [reference.all(stack, f"google_{kind}") for stack, names in kinds.items() for kind in names]
+    made = {one.get("account_id") or one["name"] for resources in found for one in resources.values()}
     resources = expected_resources(environment)
     assert {one.name.partition("@")[0] for one in resources} == made
     assert len(resources) == 19
@@ -121,45 +108,36 @@ def test_a_state_elsewhere_is_not_known(project: EmulatedProject, backend: str, 
     project.deploy()
     with project.config.open("a", encoding="utf-8") as file:
         file.write(f"backend: {backend}\n")
-    found = diagnose(project)
+    text = f"is there already; whether terraform has made it, its state in {place} knows"
+    found = expect(project, "network acme-vpc", "warning", text, "cdktf diff network clusters mesh ingress")
     assert found.status == 0
     assert len(found.bad()) == 15
-    assert found.of("network acme-vpc") == (
-        "warning",
-        f"is there already; whether terraform has made it, its state in {place} knows",
-        "cdktf diff network clusters mesh ingress",
-    )
 
 
 def test_a_state_that_can_not_be_read(project: EmulatedProject) -> None:
     (project.folder / "terraform.mesh.tfstate").write_text("{", encoding="utf-8")
-    state, text, fix = diagnose(project).of("terraform's state")
-    assert (state, fix) == ("failure", "put it back from its .backup")
-    assert "terraform.mesh.tfstate can't be read" in text
+    text = "...terraform.mesh.tfstate can't be read..."
+    expect(project, "terraform's state", "failure", text, "put it back from its .backup")
 
 
-MEMBERS = [
-    ("global", "acme-tokyo-cluster-1", "theirs", "is taken in global, by us-east1/clusters/theirs"),
-    (TOKYO, "acme-tokyo-cluster-1", "theirs", f"is taken in {TOKYO}, by us-east1/clusters/theirs"),
-    ("global", "by-hand", "ours", "the cluster is in the fleet as by-hand in global"),
-]
+OURS, THEIRS = f"locations/{TOKYO}/clusters/acme-tokyo-cluster-1", "locations/us-east1/clusters/theirs"
 
 
-@pytest.mark.parametrize(("place", "name", "whose", "text"), MEMBERS)
-def test_a_membership_in_the_way(project: EmulatedProject, place: str, name: str, whose: str, text: str) -> None:
-    ours = f"locations/{TOKYO}/clusters/acme-tokyo-cluster-1"
-    link = f"//container.googleapis.com/projects/{PROJECT}/" + (
-        ours if whose == "ours" else "locations/us-east1/clusters/theirs"
-    )
+@pytest.mark.parametrize(
+    ("place", "name", "cluster", "text"),
+    [
+        ("global", "acme-tokyo-cluster-1", THEIRS, "is taken in global, by us-east1/clusters/theirs"),
+        (TOKYO, "acme-tokyo-cluster-1", THEIRS, f"is taken in {TOKYO}, by us-east1/clusters/theirs"),
+        ("global", "by-hand", OURS, "the cluster is in the fleet as by-hand in global"),
+    ],
+)
+def test_a_membership_in_the_way(project: EmulatedProject, place: str, name: str, cluster: str, text: str) -> None:
+    link = f"//container.googleapis.com/projects/{PROJECT}/{cluster}"
     member = project.add(f"locations/{place}/memberships/{name}", endpoint={"gkeCluster": {"resourceLink": link}})
     member["name"] = f"projects/{PROJECT}/locations/{place}/memberships/{name}"
-    found = diagnose(project)
-    assert found.bad() == ["tokyo: membership acme-tokyo-cluster-1"]
-    assert found.of("tokyo: membership acme-tokyo-cluster-1") == (
-        "failure",
-        text,
-        f"gcloud container fleet memberships delete {name} --location {place} --project {PROJECT}",
-    )
+    fix = f"gcloud container fleet memberships delete {name} --location {place} --project {PROJECT}"
+    membership = "tokyo: membership acme-tokyo-cluster-1"
+    assert expect(project, membership, "failure", text, fix).bad() == [membership]
 
 
 def test_a_list_of_memberships_with_a_place_missing(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,10 +149,8 @@ def test_a_list_of_memberships_with_a_place_missing(project: EmulatedProject, mo
         return {**found, "unreachable": ["locations/us-east1"]} if path.endswith("/memberships") else found
 
     monkeypatch.setattr(GoogleClient, "get", partial_get)
-    found = diagnose(project)
-    assert found.bad() == ["memberships"]
     text = "are not told: locations/us-east1 did not answer"
-    assert found.of("memberships") == ("failure", text, "try again in a while")
+    assert expect(project, "memberships", "failure", text, "try again in a while").bad() == ["memberships"]
 
 
 def test_delete_commands_name_the_place() -> None:
@@ -184,15 +160,13 @@ def test_delete_commands_name_the_place() -> None:
     assert member.delete_command == f"{delete} --project {PROJECT}"
 
 
-def test_a_thing_that_is_not_told(project: EmulatedProject) -> None:
-    project.server.cloud.faults.add(RequestFault("GET .*/networks/acme-vpc$", 403, 9))
-    found = diagnose(project)
-    assert found.bad() == ["network acme-vpc"]
+def test_a_resource_that_is_not_told(project: EmulatedProject) -> None:
     refused = (
         "failure",
         "is not known: injected: 403",
         f"have roles/viewer granted to you in {PROJECT}, and try again",
     )
-    assert found.of("network acme-vpc") == refused
+    project.server.cloud.faults.add(RequestFault("GET .*/networks/acme-vpc$", 403, 9))
+    assert expect(project, "network acme-vpc", *refused).bad() == ["network acme-vpc"]
     project.server.cloud.faults.add(RequestFault("GET .*/routers/acme-tokyo-router$", 403, 9))
-    assert diagnose(project).of("tokyo: NAT acme-tokyo-nat") == refused
+    expect(project, "tokyo: NAT acme-tokyo-nat", *refused)

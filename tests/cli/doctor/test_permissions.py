@@ -8,7 +8,7 @@ from cli.doctor import permissions
 from cli.report.findings import FindingState
 from cli.sources.google import GoogleClient
 from config.paths import ROOT
-from tests.cli.doctor.diagnosis import CONFIGURATION, PROJECT, configure, diagnose, set_mode
+from tests.cli.doctor.diagnosis import DEPLOYER, PROJECT, expect, in_mode
 from tests.cli.emulated_project import EmulatedProject
 from tests.synthesized import Synthesis, environment_of, synthesize
 
@@ -19,7 +19,7 @@ def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest
         monkeypatch.setenv(name, value)
     google = GoogleClient(PROJECT)
     if mode != "asmcli-managed":
-        set_mode(project, mode)
+        project.set_mode(mode)
     environment = project.environment
     for need in permissions.required_permissions(environment):
         for permission in need.permissions:
@@ -35,23 +35,17 @@ def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest
 
 def test_permissions_in_the_command(project: EmulatedProject) -> None:
     project.server.resource_manager.withheld.update({"gkehub.features.create", "meshconfig.projects.init"})
-    found = diagnose(project)
-    assert found.status == 1
-    assert found.bad() == ["roles/gkehub.admin", "roles/meshconfig.admin"]
-    assert found.of("roles/gkehub.admin") == (
-        "failure",
-        "the caller lacks gkehub.features.create, which google_gke_hub_feature needs",
-        f"gcloud projects add-iam-policy-binding {PROJECT} "
-        f"--member=serviceAccount:deployer@{PROJECT}.iam.gserviceaccount.com --role=roles/gkehub.admin",
-    )
+    role = "roles/gkehub.admin"
+    text = "the caller lacks gkehub.features.create, which google_gke_hub_feature needs"
+    bind = f"gcloud projects add-iam-policy-binding {PROJECT} --member=serviceAccount:{DEPLOYER} --role={role}"
+    assert expect(project, role, "failure", text, bind).bad() == [role, "roles/meshconfig.admin"]
 
 
 def test_the_dns_endpoint_asks_for_a_permission_of_its_own(project: EmulatedProject) -> None:
     project.server.resource_manager.withheld.add("container.clusters.connect")
-    assert diagnose(project).of("roles/container.admin")[0] == "ok"
-    configure(project, "endpoint: public", "endpoint: dns")
-    state, text, _ = diagnose(project).of("roles/container.admin")
-    assert (state, text.partition(",")[0]) == ("failure", "the caller lacks container.clusters.connect")
+    expect(project, "roles/container.admin", "ok", "...")
+    project.configure("endpoint: public", "endpoint: dns")
+    expect(project, "roles/container.admin", "failure", "the caller lacks container.clusters.connect,...", "...")
 
 
 def test_every_resource_and_script_has_its_permissions(
@@ -65,9 +59,7 @@ def test_every_resource_and_script_has_its_permissions(
         return found | {kind for one in contents for kind in one.get("data", {}) if kind.startswith("google_")}
 
     def needed(mode: str) -> tuple[set[str], int]:
-        needs = permissions.required_permissions(
-            environment_of(CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {mode}"))
-        )
+        needs = permissions.required_permissions(environment_of(in_mode(mode)))
         return {need.by for need in needs}, len({one for need in needs for one in need.permissions})
 
     # Two of them ask nobody.
@@ -76,14 +68,13 @@ def test_every_resource_and_script_has_its_permissions(
         by, count = needed(mode)
         assert by == used(reference, three_regions) | scripts
         assert count <= permissions.MOST_AT_ONCE
-    fleet = CONFIGURATION.replace("mesh:", "mesh:\n  control_plane: fleet")
-    fleet = fleet.replace("plain_http: true", "domains: [shop.example.com]")  # as three_regions has some
+    fleet = in_mode("fleet").replace("plain_http: true", "domains: [shop.example.com]")  # as three_regions has some
     assert needed("fleet")[0] == used(synthesize(environment_of(fleet), tmp_path))
 
 
 def test_every_kind_of_object_has_its_permission(tmp_path: Path) -> None:
     """Where terraform makes the mesh's objects itself; Istio's kinds are third parties'."""
-    fleet = environment_of(CONFIGURATION.replace("mesh:", "mesh:\n  control_plane: fleet"))
+    fleet = environment_of(in_mode("fleet"))
     made = synthesize(fleet, tmp_path).all("mesh", "kubernetes_manifest").values()
     kinds = {one["manifest"]["kind"] for one in made}
     assert {"Job", "ClusterRoleBinding", "ConfigMap"} <= kinds

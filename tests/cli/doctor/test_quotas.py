@@ -1,14 +1,21 @@
 """`mesh doctor`: quotas."""
 
+from collections.abc import Callable
+
 import pytest
 
 from cli.doctor.quota_demand import cpu_quotas
-from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO, configure, diagnose
+from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO, diagnose, expect
 from tests.cli.emulated_project import EmulatedProject
 from tests.fake_cloud.faults import RequestFault
 
+NODES = "3 to 10 e2-standard-4"
+SOME_NODES = f"{NODES}, 3 of them there"
+BALANCER = "(the ingress' load balancer)"
+Limits = dict[str, tuple[int, str, int]]
 
-def more(name: str, wanted: int) -> str:
+
+def increase(name: str, wanted: int) -> str:
     quota, _, place = name.partition(" in ")
     of = f"--quota-id={quota.replace('_', '-')}-per-project" + (f"-region --dimensions=region={place}" if place else "")
     return (
@@ -17,18 +24,8 @@ def more(name: str, wanted: int) -> str:
     )
 
 
-def limit(project: EmulatedProject, limits: dict[str, tuple[int, str, int]]) -> None:
-    """Set limits, by the names of their findings."""
-    for name, (most, _, _) in limits.items():
-        quota, _, place = name.partition(" in ")
-        project.server.quotas.limits[f"{place or 'project'}/{quota}"] = most
-
-
-NODES = "3 to 10 e2-standard-4"
-
-
-FIRST_DEPLOY: dict[str, dict[str, tuple[int, str, int]]] = {
-    "failure": {
+QUOTAS: dict[str, Limits] = {
+    "too small for the first deploy": {
         f"CPUS in {TOKYO}": (11, f"11 of 11 free; needs 12 to 40 ({NODES}): 1 short", 40),
         f"SSD_TOTAL_GB in {OSAKA}": (299, f"299 of 299 free; needs 300 to 1000 ({NODES}): 1 short", 1000),
         f"INSTANCES in {OSAKA}": (2, f"2 of 2 free; needs 3 to 10 ({NODES}): 1 short", 10),
@@ -39,13 +36,12 @@ FIRST_DEPLOY: dict[str, dict[str, tuple[int, str, int]]] = {
         "ROUTERS": (1, "1 of 1 free; needs 2: 1 short", 2),
         "FIREWALLS": (13, "13 of 13 free; needs 14 (GKE's and the ingress' too): 1 short", 14),
         "STATIC_ADDRESSES": (0, "0 of 0 free; needs 1 (the ingress' address): 1 short", 1),
-        "FORWARDING_RULES": (0, "0 of 0 free; needs 1 (the ingress' load balancer): 1 short", 1),
-        "TARGET_HTTP_PROXIES": (0, "0 of 0 free; needs 1 (the ingress' load balancer): 1 short", 1),
-        "URL_MAPS": (0, "0 of 0 free; needs 1 (the ingress' load balancer): 1 short", 1),
-        "BACKEND_SERVICES": (0, "0 of 0 free; needs 1 (the ingress' load balancer): 1 short", 1),
-        "HEALTH_CHECKS": (0, "0 of 0 free; needs 1 (the ingress' load balancer): 1 short", 1),
+        **dict.fromkeys(
+            ("FORWARDING_RULES", "TARGET_HTTP_PROXIES", "URL_MAPS", "BACKEND_SERVICES", "HEALTH_CHECKS"),
+            (0, f"0 of 0 free; needs 1 {BALANCER}: 1 short", 1),
+        ),
     },
-    "warning": {
+    "too small for the autoscaler": {
         f"CPUS in {TOKYO}": (12, f"12 of 12 free; needs 12 to 40 ({NODES}): the autoscaler would be 28 short", 40),
         f"CPUS in {OSAKA}": (39, f"39 of 39 free; needs 12 to 40 ({NODES}): the autoscaler would be 1 short", 40),
         f"SSD_TOTAL_GB in {OSAKA}": (
@@ -56,68 +52,65 @@ FIRST_DEPLOY: dict[str, dict[str, tuple[int, str, int]]] = {
         f"INSTANCES in {OSAKA}": (9, f"9 of 9 free; needs 3 to 10 ({NODES}): the autoscaler would be 1 short", 10),
         "CPUS_ALL_REGIONS": (79, "79 of 79 free; needs 24 to 80 (of all regions): the autoscaler would be 1 short", 80),
     },
-    "ok": {
+    "enough": {
         f"CPUS in {TOKYO}": (40, f"40 of 40 free; needs 12 to 40 ({NODES})", 0),
         f"SSD_TOTAL_GB in {OSAKA}": (1000, f"1000 of 1000 free; needs 300 to 1000 ({NODES})", 0),
         f"INSTANCES in {OSAKA}": (10, f"10 of 10 free; needs 3 to 10 ({NODES})", 0),
         "CPUS_ALL_REGIONS": (80, "80 of 80 free; needs 24 to 80 (of all regions)", 0),
         "FIREWALLS": (14, "14 of 14 free; needs 14 (GKE's and the ingress' too)", 0),
-        "FORWARDING_RULES": (1, "1 of 1 free; needs 1 (the ingress' load balancer)", 0),
+        "FORWARDING_RULES": (1, f"1 of 1 free; needs 1 {BALANCER}", 0),
     },
-}
-"""By what is said of them: limits, in what words, and how much is to be asked for."""
-
-
-@pytest.mark.parametrize("state", FIRST_DEPLOY)
-def test_quotas_of_what_is_still_to_be_made(project: EmulatedProject, state: str) -> None:
-    limit(project, FIRST_DEPLOY[state])
-    found = diagnose(project)
-    for name, (_, text, wanted) in FIRST_DEPLOY[state].items():
-        assert found.of(name) == (state, text, more(name, wanted) if wanted else "")
-    assert set(found.bad()) == (set() if state == "ok" else set(FIRST_DEPLOY[state]))
-    assert found.status == (1 if state == "failure" else 0)
-
-
-def test_quotas_of_domains(project: EmulatedProject) -> None:
-    configure(project, "plain_http: true", "domains: [shop.example.com, www.example.com]")
-    limits: dict[str, tuple[int, str, int]] = {
+    "domains": {
         "SSL_CERTIFICATES": (1, "1 of 1 free; needs 2 (the certificates of 2 domains): 1 short", 2),
-        "TARGET_HTTPS_PROXIES": (0, "0 of 0 free; needs 1 (the ingress' load balancer): 1 short", 1),
-    }
-    limit(project, limits)
-    found = diagnose(project)
-    for name, (_, text, wanted) in limits.items():
-        assert found.of(name) == ("failure", text, more(name, wanted))
-
-
-def test_quotas_of_what_is_there(project: EmulatedProject) -> None:
-    """It is in the usage already, and is needed no second time."""
-    project.deploy()
-    there = f"{NODES}, 3 of them there"
-    limits: dict[str, tuple[int, str, int]] = {
-        f"CPUS in {TOKYO}": (40, f"28 of 40 free; needs 0 to 28 ({there})", 0),
-        f"CPUS in {OSAKA}": (12, f"0 of 12 free; needs 0 to 28 ({there}): the autoscaler would be 28 short", 40),
-        f"SSD_TOTAL_GB in {TOKYO}": (1000, f"700 of 1000 free; needs 0 to 700 ({there})", 0),
-        f"INSTANCES in {TOKYO}": (10, f"7 of 10 free; needs 0 to 7 ({there})", 0),
+        "TARGET_HTTPS_PROXIES": (0, f"0 of 0 free; needs 1 {BALANCER}: 1 short", 1),
+    },
+    "all is deployed": {
+        f"CPUS in {TOKYO}": (40, f"28 of 40 free; needs 0 to 28 ({SOME_NODES})", 0),
+        f"CPUS in {OSAKA}": (12, f"0 of 12 free; needs 0 to 28 ({SOME_NODES}): the autoscaler would be 28 short", 40),
+        f"SSD_TOTAL_GB in {TOKYO}": (1000, f"700 of 1000 free; needs 0 to 700 ({SOME_NODES})", 0),
+        f"INSTANCES in {TOKYO}": (10, f"7 of 10 free; needs 0 to 7 ({SOME_NODES})", 0),
         f"NETWORK_ENDPOINT_GROUPS in {TOKYO}": (0, "0 of 0 free; needs no more (the gateways, one a zone)", 0),
         "NETWORKS": (1, "0 of 1 free; needs no more", 0),
         "FIREWALLS": (3, "0 of 3 free; needs no more (GKE's and the ingress' too)", 0),
         "STATIC_ADDRESSES": (1, "0 of 1 free; needs no more (the ingress' address)", 0),
-        "FORWARDING_RULES": (0, "0 of 0 free; needs no more (the ingress' load balancer)", 0),
-    }
-    limit(project, limits)
+        "FORWARDING_RULES": (0, f"0 of 0 free; needs no more {BALANCER}", 0),
+    },
+}
+"""By case and quota: the limit, the expected text, and the limit to request (0 if there is enough)."""
+
+CHANGES: dict[str, Callable[[EmulatedProject], None]] = {
+    "domains": lambda project: project.configure("plain_http: true", "domains: [shop.example.com, www.example.com]"),
+    # The usage counts what is deployed, so the need does not.
+    "all is deployed": lambda project: project.deploy(),
+}
+"""Changes of the project before the first deploy, by case."""
+
+
+@pytest.mark.parametrize("case", QUOTAS)
+def test_quotas(project: EmulatedProject, case: str) -> None:
+    limits = QUOTAS[case]
+    if change := CHANGES.get(case):
+        change(project)
+    for name, (limit, _, _) in limits.items():
+        quota, _, place = name.partition(" in ")
+        project.server.quotas.limits[f"{place or 'project'}/{quota}"] = limit
     found = diagnose(project)
     for name, (_, text, wanted) in limits.items():
-        assert found.of(name)[1:] == (text, more(name, wanted) if wanted else "")
-    assert found.bad() == [f"CPUS in {OSAKA}"]
-    assert found.status == 0
+        state = "ok" if not wanted else "warning" if "autoscaler" in text else "failure"
+        found.expect(name, state, text, increase(name, wanted) if wanted else "")
+    assert set(found.bad()) == {name for name, (_, _, wanted) in limits.items() if wanted}
 
 
-def test_only_what_is_missing_counts(project: EmulatedProject) -> None:
-    """One of two clusters is there."""
+@pytest.fixture
+def tokyo_deployed(project: EmulatedProject) -> EmulatedProject:
+    """One of two clusters exists."""
     project.make_cluster("tokyo")
     project.write_state("clusters", *(path for path in project.server.cloud.store.all() if "/clusters/" in path))
-    found = diagnose(project)
+    return project
+
+
+def test_only_what_is_missing_counts(tokyo_deployed: EmulatedProject) -> None:
+    found = diagnose(tokyo_deployed)
     assert "60 of 72 free; needs 0 to 28" in found.of(f"CPUS in {TOKYO}")[1]
     assert "72 of 72 free; needs 12 to 40" in found.of(f"CPUS in {OSAKA}")[1]
     assert "188 of 200 free; needs 12 to 68" in found.of("CPUS_ALL_REGIONS")[1]
@@ -126,39 +119,32 @@ def test_only_what_is_missing_counts(project: EmulatedProject) -> None:
 
 
 def test_other_machines_have_quotas_of_their_own(project: EmulatedProject) -> None:
-    """And GKE's first pool, which goes at once, is made of small e2 machines with 100 GB each."""
+    """And GKE's first pool, which goes at once, has small e2 machines with 100 GB each."""
     machine = "{machine_type: n2-standard-8, max_nodes: 2, disk_size_gb: 20}"
-    configure(project, "number: 0}", f"number: 0, zones: [{TOKYO}-a, {TOKYO}-b], cluster: {machine}}}")
+    project.configure("number: 0}", f"number: 0, zones: [{TOKYO}-a, {TOKYO}-b], cluster: {machine}}}")
     project.server.quotas.limits.update({f"{TOKYO}/N2_CPUS": 30, f"{TOKYO}/CPUS": 3})
-    found = diagnose(project)
-    state, text, fix = found.of(f"N2_CPUS in {TOKYO}")
-    assert (state, fix) == ("warning", more(f"N2_CPUS in {TOKYO}", 40))
-    assert text == "30 of 30 free; needs 16 to 40 (2 to 5 n2-standard-8): the autoscaler would be 10 short"
-    state, text, fix = found.of(f"CPUS in {TOKYO}")
-    assert (state, fix) == ("failure", more(f"CPUS in {TOKYO}", 4))
-    assert text == "3 of 3 free; needs 4 (the pool that GKE makes first): 1 short"
+    found, name = diagnose(project), f"N2_CPUS in {TOKYO}"
+    text = "30 of 30 free; needs 16 to 40 (2 to 5 n2-standard-8): the autoscaler would be 10 short"
+    found.expect(name, "warning", text, increase(name, 40))
+    text = "3 of 3 free; needs 4 (the pool that GKE makes first): 1 short"
+    found.expect(f"CPUS in {TOKYO}", "failure", text, increase(f"CPUS in {TOKYO}", 4))
     assert "needs 200 (2 to 5" in found.of(f"SSD_TOTAL_GB in {TOKYO}")[1]
 
 
-def test_nodes_of_another_family_are_no_room_for_these(project: EmulatedProject) -> None:
-    """The pool is to be of other machines: what is there counts against another quota."""
-    project.make_cluster("tokyo")
-    project.write_state("clusters", *(path for path in project.server.cloud.store.all() if "/clusters/" in path))
-    configure(project, "number: 0}", "number: 0, cluster: {machine_type: n2-standard-4}}")
-    found = diagnose(project)
+def test_nodes_of_another_family_are_no_room_for_these(tokyo_deployed: EmulatedProject) -> None:
+    """The pool is to have other machines: the present ones count against another quota."""
+    tokyo_deployed.configure("number: 0}", "number: 0, cluster: {machine_type: n2-standard-4}}")
     text = "72 of 72 free; needs 12 to 40 (3 to 10 n2-standard-4, 3 e2-standard-4 there)"
-    assert found.of(f"N2_CPUS in {TOKYO}") == ("ok", text, "")
+    found = expect(tokyo_deployed, f"N2_CPUS in {TOKYO}", "ok", text)
     assert f"CPUS in {TOKYO}" not in found.findings
 
 
 def test_a_family_whose_quota_is_not_shown(project: EmulatedProject) -> None:
-    configure(project, "number: 0}", "number: 0, cluster: {machine_type: c4-standard-4}}")
-    state, text, fix = diagnose(project).of(f"C4_CPUS in {TOKYO}")
-    assert (state, text) == ("warning", "Compute Engine does not show it; needs 12 to 40 (3 to 10 c4-standard-4)")
-    assert fix == (
-        "gcloud beta quotas info describe CPUS-PER-VM-FAMILY-per-project-region "
-        f"--service=compute.googleapis.com --project={PROJECT}"
-    )
+    project.configure("number: 0}", "number: 0, cluster: {machine_type: c4-standard-4}}")
+    text = "Compute Engine does not show it; needs 12 to 40 (3 to 10 c4-standard-4)"
+    describe = "gcloud beta quotas info describe CPUS-PER-VM-FAMILY-per-project-region"
+    fix = f"{describe} --service=compute.googleapis.com --project={PROJECT}"
+    expect(project, f"C4_CPUS in {TOKYO}", "warning", text, fix)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +161,6 @@ def test_e2_counts_against_one_of_two(project: EmulatedProject, own: int, shared
 
 def test_quotas_that_are_not_told(project: EmulatedProject) -> None:
     project.server.cloud.faults.add(RequestFault(f"GET .*/regions/{TOKYO}$", 403, 9))
-    found = diagnose(project)
-    assert found.of(f"quotas of {TOKYO}") == (
-        "failure",
-        "are not told: injected: 403",
-        f"have roles/viewer granted to you in {PROJECT}, and try again",
-    )
+    fix = f"have roles/viewer granted to you in {PROJECT}, and try again"
+    found = expect(project, f"quotas of {TOKYO}", "failure", "are not told: injected: 403", fix)
     assert found.of(f"CPUS in {OSAKA}")[0] == "ok"

@@ -1,36 +1,31 @@
 """`mesh doctor`: remote secrets in the clusters."""
 
-from tests.cli.doctor.diagnosis import KUBECTL, OSAKA, PROJECT, TOKYO, diagnose, set_mode
+from tests.cli.doctor.diagnosis import KUBECTL, OSAKA, PROJECT, TOKYO, expect
 from tests.cli.emulated_project import EmulatedProject
+
+OURS = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
+IN_TOKYO, IN_OSAKA = "tokyo: remote secrets", "osaka: remote secrets"
 
 
 def test_remote_secrets_of_which_a_fleet_knows_nothing(project: EmulatedProject) -> None:
-    set_mode(project, "fleet")
+    project.set_mode("fleet")
     project.deploy()
-    ours = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
-    project.fake_program("kubectl", KUBECTL.format(f"printf '%s  Opaque  1  2d\\n' {ours}"))
-    found = diagnose(project)
-    assert (found.status, found.bad()) == (0, ["tokyo: remote secrets", "osaka: remote secrets"])
-    state, text, fix = found.of("tokyo: remote secrets")
-    assert (state, text) == ("warning", f"the control plane knows none, and there are {ours}: each holds a token")
-    assert fix.endswith(f"--namespace istio-system delete secret {ours}")
+    project.fake_program("kubectl", KUBECTL.format(f"printf '%s  Opaque  1  2d\\n' {OURS}"))
+    text = f"the control plane knows none, and there are {OURS}: each holds a token"
+    found = expect(project, IN_TOKYO, "warning", text, f"...--namespace istio-system delete secret {OURS}")
+    assert (found.status, found.bad()) == (0, [IN_TOKYO, IN_OSAKA])
 
 
 def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:
     project.deploy()
-    ours = f"istio-remote-secret-gke-{PROJECT}-{OSAKA}-acme-osaka-cluster-1"
-    table = f"printf '%s  Opaque  1  2d\\n' {ours} istio-remote-secret-theirs"
+    table = f"printf '%s  Opaque  1  2d\\n' {OURS} istio-remote-secret-theirs"
     project.fake_program("kubectl", KUBECTL.format(table))
-    found = diagnose(project)
+    text = "somebody else's: istio-remote-secret-theirs"
+    kubectl = f"kubectl --context gke_{PROJECT}_{TOKYO}_acme-tokyo-cluster-1 --namespace istio-system"
+    found = expect(project, IN_TOKYO, "failure", text, f"{kubectl} delete secret istio-remote-secret-theirs")
     # Of what Osaka holds, its own secret is a stranger there, too.
-    assert found.bad() == ["tokyo: remote secrets", "osaka: remote secrets"]
-    assert found.of("tokyo: remote secrets") == (
-        "failure",
-        "somebody else's: istio-remote-secret-theirs",
-        f"kubectl --context gke_{PROJECT}_{TOKYO}_acme-tokyo-cluster-1 --namespace istio-system "
-        "delete secret istio-remote-secret-theirs",
-    )
-    assert ours in found.of("osaka: remote secrets")[1]
+    assert found.bad() == [IN_TOKYO, IN_OSAKA]
+    assert OURS in found.of(IN_OSAKA)[1]
     asked = [line for line in project.calls().splitlines() if "get secrets" in line]
     assert len(asked) == 2
     assert all(line.endswith("--selector istio/multiCluster=true --no-headers") for line in asked)
@@ -39,17 +34,11 @@ def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:
 def test_a_cluster_that_does_not_tell(project: EmulatedProject) -> None:
     project.deploy()
     project.fake_program("kubectl", KUBECTL.format("echo 'error: (Forbidden): no' >&2; exit 1"))
-    found = diagnose(project)
-    assert found.of("tokyo: remote secrets") == (
-        "failure",
-        "not told by the cluster: error: (Forbidden): no",
-        "have roles/container.admin granted to you, and try again",
-    )
+    fix = "have roles/container.admin granted to you, and try again"
+    expect(project, IN_TOKYO, "failure", "not told by the cluster: error: (Forbidden): no", fix)
 
 
 def test_without_kubectl_the_rest_is_looked_at(project: EmulatedProject) -> None:
     project.deploy()
     project.remove("kubectl")
-    found = diagnose(project)
-    assert found.bad() == ["kubectl", "clusters"]
-    assert found.of("clusters")[0] == "warning"
+    assert expect(project, "clusters", "warning", "...", "...").bad() == ["kubectl", "clusters"]

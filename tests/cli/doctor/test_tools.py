@@ -12,78 +12,58 @@ import pytest
 from cli.doctor import tools
 from cli.report.findings import FindingState
 from config.paths import ROOT
-from tests.cli.doctor.diagnosis import DIGEST, PROJECT, act_as, configure, diagnose, gcloud_replies, set_mode
+from tests.cli.doctor.diagnosis import DEPLOYER, DIGEST, PROJECT, assert_all_ok, diagnose, expect, gcloud_replies
 from tests.cli.emulated_project import SILENT, TOOLS, EmulatedProject
 
 ACTIVATE = "make synth && . tools/activate"
-
-
+PLUGIN = "gke-gcloud-auth-plugin"
+SDK, CLIENT, BASH = "Google Cloud SDK", "Client Version:", "GNU bash, version"
 LATER = "1.16 or later, which has create-remote-secret"
-
-
 VERSIONS = {
     "too old": {
         "terraform": ("Terraform v1.4.6\non linux_amd64", "is 1.4.6; needed: 1.5 or later", "terraform/install"),
         "cdktf": ("0.20.12", f"is 0.20.12; needed: {tools.CDKTF.needed}", ACTIVATE),
         "node": ("v18.20.1", f"is 18.20.1; needed: {tools.NODE.needed}", ACTIVATE),
-        "gcloud": (
-            "Google Cloud SDK 399.0.0\ncore 2022.08.19",
-            "is 399.0.0; needed: 400 or later",
-            "cloud.google.com/sdk/docs",
-        ),
-        "kubectl": (
-            "Client Version: v1.27.16\nKustomize Version: v5.0.1",
-            "is 1.27.16; needed: 1.28",
-            "gcloud components",
-        ),
+        "gcloud": (f"{SDK} 399.0.0\ncore 2022.08.19", "is 399.0.0; needed: 400 or later", "cloud.google.com/sdk/docs"),
+        "kubectl": (f"{CLIENT} v1.27.16\nKustomize Version: v5.0.1", "is 1.27.16; needed: 1.28", "gcloud components"),
         "istioctl": ("client version: 1.15.7", f"is 1.15.7; needed: {LATER}", "istio.io/latest/docs/setup"),
-        "bash": (
-            "GNU bash, version 3.2.57(1)-release (arm64-apple-darwin23)",
-            "is 3.2.57; needed: 4 or later",
-            "gnu.org",
-        ),
+        "bash": (f"{BASH} 3.2.57(1)-release (arm64-apple-darwin23)", "is 3.2.57; needed: 4 or later", "gnu.org"),
         "machine": ("aarch64", "is aarch64, and asmcli runs on x86_64 only", "shell.cloud.google.com"),
     },
     "just not": {
         "cdktf": ("0.99.0", f"is 0.99.0; needed: {tools.CDKTF.needed}", ACTIVATE),
         "node": ("v23.1.0", f"is 23.1.0; needed: {tools.NODE.needed}", ACTIVATE),
-        "kubectl": (
-            'Client Version: version.Info{Major:"1", GitVersion:"v1.26.1"}',
-            "is 1.26.1; needed: 1.28",
-            "gcloud",
-        ),
+        "kubectl": (f'{CLIENT} version.Info{{Major:"1", GitVersion:"v1.26.1"}}', "is 1.26.1; needed: 1.28", "gcloud"),
     },
     "right": {
         "terraform": ("Terraform v1.5.0\non linux_amd64\n\nYour version is out of date! 1.14.9", "1.5.0", ""),
         "node": ("v22.20.0", "22.20.0", ""),
-        "gcloud": ("Google Cloud SDK 400.0.0", "400.0.0", ""),
-        "kubectl": ("Client Version: v1.28.0", "1.28.0", ""),
+        "gcloud": (f"{SDK} 400.0.0", "400.0.0", ""),
+        "kubectl": (f"{CLIENT} v1.28.0", "1.28.0", ""),
         "istioctl": ("1.16.0", "1.16.0", ""),
-        "bash": ("GNU bash, version 4.0.0(1)-release", "4.0.0", ""),
-        "gke-gcloud-auth-plugin": ("Kubernetes v0", "any version", ""),
+        "bash": (f"{BASH} 4.0.0(1)-release", "4.0.0", ""),
+        PLUGIN: ("Kubernetes v0", "any version", ""),
     },
     "newer": {
         "terraform": ("Terraform v1.12.0-beta2", "1.12.0", ""),
-        "gcloud": ("Google Cloud SDK 1000.0.0", "1000.0.0", ""),
-        "bash": ("GNU bash, version 10.1", "10.1", ""),
+        "gcloud": (f"{SDK} 1000.0.0", "1000.0.0", ""),
+        "bash": (f"{BASH} 10.1", "10.1", ""),
     },
 }
-"""What tools print, and what is said of it."""
+"""By case and tool: the tool's output, and a part of the finding's text and of its fix."""
 
 
-@pytest.mark.parametrize("kind", VERSIONS)
-def test_versions(project: EmulatedProject, kind: str) -> None:
-    for name, (printed, _, _) in VERSIONS[kind].items():
+@pytest.mark.parametrize("case", VERSIONS)
+def test_versions(project: EmulatedProject, case: str) -> None:
+    versions, good = VERSIONS[case], case in ("right", "newer")
+    for name, (printed, _, _) in versions.items():
         project.prints("uname" if name == "machine" else name, printed)
-    if "gcloud" in VERSIONS[kind]:
-        gcloud_replies(project, f"echo {project.token()}", VERSIONS[kind]["gcloud"][0])
+    if "gcloud" in versions:
+        gcloud_replies(project, f"echo {project.token()}", versions["gcloud"][0])
     found = diagnose(project)
-    good = kind in ("right", "newer")
-    assert found.bad() == ([] if good else list(VERSIONS[kind]))
-    for name, (_, text, fix) in VERSIONS[kind].items():
-        assert found.of(name)[0] == ("ok" if good else "failure")
-        assert text in found.of(name)[1]
-        assert fix in found.of(name)[2]
+    assert found.bad() == ([] if good else list(versions))
+    for name, (_, text, fix) in versions.items():
+        found.expect(name, "ok" if good else "failure", f"...{text}...", f"...{fix}...")
     assert found.status == (0 if good else 1)
 
 
@@ -91,7 +71,7 @@ def test_a_version_that_is_not_told(project: EmulatedProject) -> None:
     """As of istioctl that somebody has built."""
     project.prints("istioctl", "client version: unknown")
     text = f"does not tell its version; needed: {LATER}"
-    assert diagnose(project).of("istioctl") == ("warning", text, "istioctl version --remote=false")
+    expect(project, "istioctl", "warning", text, "istioctl version --remote=false")
 
 
 def test_what_the_tools_print_is_what_the_real_ones_print() -> None:
@@ -104,40 +84,34 @@ def test_what_the_tools_print_is_what_the_real_ones_print() -> None:
         assert pattern.search(TOOLS[tool.name]), tool.name
 
 
-def test_missing_tools(project: EmulatedProject) -> None:
-    missing = ["terraform", "cdktf", "node", "gcloud", "gke-gcloud-auth-plugin", "istioctl", "bash"]
+def remove(project: EmulatedProject, *missing: str) -> None:
     for tool in missing:
         project.remove(tool)
+
+
+def test_missing_tools(project: EmulatedProject) -> None:
+    fixes = {tool: f"install {tool}" for tool in ("terraform", "cdktf", "node", "gcloud", PLUGIN, "istioctl", "bash")}
+    fixes |= {"cdktf": ACTIVATE, "node": ACTIVATE, PLUGIN: f"gcloud components install {PLUGIN}"}
+    remove(project, *fixes)
     found = diagnose(project)
-    assert found.bad() == missing
-    for tool in missing:
+    assert found.bad() == list(fixes)
+    for tool, fix in fixes.items():
         assert found.of(tool)[1].startswith("is not on this machine; ")
-    assert [found.of(tool)[2].partition(",")[0] for tool in missing] == [
-        "install terraform",
-        ACTIVATE,
-        ACTIVATE,
-        "install gcloud",
-        "gcloud components install gke-gcloud-auth-plugin",
-        "install istioctl",
-        "install bash",
-    ]
+        assert found.of(tool)[2].partition(",")[0] == fix
 
 
 def test_small_tools_are_installed_by_the_machines_own_manager(project: EmulatedProject) -> None:
-    for tool in ("jq", "csplit", "head", "sha256sum"):
-        project.remove(tool)
+    remove(project, "jq", "csplit", "head", "sha256sum")
     project.fake_program("apt-get", "exit 9")
-    state, text, fix = diagnose(project).of("small tools")
-    assert (state, fix) == ("failure", "sudo apt-get install --yes jq coreutils")
-    assert text == "not on this machine: jq, head, csplit, sha256sum"
+    text = "not on this machine: jq, head, csplit, sha256sum"
+    expect(project, "small tools", "failure", text, "sudo apt-get install --yes jq coreutils")
     assert "apt-get" not in project.calls()
 
 
 def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
     project.fake_program("terraform", "echo 'no such library' >&2; exit 127")
-    state, text, fix = diagnose(project).of("terraform")
-    assert (state, text) == ("failure", "failed with status 127: no such library")
-    assert fix == "see why it fails: terraform version"
+    text = "failed with status 127: no such library"
+    expect(project, "terraform", "failure", text, "see why it fails: terraform version")
     # The rest in this process: fifteen seconds are long.
     monkeypatch.setattr(tools, "SECONDS", 0.3)
     monkeypatch.setenv("PATH", str(project.folder / "bin"))
@@ -155,13 +129,10 @@ def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytes
 
 def test_terraform_for_an_account_to_act_as(project: EmulatedProject) -> None:
     project.prints("terraform", "Terraform v1.9.8")
-    assert diagnose(project).of("terraform")[0] == "ok"
-    act_as(project, f"nodes@{PROJECT}.iam.gserviceaccount.com")
-    state, text, _ = diagnose(project).of("terraform")
-    assert (state, text) == (
-        "failure",
-        "is 1.9.8; needed: 1.10 or later, as project.impersonate_service_account is set",
-    )
+    expect(project, "terraform", "ok", "...")
+    project.act_as(f"nodes@{PROJECT}.iam.gserviceaccount.com")
+    text = "is 1.9.8; needed: 1.10 or later, as project.impersonate_service_account is set"
+    expect(project, "terraform", "failure", text, "...")
 
 
 def test_doctor_and_the_scripts_need_the_same() -> None:
@@ -196,16 +167,13 @@ def test_the_emulated_machine_has_all_that_is_looked_for() -> None:
 
 def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
     """And kubectl for the command itself. No script runs, no installer is fetched, no webhook's port is opened."""
-    set_mode(project, "fleet")
+    project.set_mode("fleet")
     (project.folder / "asmcli").unlink()
-    for tool in ("gcloud", "istioctl", "bash", "jq", "csplit", "sha256sum", "uname"):
-        project.remove(tool)
-    configure(project, f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
-    found = diagnose(project)
-    assert found.status == 0
-    assert found.bad() == []
+    remove(project, "gcloud", "istioctl", "bash", "jq", "csplit", "sha256sum", "uname")
+    project.configure(f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
+    found = assert_all_ok(project)
     sections = {section["title"]: [one["name"] for one in section["findings"]] for section in found.data["sections"]}
-    assert sections["Tools on this machine"] == ["terraform", "cdktf", "node", "gke-gcloud-auth-plugin", "kubectl"]
+    assert sections["Tools on this machine"] == ["terraform", "cdktf", "node", PLUGIN, "kubectl"]
     assert "Installer of the mesh, asmcli" not in sections
     assert "roles/meshconfig.admin" not in sections["Roles of the caller"]
     assert "google_gke_hub_feature_membership" in found.of("roles/gkehub.admin")[1]
@@ -216,23 +184,20 @@ def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
 
 def test_what_terraform_needs_with_a_fleet(project: EmulatedProject) -> None:
     """Its kubernetes provider has the plugin make its tokens, unless it acts as an account."""
-    set_mode(project, "fleet")
-    for tool in ("kubectl", "gke-gcloud-auth-plugin"):
-        project.remove(tool)
-    found = diagnose(project)
-    assert found.of("gke-gcloud-auth-plugin")[0] == "failure"
-    state, text, fix = found.of("kubectl")
-    assert (state, fix) == ("warning", "gcloud components install kubectl")
-    assert text.endswith("a deploy does without, and mesh status and others do not")
-    act_as(project, f"deployer@{PROJECT}.iam.gserviceaccount.com")
+    project.set_mode("fleet")
+    remove(project, "kubectl", PLUGIN)
+    text = "...a deploy does without, and mesh status and others do not"
+    found = expect(project, "kubectl", "warning", text, "gcloud components install kubectl")
+    assert found.of(PLUGIN)[0] == "failure"
+    project.act_as(DEPLOYER)
     found = diagnose(project)
     assert found.of("terraform")[1] == "1.11.4"
-    assert found.of("gke-gcloud-auth-plugin")[0] == found.of("kubectl")[0] == "warning"
+    assert found.of(PLUGIN)[0] == found.of("kubectl")[0] == "warning"
 
 
 @pytest.mark.parametrize("tool", ["terraform", "cdktf", "node"])
 def test_a_fleet_is_not_made_without(project: EmulatedProject, tool: str) -> None:
-    set_mode(project, "fleet")
+    project.set_mode("fleet")
     project.remove(tool)
     found = diagnose(project)
     assert (found.status, found.bad()) == (1, [tool])
