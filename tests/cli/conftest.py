@@ -3,10 +3,21 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from tests.cli.deployed_mesh import MANAGED, DeployedMesh, deploy, restored
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .netrc with an entry for every host, by which requests would replace an Authorization header.
+
+    It is the one of this process, and of an emulated project's home.
+    """
+    (tmp_path / ".netrc").write_text("default login somebody password x\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
 
 
 @pytest.fixture(scope="session")

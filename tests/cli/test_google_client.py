@@ -11,7 +11,7 @@ import requests
 
 from cli.sources.google import ApiError, GoogleClient, http_session
 from cli.sources.provider_credentials import ADC_VARIABLE
-from tests.cli.doctor.diagnosis import PROJECT, set_netrc
+from tests.cli.doctor.diagnosis import PROJECT
 from tests.cli.loopback_server import http_server
 
 
@@ -42,9 +42,9 @@ def test_calls_are_charged_to_the_providers_project(
     assert session.headers.get("X-Goog-User-Project") == charged
 
 
-def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("netrc")
+def test_a_redirect_is_not_followed() -> None:
     """The library requests would look into ~/.netrc again."""
-    set_netrc(tmp_path, monkeypatch)
     requested: list[str] = []
 
     def redirect(request: BaseHTTPRequestHandler) -> tuple[int, str]:

@@ -4,10 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from cli.sources.provider_credentials import ADC_VARIABLE
 from tests.cli.emulated_project import TOOLS, EmulatedProject
@@ -34,10 +31,6 @@ ingress: {{config_cluster: tokyo, plain_http: true}}
 KUBECTL_CASES = '*"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;;'
 KUBECTL = f'case "$*" in {KUBECTL_CASES} esac'
 """A kubectl that prints its version, and the output for remote secrets that is filled in."""
-
-
-NETRC = "default login somebody password x\n"
-"""A .netrc with an entry for every host, by which requests would replace an Authorization header."""
 
 Body = dict[str, Any]
 
@@ -124,8 +117,3 @@ def gcloud_replies(project: EmulatedProject, reply: str, version: str = TOOLS["g
     """Have gcloud run a few lines of shell when it is to print a token, and print its version otherwise."""
     shown = f"cat <<'END'\n{version}\nEND"
     project.fake_program("gcloud", f'case "$*" in "auth print-access-token") {reply} ;; *) {shown}\n;; esac')
-
-
-def set_netrc(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / ".netrc").write_text(NETRC, encoding="utf-8")
-    monkeypatch.setenv("NETRC", str(folder / ".netrc"))

@@ -11,16 +11,7 @@ from cli.doctor import credentials
 from cli.sources import google
 from cli.sources.google import GoogleClient
 from cli.sources.provider_credentials import ADC_FILE, ADC_VARIABLE, CREDENTIAL_VARIABLES
-from tests.cli.doctor.diagnosis import (
-    DEPLOYER,
-    NETRC,
-    PROJECT,
-    assert_all_ok,
-    diagnose,
-    expect,
-    gcloud_replies,
-    set_netrc,
-)
+from tests.cli.doctor.diagnosis import DEPLOYER, PROJECT, assert_all_ok, diagnose, expect, gcloud_replies
 from tests.cli.emulated_project import EmulatedProject
 from tests.cli.loopback_server import http_server
 
@@ -147,17 +138,17 @@ def test_the_account_in_the_environment(project: EmulatedProject) -> None:
     assert expect(project, "impersonation", "ok", acts).bad() == []
 
 
+@pytest.mark.usefixtures("netrc")
 def test_netrc_is_not_for_google(project: EmulatedProject) -> None:
     """The library requests would replace the token by what a default entry has, for every host."""
-    (project.folder / ".netrc").write_text(NETRC, encoding="utf-8")
     assert_all_ok(project)
     project.act_as(DEPLOYER)
     assert_all_ok(project)
 
 
+@pytest.mark.usefixtures("netrc")
 def test_netrc_is_not_for_the_token_exchange(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has a session of its own in Google's library."""
-    set_netrc(project.folder, monkeypatch)
     authorizations: dict[str, str | None] = {}
 
     def respond(request: BaseHTTPRequestHandler) -> tuple[int, str]:

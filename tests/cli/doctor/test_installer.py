@@ -3,14 +3,13 @@
 import hashlib
 import socket
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 
 import pytest
 
 from cli.doctor import installer
 from cli.report.findings import FindingState
 from config.mesh import Asmcli
-from tests.cli.doctor.diagnosis import DIGEST, expect, set_netrc
+from tests.cli.doctor.diagnosis import DIGEST, expect
 from tests.cli.emulated_project import EmulatedProject
 from tests.cli.loopback_server import http_server
 
@@ -18,6 +17,7 @@ NAME = "asmcli_1.28.5-asm.12-config1"
 PUBLISHED = "mesh.asmcli.sha256 is what Google publishes"
 
 
+@pytest.mark.usefixtures("netrc")
 @pytest.mark.parametrize(
     ("published", "state", "text"),
     [
@@ -29,10 +29,9 @@ PUBLISHED = "mesh.asmcli.sha256 is what Google publishes"
     ],
 )
 def test_the_checksum_of_the_download(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, published: str | None, state: FindingState, text: str
+    monkeypatch: pytest.MonkeyPatch, published: str | None, state: FindingState, text: str
 ) -> None:
     """The request has no credentials from ~/.netrc."""
-    set_netrc(tmp_path, monkeypatch)
     authorizations: list[str | None] = []
 
     def respond(request: BaseHTTPRequestHandler) -> tuple[int, str]:
