@@ -39,8 +39,8 @@ _DIRECTIONS = re.compile("north|south|east|west|central")
 _HEAD = """\
 # yaml-language-server: $schema={schema}
 #
-# Made by `mesh init`. Every other key has a default, the safe one: docs/configuration.md
-# lists them, and docs/hardening.md says what each override gives away.
+# Written by `mesh init`. Every other key has a safe default: docs/configuration.md lists
+# them, and docs/hardening.md states the security trade-off of each override.
 
 project:
   id: {project}

@@ -234,7 +234,7 @@ def test_scripts_pass_texts_on_and_execute_none(text: str, tmp_path: Path) -> No
 def test_terraform_passes_texts_to_scripts_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the constructs, the real terraform and the null provider, on creation and on cleanup."""
     from constructs import script_folder  # noqa: PLC0415 (starts Node.js)
-    from constructs.bindings import NullProvider, TerraformStack, Testing  # noqa: PLC0415
+    from constructs.bindings import LocalBackend, NullProvider, TerraformStack, Testing  # noqa: PLC0415
     from constructs.local_script import CleanupScript, LocalScript, ScriptContext  # noqa: PLC0415
 
     folder = made(tmp_path / "scripts")
@@ -247,19 +247,20 @@ def test_terraform_passes_texts_to_scripts_unchanged(tmp_path: Path, monkeypatch
     instances = {key: {"text": text, "name": key, "folder": str(tmp_path)} for key, text in texts.items()}
     app = Testing.app(outdir=str(tmp_path / "out"), stub_version=True, fake_cdktf_json_path=True)
     stack = TerraformStack(app, "scripts")
+    LocalBackend(stack, path="terraform.tfstate")  # cdktf's own default is in the working directory
     NullProvider(stack, "null")
     scripts = script_folder.ScriptFolder(stack, "folder")
-    reach = ScriptContext(project="p", endpoint="dns", account=None)
+    context = ScriptContext(project="p", endpoint="dns", account=None)
     CleanupScript(
         stack,
         "cleanup",
         scripts=scripts,
         script="clean.sh",
-        context=reach,
+        context=context,
         inputs=("text", "name", "folder"),
         instances=instances,
     )
-    LocalScript(stack, "script", scripts=scripts, script="make.sh", context=reach, instances=instances)
+    LocalScript(stack, "script", scripts=scripts, script="make.sh", context=context, instances=instances)
     app.synth()
     work = initialized(tmp_path / "out" / "stacks" / "scripts")
     for command, end in (("apply", "made"), ("destroy", "cleaned")):
