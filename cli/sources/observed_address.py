@@ -7,14 +7,19 @@ machine's address at every call of a deploy anyway, so no other company learns i
 """
 
 import os
-import secrets
 import socket
-import struct
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address
 from typing import Any
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
 
 VARIABLE = "MESH_OBSERVED_ADDRESS"
 NAME, SERVER, PORT = "o-o.myaddr.l.google.com", "ns1.google.com", 53
@@ -22,9 +27,6 @@ SECONDS = 2.0
 """Timeout of a query, which may get lost and is sent twice."""
 
 PROXIES = ("HTTPS_PROXY", "https_proxy")
-TXT, IN = 16, 1
-RESPONSE, AUTHORITATIVE, TRUNCATED, RECURSION_AVAILABLE, ERROR = 0x8000, 0x0400, 0x0200, 0x0080, 0x000F
-"""Bits of a DNS message's flags (RFC 1035, 4.1.1)."""
 
 
 class NotObservedError(Exception):
@@ -57,15 +59,16 @@ def query(server: tuple[str, int], seconds: float = SECONDS) -> IPv4Address:
     Raises:
         NotObservedError: It is not known.
     """
-    number = secrets.randbelow(1 << 16)
+    message = dns.message.make_query(NAME, dns.rdatatype.TXT, flags=0)
     try:
-        host = _resolve(server, seconds)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(seconds)
-            client.connect(host)
-            return address_in(_exchange(client, query_message(number)), number)
-    except (OSError, struct.error, IndexError) as error:
+        host, port = _resolve(server, seconds)
+        try:
+            response = dns.query.udp(message, host, seconds, port, raise_on_truncation=True)
+        except dns.exception.Timeout:
+            response = dns.query.udp(message, host, seconds, port, raise_on_truncation=True)
+    except (OSError, dns.exception.DNSException) as error:
         raise NotObservedError(f"{server[0]} gives no answer: {error}") from error
+    return address_in(response)
 
 
 def _resolve(server: tuple[str, int], seconds: float) -> Any:
@@ -88,70 +91,24 @@ def _resolve(server: tuple[str, int], seconds: float) -> Any:
     return found[0]
 
 
-def _exchange(client: socket.socket, message: bytes) -> bytes:
-    """Send a query, twice if need be, and return the response.
-
-    Raises:
-        OSError: There is none.
-    """
-    for _ in range(2):
-        client.send(message)
-        try:
-            return client.recv(512)
-        except TimeoutError:
-            continue
-    raise TimeoutError("timed out")
-
-
-def query_message(number: int) -> bytes:
-    """Return the message that queries the TXT record (RFC 1035, 4.1)."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in NAME.split("."))
-    return struct.pack("!6H", number, 0, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, TXT, IN)
-
-
-def address_in(message: bytes, number: int) -> IPv4Address:
+def address_in(response: dns.message.Message) -> IPv4Address:
     """Return the address in a response.
 
     Networks that intercept DNS queries would give the address of their own resolver:
     only the name server itself is authoritative, and offers no recursion.
 
     Args:
-        message: The response.
-        number: The number of the query.
+        response: The response.
 
     Raises:
         NotObservedError: It has none, or is another server's.
-        struct.error: It is truncated.
-        IndexError: It is truncated.
     """
-    found, flags, questions, answers = struct.unpack_from("!4H", message)
-    if found != number or not flags & RESPONSE or flags & (ERROR | TRUNCATED):
+    if response.rcode() != dns.rcode.NOERROR:
         raise NotObservedError(f"{SERVER} gives no answer that is of use")
-    if not flags & AUTHORITATIVE or flags & RECURSION_AVAILABLE:
+    if not response.flags & dns.flags.AA or response.flags & dns.flags.RA:
         raise NotObservedError(f"somebody else answers for {SERVER} in this network")
-    at = 12
-    for _ in range(questions):
-        at = _after_name(message, at) + 4
-    for _ in range(answers):
-        at = _after_name(message, at)
-        kind, _, _, length = struct.unpack_from("!HHIH", message, at)
-        at += 10
-        if kind == TXT:
-            text = message[at + 1 : at + 1 + message[at]].decode("ascii", "replace")
-            try:
-                return IPv4Address(text)
-            except ValueError:
-                pass  # another text, such as the client's subnet
-        at += length
+    for record in (one for answer in response.answer if answer.rdtype == dns.rdatatype.TXT for one in answer):
+        # Others hold another text, such as the client's subnet.
+        with suppress(ValueError):
+            return IPv4Address(b"".join(record.strings).decode("ascii", "replace"))
     raise NotObservedError(f"{SERVER} tells no address")
-
-
-def _after_name(message: bytes, at: int) -> int:
-    """Return the end of a name (RFC 1035, 4.1.4)."""
-    while True:
-        length = message[at]
-        if length >= 0xC0:
-            return at + 2
-        at += 1 + length
-        if length == 0:
-            return at

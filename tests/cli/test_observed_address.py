@@ -71,21 +71,21 @@ def cut_off(rest: bytes) -> Answer:
     return lambda question: question[:2] + b"\x84\0\0\1\0\1" + rest
 
 
-SOMEBODY_ELSE, OF_NO_USE = "somebody else answers", "no answer that is of use"
+SOMEBODY_ELSE, NO_ANSWER = "somebody else answers", "gives no answer"
 UNUSABLE: dict[str, tuple[Answer, str]] = {
     "not authoritative": (answer_with(flags=0x8000), SOMEBODY_ELSE),
     "not authoritative, recursive": (answer_with(flags=0x8080), SOMEBODY_ELSE),
     "recursive": (answer_with(flags=0x8480), SOMEBODY_ELSE),
-    "error": (answer_with(flags=0x8403), OF_NO_USE),
-    "truncated": (answer_with(flags=0x8600), OF_NO_USE),
-    "no answer but a question": (answer_with(flags=0x0400), OF_NO_USE),
+    "error": (answer_with(flags=0x8403), NO_ANSWER),
+    "truncated": (answer_with(flags=0x8600), NO_ANSWER),
+    "no answer but a question": (answer_with(flags=0x0400), NO_ANSWER),
     "IPv6": (answer_with("2001:db8::1"), "tells no address"),
     "cut off at once": (cut_off(b""), "."),
     "cut off in a number": (cut_off(b"\0\1"), "."),
     "cut off in the text": (cut_off(b"cut in the middle of it"), "."),
     "to another question": (
         lambda asked: reply(bytes([asked[0] ^ 1]) + asked[1:], text_record("203.0.113.9")),
-        OF_NO_USE,
+        NO_ANSWER,
     ),
 }
 
@@ -98,7 +98,7 @@ def test_answers_that_are_not_taken(case: str) -> None:
 
 
 def test_nobody_answers() -> None:
-    timed_out = pytest.raises(observed_address.NotObservedError, match="gives no answer: timed out")
+    timed_out = pytest.raises(observed_address.NotObservedError, match=r"gives no answer: .*timed out")
     with name_server(lambda _: None) as server, timed_out:
         observed_address.query(server, seconds=0.1)
 
