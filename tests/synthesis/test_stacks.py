@@ -1,6 +1,7 @@
 """All stacks: order, versions and states."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,24 @@ def test_a_regions_key_can_equal_other_construct_ids(tmp_path: Path) -> None:
     assert len(synthesis.objects("vpc")) == len(synthesis.objects("apis")) + len(
         ["Deployment", "ServiceAccount", "AuthorizationPolicy", "MCI", "MCS", "BC"]
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "works"), [("echo Terraform v1.12.2", True), ("exit 126", False), (None, False)], ids=str
+)
+def test_a_terraform_that_cannot_be_run_is_none(
+    script: str | None, works: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version manager puts a command on the PATH that fails where it has no version to run."""
+    from stacks import wiring  # noqa: PLC0415 (starts Node.js)
+
+    if script is not None:
+        (tmp_path / "terraform").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (tmp_path / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/nonexistent" if script is None else f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("TERRAFORM_BINARY_NAME", raising=False)
+    wiring._terraform_works.cache_clear()
+    try:
+        assert wiring._terraform_works() == works
+    finally:
+        wiring._terraform_works.cache_clear()

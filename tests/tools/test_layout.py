@@ -93,6 +93,7 @@ sys.meta_path.insert(0, Refused())
 files = sorted(Path("tests").rglob("test_*.py"))
 for file in files:
     __import__(".".join(file.with_suffix("").parts))
+assert "jsii" not in sys.modules, "a test module starts Node.js in every worker: import the library in the test"
 pipfile = tomllib.loads(Path("Pipfile").read_text())
 print(len(files), *sorted(set(pipfile["lab-packages"]) - set(pipfile["dev-packages"])))
 """

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from config.paths import ROOT
-from stacks import wiring
 
 pytestmark = pytest.mark.process
 
@@ -305,24 +304,6 @@ def test_a_deploy_without_a_synthesis(
     assert result.returncode == status, result.stderr
     assert result.stdout.startswith("cdktf deploy") == (status == 0)
     assert result.stderr.count("\n") == (status != 0)
-
-
-@pytest.mark.parametrize(
-    ("script", "works"), [("echo Terraform v1.12.2", True), ("exit 126", False), (None, False)], ids=str
-)
-def test_a_terraform_that_cannot_be_run_is_none(
-    script: str | None, works: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A version manager puts a command on the PATH that fails where it has no version to run."""
-    if script is not None:
-        program(tmp_path / "terraform", script)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/nonexistent" if script is None else f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.delenv("TERRAFORM_BINARY_NAME", raising=False)
-    wiring._terraform_works.cache_clear()
-    try:
-        assert wiring._terraform_works() == works
-    finally:
-        wiring._terraform_works.cache_clear()
 
 
 def test_texts_have_unix_line_endings_in_every_checkout(tmp_path: Path) -> None:
