@@ -4,6 +4,7 @@ In Terraform's JSON every string is a template: ``${…}`` is evaluated and
 ``%{…}`` is a directive. Text of a user or of a manifest must not be either.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -13,14 +14,18 @@ class Expression(str):
     __slots__ = ()
 
 
-def escape(text: str) -> str:
-    """Return ``text`` such that Terraform reads back exactly ``text``.
+def escape(node: Any) -> Any:
+    """Return a text, or a mapping or list of them, such that Terraform reads back exactly the same.
 
     A text with a reference of cdktf, and an `Expression`, stay as they are: Terraform evaluates them.
     """
-    if isinstance(text, Expression) or "${TfToken[" in text:
-        return text
-    return text.replace("${", "$${").replace("%{", "%%{")
+    if isinstance(node, Mapping):
+        return {key: escape(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [escape(item) for item in node]
+    if not isinstance(node, str) or isinstance(node, Expression) or "${TfToken[" in node:
+        return node
+    return node.replace("${", "$${").replace("%{", "%%{")
 
 
 def unescape(node: Any) -> Any:

@@ -80,7 +80,7 @@ class LocalScript(Construct):
         super().__init__(scope, id_)
         more = access or {}
         iterator = TerraformIterator.from_map(
-            _literals({key: {**inputs, **more.get(key, {})} for key, inputs in instances.items()})
+            escape({key: {**inputs, **more.get(key, {})} for key, inputs in instances.items()})
         )
         inputs, untriggered = (
             {name: iterator.get_string(name) for name in _input_names(given)} for given in (instances, more)
@@ -141,7 +141,7 @@ class CleanupScript(Construct):
         depends_on: Sequence[ITerraformDependable] = (),
     ) -> None:
         super().__init__(scope, id_)
-        iterator = TerraformIterator.from_map(_literals(instances))
+        iterator = TerraformIterator.from_map(escape(instances))
         self.ready: ITerraformDependable = NullResource(
             self,
             "Default",
@@ -158,10 +158,6 @@ class CleanupScript(Construct):
             ],
             depends_on=list(depends_on),
         )
-
-
-def _literals(instances: Instances) -> dict[str, dict[str, str]]:
-    return {key: {name: escape(value) for name, value in inputs.items()} for key, inputs in instances.items()}
 
 
 def _input_names(instances: Instances) -> list[str]:

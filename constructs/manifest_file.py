@@ -49,20 +49,20 @@ def render(file: str, values: Values) -> dict[str, Any]:
     Raises:
         KeyError: a placeholder has no value, or a value has no placeholder.
     """
-    template = _parsed(file)
-    names = set(_placeholders(template))
-    if missing := sorted(names - set(values)):
+    template, names = _parsed(file)
+    if missing := sorted(names - values.keys()):
         raise KeyError(f"{file} needs a value for {', '.join(missing)}")
-    if unused := sorted(set(values) - names):
+    if unused := sorted(values.keys() - names):
         raise KeyError(f"{file} has no placeholder for {', '.join(unused)}")
     rendered: dict[str, Any] = _fill(template, values)
     return rendered
 
 
 @cache
-def _parsed(file: str) -> Any:
-    """Read a manifest once for all clusters. Filling it makes a copy."""
-    return yaml.load((MANIFESTS / file).read_text(encoding="utf-8"), Loader=_LOADER)
+def _parsed(file: str) -> tuple[Any, frozenset[str]]:
+    """Read a manifest and the names of its placeholders, once for all clusters. Filling it makes a copy."""
+    template = yaml.load((MANIFESTS / file).read_text(encoding="utf-8"), Loader=_LOADER)
+    return template, frozenset(_placeholders(template))
 
 
 def _placeholders(node: Any) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _fill(node: Any, values: Values) -> Any:
         return node
     whole = _PLACEHOLDER.fullmatch(node)
     if whole:
-        return _escaped(values[whole[1]])
+        return escape(values[whole[1]])
     pieces = _PLACEHOLDER.split(node)  # text and names in turn
     return "".join(escape(str(values[piece])) if index % 2 else escape(piece) for index, piece in enumerate(pieces))
 
@@ -98,15 +98,6 @@ def _items(template: Any, values: Values) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(template, str) and isinstance(value, list) else [value]
-
-
-def _escaped(value: Any) -> Any:
-    """Return a value in which Terraform evaluates no text."""
-    if isinstance(value, str):
-        return escape(value)
-    if isinstance(value, Mapping):
-        return {key: _escaped(one) for key, one in value.items()}
-    return [_escaped(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 class ManifestFile(Construct):
