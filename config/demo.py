@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
+from config.effects import ADDS_OR_DELETES, RESTARTS_PODS
 from config.fields import Image, Model, RegionKey, Version
 from config.service import RegionalDeployment, Route, Service
 
@@ -26,21 +27,27 @@ VERSION_IN_RESPONSE = re.compile(r"version: ([^,\s]+)")
 class Demo(Model):
     """The demo of the reference environment."""
 
-    enabled: bool = Field(default=True, description="Deploy helloworld and sleep.")
+    enabled: bool = Field(default=True, description="Deploy helloworld and sleep.", json_schema_extra=ADDS_OR_DELETES)
     failover: bool = Field(
-        default=True, description="Apply the DestinationRule: without it answers are mixed (step A), with it local (B)."
+        default=True,
+        description="Apply the DestinationRule: without it answers are mixed (step A), with it local (B).",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     versions: dict[RegionKey, Version] = Field(
         default={},
         description="Version of helloworld by region; regions that are absent have only the Service. If empty, it "
         "runs in every region, and the region's key is its version.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     image: Image = Field(
         default="docker.io/istio/examples-helloworld-v1:1.0",
         description="Image of helloworld; it answers with the version that it is told.",
+        json_schema_extra=RESTARTS_PODS,
     )
     client_image: Image = Field(
-        default="docker.io/curlimages/curl:8.16.0", description="Image of sleep, which has curl."
+        default="docker.io/curlimages/curl:8.16.0",
+        description="Image of sleep, which has curl.",
+        json_schema_extra=RESTARTS_PODS,
     )
 
     def service(self, regions: Iterable[str]) -> Service:

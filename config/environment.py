@@ -9,6 +9,7 @@ from config.backend import Backend, CloudState, GcsState, LocalState
 from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
 from config.control_plane import ControlPlane, control_plane, managed_revision, pinned_revision
 from config.demo import Demo
+from config.effects import ADDS_OR_DELETES
 from config.fields import Model, ObjectName, RegionKey
 from config.ingress import Ingress
 from config.maintenance import MaintenanceWindow, staggered
@@ -62,7 +63,10 @@ class Environment(Model):
 
     project: Project
     regions: dict[RegionKey, Region] = Field(
-        min_length=1, max_length=64, description="The regions, by a short name of your own that never changes."
+        min_length=1,
+        max_length=64,
+        description="The regions, by a short name of your own that never changes.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     ingress: Ingress
     network: Network = Network()
@@ -70,7 +74,10 @@ class Environment(Model):
     mesh: Mesh = Mesh()
     demo: Demo = Demo()
     services: dict[ObjectName, Service] = Field(
-        default={}, max_length=200, description="Your own services on the mesh, by name."
+        default={},
+        max_length=200,
+        description="Your own services on the mesh, by name.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     backend: Backend = LocalState()
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from config.control_plane import MODES, ControlPlaneMode, control_plane
+from config.effects import ADDS_OR_DELETES, IN_PLACE, REFUSED
 from config.fields import AsmcliVersion, FilePath, Image, Model, Sha256
 
 DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
@@ -18,14 +19,18 @@ class Asmcli(Model):
         default="1.28.5-asm.12+config1",
         description="Version that is downloaded; the list: "
         "https://storage.googleapis.com/csm-artifacts/asm/ASMCLI_VERSIONS",
+        json_schema_extra=IN_PLACE,
     )
     sha256: Sha256 | None = Field(
         default=None,
         description="Checksum of the installer. There is no default, as none could be checked against a published "
         "one here; without it the mesh stack stops in its plan and prints the command that shows it.",
+        json_schema_extra=IN_PLACE,
     )
     file: FilePath | None = Field(
-        default=None, description="A local copy of the installer, used in place of the download."
+        default=None,
+        description="A local copy of the installer, used in place of the download.",
+        json_schema_extra=IN_PLACE,
     )
 
     @property
@@ -46,21 +51,25 @@ class Mesh(Model):
         description="Who makes and runs the control planes. "
         + "".join(f"`{mode}`: {control_plane(mode).summary}. " for mode in MODES)
         + "docs/control-planes.md tells them apart. It can't be changed while the mesh stands: there is no migration.",
+        json_schema_extra=REFUSED,
     )
     asmcli: Asmcli = Field(default=Asmcli(), description="The installer; without a meaning for `fleet`.")
     kubectl_image: Image = Field(
         default="registry.k8s.io/kubectl:v1.34.2",
         description="Image with kubectl 1.31 or later as its entrypoint: with `fleet`, a Job in every cluster waits "
         "for the mesh by it. Without a meaning for the other control planes.",
+        json_schema_extra=IN_PLACE,
     )
     mtls: Literal["strict", "permissive"] = Field(
         default="strict",
         description="Whether sidecars take connections without a certificate of the mesh: strict refuses them, "
         "permissive takes them in plain text.",
+        json_schema_extra=IN_PLACE,
     )
     default_deny: bool = Field(
         default=True,
         description="Refuse what no policy allows: the load balancer may ask the gateways, and a service is asked by "
         "the gateways if it has a route, and by those in its allow_from. Without it everybody in the mesh may ask "
         "everybody.",
+        json_schema_extra=ADDS_OR_DELETES,
     )

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from config.effects import IN_PLACE, REPLACES_CLUSTER
 from config.fields import Cidr, Model
 
 PodProtocol = Literal["tcp", "udp", "icmp", "esp", "ah", "sctp"]
@@ -13,13 +14,21 @@ PodProtocol = Literal["tcp", "udp", "icmp", "esp", "ah", "sctp"]
 class RangePool(Model):
     """A range that is cut into equal blocks, one for each region number."""
 
-    pool: Cidr = Field(description="The range that all regions' ranges are cut from.")
-    block: int = Field(ge=8, le=29, description="Prefix length of the block that one region number owns.")
+    pool: Cidr = Field(
+        description="The range that all regions' ranges are cut from.", json_schema_extra=REPLACES_CLUSTER
+    )
+    block: int = Field(
+        ge=8,
+        le=29,
+        description="Prefix length of the block that one region number owns.",
+        json_schema_extra=REPLACES_CLUSTER,
+    )
     size: int | None = Field(
         default=None,
         ge=8,
         le=29,
         description="Prefix length of the range taken from the start of the block; the whole block if not given.",
+        json_schema_extra=REPLACES_CLUSTER,
     )
 
     @property
@@ -62,9 +71,12 @@ class Network(Model):
         strict=False,
         description="What pods of one cluster may send to pods of another. The mesh sends tcp only; answers, also by "
         "icmp that something can't be reached, need no rule.",
+        json_schema_extra=IN_PLACE,
     )
-    flow_logs: bool = Field(default=True, description="Log the flows of every subnet.")
-    firewall_logs: bool = Field(default=True, description="Log the connections that our firewall rules admit.")
+    flow_logs: bool = Field(default=True, description="Log the flows of every subnet.", json_schema_extra=IN_PLACE)
+    firewall_logs: bool = Field(
+        default=True, description="Log the connections that our firewall rules admit.", json_schema_extra=IN_PLACE
+    )
     nat_log_filter: Literal["ALL", "ERRORS_ONLY", "TRANSLATIONS_ONLY"] = Field(
-        default="ALL", description="What Cloud NAT logs."
+        default="ALL", description="What Cloud NAT logs.", json_schema_extra=IN_PLACE
     )

@@ -2,18 +2,24 @@
 
 from pydantic import Field
 
+from config.effects import NEW_ENVIRONMENT, NOTHING
 from config.fields import Model, NamePrefix, ProjectId, ServiceAccountEmail
 
 
 class Project(Model):
     """The Google Cloud project, which is also the host of the fleet."""
 
-    id: ProjectId = Field(description="Id of the Google Cloud project; it also hosts the fleet.")
+    id: ProjectId = Field(
+        description="Id of the Google Cloud project; it also hosts the fleet.", json_schema_extra=NEW_ENVIRONMENT
+    )
     name_prefix: NamePrefix = Field(
-        default="mesh", description="The first part of the name of everything that is made."
+        default="mesh",
+        description="The first part of the name of everything that is made.",
+        json_schema_extra=NEW_ENVIRONMENT,
     )
     impersonate_service_account: ServiceAccountEmail | None = Field(
         default=None,
         description="Service account that terraform and the scripts act as. The kubernetes provider then takes "
         "short-lived tokens of that account and needs no gke-gcloud-auth-plugin (terraform 1.10 or later).",
+        json_schema_extra=NOTHING,
     )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from config.effects import EFFECT, Effect
 from config.paths import ROOT
 from config.schema import schema_text
 
@@ -17,21 +18,46 @@ Made by `make schema` from the models in `config/`; don't edit it.
 `mesh.yaml`, or the file that the environment variable `MESH_CONFIG` names. Each
 key is listed with its default; *required* ones have none. `*` stands for a name
 of your own. `MESH_OPERATOR_ADDRESS` sets `cluster.operator_address`.
+"""
 
-| key | what | default | kind |
-| --- | --- | --- | --- |
+_EFFECTS = """
+The last column is what a later change of the key does to an environment that is deployed, at most; `make rehearse
+DAY2=1` compares it with what it sees. A change deploys by one `cdktf deploy network clusters mesh ingress`.
+
+"""
+
+_TABLE = """
+| key | what | default | kind | effect of a change |
+| --- | --- | --- | --- | --- |
 """
 
 
 def reference_text() -> str:
     """Return the reference as it stands in ``docs/configuration.md``."""
     schema = json.loads(schema_text())
-    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows(schema, schema, "", {}))
+    effects = "".join(f"- *{effect}*: {effect.explanation}.\n" for effect in Effect)
+    rows = "".join(f"| {' | '.join(row)} |\n" for row in _rows(schema, schema, "", {}))
+    return f"{_HEAD}{_EFFECTS}{effects}{_TABLE}{rows}"
+
+
+def effects_of_keys() -> dict[str, Effect | None]:
+    """Return what a change of each key does, by its name in the reference; None for a section without an effect.
+
+    Raises:
+        KeyError: a key does not say it.
+    """
+    schema = json.loads(schema_text())
+    found = {}
+    for name, *_, kind, effect in _rows(schema, schema, "", {}):
+        if not effect and kind != "section":
+            raise KeyError(f"{name}: its field needs json_schema_extra=…, one of config/effects.py")
+        found[name.strip("`")] = Effect(effect) if effect else None
+    return found
 
 
 def _rows(
     node: dict[str, Any], root: dict[str, Any], prefix: str, defaults: dict[str, Any]
-) -> Iterator[tuple[str, str, str, str]]:
+) -> Iterator[tuple[str, str, str, str, str]]:
     required = set(node.get("required", [])) - defaults.keys()
     properties = node.get("properties", {})
     for name in sorted(properties, key=_order(root, prefix)):
@@ -43,13 +69,14 @@ def _rows(
         nested = [member for member in members if _is_section(member)]
         description = field.get("description") or next((m["description"] for m in members if "description" in m), "")
         description = description.partition("\n")[0]
+        effect = field.get(EFFECT, "")
         if nested:
-            yield f"`{path}`", description, "*required*" if name in required else "", "section"
+            yield f"`{path}`", description, "*required*" if name in required else "", "section", effect
             for member in nested:
                 entry, step = _entry(member, root)
                 yield from _rows(entry, root, f"{path}{step}.", value if isinstance(value, dict) and not step else {})
         else:
-            yield f"`{path}`", description, default, _kind(members, root)
+            yield f"`{path}`", description, default, _kind(members, root), effect
 
 
 def _order(root: dict[str, Any], prefix: str) -> Any:

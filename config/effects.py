@@ -1,0 +1,57 @@
+"""What a later change of a key does to an environment that is deployed.
+
+Every key says it: ``Field(..., json_schema_extra=RESTARTS_PODS)``. docs/configuration.md shows it, and the rehearsal of
+changes compares it with what it sees.
+"""
+
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+EFFECT = "x-effect"
+"""Name in the JSON Schema."""
+
+
+class Effect(StrEnum):
+    """The strongest effect of a change, from the weakest to the strongest."""
+
+    NOTHING = "nothing"
+    IN_PLACE = "in place"
+    ADDS_OR_DELETES = "adds or deletes"
+    RESTARTS_PODS = "restarts pods"
+    REPLACES_NODES = "replaces nodes"
+    REPLACES_CLUSTER = "replaces the cluster"
+    REFUSED = "refused"
+    NEW_ENVIRONMENT = "new environment"
+
+    @property
+    def explanation(self) -> str:
+        return _EXPLANATIONS[self]
+
+
+_EXPLANATIONS = {
+    Effect.NOTHING: "the environment stays as it is; the key is for terraform, the scripts or the checks",
+    Effect.IN_PLACE: "resources and objects are updated; pods and nodes keep running",
+    Effect.ADDS_OR_DELETES: "resources, objects or pods are added or deleted; others keep running",
+    Effect.RESTARTS_PODS: "the pods are replaced in a rolling update, which the deploy waits for",
+    Effect.REPLACES_NODES: "nodes are replaced, and their pods move",
+    Effect.REPLACES_CLUSTER: "the cluster is deleted and created again, with everything in it; while "
+    "`cluster.deletion_protection` is on, the deploy fails. Add a region and retire the old one instead",
+    Effect.REFUSED: "the deploy fails in its plan, before it changes anything",
+    Effect.NEW_ENVIRONMENT: "no change of this environment: destroy it first, or move its state "
+    "([backends](backends.md))",
+}
+
+
+def _extra(effect: Effect) -> dict[str, JsonValue]:
+    return {EFFECT: effect.value}
+
+
+NOTHING = _extra(Effect.NOTHING)
+IN_PLACE = _extra(Effect.IN_PLACE)
+ADDS_OR_DELETES = _extra(Effect.ADDS_OR_DELETES)
+RESTARTS_PODS = _extra(Effect.RESTARTS_PODS)
+REPLACES_NODES = _extra(Effect.REPLACES_NODES)
+REPLACES_CLUSTER = _extra(Effect.REPLACES_CLUSTER)
+REFUSED = _extra(Effect.REFUSED)
+NEW_ENVIRONMENT = _extra(Effect.NEW_ENVIRONMENT)
