@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from config import ConfigError, config_path, load
 from config.control_plane import MODES
@@ -21,6 +22,7 @@ from tests.local_mesh.toolchain import get_toolchain
 from tests.rehearsal.prerequisites import mirror_of, rehearsal_prerequisites
 
 EXAMPLES = ROOT / "examples"
+RECORDED = ROOT / "tests" / "rehearsal" / "recorded"
 IN_LAB = "asmcli-managed"
 SCALE = 0.004
 """Scale of the cloud's durations: six minutes become one second and a half, besides the work of the machine itself.
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
     parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
     parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults whose names match")
+    parser.add_argument("--upgrade", action="store_true", help="deploy what an earlier commit has deployed")
     parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
     fewer = parser.add_mutually_exclusive_group()
     fewer.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
@@ -52,7 +55,7 @@ def main() -> int:
     providers = session.folder / "providers"
     prerequisites = rehearsal_prerequisites(providers, with_terraform=not arguments.without_terraform)
     try:
-        path = EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
+        path = _path(arguments)
         if arguments.lab and load(path).mesh.control_plane != IN_LAB:
             raise LocalMeshError(f"--lab is there for mesh.control_plane: {IN_LAB} only, which it simulates")
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
@@ -67,6 +70,7 @@ def main() -> int:
         from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
         from tests.rehearsal.faults import FaultSelection, run_faults  # noqa: PLC0415
         from tests.rehearsal.run import run  # noqa: PLC0415
+        from tests.rehearsal.upgrade import run_upgrade  # noqa: PLC0415
         from tests.rehearsal.without_terraform import run_without_terraform  # noqa: PLC0415
 
         wrappers = (
@@ -84,6 +88,8 @@ def main() -> int:
             wrappers=wrappers,
             pods_run=arguments.lab,
         )
+        if arguments.upgrade:
+            return run_upgrade(context, path.with_suffix(".tar.xz"))
         if wrappers is None:
             return run(context, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
         if arguments.without_terraform:
@@ -92,6 +98,13 @@ def main() -> int:
     except (ConfigError, LocalMeshError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2
+
+
+def _path(arguments: argparse.Namespace) -> Path:
+    """Return the configuration file that is rehearsed."""
+    if arguments.upgrade:
+        return RECORDED / f"{arguments.control_plane or IN_LAB}.yaml"
+    return EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
 
 
 if __name__ == "__main__":

@@ -157,12 +157,14 @@ class Deployment:
 
     def plan(self, stack: str) -> CommandRun:
         """Run ``cdktf synth`` and ``terraform plan``: cdktf can exit before it has printed all of a failing plan."""
-        start = time.monotonic()
         synthesized = self.synth()
-        if not synthesized.ok:
-            return synthesized
-        terraform = shlex.join(["terraform", f"-chdir={self.output / 'stacks' / stack}"])
-        commands = " && ".join(f"{terraform} {command} -input=false -no-color" for command in ("init", "plan"))
+        return self.terraform(self.output / "stacks" / stack, "plan") if synthesized.ok else synthesized
+
+    def terraform(self, folder: Path, command: str) -> CommandRun:
+        """Run ``terraform init`` and another command of terraform, without cdktf, in the folder of a stack."""
+        start = time.monotonic()
+        terraform = shlex.join(["terraform", f"-chdir={folder}"])
+        commands = " && ".join(f"{terraform} {one} -input=false -no-color" for one in ("init", command))
         result = self._run(["sh", "-c", commands], self._variables, subprocess.STDOUT)
         return CommandRun(result.returncode, time.monotonic() - start, result.stdout)
 

@@ -29,6 +29,7 @@ from tests.rehearsal.mesh_cli_check import check_commands
 from tests.rehearsal.prerequisites import SCRIPT_TOOLS, VERSIONS, gather_providers, rehearsal_prerequisites
 from tests.rehearsal.secret_scan import search
 from tests.rehearsal.snapshot import differences
+from tests.rehearsal.upgrade import AllowedLoss, losses
 from tests.reporting.table import Table
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
 
@@ -58,6 +59,14 @@ def test_a_second_deploy_may_change_nothing() -> None:
     assert nothing_changed("title", run_of(same), []).ok
     assert not nothing_changed("title", run_of(same), ["200 POST /compute/v1/x"]).ok
     assert not nothing_changed("title", run_of(StackRun("network", 1, 0, 1, 0, True)), []).ok
+
+
+def test_an_upgrade_destroys_what_is_allowed_and_nothing_else() -> None:
+    script = AllowedLoss(r"null_resource\.tools\[.*\]", "runs a script again")
+    assert losses("title", ['null_resource.tools["here"]'], [script]).ok
+    assert losses("title", [], []).ok
+    assert not losses("title", ['null_resource.tools["here"]', "google_container_cluster.tokyo"], [script]).ok
+    assert not losses("title", [], [script]).ok, "an allowed loss that does not occur"
 
 
 def report(*states: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
