@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.crds import CONTROL_PLANE_CRD, required_crds
+from config.naming import FIELD_MANAGER
 from constructs import Construct
 from constructs.bindings import (
     ConfigMapV1Data,
@@ -94,7 +95,7 @@ class FleetMesh(Construct):
             ),
             data=data,
             # Not the manifest's field manager, which would own the keys and remove them.
-            field_manager="multi-region-mesh",
+            field_manager=FIELD_MANAGER,
             force=True,
             provider=access.provider,
             depends_on=[options],

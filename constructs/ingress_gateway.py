@@ -74,7 +74,6 @@ class IngressGateway(Construct):
             access=access,
             depends_on=[binding.applied],
             wait_for_rollout=True,
-            shared_with_autoscaler=True,
         )
         ManifestFile(
             self,

@@ -120,7 +120,6 @@ class ManifestFile(Construct):
         create_timeout: str | None = None,
         delete_timeout: str | None = None,
         controller_writes_metadata: bool = False,
-        shared_with_autoscaler: bool = False,
         new_name_first: bool = False,
     ) -> None:
         """Add the object.
@@ -137,9 +136,6 @@ class ManifestFile(Construct):
             delete_timeout: limit of the wait for finalizers, such as ``20m``.
             controller_writes_metadata: a controller adds finalizers, annotations and labels, which the
                 provider would report as an inconsistent result.
-            shared_with_autoscaler: an autoscaler sets replicas. The provider sends back the count that it
-                last read, which is a field manager conflict unless forced; the autoscaler then restores
-                its own count.
             new_name_first: the name contains something that changes, such as a version: the new object is
                 created before the old one is deleted.
         """
@@ -160,7 +156,7 @@ class ManifestFile(Construct):
                 if create_timeout or delete_timeout
                 else None
             ),
-            field_manager=ManifestFieldManager(force_conflicts=True) if shared_with_autoscaler else None,
+            field_manager=ManifestFieldManager(force_conflicts=True),
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True) if new_name_first else None,
             computed_fields=(
                 ["metadata.annotations", "metadata.finalizers", "metadata.labels"]

@@ -114,7 +114,7 @@ class IngressStack(MeshStack):
             self.region_scope(region.key),
             "gateway-namespace",
             name=GATEWAY_NAMESPACE,
-            revision=self._environment.revision,
+            labels={"istio.io/rev": self._environment.revision},
             access=access,
         )
         gateway = IngressGateway(
@@ -140,7 +140,7 @@ class IngressStack(MeshStack):
                     self.region_scope(region.key),
                     f"namespace-{service.namespace}",
                     name=service.namespace,
-                    revision=environment.revision,
+                    labels={"istio.io/rev": environment.revision},
                     access=access,
                 )
             of_mesh = MeshService(

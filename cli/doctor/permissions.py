@@ -92,6 +92,7 @@ BY_ROLE: Permissions = {
         "delete-remote-secret.sh": ("container.secrets.delete",),
         "remove-mesh.sh": ("container.mutatingWebhookConfigurations.delete",),
         "wait-for-crds.sh": ("container.customResourceDefinitions.get",),
+        "kubernetes_labels": _all("container.namespaces", "get", "update"),
         "kubernetes_manifest": _create("deployments", "roles", "services", "thirdPartyObjects"),
     },
     "roles/iam.serviceAccountUser": {

@@ -32,6 +32,7 @@ KINDS = frozenset(
         "google_project_service",
         "google_service_account",
         "kubernetes_config_map_v1_data",
+        "kubernetes_labels",
         "kubernetes_manifest",
         "null_resource",
     }

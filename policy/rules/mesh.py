@@ -98,6 +98,25 @@ def injected(namespace: Block, _: Entity) -> bool:
     return metadata["name"] == ROOT or len(metadata["labels"]["istio.io/rev"]) > 0
 
 
+@rule("Namespace")
+def held_labels(namespace: Block, entity: Entity) -> bool:
+    """Every deploy restores the labels of namespaces.
+
+    A kubernetes_manifest shares a label with whoever changes it, and reports no conflict until it changes itself.
+    Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
+    """
+    wanted = namespace["metadata"].get("labels", {})
+    held = (
+        one["labels"]
+        for one in entity.environment.resources("kubernetes_labels")
+        if one["provider"] == entity.block["provider"]
+        and one["kind"] == "Namespace"
+        and one["metadata"]["name"] == namespace["metadata"]["name"]
+        and one["force"] is True
+    )
+    return not wanted or any(labels == wanted for labels in held)
+
+
 @rule("Deployment")
 def not_around_the_sidecar(deployment: Block, _: Entity) -> bool:
     """No pod excludes traffic from its sidecar.

@@ -327,15 +327,29 @@ def test_deployments_are_waited_for(reference: Synthesis) -> None:
         assert waits == (resource["manifest"]["kind"] == "Deployment")
 
 
+@pytest.mark.parametrize("cluster", ["tokyo", "osaka"])
+def test_every_deploy_restores_the_labels_of_namespaces(reference: Synthesis, cluster: str) -> None:
+    held = {
+        one["metadata"]["name"]: one["labels"]
+        for one in reference.all("ingress", "kubernetes_labels").values()
+        if one["provider"] == f"kubernetes.{cluster}" and one["force"] and one["field_manager"] == "multi-region-mesh"
+    }
+    assert held == {
+        one["metadata"]["name"]: one["metadata"]["labels"] for one in reference.objects(cluster, "Namespace")
+    }
+
+
 def test_objects_wait_for_their_namespace(reference: Synthesis) -> None:
     manifests = reference.all("ingress", "kubernetes_manifest")
 
     def reaches_namespace(name: str) -> bool:
-        before = [one.removeprefix("kubernetes_manifest.") for one in manifests[name].get("depends_on", [])]
+        """Return whether an object waits for its namespace's labels, without which pods get no sidecar."""
+        before = [one.partition(".") for one in manifests[name].get("depends_on", [])]
         manifest = manifests[name]["manifest"]
         # The mesh creates istio-system, and the stack before waits for the mesh.
         there = manifest["kind"] == "Namespace" or manifest["metadata"].get("namespace") == "istio-system"
-        return there or any(reaches_namespace(one) for one in before if one in manifests)
+        labels = any(kind == "kubernetes_labels" for kind, *_ in before)
+        return there or labels or any(reaches_namespace(one) for *_, one in before if one in manifests)
 
     assert len(manifests) > 30
     assert all(reaches_namespace(name) for name in manifests)

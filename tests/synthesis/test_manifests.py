@@ -155,18 +155,18 @@ def test_every_file_is_used(synthesized: Callable[[str], Synthesis]) -> None:
 
 
 def test_a_missing_value_is_an_error() -> None:
-    with pytest.raises(KeyError, match=r"namespace\.yaml needs a value for revision"):
+    with pytest.raises(KeyError, match=r"namespace\.yaml needs a value for labels"):
         render("namespace.yaml", {"name": "x"})
 
 
 def test_a_value_without_a_placeholder_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"namespace\.yaml has no placeholder for colour"):
-        render("namespace.yaml", {"name": "x", "revision": "r", "colour": "red"})
+        render("namespace.yaml", {"name": "x", "labels": {}, "colour": "red"})
 
 
 def test_a_value_can_not_inject_yaml_or_expressions() -> None:
     nasty = 'x"\nspec: {a: 1}\n---\n${file("/etc/passwd")}%{ for }'
-    rendered = render("namespace.yaml", {"name": nasty, "revision": "r"})
+    rendered = render("namespace.yaml", {"name": nasty, "labels": {}})
     assert rendered["metadata"]["name"] == nasty.replace("${", "$${").replace("%{", "%%{")
     assert rendered.keys() == {"apiVersion", "kind", "metadata"}
 
