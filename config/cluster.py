@@ -18,7 +18,7 @@ LOG_COMPONENTS: dict[LogSource, str] = {
     "scheduler": "SCHEDULER",
     "controller_manager": "CONTROLLER_MANAGER",
 }
-"""GKE's name of each source of logs."""
+"""GKE's name of each source of logs, in the order of GKE's own enum (LoggingComponentConfig)."""
 
 MESH_VCPUS_A_NODE = 4
 """Least vCPUs of a machine (asmcli's own check, validate_node_pool)."""

@@ -1,8 +1,8 @@
 """A private regional cluster, as the mesh needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from config.cluster import LOG_COMPONENTS, AuthorizedNetwork, Cluster
+from config.cluster import LOG_COMPONENTS, AuthorizedNetwork, Cluster, LogSource
 from config.environment import ResolvedRegion
 from config.maintenance import MaintenanceWindow
 from constructs import Construct
@@ -140,9 +140,7 @@ class PrivateCluster(Construct):
             ),
             database_encryption=_secrets_encryption(region.secrets_key),
             security_posture_config=ContainerClusterSecurityPostureConfig(mode="BASIC"),
-            logging_config=ContainerClusterLoggingConfig(
-                enable_components=["SYSTEM_COMPONENTS", *(LOG_COMPONENTS[source] for source in shape.logs)]
-            ),
+            logging_config=ContainerClusterLoggingConfig(enable_components=_log_components(shape.logs)),
             monitoring_config=ContainerClusterMonitoringConfig(
                 enable_components=["SYSTEM_COMPONENTS"],
                 managed_prometheus=ContainerClusterMonitoringConfigManagedPrometheus(enabled=shape.managed_prometheus),
@@ -203,6 +201,15 @@ def _secrets_encryption(key: str | None) -> ContainerClusterDatabaseEncryption:
     if key is None:
         return ContainerClusterDatabaseEncryption(state="DECRYPTED")
     return ContainerClusterDatabaseEncryption(state="ENCRYPTED", key_name=key)
+
+
+def _log_components(sources: Collection[LogSource]) -> list[str]:
+    """Return the components in the order in which GKE returns them.
+
+    To GKE they are a set, and to the provider before its version 8 a list: another order is a change in every plan.
+    Source: https://github.com/GoogleCloudPlatform/magic-modules/pull/18262
+    """
+    return ["SYSTEM_COMPONENTS", *(component for source, component in LOG_COMPONENTS.items() if source in sources)]
 
 
 def _maintenance(window: MaintenanceWindow) -> ContainerClusterMaintenancePolicy:

@@ -48,6 +48,18 @@ NESTED: Mapping[str, Callable[[Body], Body]] = {
 }
 """Fields of an update that are nested elsewhere in a cluster: the message that is merged into it."""
 
+AUTOSCALING = frozenset({"desiredNodePoolId", "desiredNodePoolAutoscaling"})
+"""Fields of an update that are of one of the cluster's node pools, and come alone."""
+
+NODE_FIELDS = frozenset({"diskSizeGb", "diskType", "imageType", "machineType", "tags"})
+"""Fields of a node pool's update that are in its node configuration."""
+
+POOL_FIELDS = frozenset({"locations", "upgradeSettings"})
+"""Fields of a node pool's update that are the pool's own."""
+
+POOL_NAMES = frozenset({"name", "nodePoolId"})
+"""Fields of a node pool's update that name the pool, as its path does."""
+
 LEAST_MAINTENANCE = 48
 """Hours in any 32 days, in which a weekly window occurs at least four times."""
 
@@ -79,6 +91,9 @@ class Container:
             rule("POST", cluster, self.set_maintenance, suffix=":setMaintenancePolicy"),
             rule("POST", f"{cluster}/nodePools", self.create_pool),
             rule("GET", f"{cluster}/nodePools/<pool>", self.get_pool),
+            rule("PUT", f"{cluster}/nodePools/<pool>", self.update_pool),
+            rule("POST", f"{cluster}/nodePools/<pool>", self.set_pool_size, suffix=":setSize"),
+            rule("POST", f"{cluster}/nodePools/<pool>", self.set_pool_management, suffix=":setManagement"),
             rule("DELETE", f"{cluster}/nodePools/<pool>", self.delete_pool),
         ]
 
@@ -121,6 +136,11 @@ class Container:
 
     def update(self, request: ApiRequest) -> Body:
         changes = request.body["update"]
+        if set(changes) == AUTOSCALING:
+            return self._set_pool(
+                f"{request.path}/nodePools/{changes['desiredNodePoolId']}",
+                autoscaling=changes["desiredNodePoolAutoscaling"],
+            )
         if names := sorted(set(changes) - {*DESIRED, *REPLACED, *NESTED}):
             raise unknown(f"the update {', '.join(names)}")
         found = self._cloud.store.get(request.path)
@@ -185,6 +205,27 @@ class Container:
             pool["status"] = "RUNNING"
 
         return self._start(path, "CREATE_NODE_POOL", "nodes", work, changed=pool)
+
+    def update_pool(self, request: ApiRequest) -> Body:
+        """Update a pool; the operation ends when all nodes have what is new."""
+        changes = {key: value for key, value in request.body.items() if key not in POOL_NAMES}
+        if names := sorted(set(changes) - NODE_FIELDS - POOL_FIELDS):
+            raise unknown(f"the update {', '.join(names)} of a node pool")
+        of_nodes = {key: value for key, value in changes.items() if key in NODE_FIELDS}
+        of_pool = {key: value for key, value in changes.items() if key in POOL_FIELDS}
+        config = {**self._cloud.store.get(request.path).get("config", {}), **of_nodes}
+        return self._set_pool(request.path, "nodes", **of_pool, config=config)
+
+    def set_pool_size(self, request: ApiRequest) -> Body:
+        return self._set_pool(request.path, "nodes", initialNodeCount=request.body["nodeCount"])
+
+    def set_pool_management(self, request: ApiRequest) -> Body:
+        return self._set_pool(request.path, management=request.body["management"])
+
+    def _set_pool(self, path: str, latency: str = "cluster-update", /, **fields: Any) -> Body:
+        found = self._cloud.store.get(path)
+        cluster = path.partition("/nodePools/")[0]
+        return self._start(cluster, "UPDATE_CLUSTER", latency, lambda: found.update(fields))
 
     def delete_pool(self, request: ApiRequest) -> Body:
         self._cloud.store.get(request.path)

@@ -22,6 +22,7 @@ from tests.fake_cloud.listener import HOST, Listener
 from tests.fake_cloud.quotas import Quotas
 from tests.fake_cloud.resource_manager import ResourceManager
 from tests.fake_cloud.service_usage import ServiceUsage
+from tests.fake_cloud.set_order import in_set_order
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class FakeCloudServer(Listener):
         self.services.check(api)
         body = request.get_json() if request.content_length else {}
         called: Callable[[ApiRequest], Body] = handler
-        return called(ApiRequest(path.removesuffix(suffix), body, request.args))
+        return in_set_order(called(ApiRequest(path.removesuffix(suffix), body, request.args)))
 
     def _reply(self, work: Callable[[], Body], lock: AbstractContextManager[Any] | None = None) -> Response:
         """Return the response with the result of a function, or with its error.

@@ -287,11 +287,39 @@ def test_authorized_networks_are_in_both_fields(gcp: FakeGcp, client: ApiClient)
         return found
 
     make_cluster(client)
+    # They are a set, whose order is the API's.
     assert [one["cidrBlock"] for one in update("10.4.0.0/14", "10.8.0.0/14")["cidrBlocks"]] == [
-        "10.4.0.0/14",
         "10.8.0.0/14",
+        "10.4.0.0/14",
     ]
     assert [one["cidrBlock"] for one in update("10.8.0.0/14")["cidrBlocks"]] == ["10.8.0.0/14"]
+
+
+def test_sources_of_logs_are_returned_in_the_order_of_the_enum(client: ApiClient) -> None:
+    make_cluster(client)
+    sources = ["SCHEDULER", "APISERVER", "WORKLOADS", "SYSTEM_COMPONENTS"]
+    change = {"desiredLoggingConfig": {"componentConfig": {"enableComponents": sources}}}
+    client.run("PUT", f"{CLUSTERS}/tokyo-1", {"update": change})
+    found = client.ok("GET", f"{CLUSTERS}/tokyo-1")["loggingConfig"]["componentConfig"]["enableComponents"]
+    assert found == ["SYSTEM_COMPONENTS", "WORKLOADS", "APISERVER", "SCHEDULER"]
+
+
+def test_a_node_pool_is_updated(client: ApiClient) -> None:
+    make_cluster(client)
+    pool = f"{CLUSTERS}/tokyo-1/nodePools/nodes"
+    config = {"machineType": "e2-standard-4", "imageType": "COS_CONTAINERD"}
+    client.run("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes", "config": config}})
+    client.run("PUT", pool, {"name": "nodes", "machineType": "e2-standard-8", "locations": [f"{LOCATION}-a"]})
+    client.run("POST", f"{pool}:setSize", {"nodeCount": 4})
+    client.run("POST", f"{pool}:setManagement", {"management": {"autoRepair": True}})
+    scaling = {"enabled": True, "minNodeCount": 1, "maxNodeCount": 4}
+    update = {"desiredNodePoolId": "nodes", "desiredNodePoolAutoscaling": scaling}
+    client.run("PUT", f"{CLUSTERS}/tokyo-1", {"update": update})
+    found = client.ok("GET", pool)
+    assert found["config"] == {**config, "machineType": "e2-standard-8"}
+    assert (found["locations"], found["initialNodeCount"]) == ([f"{LOCATION}-a"], 4)
+    assert (found["management"], found["autoscaling"]) == ({"autoRepair": True}, scaling)
+    assert client.error("PUT", pool, {"name": "nodes", "colour": "red"}).code == 501
 
 
 def test_one_operation_at_a_time_on_a_cluster(gcp: FakeGcp, client: ApiClient) -> None:

@@ -72,6 +72,19 @@ def test_all_clusters_are_one_mesh_in_one_fleet(reference: Synthesis) -> None:
     assert mesh_id.endswith("projectnumber}")
 
 
+def test_sources_of_logs_are_in_the_order_in_which_gke_returns_them(tmp_path: Path) -> None:
+    content = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
+    content["cluster"]["logs"] = ["controller_manager", "api_server", "workloads"]
+    synthesis = synthesize(environment_of(yaml.safe_dump(content)), tmp_path)
+    for cluster in synthesis.all("clusters", "google_container_cluster").values():
+        assert cluster["logging_config"]["enable_components"] == [
+            "SYSTEM_COMPONENTS",
+            "WORKLOADS",
+            "APISERVER",
+            "CONTROLLER_MANAGER",
+        ]
+
+
 def test_node_pool(reference: Synthesis) -> None:
     pools = reference.by_name("clusters", "google_container_node_pool")
     assert set(pools) == {"matt-tokyo-nodes", "matt-osaka-nodes"}
