@@ -7,12 +7,15 @@ import sys
 from config import ConfigError, config_path, load
 from config.output_folder import OutputFolder, OutputFolderError
 from config.paths import ROOT
+from config.terraform_variables import TerraformVariablesError
+from config.terraform_variables import check as check_variables
 
 
 def main() -> int:
     """Return the exit status: 0, or 2 when the file or the machine is not right."""
     gc.disable()  # a process of three seconds has nothing to collect, and looking takes time
     try:
+        check_variables()
         config = config_path(ROOT)
         environment = load(config)
         folder = OutputFolder.of(config)
@@ -31,7 +34,7 @@ def main() -> int:
             folder.begin()
             app.synth()
             folder.finish()
-    except (ConfigError, OutputFolderError) as error:
+    except (ConfigError, OutputFolderError, TerraformVariablesError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

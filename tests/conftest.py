@@ -1,6 +1,7 @@
 """Fixtures: the environments that tests look at."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from config.paths import ROOT
+from config.terraform_variables import DATA_FOLDER, KUBERNETES_PROVIDER
 from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.prerequisites import gather_providers, mirror_of
 from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables, synthesize
@@ -19,10 +21,16 @@ from tests.terraform.terraform import terraform
 
 
 def pytest_configure() -> None:
-    """Let our children be stopped by signals also where a nohup or a script has us ignore them."""
+    """Let the caller's environment change no test.
+
+    Children can be stopped by signals also where a nohup or a script ignores them, and are
+    synthesized also where variables of the caller's would prevent a deploy.
+    """
     for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    for name in (*KUBERNETES_PROVIDER, DATA_FOLDER):
+        os.environ.pop(name, None)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

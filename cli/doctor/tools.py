@@ -6,13 +6,14 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 from cli.report.findings import Finding, FindingState, failure, ok, warning
-from config import Environment
+from cli.sources.program_environment import program_environment
+from config import Environment, terraform_variables
 from config.paths import ROOT
 
 SECONDS = 15.0
@@ -28,16 +29,6 @@ def version_of(text: str) -> Version:
 
 MACHINE = "x86_64"
 """The only architecture that asmcli runs on."""
-
-QUIET = {
-    "CHECKPOINT_DISABLE": "1",
-    "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
-    "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1",
-    "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-    "CLOUDSDK_CORE_VERBOSITY": "warning",
-    "DISABLE_VERSION_CHECK": "1",
-}
-"""Keeps programs from checking for updates and from writing logs."""
 
 
 @dataclass(frozen=True)
@@ -161,11 +152,22 @@ def check(environment: Environment) -> list[Finding]:
     """Check all programs, at once."""
     needed = needed_by_deploy(environment)
     helpful = tuple(tool for tool in OF_THE_CLI if tool not in needed)
-    checks = [partial(check_tool, tool) for tool in needed] + [partial(_check_helpful, tool) for tool in helpful]
+    checks: list[Callable[[], Finding]] = [check_variables, *(partial(check_tool, tool) for tool in needed)]
+    checks += [partial(_check_helpful, tool) for tool in helpful]
     if environment.control_plane.runs_local_scripts:
-        checks += [partial(check_small), partial(check_machine)]
+        checks += [check_small, check_machine]
     with ThreadPoolExecutor(len(checks)) as pool:
         return list(pool.map(lambda one: one(), checks))
+
+
+def check_variables() -> Finding:
+    """Check that no variable of the caller's leads terraform elsewhere."""
+    name = "environment variables"
+    found = list(terraform_variables.problems(os.environ))
+    if not found:
+        return ok(name, "none that makes terraform act on something else")
+    texts, fixes = zip(*found, strict=True)
+    return failure(name, "; ".join(texts), " && ".join(fixes))
 
 
 def _check_helpful(tool: Tool) -> Finding:
@@ -245,7 +247,7 @@ def run(*command: str, variables: Mapping[str, str] | None = None, merged: bool 
     try:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **QUIET, **(variables or {})},
+            env=program_environment(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,

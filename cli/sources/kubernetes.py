@@ -5,7 +5,6 @@ the tokens from the application default credentials, as in the stacks; no argume
 """
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ import yaml
 
 from cli.errors import MeshError
 from cli.sources.google import ApiError, GoogleClient
+from cli.sources.program_environment import program_environment
 from config import Environment, ResolvedRegion
 from config.kubeconfig import PLUGIN, kubeconfig
 
@@ -266,10 +266,8 @@ def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[st
     file = folder / f"{region.key}.yaml"
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    # The plugin has gcloud make another account's token, and gcloud writes its output into its log.
-    variables = {**os.environ, "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1"}
     command = f"kubectl --context {gcloud_context(environment, region)}"
-    return ClusterClient(region.key, ("--kubeconfig", str(file)), variables, command, folder)
+    return ClusterClient(region.key, ("--kubeconfig", str(file)), program_environment(), command, folder)
 
 
 def _by_context(environment: Environment, region: ResolvedRegion, file: Path) -> ClusterClient:
@@ -287,4 +285,4 @@ def _by_context(environment: Environment, region: ResolvedRegion, file: Path) ->
     if name is None:
         raise MeshError(f"{file} has no context {' or '.join(names)}", "add one, or leave --kubeconfig out")
     flags = ("--kubeconfig", str(file), "--context", name)
-    return ClusterClient(region.key, flags, dict(os.environ), f"kubectl {' '.join(flags)}")
+    return ClusterClient(region.key, flags, program_environment(), f"kubectl {' '.join(flags)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cli.errors import MeshError
 from cli.report.output import Output
+from cli.sources.program_environment import program_environment
 from cli.sources.synthesized import Synthesized, read_folder
 from cli.topology.graphviz import dot, svg
 from cli.topology.mermaid import mermaid
@@ -34,9 +35,11 @@ def _synthesize(config: Path) -> Synthesized:
     source = os.path.relpath(config)
     path = f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # with Node.js
     with tempfile.TemporaryDirectory(prefix="mesh-") as folder, Output().spinner(f"synthesizing {source}"):
-        variables = os.environ | {"CDKTF_OUTDIR": folder, "MESH_CONFIG": str(config.resolve()), "PATH": path}
+        own = {"CDKTF_OUTDIR": folder, "MESH_CONFIG": str(config.resolve()), "PATH": path}
         command = [sys.executable, str(ROOT / "main.py")]
-        result = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command, cwd=ROOT, env=program_environment(own), capture_output=True, text=True, check=False
+        )
         if result.returncode != 0:
             reason = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
             raise MeshError(f"{source} can't be synthesized: {reason}", "cdktf synth shows more")

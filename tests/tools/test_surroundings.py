@@ -72,7 +72,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("Pipfile.lock", "package-lock.json", *(f"tools/{path.name}" for path in ROOT.glob("tools/*.txt"))):
         (root / name).touch()
     for name in (".venv/bin/python", ".tools/bin/pipenv", "node_modules/.bin/cdktf"):
-        program(root / name, 'echo "${0##*/} $* MESH_CONFIG=${MESH_CONFIG:-}"')
+        program(root / name, 'test "$1" = -I || echo "${0##*/} $* MESH_CONFIG=${MESH_CONFIG:-}"')
     (root / ".tools" / "bin" / "cdktf").symlink_to("../../tools/cdk")
     (root / ".tools" / "stamps").mkdir()
     (root / ".tools" / "root").write_text(f"{root.resolve()}\n", encoding="utf-8")
@@ -304,6 +304,19 @@ def test_a_deploy_without_a_synthesis(
     assert result.returncode == status, result.stderr
     assert result.stdout.startswith("cdktf deploy") == (status == 0)
     assert result.stderr.count("\n") == (status != 0)
+
+
+@pytest.mark.parametrize("command", [("deploy", "--skip-synth", "mesh"), ("diff", "mesh"), ("destroy",), ("output",)])
+@pytest.mark.parametrize("name", ["KUBE_TOKEN", "KUBE_CONFIG_PATH", "TF_DATA_DIR"])
+def test_cdktf_does_not_start_with_variables_that_lead_terraform_elsewhere(
+    checkout: Path, command: tuple[str, ...], name: str
+) -> None:
+    program(checkout / ".venv" / "bin" / "python", f'exec "{sys.executable}" "$@"')
+    (checkout / "config").symlink_to(ROOT / "config")
+    result = run(checkout, ".tools/bin/cdktf", *command, variables={name: "/other"})
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"unset {name}" in result.stderr
+    assert run(checkout, ".tools/bin/cdktf", "--version", variables={name: "/other"}).returncode == 0
 
 
 def test_texts_have_unix_line_endings_in_every_checkout(tmp_path: Path) -> None:

@@ -84,6 +84,19 @@ def test_what_the_tools_print_is_what_the_real_ones_print() -> None:
         assert pattern.search(TOOLS[tool.name]), tool.name
 
 
+def test_variables_that_lead_terraform_elsewhere(project: EmulatedProject) -> None:
+    """Their values are not printed, and the programs that doctor runs do not get them."""
+    project.fake_program(
+        "kubectl", 'test -z "${KUBE_TOKEN-}" && test "$KUBERC" = off && echo "Client Version: v1.32.4"'
+    )
+    given = {"KUBE_TOKEN": "canary-token-1f0b9d", "KUBE_HOST": "https://192.0.2.1", "TF_DATA_DIR": "/tmp/data"}
+    found = diagnose(project, **given)
+    text, fix = "KUBE_HOST, KUBE_TOKEN in the environment...; TF_DATA_DIR in the environment...", "unset KUBE_HOST ..."
+    found.expect("environment variables", "failure", text, f"{fix} && unset TF_DATA_DIR")
+    assert (found.bad(), found.status) == (["environment variables"], 1)
+    assert not any(value in str(found.data) for value in given.values())
+
+
 def remove(project: EmulatedProject, *missing: str) -> None:
     for tool in missing:
         project.remove(tool)
@@ -173,7 +186,14 @@ def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
     project.configure(f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
     found = assert_all_ok(project)
     sections = {section["title"]: [one["name"] for one in section["findings"]] for section in found.data["sections"]}
-    assert sections["Tools on this machine"] == ["terraform", "cdktf", "node", PLUGIN, "kubectl"]
+    assert sections["Tools on this machine"] == [
+        "environment variables",
+        "terraform",
+        "cdktf",
+        "node",
+        PLUGIN,
+        "kubectl",
+    ]
     assert "Installer of the mesh, asmcli" not in sections
     assert "roles/meshconfig.admin" not in sections["Roles of the caller"]
     assert "google_gke_hub_feature_membership" in found.of("roles/gkehub.admin")[1]
