@@ -18,7 +18,7 @@ from cli.traffic.demo import DeployedDemo
 from cli.traffic.expectation import DEPLOY_INGRESS
 from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, is_steady
-from cli.traffic.rollback import rolled_back, stop_on_signals
+from cli.traffic.rollback import RollbackStep, rolled_back, stop_on_signals
 from cli.traffic.timeline import COLUMNS, FAILED_A_POD, SECONDS_TO_FAIL_BACK, SECONDS_TO_FAIL_OVER, DrillTimeline
 from config import Environment
 from config.environment import DEMO_SERVICE
@@ -45,13 +45,13 @@ class DemoFault:
     Attributes:
         kind: Which.
         inject: Takes it down; raises a KubectlError.
-        rollback: Commands of kubectl that restore it.
+        rollback: What restores it.
         most_failed: The number of requests that may fail.
     """
 
     kind: FaultKind
     inject: Callable[[], object]
-    rollback: Sequence[Sequence[str]]
+    rollback: Sequence[RollbackStep]
     most_failed: int
 
 
@@ -151,13 +151,13 @@ class Drill:
             DemoFault(
                 FaultKind.REMOVED,
                 partial(cluster.run, *scale, "--replicas=0"),
-                [(*scale, f"--replicas={replicas}"), ready],
+                [RollbackStep((*scale, f"--replicas={replicas}")), RollbackStep(ready)],
                 0,
             ),
             DemoFault(
                 FaultKind.FAILING,
                 partial(cluster.run, "apply", "--filename", "-", text=sidecar),
-                [("delete", SIDECAR, *namespace, "--ignore-not-found")],
+                [RollbackStep(("delete", SIDECAR, *namespace, "--ignore-not-found"), gone=(SIDECAR, *namespace))],
                 FAILED_A_POD * replicas,
             ),
         ]

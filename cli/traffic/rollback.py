@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -29,15 +30,27 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Log = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class RollbackStep:
+    """A command of kubectl that restores something.
+
+    Attributes:
+        command: The arguments of kubectl; running it again changes nothing.
+        gone: The object that it deletes, as arguments of `kubectl get`; empty if it deletes none. kubectl's exit
+            status alone does not prove a deletion.
+    """
+
+    command: Sequence[str]
+    gone: Sequence[str] = ()
+
+
 @contextlib.contextmanager
-def rolled_back(
-    cluster: ClusterClient, steps: Sequence[Sequence[str]], seconds: float, log: Log
-) -> Iterator[list[str]]:
+def rolled_back(cluster: ClusterClient, steps: Sequence[RollbackStep], seconds: float, log: Log) -> Iterator[list[str]]:
     """Run commands of kubectl at the end of a block, however it ends.
 
     Args:
         cluster: The cluster.
-        steps: Each the arguments of kubectl, for a command that is idempotent.
+        steps: What to run.
         seconds: How long each is tried again, as the connection may have failed.
         log: Gets the outcome if the block ends with an exception.
 
@@ -45,7 +58,12 @@ def rolled_back(
         A list, to which the commands that failed are added for a person to run.
     """
     commands = [
-        {"arguments": cluster.arguments(*step), "manual": f"{cluster.command} {' '.join(step)}"} for step in steps
+        {
+            "arguments": cluster.arguments(*step.command),
+            "gone": cluster.arguments("get", *step.gone, "--ignore-not-found", "--output=name") if step.gone else [],
+            "manual": f"{cluster.command} {' '.join(step.command)}",
+        }
+        for step in steps
     ]
     # In a session of its own: neither Ctrl-C nor the terminal's end reaches it.
     process = subprocess.Popen(
@@ -103,7 +121,8 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     content = json.loads(sys.stdin.readline())
     finished = sys.stdin.read().strip() == FINISHED
-    failed = [one["manual"] for one in content["steps"] if not _succeeds(one["arguments"], content["seconds"])]
+    seconds = content["seconds"]
+    failed = [one["manual"] for one in content["steps"] if not _succeeds(one["arguments"], one["gone"], seconds)]
     if finished:
         print(json.dumps(failed), flush=True)
     else:
@@ -113,19 +132,28 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _succeeds(command: Sequence[str], seconds: float) -> bool:
-    """Run a command until it succeeds, for some seconds."""
+def _succeeds(command: Sequence[str], gone: Sequence[str], seconds: float) -> bool:
+    """Run a command until it succeeds, and what it deletes is gone, for some seconds."""
     deadline = time.monotonic() + seconds
     while True:
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            result = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=CALL_SECONDS, check=False
-            )
-            if result.returncode == 0:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            _run(command)
+            if not gone or not _run(gone):
                 return True
         if time.monotonic() + PAUSE_SECONDS > deadline:
             return False
         time.sleep(PAUSE_SECONDS)
+
+
+def _run(command: Sequence[str]) -> bytes:
+    """Run a command and return what it prints.
+
+    Raises:
+        OSError: It can't be started.
+        subprocess.SubprocessError: It failed, or took longer than `CALL_SECONDS`.
+    """
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=CALL_SECONDS, check=True)
+    return result.stdout.strip()
 
 
 def _report(failed: Sequence[str]) -> None:

@@ -183,6 +183,21 @@ def test_what_can_t_be_put_back_is_said_with_the_command(mesh: DemoMesh) -> None
     assert any(line.strip().startswith("kubectl ") and line.endswith(command) for line in errors.splitlines())
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("prevented", ["interactive", "stuck"])
+def test_a_deletion_counts_when_the_object_is_gone(mesh: DemoMesh, prevented: str) -> None:
+    """kubectl exits with 0 and deletes nothing; a preference of the caller's for that has no effect."""
+    (mesh.folder / "tokyo" / prevented).touch()
+    failing = mesh.folder / "tokyo" / "failing"
+    process = mesh.start("drill", "tokyo", *RATE, "--fault", "failing", "--restore-seconds", "1")
+    wait_until(failing.exists)
+    time.sleep(0.5)
+    process.terminate()
+    _, errors = process.communicate(timeout=SECONDS)
+    assert failing.exists() == (prevented == "stuck")
+    assert ("not everything could be put back; run this:" in errors) == (prevented == "stuck")
+
+
 def test_a_control_plane_that_takes_no_notice_is_said(mesh: DemoMesh) -> None:
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", honours_sidecars=False)
     finding = impatient_drill(mesh)["failing: another region answers"]
