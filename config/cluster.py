@@ -106,7 +106,11 @@ class Cluster(NodePoolShape):
         json_schema_extra=IN_PLACE,
     )
     authorized_networks: tuple[AuthorizedNetwork, ...] = Field(
-        default=(), strict=False, description="Who may reach the control planes' addresses.", json_schema_extra=IN_PLACE
+        default=(),
+        strict=False,
+        description="Networks that reach the control planes' addresses, the private one included. Public ranges need "
+        "endpoint: public.",
+        json_schema_extra=IN_PLACE,
     )
     operator_address: Cidr | None = Field(
         default=None,

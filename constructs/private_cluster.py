@@ -127,7 +127,10 @@ class PrivateCluster(Construct):
             control_plane_endpoints_config=_dns_endpoint(open_=shape.endpoint == "dns"),
             # An empty list does not admit everyone: the block itself enables authorized networks.
             master_authorized_networks_config=ContainerClusterMasterAuthorizedNetworksConfig(
-                cidr_blocks=_cidr_blocks(shape, peer_api_clients), gcp_public_cidrs_access_enabled=False
+                cidr_blocks=_cidr_blocks(shape, peer_api_clients),
+                gcp_public_cidrs_access_enabled=False,
+                # Off by default: with global access, the whole VPC would reach the private address.
+                private_endpoint_enforcement_enabled=True,
             ),
             enable_legacy_abac=False,
             master_auth=ContainerClusterMasterAuth(

@@ -1,34 +1,13 @@
 """`mesh.control_plane`: values that can't work with the chosen mode."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from config.environment import Environment
 from config.problems import Problem
+from config.validation.networks import is_reserved
 
 MOST_AUTHORIZED_NETWORKS = 100
 """Of a cluster. https://cloud.google.com/kubernetes-engine/docs/how-to/authorized-networks#limitations"""
-
-UNMASQUERADED_DESTINATIONS = tuple(
-    IPv4Network(text)
-    for text in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "240.0.0.0/4",
-    )
-)
-"""Destinations that see a pod's own address; every other one sees its node's.
-
-https://cloud.google.com/kubernetes-engine/docs/concepts/ip-masquerade-agent#default-non-masq-dests
-"""
 
 
 def check_control_plane(environment: Environment) -> Iterator[Problem]:
@@ -43,12 +22,19 @@ def check_control_plane(environment: Environment) -> Iterator[Problem]:
     if len(regions) > 1:
         for one in regions:
             network = one.ranges.control_plane
-            if not any(network.subnet_of(known) for known in UNMASQUERADED_DESTINATIONS):
+            if not is_reserved(network):
                 rule = (
                     f"with mesh.control_plane: {mode}, is where pods are seen by their nodes' addresses, which this "
                     "control plane does not admit; choose a private range, or mesh.control_plane: fleet"
                 )
                 yield Problem(f"regions.{one.key}.control_plane", rule, str(network))
+            pods = one.ranges.pods
+            if environment.cluster.endpoint != "public" and not is_reserved(pods):
+                rule = (
+                    f"with mesh.control_plane: {mode}, has to be among the authorized networks of the other clusters' "
+                    "private addresses, of which GKE refuses a public one; choose a private range"
+                )
+                yield Problem(f"regions.{one.key}.pods", rule, str(pods))
     given = len(environment.cluster.authorized_networks) + (environment.cluster.operator_address is not None)
     others = len(regions) - 1
     if given + others > MOST_AUTHORIZED_NETWORKS:

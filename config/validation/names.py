@@ -6,8 +6,21 @@ from config.environment import Environment
 from config.naming import Limit, RegionNames
 from config.problems import Problem
 
+CONTROLLERS = {"gsmrsvd": "Cloud Service Mesh", "mci": "Multi Cluster Ingress"}
+"""What the names of a Google controller's resources begin with, before a hyphen.
+
+Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/troubleshooting-and-ops,
+https://cloud.google.com/service-mesh/docs/troubleshooting/troubleshoot-cleanup
+"""
+
 
 def check_names(environment: Environment) -> Iterator[Problem]:
+    prefix = environment.project.name_prefix
+    if controller := CONTROLLERS.get(prefix.partition("-")[0]):
+        rule = (
+            f"begins like the names that Google's {controller} gives: {prefix.partition('-')[0]}-…; choose another one"
+        )
+        yield Problem("project.name_prefix", rule, prefix)
     yield from _check_lengths("project.name_prefix", environment.names.limits())
     for key in environment.regions:
         yield from _check_lengths(f"regions.{key}", RegionNames(environment.project.name_prefix, key).limits())

@@ -23,12 +23,17 @@ def private_endpoint(cluster: Block, _: Entity) -> bool:
 def authorized_networks(cluster: Block, _: Entity) -> bool:
     """GKE control planes accept connections from authorized networks only, not from Google Cloud's public addresses.
 
-    Without the block every address with a route can connect, and with public access all of Google's customers. The
-    list can be empty, as the DNS endpoint needs no authorized network.
+    Without the block every address with a route can connect, with public access all of Google's customers, and without
+    enforcement on the private endpoint all of the VPC. The list can be empty, as the DNS endpoint needs no authorized
+    network.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
     networks = cluster["master_authorized_networks_config"]
-    return networks["gcp_public_cidrs_access_enabled"] is False and isinstance(networks["cidr_blocks"], list)
+    return (
+        networks["gcp_public_cidrs_access_enabled"] is False
+        and networks["private_endpoint_enforcement_enabled"] is True
+        and isinstance(networks["cidr_blocks"], list)
+    )
 
 
 @rule("google_container_cluster")

@@ -133,7 +133,7 @@ def configurations(draw: st.DrawFn) -> Data:
             "name_prefix": draw(labels),
         },
         "regions": draw(regions()),
-        "cluster": {"authorized_networks": [{"name": "office", "cidr": draw(cidrs(8))}]},
+        "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": draw(cidrs(8))}]},
     }
     keys = list(data["regions"])
     data["ingress"] = draw(values_of(SCHEMA["$defs"]["Ingress"])) | {"config_cluster": keys[0], "plain_http": True}

@@ -1,5 +1,6 @@
 """GKE: clusters and node pools, each with a real Kubernetes control plane behind it."""
 
+import copy
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -112,6 +113,7 @@ class Container:
             if self._cloud.store.find(path) is not None:
                 raise already_exists(path)  # before its own range is found to be taken
             _check_shape(path, wanted)
+            _check_authorized_networks(wanted)
             subnet = self._check_network(wanted)
             if wanted.get("fleet"):
                 self._services.check("gkehub")
@@ -146,14 +148,12 @@ class Container:
         found = self._cloud.store.get(request.path)
         replaced = {REPLACED[desired]: value for desired, value in changes.items() if desired in REPLACED}
         _check_shape(request.path, replaced)
+        wanted = copy.deepcopy(found)
+        _apply(wanted, changes)
+        _check_authorized_networks(wanted)
 
         def work() -> None:
-            found.update(replaced)
-            for desired, value in changes.items():
-                if desired in NESTED:
-                    found.update(_merge(found, NESTED[desired](value)))
-                elif desired in DESIRED:
-                    found[DESIRED[desired]] = _merge(found.get(DESIRED[desired], {}), value)
+            _apply(found, changes)
             found["endpoint"] = _get_endpoint(found)
             _copy_authorized_networks(found)
 
@@ -394,6 +394,38 @@ def _copy_authorized_networks(cluster: Resource) -> None:
     networks = cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"].get("authorizedNetworksConfig")
     if networks is not None:
         cluster["masterAuthorizedNetworksConfig"] = networks
+
+
+def _apply(cluster: Resource, changes: Body) -> None:
+    """Change a cluster as an update of GKE's does."""
+    for desired, value in changes.items():
+        if desired in REPLACED:
+            cluster[REPLACED[desired]] = value
+        elif desired in NESTED:
+            cluster.update(_merge(cluster, NESTED[desired](value)))
+        elif desired in DESIRED:
+            cluster[DESIRED[desired]] = _merge(cluster.get(DESIRED[desired], {}), value)
+
+
+def _check_authorized_networks(cluster: Body) -> None:
+    """Check that no public range is authorized where there is a private address only.
+
+    Source: https://github.com/terraform-google-modules/terraform-google-kubernetes-engine/issues/153
+
+    Raises:
+        CloudError: 400.
+    """
+    endpoints = cluster.get("controlPlaneEndpointsConfig", {}).get("ipEndpointsConfig", {})
+    private = cluster.get("privateClusterConfig", {}).get("enablePrivateEndpoint", False)
+    if not endpoints.get("enablePublicEndpoint", not private):
+        networks = endpoints.get("authorizedNetworksConfig") or cluster.get("masterAuthorizedNetworksConfig", {})
+        for block in networks.get("cidrBlocks", []):
+            if IPv4Network(block["cidrBlock"]).is_global:
+                message = (
+                    f'Invalid master authorized networks: network "{block["cidrBlock"]}" is not a reserved network, '
+                    "which is required for private endpoints."
+                )
+                raise CloudError(400, "badRequest", message)
 
 
 def _check_shape(path: str, wanted: Body) -> None:
