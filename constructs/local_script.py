@@ -13,7 +13,7 @@ from constructs.bindings import (
     TerraformIterator,
     TerraformResourceLifecycle,
 )
-from constructs.script_folder import ScriptFolder
+from constructs.script_folder import INTERPRETER, ScriptFolder
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class LocalScript(Construct):
             provisioners=[
                 LocalExecProvisioner(
                     type="local-exec",
+                    interpreter=list(INTERPRETER),
                     command=scripts.command(script),
                     environment=context.environment()
                     | {name.upper(): value for name, value in {**inputs, **untriggered}.items()}
@@ -151,6 +152,7 @@ class CleanupScript(Construct):
                 LocalExecProvisioner(
                     type="local-exec",
                     when="destroy",
+                    interpreter=list(INTERPRETER),
                     command=scripts.command(script),
                     # A destroy-time provisioner can refer only to its own resource.
                     environment=context.environment() | {name.upper(): f"${{self.triggers.{name}}}" for name in inputs},

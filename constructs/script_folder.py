@@ -9,6 +9,13 @@ from constructs.bindings import AssetType, TerraformAsset
 SCRIPTS = ROOT / "scripts"
 LIBRARY = "lib.sh"
 
+INTERPRETER = ("bash", "-p")
+"""Without the caller's exported functions, BASH_ENV and SHELLOPTS: with noexec in the latter, bash runs nothing and
+exits with 0. There is no other shell between terraform and the script.
+
+Source: https://www.gnu.org/software/bash/manual/html_node/The-Set-Builtin.html
+"""
+
 
 class ScriptFolder(Construct):
     """A copy of ``scripts/`` inside the stack's own output folder.
@@ -23,8 +30,8 @@ class ScriptFolder(Construct):
         self._folder: str = asset.path
 
     def command(self, script: str) -> str:
-        """Return the command that runs a script. It contains no data: inputs are environment variables."""
-        return f"bash {self._folder}/{script}"
+        """Return the command that runs a script by `INTERPRETER`: its path. Inputs are environment variables."""
+        return f"{self._folder}/{script}"
 
     @staticmethod
     def digest(script: str) -> str:

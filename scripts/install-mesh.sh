@@ -75,9 +75,6 @@ run_asmcli() (
       *) unset "$name" 2>/dev/null || true ;;
     esac
   done
-  for name in $(declare -Fx | awk '{ print $3 }'); do
-    unset -f "$name"
-  done
   exec "$WORK/asmcli" apply \
     --kubeconfig "$1" \
     --context "$2" \

@@ -7,14 +7,20 @@
 #   ACCOUNT   service account to impersonate; empty for the caller's own credentials
 
 set -euo pipefail
-# An exported SHELLOPTS could trace commands, and print what they handle.
-set +xv
+# The caller's personal settings change nothing here. bash -p (constructs/script_folder.py) ignores
+# exported functions and shell options, and passes them on to the programs that it runs.
+shell_settings=()
+while IFS= read -r line; do
+  case "$line" in
+    BASH_FUNC_*=* | BASH_ENV=* | ENV=* | SHELLOPTS=* | BASHOPTS=*) shell_settings+=(-u "${line%%=*}") ;;
+  esac
+done < <(env)
+if [[ "${#shell_settings[@]}" -gt 0 ]]; then
+  exec env "${shell_settings[@]}" bash -p "$0" "$@"
+fi
+unset shell_settings line
 
-# The caller's personal settings change nothing here: exported functions in place of
-# programs, kubectl's preferences, other clusters' credentials, what gcloud prints.
-while read -r _ _ name; do
-  unset -f "$name"
-done < <(declare -Fx)
+# Nor do kubectl's preferences, other clusters' credentials, and what gcloud prints.
 for name in $(compgen -e KUBE_) KUBECONFIG; do
   unset "$name"
 done

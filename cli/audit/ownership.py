@@ -1,8 +1,8 @@
 """Which resources a deployed environment owns, and which are orphaned.
 
 Subject to this are: resources on the environment's VPC; those whose name the configuration derives
-(`config.naming`), for the configured regions and for regions that were removed from the file; and those of Multi
-Cluster Ingress, ``mci-*`` (Google reserves that prefix). All others in the project are foreign.
+(`config.naming`), for the configured regions and for regions that were removed from the file; and the parts of Multi
+Cluster Ingress' load balancers that lead to the VPC (`cli.audit.load_balancer`). All others in the project are foreign.
 
 Of these, the following are owned, and the rest is orphaned:
 
@@ -37,11 +37,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cli.audit.load_balancer import PREFIX, LoadBalancerParts
 from cli.sources.described import AUTOMATIC
 from cli.sources.google import ApiError
 from cli.sources.kubernetes import cluster_path
 from cli.sources.mesh_components import MeshComponent
 from cli.sources.resources import (
+    ADDRESSES,
     CLUSTERS,
     ENDPOINT_GROUPS,
     FEATURE_GROUPS,
@@ -58,7 +60,6 @@ from cli.sources.state import TerraformStates
 from config import Environment
 from config.naming import RegionNames, remote_cluster_name
 
-MCI = "mci-"
 MCI_IN_GROUP = "-mci-"
 """In an endpoint group's name: the Services that the fleet derives are called ``mci-NAME-svc-HASH``."""
 
@@ -136,12 +137,13 @@ class OwnershipRules:
         self._networks = [] if isinstance(networks, ApiError) else [one.name for one in networks]
         self._clusters = None if isinstance(clusters, ApiError) else {one.path: one for one in clusters}
         self._members = None if isinstance(members, ApiError) else members
+        self._load_balancer = self._find_load_balancer(resources)
 
     def of(self, resource: CloudResource) -> Ownership:
         """Return the ownership of a resource."""
         kind = resource.kind
         if kind in LOAD_BALANCER:
-            return self._of_ingress() if resource.name.startswith(MCI) else OWNED
+            return self._of_part(resource)
         if kind is ENDPOINT_GROUPS:
             return self._of_endpoint_group(resource) if self._on_vpc(resource) else OWNED
         if kind is FIREWALL_RULES:
@@ -151,6 +153,20 @@ class OwnershipRules:
         if kind is FEATURES:
             return self._of_feature(resource)
         return self._of_stack(resource) if self._has_derived_name(resource) else OWNED
+
+    def _find_load_balancer(self, resources: ProjectResources) -> LoadBalancerParts:
+        rules, addresses = resources[FIREWALL_RULES], resources[ADDRESSES]
+        own_rules = set() if isinstance(rules, ApiError) else {one.name for one in rules if self._on_vpc(one)}
+        own_addresses = [] if isinstance(addresses, ApiError) else filter(self._has_derived_name, addresses)
+        address = next((str(one.content.get("address", "")) for one in own_addresses), "")
+        return LoadBalancerParts(resources, self._vpc, address, own_rules)
+
+    def _of_part(self, part: CloudResource) -> Ownership:
+        """Return the ownership of a part of a load balancer."""
+        if not self._load_balancer.serves(part):
+            return OWNED
+        ownership, unknown = self._of_ingress(), self._load_balancer.unknown(part)
+        return Ownership(unknown=unknown) if unknown and ownership.orphaned else ownership
 
     def of_secret(self, name: str) -> Ownership:
         """Return the ownership of a remote secret; `mesh status` reports those of other names."""
@@ -222,7 +238,7 @@ class OwnershipRules:
         return ownership if near else Ownership("no cluster is in its region any more")
 
     def _of_firewall_rule(self, rule: CloudResource) -> Ownership:
-        if rule.name.startswith(MCI):
+        if rule.name.startswith(PREFIX):
             return self._of_ingress()
         if found := _GKE_RULE.fullmatch(rule.name):
             return self._of_cluster(found[1])

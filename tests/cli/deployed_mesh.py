@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -323,23 +323,38 @@ def _make_load_balancer(caller: ApiClient) -> None:
     """Create what Multi Cluster Ingress and GKE create, with the names that they generate."""
     place = f"/compute/v1/{PARENT}/global"
     base = "https://www.googleapis.com"
-    for collection, name, names in (
-        ("healthChecks", "mci-8se3df-80-istio-gateway", ()),
-        ("backendServices", "mci-8se3df-80-istio-gateway", ("healthChecks/mci-8se3df-80-istio-gateway",)),
-        ("urlMaps", "mci-8se3df-istio-gateway", ("backendServices/mci-8se3df-80-istio-gateway",)),
-        ("targetHttpProxies", "mci-8se3df-istio-gateway", ("urlMaps/mci-8se3df-istio-gateway",)),
-        ("forwardingRules", "mci-8se3df-fw-istio-gateway", ("targetHttpProxies/mci-8se3df-istio-gateway",)),
-    ):
-        links = [f"{base}{place}/{one}" for one in names]
-        caller.ok("POST", f"{place}/{collection}", {"name": name, "refersTo": links})
+    for zone, name in groups():
+        region = next(key for key, one in LOCATIONS.items() if zone.startswith(one))
+        caller.ok("POST", f"/compute/v1/{PARENT}/zones/{zone}/networkEndpointGroups", endpoint_group(name, region))
+    links = [f"{base}/compute/v1/{PARENT}/zones/{zone}/networkEndpointGroups/{name}" for zone, name in groups()]
+    for collection, body in load_balancer("mci-8se3df", "istio-gateway", links):
+        caller.ok("POST", f"{place}/{collection}", body)
     caller.ok("POST", f"{place}/firewalls", {"name": "mci-8se3df-default-l7", "network": f"{base}/compute/v1/{VPC}"})
     for region in LOCATIONS:
         for suffix in ("all", "master", "vms", "exkubelet", "inkubelet"):
             rule = f"gke-{cluster_name(region)}-1a2b3c4d-{suffix}"
             caller.ok("POST", f"{place}/firewalls", {"name": rule, "network": VPC})
-    for zone, name in groups():
-        region = next(key for key, one in LOCATIONS.items() if zone.startswith(one))
-        caller.ok("POST", f"/compute/v1/{PARENT}/zones/{zone}/networkEndpointGroups", endpoint_group(name, region))
+
+
+def load_balancer(prefix: str, namespace: str, groups: Sequence[str]) -> list[tuple[str, Object]]:
+    """Return what Multi Cluster Ingress creates for an ingress, each with its collection.
+
+    Args:
+        prefix: What all names begin with.
+        namespace: The ingress' namespace, which is in the names.
+        groups: Links of the endpoint groups.
+    """
+    place = f"https://www.googleapis.com/compute/v1/{PARENT}/global"
+    service, name = f"{prefix}-80-{namespace}", f"{prefix}-{namespace}"
+    backends = [{"group": group, "balancingMode": "RATE", "maxRatePerEndpoint": 1} for group in groups]
+    checks = [f"{place}/healthChecks/{service}"]
+    return [
+        ("healthChecks", {"name": service}),
+        ("backendServices", {"name": service, "backends": backends, "healthChecks": checks}),
+        ("urlMaps", {"name": name, "defaultService": f"{place}/backendServices/{service}"}),
+        ("targetHttpProxies", {"name": name, "urlMap": f"{place}/urlMaps/{name}"}),
+        ("forwardingRules", {"name": f"{prefix}-fw-{namespace}", "target": f"{place}/targetHttpProxies/{name}"}),
+    ]
 
 
 def endpoint_group(name: str, region: str, service: str = "mci-istio-ingressgateway-svc-1") -> Object:
@@ -363,12 +378,18 @@ def _create_foreign_resources(caller: ApiClient, mesh: DeployedMesh) -> None:
         ("regions/asia-northeast1/routers", {"name": "matt-paris-router", **other}),
         ("regions/asia-northeast1/subnetworks", {"name": "other", "ipCidrRange": "10.250.0.0/20", **other}),
         ("zones/asia-northeast1-a/networkEndpointGroups", {"name": "k8s1-1-x-mci-y-80-1", **other}),
+        ("global/firewalls", {"name": "mci-8se3df-other-l7", **other}),
         ("global/forwardingRules", {"name": "shop"}),
         ("global/targetHttpsProxies", {"name": "shop"}),
         ("global/sslCertificates", {"name": "shop", "managed": {"domains": ["shop.example"]}}),
         ("global/sslPolicies", {"name": "shop"}),
     ):
         caller.ok("POST", f"{compute}/{path}", body)
+    # Of another team, on another network; Multi Cluster Ingress gives both the same prefix.
+    group = f"https://www.googleapis.com{compute}/zones/asia-northeast1-a/networkEndpointGroups/k8s1-1-x-mci-y-80-1"
+    for prefix in ("mci-8se3df", "mci-x9k2lm"):
+        for collection, content in load_balancer(prefix, "shop-storefront", [group]):
+            caller.ok("POST", f"{compute}/global/{collection}", content)
     for account in ("deployer", "other-tokyo-node"):
         caller.ok("POST", f"/iam/v1/{PARENT}/serviceAccounts", {"accountId": account})
     name = f"{PARENT}/locations/global/memberships/other"

@@ -9,6 +9,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from cli.audit.load_balancer import LoadBalancerParts
+from cli.sources.google import ApiError
+from cli.sources.resources import (
+    BACKEND_SERVICES,
+    ENDPOINT_GROUPS,
+    LOAD_BALANCER,
+    CloudResource,
+    ProjectResources,
+)
 from config.naming import ProjectNames
 from tests.cli.deployed_mesh import (
     LOCATIONS,
@@ -227,6 +236,9 @@ def test_one_thing_is_left_over(mesh: DeployedMesh, name: str) -> None:
     assert answer.findings("warning") == {}
 
 
+OWN_BALANCER = r"/mci-8se3df-((80-|fw-)?istio-gateway|default-l7)$"
+
+
 def test_a_load_balancer_without_its_objects(mesh: DeployedMesh) -> None:
     """In the order in which it can be taken down, and nothing that is the cluster's own."""
     for kind in ("MultiClusterIngress", "MultiClusterService"):
@@ -248,6 +260,59 @@ def test_a_load_balancer_without_its_objects(mesh: DeployedMesh) -> None:
     assert all("network-endpoint-groups delete k8s1-" in one and "-mci-" in one for one in groups)
     assert commands[-1] == f"gcloud compute firewall-rules delete mci-8se3df-default-l7 {TO}"
     assert "no MultiClusterIngress any more" in answer.findings()["Load balancer", f"URL map {name}"]["text"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_is_left_of_a_load_balancer(mesh: DeployedMesh, number: int) -> None:
+    """Its parts are deleted from the forwarding rule on; another team's parts with the same prefix are not ours."""
+    for kind in ("MultiClusterIngress", "MultiClusterService"):
+        mesh.remove("tokyo", kind)
+    parts = ("forwardingRules", "targetHttpProxies", "urlMaps", "backendServices", "healthChecks")
+    for collection in parts[:number]:
+        for path in [one for one in mesh.cloud if f"/{collection}/" in one and re.search(OWN_BALANCER, one)]:
+            del mesh.cloud[path]
+    left = [one["name"] for one in mesh.run_json("audit").data["data"]["left"]]
+    found = [name for name in left if "mci-8se3df" in name and "firewall" not in name]
+    assert len(found) == len(parts) - number
+    assert not [name for name in left if "storefront" in name]
+
+
+def take_backends(mesh: DeployedMesh, own: bool) -> None:
+    """Take the endpoint groups out of backend services, as the controller does first."""
+    for path, content in mesh.cloud.items():
+        if "/backendServices/" in path and bool(re.search(OWN_BALANCER, path)) == own:
+            content["backends"] = []
+
+
+@pytest.mark.parametrize("other_team", [False, True])
+def test_parts_that_lead_nowhere(mesh: DeployedMesh, other_team: bool) -> None:
+    """Where another team's load balancer has the same hash, no command is given that could delete its parts."""
+    for kind in ("MultiClusterIngress", "MultiClusterService"):
+        mesh.remove("tokyo", kind)
+    take_backends(mesh, own=True)
+    if not other_team:
+        for path in [path for path in mesh.cloud if "/mci-8se3df" in path and "shop" in path]:
+            del mesh.cloud[path]
+    answer = mesh.run_json("audit")
+    left = [one["name"] for one in answer.data["data"]["left"]]
+    assert len([name for name in left if "mci-8se3df" in name and "istio-gateway" in name]) == (0 if other_team else 5)
+    assert not [name for name in left if "shop" in name]
+    unknown = [
+        text for text in (one["text"] for one in answer.findings("failure").values()) if "several networks" in text
+    ]
+    assert len(unknown) == (5 if other_team else 0)
+
+
+def test_a_list_that_is_not_complete() -> None:
+    part = CloudResource(BACKEND_SERVICES, "projects/p/global/backendServices/mci-1-a")
+    other = CloudResource(BACKEND_SERVICES, "projects/p/global/backendServices/shop")
+    lists: ProjectResources = {kind: () for kind in LOAD_BALANCER} | {BACKEND_SERVICES: (part, other)}
+    parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ApiError(403, "forbidden", "no")}, VPC, "", set())
+    assert parts.serves(part)
+    assert "could be listed" in parts.unknown(part)
+    assert not parts.serves(other)
+    parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ()}, VPC, "", set())
+    assert not parts.serves(part)
 
 
 def test_a_load_balancer_with_one_of_its_objects(mesh: DeployedMesh) -> None:
@@ -276,9 +341,7 @@ def destroy(mesh: DeployedMesh, *, completely: bool = False) -> None:
     if completely:
         for path in [path for path in ours if path in mesh.cloud]:
             del mesh.cloud[path]
-        for path in [
-            path for path in mesh.cloud if "/mci-8se3df" in path or "-mci-istio" in path or "/gke-matt" in path
-        ]:
+        for path in [path for path in mesh.cloud if re.search(f"{OWN_BALANCER}|-mci-istio|/gke-matt", path)]:
             del mesh.cloud[path]
     mesh.states = {stack: {} for stack in mesh.states}
     mesh.clusters = {}
@@ -318,7 +381,7 @@ def test_all_that_a_destroy_has_left_can_be_removed(mesh: DeployedMesh, state: s
     gone = [
         path
         for path in before - set(mesh.cloud)
-        if not re.search("/operations/|/matt-|/mci-|/gke-matt-|-mci-istio", path)
+        if not re.search(f"/operations/|/matt-|{OWN_BALANCER}|/gke-matt-|-mci-istio", path)
     ]
     assert gone == [f"{PARENT}/global/firewalls/office"]  # it held the network
 

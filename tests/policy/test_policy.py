@@ -168,7 +168,7 @@ def test_the_documented_mutations_are_up_to_date() -> None:
 OVERRIDES = [
     ("project.impersonate_service_account", None, "MESH_DEPLOYER"),
     ("cluster.endpoint", "public", "MESH_PRIVATE_ENDPOINT"),
-    ("cluster.authorized_networks", [{"name": "many", "cidr": "128.0.0.0/8"}], "MESH_AUTHORIZED_NETWORKS_NARROW"),
+    ("cluster.authorized_networks", [{"name": "many", "cidr": "10.0.0.0/8"}], "MESH_AUTHORIZED_NETWORKS_NARROW"),
     ("cluster.dataplane", "legacy", "MESH_DATAPLANE_V2"),
     ("cluster.intranode_visibility", False, "MESH_INTRANODE_VISIBILITY"),
     ("cluster.secure_boot", False, "MESH_SHIELDED_NODES"),

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from graphlib import TopologicalSorter
@@ -35,12 +35,14 @@ class Job:
 
     Attributes:
         script: file name of the script.
-        command: what terraform gives to the shell.
+        interpreter: the program that runs it, with its arguments.
+        command: the last argument.
         folder: where terraform runs it.
         inputs: variables of its environment.
     """
 
     script: str
+    interpreter: Sequence[str]
     command: str
     folder: Path
     inputs: Mapping[str, str]
@@ -63,7 +65,7 @@ def run_job(job: Job, variables: Mapping[str, str], log: Path) -> ScriptResult:
         log: file to which the output is appended.
     """
     result = subprocess.run(
-        ["sh", "-c", job.command],
+        [*job.interpreter, job.command],
         cwd=job.folder,
         env={**variables, **job.inputs},
         stdin=subprocess.DEVNULL,
@@ -117,7 +119,9 @@ class ScriptInputs:
         evaluate = partial(self._evaluate, stack, resource, key)
         inputs = {name: evaluate(value) for name, value in program["environment"].items()}
         command = program["command"]
-        return Job(Path(command).name, command, self._synthesized.folder / "stacks" / stack, inputs)
+        return Job(
+            Path(command).name, program["interpreter"], command, self._synthesized.folder / "stacks" / stack, inputs
+        )
 
     def _evaluate(self, stack: str, resource: Resource, key: str, text: str) -> str:
         """Return the value of a template of an instance of a resource."""

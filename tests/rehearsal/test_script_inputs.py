@@ -132,7 +132,7 @@ def test_escaped_text_reaches_a_script_as_written(stacks: Synthesized) -> None:
 
 def test_a_job_runs_in_its_folder_with_its_inputs(tmp_path: Path) -> None:
     (tmp_path / "a.sh").write_text("echo $CLUSTER $REGION $PWD >&2; exit 3\n", encoding="utf-8")
-    job = Job("a.sh", "sh a.sh", tmp_path, {"CLUSTER": "one"})
+    job = Job("a.sh", ["sh"], "a.sh", tmp_path, {"CLUSTER": "one"})
     result = run_job(job, {"PATH": "/usr/bin:/bin", "CLUSTER": "other", "REGION": "tokyo"}, tmp_path / "log")
     assert (result.status, result.output) == (3, f"one tokyo {tmp_path}\n")
     assert (tmp_path / "log").read_text(encoding="utf-8") == f"$ a.sh\n{result.output}status 3\n\n"

@@ -148,7 +148,7 @@ class Sandbox:
         bash = shutil.which("bash")
         assert bash is not None
         return subprocess.Popen(
-            [bash, str(SCRIPTS / script)],
+            [bash, "-p", str(SCRIPTS / script)],
             env={**base, **self.variables, **inputs},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

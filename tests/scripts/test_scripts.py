@@ -294,6 +294,13 @@ def test_a_deletion_counts_when_the_object_is_gone(sandbox: Sandbox, script: str
     assert "still present after its deletion: still/there, other/too; delete it and deploy again" in run.output
 
 
+@pytest.mark.parametrize("script", [path.name for path in sorted(SCRIPTS.glob("*.sh")) if path.name != "lib.sh"])
+def test_the_callers_shell_options_and_functions_let_no_script_succeed(sandbox: Sandbox, script: str) -> None:
+    """With noexec bash runs nothing and exits with 0; a function takes the place of a builtin."""
+    sandbox.variables = {"SHELLOPTS": "noexec", "BASH_FUNC_source%%": "() { exit 0; }", "BASH_ENV": "/dev/null/x"}
+    assert sandbox.run(script).status != 0
+
+
 def test_personal_settings_change_nothing(sandbox: Sandbox) -> None:
     """Exported functions, other credentials, a traced shell and preferences of kubectl and gcloud."""
     sandbox.fake_tool("kubectl", 'env >>"$HERE/kubectl.env"')

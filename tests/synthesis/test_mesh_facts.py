@@ -121,7 +121,13 @@ def test_cleanup_scripts_know_their_inputs_without_instances(tmp_path: Path) -> 
 def test_commands_contain_no_data(reference: Synthesis, three_regions: Synthesis) -> None:
     for synthesis in (reference, three_regions):
         for resource in synthesis.scripts("mesh", "ingress").values():
-            assert re.fullmatch(r"bash assets/scripts/[0-9A-F]{32}/[a-z-]+\.sh", local_exec(resource)["command"])
+            assert re.fullmatch(r"assets/scripts/[0-9A-F]{32}/[a-z-]+\.sh", local_exec(resource)["command"])
+
+
+def test_scripts_do_not_read_the_callers_shell_settings(reference: Synthesis) -> None:
+    """With -p bash ignores exported functions, BASH_ENV and SHELLOPTS; no other shell is started before it."""
+    for resource in reference.scripts("network", "mesh", "ingress").values():
+        assert local_exec(resource)["interpreter"] == ["bash", "-p"]
 
 
 def test_the_installer_needs_a_checksum(reference: Synthesis, three_regions: Synthesis) -> None:
