@@ -27,7 +27,7 @@ endif
 # Recipes run without the caller's settings, and with the installed tools on the PATH.
 SHELL := tools/sh
 
-.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots policy vulnerabilities licences move-to-cdktn clean uninstall moved
+.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -57,14 +57,17 @@ lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); R
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
 	@exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
-rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 without a region that comes and goes, LAB=1 with requests, UPGRADE=1 of what an earlier commit has deployed
-	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab) $(if $(UPGRADE),--upgrade)
+rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 without a region that comes and goes, LAB=1 with requests, UPGRADE=1 of what an earlier commit has deployed, ACCEPTANCE=1 of `make acceptance`
+	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab) $(if $(UPGRADE),--upgrade) $(if $(ACCEPTANCE),--acceptance)
 
 rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name, CONTROL_PLANE=fleet as above
 	@exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')
 
 rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
 	@exec $(PYTHON) -m tests.rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))
+
+acceptance: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## try a small environment in a real project, PROJECT=ID, and destroy it: docs/acceptance.md; YES=1 without a question, ZONES='A B' for other regions
+	@exec $(PYTHON) -m tools.acceptance --project '$(or $(PROJECT),$(error name a Google Cloud project: make acceptance PROJECT=ID))' $(if $(ZONES),--zones '$(ZONES)') $(if $(YES),--yes)
 
 bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure synthesis, and a deploy at 2, 4 and 8 regions (40 minutes)
 	@$(PYTHON) -m tests.tools.bench; status=$$?; $(PYTHON) -m tests.rehearsal.bench && exit $$status

@@ -65,6 +65,7 @@ class FakeCloudServer(Listener):
         gkehub: the fleet.
         resource_manager: the project.
         quotas: of Compute Engine.
+        recorded: returns a recorded answer to a GET, or None: see `tests.fake_cloud.recorded`.
     """
 
     def __init__(self, cloud: Cloud, *, changed: Changed, has_resources: HasResources, host: str = HOST) -> None:
@@ -83,6 +84,7 @@ class FakeCloudServer(Listener):
         self.gkehub = GkeHub(cloud, changed, has_resources)
         self.resource_manager = ResourceManager(cloud)
         self.quotas = Quotas(cloud)
+        self.recorded: Callable[[str], Body | None] = lambda path: None
         apis: tuple[Api, ...] = (
             self.services,
             self.compute,
@@ -132,6 +134,9 @@ class FakeCloudServer(Listener):
             raise CloudError(403, "forbidden", f"{caller} may not {request.method} {request.path}; {entitled} may")
         if fault is not None:
             raise CloudError(fault, "faultInjected", f"injected: {fault}", status="ABORTED" if fault == 409 else None)
+        recorded = self.recorded(request.path.partition("/v1/")[2]) if request.method == "GET" else None
+        if recorded is not None:
+            return recorded
         try:
             (handler, suffix), _ = self._map.bind_to_environ(request.environ).match()
         except (NotFound, MethodNotAllowed) as error:

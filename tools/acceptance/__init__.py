@@ -1,0 +1,1 @@
+"""`make acceptance PROJECT=ID`: one small environment in a real project, from nothing to nothing, with a report."""

@@ -1,0 +1,97 @@
+"""The steps of an acceptance run: commands that a user runs."""
+
+import re
+
+from config.naming import STACKS
+from tools.acceptance.configuration import change_in_place
+from tools.acceptance.recording import record_answers
+from tools.acceptance.step import Step, StepContext, StepFailedError
+
+ADDED_STACK_ONLY = "--ignore-missing-stack-dependencies"
+_APPLIED = re.compile(r"^(\w+)\s.*?(\d+) added, (\d+) changed, (\d+) destroyed", re.MULTILINE)
+_PLANNED = re.compile(r"^ *# (.+ (?:will|must) be .+)$", re.MULTILINE)
+
+SECONDS_TO_SERVE = 30 * 60
+"""For which the load balancer may still be in the making after a deploy: Google gives minutes, and no bound."""
+
+SECONDS_TO_CLEAN_UP = 15 * 60
+"""For which Google's controllers may still delete what they have made."""
+
+
+def _doctor(context: StepContext) -> None:
+    context.command("mesh", "doctor")
+
+
+def _deploy(context: StepContext) -> None:
+    _note_counts(context, context.command("cdktf", "deploy", *STACKS, "--auto-approve"))
+
+
+def _status(context: StepContext) -> None:
+    context.command("mesh", "status", seconds=SECONDS_TO_SERVE)
+
+
+def _verify(context: StepContext) -> None:
+    context.command("mesh", "verify", "locality")
+    context.command("mesh", "verify", "ingress", seconds=SECONDS_TO_SERVE)
+
+
+def _change(context: StepContext) -> None:
+    change_in_place(context.workspace.config)
+    output = context.command("cdktf", "deploy", "ingress", "--auto-approve", ADDED_STACK_ONLY)
+    for stack, (added, changed, destroyed) in _note_counts(context, output).items():
+        if added or destroyed:
+            raise StepFailedError(
+                f"another image of the demo is a change in place; {stack} had {added} resources added, "
+                f"{changed} changed and {destroyed} destroyed"
+            )
+    context.command("mesh", "status", seconds=SECONDS_TO_SERVE)
+
+
+def _drill(context: StepContext) -> None:
+    context.command("mesh", "drill", context.environment.resolved_regions()[-1].key)
+
+
+def _plan(context: StepContext) -> None:
+    for stack in STACKS:
+        folder = f"-chdir={context.workspace.stack(stack)}"
+        output = context.command("terraform", folder, "plan", "-input=false", "-detailed-exitcode", allowed=(0, 2))
+        if changes := _PLANNED.findall(output):
+            raise StepFailedError(f"the plan of {stack} is not empty: {'; '.join(changes)}")
+        if "No changes." not in output:
+            raise StepFailedError(f"the plan of {stack} is not empty: outputs change")
+
+
+def _destroy(context: StepContext) -> None:
+    _note_counts(context, context.command("cdktf", "destroy", *STACKS, "--auto-approve"))
+
+
+def _audit(context: StepContext) -> None:
+    context.command("mesh", "audit", seconds=SECONDS_TO_CLEAN_UP)
+
+
+def _note_counts(context: StepContext, output: str) -> dict[str, tuple[int, int, int]]:
+    """Note the number of resources that terraform has added, changed and destroyed, by stack."""
+    counts = {
+        stack: (int(added), int(changed), int(destroyed))
+        for stack, added, changed, destroyed in _APPLIED.findall(output)
+    }
+    for stack, one in counts.items():
+        context.measure(stack, dict(zip(("added", "changed", "destroyed"), one, strict=True)))
+    return counts
+
+
+CHECKS = (
+    Step("doctor", "mesh doctor: can a deploy succeed from here?", (1, 1), _doctor, needed=True),
+    Step("deploy", "cdktf deploy, of all four stacks", (35, 50), _deploy, needed=True),
+    Step("status", "mesh status, until the load balancer serves", (1, 15), _status),
+    Step("verify", "mesh verify locality and ingress: requests from each region", (1, 5), _verify),
+    Step("change", "another image of the demo: one deploy, in place", (3, 6), _change),
+    Step("drill", "mesh drill: the demo of one region fails, and comes back", (3, 5), _drill),
+    Step("plan", "terraform plan of each stack: nothing to change", (2, 4), _plan),
+)
+
+CLEAN_UP = (
+    Step("record", "what Google's APIs answer now, redacted", (1, 1), record_answers),
+    Step("destroy", "cdktf destroy", (15, 30), _destroy, needed=True),
+    Step("audit", "mesh audit: nothing is left", (1, 10), _audit),
+)
