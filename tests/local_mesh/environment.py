@@ -115,11 +115,15 @@ class LocalMesh:
         self._report = report
         self._failures: list[Exception] = []
         self._rendering = threading.Lock()
+        self._connecting = threading.Lock()
+        self._installed: list[LocalRegion] = []
+        self._balanced: set[IPv4Address] = set()
         self._istio: list[Object] = []
         self._authority = Authority.create()
         present = [region for region in environment.resolved_regions() if not region.retired]
         self.network = network or LabNetwork([_addresses(region) for region in present], state / "namespaces")
         self._clusters = clusters or {}
+        self._connected = bool(clusters) and not environment.control_plane.uses_remote_secrets
         self.regions = {region.key: self._build_region(region) for region in present}
 
     def start(self) -> None:
@@ -151,12 +155,19 @@ class LocalMesh:
     def install(self, key: str) -> None:
         """Install the mesh in one running cluster, and run its pods.
 
+        Where no remote secrets tell it of the other clusters, it finds them as Google's own control planes do.
+
         Raises:
             LocalMeshError: a program failed.
         """
         region = self.regions[key]
         region.istiod.install(self._manifests())
         region.istiod.wait_until_ready()
+        if self._connected:
+            with self._connecting:
+                for one, other in ((a, b) for peer in self._installed for a, b in permutations((region, peer))):
+                    one.istiod.connect(other.member.remote_name, other.cluster)
+                self._installed.append(region)
         region.write_hosts()
         self._run_pods(region)
         threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
@@ -175,7 +186,10 @@ class LocalMesh:
         region.agent.start()
 
     def balance(self, address: IPv4Address, namespace: str, app: str) -> None:
-        """Serve one address in every region with the region's own gateways."""
+        """Serve one address in every region with the region's own gateways, once."""
+        if address in self._balanced:
+            return
+        self._balanced.add(address)
         for region in self.regions.values():
             for one in (address, REGIONAL_FRONT_END):
                 self.network.add_address(region.key, one)
@@ -279,6 +293,7 @@ class LocalMesh:
             tools=self._tools,
             folder=folder / "istiod",
             log=logs / "istiod.log",
+            connected=self._connected,
         )
         context = PodContext(
             services=region.ranges.services,

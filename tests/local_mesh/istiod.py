@@ -1,6 +1,7 @@
 """The mesh control plane of a region: a real istiod beside the cluster's API server."""
 
 import http.client
+import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -49,6 +50,7 @@ class Istiod:
         tools: Toolchain,
         folder: Path,
         log: Path,
+        connected: bool = False,
     ) -> None:
         """Prepare it; nothing is started.
 
@@ -60,7 +62,9 @@ class Istiod:
             tools: the toolchain.
             folder: its working directory, with the CA.
             log: file of its output.
+            connected: find the other clusters by `connect`, and not by remote secrets.
         """
+        self._peers = folder / "peers" if connected else None
         self.cluster = cluster
         self.revision = revision
         self._name = name
@@ -79,6 +83,24 @@ class Istiod:
         """Its name for the proxies of its cluster."""
         return f"istiod-{self.revision}.{NAMESPACE}.svc"
 
+    def connect(self, name: str, cluster: LocalCluster) -> None:
+        """Let it discover the endpoints of another cluster without a remote secret, as Google's control plane does.
+
+        Args:
+            name: of the cluster in the mesh.
+            cluster: the Kubernetes control plane.
+        """
+        assert self._peers is not None, "it finds clusters by remote secrets"
+        kubeconfig = json.loads(cluster.kubectl("config", "view", "--flatten", "--raw", "--output", "json"))
+        for kind in ("clusters", "contexts", "users"):
+            kubeconfig[kind][0]["name"] = name
+        kubeconfig["contexts"][0]["context"] = {"cluster": name, "user": name}
+        kubeconfig["current-context"] = name
+        draft = self._peers / name
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(kubeconfig), encoding="utf-8")
+        draft.rename(self._peers / f"{name}.yaml")  # it reads files of this ending as soon as they are there
+
     def install(self, manifests: Sequence[dict[str, Any]]) -> None:
         """Apply the result of `istio_manifests`, and start it."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
@@ -91,6 +113,10 @@ class Istiod:
 
     def _start(self) -> None:
         self._authority.write(self._folder / "etc" / "cacerts")
+        connected: dict[str, str] = {}
+        if self._peers is not None:
+            self._peers.mkdir(exist_ok=True)
+            connected["PILOT_MULTICLUSTER_KUBECONFIG_PATH"] = str(self._peers)
         self._program = Program(
             f"istiod of {self.cluster.site.key}",
             [
@@ -117,6 +143,7 @@ class Istiod:
                 # Filters that only Istio's build of Envoy has. They carry telemetry, not traffic.
                 "PILOT_ENABLE_ALPN_FILTER": "false",
                 "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+                **connected,
             },
         )
 

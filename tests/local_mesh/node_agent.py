@@ -16,6 +16,7 @@ from tests.local_mesh.network import LabNetwork
 from tests.local_mesh.pod import Pod, PodContext
 
 TOKEN_AUDIENCE = "istio-ca"
+JOB_LABEL = "batch.kubernetes.io/job-name"
 READY_SECONDS = 60
 PARALLEL = 4
 
@@ -79,7 +80,8 @@ class NodeAgent:
 
     def _watch(self) -> None:
         try:
-            for event in self.cluster.watch("pods", "--all-namespaces"):
+            # The pods of Jobs run to their end, with the programs of their images: not here.
+            for event in self.cluster.watch("pods", "--all-namespaces", "--selector", f"!{JOB_LABEL}"):
                 self._handle(event["type"], event["object"])
         except Exception as error:
             self._on_error(error)

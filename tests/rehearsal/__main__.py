@@ -23,7 +23,7 @@ from tests.rehearsal.prerequisites import mirror_of, rehearsal_prerequisites
 
 EXAMPLES = ROOT / "examples"
 RECORDED = ROOT / "tests" / "rehearsal" / "recorded"
-IN_LAB = "asmcli-managed"
+IN_LAB = ("asmcli-managed", "fleet")
 SCALE = 0.004
 """Scale of the cloud's durations: six minutes become one second and a half, besides the work of the machine itself.
 At a larger scale the provider's polls, ten seconds apart, add up."""
@@ -47,6 +47,7 @@ def main() -> int:
     fewer = parser.add_mutually_exclusive_group()
     fewer.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
     fewer.add_argument("--short", action="store_true", help="without adding and removing a region")
+    parser.add_argument("--acceptance", action="store_true", help="rehearse `make acceptance`, with pods that run")
     parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
     parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
     parser.add_argument("--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if something needed is missing")
@@ -56,8 +57,8 @@ def main() -> int:
     prerequisites = rehearsal_prerequisites(providers, with_terraform=not arguments.without_terraform)
     try:
         path = _path(arguments)
-        if arguments.lab and load(path).mesh.control_plane != IN_LAB:
-            raise LocalMeshError(f"--lab is there for mesh.control_plane: {IN_LAB} only, which it simulates")
+        if arguments.lab and load(path).mesh.control_plane not in IN_LAB:
+            raise LocalMeshError(f"--lab is there for mesh.control_plane: {' and '.join(IN_LAB)} only")
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
         if arguments.check:
             check_prerequisites(prerequisites)
@@ -65,6 +66,8 @@ def main() -> int:
         if not is_inside():
             return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.report))
         use_private_folders(session.state)
+        if arguments.acceptance:
+            return _rehearse_acceptance(session, mirror_of(providers), Latencies(arguments.scale, PATIENCE))
         # Imported late: inside, cdktf takes its folders when it is loaded.
         from tests.rehearsal.context import create_context  # noqa: PLC0415
         from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
@@ -103,8 +106,27 @@ def main() -> int:
 def _path(arguments: argparse.Namespace) -> Path:
     """Return the configuration file that is rehearsed."""
     if arguments.upgrade:
-        return RECORDED / f"{arguments.control_plane or IN_LAB}.yaml"
+        return RECORDED / f"{arguments.control_plane or IN_LAB[0]}.yaml"
     return EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
+
+
+def _rehearse_acceptance(session: Session, mirror: Path, latencies: Latencies) -> int:
+    from tests.rehearsal.acceptance import acceptance_content, run_acceptance  # noqa: PLC0415
+    from tests.rehearsal.context import create_context  # noqa: PLC0415
+
+    content = acceptance_content(session.state)
+    context = create_context(
+        content,
+        content,
+        tools=get_toolchain(session.report),
+        mirror=mirror,
+        state=session.state,
+        logs=session.logs,
+        latencies=latencies,
+        say=session.report,
+        pods_run=True,
+    )
+    return run_acceptance(context)
 
 
 if __name__ == "__main__":

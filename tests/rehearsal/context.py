@@ -4,6 +4,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from config.environment import Environment
 from config.loading.load import parse_environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.fake_cloud.latencies import Latencies
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.environment import LocalMesh
@@ -107,6 +109,7 @@ def create_context(
             environment, tools=tools, state=state / "lab", logs=logs, report=say, network=network, clusters=clusters
         )
         cloud.install = lab.install
+        cloud.balance = lambda address: lab.balance(IPv4Address(address), GATEWAY_NAMESPACE, GATEWAY_NAME)
     cloud.start_apis()
     download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
     command_environment = create_command_environment(

@@ -38,13 +38,17 @@ class IngressController:
     time after the objects.
     """
 
-    def __init__(self, cloud: Cloud, clusters: Callable[[], Mapping[str, LocalCluster]]) -> None:
+    def __init__(
+        self, cloud: Cloud, clusters: Callable[[], Mapping[str, LocalCluster]], balance: Callable[[str], None]
+    ) -> None:
         """Watch nothing yet.
 
         Args:
             cloud: gets the load balancer.
             clusters: returns the running clusters by region.
+            balance: called with the address of a new load balancer.
         """
+        self._balance = balance
         self.compute: Compute
         self.gkehub: GkeHub
         self._cloud = cloud
@@ -146,6 +150,7 @@ class IngressController:
         address = found["metadata"].get("annotations", {}).get("networking.gke.io/static-ip", "")
         self._create_load_balancer(key, address)
         self._addresses[key] = address
+        self._balance(address)
         self._write_status(cluster)
         self._create_event(cluster, key)
 

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.node_agent import JOB_LABEL
 from tests.local_mesh.toolchain import Toolchain
 from tests.rehearsal.controller import patch, run_in_background
-
-JOB_LABEL = "batch.kubernetes.io/job-name"
-"""Label of the pods of Jobs."""
 
 ENTRYPOINTS = {"kubectl": "kubectl"}
 """The programs of the supported images, by the last part of the image's name."""

@@ -32,6 +32,7 @@ class SimulatedCloud:
         server: serves its APIs.
         planes: GKE control planes.
         install: called with a region whose cluster gets a mesh control plane.
+        balance: called with the address of a load balancer.
         mesh_delay: seconds that managed control planes take longer than usual.
     """
 
@@ -62,6 +63,7 @@ class SimulatedCloud:
             pods_run: pods really run, and the caller sets `install`; else kwok simulates them, without sidecars.
         """
         self.install: Callable[[str], None] = lambda region: None
+        self.balance: Callable[[str], None] = lambda address: None
         self.mesh_delay = 0.0
         self._revision = revision
         self._tools = tools
@@ -71,7 +73,7 @@ class SimulatedCloud:
             regions, tools=tools, state=state, simulates_pods=not pods_run, port=PORT, authority=authority
         )
         self.fake = Cloud.create(project, BASE, latencies, self, account)
-        self._ingress = IngressController(self.fake, self.planes.by_region)
+        self._ingress = IngressController(self.fake, self.planes.by_region, self._balance)
         self.server = FakeCloudServer(
             self.fake, changed=self._feature_changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
         )
@@ -105,7 +107,7 @@ class SimulatedCloud:
         EndpointGroups(cluster, self.fake.store).start()
         if not self._pods_run:
             FakeIstiod(cluster, self._revision).start()
-            JobRunner(cluster, self._tools).start()
+        JobRunner(cluster, self._tools).start()
         self._ingress.cluster_started(cluster)
         return endpoints
 
@@ -117,6 +119,9 @@ class SimulatedCloud:
         self._meshes.pop((location, name), None)
         self.server.gkehub.remove_membership(location, name)
         self._ingress.cluster_stopped(location)
+
+    def _balance(self, address: str) -> None:
+        self.balance(address)
 
     def _feature_changed(self, feature: str, content: Body | None) -> None:
         self._ingress.feature_changed(feature, content)
