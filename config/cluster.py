@@ -1,5 +1,6 @@
 """`cluster`: the shape that all clusters share; a region can override what differs."""
 
+import hashlib
 import re
 from typing import Literal
 
@@ -64,6 +65,20 @@ class NodePoolShape(Model):
     disk_size_gb: int = Field(
         default=100, ge=10, le=65536, description="Boot disk of a node, in GB.", json_schema_extra=REPLACES_NODES
     )
+    secure_boot: bool = Field(
+        default=True,
+        description="Nodes start with signed boot code and kernel modules only.",
+        json_schema_extra=REPLACES_NODES,
+    )
+
+    @property
+    def replaced_by(self) -> str:
+        """A digest of what an existing pool can't change to: with another one, the pool is replaced.
+
+        Of the file's keys, that is secure_boot; GKE changes the others in place, node by node (ForceNew in
+        node_config.go of provider 6.50.0).
+        """
+        return hashlib.sha256(f"secure_boot={self.secure_boot}".encode()).hexdigest()[:4]
 
 
 class NodePoolOverride(Model):
@@ -81,6 +96,9 @@ class NodePoolOverride(Model):
     disk_size_gb: int | None = Field(
         default=None, ge=10, le=65536, description="As cluster.disk_size_gb.", json_schema_extra=REPLACES_NODES
     )
+    secure_boot: bool | None = Field(
+        default=None, description="As cluster.secure_boot.", json_schema_extra=REPLACES_NODES
+    )
 
 
 class Cluster(NodePoolShape):
@@ -90,6 +108,15 @@ class Cluster(NodePoolShape):
         default="stable",
         description="GKE release channel, which the mesh requires; its managed control plane follows it.",
         json_schema_extra=REFUSED,
+    )
+    node_pool_rollout: Literal["together", "one_by_one"] = Field(
+        default="together",
+        description="How a change reaches the regions' node pools: `together`, where GKE replaces each pool's nodes "
+        "one by one; or `one_by_one`, one region after the other. What replaces a pool (secure_boot) is refused with "
+        "`together`. With `one_by_one`, the new pools are created one after the other, and after that the old ones are "
+        "deleted one after the other. Leave it out of the first deploy, which creates all pools at once; once it has "
+        "replaced pools, it stays.",
+        json_schema_extra=REPLACES_NODES,
     )
     max_pods_per_node: int = Field(
         default=110,
@@ -128,11 +155,6 @@ class Cluster(NodePoolShape):
         default=True,
         description="Show what pods of one node send each other to flow logs and firewall rules.",
         json_schema_extra=IN_PLACE,
-    )
-    secure_boot: bool = Field(
-        default=True,
-        description="Nodes start with signed boot code and kernel modules only.",
-        json_schema_extra=REPLACES_NODES,
     )
     binary_authorization: bool = Field(
         default=True,

@@ -122,8 +122,15 @@ class Environment(Model):
         numbers = {key: region.number for key, region in self.regions.items()}
         return staggered(MaintenanceWindow.at(self.cluster.maintenance_start), own, numbers)
 
+    def region_names(self, key: str) -> RegionNames:
+        """Return the names of a region's resources."""
+        if self.cluster.node_pool_rollout == "together":
+            return RegionNames(self.project.name_prefix, key)
+        nodes = self.cluster.node_pool(self.regions[key].cluster)
+        return RegionNames(self.project.name_prefix, key, pool_suffix=f"-{nodes.replaced_by}")
+
     def _resolve(self, key: str, region: Region, maintenance: MaintenanceWindow | None) -> ResolvedRegion:
-        names = RegionNames(self.project.name_prefix, key)
+        names = self.region_names(key)
         return ResolvedRegion(
             key=key,
             location=region.region,

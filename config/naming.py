@@ -77,10 +77,17 @@ class ProjectNames:
 
 @dataclass(frozen=True)
 class RegionNames:
-    """Names of resources that exist once in each region."""
+    """Names of resources that exist once in each region.
+
+    Attributes:
+        prefix: of the environment.
+        key: of the region.
+        pool_suffix: distinguishes a node pool from the one that it replaces.
+    """
 
     prefix: str
     key: str
+    pool_suffix: str = ""
 
     @property
     def _stem(self) -> str:
@@ -100,7 +107,7 @@ class RegionNames:
 
     @property
     def node_pool(self) -> str:
-        return f"{self._stem}-nodes"
+        return f"{self._stem}-nodes{self.pool_suffix}"
 
     @property
     def node_tag(self) -> str:

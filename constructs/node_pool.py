@@ -1,5 +1,6 @@
 """The nodes of a cluster."""
 
+import json
 from collections.abc import Sequence
 
 from config.environment import ResolvedRegion
@@ -14,12 +15,22 @@ from constructs.bindings import (
     ContainerNodePoolNodeConfigWorkloadMetadataConfig,
     ContainerNodePoolUpgradeSettings,
     ITerraformDependable,
+    Postcondition,
     TerraformResourceLifecycle,
 )
 
 
 class NodePool(Construct):
-    """An autoscaled node pool with a network tag of its own, which the firewall rules name."""
+    """An autoscaled node pool with a network tag of its own, which the firewall rules name.
+
+    A change that GKE can't make in place is refused in the plan, unless the regions' pools follow each other. Then
+    terraform creates the new pools one after the other, and after that deletes the old ones one after the other, as it
+    deletes last what others depend on. Only then has the pool `create_before_destroy`: terraform extends that to the
+    cluster, and could not replace a cluster whose creation has failed.
+
+    Attributes:
+        pool: the resource, which the next region's pool follows.
+    """
 
     def __init__(
         self,
@@ -30,11 +41,25 @@ class NodePool(Construct):
         region: ResolvedRegion,
         cluster: str,
         service_account: str,
-        secure_boot: bool,
+        follows: ITerraformDependable | None,
+        one_by_one: bool,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
+        """Add the node pool.
+
+        Args:
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            project: the Google Cloud project id.
+            region: the region, resolved.
+            cluster: name of the cluster.
+            service_account: email of the nodes' service account.
+            follows: the pool of the region before, if there is one.
+            one_by_one: the pools of the regions change one after the other.
+            depends_on: what the nodes need.
+        """
         super().__init__(scope, id_)
-        ContainerNodePool(
+        self.pool: ITerraformDependable = ContainerNodePool(
             self,
             "Default",
             project=project,
@@ -58,11 +83,37 @@ class NodePool(Construct):
                 tags=[region.names.node_tag],
                 workload_metadata_config=ContainerNodePoolNodeConfigWorkloadMetadataConfig(mode="GKE_METADATA"),
                 shielded_instance_config=ContainerNodePoolNodeConfigShieldedInstanceConfig(
-                    enable_secure_boot=secure_boot, enable_integrity_monitoring=True
+                    enable_secure_boot=region.nodes.secure_boot, enable_integrity_monitoring=True
                 ),
                 kubelet_config=ContainerNodePoolNodeConfigKubeletConfig(insecure_kubelet_readonly_port_enabled="FALSE"),
             ),
-            # The autoscaler owns the count; only a new pool starts with this one.
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["initial_node_count"]),
-            depends_on=list(depends_on),
+            lifecycle=_one_by_one() if one_by_one else _together(region),
+            depends_on=[*depends_on, *([follows] if one_by_one and follows else [])],
         )
+
+
+COUNT = "initial_node_count"
+"""The autoscaler owns the count; only a new pool starts with this one."""
+
+SECURE_BOOT = "node_config[0].shielded_instance_config"
+
+
+def _one_by_one() -> TerraformResourceLifecycle:
+    return TerraformResourceLifecycle(ignore_changes=[COUNT], create_before_destroy=True)
+
+
+def _together(region: ResolvedRegion) -> TerraformResourceLifecycle:
+    """Return a lifecycle that keeps an existing pool, and fails the plan if the configuration asks for another one."""
+    secure_boot = json.dumps(region.nodes.secure_boot)
+    return TerraformResourceLifecycle(
+        ignore_changes=[COUNT, "name", SECURE_BOOT],
+        postcondition=[
+            Postcondition(
+                condition=f'${{self.name == "{region.names.node_pool}" && '
+                f"self.{SECURE_BOOT}[0].enable_secure_boot == {secure_boot}}}",
+                error_message="cluster.node_pool_rollout: this change replaces the node pool ${self.name}, and with "
+                "`together` no pool is replaced, as all regions would lose their nodes at once. Set `one_by_one`: each "
+                "region in turn gets its new pool, and after that each loses its old one.",
+            )
+        ],
+    )

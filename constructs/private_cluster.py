@@ -169,7 +169,7 @@ class PrivateCluster(Construct):
                 oauth_scopes=["https://www.googleapis.com/auth/cloud-platform"],
                 workload_metadata_config=ContainerClusterNodeConfigWorkloadMetadataConfig(mode="GKE_METADATA"),
                 shielded_instance_config=ContainerClusterNodeConfigShieldedInstanceConfig(
-                    enable_secure_boot=shape.secure_boot, enable_integrity_monitoring=True
+                    enable_secure_boot=region.nodes.secure_boot, enable_integrity_monitoring=True
                 ),
                 kubelet_config=ContainerClusterNodeConfigKubeletConfig(insecure_kubelet_readonly_port_enabled="FALSE"),
             ),

@@ -2,6 +2,7 @@
 
 from config.environment import Environment
 from constructs import Construct
+from constructs.bindings import ITerraformDependable
 from constructs.node_pool import NodePool
 from constructs.node_service_account import NodeServiceAccount
 from constructs.private_cluster import PrivateCluster
@@ -22,6 +23,7 @@ class ClustersStack(MeshStack):
         super().__init__(scope, "clusters", environment=environment, state=state)
         project = environment.project.id
         self.clusters: dict[str, PrivateCluster] = {}
+        follows: ITerraformDependable | None = None
         for region in environment.resolved_regions():
             scope_of_region = self.region_scope(region.key)
             account = NodeServiceAccount(
@@ -44,14 +46,15 @@ class ClustersStack(MeshStack):
                 node_grants=account.grants,
                 peer_api_clients=environment.peer_api_clients(region.key),
             )
-            NodePool(
+            follows = NodePool(
                 scope_of_region,
                 "nodes",
                 project=project,
                 region=region,
                 cluster=cluster.name,
                 service_account=account.email,
-                secure_boot=environment.cluster.secure_boot,
+                follows=follows,
+                one_by_one=environment.cluster.node_pool_rollout == "one_by_one",
                 depends_on=account.grants,
-            )
+            ).pool
             self.clusters[region.key] = cluster

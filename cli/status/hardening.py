@@ -7,7 +7,7 @@ from cli.report.findings import Finding
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY
 from cli.status.comparison import differs, on_off
-from config.cluster import LOG_COMPONENTS, Cluster
+from config.cluster import LOG_COMPONENTS, Cluster, NodePoolShape
 
 Described = Mapping[str, Any]
 GOOGLE_KEY = "Google's own key"
@@ -18,7 +18,9 @@ def check_hardening(member: ObservedCluster, found: Described) -> Iterator[Findi
     shape = member.environment.cluster
     wrong = list(_endpoint_problems(shape, found))
     yield failure_or_ok("endpoints", wrong, f"{shape.endpoint}, and no other from outside", DEPLOY)
-    yield failure_or_ok("hardening", list(_hardening_problems(shape, found)), "as configured", DEPLOY)
+    yield failure_or_ok(
+        "hardening", list(_hardening_problems(shape, member.region.nodes, found)), "as configured", DEPLOY
+    )
     yield _check_secrets(member, found)
     yield _check_telemetry(shape, found)
     yield _check_maintenance(member, found)
@@ -37,7 +39,7 @@ def _endpoint_problems(shape: Cluster, found: Described) -> Iterator[str]:
             yield f"the {name} is {on_off(on)}, and the configuration says {shape.endpoint}"
 
 
-def _hardening_problems(shape: Cluster, found: Described) -> Iterator[str]:
+def _hardening_problems(shape: Cluster, nodes: NodePoolShape, found: Described) -> Iterator[str]:
     network = found.get("networkConfig", {})
     if shape.dataplane == "v2" and network.get("datapathProvider") != "ADVANCED_DATAPATH":
         yield "the dataplane is not V2, and another one is another cluster: cluster.dataplane"
@@ -55,10 +57,10 @@ def _hardening_problems(shape: Cluster, found: Described) -> Iterator[str]:
     if defaults.get("insecureKubeletReadonlyPortEnabled", True):
         yield "kubelets of a new pool would answer anybody on 10255"
     for pool in found.get("nodePools", []):
-        yield from _node_problems(shape, pool["name"], pool.get("config", {}))
+        yield from _node_problems(nodes, pool["name"], pool.get("config", {}))
 
 
-def _node_problems(shape: Cluster, pool: str, config: Described) -> Iterator[str]:
+def _node_problems(shape: NodePoolShape, pool: str, config: Described) -> Iterator[str]:
     secure_boot = config.get("shieldedInstanceConfig", {}).get("enableSecureBoot", False)
     state = on_off(secure_boot)
     yield from differs(state, on_off(shape.secure_boot), f"secure boot of {pool} is {state}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from config.environment import Environment
-from config.naming import Limit, RegionNames
+from config.naming import Limit
 from config.problems import Problem
 
 CONTROLLERS = {"gsmrsvd": "Cloud Service Mesh", "mci": "Multi Cluster Ingress"}
@@ -23,7 +23,7 @@ def check_names(environment: Environment) -> Iterator[Problem]:
         yield Problem("project.name_prefix", rule, prefix)
     yield from _check_lengths("project.name_prefix", environment.names.limits())
     for key in environment.regions:
-        yield from _check_lengths(f"regions.{key}", RegionNames(environment.project.name_prefix, key).limits())
+        yield from _check_lengths(f"regions.{key}", environment.region_names(key).limits())
 
 
 def _check_lengths(path: str, limits: Iterator[Limit]) -> Iterator[Problem]:

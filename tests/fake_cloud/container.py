@@ -52,7 +52,7 @@ NESTED: Mapping[str, Callable[[Body], Body]] = {
 AUTOSCALING = frozenset({"desiredNodePoolId", "desiredNodePoolAutoscaling"})
 """Fields of an update that are of one of the cluster's node pools, and come alone."""
 
-NODE_FIELDS = frozenset({"diskSizeGb", "diskType", "imageType", "machineType", "tags"})
+NODE_FIELDS = frozenset({"diskSizeGb", "diskType", "imageType", "machineType"})
 """Fields of a node pool's update that are in its node configuration."""
 
 POOL_FIELDS = frozenset({"locations", "upgradeSettings"})
@@ -212,6 +212,10 @@ class Container:
         if names := sorted(set(changes) - NODE_FIELDS - POOL_FIELDS):
             raise unknown(f"the update {', '.join(names)} of a node pool")
         of_nodes = {key: value for key, value in changes.items() if key in NODE_FIELDS}
+        if "diskSizeGb" in of_nodes:
+            of_nodes["diskSizeGb"] = int(
+                of_nodes["diskSizeGb"]
+            )  # here an int64, which JSON has as text, there an int32
         of_pool = {key: value for key, value in changes.items() if key in POOL_FIELDS}
         config = {**self._cloud.store.get(request.path).get("config", {}), **of_nodes}
         return self._set_pool(request.path, "nodes", **of_pool, config=config)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Literal
 
@@ -116,7 +117,7 @@ class Operations:
             "targetLink": f"{link}/{target}",
         }
         if style == "container":
-            return {**common, "zone": path.split("/")[3], "location": path.split("/")[3]}
+            return {**common, "zone": path.split("/")[3], "location": path.split("/")[3], "startTime": _now()}
         place = path.split("/")[2:4]
         where = {"region": f"{link}/projects/{path.split('/')[1]}/regions/{place[1]}"} if place[0] == "regions" else {}
         return {**common, **where, "kind": "compute#operation", "id": str(abs(hash(path))), "progress": 0}
@@ -128,10 +129,14 @@ def _build_result(style: Style, response: dict[str, Any] | None, error: CloudErr
         if error is not None:
             return {"done": True, "error": {"code": 9, "message": error.message}}
         return {"done": True, "response": response or {}}
-    done = {"status": "DONE", **({"progress": 100} if style == "compute" else {})}
+    done = {"status": "DONE", **({"progress": 100} if style == "compute" else {"endTime": _now()})}
     if error is None:
         return done
     if style == "container":
         return {**done, "statusMessage": error.message, "error": {"code": 13, "message": error.message}}
     errors = [{"code": error.reason, "message": error.message}]
     return {**done, "error": {"errors": errors}, "httpErrorStatusCode": error.code}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

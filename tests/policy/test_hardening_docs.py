@@ -24,7 +24,13 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "regions.*": Region,
     "services.*": Service,
 }
-NOT_SECURITY_RELEVANT = {"ingress.enabled", "mesh.control_plane", "regions.*.retired", "services.*.failover"}
+NOT_SECURITY_RELEVANT = {
+    "cluster.node_pool_rollout",
+    "ingress.enabled",
+    "mesh.control_plane",
+    "regions.*.retired",
+    "services.*.failover",
+}
 
 
 def choices() -> list[str]:

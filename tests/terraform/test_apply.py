@@ -102,9 +102,16 @@ def fake_tools(folder: Path) -> Path:
 
 
 @contextmanager
-def cloud(file: Path, folder: Path) -> Iterator[Applied]:
-    """Run an empty cloud, and synthesize an environment for it."""
-    with running() as gcp:
+def cloud(file: Path, folder: Path, *, scale: float = 0.0, patience: float = 0.0) -> Iterator[Applied]:
+    """Run an empty cloud, and synthesize an environment for it.
+
+    Args:
+        file: the configuration.
+        folder: for the output and the states.
+        scale: of the cloud's latencies.
+        patience: of the cloud's latencies.
+    """
+    with running(scale, patience=patience) as gcp:
         applied = Applied(folder, gcp)
         applied.synthesize(in_fake_project(file))
         yield applied
@@ -113,7 +120,9 @@ def cloud(file: Path, folder: Path) -> Iterator[Applied]:
 def unhardened(environment: Environment) -> Environment:
     """Return the environment with every opt-out that an existing cluster can get."""
     networks = ({"name": "office", "cidr": "203.0.113.0/24"},)
-    cluster = Cluster.model_validate({**LESS_SECURE, "authorized_networks": networks})
+    cluster = Cluster.model_validate(
+        {**LESS_SECURE, "authorized_networks": networks, "node_pool_rollout": "one_by_one"}
+    )
     regions = {
         key: region.model_copy(update={"secrets_key": None, "maintenance_start": None})
         for key, region in environment.regions.items()
