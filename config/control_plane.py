@@ -5,6 +5,7 @@ know it, as each ends in ``assert_never``.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, assert_never, get_args
 
 from config.cluster import Channel
@@ -19,11 +20,31 @@ Discovery = Literal["remote-secrets", "connected"]
 
 
 @dataclass(frozen=True)
+class EndOfSupport:
+    """Google's plan to stop supporting a mode.
+
+    Attributes:
+        deprecated: the date of the announcement.
+        ends: the first day without support.
+        part: the subject of the sentence: what Google stops supporting.
+    """
+
+    deprecated: date
+    ends: date
+    part: str
+
+    def describe(self) -> str:
+        """Return the dates as a sentence without a full stop."""
+        return f"{self.part} is deprecated since {self.deprecated}, and Google's support ends on {self.ends}"
+
+
+@dataclass(frozen=True)
 class ControlPlane:
     """What a mode implies for the rest of the project.
 
     Attributes:
-        summary: who installs and runs the mesh control plane, for the configuration's reference.
+        summary: how the mesh control plane is installed, and where it runs, for the configuration's reference.
+        end: when Google stops supporting it; None where nothing is announced.
         installer: ``asmcli``: scripts install it from where terraform runs, and leave a completion
             marker in each cluster. ``fleet-api``: Google's fleet API does, and a Job in each cluster
             waits for it.
@@ -36,6 +57,7 @@ class ControlPlane:
     """
 
     summary: str
+    end: EndOfSupport | None
     installer: Installer
     runs_on_nodes: bool
     discovery: Discovery
@@ -63,8 +85,12 @@ class ControlPlane:
         assert_never(self.discovery)
 
 
+# Source of both: https://cloud.google.com/service-mesh/deprecations
+_DEPRECATED, _ENDS = date(2026, 9, 28), date(2028, 3, 1)
+
 ASMCLI_IN_CLUSTER = ControlPlane(
-    summary="asmcli: istiod runs on your nodes, in the pinned version, and is yours to upgrade",
+    summary="asmcli installs istiod on your nodes, in the pinned version, and you upgrade it",
+    end=EndOfSupport(_DEPRECATED, _ENDS, "An in-cluster control plane on GKE"),
     installer="asmcli",
     runs_on_nodes=True,
     discovery="remote-secrets",
@@ -73,9 +99,15 @@ ASMCLI_IN_CLUSTER = ControlPlane(
     locality_needs_setting=True,
 )
 
-# Deprecated since 2024-08-22, as asmcli's own help says; it still works.
+# asmcli --managed itself is deprecated since 2024-08-22, and unsupported since February 2025. It still works.
 ASMCLI_MANAGED = ControlPlane(
-    summary="asmcli --managed: Google runs it. The reference; deprecated by Google, and new fleets may refuse it",
+    summary="asmcli --managed installs a control plane that Google runs; for existing meshes",
+    end=EndOfSupport(
+        _DEPRECATED,
+        _ENDS,
+        "Installation by asmcli --managed is unsupported since February 2025. A managed control plane of the "
+        "implementation ISTIOD",
+    ),
     installer="asmcli",
     runs_on_nodes=False,
     discovery="remote-secrets",
@@ -85,7 +117,8 @@ ASMCLI_MANAGED = ControlPlane(
 )
 
 FLEET = ControlPlane(
-    summary="the fleet's API: Google makes and runs it, and terraform needs no tool for that",
+    summary="the fleet API installs a control plane that Google runs, and terraform needs no tool for it",
+    end=None,
     installer="fleet-api",
     runs_on_nodes=False,
     discovery="connected",
@@ -124,7 +157,7 @@ def managed_revision(channel: Channel) -> str:
 def pinned_revision(asmcli_version: str) -> str:
     """Return the revision label that asmcli gives to an istiod of its version.
 
-    1.28.5-asm.12+config1 becomes asm-1285-12, as in asmcli's function init.
+    1.31.3-asm.9+config1 becomes asm-1313-9, as in asmcli's function init.
     """
     version, _, build = asmcli_version.partition("-asm.")
     return f"asm-{version.replace('.', '')}-{build.partition('+')[0]}"

@@ -105,7 +105,7 @@ WeekHour = _text(
 EnvName = _text(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name", longest=100)
 AsmcliVersion = _text(
     r"1\.[0-9]+\.[0-9]+-asm\.[0-9]+\+config[0-9]+",
-    "an asmcli version such as 1.28.5-asm.12+config1",
+    "an asmcli version such as 1.31.3-asm.9+config1",
     longest=40,
 )
 

@@ -11,14 +11,23 @@ from config.fields import AsmcliVersion, FilePath, Image, Model, Sha256
 DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
 """Where Google publishes asmcli, and beside each its checksum, the same name with .sha256."""
 
+DEFAULT_VERSION = "1.31.3-asm.9+config1"
+"""The newest on 2026-11-28; Google supports a minor version and the two before it.
+
+Source: https://cloud.google.com/service-mesh/versions
+"""
+PREVIOUS_DEFAULT_VERSION = "1.28.5-asm.12+config1"
+"""Installed from files without a version until 2026-11-28."""
+
 
 class Asmcli(Model):
     """The installer, pinned."""
 
     version: AsmcliVersion = Field(
-        default="1.28.5-asm.12+config1",
+        default=DEFAULT_VERSION,
         description="Version that is downloaded; the list: "
-        "https://storage.googleapis.com/csm-artifacts/asm/ASMCLI_VERSIONS",
+        "https://storage.googleapis.com/csm-artifacts/asm/ASMCLI_VERSIONS. With `asmcli-in-cluster` it has to be "
+        "given, as it decides the revision.",
         json_schema_extra=IN_PLACE,
     )
     sha256: Sha256 | None = Field(
@@ -43,14 +52,20 @@ class Asmcli(Model):
         return f"{DOWNLOADS}/{self.file_name}"
 
 
+def _describe(mode: ControlPlaneMode) -> str:
+    """Return a mode's summary, with the dates of its end."""
+    plan = control_plane(mode)
+    return plan.summary if plan.end is None else f"{plan.summary}. {plan.end.describe()}"
+
+
 class Mesh(Model):
     """One service mesh over all clusters."""
 
     control_plane: ControlPlaneMode = Field(
-        default="asmcli-managed",
-        description="Who makes and runs the control planes. "
-        + "".join(f"`{mode}`: {control_plane(mode).summary}. " for mode in MODES)
-        + "docs/control-planes.md tells them apart. It can't be changed while the mesh stands: there is no migration.",
+        default="fleet",
+        description="How the mesh control planes are installed, and where they run. "
+        + "".join(f"`{mode}`: {_describe(mode)}. " for mode in MODES)
+        + "docs/control-planes.md compares them. It can't be changed while the mesh exists: there is no migration.",
         json_schema_extra=REFUSED,
     )
     asmcli: Asmcli = Field(default=Asmcli(), description="The installer; without a meaning for `fleet`.")

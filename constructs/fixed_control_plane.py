@@ -27,9 +27,11 @@ class FixedControlPlane(Construct):
                 postcondition=[
                     Postcondition(
                         condition=f'${{self.triggers.control_plane == "{name}"}}',
-                        error_message="mesh.control_plane: ${self.triggers.control_plane} made this mesh, and there is "
-                        f"no migration to {name}. Set it back; or, with it set back, take the mesh down with "
-                        f"`cdktf destroy ingress mesh`, set {name}, and deploy.",
+                        error_message="This mesh was installed with mesh.control_plane: "
+                        f"${{self.triggers.control_plane}}, and there is no migration to {name}. Keep it: write "
+                        "`mesh.control_plane: ${self.triggers.control_plane}` into the configuration file, also if the "
+                        "line was not there before, as the default is another one now. Or, with that line, destroy the "
+                        f"mesh with `cdktf destroy ingress mesh`, set {name}, and deploy.",
                     )
                 ],
             ),

@@ -114,6 +114,7 @@ def minimal_configuration(**regions: int) -> dict[str, Any]:
         "project": {"id": "test-project"},
         "regions": {key: {"region": f"asia-east{number}", "number": number} for key, number in regions.items()},
         "ingress": {"config_cluster": next(iter(regions)), "plain_http": True},
+        "mesh": {"control_plane": "asmcli-managed"},
         "demo": {"enabled": False},
         "cluster": {"endpoint": "dns"},
     }

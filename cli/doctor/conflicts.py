@@ -69,8 +69,9 @@ def _check_mode(environment: Environment, states: TerraformStates) -> Finding:
     deployed = [name for one in states["mesh"] or () if (name := one.inputs.get("control_plane"))]
     if all(name == wanted for name in deployed):
         return ok(title, wanted)
-    text = f"{deployed[0]} made this mesh, and there is no migration to {wanted}"
-    fix = f"set it back; or, with it set back: cdktf destroy ingress mesh, then set {wanted}, and deploy"
+    text = f"this mesh was installed with {deployed[0]}, and there is no migration to {wanted}"
+    keep = f"write `mesh.control_plane: {deployed[0]}` into the configuration file"
+    fix = f"{keep}; or, with that line: cdktf destroy ingress mesh, then set {wanted}, and deploy"
     return failure(title, text, fix)
 
 

@@ -14,7 +14,7 @@ from config.control_plane import MODES, control_plane
 from config.fields import RegionKey
 from config.loading.load import parse_environment
 from config.loading.strict_yaml import parse
-from config.mesh import Mesh
+from config.mesh import DEFAULT_VERSION, Mesh
 from config.naming import RegionNames
 from config.paths import ROOT
 
@@ -80,10 +80,7 @@ def document(answers: Answers, file: Path = ROOT / "mesh.yaml") -> str:
             name, cidr = _split(network, f"network-{number}")
             lines.append(f"    - name: {_scalar(name)}\n      cidr: {_scalar(cidr)}\n")
     lines.append(f"\nmesh:\n  control_plane: {_scalar(mode)} # docs/control-planes.md; it can't be changed later\n")
-    if checksum := answers["asmcli_sha256"]:
-        lines.append(f"  asmcli:\n    sha256: {json.dumps(checksum[0])}\n")
-    elif uses_asmcli(mode):
-        lines.append("  # asmcli:\n  #   sha256: yours, in quotes; README, step 3\n")
+    lines += _asmcli_lines(mode, answers["asmcli_sha256"])
     lines.append(f"\ningress:\n  config_cluster: {_scalar(regions[0][0])}\n")
     if domains := answers["domains"]:
         lines.append(f"  domains: [{', '.join(map(_scalar, domains))}]\n")
@@ -95,6 +92,18 @@ def document(answers: Answers, file: Path = ROOT / "mesh.yaml") -> str:
 def uses_asmcli(mode: str) -> bool:
     """Return whether a control plane mode is installed with asmcli, which is pinned by its checksum."""
     return any(mode == one and control_plane(one).installer == "asmcli" for one in MODES)
+
+
+def _asmcli_lines(mode: str, checksum: Sequence[str]) -> list[str]:
+    """Return the lines of `mesh.asmcli`; the version is among them, so that no later default changes it."""
+    if not uses_asmcli(mode) and not checksum:
+        return []
+    sha256 = json.dumps(checksum[0]) if checksum else None
+    return [
+        "  asmcli:\n",
+        f"    version: {DEFAULT_VERSION}\n",
+        f"    sha256: {sha256}\n" if sha256 else "    # sha256: yours, in quotes; README, step 3\n",
+    ]
 
 
 def _keyed(answers: Answers) -> list[tuple[str, str]]:

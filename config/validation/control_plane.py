@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from config.environment import Environment
+from config.mesh import DEFAULT_VERSION, PREVIOUS_DEFAULT_VERSION
 from config.problems import Problem
 from config.validation.networks import is_reserved
 
@@ -11,13 +12,23 @@ MOST_AUTHORIZED_NETWORKS = 100
 
 
 def check_control_plane(environment: Environment) -> Iterator[Problem]:
-    """Check that each GKE control plane can authorize the istiods of the other clusters, where those are pods.
+    """Check what istiods that run as pods need.
+
+    Their version is in the file, as it is the user who upgrades them: a default that changes would
+    install another one. Each GKE control plane can authorize the istiods of the other clusters.
 
     Runs on an environment whose parts are each right.
     """
     if not environment.control_plane.runs_on_nodes:
         return
     mode = environment.mesh.control_plane
+    if "version" not in environment.mesh.asmcli.model_fields_set:
+        rule = (
+            f"with mesh.control_plane: {mode}, give the version, which decides the revision: "
+            f"`version: {DEFAULT_VERSION}` for a new mesh; for one that exists without this line, "
+            f"`version: {PREVIOUS_DEFAULT_VERSION}`, the default until 2026-11-28"
+        )
+        yield Problem("mesh.asmcli.version", rule)
     regions = [one for one in environment.resolved_regions() if not one.retired]
     if len(regions) > 1:
         for one in regions:

@@ -32,7 +32,7 @@ Object = dict[str, Any]
 
 PROJECT = "test-project"
 MANAGED, IN_CLUSTER, FLEET = "asmcli-managed", "asmcli-in-cluster", "fleet"
-"""The control plane modes; the first is the configuration's default."""
+"""The control plane modes."""
 
 REVISION = "asm-managed-stable"
 IN_CLUSTER_REVISION = "asm-1285-12"
@@ -54,7 +54,7 @@ CONFIGURATION: dict[str, Any] = {
     "regions": {key: {"region": place, "number": NUMBERS[key]} for key, place in LOCATIONS.items()},
     "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]},
     "ingress": {"config_cluster": "tokyo", "plain_http": True},
-    "mesh": {},
+    "mesh": {"control_plane": MANAGED},
     "demo": {"versions": VERSIONS},
 }
 CONFIGURATION["regions"]["seoul"]["retired"] = True
@@ -244,8 +244,7 @@ def deploy(folder: Path, mode: str = MANAGED) -> Iterator[DeployedMesh]:
         caller = gcp.client()
         enable(caller)
         mesh = DeployedMesh(gcp, folder, gcp.token())
-        if mode != MANAGED:
-            mesh.content["mesh"] = {"control_plane": mode}
+        mesh.content["mesh"] = {"control_plane": mode, "asmcli": {"version": "1.28.5-asm.12+config1"}}
         mesh.states = {**_make_cloud(caller, mesh, mode)}
         for region in LOCATIONS:
             mesh.clusters[region] = _cluster_objects(region, mode)

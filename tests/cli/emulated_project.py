@@ -105,7 +105,7 @@ class EmulatedProject:
 
     def set_mode(self, mode: str) -> None:
         """Configure another control plane mode."""
-        self.configure("mesh:\n", f"mesh:\n  control_plane: {mode}\n")
+        self.configure("control_plane: asmcli-managed", f"control_plane: {mode}")
 
     def act_as(self, account: str) -> None:
         """Configure the service account that terraform and the scripts act as."""

@@ -68,7 +68,14 @@ def test_what_is_written_synthesizes(mode: str, ingress: str, count: int, tmp_pa
 
 def test_the_file_reads_as_if_somebody_had_written_it(tmp_path: Path) -> None:
     file = tmp_path / "mesh.yaml"
-    arguments = ("--region", "osaka=asia-northeast2", "--authorized-network", "office=203.0.113.0/24")
+    arguments = (
+        "--control-plane",
+        "asmcli-managed",
+        "--region",
+        "osaka=asia-northeast2",
+        "--authorized-network",
+        "office=203.0.113.0/24",
+    )
     assert init(file, *GOOD, *arguments, "--asmcli-sha256", SHA256).returncode == 0
     head, _, rest = file.read_text(encoding="utf-8").partition("\nproject:")
     assert head.splitlines()[0] == f"# yaml-language-server: $schema={ROOT / 'mesh.schema.json'}"
@@ -96,6 +103,7 @@ cluster:
 mesh:
   control_plane: asmcli-managed # docs/control-planes.md; it can't be changed later
   asmcli:
+    version: 1.31.3-asm.9+config1
     sha256: "{SHA256}"
 
 ingress:

@@ -36,7 +36,7 @@ CONFIGURED = {
     "retired region": load_without_variables(THREE_REGIONS),
     "one region": generated(1),
     "six regions": generated(6, "demo: {enabled: false}\n" + SHOP % "true"),
-    "in-cluster": generated(2, "mesh: {control_plane: asmcli-in-cluster}"),
+    "in-cluster": generated(2, "mesh: {control_plane: asmcli-in-cluster, asmcli: {version: 1.31.3-asm.9+config1}}"),
     "fleet": generated(3, "mesh: {control_plane: fleet}"),
     "no ingress": generated(3, SHOP % "false", ingress="enabled: false"),
 }

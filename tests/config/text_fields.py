@@ -17,6 +17,7 @@ VALID: Data = {
     "project": {"id": "test-project"},
     "regions": {"tokyo": {"region": "asia-northeast1", "number": 0}},
     "cluster": {"endpoint": "dns"},
+    "mesh": {"control_plane": "asmcli-managed"},
     "ingress": {"config_cluster": "tokyo", "plain_http": True},
 }
 

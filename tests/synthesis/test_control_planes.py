@@ -11,6 +11,7 @@ import pytest
 
 from config.control_plane import MODES, ControlPlaneMode, control_plane
 from config.crds import ISTIO_CRDS, MCI_CRDS
+from config.mesh import DEFAULT_VERSION
 from config.paths import ROOT
 from config.problems import ConfigError
 from tests.synthesized import Synthesis, environment_of, synthesize
@@ -24,7 +25,7 @@ regions:
 cluster:
   endpoint: public
   authorized_networks: [{name: office, cidr: 203.0.113.0/24}]
-mesh: {control_plane: MODE}
+mesh: {control_plane: MODE, asmcli: {version: 1.31.3-asm.9+config1}}
 ingress: {config_cluster: tokyo, plain_http: true}
 """
 
@@ -65,7 +66,7 @@ def test_an_unknown_mode_is_an_error() -> None:
         ("asmcli-managed", "stable", "asm-managed-stable"),
         ("asmcli-managed", "regular", "asm-managed"),
         ("fleet", "rapid", "asm-managed-rapid"),
-        ("asmcli-in-cluster", "rapid", "asm-1285-12"),
+        ("asmcli-in-cluster", "rapid", "asm-1313-9"),
     ],
 )
 def test_revision(mode: ControlPlaneMode, channel: str, revision: str, tmp_path: Path) -> None:
@@ -81,9 +82,21 @@ def test_revision(mode: ControlPlaneMode, channel: str, revision: str, tmp_path:
 
 
 def test_the_version_decides_the_revision_in_the_cluster() -> None:
-    text = with_mode("asmcli-in-cluster, asmcli: {version: V}")
-    assert environment_of(text.replace("V}", "1.27.1-asm.5+config1}")).revision == "asm-1271-5"
-    assert environment_of(text.replace("V}", "1.28.5-asm.12+config1}")).revision == "asm-1285-12"
+    text = with_mode("asmcli-in-cluster")
+    assert environment_of(text.replace("1.31.3-asm.9", "1.27.1-asm.5")).revision == "asm-1271-5"
+    assert environment_of(text.replace("1.31.3-asm.9", "1.28.5-asm.12")).revision == "asm-1285-12"
+
+
+def test_the_version_in_the_cluster_is_given() -> None:
+    """A default that changes would upgrade the istiods of an existing mesh."""
+    text = with_mode("asmcli-in-cluster").replace(", asmcli: {version: 1.31.3-asm.9+config1}", "")
+    with pytest.raises(ConfigError) as caught:
+        environment_of(text)
+    (problem,) = caught.value.problems
+    assert problem.path == "mesh.asmcli.version"
+    assert f"`version: {DEFAULT_VERSION}` for a new mesh" in problem.rule
+    assert "exists without this line, `version: 1.28.5-asm.12+config1`" in problem.rule
+    environment_of(text.replace("asmcli-in-cluster", "asmcli-managed"))
 
 
 def test_scripts_run_only_where_tools_are_needed(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
@@ -152,7 +165,7 @@ def test_locality(synthesis: Synthesis, mode: ControlPlaneMode) -> None:
 def test_asmcli_gets_the_mode(in_all_modes: dict[str, Synthesis]) -> None:
     for mode, installed, revision in (
         ("asmcli-managed", "managed", "asm-managed-stable"),
-        ("asmcli-in-cluster", "in-cluster", "asm-1285-12"),
+        ("asmcli-in-cluster", "in-cluster", "asm-1313-9"),
     ):
         install = in_all_modes[mode].one("mesh", "null_resource", "control-plane_install")
         assert {(one["mode"], one["revision"]) for one in install["for_each"].values()} == {(installed, revision)}
@@ -199,7 +212,7 @@ def test_the_stack_waits_until_the_crds_are_established(fleet: Synthesis) -> Non
 
 def test_a_changed_wait_is_a_new_job(fleet: Synthesis, tmp_path: Path) -> None:
     """A Job is immutable: its name contains a hash of its content."""
-    text = with_mode("fleet").replace("{control_plane: fleet}", "{control_plane: fleet, kubectl_image: x.io/kubectl:1}")
+    text = with_mode("fleet").replace("fleet,", "fleet, kubectl_image: x.io/kubectl:1,")
     other = synthesize(environment_of(text), tmp_path)
 
     def name(synthesis: Synthesis) -> str:
@@ -305,6 +318,7 @@ def test_a_changed_mode_fails_the_plan(tmp_path: Path) -> None:
     run_terraform(folder, "plan", "-detailed-exitcode")
     file.write_text(json.dumps(stack_of("fleet")), encoding="utf-8")
     message = error_of(terraform(folder, "plan"))
-    assert "mesh.control_plane: asmcli-managed made this mesh, and there is no migration to fleet." in message
+    assert "installed with mesh.control_plane: asmcli-managed, and there is no migration to fleet." in message
+    assert "write `mesh.control_plane: asmcli-managed` into the configuration file" in message
     assert "cdktf destroy ingress mesh" in message
     run_terraform(folder, "destroy", "-auto-approve")

@@ -149,7 +149,9 @@ def test_no_token_in_any_trigger(reference: Synthesis) -> None:
 def test_another_region_runs_no_script_of_existing_regions(tmp_path: Path, mode: str) -> None:
     """Instances of existing regions keep their inputs, so that nothing is replaced."""
     text = REFERENCE.read_text(encoding="utf-8")
-    text = text.replace("control_plane: asmcli-managed", f"control_plane: {mode}")
+    text = text.replace(
+        "control_plane: asmcli-managed", f"control_plane: {mode}\n  asmcli: {{version: 1.31.3-asm.9+config1}}"
+    )
     assert mode in text
     for folder in ("two", "three"):
         (tmp_path / folder).mkdir()

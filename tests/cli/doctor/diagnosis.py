@@ -25,7 +25,8 @@ cluster:
   authorized_networks:
     - {{name: office, cidr: 203.0.113.0/24}}
 mesh:
-  asmcli: {{file: asmcli, sha256: "{DIGEST}"}}
+  control_plane: asmcli-managed
+  asmcli: {{version: 1.31.3-asm.9+config1, file: asmcli, sha256: "{DIGEST}"}}
 ingress: {{config_cluster: tokyo, plain_http: true}}
 """
 KUBECTL_CASES = '*"get secrets"*) {} ;; *) echo "Client Version: v1.32.4" ;;'
@@ -67,7 +68,7 @@ class Diagnosis:
 
 def in_mode(mode: str) -> str:
     """Return the configuration with another control plane mode."""
-    return CONFIGURATION.replace("mesh:", f"mesh:\n  control_plane: {mode}")
+    return CONFIGURATION.replace("control_plane: asmcli-managed", f"control_plane: {mode}")
 
 
 def diagnose(project: EmulatedProject, **variables: str) -> Diagnosis:

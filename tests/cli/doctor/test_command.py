@@ -115,8 +115,8 @@ def test_a_mesh_that_was_made_in_another_way(project: EmulatedProject) -> None:
     expect(project, "mesh.control_plane", "ok", "asmcli-managed")
     fixed = {"id": "1", "triggers": {"control_plane": "fleet"}}
     project.write_resources("mesh", "null_resource", [("fixed", fixed)])
-    text = "fleet made this mesh, and there is no migration to asmcli-managed"
-    fix = "...cdktf destroy ingress mesh, then set asmcli-managed..."
+    text = "this mesh was installed with fleet, and there is no migration to asmcli-managed"
+    fix = "write `mesh.control_plane: fleet`...cdktf destroy ingress mesh, then set asmcli-managed..."
     assert expect(project, "mesh.control_plane", "failure", text, fix).bad() == ["mesh.control_plane"]
     project.set_mode("fleet")
     expect(project, "mesh.control_plane", "ok", "fleet")

@@ -13,7 +13,7 @@ from tests.cli.doctor.diagnosis import DIGEST, expect
 from tests.cli.emulated_project import EmulatedProject
 from tests.cli.loopback_server import http_server
 
-NAME = "asmcli_1.28.5-asm.12-config1"
+NAME = "asmcli_1.31.3-asm.9-config1"
 PUBLISHED = "mesh.asmcli.sha256 is what Google publishes"
 
 
@@ -63,7 +63,7 @@ def test_a_checksum_that_can_not_be_compared(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_checksum(project: EmulatedProject) -> None:
-    project.configure(f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
+    project.configure(f', file: asmcli, sha256: "{DIGEST}"', "")
     url = f"https://storage.googleapis.com/csm-artifacts/asm/{NAME}"
     text = "mesh.asmcli.sha256 is not set: the mesh stack stops in its plan; set it to what is printed twice"
     expect(project, "checksum", "failure", text, f"curl -fsSL {url} | sha256sum; curl -fsSL {url}.sha256")

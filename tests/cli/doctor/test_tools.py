@@ -183,7 +183,7 @@ def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
     project.set_mode("fleet")
     (project.folder / "asmcli").unlink()
     remove(project, "gcloud", "istioctl", "bash", "jq", "csplit", "sha256sum", "uname")
-    project.configure(f'asmcli: {{file: asmcli, sha256: "{DIGEST}"}}', "asmcli: {}")
+    project.configure(f', file: asmcli, sha256: "{DIGEST}"', "")
     found = assert_all_ok(project)
     sections = {section["title"]: [one["name"] for one in section["findings"]] for section in found.data["sections"]}
     assert sections["Tools on this machine"] == [
