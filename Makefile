@@ -48,8 +48,8 @@ test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)
 	@$(PYTHON) -m tools.lint_imports
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4
 
-check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## everything that this machine can: tests, providers, policy, lab, rehearsals
-	@tools/check
+check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## everything that this machine can: tests, providers, policy, lab, rehearsals; DAY2=small for eight changes of the file instead of all
+	@DAY2=$(DAY2) tools/check
 
 lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); REGIONS=3 for as many regions
 	@exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS))
@@ -57,8 +57,8 @@ lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); R
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
 	@exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
-rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 without a region that comes and goes, LAB=1 with requests, UPGRADE=1 of what an earlier commit has deployed, ACCEPTANCE=1 of `make acceptance`
-	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab) $(if $(UPGRADE),--upgrade) $(if $(ACCEPTANCE),--acceptance)
+rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 without a region that comes and goes, LAB=1 with requests, DAY2=1 of changes of the file (DAY2=small of some), UPGRADE=1 of what an earlier commit has deployed, ACCEPTANCE=1 of `make acceptance`
+	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab) $(if $(DAY2),--day2 $(if $(filter small,$(DAY2)),small,all)) $(if $(UPGRADE),--upgrade) $(if $(ACCEPTANCE),--acceptance)
 
 rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name, CONTROL_PLANE=fleet as above
 	@exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')

@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
     parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
     parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults whose names match")
+    parser.add_argument("--day2", choices=("all", "small"), help="make all changes of the file, or some")
     parser.add_argument("--upgrade", action="store_true", help="deploy what an earlier commit has deployed")
     parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
     fewer = parser.add_mutually_exclusive_group()
@@ -70,6 +71,7 @@ def main() -> int:
             return _rehearse_acceptance(session, mirror_of(providers), Latencies(arguments.scale, PATIENCE))
         # Imported late: inside, cdktf takes its folders when it is loaded.
         from tests.rehearsal.context import create_context  # noqa: PLC0415
+        from tests.rehearsal.day2 import run_day2  # noqa: PLC0415
         from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
         from tests.rehearsal.faults import FaultSelection, run_faults  # noqa: PLC0415
         from tests.rehearsal.run import run  # noqa: PLC0415
@@ -91,6 +93,8 @@ def main() -> int:
             wrappers=wrappers,
             pods_run=arguments.lab,
         )
+        if arguments.day2:
+            return run_day2(context, only_small=arguments.day2 == "small")
         if arguments.upgrade:
             return run_upgrade(context, path.with_suffix(".tar.xz"))
         if wrappers is None:

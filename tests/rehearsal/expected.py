@@ -1,6 +1,6 @@
 """The expected objects in each cluster, by the description of the system, independent of the stacks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import permutations
 from typing import Any
 
@@ -91,9 +91,10 @@ def expected_objects(environment: Environment, region: str) -> set[ObjectKey]:
     return found
 
 
-def found_objects(cluster: LocalCluster, kinds: tuple[str, ...]) -> dict[ObjectKey, Resource]:
+def found_objects(
+    cluster: LocalCluster, kinds: tuple[str, ...], ours: Collection[str] = (DEMO_NAMESPACE, GATEWAY_NAMESPACE)
+) -> dict[ObjectKey, Resource]:
     """Return the objects in the stacks' namespaces of a cluster, without derived Services."""
-    ours = (DEMO_NAMESPACE, GATEWAY_NAMESPACE)
     found: dict[ObjectKey, Resource] = {}
     for item in cluster.get(",".join(kinds), "--all-namespaces")["items"]:
         metadata = item["metadata"]

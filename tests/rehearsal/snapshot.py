@@ -1,11 +1,11 @@
 """Snapshots of the whole environment, and their differences."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tests.local_mesh.cluster import LocalCluster
-from tests.rehearsal.expected import found_objects, remote_secrets, served_kinds
+from tests.rehearsal.expected import DEMO_NAMESPACE, GATEWAY_NAMESPACE, found_objects, remote_secrets, served_kinds
 from tests.rehearsal.simulated_cloud import SimulatedCloud
 
 Snapshot = dict[str, Any]
@@ -23,12 +23,18 @@ AUTOSCALER = "HorizontalPodAutoscaler"
 OPTIONS = ("configmap", "asm-options", "--namespace", "istio-system", "--ignore-not-found")
 
 
-def take_snapshot(cloud: SimulatedCloud, *, identities: bool = False) -> Snapshot:
+def take_snapshot(
+    cloud: SimulatedCloud,
+    *,
+    identities: bool = False,
+    namespaces: Collection[str] = (DEMO_NAMESPACE, GATEWAY_NAMESPACE),
+) -> Snapshot:
     """Return everything in the cloud and in every cluster.
 
     Args:
         cloud: the simulated cloud.
         identities: distinguish objects that were recreated or changed meanwhile, even if they are equal.
+        namespaces: those of the stacks' objects.
     """
     found: Snapshot = {}
     for path, resource in cloud.fake.store.all().items():
@@ -40,7 +46,7 @@ def take_snapshot(cloud: SimulatedCloud, *, identities: bool = False) -> Snapsho
     for role, member in cloud.server.resource_manager.grants():
         found[f"cloud grant {role} {member}"] = True
     for region, cluster in cloud.clusters().items():
-        found |= {f"{region} {key}": value for key, value in _in_cluster(cluster, identities).items()}
+        found |= {f"{region} {key}": value for key, value in _in_cluster(cluster, identities, namespaces).items()}
     return found
 
 
@@ -63,8 +69,8 @@ def _where(one: Any, other: Any, path: str = "") -> str:
     return f"{path or 'value'} was {str(one)[:80]}, is {str(other)[:80]}"
 
 
-def _in_cluster(cluster: LocalCluster, identities: bool) -> dict[str, Any]:
-    found = found_objects(cluster, served_kinds(cluster))
+def _in_cluster(cluster: LocalCluster, identities: bool, namespaces: Collection[str]) -> dict[str, Any]:
+    found = found_objects(cluster, served_kinds(cluster), namespaces)
     scaled = {item["spec"]["scaleTargetRef"]["name"] for (kind, _, _), item in found.items() if kind == AUTOSCALER}
     objects: dict[str, Any] = {}
     for (kind, namespace, name), item in found.items():

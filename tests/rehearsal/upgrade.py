@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from config.mesh import Mesh
 from config.naming import STACKS
 from tests.local_mesh.isolation import ignore_sigint
 from tests.rehearsal import checks
@@ -49,6 +50,8 @@ def run_upgrade(context: RehearsalContext, recorded: Path) -> int:
 
     context.say("applying what the earlier commit has synthesized")
     if show(_apply_recorded(context, recorded)):
+        if context.environment.mesh.control_plane != Mesh().control_plane:
+            show(_leave_out_mode(context))
         context.say("deploying the same file by the current code")
         run = context.deployment.deploy()
         show(checks.deployed("2  the current code", run))
@@ -82,6 +85,21 @@ def losses(title: str, destroyed: Sequence[str], allowed: Sequence[AllowedLoss])
     if not table.rows:
         table.add("none", "", ok=True)
     return table
+
+
+def _leave_out_mode(context: RehearsalContext) -> Table:
+    """Check that a file without a mode, whose default was another one, is refused and told which line it needs."""
+    deployment = context.deployment
+    mesh = deployment.content["mesh"]
+    mode = mesh.pop("control_plane")
+    deployment.write()
+    context.say("planning a file that leaves mesh.control_plane out")
+    before = take_checkpoint(context.cloud)
+    run = deployment.plan("mesh")
+    changes = changes_since(context.cloud, before)
+    mesh["control_plane"] = mode
+    deployment.write()
+    return checks.refused("   a file without mesh.control_plane", run, f"`mesh.control_plane: {mode}`", changes)
 
 
 def _apply_recorded(context: RehearsalContext, recorded: Path) -> Table:

@@ -1,0 +1,192 @@
+"""Changes of a deployed environment, one after the other, each followed by a deploy that changes nothing."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cli.traffic.outage import count_failed
+from config.effects import Effect
+from config.reference import effects_of_keys
+from tests.lab.demo import LabDemo
+from tests.local_mesh.isolation import ignore_sigint
+from tests.local_mesh.traffic import Client, Stream
+from tests.rehearsal import checks
+from tests.rehearsal.changes import changes_since, take_checkpoint
+from tests.rehearsal.context import RehearsalContext, conclude
+from tests.rehearsal.deployment import CommandRun
+from tests.rehearsal.observed_effect import observe, seen_effect
+from tests.reporting.table import Table
+
+FILE = Path(__file__).parent / "day2.yaml"
+INTERVAL_SECONDS = 0.1
+CLIENT_IMAGE = "demo.client_image"
+"""Key whose change replaces the pods that send requests."""
+
+MOST_LINES = 12
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """A change of the configuration file.
+
+    Attributes:
+        change: its name.
+        set: new values by key, with the names of this environment.
+        effect: a weaker effect than the reference has for the keys; None for that of the reference.
+        small: it is one of a small selection.
+    """
+
+    change: str
+    set: Mapping[str, Any] = field(default_factory=dict)
+    effect: Effect | None = None
+    small: bool = False
+
+    def apply(self, content: dict[str, Any]) -> None:
+        """Change the content of a file."""
+        for path, value in self.set.items():
+            *sections, last = path.split(".")
+            section = content
+            for name in sections:
+                section = section.setdefault(name, {})
+            section[last] = copy.deepcopy(value)
+
+    def expected_effect(self, effects: Mapping[str, Effect | None]) -> Effect:
+        """Return the strongest effect of its keys.
+
+        Args:
+            effects: by the keys of the reference.
+        """
+        if self.effect is not None:
+            return self.effect
+        found = [effects[reference_key(path, effects)] for path in self.set]
+        return max((one for one in found if one is not None), key=list(Effect).index)
+
+
+def read_changes(only_small: bool) -> list[FileChange]:
+    """Return the changes, or the small selection of them."""
+    entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    changes = [
+        FileChange(**{**entry, "effect": Effect(entry["effect"]) if "effect" in entry else None}) for entry in entries
+    ]
+    return [one for one in changes if one.small or not only_small]
+
+
+def reference_key(path: str, keys: Mapping[str, Any]) -> str:
+    """Return the key of the reference that a path in a file belongs to, such as ``services.*.image``.
+
+    Raises:
+        KeyError: there is none.
+    """
+    names = path.split(".")
+    for length in range(len(names), 0, -1):
+        for key in keys:
+            pattern = key.split(".")
+            pairs = zip(pattern, names[:length], strict=False)
+            if len(pattern) == length and keys[key] and all(one in ("*", name) for one, name in pairs):
+                return key
+    raise KeyError(f"{path}: no key of the reference with an effect")
+
+
+def run_day2(context: RehearsalContext, *, only_small: bool) -> int:
+    """Deploy, make the changes, and return the exit status: 0 if all had their effects, else 1."""
+    ignore_sigint()
+    context.say("deploying from nothing")
+    first = checks.deployed("1  deploy from nothing", context.deployment.deploy())
+    print(f"\n{first}", flush=True)
+    tables = [first]
+    if first.ok:
+        changes = read_changes(only_small)
+        tables.append(Day2(context).run(changes))
+        print(f"\n{tables[-1]}", flush=True)
+    return conclude(context, tables)
+
+
+class Day2:
+    """Makes changes, and compares their effects with the reference's."""
+
+    def __init__(self, context: RehearsalContext) -> None:
+        self._context = context
+        self._deployment = context.deployment
+        self._effects = effects_of_keys()
+        columns = [
+            "change",
+            "effect",
+            "seen",
+            "seconds",
+            "added",
+            "changed",
+            "destroyed",
+            "again",
+            "requests",
+            "failed",
+        ]
+        self._table = Table("2  changes of the file, each followed by a deploy that changes nothing", columns)
+
+    def run(self, changes: Sequence[FileChange]) -> Table:
+        """Make all changes, and return the results."""
+        for number, change in enumerate(changes, start=1):
+            self._context.say(f"{number} of {len(changes)}: {change.change}")
+            self._run(change)
+        keys = {reference_key(path, self._effects) for change in changes for path in change.set}
+        with_effect = sum(effect is not None for effect in self._effects.values())
+        self._table.notes.append(f"{len(changes)} changes of {len(keys)} keys; {with_effect} keys have an effect")
+        return self._table
+
+    def _run(self, change: FileChange) -> None:
+        before_content = copy.deepcopy(self._deployment.content)
+        environment = self._context.environment
+        before = observe(self._context.cloud, environment)
+        start = take_checkpoint(self._context.cloud)
+        change.apply(self._deployment.content)
+        self._deployment.write()
+        expected = change.expected_effect(self._effects)
+        with self._requests(change) as streams:
+            run = self._deployment.deploy()
+            made = changes_since(self._context.cloud, start)
+            if expected is Effect.REFUSED:
+                self._deployment.content = before_content
+                self._deployment.write()
+            seen = self._seen(run, made, before)
+            again_start = take_checkpoint(self._context.cloud)
+            again = self._deployment.deploy()
+            made_again = changes_since(self._context.cloud, again_start)
+        responses = [response for stream in streams for response in stream.responses]
+        failed = count_failed(responses)
+        empty = again.ok and sum(again.totals()) == 0 and not made_again
+        self._context.say(f"   {expected}: seen {seen}; again: {'nothing' if empty else 'changes'}")
+        self._table.add(
+            *(change.change, expected, seen, f"{run.seconds:.0f}", *run.totals()),
+            *("nothing" if empty else "changes", len(responses), failed),
+            ok=seen == expected and empty and not failed and bool(responses) == bool(streams),
+        )
+        problems = [] if run.ok or expected is Effect.REFUSED else run.errors() or run.last_lines().splitlines()
+        if not empty:
+            problems += [*again.errors(), *made_again]
+        self._table.notes += [f"{change.change}: {line}" for line in problems[:MOST_LINES]]
+
+    def _seen(self, run: CommandRun, made: Sequence[str], before: Any) -> str:
+        """Return the effect of a deploy; that of a failed one is a refusal if it has made no changing call."""
+        if not run.ok:
+            return "failed" if made else Effect.REFUSED
+        # With the namespaces of both files: a service may have left one.
+        return seen_effect(before, observe(self._context.cloud, self._context.environment))
+
+    @contextmanager
+    def _requests(self, change: FileChange) -> Iterator[list[Stream]]:
+        """Send requests meanwhile, if pods run."""
+        with ExitStack() as stack:
+            if self._context.lab is None:
+                yield []
+                return
+            demo = LabDemo(self._context.lab, self._context.environment)
+            clients: list[Client] = []
+            for region in demo.lab.regions:
+                clients.append(demo.gateways(region)[0])
+                if CLIENT_IMAGE not in change.set:
+                    clients.append(demo.client(region))
+            yield [stack.enter_context(client.stream(demo.path, INTERVAL_SECONDS)) for client in clients]

@@ -1,0 +1,85 @@
+"""Tests of the table of changes, and of what is seen of them; the rehearsal itself is `make rehearse DAY2=1`."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from config.effects import Effect
+from config.environment import Environment
+from config.reference import effects_of_keys
+from tests.rehearsal.context import parse
+from tests.rehearsal.day2 import FileChange, read_changes, reference_key
+from tests.rehearsal.observed_effect import EnvironmentState, seen_effect
+from tests.synthesized import REFERENCE
+
+POOL = "cloud projects/p/locations/l/clusters/c/nodePools/nodes"
+STATE = EnvironmentState(
+    {POOL: {"config": {"machineType": "e2-standard-4"}, "autoscaling": {"maxNodeCount": 3}}, "tokyo Service a/b": {}},
+    {"tokyo": "certificate"},
+    {("tokyo", "a", "b", "uid"): "1"},
+    frozenset({"pod"}),
+)
+
+
+def test_the_changes_are_enough_and_of_every_section() -> None:
+    changes = read_changes(only_small=False)
+    assert len(changes) >= 25
+    assert len(read_changes(only_small=True)) == 8
+    sections = {path.partition(".")[0] for change in changes for path in change.set}
+    # Another backend is another place of the state, and another project or prefix is another environment.
+    assert sections == set(Environment.model_fields) - {"backend", "project"}
+
+
+def test_each_change_changes_a_valid_file_into_another() -> None:
+    content = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
+    for change in read_changes(only_small=False):
+        before = parse(content)
+        change.apply(content)
+        assert parse(content) != before, change.change
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("services.shop.image", "services.*.image"),
+        ("services.shop.regions.tokyo.version", "services.*.regions.*.version"),
+        ("services.shop", "services"),
+        ("demo.versions.osaka", "demo.versions"),
+        ("cluster.logs", "cluster.logs"),
+    ],
+)
+def test_a_path_belongs_to_a_key(path: str, key: str) -> None:
+    assert reference_key(path, effects_of_keys()) == key
+
+
+def test_a_path_that_is_no_key_is_an_error() -> None:
+    with pytest.raises(KeyError, match=r"cluster\.colour: no key"):
+        reference_key("cluster.colour", effects_of_keys())
+
+
+def test_the_strongest_effect_is_expected() -> None:
+    change = FileChange("two keys", {"cluster.machine_type": "e2-standard-8", "cluster.max_nodes": 4})
+    assert change.expected_effect(effects_of_keys()) is Effect.REPLACES_NODES
+
+
+def with_pool(**fields: Any) -> EnvironmentState:
+    return replace(STATE, snapshot={**STATE.snapshot, POOL: {**STATE.snapshot[POOL], **fields}})
+
+
+@pytest.mark.parametrize(
+    ("after", "effect"),
+    [
+        (STATE, Effect.NOTHING),
+        (with_pool(autoscaling={"maxNodeCount": 4}), Effect.IN_PLACE),
+        (replace(STATE, pods=frozenset()), Effect.ADDS_OR_DELETES),
+        (replace(STATE, snapshot={POOL: STATE.snapshot[POOL]}), Effect.ADDS_OR_DELETES),
+        (replace(STATE, revisions={("tokyo", "a", "b", "uid"): "2"}), Effect.RESTARTS_PODS),
+        (replace(STATE, revisions={("tokyo", "a", "b", "other"): "2"}), Effect.NOTHING),
+        (with_pool(config={"machineType": "e2-standard-8"}), Effect.REPLACES_NODES),
+        (replace(STATE, authorities={"tokyo": "another"}), Effect.REPLACES_CLUSTER),
+    ],
+)
+def test_effects_are_seen(after: EnvironmentState, effect: Effect) -> None:
+    assert seen_effect(STATE, after) is effect
