@@ -18,6 +18,7 @@ from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import ignore_sigint
 from tests.rehearsal import checks
 from tests.rehearsal.context import RehearsalContext, conclude
+from tests.rehearsal.deployment import kill_all
 from tests.rehearsal.secret_scan import scan_for_secrets
 from tests.rehearsal.snapshot import take_snapshot
 from tests.reporting.table import Table
@@ -80,14 +81,14 @@ class AcceptanceRehearsal:
         self._show(table, checks.orphaned("   what is left", self._empty, take_snapshot(self._context.cloud)))
 
     def _cut_off(self) -> None:
-        """Kill the command while clusters are created, and run it again: it goes on to its end."""
-        self._context.say("make acceptance, and SIGKILL while the clusters are created")
-        killed = self._command(lambda process: os.killpg(process.pid, signal.SIGKILL))
+        """Kill everything while clusters are created, and run the command again: it goes on to its end."""
+        self._context.say("make acceptance, and SIGKILL to all its processes while the clusters are created")
+        killed = self._command(kill_all)
         self._context.say("make acceptance again")
         status = self._command()
         report = self._report()
         table = Table(
-            "2  killed while the clusters are created, and run again", ["step", "state", "seconds", "commands"]
+            "2  all killed while the clusters are created, and run again", ["step", "state", "seconds", "commands"]
         )
         for step in (*CHECKS, *CLEAN_UP):
             record = report["steps"].get(step.name, {"state": "not run", "seconds": 0, "commands": []})
@@ -102,7 +103,7 @@ class AcceptanceRehearsal:
         shutil.copy(self._workspace.folder / ANSWERS, self._context.logs)
         self._show(table, checks.orphaned("   what is left", self._empty, take_snapshot(self._context.cloud)))
 
-    def _command(self, disturb: Callable[["subprocess.Popen[bytes]"], None] | None = None) -> int:
+    def _command(self, disturb: Callable[["subprocess.Popen[str]"], None] | None = None) -> int:
         """Run the command to its end and return its exit status.
 
         Args:
@@ -119,6 +120,7 @@ class AcceptanceRehearsal:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                text=True,
                 start_new_session=True,
             )
         while process.poll() is None:

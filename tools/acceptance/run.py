@@ -1,6 +1,7 @@
 """Runs the steps, and cleans up whatever happens."""
 
 import json
+import re
 import shlex
 import time
 import traceback
@@ -21,6 +22,11 @@ from tools.acceptance.workspace import Workspace
 LAST_LINES = 15
 ATTEMPTS_TO_DESTROY = 3
 """Google's controllers may hold a network or a feature for some minutes after their objects are gone."""
+
+SECONDS_TO_BE_CREATED = 20 * 60
+"""For which what a killed terraform has begun may still be in creation: a cluster takes half of it."""
+
+_REMOVAL = re.compile(r"(gcloud|kubectl|cdktf synth) .* (delete|import) ")
 
 CREATING = "deploy"
 """The step before which there is nothing to destroy."""
@@ -190,16 +196,30 @@ class Acceptance:
     def _remove_untracked(self) -> None:
         """Remove what a terraform that was killed has created and lost, by the commands of `mesh doctor`.
 
-        Before the first deploy `mesh doctor` has found all these names free.
+        Before the first deploy `mesh doctor` has found all these names free. What is still being created can't be
+        deleted yet.
         """
         self._record = self._progress.steps[CREATING]
-        _, output = self._run_command(["mesh", "doctor", "--json"])
-        for command in untracked_removals(output):
-            self._run_command(["sh", "-c", command])
+        deadline = time.monotonic() + SECONDS_TO_BE_CREATED
+        while True:
+            _, output = self._run_command(["mesh", "doctor", "--json"])
+            removals = untracked_removals(output)
+            if any(command.startswith("kubectl") for command in removals):
+                self._get_credentials()
+            statuses = [self._run_command(["sh", "-c", command])[0] for command in removals]
+            if not any(statuses) or time.monotonic() > deadline:
+                return
+            self._wait()
+
+    def _get_credentials(self) -> None:
+        """Add a context for each cluster, as `mesh doctor`'s commands of kubectl name it."""
+        for region in self.environment.resolved_regions():
+            place = ["--location", region.location, "--project", self.workspace.project, "--dns-endpoint"]
+            self._run_command(["gcloud", "container", "clusters", "get-credentials", region.names.cluster, *place])
 
 
 def untracked_removals(output: str) -> list[str]:
-    """Return the commands of `mesh doctor --json` that remove what terraform does not know."""
+    """Return the commands of `mesh doctor --json` that remove what terraform does not know, or import it."""
     try:
         report: dict[str, Any] = json.loads(output[output.index("{") :])
     except ValueError:
@@ -209,5 +229,5 @@ def untracked_removals(output: str) -> list[str]:
         for section in report["sections"]
         if section["title"] == "Conflicts"
         for finding in section["findings"]
-        if finding["state"] == "failure"
+        if finding["state"] == "failure" and _REMOVAL.match(finding["fix"])
     ]

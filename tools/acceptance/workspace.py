@@ -79,6 +79,8 @@ class Workspace:
             "CDKTF_OUTPUT": str(self.output),
             # Without a terminal cdktf neither asks nor redraws.
             "CI": "1",
+            "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+            "KUBECONFIG": str(self.folder / "kubeconfig"),
             "TF_IN_AUTOMATION": "1",
         }
 

@@ -1,5 +1,6 @@
 """An acceptance run goes through its steps, and destroys what it has created on every way out."""
 
+import json
 import os
 import signal
 import subprocess
@@ -186,8 +187,9 @@ case "$name" in
     ;;
   mesh-doctor)
     case "$*" in *--json*)
-      echo '{"sections": [{"title": "Conflicts", "findings": [{"state": "failure", "fix": "mesh remove-it"}]}]}' ;;
+      [ -e "$folder/removed" ] || cat "$folder/doctor.json" ;;
     esac ;;
+  gcloud*delete*) [ -e "$folder/creating" ] && touch "$folder/removed" || { touch "$folder/creating"; exit 1; } ;;
 esac
 """
 
@@ -204,6 +206,10 @@ sys.exit(FakeMachine(Workspace.of(sys.argv[1], Path(sys.argv[2]))).run())
 def test_a_run_that_was_killed_goes_on_after_the_command_that_it_left(machine: FakeMachine, tmp_path: Path) -> None:
     folder = machine.workspace.folder
     machine.behave(CUT_OFF)
+    fixes = ["gcloud container clusters delete a --project p", "gcloud auth application-default login", "set it back"]
+    findings = [{"state": "failure", "fix": fix} for fix in fixes]
+    report = {"sections": [{"title": "Conflicts", "findings": findings}]}
+    (folder / "doctor.json").write_text(json.dumps(report), encoding="utf-8")
     with subprocess.Popen([sys.executable, "-c", PROGRAM, PROJECT, str(tmp_path)], cwd=ROOT) as process:
         _wait_for((folder / "applying").exists)
         process.kill()
@@ -220,11 +226,12 @@ def test_a_run_that_was_killed_goes_on_after_the_command_that_it_left(machine: F
     thread.join()
     assert (folder / "released").read_text(encoding="utf-8") == "1", "nothing runs beside the command of before"
     calls = machine.calls()
-    removal = calls.index("mesh remove-it")
-    assert calls[removal - 1 : removal + 2] == [
+    again = calls.index("mesh doctor --json")
+    assert calls[again : again + 5] == [
         "mesh doctor --json",
-        "mesh remove-it",
+        fixes[0],  # it is still being created
+        "mesh doctor --json",
+        fixes[0],
         "cdktf deploy network clusters mesh ingress --auto-approve",
     ]
-    assert machine.called("mesh doctor") == 2
     assert machine.called(DESTROY) == 1
