@@ -25,6 +25,9 @@ INJECTION_PORT = 15017
 CLUSTER_NAME = "name-of-the-cluster"
 """Placeholder in Istio's manifests, which are rendered once for all clusters."""
 
+BY_REVISION = "rev.namespace."
+"""Start of the name of an injector's webhook for the namespaces that select its revision."""
+
 SKIPPED_KINDS = frozenset({"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"})
 """Kinds of Istio's manifests for istiod as a pod; here it is a process."""
 
@@ -185,13 +188,24 @@ class Istiod:
             data = {key: text.replace(CLUSTER_NAME, self._name) for key, text in manifest["data"].items()}
             return {**manifest, "data": data}
         if manifest["kind"].endswith("WebhookConfiguration"):
-            return {**manifest, "webhooks": [self._route_to_address(webhook) for webhook in manifest["webhooks"]]}
+            webhooks = [*manifest["webhooks"], *map(_by_injection_label, filter(_is_by_revision, manifest["webhooks"]))]
+            return {**manifest, "webhooks": [self._route_to_address(webhook) for webhook in webhooks]}
         return manifest
 
     def _route_to_address(self, webhook: dict[str, Any]) -> dict[str, Any]:
         """Let the API server call istiod's address, as nothing routes requests to a Service here."""
         path = webhook["clientConfig"]["service"]["path"]
         return {**webhook, "clientConfig": {"url": f"https://{self.address}:{INJECTION_PORT}{path}"}}
+
+
+def _is_by_revision(webhook: dict[str, Any]) -> bool:
+    return bool(webhook["name"].startswith(BY_REVISION))
+
+
+def _by_injection_label(webhook: dict[str, Any]) -> dict[str, Any]:
+    """Return an injector's webhook for the namespaces that have ``istio-injection: enabled``."""
+    selector = {"matchExpressions": [{"key": "istio-injection", "operator": "In", "values": ["enabled"]}]}
+    return {**webhook, "name": webhook["name"].replace("rev.", "label.", 1), "namespaceSelector": selector}
 
 
 def istio_manifests(tools: Toolchain, revision: str, envoy: Path) -> list[dict[str, Any]]:
