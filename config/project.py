@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from config.effects import NEW_ENVIRONMENT, NOTHING
+from config.effects import NEW_ENVIRONMENT, NOTHING, REFUSED
 from config.fields import Model, NamePrefix, ProjectId, ServiceAccountEmail
 
 
@@ -15,7 +15,7 @@ class Project(Model):
     name_prefix: NamePrefix = Field(
         default="mesh",
         description="The first part of the name of everything that is made.",
-        json_schema_extra=NEW_ENVIRONMENT,
+        json_schema_extra=REFUSED,
     )
     impersonate_service_account: ServiceAccountEmail | None = Field(
         default=None,

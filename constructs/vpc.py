@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from constructs import Construct
-from constructs.bindings import ComputeNetwork, ITerraformDependable
+from constructs.bindings import ComputeNetwork, ITerraformDependable, Postcondition, TerraformResourceLifecycle
 
 
 class Vpc(Construct):
     """A VPC in custom subnet mode.
+
+    All names of an environment begin like the VPC's: another prefix would replace everything, even subnets that
+    are in use. So with another name the plan fails.
 
     Attributes:
         self_link: what subnets, routers and clusters refer to.
@@ -24,6 +27,16 @@ class Vpc(Construct):
             auto_create_subnetworks=False,
             routing_mode="GLOBAL",
             depends_on=list(depends_on),
+            lifecycle=TerraformResourceLifecycle(
+                ignore_changes=["name"],
+                postcondition=[
+                    Postcondition(
+                        condition=f'${{self.name == "{name}"}}',
+                        error_message=f"project.name_prefix: this environment's VPC is ${{self.name}}, not {name}, and "
+                        "nothing can be renamed. Set the prefix back; to change it, destroy the environment first.",
+                    )
+                ],
+            ),
         )
         self.self_link: str = network.self_link
         self.name: str = network.name

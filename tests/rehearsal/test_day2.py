@@ -28,8 +28,7 @@ def test_the_changes_are_enough_and_of_every_section() -> None:
     assert len(changes) >= 25
     assert len(read_changes(only_small=True)) == 8
     sections = {path.partition(".")[0] for change in changes for path in change.set}
-    # Another backend is another place of the state, and another project or prefix is another environment.
-    assert sections == set(Environment.model_fields) - {"backend", "project"}
+    assert sections == set(Environment.model_fields) - {"backend"}, "another backend is another place of the state"
 
 
 def test_each_change_changes_a_valid_file_into_another() -> None:

@@ -173,3 +173,16 @@ def test_every_opt_out_takes_effect_and_nothing_else_changes(tmp_path: Path) -> 
             assert after["loggingConfig"] == {"componentConfig": {"enableComponents": ["SYSTEM_COMPONENTS"]}}
             assert not after["networkConfig"].get("enableIntraNodeVisibility", False)
             assert not after["maintenancePolicy"].get("window")
+
+
+@pytest.mark.usefixtures("_providers")
+def test_another_name_prefix_is_refused_in_the_plan(tmp_path: Path) -> None:
+    with cloud(REFERENCE, tmp_path) as applied:
+        applied.apply("network")
+        before = applied.gcp.server.cloud.store.all().keys()
+        environment = in_fake_project(REFERENCE)
+        project = environment.project.model_copy(update={"name_prefix": "other"})
+        applied.synthesize(environment.model_copy(update={"project": project}))
+        with pytest.raises(AssertionError, match=r"project\.name_prefix: this environment's VPC is matt-vpc"):
+            applied.apply("network")
+        assert applied.gcp.server.cloud.store.all().keys() == before
