@@ -61,6 +61,7 @@ def test_all_that_there_is(tmp_path: Path) -> None:
         "rehearse",
         "rehearse CONTROL_PLANE=fleet SHORT=1",
         "rehearse CONTROL_PLANE=asmcli-in-cluster SHORT=1",
+        "rehearse DAY2=all",
         "rehearse UPGRADE=1",
         "rehearse CONTROL_PLANE=fleet UPGRADE=1",
         "rehearse ACCEPTANCE=1",
