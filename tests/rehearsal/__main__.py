@@ -41,7 +41,7 @@ def main() -> int:
     )
     parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
     parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults whose names match")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults, or changes, whose names match")
     parser.add_argument("--day2", choices=("all", "small"), help="make all changes of the file, or some")
     parser.add_argument("--upgrade", action="store_true", help="deploy what an earlier commit has deployed")
     parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
@@ -94,7 +94,7 @@ def main() -> int:
             pods_run=arguments.lab,
         )
         if arguments.day2:
-            return run_day2(context, only_small=arguments.day2 == "small")
+            return run_day2(context, only_small=arguments.day2 == "small", pattern=arguments.only)
         if arguments.upgrade:
             return run_upgrade(context, path.with_suffix(".tar.xz"))
         if wrappers is None:

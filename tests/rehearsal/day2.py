@@ -1,6 +1,7 @@
 """Changes of a deployed environment, one after the other, each followed by a deploy that changes nothing."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -67,13 +68,13 @@ class FileChange:
         return max((one for one in found if one is not None), key=list(Effect).index)
 
 
-def read_changes(only_small: bool) -> list[FileChange]:
-    """Return the changes, or the small selection of them."""
+def read_changes(only_small: bool, pattern: str = "") -> list[FileChange]:
+    """Return the changes, or the small selection of them, whose names match a regular expression."""
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     changes = [
         FileChange(**{**entry, "effect": Effect(entry["effect"]) if "effect" in entry else None}) for entry in entries
     ]
-    return [one for one in changes if one.small or not only_small]
+    return [one for one in changes if (one.small or not only_small) and re.search(pattern, one.change)]
 
 
 def reference_key(path: str, keys: Mapping[str, Any]) -> str:
@@ -92,7 +93,7 @@ def reference_key(path: str, keys: Mapping[str, Any]) -> str:
     raise KeyError(f"{path}: no key of the reference with an effect")
 
 
-def run_day2(context: RehearsalContext, *, only_small: bool) -> int:
+def run_day2(context: RehearsalContext, *, only_small: bool, pattern: str) -> int:
     """Deploy, make the changes, and return the exit status: 0 if all had their effects, else 1."""
     ignore_sigint()
     context.say("deploying from nothing")
@@ -100,7 +101,7 @@ def run_day2(context: RehearsalContext, *, only_small: bool) -> int:
     print(f"\n{first}", flush=True)
     tables = [first]
     if first.ok:
-        changes = read_changes(only_small)
+        changes = read_changes(only_small, pattern)
         tables.append(Day2(context).run(changes))
         print(f"\n{tables[-1]}", flush=True)
     return conclude(context, tables)
