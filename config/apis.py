@@ -1,7 +1,6 @@
 """The Google Cloud APIs that the system calls; the stack `network` enables them."""
 
 APIS = (
-    "anthos",
     "binaryauthorization",
     "cloudresourcemanager",
     "cloudtrace",
@@ -22,3 +21,6 @@ APIS = (
 """Names before ``.googleapis.com``. asmcli requires mesh, meshca and meshconfig.
 
 binaryauthorization and containersecurity serve features that the clusters enable."""
+
+ANTHOS = "anthos"
+"""Enabled if the configuration asks for it: neither asmcli nor the fleet needs it."""

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network
 
 from pydantic import Field
 
+from config.apis import ANTHOS, APIS
 from config.backend import Backend, CloudState, GcsState, LocalState
 from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
 from config.control_plane import ControlPlane, control_plane, managed_revision, pinned_revision
@@ -80,6 +81,11 @@ class Environment(Model):
         json_schema_extra=ADDS_OR_DELETES,
     )
     backend: Backend = LocalState()
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """The Google Cloud APIs to enable: names before ``.googleapis.com``."""
+        return (*APIS, ANTHOS) if self.project.anthos_api else APIS
 
     @property
     def names(self) -> ProjectNames:

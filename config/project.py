@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from config.effects import NEW_ENVIRONMENT, NOTHING, REFUSED
+from config.effects import ADDS_OR_DELETES, NEW_ENVIRONMENT, NOTHING, REFUSED
 from config.fields import Model, NamePrefix, ProjectId, ServiceAccountEmail
 
 
@@ -16,6 +16,12 @@ class Project(Model):
         default="mesh",
         description="The first part of the name of everything that is made.",
         json_schema_extra=REFUSED,
+    )
+    anthos_api: bool = Field(
+        default=False,
+        description="Enable the API anthos.googleapis.com too, for a project with a GKE Enterprise subscription; "
+        "nothing here needs it. Taking the key back does not disable it.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     impersonate_service_account: ServiceAccountEmail | None = Field(
         default=None,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from config.apis import APIS
 from constructs import Construct
 from constructs.bindings import ITerraformDependable, ProjectService
 
@@ -18,7 +17,13 @@ class EnabledApis(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, project: str, depends_on: Sequence[ITerraformDependable] = ()
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        project: str,
+        names: Sequence[str],
+        depends_on: Sequence[ITerraformDependable] = (),
     ) -> None:
         super().__init__(scope, id_)
         self.all: list[ITerraformDependable] = [
@@ -30,5 +35,5 @@ class EnabledApis(Construct):
                 disable_on_destroy=False,
                 depends_on=list(depends_on) or None,
             )
-            for name in APIS
+            for name in names
         ]

@@ -8,7 +8,6 @@ from constructs.bindings import (
     GkeHubFeatureSpec,
     GkeHubFeatureSpecMulticlusteringress,
     ITerraformDependable,
-    ProjectIamMember,
 )
 
 
@@ -43,12 +42,13 @@ class MultiClusterIngressFeature(Construct):
         id_: str,
         *,
         project: str,
-        project_number: str,
         config_membership: str,
         depends_on: Sequence[ITerraformDependable] = (),
     ) -> None:
         super().__init__(scope, id_)
-        feature = GkeHubFeature(
+        # Its agent gets the role that it needs by itself, roles/multiclusteringress.serviceAgent.
+        # https://cloud.google.com/iam/docs/service-agents
+        self.enabled: ITerraformDependable = GkeHubFeature(
             self,
             "Default",
             project=project,
@@ -58,14 +58,4 @@ class MultiClusterIngressFeature(Construct):
                 multiclusteringress=GkeHubFeatureSpecMulticlusteringress(config_membership=config_membership)
             ),
             depends_on=list(depends_on) or None,
-        )
-        # The controller reads and writes objects in every member cluster. Its
-        # account exists only once the feature is enabled.
-        self.enabled: ITerraformDependable = ProjectIamMember(
-            self,
-            "agent",
-            project=project,
-            role="roles/container.admin",
-            member=f"serviceAccount:service-{project_number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com",
-            depends_on=[feature],
         )

@@ -13,6 +13,18 @@ LOAD_BALANCER_RANGES = ("130.211.0.0/22", "35.191.0.0/16")
 Source: https://cloud.google.com/load-balancing/docs/https#firewall-rules
 """
 
+DRAIN_SECONDS = 40
+"""How long the load balancer lets requests end that are under way to a gateway that leaves."""
+
+PRE_STOP_SECONDS = 60
+"""How long a terminating gateway accepts requests: until the load balancer has taken its endpoint out, and drained it.
+
+Source: https://cloud.google.com/kubernetes-engine/docs/troubleshooting/load-balancing
+"""
+
+GRACE_SECONDS = 90
+"""The hook, and then the proxy's own draining (TERMINATION_DRAIN_DURATION_SECONDS, 5 by default) with time to spare."""
+
 
 class IngressGateway(Construct):
     """An Istio ingress gateway: a Deployment into which the mesh injects its proxy, and what it needs.
@@ -70,7 +82,10 @@ class IngressGateway(Construct):
         ManifestFile(
             self,
             "deployment",
-            manifest=render("gateway/deployment.yaml", names),
+            manifest=render(
+                "gateway/deployment.yaml",
+                {**names, "drain_seconds": PRE_STOP_SECONDS, "grace_seconds": GRACE_SECONDS},
+            ),
             access=access,
             depends_on=[binding.applied],
             wait_for_rollout=True,

@@ -72,6 +72,9 @@ class MeshService(Construct):
         if deployment is not None:
             account = apply("service-account", render("service/service-account.yaml", names))
             apply("deployment", _deployment(name, service, deployment, namespace.name), account, pods=True)
+            if _replicas(service, deployment) > 1:
+                values = {**names, "version": deployment.version}
+                apply("disruption-budget", render("service/pod-disruption-budget.yaml", values))
             if callers:
                 values = {**names, "port": str(service.port), "sources": _sources(callers)}
                 self.allow_policies.append(
@@ -86,6 +89,10 @@ class MeshService(Construct):
             apply("virtual-service", render("service/virtual-service.yaml", {**names, **route, "port": service.port}))
 
 
+def _replicas(service: Service, deployment: RegionalDeployment) -> int:
+    return service.replicas if deployment.replicas is None else deployment.replicas
+
+
 def _deployment(name: str, service: Service, deployment: RegionalDeployment, namespace: str) -> dict[str, Any]:
     env = dict(service.env)
     if service.version_env is not None:
@@ -98,7 +105,7 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
             "namespace": namespace,
             "version": deployment.version,
             "image": deployment.image or service.image,
-            "replicas": service.replicas if deployment.replicas is None else deployment.replicas,
+            "replicas": _replicas(service, deployment),
             "port": service.port,
             "user": service.user,
             "run_as_non_root": not service.root,

@@ -6,6 +6,7 @@ from constructs import Construct
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.ingress_certificates import IngressCertificates
+from constructs.ingress_gateway import DRAIN_SECONDS
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
@@ -48,7 +49,10 @@ class MultiClusterIngress(Construct):
         backend = ManifestFile(
             self,
             "backend-config",
-            manifest=render("ingress/backend-config.yaml", {"namespace": namespace.name, "security_policy": policy}),
+            manifest=render(
+                "ingress/backend-config.yaml",
+                {"namespace": namespace.name, "security_policy": policy, "drain_seconds": DRAIN_SECONDS},
+            ),
             access=access,
             depends_on=[namespace.applied, cleanup_ready],
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from config.cluster import LOG_COMPONENTS, AuthorizedNetwork, Cluster, LogSource
+from config.cluster import LOG_COMPONENTS, AuthorizedNetwork, Channel, Cluster, LogSource
 from config.environment import ResolvedRegion
 from config.maintenance import MaintenanceWindow
 from constructs import Construct
@@ -37,6 +37,7 @@ from constructs.bindings import (
     ContainerClusterWorkloadIdentityConfig,
     Fn,
     ITerraformDependable,
+    Postcondition,
     TerraformResourceLifecycle,
     Token,
 )
@@ -79,6 +80,7 @@ class PrivateCluster(Construct):
         node_service_account: str,
         node_grants: Sequence[ITerraformDependable],
         peer_api_clients: Sequence[AuthorizedNetwork],
+        channel_is_fixed: bool,
     ) -> None:
         """Add the cluster.
 
@@ -93,6 +95,7 @@ class PrivateCluster(Construct):
             subnet: the region's subnet.
             node_service_account: email of the nodes' service account.
             node_grants: role bindings of that account, which the first nodes need.
+            channel_is_fixed: the release channel decides which mesh Google runs in the cluster.
             peer_api_clients: ranges of other clusters' istiods, besides the shape's own authorized networks.
         """
         super().__init__(scope, id_)
@@ -175,8 +178,7 @@ class PrivateCluster(Construct):
             ),
             # Retiring a region is the consent to its cluster's deletion, which is the next step.
             deletion_protection=shape.deletion_protection and not region.retired,
-            # node_config describes the removed pool: later values are no drift.
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["node_config"]),
+            lifecycle=_lifecycle(region, shape.release_channel if channel_is_fixed else None),
             depends_on=list(node_grants),
         )
         self.name: str = cluster.name
@@ -197,6 +199,35 @@ class PrivateCluster(Construct):
         self.membership: str = (
             f"projects/{project}/locations/{self.membership_location}/memberships/{self.membership_id}"
         )
+
+
+def _lifecycle(region: ResolvedRegion, channel: Channel | None) -> TerraformResourceLifecycle:
+    """Return the lifecycle of a cluster, whose plan fails where the cluster is in another release channel.
+
+    Args:
+        region: the region.
+        channel: the release channel that the cluster has to stay in; None if it may change.
+    """
+    # node_config describes the removed pool: later values are no drift.
+    ignored = ["node_config"]
+    if channel is None:
+        return TerraformResourceLifecycle(ignore_changes=ignored)
+    wanted = channel.upper()
+    name = region.names.cluster
+    return TerraformResourceLifecycle(
+        # So that the postcondition sees the cluster's own channel.
+        ignore_changes=[*ignored, "release_channel"],
+        postcondition=[
+            Postcondition(
+                condition=f'${{self.release_channel[0].channel == "{wanted}"}}',
+                error_message=f"cluster.release_channel: {name} is in ${{self.release_channel[0].channel}}, a channel "
+                "that decides on the mesh that Google runs in it, and to change it under a mesh is not supported. Set "
+                "it back; or, with it set back, take the mesh down with `cdktf destroy ingress mesh`, run `gcloud "
+                f"container clusters update {name} --location {region.location} --release-channel {channel}`, set "
+                f"{channel}, and deploy.",
+            )
+        ],
+    )
 
 
 def _secrets_encryption(key: str | None) -> ContainerClusterDatabaseEncryption:

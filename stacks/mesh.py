@@ -13,7 +13,6 @@ from constructs.mesh_member import MeshMember
 from stacks.base import MeshStack, StateLocation
 from stacks.cluster_access import add_cluster_access
 from stacks.clusters import ClustersStack
-from stacks.network import NetworkStack
 
 
 class MeshControlStack(MeshStack):
@@ -28,7 +27,6 @@ class MeshControlStack(MeshStack):
         *,
         environment: Environment,
         state: StateLocation,
-        network: NetworkStack,
         clusters: ClustersStack,
     ) -> None:
         super().__init__(scope, "mesh", environment=environment, state=state)
@@ -63,7 +61,6 @@ class MeshControlStack(MeshStack):
             self,
             "multi-cluster-ingress",
             project=project,
-            project_number=network.project_number,
             config_membership=clusters.clusters[config_cluster].membership,
             depends_on=tools,
         )

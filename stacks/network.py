@@ -26,7 +26,9 @@ class NetworkStack(MeshStack):
 
         if environment.control_plane.runs_local_scripts:
             NullProvider(self, "null")
-        apis = EnabledApis(self, "apis", project=environment.project.id, depends_on=self.check_tools())
+        apis = EnabledApis(
+            self, "apis", project=environment.project.id, names=environment.apis, depends_on=self.check_tools()
+        )
         project = DataGoogleProject(self, "project", project_id=environment.project.id, depends_on=apis.all)
         self.project_number: str = project.number
 

@@ -50,5 +50,5 @@ def add_stacks(app: App, environment: Environment, config: Path) -> None:
     state = StateLocation(environment, config.resolve())
     network = NetworkStack(app, environment=environment, state=state)
     clusters = ClustersStack(app, environment=environment, state=state, network=network)
-    mesh = MeshControlStack(app, environment=environment, state=state, network=network, clusters=clusters)
+    mesh = MeshControlStack(app, environment=environment, state=state, clusters=clusters)
     IngressStack(app, environment=environment, state=state, clusters=clusters, mesh=mesh)

@@ -47,7 +47,7 @@ def _check_project(
         found = project.check(google)
         report.section("Project").findings = found
         enabled = apis.enabled_apis(google)
-        report.section("APIs").findings = apis.check(google, enabled)
+        report.section("APIs").findings = apis.check(environment, google, enabled)
         if found[0].state is FindingState.FAILURE or isinstance(enabled, ApiError):
             return  # every further call would fail alike
         report.section("Roles of the caller").findings = permissions.check(google, environment)

@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from cli.report.findings import Finding, failure, ok
 from cli.sources.google import ApiError, GoogleClient
-from config.apis import APIS
+from config import Environment
 
 FIRST = ("cloudresourcemanager", "serviceusage")
 """The APIs without which the network stack can't enable the others."""
@@ -28,10 +28,11 @@ def enabled_apis(google: GoogleClient) -> frozenset[str] | ApiError:
         return error
 
 
-def check(google: GoogleClient, enabled: Set[str] | ApiError) -> list[Finding]:
+def check(environment: Environment, google: GoogleClient, enabled: Set[str] | ApiError) -> list[Finding]:
     """Check that the APIs are enabled, or will be.
 
     Args:
+        environment: The environment.
         google: The client.
         enabled: The result of `enabled_apis`.
     """
@@ -48,7 +49,7 @@ def check(google: GoogleClient, enabled: Set[str] | ApiError) -> list[Finding]:
         ok(name, "is on") if name in enabled else failure(name, "is off, and has to be on before a deploy", enable)
         for name in FIRST
     ]
-    wanted = [name for name in APIS if name not in FIRST]
+    wanted = [name for name in environment.apis if name not in FIRST]
     off = [name for name in wanted if name not in enabled]
     if not off:
         return [*found, ok(OTHERS, f"all {len(wanted)} are on")]

@@ -10,7 +10,6 @@ NODE_ACCOUNT = r"serviceAccount:\$\{google_service_account\.[\w-]+\.email\}"
 GRANTS = {
     "roles/artifactregistry.reader": NODE_ACCOUNT,
     "roles/container.defaultNodeServiceAccount": NODE_ACCOUNT,
-    "roles/container.admin": r"serviceAccount:service-\$\{.+\}@gcp-sa-multiclusteringress\.iam\.gserviceaccount\.com",
 }
 """Each role that is granted in the project, and a pattern of its members. SECURITY.md explains the reasons."""
 

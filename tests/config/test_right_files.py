@@ -166,7 +166,11 @@ def check_services_of_all_kinds(found: Synthesis) -> None:
     assert (tokyo["none-v1"]["replicas"], tokyo["many-v1"]["replicas"]) == (0, 1000)
     assert "in-one-0" in osaka.keys() - tokyo.keys()
     # a in version b-c, and a-b in version c: one name in two namespaces
-    both = [one["metadata"]["namespace"] for one in found.objects("osaka") if one["metadata"]["name"] == "a-b-c"]
+    both = [
+        one["metadata"]["namespace"]
+        for one in found.objects("osaka", "Deployment")
+        if one["metadata"]["name"] == "a-b-c"
+    ]
     assert sorted(both) == ["apps", "others"]
     services = found.objects("tokyo", "Service")
     ports = {one["metadata"]["name"]: one["spec"]["ports"][0]["port"] for one in services}

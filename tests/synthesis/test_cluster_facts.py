@@ -17,6 +17,7 @@ from tests.synthesized import (
     Synthesis,
     environment_of,
     load_without_variables,
+    sample_with,
     synthesize,
 )
 
@@ -285,3 +286,21 @@ def test_an_explicit_window_overlaps_no_other() -> None:
     assert windows["d"] == MaintenanceWindow.at("tuesday 00:00")
     for one, other in combinations(windows.values(), 2):
         assert not one.overlaps(other)
+
+
+def test_the_release_channel_under_a_mesh_of_googles_is_fixed(reference: Synthesis, tmp_path: Path) -> None:
+    """The plan compares the cluster's own channel with the file; istiod on the nodes does not depend on it."""
+    for cluster in reference.by_name("clusters", "google_container_cluster").values():
+        assert cluster["lifecycle"]["ignore_changes"] == ["node_config", "release_channel"]
+        (check,) = cluster["lifecycle"]["postcondition"]
+        assert check["condition"] == '${self.release_channel[0].channel == "STABLE"}'
+        assert f"update {cluster['name']} --location {cluster['location']} " in check["error_message"]
+    changed = sample_with({"control_plane: asmcli-managed": "control_plane: asmcli-in-cluster"}, tmp_path)
+    for cluster in changed.by_name("clusters", "google_container_cluster").values():
+        assert cluster["lifecycle"] == {"ignore_changes": ["node_config"]}
+
+
+def test_private_endpoints_enforce_authorized_networks(reference: Synthesis, three_regions: Synthesis) -> None:
+    for synthesis in (reference, three_regions):
+        for cluster in synthesis.by_name("clusters", "google_container_cluster").values():
+            assert cluster["master_authorized_networks_config"]["private_endpoint_enforcement_enabled"] is True

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.synthesized import REFERENCE, Synthesis, environment_of, sample_with, synthesize
+from tests.synthesized import REFERENCE, Synthesis, environment_of, minimal_configuration, sample_with, synthesize
 
 CLUSTERS = ("tokyo", "osaka")
 
@@ -79,7 +80,7 @@ def test_plain_http_has_no_https_resources(reference: Synthesis) -> None:
     for kind in ("google_compute_managed_ssl_certificate", "google_compute_ssl_policy"):
         assert reference.all("ingress", kind) == {}
     backend = reference.object("tokyo", "BackendConfig", "ingress-backendconfig")
-    assert set(backend["spec"]) == {"healthCheck"}
+    assert set(backend["spec"]) == {"connectionDraining", "healthCheck"}
 
 
 def test_every_domain_has_its_own_certificate(three_regions: Synthesis) -> None:
@@ -360,3 +361,28 @@ def test_services_get_requests_only_while_they_listen(reference: Synthesis) -> N
     (container,) = reference.pod("tokyo", "helloworld-v1")["containers"]
     assert container["readinessProbe"] == {"tcpSocket": {"port": 5000}, "periodSeconds": 2}
     assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+
+
+@pytest.mark.parametrize("cluster", ["tokyo", "osaka"])
+def test_gateways_drain(reference: Synthesis, cluster: str) -> None:
+    """A terminating gateway accepts requests until the load balancer has drained its endpoint."""
+    pod = reference.pod(cluster, "istio-ingressgateway")
+    (container,) = pod["containers"]
+    hook = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    (backend,) = reference.objects("tokyo", "BackendConfig")
+    draining = backend["spec"]["connectionDraining"]["drainingTimeoutSec"]
+    assert 25 <= hook <= 60
+    assert draining + 10 < hook, "the endpoint is taken out first"
+    assert hook + 5 < pod["terminationGracePeriodSeconds"]
+
+
+def test_services_with_several_pods_have_a_disruption_budget(tmp_path: Path) -> None:
+    data = minimal_configuration(a=0, b=1)
+    pair = {"a": {"version": "v1", "replicas": 2}, "b": {"version": "v2", "replicas": 1}}
+    data["services"] = {"shop": {"image": "i:1", "port": 80, "regions": pair}}
+    found = synthesize(environment_of(yaml.safe_dump(data)), tmp_path)
+    budget = found.object("a", "PodDisruptionBudget", "shop-v1")
+    assert budget["spec"]["maxUnavailable"] == 1
+    labels = found.object("a", "Deployment", "shop-v1")["spec"]["template"]["metadata"]["labels"]
+    assert budget["spec"]["selector"]["matchLabels"] == labels
+    assert [one["metadata"]["name"] for one in found.objects("b", "PodDisruptionBudget")] == ["istio-ingressgateway"]

@@ -1,6 +1,8 @@
 """Stack `network`: APIs, VPC, subnets, NAT and firewall rules."""
 
-from tests.synthesized import Synthesis, minimal_environment
+from pathlib import Path
+
+from tests.synthesized import Synthesis, minimal_environment, sample_with
 
 REFERENCE_RANGES = {
     "asia-northeast1": ("172.16.0.0/16", "10.0.0.0/14", "10.64.0.0/20"),
@@ -90,7 +92,7 @@ def test_apis_are_enabled_before_the_vpc_and_stay_enabled(reference: Synthesis) 
     services = reference.all("network", "google_project_service")
     apis = {one["service"].removesuffix(".googleapis.com") for one in services.values()}
     assert apis == {
-        *("anthos", "cloudresourcemanager", "cloudtrace", "compute", "container", "gkehub", "iam", "iamcredentials"),
+        *("cloudresourcemanager", "cloudtrace", "compute", "container", "gkehub", "iam", "iamcredentials"),
         *("binaryauthorization", "containersecurity"),
         *("logging", "mesh", "meshca", "meshconfig", "monitoring", "multiclusteringress"),
         "multiclusterservicediscovery",
@@ -99,6 +101,13 @@ def test_apis_are_enabled_before_the_vpc_and_stay_enabled(reference: Synthesis) 
         assert service["disable_on_destroy"] is False
     waits = set(reference.one("network", "google_compute_network")["depends_on"])
     assert waits == {f"google_project_service.{name}" for name in services}
+
+
+def test_the_anthos_api_is_a_choice(reference: Synthesis, tmp_path: Path) -> None:
+    enabled = sample_with({"  name_prefix: matt": "  name_prefix: matt\n  anthos_api: true"}, tmp_path)
+    apis = [one["service"] for one in enabled.all("network", "google_project_service").values()]
+    assert apis.count("anthos.googleapis.com") == 1
+    assert len(apis) == len(reference.all("network", "google_project_service")) + 1
 
 
 def test_a_retired_region_keeps_its_network(three_regions: Synthesis) -> None:

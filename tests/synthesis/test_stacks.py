@@ -20,7 +20,7 @@ from tests.synthesized import (
 DEPENDENCIES = {
     "network": [],
     "clusters": ["network"],
-    "mesh": ["network", "clusters"],
+    "mesh": ["clusters"],
     "ingress": ["clusters", "mesh"],
 }
 

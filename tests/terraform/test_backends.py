@@ -17,7 +17,7 @@ from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
 
 DOCS = ROOT / "docs" / "backends.md"
 
-READS = {"network": [], "clusters": ["network"], "mesh": ["clusters", "network"], "ingress": ["clusters"]}
+READS = {"network": [], "clusters": ["network"], "mesh": ["clusters"], "ingress": ["clusters"]}
 """By stack: the stacks whose outputs it reads. docs/backends.md documents the same."""
 
 BACKENDS = {

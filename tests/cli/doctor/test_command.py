@@ -55,7 +55,7 @@ def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
     text = "not known: cloudbilling.googleapis.com is off in the project"
     fix = f"gcloud services enable cloudbilling.googleapis.com --project {PROJECT}"
     found.expect("billing", "warning", text, fix)
-    assert "0 of 16 are on" in found.of("the other APIs")[1]
+    assert "0 of 15 are on" in found.of("the other APIs")[1]
 
 
 def test_for_people(project: EmulatedProject) -> None:
@@ -70,7 +70,7 @@ def test_for_people(project: EmulatedProject) -> None:
     assert lines[at] == "  failure  small tools: not on this machine: jq"
     assert lines[at + 1] == "           install from your package manager: jq"
     assert "  ok       terraform: 1.11.4" in lines
-    apis = f"  ok       the other APIs: 4 of 16 are on; the network stack switches on {', '.join(off)}"
+    apis = f"  ok       the other APIs: 4 of 15 are on; the network stack switches on {', '.join(off)}"
     assert len(apis) > 200
     assert apis in lines, "a log is no terminal: lines are not wrapped"
     assert re.fullmatch(r"doctor: \d+ ok, 1 failure", lines[-1])

@@ -34,4 +34,4 @@ def test_what_has_to_be_on_first(project: EmulatedProject, api: str) -> None:
 
 def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProject) -> None:
     project.server.cloud.store.remove(f"projects/{PROJECT}/services/meshca.googleapis.com")
-    expect(project, "the other APIs", "ok", "15 of 16 are on; the network stack switches on meshca")
+    expect(project, "the other APIs", "ok", "14 of 15 are on; the network stack switches on meshca")
