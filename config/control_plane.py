@@ -52,6 +52,9 @@ class ControlPlane:
             other clusters from their addresses, which the GKE control planes have to authorize.
         discovery: how a control plane finds the endpoints of the other clusters. ``remote-secrets``
             hold a token for each; ``connected`` is an option of Google's mesh, without a token.
+        selected_by_revision: namespaces select the control plane by its revision label, ``istio.io/rev``. If not,
+            they are labelled ``istio-injection: enabled``, as Google documents it for new fleets.
+            https://cloud.google.com/service-mesh/docs/anthos-service-mesh-proxy-injection
         webhook_ports: TCP ports of a sidecar injector on the nodes, which the GKE control planes call.
         locality_needs_setting: locality load balancing is off unless a DestinationRule enables it.
     """
@@ -61,6 +64,7 @@ class ControlPlane:
     installer: Installer
     runs_on_nodes: bool
     discovery: Discovery
+    selected_by_revision: bool
     webhook_ports: tuple[str, ...]
     locality_needs_setting: bool
 
@@ -94,6 +98,7 @@ ASMCLI_IN_CLUSTER = ControlPlane(
     installer="asmcli",
     runs_on_nodes=True,
     discovery="remote-secrets",
+    selected_by_revision=True,
     webhook_ports=("15017",),
     # The package that asmcli installs disables it for the whole mesh (its istio-operator.yaml).
     locality_needs_setting=True,
@@ -111,6 +116,7 @@ ASMCLI_MANAGED = ControlPlane(
     installer="asmcli",
     runs_on_nodes=False,
     discovery="remote-secrets",
+    selected_by_revision=True,
     # Google's webhook is not on the nodes. The reference opens the port all the same.
     webhook_ports=("15017",),
     locality_needs_setting=False,
@@ -122,6 +128,7 @@ FLEET = ControlPlane(
     installer="fleet-api",
     runs_on_nodes=False,
     discovery="connected",
+    selected_by_revision=False,
     webhook_ports=(),
     locality_needs_setting=False,
 )

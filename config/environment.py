@@ -193,8 +193,15 @@ class Environment(Model):
         return self.cluster.release_channel
 
     @property
+    def injection_labels(self) -> dict[str, str]:
+        """The labels of a namespace whose pods get sidecars."""
+        if self.control_plane.selected_by_revision:
+            return {"istio.io/rev": self.revision}
+        return {"istio-injection": "enabled"}
+
+    @property
     def revision(self) -> str:
-        """The revision label, ``istio.io/rev``, by which a namespace selects its mesh control plane."""
+        """The revision of the mesh control planes."""
         if self.control_plane.runs_on_nodes:
             return pinned_revision(self.mesh.asmcli.version)
         return managed_revision(self.channel)

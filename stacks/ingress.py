@@ -114,7 +114,7 @@ class IngressStack(MeshStack):
             self.region_scope(region.key),
             "gateway-namespace",
             name=GATEWAY_NAMESPACE,
-            labels={"istio.io/rev": self._environment.revision},
+            labels=self._environment.injection_labels,
             access=access,
         )
         gateway = IngressGateway(
@@ -140,7 +140,7 @@ class IngressStack(MeshStack):
                     self.region_scope(region.key),
                     f"namespace-{service.namespace}",
                     name=service.namespace,
-                    labels={"istio.io/rev": environment.revision},
+                    labels=environment.injection_labels,
                     access=access,
                 )
             of_mesh = MeshService(

@@ -1,10 +1,11 @@
 """`mesh doctor`: whether a deploy from this machine can succeed. It changes nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-from cli.doctor import conflicts, connectivity, credentials, installer, permissions, project, quotas, tools
-from cli.report.findings import FindingState, Report
+from cli.doctor import conflicts, connectivity, credentials, installer, permissions, project, quotas, support, tools
+from cli.report.findings import FindingState, Report, Section
 from cli.report.output import Output
 from cli.sources import apis
 from cli.sources.google import ApiError, GoogleClient
@@ -12,13 +13,14 @@ from cli.sources.resources import expected_resources, look_up
 from config import Environment
 
 
-def examine(environment: Environment, config: Path, output: Output) -> Report:
+def examine(environment: Environment, config: Path, output: Output, *, today: date | None = None) -> Report:
     """Check everything that a deploy of an environment depends on.
 
     Args:
         environment: The environment.
         config: The configuration file, beside which terraform's state is.
         output: Where progress is shown.
+        today: The date; None for that of the clock.
 
     Raises:
         MeshError: The credentials became invalid meanwhile.
@@ -33,15 +35,22 @@ def examine(environment: Environment, config: Path, output: Output) -> Report:
             callers = credentials.check(environment, google)
             report.section("Tools on this machine").findings = on_this_machine.result()
             report.section("Credentials").findings = callers
+            mode = report.section("Control plane mode")
+            mode.findings.append(support.check(environment, today or utc_today()))
         if credentials.usable(callers):
-            _check_project(environment, config, google, report, output)
+            _check_project(environment, config, google, report, output, mode=mode)
         if installation is not None:
             report.section("Installer of the mesh, asmcli").findings = installation.result()
     return report
 
 
+def utc_today() -> date:
+    """Return the date of the clock, in UTC."""
+    return datetime.now(UTC).date()
+
+
 def _check_project(
-    environment: Environment, config: Path, google: GoogleClient, report: Report, output: Output
+    environment: Environment, config: Path, google: GoogleClient, report: Report, output: Output, *, mode: Section
 ) -> None:
     with output.spinner("looking at the project"):
         found = project.check(google)
@@ -54,6 +63,7 @@ def _check_project(
     with output.spinner("looking at what is there, at the quotas and at the control planes"):
         resources = look_up(google, expected_resources(environment), enabled)
         report.section("Quotas").findings = quotas.check(environment, google, resources, enabled)
+        mode.findings += support.check_implementations(environment, resources)
         attempts = connectivity.try_all(environment, resources)
         report.section("Control planes").findings = connectivity.check(environment, attempts)
         report.section("Conflicts").findings = conflicts.check(

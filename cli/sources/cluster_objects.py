@@ -13,6 +13,7 @@ from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE
 Object = Mapping[str, Any]
 
 REVISION_LABEL = "istio.io/rev"
+INJECTION_LABEL = "istio-injection"
 TAG_LABEL = "istio.io/tag"
 """Label of a webhook that gives a revision another name."""
 

@@ -10,6 +10,7 @@ from cli.report.findings import Finding, FindingState, failure, ok, warning
 from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, ClusterObjects, Object, condition
 from cli.sources.described import AUTOMATIC, membership_spec, membership_state
 from cli.sources.google import ApiError, LookupResult
+from cli.sources.implementation import check_implementation
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.mesh_components import READINESS_JOB_PREFIX, uninstall_command
 from cli.sources.remediation import DEPLOY, chained, replace_command, unmanage_command
@@ -39,6 +40,7 @@ def check_control_plane(member: ObservedCluster, feature: LookupResult, state: T
         yield _check_other_istiods(member)
     else:
         yield _check_managed(member, reported)
+        yield check_implementation(member.environment, reported)
     yield from _check_conditions(reported)
     yield _check_management(member, feature)
     if not mode.runs_on_nodes:
@@ -131,6 +133,9 @@ def _check_managed(member: ObservedCluster, reported: Object) -> Finding:
     wrong = []
     if lifecycle not in ("", "ACTIVE"):
         wrong.append(f"{lifecycle} ({details})" if details else lifecycle)
+    data_plane = reported.get("dataPlaneManagement", {}).get("state", "")
+    if data_plane not in ("", "ACTIVE"):
+        wrong.append(f"its data plane is {data_plane}")
     revisions = [one["metadata"]["name"] for one in member.live.revisions if condition(one, PROVISIONED) == "True"]
     waiting = [one["metadata"]["name"] for one in member.live.revisions if condition(one, PROVISIONED) != "True"]
     if waiting and not revisions:

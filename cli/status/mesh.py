@@ -1,11 +1,11 @@
 """`mesh status`, of the mesh in one cluster: its control plane, its CRDs, and the revisions of its proxies."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, Object, identity
+from cli.sources.cluster_objects import INJECTION_LABEL, REVISION_LABEL, TAG_LABEL, Object, identity
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
@@ -59,14 +59,16 @@ def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformS
 def proxies_of(member: ObservedCluster) -> Proxies:
     """Return the pods that have a proxy, or should have one."""
     namespaces = (one["metadata"] for one in member.live.namespaces)
-    injected = {one["name"] for one in namespaces if REVISION_LABEL in one.get("labels", {})}
+    injected = {one["name"] for one in namespaces if _injects(one.get("labels", {}))}
+    by_revision = member.environment.control_plane.selected_by_revision
     revisions = _current_revisions(member)
     found = Proxies()
     for pod in member.live.pods:
         if pod.get("status", {}).get("phase") in ENDED or "deletionTimestamp" in pod["metadata"]:
             continue
         if _has_proxy(pod):
-            (found.current if revision_of(pod) in revisions else found.outdated).append(pod)
+            current = not by_revision or revision_of(pod) in revisions
+            (found.current if current else found.outdated).append(pod)
         elif pod["metadata"]["namespace"] in injected and _wants_proxy(pod):
             found.missing.append(pod)
     return found
@@ -91,16 +93,25 @@ def namespaces_of(environment: Environment) -> list[str]:
 
 
 def _check_namespaces(member: ObservedCluster) -> Finding:
-    wanted = member.environment.revision
-    wrong = []
+    """Check that each namespace has the injection label of the control plane mode, and not that of another mode."""
+    ((label, wanted),) = member.environment.injection_labels.items()
+    (other,) = {REVISION_LABEL, INJECTION_LABEL} - {label}
+    wrong, commands = [], [DEPLOY]
     for name in namespaces_of(member.environment):
         found = member.live.namespace(name)
-        label = "" if found is None else found["metadata"].get("labels", {}).get(REVISION_LABEL, "")
+        labels = {} if found is None else found["metadata"].get("labels", {})
         if found is None:
             wrong.append(f"there is no {name}")
-        elif label != wanted:
-            wrong.append(f"{name} is labelled {label or 'with no revision'}, and not {wanted}")
-    return failure_or_ok("namespaces", wrong, f"labelled {wanted}", DEPLOY)
+        elif labels.get(label) != wanted:
+            wrong.append(
+                f"{name} is labelled {label}={labels[label]}, and not {wanted}"
+                if label in labels
+                else f"{name} has no label {label}={wanted}"
+            )
+        elif other in labels:
+            wrong.append(f"{name} is also labelled {other}={labels[other]}, which selects another injector")
+            commands.insert(0, f"{member.kubectl} label namespace {name} {other}-")
+    return failure_or_ok("namespaces", wrong, f"labelled {label}={wanted}", chained(commands))
 
 
 def _check_other_namespaces(member: ObservedCluster) -> Finding:
@@ -121,7 +132,8 @@ def _check_other_namespaces(member: ObservedCluster) -> Finding:
 def _check_proxies(member: ObservedCluster) -> Iterator[Finding]:
     found = proxies_of(member)
     wrong = [f"{'/'.join(identity(pod))} is of {revision_of(pod)}" for pod in found.outdated]
-    right = f"{len(found.current)} are of {member.environment.revision}"
+    revision = member.environment.revision if member.environment.control_plane.selected_by_revision else "the mesh"
+    right = f"{len(found.current)} are of {revision}"
     yield failure_or_ok("proxies", wrong, right, _restarts(member, found.outdated))
     names = ", ".join("/".join(identity(pod)) for pod in found.missing)
     fix = _restarts(member, found.missing)
@@ -152,6 +164,10 @@ def _current_revisions(member: ObservedCluster) -> set[str]:
     labels = (one["metadata"]["labels"] for one in member.live.injectors)
     wanted = member.environment.revision
     return {wanted, *(one[REVISION_LABEL] for one in labels if one.get(TAG_LABEL) == wanted)}
+
+
+def _injects(labels: Mapping[str, str]) -> bool:
+    return REVISION_LABEL in labels or labels.get(INJECTION_LABEL) == "enabled"
 
 
 def _has_proxy(pod: Object) -> bool:

@@ -95,7 +95,7 @@ def injected(namespace: Block, _: Entity) -> bool:
     Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
     metadata = namespace["metadata"]
-    return metadata["name"] == ROOT or len(metadata["labels"]["istio.io/rev"]) > 0
+    return metadata["name"] == ROOT or _injects(metadata["labels"])
 
 
 @rule("Namespace")
@@ -128,3 +128,8 @@ def not_around_the_sidecar(deployment: Block, _: Entity) -> bool:
     return everything.get("sidecar.istio.io/inject", "true") == "true" and not any(
         key.startswith("traffic.sidecar.istio.io/exclude") for key in everything
     )
+
+
+def _injects(labels: Block) -> bool:
+    """Return whether a namespace with these labels injects sidecars."""
+    return len(labels.get("istio.io/rev", "")) > 0 or labels.get("istio-injection") == "enabled"

@@ -598,7 +598,7 @@ def _cluster_objects(region: str, mode: str) -> Object:
     if region not in VERSIONS:
         return {"objects": found, "tokens": []}
     revision = REVISIONS[mode]
-    labelled = {"labels": {"istio.io/rev": revision}}
+    labelled = {"labels": {"istio-injection": "enabled"} if mode == FLEET else {"istio.io/rev": revision}}
     crds = [f"{kind}.networking.istio.io" for kind in ("destinationrules", "gateways", "virtualservices")]
     crds += [f"{kind}.security.istio.io" for kind in ("authorizationpolicies", "peerauthentications")]
     if region == "tokyo":

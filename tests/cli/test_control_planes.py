@@ -91,7 +91,8 @@ def test_all_is_well(mesh: DeployedMesh, mode: str) -> None:
     assert names & set().union(*CHECKS.values()) == CHECKS[mode]
     texts = {name: one["text"] for (section, name), one in answer.findings().items() if section == "tokyo"}
     assert texts["fleet's management"] == ("MANAGEMENT_AUTOMATIC" if mode == FLEET else "none, as configured")
-    assert texts["namespaces"] == f"labelled {REVISIONS[mode]}"
+    label = "istio-injection=enabled" if mode == FLEET else f"istio.io/rev={REVISIONS[mode]}"
+    assert texts["namespaces"] == f"labelled {label}"
     assert texts["other remote secrets"] == "none"
     assert texts["authorized networks"] == ("2, as configured" if mode == IN_CLUSTER else "1, as configured")
     assert answer.data["sections"][0]["rows"][0][5:8] == OVERVIEW[mode]
@@ -349,6 +350,30 @@ def test_an_installation_without_terraforms_state(mesh: DeployedMesh) -> None:
     assert (finding["state"], "whole; whether by the inputs of now" in finding["text"]) == ("ok", True)
     mesh.remove("tokyo", "ConfigMap", COMPLETION_MARKER)
     assert mesh.run_json("status").findings()["tokyo", "installation"]["fix"] == DEPLOY
+
+
+@with_modes(MANAGED, FLEET)
+def test_the_implementation_of_a_control_plane_that_google_runs(mesh: DeployedMesh) -> None:
+    """Traffic Director reads no remote secrets, which asmcli-managed creates."""
+    management = mesh.mesh_of("osaka")["controlPlaneManagement"]
+    management["implementation"] = "TRAFFIC_DIRECTOR"
+    fleet = mesh.content["mesh"]["control_plane"] == FLEET
+    finding = mesh.run_json("status").findings()["osaka", "implementation"]
+    assert finding["text"].startswith("TRAFFIC_DIRECTOR")
+    assert ("remote secrets: they have no effect" in finding["text"]) is not fleet
+    assert finding["state"] == ("ok" if fleet else "warning")
+    mesh.mesh_of("osaka")["dataPlaneManagement"] = {"state": "PROVISIONING"}
+    failures = mesh.run_json("status").findings("failure")
+    assert failures["osaka", "control plane of the mesh"]["text"].startswith("its data plane is PROVISIONING")
+
+
+@with_modes(FLEET)
+def test_a_namespace_with_the_labels_of_two_injectors(mesh: DeployedMesh) -> None:
+    labels = {"istio-injection": "enabled", "istio.io/rev": "asm-managed"}
+    mesh.object("tokyo", "Namespace", "sample")["metadata"] |= {"labels": labels}
+    finding = mesh.run_json("status").findings("failure")["tokyo", "namespaces"]
+    assert finding["text"] == "sample is also labelled istio.io/rev=asm-managed, which selects another injector"
+    assert "label namespace sample istio.io/rev-" in finding["fix"]
 
 
 @with_modes(FLEET)

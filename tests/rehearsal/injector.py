@@ -32,7 +32,8 @@ class Injector:
                 continue
             if namespace not in revisions:
                 labels = self._cluster.get("namespace", namespace)["metadata"].get("labels", {})
-                revisions[namespace] = labels.get("istio.io/rev", "")
+                default = "default" if labels.get("istio-injection") == "enabled" else ""
+                revisions[namespace] = labels.get("istio.io/rev", default)
             if revisions[namespace]:
                 annotation = f"{INJECTED}={json.dumps({'revision': revisions[namespace]})}"
                 with suppress(LocalMeshError):  # it is deleted meanwhile

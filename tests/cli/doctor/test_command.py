@@ -18,6 +18,7 @@ def test_all_is_well_before_the_first_deploy(project: EmulatedProject) -> None:
     assert [section["title"] for section in found.data["sections"]] == [
         "Tools on this machine",
         "Credentials",
+        "Control plane mode",
         "Project",
         "APIs",
         "Roles of the caller",
