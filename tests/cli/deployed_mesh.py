@@ -26,7 +26,7 @@ from config.output_folder import OutputFolder
 from tests.cli.fake_kubectl import FakeKubectl
 from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import PROJECT_NUMBER
-from tests.fake_cloud.testing import ApiClient, FakeGcp, enable, running
+from tests.fake_cloud.testing import ApiClient, FakeGcp, check_conformance, enable, running
 
 Object = dict[str, Any]
 
@@ -214,6 +214,7 @@ def restored(mesh: DeployedMesh) -> Iterator[DeployedMesh]:
     before = copy.deepcopy((mesh.cloud, mesh.content, mesh.clusters, mesh.states))
     try:
         yield mesh
+        check_conformance(mesh.gcp.server)
     finally:
         mesh.gcp.server.cloud.faults.clear()
         mesh.cloud.clear()

@@ -21,6 +21,7 @@ from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.server import FakeCloudServer
+from tests.fake_cloud.testing import check_conformance
 
 Body = dict[str, Any]
 
@@ -253,6 +254,7 @@ def emulated_project(folder: Path, configuration: str, project: str) -> Iterator
     server.start()
     try:
         yield machine
+        check_conformance(server)
     finally:
         planes.stop_all()
         threading.Thread(target=server.stop).start()  # it takes up to half a second

@@ -74,7 +74,7 @@ class Case(NamedTuple):
 
 
 def made(path: str, **content: Any) -> Callable[[DeployedMesh], None]:
-    """Return what creates a resource.
+    """Return what creates a resource, in the mesh's network if it is a firewall rule or a subnet.
 
     Args:
         path: Its path, after the project's.
@@ -84,7 +84,8 @@ def made(path: str, **content: Any) -> Callable[[DeployedMesh], None]:
     def spoil(mesh: DeployedMesh) -> None:
         link = f"{mesh.gcp.base}/compute/v1/{PARENT}/{path}"
         name = path.rpartition("/")[2]
-        mesh.cloud[f"{PARENT}/{path}"] = {"name": name, "selfLink": link, "network": VPC, **content}
+        network = {"network": VPC} if path.split("/")[-2] in ("firewalls", "subnetworks") else {}
+        mesh.cloud[f"{PARENT}/{path}"] = {"name": name, "selfLink": link, **network, **content}
 
     return spoil
 

@@ -694,10 +694,11 @@ def _with_a_domain(mesh: DeployedMesh, state: str) -> None:
 
     Args:
         mesh: The mesh.
-        state: Of the certificate, as Compute Engine reports it.
+        state: Of the domain, as Compute Engine reports it; the certificate's own is another enum.
     """
     mesh.content["ingress"] = {"config_cluster": "tokyo", "domains": [DOMAIN]}
-    managed = {"domains": [DOMAIN], "status": state, "domainStatus": {DOMAIN: state}}
+    whole = state if state == "ACTIVE" else "PROVISIONING"
+    managed = {"domains": [DOMAIN], "status": whole, "domainStatus": {DOMAIN: state}}
     mesh.cloud[f"{PARENT}/global/sslCertificates/{CERTIFICATE}"] = {"name": CERTIFICATE, "managed": managed}
     annotations = mesh.object("tokyo", "MultiClusterIngress")["metadata"]["annotations"]
     annotations["networking.gke.io/pre-shared-certs"] = CERTIFICATE

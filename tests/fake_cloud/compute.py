@@ -1,9 +1,12 @@
 """Compute Engine: networks, subnets, routers, firewall rules, addresses, and the parts of load balancers."""
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, NamedTuple
 
 from werkzeug.routing import Rule
 
@@ -16,23 +19,38 @@ PREFIX = "/compute/v1/"
 
 _TERM = re.compile(r'\(?([a-zA-Z]+) eq "([^"]*)"\)?')
 
-KINDS: Mapping[str, tuple[str, str]] = {
-    "addresses": ("compute#address", "address"),
-    "backendServices": ("compute#backendService", "address"),
-    "firewalls": ("compute#firewall", "firewall"),
-    "forwardingRules": ("compute#forwardingRule", "address"),
-    "healthChecks": ("compute#healthCheck", "address"),
-    "networkEndpointGroups": ("compute#networkEndpointGroup", "address"),
-    "networks": ("compute#network", "network"),
-    "routers": ("compute#router", "router"),
-    "sslCertificates": ("compute#sslCertificate", "address"),
-    "sslPolicies": ("compute#sslPolicy", "address"),
-    "subnetworks": ("compute#subnetwork", "subnetwork"),
-    "targetHttpProxies": ("compute#targetHttpProxy", "address"),
-    "targetHttpsProxies": ("compute#targetHttpsProxy", "address"),
-    "urlMaps": ("compute#urlMap", "address"),
+
+class Kind(NamedTuple):
+    """A kind of resource.
+
+    Attributes:
+        name: field ``kind``.
+        latency: name of the duration of its operations.
+        fingerprints: fields without whose current value a resource, or its labels, can't be changed.
+    """
+
+    name: str
+    latency: str
+    fingerprints: tuple[str, ...] = ()
+
+
+KINDS: Mapping[str, Kind] = {
+    "addresses": Kind("compute#address", "address", ("labelFingerprint",)),
+    "backendServices": Kind("compute#backendService", "address", ("fingerprint",)),
+    "firewalls": Kind("compute#firewall", "firewall"),
+    "forwardingRules": Kind("compute#forwardingRule", "address", ("fingerprint", "labelFingerprint")),
+    "healthChecks": Kind("compute#healthCheck", "address"),
+    "networkEndpointGroups": Kind("compute#networkEndpointGroup", "address"),
+    "networks": Kind("compute#network", "network"),
+    "routers": Kind("compute#router", "router"),
+    "sslCertificates": Kind("compute#sslCertificate", "address"),
+    "sslPolicies": Kind("compute#sslPolicy", "address", ("fingerprint",)),
+    "subnetworks": Kind("compute#subnetwork", "subnetwork", ("fingerprint",)),
+    "targetHttpProxies": Kind("compute#targetHttpProxy", "address", ("fingerprint",)),
+    "targetHttpsProxies": Kind("compute#targetHttpsProxy", "address", ("fingerprint",)),
+    "urlMaps": Kind("compute#urlMap", "address", ("fingerprint",)),
 }
-"""By collection: the resource's ``kind``, and the name of its latency."""
+"""By collection."""
 
 GLOBAL_ADDRESSES = IPv4Network("198.51.100.0/24")
 """Range of reserved addresses: for documentation (RFC 5737), which are never in use."""
@@ -46,7 +64,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     },
     "subnetworks": {"purpose": "PRIVATE", "stackType": "IPV4_ONLY", "logConfig": {"enable": False}},
     "routers": {"encryptedInterconnectRouter": False},
-    "addresses": {"networkTier": "PREMIUM", "ipVersion": "IPV4", "addressType": "EXTERNAL", "labelFingerprint": "42"},
+    "addresses": {"networkTier": "PREMIUM", "ipVersion": "IPV4", "addressType": "EXTERNAL"},
 }
 """Default fields of resources."""
 
@@ -84,7 +102,7 @@ class Compute:
     def index(self, request: ApiRequest) -> Body:
         matches = _parse_filter(request.query.get("filter", ""))
         items = [one for _, one in self._cloud.store.under(request.path) if matches(one)]
-        return {"kind": f"{KINDS[request.name][0]}List", "items": items}
+        return {"kind": f"{KINDS[request.name].name}List", "items": items}
 
     def index_all(self, request: ApiRequest) -> Body:
         """List a collection of all places; one that is empty or unreachable has a warning."""
@@ -97,7 +115,7 @@ class Compute:
                 found.pop("warning", None)
                 found.setdefault(request.name, []).append(resource)
         items |= {place: _build_warning("UNREACHABLE") for place in self.silent}
-        return {"kind": f"{KINDS[request.name][0]}AggregatedList", "items": items}
+        return {"kind": f"{KINDS[request.name].name}AggregatedList", "items": items}
 
     def insert(self, request: ApiRequest) -> Body:
         path = f"{request.path}/{request.body['name']}"
@@ -109,12 +127,18 @@ class Compute:
         return self._start("insert", path, failed=lambda: self._cloud.store.remove(path))
 
     def patch(self, request: ApiRequest) -> Body:
+        """Replace the fields of the body; null removes one."""
         with self._cloud.store.lock:
-            self._cloud.store.get(request.path).update(request.body)
+            found = self._cloud.store.get(request.path)
+            _check_fingerprints(found, request.body)
+            found.update(request.body)
+            for field in [name for name, value in request.body.items() if value is None]:
+                del found[field]
+            found.update({field: _fingerprint(found) for field in _kind(request.path).fingerprints})
         return self._start("update", request.path)
 
     def set_labels(self, request: ApiRequest) -> Body:
-        return self.patch(ApiRequest(request.path, {"labels": request.body.get("labels", {})}))
+        return self.patch(request)
 
     def delete(self, request: ApiRequest) -> Body:
         with self._cloud.store.lock:
@@ -124,7 +148,7 @@ class Compute:
         return self._start("delete", request.path, work=lambda: self._cloud.store.remove(request.path))
 
     def _start(self, kind: str, path: str, **functions: Any) -> Body:
-        return self._cloud.operations.start("compute", kind, path, KINDS[path.split("/")[-2]][1], **functions)
+        return self._cloud.operations.start("compute", kind, path, _kind(path).latency, **functions)
 
     def resource(self, path: str, body: Body) -> Resource:
         """Return a resource as the cloud creates it, with all fields that the cloud adds."""
@@ -133,11 +157,10 @@ class Compute:
         resource = {
             **DEFAULTS.get(collection, {}),
             **body,
-            "kind": KINDS[collection][0],
+            "kind": KINDS[collection].name,
             "id": str(int.from_bytes(path.encode()[-7:], "big")),
             "creationTimestamp": "2026-01-01T00:00:00.000-07:00",
             "selfLink": link,
-            "fingerprint": "42",
         }
         scope = path.split("/")[2]
         if scope in ("regions", "zones"):
@@ -150,7 +173,7 @@ class Compute:
             resource["managed"] = {**body["managed"], "status": "PROVISIONING", "domainStatus": states}
         if collection == "addresses":
             resource.update(address=self._free_address(), status="RESERVED")
-        return resource
+        return resource | {field: _fingerprint(resource) for field in KINDS[collection].fingerprints}
 
     def _check(self, collection: str, body: Body) -> None:
         """Check that the network exists, and that a subnet's ranges overlap with no other of its network.
@@ -183,6 +206,30 @@ class Compute:
     def _free_address(self) -> str:
         taken = {one.get("address") for one in self._cloud.store.all().values()}
         return next(str(address) for address in GLOBAL_ADDRESSES.hosts() if str(address) not in taken)
+
+
+def _kind(path: str) -> Kind:
+    """Return the kind of a resource."""
+    return KINDS[path.split("/")[-2]]
+
+
+def _fingerprint(resource: Resource) -> str:
+    """Return a hash of a resource's content, which changes with it."""
+    content = {name: value for name, value in resource.items() if not name.endswith("ingerprint")}
+    return base64.b64encode(hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()[:8]).decode()
+
+
+def _check_fingerprints(resource: Resource, body: Body) -> None:
+    """Check that a change was made with the current version in mind.
+
+    Source: https://cloud.google.com/compute/docs/labeling-resources
+
+    Raises:
+        CloudError: 412.
+    """
+    for field in ("fingerprint", "labelFingerprint"):
+        if field in body and body[field] != resource.get(field):
+            raise CloudError(412, "conditionNotMet", f"Invalid {field}.")
 
 
 def _build_warning(code: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Google's error responses."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _STATUSES = {
@@ -24,9 +25,18 @@ class CloudError(Exception):
         reason: as in ``error.errors[].reason``, such as ``alreadyExists``.
         message: for people.
         status: canonical code.
+        details: as in ``error.details``.
     """
 
-    def __init__(self, code: int, reason: str, message: str, *, status: str | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        *,
+        status: str | None = None,
+        details: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         """Keep what the response contains.
 
         Args:
@@ -34,17 +44,20 @@ class CloudError(Exception):
             reason: as in ``error.errors[].reason``.
             message: for people.
             status: canonical code; the usual one of the HTTP status if absent.
+            details: as in ``error.details``.
         """
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
         self.status = status or _STATUSES[code]
+        self.details = details
 
     def body(self) -> dict[str, Any]:
         """Return the content. Source: https://cloud.google.com/apis/design/errors, with the older APIs' reasons."""
         error = {"domain": "global", "reason": self.reason, "message": self.message}
-        return {"error": {"code": self.code, "message": self.message, "status": self.status, "errors": [error]}}
+        content = {"code": self.code, "message": self.message, "status": self.status, "errors": [error]}
+        return {"error": {**content, "details": list(self.details)} if self.details else content}
 
 
 def not_found(path: str) -> CloudError:

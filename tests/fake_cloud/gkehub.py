@@ -18,6 +18,8 @@ SPECS, STATES = "membershipSpecs", "membershipStates"
 MASKS = {"labels": "labels", "spec": "spec", SPECS: SPECS, "membership_specs": SPECS}
 """Names in an update mask, and their fields."""
 
+_TYPES = "type.googleapis.com/google.cloud.gkehub.v1"
+
 IN_USE = (
     "Feature has associated resources that should be cleaned up before deletion. Check the Feature state details for "
     "more information. This check can be overridden by setting force=true."
@@ -70,7 +72,7 @@ class GkeHub:
             with self._cloud.store.lock:
                 feature["resourceState"] = {"state": "ACTIVE"}
             self._changed(name, feature)
-            return feature
+            return {"@type": f"{_TYPES}.Feature", **feature}
 
         return self._start("create", path, work, failed=lambda: self._cloud.store.remove(path))
 
@@ -91,10 +93,12 @@ class GkeHub:
         def work() -> Body:
             with self._cloud.store.lock:
                 feature.update(changes)
+                for field in [name for name, value in changes.items() if value is None]:
+                    del feature[field]
                 if specs:
                     feature[SPECS] = {key: spec for key, spec in (feature.get(SPECS, {}) | specs).items() if spec}
             self._changed(request.name, feature)
-            return feature
+            return {"@type": f"{_TYPES}.Feature", **feature}
 
         # The provider's library takes an operation that is done at once for a success, whatever its error
         # (StandardGCPOperation.Wait in GoogleCloudPlatform/declarative-resource-client-library 1.81.0).
@@ -108,7 +112,7 @@ class GkeHub:
         def work() -> Body:
             self._cloud.store.remove(request.path)
             self._changed(request.name, None)
-            return {}
+            return {"@type": "type.googleapis.com/google.protobuf.Empty"}
 
         return self._start("delete", request.path, work)
 
@@ -152,7 +156,10 @@ class GkeHub:
         return f"projects/{PROJECT_NUMBER}/{membership.split('/', 2)[2]}"
 
     def _start(self, verb: str, path: str, work: Callable[[], Body], **options: Any) -> Body:
-        return self._cloud.operations.start("longrunning", verb, path, "feature", work=work, **options)
+        metadata = {"@type": f"{_TYPES}.OperationMetadata", "target": path, "verb": verb, "apiVersion": "v1"}
+        return self._cloud.operations.start(
+            "longrunning", verb, path, "feature", work=work, metadata=metadata, **options
+        )
 
 
 def _build_name(location: str, member: str) -> str:

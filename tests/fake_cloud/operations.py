@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Literal
@@ -56,6 +56,7 @@ class Operations:
         failed: Callable[[], None] | None = None,
         slow: bool = False,
         folder: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Start an operation and return the content of the response.
 
@@ -64,10 +65,11 @@ class Operations:
             kind: the type, such as ``insert`` or ``CREATE_CLUSTER``.
             target: path of the resource.
             latency: name of the duration that it takes besides the work itself.
-            work: runs at the end; a long-running operation has its result as ``response``.
+            work: runs at the end; a long-running operation has its result as ``response``, with the type's name.
             failed: runs if the operation ends in an error.
             slow: the work itself takes long.
             folder: path in front of ``/operations/NAME``; the target's project and location if absent.
+            metadata: of a long-running operation, with the type's name.
         """
         if folder is None:
             parts = target.split("/")
@@ -75,7 +77,10 @@ class Operations:
         seconds = self._latencies.of(latency)
         name = f"operation-{next(self._numbers):05d}"
         path = f"{folder}/operations/{name}".lstrip("/")
-        operation = self._new(style, path, name, kind, target)
+        if style == "longrunning":
+            operation = {"name": path, "done": False, "metadata": metadata}
+        else:
+            operation = self._new(style, path, name, kind, target)
         self._store.add(path, operation)
         end = self._ends[name] = threading.Event()
         fault = self._faults.take_operation(f"{kind} {target}")
@@ -106,8 +111,6 @@ class Operations:
             return dict(operation)
 
     def _new(self, style: Style, path: str, name: str, kind: str, target: str) -> dict[str, Any]:
-        if style == "longrunning":
-            return {"name": path, "done": False, "metadata": {"target": target, "verb": kind}}
         link = f"{self._base}/{style}/v1"
         common = {
             "name": name,
@@ -128,7 +131,7 @@ def _build_result(style: Style, response: dict[str, Any] | None, error: CloudErr
     if style == "longrunning":
         if error is not None:
             return {"done": True, "error": {"code": 9, "message": error.message}}
-        return {"done": True, "response": response or {}}
+        return {"done": True, "response": response}
     done = {"status": "DONE", **({"progress": 100} if style == "compute" else {"endTime": _now()})}
     if error is None:
         return done

@@ -13,7 +13,12 @@ def path_of(link: str) -> str:
 
 
 def user_of(store: Store, path: str) -> str | None:
-    """Return the path of a resource that refers to another one; None if there is none."""
+    """Return the path of a resource that refers to another one; None if there is none.
+
+    An address names its users, which only have its text.
+    """
+    for user in (store.find(path) or {}).get("users", ()):
+        return path_of(user)
     for other, resource in store.all().items():
         if other != path and "operations/" not in other and path in _named(resource):
             return other
@@ -23,8 +28,9 @@ def user_of(store: Store, path: str) -> str | None:
 def _named(node: Any) -> Iterator[str]:
     """Yield the paths that a resource refers to, in any field."""
     if isinstance(node, dict):
-        for value in node.values():
-            yield from _named(value)
+        for field, value in node.items():
+            if field != "users":
+                yield from _named(value)
     elif isinstance(node, list):
         for value in node:
             yield from _named(value)

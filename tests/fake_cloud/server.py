@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
@@ -13,6 +14,8 @@ from werkzeug.wrappers import Request, Response
 from tests.fake_cloud import compute, container, gkehub, iam, iam_credentials, resource_manager, service_usage
 from tests.fake_cloud.cloud import ApiRequest, Body, Cloud
 from tests.fake_cloud.compute import Compute
+from tests.fake_cloud.conformance.conformance import Conformance
+from tests.fake_cloud.conformance.schemas import camel_case
 from tests.fake_cloud.container import Container
 from tests.fake_cloud.errors import CloudError, unknown
 from tests.fake_cloud.gkehub import Changed, GkeHub, HasResources
@@ -59,6 +62,7 @@ class FakeCloudServer(Listener):
 
     Attributes:
         cloud: its state.
+        conformance: the calls, held against Google's discovery documents.
         services: Service Usage.
         compute: Compute Engine.
         container: GKE.
@@ -78,6 +82,7 @@ class FakeCloudServer(Listener):
             host: address.
         """
         self.cloud = cloud
+        self.conformance = Conformance()
         self.services = ServiceUsage(cloud)
         self.compute = Compute(cloud)
         self.container = Container(cloud, self.services, self.compute)
@@ -134,6 +139,7 @@ class FakeCloudServer(Listener):
             raise CloudError(403, "forbidden", f"{caller} may not {request.method} {request.path}; {entitled} may")
         if fault is not None:
             raise CloudError(fault, "faultInjected", f"injected: {fault}", status="ABORTED" if fault == 409 else None)
+        call = self.conformance.find(request.method, request.path)
         recorded = self.recorded(request.path.partition("/v1/")[2]) if request.method == "GET" else None
         if recorded is not None:
             return recorded
@@ -144,8 +150,12 @@ class FakeCloudServer(Listener):
         api, _, path = request.path.strip("/").partition("/v1/")
         self.services.check(api)
         body = request.get_json() if request.content_length else {}
+        query = MultiDict((camel_case(name), text) for name, text in request.args.items(multi=True))
+        self.conformance.check_request(call, query.items(multi=True), body)
         called: Callable[[ApiRequest], Body] = handler
-        return in_set_order(called(ApiRequest(path.removesuffix(suffix), body, request.args)))
+        content = in_set_order(called(ApiRequest(path.removesuffix(suffix), call.clean(body), query)))
+        self.conformance.check_response(call, content)
+        return content
 
     def _reply(self, work: Callable[[], Body], lock: AbstractContextManager[Any] | None = None) -> Response:
         """Return the response with the result of a function, or with its error.

@@ -1,11 +1,16 @@
 """Service Usage: the enabled APIs."""
 
+from collections.abc import Callable
+
 from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.errors import CloudError
+from tests.fake_cloud.store import Resource
 
 PREFIX = "/serviceusage/v1/"
+
+_TYPES = "type.googleapis.com/google.api.serviceusage.v1"
 
 ALWAYS_ON = ("cloudresourcemanager", "serviceusage")
 """APIs that a user enables by hand, so that the others can be enabled."""
@@ -45,24 +50,42 @@ class ServiceUsage:
         return {"services": [one for _, one in self._cloud.store.under(request.path)]}
 
     def batch_enable(self, request: ApiRequest) -> Body:
-        return self._start(request, request.body["serviceIds"])
+        return self._start(
+            request, "BatchEnableServices", request.body["serviceIds"], lambda found: {"services": found}
+        )
 
     def enable_one(self, request: ApiRequest) -> Body:
-        return self._start(request, [request.name])
+        return self._start(request, "EnableService", [request.name], lambda found: {"service": found[0]})
 
-    def _start(self, request: ApiRequest, names: list[str]) -> Body:
+    def _start(
+        self, request: ApiRequest, verb: str, names: list[str], result: Callable[[list[Resource]], Body]
+    ) -> Body:
+        """Start to enable APIs.
+
+        Args:
+            request: the request.
+            verb: of the method.
+            names: of the APIs.
+            result: returns the operation's response, of the enabled APIs.
+        """
         project = request.path.split("/")[1]
+        resources = [f"projects/{PROJECT_NUMBER}/services/{name}" for name in names]
+
+        def work() -> Body:
+            return {"@type": f"{_TYPES}.{verb}Response", **result(self.enable(project, names))}
+
         return self._cloud.operations.start(
             "longrunning",
             "enable",
             ",".join(names),
             "services",
-            work=lambda: self.enable(project, names),
+            work=work,
             folder="",
+            metadata={"@type": f"{_TYPES}.OperationMetadata", "resourceNames": resources},
         )
 
-    def enable(self, project: str, names: list[str]) -> None:
-        """Enable APIs at once.
+    def enable(self, project: str, names: list[str]) -> list[Resource]:
+        """Enable APIs at once, and return them.
 
         Args:
             project: its id.
@@ -72,3 +95,4 @@ class ServiceUsage:
             path = f"projects/{project}/services/{name}"
             if self._cloud.store.find(path) is None:
                 self._cloud.store.add(path, {"name": path, "state": "ENABLED", "config": {"name": name}})
+        return [self._cloud.store.get(f"projects/{project}/services/{name}") for name in names]

@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 from werkzeug.wrappers import Request, Response
 
+from tests.fake_cloud.conformance.conformance import Conformance
+from tests.fake_cloud.errors import CloudError
 from tests.fake_cloud.identity import Identity
 from tests.fake_cloud.listener import Listener
 
@@ -41,6 +43,7 @@ class FakeBucket(Listener):
     Attributes:
         name: of the bucket.
         objects: by name.
+        conformance: the calls of the JSON API, held against Google's discovery documents.
     """
 
     def __init__(self, name: str, identity: Identity) -> None:
@@ -54,6 +57,7 @@ class FakeBucket(Listener):
         self.objects: dict[str, ObjectVersion] = {}
         self._identity = identity
         self._generation = 1000
+        self.conformance = Conformance()
         self._lock = threading.Lock()
         super().__init__()
 
@@ -62,8 +66,24 @@ class FakeBucket(Listener):
         return {"GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{self.base}/storage/v1/"}
 
     def respond(self, request: Request) -> Response:
+        raw = str(request.environ["REQUEST_URI"]).partition("?")[0]
+        if not raw.startswith((LISTED, UPLOADED)):
+            return self._respond(request, raw)  # the XML API, of which there is no document
+        path = raw.removeprefix("/upload")
+        uploaded = _parse_upload(request)[0] if path != raw else None
+        try:
+            call = self.conformance.find(request.method, path)
+            self.conformance.check_request(call, request.args.items(multi=True), uploaded)
+        except CloudError as error:
+            return _build_document(error.body(), error.code)
+        response = self._respond(request, raw)
+        if response.mimetype == "application/json" and response.status_code == 200:
+            self.conformance.check_response(call, json.loads(response.get_data()))
+        return response
+
+    def _respond(self, request: Request, raw: str) -> Response:
         with self._lock:
-            return self._call(request, unquote(str(request.environ["REQUEST_URI"]).partition("?")[0]))
+            return self._call(request, unquote(raw))
 
     def _call(self, request: Request, path: str) -> Response:
         if not self._identity.is_valid(request.headers.get("Authorization", "").removeprefix("Bearer ")):
@@ -97,13 +117,8 @@ class FakeBucket(Listener):
     def _upload(self, request: Request) -> Response:
         if request.args.get("uploadType") != "multipart":
             return _build_error(501, f"the fake bucket does not know uploadType {request.args.get('uploadType')}")
-        header = f"Content-Type: {request.content_type}\r\n\r\n".encode()
-        about, content = (
-            cast(bytes, part.get_payload(decode=True))
-            for part in BytesParser().parsebytes(header + request.get_data()).walk()
-            if not part.is_multipart()
-        )
-        name = request.args.get("name") or json.loads(about)["name"]
+        about, content = _parse_upload(request)
+        name = request.args.get("name") or about["name"]
         if not self._matches_generation(request, name):
             return _build_error(412, "At least one of the pre-conditions you specified did not hold.")
         self._generation += 1
@@ -136,6 +151,17 @@ class FakeBucket(Listener):
             "size": str(len(version.content)),
             "md5Hash": base64.b64encode(hashlib.md5(version.content).digest()).decode(),
         }
+
+
+def _parse_upload(request: Request) -> tuple[dict[str, Any], bytes]:
+    """Return an object's resource and its content."""
+    header = f"Content-Type: {request.content_type}\r\n\r\n".encode()
+    about, content = (
+        cast(bytes, part.get_payload(decode=True))
+        for part in BytesParser().parsebytes(header + request.get_data()).walk()
+        if not part.is_multipart()
+    )
+    return json.loads(about), content
 
 
 def _build_document(content: dict[str, Any], status: int = 200) -> Response:

@@ -319,7 +319,7 @@ def test_a_node_pool_is_updated(client: ApiClient) -> None:
     assert found["config"] == {**config, "machineType": "e2-standard-8"}
     assert (found["locations"], found["initialNodeCount"]) == ([f"{LOCATION}-a"], 4)
     assert (found["management"], found["autoscaling"]) == ({"autoRepair": True}, scaling)
-    assert client.error("PUT", pool, {"name": "nodes", "colour": "red"}).code == 501
+    assert client.error("PUT", pool, {"name": "nodes", "confidentialNodes": {}}).code == 501
 
 
 def test_one_operation_at_a_time_on_a_cluster(gcp: FakeGcp, client: ApiClient) -> None:
@@ -536,7 +536,9 @@ def test_a_spec_needs_its_membership_and_is_deleted_with_it(gcp: FakeGcp, client
 
 def test_an_update_changes_the_fields_of_its_mask(client: ApiClient) -> None:
     client.ok("POST", f"{FEATURES}?featureId=servicemesh", {})
-    client.ok("PATCH", f"{FEATURES}/servicemesh?updateMask=labels", {"labels": {"a": "b"}, "spec": {"c": {}}})
+    client.ok(
+        "PATCH", f"{FEATURES}/servicemesh?updateMask=labels", {"labels": {"a": "b"}, "spec": {"clusterupgrade": {}}}
+    )
     found = client.ok("GET", f"{FEATURES}/servicemesh")
     assert found["labels"] == {"a": "b"}
     assert "spec" not in found

@@ -25,7 +25,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulate
     with emulated_project(tmp_path, text, ID) as found:
         found.deploy()
         for path, one in found.server.cloud.store.all().items():
-            one.setdefault("selfLink", f"{found.server.cloud.base}/v1/{path}")
+            if path.split("/")[-2] not in ("features", "memberships", "serviceAccounts", "services"):
+                one.setdefault("selfLink", f"{found.server.cloud.base}/v1/{path}")
             if "/features/" in path or "/serviceAccounts/" in path:
                 one["name"] = path
         for name, value in found.server.variables().items():

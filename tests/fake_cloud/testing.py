@@ -170,9 +170,16 @@ def running(scale: float = 0.0, account: str | None = None, patience: float = 0.
     server.start()
     try:
         yield FakeGcp(server, planes, changes, held)
+        check_conformance(server)
     finally:
         planes.gate.set()
         threading.Thread(target=server.stop).start()  # it takes up to half a second
+
+
+def check_conformance(server: FakeCloudServer) -> None:
+    """Fail a test in which a call disagreed with Google's discovery documents; what it was is forgotten."""
+    if found := server.conformance.take():
+        raise AssertionError("\n".join(map(str, found)))
 
 
 def enable(client: ApiClient, *apis: str) -> None:

@@ -13,7 +13,9 @@ import yaml
 from config.environment import Environment
 from config.loading.load import parse_environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from tests.fake_cloud.conformance.disagreements import accepted_disagreements
 from tests.fake_cloud.latencies import Latencies
+from tests.fake_cloud.server import FakeCloudServer
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.toolchain import Toolchain
@@ -127,12 +129,42 @@ def create_context(
     return RehearsalContext(cloud, deployment, command_environment, state, logs, more, say, lab, forbidden)
 
 
+def conformance(title: str, server: FakeCloudServer, mode: str | None) -> Table:
+    """Show the disagreements between the calls and Google's documents; ok if all are accepted.
+
+    Args:
+        title: of the table.
+        server: of the fake cloud.
+        mode: control plane mode whose accepted disagreements all have to have occurred; None for no such check.
+    """
+    table = Table(title, ["calls", "kinds of disagreement", "accepted", "accepted, did not occur"])
+    others, accepted = server.conformance.disagreements(), server.conformance.accepted()
+    expected = (
+        {one.disagreement for one in accepted_disagreements() if mode in (one.modes or (mode,))} if mode else set()
+    )
+    gone = sorted(expected - set(accepted))
+    counts = (len(others) + len(accepted), len(accepted), len(gone))
+    table.add(server.conformance.calls, *counts, ok=not others and not gone)
+    table.notes += [f"{kind} ({times} times)" for kind, times in others.items()]
+    table.notes += [f"accepted, and did not occur: {kind}" for kind in gone]
+    return table
+
+
 def parse(content: dict[str, Any]) -> Environment:
     return parse_environment(yaml.safe_dump(content, sort_keys=False), "the rehearsal's configuration", {})
 
 
-def conclude(context: RehearsalContext, tables: Sequence[Table]) -> int:
-    """Print the result, and return the exit status: 0 if everything is as it has to be, else 1."""
+def conclude(context: RehearsalContext, tables: Sequence[Table], *, complete: bool = False) -> int:
+    """Print the result, and return the exit status: 0 if everything is as it has to be, else 1.
+
+    Args:
+        context: what was rehearsed.
+        tables: the results.
+        complete: whether every step was run, so that every accepted disagreement with the documents has to occur.
+    """
+    mode = context.environment.mesh.control_plane if complete else None
+    tables = [*tables, conformance("calls held against Google's discovery documents", context.cloud.server, mode)]
+    print(f"\n{tables[-1]}")
     unknown = context.cloud.server.journal.unknown()
     for call in unknown:
         print(f"the fake cloud does not know {call}")

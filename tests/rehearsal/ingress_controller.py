@@ -155,13 +155,14 @@ class IngressController:
         self._create_event(cluster, key)
 
     def _remove(self, cluster: LocalCluster, key: ObjectKey) -> None:
-        self._addresses.pop(key, None)
+        address = self._addresses.pop(key, "")
         time.sleep(self._cloud.latencies.of("load-balancer-delete"))
         lingering = ("firewalls", GROUPS)
         created = self._created(key)
         for path in created:
             if path.split("/")[-2] not in lingering:
                 self._cloud.store.remove(path)
+        self._set_users(address)
         with suppress(LocalMeshError):
             self._patch(cluster, key, {"metadata": {"finalizers": None}})
         if key[0] == SERVICES:
@@ -259,14 +260,13 @@ class IngressController:
         self._create(f"global/urlMaps/{name}", {"defaultService": self._link(f"global/backendServices/{name}")})
         self._create(f"global/targetHttpProxies/{name}", {"urlMap": self._link(f"global/urlMaps/{name}")})
         rule = {"target": self._link(f"global/targetHttpProxies/{name}"), "IPAddress": address}
-        if path := self._address_path(address):
-            rule["address"] = f"{self._cloud.base}/compute/v1/{path}"
         self._create(f"global/forwardingRules/{name}-fw", rule)
         if certificates := self._certificates(key):
             proxy = {"urlMap": self._link(f"global/urlMaps/{name}"), "sslCertificates": certificates}
             self._create(f"global/targetHttpsProxies/{name}", proxy)
             rule = {"target": self._link(f"global/targetHttpsProxies/{name}"), "IPAddress": address}
             self._create(f"global/forwardingRules/{name}-fws", rule)
+        self._set_users(address)
         self._create(f"global/firewalls/{name}-default-l7", {"network": network, "allowed": [{"IPProtocol": "tcp"}]})
 
     def _certificates(self, key: ObjectKey) -> list[str]:
@@ -296,11 +296,16 @@ class IngressController:
         networks = list(self._cloud.store.under(f"projects/{self._cloud.project}/global/networks"))
         return str(networks[0][1]["selfLink"])
 
-    def _address_path(self, address: str) -> str | None:
-        for path, resource in self._cloud.store.under(f"projects/{self._cloud.project}/global/addresses"):
-            if resource["address"] == address:
-                return path
-        return None
+    def _set_users(self, address: str) -> None:
+        """Set the forwarding rules that use an address, if it is a reserved one."""
+        place = f"projects/{self._cloud.project}/global"
+        rules = [one for _, one in self._cloud.store.under(f"{place}/forwardingRules")]
+        users = [one["selfLink"] for one in rules if one["IPAddress"] == address]
+        with self._cloud.store.lock:
+            for _, resource in self._cloud.store.under(f"{place}/addresses"):
+                if resource["address"] == address:
+                    resource.pop("users", None)
+                    resource.update({"status": "IN_USE", "users": users} if users else {"status": "RESERVED"})
 
     def _patch(self, cluster: LocalCluster, key: ObjectKey, content: dict[str, Any], subresource: str = "") -> None:
         kind, namespace, name = key

@@ -252,4 +252,4 @@ def run(context: RehearsalContext, steps: Steps) -> int:
     context.say(f"fake tools besides asmcli and Google's controllers: {fake_tools}")
     rehearsal = Rehearsal(context)
     rehearsal.run(steps)
-    return conclude(context, rehearsal.tables)
+    return conclude(context, rehearsal.tables, complete=steps == "all" and context.lab is None)

@@ -47,6 +47,7 @@ def user(tmp_path: Path) -> Iterator[BucketUser]:
             credentials = {"GOOGLE_CREDENTIALS": gcp.server.cloud.identity.credentials()}
             variables = {**google_variables(gcp), **bucket.variables(), **credentials}
             yield BucketUser(tmp_path, variables, gcp, bucket)
+            assert [str(one) for one in bucket.conformance.disagreements()] == []
             calls = bucket.journal.calls() + gcp.server.journal.unknown()
             assert [str(call) for call in calls if call.status in (500, 501)] == []
         finally:
