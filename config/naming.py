@@ -10,6 +10,9 @@ STACKS = ("network", "clusters", "mesh", "ingress")
 MESH_NAMESPACE = "istio-system"
 """The mesh's root namespace: a policy in it is for the whole mesh."""
 
+MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
+"""On every object: its manifest, as the last deploy applied it (`constructs.manifest_file`)."""
+
 FIELD_MANAGER = "multi-region-mesh"
 """Field manager of what a deploy applies to a part of an object; terraform's own is that of whole objects."""
 

@@ -19,9 +19,6 @@ from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_member import MeshMember
 
-LONGEST_WAIT = "30m"
-"""Limit of the wait for the mesh in a cluster; the Job's own limit is shorter."""
-
 
 class FleetMesh(Construct):
     """Automatic management, endpoint discovery by ``multicluster_mode: connected``, and a wait inside each cluster.
@@ -51,8 +48,6 @@ class FleetMesh(Construct):
                 "namespace",
                 manifest=render("fleet/namespace.yaml", {}),
                 access=access[member.key],
-                controller_writes_metadata=True,
-                delete_timeout=LONGEST_WAIT,
             ).applied
             options = self._options(scope_of_member, access[member.key], namespace)
             membership = GkeHubFeatureMembership(
@@ -84,7 +79,6 @@ class FleetMesh(Construct):
             "options",
             manifest=manifest,
             access=access,
-            controller_writes_metadata=True,
             depends_on=[namespace],
         ).applied
         return ConfigMapV1Data(
@@ -128,8 +122,6 @@ class FleetMesh(Construct):
             manifest=job,
             access=access,
             depends_on=[binding],
-            wait_for={"status.succeeded": "1"},
-            create_timeout=LONGEST_WAIT,
         )
 
 

@@ -88,7 +88,6 @@ class IngressGateway(Construct):
             ),
             access=access,
             depends_on=[binding.applied],
-            wait_for_rollout=True,
         )
         ManifestFile(
             self,

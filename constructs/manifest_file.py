@@ -1,12 +1,16 @@
 """A Kubernetes object, from a plain YAML file in ``manifests/``."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import yaml
 
+from config.kinds import RESTORED_KINDS
+from config.naming import MANIFEST_ANNOTATION
 from config.paths import ROOT
 from config.terraform_text import escape
 from constructs import Construct
@@ -100,8 +104,50 @@ def _items(template: Any, values: Values) -> list[Any]:
     return value if isinstance(template, str) and isinstance(value, list) else [value]
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """How long terraform waits for the objects of a kind.
+
+    Attributes:
+        rollout: a create or update ends only when the pods are ready.
+        fields: a create or update ends only when these fields match these expressions.
+        timeout: limit of both waits.
+        deletion: limit of the wait for finalizers.
+    """
+
+    rollout: bool = False
+    fields: Mapping[str, str] | None = None
+    timeout: str | None = None
+    deletion: str | None = None
+
+
+_KINDS = {
+    # Shorter than progressDeadlineSeconds in the manifests: a rollout that fails by that leaves an object that is in
+    # no state, and every later create fails ("already exists"). One that times out is in the state, tainted.
+    # https://github.com/hashicorp/terraform-provider-kubernetes/blob/v2.38.0/manifest/provider/apply.go
+    "Deployment": _Kind(rollout=True, timeout="10m"),
+    # The Job's own limit is shorter.
+    "Job": _Kind(fields={"status.succeeded": "1"}, timeout="30m"),
+    "MultiClusterIngress": _Kind(deletion="20m"),
+    "MultiClusterService": _Kind(deletion="20m"),
+    "Namespace": _Kind(deletion="30m"),
+}
+
+
 class ManifestFile(Construct):
-    """One object in one cluster.
+    """One object in one cluster, which its controllers and operators change, too.
+
+    The provider compares what it has planned with what it reads after an apply, also after a
+    wait for a rollout. What somebody else has changed meanwhile is an "inconsistent result". It
+    leaves out the ``computed_fields``, but those only if their value in the manifest changes. So an
+    annotation has the whole manifest, which changes the metadata with whatever changes. Of such fields the
+    provider also applies the manifest's own alone, and with force: they are taken back, and others' stay.
+
+    A field in ``computed_fields`` shows no drift. The kinds of `RESTORED_KINDS` have none but the metadata: every
+    deploy takes their fields back. Of all kinds, `mesh status` shows the drift, by the annotation.
+
+    Source: PlanResourceChange in
+    https://github.com/hashicorp/terraform-provider-kubernetes/blob/v2.38.0/manifest/provider/plan.go
 
     Attributes:
         applied: for objects that need this one.
@@ -115,11 +161,7 @@ class ManifestFile(Construct):
         manifest: Mapping[str, Any],
         access: ClusterAccess,
         depends_on: Sequence[ITerraformDependable] = (),
-        wait_for_rollout: bool = False,
         wait_for: Mapping[str, str] | None = None,
-        create_timeout: str | None = None,
-        delete_timeout: str | None = None,
-        controller_writes_metadata: bool = False,
         new_name_first: bool = False,
     ) -> None:
         """Add the object.
@@ -130,37 +172,36 @@ class ManifestFile(Construct):
             manifest: what `render` returned.
             access: the cluster's kubernetes provider.
             depends_on: what has to be applied before.
-            wait_for_rollout: apply ends only when a Deployment's pods are ready.
-            wait_for: apply ends only when these fields have these values.
-            create_timeout: limit of that wait, such as ``20m``; the provider's 10 minutes if absent.
-            delete_timeout: limit of the wait for finalizers, such as ``20m``.
-            controller_writes_metadata: a controller adds finalizers, annotations and labels, which the
-                provider would report as an inconsistent result.
+            wait_for: apply ends only when these fields match these expressions.
             new_name_first: the name contains something that changes, such as a version: the new object is
-                created before the old one is deleted.
+                created before the old one is deleted, and nothing waits for it here. After a create that
+                has failed, terraform would create it once more first, under the same name.
         """
         super().__init__(scope, id_)
+        kind = _KINDS.get(manifest["kind"], _Kind())
+        rollout = kind.rollout and not new_name_first
+        fields = wait_for or kind.fields
+        own = manifest.keys() - {"apiVersion", "kind", "metadata"}
         self.applied: ITerraformDependable = Manifest(
             self,
             "Default",
-            manifest=dict(manifest),
+            manifest=_with_annotation(manifest),
             provider=access.provider,
             depends_on=list(depends_on),
-            wait=(
-                ManifestWait(rollout=wait_for_rollout or None, fields=wait_for)
-                if wait_for_rollout or wait_for
-                else None
-            ),
-            timeouts=(
-                ManifestTimeouts(create=create_timeout, delete=delete_timeout)
-                if create_timeout or delete_timeout
-                else None
-            ),
+            computed_fields=["metadata", *([] if manifest["kind"] in RESTORED_KINDS else sorted(own))],
             field_manager=ManifestFieldManager(force_conflicts=True),
-            lifecycle=TerraformResourceLifecycle(create_before_destroy=True) if new_name_first else None,
-            computed_fields=(
-                ["metadata.annotations", "metadata.finalizers", "metadata.labels"]
-                if controller_writes_metadata
+            wait=ManifestWait(rollout=rollout or None, fields=fields) if rollout or fields else None,
+            timeouts=(
+                ManifestTimeouts(create=kind.timeout, update=kind.timeout, delete=kind.deletion)
+                if kind.timeout or kind.deletion
                 else None
             ),
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True) if new_name_first else None,
         )
+
+
+def _with_annotation(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with itself as an annotation. Its texts are escaped for Terraform already."""
+    metadata = manifest["metadata"]
+    annotations = {**metadata.get("annotations", {}), MANIFEST_ANNOTATION: json.dumps(manifest, sort_keys=True)}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}

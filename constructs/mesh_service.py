@@ -1,5 +1,7 @@
 """A service on the mesh, in one cluster."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,26 +57,13 @@ class MeshService(Construct):
         names = {"name": name, "namespace": namespace.name}
         self.allow_policies: list[ITerraformDependable] = []
 
-        def apply(
-            id_: str, manifest: dict[str, Any], *after: ITerraformDependable, pods: bool = False
-        ) -> ITerraformDependable:
-            return ManifestFile(
-                self,
-                id_,
-                manifest=manifest,
-                access=access,
-                depends_on=[namespace.applied, *after],
-                wait_for_rollout=pods,
-                new_name_first=pods,
-            ).applied
+        def apply(id_: str, manifest: dict[str, Any]) -> ITerraformDependable:
+            return ManifestFile(self, id_, manifest=manifest, access=access, depends_on=[namespace.applied]).applied
 
         apply("service", render("service/service.yaml", {**names, "port": service.port}))
         if deployment is not None:
             account = apply("service-account", render("service/service-account.yaml", names))
-            apply("deployment", _deployment(name, service, deployment, namespace.name), account, pods=True)
-            if _replicas(service, deployment) > 1:
-                values = {**names, "version": deployment.version}
-                apply("disruption-budget", render("service/pod-disruption-budget.yaml", values))
+            self._run(_deployment(name, service, deployment, namespace.name), account, access)
             if callers:
                 values = {**names, "port": str(service.port), "sources": _sources(callers)}
                 self.allow_policies.append(
@@ -88,6 +77,38 @@ class MeshService(Construct):
             route = {"match": service.route.match, "path": service.route.path}
             apply("virtual-service", render("service/virtual-service.yaml", {**names, **route, "port": service.port}))
 
+    def _run(self, deployment: dict[str, Any], account: ITerraformDependable, access: ClusterAccess) -> None:
+        """Add the Deployment, and wait until the pods of its template are healthy.
+
+        The wait is the disruption budget's. A Deployment whose create has failed would be replaced, and
+        with its name created before the old one is deleted. The budget is replaced with each template,
+        and an old version's Deployment is deleted after that.
+        """
+        applied = ManifestFile(
+            self, "deployment", manifest=deployment, access=access, depends_on=[account], new_name_first=True
+        ).applied
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        ManifestFile(
+            self,
+            "rollout-see-mesh-status",  # the address is all that terraform prints of a wait that fails
+            manifest=render(
+                "service/pod-disruption-budget.yaml",
+                {
+                    "name": labels["app"],
+                    "namespace": deployment["metadata"]["namespace"],
+                    "version": labels["version"],
+                    "template": labels[TEMPLATE_LABEL],
+                },
+            ),
+            access=access,
+            depends_on=[applied],
+            wait_for={"status.currentHealthy": f"^{deployment['spec']['replicas']}$"},
+        )
+
+
+TEMPLATE_LABEL = "multi-region-mesh/template"
+"""Label of a service's pods: a checksum of what they are made from."""
+
 
 def _replicas(service: Service, deployment: RegionalDeployment) -> int:
     return service.replicas if deployment.replicas is None else deployment.replicas
@@ -98,7 +119,7 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
     if service.version_env is not None:
         env[service.version_env] = deployment.version
     low_port = service.port < FIRST_UNPRIVILEGED_PORT
-    return render(
+    rendered = render(
         "service/deployment.yaml",
         {
             "name": name,
@@ -117,6 +138,10 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
             or None,
         },
     )
+    template = rendered["spec"]["template"]
+    checksum = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
+    template["metadata"]["labels"][TEMPLATE_LABEL] = checksum
+    return rendered
 
 
 FIRST_UNPRIVILEGED_PORT = 1024

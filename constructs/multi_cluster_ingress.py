@@ -62,8 +62,6 @@ class MultiClusterIngress(Construct):
             manifest=render("ingress/multi-cluster-service.yaml", names),
             access=access,
             depends_on=[backend.applied],
-            delete_timeout="20m",
-            controller_writes_metadata=True,
         )
         frontend_config = None
         before = [service.applied]
@@ -99,6 +97,4 @@ class MultiClusterIngress(Construct):
             ),
             access=access,
             depends_on=before,
-            delete_timeout="20m",
-            controller_writes_metadata=True,
         )

@@ -26,5 +26,4 @@ class SleepClient(Construct):
             manifest=render("sleep/deployment.yaml", {"namespace": namespace.name, "image": image}),
             access=access,
             depends_on=[account.applied],
-            wait_for_rollout=True,
         )

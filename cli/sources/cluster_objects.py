@@ -44,6 +44,23 @@ KINDS = {
 """By kind: the attribute of `ClusterObjects` that holds its objects."""
 
 
+APPLIED = (
+    "clusterrolebindings.rbac.authorization.k8s.io",
+    "clusterroles.rbac.authorization.k8s.io",
+    "deployments.apps",
+    "horizontalpodautoscalers.autoscaling",
+    "namespaces",
+    "poddisruptionbudgets.policy",
+    "rolebindings.rbac.authorization.k8s.io",
+    "roles.rbac.authorization.k8s.io",
+    "services",
+)
+"""Built-in kinds of the objects that the stacks apply, as far as they have fields to change."""
+
+GKE_CRDS = ("backendconfigs.cloud.google.com", "frontendconfigs.networking.gke.io")
+"""Kinds of the config cluster that every cluster of GKE serves."""
+
+
 @dataclass(frozen=True)
 class ClusterObjects:
     """The objects of a cluster.
@@ -67,6 +84,7 @@ class ClusterObjects:
         ingresses: The MultiClusterIngresses.
         services: The MultiClusterServices.
         events: The events in the gateways' namespace.
+        applied: The objects of all kinds that the stacks apply, with their managed fields.
     """
 
     crds: frozenset[str] = frozenset()
@@ -87,6 +105,7 @@ class ClusterObjects:
     ingresses: Sequence[Object] = ()
     services: Sequence[Object] = ()
     events: Sequence[Object] = ()
+    applied: Sequence[Object] = ()
 
     def deployment(self, namespace: str, name: str) -> Object | None:
         return _named(self.deployments, namespace, name)
@@ -121,7 +140,10 @@ def read_objects(cluster: ClusterClient) -> ClusterObjects:
     if established.issuperset(MCI_CRDS):
         calls.append(("events", "--namespace", GATEWAY_NAMESPACE))
     found: dict[str, list[Object]] = {kind: [] for kind in KINDS}
-    with ThreadPoolExecutor(len(calls) + 1) as pool:
+    applied = [*APPLIED, *(one for one in (*ISTIO_CRDS, *MCI_CRDS) if one in established)]
+    applied += GKE_CRDS if established.issuperset(MCI_CRDS) else ()
+    with ThreadPoolExecutor(len(calls) + 2) as pool:
+        fields = pool.submit(cluster.get, ",".join(applied), everywhere, "--show-managed-fields")
         config_maps = pool.submit(_of_names, cluster, "configmaps", (OPTIONS, COMPLETION_MARKER), *in_mesh)
         for listed in pool.map(lambda call: cluster.get(*call)["items"], calls):
             for one in listed:
@@ -130,6 +152,7 @@ def read_objects(cluster: ClusterClient) -> ClusterObjects:
             established,
             _named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
             _named(config_maps.result(), MESH_NAMESPACE, COMPLETION_MARKER),
+            applied=fields.result()["items"],
             **{KINDS[kind]: objects for kind, objects in found.items()},
         )
 

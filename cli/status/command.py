@@ -21,6 +21,7 @@ from cli.sources.remediation import unreachable_fix
 from cli.sources.state import TerraformStates, read_states
 from cli.status.clusters import check_gke, check_membership, check_nodes
 from cli.status.control_plane import multicluster_mode, pinned_istiod, ready_replicas
+from cli.status.drift import check_drift
 from cli.status.endpoint_discovery import check_other_remote_secrets, check_remote_secret, expected_secrets
 from cli.status.ingress import check_config_cluster, check_ingress, vip
 from cli.status.mesh import check_feature, check_mesh, proxies_of
@@ -123,6 +124,7 @@ def _check_cluster(member: ObservedCluster, found: DescribedEnvironment, state: 
         yield from check_policies(member)
         yield from check_services(member)
         yield check_gateway(member)
+        yield from check_drift(member)
 
 
 def _check_ingress(members: list[ObservedCluster], found: DescribedEnvironment) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import identity
+from cli.sources.cluster_objects import Object, condition, identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
 from cli.status.comparison import differs, on_off
@@ -42,7 +42,7 @@ def check_gateway(member: ObservedCluster) -> Finding:
     ready = found.get("status", {}).get("readyReplicas", 0)
     look = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe pods"
     if ready < least:
-        return failure("gateway", f"{ready} of {least} pods are ready", look)
+        return failure("gateway", "; ".join([f"{ready} of {least} pods are ready", *unready_pods(member, found)]), look)
     if ready == most > least:
         fix = "raise ingress.max_replicas if that lasts, and deploy"
         return warning("gateway", f"{ready} pods are ready, the most that there may be", fix)
@@ -78,10 +78,42 @@ def _deployment_problems(member: ObservedCluster, namespace: str, name: str, rep
         drill = "; was a drill cut short?" if there == 0 else ""
         text = f"{name} is scaled to {there}, and the configuration says {replicas}{drill}"
         return [text], f"{kubectl} scale deployment {name} --replicas {replicas}"
-    available = found.get("status", {}).get("availableReplicas", 0)
-    if available < replicas:
-        return [f"{name}: {available} of {replicas} available"], f"{kubectl} describe pods"
+    status = found.get("status", {})
+    available = status.get("availableReplicas", 0)
+    # In a rollout that fails, the old pods are still available.
+    if available < replicas or status.get("unavailableReplicas", 0):
+        pods = [f"{name}: {available} of {replicas} available", *unready_pods(member, found)]
+        return ["; ".join(pods)], f"{kubectl} describe pods"
     return [], ""
+
+
+def unready_pods(member: ObservedCluster, deployment: Object) -> Iterator[str]:
+    """Yield each pod of a Deployment that is not ready, with the reason."""
+    wanted = deployment["spec"].get("selector", {}).get("matchLabels", {}).items()
+    namespace = deployment["metadata"]["namespace"]
+    for pod in member.live.pods:
+        labels = pod["metadata"].get("labels", {}).items()
+        if (
+            pod["metadata"]["namespace"] == namespace
+            and wanted
+            and wanted <= labels
+            and condition(pod, "Ready") != "True"
+        ):
+            yield f"pod {pod['metadata']['name']}: {_reason(pod)}"
+
+
+def _reason(pod: Object) -> str:
+    """Return why a pod is not ready: what a container waits for or has ended with, else what a condition says."""
+    status = pod.get("status", {})
+    for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
+        for state in ("waiting", "terminated"):
+            found = container.get("state", {}).get(state, {})
+            if found.get("reason") not in (None, "Completed", "ContainerCreating", "PodInitializing"):
+                return ": ".join(filter(None, (found["reason"], found.get("message"))))
+    for one in status.get("conditions", []):
+        if one["status"] == "False" and one.get("message"):
+            return f"{one.get('reason', one['type'])}: {one['message']}"
+    return str(status.get("phase", "not ready"))
 
 
 def _check_failover(member: ObservedCluster, name: str, service: Service) -> Finding:

@@ -43,7 +43,7 @@ def default_deny(_: Block, entity: Entity) -> bool:
     Source: https://istio.io/latest/docs/ops/best-practices/security/#use-default-deny-patterns
     """
     return any(
-        policy["metadata"]["namespace"] == ROOT and policy["spec"] == {}
+        policy["metadata"]["namespace"] == ROOT and policy["spec"] == {"action": "ALLOW", "rules": []}
         for policy in entity.environment.objects("AuthorizationPolicy", entity.name)
     )
 

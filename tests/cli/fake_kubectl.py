@@ -11,12 +11,17 @@ Object = dict[str, Any]
 
 KINDS = {
     "authorizationpolicies.security.istio.io": "AuthorizationPolicy",
+    "backendconfigs.cloud.google.com": "BackendConfig",
+    "clusterrolebindings.rbac.authorization.k8s.io": "ClusterRoleBinding",
+    "clusterroles.rbac.authorization.k8s.io": "ClusterRole",
     "configmaps": "ConfigMap",
     "controlplanerevisions.mesh.cloud.google.com": "ControlPlaneRevision",
     "customresourcedefinitions": "CustomResourceDefinition",
     "deployments.apps": "Deployment",
     "destinationrules.networking.istio.io": "DestinationRule",
     "events": "Event",
+    "frontendconfigs.networking.gke.io": "FrontendConfig",
+    "gateways.networking.istio.io": "Gateway",
     "horizontalpodautoscalers.autoscaling": "HorizontalPodAutoscaler",
     "jobs.batch": "Job",
     "multiclusteringresses.networking.gke.io": "MultiClusterIngress",
@@ -26,14 +31,28 @@ KINDS = {
     "namespaces": "Namespace",
     "nodes": "Node",
     "peerauthentications.security.istio.io": "PeerAuthentication",
+    "poddisruptionbudgets.policy": "PodDisruptionBudget",
     "pods": "Pod",
+    "rolebindings.rbac.authorization.k8s.io": "RoleBinding",
+    "roles.rbac.authorization.k8s.io": "Role",
     "secrets": "Secret",
+    "services": "Service",
+    "virtualservices.networking.istio.io": "VirtualService",
 }
-CLUSTER_SCOPED = ("CustomResourceDefinition", "MutatingWebhookConfiguration", "Namespace", "Node")
-BUILT_IN_GROUPS = ("", "apps", "autoscaling", "batch")
+CLUSTER_SCOPED = (
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "Node",
+)
+BUILT_IN_GROUPS = ("", "apps", "autoscaling", "batch", "policy", "rbac.authorization.k8s.io")
+
+SERVED_BY_GKE = ("backendconfigs.cloud.google.com", "frontendconfigs.networking.gke.io")
 
 OPTIONS = ("context=", "filename=", "kubeconfig=", "namespace=", "output=", "selector=")
-FLAGS = ("all-namespaces", "ignore-not-found", "no-headers")
+FLAGS = ("all-namespaces", "ignore-not-found", "no-headers", "show-managed-fields")
 
 
 class FakeKubectlError(Exception):
@@ -111,6 +130,8 @@ def _get(cluster: Object, kinds: str, names: list[str], options: dict[str, str])
 
 
 def _is_served(kind: str, cluster: Object) -> bool:
+    if kind in SERVED_BY_GKE:
+        return True
     return kind.partition(".")[2] in BUILT_IN_GROUPS or any(
         one["kind"] == "CustomResourceDefinition" and one["metadata"]["name"] == kind for one in cluster["objects"]
     )

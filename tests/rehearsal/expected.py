@@ -1,5 +1,6 @@
 """The expected objects in each cluster, by the description of the system, independent of the stacks."""
 
+import re
 from collections.abc import Collection, Mapping
 from itertools import permutations
 from typing import Any
@@ -42,6 +43,9 @@ GKE_KINDS = (
     "multiclusteringresses.networking.gke.io",
     "multiclusterservices.networking.gke.io",
 )
+TEMPLATE_CHECKSUM = re.compile("-[0-9a-f]{8}$")
+"""At the end of the name of a service's disruption budget."""
+
 IGNORED_NAMES = frozenset({"kube-root-ca.crt", "default", "kubernetes"})
 """Names of objects that Kubernetes creates by itself."""
 
@@ -61,6 +65,7 @@ def expected_objects(environment: Environment, region: str) -> set[ObjectKey]:
         found.add(("AuthorizationPolicy", ROOT_NAMESPACE, "default-deny"))
     if region in environment.demo.versions:
         found.add(("Deployment", demo, f"{name}-{environment.demo.versions[region]}"))
+        found.add(("PodDisruptionBudget", demo, f"{name}-{environment.demo.versions[region]}"))
         found.add(("ServiceAccount", demo, name))
         if default_deny:
             found.add(("AuthorizationPolicy", demo, name))
@@ -103,6 +108,8 @@ def found_objects(
         # The mesh creates one that is called default, too.
         if not in_root and (name in IGNORED_NAMES or name.startswith("mci-")):
             continue
+        if item["kind"] == "PodDisruptionBudget":
+            name = TEMPLATE_CHECKSUM.sub("", name)
         if namespace in ours or in_root or (item["kind"] == "Namespace" and name in ours):
             found[item["kind"], namespace, name] = item
     return found

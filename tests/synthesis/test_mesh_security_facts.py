@@ -40,7 +40,7 @@ def test_the_whole_mesh_has_a_default_deny_policy(reference: Synthesis, cluster:
         ("sample", "helloworld"),
     }
     # Without a selector and rules it applies to every workload, and allows nothing.
-    assert policies["istio-system", "default-deny"]["spec"] == {}
+    assert policies["istio-system", "default-deny"]["spec"] == {"action": "ALLOW", "rules": []}
 
 
 @pytest.mark.parametrize("cluster", CLUSTERS)

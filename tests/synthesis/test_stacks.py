@@ -87,7 +87,7 @@ def test_a_regions_key_can_equal_other_construct_ids(tmp_path: Path) -> None:
     synthesis = synthesize(environment_of(yaml.safe_dump(data)), tmp_path)
     assert len(synthesis.all("clusters", "google_container_cluster")) == len(keys)
     assert len(synthesis.objects("vpc")) == len(synthesis.objects("apis")) + len(
-        ["Deployment", "ServiceAccount", "AuthorizationPolicy", "MCI", "MCS", "BC"]
+        ["Deployment", "PodDisruptionBudget", "ServiceAccount", "AuthorizationPolicy", "MCI", "MCS", "BC"]
     )
 
 

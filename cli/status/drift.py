@@ -1,0 +1,171 @@
+"""`mesh status`, of fields of the stacks' objects that somebody has changed in a cluster.
+
+Every object has the manifest that the last deploy applied as an annotation (`constructs.manifest_file`), and the API
+server records who owns which field:
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+"""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cli.report.findings import Finding, failure, ok
+from cli.sources.cluster_objects import Object
+from cli.sources.member import ObservedCluster
+from cli.sources.remediation import DEPLOY, chained
+from config.kinds import RESTORED_KINDS
+from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
+
+DEPLOYERS = frozenset({"Terraform", FIELD_MANAGER})
+"""The field managers of a deploy."""
+
+INJECTION_LABELS = ("istio-injection", "istio.io/rev")
+"""Of a namespace; one that is not ours can switch injection off, whatever ours says."""
+
+Path = tuple[Any, ...]
+"""Keys, and items of a list that are known by their name, as ``("name", NAME)``."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field that is not as the last deploy applied it.
+
+    Attributes:
+        path: Where it is.
+        own: The applied value; None if somebody has added the field.
+        live: The value in the cluster; None if somebody has removed the field.
+    """
+
+    path: Path
+    own: Any
+    live: Any
+
+    @property
+    def field(self) -> str:
+        """The path, as in ``spec.template.spec.containers[helloworld].image``."""
+        return "".join(f"[{one[1]}]" if isinstance(one, tuple) else f".{one}" for one in self.path).removeprefix(".")
+
+    def __str__(self) -> str:
+        if self.own is None:
+            return f"{self.field} {_shown(self.live)} was added"
+        if self.live is None:
+            return f"{self.field} was removed"
+        return f"{self.field} is {_shown(self.live)}, and was applied as {_shown(self.own)}"
+
+
+def check_drift(member: ObservedCluster) -> Iterator[Finding]:
+    """Yield a failure for each object with a changed field, or that there is none."""
+    applied = [one for one in member.live.applied if MANIFEST_ANNOTATION in one["metadata"].get("annotations", {})]
+    found = [finding for one in applied if (finding := _check(member, one)) is not None]
+    yield from found
+    if not found:
+        yield ok("objects", f"{len(applied)} are as the last deploy applied them")
+
+
+def _check(member: ObservedCluster, live: Object) -> Finding | None:
+    manifest = json.loads(live["metadata"]["annotations"][MANIFEST_ANNOTATION])
+    kind, metadata = manifest["kind"], manifest["metadata"]
+    changes = list(differences(manifest, live))
+    if not changes:
+        return None
+    where = f"{metadata['namespace']}/" if "namespace" in metadata else ""
+    patches = []
+    lines = []
+    for one in changes:
+        managers = sorted(set(_owners(live, one.path)) - DEPLOYERS)
+        by = f" by {', '.join(managers)}" if managers else ""
+        if one.own is None:
+            end = "no deploy removes it"
+        elif kind in RESTORED_KINDS or (kind == "Namespace" and one.path[:2] == ("metadata", "labels")):
+            end = "the next deploy restores it"
+        else:
+            end = "a deploy restores it when the file changes this object"
+        lines.append(f"{one}{by}; {end}")
+        patches.append(DEPLOY if end.startswith("the next") else _patch_command(member, manifest, one))
+    return failure(f"{kind} {where}{metadata['name']}", ". ".join(lines), chained(patches))
+
+
+def differences(manifest: Object, live: Object) -> Iterator[Difference]:
+    """Yield the fields of a manifest that differ in the cluster, and what was added to one that carries security."""
+    kind = manifest["kind"]
+    for key in sorted(manifest.keys() - {"apiVersion", "kind", "metadata"}):
+        yield from _compare(manifest[key], live.get(key), (key,), exact=kind in RESTORED_KINDS)
+    for key in ("annotations", "labels"):
+        own, there = manifest["metadata"].get(key, {}), live["metadata"].get(key, {})
+        yield from _compare(own, there, ("metadata", key), exact=False)
+    if kind == "Namespace":
+        own, there = manifest["metadata"].get("labels", {}), live["metadata"].get("labels", {})
+        for name in INJECTION_LABELS:
+            if own and name in there and name not in own:
+                yield Difference(("metadata", "labels", name), None, there[name])
+
+
+def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Difference]:
+    """Yield where live differs from own.
+
+    Args:
+        own: The applied value.
+        live: The value in the cluster.
+        path: Where both are.
+        exact: Whether something that is only in the cluster is a difference.
+    """
+    if isinstance(own, Mapping) and isinstance(live, Mapping):
+        for key, value in own.items():
+            yield from _compare(value, live.get(key), (*path, key), exact=exact)
+        if exact:
+            for key in live.keys() - own.keys():
+                yield Difference((*path, key), None, live[key])
+    elif not exact and _is_keyed(own) and _is_keyed(live):
+        named = {one["name"]: one for one in live}
+        for one in own:
+            yield from _compare(one, named.get(one["name"]), (*path, ("name", one["name"])), exact=exact)
+    elif own != live and (own or live):  # what is empty may be left out
+        yield Difference(path, own, live)
+
+
+def _is_keyed(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, Mapping) and "name" in one for one in value)
+
+
+def _owners(live: Object, path: Path) -> Iterator[str]:
+    """Yield the field managers that own a field, or the list or mapping that it is in."""
+    for entry in live["metadata"].get("managedFields", []):
+        node: Mapping[str, Any] | None = entry.get("fieldsV1", {})
+        for step in path:
+            if node is None or not node:
+                break
+            node = next((value for key, value in node.items() if _leads(key, step)), None)
+        if node is not None:
+            yield entry["manager"]
+
+
+def _leads(key: str, step: Any) -> bool:
+    """Return whether a key of managed fields leads to a step of a path: ``f:FIELD``, or ``k:{"name": NAME}``."""
+    if not isinstance(step, tuple):
+        return key == f"f:{step}"
+    return key.startswith("k:") and json.loads(key[2:]).get(step[0]) == step[1]
+
+
+def _patch_command(member: ObservedCluster, manifest: Object, change: Difference) -> str:
+    """Return the kubectl command that restores a field now, or removes an added one."""
+    custom = manifest["apiVersion"].partition("/")[0].endswith((".istio.io", ".gke.io", "cloud.google.com"))
+    steps: list[Any] = list(change.path)
+    value = change.own
+    if custom and (items := [number for number, one in enumerate(steps) if isinstance(one, tuple)]):
+        steps = steps[: items[0]]  # a merge patch replaces whole lists
+        value = manifest
+        for step in steps:
+            value = value[step]
+    for step in reversed(steps):
+        value = [{step[0]: step[1], **value}] if isinstance(step, tuple) else {step: value}
+    metadata = manifest["metadata"]
+    words = ["patch", f"{manifest['kind']}.{manifest['apiVersion'].rpartition('/')[0]}".rstrip(".").lower()]
+    words += [metadata["name"], *(["--namespace", metadata["namespace"]] if "namespace" in metadata else [])]
+    words += ["--type", "merge"] if custom else []
+    return f"{member.kubectl} {shlex.join([*words, '--patch', json.dumps(value)])}"
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

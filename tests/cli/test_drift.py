@@ -1,0 +1,97 @@
+"""`mesh status`, of objects that were changed by hand. tests/terraform/test_changes_in_place.py has an API server."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.status.drift import Difference, differences
+from config.naming import MANIFEST_ANNOTATION
+from tests.cli.deployed_mesh import DeployedMesh
+
+Object = dict[str, Any]
+
+
+def fields(kind: str, own: Any, live: Any) -> list[str]:
+    """Return the fields in which an object's spec differs."""
+    manifest = {"kind": kind, "metadata": {"name": "x"}, "spec": own}
+    return [one.field for one in differences(manifest, {"metadata": {"name": "x"}, "spec": live})]
+
+
+@pytest.mark.parametrize(
+    ("own", "live", "changed"),
+    [
+        ({"a": {"b": 1}}, {"a": {"b": 1}, "theirs": 2}, []),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, ["spec.a.b"]),
+        ({"a": {"b": 1}}, {}, ["spec.a"]),
+        ({"a": [{"name": "x", "v": 1}]}, {"a": [{"name": "theirs"}, {"name": "x", "v": 1}]}, []),
+        ({"a": [{"name": "x", "v": 1}]}, {"a": [{"name": "x", "v": 2}]}, ["spec.a[x].v"]),
+        ({"a": [{"name": "x", "v": 1}]}, {"a": [{"name": "theirs"}]}, ["spec.a[x]"]),
+        ({"a": ["x"]}, {"a": ["x", "theirs"]}, ["spec.a"]),
+        ({"a": {}, "b": [], "c": ""}, {}, []),
+        ({"a": False}, {}, []),
+    ],
+)
+def test_what_is_ours_is_compared(own: Any, live: Any, changed: list[str]) -> None:
+    assert fields("Deployment", own, live) == changed
+
+
+@pytest.mark.parametrize(
+    ("own", "live", "changed"),
+    [
+        ({"rules": []}, {"rules": [{}]}, ["spec.rules"]),
+        ({"rules": [{"from": "a"}]}, {"rules": [{"from": "a"}], "selector": {}}, ["spec.selector"]),
+        ({"mtls": {"mode": "STRICT"}}, {"mtls": {"mode": "STRICT"}}, []),
+    ],
+)
+def test_a_policy_has_nothing_but_what_is_ours(own: Any, live: Any, changed: list[str]) -> None:
+    assert fields("AuthorizationPolicy", own, live) == changed
+
+
+def test_a_text_says_what_was_done() -> None:
+    assert str(Difference(("a",), 1, None)) == "a was removed"
+    assert str(Difference(("a",), None, {"x": 1})) == 'a {"x": 1} was added'
+    assert str(Difference(("a", ("name", "b")), "own", "live")) == "a[b] is live, and was applied as own"
+
+
+def apply(mesh: DeployedMesh, kind: str, name: str, **fields: Any) -> Object:
+    """Have a deploy apply fields of an object, and return the object."""
+    found = mesh.object("tokyo", kind, name)
+    namespace = {"namespace": found["metadata"]["namespace"]}
+    manifest = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, **namespace}, **fields}
+    found["metadata"].setdefault("annotations", {})[MANIFEST_ANNOTATION] = json.dumps(manifest)
+    return found
+
+
+def test_status_names_the_field_who_changed_it_and_the_command(mesh: DeployedMesh) -> None:
+    found = apply(mesh, "Deployment", "sleep", spec={"paused": False, "replicas": 1})
+    found["spec"]["paused"] = True
+    found["metadata"]["managedFields"] = [
+        {"manager": "Terraform", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+        {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {".": {}, "f:paused": {}}}},
+    ]
+    report = mesh.run_json("status")
+    finding = report.findings("failure")["tokyo", "Deployment sample/sleep"]
+    assert finding["text"] == (
+        "spec.paused is true, and was applied as false by kubectl-edit; "
+        "a deploy restores it when the file changes this object"
+    )
+    assert finding["fix"].endswith(
+        """ patch deployment.apps sleep --namespace sample --patch '{"spec": {"paused": false}}'"""
+    )
+    assert report.findings("ok")["osaka", "objects"]
+    assert ("tokyo", "objects") not in report.findings()
+
+
+def test_a_rollout_that_fails_names_pod_and_reason(mesh: DeployedMesh) -> None:
+    """The old pods are still available."""
+    found = mesh.object("tokyo", "Deployment", "helloworld-v1")
+    found["spec"]["selector"] = {"matchLabels": {"app": "helloworld"}}
+    found["status"]["unavailableReplicas"] = 1
+    pod = mesh.object("tokyo", "Pod", "helloworld-v1-5d4f8-1")
+    pod["metadata"]["labels"] = {"app": "helloworld", "version": "v1"}
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    pod["status"]["containerStatuses"] = [{"name": "helloworld", "state": {"waiting": waiting}}]
+    finding = mesh.run_json("status").findings("failure")["tokyo", "service helloworld"]
+    text = "helloworld-v1: 1 of 1 available; pod helloworld-v1-5d4f8-1: ImagePullBackOff: no such image"
+    assert finding["text"] == text

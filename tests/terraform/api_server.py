@@ -1,0 +1,129 @@
+"""A Kubernetes API server on this machine, with the controllers of Kubernetes and pods that kwok simulates."""
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.local_mesh import processes
+from tests.local_mesh.cluster import SIMULATED_PODS
+from tests.local_mesh.istiod import istio_manifests
+from tests.local_mesh.toolchain import Toolchain
+
+BROKEN_IMAGE = "registry.example/broken"
+"""Pods with this image, of any tag, never get ready."""
+
+ZONES = ("a", "b", "c")
+
+_JOBS_SUCCEED: dict[str, Any] = {
+    "apiVersion": "kwok.x-k8s.io/v1alpha1",
+    "kind": "Stage",
+    "metadata": {"name": "jobs-succeed"},
+    "spec": {
+        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+        "selector": {
+            "matchExpressions": [
+                {"key": ".metadata.ownerReferences.[].kind", "operator": "In", "values": ["Job"]},
+                {"key": ".status.phase", "operator": "NotIn", "values": ["Succeeded"]},
+            ]
+        },
+        "next": {"statusTemplate": "phase: Succeeded"},
+    },
+}
+
+
+class ApiServer:
+    """A cluster of its own, reachable over loopback.
+
+    Attributes:
+        kubeconfig: admits its administrator.
+    """
+
+    def __init__(self, folder: Path, tools: Toolchain) -> None:
+        self.kubeconfig = folder / "kubeconfig"
+        self._tools = tools
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """An environment in which kubectl is found."""
+        return self._tools.variables()
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        """Run kubectl and return its output.
+
+        Raises:
+            LocalMeshError: It failed.
+        """
+        command = [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments]
+        return processes.run(command, variables=self._tools.variables(), text=text)
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Return an object, with its managed fields."""
+        output = self.kubectl("get", *arguments, "--show-managed-fields", "--output", "json")
+        found: dict[str, Any] = json.loads(output)
+        return found
+
+
+@contextmanager
+def api_server(folder: Path, tools: Toolchain) -> Iterator[ApiServer]:
+    """Start a cluster with Istio's and GKE's kinds, and stop it in the end."""
+    cluster = ApiServer(folder, tools)
+    configuration = folder / "kwokctl.yaml"
+    configuration.write_text(yaml.safe_dump_all(_configuration(tools)), encoding="utf-8")
+    variables = tools.variables() | {"KWOK_WORKDIR": str(folder / "kwok")}
+    kwokctl = [str(tools.path("kwokctl"))]
+    create = ["create", "cluster", "--runtime", "binary", "--wait", "120s", "--config", str(configuration)]
+    processes.run([*kwokctl, *create, "--kubeconfig", str(cluster.kubeconfig)], variables=variables, seconds=180)
+    try:
+        crds = [one for one in istio_manifests(tools, "default", tools.envoy) if "CustomResource" in one["kind"]]
+        crds += yaml.safe_load_all(resources.files("tests.local_mesh").joinpath("gke-crds.yaml").read_text("utf-8"))
+        objects = [*crds, *map(_node, ZONES)]
+        cluster.kubectl("apply", "--server-side", "-f", "-", text=yaml.safe_dump_all(objects))
+        yield cluster
+    finally:
+        subprocess.run([*kwokctl, "delete", "cluster"], env=variables, capture_output=True, check=False, timeout=60)
+
+
+def _configuration(tools: Toolchain) -> list[dict[str, Any]]:
+    programs = {
+        "etcdBinary": "etcd",
+        "kubeApiserverBinary": "kube-apiserver",
+        "kubeControllerManagerBinary": "kube-controller-manager",
+        "kubeSchedulerBinary": "kube-scheduler",
+        "kwokControllerBinary": "kwok",
+    }
+    stages = list(yaml.safe_load_all(SIMULATED_PODS.read_text(encoding="utf-8")))
+    works = {
+        "key": f'.spec.containers.[].image | startswith("{BROKEN_IMAGE}")',
+        "operator": "NotIn",
+        "values": ["true"],
+    }
+    stages.append(copy.deepcopy(_JOBS_SUCCEED))
+    for stage in stages:
+        if stage["metadata"]["name"] != "pods-are-removed":
+            stage["spec"]["selector"]["matchExpressions"].append(works)
+    options = {program: str(tools.path(name)) for program, name in programs.items()}
+    return [
+        {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration", "options": options},
+        *stages,
+    ]
+
+
+def _node(zone: str) -> dict[str, Any]:
+    size = {"cpu": "8", "memory": "32Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": zone,
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+            "labels": {"topology.kubernetes.io/zone": zone, "kubernetes.io/os": "linux"},
+        },
+        "status": {"allocatable": size, "capacity": size},
+    }

@@ -1,0 +1,463 @@
+"""Changes of Kubernetes objects, by the file and by hand, with the real provider and a real API server.
+
+Every object of a region is in the stack, as the environments' JSON has it, so that a new manifest is tried as well.
+"""
+
+import copy
+import json
+import shlex
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.report.findings import Finding, FindingState
+from cli.sources.cluster_objects import read_objects
+from cli.sources.kubernetes import ClusterClient
+from cli.sources.member import ObservedCluster
+from cli.sources.remediation import DEPLOY
+from cli.status.drift import check_drift
+from config.kinds import RESTORED_KINDS
+from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
+from tests.local_mesh.toolchain import get_toolchain, is_available
+from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables
+from tests.terraform.api_server import BROKEN_IMAGE, ApiServer, api_server
+from tests.terraform.kubernetes_stack import TYPES, KubernetesStack, Resources, region_resources
+
+ENVIRONMENT, REGION = "hardened", "frankfurt"
+MESH_ENVIRONMENT, MESH_REGION = "fleet", "tokyo"
+"""The one whose stack `mesh` has Kubernetes objects."""
+
+Manifest = dict[str, Any]
+
+NEW_VALUES: dict[str, Callable[[Manifest], None]] = {
+    "AuthorizationPolicy": lambda spec: spec.update(rules=[]),
+    "BackendConfig": lambda spec: spec["healthCheck"].update(requestPath="/other"),
+    "ClusterRole": lambda one: one["rules"][0]["verbs"].remove("watch"),
+    "ClusterRoleBinding": lambda one: one["subjects"][0].update(name="other"),
+    "Deployment": lambda spec: spec["template"]["spec"]["containers"][0].update(image="registry.example/next:2"),
+    "DestinationRule": lambda spec: spec["trafficPolicy"]["outlierDetection"].update(interval="20s"),
+    "FrontendConfig": lambda spec: spec.update(sslPolicy="other"),
+    "Gateway": lambda spec: spec["servers"][0].update(hosts=["shop.example.com"]),
+    "HorizontalPodAutoscaler": lambda spec: spec.update(maxReplicas=spec["maxReplicas"] + 1),
+    "MultiClusterIngress": lambda spec: spec["template"]["spec"]["backend"].update(servicePort=443),
+    "MultiClusterService": lambda spec: spec["template"]["spec"]["ports"].pop(),
+    "PeerAuthentication": lambda spec: spec["mtls"].update(mode="PERMISSIVE"),
+    "PodDisruptionBudget": lambda spec: spec.update(maxUnavailable=2),
+    "Role": lambda one: one["rules"][0]["verbs"].remove("watch"),
+    "RoleBinding": lambda one: one["subjects"][0].update(name="other"),
+    "Service": lambda spec: next(one for one in spec["ports"] if one["name"] == "http").update(targetPort=5001),
+    "VirtualService": lambda spec: spec["http"][0]["match"][0].update(uri={"prefix": "/other"}),
+}
+"""By kind: a change of a field, in the file or by hand. Of a kind with a spec, the spec is given."""
+
+IMMUTABLE_KINDS = frozenset({"ConfigMap", "Job", "Namespace", "ServiceAccount"})
+"""Kinds whose manifests have nothing but metadata, or nothing that can change in place."""
+
+ADDED_VALUES: dict[str, Any] = {
+    "Deployment": {
+        "spec": {"template": {"spec": {"containers": [{"name": "", "env": [{"name": "X", "value": "1"}]}]}}}
+    },
+    "Service": {"spec": {"ports": [{"name": "theirs", "port": 9999}]}},
+}
+"""By kind: an item of somebody else's in a list of ours, as a strategic merge patch."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, _providers: None) -> Iterator[ApiServer]:
+    if not is_available():
+        pytest.skip("no toolchain is built: `make lab` does, and then this is tried before a real API server")
+    with api_server(tmp_path_factory.mktemp("cluster"), get_toolchain(print)) as running:
+        running.kubectl("create", "namespace", "istio-system")
+        yield running
+
+
+@pytest.fixture
+def hardened(synthesized: Callable[[str], Synthesis]) -> Synthesis:
+    return synthesized(ENVIRONMENT)
+
+
+@pytest.fixture
+def deployed(cluster: ApiServer, hardened: Synthesis, tmp_path: Path) -> Iterator[KubernetesStack]:
+    """Every object of a region, deployed."""
+    stack = KubernetesStack(tmp_path, hardened, region_resources(hardened, REGION, "ingress"), cluster.kubeconfig)
+    stack.deploy()
+    yield stack
+    delete(cluster, stack)
+
+
+def delete(cluster: ApiServer, stack: KubernetesStack) -> None:
+    """Delete all objects of a stack, also of one that terraform can't destroy any more."""
+    objects = [json.dumps(one) for one in stack.manifests().values()]
+    cluster.kubectl("delete", "--ignore-not-found", "--filename", "-", text="\n---\n".join(objects))
+
+
+def of(manifest: Manifest) -> tuple[str, ...]:
+    """Return kubectl's arguments for an object."""
+    group = manifest["apiVersion"].rpartition("/")[0]
+    metadata = manifest["metadata"]
+    namespace = ("--namespace", metadata["namespace"]) if "namespace" in metadata else ()
+    return (*namespace, f"{manifest['kind']}.{group}".lower().rstrip("."), metadata["name"])
+
+
+def change(manifest: Manifest) -> None:
+    """Change a field of an object's kind, if there is one."""
+    if manifest["kind"] in NEW_VALUES:
+        NEW_VALUES[manifest["kind"]](manifest.get("spec", manifest))
+
+
+def deployment(stack: KubernetesStack, name: str) -> Manifest:
+    (found,) = (one for one in stack.manifests("Deployment").values() if one["metadata"]["name"].startswith(name))
+    return found
+
+
+def replicas(cluster: ApiServer, manifest: Manifest) -> int:
+    count: int = cluster.get(*of(manifest))["spec"]["replicas"]
+    return count
+
+
+def test_every_kind_is_tried(synthesized: Callable[[str], Synthesis]) -> None:
+    """A new manifest is in one of the two regions, and its kind in the tables."""
+    everywhere: set[str] = set()
+    for name in ENVIRONMENTS:
+        for stack, content in synthesized(name).stacks.items():
+            named = content.get("resource", {})
+            everywhere |= {one["manifest"]["kind"] for one in named.get("kubernetes_manifest", {}).values()}
+            assert {kind for kind in named if kind.startswith("kubernetes_")} <= set(TYPES), stack
+    tried = [
+        region_resources(synthesized(ENVIRONMENT), REGION, "ingress"),
+        region_resources(synthesized(MESH_ENVIRONMENT), MESH_REGION, "mesh"),
+    ]
+    assert everywhere == {one["manifest"]["kind"] for r in tried for one in r["kubernetes_manifest"].values()}
+    assert everywhere == NEW_VALUES.keys() | IMMUTABLE_KINDS
+    assert everywhere >= RESTORED_KINDS
+
+
+def touch(cluster: ApiServer, manifest: Manifest) -> None:
+    """Change an object in every way in which an operator does: of ours, and besides."""
+    target = of(manifest)
+    cluster.kubectl("label", *target, "team=theirs", "--overwrite")
+    cluster.kubectl("annotate", *target, "note=theirs", "--overwrite")
+    if added := copy.deepcopy(ADDED_VALUES.get(manifest["kind"])):
+        if manifest["kind"] == "Deployment":
+            name = manifest["spec"]["template"]["spec"]["containers"][0]["name"]
+            added["spec"]["template"]["spec"]["containers"][0]["name"] = name
+        cluster.kubectl("patch", *target, "--patch", json.dumps(added))
+    if manifest["kind"] == "Deployment":
+        cluster.kubectl("rollout", "restart", *target)
+        cluster.kubectl("scale", *target, "--replicas", "3")
+    edited = cluster.get(*target)
+    change(edited)
+    fields = {key: edited[key] for key in manifest.keys() - {"apiVersion", "kind", "metadata"}}
+    cluster.kubectl("patch", *target, "--type", "merge", "--patch", json.dumps(fields))
+
+
+class TestByHand:
+    """All objects are touched in all ways, once by hand and then by the file."""
+
+    def test_security_is_restored_at_once_and_the_rest_with_the_next_change(
+        self, cluster: ApiServer, deployed: KubernetesStack
+    ) -> None:
+        before = {name: cluster.get(*of(one)) for name, one in deployed.manifests().items()}
+        for one in deployed.manifests().values():
+            touch(cluster, one)
+        cluster.kubectl("label", "namespace", "sample", "istio.io/rev=theirs", "--overwrite")
+
+        deployed.deploy()
+        for name, one in deployed.manifests().items():
+            found = cluster.get(*of(one))
+            restored = own_fields(one, found) == own_fields(one, before[name])
+            assert restored == (one["kind"] in RESTORED_KINDS | IMMUTABLE_KINDS), one["kind"]
+        assert cluster.get("namespace", "sample")["metadata"]["labels"]["istio.io/rev"] != "theirs"
+
+        for one in deployed.manifests().values():
+            one["metadata"]["annotations"][MANIFEST_ANNOTATION] = "changed"
+            one["metadata"].setdefault("labels", {})["changed"] = "true"
+        for one in deployed.manifests("Deployment").values():
+            one["spec"]["template"]["metadata"].setdefault("annotations", {})["changed"] = "true"
+        deployed.deploy()
+        for one in deployed.manifests().values():
+            found = cluster.get(*of(one))
+            assert found["metadata"]["labels"].items() >= {"team": "theirs", "changed": "true"}.items()
+            assert found["metadata"]["annotations"]["note"] == "theirs"
+            if one["kind"] == "Deployment":
+                (container,) = found["spec"]["template"]["spec"]["containers"]
+                assert {"name": "X", "value": "1"} in container["env"]
+                assert container["image"] == one["spec"]["template"]["spec"]["containers"][0]["image"]
+                assert found["spec"]["replicas"] == one["spec"].get("replicas", 3), "an autoscaler's count"
+
+    def test_a_field_that_the_file_changes_is_taken_back(self, cluster: ApiServer, deployed: KubernetesStack) -> None:
+        """Each kind's field has a third value by hand when the file gives it a second one."""
+        for one in deployed.manifests().values():
+            touch(cluster, one)
+            change(one)
+            one["metadata"]["annotations"][MANIFEST_ANNOTATION] = "changed"
+        deployment(deployed, "helloworld")["spec"]["template"]["metadata"]["labels"]["changed"] = "true"
+        deployed.deploy()
+        for one in deployed.manifests().values():
+            assert own_fields(one, cluster.get(*of(one))) == own_fields(one, one), one["kind"]
+        ports = cluster.get("--namespace", "sample", "service", "helloworld")["spec"]["ports"]
+        assert 9999 in [port["port"] for port in ports], "somebody else's port stays"
+
+
+def own_fields(manifest: Manifest, found: Any) -> Any:
+    """Return the values of a manifest's fields in an object, without its metadata."""
+
+    def project(own: Any, live: Any) -> Any:
+        if isinstance(own, dict) and isinstance(live, dict):
+            return {key: project(value, live.get(key)) for key, value in own.items()}
+        if isinstance(own, list) and isinstance(live, list) and any(isinstance(one, dict) for one in own):
+            named = {one.get("name"): one for one in live}
+            return [project(one, named.get(one.get("name"))) for one in own]
+        return live
+
+    return {key: project(value, found.get(key)) for key, value in manifest.items() if key != "metadata"}
+
+
+def drift(cluster: ApiServer) -> dict[str, Finding]:
+    """Return what `mesh status` says of objects, by their name."""
+    environment = load_without_variables(ENVIRONMENTS[ENVIRONMENT])
+    (region,) = (one for one in environment.resolved_regions() if one.key == REGION)
+    flags = ("--kubeconfig", str(cluster.kubeconfig))
+    client = ClusterClient(REGION, flags, cluster.variables, f"kubectl {' '.join(flags)}")
+    observed = ObservedCluster(environment, region, {}, {}, client, read_objects(client))
+    return {one.name: one for one in check_drift(observed)}
+
+
+def test_status_shows_the_drift_and_who_made_it(cluster: ApiServer, deployed: KubernetesStack) -> None:
+    """And its commands end it, after which a deploy changes nothing."""
+    assert drift(cluster).keys() == {"objects"}
+    touched = [one for one in deployed.manifests().values() if one["kind"] in NEW_VALUES]
+    for one in touched:
+        touch(cluster, one)
+    cluster.kubectl("label", "namespace", "sample", "istio.io/rev=theirs", "istio-injection=disabled", "--overwrite")
+    policy = ("--namespace", "istio-system", "peerauthentication", "default")
+    narrowed = {"spec": {"selector": {"matchLabels": {"app": "none"}}}}
+    cluster.kubectl("patch", *policy, "--type", "merge", "--patch", json.dumps(narrowed))
+
+    found = drift(cluster)
+    named = {f"{one['kind']} {one['metadata']['namespace']}/{one['metadata']['name']}" for one in touched}
+    empty = {"AuthorizationPolicy istio-system/default-deny"}  # its list of rules stays empty
+    assert found.keys() == named - empty | {"Namespace sample"}
+    for name, finding in found.items():
+        assert finding.state is FindingState.FAILURE
+        assert "by kubectl" in finding.text, finding.text
+        restored = name.partition(" ")[0] in {*RESTORED_KINDS, "Namespace"}
+        assert ("the next deploy restores it" in finding.text) == restored, finding.text
+        assert ("cdktf deploy" in finding.fix) == restored
+    assert "containers[sleep].image is registry.example/next:2" in found["Deployment sample/sleep"].text
+    assert "spec.replicas is 3, and was applied as 1" in found["Deployment sample/sleep"].text
+    assert "replicas" not in found["Deployment istio-gateway/istio-ingressgateway"].text
+    assert "labels.istio-injection disabled was added" in found["Namespace sample"].text
+    assert "selector" in found["PeerAuthentication istio-system/default"].text
+
+    for finding in found.values():
+        for command in finding.fix.split(" && "):
+            if command != DEPLOY:
+                cluster.kubectl(*shlex.split(command)[3:])
+    deployed.deploy()
+    assert drift(cluster).keys() == {"objects"}
+
+
+def test_an_autoscaler_goes_on_during_a_rollout(cluster: ApiServer, deployed: KubernetesStack) -> None:
+    gateway = deployment(deployed, "istio-ingressgateway")
+    done = threading.Event()
+    counts: list[int] = []
+
+    def scale() -> None:
+        while not done.is_set():
+            counts.append(3 + len(counts) % 4)
+            cluster.kubectl("scale", *of(gateway), "--replicas", str(counts[-1]))
+
+    scaling = threading.Thread(target=scale)
+    scaling.start()
+    try:
+        gateway["spec"]["template"]["metadata"]["annotations"]["changed"] = "true"
+        gateway["metadata"]["annotations"][MANIFEST_ANNOTATION] = "changed"
+        result = deployed.try_deploy()
+    finally:
+        done.set()
+        scaling.join()
+    assert result.returncode == 0, result.stderr
+    assert len(counts) > 3
+    assert replicas(cluster, gateway) == counts[-1]
+    deployed.deploy()
+    assert replicas(cluster, gateway) == counts[-1]
+
+
+class Rollouts:
+    """The demo service, in what the file would say of it.
+
+    Attributes:
+        stack: the stack.
+    """
+
+    def __init__(self, stack: KubernetesStack) -> None:
+        self.stack = stack
+        (budget,) = (name for name in stack.manifests("PodDisruptionBudget") if "rollout" in name)
+        stack.resources["kubernetes_manifest"][budget]["timeouts"] = {"create": "10s", "update": "10s"}
+        self._budget = stack.manifests()[budget]
+
+    def set(self, image: str, version: str = "v1") -> None:
+        """Change image and version, as `constructs.mesh_service` does."""
+        one = deployment(self.stack, "helloworld")
+        template = f"{version}-{image.rpartition(':')[2]}"
+        one["spec"]["template"]["spec"]["containers"][0]["image"] = image
+        labels = one["spec"]["template"]["metadata"]["labels"]
+        selectors = (one["metadata"]["labels"], one["spec"]["selector"]["matchLabels"], labels)
+        for each in selectors:
+            each["version"] = version
+        labels["multi-region-mesh/template"] = template
+        one["metadata"]["name"] = f"helloworld-{version}"
+        self._budget["spec"]["selector"]["matchLabels"].update(
+            {"version": version, "multi-region-mesh/template": template}
+        )
+        self._budget["metadata"]["name"] = f"helloworld-{version}-{template}"
+        for each in (one, self._budget):
+            each["metadata"]["annotations"][MANIFEST_ANNOTATION] = f"{image} {version}"
+
+
+def running(cluster: ApiServer) -> dict[str, int]:
+    """Return the number of ready pods of each version."""
+    found = cluster.get("--namespace", "sample", "deployments", "--selector", "app=helloworld")["items"]
+    return {one["metadata"]["labels"]["version"]: one["status"].get("readyReplicas", 0) for one in found}
+
+
+class TestRollout:
+    @pytest.fixture
+    def first(self, cluster: ApiServer, hardened: Synthesis, tmp_path: Path) -> Iterator[Rollouts]:
+        """An environment before its first deploy."""
+        resources = region_resources(hardened, REGION, "ingress")
+        stack = KubernetesStack(tmp_path, hardened, resources, cluster.kubeconfig)
+        yield Rollouts(stack)
+        delete(cluster, stack)
+
+    def test_a_bad_image_fails_every_deploy_until_a_good_one_comes(self, cluster: ApiServer, first: Rollouts) -> None:
+        first.set(f"{BROKEN_IMAGE}:1")
+        for _ in range(2):
+            assert "service-helloworld_rollout" in first.stack.fail()
+        first.set("registry.example/good:1")
+        first.stack.deploy()
+        assert running(cluster) == {"v1": 1}
+        first.set(f"{BROKEN_IMAGE}:2")
+        for _ in range(2):
+            assert "service-helloworld_rollout" in first.stack.fail()
+        first.set("registry.example/good:1")
+        first.stack.deploy()
+        assert running(cluster) == {"v1": 1}
+
+    def test_a_version_goes_when_the_next_one_is_ready(self, cluster: ApiServer, first: Rollouts) -> None:
+        first.set("registry.example/good:1")
+        first.stack.deploy()
+        first.set(f"{BROKEN_IMAGE}:2", version="v2")
+        first.stack.fail()
+        assert running(cluster) == {"v1": 1, "v2": 0}
+        first.set("registry.example/good:2", version="v2")
+        first.stack.deploy()
+        assert running(cluster) == {"v2": 1}
+
+    def test_a_client_that_never_came_up_is_replaced(self, cluster: ApiServer, first: Rollouts) -> None:
+        sleep = deployment(first.stack, "sleep")
+        (name,) = (name for name, one in first.stack.manifests().items() if one is sleep)
+        block = first.stack.resources["kubernetes_manifest"][name]
+        assert seconds(block["timeouts"]["create"]) < sleep["spec"]["progressDeadlineSeconds"]
+        block["timeouts"] = {"create": "10s", "update": "10s"}
+        sleep["spec"]["template"]["spec"]["containers"][0]["image"] = f"{BROKEN_IMAGE}:1"
+        assert "sleep_deployment" in first.stack.fail()
+        sleep["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example/good:1"
+        sleep["metadata"]["annotations"][MANIFEST_ANNOTATION] = "changed"
+        first.stack.deploy()
+
+
+def seconds(duration: str) -> int:
+    return int(duration.removesuffix("m")) * 60
+
+
+def old_resources(resources: Resources) -> Resources:
+    """Return resources as commit ece7823 applied them: without annotation, computed fields and disruption budget."""
+    old = copy.deepcopy(resources)
+    old["kubernetes_labels"] = {}
+    manifests = old["kubernetes_manifest"]
+    for name in [name for name in manifests if "rollout" in name]:
+        del manifests[name]
+    for name, block in manifests.items():
+        manifest = block["manifest"]
+        del block["computed_fields"], block["field_manager"]
+        block.get("timeouts", {}).pop("update", None)
+        if before := [one for one in block.pop("depends_on", []) if "kubernetes_labels" not in one]:
+            block["depends_on"] = before
+        annotations = manifest["metadata"]["annotations"]
+        del annotations[MANIFEST_ANNOTATION]
+        if not annotations:
+            del manifest["metadata"]["annotations"]
+        if manifest["kind"] == "Deployment":
+            manifest["spec"].pop("progressDeadlineSeconds", None)
+            manifest["spec"]["template"]["metadata"]["labels"].pop("multi-region-mesh/template", None)
+            block["wait"] = {"rollout": True}
+        if "istio-ingressgateway" in name or manifest["metadata"]["name"] == "istio-ingressgateway":
+            block["field_manager"] = {"force_conflicts": True}
+        if manifest["kind"].startswith("MultiCluster"):
+            block["computed_fields"] = ["metadata.annotations", "metadata.finalizers", "metadata.labels"]
+        if manifest["metadata"]["name"] == "default-deny":
+            manifest["spec"] = {}
+    return old
+
+
+def test_an_old_state_goes_over_in_one_deploy(cluster: ApiServer, hardened: Synthesis, tmp_path: Path) -> None:
+    """Also where terraform owns what an autoscaler sets, as the gateway's update has sent it back."""
+    new = region_resources(hardened, REGION, "ingress")
+    stack = KubernetesStack(tmp_path, hardened, old_resources(new), cluster.kubeconfig)
+    try:
+        for one in stack.manifests("Namespace").values():
+            cluster.kubectl("delete", "--ignore-not-found", *of(one))
+        stack.deploy()
+        gateway = deployment(stack, "istio-ingressgateway")
+        cluster.kubectl("scale", *of(gateway), "--replicas", "4")
+        gateway["spec"]["template"]["metadata"]["annotations"]["changed"] = "true"
+        stack.try_deploy()
+        owners = {
+            one["manager"]
+            for one in cluster.get(*of(gateway))["metadata"]["managedFields"]
+            if "f:replicas" in one["fieldsV1"].get("f:spec", {})
+        }
+        assert "Terraform" in owners
+        touch(cluster, deployment(stack, "sleep"))
+
+        stack.resources = copy.deepcopy(new)
+        output = stack.deploy()
+        assert "0 destroyed" in output
+        assert replicas(cluster, gateway) == 4
+        labels = cluster.get("namespace", "sample")
+        assert FIELD_MANAGER in {one["manager"] for one in labels["metadata"]["managedFields"]}
+    finally:
+        delete(cluster, stack)
+
+
+def test_objects_of_the_mesh_stack(cluster: ApiServer, synthesized: Callable[[str], Synthesis], tmp_path: Path) -> None:
+    """Also a Job that does not succeed: it is in the state, and the next one replaces it."""
+    fleet = synthesized(MESH_ENVIRONMENT)
+    cluster.kubectl("delete", "namespace", "istio-system")
+    stack = KubernetesStack(tmp_path, fleet, region_resources(fleet, MESH_REGION, "mesh"), cluster.kubeconfig)
+    try:
+        (name,) = stack.manifests("Job")
+        block = stack.resources["kubernetes_manifest"][name]
+        good = copy.deepcopy(block)
+        block["manifest"]["spec"]["template"]["spec"]["containers"][0]["image"] = f"{BROKEN_IMAGE}:1"
+        block["timeouts"] = {"create": "10s"}
+        assert "readiness" in stack.fail()
+        stack.resources["kubernetes_manifest"][name] = good
+        stack.deploy()
+        for one in stack.manifests().values():
+            touch(cluster, one)
+        options = ("--namespace", "istio-system", "configmap", "asm-options")
+        theirs = {"data": {"multicluster_mode": "theirs", "other": "theirs"}}
+        cluster.kubectl("patch", *options, "--type", "merge", "--patch", json.dumps(theirs))
+        stack.deploy()
+        assert cluster.get(*options)["data"] == {"multicluster_mode": "connected", "other": "theirs"}
+        (role,) = stack.manifests("ClusterRole").values()
+        assert cluster.get(*of(role))["rules"] == role["rules"]
+    finally:
+        delete(cluster, stack)
+        cluster.kubectl("create", "namespace", "istio-system")
