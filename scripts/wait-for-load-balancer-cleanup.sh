@@ -8,6 +8,11 @@
 # Runs after the ingress objects are deleted. Until their load balancer is deleted, the
 # fleet's feature can't be disabled, and orphaned endpoint groups and firewall rules
 # block the deletion of the network.
+#
+# Other teams of the project may have load balancers of Multi Cluster Ingress, too. Ours is
+# the one that leads to endpoint groups on our network: forwarding rule, target proxy, URL
+# map, backend service, endpoint group. A part that was ours once is remembered, as it may
+# lead nowhere when others are deleted.
 
 # Without the library nothing may run.
 set -euo pipefail
@@ -17,7 +22,7 @@ source "$(dirname "$0")/lib.sh"
 : "${VPC:?}"
 readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 
-require_tools gcloud
+require_tools gcloud jq
 make_workspace
 
 readonly KINDS=(forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks
@@ -26,50 +31,82 @@ readonly KINDS=(forwarding-rules target-http-proxies target-https-proxies url-ma
 # For most kinds gcloud only warns if a list is incomplete, and exits with 0.
 readonly INCOMPLETE="Some requests did not succeed"
 
-# list KIND: writes the names of the remaining resources of a kind, and sets known.
+# list KIND: writes the resources of a kind that may be ours, as JSON, and clears known if there may be more.
 list() {
   local flags=(--global --filter 'name~^mci-')
   case "$1" in
     firewall-rules) flags=(--filter "name~^mci- AND network~/$VPC\$") ;;
     network-endpoint-groups) flags=(--filter "name~-mci- AND network~/$VPC\$") ;;
   esac
-  gcloud compute "$1" list --project "$PROJECT" "${flags[@]}" --format "value(name)" \
-    >"$WORK/left" 2>"$WORK/errors" || {
+  gcloud compute "$1" list --project "$PROJECT" "${flags[@]}" --format json >"$WORK/$1.json" 2>"$WORK/errors" || {
     cat "$WORK/errors" >&2
     die "could not list the load balancer's resources; the lines above show the reason"
   }
-  known=1
   if grep -q "$INCOMPLETE" "$WORK/errors"; then
+    cp "$WORK/errors" "$WORK/incomplete"
     known=0
   fi
 }
 
-give_up() {
-  if [[ "$known" -eq 0 ]]; then
-    cat "$WORK/errors" >&2
-    die "after $WAIT_SECONDS s the remaining resources of the load balancer are not known; the lines above show the reason"
-  fi
+# Prints the remaining parts, a line for each: KIND: NAME. Input: the remembered lines, and an object of lists by kind.
+# shellcheck disable=SC2016  # the dollars are jq's
+readonly OURS='
+  def path: sub("^.*/projects/"; "");
+  def is_group: contains("/networkEndpointGroups/");
+  [to_entries[] | .key as $kind | .value[] | {
+    line: "\($kind): \(.name)", path: (.selfLink | path), hash: (.name | split("-")[1]),
+    refers: [del(.selfLink) | .. | strings | select(contains("/projects/")) | path]
+  }] as $parts
+  | ($parts | map({(.path): .refers}) | add // {}) as $graph
+  | def reached: ., (($graph[.] // [])[] | reached);
+  [$parts[] | . + {reached: [.path | reached]}] as $parts
+  | [$parts[] | select(.path | is_group) | .path] as $groups
+  # The endpoint groups that a part, or a part that uses it, leads to.
+  | [$parts[] | .path as $path | . + {
+      groups: [$parts[] | select(.reached | index($path)) | .reached[] | select(is_group)]
+    }] as $parts
+  | [$parts[] | select((.groups - (.groups - $groups) != []) or (.line | startswith("firewall-rules: ")))] as $sure
+  | ($sure | map(.hash)) as $hashes
+  | $parts[] | .line as $line | .hash as $hash
+  | select(
+      ($sure | any(.line == $line))
+      or (.groups == [] and (($hashes | index($hash)) or ($remembered | index($line))))
+    )
+  | $line'
+
+# Writes the lines of the remaining parts, and sets known.
+find_left() {
+  known=1
   for kind in "${KINDS[@]}"; do
     list "$kind"
-    while read -r name; do
-      printf '%s: %s\n' "$kind" "$name" >&2
-    done <"$WORK/left"
   done
+  for kind in "${KINDS[@]}"; do
+    jq --arg kind "$kind" '{($kind): .}' "$WORK/$kind.json"
+  done | jq -s 'add // {}' >"$WORK/all.json"
+  touch "$WORK/left"
+  jq -r --rawfile before "$WORK/left" '($before | split("\n")) as $remembered | '"$OURS" "$WORK/all.json" >"$WORK/now"
+  cp "$WORK/now" "$WORK/left"
+}
+
+give_up() {
+  if [[ "$known" -eq 0 ]]; then
+    cat "$WORK/incomplete" >&2
+    die "after $WAIT_SECONDS s the remaining resources of the load balancer are not known; the lines above show the reason"
+  fi
+  cat "$WORK/left" >&2
   die "after $WAIT_SECONDS s the load balancer still has the resources above; delete them and run the same command again"
 }
 
-# One kind after the other: once its objects are deleted, no resource is recreated.
-for kind in "${KINDS[@]}"; do
-  while list "$kind" && [[ "$known" -eq 0 || -s "$WORK/left" ]]; do
-    if [[ "$known" -eq 0 ]]; then
-      say "the list of $kind is incomplete; trying again"
-    else
-      say "waiting for the deletion of $(grep -c . "$WORK/left") $kind of the load balancer"
-    fi
-    if ((SECONDS - STARTED > WAIT_SECONDS)); then
-      give_up
-    fi
-    sleep 5
-  done
+# Once its objects are deleted, no resource is recreated.
+while find_left && [[ "$known" -eq 0 || -s "$WORK/left" ]]; do
+  if [[ "$known" -eq 0 ]]; then
+    say "a list of the load balancer's resources is incomplete; trying again"
+  else
+    say "waiting for the deletion of $(grep -c . "$WORK/left") resources of the load balancer"
+  fi
+  if ((SECONDS - STARTED > WAIT_SECONDS)); then
+    give_up
+  fi
+  sleep 5
 done
 say "the load balancer's resources are deleted"

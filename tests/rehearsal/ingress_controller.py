@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -203,15 +203,17 @@ class IngressController:
             wait_for_creation(cluster, f"namespace/{namespace}")
             cluster.apply([*derived_services([found]), *endpoint_group_objects(namespace, [_group(key)])])
             uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
+            derived = derived_services([found])[0]["metadata"]["name"]
         finally:
             with self._lock:
                 # A later cluster of the same region is another one.
                 self._served.discard((key, cluster.site.key))
         network = self._network()
-        about = {"cluster-uid": uid, "namespace": namespace, "service-name": _common_name(key), "port": "80"}
+        about = {"cluster-uid": uid, "namespace": namespace, "service-name": derived, "port": "80"}
         group = {"network": network, "size": 1, "description": json.dumps(about)}
         for zone in cluster.site.zones:
             self._create(f"zones/{zone}/{GROUPS}/{_group(key)}", group)
+        self._set_backends()
         if config := self._config:
             with suppress(LocalMeshError):
                 self._write_status(config)
@@ -223,15 +225,15 @@ class IngressController:
         """
         groups = [path.partition("/zones/")[2] for path in self._cloud.store.all() if "/networkEndpointGroups/" in path]
         for key, address in list(self._addresses.items()):
-            name = f"mci-{_common_name(key)}"
+            parts = PartNames.of(key)
             resources = {
-                "BackendServices": [name],
-                "Firewalls": [f"{name}-default-l7"],
-                "ForwardingRules": [f"{name}-fw"],
-                "HealthChecks": [name],
+                "BackendServices": [parts.service],
+                "Firewalls": [parts.firewall],
+                "ForwardingRules": [parts.rule],
+                "HealthChecks": [parts.service],
                 "NetworkEndpointGroups": sorted(f"zones/{group}" for group in groups),
-                "TargetProxies": [name],
-                "UrlMap": name,
+                "TargetProxies": [parts.name],
+                "UrlMap": parts.name,
             }
             self._patch(cluster, key, {"status": {"VIP": address, "CloudResources": resources}}, "status")
 
@@ -252,22 +254,33 @@ class IngressController:
         cluster.apply([event])
 
     def _create_load_balancer(self, key: ObjectKey, address: str) -> None:
-        common = _common_name(key)
-        network = self._network()
-        name = f"mci-{common}"
-        self._create(f"global/healthChecks/{name}", {})
-        self._create(f"global/backendServices/{name}", {"healthChecks": [self._link(f"global/healthChecks/{name}")]})
-        self._create(f"global/urlMaps/{name}", {"defaultService": self._link(f"global/backendServices/{name}")})
+        parts, network = PartNames.of(key), self._network()
+        name, service = parts.name, parts.service
+        self._create(f"global/healthChecks/{service}", {})
+        check = self._link(f"global/healthChecks/{service}")
+        self._create(f"global/backendServices/{service}", {"healthChecks": [check], "backends": []})
+        self._set_backends()
+        self._create(f"global/urlMaps/{name}", {"defaultService": self._link(f"global/backendServices/{service}")})
         self._create(f"global/targetHttpProxies/{name}", {"urlMap": self._link(f"global/urlMaps/{name}")})
         rule = {"target": self._link(f"global/targetHttpProxies/{name}"), "IPAddress": address}
-        self._create(f"global/forwardingRules/{name}-fw", rule)
+        self._create(f"global/forwardingRules/{parts.rule}", rule)
         if certificates := self._certificates(key):
             proxy = {"urlMap": self._link(f"global/urlMaps/{name}"), "sslCertificates": certificates}
             self._create(f"global/targetHttpsProxies/{name}", proxy)
             rule = {"target": self._link(f"global/targetHttpsProxies/{name}"), "IPAddress": address}
-            self._create(f"global/forwardingRules/{name}-fws", rule)
+            self._create(f"global/forwardingRules/{parts.https_rule}", rule)
         self._set_users(address)
-        self._create(f"global/firewalls/{name}-default-l7", {"network": network, "allowed": [{"IPProtocol": "tcp"}]})
+        self._create(f"global/firewalls/{parts.firewall}", {"network": network, "allowed": [{"IPProtocol": "tcp"}]})
+
+    def _set_backends(self) -> None:
+        """Have every backend service lead to the endpoint groups of its namespace."""
+        with self._cloud.store.lock:
+            groups = [self._link(path.split("/", 2)[2]) for path in self._cloud.store.all() if f"/{GROUPS}/" in path]
+            for key in [key for key in self._seen if key[0] == INGRESSES]:
+                path = f"projects/{self._cloud.project}/global/backendServices/{PartNames.of(key).service}"
+                if (service := self._cloud.store.find(path)) is not None:
+                    own = [group for group in groups if f"-{key[1][:10]}-mci-" in group]
+                    service["backends"] = [{"group": group, "balancingMode": "RATE"} for group in own]
 
     def _certificates(self, key: ObjectKey) -> list[str]:
         """Return the links of the certificates that an ingress names; with any, it serves HTTPS, too.
@@ -286,7 +299,8 @@ class IngressController:
             self._cloud.store.add(path, resource)
 
     def _created(self, key: ObjectKey) -> list[str]:
-        return [path for path in self._cloud.store.all() if _common_name(key) in path.rpartition("/")[2]]
+        names = PartNames.of(key) if key[0] == INGRESSES else (_group(key),)
+        return [path for path in self._cloud.store.all() if path.rpartition("/")[2] in names]
 
     def _link(self, place: str) -> str:
         return f"{self._cloud.base}/compute/v1/projects/{self._cloud.project}/{place}"
@@ -313,13 +327,30 @@ class IngressController:
         patch(cluster, kind, {"namespace": namespace, "name": name}, content, *flags)
 
 
+HASH = "8se3df"
+"""Part of all names that the controller gives, also those of other teams' in the fleet; as in Google's example."""
+
+
+class PartNames(NamedTuple):
+    """Names of an ingress' parts.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
+    """
+
+    rule: str
+    https_rule: str
+    name: str
+    service: str
+    firewall: str
+
+    @classmethod
+    def of(cls, key: ObjectKey) -> "PartNames":
+        common, prefix = f"{key[1]}-{key[2]}", f"mci-{HASH}"
+        names = (f"fw-{common}", f"fws-{common}", common, f"80-{common}", "default-l7")
+        return cls(*(f"{prefix}-{name}" for name in names))
+
+
 def _group(key: ObjectKey) -> str:
     """Return the name of the endpoint groups of a service, one in each zone."""
-    return f"k8s1-{_common_name(key)}"
-
-
-def _common_name(key: ObjectKey) -> str:
-    """Return the common part of the names of an object's cloud resources."""
-    kind, namespace, name = key
-    short = {INGRESSES: "mci", SERVICES: "mci-svc"}[kind]
-    return f"{short}-{namespace}-{name}"
+    _, namespace, name = key
+    return f"k8s1-1a2b3c4d-{namespace[:10]}-mci-{name}-80-5e6f7a8b"

@@ -41,7 +41,15 @@ GLOBAL = {
     "backend-services": "backendServices",
     "health-checks": "healthChecks",
 }
-VALUE = ("--format", "value(name)")
+FIELDS = {
+    "forwardingRules": "target",
+    "targetHttpProxies": "urlMap",
+    "targetHttpsProxies": "urlMap",
+    "urlMaps": "defaultService",
+}
+"""The field by which a resource refers to the next one."""
+
+VALUE = ("--format", "json")
 LIST_NAMED = ("list", "--global", "--project", PROJECT, "--filter", "name~^mci-", *VALUE)
 LIST_FIREWALLS = (
     *("compute", "firewall-rules", "list", "--project", PROJECT, "--filter", "name~^mci- AND network~/vpc$"),
@@ -93,9 +101,15 @@ class GcloudSandbox:
 
     def create_load_balancer(self) -> None:
         """Create the resources of a load balancer, and for each a similar one that is not part of it."""
-        for collection in GLOBAL.values():
+        group = f"{self.gcp.base}{COMPUTE}/zones/{ZONE}/networkEndpointGroups/own-mci-vpc"
+        below = ""
+        for collection in reversed(GLOBAL.values()):
             for name in ("mci-1", "own-mci-2"):
-                self.caller.ok("POST", f"{COMPUTE}/global/{collection}", {"name": name})
+                backends = {"backends": [{"group": group}]} if collection == "backendServices" else {}
+                link = f"{self.gcp.base}{COMPUTE}/global/{below}/{name}"
+                body = {"name": name, **backends, **({FIELDS[collection]: link} if collection in FIELDS else {})}
+                self.caller.ok("POST", f"{COMPUTE}/global/{collection}", body)
+            below = "urlMaps" if "target" in collection else collection
         self.caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc-2"})
         for network in ("vpc", "vpc-2"):
             link = f"{self.gcp.base}{COMPUTE}/global/networks/{network}"
@@ -215,13 +229,17 @@ def test_a_busy_api_is_called_again(sandbox: GcloudSandbox) -> None:
 # --- gcloud compute KIND list
 
 
+def listed_names(printed: str) -> list[str]:
+    return [one["name"] for one in json.loads(printed)]
+
+
 def test_lists(sandbox: GcloudSandbox) -> None:
     sandbox.create_load_balancer()
     for kind in GLOBAL:
         result = sandbox.run("gcloud", "compute", kind, *LIST_NAMED)
-        assert (result.returncode, result.stdout) == (0, "mci-1\n"), result.stderr
-    assert sandbox.run("gcloud", *LIST_FIREWALLS).stdout == "mci-vpc\n"
-    assert sandbox.run("gcloud", *LIST_GROUPS).stdout == "own-mci-vpc\n"
+        assert (result.returncode, listed_names(result.stdout)) == (0, ["mci-1"]), result.stderr
+    assert listed_names(sandbox.run("gcloud", *LIST_FIREWALLS).stdout) == ["mci-vpc"]
+    assert listed_names(sandbox.run("gcloud", *LIST_GROUPS).stdout) == ["own-mci-vpc"]
 
 
 def test_the_script_that_waits_for_the_load_balancer(sandbox: GcloudSandbox) -> None:
@@ -246,7 +264,7 @@ def test_lists_of_an_api_that_does_not_answer(sandbox: GcloudSandbox) -> None:
     faults = sandbox.gcp.server.cloud.faults
     faults.add(RequestFault("GET .*/(firewalls|healthChecks)$", 503, 2))
     result = sandbox.run("gcloud", "compute", "health-checks", *LIST_NAMED)
-    assert (result.returncode, result.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "[]\n")
     assert "Some requests did not succeed" in result.stderr
     result = sandbox.run("gcloud", *LIST_FIREWALLS)
     assert (result.returncode, result.stdout) == (1, "")
@@ -291,7 +309,7 @@ def test_the_plugin(sandbox: GcloudSandbox, flags: tuple[str, ...], variable: st
         ("gcloud", "compute", "url-maps", *(one for one in LIST_NAMED if one != "--global")),
         ("gcloud", *LIST_FIREWALLS, "--global"),
         ("gcloud", *(one.replace("AND", "OR") for one in LIST_FIREWALLS)),
-        ("gcloud", *(one.replace("value(name)", "json") for one in LIST_FIREWALLS)),
+        ("gcloud", *(one.replace("json", "value(name)") for one in LIST_FIREWALLS)),
         (PLUGIN, "--impersonate_service_account", "a@b"),
     ],
 )
@@ -334,15 +352,15 @@ def test_lists_equal_those_of_the_real_gcloud(sandbox: GcloudSandbox) -> None:
     sandbox.create_load_balancer()
     named = ("compute", "url-maps", *LIST_NAMED)
 
-    def both(*command: str) -> list[tuple[int, str]]:
+    def both(*command: str) -> list[tuple[int, list[str]]]:
         results = sandbox.run("gcloud", *command), sandbox.run(gcloud, *command, **variables)
-        return [(result.returncode, result.stdout) for result in results]
+        return [(result.returncode, listed_names(result.stdout or "[]")) for result in results]
 
-    for command, output in ((named, "mci-1\n"), (LIST_FIREWALLS, "mci-vpc\n"), (LIST_GROUPS, "own-mci-vpc\n")):
-        assert both(*command) == [(0, output)] * 2
+    for command, name in ((named, "mci-1"), (LIST_FIREWALLS, "mci-vpc"), (LIST_GROUPS, "own-mci-vpc")):
+        assert both(*command) == [(0, [name])] * 2
     sandbox.gcp.server.cloud.faults.add(RequestFault("GET .*/(firewalls|urlMaps)$", 503, 4))
-    assert both(*named) == [(0, "")] * 2
-    assert both(*LIST_FIREWALLS) == [(1, "")] * 2
+    assert both(*named) == [(0, [])] * 2
+    assert both(*LIST_FIREWALLS) == [(1, [])] * 2
 
 
 def test_the_real_plugin_takes_its_token_from_the_fake_gcloud(sandbox: GcloudSandbox) -> None:

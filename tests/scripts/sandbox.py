@@ -21,17 +21,19 @@ REAL_TOOLS = (
     "dirname",
     "env",
     "grep",
+    "jq",
     "mkdir",
     "mktemp",
     "rm",
     "sha256sum",
     "touch",
 )
-ASMCLI_TOOLS = ("csplit", "git", "head", "jq", "sed", "tar", "tr")
+ASMCLI_TOOLS = ("csplit", "git", "head", "sed", "tar", "tr")
 TOKEN = "canary-token-1f0b9d"
 
 GCLOUD = """
 if [[ "$*" == *get-credentials* ]]; then printf 'kubeconfig of %s\\n' "$4" >"$KUBECONFIG"; fi
+if [[ "$*" == *"--format json"* ]]; then printf '[]\\n'; fi
 """
 ISTIOCTL = f"""
 all="$*" name="${{all#*--name }}"

@@ -1,6 +1,7 @@
 """The scripts of local-exec, run with fake tools that record their calls."""
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -457,19 +459,82 @@ def test_the_wait_for_crds_times_out(sandbox: Sandbox) -> None:
     assert "CRD a.x.io is not established in tokyo-1 after 1 s; deploy again" in run.output
 
 
-def test_the_wait_for_the_load_balancers_deletion_retries(sandbox: Sandbox) -> None:
-    body = 'if [[ "$*" == *backend-services* && ! -e "$HERE/asked" ]]; then touch "$HERE/asked"; echo mci-abc; fi'
+COMPUTE = "https://www.googleapis.com/compute/v1/projects/test-project"
+PARTS = ("forwarding-rules", "target-http-proxies", "url-maps", "backend-services", "health-checks")
+"""Each refers to the next; a backend service also to endpoint groups."""
+
+
+def balancer(prefix: str, group: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the parts of a load balancer that leads to an endpoint group, by kind."""
+    links = {kind: f"{COMPUTE}/global/{kind}/{prefix}-{kind}" for kind in PARTS}
+    refers: dict[str, dict[str, Any]] = {
+        "forwarding-rules": {"target": links["target-http-proxies"]},
+        "target-http-proxies": {"urlMap": links["url-maps"]},
+        "url-maps": {"pathMatchers": [{"pathRules": [{"service": links["backend-services"]}]}]},
+        "backend-services": {"backends": [{"group": group}] if group else [], "healthChecks": [links["health-checks"]]},
+        "health-checks": {},
+    }
+    return {kind: [{"name": f"{prefix}-{kind}", "selfLink": links[kind], **refers[kind]}] for kind in PARTS}
+
+
+def endpoint_group(name: str) -> dict[str, str]:
+    link = f"{COMPUTE}/zones/z/networkEndpointGroups/{name}"
+    return {"name": name, "selfLink": link, "network": f"{COMPUTE}/global/networks/matt-vpc"}
+
+
+OWN = endpoint_group("k8s1-a-istio-gateway-mci-x-80-b")
+OTHERS = f"{COMPUTE}/zones/z/networkEndpointGroups/k8s1-a-shop-mci-x-80-b"
+RULE = {"name": "mci-1-matt-vpc-l7", "selfLink": f"{COMPUTE}/global/firewalls/mci-1-matt-vpc-l7"}
+
+
+def serve_lists(sandbox: Sandbox, *rounds: dict[str, list[dict[str, Any]]]) -> None:
+    """Have gcloud print the lists of a round after the other; the last one stays."""
+    for number, lists in enumerate(rounds):
+        for kind in (*PARTS, "target-https-proxies", "firewall-rules", "network-endpoint-groups"):
+            file = sandbox.folder / f"{number}-{kind}.json"
+            file.write_text(json.dumps(lists.get(kind, [])), encoding="utf-8")
+    body = f"""
+        number=0; while [[ -e "$HERE/asked-$number-$2" ]]; do number=$((number + 1)); done
+        if [[ $number -lt {len(rounds) - 1} ]]; then touch "$HERE/asked-$number-$2"; fi
+        cat "$HERE/$number-$2.json"
+    """
     sandbox.fake_tool("gcloud", body)
+
+
+def test_the_wait_for_the_load_balancers_deletion_retries(sandbox: Sandbox) -> None:
+    serve_lists(sandbox, {"network-endpoint-groups": [OWN]}, {})
     run = sandbox.succeed("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
-    assert "waiting for the deletion of 1 backend-services of the load balancer" in run.output
+    assert "waiting for the deletion of 1 resources of the load balancer" in run.output
     assert "the load balancer's resources are deleted" in run.output
     assert all("--project test-project" in call for call in run.calls_of("gcloud"))
 
 
-def test_remaining_resources_of_the_load_balancer_are_listed(sandbox: Sandbox) -> None:
-    sandbox.fake_tool("gcloud", 'if [[ "$*" == *url-maps* ]]; then echo mci-map-1; fi')
+def test_another_teams_load_balancer_is_not_waited_for(sandbox: Sandbox) -> None:
+    """It leads to another network; its names begin like ours."""
+    serve_lists(sandbox, balancer("mci-1", OTHERS))
+    sandbox.succeed("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
+
+
+@pytest.mark.parametrize("gone", range(6))
+def test_remaining_resources_of_the_load_balancer_are_listed(sandbox: Sandbox, gone: int) -> None:
+    """Its parts are deleted from the forwarding rule on; the last one is told by the hash of our firewall rule."""
+    own, others = balancer("mci-1", OWN["selfLink"]), balancer("mci-2", OTHERS)
+    lists = {kind: (own[kind] if number >= gone else []) + others[kind] for number, kind in enumerate(PARTS)}
+    serve_lists(sandbox, lists | {"network-endpoint-groups": [OWN], "firewall-rules": [RULE]})
     run = sandbox.fail("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
-    assert "url-maps: mci-map-1\n" in run.output
+    left = {line for line in run.output.splitlines() if re.match(r"[a-z-]+: (mci|k8s1)-", line)}
+    names = {f"{kind}: mci-1-{kind}" for kind in PARTS[gone:]}
+    assert left == names | {f"firewall-rules: {RULE['name']}", f"network-endpoint-groups: {OWN['name']}"}
+
+
+def test_parts_that_were_ours_are_remembered(sandbox: Sandbox) -> None:
+    """A health check leads nowhere as soon as its backend service is deleted."""
+    own = balancer("mci-1", OWN["selfLink"])
+    last = {"health-checks": own["health-checks"] + balancer("mci-3", "")["health-checks"]}
+    serve_lists(sandbox, own | {"network-endpoint-groups": [OWN]}, last)
+    run = sandbox.fail("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
+    assert "health-checks: mci-1-health-checks\n" in run.output
+    assert "mci-3" not in run.output
 
 
 @pytest.mark.parametrize("kind", ["forwarding-rules", "health-checks", "firewall-rules", "network-endpoint-groups"])
@@ -484,7 +549,7 @@ def test_an_incomplete_list_of_gcloud_is_requested_again(sandbox: Sandbox, kind:
     """If gcloud can't get most kinds of lists, it prints a warning and exits with 0."""
     warning = 'echo "WARNING: Some requests did not succeed." >&2'
     sandbox.fake_tool(
-        "gcloud", f'if [[ "$*" == *{kind}* && ! -e "$HERE/asked" ]]; then touch "$HERE/asked"; {warning}; fi'
+        "gcloud", f'if [[ "$*" == *{kind}* && ! -e "$HERE/asked" ]]; then touch "$HERE/asked"; {warning}; fi; echo "[]"'
     )
     run = sandbox.succeed("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
     assert "trying again" in run.output

@@ -143,7 +143,7 @@ def _gcloud(arguments: Sequence[str]) -> int:
             lists.add_argument("--global", action="store_true", required=True)
         lists.add_argument("--project", required=True)
         lists.add_argument("--filter", required=True)
-        lists.add_argument("--format", required=True, choices=["value(name)"])
+        lists.add_argument("--format", required=True, choices=["json"])
     _command(_group(groups, "auth"), "print-access-token", _print_token)
     helper = _command(_group(groups, "config"), "config-helper", _config_helper)
     helper.add_argument("--format", required=True, choices=["json"])
@@ -236,6 +236,7 @@ def _list(given: argparse.Namespace) -> None:
             raise FailedError(f"Some requests did not succeed:\n - {error.message}") from error
         # The real gcloud shows the results of its other requests, which are none here, and succeeds.
         print(f"WARNING: Some requests did not succeed.\n - {error.message}\n", file=sys.stderr)
+        print("[]")
         return
     found = answer.get("items", [])
     if isinstance(found, dict):  # by location
@@ -243,9 +244,12 @@ def _list(given: argparse.Namespace) -> None:
         found = [
             one for location in found.values() for key, ones in location.items() if key != "warning" for one in ones
         ]
-    for one in found:
-        if re.search(patterns[1], one["name"]) and re.search(patterns[2] or "", one.get("network", "")):
-            print(one["name"])
+    matching = [
+        one
+        for one in found
+        if re.search(patterns[1], one["name"]) and re.search(patterns[2] or "", one.get("network", ""))
+    ]
+    print(json.dumps(matching, indent=2))
 
 
 def _print_token(given: argparse.Namespace) -> None:
