@@ -1,6 +1,7 @@
 """The fleet: its memberships and features."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from werkzeug.routing import Rule
@@ -66,7 +67,10 @@ class GkeHub:
         name = request.query["featureId"]
         path = f"{request.path}/{name}"
         self._check(request.body)
-        feature = self._cloud.store.add(path, {**request.body, "name": path, "resourceState": {"state": "ENABLING"}})
+        created = datetime.now(UTC).isoformat()
+        feature = self._cloud.store.add(
+            path, {**request.body, "name": path, "createTime": created, "resourceState": {"state": "ENABLING"}}
+        )
 
         def work() -> Body:
             with self._cloud.store.lock:

@@ -9,6 +9,7 @@ SECONDS = {
     "cluster-update": 60.0,
     "feature": 15.0,
     "feature-controller": 40.0,
+    "feature-release": 300.0,
     "firewall": 10.0,
     "load-balancer": 240.0,
     "load-balancer-delete": 120.0,
@@ -16,11 +17,17 @@ SECONDS = {
     "network": 15.0,
     "nodes": 120.0,
     "router": 10.0,
+    "service-agent": 30.0,
     "services": 20.0,
     "subnetwork": 20.0,
 }
-"""Seconds by operation: usual durations, from memory and not measured. `feature-controller` is the time from a
-fleet feature to the CRDs of its controller, `mesh` that from asmcli's request to a control plane."""
+"""Seconds by operation: usual durations, from memory and not measured.
+
+- `feature-controller`: from a fleet feature to the CRDs of its controller
+- `feature-release`: from the end of its last cloud resource until a feature can be deleted ("about 5 minutes")
+- `mesh`: from asmcli's request to a control plane
+- `service-agent`: from the creation of a feature to its service agent
+"""
 
 
 @dataclass(frozen=True)

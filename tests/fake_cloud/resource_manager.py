@@ -1,5 +1,7 @@
 """Resource Manager: the project and its IAM policy."""
 
+import re
+from datetime import UTC, datetime
 from itertools import count
 
 from werkzeug.routing import Rule
@@ -9,6 +11,8 @@ from tests.fake_cloud.errors import CloudError, not_found
 
 PREFIX = "/cloudresourcemanager/v1/"
 BILLING = "/cloudbilling/v1/"
+
+_SERVICE_AGENT = re.compile(rf"service-{PROJECT_NUMBER}@gcp-sa-([a-z]+)\.iam\.gserviceaccount\.com")
 
 
 class ResourceManager:
@@ -90,11 +94,22 @@ class ResourceManager:
     def _check_member(self, member: str) -> None:
         email = member.removeprefix("serviceAccount:")
         path = f"projects/{self._cloud.project}/serviceAccounts/{email}"
-        if email == f"service-{PROJECT_NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com":
-            # Google's own service agent, which exists as soon as its feature does.
-            path = f"projects/{self._cloud.project}/locations/global/features/multiclusteringress"
-        if self._cloud.store.find(path) is None:
+        if not self._is_service_agent(email) and self._cloud.store.find(path) is None:
             raise CloudError(400, "badRequest", f"Service account {email} does not exist.")
+
+    def _is_service_agent(self, email: str) -> bool:
+        """Return whether an address is that of a feature's service agent, which comes some time after the feature.
+
+        Source: https://cloud.google.com/iam/docs/service-agents
+        """
+        agent = _SERVICE_AGENT.fullmatch(email)
+        if agent is None:
+            return False
+        feature = self._cloud.store.find(f"projects/{self._cloud.project}/locations/global/features/{agent[1]}")
+        if feature is None:
+            return False
+        age = datetime.now(UTC) - datetime.fromisoformat(feature["createTime"])
+        return age.total_seconds() >= self._cloud.latencies.of("service-agent")
 
     def _etag(self) -> str:
         return f"etag{next(self._versions):04d}"

@@ -581,6 +581,21 @@ def test_members_of_a_policy_must_exist(client: ApiClient) -> None:
     assert grant(AGENT)[0] == 200
 
 
+def test_a_service_agent_comes_some_time_after_its_feature() -> None:
+    with running(1 / 50) as gcp:  # 0.3 s for the feature, 0.6 s for its agent
+        client = gcp.client()
+        gcp.server.services.enable(PROJECT, [f"{api}.googleapis.com" for api in APIS])
+        policy = client.ok("POST", f"{POLICY}:getIamPolicy", {})
+        change = {"policy": {**policy, "bindings": [{"role": "roles/viewer", "members": [AGENT]}]}}
+        client.ok("POST", f"{FEATURES}?featureId=multiclusteringress", {})
+        refused = client.error("POST", f"{POLICY}:setIamPolicy", change)
+        assert (refused.code, "does not exist" in refused.message) == (400, True)
+        deadline = time.monotonic() + 5
+        while client.call("POST", f"{POLICY}:setIamPolicy", change)[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 # --- what `mesh doctor` reads besides
 
 

@@ -60,6 +60,7 @@ class IngressController:
         self._leaving: set[ObjectKey] = set()
         self._served: set[tuple[ObjectKey, str]] = set()
         self._addresses: dict[ObjectKey, str] = {}
+        self._associated: list[ObjectKey] = []
 
     def feature_changed(self, feature: str, content: dict[str, Any] | None) -> None:
         """Handle a feature that was enabled, changed or disabled."""
@@ -82,9 +83,9 @@ class IngressController:
                 run_in_background(self._watch, cluster, kind)
 
     def has_resources(self, feature: str) -> bool:
-        """Return whether objects or their cloud resources exist, so that the feature can't be disabled."""
+        """Return whether the feature is associated with objects or cloud resources, so that it can't be disabled."""
         with self._lock:
-            return feature == FEATURE and bool(self._seen)
+            return feature == FEATURE and bool(self._seen or self._associated)
 
     def cluster_started(self, cluster: LocalCluster) -> None:
         """Handle a new cluster, which may be the config cluster: provide the existing services in it."""
@@ -175,6 +176,10 @@ class IngressController:
             self._seen.pop(key, None)
             self._leaving.discard(key)
             self._served = {(one, region) for one, region in self._served if one != key}
+            self._associated.append(key)
+        time.sleep(self._cloud.latencies.of("feature-release"))
+        with self._lock:
+            self._associated.remove(key)
 
     def _withdraw(self, key: ObjectKey) -> None:
         """Delete the objects that were derived from a service in the clusters, and wait for it."""
