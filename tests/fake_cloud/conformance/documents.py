@@ -12,7 +12,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 _FOLDER = files("googleapiclient") / "discovery_cache" / "documents"
-_PARAMETER = re.compile(r"\{\+?([^}]+)\}")
+_PARAMETER = re.compile(r"\{[^}]+\}")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class Method:
     Attributes:
         id: such as ``compute.networks.insert``.
         verb: of HTTP.
-        path: parts of the path that have a name, such as the project.
         parameters: all parameters of the query and the path, the API's common ones too.
         request: schema of the request's body; None if it has none.
         response: schema of the response's body; None if it has none.
@@ -30,7 +29,6 @@ class Method:
 
     id: str
     verb: str
-    path: Mapping[str, str]
     parameters: Mapping[str, Schema]
     request: Schema | None
     response: Schema | None
@@ -73,16 +71,14 @@ class Document:
         """
         matches = []
         for template, method in self._methods[verb, path.count("/")]:
-            if match := _pattern(template).fullmatch(path):
-                matches.append((len(_PARAMETER.sub("", template)), match.groupdict(), method))
+            if _pattern(template).fullmatch(path):
+                matches.append((len(_PARAMETER.sub("", template)), method))
         if not matches:
             return None
-        _, parts, method = max(matches, key=lambda one: one[0])  # the most literal one, such as with a custom verb
-        names = {_group(name): name for name in _PARAMETER.findall(self._template(method))}
+        _, method = max(matches, key=lambda one: one[0])  # the most literal one, such as with a custom verb
         return Method(
             method["id"],
             verb,
-            {names[group]: value for group, value in parts.items()},
             {**self._common, **method.get("parameters", {})},
             method.get("request"),
             method.get("response"),
@@ -104,13 +100,4 @@ def _methods(resource: Mapping[str, Any]) -> Iterator[Schema]:
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    parts = _PARAMETER.split(template)
-    literal, names = parts[::2], parts[1::2]
-    pattern = re.escape(literal[0])
-    for name, text in zip(names, literal[1:], strict=True):
-        pattern += f"(?P<{_group(name)}>[^/]+){re.escape(text)}"
-    return re.compile(pattern)
-
-
-def _group(name: str) -> str:
-    return re.sub(r"\W", "_", name)
+    return re.compile("[^/]+".join(re.escape(part) for part in _PARAMETER.split(template)))
