@@ -62,6 +62,7 @@ def _begin(workspace: Workspace, zones: list[str], agreed: bool) -> Progress:
             raise AcceptanceError("there is no terminal to ask at: give YES=1")
         if input("Create it? [y/N] ").strip().lower() not in ("y", "yes"):
             raise AcceptanceError("nothing was created")
+    workspace.forget_earlier_run()
     return Progress(workspace.progress, datetime.now(UTC).isoformat(timespec="seconds"))
 
 

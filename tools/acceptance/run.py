@@ -220,8 +220,9 @@ class Acceptance:
 
 def untracked_removals(output: str) -> list[str]:
     """Return the commands of `mesh doctor --json` that remove what terraform does not know, or import it."""
+    text = f"\n{output}"
     try:
-        report: dict[str, Any] = json.loads(output[output.index("{") :])
+        report: dict[str, Any] = json.JSONDecoder().raw_decode(text, text.index("\n{") + 1)[0]
     except ValueError:
         return []
     return [

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,15 @@ class Workspace:
             ConfigError: It is not valid.
         """
         return load(self.config, {})
+
+    def forget_earlier_run(self) -> None:
+        """Remove the logs, the report and the output folder of a run that has ended."""
+        for folder in (self.logs, self.output):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in self.folder.glob("*.*"):
+            if file.suffix in (".json", ".md"):
+                file.unlink()
+        self.logs.mkdir()
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables of the commands."""

@@ -187,7 +187,7 @@ case "$name" in
     ;;
   mesh-doctor)
     case "$*" in *--json*)
-      [ -e "$folder/removed" ] || cat "$folder/doctor.json" ;;
+      [ -e "$folder/removed" ] || { echo "looking"; cat "$folder/doctor.json"; echo; echo "looked"; } ;;
     esac ;;
   gcloud*delete*) [ -e "$folder/creating" ] && touch "$folder/removed" || { touch "$folder/creating"; exit 1; } ;;
 esac

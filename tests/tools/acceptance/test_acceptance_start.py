@@ -95,6 +95,16 @@ def test_nothing_runs_without_a_yes(
     assert "What is billed" in captured.out
 
 
+def test_a_new_run_keeps_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    workspace = Workspace(PROJECT, tmp_path / PROJECT)
+    with workspace.locked():
+        for name in ("report.json", "report.md", "answers.json", "logs/001.log", "mesh.yaml"):
+            (workspace.folder / name).touch()
+        workspace.forget_earlier_run()
+        assert sorted(path.name for path in workspace.folder.iterdir()) == ["lock", "logs", "mesh.yaml"]
+        assert not list(workspace.logs.iterdir())
+
+
 def test_states_without_progress_are_not_forgotten(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
