@@ -32,11 +32,16 @@ GLOBAL = {
 }
 """Kinds that are listed with --global, each with its collection in the API."""
 
+AGGREGATED = "aggregated/"
+
 OTHERS = {
     "firewall-rules": "global/firewalls",
-    "network-endpoint-groups": "aggregated/networkEndpointGroups",
+    "network-endpoint-groups": f"{AGGREGATED}networkEndpointGroups",
 }
 """Kinds that are listed without it."""
+
+AGGREGATED_QUERY = "?includeAllScopes=True&maxResults=500&returnPartialSuccess=True"
+"""The query with which gcloud 528.0.0 lists the resources of all places."""
 
 FILTER = re.compile(r"name~(\S+)(?: AND network~(\S+))?")
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -230,7 +235,8 @@ def _list(given: argparse.Namespace) -> None:
         raise RefusedError(f"it does not support the filter {given.filter}")
     collection = OTHERS.get(given.kind) or f"global/{GLOBAL[given.kind]}"
     try:
-        answer = _get("COMPUTE", f"projects/{given.project}/{collection}")
+        query = AGGREGATED_QUERY if collection.startswith(AGGREGATED) else ""
+        answer = _get("COMPUTE", f"projects/{given.project}/{collection}{query}")
     except ResponseError as error:
         if given.kind == "firewall-rules":
             raise FailedError(f"Some requests did not succeed:\n - {error.message}") from error
