@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from constructs import Construct
-from constructs.bindings import ITerraformDependable, NullResource, Postcondition, TerraformResourceLifecycle
+from constructs.bindings import (
+    ITerraformDependable,
+    NullResource,
+    Postcondition,
+    Precondition,
+    TerraformResourceLifecycle,
+)
+
+RECORD = "fixed"
+"""Id of the construct, and so name of the resource in the state of stack `mesh`."""
 
 
 class FixedControlPlane(Construct):
@@ -27,12 +36,40 @@ class FixedControlPlane(Construct):
                 postcondition=[
                     Postcondition(
                         condition=f'${{self.triggers.control_plane == "{name}"}}',
-                        error_message="This mesh was installed with mesh.control_plane: "
-                        f"${{self.triggers.control_plane}}, and there is no migration to {name}. Keep it: write "
-                        "`mesh.control_plane: ${self.triggers.control_plane}` into the configuration file, also if the "
-                        "line was not there before, as the default is another one now. Or, with that line, destroy the "
-                        f"mesh with `cdktf destroy ingress mesh`, set {name}, and deploy.",
+                        error_message=_refusal("self.triggers.control_plane", name),
                     )
                 ],
             ),
         )
+
+
+def kept_mode(state: str, name: str) -> Precondition:
+    """Return the condition that a mesh was installed with this mode, or that there is none.
+
+    Args:
+        state: path of the mesh's local state, relative to the stack's folder.
+        name: of the mode.
+    """
+    modes = (
+        f'distinct([for one in try(jsondecode(file("${{path.module}}/{state}")).resources, []) : '
+        f'one.instances[0].attributes.triggers.control_plane if one.name == "{RECORD}" && length(one.instances) > 0])'
+    )
+    return Precondition(
+        condition=f'${{alltrue([for mode in {modes} : mode == "{name}"])}}',
+        error_message=_refusal(f'join("", {modes})', name),
+    )
+
+
+def _refusal(installed: str, name: str) -> str:
+    """Return the message that refuses another mode.
+
+    Args:
+        installed: expression of the mode that the mesh was installed with.
+        name: of the mode that the configuration has.
+    """
+    return (
+        f"This mesh was installed with mesh.control_plane: ${{{installed}}}, and there is no migration to {name}. Keep "
+        f"it: write `mesh.control_plane: ${{{installed}}}` into the configuration file, also if the line was not there "
+        "before, as the default is another one now. Or, with that line, destroy the mesh with `cdktf destroy ingress "
+        f"mesh`, set {name}, and deploy."
+    )

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 from constructs import Construct
-from constructs.bindings import ComputeNetwork, ITerraformDependable, Postcondition, TerraformResourceLifecycle
+from constructs.bindings import (
+    ComputeNetwork,
+    ITerraformDependable,
+    Postcondition,
+    Precondition,
+    TerraformResourceLifecycle,
+)
 
 
 class Vpc(Construct):
@@ -12,12 +18,32 @@ class Vpc(Construct):
     All names of an environment begin like the VPC's: another prefix would replace everything, even subnets that
     are in use. So with another name the plan fails.
 
+    It also fails for another control plane mode, which `FixedControlPlane` refuses in a stack that is planned only
+    after this one has changed.
+
     Attributes:
         self_link: what subnets, routers and clusters refer to.
         name: the network's name.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, name: str, depends_on: Sequence[ITerraformDependable]) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        kept_mode: Precondition | None,
+        depends_on: Sequence[ITerraformDependable],
+    ) -> None:
+        """Add the VPC.
+
+        Args:
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            name: the network's name.
+            kept_mode: the condition that the control plane mode is that of the mesh; None where it can't be looked up.
+            depends_on: what the network needs.
+        """
         super().__init__(scope, id_)
         network = ComputeNetwork(
             self,
@@ -29,6 +55,7 @@ class Vpc(Construct):
             depends_on=list(depends_on),
             lifecycle=TerraformResourceLifecycle(
                 ignore_changes=["name"],
+                precondition=[kept_mode] if kept_mode else None,
                 postcondition=[
                     Postcondition(
                         condition=f'${{self.name == "{name}"}}',

@@ -58,8 +58,14 @@ class StateLocation:
             case GcsState():
                 GcsBackend(stack, bucket=backend.bucket, prefix=state_name)
             case LocalState():
-                folder = Path(App.of(stack).outdir, "stacks", name)
-                LocalBackend(stack, path=os.path.relpath(state_file(self.config, name), folder))
+                LocalBackend(stack, path=self._path(stack, name))
+
+    def local_path(self, stack: TerraformStack, name: str) -> str | None:
+        """Return the path of a stack's local state from the folders of stacks; None for a state elsewhere."""
+        return self._path(stack, name) if isinstance(self.environment.backend, LocalState) else None
+
+    def _path(self, stack: TerraformStack, name: str) -> str:
+        return os.path.relpath(state_file(self.config, name), Path(App.of(stack).outdir, "stacks", name))
 
 
 class MeshStack(TerraformStack):

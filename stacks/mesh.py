@@ -6,7 +6,7 @@ from config.environment import Environment
 from constructs import Construct
 from constructs.asmcli_mesh import AsmcliMesh
 from constructs.bindings import NullProvider
-from constructs.fixed_control_plane import FixedControlPlane
+from constructs.fixed_control_plane import RECORD, FixedControlPlane
 from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
 from constructs.fleet_mesh import FleetMesh
 from constructs.mesh_member import MeshMember
@@ -55,7 +55,7 @@ class MeshControlStack(MeshStack):
         # refusal below would not be read.
         access = add_cluster_access(self, environment, clusters)
         # After the tools: without them nothing is installed yet, and another mode can still be chosen.
-        FixedControlPlane(self, "fixed", name=environment.mesh.control_plane, depends_on=tools)
+        FixedControlPlane(self, RECORD, name=environment.mesh.control_plane, depends_on=tools)
         service_mesh = ServiceMeshFeature(self, "service-mesh", project=project, depends_on=tools)
         ingress = MultiClusterIngressFeature(
             self,

@@ -4,6 +4,7 @@ from config.environment import Environment
 from constructs import Construct
 from constructs.bindings import DataGoogleProject, NullProvider
 from constructs.enabled_apis import EnabledApis
+from constructs.fixed_control_plane import kept_mode
 from constructs.mesh_firewall import MeshFirewall
 from constructs.regional_subnet import RegionalSubnet
 from constructs.vpc import Vpc
@@ -32,7 +33,14 @@ class NetworkStack(MeshStack):
         project = DataGoogleProject(self, "project", project_id=environment.project.id, depends_on=apis.all)
         self.project_number: str = project.number
 
-        self.vpc = Vpc(self, "vpc", name=environment.names.vpc, depends_on=apis.all)
+        state_of_mesh = state.local_path(self, "mesh")
+        self.vpc = Vpc(
+            self,
+            "vpc",
+            name=environment.names.vpc,
+            kept_mode=kept_mode(state_of_mesh, environment.mesh.control_plane) if state_of_mesh else None,
+            depends_on=apis.all,
+        )
         self.subnets = {
             region.key: RegionalSubnet(
                 self.region_scope(region.key),

@@ -95,7 +95,7 @@ def _leave_out_mode(context: RehearsalContext) -> Table:
     deployment.write()
     context.say("planning a file that leaves mesh.control_plane out")
     before = take_checkpoint(context.cloud)
-    run = deployment.plan("mesh")
+    run = deployment.plan("network")  # the first that a deploy plans
     changes = changes_since(context.cloud, before)
     mesh["control_plane"] = mode
     deployment.write()

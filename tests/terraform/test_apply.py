@@ -4,6 +4,7 @@ A second plan is empty, and overrides of secure defaults change only what they d
 """
 
 import copy
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -186,3 +187,22 @@ def test_another_name_prefix_is_refused_in_the_plan(tmp_path: Path) -> None:
         with pytest.raises(AssertionError, match=r"project\.name_prefix: this environment's VPC is matt-vpc"):
             applied.apply("network")
         assert applied.gcp.server.cloud.store.all().keys() == before
+
+
+@pytest.mark.usefixtures("_providers")
+def test_another_control_plane_mode_is_refused_before_the_network_changes(tmp_path: Path) -> None:
+    with cloud(REFERENCE, tmp_path) as applied:
+        applied.apply("network")
+        environment = in_fake_project(REFERENCE)
+        mesh = environment.mesh.model_copy(update={"control_plane": "fleet"})
+        state = tmp_path / "terraform.mesh.tfstate"
+        applied.synthesize(environment.model_copy(update={"mesh": mesh}))
+        installed = {"attributes": {"triggers": {"control_plane": "asmcli-managed"}}}
+        record = {"type": "null_resource", "name": "fixed", "instances": [installed]}
+        state.write_text(json.dumps({"resources": [record]}), encoding="utf-8")
+        before = applied.gcp.server.cloud.store.all().keys()
+        with pytest.raises(AssertionError, match=r"write `mesh\.control_plane: asmcli-managed`"):
+            applied.apply("network")
+        assert applied.gcp.server.cloud.store.all().keys() == before
+        state.write_text(json.dumps({"resources": []}), encoding="utf-8")
+        applied.apply("network")
