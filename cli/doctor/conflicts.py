@@ -13,7 +13,7 @@ from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import ClusterClient, KubectlError, reachable_clusters
 from cli.sources.remediation import api_error_fix, chained, kubectl_command, unreachable_fix
 from cli.sources.remote_secrets import unexpected_names
-from cli.sources.resources import FEATURES, MEMBERSHIPS, CloudResource, ExpectedResources, list_resources
+from cli.sources.resources import CLUSTERS, FEATURES, MEMBERSHIPS, CloudResource, ExpectedResources, list_resources
 from cli.sources.state import TerraformStates, read_states
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place
@@ -23,6 +23,11 @@ from config.output_folder import OutputFolder
 
 FEATURE_ADDRESSES = {"servicemesh": "service-mesh", "multiclusteringress": "multi-cluster-ingress"}
 """By fleet feature: its name in the mesh stack, for an import."""
+
+MESH_LABEL = "mesh_id"
+"""The label by which a cluster joins the mesh of its project."""
+
+ANOTHER_PROJECT = "set project.id to a project of the environment's own"
 
 DOCTOR_NAMES = {"service account": "node account"}
 """Kinds whose findings have another name here than in `mesh audit`."""
@@ -57,6 +62,7 @@ def check(
     tracked = tracked_ids(environment, states)
     return [
         _check_mode(environment, states),
+        _check_other_environments(environment, google, enabled),
         *(_check_resource(one, found, tracked, environment, config) for one, found in resources.items()),
         *_check_memberships(environment, google, enabled),
         *_check_clusters(environment, config, states, connected),
@@ -73,6 +79,30 @@ def _check_mode(environment: Environment, states: TerraformStates) -> Finding:
     keep = f"write `mesh.control_plane: {deployed[0]}` into the configuration file"
     fix = f"{keep}; or, with that line: cdktf destroy ingress mesh, then set {wanted}, and deploy"
     return failure(title, text, fix)
+
+
+def _check_other_environments(environment: Environment, google: GoogleClient, enabled: Set[str]) -> Finding:
+    """Check that no cluster of another environment is in the project's mesh.
+
+    The label mesh_id, the fleet's features and its config cluster are the project's: no data source shows another
+    environment before it is too late, so that no plan can refuse it.
+    Source: https://cloud.google.com/service-mesh/docs/onboarding/provision-control-plane
+    """
+    name = "other environments in the project"
+    try:
+        clusters = list_resources(google, CLUSTERS) if "container" in enabled else ()
+    except ApiError as error:
+        return failure(name, f"are not known: {error}", api_error_fix(error, "container", google.project))
+    others = [
+        f"{one.name} in {one.location} on {network}"
+        for one in clusters
+        if MESH_LABEL in one.content.get("resourceLabels", {})
+        and (network := str(one.content.get("network", "")).rpartition("/")[2]) != environment.names.vpc
+    ]
+    if not others:
+        return ok(name, "none")
+    text = f"{', '.join(others)}: in the project's mesh, and one project is one environment"
+    return failure(name, text, ANOTHER_PROJECT)
 
 
 def tracked_ids(environment: Environment, states: TerraformStates) -> frozenset[str] | None:
@@ -107,6 +137,9 @@ def _check_resource(
     if resource.kind is FEATURES:
         cluster = found.get("spec", {}).get("multiclusteringress", {}).get("configMembership", "").rpartition("/")[2]
         text = f"is on already, and not by terraform{f'; its config cluster is {cluster}' if cluster else ''}"
+        own = [region.names.cluster for region in environment.resolved_regions()]
+        if cluster and cluster not in own:
+            return failure(name, f"{text}, of another environment", ANOTHER_PROJECT)
         return failure(name, text, _import_command(resource, config))
     text = "is there, and terraform does not know it: delete it if nobody needs it"
     if not resource.parent:

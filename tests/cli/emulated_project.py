@@ -123,7 +123,8 @@ class EmulatedProject:
             **content: of the resource.
         """
         whole = f"projects/{self.id}/{path}"
-        return self.server.cloud.store.add(whole, {"name": path.rpartition("/")[2], **content})
+        link = {"selfLink": f"https://container.googleapis.com/v1/{whole}"} if "/clusters/" in path else {}
+        return self.server.cloud.store.add(whole, {"name": path.rpartition("/")[2], **link, **content})
 
     def fake_program(self, tool: str, body: str) -> None:
         """Install a program that records its call and runs a few lines of shell."""

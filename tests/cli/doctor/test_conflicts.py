@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.doctor.conflicts import FEATURE_ADDRESSES
+from cli.doctor.conflicts import ANOTHER_PROJECT, FEATURE_ADDRESSES
 from cli.sources.google import GoogleClient
 from cli.sources.resources import FEATURES, MEMBERSHIPS, CloudResource, expected_resources
 from config.loading.load import displayed
@@ -65,15 +65,42 @@ def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
 
 @pytest.mark.parametrize(("feature", "resource"), FEATURE_ADDRESSES.items())
 def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: str, resource: str) -> None:
-    spec = {"multiclusteringress": {"configMembership": f"projects/{PROJECT}/locations/global/memberships/theirs"}}
+    spec = {
+        "multiclusteringress": {
+            "configMembership": f"projects/{PROJECT}/locations/global/memberships/acme-tokyo-cluster-1"
+        }
+    }
     has_cluster, path = "ingress" in feature, f"locations/global/features/{feature}"
     project.add(path, **({"spec": spec} if has_cluster else {}))
-    text = "is on already, and not by terraform" + ("; its config cluster is theirs" if has_cluster else "")
+    text = "is on already, and not by terraform" + (
+        "; its config cluster is acme-tokyo-cluster-1" if has_cluster else ""
+    )
     stack = f"terraform -chdir={displayed(OutputFolder.of(project.config).stack('mesh'))}"
     synth = f"cdktf synth && {stack} init"
     fix = f"{synth} && {stack} import google_gke_hub_feature.{resource} projects/{PROJECT}/{path}"
     name = f"fleet feature {feature}"
     assert expect(project, name, "failure", text, fix).bad() == [name]
+
+
+def test_a_fleet_feature_of_another_environment(project: EmulatedProject) -> None:
+    """Its import would take the config cluster away from the other environment."""
+    spec = {"multiclusteringress": {"configMembership": f"projects/{PROJECT}/locations/global/memberships/theirs"}}
+    project.add("locations/global/features/multiclusteringress", spec=spec)
+    text = "is on already, and not by terraform; its config cluster is theirs, of another environment"
+    expect(project, "fleet feature multiclusteringress", "failure", text, ANOTHER_PROJECT)
+
+
+def test_one_project_is_one_environment(project: EmulatedProject) -> None:
+    """A cluster of another environment, one that is in no mesh, and one of a region that was removed from the file."""
+    name = "other environments in the project"
+    labels = {"mesh_id": "proj-1"}
+    home = f"locations/{TOKYO}/clusters"
+    for cluster, network, given in (("web", "web", {}), ("acme-kyoto-cluster-1", "acme-vpc", labels)):
+        project.add(f"{home}/{cluster}", name=cluster, location=TOKYO, network=network, resourceLabels=given)
+    expect(project, name, "ok", "none")
+    project.add(f"{home}/b", name="b", location=TOKYO, network="other-vpc", resourceLabels=labels)
+    text = f"b in {TOKYO} on other-vpc: in the project's mesh, and one project is one environment"
+    expect(project, name, "failure", text, ANOTHER_PROJECT)
 
 
 def test_features_have_the_address_that_terraform_is_told(reference: Synthesis) -> None:
