@@ -1,6 +1,7 @@
 """Calls that disagree with Google's discovery documents, and the reports of them."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -25,7 +26,7 @@ from tests.fake_cloud.testing import (
     make_subnet,
     running,
 )
-from tests.rehearsal.context import conformance
+from tests.rehearsal.context import conclude, conformance
 
 FEATURES = f"/gkehub/v1/projects/{PROJECT}/locations/global/features"
 NETWORKS = f"{COMPUTE}/global/networks"
@@ -205,6 +206,19 @@ def test_the_conclusion_of_a_rehearsal(gcp: FakeGcp, client: ApiClient) -> None:
     assert not red.ok
     assert red.notes == ["compute.networks.get: response: colour: unknown field (1 times)"]
     server.conformance.take()
+
+
+def test_a_rehearsal_fails_after_a_disagreement(
+    gcp: FakeGcp, client: ApiClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context: Any = SimpleNamespace(cloud=SimpleNamespace(server=gcp.server), say=print, logs="logs")
+    make_network(client)
+    assert conclude(context, []) == 0
+    gcp.server.cloud.store.get(NETWORK)["colour"] = "red"
+    client.ok("GET", f"{COMPUTE}/global/networks/vpc")
+    assert conclude(context, []) == 1
+    assert "compute.networks.get: response: colour: unknown field (1 times)" in capsys.readouterr().out
+    gcp.server.conformance.take()
 
 
 def test_accepted_disagreements_have_a_reason_and_a_method() -> None:
