@@ -18,13 +18,19 @@ from constructs.bindings import (
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_member import MeshMember
+from constructs.mesh_namespace import MeshNamespace
+
+PROBE_NAMESPACE = "mesh-readiness"
+"""Namespace without pods, in which the Job tries the injector."""
 
 
 class FleetMesh(Construct):
     """Automatic management, endpoint discovery by ``multicluster_mode: connected``, and a wait inside each cluster.
 
     No script runs where terraform runs. The membership's API responds before the mesh
-    is ready, so a Job in the cluster waits for it.
+    is ready, so a Job in the cluster waits for it, and for its injector. No data source of
+    the google provider has the membership's state in the feature (6.50.0), which `mesh status`
+    reports.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class FleetMesh(Construct):
         access: Mapping[str, ClusterAccess],
         config_cluster: str,
         revision: str,
+        injection_labels: Mapping[str, str],
         kubectl_image: str,
         depends_on: Sequence[ITerraformDependable],
     ) -> None:
@@ -62,9 +69,9 @@ class FleetMesh(Construct):
                 depends_on=[options, *depends_on],
             )
             crds = (CONTROL_PLANE_CRD, *required_crds(config_cluster=member.key == config_cluster))
-            self._wait(
-                scope_of_member, access[member.key], _job(crds, revision, kubectl_image), [namespace, membership]
-            )
+            job = _job(crds, revision, kubectl_image)
+            probe = self._probe(scope_of_member, access[member.key], injection_labels)
+            self._wait(scope_of_member, access[member.key], job, [namespace, membership, *probe])
 
     @staticmethod
     def _options(scope: Construct, access: ClusterAccess, namespace: ITerraformDependable) -> ITerraformDependable:
@@ -94,6 +101,22 @@ class FleetMesh(Construct):
             provider=access.provider,
             depends_on=[options],
         )
+
+    @staticmethod
+    def _probe(scope: Construct, access: ClusterAccess, labels: Mapping[str, str]) -> list[ITerraformDependable]:
+        """Add an empty namespace with the injection labels, in which the Job requests a pod without creating it."""
+        namespace = MeshNamespace(scope, "probe-namespace", name=PROBE_NAMESPACE, labels=labels, access=access)
+        role, binding = (
+            ManifestFile(
+                scope,
+                f"probe-{part}",
+                manifest=render(f"fleet/probe-{part}.yaml", {"namespace": PROBE_NAMESPACE}),
+                access=access,
+                depends_on=[namespace.applied],
+            ).applied
+            for part in ("role", "binding")
+        )
+        return [role, binding]
 
     @staticmethod
     def _wait(
@@ -127,7 +150,13 @@ class FleetMesh(Construct):
 
 def _job(crds: Sequence[str], revision: str, image: str) -> dict[str, Any]:
     """Return the Job. Its template is immutable, so its name contains a checksum of it."""
-    values = {"name": "mesh-readiness", "image": image, "revision": revision, "crds": crds}
+    values = {
+        "name": "mesh-readiness",
+        "image": image,
+        "revision": revision,
+        "crds": crds,
+        "probe_namespace": PROBE_NAMESPACE,
+    }
     job = render("fleet/readiness.yaml", values)
     digest = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
     job["metadata"]["name"] += f"-{digest[:8]}"

@@ -10,6 +10,7 @@ from constructs.bindings import (
     ComputeSubnetwork,
     ComputeSubnetworkLogConfig,
     ComputeSubnetworkSecondaryIpRange,
+    ITerraformDependable,
 )
 
 PODS = "pods"
@@ -23,6 +24,7 @@ class RegionalSubnet(Construct):
     access, and everything else through the NAT.
 
     Attributes:
+        created: dependency of everything that must be deleted before the subnet.
         self_link: the subnet, for the region's cluster.
         pods_range_name, services_range_name: names of the secondary ranges.
     """
@@ -69,6 +71,7 @@ class RegionalSubnet(Construct):
             ],
             log_config=ComputeRouterNatLogConfig(enable=True, filter=nat_log_filter),
         )
+        self.created: ITerraformDependable = subnet
         self.self_link: str = subnet.self_link
         self.pods_range_name = PODS
         self.services_range_name = SERVICES

@@ -86,6 +86,7 @@ class MeshControlStack(MeshStack):
                     access=access,
                     config_cluster=config_cluster,
                     revision=environment.revision,
+                    injection_labels=environment.injection_labels,
                     kubectl_image=environment.mesh.kubectl_image,
                     depends_on=[service_mesh.enabled, ingress.enabled],
                 )

@@ -6,6 +6,7 @@ from constructs.bindings import DataGoogleProject, NullProvider
 from constructs.enabled_apis import EnabledApis
 from constructs.fixed_control_plane import kept_mode
 from constructs.mesh_firewall import MeshFirewall
+from constructs.mesh_networking_cleanup import MeshNetworkingCleanup
 from constructs.regional_subnet import RegionalSubnet
 from constructs.vpc import Vpc
 from stacks.base import MeshStack, StateLocation
@@ -53,6 +54,16 @@ class NetworkStack(MeshStack):
             )
             for region in regions
         }
+        if environment.control_plane.runs_local_scripts:
+            MeshNetworkingCleanup(
+                self,
+                "mesh-cleanup",
+                scripts=self.scripts,
+                context=self.script_context,
+                vpc=environment.names.vpc,
+                regions=regions,
+                depends_on=[subnet.created for subnet in self.subnets.values()],
+            )
         MeshFirewall(
             self,
             "firewall",

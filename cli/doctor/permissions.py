@@ -67,7 +67,11 @@ BY_ROLE: Permissions = {
             *_list("healthChecks", "firewalls", "networkEndpointGroups"),
         ),
     },
+    "roles/compute.loadBalancerAdmin": {
+        "delete-mesh-networking.sh": _all("compute.networkEndpointGroups", "delete", "list"),
+    },
     "roles/compute.securityAdmin": {
+        "delete-mesh-networking.sh": _all("compute.firewalls", "delete", "list"),
         "google_compute_firewall": _all("compute.firewalls", "create", "delete", "get", "update"),
         "google_compute_managed_ssl_certificate": _all("compute.sslCertificates", "create", "delete", "get"),
         "google_compute_ssl_policy": _all("compute.sslPolicies", "create", "delete", "get", "update"),
@@ -112,7 +116,9 @@ WITHOUT_SCRIPTS: Permissions = {
     "roles/container.admin": {
         "kubernetes_config_map_v1_data": _all("container.configMaps", "get", "update"),
         "kubernetes_manifest": (
-            *_create("clusterRoleBindings", "clusterRoles", "configMaps", "jobs", "namespaces", "serviceAccounts"),
+            *_create("clusterRoleBindings", "clusterRoles", "configMaps", "jobs", "namespaces"),
+            *_create("roleBindings", "serviceAccounts"),
+            "container.pods.create",
         ),
     },
 }

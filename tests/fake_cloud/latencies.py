@@ -20,6 +20,7 @@ SECONDS = {
     "service-agent": 30.0,
     "services": 20.0,
     "subnetwork": 20.0,
+    "webhook": 60.0,
 }
 """Seconds by operation: usual durations, from memory and not measured.
 
@@ -27,6 +28,7 @@ SECONDS = {
 - `feature-release`: from the end of its last cloud resource until a feature can be deleted ("about 5 minutes")
 - `mesh`: from asmcli's request to a control plane
 - `service-agent`: from the creation of a feature to its service agent
+- `webhook`: from a provisioned control plane of the fleet to its injector
 """
 
 

@@ -320,6 +320,9 @@ class LocalCluster:
                 "min-request-timeout": str(WATCH_SECONDS),
                 # The default prefers a node's host name, which is localhost with kwok.
                 "kubelet-preferred-address-types": "InternalIP",
+                # For the rehearsal's injector; in Kubernetes 1.34 these policies are a beta.
+                "feature-gates": "MutatingAdmissionPolicy=true",
+                "runtime-config": "admissionregistration.k8s.io/v1beta1=true",
                 **self._token_review_flags(),
                 **self._sni_flags(),
             },

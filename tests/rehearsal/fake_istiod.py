@@ -32,7 +32,7 @@ class FakeIstiod:
 
     def _run(self) -> None:
         wait_for_creation(self._cluster, f"deployment/istiod-{self._revision}", "--namespace", NAMESPACE)
-        self._injector.start()
+        self._injector.start(self._revision)
         for kind in WEBHOOKS:
             run_in_background(self._watch_webhooks, kind)
 

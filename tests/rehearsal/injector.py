@@ -1,40 +1,39 @@
-"""A fake sidecar injector."""
+"""A simulated sidecar injector."""
 
 import json
-from contextlib import suppress
+from pathlib import Path
 
-from tests.local_mesh.cluster import LocalCluster
-from tests.local_mesh.errors import LocalMeshError
-from tests.rehearsal.controller import run_in_background
+import yaml
 
-INJECTED = "sidecar.istio.io/status"
+from tests.local_mesh.cluster import LocalCluster, Object
+
+POLICY = Path(__file__).parent / "injector.yaml"
 
 
 class Injector:
-    """Annotates the pods of labelled namespaces as the injector does, once they exist. It adds no sidecars."""
+    """Annotates new pods of labelled namespaces as the injector does. It adds no sidecars.
+
+    A policy of the API server does that, so a dry run has the annotation, too, and pods that
+    were created before the injector works stay without it.
+    """
 
     def __init__(self, cluster: LocalCluster) -> None:
         self._cluster = cluster
-        self._started = False
 
-    def start(self) -> None:
-        """Start, unless it has started before."""
-        if not self._started:
-            self._started = True
-            run_in_background(self._run)
+    def start(self, revision: str) -> None:
+        """Start for the namespaces of a revision, and those with the default label."""
+        policy = POLICY.read_text(encoding="utf-8").replace("STATUS", json.dumps({"revision": revision}))
+        selectors = {"by-revision": {"istio.io/rev": revision}, "by-default": {"istio-injection": "enabled"}}
+        self._cluster.apply([yaml.safe_load(policy), *(_binding(*one) for one in selectors.items())])
 
-    def _run(self) -> None:
-        revisions: dict[str, str] = {}
-        for event in self._cluster.follow("pods", "--all-namespaces"):
-            metadata = event["object"]["metadata"]
-            namespace, name = metadata["namespace"], metadata["name"]
-            if event["type"] != "ADDED" or INJECTED in metadata.get("annotations", {}):
-                continue
-            if namespace not in revisions:
-                labels = self._cluster.get("namespace", namespace)["metadata"].get("labels", {})
-                default = "default" if labels.get("istio-injection") == "enabled" else ""
-                revisions[namespace] = labels.get("istio.io/rev", default)
-            if revisions[namespace]:
-                annotation = f"{INJECTED}={json.dumps({'revision': revisions[namespace]})}"
-                with suppress(LocalMeshError):  # it is deleted meanwhile
-                    self._cluster.kubectl("--namespace", namespace, "annotate", "pod", name, annotation)
+
+def _binding(name: str, labels: dict[str, str]) -> Object:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1beta1",
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": f"sidecar-injector-{name}"},
+        "spec": {
+            "policyName": "sidecar-injector",
+            "matchResources": {"namespaceSelector": {"matchLabels": labels}},
+        },
+    }

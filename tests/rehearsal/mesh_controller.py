@@ -45,6 +45,7 @@ class MeshController:
         *,
         channel: Callable[[], str],
         delay: Callable[[], float] = lambda: 0.0,
+        injects: bool = True,
         install: Callable[[], None],
         report: Callable[[Body | None], None],
     ) -> None:
@@ -56,6 +57,7 @@ class MeshController:
             latencies: durations of the cloud.
             channel: returns the cluster's release channel.
             delay: returns the seconds that a control plane takes longer than usual.
+            injects: a simulated injector annotates pods; if not, `install` brings an injector.
             install: called when a control plane is provisioned.
             report: called with the state of the membership in the fleet's feature, None for no state.
         """
@@ -66,7 +68,7 @@ class MeshController:
         self._delay = delay
         self._install = install
         self._report = report
-        self._injector = Injector(cluster)
+        self._injector = Injector(cluster) if injects else None
         self._lock = threading.Lock()
         self._managed = False
 
@@ -130,12 +132,22 @@ class MeshController:
         time.sleep(self._latencies.of("mesh") + self._delay())
         self._cluster.apply(self._crds)
         self._install()
-        self._injector.start()
         metadata = revision["metadata"]
+        late = self._managed
+        if not late:
+            self._start_injector(metadata["name"])
         implementation = TRAFFIC_DIRECTOR if self._managed else ISTIOD
         self._report(_state("ACTIVE", "REVISION_READY", f"Ready: {metadata['name']}", implementation))
         status = {"conditions": [{"type": CONDITION, "status": "True", "reason": "Provisioned", "message": "ok"}]}
         patch(self._cluster, REVISIONS, metadata, {"status": status}, "--subresource", "status")
+        if late:
+            # A revision can be provisioned before its webhook works.
+            time.sleep(self._latencies.of("webhook"))
+            self._start_injector(metadata["name"])
+
+    def _start_injector(self, revision: str) -> None:
+        if self._injector is not None:
+            self._injector.start(revision)
 
 
 def managed_memberships(feature: Body | None) -> set[tuple[str, str]]:
@@ -166,7 +178,11 @@ def _state(state: str, code: str, text: str, implementation: str) -> Body:
     """
     details = [{"code": code, "details": text}]
     management = {"state": state, "implementation": implementation, "details": details}
-    return {"state": {"code": "OK"}, "servicemesh": {"controlPlaneManagement": management}}
+    data_plane = {"state": state, "details": details}
+    return {
+        "state": {"code": "OK"},
+        "servicemesh": {"controlPlaneManagement": management, "dataPlaneManagement": data_plane},
+    }
 
 
 def _is_provisioned(revision: dict[str, Any]) -> bool:

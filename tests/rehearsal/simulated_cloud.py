@@ -99,6 +99,7 @@ class SimulatedCloud:
             self.fake.latencies,
             channel=lambda: self._channel(location, name),
             delay=lambda: self.mesh_delay,
+            injects=not self._pods_run,
             install=lambda: self.install(region),
             report=lambda state: self.server.gkehub.set_membership_state(FEATURE, location, name, state),
         )

@@ -258,6 +258,30 @@ def test_the_script_that_waits_for_the_load_balancer(sandbox: GcloudSandbox) -> 
     assert result.stderr.splitlines()[:-1] == left
 
 
+def test_the_script_that_deletes_what_a_mesh_leaves(sandbox: GcloudSandbox) -> None:
+    """In its region, of its cluster, and on its network."""
+    sandbox.caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc-2"})
+    link = f"{sandbox.gcp.base}{COMPUTE}/global/networks/"
+    groups = [("gsmrsvd-a", ZONE, "vpc"), ("gsmrsvd-b", ZONE, "vpc-2"), ("gsmrsvd-c", "us-east1-b", "vpc")]
+    for name, zone, network in [*groups, ("k8s1-a", ZONE, "vpc")]:
+        body = {"name": name, "network": link + network}
+        sandbox.caller.ok("POST", f"{COMPUTE}/zones/{zone}/networkEndpointGroups", body)
+    rules = [
+        ("gke-tokyo-1-0123abcd-mcsd", "vpc"),
+        ("gke-osaka-1-0123abcd-mcsd", "vpc"),
+        ("gke-tokyo-1-0123abcd-all", "vpc"),
+    ]
+    for name, network in rules:
+        sandbox.caller.ok("POST", f"{COMPUTE}/global/firewalls", {"name": name, "network": link + network})
+    script = str(SCRIPTS / "delete-mesh-networking.sh")
+    inputs = {"VPC": "vpc", "LOCATION": ZONE[:-2], "CLUSTER": "tokyo-1"}
+    result = sandbox.run("bash", script, PROJECT=PROJECT, ENDPOINT="public", **inputs)
+    assert result.returncode == 0, result.stderr
+    left = {path.rpartition("/")[2] for path in sandbox.gcp.server.cloud.store.all()}
+    assert {"gsmrsvd-a", "gke-tokyo-1-0123abcd-mcsd"}.isdisjoint(left)
+    assert {"gsmrsvd-b", "gsmrsvd-c", "k8s1-a", "gke-osaka-1-0123abcd-mcsd", "gke-tokyo-1-0123abcd-all"} <= left
+
+
 def test_lists_of_an_api_that_does_not_answer(sandbox: GcloudSandbox) -> None:
     """The real gcloud fails for firewall rules only: see the comparison below."""
     sandbox.create_load_balancer()

@@ -559,6 +559,43 @@ def test_an_incomplete_list_of_gcloud_is_requested_again(sandbox: Sandbox, kind:
     assert "the remaining resources of the load balancer are not known" in run.output
 
 
+LEFT = {"VPC": "matt-vpc", "LOCATION": "asia-northeast1", "CLUSTER": "matt-tokyo-cluster-1"}
+
+
+def test_what_a_mesh_leaves_in_a_region_is_deleted(sandbox: Sandbox) -> None:
+    groups = r"gsmrsvd-a\tasia-northeast1-a\ngsmrsvd-b\tasia-northeast2-b\n"
+    sandbox.fake_tool(
+        "gcloud",
+        f'case "$*" in *endpoint-groups\\ list*) printf "{groups}" ;; '
+        "*firewall-rules\\ list*) echo gke-matt-tokyo-cluster-1-0a-mcsd ;; esac",
+    )
+    run = sandbox.succeed("delete-mesh-networking.sh", **LEFT)
+    lists = [call for call in run.calls_of("gcloud") if " list " in call]
+    assert "name~^gsmrsvd AND network~/matt-vpc$" in lists[0]
+    assert "name~^gke-matt-tokyo-cluster-1.*-mcsd$ AND network~/matt-vpc$" in lists[1]
+    flags = "--project test-project --quiet"
+    assert [call for call in run.calls_of("gcloud") if " delete " in call] == [
+        f"compute network-endpoint-groups delete gsmrsvd-a --zone asia-northeast1-a {flags}",
+        f"compute firewall-rules delete gke-matt-tokyo-cluster-1-0a-mcsd {flags}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('echo "WARNING: Some requests did not succeed." >&2', "could not list what the mesh has left"),
+        ('if [[ "$*" == *firewall-rules* ]]; then echo forbidden >&2; exit 1; fi', "forbidden"),
+        (
+            'case "$*" in *groups\\ list*) printf "gsmrsvd-a\\tasia-northeast1-a\\n" ;; *delete*) exit 1 ;; esac',
+            "could not delete gsmrsvd-a",
+        ),
+    ],
+)
+def test_what_a_mesh_has_left_is_not_forgotten(sandbox: Sandbox, body: str, reason: str) -> None:
+    sandbox.fake_tool("gcloud", body)
+    assert reason in sandbox.fail("delete-mesh-networking.sh", **LEFT).output
+
+
 @pytest.mark.parametrize(
     ("missing", "address"),
     [

@@ -205,8 +205,11 @@ def test_the_stack_waits_until_the_crds_are_established(fleet: Synthesis) -> Non
         assert kinds <= there
         assert kinds <= served
         assert "controlplanerevisions.mesh.cloud.google.com" in there
-        (last,) = pod["containers"]
-        assert last["args"][-1] == "controlplanerevision/asm-managed-stable"
+        assert pod["initContainers"][-1]["args"][-1] == "controlplanerevision/asm-managed-stable"
+        (probe,) = pod["containers"]
+        assert {"--dry-run=server", "--namespace=mesh-readiness", "--allow-missing-template-keys=false"} <= set(
+            probe["args"]
+        )
         assert f"fleet-mesh_{key}_readiness-binding" in " ".join(job["depends_on"])
 
 
@@ -229,6 +232,10 @@ def test_the_job_has_read_access_only(fleet: Synthesis) -> None:
         for one in fleet.all("mesh", "kubernetes_manifest").values()
         if one["manifest"]["kind"] == "ClusterRole"
     ]
+    own = [one["manifest"] for one in fleet.all("mesh", "kubernetes_manifest").values()]
+    probes = [one for one in own if one["kind"] == "Role"]
+    assert {one["metadata"]["namespace"] for one in probes} == {"mesh-readiness"}
+    assert [one["rules"] for one in probes] == [[{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]] * 2
     assert len(roles) == 2
     for role in roles:
         assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}

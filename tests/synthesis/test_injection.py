@@ -92,7 +92,7 @@ DIRECTIVE = re.compile(r"(?<!%)%\{")
 
 KNOWN = re.compile(
     r"(sha256\(|base64decode\(|jsonencode\()*"
-    r"(each\.(key|value)\b|self\.(triggers\b|release_channel\[0\])|terraform\.workspace\b|data\.(terraform_remote_state|google_project)\."
+    r"(each\.(key|value)\b|self\.(triggers\b|name\b|release_channel\[0\])|terraform\.workspace\b|data\.(terraform_remote_state|google_project)\."
     r"|ephemeral\.google_service_account_access_token\.|null_resource\.|google_[a-z_]+\.|local\.kubeconfigs_"
     r'|\{"apiVersion" = "v1", "kind" = "Config", )'
 )

@@ -128,3 +128,17 @@ def test_ranges_depend_only_on_the_regions_number() -> None:
     assert len(set(map(str, everything.values()))) == 3
     assert ranges("cb") == {key: everything[key] for key in "cb"}
     assert ranges("a") == {"a": everything["a"]}
+
+
+def test_what_a_mesh_leaves_is_deleted_before_the_subnets(reference: Synthesis) -> None:
+    cleanup = reference.one("network", "null_resource", "mesh-cleanup")
+    subnets = {f"google_compute_subnetwork.{name}" for name in reference.all("network", "google_compute_subnetwork")}
+    assert len(subnets) == 2
+    assert set(cleanup["depends_on"]) == subnets
+    (provisioner,) = cleanup["provisioner"]
+    assert provisioner["local-exec"]["when"] == "destroy"
+    assert cleanup["for_each"]["osaka"] == {
+        "vpc": "matt-vpc",
+        "location": "asia-northeast2",
+        "cluster": "matt-osaka-cluster-1",
+    }

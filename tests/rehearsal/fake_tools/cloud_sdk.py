@@ -43,6 +43,9 @@ OTHERS = {
 AGGREGATED_QUERY = "?includeAllScopes=True&maxResults=500&returnPartialSuccess=True"
 """The query with which gcloud 528.0.0 lists the resources of all places."""
 
+NAMES, NAMES_AND_ZONES = "value(name)", "value(name,zone.basename())"
+"""What a list prints of each resource."""
+
 FILTER = re.compile(r"name~(\S+)(?: AND network~(\S+))?")
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 PLUGIN_API = "client.authentication.k8s.io/v1beta1"
@@ -142,13 +145,22 @@ def _gcloud(arguments: Sequence[str]) -> int:
     endpoint.add_argument("--dns-endpoint", action="store_true")
     compute = _group(groups, "compute")
     for kind in (*GLOBAL, *OTHERS):
-        lists = _command(_group(compute, kind), "list", _list)
+        group = _group(compute, kind)
+        lists = _command(group, "list", _list)
         lists.set_defaults(kind=kind)
         if kind in GLOBAL:
             lists.add_argument("--global", action="store_true", required=True)
         lists.add_argument("--project", required=True)
         lists.add_argument("--filter", required=True)
-        lists.add_argument("--format", required=True, choices=["json"])
+        lists.add_argument("--format", required=True, choices=["json", NAMES, NAMES_AND_ZONES])
+        if kind in OTHERS:
+            deletion = _command(group, "delete", _delete)
+            deletion.set_defaults(kind=kind)
+            deletion.add_argument("name")
+            deletion.add_argument("--project", required=True)
+            deletion.add_argument("--quiet", action="store_true", required=True)
+            if kind == "network-endpoint-groups":
+                deletion.add_argument("--zone", required=True)
     _command(_group(groups, "auth"), "print-access-token", _print_token)
     helper = _command(_group(groups, "config"), "config-helper", _config_helper)
     helper.add_argument("--format", required=True, choices=["json"])
@@ -255,7 +267,23 @@ def _list(given: argparse.Namespace) -> None:
         for one in found
         if re.search(patterns[1], one["name"]) and re.search(patterns[2] or "", one.get("network", ""))
     ]
-    print(json.dumps(matching, indent=2))
+    if given.format == "json":
+        print(json.dumps(matching, indent=2))
+        return
+    for one in matching:
+        zone = one.get("zone", "").rpartition("/")[2]
+        print(one["name"] if given.format == NAMES else f"{one['name']}\t{zone}")
+
+
+def _delete(given: argparse.Namespace) -> None:
+    scope = f"zones/{given.zone}" if given.kind == "network-endpoint-groups" else "global"
+    collection = OTHERS[given.kind].rpartition("/")[2]
+    operation = _get("COMPUTE", f"projects/{given.project}/{scope}/{collection}/{given.name}", method="DELETE")
+    while operation["status"] != "DONE":
+        time.sleep(PAUSE)
+        operation = _get("COMPUTE", f"projects/{given.project}/{scope}/operations/{operation['name']}")
+    if "error" in operation:
+        raise FailedError(str(operation["error"]))
 
 
 def _print_token(given: argparse.Namespace) -> None:
@@ -268,13 +296,14 @@ def _config_helper(given: argparse.Namespace) -> None:
     print(json.dumps({"credential": {"access_token": token, "token_expiry": expiry}}, indent=2))
 
 
-def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
+def _get(api: str, path: str, attempts: int = 1, method: str = "GET") -> dict[str, Any]:
     """Return the response of an API.
 
     Args:
         api: name of the API in the variable of its address.
         path: of the request.
         attempts: number of attempts while the API is busy.
+        method: of the request.
 
     Raises:
         ResponseError: it is an error.
@@ -285,7 +314,7 @@ def _get(api: str, path: str, attempts: int = 1) -> dict[str, Any]:
     token, _ = _token("CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
     for attempt in range(1, attempts + 1):
         try:
-            response = send_request(f"{base}{path}", headers={"Authorization": f"Bearer {token}"})
+            response = send_request(f"{base}{path}", method, headers={"Authorization": f"Bearer {token}"})
         except NO_ANSWER:
             if attempt == attempts:
                 raise
