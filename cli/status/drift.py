@@ -21,8 +21,11 @@ from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
 DEPLOYERS = frozenset({"Terraform", FIELD_MANAGER})
 """The field managers of a deploy."""
 
-INJECTION_LABELS = ("istio-injection", "istio.io/rev")
-"""Of a namespace; one that is not ours can switch injection off, whatever ours says."""
+INJECTION_LABEL = "istio-injection"
+"""Of a namespace: where it is not ours, it switches injection off, whatever revision ours says.
+
+Source: the namespace selectors of istiod's webhooks, which ask revisions for a namespace without this label.
+"""
 
 Path = tuple[Any, ...]
 """Keys, and items of a list that are known by their name, as ``("name", NAME)``."""
@@ -97,9 +100,8 @@ def differences(manifest: Object, live: Object) -> Iterator[Difference]:
         yield from _compare(own, there, ("metadata", key), exact=False)
     if kind == "Namespace":
         own, there = manifest["metadata"].get("labels", {}), live["metadata"].get("labels", {})
-        for name in INJECTION_LABELS:
-            if own and name in there and name not in own:
-                yield Difference(("metadata", "labels", name), None, there[name])
+        if own and INJECTION_LABEL in there and INJECTION_LABEL not in own:
+            yield Difference(("metadata", "labels", INJECTION_LABEL), None, there[INJECTION_LABEL])
 
 
 def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Difference]:

@@ -48,6 +48,25 @@ def test_a_policy_has_nothing_but_what_is_ours(own: Any, live: Any, changed: lis
     assert fields("AuthorizationPolicy", own, live) == changed
 
 
+@pytest.mark.parametrize(
+    ("own", "live", "changed"),
+    [
+        ({"istio.io/rev": "r"}, {"istio.io/rev": "r", "team": "theirs"}, []),
+        ({"istio.io/rev": "r"}, {"istio.io/rev": "theirs"}, ["metadata.labels.istio.io/rev"]),
+        (
+            {"istio.io/rev": "r"},
+            {"istio.io/rev": "r", "istio-injection": "disabled"},
+            ["metadata.labels.istio-injection"],
+        ),
+        ({"istio-injection": "enabled"}, {"istio-injection": "enabled", "istio.io/rev": "theirs"}, []),
+        ({}, {"istio-injection": "enabled"}, []),
+    ],
+)
+def test_labels_of_a_namespace(own: Object, live: Object, changed: list[str]) -> None:
+    manifest = {"kind": "Namespace", "metadata": {"labels": own}}
+    assert [one.field for one in differences(manifest, {"metadata": {"labels": live}})] == changed
+
+
 def test_a_text_says_what_was_done() -> None:
     assert str(Difference(("a",), 1, None)) == "a was removed"
     assert str(Difference(("a",), None, {"x": 1})) == 'a {"x": 1} was added'
