@@ -328,6 +328,9 @@ def test_deployments_are_waited_for(reference: Synthesis) -> None:
             continue
         budgets = [one for one in manifests.values() if f"kubernetes_manifest.{name}" in one.get("depends_on", [])]
         assert (name in waited) == (not budgets)
+        if name in waited:  # else a rollout that fails leaves an object that is in no state
+            minutes = {int(one.removesuffix("m")) for one in resource["timeouts"].values()}
+            assert max(minutes) * 60 < manifest["spec"]["progressDeadlineSeconds"]
         for budget in budgets:
             labels = manifest["spec"]["template"]["metadata"]["labels"]
             assert budget["manifest"]["spec"]["selector"]["matchLabels"] == labels
