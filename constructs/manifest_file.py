@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from config.kinds import RESTORED_KINDS
-from config.naming import MANIFEST_ANNOTATION
+from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
 from config.paths import ROOT
 from config.terraform_text import escape
 from constructs import Construct
@@ -189,7 +189,9 @@ class ManifestFile(Construct):
             provider=access.provider,
             depends_on=list(depends_on),
             computed_fields=["metadata", *([] if manifest["kind"] in RESTORED_KINDS else sorted(own))],
-            field_manager=ManifestFieldManager(force_conflicts=True),
+            field_manager=ManifestFieldManager(
+                force_conflicts=True, name=FIELD_MANAGER if _is_autoscaled(manifest) else None
+            ),
             wait=ManifestWait(rollout=rollout or None, fields=fields) if rollout or fields else None,
             timeouts=(
                 ManifestTimeouts(create=kind.timeout, update=kind.timeout, delete=kind.deletion)
@@ -198,6 +200,17 @@ class ManifestFile(Construct):
             ),
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True) if new_name_first else None,
         )
+
+
+def _is_autoscaled(manifest: Mapping[str, Any]) -> bool:
+    """Return whether an autoscaler sets a Deployment's replicas.
+
+    Earlier versions sent the count back that they had read, and the provider's field manager owns it since: the
+    scale subresource records no owner where there was none. A count that its only owner no longer applies becomes 1.
+    So another field manager applies such a Deployment, and the count is left with the old one until the
+    autoscaler changes it.
+    """
+    return manifest["kind"] == "Deployment" and "replicas" not in manifest["spec"]
 
 
 def _with_annotation(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ Source: the namespace selectors of istiod's webhooks, which ask revisions for a 
 """
 
 Path = tuple[Any, ...]
-"""Keys, and items of a list that are known by their name, as ``("name", NAME)``."""
+"""Keys, and for an item of a list that has a name the item, as it was applied."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ class Difference:
     @property
     def field(self) -> str:
         """The path, as in ``spec.template.spec.containers[helloworld].image``."""
-        return "".join(f"[{one[1]}]" if isinstance(one, tuple) else f".{one}" for one in self.path).removeprefix(".")
+        return "".join(f"[{one['name']}]" if isinstance(one, Mapping) else f".{one}" for one in self.path).removeprefix(
+            "."
+        )
 
     def __str__(self) -> str:
         if self.own is None:
@@ -122,7 +124,7 @@ def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Differ
     elif not exact and _is_keyed(own) and _is_keyed(live):
         named = {one["name"]: one for one in live}
         for one in own:
-            yield from _compare(one, named.get(one["name"]), (*path, ("name", one["name"])), exact=exact)
+            yield from _compare(one, named.get(one["name"]), (*path, one), exact=exact)
     elif own != live and (own or live):  # what is empty may be left out
         yield Difference(path, own, live)
 
@@ -144,10 +146,14 @@ def _owners(live: Object, path: Path) -> Iterator[str]:
 
 
 def _leads(key: str, step: Any) -> bool:
-    """Return whether a key of managed fields leads to a step of a path: ``f:FIELD``, or ``k:{"name": NAME}``."""
-    if not isinstance(step, tuple):
+    """Return whether a key of managed fields leads to a step of a path: ``f:FIELD``, or ``k:{"name": NAME}``.
+
+    An item may be known by other fields than its name, as a Service's port by its number and protocol; one that was
+    not applied has its default.
+    """
+    if not isinstance(step, Mapping):
         return key == f"f:{step}"
-    return key.startswith("k:") and json.loads(key[2:]).get(step[0]) == step[1]
+    return key.startswith("k:") and all(step.get(name, value) == value for name, value in json.loads(key[2:]).items())
 
 
 def _patch_command(member: ObservedCluster, manifest: Object, change: Difference) -> str:
@@ -155,18 +161,23 @@ def _patch_command(member: ObservedCluster, manifest: Object, change: Difference
     custom = manifest["apiVersion"].partition("/")[0].endswith((".istio.io", ".gke.io", "cloud.google.com"))
     steps: list[Any] = list(change.path)
     value = change.own
-    if custom and (items := [number for number, one in enumerate(steps) if isinstance(one, tuple)]):
+    if custom and (items := [number for number, one in enumerate(steps) if isinstance(one, Mapping)]):
         steps = steps[: items[0]]  # a merge patch replaces whole lists
         value = manifest
         for step in steps:
             value = value[step]
     for step in reversed(steps):
-        value = [{step[0]: step[1], **value}] if isinstance(step, tuple) else {step: value}
+        value = [_plain(step) | value] if isinstance(step, Mapping) else {step: value}
     metadata = manifest["metadata"]
     words = ["patch", f"{manifest['kind']}.{manifest['apiVersion'].rpartition('/')[0]}".rstrip(".").lower()]
     words += [metadata["name"], *(["--namespace", metadata["namespace"]] if "namespace" in metadata else [])]
     words += ["--type", "merge"] if custom else []
     return f"{member.kubectl} {shlex.join([*words, '--patch', json.dumps(value)])}"
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an item without those that hold others: the ones by which it is known are among them."""
+    return {key: value for key, value in item.items() if not isinstance(value, Mapping | list)}
 
 
 def _shown(value: Any) -> str:

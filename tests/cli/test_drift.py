@@ -70,7 +70,7 @@ def test_labels_of_a_namespace(own: Object, live: Object, changed: list[str]) ->
 def test_a_text_says_what_was_done() -> None:
     assert str(Difference(("a",), 1, None)) == "a was removed"
     assert str(Difference(("a",), None, {"x": 1})) == 'a {"x": 1} was added'
-    assert str(Difference(("a", ("name", "b")), "own", "live")) == "a[b] is live, and was applied as own"
+    assert str(Difference(("a", {"name": "b"}), "own", "live")) == "a[b] is live, and was applied as own"
 
 
 def apply(mesh: DeployedMesh, kind: str, name: str, **fields: Any) -> Object:
@@ -100,6 +100,21 @@ def test_status_names_the_field_who_changed_it_and_the_command(mesh: DeployedMes
     )
     assert report.findings("ok")["osaka", "objects"]
     assert ("tokyo", "objects") not in report.findings()
+
+
+def test_an_item_is_known_by_its_list_keys(mesh: DeployedMesh) -> None:
+    """A port of a Service by its number and protocol: so managed fields name it, and a patch finds it."""
+    port = {"name": "http", "port": 5000, "targetPort": 5000}
+    found = apply(mesh, "Deployment", "sleep", spec={"ports": [port]})
+    found["spec"]["ports"] = [{**port, "protocol": "TCP", "targetPort": 1}]
+    key = 'k:{"port":5000,"protocol":"TCP"}'
+    found["metadata"]["managedFields"] = [
+        {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {"f:ports": {key: {"f:targetPort": {}}}}}},
+        {"manager": "other", "fieldsV1": {"f:spec": {"f:ports": {key: {"f:name": {}}}}}},
+    ]
+    finding = mesh.run_json("status").findings("failure")["tokyo", "Deployment sample/sleep"]
+    assert "spec.ports[http].targetPort is 1, and was applied as 5000 by kubectl-edit;" in finding["text"]
+    assert finding["fix"].endswith(json.dumps({"spec": {"ports": [port]}}) + "'")
 
 
 def test_a_rollout_that_fails_names_pod_and_reason(mesh: DeployedMesh) -> None:

@@ -369,7 +369,11 @@ def test_every_object_carries_its_manifest(three_regions: Synthesis) -> None:
         if not annotations:
             del applied["metadata"]["annotations"]
         assert json.loads(text) == applied
-        assert resource["field_manager"] == {"force_conflicts": True}
+        autoscaled = applied["kind"] == "Deployment" and "replicas" not in applied["spec"]
+        assert resource["field_manager"] == {
+            "force_conflicts": True,
+            **({"name": "multi-region-mesh"} if autoscaled else {}),
+        }
 
 
 def test_security_is_restored_by_every_deploy(three_regions: Synthesis) -> None:
