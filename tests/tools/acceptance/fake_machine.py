@@ -28,7 +28,7 @@ case "$name" in
 esac
 if [ -e "$folder/behaviour" ]; then . "$folder/behaviour"; fi
 case "$name" in
-  cdktf-deploy-ingress) echo "ingress  Apply complete! Resources: 0 added, 2 changed, 0 destroyed." ;;
+  cdktf-deploy-ingress) echo "ingress"; echo "     Apply complete! Resources: 0 added, 2 changed, 0 destroyed." ;;
   cdktf-destroy*) rm -f "$folder/terraform.network.tfstate" ;;
   terraform-plan) echo "No changes. Your infrastructure matches the configuration." ;;
 esac

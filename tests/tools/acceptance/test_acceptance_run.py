@@ -107,10 +107,16 @@ def test_a_plan_that_is_not_empty_fails(machine: FakeMachine, output: str, found
 
 
 def test_a_change_that_replaces_something_fails(machine: FakeMachine) -> None:
-    line = "ingress  Apply complete! Resources: 1 added, 0 changed, 1 destroyed."
-    machine.behave(f'[ "$name" = cdktf-deploy-ingress ] && {{ echo "{line}"; exit 0; }}')
+    lines = [
+        f"ingress  kubernetes_manifest.regions_a_service-helloworld_{name}: Destroying..."
+        for name in ("rollout-see-mesh-status_21B636BF", "deployment_E331408D")
+    ]
+    machine.behave(f"[ $name = cdktf-deploy-ingress ] && printf '%s\\n' '{lines[0]}'")
+    assert machine.run() == 0
+    machine.behave(f"[ $name = cdktf-deploy-ingress ] && printf '%s\\n' '{lines[0]}' '{lines[1]}'")
     assert machine.run() == 1
-    assert "ingress had 1 resources added" in str(machine.report()["steps"]["change"]["problem"])
+    problem = machine.report()["steps"]["change"]["problem"]
+    assert problem.endswith("it destroys kubernetes_manifest.regions_a_service-helloworld_deployment_E331408D")
 
 
 def test_destroy_is_tried_again(machine: FakeMachine) -> None:
