@@ -6,18 +6,20 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from config.control_plane import MODES
 from config.environment import Environment
 from config.paths import ROOT
 from policy import docs, mutation, skips
 from policy.__main__ import report_checkov, report_mutations, report_rules
 from policy.checkov.input_files import MANIFESTS, ORIGINAL, TERRAFORM, write_input
-from policy.checkov.report import CheckovScan, CheckRecord
+from policy.checkov.report import PYTHON, CheckovScan, CheckRecord, scan
 from policy.docs import MutationRow
 from policy.environment import SynthesizedEnvironment
 from policy.mutation import IneffectiveMutationError, Mutation
@@ -49,6 +51,51 @@ def test_the_hardened_example_passes_every_rule(hardened: SynthesizedEnvironment
     assert [f"{rule.id} at {entity}" for rule, entity in result.failed] == []
     assert result.unmatched == [], "these rules applied to nothing"
     assert len(result.passed) > 500
+
+
+OWN_SERVICES = {
+    "shop": {"image": "registry.example/shop:1.2", "port": 8080, "replicas": 3, "route": {"path": "/shop"}},
+    "cart": {"image": "registry.example/cart:1.2", "port": 80, "namespace": "apps"},
+}
+
+
+def hardened_with_services(mode: str) -> Environment:
+    """Return the hardened example with services of a user's own, in another mode."""
+    data = yaml.safe_load(HARDENED.read_text(encoding="utf-8"))
+    asmcli = {"asmcli": {"version": "1.31.3-asm.9+config1", "sha256": "a" * 64}} if mode != "fleet" else {}
+    data["mesh"] = {**data.get("mesh", {}), "control_plane": mode, **asmcli}
+    data["services"] = OWN_SERVICES
+    return environment_of(yaml.safe_dump(data))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_hardened_environment_with_services_passes_in_every_mode(mode: str, tmp_path: Path) -> None:
+    assert failures(synthesized(hardened_with_services(mode), tmp_path)) == set()
+
+
+@pytest.mark.slow
+def test_checkov_passes_in_every_mode(tmp_path: Path) -> None:
+    if not PYTHON.exists():
+        pytest.skip("checkov is not installed: run `make policy`")
+    environments: dict[str, SynthesizedEnvironment] = {}
+    for mode in MODES:
+        (tmp_path / mode).mkdir()
+        environments[mode] = synthesized(hardened_with_services(mode), tmp_path / mode)
+    for name, found in scan(environments, tmp_path / "scan").items():
+        assert [f"{name}: {one.check} at {one.where}" for one in found.unskipped(skips.read())] == []
+        assert len(found.passed) > 500
+
+
+def test_no_skip_is_bound_to_a_services_name() -> None:
+    """Exceptions are for what a resource is, so that services of any name have them."""
+    names = (*OWN_SERVICES, "helloworld")
+    assert not [skip.where for skip in skips.read() if any(name in skip.where for name in names)]
+    where = "manifests/tokyo/ingress-regions_tokyo_service-{}_deployment_1A2B3C4D.yaml Deployment.apps.{}-v1"
+    covering = [
+        {skip.check for skip in skips.read() if fnmatchcase(where.format(one, one), skip.where)} for one in names
+    ]
+    assert covering[0]
+    assert all(one == covering[0] for one in covering)
 
 
 @pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.name)
