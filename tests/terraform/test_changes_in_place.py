@@ -35,7 +35,7 @@ Manifest = dict[str, Any]
 NEW_VALUES: dict[str, Callable[[Manifest], None]] = {
     "AuthorizationPolicy": lambda spec: spec.update(rules=[]),
     "BackendConfig": lambda spec: spec["healthCheck"].update(requestPath="/other"),
-    "ClusterRole": lambda one: one["rules"][0]["verbs"].remove("watch"),
+    "ClusterRole": lambda one: one["rules"][0].update(verbs=["get"]),
     "ClusterRoleBinding": lambda one: one["subjects"][0].update(name="other"),
     "Deployment": lambda spec: spec["template"]["spec"]["containers"][0].update(image="registry.example/next:2"),
     "DestinationRule": lambda spec: spec["trafficPolicy"]["outlierDetection"].update(interval="20s"),
@@ -46,7 +46,7 @@ NEW_VALUES: dict[str, Callable[[Manifest], None]] = {
     "MultiClusterService": lambda spec: spec["template"]["spec"]["ports"].pop(),
     "PeerAuthentication": lambda spec: spec["mtls"].update(mode="PERMISSIVE"),
     "PodDisruptionBudget": lambda spec: spec.update(maxUnavailable=2),
-    "Role": lambda one: one["rules"][0]["verbs"].remove("watch"),
+    "Role": lambda one: one["rules"][0].update(verbs=["get"]),
     "RoleBinding": lambda one: one["subjects"][0].update(name="other"),
     "Service": lambda spec: next(one for one in spec["ports"] if one["name"] == "http").update(targetPort=5001),
     "VirtualService": lambda spec: spec["http"][0]["match"][0].update(uri={"prefix": "/other"}),
