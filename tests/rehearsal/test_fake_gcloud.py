@@ -333,7 +333,7 @@ def test_the_plugin(sandbox: GcloudSandbox, flags: tuple[str, ...], variable: st
         ("gcloud", "compute", "url-maps", *(one for one in LIST_NAMED if one != "--global")),
         ("gcloud", *LIST_FIREWALLS, "--global"),
         ("gcloud", *(one.replace("AND", "OR") for one in LIST_FIREWALLS)),
-        ("gcloud", *(one.replace("json", "value(name)") for one in LIST_FIREWALLS)),
+        ("gcloud", *(one.replace("json", "value(priority)") for one in LIST_FIREWALLS)),
         (PLUGIN, "--impersonate_service_account", "a@b"),
     ],
 )
