@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from config import ConfigError
+from config import ConfigError, Environment
+from config import load as read_config
 from config.loading.load import CONFIG_VARIABLE
 from config.paths import ROOT
-from policy import docs, mutation, skips
+from policy import docs, mutation, overrides, skips
 from policy.checkov.report import PYTHON, CheckovScan, scan
 from policy.mutation import IneffectiveMutationError
 from policy.rule import PolicyResult, evaluate, load
@@ -63,7 +64,7 @@ def check(config: Path, *, mutate: bool, write: bool) -> int:
     """
     environment = synthesize(config)
     result = evaluate(environment, load().values())
-    failures = report_rules(result)
+    failures = report_rules(result, read_config(config), all_rules_apply=config == HARDENED)
     environments = {BASELINE: environment}
     mutations = mutation.read() if mutate else []
     for one in mutations:
@@ -81,14 +82,27 @@ def check(config: Path, *, mutate: bool, write: bool) -> int:
     return failures
 
 
-def report_rules(result: PolicyResult) -> int:
-    """Print the results of our rules; return the number of failures."""
-    print(f"our rules: {len(result.passed)} passed, {len(result.failed)} failed")
-    for rule, entity in result.failed:
+def report_rules(result: PolicyResult, configuration: Environment, *, all_rules_apply: bool) -> int:
+    """Print the results of our rules; return the number of failures.
+
+    Args:
+        result: of our rules.
+        configuration: the environment's configuration. What it chooses is reported, and is no failure.
+        all_rules_apply: a rule that applies to nothing is a failure. Only the hardened example has something for
+            every rule.
+    """
+    failed, chosen = overrides.split(result, configuration)
+    print(
+        f"our rules: {len(result.passed)} passed, {len(failed)} failed, {len(chosen)} overridden by the configuration"
+    )
+    for rule, entity in failed:
         print(f"  {rule.id}  {rule.title}: not so at {entity}; why it should be: {rule.file}")
-    for unmatched in result.unmatched:
-        print(f"  {unmatched}  found nothing that it is about")
-    return len(result.failed) + len(result.unmatched) + (not result.passed)
+    for name, key in chosen.items():
+        print(f"  {name}  overridden by {key}: docs/hardening.md states the security trade-off")
+    unmatched = result.unmatched if all_rules_apply else []
+    for one in unmatched:
+        print(f"  {one}  found nothing that it is about")
+    return len(failed) + len(unmatched) + (not result.passed)
 
 
 def report_checkov(found: CheckovScan, result: PolicyResult, *, all_skips_used: bool) -> int:

@@ -16,7 +16,7 @@ import yaml
 from config.control_plane import MODES
 from config.environment import Environment
 from config.paths import ROOT
-from policy import docs, mutation, skips
+from policy import docs, mutation, overrides, skips
 from policy.__main__ import report_checkov, report_mutations, report_rules
 from policy.checkov.input_files import MANIFESTS, ORIGINAL, TERRAFORM, write_input
 from policy.checkov.report import PYTHON, CheckovScan, CheckRecord, scan
@@ -269,7 +269,12 @@ def test_a_less_secure_override_fails_a_rule(tmp_path: Path, key: str, value: ob
         node.pop(last, None)
         if value is not None:
             node[last] = value
-    assert rule in failures(synthesized(environment_of(yaml.safe_dump(data)), tmp_path))
+    configuration = environment_of(yaml.safe_dump(data))
+    result = evaluate(synthesized(configuration, tmp_path), RULES.values())
+    assert rule in {one.id for one, _ in result.failed}
+    failed, chosen = overrides.split(result, configuration)
+    assert failed == []
+    assert chosen[rule].split(".")[-1] == last
 
 
 def test_a_service_of_the_user_passes_every_rule(tmp_path: Path) -> None:
@@ -286,22 +291,25 @@ def test_every_documented_override_is_tested() -> None:
     assert keys <= {key for key, _, _ in OVERRIDES}
 
 
-PLAIN = {"MESH_HTTPS_ONLY", "MESH_CLOUD_ARMOR", "MESH_SECRETS_ENCRYPTED"}
-FAILED_BY_EXAMPLE = {
-    "mesh.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER", "MESH_FIREWALL_PROTOCOLS"},
-    "examples/asmcli-in-cluster.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER"},
-    "examples/asmcli-managed.yaml": {*PLAIN, "MESH_PRIVATE_ENDPOINT", "MESH_DEPLOYER"},
-    "examples/fleet.yaml": PLAIN,
-    "examples/hardened.yaml": set(),
-}
-"""By file: the rules that fail because of its overrides, or because of a key that only its user can set."""
-
-
 @pytest.mark.parametrize(
     "file", ["mesh.yaml", *(f"examples/{path.name}" for path in sorted(HARDENED.parent.glob("*")))]
 )
-def test_an_example_fails_only_the_rules_of_its_overrides(tmp_path: Path, file: str) -> None:
-    assert failures(synthesized(load_without_variables(ROOT / file), tmp_path)) == FAILED_BY_EXAMPLE[file]
+def test_every_example_passes(tmp_path: Path, file: str) -> None:
+    configuration = load_without_variables(ROOT / file)
+    result = evaluate(synthesized(configuration, tmp_path), RULES.values())
+    failed, chosen = overrides.split(result, configuration)
+    assert failed == []
+    assert result.passed
+    assert bool(chosen) != (file == "examples/hardened.yaml")
+
+
+def test_a_weakness_without_its_key_fails(hardened: SynthesizedEnvironment) -> None:
+    """The mutations change the JSON; the hardened example chooses nothing."""
+    configuration = load_without_variables(HARDENED)
+    changed = next(one for one in MUTATIONS if "MESH_PRIVATE_ENDPOINT" in one.found_by).applied(hardened)
+    failed, chosen = overrides.split(evaluate(list(changed)[-1], RULES.values()), configuration)
+    assert "MESH_PRIVATE_ENDPOINT" in {rule.id for rule, _ in failed}
+    assert chosen == {}
 
 
 SCAN = CheckovScan(
@@ -359,5 +367,5 @@ def test_a_mutation_that_our_rules_miss_is_a_failure(capsys: pytest.CaptureFixtu
 
 
 def test_rules_that_apply_to_nothing_are_failures(capsys: pytest.CaptureFixture[str]) -> None:
-    assert report_rules(NO_RESULT) == len(RULES) + 1
+    assert report_rules(NO_RESULT, load_without_variables(HARDENED), all_rules_apply=True) == len(RULES) + 1
     assert "MESH_STRICT_MTLS  found nothing that it is about" in capsys.readouterr().out
