@@ -102,17 +102,21 @@ def found_objects(
     """Return the objects in the stacks' namespaces of a cluster, without derived Services."""
     found: dict[ObjectKey, Resource] = {}
     for item in cluster.get(",".join(kinds), "--all-namespaces")["items"]:
-        metadata = item["metadata"]
-        name, namespace = metadata["name"], metadata.get("namespace", "")
-        in_root = namespace == ROOT_NAMESPACE and item["kind"] in ROOT_KINDS
+        kind, namespace, name = key = object_key(item)
+        in_root = namespace == ROOT_NAMESPACE and kind in ROOT_KINDS
         # The mesh creates one that is called default, too.
         if not in_root and (name in IGNORED_NAMES or name.startswith("mci-")):
             continue
-        if item["kind"] == "PodDisruptionBudget":
-            name = TEMPLATE_CHECKSUM.sub("", name)
-        if namespace in ours or in_root or (item["kind"] == "Namespace" and name in ours):
-            found[item["kind"], namespace, name] = item
+        if namespace in ours or in_root or (kind == "Namespace" and name in ours):
+            found[key] = item
     return found
+
+
+def object_key(item: Resource) -> ObjectKey:
+    """Return an object's key, without the checksum in the name of a service's disruption budget."""
+    kind, metadata = item["kind"], item["metadata"]
+    name = TEMPLATE_CHECKSUM.sub("", metadata["name"]) if kind == "PodDisruptionBudget" else metadata["name"]
+    return kind, metadata.get("namespace", ""), name
 
 
 def served_kinds(cluster: LocalCluster) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from tests.local_mesh.prerequisites import MissingPrerequisiteError, check_prere
 from tests.rehearsal.bench import seconds_of
 from tests.rehearsal.checks import compared, deployed, nothing_changed
 from tests.rehearsal.deployment import CommandRun, Deployment, StackRun, kill_all
-from tests.rehearsal.expected import expected_objects, expected_secrets
+from tests.rehearsal.expected import expected_objects, expected_secrets, object_key
 from tests.rehearsal.fault_wrappers import TOOLS, Call, FaultWrappers
 from tests.rehearsal.faults import FaultOutcome, FaultSelection, InjectedFault, read_faults, table_of
 from tests.rehearsal.mesh_cli_check import check_commands
@@ -139,10 +139,7 @@ def test_the_expected_objects_are_those_that_the_stacks_render(reference: Synthe
     """The expectation does not come from the stacks, and agrees with the synthesized objects."""
     environment = load_without_variables(REFERENCE)
     for region in ("tokyo", "osaka"):
-        rendered = {
-            (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
-            for one in reference.objects(region)
-        }
+        rendered = {object_key(one) for one in reference.objects(region)}
         assert expected_objects(environment, region) == rendered
 
 

@@ -430,7 +430,7 @@ def test_inputs_are_never_executed(sandbox: Sandbox, script: str) -> None:
 
 def test_terraform_passes_all_inputs_to_each_script(reference: Synthesis) -> None:
     found = set()
-    for resource in reference.scripts("mesh", "ingress").values():
+    for resource in reference.scripts("network", "mesh", "ingress").values():
         script = resource["provisioner"][0]["local-exec"]
         name = script["command"].rsplit("/", 1)[1]
         found.add(name)

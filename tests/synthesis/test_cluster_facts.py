@@ -295,7 +295,8 @@ def test_the_release_channel_under_a_mesh_of_googles_is_fixed(reference: Synthes
         (check,) = cluster["lifecycle"]["postcondition"]
         assert check["condition"] == '${self.release_channel[0].channel == "STABLE"}'
         assert f"update {cluster['name']} --location {cluster['location']} " in check["error_message"]
-    changed = sample_with({"control_plane: asmcli-managed": "control_plane: asmcli-in-cluster"}, tmp_path)
+    mode = "control_plane: asmcli-in-cluster\n  asmcli: {version: 1.31.3-asm.9+config1}"
+    changed = sample_with({"control_plane: asmcli-managed": mode}, tmp_path)
     for cluster in changed.by_name("clusters", "google_container_cluster").values():
         assert cluster["lifecycle"] == {"ignore_changes": ["node_config"]}
 

@@ -94,9 +94,11 @@ KNOWN = re.compile(
     r"(sha256\(|base64decode\(|jsonencode\()*"
     r"(each\.(key|value)\b|self\.(triggers\b|name\b|release_channel\[0\])|terraform\.workspace\b|data\.(terraform_remote_state|google_project)\."
     r"|ephemeral\.google_service_account_access_token\.|null_resource\.|google_[a-z_]+\.|local\.kubeconfigs_"
-    r'|\{"apiVersion" = "v1", "kind" = "Config", )'
+    r'|\{"apiVersion" = "v1", "kind" = "Config", '
+    r'|(alltrue\(\[for mode in |join\("", )distinct\(\[for one in try\(jsondecode\('
+    r'file\("\$\{path\.module\}/[./]*terraform\.mesh\.tfstate"\)\)|path\.module\})'
 )
-"""The beginnings of the project's own expressions. None of them reads a file."""
+"""The beginnings of the project's own expressions. The only file that they read is the mesh's local state."""
 
 
 def assert_all_expressions_are_known(synthesis: Synthesis) -> None:
