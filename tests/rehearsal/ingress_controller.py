@@ -101,6 +101,7 @@ class IngressController:
             parts = path.split("/")
             if parts[-2] == "networkEndpointGroups" and parts[3].startswith(f"{location}-"):
                 self._cloud.store.remove(path)
+        self._set_backends()
 
     def _watch(self, cluster: LocalCluster, kind: str) -> None:
         time.sleep(self._cloud.latencies.of("feature-controller"))
@@ -284,7 +285,7 @@ class IngressController:
             for key in [key for key in self._seen if key[0] == INGRESSES]:
                 path = f"projects/{self._cloud.project}/global/backendServices/{PartNames.of(key).service}"
                 if (service := self._cloud.store.find(path)) is not None:
-                    own = [group for group in groups if f"-{key[1][:10]}-mci-" in group]
+                    own = sorted(group for group in groups if f"-{key[1][:10]}-mci-" in group)
                     service["backends"] = [{"group": group, "balancingMode": "RATE"} for group in own]
 
     def _certificates(self, key: ObjectKey) -> list[str]:

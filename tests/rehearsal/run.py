@@ -137,7 +137,7 @@ class Rehearsal:
         found = differences(self._before_addition, take_snapshot(self._cloud, identities=True))
         # All pods' ranges are in one firewall rule.
         environment = self._context.environment
-        shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members]
+        shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members, self._backends]
         # GKE control planes that admit the new pods.
         others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
         admitting = others if environment.control_plane.runs_on_nodes else []
@@ -221,6 +221,11 @@ class Rehearsal:
         """Return the line of differences about the memberships whose mesh the fleet manages."""
         folder = f"projects/{self._cloud.fake.project}/locations/global/features"
         return f"~ cloud {folder}/servicemesh: .membershipSpecs"
+
+    @property
+    def _backends(self) -> str:
+        """Return the beginning of a line of differences about the load balancer's backends, the endpoint groups."""
+        return f"~ cloud projects/{self._cloud.fake.project}/global/backendServices/"
 
     def _ingress(self) -> CommandRun:
         self._deployment.write()
