@@ -13,6 +13,8 @@ Of these, the following are owned, and the rest is orphaned:
 - A membership is owned if its cluster exists; a feature also as long as any cluster of the
   fleet does: it is the fleet's, and others may use it.
 - GKE's firewall rules, ``gke-CLUSTER-HASH-*``, are owned if there is such a cluster.
+- The same holds of the mesh's, ``gke-CLUSTER-HASH-mcsd``; like the mesh's endpoint groups, ``gsmrsvd-…``,
+  it can outlive the cluster, and then no subnet and no network can be deleted.
 - A network endpoint group is owned if the cluster whose id is in its description exists, and,
   if it is Multi Cluster Ingress', as long as there is a MultiClusterService.
 - Everything else of Multi Cluster Ingress is owned as long as there is a MultiClusterIngress or
@@ -64,6 +66,14 @@ MCI_IN_GROUP = "-mci-"
 """In an endpoint group's name: the Services that the fleet derives are called ``mci-NAME-svc-HASH``."""
 
 _GKE_RULE = re.compile(r"gke-(.+)-[0-9a-f]{8}-[a-z-]+")
+MESH_GROUP = "gsmrsvd-"
+_MESH_RULE = re.compile(r"gke-.+-mcsd")
+LEFT_BY_MESH = "the mesh has left it"
+"""How the reason begins why something is orphaned that a mesh of the implementation TRAFFIC_DIRECTOR makes.
+
+Source: https://cloud.google.com/service-mesh/docs/troubleshooting/troubleshoot-cleanup
+"""
+
 _CUT_BELOW = 20
 """GKE truncates long cluster names in its rules; what is shorter than this is a whole name."""
 
@@ -145,14 +155,22 @@ class OwnershipRules:
         if kind in LOAD_BALANCER:
             return self._of_part(resource)
         if kind is ENDPOINT_GROUPS:
-            return self._of_endpoint_group(resource) if self._on_vpc(resource) else OWNED
+            ownership = self._of_endpoint_group(resource) if self._on_vpc(resource) else OWNED
+            return self._by_mesh(ownership) if resource.name.startswith(MESH_GROUP) else ownership
         if kind is FIREWALL_RULES:
-            return self._of_firewall_rule(resource) if self._on_vpc(resource) else OWNED
+            ownership = self._of_firewall_rule(resource) if self._on_vpc(resource) else OWNED
+            return self._by_mesh(ownership) if _MESH_RULE.fullmatch(resource.name) else ownership
         if kind is MEMBERSHIPS:
             return self._of_membership(resource)
         if kind is FEATURES:
             return self._of_feature(resource)
         return self._of_stack(resource) if self._has_derived_name(resource) else OWNED
+
+    def _by_mesh(self, ownership: Ownership) -> Ownership:
+        """Return the ownership of what a mesh makes on the network: the reason says so, and what is to come of it."""
+        if not ownership.orphaned:
+            return ownership
+        return Ownership(f"{LEFT_BY_MESH}, and it holds {self.environment.names.vpc}: {ownership.orphaned}")
 
     def _find_load_balancer(self, resources: ProjectResources) -> LoadBalancerParts:
         rules, addresses = resources[FIREWALL_RULES], resources[ADDRESSES]

@@ -378,6 +378,8 @@ def _create_foreign_resources(caller: ApiClient, mesh: DeployedMesh) -> None:
         ("regions/asia-northeast1/routers", {"name": "matt-paris-router", **other}),
         ("regions/asia-northeast1/subnetworks", {"name": "other", "ipCidrRange": "10.250.0.0/20", **other}),
         ("zones/asia-northeast1-a/networkEndpointGroups", {"name": "k8s1-1-x-mci-y-80-1", **other}),
+        ("zones/asia-northeast1-a/networkEndpointGroups", {"name": "gsmrsvd-1a2b3c4d", **other}),
+        ("global/firewalls", {"name": "gke-other-cluster-1a2b3c4d-mcsd", **other}),
         ("global/firewalls", {"name": "mci-8se3df-other-l7", **other}),
         ("global/forwardingRules", {"name": "shop"}),
         ("global/targetHttpsProxies", {"name": "shop"}),

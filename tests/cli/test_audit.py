@@ -144,6 +144,18 @@ CASES: dict[str, Case] = {
         "no cluster is in its region any more",
         f"gcloud compute network-endpoint-groups delete k8s1-9-apps-checkout-80-1 --zone europe-west9-a {TO}",
     ),
+    "an endpoint group of the mesh of a cluster that is gone": Case(
+        _group("gsmrsvd-0badcafe", "kube-system-of-paris"),
+        ("Load balancer", f"endpoint group gsmrsvd-0badcafe in {ASIA}-a"),
+        "the mesh has left it, and it holds matt-vpc: its cluster is gone",
+        f"gcloud compute network-endpoint-groups delete gsmrsvd-0badcafe --zone {ASIA}-a {TO}",
+    ),
+    "a rule of the mesh of a cluster that is gone": Case(
+        made("global/firewalls/gke-matt-paris-cluster-1-0badcafe-mcsd"),
+        ("Network", "firewall rule gke-matt-paris-cluster-1-0badcafe-mcsd"),
+        "the mesh has left it, and it holds matt-vpc: there is no cluster matt-paris-cluster-1",
+        f"gcloud compute firewall-rules delete gke-matt-paris-cluster-1-0badcafe-mcsd {TO}",
+    ),
     "a rule of a cluster that is gone": Case(
         made("global/firewalls/gke-matt-paris-cluster-1-0badcafe-all"),
         ("Network", "firewall rule gke-matt-paris-cluster-1-0badcafe-all"),

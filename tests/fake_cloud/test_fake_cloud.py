@@ -157,6 +157,21 @@ def test_a_network_in_use_can_not_be_deleted(client: ApiClient) -> None:
     assert client.error("GET", f"{COMPUTE}/global/networks/vpc").code == 404
 
 
+def test_a_subnet_with_an_endpoint_group_can_not_be_deleted(client: ApiClient) -> None:
+    make_network(client)
+    client.ok("POST", SUBNETS, build_subnet("one", "10.0.0.0/20", "10.4.0.0/14"))
+    groups, links = f"{COMPUTE}/zones/{LOCATION}-a/networkEndpointGroups", "https://www.googleapis.com"
+    body = {"name": "gsmrsvd-1", "network": f"{links}/compute/v1/{NETWORK}", "subnetwork": f"{links}{SUBNETS}/one"}
+    client.ok("POST", groups, body)
+    for path in (f"{SUBNETS}/one", f"{COMPUTE}/global/networks/vpc"):
+        error = client.error("DELETE", path)
+        assert (error.code, error.reason) == (400, "resourceInUseByAnotherResource")
+    assert "is already being used by" in client.error("DELETE", f"{SUBNETS}/one").message
+    assert "gsmrsvd-1" in client.error("DELETE", f"{SUBNETS}/one").message
+    client.ok("DELETE", f"{groups}/gsmrsvd-1")
+    client.ok("DELETE", f"{SUBNETS}/one")
+
+
 def test_ranges_of_subnets_do_not_overlap(client: ApiClient) -> None:
     make_network(client)
     client.ok("POST", SUBNETS, build_subnet("one", "10.0.0.0/20", "10.4.0.0/14"))

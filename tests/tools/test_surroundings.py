@@ -227,6 +227,34 @@ def test_a_home_that_cannot_be_written(checkout: Path, command: tuple[str, ...],
     assert reasons == ["HOME, /dev/null/home, can't be written, and cdktf needs it: export HOME=FOLDER"]
 
 
+DESTROY = (".tools/bin/cdktf", "destroy", "network")
+
+
+@pytest.mark.parametrize(("verb", "status", "said"), [("destroy", 0, 0), ("destroy", 3, 1), ("deploy", 3, 0)])
+def test_a_destroy_that_fails_names_the_audit(checkout: Path, verb: str, status: int, said: int) -> None:
+    program(checkout / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
+    shutil.copytree(ROOT / "config", checkout / "config", ignore=shutil.ignore_patterns("__pycache__"))
+    program(checkout / "node_modules" / ".bin" / "cdktf", f'echo "$@"; exit {status}')
+    result = run(checkout, ".tools/bin/cdktf", verb, "network")
+    assert (result.returncode, result.stdout) == (status, f"{verb} network\n")
+    assert result.stderr.count("`mesh audit`") == said
+
+
+def test_a_destroy_that_is_stopped_passes_it_on(checkout: Path) -> None:
+    program(checkout / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
+    shutil.copytree(ROOT / "config", checkout / "config", ignore=shutil.ignore_patterns("__pycache__"))
+    program(
+        checkout / "node_modules" / ".bin" / "cdktf",
+        "trap 'exit 7' TERM; sleep 0.3; echo started; while :; do sleep 0.05; done",
+    )
+    few = {"PATH": os.environ["PATH"], "HOME": str(checkout)}
+    with subprocess.Popen(DESTROY, cwd=checkout, env=few, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"started\n"
+        process.terminate()
+        assert process.wait(20) == 7
+
+
 def test_the_cdktf_of_the_checkout_is_not_disturbed(checkout: Path) -> None:
     program(checkout / "node_modules" / ".bin" / "cdktf", "exec env")
     (checkout / ".tools" / "bin" / "other").mkdir()

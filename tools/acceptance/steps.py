@@ -1,7 +1,10 @@
 """The steps of an acceptance run: commands that a user runs."""
 
+import json
 import re
+import shlex
 
+from cli.audit.ownership import LEFT_BY_MESH
 from config.naming import STACKS
 from tools.acceptance.configuration import change_in_place
 from tools.acceptance.recording import record_answers
@@ -64,7 +67,25 @@ def _plan(context: StepContext) -> None:
 
 
 def _destroy(context: StepContext) -> None:
-    _note_counts(context, context.command("cdktf", "destroy", *STACKS, "--auto-approve"))
+    words = ("cdktf", "destroy", *STACKS, "--auto-approve")
+    try:
+        output = context.command(*words)
+    except StepFailedError:
+        if not _delete_what_the_mesh_has_left(context):
+            raise
+        output = context.command(*words)
+    _note_counts(context, output)
+
+
+def _delete_what_the_mesh_has_left(context: StepContext) -> bool:
+    """Run the commands of `mesh audit` for it, and return whether there were any; others are for people to run."""
+    output = context.command("mesh", "audit", "--json", allowed=(0, 1))
+    report, _ = json.JSONDecoder().raw_decode(output[output.find("{") :])  # between its other lines
+    left = report["data"]["left"]
+    commands = [one["command"] for one in left if one["why"].startswith(LEFT_BY_MESH)]
+    for command in commands:
+        context.command(*shlex.split(command), "--quiet")
+    return bool(commands)
 
 
 def _audit(context: StepContext) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.audit.ownership import LEFT_BY_MESH
 from config.naming import STACKS
 from config.paths import ROOT
 from tests.tools.acceptance.fake_machine import PROJECT, FakeMachine
@@ -125,6 +126,24 @@ def test_destroy_is_tried_again(machine: FakeMachine) -> None:
     )
     assert machine.run() == 0
     assert machine.called(DESTROY) == 2
+
+
+def test_what_the_mesh_has_left_is_deleted_and_nothing_else(machine: FakeMachine) -> None:
+    command = "gcloud compute network-endpoint-groups delete gsmrsvd-1 --zone us-central1-a --project acme-mesh-prod"
+    left = [
+        {"name": "endpoint group gsmrsvd-1", "why": f"{LEFT_BY_MESH}, and it holds v", "command": command},
+        {"name": "router r", "why": "it is not in terraform's state", "command": "gcloud compute routers delete r"},
+    ]
+    report = json.dumps({"data": {"left": left}})
+    (machine.workspace.folder / "audited").write_text(report, encoding="utf-8")
+    machine.behave("""case "$name $*" in
+      cdktf-destroy*) [ -e "$folder/deleted" ] || exit 1 ;;
+      gcloud-*delete*) touch "$folder/deleted" ;;
+      mesh-audit*--json*) echo "mesh: listing" >&2; cat "$folder/audited"; exit 1 ;;
+    esac""")
+    assert machine.run() == 0
+    calls = [one for one in machine.calls() if "version" not in one]
+    assert calls[-5:] == [DESTROY, "mesh audit --json", f"{command} --quiet", DESTROY, "mesh audit"]
 
 
 def test_what_was_not_destroyed_is_said_and_the_next_run_only_destroys(

@@ -1,0 +1,31 @@
+"""Runs `cdktf destroy`, for tools/cdk; if it fails, says where to look: terraform's errors name no command.
+
+It runs in a Python without the project's packages.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+HINT = """
+If Google refuses to delete what is still in use: `mesh audit` lists what was left behind, with the commands that delete
+it. Run them, and then the same destroy again.
+"""
+
+
+def main(command: Sequence[str]) -> int:
+    """Run a command and return its exit status, as a shell does."""
+    with subprocess.Popen(command) as process:
+        # The terminal sends Ctrl-C to the command, too; the others are sent to one process.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _: process.send_signal(received))
+        status = process.wait()
+    if status:
+        print(HINT, file=sys.stderr)
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
