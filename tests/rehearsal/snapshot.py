@@ -11,7 +11,7 @@ from tests.rehearsal.simulated_cloud import SimulatedCloud
 Snapshot = dict[str, Any]
 """Content of resources and objects, by ``cloud PATH`` or ``REGION KIND NAMESPACE/NAME``."""
 
-CLOUD_LEFT_OUT = frozenset({"id", "address", "etag", "masterAuth", "membershipStates", "uniqueId"})
+CLOUD_LEFT_OUT = frozenset({"id", "address", "createTime", "etag", "masterAuth", "membershipStates", "uniqueId"})
 """Fields that differ when the same resource is recreated, and a feature's states of the memberships."""
 
 GROUPS = "/networkEndpointGroups/"
