@@ -57,6 +57,9 @@ class ControlPlane:
             https://cloud.google.com/service-mesh/docs/anthos-service-mesh-proxy-injection
         webhook_ports: TCP ports of a sidecar injector on the nodes, which the GKE control planes call.
         locality_needs_setting: locality load balancing is off unless a DestinationRule enables it.
+        takes_failover_threshold: the implementation is TRAFFIC_DIRECTOR, which has its own locality load balancing, and
+            reads a threshold from a GCPTrafficDistributionPolicy. No other does.
+            https://cloud.google.com/service-mesh/docs/operate-and-maintain/advanced-load-balancing-istio
     """
 
     summary: str
@@ -67,6 +70,7 @@ class ControlPlane:
     selected_by_revision: bool
     webhook_ports: tuple[str, ...]
     locality_needs_setting: bool
+    takes_failover_threshold: bool
 
     @property
     def runs_local_scripts(self) -> bool:
@@ -102,6 +106,7 @@ ASMCLI_IN_CLUSTER = ControlPlane(
     webhook_ports=("15017",),
     # The package that asmcli installs disables it for the whole mesh (its istio-operator.yaml).
     locality_needs_setting=True,
+    takes_failover_threshold=False,
 )
 
 # asmcli --managed itself is deprecated since 2024-08-22, and unsupported since February 2025. It still works.
@@ -120,6 +125,7 @@ ASMCLI_MANAGED = ControlPlane(
     # Google's webhook is not on the nodes. The reference opens the port all the same.
     webhook_ports=("15017",),
     locality_needs_setting=False,
+    takes_failover_threshold=False,
 )
 
 FLEET = ControlPlane(
@@ -131,6 +137,7 @@ FLEET = ControlPlane(
     selected_by_revision=False,
     webhook_ports=(),
     locality_needs_setting=False,
+    takes_failover_threshold=True,
 )
 
 

@@ -16,14 +16,22 @@ MCI_CRDS = (
 )
 """Of Multi Cluster Ingress, in its config cluster only."""
 
+TRAFFIC_DISTRIBUTION_CRD = "gcptrafficdistributionpolicies.networking.gke.io"
+"""Of GKE's Gateway API; where a service has a failover threshold."""
+
 CONTROL_PLANE_CRD = "controlplanerevisions.mesh.cloud.google.com"
 """Its objects report the state of a control plane that Google runs."""
 
 
-def required_crds(*, config_cluster: bool) -> tuple[str, ...]:
+def required_crds(*, config_cluster: bool, traffic_distribution: bool = False) -> tuple[str, ...]:
     """Return the CRDs that a cluster has to serve before the stack `ingress` is planned.
 
     Args:
         config_cluster: whether the cluster holds the Multi Cluster Ingress objects.
+        traffic_distribution: whether a service has a failover threshold.
     """
-    return ISTIO_CRDS + (MCI_CRDS if config_cluster else ())
+    return (
+        ISTIO_CRDS
+        + (MCI_CRDS if config_cluster else ())
+        + ((TRAFFIC_DISTRIBUTION_CRD,) if traffic_distribution else ())
+    )

@@ -211,6 +211,11 @@ class Environment(Model):
         demo = {DEMO_SERVICE: self.demo.service(self.regions)} if self.demo.enabled else {}
         return demo | self.services
 
+    @property
+    def has_failover_threshold(self) -> bool:
+        """Whether a service has a failover threshold, which is an object of GKE's Gateway API."""
+        return any(service.failover_threshold is not None for service in self.services.values())
+
     def deployments(self, service: Service) -> dict[str, RegionalDeployment]:
         """Return what a service runs in each region that is not retired."""
         wanted = service.regions or {key: RegionalDeployment() for key in self.regions}

@@ -77,6 +77,16 @@ class Service(Model):
         description="Answer from the nearest region, and from another when that one fails.",
         json_schema_extra=ADDS_OR_DELETES,
     )
+    # The CRD takes 0 to 100, and the policy of Network Services that is made from it 1 to 99:
+    # https://cloud.google.com/service-mesh/docs/reference/network-services/rest/v1/projects.locations.serviceLbPolicies
+    failover_threshold: int | None = Field(
+        default=None,
+        ge=1,
+        le=99,
+        description="With `fleet`: requests go to other regions, too, when less than this percentage of a region's "
+        "endpoints is healthy; Google's default, 70, if absent.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
     regions: dict[RegionKey, RegionalDeployment] = Field(
         default={},
         description="Where it runs, and what differs there; in every region if empty.",

@@ -102,6 +102,7 @@ from cdktf_cdktf_provider_google.container_cluster import (
     ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig,
     ContainerClusterDatabaseEncryption,
     ContainerClusterFleet,
+    ContainerClusterGatewayApiConfig,
     ContainerClusterIpAllocationPolicy,
     ContainerClusterLoggingConfig,
     ContainerClusterMaintenancePolicy,

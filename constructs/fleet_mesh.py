@@ -42,6 +42,7 @@ class FleetMesh(Construct):
         members: Sequence[MeshMember],
         access: Mapping[str, ClusterAccess],
         config_cluster: str,
+        traffic_distribution: bool,
         revision: str,
         injection_labels: Mapping[str, str],
         kubectl_image: str,
@@ -68,7 +69,10 @@ class FleetMesh(Construct):
                 mesh=GkeHubFeatureMembershipMesh(management="MANAGEMENT_AUTOMATIC"),
                 depends_on=[options, *depends_on],
             )
-            crds = (CONTROL_PLANE_CRD, *required_crds(config_cluster=member.key == config_cluster))
+            served = required_crds(
+                config_cluster=member.key == config_cluster, traffic_distribution=traffic_distribution
+            )
+            crds = (CONTROL_PLANE_CRD, *served)
             job = _job(crds, revision, kubectl_image)
             probe = self._probe(scope_of_member, access[member.key], injection_labels)
             self._wait(scope_of_member, access[member.key], job, [namespace, membership, *probe])

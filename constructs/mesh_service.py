@@ -72,6 +72,9 @@ class MeshService(Construct):
         if service.failover:
             balancer = {"localityLbSetting": {"enabled": True}} if locality_needs_setting else None
             apply("destination-rule", render("service/destination-rule.yaml", {**names, "load_balancer": balancer}))
+        if service.failover_threshold is not None:
+            threshold = {"threshold": service.failover_threshold}
+            apply("traffic-distribution", render("service/traffic-distribution-policy.yaml", {**names, **threshold}))
         if service.route is not None and routed:
             apply("gateway", render("service/gateway.yaml", names))
             route = {"match": service.route.match, "path": service.route.path}

@@ -13,6 +13,7 @@ from constructs.bindings import (
     ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig,
     ContainerClusterDatabaseEncryption,
     ContainerClusterFleet,
+    ContainerClusterGatewayApiConfig,
     ContainerClusterIpAllocationPolicy,
     ContainerClusterLoggingConfig,
     ContainerClusterMaintenancePolicy,
@@ -80,6 +81,7 @@ class PrivateCluster(Construct):
         node_service_account: str,
         node_grants: Sequence[ITerraformDependable],
         peer_api_clients: Sequence[AuthorizedNetwork],
+        gateway_api: bool,
         channel_is_fixed: bool,
     ) -> None:
         """Add the cluster.
@@ -95,6 +97,7 @@ class PrivateCluster(Construct):
             subnet: the region's subnet.
             node_service_account: email of the nodes' service account.
             node_grants: role bindings of that account, which the first nodes need.
+            gateway_api: the cluster serves the kinds of GKE's Gateway API.
             channel_is_fixed: the release channel decides which mesh Google runs in the cluster.
             peer_api_clients: ranges of other clusters' istiods, besides the shape's own authorized networks.
         """
@@ -141,6 +144,8 @@ class PrivateCluster(Construct):
                     issue_client_certificate=False
                 )
             ),
+            # Once on, it stays on where this is None: the provider keeps what it reads.
+            gateway_api_config=ContainerClusterGatewayApiConfig(channel="CHANNEL_STANDARD") if gateway_api else None,
             binary_authorization=ContainerClusterBinaryAuthorization(
                 evaluation_mode="PROJECT_SINGLETON_POLICY_ENFORCE" if shape.binary_authorization else "DISABLED"
             ),

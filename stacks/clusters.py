@@ -45,6 +45,7 @@ class ClustersStack(MeshStack):
                 node_service_account=account.email,
                 node_grants=account.grants,
                 peer_api_clients=environment.peer_api_clients(region.key),
+                gateway_api=environment.has_failover_threshold,
                 channel_is_fixed=not environment.control_plane.runs_on_nodes,
             )
             follows = NodePool(

@@ -85,6 +85,7 @@ class MeshControlStack(MeshStack):
                     members=members,
                     access=access,
                     config_cluster=config_cluster,
+                    traffic_distribution=environment.has_failover_threshold,
                     revision=environment.revision,
                     injection_labels=environment.injection_labels,
                     kubectl_image=environment.mesh.kubectl_image,

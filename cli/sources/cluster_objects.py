@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.sources.kubernetes import ClusterClient
-from config.crds import AUTHORIZATION_POLICIES, CONTROL_PLANE_CRD, ISTIO_CRDS, MCI_CRDS, PEER_AUTHENTICATIONS
+from config.crds import (
+    AUTHORIZATION_POLICIES,
+    CONTROL_PLANE_CRD,
+    ISTIO_CRDS,
+    MCI_CRDS,
+    PEER_AUTHENTICATIONS,
+    TRAFFIC_DISTRIBUTION_CRD,
+)
 from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE
 
 Object = Mapping[str, Any]
@@ -140,7 +147,7 @@ def read_objects(cluster: ClusterClient) -> ClusterObjects:
     if established.issuperset(MCI_CRDS):
         calls.append(("events", "--namespace", GATEWAY_NAMESPACE))
     found: dict[str, list[Object]] = {kind: [] for kind in KINDS}
-    applied = [*APPLIED, *(one for one in (*ISTIO_CRDS, *MCI_CRDS) if one in established)]
+    applied = [*APPLIED, *(one for one in (*ISTIO_CRDS, *MCI_CRDS, TRAFFIC_DISTRIBUTION_CRD) if one in established)]
     applied += GKE_CRDS if established.issuperset(MCI_CRDS) else ()
     with ThreadPoolExecutor(len(calls) + 2) as pool:
         fields = pool.submit(cluster.get, ",".join(applied), everywhere, "--show-managed-fields")
@@ -159,7 +166,8 @@ def read_objects(cluster: ClusterClient) -> ClusterObjects:
 
 def _established(cluster: ClusterClient) -> frozenset[str]:
     """Return the required CRDs that are established. All of a cluster's CRDs would be many megabytes."""
-    found = _of_names(cluster, "customresourcedefinitions", (*ISTIO_CRDS, *MCI_CRDS, CONTROL_PLANE_CRD))
+    names = (*ISTIO_CRDS, *MCI_CRDS, TRAFFIC_DISTRIBUTION_CRD, CONTROL_PLANE_CRD)
+    found = _of_names(cluster, "customresourcedefinitions", names)
     return frozenset(one["metadata"]["name"] for one in found if condition(one, "Established") == "True")
 
 

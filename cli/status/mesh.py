@@ -48,7 +48,10 @@ def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformS
         state: Of terraform.
     """
     yield from check_control_plane(member, feature, state)
-    wanted = required_crds(config_cluster=member.key == member.environment.ingress.config_cluster)
+    wanted = required_crds(
+        config_cluster=member.key == member.environment.ingress.config_cluster,
+        traffic_distribution=member.environment.has_failover_threshold,
+    )
     wrong = [f"not served: {name}" for name in wanted if name not in member.live.crds]
     yield failure_or_ok("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
     yield _check_namespaces(member)

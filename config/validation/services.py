@@ -5,7 +5,7 @@ from itertools import combinations
 
 from config.environment import DEMO_SERVICE, Environment
 from config.problems import Problem, nearest
-from config.service import RegionalDeployment, Route
+from config.service import RegionalDeployment, Route, Service
 from config.validation.references import check_region_key
 
 RESERVED_NAMESPACES = frozenset(
@@ -39,12 +39,27 @@ def check_services(environment: Environment) -> Iterator[Problem]:
             yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
         if service.version_env is not None and service.version_env in service.env:
             yield Problem(f"{path}.version_env", "stands in env too", service.version_env)
+        yield from _check_failover_threshold(environment, path, service)
     yield from _check_deployment_names(environment)
     routes = [(name, one.route) for name, one in environment.all_services().items() if one.route is not None]
     for (first_name, first), (second_name, second) in combinations(routes, 2):
         if _overlap(first, second) or _overlap(second, first):
             rule = f"overlaps {first.match} {first.path} of {first_name}, and which one answers is not defined"
             yield Problem(f"services.{second_name}.route.path", rule, second.path)
+
+
+def _check_failover_threshold(environment: Environment, path: str, service: Service) -> Iterator[Problem]:
+    if service.failover_threshold is None:
+        return
+    if not environment.control_plane.takes_failover_threshold:
+        rule = (
+            f"has no effect with mesh.control_plane: {environment.mesh.control_plane}, whose proxies fail over by "
+            "outlier detection; leave it out, or choose mesh.control_plane: fleet"
+        )
+        yield Problem(f"{path}.failover_threshold", rule, service.failover_threshold)
+    elif not service.failover:
+        rule = "does not go with failover: false; take one of them away"
+        yield Problem(f"{path}.failover_threshold", rule, service.failover_threshold)
 
 
 def _check_deployment_names(environment: Environment) -> Iterator[Problem]:

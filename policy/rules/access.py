@@ -13,6 +13,7 @@ KINDS = frozenset(
         "Deployment",
         "DestinationRule",
         "FrontendConfig",
+        "GCPTrafficDistributionPolicy",
         "Gateway",
         "HorizontalPodAutoscaler",
         "Job",

@@ -22,6 +22,7 @@ KINDS = {
     "events": "Event",
     "frontendconfigs.networking.gke.io": "FrontendConfig",
     "gateways.networking.istio.io": "Gateway",
+    "gcptrafficdistributionpolicies.networking.gke.io": "GCPTrafficDistributionPolicy",
     "horizontalpodautoscalers.autoscaling": "HorizontalPodAutoscaler",
     "jobs.batch": "Job",
     "multiclusteringresses.networking.gke.io": "MultiClusterIngress",

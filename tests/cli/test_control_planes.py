@@ -13,6 +13,8 @@ import pytest
 from cli.sources.cluster_objects import COMPLETION_MARKER
 from cli.sources.mesh_components import READINESS_JOB_PREFIX
 from cli.sources.state import StateResource
+from config.crds import TRAFFIC_DISTRIBUTION_CRD
+from config.naming import MANIFEST_ANNOTATION
 from config.paths import ROOT
 from tests.cli.deployed_mesh import (
     DEPLOY,
@@ -29,6 +31,7 @@ from tests.cli.deployed_mesh import (
     DeployedMesh,
     automatic,
     cluster_name,
+    condition,
     deployment,
     injector,
     istiod,
@@ -374,6 +377,24 @@ def test_a_namespace_with_the_labels_of_two_injectors(mesh: DeployedMesh) -> Non
     finding = mesh.run_json("status").findings("failure")["tokyo", "namespaces"]
     assert finding["text"] == "sample is also labelled istio.io/rev=asm-managed, which selects another injector"
     assert "label namespace sample istio.io/rev-" in finding["fix"]
+
+
+@with_modes(FLEET)
+def test_a_failover_threshold_has_a_kind_and_an_object(mesh: DeployedMesh) -> None:
+    shop = {"image": "i", "port": 80, "namespace": "sample", "failover_threshold": 40}
+    mesh.content["services"] = {"shop": shop}
+    failures = mesh.run_json("status").findings("failure")
+    assert failures["tokyo", "kinds"]["text"] == f"not served: {TRAFFIC_DISTRIBUTION_CRD}"
+    kind = {"metadata": {"name": TRAFFIC_DISTRIBUTION_CRD}, "status": condition("Established")}
+    mesh.add("tokyo", {"kind": "CustomResourceDefinition", **kind})
+    names = {"name": "shop", "namespace": "sample"}
+    policy = {"apiVersion": "networking.gke.io/v1", "kind": "GCPTrafficDistributionPolicy"}
+    manifest = {**policy, "metadata": names, "spec": {"a": 1}}
+    annotations = {MANIFEST_ANNOTATION: json.dumps(manifest)}
+    mesh.add("tokyo", {**policy, "metadata": {**names, "annotations": annotations}, "spec": {"a": 2}})
+    failures = mesh.run_json("status").findings("failure")
+    assert ("tokyo", "kinds") not in failures
+    assert "spec.a is 2" in failures["tokyo", "GCPTrafficDistributionPolicy sample/shop"]["text"]
 
 
 @with_modes(FLEET)

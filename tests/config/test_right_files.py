@@ -233,6 +233,16 @@ def check_no_failover(found: Synthesis) -> None:
     assert {one["release_channel"]["channel"] for one in clusters(found).values()} == {"RAPID"}
 
 
+def check_failover_threshold(found: Synthesis) -> None:
+    for cluster in ("tokyo", "osaka"):  # the Service is in both, wherever the pods are
+        policies = found.objects(cluster, "GCPTrafficDistributionPolicy")
+        thresholds = {
+            one["metadata"]["name"]: one["spec"]["default"]["failoverConfig"]["failoverHealthThreshold"]
+            for one in policies
+        }
+        assert thresholds == {"early": 99, "late": 1}
+
+
 CHECKS = {name.removeprefix("check_").replace("_", "-"): one for name, one in globals().items() if name[:6] == "check_"}
 
 

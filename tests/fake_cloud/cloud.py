@@ -83,6 +83,9 @@ class ControlPlanes(Protocol):
             CloudError: the cluster can't be created.
         """
 
+    def serve_gateway_api(self, location: str, name: str) -> None:
+        """Serve the kinds of GKE's Gateway API, as far as the stacks use them."""
+
     def add_nodes(self, location: str, name: str) -> None: ...
 
     def stop(self, location: str, name: str) -> None: ...

@@ -40,6 +40,7 @@ REPLACED = {
 """Fields of an update, and the cluster's fields that they replace."""
 
 NESTED: Mapping[str, Callable[[Body], Body]] = {
+    "desiredGatewayApiConfig": lambda wanted: {"networkConfig": {"gatewayApiConfig": wanted}},
     "desiredIntraNodeVisibilityConfig": lambda wanted: {
         "networkConfig": {"enableIntraNodeVisibility": wanted.get("enabled", False)}
     },
@@ -123,6 +124,7 @@ class Container:
         def work() -> None:
             range_ = cluster["privateClusterConfig"]["masterIpv4CidrBlock"]
             addresses = self._cloud.control_planes.start(request.location, wanted["name"], range_)
+            self._serve_gateway_api(request.location, cluster)
             with self._cloud.store.lock:
                 given = {"privateEndpoint": addresses.private, "publicEndpoint": addresses.public}
                 # The provider reads the newer of the two fields, older clients the other one.
@@ -156,8 +158,14 @@ class Container:
             _apply(found, changes)
             found["endpoint"] = _get_endpoint(found)
             _copy_authorized_networks(found)
+            self._serve_gateway_api(request.location, found)
 
         return self._start(request.path, "UPDATE_CLUSTER", "cluster-update", work)
+
+    def _serve_gateway_api(self, location: str, cluster: Resource) -> None:
+        channel = cluster["networkConfig"].get("gatewayApiConfig", {}).get("channel", "CHANNEL_DISABLED")
+        if channel != "CHANNEL_DISABLED":
+            self._cloud.control_planes.serve_gateway_api(location, cluster["name"])
 
     def set_maintenance(self, request: ApiRequest) -> Body:
         """Set the maintenance policy; one without a window is none."""

@@ -402,6 +402,24 @@ def test_a_control_planes_range_overlaps_with_nothing_of_its_network(client: Api
 # --- hardening of a cluster
 
 
+def test_the_gateway_api_has_kinds(gcp: FakeGcp, client: ApiClient) -> None:
+    """Of a cluster that is created with it, and of one that gets it."""
+    served = "serve the Gateway API"
+    body = build_cluster("tokyo-1")
+    make_cluster(client)
+    assert served not in [call for call, *_ in gcp.planes.calls]
+    path = f"{CLUSTERS}/tokyo-1"
+    client.run("PUT", path, {"update": {"desiredGatewayApiConfig": {"channel": "CHANNEL_STANDARD"}}})
+    assert gcp.planes.calls[-1] == (served, LOCATION, "tokyo-1")
+    network = client.ok("GET", path)["networkConfig"]
+    assert network["gatewayApiConfig"] == {"channel": "CHANNEL_STANDARD"}
+    assert network["network"] == NETWORK
+    client.run("DELETE", path)
+    body["cluster"]["networkConfig"] = {"gatewayApiConfig": {"channel": "CHANNEL_STANDARD"}}
+    client.run("POST", CLUSTERS, body)
+    assert gcp.planes.calls[-1] == (served, LOCATION, "tokyo-1")
+
+
 def test_an_update_changes_the_hardening_of_a_cluster(client: ApiClient) -> None:
     make_cluster(client)
     path = f"{CLUSTERS}/tokyo-1"

@@ -1,9 +1,10 @@
 """The GKE control planes: real Kubernetes, run by the local mesh."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,6 +25,9 @@ ZONES = "abc"
 CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig", "ServiceNetworkEndpointGroup")
 """Kinds that every new GKE cluster serves."""
+
+WITH_GATEWAY_API = ("GCPTrafficDistributionPolicy",)
+"""Kinds of GKE's Gateway API that the stacks use."""
 
 
 class GkeControlPlanes:
@@ -83,12 +87,14 @@ class GkeControlPlanes:
             )
         cluster = self.clusters[region.key]
         cluster.start()
-        documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
-        cluster.apply([one for one in documents if one["spec"]["names"]["kind"] in WITH_EVERY_CLUSTER])
+        cluster.apply(_crds(WITH_EVERY_CLUSTER))
         with self._lock:
             self.running[location, name] = cluster
         addresses = self._addresses[region.key]
         return Endpoints(str(addresses.public), str(addresses.api_server), cluster.certificate)
+
+    def serve_gateway_api(self, location: str, name: str) -> None:
+        self.running[location, name].apply(_crds(WITH_GATEWAY_API))
 
     def add_nodes(self, location: str, name: str) -> None:
         self.running[location, name].add_nodes()
@@ -143,3 +149,8 @@ class GkeControlPlanes:
         key.touch(mode=0o600)
         key.write_bytes(leaf.key)
         return SniCertificate(name, certificate, key)
+
+
+def _crds(kinds: Collection[str]) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
+    return [one for one in documents if one["spec"]["names"]["kind"] in kinds]

@@ -40,6 +40,7 @@ ISTIO_KINDS = (
 GKE_KINDS = (
     "backendconfigs.cloud.google.com",
     "frontendconfigs.networking.gke.io",
+    "gcptrafficdistributionpolicies.networking.gke.io",
     "multiclusteringresses.networking.gke.io",
     "multiclusterservices.networking.gke.io",
 )

@@ -112,6 +112,9 @@ class SimulatedCloud:
         self._ingress.cluster_started(cluster)
         return endpoints
 
+    def serve_gateway_api(self, location: str, name: str) -> None:
+        self.planes.serve_gateway_api(location, name)
+
     def add_nodes(self, location: str, name: str) -> None:
         self.planes.add_nodes(location, name)
 

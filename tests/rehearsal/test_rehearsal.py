@@ -346,6 +346,9 @@ class NoControlPlanes:
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
         raise NotImplementedError
 
+    def serve_gateway_api(self, location: str, name: str) -> None:
+        raise NotImplementedError
+
     def add_nodes(self, location: str, name: str) -> None:
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from config.control_plane import MODES, ControlPlaneMode, control_plane
-from config.crds import ISTIO_CRDS, MCI_CRDS
+from config.crds import ISTIO_CRDS, MCI_CRDS, TRAFFIC_DISTRIBUTION_CRD
 from config.mesh import DEFAULT_VERSION
 from config.paths import ROOT
 from config.problems import ConfigError
@@ -211,6 +211,28 @@ def test_the_stack_waits_until_the_crds_are_established(fleet: Synthesis) -> Non
             probe["args"]
         )
         assert f"fleet-mesh_{key}_readiness-binding" in " ".join(job["depends_on"])
+
+
+def test_a_failover_threshold(fleet: Synthesis, tmp_path: Path) -> None:
+    """Its kind is of GKE's Gateway API, which every cluster then serves before the stack `ingress` is planned."""
+    shop = "services: {shop: {image: i, port: 80, failover_threshold: 40}, cart: {image: i, port: 80}}\n"
+    thresholds = synthesize(environment_of(with_mode("fleet") + shop), tmp_path)
+    for cluster in ("tokyo", "osaka"):
+        (policy,) = thresholds.objects(cluster, "GCPTrafficDistributionPolicy")
+        target = thresholds.object(cluster, "Service", "shop")["metadata"]
+        assert policy["metadata"]["namespace"] == target["namespace"]
+        assert policy["spec"] == {
+            "targetRefs": [{"group": "", "kind": "Service", "name": target["name"]}],
+            "default": {"failoverConfig": {"failoverHealthThreshold": 40}},
+        }
+    for synthesis, used in ((fleet, False), (thresholds, True)):
+        for cluster in ("tokyo", "osaka"):
+            job = synthesis.one("mesh", "kubernetes_manifest", f"{cluster}_readiness_")["manifest"]
+            there, served, *_ = [one["args"] for one in job["spec"]["template"]["spec"]["initContainers"]]
+            assert (TRAFFIC_DISTRIBUTION_CRD in there) is used
+            assert (TRAFFIC_DISTRIBUTION_CRD in served) is used
+        for one in synthesis.all("clusters", "google_container_cluster").values():
+            assert one.get("gateway_api_config") == ({"channel": "CHANNEL_STANDARD"} if used else None)
 
 
 def test_a_changed_wait_is_a_new_job(fleet: Synthesis, tmp_path: Path) -> None:

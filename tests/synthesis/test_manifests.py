@@ -17,12 +17,13 @@ import yaml
 
 from config.paths import ROOT
 from config.synthesized import kubernetes_objects
-from tests.synthesized import Synthesis
+from tests.config.inputs import INPUTS
+from tests.synthesized import Synthesis, load_without_variables, synthesize
 
 MANIFESTS = ROOT / "manifests"
 SCHEMAS = Path(__file__).parent / "schemas"
 KUBERNETES_VERSION = "1.33"  # near what GKE's stable channel has
-CRD_GROUPS = ("networking.istio.io/", "security.istio.io/", "cloud.google.com/", "networking.gke.io/v1beta1")
+CRD_GROUPS = ("networking.istio.io/", "security.istio.io/", "cloud.google.com/", "networking.gke.io/v1")
 OWN_SCHEMAS = {
     "MultiClusterIngress": SCHEMAS / "multi-cluster-ingress.json",
     "MultiClusterService": SCHEMAS / "multi-cluster-service.json",
@@ -82,12 +83,24 @@ def problems(objects: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("environment", ["reference", "three_regions"])
+@pytest.fixture(scope="module")
+def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """Services with a failover threshold, which only `fleet` takes."""
+    environment = load_without_variables(INPUTS / "right" / "failover-threshold.yaml")
+    return synthesize(environment, tmp_path_factory.mktemp("thresholds"))
+
+
+@pytest.mark.parametrize("environment", ["reference", "three_regions", "thresholds"])
 def test_every_object_is_valid(environment: str, request: pytest.FixtureRequest) -> None:
     synthesis: Synthesis = request.getfixturevalue(environment)
     objects = synthesis.objects()
     assert len(objects) > 30
     assert problems(objects) == []
+
+
+@pytest.fixture
+def every_object(reference: Synthesis, three_regions: Synthesis, thresholds: Synthesis) -> list[dict[str, Any]]:
+    return [*reference.objects("tokyo"), *three_regions.objects("iowa"), *thresholds.objects("tokyo")]
 
 
 @pytest.mark.parametrize(
@@ -112,15 +125,17 @@ def test_every_object_is_valid(environment: str, request: pytest.FixtureRequest)
         ("BackendConfig", "spec.healthCheck.requestpath", "/"),
         ("BackendConfig", "spec.securityPolicy.nam", "x"),
         ("BackendConfig", "spec.healthCheck.port", "15021"),
+        ("GCPTrafficDistributionPolicy", "spec.default.failoverConfig.failoverHealthThreshold", 101),
+        ("GCPTrafficDistributionPolicy", "spec.default.failoverConfig.failoverHealthTreshold", 50),
+        ("GCPTrafficDistributionPolicy", "spec.targetRefs.0.name", 1),
         ("MultiClusterService", "spec.template.spec.ports.0.nodePort", 80),
         ("MultiClusterIngress", "spec.template.spec.backend.servicePort", "80"),
     ],
 )
-def test_an_error_is_found(reference: Synthesis, three_regions: Synthesis, kind: str, path: str, value: Any) -> None:
+def test_an_error_is_found(every_object: list[dict[str, Any]], kind: str, path: str, value: Any) -> None:
     """The schemas reject errors."""
-    every = [*reference.objects("tokyo"), *three_regions.objects("iowa")]
     # The largest object of the kind: a default-deny policy is empty.
-    one = copy.deepcopy(max((one for one in every if one["kind"] == kind), key=lambda one: len(json.dumps(one))))
+    one = copy.deepcopy(max((one for one in every_object if one["kind"] == kind), key=lambda one: len(json.dumps(one))))
     *steps, last = path.split(".")
     here: Any = one
     for step in steps:
@@ -140,12 +155,12 @@ def test_a_file_contains_one_object(file: str) -> None:
     assert {"apiVersion", "kind", "metadata"} <= documents[0].keys()
 
 
-def test_every_file_is_used(synthesized: Callable[[str], Synthesis]) -> None:
+def test_every_file_is_used(synthesized: Callable[[str], Synthesis], thresholds: Synthesis) -> None:
     kinds = {yaml.safe_load((MANIFESTS / file).read_text(encoding="utf-8"))["kind"] for file in manifest_files()}
     assert kinds == {
         one["kind"]
-        for environment in ("reference", "three_regions", "fleet")
-        for stack in synthesized(environment).stacks.values()
+        for found in (*map(synthesized, ("reference", "three_regions", "fleet")), thresholds)
+        for stack in found.stacks.values()
         for *_, one in kubernetes_objects(stack)
     }
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "constructs").glob("*.py"))

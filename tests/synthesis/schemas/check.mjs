@@ -13,6 +13,7 @@ const KINDS = {
   "networking.istio.io/v1beta1": "@kubernetes-models/istio/networking.istio.io/v1beta1",
   "security.istio.io/v1beta1": "@kubernetes-models/istio/security.istio.io/v1beta1",
   "cloud.google.com/v1": "@kubernetes-models/gke/cloud.google.com/v1",
+  "networking.gke.io/v1": "@kubernetes-models/gke/networking.gke.io/v1",
   "networking.gke.io/v1beta1": "@kubernetes-models/gke/networking.gke.io/v1beta1",
 };
 
