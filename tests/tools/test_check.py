@@ -63,7 +63,6 @@ def test_all_that_there_is(tmp_path: Path) -> None:
         "rehearse CONTROL_PLANE=asmcli-in-cluster SHORT=1",
         "rehearse DAY2=all",
         "rehearse UPGRADE=1",
-        "rehearse CONTROL_PLANE=fleet UPGRADE=1",
         "rehearse ACCEPTANCE=1",
         "rehearse-faults FAULTS=small",
         "check: all that was tried is right. Left out:",
