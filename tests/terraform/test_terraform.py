@@ -39,7 +39,7 @@ def planned(_providers: None, tmp_path: Path) -> Path:
 
 def test_plan_of_network(planned: Path) -> None:
     # the check of tools, 17 APIs, a VPC, 2 subnets, 2 routers, 2 NATs, 3 firewall rules
-    assert plan_summary(plan(planned, "network")) == "Plan: 28 to add, 0 to change, 0 to destroy."
+    assert plan_summary(plan(planned, "network")) == "Plan: 29 to add, 0 to change, 0 to destroy."
 
 
 def test_plan_of_clusters(planned: Path) -> None:
@@ -60,7 +60,7 @@ def test_plan_of_mesh(tmp_path: Path) -> None:
     write_outputs_state(outdir, "clusters")
     # the control plane mode, 2 features, a grant; for each region an installation, a removal, a wait; for each
     # pair of regions a grant, its check, a withdrawal
-    assert plan_summary(plan(outdir, "mesh")) == "Plan: 17 to add, 0 to change, 0 to destroy."
+    assert plan_summary(plan(outdir, "mesh")) == "Plan: 16 to add, 0 to change, 0 to destroy."
 
 
 def test_plan_of_mesh_requires_the_checksum_of_the_installer(planned: Path) -> None:
@@ -68,4 +68,4 @@ def test_plan_of_mesh_requires_the_checksum_of_the_installer(planned: Path) -> N
     write_outputs_state(planned, "clusters")
     message = error_of(plan(planned, "mesh"))
     assert "mesh.asmcli.sha256 is not set: nothing would vouch for the installer." in message
-    assert "asmcli_1.28.5-asm.12-config1 | sha256sum" in message
+    assert "asmcli_1.31.3-asm.9-config1 | sha256sum" in message
