@@ -117,6 +117,11 @@ class Compute:
         items |= {place: _build_warning("UNREACHABLE") for place in self.silent}
         return {"kind": f"{KINDS[request.name].name}AggregatedList", "items": items}
 
+    @property
+    def link(self) -> str:
+        """The beginning of the links of its resources, before their path."""
+        return f"{self._cloud.base}{PREFIX}"
+
     def insert(self, request: ApiRequest) -> Body:
         path = f"{request.path}/{request.body['name']}"
         with self._cloud.store.lock:
@@ -153,7 +158,7 @@ class Compute:
     def resource(self, path: str, body: Body) -> Resource:
         """Return a resource as the cloud creates it, with all fields that the cloud adds."""
         collection = path.split("/")[-2]
-        link = f"{self._cloud.base}{PREFIX}{path}"
+        link = f"{self.link}{path}"
         resource = {
             **DEFAULTS.get(collection, {}),
             **body,

@@ -213,6 +213,17 @@ class Deployment:
         """
         processes.run(["sh", "-c", command], variables=self._variables, seconds=SECONDS)
 
+    def shell_of_user(self, command: str) -> None:
+        """Run a command with what a user has, where cdktf and terraform have less.
+
+        Args:
+            command: for the shell.
+
+        Raises:
+            LocalMeshError: it failed.
+        """
+        processes.run(["sh", "-c", command], variables=self._mesh_cli_variables, seconds=SECONDS)
+
     def _cdktf(
         self,
         verb: str,

@@ -9,6 +9,7 @@ from config.environment import DEMO_SERVICE, Environment
 from config.naming import remote_secret_name
 from tests.fake_cloud.store import Resource
 from tests.local_mesh.cluster import LocalCluster
+from tests.rehearsal.traffic_director import is_of_the_mesh
 
 ObjectKey = tuple[str, str, str]
 """Kind, namespace (empty for none) and name."""
@@ -100,13 +101,13 @@ def expected_objects(environment: Environment, region: str) -> set[ObjectKey]:
 def found_objects(
     cluster: LocalCluster, kinds: tuple[str, ...], ours: Collection[str] = (DEMO_NAMESPACE, GATEWAY_NAMESPACE)
 ) -> dict[ObjectKey, Resource]:
-    """Return the objects in the stacks' namespaces of a cluster, without derived Services."""
+    """Return the objects in the stacks' namespaces of a cluster, without Services of Google's controllers."""
     found: dict[ObjectKey, Resource] = {}
     for item in cluster.get(",".join(kinds), "--all-namespaces")["items"]:
         kind, namespace, name = key = object_key(item)
         in_root = namespace == ROOT_NAMESPACE and kind in ROOT_KINDS
         # The mesh creates one that is called default, too.
-        if not in_root and (name in IGNORED_NAMES or name.startswith("mci-")):
+        if not in_root and (name in IGNORED_NAMES or name.startswith("mci-") or is_of_the_mesh(item)):
             continue
         if namespace in ours or in_root or (kind == "Namespace" and name in ours):
             found[key] = item

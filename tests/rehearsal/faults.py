@@ -31,8 +31,9 @@ _COMMAND = "terraform -chdir="
 MANIFEST = "kubernetes_manifest"
 _MANIFEST_AT = re.compile(rf"with {MANIFEST}\.([^\s,]+)")
 
-STAYS = "/services/| CustomResourceDefinition "
-"""What a destroy leaves: APIs, as others may use them; Istio's CRDs, which are deleted with their cluster."""
+STAYS = "/services/| CustomResourceDefinition |/gsmrsvd-|/gke-.*-mcsd"
+"""What a destroy leaves: APIs, as others may use them; Istio's CRDs, which are deleted with their cluster; and what a
+mesh makes around one."""
 
 SECONDS = 600
 """Timeout of a command; undisturbed ones take less than a minute."""

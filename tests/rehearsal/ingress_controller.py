@@ -99,7 +99,7 @@ class IngressController:
         """Delete the endpoint groups of a deleted cluster."""
         for path in list(self._cloud.store.all()):
             parts = path.split("/")
-            if parts[-2] == "networkEndpointGroups" and parts[3].startswith(f"{location}-"):
+            if parts[-2] == GROUPS and parts[3].startswith(f"{location}-") and OWN in parts[-1]:
                 self._cloud.store.remove(path)
         self._set_backends()
 
@@ -229,7 +229,8 @@ class IngressController:
 
         Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
         """
-        groups = [path.partition("/zones/")[2] for path in self._cloud.store.all() if "/networkEndpointGroups/" in path]
+        own = [path for path in self._cloud.store.all() if f"/{GROUPS}/" in path and OWN in path]
+        groups = [path.partition("/zones/")[2] for path in own]
         for key, address in list(self._addresses.items()):
             parts = PartNames.of(key)
             resources = {
@@ -285,7 +286,7 @@ class IngressController:
             for key in [key for key in self._seen if key[0] == INGRESSES]:
                 path = f"projects/{self._cloud.project}/global/backendServices/{PartNames.of(key).service}"
                 if (service := self._cloud.store.find(path)) is not None:
-                    own = sorted(group for group in groups if f"-{key[1][:10]}-mci-" in group)
+                    own = sorted(group for group in groups if f"-{key[1][:10]}{OWN}" in group)
                     service["backends"] = [{"group": group, "balancingMode": "RATE"} for group in own]
 
     def _certificates(self, key: ObjectKey) -> list[str]:
@@ -337,6 +338,10 @@ HASH = "8se3df"
 """Part of all names that the controller gives, also those of other teams' in the fleet; as in Google's example."""
 
 
+OWN = "-mci-"
+"""In the names of its endpoint groups; the mesh has others."""
+
+
 class PartNames(NamedTuple):
     """Names of an ingress' parts.
 
@@ -359,4 +364,4 @@ class PartNames(NamedTuple):
 def _group(key: ObjectKey) -> str:
     """Return the name of the endpoint groups of a service, one in each zone."""
     _, namespace, name = key
-    return f"k8s1-1a2b3c4d-{namespace[:10]}-mci-{name}-80-5e6f7a8b"
+    return f"k8s1-1a2b3c4d-{namespace[:10]}{OWN}{name}-80-5e6f7a8b"

@@ -47,6 +47,7 @@ class MeshController:
         delay: Callable[[], float] = lambda: 0.0,
         injects: bool = True,
         install: Callable[[], None],
+        direct: Callable[[], None],
         report: Callable[[Body | None], None],
     ) -> None:
         """Watch nothing yet.
@@ -59,6 +60,7 @@ class MeshController:
             delay: returns the seconds that a control plane takes longer than usual.
             injects: a simulated injector annotates pods; if not, `install` brings an injector.
             install: called when a control plane is provisioned.
+            direct: called when one of the implementation TRAFFIC_DIRECTOR is.
             report: called with the state of the membership in the fleet's feature, None for no state.
         """
         self._cluster = cluster
@@ -67,6 +69,7 @@ class MeshController:
         self._channel = channel
         self._delay = delay
         self._install = install
+        self._direct = direct
         self._report = report
         self._injector = Injector(cluster) if injects else None
         self._lock = threading.Lock()
@@ -137,6 +140,8 @@ class MeshController:
         if not late:
             self._start_injector(metadata["name"])
         implementation = TRAFFIC_DIRECTOR if self._managed else ISTIOD
+        if implementation == TRAFFIC_DIRECTOR:
+            self._direct()
         self._report(_state("ACTIVE", "REVISION_READY", f"Ready: {metadata['name']}", implementation))
         status = {"conditions": [{"type": CONDITION, "status": "True", "reason": "Provisioned", "message": "ok"}]}
         patch(self._cluster, REVISIONS, metadata, {"status": status}, "--subresource", "status")

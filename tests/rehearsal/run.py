@@ -7,7 +7,7 @@ from config.control_plane import MODES
 from tests.lab import responses
 from tests.lab.demo import LabDemo
 from tests.local_mesh.isolation import ignore_sigint
-from tests.rehearsal import checks, mesh_cli_check
+from tests.rehearsal import checks, mesh_cli_check, mesh_leftovers
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.deployment import CommandRun
@@ -170,6 +170,8 @@ class Rehearsal:
         if not cluster.ok:
             return
         rest = self._deployment.deploy()
+        if self._delete_leftovers("   the rest, which stops at what the mesh has left", rest, ""):
+            rest = self._deployment.deploy()
         self._show(checks.deployed("   and the rest", rest))
         found = differences(self._before_addition, take_snapshot(self._cloud, identities=True))
         self._show(checks.compared("   nothing of it is left, and nothing else was touched", found, [self._firewalls]))
@@ -184,6 +186,8 @@ class Rehearsal:
             return
         self._send_requests(responses.step_b, responses.step_c)
         run = self._deployment.destroy()
+        if self._delete_leftovers("6  destroy, which stops at what the mesh has left", run, mesh_leftovers.HINT):
+            run = self._deployment.destroy()
         stacks = ("ingress", "mesh", "clusters", "network")
         self._show(checks.deployed("6  destroy", run, stacks))
         self._show(checks.orphaned("   what is left", self._empty, take_snapshot(self._cloud)))
@@ -194,6 +198,23 @@ class Rehearsal:
                     "   all that without tools besides terraform", self._context.forbidden, self._deployment.output
                 )
             )
+
+    def _delete_leftovers(self, title: str, run: CommandRun, hint: str) -> bool:
+        """Delete, as `mesh audit` says, what the mesh has left of deleted clusters.
+
+        Args:
+            title: of the table that shows a command that has stopped at it.
+            run: the command.
+            hint: in its output.
+
+        Returns:
+            Whether there was anything: if not, the command did not have to stop.
+        """
+        left = self._cloud.left_by_mesh()
+        if left:
+            self._show(mesh_leftovers.stopped(title, run, hint))
+            self._show(mesh_leftovers.deleted("   the commands of mesh audit delete it", self._context, left))
+        return bool(left)
 
     def _send_requests(self, *steps: Callable[[LabDemo], Table]) -> None:
         """Send requests in the deployed mesh, if pods run in it."""

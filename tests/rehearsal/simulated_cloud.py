@@ -17,6 +17,7 @@ from tests.rehearsal.fake_istiod import FakeIstiod
 from tests.rehearsal.ingress_controller import IngressController
 from tests.rehearsal.job_runner import JobRunner
 from tests.rehearsal.mesh_controller import FEATURE, MeshController, managed_memberships
+from tests.rehearsal.traffic_director import TrafficDirector, digest_of, is_around_cluster
 
 PORT = 8080
 BASE = f"http://127.0.0.1:{PORT}"
@@ -101,6 +102,7 @@ class SimulatedCloud:
             delay=lambda: self.mesh_delay,
             injects=not self._pods_run,
             install=lambda: self.install(region),
+            direct=TrafficDirector(cluster, self._path(location, name), self.fake.store, self.server.compute).start,
             report=lambda state: self.server.gkehub.set_membership_state(FEATURE, location, name, state),
         )
         mesh.start()
@@ -136,8 +138,18 @@ class SimulatedCloud:
 
     def _channel(self, location: str, name: str) -> str:
         """Return a cluster's release channel."""
-        cluster = self.fake.store.get(f"projects/{self.fake.project}/locations/{location}/clusters/{name}")
+        cluster = self.fake.store.get(self._path(location, name))
         return str(cluster["releaseChannel"]["channel"])
+
+    def _path(self, location: str, name: str) -> str:
+        """Return the path of a cluster among the cloud's resources."""
+        return f"projects/{self.fake.project}/locations/{location}/clusters/{name}"
+
+    def left_by_mesh(self) -> set[str]:
+        """Return the names of what the mesh has left of clusters that are deleted."""
+        used = [digest_of(self._path(*place)) for place in self._meshes]
+        found = {path.rpartition("/")[2] for path in self.fake.store.all() if is_around_cluster(path)}
+        return {name for name in found if not any(digest in name for digest in used)}
 
     def delete(self, path: str) -> None:
         """Delete a resource behind terraform's back."""

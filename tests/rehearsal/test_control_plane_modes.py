@@ -165,7 +165,13 @@ def controller(cluster: Any, reported: list[Any]) -> MeshController:
     crds = [{"kind": "CustomResourceDefinition", "metadata": {"name": "gateways"}}]
     latencies = Latencies(0)
     return MeshController(
-        cluster, crds, latencies, channel=lambda: "STABLE", install=lambda: None, report=reported.append
+        cluster,
+        crds,
+        latencies,
+        channel=lambda: "STABLE",
+        install=lambda: None,
+        direct=lambda: cluster.calls.append(("direct",)),
+        report=reported.append,
     )
 
 
@@ -196,6 +202,7 @@ def test_a_revision_is_provisioned_and_recreated_while_it_is_managed(cluster: An
     wait_until(lambda: cluster.patches(kind))
     assert cluster.patches(kind)[0]["status"]["conditions"][0]["type"] == "ProvisioningFinished"
     assert ("CustomResourceDefinition", "gateways") in cluster.applied
+    assert ("direct",) in cluster.calls
     assert reported[-1]["servicemesh"]["controlPlaneManagement"]["details"][0]["code"] == "REVISION_READY"
     cluster.events[kind].append({**event, "type": "DELETED"})
     wait_until(lambda: key in cluster.applied)
