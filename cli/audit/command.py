@@ -16,7 +16,7 @@ from cli.report.output import Output
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.mesh_components import orphaned_components, read_components
-from cli.sources.remediation import api_error_fix, kubectl_command, unmanage_command, unreachable_fix
+from cli.sources.remediation import api_error_fix, as_deployer, kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.remote_secrets import read_names
 from cli.sources.resources import (
     CLUSTERS,
@@ -182,7 +182,7 @@ def _check_management(report: Report, section: Section, features: Listed, rules:
     managed = [found for one in features if one.name == "servicemesh" for found in rules.of_management(one)]
     orphaned = [one for one in managed if one[2].orphaned]
     for name, location, ownership in orphaned:
-        command = unmanage_command(name, location, rules.environment.project.id)
+        command = as_deployer(unmanage_command(name, location, rules.environment.project.id), rules.environment)
         title = f"fleet's management of the mesh in {name} in {location}"
         _add_orphan(report, section, title, ownership.orphaned, command)
     if not orphaned:
@@ -199,7 +199,8 @@ def _check_kind(report: Report, section: Section, kind: ResourceKind, found: Lis
     for one, ownership in ownerships:
         if ownership.orphaned:
             where = f" in {one.location}" if one.location not in ("", "global") else ""
-            _add_orphan(report, section, f"{kind.singular} {one.name}{where}", ownership.orphaned, one.delete_command)
+            command = as_deployer(one.delete_command, rules.environment)
+            _add_orphan(report, section, f"{kind.singular} {one.name}{where}", ownership.orphaned, command)
     unknown = [(one.name, ownership.unknown) for one, ownership in ownerships if ownership.unknown]
     if unknown:
         names = ", ".join(name for name, _ in unknown)

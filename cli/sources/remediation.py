@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from cli.sources.google import ApiError
 from cli.sources.kubernetes import ClusterClient
 from cli.sources.state import StateResource
+from config import Environment
 
 DEPLOY = "cdktf deploy network clusters mesh ingress"
 """Creates what is missing, and corrects what differs from the configuration."""
@@ -53,6 +54,12 @@ def unmanage_command(membership: str, location: str, project: str) -> str:
         f"gcloud container fleet mesh update --management manual --memberships {membership} --location {location} "
         f"--project {project}"
     )
+
+
+def as_deployer(command: str, environment: Environment) -> str:
+    """Return a gcloud command that acts as the account which deploys: a person may have none of its roles."""
+    account = environment.project.impersonate_service_account
+    return command if account is None else f"{command} --impersonate-service-account={account}"
 
 
 def replace_command(resource: StateResource | None, which: str) -> str:

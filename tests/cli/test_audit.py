@@ -11,6 +11,7 @@ import pytest
 
 from cli.audit.load_balancer import LoadBalancerParts
 from cli.sources.google import ApiError
+from cli.sources.remediation import as_deployer
 from cli.sources.resources import (
     BACKEND_SERVICES,
     ENDPOINT_GROUPS,
@@ -19,6 +20,7 @@ from cli.sources.resources import (
     ProjectResources,
 )
 from config.naming import ProjectNames
+from config.paths import ROOT
 from tests.cli.deployed_mesh import (
     LOCATIONS,
     PARENT,
@@ -34,6 +36,7 @@ from tests.cli.deployed_mesh import (
 )
 from tests.fake_cloud.faults import RequestFault
 from tests.fake_cloud.testing import ApiClient
+from tests.synthesized import REFERENCE, load_without_variables
 
 TO = f"--project {PROJECT}"
 OLD_CERTIFICATE = ProjectNames("matt").certificate("old.example.com")
@@ -458,6 +461,13 @@ def test_another_environment_with_a_longer_prefix(mesh: DeployedMesh) -> None:
     assert set(mesh.run_json("audit").findings("failure")) == {("Accounts", f"service account {email}")}
     made("global/networks/matt-lab-vpc")(mesh)
     assert mesh.run_json("audit").status == 0
+
+
+def test_commands_act_as_the_account_that_deploys() -> None:
+    account = "deployer@acme-mesh-prod.iam.gserviceaccount.com"
+    hardened = load_without_variables(ROOT / "examples" / "hardened.yaml")
+    assert as_deployer("gcloud x", hardened) == f"gcloud x --impersonate-service-account={account}"
+    assert as_deployer("gcloud x", load_without_variables(REFERENCE)) == "gcloud x"
 
 
 def test_a_feature_may_be_of_use_to_others(mesh: DeployedMesh) -> None:
