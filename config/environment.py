@@ -15,7 +15,7 @@ from config.fields import Model, ObjectName, RegionKey
 from config.ingress import Ingress
 from config.maintenance import MaintenanceWindow, staggered
 from config.mesh import Mesh
-from config.naming import ProjectNames, RegionNames, remote_cluster_name
+from config.naming import INJECTION_LABEL, REVISION_LABEL, ProjectNames, RegionNames, remote_cluster_name
 from config.network import Network
 from config.project import Project
 from config.region import Region
@@ -196,8 +196,8 @@ class Environment(Model):
     def injection_labels(self) -> dict[str, str]:
         """The labels of a namespace whose pods get sidecars."""
         if self.control_plane.selected_by_revision:
-            return {"istio.io/rev": self.revision}
-        return {"istio-injection": "enabled"}
+            return {REVISION_LABEL: self.revision}
+        return {INJECTION_LABEL: "enabled"}
 
     @property
     def revision(self) -> str:

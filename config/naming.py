@@ -10,6 +10,12 @@ STACKS = ("network", "clusters", "mesh", "ingress")
 MESH_NAMESPACE = "istio-system"
 """The mesh's root namespace: a policy in it is for the whole mesh."""
 
+REVISION_LABEL = "istio.io/rev"
+"""Label of a namespace, a pod or a webhook: the revision of a mesh control plane."""
+
+INJECTION_LABEL = "istio-injection"
+"""Label of a namespace: whether pods get sidecars, where no revision selects the control plane."""
+
 MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
 """On every object: its manifest, as the last deploy applied it (`constructs.manifest_file`)."""
 

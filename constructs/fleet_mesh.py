@@ -1,7 +1,5 @@
 """A mesh that the fleet API installs and Google manages, in every cluster."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +14,7 @@ from constructs.bindings import (
     ITerraformDependable,
 )
 from constructs.cluster_access import ClusterAccess
-from constructs.manifest_file import ManifestFile, render
+from constructs.manifest_file import ManifestFile, checksum, render
 from constructs.mesh_member import MeshMember
 from constructs.mesh_namespace import MeshNamespace
 
@@ -162,6 +160,5 @@ def _job(crds: Sequence[str], revision: str, image: str) -> dict[str, Any]:
         "probe_namespace": PROBE_NAMESPACE,
     }
     job = render("fleet/readiness.yaml", values)
-    digest = hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()
-    job["metadata"]["name"] += f"-{digest[:8]}"
+    job["metadata"]["name"] += f"-{checksum(job)}"
     return job

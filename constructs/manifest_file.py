@@ -1,5 +1,6 @@
 """A Kubernetes object, from a plain YAML file in ``manifests/``."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +61,11 @@ def render(file: str, values: Values) -> dict[str, Any]:
         raise KeyError(f"{file} has no placeholder for {', '.join(unused)}")
     rendered: dict[str, Any] = _fill(template, values)
     return rendered
+
+
+def checksum(node: Any) -> str:
+    """Return eight characters that change with a manifest, or a part of one."""
+    return hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:8]
 
 
 @cache

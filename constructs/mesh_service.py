@@ -1,7 +1,5 @@
 """A service on the mesh, in one cluster."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +8,7 @@ from config.service import RegionalDeployment, Service
 from constructs import Construct
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
-from constructs.manifest_file import ManifestFile, render
+from constructs.manifest_file import ManifestFile, checksum, render
 from constructs.mesh_namespace import MeshNamespace
 
 
@@ -113,10 +111,6 @@ TEMPLATE_LABEL = "multi-region-mesh/template"
 """Label of a service's pods: a checksum of what they are made from."""
 
 
-def _replicas(service: Service, deployment: RegionalDeployment) -> int:
-    return service.replicas if deployment.replicas is None else deployment.replicas
-
-
 def _deployment(name: str, service: Service, deployment: RegionalDeployment, namespace: str) -> dict[str, Any]:
     env = dict(service.env)
     if service.version_env is not None:
@@ -129,7 +123,7 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
             "namespace": namespace,
             "version": deployment.version,
             "image": deployment.image or service.image,
-            "replicas": _replicas(service, deployment),
+            "replicas": service.replicas if deployment.replicas is None else deployment.replicas,
             "port": service.port,
             "user": service.user,
             "run_as_non_root": not service.root,
@@ -142,8 +136,7 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
         },
     )
     template = rendered["spec"]["template"]
-    checksum = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
-    template["metadata"]["labels"][TEMPLATE_LABEL] = checksum
+    template["metadata"]["labels"][TEMPLATE_LABEL] = checksum(template)
     return rendered
 
 

@@ -62,9 +62,10 @@ def check(config: Path, *, mutate: bool, write: bool) -> int:
         RuntimeError: The synthesis or checkov failed.
         IneffectiveMutationError: A mutation does not change this configuration: it is not hardened.
     """
+    configuration = read_config(config)  # reports errors of the file at once, without a synthesis
     environment = synthesize(config)
     result = evaluate(environment, load().values())
-    failures = report_rules(result, read_config(config), all_rules_apply=config == HARDENED)
+    failures = report_rules(result, configuration, all_rules_apply=config == HARDENED)
     environments = {BASELINE: environment}
     mutations = mutation.read() if mutate else []
     for one in mutations:

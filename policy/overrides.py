@@ -47,7 +47,8 @@ def _of_services(key: str, has: Callable[[Service], bool]) -> Override:
     return Override(key, lambda environment: bool(by(environment)), by)
 
 
-_PLAIN_HTTP = Override("ingress.plain_http", lambda one: one.ingress.plain_http)
+_PERMISSIVE = Override("mesh.mtls", lambda one: one.mesh.mtls == "permissive")
+_NO_DEFAULT_DENY = Override("mesh.default_deny", lambda one: not one.mesh.default_deny)
 
 OVERRIDES: Mapping[str, Override] = {
     "MESH_DEPLOYER": Override(
@@ -83,11 +84,11 @@ OVERRIDES: Mapping[str, Override] = {
     "MESH_FLOW_LOGS": Override("network.flow_logs", lambda one: not one.network.flow_logs),
     "MESH_FIREWALL_LOGS": Override("network.firewall_logs", lambda one: not one.network.firewall_logs),
     "MESH_NAT_LOGS": Override("network.nat_log_filter", lambda one: one.network.nat_log_filter != "ALL"),
-    "MESH_STRICT_MTLS": Override("mesh.mtls", lambda one: one.mesh.mtls == "permissive"),
-    "MESH_NO_PLAIN_TEXT": Override("mesh.mtls", lambda one: one.mesh.mtls == "permissive"),
-    "MESH_DEFAULT_DENY": Override("mesh.default_deny", lambda one: not one.mesh.default_deny),
-    "MESH_GATEWAY_CALLERS": Override("mesh.default_deny", lambda one: not one.mesh.default_deny),
-    "MESH_HTTPS_ONLY": _PLAIN_HTTP,
+    "MESH_STRICT_MTLS": _PERMISSIVE,
+    "MESH_NO_PLAIN_TEXT": _PERMISSIVE,
+    "MESH_DEFAULT_DENY": _NO_DEFAULT_DENY,
+    "MESH_GATEWAY_CALLERS": _NO_DEFAULT_DENY,
+    "MESH_HTTPS_ONLY": Override("ingress.plain_http", lambda one: one.ingress.plain_http),
     "MESH_CLOUD_ARMOR": Override("ingress.security_policy", lambda one: one.ingress.security_policy is None),
     "MESH_GATEWAY_COUNT": Override("ingress.single_replica", lambda one: one.ingress.single_replica),
     "MESH_NOT_ROOT": _of_services("services.*.root", lambda service: service.root),

@@ -6,20 +6,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config import load
 from config.loading.load import CONFIG_VARIABLE
 from config.paths import ROOT
 from policy.environment import SynthesizedEnvironment
 
 
 def synthesize(config: Path) -> SynthesizedEnvironment:
-    """Synthesize a configuration as `cdktf synth` does, into a temporary folder.
+    """Synthesize a valid configuration as `cdktf synth` does, into a temporary folder.
 
     Raises:
-        ConfigError: The configuration is invalid.
         RuntimeError: The synthesis failed.
     """
-    load(config)  # reports errors of the file at once, without a synthesis
     with tempfile.TemporaryDirectory(prefix="mesh-policy-") as folder:
         result = subprocess.run(
             [sys.executable, "main.py"],

@@ -15,12 +15,10 @@ from config.crds import (
     PEER_AUTHENTICATIONS,
     TRAFFIC_DISTRIBUTION_CRD,
 )
-from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE
+from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE, REVISION_LABEL
 
 Object = Mapping[str, Any]
 
-REVISION_LABEL = "istio.io/rev"
-INJECTION_LABEL = "istio-injection"
 TAG_LABEL = "istio.io/tag"
 """Label of a webhook that gives a revision another name."""
 

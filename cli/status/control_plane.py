@@ -7,7 +7,7 @@ and never from its name.
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, FindingState, failure, ok, warning
-from cli.sources.cluster_objects import REVISION_LABEL, TAG_LABEL, ClusterObjects, Object, condition
+from cli.sources.cluster_objects import TAG_LABEL, ClusterObjects, Object, condition
 from cli.sources.described import AUTOMATIC, membership_spec, membership_state
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.implementation import check_implementation
@@ -15,7 +15,7 @@ from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.mesh_components import READINESS_JOB_PREFIX, uninstall_command
 from cli.sources.remediation import DEPLOY, chained, replace_command, unmanage_command
 from cli.sources.state import StateResource, TerraformStates
-from config.naming import MESH_NAMESPACE
+from config.naming import MESH_NAMESPACE, REVISION_LABEL
 
 PROVISIONED = "ProvisioningFinished"
 """Condition of a ControlPlaneRevision that asmcli waits for, too."""

@@ -16,16 +16,10 @@ from cli.sources.cluster_objects import Object
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import DEPLOY, chained
 from config.kinds import RESTORED_KINDS
-from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
+from config.naming import FIELD_MANAGER, INJECTION_LABEL, MANIFEST_ANNOTATION
 
 DEPLOYERS = frozenset({"Terraform", FIELD_MANAGER})
 """The field managers of a deploy."""
-
-INJECTION_LABEL = "istio-injection"
-"""Of a namespace: where it is not ours, it switches injection off, whatever revision ours says.
-
-Source: the namespace selectors of istiod's webhooks, which ask revisions for a namespace without this label.
-"""
 
 Path = tuple[Any, ...]
 """Keys, and for an item of a list that has a name the item, as it was applied."""
@@ -101,6 +95,8 @@ def differences(manifest: Object, live: Object) -> Iterator[Difference]:
         own, there = manifest["metadata"].get(key, {}), live["metadata"].get(key, {})
         yield from _compare(own, there, ("metadata", key), exact=False)
     if kind == "Namespace":
+        # Where this label is not ours, it switches injection off, whatever revision ours says: istiod's webhooks
+        # select by revision only namespaces without it.
         own, there = manifest["metadata"].get("labels", {}), live["metadata"].get("labels", {})
         if own and INJECTION_LABEL in there and INJECTION_LABEL not in own:
             yield Difference(("metadata", "labels", INJECTION_LABEL), None, there[INJECTION_LABEL])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import INJECTION_LABEL, REVISION_LABEL, TAG_LABEL, Object, identity
+from cli.sources.cluster_objects import TAG_LABEL, Object, identity
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
@@ -14,7 +14,7 @@ from cli.status.comparison import unknown
 from cli.status.control_plane import check_control_plane
 from config.crds import required_crds
 from config.environment import Environment
-from config.naming import GATEWAY_NAMESPACE
+from config.naming import GATEWAY_NAMESPACE, INJECTION_LABEL, REVISION_LABEL
 
 STATUS = "sidecar.istio.io/status"
 """Annotation that the injector adds to a pod: JSON with its ``revision``."""

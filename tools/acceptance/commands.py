@@ -5,6 +5,7 @@ its work. While it runs it holds a lock, by which a later run notices it.
 """
 
 import fcntl
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tools.acceptance.progress import CommandRecord
 from tools.acceptance.workspace import Workspace
@@ -60,6 +62,17 @@ def show(text: str) -> None:
     with suppress(OSError):
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def json_report(output: str) -> dict[str, Any]:
+    """Return the report that a command of `mesh` has printed with ``--json``, between its other lines.
+
+    Raises:
+        ValueError: There is none.
+    """
+    text = f"\n{output}"
+    report: dict[str, Any] = json.JSONDecoder().raw_decode(text, text.index("\n{") + 1)[0]
+    return report
 
 
 class CommandRunner:

@@ -1,6 +1,5 @@
 """Runs the steps, and cleans up whatever happens."""
 
-import json
 import re
 import shlex
 import time
@@ -8,10 +7,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from config import Environment
-from tools.acceptance.commands import CommandRunner, InterruptedRunError, Signals, say
+from tools.acceptance.commands import CommandRunner, InterruptedRunError, Signals, json_report, say
 from tools.acceptance.progress import CommandRecord, Progress, StepRecord, StepState
 from tools.acceptance.recording import redaction_of
 from tools.acceptance.report import MARKDOWN, result, write_report
@@ -220,9 +218,8 @@ class Acceptance:
 
 def untracked_removals(output: str) -> list[str]:
     """Return the commands of `mesh doctor --json` that remove what terraform does not know, or import it."""
-    text = f"\n{output}"
     try:
-        report: dict[str, Any] = json.JSONDecoder().raw_decode(text, text.index("\n{") + 1)[0]
+        report = json_report(output)
     except ValueError:
         return []
     return [

@@ -1,11 +1,11 @@
 """The steps of an acceptance run: commands that a user runs."""
 
-import json
 import re
 import shlex
 
 from cli.audit.ownership import LEFT_BY_MESH
 from config.naming import STACKS
+from tools.acceptance.commands import json_report
 from tools.acceptance.configuration import change_in_place
 from tools.acceptance.recording import record_answers
 from tools.acceptance.step import Step, StepContext, StepFailedError
@@ -79,9 +79,7 @@ def _destroy(context: StepContext) -> None:
 
 def _delete_what_the_mesh_has_left(context: StepContext) -> bool:
     """Run the commands of `mesh audit` for it, and return whether there were any; others are for people to run."""
-    output = context.command("mesh", "audit", "--json", allowed=(0, 1))
-    report, _ = json.JSONDecoder().raw_decode(output[output.find("{") :])  # between its other lines
-    left = report["data"]["left"]
+    left = json_report(context.command("mesh", "audit", "--json", allowed=(0, 1)))["data"]["left"]
     commands = [one["command"] for one in left if one["why"].startswith(LEFT_BY_MESH)]
     for command in commands:
         context.command(*shlex.split(command), "--quiet")
