@@ -1,6 +1,5 @@
 """Calls that disagree with Google's discovery documents, and the reports of them."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ from tests.fake_cloud.testing import (
     ApiClient,
     FakeGcp,
     build_cluster,
-    enable,
     make_network,
     make_subnet,
     running,
@@ -33,19 +31,6 @@ NETWORKS = f"{COMPUTE}/global/networks"
 ROUTERS = f"{COMPUTE}/regions/{LOCATION}/routers"
 CREATE = "container.projects.locations.clusters.create"
 INSERT = "compute.networks.insert"
-
-
-@pytest.fixture
-def gcp() -> Iterator[FakeGcp]:
-    with running() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def client(gcp: FakeGcp) -> ApiClient:
-    client = gcp.client()
-    enable(client)
-    return client
 
 
 def cluster(**fields: Any) -> Body:

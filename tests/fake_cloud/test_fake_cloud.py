@@ -4,7 +4,6 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from google.auth import exceptions
@@ -41,20 +40,6 @@ FEATURES = f"{HUB}/global/features"
 POLICY = f"/cloudresourcemanager/v1/projects/{PROJECT}"
 ACCOUNTS = f"/iam/v1/projects/{PROJECT}/serviceAccounts"
 AGENT = f"serviceAccount:service-{PROJECT_NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
-
-
-@pytest.fixture
-def gcp() -> Iterator[FakeGcp]:
-    with running() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def client(gcp: FakeGcp) -> ApiClient:
-    """A client for which all APIs are enabled."""
-    client = gcp.client()
-    enable(client)
-    return client
 
 
 # --- authentication and authorization
