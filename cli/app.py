@@ -86,7 +86,7 @@ def init(
         list[str] | None,
         typer.Option(metavar="[KEY=]REGION", help="A Google Cloud region; several times for several."),
     ] = None,
-    control_plane: Annotated[str | None, typer.Option(metavar="MODE", help="docs/control-planes.md.")] = None,
+    control_plane: Annotated[str | None, typer.Option(metavar="MODE", help="docs/control-plane-modes.md.")] = None,
     asmcli_sha256: Annotated[
         str | None, typer.Option(metavar="DIGITS", help="Checksum of asmcli; README, step 3.")
     ] = None,

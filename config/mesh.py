@@ -65,7 +65,7 @@ class Mesh(Model):
         default="fleet",
         description="How the mesh control planes are installed, and where they run. "
         + "".join(f"`{mode}`: {_describe(mode)}. " for mode in MODES)
-        + "docs/control-planes.md compares them. It can't be changed while the mesh exists: there is no migration.",
+        + "See docs/control-plane-modes.md. It can't be changed while the mesh exists; there is no migration.",
         json_schema_extra=REFUSED,
     )
     asmcli: Asmcli = Field(default=Asmcli(), description="The installer; without a meaning for `fleet`.")

@@ -10,7 +10,7 @@ from cli.sources.resources import FEATURES, ExpectedResources
 from config import Environment
 
 NAME = "support of the control plane mode"
-FIX = "docs/control-planes.md: build a new environment with mesh.control_plane: fleet, as there is no migration"
+FIX = "docs/control-plane-modes.md: build a new environment with mesh.control_plane: fleet, as there is no migration"
 
 
 def check(environment: Environment, today: date) -> Finding:

@@ -79,7 +79,8 @@ def document(answers: Answers, file: Path = ROOT / "mesh.yaml") -> str:
         for number, network in enumerate(networks, 1):
             name, cidr = _split(network, f"network-{number}")
             lines.append(f"    - name: {_scalar(name)}\n      cidr: {_scalar(cidr)}\n")
-    lines.append(f"\nmesh:\n  control_plane: {_scalar(mode)} # docs/control-planes.md; it can't be changed later\n")
+    hint = "docs/control-plane-modes.md; it can't be changed later"
+    lines.append(f"\nmesh:\n  control_plane: {_scalar(mode)} # {hint}\n")
     lines += _asmcli_lines(mode, answers["asmcli_sha256"])
     lines.append(f"\ningress:\n  config_cluster: {_scalar(regions[0][0])}\n")
     if domains := answers["domains"]:

@@ -26,4 +26,4 @@ def check_implementation(environment: Environment, reported: Object, name: str =
         f"{kind}, which does not read remote secrets: they have no effect, and each holds a token. The clusters "
         "discover endpoints by multicluster_mode: connected, which every deploy sets"
     )
-    return warning(name, text, "docs/control-planes.md, asmcli-managed: a new environment with control_plane: fleet")
+    return warning(name, text, "docs/control-plane-modes.md: build a new environment with mesh.control_plane: fleet")

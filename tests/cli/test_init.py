@@ -101,7 +101,7 @@ cluster:
       cidr: 203.0.113.0/24
 
 mesh:
-  control_plane: asmcli-managed # docs/control-planes.md; it can't be changed later
+  control_plane: asmcli-managed # docs/control-plane-modes.md; it can't be changed later
   asmcli:
     version: 1.31.3-asm.9+config1
     sha256: "{SHA256}"
