@@ -38,9 +38,7 @@ class LoadBalancerParts:
             reached = _reachable(part.path, graph)
             for path in reached:
                 self._groups.setdefault(path, set()).update(one for one in reached if _GROUPS in one)
-        self._own_groups = {
-            part.path for part in parts if part.kind is ENDPOINT_GROUPS and _is_link_to(part.content, network)
-        }
+        self._own_groups = {part.path for part in parts if part.kind is ENDPOINT_GROUPS and part.is_on(network)}
         at_address = [part.path for part in parts if address and part.content.get("IPAddress") == address]
         self._at_address = {path for start in at_address for path in _reachable(start, graph)}
         named = [part for part in parts if part.kind in LOAD_BALANCER and part.name.startswith(PREFIX)]
@@ -109,9 +107,3 @@ def _reachable(start: str, graph: Mapping[str, set[str]]) -> set[str]:
         found |= new
         remaining += new
     return found
-
-
-def _is_link_to(content: Mapping[str, Any], network: str) -> bool:
-    link = str(content.get("network", ""))
-    # With the project: a network of another one may have the same name.
-    return link == network or link.endswith(f"/{network}")

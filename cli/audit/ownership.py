@@ -350,10 +350,7 @@ class OwnershipRules:
         return not any(other.startswith(f"{prefix}-") and name.startswith(f"{other}-") for other in others)
 
     def _on_vpc(self, resource: CloudResource) -> bool:
-        content = resource.content
-        link = content.get("networkConfig", {}).get("network") or content.get("network", "")
-        # With the project: a network of another one may have the same name.
-        return link.endswith(f"/{self._vpc}") or link in (self._vpc, self.environment.names.vpc)
+        return resource.is_on(self._vpc)
 
     def _clusters_on_vpc(self) -> list[CloudResource]:
         return [one for one in (self._clusters or {}).values() if self._on_vpc(one)]

@@ -129,6 +129,16 @@ class CloudResource:
         """Path of the resource that this one is a component of; empty for a resource of its own."""
         return self.path.rsplit("/", 2)[0] if self.kind.parent else ""
 
+    def is_on(self, network: str) -> bool:
+        """Return whether the resource is on a network, by the network's path.
+
+        Links may begin with the API's address, and a cluster names its network without a path. A full link has the
+        project, as a network of another one may have the same name.
+        """
+        content = self.content
+        link = content.get("networkConfig", {}).get("network") or content.get("network", "")
+        return f"/{link}".endswith(f"/{network}") or link == network.rpartition("/")[2]
+
     @property
     def terraform_id(self) -> str:
         """Terraform's id of it: the path, but of a NAT, of which the API has none."""
