@@ -27,7 +27,7 @@ endif
 # Recipes run without the caller's settings, and with the installed tools on the PATH.
 SHELL := tools/sh
 
-.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
+.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots docs acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -66,6 +66,12 @@ rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with
 rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
 	@exec $(PYTHON) -m tests.rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))
 
+# No cache: Sphinx repeats no warning about a page that has not changed.
+docs: $(STAMPS)/docs ## build the site into site/; dead links, unknown anchors and pages outside the navigation are errors
+	@rm -rf site
+	@.tools/docs/bin/python -m sphinx -c tools/docs -d .tools/doctrees --fresh-env --quiet --keep-going --fail-on-warning . site
+	@echo 'The site: site/index.html'
+
 acceptance: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## try a small environment in a real project, PROJECT=ID, and destroy it: docs/acceptance.md; YES=1 without a question, ZONES='A B' for other regions
 	@exec $(PYTHON) -m tools.acceptance --project '$(or $(PROJECT),$(error name a Google Cloud project: make acceptance PROJECT=ID))' $(if $(ZONES),--zones '$(ZONES)') $(if $(YES),--yes)
 
@@ -89,14 +95,14 @@ policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## hold the hardened exampl
 vulnerabilities: $(STAMPS)/mesh-packages $(STAMPS)/supply $(NODE) ## look up known vulnerabilities of all locked packages
 	@$(PYTHON) -m tools.supply.vulnerabilities
 
-licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply ## write docs/licences.md
+licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply $(STAMPS)/docs ## write docs/licences.md
 	@$(PYTHON) -m tools.supply.licences
 
 move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the library's successor: docs/cdktn.md
 	@.tools/pipenv/bin/python tools/move_to_cdktn.py
 
 clean: ## remove everything that make installed or wrote; state files stay
-	rm -rf .lab .rehearsal .tools .venv node_modules tests/synthesis/schemas/node_modules cdktf.out
+	rm -rf .lab .rehearsal .tools .venv node_modules tests/synthesis/schemas/node_modules cdktf.out site
 
 uninstall: ## list and remove what is outside the checkout; YES=1 without a question
 	@python3 -I tools/uninstall.py $(if $(YES),--yes)
@@ -111,6 +117,7 @@ $(STAMPS)/dev-packages: $(STAMPS)/mesh-packages
 $(STAMPS)/lab-packages: $(STAMPS)/mesh-packages tools/go.txt
 $(STAMPS)/checkov: tools/checkov.txt
 $(STAMPS)/supply: tools/supply.txt
+$(STAMPS)/docs: tools/docs.txt
 $(NODE): package.json tools/node-20.txt tools/node-22.txt
 $(STAMPS)/cdktf: package-lock.json $(NODE)
 $(STAMPS)/schemas: tests/synthesis/schemas/package-lock.json $(NODE)

@@ -56,6 +56,7 @@ def test_all_that_there_is(tmp_path: Path) -> None:
     assert made(result)[1:] == [
         "check: tests that need providers, a namespace or time",
         "policy",
+        "docs",
         "lab REGIONS=2",
         "rehearse-scripts",
         "rehearse",

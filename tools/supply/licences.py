@@ -17,7 +17,7 @@ from tools.supply.locked import PYTHON, Package, everything
 FILE = ROOT / "docs" / "licences.md"
 DATA = Path(__file__).parent / "licences.yaml"
 PIP_LICENSES = ROOT / ".tools" / "supply" / "bin" / "pip-licenses"
-VENVS = (".venv", ".tools/pipenv", ".tools/checkov", ".tools/supply")
+VENVS = (".venv", ".tools/pipenv", ".tools/checkov", ".tools/supply", ".tools/docs")
 
 ROW = re.compile(r"^\| `(?P<name>[^`]+)` \| (?P<version>\S+) \| (?P<licence>[^|]+) \| [^|]+ \|$", re.MULTILINE)
 """A line of the table."""

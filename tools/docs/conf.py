@@ -1,0 +1,69 @@
+"""Sphinx's configuration of the site that `make docs` builds.
+
+The source folder is the checkout, so a relative link leads to the same file on the site as on GitHub: a page links to
+README.md or to an example as it would anywhere. MyST takes GitHub's anchors of headings. Every warning fails the build:
+a dead link, an unknown anchor, and a page that the navigation does not have.
+
+Sphinx, as MkDocs 1 has no maintainers and Material for MkDocs, its theme, gets no more than fixes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pygments.lexers.special import TextLexer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NAVIGATION = {
+    "Get started": ["docs/getting-started", "docs/faq"],
+    "Concepts": ["docs/concepts", "docs/control-plane-modes", "docs/control-planes"],
+    "Guides": [
+        "docs/operator",
+        "docs/hardening",
+        "docs/operations",
+        "docs/troubleshooting",
+        "docs/security",
+        "docs/backends",
+        "docs/cdktn",
+    ],
+    "Reference": ["docs/configuration", "docs/cli"],
+    "Proof": ["docs/testing", "docs/verification-status", "docs/acceptance", "docs/policy"],
+    "Project": ["README", "CONTRIBUTING", "SECURITY", "CHANGELOG", "GOTCHAS", "docs/licences"],
+}
+"""The pages of each group, in order."""
+
+project = "multi-region-mesh"
+html_title = "Multi-region service mesh"
+extensions = ["myst_parser"]
+root_doc = "docs/index" if (ROOT / "docs" / "index.md").exists() else "README"
+include_patterns = ["*.md", "docs/*.md"]
+exclude_patterns = [path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "docs"]
+nitpicky = True
+
+myst_heading_anchors = 6
+myst_enable_extensions = ["html_image"]
+
+html_theme = "furo"
+html_extra_path = ["index.html"]
+html_copy_source = False
+html_show_sphinx = False
+# A page has one name in the navigation and at its top; the year and the author are in the license.
+html_show_copyright = False
+
+
+def _add_navigation(_app: object, page: str, content: list[str]) -> None:
+    """Append the navigation to the first page, which GitHub shows without it."""
+    if page == root_doc:
+        for group, pages in NAVIGATION.items():
+            names = "\n".join(f"/{name}" for name in _written(pages))
+            content[0] += f"\n```{{toctree}}\n:caption: {group}\n:hidden:\n\n{names}\n```\n"
+
+
+def _written(pages: list[str]) -> list[str]:
+    return [name for name in pages if name != root_doc and (ROOT / f"{name}.md").exists()]
+
+
+def setup(app: Any) -> None:
+    """Connect what the configuration adds to Sphinx."""
+    app.add_lexer("mermaid", TextLexer)
+    app.connect("source-read", _add_navigation)
