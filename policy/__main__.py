@@ -99,7 +99,7 @@ def report_rules(result: PolicyResult, configuration: Environment, *, all_rules_
     for rule, entity in failed:
         print(f"  {rule.id}  {rule.title}: not so at {entity}; why it should be: {rule.file}")
     for name, key in chosen.items():
-        print(f"  {name}  overridden by {key}: docs/hardening.md states the security trade-off")
+        print(f"  {name}  overridden by {key}: docs/security.md states the security trade-off")
     unmatched = result.unmatched if all_rules_apply else []
     for one in unmatched:
         print(f"  {one}  found nothing that it is about")

@@ -40,7 +40,7 @@ _HEAD = """\
 # yaml-language-server: $schema={schema}
 #
 # Written by `mesh init`. Every other key has a safe default: docs/configuration.md lists
-# them, and docs/hardening.md states the security trade-off of each override.
+# them, and docs/security.md states the security trade-off of each override.
 
 project:
   id: {project}

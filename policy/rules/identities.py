@@ -11,7 +11,7 @@ GRANTS = {
     "roles/artifactregistry.reader": NODE_ACCOUNT,
     "roles/container.defaultNodeServiceAccount": NODE_ACCOUNT,
 }
-"""Each role that is granted in the project, and a pattern of its members. SECURITY.md explains the reasons."""
+"""Each role that is granted in the project, and a pattern of its members. docs/security.md explains the reasons."""
 
 KINDS = frozenset(
     {

@@ -1,4 +1,4 @@
-"""docs/hardening.md explains every override of a secure default."""
+"""docs/security.md explains every override of a secure default."""
 
 import re
 from types import UnionType
@@ -15,7 +15,7 @@ from config.paths import ROOT
 from config.region import Region
 from config.service import Service
 
-TEXT = (ROOT / "docs" / "hardening.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
     "cluster": Cluster,
     "ingress": Ingress,
@@ -60,5 +60,5 @@ def test_there_are_choices() -> None:
 def test_the_docs_explain_the_trade_off_of_an_override(key: str) -> None:
     rows = re.findall(r"^\| (.+?) \| (.+) \|$", TEXT, re.M)
     explanations = [trade_off for override, trade_off in rows if f"`{key}" in override]
-    assert explanations, f"no row of docs/hardening.md's table is about {key}"
+    assert explanations, f"no row of docs/security.md's table is about {key}"
     assert all(len(one) > 20 for one in explanations)
