@@ -3,16 +3,44 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 LONGEST_PATH = 120
 """Most characters of a place that a message shows."""
+
+LONGEST_WORD = 300
+"""Most characters of a word that are compared with others: no name is longer."""
 
 MOST_SHOWN = 50
 """Most problems that an error lists; with more, the file is probably not a configuration."""
 
 MISSING: Any = object()
 """The absence of a value, as ``None`` is a value."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What was probably meant. It is computed when it is shown: a comparison with 200 names takes milliseconds.
+
+    Attributes:
+        word: what stands there.
+        candidates: what could stand there.
+        otherwise: what is shown if no candidate is close.
+    """
+
+    word: object
+    candidates: Sequence[str]
+    otherwise: str = ""
+
+    @cached_property
+    def meant(self) -> str | None:
+        """The candidate that the word is probably a misspelling of, if one is close."""
+        matches = get_close_matches(str(self.word)[:LONGEST_WORD], self.candidates, n=1, cutoff=0.6)
+        return matches[0] if matches else None
+
+    def __str__(self) -> str:
+        return self.otherwise if self.meant is None else f"; did you mean {self.meant!r}?"
 
 
 @dataclass(frozen=True)
@@ -23,24 +51,25 @@ class Problem:
         path: where in the file, such as ``regions.osaka.nodes``; empty for the file as a whole.
         rule: what has to be true, as a clause that follows the value.
         value: what stands there, or `MISSING`.
-        meant: the name that was probably intended.
+        suggestion: the name that was probably intended.
         line: line in the file, counted from 1, where it is known.
     """
 
     path: str
     rule: str
     value: Any = MISSING
-    meant: str | None = None
+    suggestion: Suggestion | None = None
     line: int | None = None
 
     def __str__(self) -> str:
         text = self.path if len(self.path) <= LONGEST_PATH else f"{self.path[:LONGEST_PATH]}..."
         if self.value is not MISSING:
-            shown = str(self.value).lower() if isinstance(self.value, bool) else repr(self.value)
+            value = self.value[:LONGEST_PATH] if isinstance(self.value, str) else self.value
+            shown = str(value).lower() if isinstance(value, bool) else repr(value)
             text += f" = {shown if len(shown) <= 90 else shown[:87] + '...'}"
         text = f"{text}: {self.rule}" if text else self.rule
-        if self.meant is not None:
-            text += f"; did you mean {self.meant!r}?"
+        if self.suggestion is not None:
+            text += str(self.suggestion)
         return printable(text if self.line is None else f"line {self.line}: {text}")
 
 
@@ -64,9 +93,3 @@ class ConfigError(Exception):
         if count > MOST_SHOWN:
             shown.append(f"and {count - MOST_SHOWN} more")
         return "\n".join([printable(head), *(f"  {line}" for line in shown)])
-
-
-def nearest(word: object, candidates: Sequence[str]) -> str | None:
-    """Return the candidate that ``word`` is probably a misspelling of, if one is close."""
-    matches = get_close_matches(str(word), candidates, n=1, cutoff=0.6)
-    return matches[0] if matches else None

@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from config.environment import Environment
 from config.mesh import DEFAULT_VERSION, PREVIOUS_DEFAULT_VERSION
 from config.problems import Problem
-from config.validation.networks import is_reserved
-
-MOST_AUTHORIZED_NETWORKS = 100
-"""Of a cluster. https://cloud.google.com/kubernetes-engine/docs/how-to/authorized-networks#limitations"""
+from config.validation.networks import MOST_AUTHORIZED_NETWORKS, is_reserved
 
 
 def check_control_plane(environment: Environment) -> Iterator[Problem]:

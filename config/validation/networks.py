@@ -9,6 +9,9 @@ from config.problems import Problem
 HALF_OF_ALL = 1 << 31
 """Half of all IPv4 addresses: authorizing as many, in any number of ranges, authorizes everyone."""
 
+MOST_AUTHORIZED_NETWORKS = 100
+"""Of a cluster. https://cloud.google.com/kubernetes-engine/docs/how-to/authorized-networks#limitations"""
+
 RESERVED = tuple(
     IPv4Network(text)
     for text in (
@@ -44,6 +47,10 @@ def check_authorized_networks(environment: Environment) -> Iterator[Problem]:
     ]
     if environment.cluster.operator_address is not None:
         entries.append(("cluster.operator_address", environment.cluster.operator_address))
+    if len(entries) > MOST_AUTHORIZED_NETWORKS:
+        rule = f"are more than the {MOST_AUTHORIZED_NETWORKS} that GKE takes; name fewer, wider networks"
+        yield Problem("cluster.authorized_networks", rule, f"{len(entries)} networks")
+        return
     narrow = []
     for path, cidr in entries:
         if cidr.prefixlen == 0:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from config.environment import DEMO_SERVICE, Environment
-from config.problems import Problem, nearest
+from config.problems import Problem, Suggestion
 from config.service import RegionalDeployment, Route, Service
 from config.validation.references import check_region_key
 
@@ -19,6 +19,7 @@ RESERVED_PREFIXES = ("kube-", "gke-managed-")
 
 def check_services(environment: Environment) -> Iterator[Problem]:
     demo = environment.demo
+    known = list(environment.all_services())
     for key in demo.versions:
         yield from check_region_key(environment, f"demo.versions.{key}", key)
     for name, service in environment.services.items():
@@ -31,10 +32,9 @@ def check_services(environment: Environment) -> Iterator[Problem]:
             rule = "belongs to the cluster or the mesh; choose another"
             yield Problem(f"{path}.namespace", rule, service.namespace)
         for index, caller in enumerate(service.allow_from):
-            known = list(environment.all_services())
             if "/" not in caller and caller not in known:
                 rule = f"is no service of this file ({', '.join(known)}); others are written NAMESPACE/ACCOUNT"
-                yield Problem(f"{path}.allow_from[{index}]", rule, caller, nearest(caller, known))
+                yield Problem(f"{path}.allow_from[{index}]", rule, caller, Suggestion(caller, known))
         if service.root and service.user is not None:
             yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
         if service.version_env is not None and service.version_env in service.env:

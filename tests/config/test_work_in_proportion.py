@@ -1,0 +1,92 @@
+"""Every file is accepted or refused in less than a second, and what isn't shown isn't computed."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from config import ConfigError, load, problems
+from config.loading import strict_yaml
+from config.loading.load import LONGEST
+from config.paths import ROOT
+from config.problems import MOST_SHOWN, Suggestion
+from tests.config.large_files import REGIONS, SERVICES, WRONG_FILES, configuration
+
+LIMIT_SECONDS = 1
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """Fail beyond the limit, in processor time, which does not depend on the machine's load."""
+    started = time.process_time()
+    yield
+    assert time.process_time() - started < LIMIT_SECONDS
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "mesh.yaml"
+
+
+@pytest.mark.parametrize(
+    ("services", "regions", "each"), [(SERVICES, 2, True), (SERVICES, REGIONS, False), (SERVICES, REGIONS, True)]
+)
+def test_the_documented_limits_fit_into_one_file(services: int, regions: int, each: bool, file: Path) -> None:
+    file.write_text(configuration(services, regions, each), encoding="utf-8")
+    assert file.stat().st_size < LONGEST
+    with time_limit():
+        environment = load(file, {})
+    assert (len(environment.services), len(environment.regions)) == (services, regions)
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_a_large_wrong_file(name: str, file: Path) -> None:
+    file.write_text(WRONG_FILES[name], encoding="utf-8")
+    with time_limit(), pytest.raises(ConfigError) as caught:
+        load(file, {})
+    lines = str(caught.value).split("\n")
+    assert 2 <= len(lines) <= MOST_SHOWN + 2
+    assert max(map(len, lines)) < 5000
+
+
+def test_a_file_beyond_the_limit(file: Path) -> None:
+    file.write_text("#" * (LONGEST + 1), encoding="utf-8")
+    with time_limit(), pytest.raises(ConfigError, match=f"is longer than {LONGEST} bytes"):
+        load(file, {})
+
+
+def test_more_values_than_any_environment_has(file: Path) -> None:
+    file.write_text(f"x: [{'1,' * strict_yaml.MOST_VALUES}]", encoding="utf-8")
+    with time_limit(), pytest.raises(ConfigError, match="more than 120000 values"):
+        load(file, {})
+
+
+def test_suggestions_are_computed_for_what_is_shown(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(problems, "get_close_matches", lambda word, *_, **__: compared.append(word))
+    file.write_text(WRONG_FILES["unknown callers of every service"], encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert len(caught.value.problems) > 10 * MOST_SHOWN
+    assert len(compared) == MOST_SHOWN
+
+
+def test_a_suggestion() -> None:
+    assert str(Suggestion("regoin", ["region", "number"])) == "; did you mean 'region'?"
+    assert str(Suggestion("x" * 10**6, ["region"], otherwise=" (region)")) == " (region)"
+
+
+@pytest.mark.process
+def test_the_command_takes_less_than_a_second(file: Path) -> None:
+    """From the start of Python, for the largest file."""
+    file.write_text(configuration(SERVICES, REGIONS, each=True), encoding="utf-8")
+    before = os.times()
+    subprocess.run([sys.executable, "-m", "config", str(file)], cwd=ROOT, check=True)
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    assert used < 1.5  # on a machine that does nothing else: 0.9
