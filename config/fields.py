@@ -66,7 +66,7 @@ ServiceAccountEmail = _text(
     longest=100,
 )
 MachineType = _text(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-standard-4", longest=40)
-Zone = _text(r"[a-z]+-[a-z]+[0-9]+-[a-z]", "a zone such as asia-northeast1-a", longest=40)
+Zone = _text(r"[a-z]+-[a-z]+[0-9]+-(ai[0-9]+)?[a-z]", "a zone such as asia-northeast1-a", longest=40)
 Image = _text(
     r"[a-z0-9][a-z0-9._/:-]*[A-Za-z0-9._@:-]*",
     "a container image such as docker.io/istio/examples-helloworld-v1:1.0",

@@ -1,6 +1,7 @@
 """Problems of a configuration file, described for the person who wrote it."""
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -93,3 +94,11 @@ class ConfigError(Exception):
         if count > MOST_SHOWN:
             shown.append(f"and {count - MOST_SHOWN} more")
         return "\n".join([printable(head), *(f"  {line}" for line in shown)])
+
+
+Warn = Callable[[str, Problem], None]
+"""Receives the name of a file and something in it that is probably not what was meant."""
+
+
+def print_warning(source: str, problem: Problem) -> None:
+    print(f"{printable(source)}: warning: {problem}", file=sys.stderr)

@@ -4,6 +4,7 @@ import copy
 import gc
 import os
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +18,8 @@ from config.environment import Environment
 from config.loading.shared_state import check_state
 from config.loading.strict_yaml import Path as DataPath
 from config.loading.strict_yaml import dotted, parse
-from config.problems import MISSING, ConfigError, Problem, Suggestion
-from config.validation.checks import check
+from config.problems import MISSING, ConfigError, Problem, Suggestion, Warn, print_warning
+from config.validation.checks import check, find_warnings
 
 CONFIG_VARIABLE = "MESH_CONFIG"
 """Environment variable that names the configuration file."""
@@ -52,12 +53,13 @@ def config_path(root: Path, variables: Mapping[str, str] = os.environ) -> Path:
     return Path(named) if named else root / "mesh.yaml"
 
 
-def load(path: Path, variables: Mapping[str, str] = os.environ) -> Environment:
+def load(path: Path, variables: Mapping[str, str] = os.environ, warn: Warn = print_warning) -> Environment:
     """Read a configuration file.
 
     Args:
         path: The file.
         variables: Environment variables.
+        warn: Receives each warning; prints it to standard error by default.
 
     Raises:
         ConfigError: The file can't be used; it holds every problem that was found.
@@ -66,7 +68,7 @@ def load(path: Path, variables: Mapping[str, str] = os.environ) -> Environment:
     text = _read(path, source)
     check_location(path, source)
     with _without_collection():
-        environment = parse_environment(text, source, variables)
+        environment = parse_environment(text, source, variables, warn)
         check_state(path, environment, source, LONGEST)
     return _with_installer(environment, path.parent, source)
 
@@ -143,7 +145,7 @@ def _with_installer(environment: Environment, folder: Path, source: str) -> Envi
     return environment.model_copy(update={"mesh": mesh})
 
 
-def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> Environment:
+def parse_environment(text: str, source: str, variables: Mapping[str, str], warn: Warn = print_warning) -> Environment:
     """Build an `Environment` from a YAML document.
 
     Raises:
@@ -163,13 +165,20 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str]) -> E
     if environment is not None:
         _add_new(problems, check(environment))
         if not problems:
+            for warning in _place(find_warnings(environment), document.lines, variables):
+                warn(source, warning)
             return environment
-    lines = {dotted(path): line for path, line in document.lines.items()}
-    placed = [replace(problem, line=problem.line or _line(problem.path, lines)) for problem in problems]
+    raise ConfigError(source, _place(problems, document.lines, variables))
+
+
+def _place(problems: list[Problem], lines: Mapping[DataPath, int], variables: Mapping[str, str]) -> list[Problem]:
+    """Return problems with their lines, in the order of the file."""
+    by_name = {dotted(path): line for path, line in lines.items()}
+    placed = [replace(problem, line=problem.line or _line(problem.path, by_name)) for problem in problems]
     if variables.get(OPERATOR_VARIABLE):  # what is wrong with it is in no line of the file
         at = "cluster.operator_address"
         placed = [replace(one, path=OPERATOR_VARIABLE, line=None) if one.path == at else one for one in placed]
-    raise ConfigError(source, sorted(placed, key=lambda problem: problem.line or len(text)))
+    return sorted(placed, key=lambda problem: problem.line or sys.maxsize)
 
 
 def _line(path: str, lines: Mapping[str, int]) -> int | None:

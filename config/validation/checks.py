@@ -11,6 +11,7 @@ from config.problems import Problem
 from config.validation.addresses import check_ranges
 from config.validation.control_plane import check_control_plane
 from config.validation.ingress import check_ingress
+from config.validation.locations import check_locations
 from config.validation.names import check_names
 from config.validation.networks import check_authorized_networks, check_logs, check_pod_protocols
 from config.validation.nodes import check_node_pools
@@ -38,3 +39,12 @@ def check(environment: Environment) -> list[Problem]:
     """Return everything that is wrong with an environment whose fields are each right."""
     found = [problem for one_check in CHECKS for problem in one_check(environment)]
     return found or list(check_control_plane(environment))
+
+
+WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (check_locations,)
+"""Checks that find what is probably not meant, in an environment that is accepted."""
+
+
+def find_warnings(environment: Environment) -> list[Problem]:
+    """Return what is probably not meant, in an environment without problems."""
+    return [problem for one_check in WARNINGS for problem in one_check(environment)]
