@@ -15,60 +15,60 @@ class LocalState(Model):
     """State in files beside mesh.yaml."""
 
     type: Literal["local"] = Field(
-        default="local", description="The state is in files beside mesh.yaml.", json_schema_extra=NEW_ENVIRONMENT
+        default="local", description="Stores the state in files beside `mesh.yaml`.", json_schema_extra=NEW_ENVIRONMENT
     )
 
 
 class CloudState(Model):
-    """State, and runs if the workspaces say so, in Terraform Cloud or Terraform Enterprise."""
+    """State, and optionally runs, in Terraform Cloud or Terraform Enterprise."""
 
     type: Literal["cloud"] = Field(
-        description="The state is in Terraform Cloud or Terraform Enterprise. With it go execution, hostname, "
-        "organization and workspace_prefix.",
+        description="Stores the state in Terraform Cloud or Terraform Enterprise. Keys: `execution`, `hostname`, "
+        "`organization`, `workspace_prefix`.",
         json_schema_extra=NEW_ENVIRONMENT,
     )
     organization: Organization = Field(description="Name of the organization.", json_schema_extra=NEW_ENVIRONMENT)
     hostname: HostName = Field(
         default="app.terraform.io",
-        description="Host of Terraform Cloud; for Terraform Enterprise, your own.",
+        description="Hostname of Terraform Cloud or of your Terraform Enterprise.",
         json_schema_extra=NEW_ENVIRONMENT,
     )
     workspace_prefix: NamePrefix | None = Field(
         default=None,
-        description="Workspaces are called PREFIX-STACK; the prefix is PROJECT_ID_NAME_PREFIX if absent, "
-        "with an underscore between the two.",
+        description="Workspaces are named PREFIX-STACK. If unset, the prefix is PROJECT_ID_NAME_PREFIX, with an "
+        "underscore between the two.",
         json_schema_extra=NEW_ENVIRONMENT,
     )
     # A setting of the workspaces, which the backend block in the JSON can't express.
     execution: Execution = Field(
         default="local",
-        description="Where the workspaces' runs happen, as is set in the workspaces: on the machine that calls "
-        "terraform, on your agents, or on Terraform Cloud's own machines, which have no tools for scripts.",
+        description="Where runs take place, as configured in the workspaces: `local`, the machine that calls "
+        "terraform; `agent`, your agents; `remote`, the machines of Terraform Cloud, which have no tools for scripts.",
         json_schema_extra=NOTHING,
     )
 
 
 class GcsState(Model):
-    """State in a bucket of Cloud Storage."""
+    """State in a Cloud Storage bucket."""
 
     type: Literal["gcs"] = Field(
-        description="The state is in a bucket of Cloud Storage. With it go bucket and prefix.",
+        description="Stores the state in a Cloud Storage bucket. Keys: `bucket`, `prefix`.",
         json_schema_extra=NEW_ENVIRONMENT,
     )
     bucket: BucketName = Field(
-        description="Name of the bucket, without gs://; it must be there.", json_schema_extra=NEW_ENVIRONMENT
+        description="Name of an existing bucket, without `gs://`.", json_schema_extra=NEW_ENVIRONMENT
     )
     prefix: ObjectPrefix | None = Field(
         default=None,
-        description="States are called PREFIX-STACK/default.tfstate; the prefix is PROJECT_ID_NAME_PREFIX if absent, "
-        "with an underscore between the two.",
+        description="States are stored as PREFIX-STACK/default.tfstate. If unset, the prefix is "
+        "PROJECT_ID_NAME_PREFIX, with an underscore between the two.",
         json_schema_extra=NEW_ENVIRONMENT,
     )
 
 
 Backend = Annotated[
     LocalState | CloudState | GcsState,
-    Field(discriminator="type", description="Where terraform keeps its state, and where it runs: docs/backends.md."),
+    Field(discriminator="type", description="Where terraform stores its state, and where it runs: docs/backends.md."),
 ]
 
 

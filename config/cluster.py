@@ -42,32 +42,33 @@ def vcpus(machine_type: str) -> int | None:
 
 
 class AuthorizedNetwork(Model):
-    """A range from which the control planes' addresses may be reached."""
+    """A range whose addresses can reach the GKE control planes."""
 
-    name: Label = Field(description="Whose range it is; shown in the console.", json_schema_extra=IN_PLACE)
+    name: Label = Field(description="Name of the range in the Google Cloud console.", json_schema_extra=IN_PLACE)
     cidr: Cidr = Field(description="The range.", json_schema_extra=IN_PLACE)
 
 
 class NodePoolShape(Model):
-    """What a region may have of its own."""
+    """The node pool settings that a region can override."""
 
     machine_type: MachineType = Field(
         default="e2-standard-4",
-        description="Machine type of the nodes: 4 vCPUs or more.",
+        description="Machine type of the nodes, with 4 vCPUs or more.",
         json_schema_extra=REPLACES_NODES,
     )
     min_nodes: NodeCount = Field(
-        default=1, ge=1, le=1000, description="Fewest nodes in a zone.", json_schema_extra=IN_PLACE
+        default=1, ge=1, le=1000, description="Minimum number of nodes per zone.", json_schema_extra=IN_PLACE
     )
     max_nodes: NodeCount = Field(
-        default=3, ge=1, le=1000, description="Most nodes in a zone.", json_schema_extra=IN_PLACE
+        default=3, ge=1, le=1000, description="Maximum number of nodes per zone.", json_schema_extra=IN_PLACE
     )
     disk_size_gb: int = Field(
-        default=100, ge=10, le=65536, description="Boot disk of a node, in GB.", json_schema_extra=REPLACES_NODES
+        default=100, ge=10, le=65536, description="Size of a node's boot disk in GB.", json_schema_extra=REPLACES_NODES
     )
     secure_boot: bool = Field(
         default=True,
-        description="Nodes start with signed boot code and kernel modules only.",
+        description="Nodes load only signed boot code and kernel modules. With `false`, root on a node can load "
+        "kernel modules that persist over a restart.",
         json_schema_extra=REPLACES_NODES,
     )
 
@@ -82,109 +83,114 @@ class NodePoolShape(Model):
 
 
 class NodePoolOverride(Model):
-    """A region's own values; what is absent is as in ``cluster``."""
+    """A region's own values; unset keys are as in ``cluster``."""
 
     machine_type: MachineType | None = Field(
-        default=None, description="As cluster.machine_type.", json_schema_extra=REPLACES_NODES
+        default=None, description="Overrides `cluster.machine_type`.", json_schema_extra=REPLACES_NODES
     )
     min_nodes: NodeCount | None = Field(
-        default=None, ge=1, le=1000, description="As cluster.min_nodes.", json_schema_extra=IN_PLACE
+        default=None, ge=1, le=1000, description="Overrides `cluster.min_nodes`.", json_schema_extra=IN_PLACE
     )
     max_nodes: NodeCount | None = Field(
-        default=None, ge=1, le=1000, description="As cluster.max_nodes.", json_schema_extra=IN_PLACE
+        default=None, ge=1, le=1000, description="Overrides `cluster.max_nodes`.", json_schema_extra=IN_PLACE
     )
     disk_size_gb: int | None = Field(
-        default=None, ge=10, le=65536, description="As cluster.disk_size_gb.", json_schema_extra=REPLACES_NODES
+        default=None, ge=10, le=65536, description="Overrides `cluster.disk_size_gb`.", json_schema_extra=REPLACES_NODES
     )
     secure_boot: bool | None = Field(
-        default=None, description="As cluster.secure_boot.", json_schema_extra=REPLACES_NODES
+        default=None, description="Overrides `cluster.secure_boot`.", json_schema_extra=REPLACES_NODES
     )
 
 
 class Cluster(NodePoolShape):
-    """The shape of every cluster."""
+    """The settings that are common to all clusters."""
 
     release_channel: Channel = Field(
         default="stable",
-        description="GKE release channel, which the mesh requires; its managed control plane follows it.",
+        description="GKE release channel. A managed mesh control plane follows it.",
         json_schema_extra=REFUSED,
     )
     node_pool_rollout: Literal["together", "one_by_one"] = Field(
         default="together",
-        description="How a change reaches the regions' node pools: `together`, where GKE replaces each pool's nodes "
-        "one by one; or `one_by_one`, one region after the other. What replaces a pool (secure_boot) is refused with "
-        "`together`. With `one_by_one`, the new pools are created one after the other, and after that the old ones are "
-        "deleted one after the other. Leave it out of the first deploy, which creates all pools at once; once it has "
-        "replaced pools, it stays.",
+        description="Order in which a change reaches the regions. With `together`, all regions change at the same "
+        "time; GKE replaces the nodes of each pool one by one, and a change that replaces whole pools "
+        "(`secure_boot`) is refused. With `one_by_one`, the deploy creates the new pools one region after the other, "
+        "then deletes the old pools one region after the other. Leave the key out of the first deploy, which creates "
+        "all pools at once, and keep it once it has replaced pools.",
         json_schema_extra=REPLACES_NODES,
     )
     max_pods_per_node: int = Field(
         default=110,
         ge=8,
         le=256,
-        description="Most pods on a node; decides how many addresses a node takes.",
+        description="Maximum number of pods on a node. It determines the number of pod addresses per node.",
         json_schema_extra=REPLACES_CLUSTER,
     )
     endpoint: Literal["public", "private", "dns"] = Field(
         default="dns",
-        description="How terraform and the scripts reach the control planes: the DNS endpoint (IAM decides), the "
-        "private address (from inside the VPC), or the public address (authorized networks only; without this word "
-        "there is none).",
+        description="Endpoint of the GKE control planes that terraform and the scripts use. `dns`: the DNS endpoint, "
+        "with access by IAM only. `private`: the private address, which requires a machine inside the VPC. `public`: "
+        "a public address, open to the authorized networks; the other two values leave the control planes without "
+        "one.",
         json_schema_extra=IN_PLACE,
     )
     authorized_networks: tuple[AuthorizedNetwork, ...] = Field(
         default=(),
         strict=False,
-        description="Networks that reach the control planes' addresses, the private one included. Public ranges need "
-        "endpoint: public.",
+        description="Networks that can reach the public and private addresses of the GKE control planes. A public "
+        "range requires `endpoint: public`.",
         json_schema_extra=IN_PLACE,
     )
     operator_address: Cidr | None = Field(
         default=None,
-        description="The operator's own address, such as 203.0.113.7/32, as one more authorized network. "
-        "The environment variable MESH_OPERATOR_ADDRESS sets it without a change of the file.",
+        description="The operator's address, such as `203.0.113.7/32`, as an additional authorized network. The "
+        "environment variable `MESH_OPERATOR_ADDRESS` sets it without a change of the file.",
         json_schema_extra=IN_PLACE,
     )
     dataplane: Literal["v2", "legacy"] = Field(
         default="v2",
-        description="GKE Dataplane V2, which enforces and logs network policies; or, with legacy, what GKE chooses "
-        "itself. Another dataplane is another cluster.",
+        description="`v2`: GKE Dataplane V2, which enforces and logs network policies. `legacy`: GKE's default "
+        "dataplane, which enforces none.",
         json_schema_extra=REPLACES_CLUSTER,
     )
     intranode_visibility: bool = Field(
         default=True,
-        description="Show what pods of one node send each other to flow logs and firewall rules.",
+        description="Makes traffic between pods of the same node visible to flow logs and firewall rules.",
         json_schema_extra=IN_PLACE,
     )
     binary_authorization: bool = Field(
         default=True,
-        description="Pods are admitted by the project's Binary Authorization policy, which admits all images until you "
-        "change it.",
+        description="Admits pods by the project's Binary Authorization policy. Until you change that policy, it "
+        "admits every image. With `false`, everyone who can create a pod can run any image.",
         json_schema_extra=IN_PLACE,
     )
     logs: tuple[LogSource, ...] = Field(
         default=("workloads", "api_server"),
         strict=False,
-        description="Whose logs are kept, besides the system's: workloads, api_server, scheduler, controller_manager.",
+        description="Log sources in addition to the system components: `workloads`, `api_server`, `scheduler`, "
+        "`controller_manager`. Without `api_server`, there is no record of requests to the GKE control plane.",
         json_schema_extra=IN_PLACE,
     )
     managed_prometheus: bool = Field(
-        default=True, description="Google's collectors for Prometheus metrics run.", json_schema_extra=IN_PLACE
+        default=True,
+        description="Runs Google Cloud Managed Service for Prometheus, which collects metrics.",
+        json_schema_extra=IN_PLACE,
     )
     maintenance_windows: bool = Field(
         default=True,
-        description="GKE upgrades a cluster in 12 hours of the week that no other region has (14 regions at most); "
-        "false: whenever it likes, several at once.",
+        description="Gives each region a weekly 12-hour window of its own for GKE's upgrades, for up to 14 regions. "
+        "With `false`, GKE upgrades at any time, and possibly several regions at once.",
         json_schema_extra=IN_PLACE,
     )
     maintenance_start: WeekHour = Field(
         default="monday 00:00",
-        description="When the window of region number 0 begins, in UTC; each next number's begins 12 hours later.",
+        description="Start of the window of region number 0, in UTC. The window of each next number starts 12 hours "
+        "later.",
         json_schema_extra=IN_PLACE,
     )
     deletion_protection: bool = Field(
         default=True,
-        description="Refuse to delete clusters. Set false, deploy, and only then destroy.",
+        description="Prevents terraform from deleting clusters. Before a destroy, set `false` and deploy.",
         json_schema_extra=NOTHING,
     )
 

@@ -25,28 +25,31 @@ VERSION_IN_RESPONSE = re.compile(r"version: ([^,\s]+)")
 
 
 class Demo(Model):
-    """The demo of the reference environment."""
+    """The demo application."""
 
-    enabled: bool = Field(default=True, description="Deploy helloworld and sleep.", json_schema_extra=ADDS_OR_DELETES)
+    enabled: bool = Field(
+        default=True, description="Deploys helloworld and its client, sleep.", json_schema_extra=ADDS_OR_DELETES
+    )
     failover: bool = Field(
         default=True,
-        description="Apply the DestinationRule: without it answers are mixed (step A), with it local (B).",
+        description="Applies the DestinationRule of helloworld. With it, the local region serves requests (step B); "
+        "without it, all versions serve them in equal shares (step A).",
         json_schema_extra=ADDS_OR_DELETES,
     )
     versions: dict[RegionKey, Version] = Field(
         default={},
-        description="Version of helloworld by region; regions that are absent have only the Service. If empty, it "
-        "runs in every region, and the region's key is its version.",
+        description="Version of helloworld by region. A region that is not listed has the Service, but no pods. If "
+        "empty, helloworld runs in every region, and the region's key is its version.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     image: Image = Field(
         default="docker.io/istio/examples-helloworld-v1:1.0",
-        description="Image of helloworld; it answers with the version that it is told.",
+        description="Image of helloworld. Its responses contain the configured version.",
         json_schema_extra=RESTARTS_PODS,
     )
     client_image: Image = Field(
         default="docker.io/curlimages/curl:8.16.0",
-        description="Image of sleep, which has curl.",
+        description="Image of sleep, which contains curl.",
         json_schema_extra=RESTARTS_PODS,
     )
 

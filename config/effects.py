@@ -1,7 +1,7 @@
-"""What a later change of a key does to an environment that is deployed.
+"""The effect of a change of a key on a deployed environment.
 
-Every key says it: ``Field(..., json_schema_extra=RESTARTS_PODS)``. docs/configuration.md shows it, and the rehearsal of
-changes compares it with what it sees.
+Every key has one: ``Field(..., json_schema_extra=RESTARTS_PODS)``. docs/configuration.md lists it, and the rehearsal of
+changes compares it with what happens.
 """
 
 from enum import StrEnum
@@ -30,16 +30,16 @@ class Effect(StrEnum):
 
 
 _EXPLANATIONS = {
-    Effect.NOTHING: "the environment stays as it is; the key is for terraform, the scripts or the checks",
+    Effect.NOTHING: "no resource changes; terraform, the scripts or the checks use the key",
     Effect.IN_PLACE: "resources and objects are updated; pods and nodes keep running",
     Effect.ADDS_OR_DELETES: "resources, objects or pods are added or deleted; others keep running",
-    Effect.RESTARTS_PODS: "the pods are replaced in a rolling update, which the deploy waits for",
-    Effect.REPLACES_NODES: "nodes are replaced, and their pods move",
-    Effect.REPLACES_CLUSTER: "the cluster is deleted and created again, with everything in it; while "
+    Effect.RESTARTS_PODS: "a rolling update replaces the pods, and the deploy waits for it",
+    Effect.REPLACES_NODES: "nodes are replaced, and their pods move to other nodes",
+    Effect.REPLACES_CLUSTER: "the cluster is deleted and created again, with everything in it. While "
     "`cluster.deletion_protection` is on, the deploy fails. Add a region and retire the old one instead",
     Effect.REFUSED: "the deploy fails in its plan, before it changes anything",
-    Effect.NEW_ENVIRONMENT: "no change of this environment: destroy it first, or move its state "
-    "([backends](backends.md))",
+    Effect.NEW_ENVIRONMENT: "the key can't be changed in a deployed environment: destroy the environment first, or "
+    "move its state ([backends](backends.md))",
 }
 
 

@@ -66,7 +66,7 @@ class Environment(Model):
     regions: dict[RegionKey, Region] = Field(
         min_length=1,
         max_length=64,
-        description="The regions, by a short name of your own that never changes.",
+        description="The regions, by a key of your choice that never changes.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     ingress: Ingress
@@ -77,7 +77,7 @@ class Environment(Model):
     services: dict[ObjectName, Service] = Field(
         default={},
         max_length=200,
-        description="Your own services on the mesh, by name.",
+        description="Your services on the mesh, by name.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     backend: Backend = LocalState()

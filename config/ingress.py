@@ -16,48 +16,48 @@ class Ingress(Model):
     """Multi Cluster Ingress, and the gateways that it sends requests to."""
 
     config_cluster: RegionKey = Field(
-        description="Key of the region whose cluster holds the Multi Cluster Ingress objects.",
+        description="Key of the region whose cluster holds the Multi Cluster Ingress objects (the config cluster).",
         json_schema_extra=ADDS_OR_DELETES,
     )
     enabled: bool = Field(
         default=True,
-        description="Make the gateways, the address, and Multi Cluster Ingress (step C).",
+        description="Creates the gateways, the public address and Multi Cluster Ingress (step C).",
         json_schema_extra=ADDS_OR_DELETES,
     )
     domains: tuple[DomainName, ...] = Field(
         default=(),
         strict=False,
         max_length=MOST_DOMAINS,
-        description="Names that users come by, such as shop.example.com: the entry serves HTTPS, with a certificate of "
-        "Google's for each, and redirects from HTTP. Their DNS records are yours to make; the output dns-records "
-        "shows them.",
+        description="Domains that the load balancer serves over HTTPS, such as `shop.example.com`. Each has a "
+        "Google-managed certificate, and HTTP is redirected. You create the DNS records; the output `dns-records` "
+        "lists them.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     plain_http: bool = Field(
         default=False,
-        description="Answer over plain HTTP, too: without domains that is all there is; with them nobody is "
-        "redirected to HTTPS.",
+        description="Serves plain HTTP. Required without `domains`; with them, it turns off the redirect. Requests "
+        "and responses can be read and changed in transit.",
         json_schema_extra=IN_PLACE,
     )
     security_policy: PolicyName | None = Field(
         default=None,
-        description="Name of a Cloud Armor policy in the project, which decides what reaches the gateways; it is yours "
-        "to make.",
+        description="Name of an existing Cloud Armor policy, which filters requests before they reach the gateways.",
         json_schema_extra=IN_PLACE,
     )
     min_replicas: int = Field(
         default=2,
         ge=1,
         le=100,
-        description="Fewest gateway pods in a cluster: 2 or more, unless single_replica.",
+        description="Minimum number of gateway pods per cluster: 2 or more, unless `single_replica` is set.",
         json_schema_extra=IN_PLACE,
     )
     max_replicas: int = Field(
-        default=5, ge=1, le=1000, description="Most gateway pods in a cluster.", json_schema_extra=IN_PLACE
+        default=5, ge=1, le=1000, description="Maximum number of gateway pods per cluster.", json_schema_extra=IN_PLACE
     )
     single_replica: bool = Field(
         default=False,
-        description="Allow min_replicas: 1, with which a region has no entry while its one pod moves.",
+        description="Permits `min_replicas: 1`. A region then has no gateway while its only pod moves to another "
+        "node, and other regions serve its users.",
         json_schema_extra=NOTHING,
     )
 

@@ -21,24 +21,24 @@ PREVIOUS_DEFAULT_VERSION = "1.28.5-asm.12+config1"
 
 
 class Asmcli(Model):
-    """The installer, pinned."""
+    """The pinned installer."""
 
     version: AsmcliVersion = Field(
         default=DEFAULT_VERSION,
-        description="Version that is downloaded; the list: "
-        "https://storage.googleapis.com/csm-artifacts/asm/ASMCLI_VERSIONS. With `asmcli-in-cluster` it has to be "
-        "given, as it decides the revision.",
+        description="Version to download. Published versions: "
+        "https://storage.googleapis.com/csm-artifacts/asm/ASMCLI_VERSIONS. Required with `asmcli-in-cluster`, where "
+        "it determines the revision.",
         json_schema_extra=IN_PLACE,
     )
     sha256: Sha256 | None = Field(
         default=None,
-        description="Checksum of the installer. There is no default, as none could be checked against a published "
-        "one here; without it the mesh stack stops in its plan and prints the command that shows it.",
+        description="SHA-256 checksum of the installer. Required with `asmcli-managed` and `asmcli-in-cluster`: "
+        "without it, the plan of the mesh stack fails and prints the command that shows the checksum.",
         json_schema_extra=IN_PLACE,
     )
     file: FilePath | None = Field(
         default=None,
-        description="A local copy of the installer, used in place of the download.",
+        description="Local copy of the installer, used instead of the download.",
         json_schema_extra=IN_PLACE,
     )
 
@@ -59,7 +59,7 @@ def _describe(mode: ControlPlaneMode) -> str:
 
 
 class Mesh(Model):
-    """One service mesh over all clusters."""
+    """One service mesh across all clusters."""
 
     control_plane: ControlPlaneMode = Field(
         default="fleet",
@@ -68,23 +68,23 @@ class Mesh(Model):
         + "See docs/control-plane-modes.md. It can't be changed while the mesh exists; there is no migration.",
         json_schema_extra=REFUSED,
     )
-    asmcli: Asmcli = Field(default=Asmcli(), description="The installer; without a meaning for `fleet`.")
+    asmcli: Asmcli = Field(default=Asmcli(), description="The installer of the asmcli modes. Ignored with `fleet`.")
     kubectl_image: Image = Field(
         default="registry.k8s.io/kubectl:v1.34.2",
-        description="Image with kubectl 1.31 or later as its entrypoint: with `fleet`, a Job in every cluster waits "
-        "for the mesh by it. Without a meaning for the other control planes.",
+        description="Image with kubectl 1.31 or later as its entrypoint. With `fleet`, a Job in every cluster uses "
+        "it to wait for the mesh. Ignored with the other modes.",
         json_schema_extra=IN_PLACE,
     )
     mtls: Literal["strict", "permissive"] = Field(
         default="strict",
-        description="Whether sidecars take connections without a certificate of the mesh: strict refuses them, "
-        "permissive takes them in plain text.",
+        description="`strict`: sidecars reject connections without mutual TLS. `permissive`: sidecars also accept "
+        "plain text, from clients without an identity.",
         json_schema_extra=IN_PLACE,
     )
     default_deny: bool = Field(
         default=True,
-        description="Refuse what no policy allows: the load balancer may ask the gateways, and a service is asked by "
-        "the gateways if it has a route, and by those in its allow_from. Without it everybody in the mesh may ask "
-        "everybody.",
+        description="Rejects every request that no AuthorizationPolicy allows. Policies allow the load balancer to "
+        "call the gateways, the gateways to call services with a `route`, and the callers in `allow_from`. With "
+        "`false`, every client in the mesh is authorized to call every service.",
         json_schema_extra=ADDS_OR_DELETES,
     )

@@ -12,22 +12,21 @@ PodProtocol = Literal["tcp", "udp", "icmp", "esp", "ah", "sctp"]
 
 
 class RangePool(Model):
-    """A range that is cut into equal blocks, one for each region number."""
+    """A range that is divided into equal blocks, one for each region number."""
 
-    pool: Cidr = Field(
-        description="The range that all regions' ranges are cut from.", json_schema_extra=REPLACES_CLUSTER
-    )
+    pool: Cidr = Field(description="Range that is divided into blocks.", json_schema_extra=REPLACES_CLUSTER)
     block: int = Field(
         ge=8,
         le=29,
-        description="Prefix length of the block that one region number owns.",
+        description="Prefix length of a block. Each region number has one block.",
         json_schema_extra=REPLACES_CLUSTER,
     )
     size: int | None = Field(
         default=None,
         ge=8,
         le=29,
-        description="Prefix length of the range taken from the start of the block; the whole block if not given.",
+        description="Prefix length of the region's range, which starts at the start of its block. If unset, the "
+        "range is the whole block.",
         json_schema_extra=REPLACES_CLUSTER,
     )
 
@@ -52,7 +51,7 @@ class RangePool(Model):
 
 
 class AddressPlan(Model):
-    """How a region's ranges follow from its number: numbers 0 and 8 give the reference's ranges."""
+    """How a region's ranges follow from its number: 0 and 8 give the ranges of the sample environment."""
 
     nodes: RangePool = RangePool(pool=IPv4Network("172.16.0.0/12"), block=16)
     pods: RangePool = RangePool(pool=IPv4Network("10.0.0.0/10"), block=14)
@@ -61,22 +60,28 @@ class AddressPlan(Model):
 
 
 class Network(Model):
-    """The VPC and what is the same for all its regions."""
+    """The VPC, and the settings that are common to all its regions."""
 
     address_plan: AddressPlan = Field(
-        default=AddressPlan(), description="From which pools a region's number takes its ranges."
+        default=AddressPlan(), description="Address pools. The `number` of a region selects its block in each pool."
     )
     pod_protocols: tuple[PodProtocol, ...] = Field(
         default=("tcp",),
         strict=False,
-        description="What pods of one cluster may send to pods of another. The mesh sends tcp only; answers, also by "
-        "icmp that something can't be reached, need no rule.",
+        description="IP protocols that pods of one cluster can use to reach pods of another. The mesh uses TCP only. "
+        "Other protocols bypass the sidecars.",
         json_schema_extra=IN_PLACE,
     )
-    flow_logs: bool = Field(default=True, description="Log the flows of every subnet.", json_schema_extra=IN_PLACE)
+    flow_logs: bool = Field(
+        default=True,
+        description="VPC flow logs of every subnet. Without them, there is no record of traffic in the VPC.",
+        json_schema_extra=IN_PLACE,
+    )
     firewall_logs: bool = Field(
-        default=True, description="Log the connections that our firewall rules admit.", json_schema_extra=IN_PLACE
+        default=True,
+        description="Logs the connections that the firewall rules of this environment allow.",
+        json_schema_extra=IN_PLACE,
     )
     nat_log_filter: Literal["ALL", "ERRORS_ONLY", "TRANSLATIONS_ONLY"] = Field(
-        default="ALL", description="What Cloud NAT logs.", json_schema_extra=IN_PLACE
+        default="ALL", description="Events that Cloud NAT logs.", json_schema_extra=IN_PLACE
     )

@@ -7,25 +7,27 @@ from config.fields import Model, NamePrefix, ProjectId, ServiceAccountEmail
 
 
 class Project(Model):
-    """The Google Cloud project, which is also the host of the fleet."""
+    """The Google Cloud project, which also hosts the fleet."""
 
     id: ProjectId = Field(
-        description="Id of the Google Cloud project; it also hosts the fleet.", json_schema_extra=NEW_ENVIRONMENT
+        description="ID of the Google Cloud project. The project also hosts the fleet.",
+        json_schema_extra=NEW_ENVIRONMENT,
     )
     name_prefix: NamePrefix = Field(
         default="mesh",
-        description="The first part of the name of everything that is made.",
+        description="Prefix of the names of all resources.",
         json_schema_extra=REFUSED,
     )
     anthos_api: bool = Field(
         default=False,
-        description="Enable the API anthos.googleapis.com too, for a project with a GKE Enterprise subscription; "
-        "nothing here needs it. Taking the key back does not disable it.",
+        description="Also enables the API `anthos.googleapis.com`, for a project with a GKE Enterprise subscription. "
+        "Removing the key does not disable the API.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     impersonate_service_account: ServiceAccountEmail | None = Field(
         default=None,
-        description="Service account that terraform and the scripts act as. The kubernetes provider then takes "
-        "short-lived tokens of that account and needs no gke-gcloud-auth-plugin (terraform 1.10 or later).",
+        description="Service account that terraform and the scripts impersonate. The kubernetes provider uses "
+        "short-lived tokens of this account, which requires terraform 1.10 or later, and does not need "
+        "`gke-gcloud-auth-plugin`. If unset, everyone who deploys needs the roles permanently.",
         json_schema_extra=NOTHING,
     )

@@ -2,32 +2,43 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from config.effects import EFFECT, Effect
 from config.paths import ROOT
+from config.reference_groups import EXAMPLE_BASE, GROUPS, Group
 from config.schema import schema_text
 
 REFERENCE_FILE = ROOT / "docs" / "configuration.md"
 
+SECTION = "section"
+"""Type of a key that holds other keys."""
+
 _HEAD = """\
-# The configuration file
+# Configuration
 
-Made by `make schema` from the models in `config/`; don't edit it.
+`make schema` generates this page from the models in `config/`. Don't edit it.
 
-`mesh.yaml`, or the file that the environment variable `MESH_CONFIG` names. Each
-key is listed with its default; *required* ones have none. `*` stands for a name
-of your own. `MESH_OPERATOR_ADDRESS` sets `cluster.operator_address`.
+An environment is one YAML file: `mesh.yaml`, or the file that the environment variable `MESH_CONFIG` names. This is a
+complete one; every other key has a default:
+
+```yaml
+{base}```
+
+The examples below add to it. The tables list every key by its path; `*` stands for a name that you choose, and `[]` for
+the items of a list. *required* keys have no default.
+
+## Effects of changes
+
+To change a deployed environment, edit the file and run `cdktf deploy network clusters mesh ingress`. The last column of
+each table is the strongest effect that a change of the key can have. `make rehearse DAY2=1` makes such changes and
+compares their effects with this page.
+
 """
 
-_EFFECTS = """
-The last column is what a later change of the key does to an environment that is deployed, at most; `make rehearse
-DAY2=1` compares it with what it sees. A change deploys by one `cdktf deploy network clusters mesh ingress`.
-
-"""
-
-_TABLE = """
-| key | what | default | kind | effect of a change |
+_TABLE = """\
+| Key | Description | Type | Default | Effect of a change |
 | --- | --- | --- | --- | --- |
 """
 
@@ -36,51 +47,80 @@ def reference_text() -> str:
     """Return the reference as it stands in ``docs/configuration.md``."""
     schema = json.loads(schema_text())
     effects = "".join(f"- *{effect}*: {effect.explanation}.\n" for effect in Effect)
-    rows = "".join(f"| {' | '.join(row)} |\n" for row in _rows(schema, schema, "", {}))
-    return f"{_HEAD}{_EFFECTS}{effects}{_TABLE}{rows}"
+    rows = [row for row in _rows(schema, schema, "", {}) if row.effect]
+    parts = [_HEAD.format(base=EXAMPLE_BASE), effects]
+    for group in GROUPS:
+        parts.append(f"\n## {group.title}\n\n{group.introduction}\n\n```yaml\n{group.example}```\n\n{_TABLE}")
+        parts += [str(row) for row in rows if group_of(row.key) is group]
+    return "".join(parts)
+
+
+def group_of(key: str) -> Group:
+    """Return the group that a key belongs to.
+
+    Raises:
+        LookupError: no group has it.
+    """
+    matches = [(len(one), group) for group in GROUPS for one in group.keys if f"{key}.".startswith(f"{one}.")]
+    matches += [(len(one), group) for group in GROUPS for one in group.keys if key.startswith(f"{one}[")]
+    if not matches:
+        raise LookupError(f"{key}: name it, or the section above it, in config/reference_groups.py")
+    return max(matches, key=lambda match: match[0])[1]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table; sections that have no effect of their own have no line."""
+
+    key: str
+    description: str
+    kind: str
+    default: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"| `{self.key}` | {self.description} | {self.kind} | {self.default} | {self.effect} |\n"
 
 
 def effects_of_keys() -> dict[str, Effect | None]:
-    """Return what a change of each key does, by its name in the reference; None for a section without an effect.
+    """Return the effect of a change of each key; None for a section without an effect.
 
     Raises:
-        KeyError: a key does not say it.
+        KeyError: a key has no effect.
     """
     schema = json.loads(schema_text())
     found = {}
-    for name, *_, kind, effect in _rows(schema, schema, "", {}):
-        if not effect and kind != "section":
-            raise KeyError(f"{name}: its field needs json_schema_extra=…, one of config/effects.py")
-        found[name.strip("`")] = Effect(effect) if effect else None
+    for row in _rows(schema, schema, "", {}):
+        if not row.effect and row.kind != SECTION:
+            raise KeyError(f"{row.key}: its field needs json_schema_extra=…, one of config/effects.py")
+        found[row.key] = Effect(row.effect) if row.effect else None
     return found
 
 
-def _rows(
-    node: dict[str, Any], root: dict[str, Any], prefix: str, defaults: dict[str, Any]
-) -> Iterator[tuple[str, str, str, str, str]]:
+def _rows(node: dict[str, Any], root: dict[str, Any], prefix: str, defaults: dict[str, Any]) -> Iterator[Row]:
     required = set(node.get("required", [])) - defaults.keys()
     properties = node.get("properties", {})
     for name in sorted(properties, key=_order(root, prefix)):
         field = properties[name]
         path = f"{prefix}{name}"
         value = defaults.get(name, field.get("default"))
-        default = "*required*" if name in required else f"`{json.dumps(value)}`"
+        default = "*required*" if name in required else _default(value)
         members = [_resolve(member, root) for member in field.get("anyOf", field.get("oneOf", [field]))]
         nested = [member for member in members if _is_section(member)]
         description = field.get("description") or next((m["description"] for m in members if "description" in m), "")
         description = description.partition("\n")[0]
         effect = field.get(EFFECT, "")
         if nested:
-            yield f"`{path}`", description, "*required*" if name in required else "", "section", effect
+            yield Row(path, description, SECTION, "*required*" if name in required else "", effect)
             for member in nested:
                 entry, step = _entry(member, root)
                 yield from _rows(entry, root, f"{path}{step}.", value if isinstance(value, dict) and not step else {})
         else:
-            yield f"`{path}`", description, default, _kind(members, root), effect
+            yield Row(path, description, _kind(members), default, effect)
 
 
 def _order(root: dict[str, Any], prefix: str) -> Any:
-    """Return a sort key: sections at the top in the order in which people fill them in, others as they are."""
+    """Return a sort key: the sections of the file in the order in which people write them, others by name."""
     order = ["project", "regions", "network", "cluster", "mesh", "ingress", "demo", "services", "backend"]
     return order.index if not prefix else lambda name: name
 
@@ -109,7 +149,18 @@ def _is_section(node: dict[str, Any]) -> bool:
     return any(isinstance(one, dict) and "$ref" in one for one in inner)
 
 
-def _kind(members: list[dict[str, Any]], root: dict[str, Any]) -> str:
+def _default(value: object) -> str:
+    match value:
+        case None:
+            return "unset"
+        case [] | {}:
+            return "empty"
+        case str():
+            return f"`{value}`"
+    return f"`{json.dumps(value)}`"
+
+
+def _kind(members: list[dict[str, Any]]) -> str:
     kinds = []
     for member in members:
         if member.get("type") == "null":
@@ -120,17 +171,11 @@ def _kind(members: list[dict[str, Any]], root: dict[str, Any]) -> str:
             kinds.append(f"`{member['const']}`")
         elif member.get("type") == "integer":
             low, high = member.get("minimum"), member.get("maximum")
-            kinds.append(f"{low} to {high}" if low is not None and high is not None else "whole number")
-        elif member.get("type") == "array":
-            kinds.append("list")
-        elif member.get("type") == "object":
-            kinds.append("map")
-        elif member.get("type") == "boolean":
-            kinds.append("`true`, `false`")
+            kinds.append(f"integer, {low} to {high}" if low is not None and high is not None else "integer")
         elif "0-9]{1,2}$" in member.get("pattern", ""):
-            kinds.append("range")
+            kinds.append("CIDR range")
         else:
-            kinds.append("text")
+            kinds.append({"array": "list", "object": "map"}.get(member["type"], member["type"]))
     return " or ".join(dict.fromkeys(kinds))
 
 

@@ -8,53 +8,64 @@ from config.fields import Cidr, KmsKey, Model, RegionName, WeekHour, Zone
 
 
 class Region(Model):
-    """One region: a subnet, a NAT, a cluster."""
+    """One region: a subnet, Cloud NAT and a cluster."""
 
     region: RegionName = Field(
-        description="Google Cloud region, such as asia-northeast1.", json_schema_extra=REPLACES_CLUSTER
+        description="Google Cloud region, such as `asia-northeast1`.", json_schema_extra=REPLACES_CLUSTER
     )
     number: int | None = Field(
         default=None,
         ge=0,
         le=4095,
-        description="Decides the ranges that are not given, by network.address_plan. Never change it, never reuse it.",
+        description="Selects the region's block in each pool of `network.address_plan`. Never change a number, and "
+        "never reuse the number of a deleted region.",
         json_schema_extra=REPLACES_CLUSTER,
     )
     nodes: Cidr | None = Field(
-        default=None, description="Range of the subnet, for nodes.", json_schema_extra=REPLACES_CLUSTER
+        default=None,
+        description="Subnet range for the nodes. If unset, `number` determines it.",
+        json_schema_extra=REPLACES_CLUSTER,
     )
-    pods: Cidr | None = Field(default=None, description="Range of the pods.", json_schema_extra=REPLACES_CLUSTER)
+    pods: Cidr | None = Field(
+        default=None,
+        description="Range for the pods. If unset, `number` determines it.",
+        json_schema_extra=REPLACES_CLUSTER,
+    )
     services: Cidr | None = Field(
-        default=None, description="Range of the services' addresses.", json_schema_extra=REPLACES_CLUSTER
+        default=None,
+        description="Range for the cluster IP addresses of Services. If unset, `number` determines it.",
+        json_schema_extra=REPLACES_CLUSTER,
     )
     control_plane: Cidr | None = Field(
-        default=None, description="Range of the control plane, a /28.", json_schema_extra=REPLACES_CLUSTER
+        default=None,
+        description="Range for the GKE control plane, a /28. If unset, `number` determines it.",
+        json_schema_extra=REPLACES_CLUSTER,
     )
     zones: tuple[Zone, ...] = Field(
         default=(),
         strict=False,
         max_length=10,
-        description="Zones of the nodes; GKE chooses three if empty.",
+        description="Zones of the nodes. If empty, GKE selects three.",
         json_schema_extra=REPLACES_NODES,
     )
     cluster: NodePoolOverride = Field(
-        default=NodePoolOverride(), description="What differs from the shape that all clusters share."
+        default=NodePoolOverride(), description="Node pool settings of this region, where they differ from `cluster`."
     )
     secrets_key: KmsKey | None = Field(
         default=None,
-        description="Key of Cloud KMS in this region that the cluster encrypts its Secrets with; without one, Google's "
-        "own encryption at rest is all there is. If one region has a key, all have.",
+        description="Cloud KMS key in the same region that encrypts the Secrets of the cluster. Set it for all "
+        "regions or for none. Without it, Secrets have Google's encryption at rest only.",
         json_schema_extra=IN_PLACE,
     )
     maintenance_start: WeekHour | None = Field(
         default=None,
-        description="When the 12 hours of the week begin in which GKE upgrades the cluster, in UTC, such as saturday "
-        "15:00; from the number if not given.",
+        description="Start of the region's 12-hour maintenance window in UTC, such as `saturday 15:00`. If unset, "
+        "`number` determines it.",
         json_schema_extra=IN_PLACE,
     )
     retired: bool = Field(
         default=False,
-        description="First step of taking a region away: its cluster leaves the mesh and the ingress, and its "
-        "deletion protection goes off. The second step is to delete its key.",
+        description="First of two steps that remove a region: its cluster leaves the mesh and the ingress, and its "
+        "deletion protection is turned off. In the second step, delete the region's key.",
         json_schema_extra=ADDS_OR_DELETES,
     )

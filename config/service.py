@@ -9,72 +9,86 @@ from config.fields import CallerName, EnvName, EnvValue, Image, Model, ObjectNam
 
 
 class Route(Model):
-    """A path that the gateways send to the service."""
+    """A path that the gateways route to the service."""
 
     path: UrlPath = Field(description="The path.", json_schema_extra=IN_PLACE)
     match: Literal["exact", "prefix"] = Field(
-        default="exact", description="The whole path, or its start.", json_schema_extra=IN_PLACE
+        default="exact",
+        description="Whether the path has to match as a whole (`exact`) or at its start (`prefix`).",
+        json_schema_extra=IN_PLACE,
     )
 
 
 class RegionalDeployment(Model):
-    """What runs in one region."""
+    """The settings of a service in one region."""
 
     version: Version = Field(
-        default="v1", description="Label `version` of the pods.", json_schema_extra=ADDS_OR_DELETES
+        default="v1", description="Value of the label `version` of the pods.", json_schema_extra=ADDS_OR_DELETES
     )
-    image: Image | None = Field(default=None, description="As the service's image.", json_schema_extra=RESTARTS_PODS)
+    image: Image | None = Field(
+        default=None, description="Overrides the `image` of the service.", json_schema_extra=RESTARTS_PODS
+    )
     replicas: int | None = Field(
-        default=None, ge=0, le=1000, description="As the service's replicas.", json_schema_extra=ADDS_OR_DELETES
+        default=None,
+        ge=0,
+        le=1000,
+        description="Overrides the `replicas` of the service.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
 
 
 class Service(Model):
-    """A service that is reachable under one name from every cluster, and answers from the nearest."""
+    """A service with one name in every cluster, served by the nearest region."""
 
     image: Image = Field(description="Container image.", json_schema_extra=RESTARTS_PODS)
-    port: Port = Field(
-        description="Port that the container listens on; the service has the same one.", json_schema_extra=RESTARTS_PODS
-    )
+    port: Port = Field(description="Port of the container and of the Service.", json_schema_extra=RESTARTS_PODS)
     namespace: ObjectName = Field(
-        default="apps", description="Namespace; made in every cluster.", json_schema_extra=ADDS_OR_DELETES
+        default="apps", description="Namespace, which is created in every cluster.", json_schema_extra=ADDS_OR_DELETES
     )
-    replicas: int = Field(default=2, ge=0, le=1000, description="Pods in a region.", json_schema_extra=ADDS_OR_DELETES)
+    replicas: int = Field(
+        default=2, ge=0, le=1000, description="Number of pods per region.", json_schema_extra=ADDS_OR_DELETES
+    )
     env: dict[EnvName, EnvValue] = Field(
-        default={}, description="Environment of the container.", json_schema_extra=RESTARTS_PODS
+        default={}, description="Environment variables of the container.", json_schema_extra=RESTARTS_PODS
     )
     version_env: EnvName | None = Field(
         default=None,
-        description="Environment variable that tells the container its version.",
+        description="Name of an environment variable that holds the version.",
         json_schema_extra=RESTARTS_PODS,
     )
     route: Route | None = Field(
-        default=None, description="Path on the public address; none if absent.", json_schema_extra=ADDS_OR_DELETES
+        default=None,
+        description="Path on the public address. If unset, the service is available inside the mesh only.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     allow_from: tuple[CallerName, ...] = Field(
         default=(),
         strict=False,
-        description="Who may ask it besides the gateways, which may if it has a route: services of this file by name, "
-        "others as NAMESPACE/ACCOUNT (a Kubernetes service account), or a whole namespace as NAMESPACE/*.",
+        description="Callers that are authorized to call the service, in addition to the gateways of a service with "
+        "a `route`: a service of this file by its name, a Kubernetes service account as `NAMESPACE/ACCOUNT`, or all "
+        "accounts of a namespace as `NAMESPACE/*`.",
         json_schema_extra=IN_PLACE,
     )
     user: int | None = Field(
         default=None,
         ge=1,
         le=4294967294,
-        description="Number of the user that the container runs as; the image's own if absent, which then has to be "
-        "a number and not root's.",
+        description="Numeric user ID of the container. If unset, the image has to set one, other than 0.",
         json_schema_extra=RESTARTS_PODS,
     )
-    root: bool = Field(default=False, description="The container may run as root.", json_schema_extra=RESTARTS_PODS)
+    root: bool = Field(
+        default=False,
+        description="Permits the container to run as root. A container escape then has root on the node.",
+        json_schema_extra=RESTARTS_PODS,
+    )
     writable_root: bool = Field(
         default=False,
-        description="The container may write everywhere in its file system; else in /tmp only.",
+        description="Makes the root file system writable. By default, only `/tmp` is writable.",
         json_schema_extra=RESTARTS_PODS,
     )
     failover: bool = Field(
         default=True,
-        description="Answer from the nearest region, and from another when that one fails.",
+        description="Serves requests from the nearest region, and from another one when that region fails.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     # The CRD takes 0 to 100, and the policy of Network Services that is made from it 1 to 99:
@@ -83,12 +97,12 @@ class Service(Model):
         default=None,
         ge=1,
         le=99,
-        description="With `fleet`: requests go to other regions, too, when less than this percentage of a region's "
-        "endpoints is healthy; Google's default, 70, if absent.",
+        description="With `fleet`: percentage of healthy endpoints in a region below which requests also go to other "
+        "regions. If unset, Google's default, 70, applies.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     regions: dict[RegionKey, RegionalDeployment] = Field(
         default={},
-        description="Where it runs, and what differs there; in every region if empty.",
+        description="Regions where the service runs, and their settings. If empty, it runs in every region.",
         json_schema_extra=ADDS_OR_DELETES,
     )

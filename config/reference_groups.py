@@ -1,0 +1,254 @@
+"""The groups of keys in docs/configuration.md, by what people do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Group:
+    """A section of the reference.
+
+    Attributes:
+        title: its heading.
+        introduction: one or two sentences.
+        keys: its keys as in the reference, or the keys above them. A key belongs to the group with the longest match.
+        example: YAML that becomes a whole configuration when it is added to `EXAMPLE_BASE`.
+    """
+
+    title: str
+    introduction: str
+    keys: tuple[str, ...]
+    example: str
+
+
+EXAMPLE_BASE = """\
+project:
+  id: acme-mesh-prod
+regions:
+  tokyo:
+    region: asia-northeast1
+    number: 0
+  osaka:
+    region: asia-northeast2
+    number: 8
+ingress:
+  config_cluster: tokyo
+  plain_http: true
+"""
+"""A complete configuration: each key without a default, and a choice about HTTPS."""
+
+GROUPS = (
+    Group(
+        "Project and identity",
+        "The project that everything is created in, and the account that creates it.",
+        ("project",),
+        """\
+project:
+  id: acme-mesh-prod
+  name_prefix: acme
+  impersonate_service_account: deployer@acme-mesh-prod.iam.gserviceaccount.com
+""",
+    ),
+    Group(
+        "Regions",
+        "Each region has a subnet, Cloud NAT and a cluster. "
+        "[Operations](operations.md) describes how to add and remove one.",
+        ("regions",),
+        """\
+regions:
+  tokyo:
+    region: asia-northeast1
+    number: 0
+  osaka:
+    region: asia-northeast2
+    number: 8
+  seoul:
+    region: asia-northeast3
+    number: 4
+    zones: [asia-northeast3-a, asia-northeast3-b]
+""",
+    ),
+    Group(
+        "Ingress and domains",
+        "One public address in front of all regions; the load balancer sends each request to the nearest gateway.",
+        ("ingress",),
+        """\
+ingress:
+  config_cluster: tokyo
+  domains: [shop.example.com]
+  plain_http: false
+  security_policy: shop-edge
+  max_replicas: 10
+""",
+    ),
+    Group(
+        "Services",
+        "Your services. Each has one name in every cluster, and the nearest region serves its requests.",
+        ("services",),
+        """\
+services:
+  orders:
+    image: asia-northeast1-docker.pkg.dev/acme-mesh-prod/shop/orders:2.0
+    port: 9090
+  checkout:
+    image: asia-northeast1-docker.pkg.dev/acme-mesh-prod/shop/checkout:4.2
+    port: 8080
+    replicas: 3
+    env:
+      LOG_LEVEL: info
+    route:
+      path: /checkout
+      match: prefix
+    allow_from: [orders]
+    regions:
+      tokyo: {}
+      osaka:
+        replicas: 6
+""",
+    ),
+    Group(
+        "Cluster shape",
+        "The nodes of all clusters, and what differs in one region.",
+        (
+            "cluster.machine_type",
+            "cluster.disk_size_gb",
+            "cluster.min_nodes",
+            "cluster.max_nodes",
+            "cluster.max_pods_per_node",
+            "cluster.node_pool_rollout",
+            "regions.*.cluster",
+        ),
+        """\
+cluster:
+  machine_type: e2-standard-8
+  min_nodes: 2
+  max_nodes: 6
+regions:
+  osaka:
+    cluster:
+      max_nodes: 10
+""",
+    ),
+    Group(
+        "Versions and maintenance",
+        "When GKE upgrades the clusters, and to which versions.",
+        (
+            "cluster.release_channel",
+            "cluster.maintenance_windows",
+            "cluster.maintenance_start",
+            "regions.*.maintenance_start",
+        ),
+        """\
+cluster:
+  release_channel: regular
+  maintenance_start: tuesday 15:00
+regions:
+  osaka:
+    maintenance_start: saturday 15:00
+""",
+    ),
+    Group(
+        "Access to the GKE control planes",
+        "How terraform, the scripts and you reach the Kubernetes API of each cluster.",
+        ("cluster.endpoint", "cluster.authorized_networks", "cluster.operator_address"),
+        """\
+cluster:
+  endpoint: public
+  authorized_networks:
+    - name: office
+      cidr: 203.0.113.0/24
+""",
+    ),
+    Group(
+        "Network and addresses",
+        "The ranges of each region. By default, they follow from the region's number.",
+        (
+            "network.address_plan",
+            "network.pod_protocols",
+            "regions.*.nodes",
+            "regions.*.pods",
+            "regions.*.services",
+            "regions.*.control_plane",
+        ),
+        """\
+network:
+  address_plan:
+    pods: {pool: 10.128.0.0/10, block: 14}
+regions:
+  osaka:
+    nodes: 172.30.0.0/16
+""",
+    ),
+    Group(
+        "Control plane mode",
+        "How the mesh control planes are installed. [Control plane modes](control-plane-modes.md) compares the modes.",
+        ("mesh.control_plane", "mesh.asmcli", "mesh.kubectl_image"),
+        """\
+mesh:
+  control_plane: asmcli-managed
+  asmcli:
+    version: 1.31.3-asm.9+config1
+    sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+""",
+    ),
+    Group(
+        "Security",
+        "The defaults are the safe values. [Security](security.md) states the trade-off of every override.",
+        (
+            "mesh.mtls",
+            "mesh.default_deny",
+            "cluster.dataplane",
+            "cluster.intranode_visibility",
+            "cluster.binary_authorization",
+            "cluster.secure_boot",
+            "cluster.deletion_protection",
+            "regions.*.secrets_key",
+        ),
+        """\
+regions:
+  tokyo:
+    secrets_key: projects/acme-keys/locations/asia-northeast1/keyRings/mesh/cryptoKeys/secrets
+  osaka:
+    secrets_key: projects/acme-keys/locations/asia-northeast2/keyRings/mesh/cryptoKeys/secrets
+""",
+    ),
+    Group(
+        "Logs and metrics",
+        "What Cloud Logging and Cloud Monitoring record about the network and the clusters.",
+        (
+            "network.flow_logs",
+            "network.firewall_logs",
+            "network.nat_log_filter",
+            "cluster.logs",
+            "cluster.managed_prometheus",
+        ),
+        """\
+network:
+  nat_log_filter: ERRORS_ONLY
+cluster:
+  logs: [workloads, api_server, scheduler]
+""",
+    ),
+    Group(
+        "Demo",
+        "helloworld and its client, which show steps A, B and C.",
+        ("demo",),
+        """\
+demo:
+  failover: true
+  versions:
+    tokyo: v1
+    osaka: v2
+""",
+    ),
+    Group(
+        "State",
+        "Where terraform stores its state, and where it runs. [Backends](backends.md) describes the setup of each.",
+        ("backend",),
+        """\
+backend:
+  type: gcs
+  bucket: acme-states
+  prefix: mesh
+""",
+    ),
+)
