@@ -24,7 +24,7 @@ def test_a_key_without_an_effect_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
     schema = {"properties": {"network": Section.model_json_schema()}}
     monkeypatch.setattr(reference, "schema_text", lambda: json.dumps(schema))
-    with pytest.raises(KeyError, match=r"network\.wrong`: its field needs json_schema_extra"):
+    with pytest.raises(KeyError, match=r"network\.wrong: its field needs json_schema_extra"):
         effects_of_keys()
 
 
