@@ -25,6 +25,7 @@ from tests.fake_cloud.testing import (
     running,
 )
 from tests.rehearsal.context import conclude, conformance
+from tests.reporting.report import Report
 
 FEATURES = f"/gkehub/v1/projects/{PROJECT}/locations/global/features"
 NETWORKS = f"{COMPUTE}/global/networks"
@@ -180,29 +181,33 @@ def test_a_test_fails_after_a_disagreement() -> None:
 
 def test_the_conclusion_of_a_rehearsal(gcp: FakeGcp, client: ApiClient) -> None:
     server = gcp.server
-    assert conformance("", server, None).ok
-    incomplete = conformance("", server, "asmcli-managed")
+    assert conformance(server, None).ok
+    incomplete = conformance(server, "asmcli-managed")
     assert not incomplete.ok
-    assert any(note.startswith("accepted, and did not occur: compute.routers.patch") for note in incomplete.notes)
+    assert any(
+        note.startswith("accepted disagreement that did not occur: compute.routers.patch") for note in incomplete.notes
+    )
     make_network(client)
     server.cloud.store.get(NETWORK)["colour"] = "red"
     client.ok("GET", f"{COMPUTE}/global/networks/vpc")
-    red = conformance("", server, None)
+    red = conformance(server, None)
     assert not red.ok
-    assert red.notes == ["compute.networks.get: response: colour: unknown field (1 times)"]
+    assert red.notes == ["disagreement: compute.networks.get: response: colour: unknown field (1 times)"]
     server.conformance.take()
 
 
-def test_a_rehearsal_fails_after_a_disagreement(
-    gcp: FakeGcp, client: ApiClient, capsys: pytest.CaptureFixture[str]
-) -> None:
-    context: Any = SimpleNamespace(cloud=SimpleNamespace(server=gcp.server), say=print, logs="logs")
+def test_a_rehearsal_fails_after_a_disagreement(gcp: FakeGcp, client: ApiClient) -> None:
+    report = Report("Rehearsal", show=print, clock=lambda: 1.0)
+    context: Any = SimpleNamespace(cloud=SimpleNamespace(server=gcp.server), report=report)
     make_network(client)
-    assert conclude(context, []) == 0
+    conclude(context)
+    assert report.ok
     gcp.server.cloud.store.get(NETWORK)["colour"] = "red"
     client.ok("GET", f"{COMPUTE}/global/networks/vpc")
-    assert conclude(context, []) == 1
-    assert "compute.networks.get: response: colour: unknown field (1 times)" in capsys.readouterr().out
+    conclude(context)
+    assert not report.ok
+    assert "compute.networks.get: response: colour: unknown field (1 times)" in str(report)
+    assert "1 disagreements with Google's API documents" in report.summary()
     gcp.server.conformance.take()
 
 

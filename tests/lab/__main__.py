@@ -23,10 +23,12 @@ LEAST_REGIONS = 2
 
 def main() -> int:
     """Return the exit status: 0 if all checks pass, 1 if one fails, 2 after an error, 77 without a prerequisite."""
-    parser = argparse.ArgumentParser(prog="lab", description="Prove the mesh on this machine.")
-    parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
-    parser.add_argument("--shell", action="store_true", help="start the lab and open a shell in it")
-    parser.add_argument("--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if something needed is missing")
+    parser = argparse.ArgumentParser(prog="lab", description="Check the mesh of a configuration on this machine.")
+    parser.add_argument("--regions", type=int, help="number of regions (default: the regions of the configuration)")
+    parser.add_argument("--shell", action="store_true", help="start the lab, and open a shell in it")
+    parser.add_argument(
+        "--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if a prerequisite is missing, else with 0"
+    )
     arguments = parser.parse_args()
     session = Session("lab", ROOT)
     prerequisites = local_mesh_prerequisites("lab")
@@ -36,12 +38,16 @@ def main() -> int:
             return 0
         environment = _environment(arguments.regions)
         if not is_inside():
-            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.report))
+            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.progress))
         use_private_folders(session.state)
         # Imported late: outside, nothing of cdktf is needed, and inside it takes its folders when it is loaded.
-        from tests.lab.run import run  # noqa: PLC0415
+        from tests.lab.run import Lab  # noqa: PLC0415
 
-        return run(environment, state=session.state, logs=session.logs, shell=arguments.shell, report=session.report)
+        if arguments.shell:
+            return Lab(environment, session.state, session.logs, session.progress).shell()
+        with session.start_report("Lab") as report:
+            Lab(environment, session.state, session.logs, report.progress).check(report)
+        return report.status
     except (ConfigError, LocalMeshError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2
@@ -52,7 +58,7 @@ def _environment(regions: int | None) -> Environment:
     environment = load(path)
     present = sum(not region.retired for region in environment.resolved_regions())
     if (present if regions is None else regions) < LEAST_REGIONS:
-        raise LocalMeshError(f"there is no failover with one region: make lab REGIONS={LEAST_REGIONS}")
+        raise LocalMeshError(f"the lab needs {LEAST_REGIONS} regions, for failover: make lab REGIONS={LEAST_REGIONS}")
     return environment if regions is None else with_regions(path, regions, os.environ)
 
 

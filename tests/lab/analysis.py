@@ -15,7 +15,7 @@ SECONDS = 120
 
 def analyze(lab: LocalMesh, tools: Toolchain, revision: str, rendered: dict[str, list[Object]]) -> Table:
     """Run ``istioctl analyze`` in each region with the applied manifests: it must not report any of them."""
-    table = Table("istioctl analyze, of the rendered objects where they are applied", ["region", "objects", "messages"])
+    table = Table("istioctl analyze: the rendered objects in their clusters", ["Region", "Objects", "Messages"])
     others: dict[str, str] = {}
     for key, region in lab.regions.items():
         own = {_origin(one) for one in rendered[key]}
@@ -29,7 +29,7 @@ def analyze(lab: LocalMesh, tools: Toolchain, revision: str, rendered: dict[str,
                     others[message["code"]] = text
         table.add(key, len(own), len(found), ok=bool(own) and not found)
         table.notes.extend(found)
-    table.notes.extend(f"not of these objects: {text}" for text in others.values())
+    table.notes.extend(f"about other objects: {text}" for text in others.values())
     return table
 
 

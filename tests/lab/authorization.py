@@ -10,6 +10,7 @@ from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.lab.demo import GATEWAY_PORT, PUBLIC_HOST, LabDemo
 from tests.local_mesh.rendered import Object
 from tests.local_mesh.traffic import Client, DemoResponse
+from tests.reporting.report import Report
 from tests.reporting.table import Table
 
 REQUESTS = 10
@@ -36,9 +37,11 @@ def _copy_client(objects: Sequence[Object]) -> list[Object]:
     return copies
 
 
-def check_authorization(demo: LabDemo) -> Table:
+def check_authorization(demo: LabDemo, report: Report) -> None:
     """Send requests in every region from authorized and unauthorized clients, and without a certificate."""
-    table = Table("Authorization: default deny, and mutual TLS", ["region", "client", "server", "requests", "result"])
+    columns = ["Region", "Client", "Server", "Requests", "Response", "Expected response"]
+    table = Table("Authorization: default deny and mutual TLS", columns)
+    rejected = sent = 0
     unauthorized = _expect_unauthorized(demo.environment)
     plain = _expect_without_certificate(demo.environment)
     for region in demo.versions:
@@ -48,15 +51,22 @@ def check_authorization(demo: LabDemo) -> Table:
         direct = Client(str(gateway.address), GATEWAY_PORT, PUBLIC_HOST, where=demo.client(region).where)
         outsider = Client(str(local.address), demo.service.port, service)
         for name, server, client, expected in (
-            ("the client", service, demo.client(region), SERVED),
-            ("in another namespace", service, _unauthorized_client(demo, region), unauthorized),
+            ("sleep", service, demo.client(region), SERVED),
+            ("sleep in another namespace", service, _unauthorized_client(demo, region), unauthorized),
             ("outside the mesh", service, outsider, plain),
-            ("the load balancer", "gateway", demo.gateways(region)[0], SERVED),
-            ("the client, directly", "gateway", direct, unauthorized),
+            ("load balancer", "gateway", demo.gateways(region)[0], SERVED),
+            ("sleep", "gateway", direct, unauthorized),
         ):
             responses = client.send(demo.path, REQUESTS)
-            table.add(region, name, server, len(responses), _format_statuses(responses), ok=_all(responses, expected))
-    return table
+            table.add(
+                *(region, name, server, len(responses), _format_statuses(responses), WORDS[expected]),
+                ok=_all(responses, expected),
+            )
+            if expected != SERVED:
+                sent += len(responses)
+                rejected += sum(response.status != SERVED for response in responses)
+    report.figure("Authorization", f"{rejected} of {sent} unauthorized requests rejected")
+    report.add(table)
 
 
 def _unauthorized_client(demo: LabDemo, region: str) -> Client:

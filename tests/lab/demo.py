@@ -68,7 +68,7 @@ class LabDemo:
         """Return a client for each gateway of a region, which sends requests as the load balancer does."""
         pods = self.lab.regions[region].agent.pods(GATEWAY_NAMESPACE, GATEWAY_NAME)
         if not pods:
-            raise LocalMeshError(f"there is no gateway in {region}")
+            raise LocalMeshError(f"{region} has no gateway pod")
         return [Client(str(pod.address), GATEWAY_PORT, PUBLIC_HOST) for pod in pods]
 
     def reaches(self, region: str, other: str) -> bool:

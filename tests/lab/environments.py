@@ -98,7 +98,7 @@ def _remove_regions(data: dict[str, Any], removed: set[str]) -> None:
 def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Mapping[str, str]) -> None:
     """Add a region with the first number whose ranges are free."""
     if name is None:
-        raise LocalMeshError(f"the lab knows no more than {len(OTHER_REGIONS)} regions besides the configured ones")
+        raise LocalMeshError(f"at most {len(OTHER_REGIONS)} regions can be added to the configured ones")
     versions = data.get("demo", {}).get("versions")
     if versions:
         versions[key] = key
@@ -111,7 +111,7 @@ def _add_region(data: dict[str, Any], key: str, name: str | None, variables: Map
             problem = str(error)
         else:
             return
-    raise LocalMeshError(f"there are no ranges for one more region: {problem}")
+    raise LocalMeshError(f"no address ranges are free for another region: {problem}")
 
 
 def _other_regions(used: set[str]) -> Iterator[str]:

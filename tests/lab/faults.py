@@ -10,6 +10,7 @@ from config.environment import DEMO_SERVICE
 from tests.lab.demo import LabDemo
 from tests.local_mesh.pod import Pod
 from tests.local_mesh.traffic import TIMEOUT_SECONDS, Client, DemoResponse, Stream
+from tests.reporting.report import Report
 from tests.reporting.table import Table
 
 INTERVAL_SECONDS = 0.05
@@ -70,24 +71,69 @@ def service_faults(demo: LabDemo, region: str) -> list[ServiceFault]:
     ]
 
 
-def failover(demo: LabDemo, report: Callable[[str], None]) -> Table:
+@dataclass(frozen=True)
+class ClientOutage:
+    """What one client of a failed region saw.
+
+    Attributes:
+        client: name of the client.
+        away: responses to the requests sent during the fault.
+        back: responses to the requests sent after it.
+        failover_seconds: from the fault to the first response from another region; None if there was none.
+        failback_seconds: from the end of the fault until only local responses; None if that was never.
+        steady: whether both states lasted.
+    """
+
+    client: str
+    away: Sequence[DemoResponse]
+    back: Sequence[DemoResponse]
+    failover_seconds: float | None
+    failback_seconds: float | None
+    steady: bool
+
+
+def check_failover(demo: LabDemo, report: Report) -> None:
     """Inject each fault while clients in that region, at its gateway and in the other regions send requests.
 
     Each fault is in another region, as a proxy remembers the failures of an endpoint for a while.
     """
-    columns = ["fault", "region", "client", "failed", "failover after", "slowest", "failed at failback", "back after"]
+    columns = [
+        *("Fault", "Region", "Client", "Failed requests", "Failover time (s)", "Slowest response (s)"),
+        *("Errors during failback", "Failback time (s)"),
+    ]
     table = Table(f"Failover of {DEMO_SERVICE}", columns)
-    regions = list(demo.versions)
-    for index in range(len(service_faults(demo, regions[0]))):
-        region = regions[index % len(regions)]
-        fault = service_faults(demo, region)[index]
-        report(f"failover: {fault.name} in {region}")
-        _measure_fault(demo, region, fault, table)
     table.notes.append(
-        f"each client sends a request every {INTERVAL_SECONDS * 1000:.0f} ms; times: to the first response from "
-        "another region, and from the end of the fault until only the own region responds"
+        f"Each client sends a request every {INTERVAL_SECONDS * 1000:.0f} ms. Failover time: from the fault to the "
+        "first response from another region. Failback time: from the end of the fault until every response is local."
     )
-    return table
+    regions = list(demo.versions)
+    outages: list[ClientOutage] = []
+    with report.filling(table):
+        for index in range(len(service_faults(demo, regions[0]))):
+            region = regions[index % len(regions)]
+            fault = service_faults(demo, region)[index]
+            report.progress(f"failover of {region}: {fault.name}")
+            outages += _measure_fault(demo, region, fault, table)
+            _summarize(outages, report)
+
+
+def _summarize(outages: Sequence[ClientOutage], report: Report) -> None:
+    """Put the key figures of all measured outages into the summary."""
+    failed = [count_failed(outage.away) for outage in outages]
+    sent = sum(len(outage.away) for outage in outages)
+    back = [response for outage in outages for response in outage.back]
+    failover = _format_range([outage.failover_seconds for outage in outages])
+    failback = _format_range([outage.failback_seconds for outage in outages])
+    report.figure("Failover time", f"{failover}, until another region serves the clients of the failed one")
+    report.figure("Failed requests", f"{sum(failed)} of {sent} during the faults, at most {max(failed)} for a client")
+    report.figure("Failback errors", f"{count_failed(back)} of {len(back)} requests; failback time {failback}")
+
+
+def _format_range(seconds: Sequence[float | None]) -> str:
+    found = [one for one in seconds if one is not None]
+    if len(found) < len(seconds):
+        return f"never in {len(seconds) - len(found)} of {len(seconds)} cases"
+    return f"{min(found):.1f} to {max(found):.1f} s"
 
 
 @contextmanager
@@ -100,7 +146,7 @@ def _local_clients(demo: LabDemo, region: str) -> dict[str, Client]:
     return {"client": demo.client(region), "gateway": demo.gateways(region)[0]}
 
 
-def _measure_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table) -> None:
+def _measure_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table) -> list[ClientOutage]:
     is_local, is_remote = _conditions(demo, region)
     local = _local_clients(demo, region)
     others = [demo.client(key) for key in demo.lab.regions if key != region]
@@ -112,43 +158,41 @@ def _measure_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table
         ended_at = time.monotonic()
         fault.end()
         returned = [_wait(demo, stream, ended_at, is_local, FAILBACK_SECONDS) for stream in streams]
+    outages = []
     for name, stream, steady in zip(local, streams, map(all, zip(left, returned, strict=True)), strict=True):
         away = [response for response in stream.since(failed_at) if response.sent < ended_at]
         back = stream.since(ended_at)
+        failover = _seconds_since(failed_at, first_arrival(away, is_remote))
+        failback = _seconds_since(ended_at, start_of_last_run(back, is_local))
+        outages.append(ClientOutage(name, away, back, failover, failback, steady))
         table.add(
-            fault.name,
-            region,
-            name,
-            _format_failed(away),
-            _format_seconds(first_arrival(away, is_remote), failed_at),
-            _format_slowest(away),
-            _format_failed(back),
-            _format_seconds(start_of_last_run(back, is_local), ended_at),
+            *(fault.name, region, name, _format_failed(away), _format_seconds(failover), _format_slowest(away)),
+            *(_format_failed(back), _format_seconds(failback)),
             ok=steady and count_failed(away) <= (0 if fault.announced else MOST_FAILED) and count_failed(back) == 0,
         )
     responses = [response for stream in bystanders for response in stream.responses]
     good = all(stream.responses for stream in bystanders) and count_failed(responses) == 0
     cells = (_format_failed(responses), "", _format_slowest(responses), "", "")
     table.add(fault.name, region, "other regions", *cells, ok=good)
+    return outages
 
 
-def lose_regions(demo: LabDemo, report: Callable[[str], None]) -> list[Table]:
-    """Cut off the last region; and with three regions, again while another region depends on it."""
+def check_lost_regions(demo: LabDemo, report: Report) -> None:
+    """Cut off the last region; and with three regions, again while it serves another region's clients."""
     regions = list(demo.versions)
     lost = regions[-1]
-    report(f"cutting {lost} off")
-    tables = [_lose_region(demo, lost)]
+    report.progress(f"cutting off {lost}")
+    _lose_region(demo, lost, report)
     if len(regions) > 2:
-        report(f"cutting {lost} off while {regions[0]} depends on it")
-        tables.append(_lose_failover_region(demo, regions[0], lost))
-    return tables
+        report.progress(f"cutting off {lost} while it serves the clients of {regions[0]}")
+        report.add(_lose_failover_region(demo, regions[0], lost))
 
 
-def _lose_region(demo: LabDemo, lost: str) -> Table:
+def _lose_region(demo: LabDemo, lost: str, report: Report) -> None:
     """Cut a region off from all others while clients in all regions send requests."""
     table = Table(
-        f"Region lost: the link of {lost} to all others is down for {CUT_OFF_SECONDS:.0f} s",
-        ["region", "client", "requests", "local", "failed", "slowest"],
+        f"Region lost: {lost} is cut off from all other regions for {CUT_OFF_SECONDS:.0f} s",
+        ["Region", "Client", "Requests", "Local responses", "Failed requests", "Slowest response (s)"],
     )
     other = next(key for key in demo.lab.regions if key != lost)
     clients = {(key, name): one for key in demo.lab.regions for name, one in _local_clients(demo, key).items()}
@@ -161,24 +205,32 @@ def _lose_region(demo: LabDemo, lost: str) -> Table:
         time.sleep(LEAD_SECONDS)
         reaches.append(demo.reaches(other, lost))
     words = ["reaches" if reached else "does not reach" for reached in reaches]
-    table.notes.append(f"a pod of {other} {words[0]} {lost} before, {words[1]} it while cut off, {words[2]} it after")
+    table.notes.append(
+        f"A pod of {other} {words[0]} {lost} before, {words[1]} it while it is cut off, {words[2]} it after."
+    )
+    failed_in_all = requests = 0
     for (key, name), stream in zip(clients, streams, strict=True):
         home = demo.versions.get(key)
         local = sum(response.ok and response.version == home for response in stream.responses)
         failed, count = count_failed(stream.responses), len(stream.responses)
+        failed_in_all, requests = failed_in_all + failed, requests + count
         # A region without the service may have used the lost region's.
         good = local == count if home is not None else failed <= MOST_FAILED
         good = good and count > 0 and reaches == [True, False, True]
-        where = f"{key}, the lost one" if key == lost else key
+        where = f"{key} (cut off)" if key == lost else key
         table.add(where, name, count, local, failed, _format_slowest(stream.responses), ok=good)
-    return table
+    report.figure(
+        "Lost region",
+        f"{failed_in_all} of {requests} requests failed while {lost} was cut off for {CUT_OFF_SECONDS:.0f} s",
+    )
+    report.add(table)
 
 
 def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
     """Remove a region's own version, and then cut off a region that serves its clients."""
     table = Table(
-        f"Region lost during a failover: {DEMO_SERVICE} is removed in {region}, and {lost} is cut off",
-        ["region", "client", "failed", "fast again after", "slowest", "failed at failback"],
+        f"Region lost during a failover: {region} has no {DEMO_SERVICE}, and {lost} is cut off",
+        ["Region", "Client", "Failed requests", "Recovery time (s)", "Slowest response (s)", "Errors during failback"],
     )
     _, is_remote = _conditions(demo, region)
     removal = service_faults(demo, region)[0]
@@ -206,7 +258,7 @@ def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
             region,
             name,
             _format_failed(away),
-            f"{fast:.1f} s",
+            f"{fast:.1f}",
             _format_slowest(away),
             _format_failed(back),
             ok=all(steady)
@@ -217,7 +269,8 @@ def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
             and fast < 2 * CUT_OFF_SECONDS,
         )
     table.notes.append(
-        f"requests on open connections fail: only the client's own timeout ({TIMEOUT_SECONDS:.0f} s here) ends them"
+        f"Requests on open connections fail: only the client's own timeout, here {TIMEOUT_SECONDS:.0f} s, ends them. "
+        f"Recovery time: until every response takes less than {SLOW_SECONDS} s."
     )
     return table
 
@@ -246,8 +299,12 @@ def _format_failed(responses: Sequence[DemoResponse]) -> str:
 
 
 def _format_slowest(responses: Sequence[DemoResponse]) -> str:
-    return f"{slowest(responses):.1f} s"
+    return f"{slowest(responses):.1f}"
 
 
-def _format_seconds(moment: float | None, start: float) -> str:
-    return "never" if moment is None else f"{moment - start:.1f} s"
+def _seconds_since(start: float, moment: float | None) -> float | None:
+    return None if moment is None else moment - start
+
+
+def _format_seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f}"

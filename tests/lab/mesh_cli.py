@@ -75,12 +75,12 @@ def build_table(title: str, status: int, report: str, errors: str) -> Table:
         report: its JSON; empty after an error.
         errors: its standard error.
     """
-    table = Table(title, ["check", "finding"])
+    table = Table(title, ["Check", "Finding"])
     sections = json.loads(report)["sections"] if report.strip() else []
     findings = [finding for section in sections for finding in section["findings"]]
     for finding in findings:
         table.add(finding["name"], finding["text"], ok=status == 0 and finding["state"] != "failure")
     if not findings:
-        table.add("nothing", f"exit status {status}", ok=False)
+        table.add("none", f"exit status {status}", ok=False)
         table.notes += errors.splitlines()
     return table

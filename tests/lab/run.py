@@ -1,11 +1,11 @@
-"""The lab inside its namespaces."""
+"""The lab, inside its namespaces."""
 
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from config.environment import Environment
+from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.lab import faults, responses
 from tests.lab.analysis import analyze
@@ -19,89 +19,93 @@ from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.rendered import objects_by_region
 from tests.local_mesh.toolchain import get_toolchain
-from tests.reporting.table import Table
+from tests.reporting.report import Report
 
 GIB = 1 << 30
 INGRESS = IPv4Address("198.51.100.1")
 """Address of the fake load balancer: for documentation (RFC 5737), which is never in use."""
 
 
-def run(environment: Environment, *, state: Path, logs: Path, shell: bool, report: Callable[[str], None]) -> int:
-    """Start the environment, check it, and print the results.
+class Lab:
+    """The mesh of an environment on this machine."""
 
-    Args:
-        environment: of the configuration.
-        state: folder of everything that is deleted with the lab.
-        logs: folder of the programs' logs.
-        shell: open a shell instead of the checks.
-        report: prints a line.
+    def __init__(self, environment: Environment, state: Path, logs: Path, show: Callable[[str], None]) -> None:
+        """Start the clusters and the mesh.
 
-    Returns:
-        0 if all checks pass, else 1; with ``shell`` the shell's status.
+        Args:
+            environment: of the configuration.
+            state: folder of everything that is deleted with the lab.
+            logs: folder of the programs' logs.
+            show: prints a line of progress.
 
-    Raises:
-        LocalMeshError: a program did not start.
-    """
-    ignore_sigint()
-    began = time.monotonic()
-    tools = get_toolchain(report)
-    steps = demo_steps(environment)
-    report("rendering the manifests of " + ", ".join(r.key for r in environment.resolved_regions() if not r.retired))
-    rendered = {
-        name: objects_by_region(step, state / "rendered" / name)
-        for name, step in (("a", steps.a), ("b", steps.b), ("c", steps.c))
-    }
-    lab = LocalMesh(steps.c, tools=tools, state=state, logs=logs, report=report)
-    lab.start()
-    mesh_cli = MeshCli(lab, tools, state / "mesh_cli")
+        Raises:
+            LocalMeshError: a program did not start.
+        """
+        ignore_sigint()
+        self._began = time.monotonic()
+        self._state, self._logs, self._show = state, logs, show
+        self._tools = get_toolchain(show)
+        self._steps = demo_steps(environment)
+        show("rendering the manifests of " + ", ".join(r.key for r in environment.resolved_regions() if not r.retired))
+        self._rendered = {
+            name: objects_by_region(step, state / "rendered" / name) for name, step in vars(self._steps).items()
+        }
+        self._lab = LocalMesh(self._steps.c, tools=self._tools, state=state, logs=logs, report=show)
+        self._lab.start()
+        self._mesh_cli = MeshCli(self._lab, self._tools, state / "mesh_cli")
 
-    def apply(step: str) -> None:
-        report(f"step {step.upper()}: applying the manifests")
-        lab.apply(with_unauthorized_clients(rendered[step]))
-        lab.wait_for_rollout()
-        mesh_cli.configure(getattr(steps, step))
+    def shell(self) -> int:
+        """Open a shell in the lab, and return its exit status."""
+        self._apply("c")
+        self._start_load_balancer()
+        return run_shell(self._lab, self._mesh_cli, ingress=INGRESS, state=self._state, logs=self._logs)
 
-    def command(*arguments: str) -> None:
-        report(f"mesh {' '.join(arguments)}")
-        tables.append(mesh_cli.run(*arguments))
+    def check(self, report: Report) -> None:
+        """Run all checks.
 
-    if shell:
-        apply("c")
-        lab.balance(INGRESS, GATEWAY_NAMESPACE, GATEWAY_NAME)
-        return run_shell(lab, mesh_cli, ingress=INGRESS, state=state, logs=logs)
+        Args:
+            report: of the checks.
 
-    demo = LabDemo(lab, steps.c)
-    tables: list[Table] = []
-    apply("a")
-    started = time.monotonic() - began
-    tables.append(responses.step_a(demo))
-    command("verify", "split")
-    apply("b")
-    tables.append(responses.step_b(demo))
-    command("verify", "locality")
-    apply("c")
-    tables.append(responses.step_c(demo))
-    tables.append(check_authorization(demo))
-    lab.balance(INGRESS, GATEWAY_NAMESPACE, GATEWAY_NAME)
-    command("verify", "ingress", "--url", f"http://{INGRESS}{demo.path}")
-    tables.append(analyze(lab, tools, steps.c.revision, rendered["c"]))
-    tables.append(faults.failover(demo, report))
-    tables.extend(faults.lose_regions(demo, report))
-    command("drill", list(demo.versions)[-1])
-    programs, memory = programs_and_memory()
-    lab.check()
+        Raises:
+            LocalMeshError: a program ended.
+        """
+        demo = LabDemo(self._lab, self._steps.c)
+        report.tried = (
+            f"{DEMO_SERVICE} in {', '.join(self._lab.regions)}: real Kubernetes control planes, istiod, Envoy and "
+            "mutual TLS, on this machine"
+        )
 
-    print()
-    for table in tables:
-        print(table, end="\n\n")
-    wrong = [table.title for table in tables if not table.ok]
-    delay = "8 ms round trip between regions" if lab.network.delayed else "no delay: this kernel has no netem"
-    print(
-        f"{len(lab.regions)} regions, {programs} programs, {memory / GIB:.1f} GiB; up after {started:.0f} s, "
-        f"all checked after {time.monotonic() - began:.0f} s; {delay}"
-    )
-    if wrong:
-        print(f"{len(wrong)} of {len(tables)} tables are wrong; logs: {logs}")
-        return 1
-    print("all checks passed")
-    return 0
+        def command(*arguments: str) -> None:
+            report.progress(f"mesh {' '.join(arguments)}")
+            report.add(self._mesh_cli.run(*arguments))
+
+        self._apply("a")
+        started = time.monotonic() - self._began
+        responses.step_a(demo, report)
+        command("verify", "split")
+        self._apply("b")
+        responses.step_b(demo, report)
+        command("verify", "locality")
+        self._apply("c")
+        responses.step_c(demo, report)
+        check_authorization(demo, report)
+        self._start_load_balancer()
+        command("verify", "ingress", "--url", f"http://{INGRESS}{demo.path}")
+        report.progress("istioctl analyze")
+        report.add(analyze(self._lab, self._tools, self._steps.c.revision, self._rendered["c"]))
+        faults.check_failover(demo, report)
+        faults.check_lost_regions(demo, report)
+        command("drill", list(demo.versions)[-1])
+        programs, memory = programs_and_memory()
+        delay = "8 ms between regions" if self._lab.network.delayed else "no delay between regions (no netem)"
+        report.figure("Size", f"{programs} programs, {memory / GIB:.1f} GiB; ready after {started:.0f} s; {delay}")
+        self._lab.check()
+
+    def _apply(self, step: str) -> None:
+        self._show(f"step {step.upper()}: applying the manifests")
+        self._lab.apply(with_unauthorized_clients(self._rendered[step]))
+        self._lab.wait_for_rollout()
+        self._mesh_cli.configure(getattr(self._steps, step))
+
+    def _start_load_balancer(self) -> None:
+        self._lab.balance(INGRESS, GATEWAY_NAMESPACE, GATEWAY_NAME)

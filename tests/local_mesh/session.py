@@ -12,19 +12,21 @@ from pathlib import Path
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import run_isolated
 from tests.local_mesh.prerequisites import Prerequisite, check_prerequisites
+from tests.reporting.report import Report
 
 STARTED = "LOCAL_MESH_STARTED"
 """Environment variable that holds the start of the run outside, for the run inside."""
 
 
 class Session:
-    """A program's folder in the checkout, and its messages to the user.
+    """A program's folder in the checkout, its progress on standard error, and its report on standard output.
 
     Attributes:
         name: of the program, in messages.
         folder: its folder in the checkout.
         logs: folder of what its programs print; it stays.
         state: where a file system in memory is mounted inside; outside it stays empty.
+        report_file: holds the report of the run inside, also if that is killed.
     """
 
     def __init__(self, name: str, root: Path) -> None:
@@ -38,15 +40,31 @@ class Session:
         self.folder = root / f".{name}"
         self.logs = self.folder / "logs"
         self.state = self.folder / "state"
+        self.report_file = self.folder / "report.txt"
         self._start = float(os.environ.setdefault(STARTED, str(time.monotonic())))
 
-    def report(self, text: str) -> None:
-        print(f"{self.name}: {text} ({time.monotonic() - self._start:.0f} s)", flush=True)
+    def elapsed(self) -> float:
+        """Return the seconds since the start of the run outside."""
+        return time.monotonic() - self._start
+
+    def progress(self, text: str) -> None:
+        """Print what is done now."""
+        print(f"{self.name}: {text} ({self.elapsed():.0f} s)", file=sys.stderr, flush=True)
+
+    def start_report(self, title: str) -> Report:
+        """Return the report of a run, which `run_inside` prints when the run has ended.
+
+        Args:
+            title: what is run.
+        """
+        report = Report(title, show=self.progress, clock=self.elapsed, file=self.report_file)
+        report.logs = str(self.logs)
+        return report
 
     def run_inside(
         self, arguments: list[str], prerequisites: Iterable[Prerequisite], prepare: Callable[[], object]
     ) -> int:
-        """Prepare what needs the machine, run the program again inside, and return its status.
+        """Prepare what needs the machine, run the program again inside, print its report, and return its status.
 
         Args:
             arguments: of the program.
@@ -61,8 +79,12 @@ class Session:
             shutil.rmtree(self.logs, ignore_errors=True)
             self.logs.mkdir()
             self.state.mkdir(exist_ok=True)
+            self.report_file.unlink(missing_ok=True)
             prepare()
-            return run_isolated([sys.executable, "-m", f"tests.{self.name}", *arguments])
+            status = run_isolated([sys.executable, "-m", f"tests.{self.name}", *arguments])
+            if self.report_file.exists():
+                print(f"\n{self.report_file.read_text(encoding='utf-8')}", end="", flush=True)
+            return status
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:
@@ -72,5 +94,7 @@ class Session:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LocalMeshError(f"a {self.name} of this checkout is running; wait for it, or end it") from None
+                raise LocalMeshError(
+                    f"another {self.name} of this checkout is running; wait for it, or stop it"
+                ) from None
             yield

@@ -20,6 +20,7 @@ from tests.local_mesh.prerequisites import (
 from tests.local_mesh.session import Session
 from tests.local_mesh.toolchain import get_toolchain
 from tests.rehearsal.prerequisites import mirror_of, rehearsal_prerequisites
+from tests.reporting.report import Report
 
 EXAMPLES = ROOT / "examples"
 RECORDED = ROOT / "tests" / "rehearsal" / "recorded"
@@ -34,24 +35,32 @@ PATIENCE = 9.0
 
 
 def main() -> int:
-    """Return the exit status: 0 if all is as it has to be, 1 if it is not, 2 if it could not be tried."""
-    parser = argparse.ArgumentParser(prog="rehearsal", description="Rehearse a whole deploy without a cloud.")
-    parser.add_argument(
-        "--control-plane", choices=MODES, help="with the example of that control plane; else with the configuration"
+    """Return the exit status: 0 if all checks pass, 1 if one fails, 2 after an error, 77 without a prerequisite."""
+    parser = argparse.ArgumentParser(
+        prog="rehearsal", description="Rehearse a whole deploy in an emulated Google Cloud."
     )
-    parser.add_argument("--regions", type=int, help="so many regions; those of the configuration if not given")
-    parser.add_argument("--faults", choices=("all", "small"), help="let things go wrong, one after the other")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults, or changes, whose names match")
-    parser.add_argument("--day2", choices=("all", "small"), help="make all changes of the file, or some")
-    parser.add_argument("--upgrade", action="store_true", help="deploy what an earlier commit has deployed")
-    parser.add_argument("--without-terraform", action="store_true", help="only scripts, manifests and kubectl")
+    parser.add_argument(
+        "--control-plane", choices=MODES, help="use the example of this control plane mode (default: the configuration)"
+    )
+    parser.add_argument("--regions", type=int, help="number of regions (default: the regions of the configuration)")
+    parser.add_argument("--faults", choices=("all", "small"), help="inject faults, one at a time")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults or changes whose names match")
+    parser.add_argument("--day2", choices=("all", "small"), help="make all changes of the file, or the small set")
+    parser.add_argument(
+        "--upgrade", action="store_true", help="deploy an environment that an earlier commit has deployed"
+    )
+    parser.add_argument("--without-terraform", action="store_true", help="rehearse the scripts and manifests only")
     fewer = parser.add_mutually_exclusive_group()
-    fewer.add_argument("--only-deploy", action="store_true", help="deploy from nothing, and no more")
-    fewer.add_argument("--short", action="store_true", help="without adding and removing a region")
-    parser.add_argument("--acceptance", action="store_true", help="rehearse `make acceptance`, with pods that run")
-    parser.add_argument("--lab", action="store_true", help="run pods too, and send requests")
-    parser.add_argument("--scale", type=float, default=SCALE, help="of the cloud's durations (%(default)s)")
-    parser.add_argument("--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if something needed is missing")
+    fewer.add_argument("--only-deploy", action="store_true", help="only the first deploy")
+    fewer.add_argument("--short", action="store_true", help="leave out adding and removing a region")
+    parser.add_argument("--acceptance", action="store_true", help="rehearse `make acceptance`")
+    parser.add_argument("--lab", action="store_true", help="run pods, and send requests to them")
+    parser.add_argument(
+        "--scale", type=float, default=SCALE, help="scale of the cloud's durations (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if a prerequisite is missing, else with 0"
+    )
     arguments = parser.parse_args()
     session = Session("rehearsal", ROOT)
     providers = session.folder / "providers"
@@ -59,52 +68,86 @@ def main() -> int:
     try:
         path = _path(arguments)
         if arguments.lab and load(path).mesh.control_plane not in IN_LAB:
-            raise LocalMeshError(f"--lab is there for mesh.control_plane: {' and '.join(IN_LAB)} only")
+            raise LocalMeshError(f"--lab works with mesh.control_plane: {' or '.join(IN_LAB)} only")
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
         if arguments.check:
             check_prerequisites(prerequisites)
             return 0
         if not is_inside():
-            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.report))
+            return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.progress))
         use_private_folders(session.state)
-        if arguments.acceptance:
-            return _rehearse_acceptance(session, mirror_of(providers), Latencies(arguments.scale, PATIENCE))
-        # Imported late: inside, cdktf takes its folders when it is loaded.
-        from tests.rehearsal.context import create_context  # noqa: PLC0415
-        from tests.rehearsal.day2 import run_day2  # noqa: PLC0415
-        from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
-        from tests.rehearsal.faults import FaultSelection, run_faults  # noqa: PLC0415
-        from tests.rehearsal.run import run  # noqa: PLC0415
-        from tests.rehearsal.upgrade import run_upgrade  # noqa: PLC0415
-        from tests.rehearsal.without_terraform import run_without_terraform  # noqa: PLC0415
-
-        wrappers = (
-            FaultWrappers(session.state / "wrappers") if arguments.faults or arguments.without_terraform else None
-        )
-        context = create_context(
-            content_with_regions(path, regions, os.environ),
-            content_with_regions(path, regions if arguments.lab else regions + 1, os.environ),
-            tools=get_toolchain(session.report),
-            mirror=None if arguments.without_terraform else mirror_of(providers),
-            state=session.state,
-            logs=session.logs,
-            latencies=Latencies(arguments.scale, PATIENCE if arguments.scale < HURRIED else 0.0),
-            say=session.report,
-            wrappers=wrappers,
-            pods_run=arguments.lab,
-        )
-        if arguments.day2:
-            return run_day2(context, only_small=arguments.day2 == "small", pattern=arguments.only)
-        if arguments.upgrade:
-            return run_upgrade(context, path.with_suffix(".tar.xz"))
-        if wrappers is None:
-            return run(context, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
-        if arguments.without_terraform:
-            return run_without_terraform(context, wrappers, arguments.faults == "all")
-        return run_faults(context, wrappers, FaultSelection(arguments.faults == "small", arguments.only))
+        with session.start_report(_title(arguments)) as report:
+            _rehearse(arguments, path, regions, session, report)
+        return report.status
     except (ConfigError, LocalMeshError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2
+
+
+def _title(arguments: argparse.Namespace) -> str:
+    """Return what is rehearsed."""
+    if arguments.acceptance:
+        return "Rehearsal of make acceptance"
+    if arguments.day2:
+        return "Rehearsal of changes"
+    if arguments.upgrade:
+        return "Rehearsal of an upgrade"
+    if arguments.without_terraform:
+        return "Rehearsal of scripts"
+    return "Rehearsal of faults" if arguments.faults else "Rehearsal"
+
+
+def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: Session, report: Report) -> None:
+    """Rehearse, inside the namespaces.
+
+    Args:
+        arguments: of the command.
+        path: of the configuration.
+        regions: number of regions.
+        session: of this run.
+        report: of this run.
+    """
+    # Imported late: inside, cdktf takes its folders when it is loaded.
+    from tests.rehearsal.acceptance import acceptance_content, run_acceptance  # noqa: PLC0415
+    from tests.rehearsal.context import create_context  # noqa: PLC0415
+    from tests.rehearsal.day2 import run_day2  # noqa: PLC0415
+    from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
+    from tests.rehearsal.faults import FaultSelection, run_faults  # noqa: PLC0415
+    from tests.rehearsal.run import run  # noqa: PLC0415
+    from tests.rehearsal.upgrade import run_upgrade  # noqa: PLC0415
+    from tests.rehearsal.without_terraform import run_without_terraform  # noqa: PLC0415
+
+    wrappers = FaultWrappers(session.state / "wrappers") if arguments.faults or arguments.without_terraform else None
+    if arguments.acceptance:
+        content = more = acceptance_content(session.state)
+    else:
+        content = content_with_regions(path, regions, os.environ)
+        more = content_with_regions(path, regions if arguments.lab else regions + 1, os.environ)
+    hurried = arguments.acceptance or arguments.scale < HURRIED
+    context = create_context(
+        content,
+        more,
+        tools=get_toolchain(report.progress),
+        mirror=None if arguments.without_terraform else mirror_of(session.folder / "providers"),
+        state=session.state,
+        logs=session.logs,
+        latencies=Latencies(arguments.scale, PATIENCE if hurried else 0.0),
+        report=report,
+        wrappers=wrappers,
+        pods_run=arguments.lab or arguments.acceptance,
+    )
+    if arguments.acceptance:
+        run_acceptance(context)
+    elif arguments.day2:
+        run_day2(context, only_small=arguments.day2 == "small", pattern=arguments.only)
+    elif arguments.upgrade:
+        run_upgrade(context, path.with_suffix(".tar.xz"))
+    elif wrappers is None:
+        run(context, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
+    elif arguments.without_terraform:
+        run_without_terraform(context, wrappers, arguments.faults == "all")
+    else:
+        run_faults(context, wrappers, FaultSelection(arguments.faults == "small", arguments.only))
 
 
 def _path(arguments: argparse.Namespace) -> Path:
@@ -112,25 +155,6 @@ def _path(arguments: argparse.Namespace) -> Path:
     if arguments.upgrade:
         return RECORDED / f"{arguments.control_plane or IN_LAB[0]}.yaml"
     return EXAMPLES / f"{arguments.control_plane}.yaml" if arguments.control_plane else config_path(ROOT)
-
-
-def _rehearse_acceptance(session: Session, mirror: Path, latencies: Latencies) -> int:
-    from tests.rehearsal.acceptance import acceptance_content, run_acceptance  # noqa: PLC0415
-    from tests.rehearsal.context import create_context  # noqa: PLC0415
-
-    content = acceptance_content(session.state)
-    context = create_context(
-        content,
-        content,
-        tools=get_toolchain(session.report),
-        mirror=mirror,
-        state=session.state,
-        logs=session.logs,
-        latencies=latencies,
-        say=session.report,
-        pods_run=True,
-    )
-    return run_acceptance(context)
 
 
 if __name__ == "__main__":

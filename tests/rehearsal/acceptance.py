@@ -44,49 +44,50 @@ def acceptance_content(state: Path) -> dict[str, Any]:
 
 
 class AcceptanceRehearsal:
-    """Runs of the command, one after the other, in one project.
-
-    Attributes:
-        tables: results so far.
-    """
+    """Runs of the command, one after the other, in one project."""
 
     def __init__(self, context: RehearsalContext) -> None:
         self._context = context
         self._workspace = Workspace.of(PROJECT)
+        self._report = context.report
         self._runs = 0
-        self.tables: list[Table] = []
 
     def run(self) -> None:
         """Run the scenarios until one fails."""
         self._empty = take_snapshot(self._context.cloud)
         for scenario in (self._interrupt, self._cut_off):
             scenario()
-            if not all(table.ok for table in self.tables):
+            if not self._report.ok:
                 break
         context = self._context
         folders = [self._workspace.folder, context.logs, *(context.state / name for name in ("home", "tmpdir"))]
-        self._show(scan_for_secrets(context.cloud.fake.identity, [], folders))
+        scan_for_secrets(self._report, context.cloud.fake.identity, [], folders)
 
     def _interrupt(self) -> None:
-        """Press Ctrl-C while clusters are created: everything is destroyed."""
-        self._context.say("make acceptance, and Ctrl-C while the clusters are created")
+        """Interrupt the command while it creates clusters: everything is destroyed."""
+        self._report.progress("make acceptance, interrupted by Ctrl-C while it creates clusters")
         status = self._command(lambda process: os.killpg(process.pid, signal.SIGINT))
-        report = self._report()
-        table = Table("1  Ctrl-C while the clusters are created", ["status", "result"])
+        report = self._read_report()
+        table = Table(
+            "Ctrl-C while clusters are created: everything is destroyed", ["Exit status", "Result of the command"]
+        )
         steps = report["steps"]
         destroyed = steps.get("destroy", {}).get("state") == "done" and steps.get("audit", {}).get("state") == "done"
         table.add(status, report["result"], ok=status != 0 and report["signal"] == signal.SIGINT and destroyed)
-        self._show(table, checks.orphaned("   what is left", self._empty, take_snapshot(self._context.cloud)))
+        orphaned = checks.orphaned("Ctrl-C: orphaned resources", self._empty, take_snapshot(self._context.cloud))
+        self._report.figure("After Ctrl-C", f"result: {report['result']}; {orphaned.rows[0][0]} orphaned resources")
+        self._report.add(table, orphaned)
 
     def _cut_off(self) -> None:
-        """Kill everything while clusters are created, and run the command again: it goes on to its end."""
-        self._context.say("make acceptance, and SIGKILL to all its processes while the clusters are created")
+        """Kill all processes while they create clusters, and run the command again: it continues to its end."""
+        self._report.progress("make acceptance, killed by SIGKILL while it creates clusters")
         killed = self._command(kill_all)
-        self._context.say("make acceptance again")
+        self._report.progress("make acceptance, run again")
         status = self._command()
-        report = self._report()
+        report = self._read_report()
         table = Table(
-            "2  all killed while the clusters are created, and run again", ["step", "state", "seconds", "commands"]
+            "SIGKILL while clusters are created, and a second run: it continues",
+            ["Step", "State", "Duration (s)", "Commands"],
         )
         for step in (*CHECKS, *CLEAN_UP):
             record = report["steps"].get(step.name, {"state": "not run", "seconds": 0, "commands": []})
@@ -99,7 +100,9 @@ class AcceptanceRehearsal:
         table.add("all", report["result"], "", f"status {status}", ok=good and report["result"] == "accepted")
         table.notes += [f"{name}: {version}" for name, version in sorted(report["versions"].items())]
         shutil.copy(self._workspace.folder / ANSWERS, self._context.logs)
-        self._show(table, checks.orphaned("   what is left", self._empty, take_snapshot(self._context.cloud)))
+        orphaned = checks.orphaned("SIGKILL: orphaned resources", self._empty, take_snapshot(self._context.cloud))
+        self._report.figure("After SIGKILL", f"result: {report['result']}; {orphaned.rows[0][0]} orphaned resources")
+        self._report.add(table, orphaned)
 
     def _command(self, disturb: Callable[["subprocess.Popen[str]"], None] | None = None) -> int:
         """Run the command to its end and return its exit status.
@@ -130,7 +133,7 @@ class AcceptanceRehearsal:
             time.sleep(0.2)
         return process.returncode
 
-    def _report(self) -> dict[str, Any]:
+    def _read_report(self) -> dict[str, Any]:
         """Return the report of the last run.
 
         Raises:
@@ -139,27 +142,25 @@ class AcceptanceRehearsal:
         try:
             content = (self._workspace.folder / "report.json").read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise LocalMeshError(f"there is no report; output: {self._context.logs}") from None
+            raise LocalMeshError(f"make acceptance left no report; its output is in {self._context.logs}") from None
         report: dict[str, Any] = json.loads(content)
         return report
 
-    def _show(self, *tables: Table) -> None:
-        for table in tables:
-            print(f"\n{table}", flush=True)
-            self.tables.append(table)
 
-
-def run_acceptance(context: RehearsalContext) -> int:
-    """Rehearse the command, and return the exit status: 0 if everything is as it has to be, else 1.
+def run_acceptance(context: RehearsalContext) -> None:
+    """Rehearse the command.
 
     Raises:
         LocalMeshError: something did not start.
     """
     ignore_sigint()
     _use_private_folder(context.state / "acceptance")
-    rehearsal = AcceptanceRehearsal(context)
-    rehearsal.run()
-    return conclude(context, rehearsal.tables)
+    context.report.tried = (
+        "make acceptance, interrupted by Ctrl-C, then killed and run again: real terraform, Kubernetes and proxies, "
+        "emulated Google Cloud"
+    )
+    AcceptanceRehearsal(context).run()
+    conclude(context)
 
 
 def _use_private_folder(folder: Path) -> None:

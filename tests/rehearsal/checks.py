@@ -30,19 +30,22 @@ SECONDS_TO_BE_READY = 30
 
 def deployed(title: str, run: CommandRun, stacks: Sequence[str] = STACKS) -> Table:
     """Show the result of a command for each stack; ok if all ended, in their order."""
-    table = Table(title, ["stack", "seconds", "added", "changed", "destroyed"])
+    table = Table(title, ["Stack", "Duration (s)", "Added", "Changed", "Destroyed"])
     for one in run.stacks:
         table.add(one.stack, f"{one.seconds:.0f}", one.added, one.changed, one.destroyed, ok=run.ok and one.ended)
-    table.notes.append(f"{run.seconds:.0f} s in all")
-    if not run.ok or [one.stack for one in run.stacks] != list(stacks):
-        table.add("all", "", "", "", "", ok=False)
+    complete = run.ok and bool(run.stacks) and [one.stack for one in run.stacks] == list(stacks)
+    table.add("all", f"{run.seconds:.0f}", *run.totals(), ok=complete)
+    if not complete:
         table.notes += run.errors() or run.last_lines().splitlines()
     return table
 
 
 def objects(title: str, context: RehearsalContext) -> Table:
     """Compare the objects and remote secrets in each cluster with the expected ones."""
-    columns = ["cluster of", "promised", "missing", "besides", "not ready", "secrets", "private", "open"]
+    columns = [
+        *("Region", "Expected objects", "Missing objects", "Unexpected objects", "Unready Deployments"),
+        *("Remote secrets", "Private endpoints in them", "Accepted tokens"),
+    ]
     table = Table(title, columns)
     environment = context.environment
     secrets = expected_secrets(environment)
@@ -62,15 +65,15 @@ def objects(title: str, context: RehearsalContext) -> Table:
         good = not (missing or besides or unready) and set(held) == set(secrets[region])
         counts = (len(expected), len(missing), len(besides), len(unready), f"{len(held)} of {wanted}")
         table.add(region, *counts, private, opened, ok=good and private == opened == wanted)
-        table.notes += [f"{region} has no {' '.join(one)}" for one in sorted(missing)]
-        table.notes += [f"{region} has {' '.join(one)} besides" for one in sorted(besides)]
-        table.notes += [f"{region}: {name} is not ready" for name in unready]
+        table.notes += [f"missing in {region}: {' '.join(one)}" for one in sorted(missing)]
+        table.notes += [f"unexpected in {region}: {' '.join(one)}" for one in sorted(besides)]
+        table.notes += [f"not ready in {region}: Deployment {name}" for name in unready]
     return table
 
 
 def peer_discovery(title: str, context: RehearsalContext) -> Table:
     """Compare the peer pod ranges that GKE control planes admit with the expected ones; check the options."""
-    table = Table(title, ["cluster of", "pod ranges to admit", "admitted", "multicluster_mode"])
+    table = Table(title, ["Region", "Expected pod ranges", "Authorized pod ranges", "multicluster_mode"])
     environment = context.environment
     regions = {region.key: region for region in environment.resolved_regions()}
     pods = {str(region.ranges.pods) for region in regions.values()}
@@ -96,11 +99,11 @@ def peer_discovery(title: str, context: RehearsalContext) -> Table:
 
 def refused(title: str, run: CommandRun, word: str, changes: Sequence[str]) -> Table:
     """Check that a command failed with a message, before any change."""
-    table = Table(title, ["status", "says so", "calls that change something", "seconds"])
+    table = Table(title, ["Exit status", "Expected message", "Changing calls", "Duration (s)"])
     found = any(word in one for one in _messages(run.output))
     table.add(
         run.status,
-        "yes" if found else "no",
+        "found" if found else "missing",
         len(changes),
         f"{run.seconds:.0f}",
         ok=not run.ok and found and not changes and sum(run.totals()) == 0,
@@ -117,7 +120,7 @@ def _messages(output: str) -> list[str]:
 
 def without_tools(title: str, forbidden: ForbiddenTools, output: Path) -> Table:
     """Check that terraform called no forbidden tool, and that the stacks have no local-exec."""
-    table = Table(title, ["calls of a tool", "stacks", "local-exec in them"])
+    table = Table(title, ["Tool calls", "Stacks", "local-exec provisioners"])
     stacks, programs = local_execs(output)
     calls = forbidden.calls()
     table.add(len(calls), stacks, programs, ok=stacks == len(STACKS) and not calls and not programs)
@@ -137,18 +140,33 @@ def _ready_objects(cluster: LocalCluster) -> dict[ObjectKey, Resource]:
 
 def nothing_changed(title: str, run: CommandRun, changes: Sequence[str]) -> Table:
     """Check that a second deploy changes no resource and makes no changing call."""
-    table = Table(title, ["resources", "calls that change something", "seconds"])
+    table = Table(title, ["Changed resources", "Changing calls", "Duration (s)"])
     total = sum(run.totals())
     table.add(total, len(changes), f"{run.seconds:.0f}", ok=run.ok and total == 0 and not changes)
     table.notes += [*run.errors(), *changes[:MOST_LINES]]
     return table
 
 
-def compared(title: str, found: Sequence[str], allowed: Sequence[str] = ()) -> Table:
-    """Show the differences between two snapshots; ok if all begin with an allowed prefix."""
-    table = Table(title, ["differences", "not expected"])
+def compared(
+    title: str, found: Sequence[str], allowed: Sequence[str] = (), run: CommandRun | None = None, *, ok: bool = True
+) -> Table:
+    """Show the differences between two snapshots; ok if all begin with an allowed prefix.
+
+    Args:
+        title: of the table.
+        found: the differences.
+        allowed: prefixes.
+        run: the command between the snapshots, if its result is shown, too.
+        ok: whether that result is right.
+    """
+    columns = ["Differences", "Unexpected differences"]
     others = [line for line in found if not line.startswith(tuple(allowed))]
-    table.add(len(found), len(others), ok=not others)
+    cells: list[object] = [len(found), len(others)]
+    if run is not None:
+        columns += ["Added", "Changed", "Destroyed", "Duration (s)"]
+        cells += [*run.totals(), f"{run.seconds:.0f}"]
+    table = Table(title, columns)
+    table.add(*cells, ok=ok and not others)
     table.notes += others[:MOST_LINES]
     return table
 
@@ -156,7 +174,7 @@ def compared(title: str, found: Sequence[str], allowed: Sequence[str] = ()) -> T
 def orphaned(title: str, before: Snapshot, after: Snapshot) -> Table:
     """Check that a destroy has restored the snapshot from before the first deploy."""
     found = differences(before, after)
-    table = Table(title, ["left over"])
+    table = Table(title, ["Orphaned resources"])
     # APIs stay enabled, as others may use them.
     others = [line for line in found if "/services/" not in line]
     table.add(len(others), ok=not others)

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -24,9 +23,8 @@ from tests.rehearsal.deployment import Deployment
 from tests.rehearsal.fault_wrappers import FaultWrappers
 from tests.rehearsal.forbidden_tools import ForbiddenTools
 from tests.rehearsal.simulated_cloud import SimulatedCloud
+from tests.reporting.report import Report
 from tests.reporting.table import Table
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class RehearsalContext:
         state: folder that is deleted with the rehearsal.
         logs: folder for the output of programs.
         more: content of the configuration with one region more than the deployment begins with.
-        say: prints a message.
+        report: of the rehearsal.
         lab: the mesh that runs in the clusters, if pods do.
         forbidden: the programs that terraform must not call, in a mode that needs none.
     """
@@ -51,7 +49,7 @@ class RehearsalContext:
     state: Path
     logs: Path
     more: dict[str, Any]
-    say: Say
+    report: Report
     lab: LocalMesh | None
     forbidden: ForbiddenTools | None
 
@@ -70,7 +68,7 @@ def create_context(
     state: Path,
     logs: Path,
     latencies: Latencies,
-    say: Say,
+    report: Report,
     pods_run: bool = False,
     wrappers: FaultWrappers | None = None,
 ) -> RehearsalContext:
@@ -84,7 +82,7 @@ def create_context(
         state: folder that is deleted with the rehearsal.
         logs: folder for the output of programs.
         latencies: durations of the cloud.
-        say: prints a message.
+        report: of the rehearsal.
         pods_run: run pods with sidecars, in a mesh that requests are sent to.
         wrappers: programs that may fail.
     """
@@ -108,7 +106,13 @@ def create_context(
     if pods_run:
         network, clusters = cloud.planes.network, cloud.planes.clusters
         lab = LocalMesh(
-            environment, tools=tools, state=state / "lab", logs=logs, report=say, network=network, clusters=clusters
+            environment,
+            tools=tools,
+            state=state / "lab",
+            logs=logs,
+            report=report.progress,
+            network=network,
+            clusters=clusters,
         )
         cloud.install = lab.install
         cloud.balance = lambda address: lab.balance(IPv4Address(address), GATEWAY_NAMESPACE, GATEWAY_NAME)
@@ -126,18 +130,18 @@ def create_context(
         logs / "commands.log",
         mesh_cli_variables=variables,
     )
-    return RehearsalContext(cloud, deployment, command_environment, state, logs, more, say, lab, forbidden)
+    return RehearsalContext(cloud, deployment, command_environment, state, logs, more, report, lab, forbidden)
 
 
-def conformance(title: str, server: FakeCloudServer, mode: str | None) -> Table:
-    """Show the disagreements between the calls and Google's documents; ok if all are accepted.
+def conformance(server: FakeCloudServer, mode: str | None) -> Table:
+    """Show the disagreements between the calls and Google's API documents; ok if all are accepted.
 
     Args:
-        title: of the table.
         server: of the fake cloud.
         mode: control plane mode whose accepted disagreements all have to have occurred; None for no such check.
     """
-    table = Table(title, ["calls", "kinds of disagreement", "accepted", "accepted, did not occur"])
+    columns = ["Calls", "Disagreements", "Accepted disagreements", "Accepted disagreements that did not occur"]
+    table = Table("Calls to the emulated cloud, compared with Google's discovery documents", columns)
     others, accepted = server.conformance.disagreements(), server.conformance.accepted()
     expected = (
         {one.disagreement for one in accepted_disagreements() if mode in (one.modes or (mode,))} if mode else set()
@@ -145,8 +149,8 @@ def conformance(title: str, server: FakeCloudServer, mode: str | None) -> Table:
     gone = sorted(expected - set(accepted))
     counts = (len(others) + len(accepted), len(accepted), len(gone))
     table.add(server.conformance.calls, *counts, ok=not others and not gone)
-    table.notes += [f"{kind} ({times} times)" for kind, times in others.items()]
-    table.notes += [f"accepted, and did not occur: {kind}" for kind in gone]
+    table.notes += [f"disagreement: {kind} ({times} times)" for kind, times in others.items()]
+    table.notes += [f"accepted disagreement that did not occur: {kind}" for kind in gone]
     return table
 
 
@@ -154,23 +158,21 @@ def parse(content: dict[str, Any]) -> Environment:
     return parse_environment(yaml.safe_dump(content, sort_keys=False), "the rehearsal's configuration", {})
 
 
-def conclude(context: RehearsalContext, tables: Sequence[Table], *, complete: bool = False) -> int:
-    """Print the result, and return the exit status: 0 if everything is as it has to be, else 1.
+def conclude(context: RehearsalContext, *, complete: bool = False) -> None:
+    """Add what holds for all calls to the emulated cloud.
 
     Args:
         context: what was rehearsed.
-        tables: the results.
         complete: whether every step was run, so that every accepted disagreement with the documents has to occur.
     """
-    mode = context.environment.mesh.control_plane if complete else None
-    tables = [*tables, conformance("calls held against Google's discovery documents", context.cloud.server, mode)]
-    print(f"\n{tables[-1]}")
-    unknown = context.cloud.server.journal.unknown()
-    for call in unknown:
-        print(f"the fake cloud does not know {call}")
-    context.say(f"{context.cloud.server.journal.count()} calls to the fake cloud")
-    if unknown or not all(table.ok for table in tables):
-        print(f"not all is as it has to be; what the commands printed: {context.logs}")
-        return 1
-    print("all as it has to be")
-    return 0
+    server = context.cloud.server
+    context.report.add(conformance(server, context.environment.mesh.control_plane if complete else None))
+    if unknown := server.journal.unknown():
+        table = Table("Calls that the emulated cloud does not know", ["Call"])
+        for call in unknown:
+            table.add(call, ok=False)
+        context.report.add(table)
+    disagreements = len(server.conformance.disagreements())
+    context.report.figure(
+        "Emulated cloud", f"{server.journal.count()} calls; {disagreements} disagreements with Google's API documents"
+    )

@@ -93,18 +93,22 @@ def reference_key(path: str, keys: Mapping[str, Any]) -> str:
     raise KeyError(f"{path}: no key of the reference with an effect")
 
 
-def run_day2(context: RehearsalContext, *, only_small: bool, pattern: str) -> int:
-    """Deploy, make the changes, and return the exit status: 0 if all had their effects, else 1."""
+def run_day2(context: RehearsalContext, *, only_small: bool, pattern: str) -> None:
+    """Deploy, and make the changes."""
     ignore_sigint()
-    context.say("deploying from nothing")
-    first = checks.deployed("1  deploy from nothing", context.deployment.deploy())
-    print(f"\n{first}", flush=True)
-    tables = [first]
-    if first.ok:
-        changes = read_changes(only_small, pattern)
-        tables.append(Day2(context).run(changes))
-        print(f"\n{tables[-1]}", flush=True)
-    return conclude(context, tables)
+    changes = read_changes(only_small, pattern)
+    report = context.report
+    report.tried = (
+        f"{len(changes)} changes of a deployed mesh.yaml, each deployed twice: the second deploy may change nothing; "
+        "real terraform and Kubernetes, emulated Google Cloud"
+    )
+    report.progress("first deploy")
+    run = context.deployment.deploy()
+    report.figure("First deploy", f"{run.totals()[0]} resources added in {run.seconds:.0f} s")
+    report.add(checks.deployed("First deploy", run))
+    if run.ok:
+        Day2(context).run(changes)
+    conclude(context)
 
 
 class Day2:
@@ -115,28 +119,35 @@ class Day2:
         self._deployment = context.deployment
         self._effects = effects_of_keys()
         columns = [
-            "change",
-            "effect",
-            "seen",
-            "seconds",
-            "added",
-            "changed",
-            "destroyed",
-            "again",
-            "requests",
-            "failed",
+            *("Change", "Documented effect", "Observed effect", "Duration (s)", "Added", "Changed", "Destroyed"),
+            *("Second deploy", "Requests", "Failed requests"),
         ]
-        self._table = Table("2  changes of the file, each followed by a deploy that changes nothing", columns)
+        self._table = Table("Changes of mesh.yaml", columns)
+        self._documented = self._repeatable = self._requests = self._failed = 0
 
-    def run(self, changes: Sequence[FileChange]) -> Table:
-        """Make all changes, and return the results."""
+    def run(self, changes: Sequence[FileChange]) -> None:
+        """Make all changes, and report the results."""
+        with self._context.report.filling(self._table):
+            self._run_all(changes)
+
+    def _run_all(self, changes: Sequence[FileChange]) -> None:
         for number, change in enumerate(changes, start=1):
-            self._context.say(f"{number} of {len(changes)}: {change.change}")
+            self._context.report.progress(f"{number} of {len(changes)}: {change.change}")
             self._run(change)
+            self._summarize(number)
         keys = {reference_key(path, self._effects) for change in changes for path in change.set}
         with_effect = sum(effect is not None for effect in self._effects.values())
-        self._table.notes.append(f"{len(changes)} changes of {len(keys)} keys; {with_effect} keys have an effect")
-        return self._table
+        self._table.notes.append(
+            f"{len(changes)} changes of {len(keys)} keys, of {with_effect} keys with a documented effect"
+        )
+
+    def _summarize(self, number: int) -> None:
+        """Put the key figures of the changes so far into the summary."""
+        report = self._context.report
+        report.figure("Effects", f"{self._documented} of {number} as docs/configuration.md documents them")
+        report.figure("Second deploys", f"{self._repeatable} of {number} without changes")
+        if self._context.lab is not None:
+            report.figure("Failed requests", f"{self._failed} of {self._requests} during the changes")
 
     def _run(self, change: FileChange) -> None:
         before_content = copy.deepcopy(self._deployment.content)
@@ -146,7 +157,7 @@ class Day2:
         change.apply(self._deployment.content)
         self._deployment.write()
         expected = change.expected_effect(self._effects)
-        with self._requests(change) as streams:
+        with self._send_requests(change) as streams:
             run = self._deployment.deploy()
             made = changes_since(self._context.cloud, start)
             if expected is Effect.REFUSED:
@@ -159,10 +170,15 @@ class Day2:
         responses = [response for stream in streams for response in stream.responses]
         failed = count_failed(responses)
         empty = again.ok and sum(again.totals()) == 0 and not made_again
-        self._context.say(f"   {expected}: seen {seen}; again: {'nothing' if empty else 'changes'}")
+        self._documented += seen == expected
+        self._repeatable += empty
+        self._requests += len(responses)
+        self._failed += failed
+        second = "no changes" if empty else "changes"
+        self._context.report.progress(f"documented effect: {expected}; observed: {seen}; second deploy: {second}")
         self._table.add(
             *(change.change, expected, seen, f"{run.seconds:.0f}", *run.totals()),
-            *("nothing" if empty else "changes", len(responses), failed),
+            *(second, len(responses), failed),
             ok=seen == expected and empty and not failed and bool(responses) == bool(streams),
         )
         problems = [] if run.ok or expected is Effect.REFUSED else run.errors() or run.last_lines().splitlines()
@@ -178,8 +194,8 @@ class Day2:
         return seen_effect(before, observe(self._context.cloud, self._context.environment))
 
     @contextmanager
-    def _requests(self, change: FileChange) -> Iterator[list[Stream]]:
-        """Send requests meanwhile, if pods run."""
+    def _send_requests(self, change: FileChange) -> Iterator[list[Stream]]:
+        """Send requests during the block, if pods run."""
         with ExitStack() as stack:
             if self._context.lab is None:
                 yield []

@@ -44,6 +44,10 @@ SECONDS_WITHOUT_CHANGE = 5
 SECONDS_TO_KILL = 0.5
 """Delay between the trigger of a kill and the kill."""
 
+RECOVERED = "recovered"
+INSTRUCTED = "stopped with instructions"
+"""Results of a re-run: it succeeded; or it stopped with a message whose commands made the next run succeed."""
+
 ALIKE = ("asmcli", "wait-for-crds.sh", "wait-for-load-balancer-cleanup.sh")
 MOST_ALIKE = 3
 """Number of disturbed calls of scripts that repeat one call, and of asmcli, which is fake. `make rehearse-scripts
@@ -86,7 +90,7 @@ class FaultOutcome:
         fault: the fault.
         happened: whether it happened at all.
         failed: whether the disturbed command failed.
-        result: ``recovered``, ``stopped``, or the problem.
+        result: `RECOVERED`, `INSTRUCTED`, or the problem.
         seconds: duration of the disturbed command and the re-run.
         notes: messages.
     """
@@ -100,7 +104,7 @@ class FaultOutcome:
 
     @property
     def ok(self) -> bool:
-        return self.happened and self.result in ("recovered", "stopped")
+        return self.happened and self.result in (RECOVERED, INSTRUCTED)
 
 
 def read_faults(small: bool, mode: str = "") -> list[InjectedFault]:
@@ -147,24 +151,29 @@ class FaultRehearsal:
         self._selection = selection
         self._small = selection.small
         self._faults = read_faults(selection.small, context.environment.mesh.control_plane)
-        self.outcomes: list[FaultOutcome] = []
+        self._table = new_table()
+        self._outcomes: list[FaultOutcome] = []
 
     def run(self) -> None:
         """Inject all selected faults.
 
         Raises:
-            LocalMeshError: an undisturbed run failed, or left something.
+            LocalMeshError: an undisturbed run failed, or left orphaned resources.
         """
+        with self._context.report.filling(self._table):
+            self._inject_all()
+
+    def _inject_all(self) -> None:
         below = take_snapshot(self._cloud)
         for stack in self._stacks():
-            self._context.say(f"{stack}: undisturbed")
+            self._context.report.progress(f"{stack}: deploy without a fault")
             above, calls_up = self._undisturbed(DEPLOY, stack)
             faults = [one for one in self._faults if one.stack == stack]
             if calls_up or any(one.verb == DESTROY for one in faults) or not self._small:
                 gone, calls_down = self._undisturbed(DESTROY, stack)
                 if left := [line for line in differences(below, gone) if not re.search(STAYS, line)]:
                     raise LocalMeshError(
-                        f"destroying {stack} left this:\n" + "\n".join(f"  {line}" for line in left[:9])
+                        f"destroying {stack} left orphaned resources:\n" + "\n".join(f"  {line}" for line in left[:9])
                     )
                 below = gone
                 for verb, calls in ((DEPLOY, calls_up), (DESTROY, calls_down)):
@@ -198,7 +207,7 @@ class FaultRehearsal:
 
     def _disturb(self, fault: InjectedFault, expected: Snapshot) -> None:
         start = time.monotonic()
-        self._context.say(f"{fault.stack}, {fault.verb}: {fault.name}")
+        self._context.report.progress(f"{fault.stack}, {fault.verb}: {fault.name}")
         with self._armed(fault) as (variables, watch, happened):
             first = self._command(fault.verb, fault.stack, variables=variables, watch=watch)
         outcome = FaultOutcome(fault, happened(), not first.ok, "", 0.0)
@@ -206,28 +215,27 @@ class FaultRehearsal:
         stopped = [line.strip() for line in again.output.splitlines() if fault.stops and re.search(fault.stops, line)]
         if not again.ok and stopped:
             outcome.notes.append(f"the re-run stopped: {stopped[0][:160]}")
-            outcome.result = "stopped"
+            outcome.result = INSTRUCTED
             for command in {line[line.index(_COMMAND) :] for line in again.output.splitlines() if _COMMAND in line}:
                 self._deployment.shell(f"{command} -auto-approve -no-color")
             unreported = self._delete_unknown(fault, again.output)
             outcome.notes += unreported
-            outcome.result = "NOT TOLD" if unreported else outcome.result
+            outcome.result = "resource not reported" if unreported else outcome.result
             again = self._command(fault.verb, fault.stack)
         found = self._lasting_differences(expected)
         if not again.ok:
-            outcome.result = "NOT RECOVERED"
+            outcome.result = "not recovered"
             outcome.notes += again.errors()[:3] or again.last_lines().splitlines()[-3:]
         elif found:
-            outcome.result = "ANOTHER STATE"
+            outcome.result = "different state"
             outcome.notes += found[:5]
         else:
-            outcome.result = outcome.result or "recovered"
+            outcome.result = outcome.result or RECOVERED
         if not outcome.happened:
-            outcome.notes.append("the fault was never met")
+            outcome.notes.append("the fault did not occur")
         outcome.seconds = time.monotonic() - start
-        self.outcomes.append(outcome)
-        self._context.say(f"  {outcome.result}{': ' if outcome.notes else ''}{'; '.join(outcome.notes)}")
-        if outcome.result.isupper():
+        self._add(outcome)
+        if outcome.result not in (RECOVERED, INSTRUCTED):
             self._require(self._command(DEPLOY if fault.verb == DEPLOY else DESTROY, fault.stack))
 
     @contextmanager
@@ -324,6 +332,19 @@ class FaultRehearsal:
             names += [one["name"] for one in nats if one not in resource["nats"]]
         return names
 
+    def _add(self, outcome: FaultOutcome) -> None:
+        """Add an outcome to the table, and all outcomes so far to the summary."""
+        self._outcomes.append(outcome)
+        add_outcome(self._table, outcome)
+        report, number = self._context.report, len(self._outcomes)
+        recovered, instructed = (
+            sum(one.ok and one.result == result for one in self._outcomes) for result in (RECOVERED, INSTRUCTED)
+        )
+        report.figure("Recovered", f"{recovered} of {number} faults, by one plain re-run")
+        report.figure("Stopped", f"{instructed} of {number} faults, with a message that says what to do")
+        report.figure("Not recovered", f"{number - recovered - instructed} of {number} faults")
+        report.progress(": ".join([f"{outcome.fault.name}: {outcome.result}", *outcome.notes]))
+
     def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
         self._wrappers.forget()
         self._require(self._command(verb, stack))
@@ -363,36 +384,31 @@ class FaultRehearsal:
 
     def _require(self, run: CommandRun) -> None:
         if not run.ok:
-            raise LocalMeshError("an undisturbed run failed:\n" + "\n".join(run.errors() or [run.last_lines()]))
+            raise LocalMeshError("a run without a fault failed:\n" + "\n".join(run.errors() or [run.last_lines()]))
 
 
-def table_of(outcomes: Sequence[FaultOutcome]) -> Table:
-    table = Table("Faults, and one plain re-run after each", ["stack", "what goes wrong", "command", "then", "seconds"])
-    for one in outcomes:
-        failed = "failed" if one.failed else "went through"
-        table.add(
-            one.fault.stack, one.fault.name, f"{one.fault.verb} {failed}", one.result, f"{one.seconds:.0f}", ok=one.ok
-        )
-    stopped = [one for one in outcomes if one.result == "stopped"]
-    recovered = [one for one in outcomes if one.result == "recovered" and one.happened]
-    table.notes.append(
-        f"{len(outcomes)} injections: {len(recovered)} recovered by the re-run, "
-        f"{len(stopped)} stopped with a message that says what to do"
+def new_table() -> Table:
+    """Return the table of outcomes, without rows."""
+    columns = ["Stack", "Fault", "Disturbed command", "Result of the re-run", "Duration (s)"]
+    return Table("Faults, and one plain re-run after each", columns)
+
+
+def add_outcome(table: Table, outcome: FaultOutcome) -> None:
+    fault, result = outcome.fault, outcome.result if outcome.happened else "the fault did not occur"
+    command = f"{fault.verb} {'failed' if outcome.failed else 'succeeded'}"
+    table.add(fault.stack, fault.name, command, result, f"{outcome.seconds:.0f}", ok=outcome.ok)
+    if not outcome.ok:
+        table.notes += [f"{fault.name}: {note}" for note in outcome.notes]
+
+
+def run_faults(context: RehearsalContext, wrappers: FaultWrappers, selection: FaultSelection) -> None:
+    """Inject faults; without any, the rehearsal fails."""
+    context.report.tried = (
+        f"one fault at a time, then the same command again (mesh.control_plane: "
+        f"{context.environment.mesh.control_plane}): real terraform and Kubernetes, emulated Google Cloud"
     )
-    return table
-
-
-def run_faults(context: RehearsalContext, wrappers: FaultWrappers, selection: FaultSelection) -> int:
-    """Inject faults, and return the exit status: 0 after a recovery from each, else 1; without any fault 1, too.
-
-    A call that disagrees with Google's discovery documents ends in 1 as well.
-    """
     context.deployment.content.setdefault("cluster", {})["deletion_protection"] = False
     context.deployment.write()
     context.deployment.synth()
-    faults = FaultRehearsal(context, wrappers, selection)
-    try:
-        faults.run()
-    finally:
-        print(f"\n{table_of(faults.outcomes)}", flush=True)
-    return conclude(context, [table_of(faults.outcomes)])
+    FaultRehearsal(context, wrappers, selection).run()
+    conclude(context)

@@ -19,7 +19,7 @@ MOST_LINES = 12
 
 def check_commands(title: str, context: RehearsalContext, commands: Sequence[str] = COMMANDS) -> Table:
     """Show the findings of each command; ok if it exits with 0, without failures."""
-    table = Table(title, ["command", "looked at", "warnings", "failures", "status", "seconds"])
+    table = Table(title, ["Command", "Checks", "Warnings", "Failures", "Exit status", "Duration (s)"])
     for command in commands:
         _check_command(table, context, command)
     return table

@@ -20,9 +20,9 @@ def stopped(title: str, run: CommandRun, hint: str) -> Table:
     """Check that a command stopped at endpoint groups of the mesh, with a hint in its output."""
     text = " ".join(line.split("│", 1)[-1].strip() for line in run.output.splitlines())
     refused = IN_USE in text and PREFIX in text
-    table = Table(title, ["status", "Google refuses", "names mesh audit"])
-    answers = ["yes" if one else "no" for one in (refused, HINT in text)]
-    table.add(run.status, *answers, ok=not run.ok and refused and hint in text)
+    table = Table(title, ["Exit status", "Google's error", "Hint to mesh audit"])
+    messages = ["found" if one else "none" for one in (refused, HINT in text)]
+    table.add(run.status, *messages, ok=not run.ok and refused and hint in text)
     table.notes += run.errors()
     return table
 
@@ -41,7 +41,9 @@ def deleted(title: str, context: RehearsalContext, expected: set[str]) -> Table:
     except ValueError:
         raise LocalMeshError(f"mesh audit printed no report: {result.stderr}") from None
     named = [set(shlex.split(command)) & expected for command in commands]
-    table = Table(title, ["left by the mesh", "commands of mesh audit", "status of mesh audit", "left then"])
+    table = Table(
+        title, ["Orphaned resources", "Commands of mesh audit", "Exit status of mesh audit", "Remaining resources"]
+    )
     for command in commands:
         context.deployment.shell_of_user(f"{command} --quiet")
     left = context.cloud.left_by_mesh() & expected

@@ -15,7 +15,7 @@ from tests.rehearsal.expected import remote_secrets
 from tests.rehearsal.remote_secret_check import server_and_token
 from tests.rehearsal.secret_scan import scan_for_secrets
 from tests.rehearsal.snapshot import differences, take_snapshot
-from tests.reporting.table import Table
+from tests.reporting.report import Report
 
 ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
 NO_MIGRATION = "there is no migration"
@@ -29,18 +29,14 @@ NETWORKS = ".controlPlaneEndpointsConfig.ipEndpointsConfig.authorizedNetworksCon
 
 
 class Rehearsal:
-    """The steps of a rehearsal, one after the other.
-
-    Attributes:
-        tables: results so far.
-    """
+    """The steps of a rehearsal, one after the other."""
 
     def __init__(self, context: RehearsalContext) -> None:
         self._context = context
         self._cloud = context.cloud
         self._deployment = context.deployment
+        self._report = context.report
         self._tokens: list[str] = []
-        self.tables: list[Table] = []
 
     def run(self, selected: Steps) -> None:
         """Run the steps until one fails."""
@@ -53,42 +49,38 @@ class Rehearsal:
             steps += [self._toggle_destination_rule, self._change_control_plane_mode, self._destroy]
         for step in steps:
             step()
-            if not self.tables[-1].ok:
+            if not self._report.ok:
                 break
         self._scan_for_secrets()
 
-    def _show(self, *tables: Table) -> None:
-        for table in tables:
-            print(f"\n{table}", flush=True)
-            self.tables.append(table)
-
     def _deploy(self) -> None:
-        self._show(mesh_cli_check.check_commands("0  whether a deploy can succeed", self._context, ("doctor",)))
-        self._context.say("deploying from nothing: cdktf deploy network clusters mesh ingress")
+        self._report.add(
+            mesh_cli_check.check_commands("Before the first deploy: mesh doctor", self._context, ("doctor",))
+        )
+        self._report.progress("first deploy: cdktf deploy network clusters mesh ingress")
         run = self._deployment.deploy()
-        self._show(checks.deployed("1  deploy from nothing", run))
+        self._report.figure("First deploy", f"{run.totals()[0]} resources added in {run.seconds:.0f} s")
+        self._report.add(checks.deployed("First deploy", run))
         if run.ok:
-            self._show(checks.objects("2  objects, and trust between the clusters", self._context))
-            self._show(checks.peer_discovery("   how clusters find and reach each other", self._context))
+            self._check_clusters("First deploy")
             for cluster in self._cloud.clusters().values():
                 self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
-            self._show(mesh_cli_check.check_commands("   what the operator's command says", self._context))
+            self._report.add(mesh_cli_check.check_commands("First deploy: the mesh CLI", self._context))
             self._send_requests(responses.step_b, responses.step_c)
 
     def _deploy_again(self) -> None:
-        self._context.say("deploying again")
+        self._report.progress("second deploy")
         before = take_checkpoint(self._cloud)
         run = self._deployment.deploy()
-        self._show(
-            checks.nothing_changed("3  a second deploy changes nothing", run, changes_since(self._cloud, before))
-        )
+        self._report.figure("Second deploy", f"{sum(run.totals())} resources changed")
+        self._report.add(checks.nothing_changed("Second deploy: no changes", run, changes_since(self._cloud, before)))
 
     def _change_control_plane_mode(self) -> None:
         mesh = self._deployment.content["mesh"]
         given = mesh.get("control_plane", self._context.environment.mesh.control_plane)
         # Not asmcli-in-cluster, for which the file would have to give a version.
         other = next(name for name in reversed(MODES) if name != given)
-        self._context.say(f"choosing another control plane mode, {other}")
+        self._report.progress(f"changing the control plane mode to {other}")
         before = take_checkpoint(self._cloud)
         mesh["control_plane"] = other
         self._deployment.write()
@@ -96,34 +88,32 @@ class Rehearsal:
         changes = changes_since(self._cloud, before)
         mesh["control_plane"] = given
         self._deployment.write()
-        self._show(
-            checks.refused(f"   another control plane is refused in the plan: {other}", run, NO_MIGRATION, changes)
+        self._report.add(
+            checks.refused(f"Control plane mode changed to {other}: the plan fails", run, NO_MIGRATION, changes)
         )
 
     def _toggle_destination_rule(self) -> None:
-        self._context.say("switching the DestinationRule off and on")
+        self._report.progress("removing and restoring the DestinationRule")
         before = take_snapshot(self._cloud, identities=True)
         demo = self._deployment.content.setdefault("demo", {})
         given = demo.get("failover", True)
         demo["failover"] = False
         off = self._ingress()
         rules = [f"- {key}" for key in before if " DestinationRule " in key]
-        title = "5  the DestinationRule off: nothing else changes"
-        without = checks.compared(title, differences(before, take_snapshot(self._cloud, identities=True)), rules)
+        found = differences(before, take_snapshot(self._cloud, identities=True))
+        title = "DestinationRule removed: no other changes"
+        without = checks.compared(title, found, rules, off, ok=off.ok and off.totals()[1] == 0)
         self._send_requests(responses.step_a)
         demo["failover"] = given
         on = self._ingress()
-        after = take_snapshot(self._cloud, identities=True)
-        with_it = checks.compared(
-            "   and on again", differences(before, after), [f"~{rule[1:]}: .metadata" for rule in rules]
-        )
-        for table, run in ((without, off), (with_it, on)):
-            table.add(*self._total(run), ok=run.ok and run.totals()[1] == 0)
-        self._show(without, with_it)
+        found = differences(before, take_snapshot(self._cloud, identities=True))
+        same = [f"~{rule[1:]}: .metadata" for rule in rules]
+        title = "DestinationRule restored: no other changes"
+        self._report.add(without, checks.compared(title, found, same, on, ok=on.ok and on.totals()[1] == 0))
 
     def _add_region(self) -> None:
         new = self._new_region
-        self._context.say(f"adding a region, {new}")
+        self._report.progress(f"adding region {new}")
         self._before_addition = take_snapshot(self._cloud, identities=True)
         self._deployment.content = {
             **self._context.more,
@@ -131,7 +121,7 @@ class Rehearsal:
         }
         self._deployment.write()
         run = self._deployment.deploy()
-        self._show(checks.deployed("4  a region is added", run))
+        self._report.add(checks.deployed(f"Region {new} added", run))
         if not run.ok:
             return
         found = differences(self._before_addition, take_snapshot(self._cloud, identities=True))
@@ -143,89 +133,106 @@ class Rehearsal:
         admitting = others if environment.control_plane.runs_on_nodes else []
         folder = f"~ cloud projects/{self._cloud.fake.project}/locations"
         shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in admitting]
-        table = checks.compared("   only additions, but for the firewall rule of all pods", found, shared)
-        table.add(*self._total(run), ok=run.totals()[1:] == (1 + len(admitting), 0))
+        title = f"Region {new} added: changes elsewhere"
+        table = checks.compared(title, found, shared, run, ok=run.totals()[1:] == (1 + len(admitting), 0))
         table.notes += run.destroyed()
-        self._show(table, checks.objects("   objects, and trust", self._context))
-        self._show(checks.peer_discovery("   how clusters find and reach each other", self._context))
+        added, changed, destroyed = run.totals()
+        self._report.figure(
+            "Region added", f"{added} resources added, {changed} changed, {destroyed} destroyed in {run.seconds:.0f} s"
+        )
+        self._report.add(table)
+        self._check_clusters(f"Region {new} added")
 
     def _retire_region(self) -> None:
         new = self._new_region
-        self._context.say(f"retiring {new}")
+        self._report.progress(f"retiring region {new}")
         region = self._deployment.content["regions"][new]
         region["retired"] = True
         self._deployment.write()
         retired = self._deployment.deploy()
-        self._show(checks.deployed(f"   {new} is retired", retired))
+        self._report.add(checks.deployed(f"Region {new} retired", retired))
         if not retired.ok:
             return
-        self._show(checks.objects("   objects, and trust", self._context))
-        self._show(checks.peer_discovery("   how clusters find and reach each other", self._context))
-        self._context.say(f"deleting {new} from the file")
+        self._check_clusters(f"Region {new} retired")
+        self._report.progress(f"deleting region {new}")
         del self._deployment.content["regions"][new]
         self._deployment.content["demo"].get("versions", {}).pop(new, None)
         self._deployment.write()
         cluster = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
-        self._show(checks.deployed("   deleted: its cluster first", cluster, ("clusters",)))
+        self._report.add(checks.deployed(f"Region {new} deleted: its cluster", cluster, ("clusters",)))
         if not cluster.ok:
             return
         rest = self._deployment.deploy()
-        if self._delete_leftovers("   the rest, which stops at what the mesh has left", rest, ""):
+        if self._delete_leftovers(f"Region {new} deleted: stopped at orphaned resources of the mesh", rest, ""):
             rest = self._deployment.deploy()
-        self._show(checks.deployed("   and the rest", rest))
+        self._report.add(checks.deployed(f"Region {new} deleted: all stacks", rest))
         found = differences(self._before_addition, take_snapshot(self._cloud, identities=True))
-        self._show(checks.compared("   nothing of it is left, and nothing else was touched", found, [self._firewalls]))
+        table = checks.compared(f"Region {new} deleted: differences from before it was added", found, [self._firewalls])
+        seconds = retired.seconds + cluster.seconds + rest.seconds
+        self._report.figure("Region removed", f"{seconds:.0f} s; {table.rows[0][1]} unexpected differences from before")
+        self._report.add(table)
 
     def _destroy(self) -> None:
-        self._context.say("destroying: deletion protection off, then cdktf destroy network clusters mesh ingress")
+        self._report.progress("destroy: deletion protection off, then cdktf destroy network clusters mesh ingress")
         self._deployment.content.setdefault("cluster", {})["deletion_protection"] = False
         self._deployment.write()
         unprotected = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
         if not unprotected.ok:
-            self._show(checks.deployed("6  deletion protection off", unprotected, ("clusters",)))
+            self._report.add(checks.deployed("Destroy: deletion protection off", unprotected, ("clusters",)))
             return
         self._send_requests(responses.step_b, responses.step_c)
         run = self._deployment.destroy()
-        if self._delete_leftovers("6  destroy, which stops at what the mesh has left", run, mesh_leftovers.HINT):
+        if self._delete_leftovers("Destroy: stopped at orphaned resources of the mesh", run, mesh_leftovers.HINT):
             run = self._deployment.destroy()
         stacks = ("ingress", "mesh", "clusters", "network")
-        self._show(checks.deployed("6  destroy", run, stacks))
-        self._show(checks.orphaned("   what is left", self._empty, take_snapshot(self._cloud)))
-        self._show(mesh_cli_check.check_commands("   and what the operator's command finds", self._context, ("audit",)))
+        orphaned = checks.orphaned("Destroy: orphaned resources", self._empty, take_snapshot(self._cloud))
+        self._report.figure(
+            "Destroy", f"{run.totals()[2]} resources destroyed in {run.seconds:.0f} s; {orphaned.rows[0][0]} orphaned"
+        )
+        self._report.add(checks.deployed("Destroy", run, stacks), orphaned)
+        self._report.add(mesh_cli_check.check_commands("Destroy: mesh audit", self._context, ("audit",)))
         if self._context.forbidden is not None:
-            self._show(
-                checks.without_tools(
-                    "   all that without tools besides terraform", self._context.forbidden, self._deployment.output
-                )
+            self._report.add(
+                checks.without_tools("Tools that terraform called", self._context.forbidden, self._deployment.output)
             )
 
     def _delete_leftovers(self, title: str, run: CommandRun, hint: str) -> bool:
-        """Delete, as `mesh audit` says, what the mesh has left of deleted clusters.
+        """Delete, by the commands of `mesh audit`, the orphaned resources of the mesh in deleted clusters.
 
         Args:
-            title: of the table that shows a command that has stopped at it.
+            title: of the table that shows the command that they stopped.
             run: the command.
             hint: in its output.
 
         Returns:
-            Whether there was anything: if not, the command did not have to stop.
+            Whether there were any: if not, the command did not have to stop.
         """
         left = self._cloud.left_by_mesh()
         if left:
-            self._show(mesh_leftovers.stopped(title, run, hint))
-            self._show(mesh_leftovers.deleted("   the commands of mesh audit delete it", self._context, left))
+            self._report.add(mesh_leftovers.stopped(title, run, hint))
+            self._report.add(
+                mesh_leftovers.deleted(
+                    "Orphaned resources of the mesh: deleted by the commands of mesh audit", self._context, left
+                )
+            )
         return bool(left)
 
-    def _send_requests(self, *steps: Callable[[LabDemo], Table]) -> None:
+    def _check_clusters(self, step: str) -> None:
+        """Check the objects in all clusters, and endpoint discovery between them."""
+        self._report.add(checks.objects(f"{step}: objects and remote secrets", self._context))
+        self._report.add(checks.peer_discovery(f"{step}: endpoint discovery", self._context))
+
+    def _send_requests(self, *steps: Callable[[LabDemo, Report], None]) -> None:
         """Send requests in the deployed mesh, if pods run in it."""
         if self._context.lab is not None:
             demo = LabDemo(self._context.lab, self._context.environment)
-            self._show(*(step(demo) for step in steps))
+            for step in steps:
+                step(demo, self._report)
 
     def _scan_for_secrets(self) -> None:
         context = self._context
         folders = [context.deployment.folder, context.logs, *(context.state / name for name in ("home", "tmpdir"))]
-        self._show(scan_for_secrets(self._cloud.fake.identity, self._tokens, folders))
+        scan_for_secrets(self._report, self._cloud.fake.identity, self._tokens, folders)
 
     @property
     def _new_region(self) -> str:
@@ -252,11 +259,6 @@ class Rehearsal:
         self._deployment.write()
         return self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
 
-    @staticmethod
-    def _total(run: CommandRun) -> tuple[str, str]:
-        added, changed, destroyed = run.totals()
-        return f"{added} added, {changed} changed, {destroyed} destroyed", f"{run.seconds:.0f} s"
-
 
 def _demo(content: dict[str, object]) -> dict[str, object]:
     demo = content.get("demo", {})
@@ -264,8 +266,8 @@ def _demo(content: dict[str, object]) -> dict[str, object]:
     return demo
 
 
-def run(context: RehearsalContext, steps: Steps) -> int:
-    """Rehearse, and return the exit status: 0 if everything is as it has to be, else 1.
+def run(context: RehearsalContext, steps: Steps) -> None:
+    """Rehearse a deploy.
 
     Args:
         context: what is rehearsed.
@@ -276,7 +278,12 @@ def run(context: RehearsalContext, steps: Steps) -> int:
     """
     ignore_sigint()
     fake_tools = ", ".join(context.command_environment.faked) or "none"
-    context.say(f"fake tools besides asmcli and Google's controllers: {fake_tools}")
-    rehearsal = Rehearsal(context)
-    rehearsal.run(steps)
-    return conclude(context, rehearsal.tables, complete=steps == "all" and context.lab is None)
+    environment = context.environment
+    regions = [region.key for region in environment.resolved_regions() if not region.retired]
+    context.report.tried = (
+        f"mesh.control_plane: {environment.mesh.control_plane}, regions {', '.join(regions)}: real terraform and "
+        "Kubernetes, emulated Google Cloud"
+    )
+    context.report.progress(f"fake tools, besides asmcli and Google's controllers: {fake_tools}")
+    Rehearsal(context).run(steps)
+    conclude(context, complete=steps == "all" and context.lab is None)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.fake_cloud.identity import TOKEN_MARKER, Identity
+from tests.reporting.report import Report
 from tests.reporting.table import Table
 
 CHUNK = 1 << 20
@@ -26,10 +27,11 @@ def search(folders: Iterable[Path], words: Sequence[bytes]) -> tuple[int, list[s
     return read, found
 
 
-def scan_for_secrets(identity: Identity, tokens: Sequence[str], folders: Sequence[Path]) -> Table:
+def scan_for_secrets(report: Report, identity: Identity, tokens: Sequence[str], folders: Sequence[Path]) -> None:
     """Search all files for the account's key, its tokens, and the remote secrets' tokens.
 
     Args:
+        report: of the rehearsal.
         identity: of the account.
         tokens: of the remote secrets.
         folders: searched.
@@ -39,12 +41,13 @@ def scan_for_secrets(identity: Identity, tokens: Sequence[str], folders: Sequenc
     read, found = search(folders, words)
     caches = [path for path in found if Path(path).name in CACHES]
     found = [path for path in found if path not in caches]
-    table = Table("7  credentials in states, plans, logs and left-over files", ["files", "with a credential"])
+    table = Table("Credentials in states, plans, logs and temporary files", ["Files", "Files with a credential"])
     table.add(read, len(found), ok=read > 0 and not found)
     table.notes += found
     if caches:
-        table.notes.append(f"besides gcloud's own: {', '.join(Path(path).name for path in caches)}")
-    return table
+        table.notes.append(f"not counted, gcloud's own caches: {', '.join(Path(path).name for path in caches)}")
+    report.figure("Credentials", f"{len(found)} of {read} states, plans, logs and temporary files have one")
+    report.add(table)
 
 
 def _contains(path: Path, words: Sequence[bytes]) -> bool:

@@ -24,7 +24,16 @@ from tests.rehearsal.checks import compared, deployed, nothing_changed
 from tests.rehearsal.deployment import CommandRun, Deployment, StackRun, kill_all
 from tests.rehearsal.expected import expected_objects, expected_secrets, object_key
 from tests.rehearsal.fault_wrappers import TOOLS, Call, FaultWrappers
-from tests.rehearsal.faults import FaultOutcome, FaultSelection, InjectedFault, read_faults, table_of
+from tests.rehearsal.faults import (
+    INSTRUCTED,
+    RECOVERED,
+    FaultOutcome,
+    FaultSelection,
+    InjectedFault,
+    add_outcome,
+    new_table,
+    read_faults,
+)
 from tests.rehearsal.mesh_cli_check import check_commands
 from tests.rehearsal.prerequisites import SCRIPT_TOOLS, VERSIONS, gather_providers, rehearsal_prerequisites
 from tests.rehearsal.secret_scan import search
@@ -180,13 +189,16 @@ def test_faults_wait_for_messages_that_the_scripts_have() -> None:
 
 @pytest.mark.parametrize(
     ("happened", "result", "expected"),
-    [(True, "recovered", True), (True, "stopped", True), (False, "recovered", False), (True, "ANOTHER STATE", False)],
+    [(True, RECOVERED, True), (True, INSTRUCTED, True), (False, RECOVERED, False), (True, "different state", False)],
 )
 def test_a_fault_counts_only_if_it_happened_and_was_recovered_from(happened: bool, result: str, expected: bool) -> None:
     outcome = FaultOutcome(InjectedFault("x", "mesh", "deploy"), happened, True, result, 1.0)
     assert outcome.ok is expected
-    assert table_of([outcome]).ok is expected
-    assert not table_of([]).ok
+    table = new_table()
+    assert not table.ok
+    add_outcome(table, outcome)
+    assert table.ok is expected
+    assert (result in table.rows[0]) is happened
 
 
 def test_faults_of_other_control_planes_are_left_out() -> None:
@@ -384,8 +396,8 @@ def _is_running(number: int) -> bool:
 def test_the_seconds_of_a_deploy_are_parsed() -> None:
     run = CommandRun(0, 74.6, "", [StackRun(stack, number + 3.2, ended=True) for number, stack in enumerate(STACKS)])
     later = CommandRun(0, 9.0, "", [StackRun("network", 8.0, ended=True)])
-    output = f"rehearsal: deploying\n\n{deployed('1  deploy', run)}\n\n{deployed('4  more', later, ('network',))}\n"
+    output = f"Rehearsal: passed\n\n{deployed('First deploy', run)}\n\n{deployed('Region', later, ('network',))}\n"
     assert seconds_of(output) == {"network": 3, "clusters": 4, "mesh": 5, "ingress": 6, "all": 75}
-    for broken in ("", str(deployed("1  deploy", later, ("network",))), output.replace("ingress", "egress")):
+    for broken in ("", str(deployed("First deploy", later, ("network",))), output.replace("ingress", "egress")):
         with pytest.raises(ValueError, match="no deploy of all stacks"):
             seconds_of(broken)

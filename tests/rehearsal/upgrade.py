@@ -33,38 +33,44 @@ class AllowedLoss:
     reason: str
 
 
-def run_upgrade(context: RehearsalContext, recorded: Path) -> int:
-    """Apply the recorded stacks, deploy the same environment by the current code, and return the exit status.
+def run_upgrade(context: RehearsalContext, recorded: Path) -> None:
+    """Apply the recorded stacks, and deploy the same environment by the current code.
 
     Args:
         context: its file describes the environment that was recorded.
         recorded: archive of the stacks.
     """
     ignore_sigint()
-    tables: list[Table] = []
-
-    def show(table: Table) -> bool:
-        print(f"\n{table}", flush=True)
-        tables.append(table)
-        return table.ok
-
-    context.say("applying what the earlier commit has synthesized")
-    if show(_apply_recorded(context, recorded)):
+    report = context.report
+    report.tried = (
+        f"an environment that an earlier commit has deployed ({recorded.name}), deployed by the current code: real "
+        "terraform and Kubernetes, emulated Google Cloud"
+    )
+    report.progress("applying the stacks that the earlier commit has synthesized")
+    _apply_recorded(context, recorded)
+    if report.ok:
         if context.environment.mesh.control_plane != Mesh().control_plane:
-            show(_leave_out_mode(context))
-        context.say("deploying the same file by the current code")
+            report.add(_leave_out_mode(context))
+        report.progress("deploying the same file by the current code")
         run = context.deployment.deploy()
-        show(checks.deployed("2  the current code", run))
+        added, changed, destroyed = run.totals()
+        report.figure(
+            "Upgrade", f"{added} resources added, {changed} changed, {destroyed} destroyed in {run.seconds:.0f} s"
+        )
+        report.add(checks.deployed("Upgrade: deploy by the current code", run))
         if run.ok:
             allowed = read_allowed(recorded.with_name("allowed.yaml"), recorded.name.partition(".")[0])
-            show(losses("   what it destroyed or replaced", run.destroyed(), allowed))
-            show(checks.objects("   objects, and endpoint discovery", context))
-            show(checks.peer_discovery("   how clusters find and reach each other", context))
+            report.add(
+                losses("Upgrade: destroyed and replaced resources", run.destroyed(), allowed),
+                checks.objects("Upgrade: objects and remote secrets", context),
+                checks.peer_discovery("Upgrade: endpoint discovery", context),
+            )
             before = take_checkpoint(context.cloud)
+            report.progress("second deploy")
             again = context.deployment.deploy()
-            title = "3  a second deploy changes nothing"
-            show(checks.nothing_changed(title, again, changes_since(context.cloud, before)))
-    return conclude(context, tables)
+            report.figure("Second deploy", f"{sum(again.totals())} resources changed")
+            report.add(checks.nothing_changed("Second deploy: no changes", again, changes_since(context.cloud, before)))
+    conclude(context)
 
 
 def read_allowed(file: Path, environment: str) -> list[AllowedLoss]:
@@ -75,47 +81,52 @@ def read_allowed(file: Path, environment: str) -> list[AllowedLoss]:
 
 def losses(title: str, destroyed: Sequence[str], allowed: Sequence[AllowedLoss]) -> Table:
     """Compare destroyed and replaced resources with the allowed ones; each allowed loss has to occur."""
-    table = Table(title, ["resource", "reason"])
+    table = Table(title, ["Resource", "Reason"])
     for address in destroyed:
         reasons = [one.reason for one in allowed if re.fullmatch(one.address, address)]
-        table.add(address, reasons[0] if reasons else "none", ok=bool(reasons))
+        table.add(address, reasons[0] if reasons else "not allowed", ok=bool(reasons))
     for loss in allowed:
         if not any(re.fullmatch(loss.address, address) for address in destroyed):
-            table.add(loss.address, "allowed, and did not occur", ok=False)
+            table.add(loss.address, "allowed, but did not occur", ok=False)
     if not table.rows:
         table.add("none", "", ok=True)
     return table
 
 
 def _leave_out_mode(context: RehearsalContext) -> Table:
-    """Check that a file without a mode, whose default was another one, is refused and told which line it needs."""
+    """Check that the plan of a file without a mode, whose default has changed, fails and names the missing line."""
     deployment = context.deployment
     mesh = deployment.content["mesh"]
     mode = mesh.pop("control_plane")
     deployment.write()
-    context.say("planning a file that leaves mesh.control_plane out")
+    context.report.progress("planning the file without mesh.control_plane")
     before = take_checkpoint(context.cloud)
     run = deployment.plan("network")  # the first that a deploy plans
     changes = changes_since(context.cloud, before)
     mesh["control_plane"] = mode
     deployment.write()
-    return checks.refused("   a file without mesh.control_plane", run, f"`mesh.control_plane: {mode}`", changes)
+    return checks.refused(
+        "Upgrade: a file without mesh.control_plane, the plan fails", run, f"`mesh.control_plane: {mode}`", changes
+    )
 
 
-def _apply_recorded(context: RehearsalContext, recorded: Path) -> Table:
+def _apply_recorded(context: RehearsalContext, recorded: Path) -> None:
     """Apply the recorded stacks, which find their states where the file's own stacks find them."""
     deployment = context.deployment
     folder = deployment.folder / "recorded"
     with tarfile.open(recorded) as archive:
         archive.extractall(folder, filter="data")
     checksum = deployment.content["mesh"]["asmcli"]["sha256"]
-    table = Table("1  the earlier commit", ["stack", "seconds"])
+    table = Table("Deploy by the earlier commit", ["Stack", "Duration (s)"])
+    seconds = 0.0
     for stack in STACKS:
         content = folder / "stacks" / stack / "cdk.tf.json"
         content.write_text(content.read_text(encoding="utf-8").replace(NO_CHECKSUM, checksum), encoding="utf-8")
         run = deployment.terraform(content.parent, "apply -auto-approve")
+        seconds += run.seconds
         table.add(stack, f"{run.seconds:.0f}", ok=run.ok)
         if not run.ok:
             table.notes += run.errors() or run.last_lines().splitlines()
             break
-    return table
+    context.report.figure("Earlier commit", f"{len(table.rows)} stacks applied in {seconds:.0f} s")
+    context.report.add(table)

@@ -214,7 +214,11 @@ class ScriptFaults:
         self._wrappers = wrappers
         self._context = context
         self._every_call = every_call
-        self.table = Table("scripts that go wrong, and one plain re-run", ["script", "call", "how", "then", "seconds"])
+        self.table = Table(
+            "Faults in scripts, and one plain re-run after each",
+            ["Script", "Call", "Fault", "Result of the re-run", "Duration (s)"],
+        )
+        self._recovered = 0
 
     def disturb(self, jobs: Iterable[Job]) -> None:
         """Disturb each script; its re-run has to restore what exists now."""
@@ -228,9 +232,9 @@ class ScriptFaults:
                     self._disturb_call(job, call, action, expected)
 
     def _disturb_call(self, job: Job, call: Call, action: str, expected: Snapshot) -> None:
-        how = {"fail": "fails", "kill": "killed"}[action]
+        fault = {"fail": "call fails", "kill": "script is killed"}[action]
         where = f"{call.number} {call.tool}" + ("" if call.script == job.script else f" of {call.script}")
-        self._context.say(f"{job.script}, call {where}: {how}")
+        self._context.report.progress(f"{job.script}, call {where}: {fault}")
         start = time.monotonic()
         self._wrappers.plan(call, action)
         first = self._deployment.run(job)
@@ -240,14 +244,24 @@ class ScriptFaults:
         # Those that wait repeat their calls, and asmcli retries.
         noticed = first.status != 0 or job.script in WAITING or call.script == "asmcli"
         good = met and noticed and again.status == 0 and not found
-        then = "recovered" if good else "NOT MET" if not met else "NOT NOTICED" if not noticed else "NOT RECOVERED"
-        self.table.add(job.script, where, how, then, f"{time.monotonic() - start:.0f}", ok=good)
+        result = "recovered" if good else _name_problem(met, noticed)
+        self.table.add(job.script, where, fault, result, f"{time.monotonic() - start:.0f}", ok=good)
+        self._recovered += good
+        self._context.report.figure(
+            "Faults in scripts", f"{self._recovered} of {len(self.table.rows)} recovered by a re-run"
+        )
         if not good:
             self.table.notes += [*found[:5], *again.output.splitlines()[-3:]]
 
 
-def run_without_terraform(context: RehearsalContext, wrappers: FaultWrappers, every_call: bool) -> int:
-    """Rehearse, and return the exit status: 0 if everything is as it has to be, else 1.
+def _name_problem(met: bool, noticed: bool) -> str:
+    if not met:
+        return "the fault did not occur"
+    return "not recovered" if noticed else "the script succeeded in spite of the fault"
+
+
+def run_without_terraform(context: RehearsalContext, wrappers: FaultWrappers, every_call: bool) -> None:
+    """Rehearse the scripts and manifests.
 
     Args:
         context: what is rehearsed.
@@ -255,40 +269,41 @@ def run_without_terraform(context: RehearsalContext, wrappers: FaultWrappers, ev
         every_call: disturb every call of each script, in two modes.
     """
     ignore_sigint()
-    say, cloud = context.say, context.cloud
+    cloud, report = context.cloud, context.report
+    report.tried = (
+        "the project's scripts and rendered manifests, each script failed and killed: real gcloud (or a fake one), "
+        "kubectl, istioctl and Kubernetes; no terraform, emulated Google Cloud"
+    )
     deployment = ScriptedDeployment(context, wrappers)
     faults = ScriptFaults(deployment, wrappers, context, every_call)
     empty = take_snapshot(cloud)
-    tables: list[Table] = []
-
-    def show(table: Table) -> None:
-        print(f"\n{table}", flush=True)
-        tables.append(table)
-
-    say("creating networks and clusters, by calls to the simulated cloud")
+    report.progress("creating networks and clusters, by calls to the emulated cloud")
     deployment.create_clusters()
-    say("installing the mesh and the remote secrets, by the project's scripts")
+    report.progress("installing the mesh and the remote secrets, by the project's scripts")
     scripts = deployment.install()
-    say("applying the manifests that the project renders")
+    report.progress("applying the rendered manifests")
     deployment.apply()
-    show(checks.objects("objects, and trust between the clusters", context))
+    report.add(checks.objects("Objects and remote secrets", context))
     tokens = [
         server_and_token(one)[2] for cluster in cloud.clusters().values() for one in remote_secrets(cluster).values()
     ]
-    faults.disturb(scripts)
-    say("deleting the objects")
-    faults.disturb([deployment.delete_objects()])
-    say("removing the mesh, by the project's scripts")
-    removals = deployment.removal_jobs()
-    for job in removals:
-        deployment.must_run(job)
-    faults.disturb({job.script: job for job in removals}.values())
-    show(faults.table)
+    with report.filling(faults.table):
+        faults.disturb(scripts)
+        report.progress("deleting the objects")
+        faults.disturb([deployment.delete_objects()])
+        report.progress("removing the mesh, by the project's scripts")
+        removals = deployment.removal_jobs()
+        for job in removals:
+            deployment.must_run(job)
+        faults.disturb({job.script: job for job in removals}.values())
+    report.progress("deleting the clusters")
     deployment.delete_clusters()
-    show(checks.orphaned("what is left after all was deleted", empty, take_snapshot(cloud)))
+    orphaned = checks.orphaned("Orphaned resources", empty, take_snapshot(cloud))
+    report.figure("After deletion", f"{orphaned.rows[0][0]} orphaned resources")
+    report.add(orphaned)
     folders = [context.logs, context.deployment.folder, *(context.state / name for name in ("home", "tmpdir"))]
-    show(scan_for_secrets(cloud.fake.identity, tokens, folders))
-    return conclude(context, tables)
+    scan_for_secrets(report, cloud.fake.identity, tokens, folders)
+    conclude(context)
 
 
 def _each(work: Callable[[T], object], items: Sequence[T]) -> None:

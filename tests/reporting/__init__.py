@@ -1,1 +1,1 @@
-"""Tables, as `make lab` and `make rehearse` print them."""
+"""Reports, as `make lab`, `make rehearse` and `make bench` print them."""

@@ -1,9 +1,15 @@
-"""A table of results, as `make lab` and `make rehearse` print it."""
+"""A table of results, and its verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
-OK, WRONG = "ok", "WRONG"
+OK, FAILURE = "ok", "failure"
+RESULT = "Result"
+"""Heading of the verdicts."""
+
+HEADING_WIDTH = 14
+"""A longer heading is wrapped, unless the cells below it are as wide."""
 
 
 @dataclass
@@ -11,7 +17,7 @@ class Table:
     """A table of results; the last column is the verdict of the row.
 
     Attributes:
-        title: line above it.
+        title: what was checked.
         columns: headings.
         rows: cells and verdicts.
         notes: lines below it.
@@ -31,7 +37,7 @@ class Table:
         """
         if len(cells) != len(self.columns):
             raise ValueError(f"{self.title}: {len(cells)} cells for {len(self.columns)} columns")
-        self.rows.append((*map(str, cells), OK if ok else WRONG))
+        self.rows.append((*map(str, cells), OK if ok else FAILURE))
 
     @property
     def ok(self) -> bool:
@@ -39,17 +45,23 @@ class Table:
         return bool(self.rows) and all(row[-1] == OK for row in self.rows)
 
     def __str__(self) -> str:
-        lines = [(*self.columns, ""), *self.rows]
-        widths = [max(len(line[index]) for line in lines) for index in range(len(self.columns) + 1)]
-        numeric = [all(_is_number(row[index]) for row in self.rows) for index in range(len(self.columns))] + [False]
-        text = [self.title]
-        for line in lines:
-            cells = [
-                cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(line, widths, numeric, strict=True)
-            ]
-            text.append("  " + "  ".join(cells).rstrip())
-        return "\n".join([*text, *(f"  {note}" for note in self.notes)])
+        columns = [
+            _format_column(heading, [row[index] for row in self.rows])
+            for index, heading in enumerate((*self.columns, RESULT))
+        ]
+        height = max(len(column) for column in columns)
+        padded = [[" " * len(column[0])] * (height - len(column)) + column for column in columns]
+        lines = ["  " + "  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
+        return "\n".join([self.title, *lines, *(f"  {note}" for note in self.notes)])
+
+
+def _format_column(heading: str, cells: Sequence[str]) -> list[str]:
+    """Return the lines of a column, as wide as its longest cell; numbers are on the right."""
+    widest = max(map(len, cells), default=0)
+    lines = [*wrap(heading, max(widest, HEADING_WIDTH)), *cells]
+    width = max(map(len, lines))
+    right = any(cells) and all(_is_number(cell) for cell in cells if cell)
+    return [line.rjust(width) if right else line.ljust(width) for line in lines]
 
 
 def _is_number(cell: str) -> bool:

@@ -1,10 +1,9 @@
-"""How long synthesis takes: `make bench`.
+"""Benchmark of synthesis: part of `make bench`.
 
-Prints, from one run and side by side: the floor, a process that imports cdktf and
-loads the google and kubernetes assemblies and does nothing else; our synthesis at
-2 and at 12 regions; and the same 2 regions with plain imports. Each is a process
-of its own, they take turns, and the fastest of each is shown: the rest is what
-else the machine was doing. Exits with 1 if a target is missed.
+Measures, in one run: the floor, a process that imports cdktf and loads the google and kubernetes
+assemblies and does nothing else; our synthesis at 2 and at 12 regions; and the same 2 regions with
+plain imports. Each is a process of its own, they take turns, and the fastest of each counts: the rest
+is other load of the machine. Exits with 1 if a target is missed.
 """
 
 import os
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.paths import ROOT
+from tests.reporting.report import Report
+from tests.reporting.table import Table
 
 ROUNDS = 5
 
@@ -44,7 +45,7 @@ MEGABYTE = 1024 * 1024 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took, its Node.js included.
+    """The cost of a process and its Node.js.
 
     Attributes:
         wall, cpu: seconds.
@@ -71,7 +72,9 @@ def measure(arguments: list[str], config: Path, folder: Path) -> Cost:
         os.execve(sys.executable, [sys.executable, *arguments], variables)
     _, status, usage = os.wait4(pid, 0)
     if status != 0:
-        raise RuntimeError(f"this failed: {arguments[0]} {arguments[1][:40]}")
+        raise RuntimeError(
+            f"a process failed with status {os.waitstatus_to_exitcode(status)}: {arguments[0]} {arguments[1][:40]}"
+        )
     return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE)
 
 
@@ -93,37 +96,51 @@ def config_of(regions: int, folder: Path) -> Path:
     return path
 
 
-def main() -> int:
-    """Measure, print a table, and return 1 if a target is missed."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        two, twelve = config_of(2, folder), config_of(12, folder)
-        script = str(ROOT / "main.py")
-        subjects = {
-            "floor: cdktf and two assemblies": (["-c", FLOOR], two),
-            "2 regions": ([script, ""], two),
-            "12 regions": ([script, ""], twelve),
-            "2 regions, plain imports": (["-c", PLAIN], two),
-        }
-        costs: dict[str, list[Cost]] = {subject: [] for subject in subjects}
-        for turn in range(ROUNDS):
-            for subject, (arguments, config) in subjects.items():
-                print(f"\rround {turn + 1} of {ROUNDS}: {subject:<40}", end="", file=sys.stderr, flush=True)
-                costs[subject].append(measure(arguments, config, folder))
-    print(f"\r{'':<60}\r", end="", file=sys.stderr)
+def measure_all(report: Report, folder: Path) -> None:
+    """Measure all subjects in turns, and compare the fastest of each with the targets."""
+    two, twelve = config_of(2, folder), config_of(12, folder)
+    script = str(ROOT / "main.py")
+    subjects = {
+        "floor: cdktf and two provider assemblies": (["-c", FLOOR], two),
+        "2 regions": ([script, ""], two),
+        "12 regions": ([script, ""], twelve),
+        "2 regions, plain imports": (["-c", PLAIN], two),
+    }
+    report.tried = f"the synthesis of 2 and 12 regions, the fastest of {ROUNDS} rounds"
+    costs: dict[str, list[Cost]] = {subject: [] for subject in subjects}
+    for turn in range(ROUNDS):
+        report.progress(f"round {turn + 1} of {ROUNDS}")
+        for subject, (arguments, config) in subjects.items():
+            costs[subject].append(measure(arguments, config, folder))
     best = {subject: min(found, key=lambda cost: cost.wall) for subject, found in costs.items()}
     floor, small, large, _ = best.values()
-    print(f"{'':<34}{'wall s':>8}{'CPU s':>8}{'MB':>6}{'x floor':>9}")
+    table = Table(
+        "Cost of a synthesis", ["Subject", "Wall time (s)", "CPU time (s)", "Memory (MB)", "Ratio to the floor"]
+    )
     for subject, cost in best.items():
-        ratio = cost.wall / floor.wall
-        print(f"{subject:<34}{cost.wall:>8.2f}{cost.cpu:>8.2f}{cost.memory:>6.0f}{ratio:>9.2f}")
-    targets = {
-        "2 regions / floor, at most 1.25": (small.wall / floor.wall, 1.25),
-        "12 regions / 2 regions, at most 1.5": (large.wall / small.wall, 1.5),
-    }
-    for target, (found, limit) in targets.items():
-        print(f"{target}: {found:.2f}, {'reached' if found <= limit else 'MISSED'}")
-    return 0 if all(found <= limit for found, limit in targets.values()) else 1
+        measured = (f"{cost.wall:.2f}", f"{cost.cpu:.2f}", f"{cost.memory:.0f}", f"{cost.wall / floor.wall:.2f}")
+        table.add(subject, *measured, ok=True)
+    targets = Table("Targets", ["Wall time", "Ratio", "Limit"])
+    for name, ratio, limit in (
+        ("2 regions / floor", small.wall / floor.wall, 1.25),
+        ("12 regions / 2 regions", large.wall / small.wall, 1.5),
+    ):
+        targets.add(name, f"{ratio:.2f}", limit, ok=ratio <= limit)
+        report.figure(name, f"{ratio:.2f}; the limit is {limit}")
+    report.figure("2 regions", f"{small.wall:.1f} s, {small.memory:.0f} MB")
+    report.add(table, targets)
+
+
+def main() -> int:
+    """Measure, print the report, and return 1 if a target is missed."""
+    start = time.monotonic()
+    report = Report(
+        "Benchmark of synthesis",
+        show=lambda text: print(f"bench: {text}", file=sys.stderr, flush=True),
+        clock=lambda: time.monotonic() - start,
+    )
+    with tempfile.TemporaryDirectory() as name:
+        return report.run(lambda: measure_all(report, Path(name)))
 
 
 if __name__ == "__main__":
