@@ -208,8 +208,7 @@ def test_the_documented_mutations_are_up_to_date() -> None:
     listed = sum(row.startswith("| **") for row in caught)
     assert f"caught {listed} of them, and {len(caught) - listed} of the {len(rows) - 24} others" in text
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert f"find each of {len(rows)} policy mutations" in readme
-    assert f"found {len(caught)} of them, and {listed} of the 24" in readme
+    assert f"finds each of {len(rows)} policy mutations; checkov's own checks find {len(caught)}." in readme
 
 
 OVERRIDES = [

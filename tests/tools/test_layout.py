@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import yaml
 
@@ -63,19 +62,6 @@ def test_the_configuration_is_checked_without_cdktf() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert result.stdout == "False\n"
-
-
-def test_the_readmes_configurations_are_right(tmp_path: Path) -> None:
-    """Every YAML block of the README is the reference's file, or becomes right when it is added to it."""
-    from config.loading.load import parse_environment  # noqa: PLC0415
-
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) >= 2
-    for block in blocks:
-        data = yaml.safe_load((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
-        for section, content in yaml.safe_load(block).items():
-            data[section] = {**data.get(section, {}), **content}
-        parse_environment(yaml.safe_dump(data), "README.md", {})
 
 
 def test_no_test_needs_the_labs_own_packages() -> None:

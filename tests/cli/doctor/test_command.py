@@ -44,7 +44,7 @@ def test_all_is_well_when_all_is_deployed(project: EmulatedProject) -> None:
 
 
 def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
-    """As after README's step 2: what is switched on first is on, and nothing else."""
+    """As after step 2 of docs/getting-started.md: what is switched on first is on, and nothing else."""
     (tmp_path / "asmcli").write_bytes(INSTALLER)
     with emulated_project(tmp_path, CONFIGURATION, PROJECT) as empty:
         log_in(empty)
