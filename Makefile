@@ -82,9 +82,10 @@ format: $(STAMPS)/dev-packages ## format the Python code
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
-schema: $(STAMPS)/packages ## write mesh.schema.json and docs/configuration.md
+schema: $(STAMPS)/mesh-packages ## write what is generated: mesh.schema.json, docs/configuration.md and docs/cli.md
 	@$(PYTHON) -m config.schema
 	@$(PYTHON) -m config.reference
+	@$(PYTHON) -m tools.docs.cli_page
 
 snapshots: $(STAMPS)/dev-packages $(NODE) ## update the snapshots to what is synthesized now
 	@$(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update

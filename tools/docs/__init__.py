@@ -1,0 +1,1 @@
+"""The site, and the page that is generated from the CLI."""
