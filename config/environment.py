@@ -11,7 +11,7 @@ from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
 from config.control_plane import ControlPlane, control_plane, managed_revision, pinned_revision
 from config.demo import Demo
 from config.effects import ADDS_OR_DELETES
-from config.fields import Model, ObjectName, RegionKey
+from config.fields import Model, RegionKey, ServiceName
 from config.ingress import Ingress
 from config.maintenance import MaintenanceWindow, staggered
 from config.mesh import Mesh
@@ -74,7 +74,7 @@ class Environment(Model):
     cluster: Cluster = Cluster()
     mesh: Mesh = Mesh()
     demo: Demo = Demo()
-    services: dict[ObjectName, Service] = Field(
+    services: dict[ServiceName, Service] = Field(
         default={},
         max_length=200,
         description="Your services on the mesh, by name.",

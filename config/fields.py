@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from config.grammar import domain, image, reserved, service_account, url_path
+
 
 class Model(BaseModel):
     """Frozen, closed (an unknown key is an error), and strict about types."""
@@ -39,52 +41,93 @@ def _text(pattern: str, rule: str, longest: int, shortest: int = 1, further: Cal
     return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
 
 
+def _grammar(problem: Callable[[str], str | None], pattern: str, longest: int) -> Any:
+    """A string in which ``problem`` finds nothing wrong; ``pattern`` is for editors."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise _refuse("must be text; put it in quotes")
+        if len(value) > longest:
+            raise _refuse(f"must be 1 to {longest} characters long, and is {len(value)}")
+        if rule := problem(value):
+            raise _refuse(rule)
+        return value
+
+    schema = {"type": "string", "pattern": f"^{pattern}$", "minLength": 1, "maxLength": longest}
+    return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
+
+
+def _own_name(value: str) -> str:
+    """Check a name that becomes the id of a construct, which JavaScript looks up among an object's own names."""
+    if value == "constructor":
+        raise _refuse("must not be constructor, which every object of JavaScript has, and so of cdktf; choose another")
+    return value
+
+
 _LABEL = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _LABEL_RULE = "lower-case letters, digits and hyphens, from a letter to a letter or digit"
 
-ProjectId = _text(_LABEL, f"a project id (not its number): {_LABEL_RULE}", longest=30, shortest=6)
+
+def _project_id(value: object) -> object:
+    if (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdecimal()):
+        shown = f"gcloud projects describe {value} --format='value(projectId)'"
+        raise _refuse(f"must be a project id, and is a project number; {shown} prints the id")
+    if not isinstance(value, str):
+        raise _refuse("must be text, a project id; put it in quotes")
+    if re.fullmatch(rf"[a-z0-9.-]+:{_LABEL}", value):
+        raise _refuse("is the id of a project of a domain, which this project can't derive names from; choose another")
+    if value.startswith("projects/"):
+        raise _refuse(f"must be a project id alone; write {value.removeprefix('projects/')!r}")
+    if len(value) <= 60 and not re.fullmatch(_LABEL, value):
+        raise _refuse(f"must be a project id (not its number or its display name): {_LABEL_RULE}")
+    if not 6 <= len(value) <= 30:
+        raise _refuse(f"must be 6 to 30 characters long, and is {len(value)}")
+    if found := next((word for word in reserved.PROJECT_ID_WORDS if word in value), None):
+        raise _refuse(f"can't be a project id: Google gives none with {found!r} in it")
+    return value
+
+
+ProjectId = Annotated[
+    str,
+    BeforeValidator(_project_id),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$", "minLength": 6, "maxLength": 30}),
+]
 """A Google Cloud project id. https://cloud.google.com/resource-manager/docs/creating-managing-projects"""
 
 NamePrefix = _text(_LABEL, _LABEL_RULE, longest=20)
-RegionKey = _text(_LABEL, f"a short name: {_LABEL_RULE}", longest=20)
+RegionKey = _text(_LABEL, f"a short name: {_LABEL_RULE}", longest=20, further=_own_name)
 PolicyName = _text(_LABEL, f"a policy's name: {_LABEL_RULE}", longest=63)
-ObjectName = _text(_LABEL, f"a Kubernetes name: {_LABEL_RULE}", longest=40)
-CallerName = _text(
-    rf"{_LABEL}(/({_LABEL}|\*))?",
-    "a service's name, NAMESPACE/ACCOUNT, or NAMESPACE/* for a whole namespace",
-    longest=110,
+ServiceName = _text(_LABEL, f"a Kubernetes name: {_LABEL_RULE}", longest=40, further=_own_name)
+_DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+NamespaceName = _text(
+    _DNS_LABEL, "a namespace: lower-case letters, digits and hyphens between them", longest=63, further=_own_name
 )
+"""A label of RFC 1123. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+CallerName = _text(
+    rf"({_LABEL}|{_DNS_LABEL}/({_DNS_LABEL}(\.{_DNS_LABEL})*|\*))",
+    "a service's name, NAMESPACE/ACCOUNT, or NAMESPACE/* for a whole namespace",
+    longest=317,
+)
+"""The account is a subdomain of RFC 1123, of 253 characters at most."""
 Version = _text(
     r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
     "a version such as v1: lower-case letters, digits, hyphens, and single dots between them",
     longest=30,
 )
 Sha256 = _text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", longest=64)
-ServiceAccountEmail = _text(
-    rf"{_LABEL}@{_LABEL}\.iam\.gserviceaccount\.com",
-    "a service account, NAME@PROJECT.iam.gserviceaccount.com",
-    longest=100,
-)
+ServiceAccountEmail = _grammar(service_account.problem, service_account.PATTERN, longest=254)
 MachineType = _text(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-standard-4", longest=40)
 Zone = _text(r"[a-z]+-[a-z]+[0-9]+-(ai[0-9]+)?[a-z]", "a zone such as asia-northeast1-a", longest=40)
-Image = _text(
-    r"[a-z0-9][a-z0-9._/:-]*[A-Za-z0-9._@:-]*",
-    "a container image such as docker.io/istio/examples-helloworld-v1:1.0",
-    longest=255,
-)
-UrlPath = _text(r"/[A-Za-z0-9/_.~-]*", "a path that starts with a slash", longest=200)
+Image = _grammar(image.problem, image.PATTERN, longest=520)
+UrlPath = _grammar(url_path.problem, url_path.PATTERN, longest=200)
 Organization = _text(r"[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, hyphens, underscores", longest=60)
-HostName = _text(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+", "a host name", longest=253)
+HostName = _grammar(domain.host_problem, domain.HOST_PATTERN, longest=253)
 ObjectPrefix = _text(
     r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)*",
     "a folder in a bucket, such as teams/mesh: letters, digits, dots, hyphens, underscores, slashes between",
     longest=200,
 )
-DomainName = _text(
-    r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
-    "a domain such as shop.example.com, in lower case and without a star",
-    longest=63,
-)
+DomainName = _grammar(domain.problem, domain.PATTERN, longest=63)
 """A domain that Google issues a managed certificate for: no wildcard, and at most 63 characters.
 
 Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/google-managed-certs#limitations
@@ -102,7 +145,6 @@ WeekHour = _text(
     "a day and a full hour such as saturday 15:00",
     longest=15,
 )
-EnvName = _text(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name", longest=100)
 AsmcliVersion = _text(
     r"1\.[0-9]+\.[0-9]+-asm\.[0-9]+\+config[0-9]+",
     "an asmcli version such as 1.31.3-asm.9+config1",
@@ -121,6 +163,17 @@ def _carried(value: str) -> str:
     return value
 
 
+EnvName = _text(
+    r"[!-<>-~]([ -<>-~]*[!-<>-~])?",
+    "an environment variable's name, in ASCII and without =",
+    longest=253,
+    further=_carried,
+)
+"""Printable ASCII without =, as Kubernetes 1.32 and later take it (RelaxedEnvironmentVariableValidation).
+
+A space at an end, which Kubernetes would take, is a slip.
+https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
+"""
 FilePath = _text(r"[^\x00-\x1f]+", "the path of a file", longest=4096, further=_carried)
 EnvValue = Annotated[str, Field(max_length=4096), AfterValidator(_carried)]
 
@@ -151,12 +204,14 @@ def _bucket(value: object) -> object:
         raise _refuse("must be the bucket's name alone, without gs://; what follows it is backend.prefix")
     if not re.fullmatch(_BUCKET, value):
         raise _refuse("must be a bucket's name: lower-case letters, digits, hyphens, underscores and dots")
+    if re.search(r"[.-]\.|\.-", value):
+        raise _refuse("must not have a dot beside another dot or a hyphen: no bucket may be called so")
     if not 3 <= len(value) <= 222 or any(not 1 <= len(part) <= 63 for part in value.split(".")):
         raise _refuse("must be 3 to 63 characters long (with dots 222, and 63 between two)")
     if re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
         raise _refuse("must not look like an IP address: no bucket may be called so")
-    if value.startswith("goog") or "google" in value:
-        raise _refuse("must not begin with goog or contain google: no bucket may be called so")
+    if value.startswith("goog") or re.search(reserved.LIKE_GOOGLE, value):
+        raise _refuse("must not begin with goog, or contain google or what looks like it: no bucket may be called so")
     return value
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, IN_PLACE, RESTARTS_PODS
-from config.fields import CallerName, EnvName, EnvValue, Image, Model, ObjectName, Port, RegionKey, UrlPath, Version
+from config.fields import CallerName, EnvName, EnvValue, Image, Model, NamespaceName, Port, RegionKey, UrlPath, Version
 
 
 class Route(Model):
@@ -42,7 +42,7 @@ class Service(Model):
 
     image: Image = Field(description="Container image.", json_schema_extra=RESTARTS_PODS)
     port: Port = Field(description="Port of the container and of the Service.", json_schema_extra=RESTARTS_PODS)
-    namespace: ObjectName = Field(
+    namespace: NamespaceName = Field(
         default="apps", description="Namespace, which is created in every cluster.", json_schema_extra=ADDS_OR_DELETES
     )
     replicas: int = Field(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.authorization import WHOLE_NAMESPACE, Caller
+from config.container_text import escape
 from config.service import RegionalDeployment, Service
 from constructs import Construct
 from constructs.bindings import ITerraformDependable
@@ -129,15 +130,21 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
             "run_as_non_root": not service.root,
             "read_only_root": not service.writable_root,
             "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}] if low_port else None,
-            # An empty value is left out: it means the same, and the API server leaves it out
-            # too, which the provider takes for an inconsistent result.
-            "env": [{"name": key, "value": value} if value else {"name": key} for key, value in sorted(env.items())]
-            or None,
+            "env": [_variable(key, value) for key, value in sorted(env.items())] or None,
         },
     )
     template = rendered["spec"]["template"]
     template["metadata"]["labels"][TEMPLATE_LABEL] = checksum(template)
     return rendered
+
+
+def _variable(name: str, value: str) -> dict[str, str]:
+    """Return an environment variable of a container, whose value arrives as it is configured.
+
+    An empty value is left out: it means the same, and the API server leaves it out too, which the provider takes for
+    an inconsistent result.
+    """
+    return {"name": name, "value": escape(value)} if value else {"name": name}
 
 
 FIRST_UNPRIVILEGED_PORT = 1024

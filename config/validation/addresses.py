@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 
 from config.environment import Environment
+from config.grammar.reserved import GOOGLE_PUBLIC, GOOGLE_RANGES
 from config.problems import Problem
 from config.validation.nodes import zone_count
 
@@ -20,13 +21,11 @@ PROHIBITED = tuple(
         "0.0.0.0/8",
         "127.0.0.0/8",
         "169.254.0.0/16",
-        "199.36.153.4/30",
-        "199.36.153.8/30",
         "224.0.0.0/4",
         "255.255.255.255/32",
     )
 )
-"""Ranges that a VPC can't have. https://cloud.google.com/vpc/docs/subnets#prohibited-ipv4"""
+"""Ranges that a VPC can't have, besides Google's own. https://cloud.google.com/vpc/docs/subnets#prohibited-ipv4"""
 
 
 @dataclass(frozen=True)
@@ -93,10 +92,9 @@ def _place(environment: Environment, key: str) -> list[_PlacedRange] | Problem:
 
 def _check_size(environment: Environment, one: _PlacedRange) -> Iterator[Problem]:
     network, shown = one.network, str(one.network)
-    for prohibited in PROHIBITED:
-        if network.overlaps(prohibited):
-            yield Problem(one.path, f"overlaps {prohibited}, which a VPC can't have", shown)
-            return
+    if rule := _prohibited(network):
+        yield Problem(one.path, rule, shown)
+        return
     if one.kind == "control_plane" and network.prefixlen != 28:
         yield Problem(one.path, "must be a /28: GKE takes no other size", shown)
     if one.kind == "services" and not 16 <= network.prefixlen <= 27:
@@ -116,6 +114,22 @@ def _check_size(environment: Environment, one: _PlacedRange) -> Iterator[Problem
     if room < nodes:
         rule = f"has room for {max(room, 0)} nodes, and the pool can grow to {nodes} (an upgrade's extra one included)"
         yield Problem(one.path, rule, shown)
+
+
+def _prohibited(network: IPv4Network) -> str | None:
+    """Return why a VPC can't have a range, if it can't."""
+    for prohibited in PROHIBITED:
+        if network.overlaps(prohibited):
+            return f"overlaps {prohibited}, which a VPC can't have"
+    for prohibited, purpose in GOOGLE_RANGES.items():
+        if network.overlaps(prohibited):
+            return f"overlaps {prohibited}, which a VPC can't have: {purpose} use it; choose a private range"
+    for prohibited in GOOGLE_PUBLIC:
+        if network.overlaps(prohibited):
+            return (
+                f"overlaps {prohibited}, which a VPC can't have: it is a public range of Google's; choose a private one"
+            )
+    return None
 
 
 def pod_addresses_per_node(max_pods: int) -> int:

@@ -17,6 +17,7 @@ from config.validation.networks import check_authorized_networks, check_logs, ch
 from config.validation.nodes import check_node_pools
 from config.validation.regions import check_maintenance, check_regions, check_secrets_keys
 from config.validation.remote_runner import check_remote_runner
+from config.validation.reserved_names import check_reserved_names
 from config.validation.services import check_services
 
 CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
@@ -31,6 +32,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_node_pools,
     check_ingress,
     check_services,
+    check_reserved_names,
     check_remote_runner,
 )
 

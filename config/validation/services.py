@@ -8,14 +8,6 @@ from config.problems import Problem, Suggestion
 from config.service import RegionalDeployment, Route, Service
 from config.validation.references import check_region_key
 
-RESERVED_NAMESPACES = frozenset(
-    {"istio-system", "istio-gateway", "asm-system", "kube-system", "kube-public", "kube-node-lease", "default"}
-)
-"""Namespaces that a service can't be in."""
-
-RESERVED_PREFIXES = ("kube-", "gke-managed-")
-"""Prefixes of namespaces that Kubernetes and GKE create."""
-
 
 def check_services(environment: Environment) -> Iterator[Problem]:
     demo = environment.demo
@@ -28,9 +20,6 @@ def check_services(environment: Environment) -> Iterator[Problem]:
             yield Problem(path, "is the name of a part of the demo; choose another, or set demo.enabled: false")
         for key in service.regions:
             yield from check_region_key(environment, f"{path}.regions.{key}", key)
-        if service.namespace in RESERVED_NAMESPACES or service.namespace.startswith(RESERVED_PREFIXES):
-            rule = "belongs to the cluster or the mesh; choose another"
-            yield Problem(f"{path}.namespace", rule, service.namespace)
         for index, caller in enumerate(service.allow_from):
             if "/" not in caller and caller not in known:
                 rule = f"is no service of this file ({', '.join(known)}); others are written NAMESPACE/ACCOUNT"

@@ -24,7 +24,7 @@ CASES = [
     (GCS | {"bucket": "states-"}, "backend.bucket", "lower-case letters"),
     (GCS | {"bucket": "ab"}, "backend.bucket", "3 to 63 characters"),
     (GCS | {"bucket": "a" * 64}, "backend.bucket", "3 to 63 characters"),
-    (GCS | {"bucket": "a..b"}, "backend.bucket", "3 to 63 characters"),
+    (GCS | {"bucket": "a..b"}, "backend.bucket", "a dot beside another dot"),
     (GCS | {"bucket": "192.168.5.4"}, "backend.bucket", "IP address"),
     (GCS | {"bucket": "goog-states"}, "backend.bucket", "goog"),
     (GCS | {"bucket": "my-google-states"}, "backend.bucket", "goog"),

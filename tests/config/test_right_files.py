@@ -13,6 +13,7 @@ from config.naming import STACKS
 from config.schema import schema_text
 from tests.config.inputs import INPUTS
 from tests.config.platform_limits import violations
+from tests.kubelet import container_environment
 from tests.synthesized import Synthesis, load_without_variables, synthesize
 
 FOLDER = INPUTS / "right"
@@ -28,7 +29,7 @@ def env_of(found: Synthesis, name: str, cluster: str = "tokyo") -> dict[str, str
     objects = found.objects(cluster, "Deployment")
     (deployment,) = [one for one in objects if one["metadata"].get("labels", {}).get("app") == name]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one.get("value", "") for one in container.get("env", [])}
+    return container_environment(container.get("env", []))
 
 
 def deployments(found: Synthesis, cluster: str | None = None) -> dict[str, Any]:
@@ -87,11 +88,12 @@ def check_longest_key(found: Synthesis) -> None:
 
 
 def check_keys_that_are_words(found: Synthesis) -> None:
-    keys = ("no", "true", "vpc", "regions", "self", "each")
+    keys = ("no", "true", "vpc", "regions", "self", "each", "prototype", "then")
     assert set(clusters(found)) == {f"null-{key}-cluster-1" for key in keys}
     versions = {name for name in deployments(found) if name.startswith("helloworld")}
     assert versions == {"helloworld-1.10", "helloworld-012", "helloworld-2e3", "helloworld-17"}
     assert {one["alias"] for one in found.stacks["ingress"]["provider"]["kubernetes"]} == set(keys)
+    assert env_of(found, "undefined", "self") == {"constructor": "1", "__proto__": "2", "toString": "3"}
 
 
 def check_smallest_ranges(found: Synthesis) -> None:
@@ -196,6 +198,8 @@ def check_text_of_all_kinds(found: Synthesis) -> None:
     assert env["UNICODE"] == "grüße, 東京, 😀"
     assert env["JSON"] == '{"a": [1, null, true], "b": "${HOME}"}'
     assert (env["NUMBER"], env["BOOLEAN"], env["EMPTY"]) == ("012", "no", "")
+    assert env["REFERENCES"] == "$(NUMBER) $$(NUMBER) $$ $ $(NONE) ${NUMBER} %{if} $é $("
+    assert env["a.b-c"] == "$"
 
 
 def check_networks(found: Synthesis) -> None:

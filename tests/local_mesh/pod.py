@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from config.paths import ROOT
+from tests.kubelet import expand
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.processes import Program
@@ -33,7 +34,6 @@ UNHEALTHY_FILE = "unhealthy"
 """While this file exists in a pod's folder, the application returns 503."""
 
 
-_VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _KEY = re.compile(r"\['([^']+)'\]")
 
 
@@ -186,7 +186,7 @@ class Pod:
 
     def _agent_command(self, container: dict[str, Any]) -> list[str]:
         variables = self._variables(container)
-        arguments = [_VARIABLE.sub(lambda match: variables[match[1]], text) for text in container["args"]]
+        arguments = [expand(text, variables) for text in container["args"]]
         return [str(self._context.agent), *arguments]
 
     def _variables(self, container: dict[str, Any]) -> dict[str, str]:
@@ -195,7 +195,7 @@ class Pod:
         for entry in container.get("env", []):
             field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
             value = entry.get("value", "") if field is None else self._field(field)
-            variables[entry["name"]] = _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)
+            variables[entry["name"]] = expand(value, variables)
         return variables
 
     def _field(self, path: str) -> str:

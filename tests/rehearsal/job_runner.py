@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from tests.kubelet import container_environment
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.node_agent import JOB_LABEL
 from tests.local_mesh.toolchain import Toolchain
@@ -114,7 +115,7 @@ class JobRunner:
             return NOT_FOUND
         host, _, port = self._cluster.server.removeprefix("https://").partition(":")
         variables = {"HOME": "/", "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port or "443"}
-        variables |= {one["name"]: one.get("value", "") for one in container.get("env", [])}
+        variables |= container_environment(container.get("env", []))
         program = str(self._tools.path(ENTRYPOINTS[image]))
         with subprocess.Popen(
             self._cluster.namespace.command([*IN_NAMESPACE, str(account), program, *container.get("args", [])]),

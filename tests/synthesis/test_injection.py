@@ -19,6 +19,7 @@ from config.environment import Environment
 from config.loading.load import parse_environment
 from tests.config.inputs import INPUTS, THOROUGH
 from tests.config.text_fields import VALID, TextField, text_fields
+from tests.kubelet import container_environment
 from tests.scripts.sandbox import SCRIPTS, Sandbox
 from tests.synthesized import Synthesis, environment_of, synthesize
 from tests.terraform.terraform import APPLY, initialized, run_terraform
@@ -29,9 +30,11 @@ FIELDS = {str(field): field for field in text_fields()}
 
 # The fields that accept such texts. Tests below prove that they stay data.
 IN_CONTAINERS = "services.tokyo.env.tokyo"
+NAMES_IN_CONTAINERS = "services.tokyo.env.KEY"
+VERSION_IN_CONTAINERS = "services.tokyo.version_env"
 FILE = "mesh.asmcli.file"
 
-HARMLESS = re.compile(r"[A-Za-z0-9._/:@~-]*")
+HARMLESS = re.compile(r"[A-Za-z0-9._/:@~*-]*")
 """Texts without a special meaning; other fields may accept these."""
 
 
@@ -66,7 +69,7 @@ def test_a_text_is_rejected_or_kept_unchanged(name: str) -> None:
             assert any(problem.path.startswith(section) for problem in result.problems)
             continue
         assert text in field.text_of(result)
-        assert HARMLESS.fullmatch(text) or name in (IN_CONTAINERS, FILE), (
+        assert HARMLESS.fullmatch(text) or name in (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, FILE), (
             f"{name} accepts {text!r}: reject it, or prove below that it stays data"
         )
 
@@ -132,6 +135,7 @@ def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
         The synthesis, and the texts by variable.
     """
     env = {f"T{number}": text for number, text in enumerate(accepted(IN_CONTAINERS))}
+    env |= {text: f"N{number}" for number, text in enumerate(accepted(NAMES_IN_CONTAINERS))}
     services = {"checkout": {"image": "i", "port": 8080, "env": env}}
     environment = environment_of(yaml.safe_dump(VALID | {"services": services}))
     return synthesize(environment, folder), env
@@ -139,7 +143,7 @@ def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
 
 def container_env(manifest: dict[str, Any]) -> dict[str, str]:
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one.get("value", "") for one in container["env"]}
+    return container_environment(container["env"])
 
 
 def test_texts_in_containers_are_no_expressions(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Names, ports and users of services that Kubernetes, GKE or the sidecar has already."""
+
+from collections.abc import Iterator
+
+from config.environment import Environment
+from config.grammar import reserved
+from config.problems import Problem
+from config.service import Service
+
+
+def check_reserved_names(environment: Environment) -> Iterator[Problem]:
+    for name, service in environment.services.items():
+        yield from _check_service(f"services.{name}", name, service)
+
+
+def _check_service(path: str, name: str, service: Service) -> Iterator[Problem]:
+    if name in reserved.SERVICE_NAMES:
+        yield Problem(path, f"can't be a service's name: {reserved.SERVICE_NAMES[name]}; choose another")
+    if service.namespace in reserved.NAMESPACES or service.namespace.startswith(reserved.NAMESPACE_PREFIXES):
+        rule = "belongs to the cluster, the mesh or an add-on of Google's; choose another"
+        yield Problem(f"{path}.namespace", rule, service.namespace)
+    if service.port in reserved.SIDECAR_PORTS:
+        first, last = reserved.SIDECAR_PORTS[0], reserved.SIDECAR_PORTS[-1]
+        rule = (
+            f"is one of the sidecar's ports, {first} to {last}, where mutual TLS and policies are not enforced; "
+            "choose another"
+        )
+        yield Problem(f"{path}.port", rule, service.port)
+    if service.user == reserved.SIDECAR_USER:
+        rule = "is the sidecar's own user, whose traffic bypasses the sidecar; choose another"
+        yield Problem(f"{path}.user", rule, service.user)
