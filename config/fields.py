@@ -30,6 +30,8 @@ def _text(pattern: str, rule: str, longest: int, shortest: int = 1, further: Cal
     def check(value: object) -> object:
         if not isinstance(value, str):
             raise _refuse(f"must be text ({rule}); put it in quotes")
+        if not value:
+            raise _refuse(f"is empty; it must be {rule}")
         # Not even looked at if it is far too long: some patterns take their time.
         if len(value) <= 2 * longest and not compiled.fullmatch(value):
             raise _refuse(f"must be {rule}")

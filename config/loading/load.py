@@ -3,6 +3,7 @@
 import copy
 import gc
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -135,9 +136,11 @@ def _with_installer(environment: Environment, folder: Path, source: str) -> Envi
         return environment
     try:
         file = folder.joinpath(given).resolve()
-        found = file.is_file()
+        found, is_folder = file.is_file(), file.is_dir()
     except (OSError, RuntimeError) as error:  # too long a name, a folder that is closed, links in a circle
         raise ConfigError(source, [Problem("mesh.asmcli.file", f"can't be looked at: {error}", given)]) from None
+    if is_folder:
+        raise ConfigError(source, [Problem("mesh.asmcli.file", "is a folder; name the file in it", given)])
     if not found:
         raise ConfigError(source, [Problem("mesh.asmcli.file", "there is no such file", given)])
     asmcli = environment.mesh.asmcli.model_copy(update={"file": str(file)})
@@ -300,6 +303,9 @@ def _problem(path: DataPath, error: Any) -> Problem:
         "too_short": "must have at least one entry",
         "too_long": f"must have {limits.get('max_length')} entries at most",
     }
+    no_space = re.fullmatch(r"([a-z_]+):([^\s/].*)", value) if isinstance(value, str) else None
+    if kind in ("model_attributes_type", "model_type", "dict_type") and no_space:
+        return Problem(name, f"needs a space after the colon; write {no_space[1]}: {no_space[2]}", value)
     shown = MISSING if isinstance(value, (Mapping, list)) else value
     return Problem(name, rules.get(kind, f"{error['msg'][0].lower()}{error['msg'][1:]}"), shown)
 

@@ -59,7 +59,7 @@ def dotted(path: Path) -> str:
     """Write a path as people do: ``regions.osaka.zones[1]``."""
     text = ""
     for step in path:
-        name = step if isinstance(step, int) or not re.search(r"[.\[\]]", step) else f"'{step}'"
+        name = step if isinstance(step, int) or (step and not re.search(r"[.\[\]]", step)) else f"'{step}'"
         text += f"[{name}]" if isinstance(step, int) else f".{name}" if text else str(name)
     return text
 
@@ -175,6 +175,10 @@ class _Reader:
                 if key in result:
                     rule = "stands here a second time; keep one of the two"
                     raise self._refuse(key_node, (*path, key), rule)
+                if no_space := self._without_space(key, value_node):
+                    key = key.partition(":")[0]
+                    result.setdefault(key)
+                    raise self._refuse(key_node, (*path, key), no_space)
                 # A key whose value is refused still counts as present.
                 result[key] = None
                 result[key] = self._read(value_node, (*path, key))
@@ -182,12 +186,21 @@ class _Reader:
                 continue
         return result
 
+    @staticmethod
+    def _without_space(key: str, value: yaml.Node) -> str | None:
+        """Return how ``{a:b}`` is written, which is a key ``a:b`` without a value."""
+        name, colon, rest = key.partition(":")
+        is_empty = isinstance(value, yaml.ScalarNode) and value.tag == _NULL and value.value == ""
+        return f"needs a space after the colon; write {name}: {rest}" if colon and rest and is_empty else None
+
     def _key(self, node: yaml.Node, path: Path) -> str:
         if node.tag == "tag:yaml.org,2002:merge":
             raise self._refuse(node, path, "merge keys (<<) are not read; write it out")
         if not isinstance(node, yaml.ScalarNode):
             raise self._refuse(node, path, "a key must be text; put what starts with { or [ in quotes")
         key = self._read(node, (*path, "(key)"))
+        if key is None or key == "":
+            raise self._refuse(node, (*path, ""), "a key is empty; name it, or take the line away")
         if not isinstance(key, str):
             raise self._refuse(node, (*path, str(node.value)), "a key must be text; put it in quotes")
         return key

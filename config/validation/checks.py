@@ -19,6 +19,7 @@ from config.validation.regions import check_maintenance, check_regions, check_se
 from config.validation.remote_runner import check_remote_runner
 from config.validation.reserved_names import check_reserved_names
 from config.validation.services import check_services
+from config.validation.source_addresses import check_source_addresses
 
 CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_names,
@@ -26,6 +27,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_ranges,
     check_pod_protocols,
     check_authorized_networks,
+    check_source_addresses,
     check_logs,
     check_secrets_keys,
     check_maintenance,
