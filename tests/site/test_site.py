@@ -1,12 +1,12 @@
 """`make docs`: what is wrong with a page fails the build."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from config.paths import ROOT
+from tests.site.scratch import scratch_checkout
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +19,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with everything that pages link to."""
     if not SPHINX.exists():
         pytest.skip("Sphinx is not installed: make docs")
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        if (ROOT / name).exists():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
-    return tmp_path
+    return scratch_checkout(tmp_path)
 
 
 def build(checkout: Path) -> "subprocess.CompletedProcess[str]":
