@@ -1,8 +1,9 @@
-"""README, getting started, concepts and FAQ: their configurations, commands and keys are right."""
+"""README and guides: their configurations, commands and keys are right."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from config.paths import ROOT
 
 README = ROOT / "README.md"
 GETTING_STARTED = ROOT / "docs" / "getting-started.md"
-PAGES = [README, *(ROOT / "docs" / name for name in ("index.md", "getting-started.md", "concepts.md", "faq.md"))]
+NAMES = ("index", "getting-started", "concepts", "faq", "operations", "control-plane-modes", "security", "backends")
+PAGES = [README, *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 
-YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+YAML = re.compile(r"^( *)```yaml\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
 
 def test_the_readme_is_short() -> None:
@@ -72,8 +74,8 @@ def test_named_keys_exist(page: Path) -> None:
 
 def _configurations(page: Path) -> Iterator[dict[str, Any]]:
     """Yield the YAML blocks of a page that are a configuration file, or a part of one."""
-    for text in YAML.findall(page.read_text(encoding="utf-8")):
-        block = yaml.safe_load(text)
+    for _, text in YAML.findall(page.read_text(encoding="utf-8")):
+        block = yaml.safe_load(dedent(text))
         if isinstance(block, dict) and set(block) <= set(Environment.model_fields):
             yield block
 
