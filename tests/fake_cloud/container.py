@@ -32,6 +32,7 @@ DESIRED = {
 REPLACED = {
     "desiredBinaryAuthorization": "binaryAuthorization",
     "desiredDatabaseEncryption": "databaseEncryption",
+    "desiredLocations": "locations",
     "desiredLoggingConfig": "loggingConfig",
     "desiredMonitoringConfig": "monitoringConfig",
     "desiredSecurityPostureConfig": "securityPostureConfig",
@@ -159,6 +160,10 @@ class Container:
             found["endpoint"] = _get_endpoint(found)
             _copy_authorized_networks(found)
             self._serve_gateway_api(request.location, found)
+            if "desiredLocations" in changes:
+                # container.v1: a change of the cluster's locations changes those of all its node pools.
+                for _, pool in self._cloud.store.under(f"{request.path}/nodePools"):
+                    pool["locations"] = found["locations"]
 
         return self._start(request.path, "UPDATE_CLUSTER", "cluster-update", work)
 

@@ -322,6 +322,15 @@ def test_a_node_pool_is_updated(client: ApiClient) -> None:
     assert client.error("PUT", pool, {"name": "nodes", "confidentialNodes": {}}).code == 501
 
 
+def test_locations_of_a_cluster_are_those_of_its_node_pools(client: ApiClient) -> None:
+    make_cluster(client)
+    client.run("POST", f"{CLUSTERS}/tokyo-1/nodePools", {"nodePool": {"name": "nodes"}})
+    locations = [f"{LOCATION}-a", f"{LOCATION}-b"]
+    client.run("PUT", f"{CLUSTERS}/tokyo-1", {"update": {"desiredLocations": locations}})
+    for path in (f"{CLUSTERS}/tokyo-1", f"{CLUSTERS}/tokyo-1/nodePools/nodes"):
+        assert sorted(client.ok("GET", path)["locations"]) == locations
+
+
 def test_one_operation_at_a_time_on_a_cluster(gcp: FakeGcp, client: ApiClient) -> None:
     make_subnet(client)
     gcp.planes.gate.clear()
