@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Checks that a cluster has the remote secret for another one, created from the current
-# inputs: terraform may count a script as complete that was interrupted with it.
+# Checks that a cluster has the remote secret for another cluster, created from the current
+# inputs: an interrupted script may be complete in terraform's state.
 #
-# Inputs, as environment variables, besides those of lib.sh:
-#   HOLDER_CLUSTER     the cluster that holds the secret
-#   HOLDER_KUBECONFIG  content of a kubeconfig that reaches it
-#   SECRET_NAME        the secret
-#   MARKER             the expected checksum of the secret's inputs
-#   GRANTED_BY         address of the resource that creates it
+# Inputs, as environment variables, in addition to those of lib.sh:
+#   HOLDER_CLUSTER     cluster that holds the secret
+#   HOLDER_KUBECONFIG  content of a kubeconfig for it
+#   SECRET_NAME        name of the secret
+#   MARKER             expected checksum of the secret's inputs
+#   GRANTED_BY         address of the resource that creates the secret
 
-# Without the library nothing may run.
+# Exit if the library is missing.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -20,10 +20,10 @@ require_tools gcloud gke-gcloud-auth-plugin kubectl
 make_workspace
 printf '%s\n' "$HOLDER_KUBECONFIG" >"$WORK/holder"
 
-# Reads nothing of the secret but its annotation.
+# Reads the secret's annotation only.
 found="$(kubectl --kubeconfig "$WORK/holder" --namespace istio-system get secret "$SECRET_NAME" \
   --output "jsonpath={.metadata.annotations['$MARKER_NAME/inputs']}" --ignore-not-found)"
 if [[ "$found" != "$MARKER" ]]; then
-  stop_incomplete "$HOLDER_CLUSTER has no secret $SECRET_NAME, or one of other inputs" "$GRANTED_BY"
+  stop_incomplete "$HOLDER_CLUSTER has no secret $SECRET_NAME, or one from outdated inputs" "$GRANTED_BY"
 fi
-say "$HOLDER_CLUSTER has its secret $SECRET_NAME"
+say "$HOLDER_CLUSTER has secret $SECRET_NAME"

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Creates the remote secret by which one cluster's control plane watches another cluster.
+# Creates a remote secret, with which the mesh control plane of one cluster discovers the endpoints of another.
 #
-# Inputs, as environment variables, besides those of lib.sh:
-#   HOLDER_CLUSTER                       the cluster that gets the secret
-#   REMOTE_CLUSTER                       the cluster that it watches
-#   HOLDER_KUBECONFIG REMOTE_KUBECONFIG  contents of kubeconfigs that reach them
-#   REMOTE_NAME                          the watched cluster's name in the mesh
+# Inputs, as environment variables, in addition to those of lib.sh:
+#   HOLDER_CLUSTER                       cluster that holds the secret
+#   REMOTE_CLUSTER                       cluster whose endpoints it discovers
+#   HOLDER_KUBECONFIG REMOTE_KUBECONFIG  contents of kubeconfigs for them
+#   REMOTE_NAME                          name of the remote cluster in the mesh
 #   REMOTE_SERVER                        URL of its private endpoint
-#   INPUTS                               checksum of the inputs, which the secret is annotated with
+#   INPUTS                               checksum of the inputs, written into an annotation of the secret
 #
 # The secret holds a token that does not expire. It is piped from istioctl to kubectl
 # and appears in no file, argument, log or state. Server-side apply does not copy it
-# into an annotation either. Running the script again converges.
+# into an annotation either. The script is idempotent.
 
-# Without the library nothing may run.
+# Exit if the library is missing.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -21,9 +21,9 @@ source "$(dirname "$0")/lib.sh"
 : "${HOLDER_CLUSTER:?}" "${HOLDER_KUBECONFIG:?}" "${REMOTE_CLUSTER:?}" "${REMOTE_KUBECONFIG:?}"
 : "${REMOTE_NAME:?}" "${REMOTE_SERVER:?}" "${INPUTS:?}"
 
-# istioctl accepts an empty host too, with a secret that works nowhere.
+# istioctl also accepts an empty host, and creates a secret that does not work.
 if [[ "$REMOTE_SERVER" != https://?* ]]; then
-  die "the private endpoint of $REMOTE_CLUSTER is not known: REMOTE_SERVER is $REMOTE_SERVER; nothing was done"
+  die "the private endpoint of $REMOTE_CLUSTER is unknown: REMOTE_SERVER is $REMOTE_SERVER. Nothing was changed"
 fi
 require_tools gcloud gke-gcloud-auth-plugin istioctl kubectl
 make_workspace
@@ -40,13 +40,14 @@ create() {
       --field-manager multi-region-mesh --filename -
 }
 
-# Several runs for the same remote cluster create its service account's token at the same
-# time: only the first succeeds, and the others find that token on the next attempt.
+# Concurrent runs for the same remote cluster create the token of its service account: only
+# the first one succeeds, and the others find that token at their next attempt.
 attempt=1
 until create 2>"$WORK/errors"; do
   if [[ "$attempt" -ge 5 ]] || ! grep -q 'already exists' "$WORK/errors"; then
     cat "$WORK/errors" >&2
-    die "could not create the remote secret for $REMOTE_CLUSTER in $HOLDER_CLUSTER; the lines above show the reason"
+    die "could not create the remote secret for $REMOTE_CLUSTER in $HOLDER_CLUSTER; the lines above show the reason." \
+      "Fix that and deploy again"
   fi
   attempt=$((attempt + 1))
   sleep 1

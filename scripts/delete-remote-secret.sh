@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Deletes a remote secret from a cluster when one of the two clusters leaves the mesh.
 #
-# Inputs, as environment variables, besides those of lib.sh:
-#   HOLDER_CLUSTER HOLDER_LOCATION  the cluster that holds the secret
-#   SECRET_NAME                     the secret
+# Inputs, as environment variables, in addition to those of lib.sh:
+#   HOLDER_CLUSTER HOLDER_LOCATION  cluster that holds the secret
+#   SECRET_NAME                     name of the secret
 #
-# A cluster that no longer exists is no error.
+# Succeeds if the cluster no longer exists.
 
-# Without the library nothing may run.
+# Exit if the library is missing.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"

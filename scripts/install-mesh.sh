@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # Installs the mesh control plane of one cluster with asmcli.
 #
-# Inputs, as environment variables, besides those of lib.sh:
-#   CLUSTER LOCATION  the cluster
-#   MODE              managed (Google runs it) or in-cluster (istiod runs on the nodes)
+# Inputs, as environment variables, in addition to those of lib.sh:
+#   CLUSTER LOCATION  cluster
+#   MODE              managed (Google runs the control plane) or in-cluster (istiod runs on the nodes)
 #   CHANNEL           release channel of a managed control plane
 #   REVISION          revision label of an in-cluster control plane
-#   INPUTS            checksum of the inputs, written into the cluster as completion marker
+#   INPUTS            checksum of the inputs, written into the cluster as the completion marker
 #   ASMCLI_URL        download URL of asmcli
-#   ASMCLI_FILE       a local copy to use instead of the download; may be empty
-#   ASMCLI_SHA256     checksum of either; may be empty for a local copy
+#   ASMCLI_FILE       local copy to use instead of the download; may be empty
+#   ASMCLI_SHA256     checksum of asmcli; may be empty for a local copy
 #
-# asmcli itself waits until the control plane is ready. Running the script again
-# converges: asmcli applies the same objects.
+# asmcli waits until the control plane is ready. The script is idempotent: asmcli applies
+# the same objects again.
 
-# Without the library nothing may run.
+# Exit if the library is missing.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -24,12 +24,12 @@ source "$(dirname "$0")/lib.sh"
 case "$MODE" in
   managed) readonly FLAGS=(--managed --channel "$CHANNEL") ;;
   in-cluster)
-    # Each flag that --managed would imply. With the CNI plugin, pods need no privilege to
-    # change their network.
+    # The flags that --managed implies. With the CNI plugin, pods need no privileges to
+    # configure their network.
     readonly FLAGS=(--revision_name "$REVISION" --enable_cluster_roles --enable_gcp_components
       --enable_gcp_iam_roles --option cni-gcp)
     ;;
-  *) die "MODE must be managed or in-cluster, and is $MODE" ;;
+  *) die "MODE is $MODE, and must be managed or in-cluster" ;;
 esac
 
 sha256() {
@@ -40,31 +40,32 @@ sha256() {
   fi | awk '{ print $1 }'
 }
 
-# Puts asmcli into the workspace, and fails if its checksum differs.
+# Copies or downloads asmcli into the workspace, and fails if its checksum differs.
 fetch_asmcli() {
   if [[ -n "${ASMCLI_FILE:-}" ]]; then
     cp "$ASMCLI_FILE" "$WORK/asmcli"
   else
     if [[ -z "${ASMCLI_SHA256:-}" ]]; then
-      die "mesh.asmcli.sha256 is not set; set it to what this prints: curl -fsSL $ASMCLI_URL | sha256sum"
+      die "mesh.asmcli.sha256 is not set. Set it to the output of: curl -fsSL $ASMCLI_URL | sha256sum"
     fi
     say "downloading $ASMCLI_URL"
     curl --fail --silent --show-error --location --retry 3 --output "$WORK/asmcli" "$ASMCLI_URL" ||
-      die "could not download $ASMCLI_URL; download it yourself and name the file in mesh.asmcli.file"
+      die "could not download $ASMCLI_URL. Download it yourself, and set mesh.asmcli.file to the file"
   fi
   if [[ -n "${ASMCLI_SHA256:-}" ]]; then
     local found
     found="$(sha256 "$WORK/asmcli")"
     if [[ "$found" != "$ASMCLI_SHA256" ]]; then
-      die "asmcli's checksum is $found and not $ASMCLI_SHA256 (mesh.asmcli.sha256); nothing was run"
+      die "asmcli's checksum is $found, and mesh.asmcli.sha256 is $ASMCLI_SHA256." \
+        "asmcli was not run; compare both with $ASMCLI_URL.sha256"
     fi
   fi
   chmod 700 "$WORK/asmcli"
 }
 
-# Runs asmcli with a clean environment: variables such as MAJOR, REV, CA or DRY_RUN
-# change what it does. They are unset rather than passed to env -i, which would show
-# the remaining values in the process list.
+# Runs asmcli with a clean environment, because variables such as MAJOR, REV, CA or DRY_RUN
+# change its behaviour. They are unset one by one: with env -i, the remaining values would be
+# visible in the process list.
 run_asmcli() (
   for name in $(compgen -e); do
     case "$name" in
@@ -85,41 +86,41 @@ run_asmcli() (
     --output_dir "$4"
 )
 
-# The next script needs istioctl: better to fail now than in ten minutes.
+# The next script needs istioctl: fail now rather than in ten minutes.
 require_tools gcloud gke-gcloud-auth-plugin kubectl istioctl curl git jq tar awk grep sed tr head csplit
 if [[ "$(uname -m)" != x86_64 ]]; then
-  die "asmcli runs on x86_64 only, and this machine is $(uname -m); nothing was done"
+  die "asmcli runs on x86_64 only, and this machine is $(uname -m). Nothing was changed"
 fi
 make_workspace
 printf '#!/bin/sh\n' >"$WORK/executable"
 chmod 700 "$WORK/executable"
 "$WORK/executable" 2>/dev/null ||
-  die "programs can't run from ${TMPDIR:-/tmp} (mounted noexec?), and asmcli has to; set TMPDIR to another folder"
+  die "programs can't run from ${TMPDIR:-/tmp}, where asmcli is (mounted with noexec?); set TMPDIR to another folder"
 fetch_asmcli
 credentials "$WORK/kubeconfig" "$CLUSTER" "$LOCATION"
 
-# A fresh folder: one from a run that was killed between two downloads makes every
+# A new folder: one that a run left which was killed between two downloads makes every
 # later run fail.
 mkdir "$WORK/output"
 say "installing the mesh in $CLUSTER; this takes several minutes"
 run_asmcli "$WORK/kubeconfig" "$(context "$CLUSTER" "$LOCATION")" "$PROJECT" "$WORK/output" ||
-  die "asmcli failed in $CLUSTER; its last lines show the reason. Fix that and deploy again"
+  die "asmcli failed in $CLUSTER; the lines above show the reason. Fix that and deploy again"
 
 in_mesh() {
   kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system "$@"
 }
 
 if [[ "$MODE" == managed ]]; then
-  # The implementation that new fleets get has no remote secrets and discovers other
-  # clusters by this option; the older one ignores it. asmcli has created the ConfigMap.
+  # The implementation for new fleets uses no remote secrets: it discovers the endpoints of other
+  # clusters if this option is set. The older one ignores it. asmcli has created the ConfigMap.
   in_mesh patch configmap asm-options --type merge --patch '{"data": {"multicluster_mode": "connected"}}' ||
     die "the mesh is installed in $CLUSTER, but multicluster_mode could not be set; deploy again"
 else
   in_mesh rollout status "deployment/istiod-$REVISION" --timeout 600s ||
-    die "istiod-$REVISION does not become ready in $CLUSTER; the lines above show the reason. Fix that and deploy again"
+    die "istiod-$REVISION is not ready in $CLUSTER; the lines above show the reason. Fix that and deploy again"
 fi
 
-# Written last, so that it proves a complete installation.
+# Written last: it proves that the installation is complete.
 in_mesh create configmap "$MARKER_NAME" --from-literal "installed=$INPUTS" --dry-run=client --output yaml |
   in_mesh apply --server-side --force-conflicts --field-manager multi-region-mesh --filename - ||
   die "the mesh is installed in $CLUSTER, but its completion marker could not be written; deploy again"

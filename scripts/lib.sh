@@ -3,12 +3,12 @@
 #
 # Inputs, as environment variables:
 #   PROJECT   project of the clusters
-#   ENDPOINT  how to reach their control planes: public, private or dns
+#   ENDPOINT  endpoint of their GKE control planes: public, private or dns
 #   ACCOUNT   service account to impersonate; empty for the caller's own credentials
 
 set -euo pipefail
-# The caller's personal settings change nothing here. bash -p (constructs/script_folder.py) ignores
-# exported functions and shell options, and passes them on to the programs that it runs.
+# The caller's shell settings have no effect on the scripts. bash -p (constructs/script_folder.py) ignores
+# exported functions and shell options, but passes them on to the programs that it runs.
 shell_settings=()
 while IFS= read -r line; do
   case "$line" in
@@ -20,7 +20,7 @@ if [[ "${#shell_settings[@]}" -gt 0 ]]; then
 fi
 unset shell_settings line
 
-# Nor do kubectl's preferences, other clusters' credentials, and what gcloud prints.
+# kubectl's preferences, the caller's kubeconfig and gcloud's verbosity have no effect either.
 for name in $(compgen -e KUBE_) KUBECONFIG; do
   unset "$name"
 done
@@ -35,7 +35,7 @@ if [[ -n "${ACCOUNT:-}" ]]; then
 fi
 export CLOUDSDK_CORE_DISABLE_PROMPTS=1
 export USE_GKE_GCLOUD_AUTH_PLUGIN=True
-# The plugin gets its token from gcloud, which would write the response into its log.
+# gcloud would write the plugin's token into its log file.
 export CLOUDSDK_CORE_DISABLE_FILE_LOGGING=1
 
 readonly STARTED=$SECONDS
@@ -54,14 +54,14 @@ die() {
   exit 1
 }
 
-# stop_incomplete WHAT ADDRESS: fails where the cluster lacks what terraform's state has, with the
-# command that replaces the resource.
+# stop_incomplete PROBLEM ADDRESS: fails if something is complete in terraform's state and not in the cluster;
+# prints the command that replaces the resource.
 stop_incomplete() {
   printf '%s: %s, although terraform counts it as complete. If terraform was interrupted, run this and deploy again:\n' \
     "${0##*/}" "$1" >&2
-  # cdktf-cli inserts a path behind every resource name that it sees, which would break the
-  # command; the shell ignores the two quotes. -target leaves other clusters' checks out,
-  # which would fail if those are incomplete too.
+  # cdktf-cli inserts a path behind every resource name that it finds, which would break the
+  # command; the shell ignores the two quotes. -target excludes the checks of other clusters,
+  # which fail if those are incomplete, too.
   local address="${2//_/"''_"}" folder
   printf -v folder '%q' "$PWD"
   die "  terraform -chdir=$folder apply -replace='$address' -target='$address'"
@@ -84,12 +84,12 @@ require_tools() {
   local tool missing=0
   for tool in "$@"; do
     if ! command -v "$tool" >/dev/null 2>&1; then
-      printf '%s: %s is missing on this machine (%s)\n' "${0##*/}" "$tool" "$(required_version "$tool")" >&2
+      printf '%s: %s is missing on this machine (required: %s)\n' "${0##*/}" "$tool" "$(required_version "$tool")" >&2
       missing=1
     fi
   done
   if [[ "$missing" -ne 0 ]]; then
-    die "nothing was done; install the missing tools and deploy again"
+    die "nothing was changed; install the missing tools and deploy again"
   fi
 }
 
@@ -111,7 +111,7 @@ credentials() {
     public) ;;
     private) flags=(--internal-ip) ;;
     dns) flags=(--dns-endpoint) ;;
-    *) die "ENDPOINT must be public, private or dns, and is $ENDPOINT" ;;
+    *) die "ENDPOINT is $ENDPOINT, and must be public, private or dns" ;;
   esac
   KUBECONFIG="$1" gcloud container clusters get-credentials "$2" \
     --location "$3" --project "$PROJECT" --quiet ${flags[@]+"${flags[@]}"} 2>"$WORK/credentials.log" || {
@@ -120,28 +120,28 @@ credentials() {
   }
 }
 
-# Like credentials, for cleaning up: exits with success if the cluster no longer exists.
+# credentials_or_gone FILE CLUSTER LOCATION: like credentials, but exits with 0 if the cluster no longer exists.
 credentials_or_gone() {
   credentials "$@" && return
-  # Only for this cluster: an account or a file may be not found, too.
+  # Only an error about this cluster counts: gcloud also reports accounts and files that it does not find.
   if grep -q "code=404.*/clusters/$2" "$WORK/credentials.log"; then
-    say "cluster $2 no longer exists; there is nothing to clean up"
+    say "cluster $2 no longer exists: nothing to delete in it"
     exit 0
   fi
-  die "can't reach cluster $2, so nothing was cleaned up in it; fix that and deploy again"
+  die "can't reach cluster $2: nothing was deleted in it; the lines above show the reason. Fix that and deploy again"
 }
 
-# require_gone KUBECONFIG ARGUMENTS...: fails if `kubectl get ARGUMENTS` still finds an object. kubectl's exit
-# status alone does not prove a deletion.
+# require_gone KUBECONFIG ARGUMENTS...: fails if `kubectl get ARGUMENTS` finds an object. The exit status of
+# `kubectl delete` does not prove a deletion.
 require_gone() {
   local found
   found="$(kubectl --kubeconfig "$1" get "${@:2}" --ignore-not-found --output name)"
   if [[ -n "$found" ]]; then
-    die "still present after its deletion: ${found//$'\n'/, }; delete it and deploy again"
+    die "still present after its deletion: ${found//$'\n'/, }. Delete it and deploy again"
   fi
 }
 
-# context CLUSTER LOCATION: prints gcloud's name of a cluster's context.
+# context CLUSTER LOCATION: prints the name that gcloud gives a cluster's context.
 context() {
   printf 'gke_%s_%s_%s' "$PROJECT" "$2" "$1"
 }

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Waits until the CRDs that the next stack uses are established in a cluster, and checks
-# that its mesh is complete: terraform may count an interrupted installation as complete.
+# that its mesh is complete: an interrupted installation may be complete in terraform's state.
 #
-# Inputs, as environment variables, besides those of lib.sh:
-#   CLUSTER             the cluster
-#   CLUSTER_KUBECONFIG  content of a kubeconfig that reaches it
+# Inputs, as environment variables, in addition to those of lib.sh:
+#   CLUSTER             cluster
+#   CLUSTER_KUBECONFIG  content of a kubeconfig for it
 #   CRDS                names of custom resource definitions, separated by spaces
-#   INSTALLED_BY        address of the resource that installs the mesh here
-#   MARKER              the completion marker that it writes into the cluster
-#   WAIT_SECONDS        limit of the wait; 1200 by default
+#   INSTALLED_BY        address of the resource that installs the mesh in the cluster
+#   MARKER              completion marker that it writes into the cluster
+#   WAIT_SECONDS        timeout in seconds; 1200 by default
 
-# Without the library nothing may run.
+# Exit if the library is missing.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -29,11 +29,11 @@ for crd in "${crds[@]}"; do
     --for=condition=Established --timeout 10s >/dev/null 2>"$WORK/errors"; do
     if grep -qi forbidden "$WORK/errors"; then
       cat "$WORK/errors" >&2
-      die "the deploying account can't read CRDs in $CLUSTER; grant it roles/container.admin and deploy again"
+      die "the deploying account can't read CRDs in $CLUSTER. Grant it roles/container.admin and deploy again"
     fi
     if ((SECONDS - STARTED > WAIT_SECONDS)); then
       kubectl --kubeconfig "$WORK/kubeconfig" get customresourcedefinition "$crd" >&2 || true
-      die "CRD $crd is not established in $CLUSTER after $WAIT_SECONDS s; deploy again to continue waiting"
+      die "CRD $crd is not established in $CLUSTER after $WAIT_SECONDS s. Deploy again to continue waiting"
     fi
     say "waiting for CRD $crd in $CLUSTER"
     sleep 5
@@ -41,7 +41,7 @@ for crd in "${crds[@]}"; do
 done
 say "${#crds[@]} CRDs are established in $CLUSTER: $CRDS"
 
-# The completion marker proves the installation; terraform's state does not.
+# The completion marker proves that the installation is complete; terraform's state does not.
 marker="$(kubectl --kubeconfig "$WORK/kubeconfig" --namespace istio-system get configmap "$MARKER_NAME" \
   --output 'jsonpath={.data.installed}' --ignore-not-found)"
 if [[ "$marker" != "$MARKER" ]]; then

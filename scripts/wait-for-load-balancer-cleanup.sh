@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Waits until the cloud resources of Multi Cluster Ingress are deleted.
+# Waits until Multi Cluster Ingress has deleted the resources of its load balancer.
 #
-# Inputs, as environment variables, besides those of lib.sh:
+# Inputs, as environment variables, in addition to those of lib.sh:
 #   VPC           name of the network
-#   WAIT_SECONDS  limit of the wait; 1200 by default
+#   WAIT_SECONDS  timeout in seconds; 1200 by default
 #
 # Runs after the ingress objects are deleted. Until their load balancer is deleted, the
 # fleet's feature can't be disabled, and orphaned endpoint groups and firewall rules
 # block the deletion of the network.
 #
 # Other teams of the project may have load balancers of Multi Cluster Ingress, too. Ours is
-# the one that leads to endpoint groups on our network: forwarding rule, target proxy, URL
-# map, backend service, endpoint group. A part that was ours once is remembered, as it may
-# lead nowhere when others are deleted.
+# the one whose chain of forwarding rule, target proxy, URL map, backend service and endpoint
+# group ends on our network. Resources that were part of it are remembered, because the chain
+# may be broken while it is deleted.
 
-# Without the library nothing may run.
+# Exit if the library is missing.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -28,10 +28,10 @@ make_workspace
 readonly KINDS=(forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks
   firewall-rules network-endpoint-groups)
 
-# For most kinds gcloud only warns if a list is incomplete, and exits with 0.
+# For most kinds of resources, gcloud only warns about an incomplete list, and exits with 0.
 readonly INCOMPLETE="Some requests did not succeed"
 
-# list KIND: writes the resources of a kind that may be ours, as JSON, and clears known if there may be more.
+# list KIND: writes the resources of a kind that may be ours, as JSON; sets known=0 if the list is incomplete.
 list() {
   local flags=(--global --filter 'name~^mci-')
   case "$1" in
@@ -40,7 +40,7 @@ list() {
   esac
   gcloud compute "$1" list --project "$PROJECT" "${flags[@]}" --format json >"$WORK/$1.json" 2>"$WORK/errors" || {
     cat "$WORK/errors" >&2
-    die "could not list the load balancer's resources; the lines above show the reason"
+    die "could not list the load balancer's resources; the lines above show the reason. Run the same command again"
   }
   if grep -q "$INCOMPLETE" "$WORK/errors"; then
     cp "$WORK/errors" "$WORK/incomplete"
@@ -48,7 +48,7 @@ list() {
   fi
 }
 
-# Prints the remaining parts, a line for each: KIND: NAME. Input: the remembered lines, and an object of lists by kind.
+# Prints a line KIND: NAME for each remaining resource. Input: the remembered lines, and an object of lists by kind.
 # shellcheck disable=SC2016  # the dollars are jq's
 readonly OURS='
   def path: sub("^.*/projects/"; "");
@@ -61,7 +61,7 @@ readonly OURS='
   | def reached: ., (($graph[.] // [])[] | reached);
   [$parts[] | . + {reached: [.path | reached]}] as $parts
   | [$parts[] | select(.path | is_group) | .path] as $groups
-  # The endpoint groups that a part, or a part that uses it, leads to.
+  # The endpoint groups at the end of the chains that a resource is part of.
   | [$parts[] | .path as $path | . + {
       groups: [$parts[] | select(.reached | index($path)) | .reached[] | select(is_group)]
     }] as $parts
@@ -74,7 +74,7 @@ readonly OURS='
     )
   | $line'
 
-# Writes the lines of the remaining parts, and sets known.
+# Writes the lines of the remaining resources, and sets known.
 find_left() {
   known=1
   for kind in "${KINDS[@]}"; do
@@ -91,18 +91,19 @@ find_left() {
 give_up() {
   if [[ "$known" -eq 0 ]]; then
     cat "$WORK/incomplete" >&2
-    die "after $WAIT_SECONDS s the remaining resources of the load balancer are not known; the lines above show the reason"
+    die "after $WAIT_SECONDS s the load balancer's remaining resources are unknown; the lines above show the reason." \
+      "Run the same command again"
   fi
   cat "$WORK/left" >&2
-  die "after $WAIT_SECONDS s the load balancer still has the resources above; delete them and run the same command again"
+  die "after $WAIT_SECONDS s the load balancer still has the resources above. Delete them and run the same command again"
 }
 
-# Once its objects are deleted, no resource is recreated.
+# The objects are deleted, so that no resource is created again.
 while find_left && [[ "$known" -eq 0 || -s "$WORK/left" ]]; do
   if [[ "$known" -eq 0 ]]; then
     say "a list of the load balancer's resources is incomplete; trying again"
   else
-    say "waiting for the deletion of $(grep -c . "$WORK/left") resources of the load balancer"
+    say "waiting for the deletion of the load balancer; remaining resources: $(grep -c . "$WORK/left")"
   fi
   if ((SECONDS - STARTED > WAIT_SECONDS)); then
     give_up

@@ -36,7 +36,7 @@ def test_all_missing_tools_are_reported_with_both_solutions(sandbox: Sandbox, mi
     for tool in missing:
         (sandbox.folder / "bin" / tool).unlink()
     run = sandbox.fail("check-tools.sh", **inputs())
-    assert re.findall(r"^check-tools\.sh: (\S+) is missing on this machine \(\w", run.output, re.M) == [
+    assert re.findall(r"^check-tools\.sh: (\S+) is missing on this machine \(required: \w", run.output, re.M) == [
         tool for tool in required_tools() if tool in missing
     ]
     assert "With mesh.control_plane: asmcli-managed, scripts" in run.output

@@ -120,7 +120,7 @@ def test_an_incomplete_installation_writes_no_completion_marker(sandbox: Sandbox
 def test_an_unknown_mode_is_an_error(sandbox: Sandbox) -> None:
     run = sandbox.run("install-mesh.sh", **install_inputs(sandbox) | {"MODE": "fleet"})
     assert (run.status, run.calls) == (1, [])
-    assert "MODE must be managed or in-cluster, and is fleet" in run.output
+    assert "MODE is fleet, and must be managed or in-cluster" in run.output
 
 
 def test_asmcli_gets_a_clean_environment_and_an_empty_folder(sandbox: Sandbox) -> None:
@@ -163,7 +163,8 @@ def test_a_wrong_checksum_stops_the_script_before_any_change(sandbox: Sandbox, d
     if downloaded:
         inputs["ASMCLI_FILE"] = ""
     run = sandbox.fail("install-mesh.sh", **inputs)
-    assert f"asmcli's checksum is {checksum(sandbox.folder / 'home' / 'asmcli')} and not 000" in run.output
+    found = checksum(sandbox.folder / "home" / "asmcli")
+    assert f"asmcli's checksum is {found}, and mesh.asmcli.sha256 is 000" in run.output
     assert run.calls_of("asmcli") == run.calls_of("gcloud") == []
 
 
@@ -177,11 +178,11 @@ def test_missing_tools_are_reported_before_any_change(sandbox: Sandbox) -> None:
     for tool in ("istioctl", "jq", "curl", "gke-gcloud-auth-plugin"):
         (sandbox.folder / "bin" / tool).unlink()
     run = sandbox.fail("install-mesh.sh", **install_inputs(sandbox))
-    assert "istioctl is missing on this machine (1.16 or later" in run.output
+    assert "istioctl is missing on this machine (required: 1.16 or later" in run.output
     assert "jq is missing" in run.output
     assert "gke-gcloud-auth-plugin is missing" in run.output
     assert "curl is missing" in run.output
-    assert "nothing was done" in run.output
+    assert "nothing was changed" in run.output
     assert run.calls == []
 
 
@@ -293,7 +294,7 @@ def test_a_deletion_counts_when_the_object_is_gone(sandbox: Sandbox, script: str
     """With an interactive delete in the caller's kuberc, kubectl deletes nothing and exits with 0."""
     sandbox.fake_tool("kubectl", STILL_THERE)
     run = sandbox.fail(script, **inputs)
-    assert "still present after its deletion: still/there, other/too; delete it and deploy again" in run.output
+    assert "still present after its deletion: still/there, other/too. Delete it and deploy again" in run.output
 
 
 @pytest.mark.parametrize("script", [path.name for path in sorted(SCRIPTS.glob("*.sh")) if path.name != "lib.sh"])
@@ -456,7 +457,7 @@ def test_the_wait_for_crds_retries(sandbox: Sandbox) -> None:
 def test_the_wait_for_crds_times_out(sandbox: Sandbox) -> None:
     sandbox.fake_tool("kubectl", "exit 1")
     run = sandbox.fail("wait-for-crds.sh", **WAIT, CRDS="a.x.io", WAIT_SECONDS="1")
-    assert "CRD a.x.io is not established in tokyo-1 after 1 s; deploy again" in run.output
+    assert "CRD a.x.io is not established in tokyo-1 after 1 s. Deploy again" in run.output
 
 
 COMPUTE = "https://www.googleapis.com/compute/v1/projects/test-project"
@@ -504,7 +505,7 @@ def serve_lists(sandbox: Sandbox, *rounds: dict[str, list[dict[str, Any]]]) -> N
 def test_the_wait_for_the_load_balancers_deletion_retries(sandbox: Sandbox) -> None:
     serve_lists(sandbox, {"network-endpoint-groups": [OWN]}, {})
     run = sandbox.succeed("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
-    assert "waiting for the deletion of 1 resources of the load balancer" in run.output
+    assert "waiting for the deletion of the load balancer; remaining resources: 1 (" in run.output
     assert "the load balancer's resources are deleted" in run.output
     assert all("--project test-project" in call for call in run.calls_of("gcloud"))
 
@@ -556,7 +557,7 @@ def test_an_incomplete_list_of_gcloud_is_requested_again(sandbox: Sandbox, kind:
     assert len([call for call in run.calls_of("gcloud") if kind in call]) == 2
     sandbox.fake_tool("gcloud", f'if [[ "$*" == *{kind}* ]]; then {warning}; fi')
     run = sandbox.fail("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
-    assert "the remaining resources of the load balancer are not known" in run.output
+    assert "the load balancer's remaining resources are unknown" in run.output
 
 
 LEFT = {"VPC": "matt-vpc", "LOCATION": "asia-northeast1", "CLUSTER": "matt-tokyo-cluster-1"}
@@ -583,7 +584,7 @@ def test_what_a_mesh_leaves_in_a_region_is_deleted(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ('echo "WARNING: Some requests did not succeed." >&2', "could not list what the mesh has left"),
+        ('echo "WARNING: Some requests did not succeed." >&2', "could not list orphaned resources of the mesh"),
         ('if [[ "$*" == *firewall-rules* ]]; then echo forbidden >&2; exit 1; fi', "forbidden"),
         (
             'case "$*" in *groups\\ list*) printf "gsmrsvd-a\\tasia-northeast1-a\\n" ;; *delete*) exit 1 ;; esac',

@@ -132,10 +132,10 @@ def test_asmcli_continues_on_machines_with_tools(acme: TerraformCloudUser, gcp: 
             there.chmod(0o755)
     folder = initialized(acme, gcp, REFERENCE, "network")
     text = acme.run(folder, *APPLY)
-    assert "this machine has all of gcloud gke-gcloud-auth-plugin" in text
+    assert "all tools are installed: gcloud gke-gcloud-auth-plugin" in text
     (made,) = re.findall(r"\A.*?(\S+\.\S+): Creating\.\.\.", text, re.S)
     assert made.startswith("null_resource.tools")
-    assert text.index("this machine has all of") < text.index(
+    assert text.index("all tools are installed") < text.index(
         "google_project_service.apis_compute_2915FCDA: Creating..."
     )
     assert "Apply complete!" in text
