@@ -24,11 +24,12 @@ ROW = re.compile(r"^\| `(?P<name>[^`]+)` \| (?P<version>\S+) \| (?P<licence>[^|]
 
 HEAD = """# Licences
 
-Of everything that a lock file of the project pins, as the package itself says it. Written by `make licences`; which
-licences may be here, and the three that no metadata tells, stand in
-[tools/supply/licences.yaml](../tools/supply/licences.yaml).
-Not pinned by a lock file, and so not listed: terraform and its providers, gcloud, kubectl, istioctl, asmcli and what it
-downloads, and the Go modules that the lab is built of (each has its licence beside it in Go's module cache).
+The licence of every package that a lock file of this project pins, as the package declares it. `make licences`
+generates this page. [licences.yaml](../tools/supply/licences.yaml) has the permitted licences, and the licences of
+packages whose metadata declares none.
+
+No lock file pins terraform and its providers, gcloud, kubectl, istioctl, asmcli with what it downloads, and the Go
+modules of the lab (Go's module cache has the licence of each). They are not listed here.
 """
 
 
@@ -78,10 +79,10 @@ def text(packages: Iterable[Package], licences: Mapping[tuple[str, str], str], k
         if package.file not in files:
             files.append(package.file)
     counts = Counter(sorted(licence_of.values()))
-    lines = [HEAD, f"{len(rows)} packages:", "", "| licence | packages |", "| --- | --- |"]
+    lines = [HEAD, f"{len(rows)} packages:", "", "| Licence | Packages |", "| --- | --- |"]
     lines += [f"| {licence} | {count} |" for licence, count in counts.most_common()]
     for kind in dict.fromkeys(key[0] for key in rows):
-        lines += ["", f"## {kind}", "", "| package | version | licence | locked in |", "| --- | --- | --- | --- |"]
+        lines += ["", f"## {kind}", "", "| Package | Version | Licence | Lock file |", "| --- | --- | --- | --- |"]
         lines += [
             f"| `{name}` | {version} | {licence_of[of, name, version]} | {', '.join(files)} |"
             for (of, name, version), files in rows.items()
