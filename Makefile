@@ -48,7 +48,7 @@ test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)
 	@$(PYTHON) -m tools.lint_imports
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4
 
-check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## everything that this machine can: tests, providers, policy, lab, rehearsals; DAY2=small for eight changes of the file instead of all
+check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## everything that this machine can: tests, providers, policy, lab, rehearsals; DAY2=small for eight changes of the file instead of all
 	@DAY2=$(DAY2) tools/check
 
 lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); REGIONS=3 for as many regions

@@ -1,16 +1,16 @@
 """Sphinx's configuration of the site that `make docs` builds.
 
-The source folder is the checkout, so a relative link leads to the same file on the site as on GitHub: a page links to
-README.md or to an example as it would anywhere. MyST takes GitHub's anchors of headings. Every warning fails the build:
-a dead link, an unknown anchor, and a page that the navigation does not have.
+The source folder is the whole checkout, so that a relative link leads to the same file on the site and on GitHub, also
+to README.md or to an example. MyST gives headings GitHub's anchors. Every warning fails the build: a dead link, an
+unknown anchor, and a page outside the navigation.
 
-Sphinx, as MkDocs 1 has no maintainers and Material for MkDocs, its theme, gets no more than fixes.
+Why Sphinx: it is maintained, it can take the whole checkout as its source, and MyST reads GitHub's Markdown. MkDocs 1
+has had no release since August 2024, and its theme, Material for MkDocs, announced fixes until November 2026 and no
+more (https://github.com/squidfunk/mkdocs-material/releases/tag/9.7.2).
 """
 
 from pathlib import Path
 from typing import Any
-
-from pygments.lexers.special import TextLexer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +47,6 @@ html_theme = "furo"
 html_extra_path = ["index.html"]
 html_copy_source = False
 html_show_sphinx = False
-# A page has one name in the navigation and at its top; the year and the author are in the license.
 html_show_copyright = False
 
 
@@ -65,5 +64,4 @@ def _written(pages: list[str]) -> list[str]:
 
 def setup(app: Any) -> None:
     """Connect what the configuration adds to Sphinx."""
-    app.add_lexer("mermaid", TextLexer)
     app.connect("source-read", _add_navigation)
