@@ -10,7 +10,7 @@ from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import INSIDE, USERS_HOME
 
 WELCOME = """
-The lab runs until you leave this shell. Try:
+The lab runs until you exit this shell. Examples:
 
   kubectl --context {first} get pods --all-namespaces
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s helloworld.sample:5000/hello
@@ -23,7 +23,7 @@ The lab runs until you leave this shell. Try:
   mesh drill {first} --kubeconfig "$KUBECONFIG"
   kubectl --context {first} --namespace sample scale deployment --selector app=helloworld --replicas 0
 
-Contexts: {contexts}. Logs: {logs}. For more windows, start tmux here.
+Contexts: {contexts}. Logs: {logs}. For more terminals in the lab, run tmux here.
 """
 
 

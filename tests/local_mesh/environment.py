@@ -136,7 +136,7 @@ class LocalMesh:
         regions = list(self.regions.values())
         self._report(f"starting {len(regions)} Kubernetes control planes")
         self._each(lambda region: region.cluster.start_with_nodes(), regions)
-        self._report("installing istiod in each")
+        self._report("installing istiod in each cluster")
         crds = list(yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8")))
         self._each(lambda region: region.istiod.install(self._manifests()), regions)
         self._each(lambda region: region.cluster.apply(crds), regions)

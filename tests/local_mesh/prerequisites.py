@@ -1,4 +1,4 @@
-"""What the machine has to have before a lab or a rehearsal builds or starts anything."""
+"""Prerequisites of a lab or a rehearsal on this machine, checked before anything is built or started."""
 
 import os
 import re
@@ -46,8 +46,8 @@ class MissingPrerequisiteError(LocalMeshError):
     """Names every prerequisite that is missing."""
 
     def __init__(self, missing: Iterable[tuple[Prerequisite, str]]) -> None:
-        lines = [f"  {one.name}: {problem}. Needed {one.purpose}; {one.remedy}" for one, problem in missing]
-        super().__init__("\n".join(["this machine lacks:", *lines]))
+        lines = [f"  {one.name}: {problem}. Required {one.purpose}: {one.remedy}" for one, problem in missing]
+        super().__init__("\n".join(["prerequisites are missing on this machine:", *lines]))
 
 
 def check_prerequisites(prerequisites: Iterable[Prerequisite]) -> None:
@@ -72,11 +72,11 @@ def isolation_prerequisites() -> list[Prerequisite]:
         Prerequisite(
             "Linux",
             "for network namespaces",
-            "the README describes a virtual machine for other systems",
+            "docs/testing.md describes a virtual machine for other systems",
             lambda: "" if sys.platform.startswith("linux") else f"this is {sys.platform}",
         ),
         *(program(name, "for namespaces", "install util-linux") for name in PROGRAMS),
-        Prerequisite("namespaces", "to isolate all programs", "see above", _namespaces),
+        Prerequisite("namespaces", "to isolate all programs", "use a machine that allows them", _namespaces),
     ]
 
 
@@ -102,7 +102,7 @@ def local_mesh_prerequisites(target: str) -> list[Prerequisite]:
 
 def _namespaces() -> str:
     if shutil.which("unshare") is None:
-        return "can't be tried without unshare"
+        return "can't be checked without unshare"
     try:
         check_namespaces()
     except LocalMeshError as error:
@@ -137,7 +137,11 @@ def _disk_space() -> str:
     if not os.access(folder, os.W_OK):
         return f"{folder} is not writable"
     free = shutil.disk_usage(folder).free
-    return "" if free >= BUILD_GIB * GIB else f"{free / GIB:.1f} GiB are free in {folder}, of {BUILD_GIB}"
+    return (
+        ""
+        if free >= BUILD_GIB * GIB
+        else f"{free / GIB:.1f} GiB are free in {folder}, and {BUILD_GIB} GiB are required"
+    )
 
 
 def _given_programs() -> str:

@@ -222,8 +222,8 @@ class TestPrerequisites:
             *("mount", "nsenter", "setpriv", "sh", "umount", "unshare", "namespaces", "node", "bash", "curl"),
             *("Python package envoy", "Python package pyroute2", "Go", "disk space"),
         ]
-        assert "Go: missing. Needed to build the toolchain; install 1.21 or later from go.dev/dl" in str(caught.value)
-        assert f"1.0 GiB are free in {tmp_path}, of 10" in str(caught.value)
+        assert "Go: missing. Required to build the toolchain: install 1.21 or later from go.dev/dl" in str(caught.value)
+        assert f"1.0 GiB are free in {tmp_path}, and 10 GiB are required" in str(caught.value)
 
     @pytest.mark.parametrize(
         ("body", "problem"),

@@ -267,7 +267,7 @@ def _build_lock(cache: Path, report: Report) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("waiting for another build to end")
+            report("waiting for another build of the toolchain")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for unfinished in cache.glob(".*-*"):
             shutil.rmtree(unfinished)

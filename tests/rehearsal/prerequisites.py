@@ -50,12 +50,12 @@ def provider_prerequisites(folder: Path) -> list[Prerequisite]:
 
     def find_problem(name: str) -> str:
         if shutil.which("terraform") is None:
-            return "can't be tried without terraform"
+            return "can't be checked without terraform"
         return "missing" if name in missing() else ""
 
     remedy = (
-        "terraform init can't download it here; put it into ~/.terraform.d/plugins, or name a filesystem_mirror in "
-        "your CLI configuration"
+        "terraform init can't download it here: put it into ~/.terraform.d/plugins, or configure a filesystem_mirror "
+        "in your CLI configuration"
     )
     install = "install 1.5 or later from developer.hashicorp.com/terraform/install"
     return [

@@ -321,8 +321,8 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, monkeypatch
         with pytest.raises(MissingPrerequisiteError) as caught:
             check_prerequisites(rehearsal_prerequisites(tmp_path / "providers", with_terraform=with_terraform))
         for name in ("node", "curl", "unshare", *SCRIPT_TOOLS):
-            assert f"  {name}: missing. Needed " in str(caught.value)
-        for name in ("cdktf: missing", "pipenv: missing", "terraform: missing", "null 3.2.4: can't be tried without"):
+            assert f"  {name}: missing. Required " in str(caught.value)
+        for name in ("cdktf: missing", "pipenv: missing", "terraform: missing", "null 3.2.4: can't be checked without"):
             assert (f"{name}" in str(caught.value)) is with_terraform
 
 
