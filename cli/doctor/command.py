@@ -4,7 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from cli.doctor import conflicts, connectivity, credentials, installer, permissions, project, quotas, support, tools
+from cli.doctor import (
+    conflicts,
+    connectivity,
+    credentials,
+    installer,
+    locations,
+    permissions,
+    project,
+    quotas,
+    support,
+    tools,
+)
 from cli.report.findings import FindingState, Report, Section
 from cli.report.output import Output
 from cli.sources import apis
@@ -60,6 +71,7 @@ def _check_project(
         if found[0].state is FindingState.FAILURE or isinstance(enabled, ApiError):
             return  # every further call would fail alike
         report.section("Roles of the caller").findings = permissions.check(google, environment)
+        report.section("Locations").findings = locations.check(environment, google, enabled)
     with output.spinner("looking at what is there, at the quotas and at the control planes"):
         resources = look_up(google, expected_resources(environment), enabled)
         report.section("Quotas").findings = quotas.check(environment, google, resources, enabled)

@@ -1,6 +1,6 @@
 """Warnings about regions, zones and machine types that are close to a known name, and are none.
 
-Google adds others, so that an unknown name is accepted.
+Google adds others, so that an unknown name is accepted. `mesh doctor` looks every name up.
 """
 
 import re
@@ -20,12 +20,12 @@ _CUSTOM = re.compile(rf"(({'|'.join(CUSTOM_SERIES)})-)?custom-(\d+|micro|small|m
 def check_locations(environment: Environment) -> Iterator[Problem]:
     """Yield a warning for each region, zone and machine type that is probably misspelt."""
     for key, region in environment.regions.items():
-        yield from _check_name(f"regions.{key}.region", region.region, "a region", REGIONS)
+        yield from _check_name(f"regions.{key}.region", region.region, "regions", REGIONS)
         if region.region in REGIONS:
             for index, zone in enumerate(region.zones):
                 path = f"regions.{key}.zones[{index}]"
                 if "-ai" not in zone.removeprefix(region.region):  # AI zones are few, and change often
-                    yield from _check_name(path, zone, "a zone", zones_of(region.region))
+                    yield from _check_name(path, zone, "zones", zones_of(region.region))
         if region.cluster.machine_type is not None:
             yield from _check_machine_type(f"regions.{key}.cluster.machine_type", region.cluster.machine_type)
     yield from _check_machine_type("cluster.machine_type", environment.cluster.machine_type)
@@ -37,7 +37,7 @@ def _check_machine_type(path: str, name: str) -> Iterator[Problem]:
     # A series that is known has no other sizes and shapes.
     of_series = [one for one in MACHINE_TYPES if one.partition("-")[0] == name.partition("-")[0]]
     yield from _check_name(
-        path, name, "a machine type", of_series or MACHINE_TYPES, len(name) if of_series else FARTHEST
+        path, name, "machine types", of_series or MACHINE_TYPES, len(name) if of_series else FARTHEST
     )
 
 
@@ -46,5 +46,5 @@ def _check_name(path: str, name: str, kind: str, known: Sequence[str], farthest:
         return
     nearest = min(known, key=lambda one: distance(name, one))
     if distance(name, nearest) <= farthest:
-        rule = f"is not {kind} that Google lists on {AS_OF}; did you mean {nearest!r}?"
+        rule = f"is not among Google's {kind} of {AS_OF}; did you mean {nearest!r}? `mesh doctor` looks it up at Google"
         yield Problem(path, rule, name)

@@ -1,12 +1,14 @@
-"""Quotas of Compute Engine: limits and usage."""
+"""Quotas of Compute Engine: limits and usage; its regions, zones and machine types."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from werkzeug.routing import Rule
 
+from config.google_names import MACHINE_TYPES, REGIONS, zones_of
 from tests.fake_cloud.cloud import ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.compute import PREFIX
+from tests.fake_cloud.errors import CloudError
 from tests.fake_cloud.store import Resource
 
 PROJECT_LIMITS: Mapping[str, float] = {
@@ -49,16 +51,19 @@ class Quotas:
 
     Attributes:
         limits: other limits than the usual ones, by quota, ``REGION/QUOTA`` or ``project/QUOTA``; None for no quota.
+        absent: machine types that a zone does not have, as ``ZONE/MACHINE_TYPE``.
     """
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self.limits: dict[str, float | None] = {}
+        self.absent: set[str] = set()
 
     def rules(self) -> list[Rule]:
         return [
             rule("GET", f"{PREFIX}projects/<project>", self.get_project),
             rule("GET", f"{PREFIX}projects/<project>/regions/<region>", self.get_region),
+            rule("GET", f"{PREFIX}projects/<project>/zones/<zone>/machineTypes/<machine_type>", self.get_machine_type),
         ]
 
     def get_project(self, request: ApiRequest) -> Body:
@@ -75,14 +80,27 @@ class Quotas:
         }
 
     def get_region(self, request: ApiRequest) -> Body:
-        region = request.name
+        region, home = request.name, f"https://www.googleapis.com{PREFIX}projects/{self._cloud.project}"
+        if region not in REGIONS:
+            raise _not_found(request.path)
         usage = Counter[str]()
         for location, nodes, pool in self._pools():
             if location == region:
                 usage["INSTANCES"] += nodes
                 usage["SSD_TOTAL_GB"] += nodes * pool.get("config", {}).get("diskSizeGb", 100)
                 usage[_cpus_quota(pool)] += nodes * _vcpus(pool)
-        return {"kind": "compute#region", "name": region, "quotas": self._quotas(REGION_LIMITS, usage, f"{region}/")}
+        return {
+            "kind": "compute#region",
+            "name": region,
+            "quotas": self._quotas(REGION_LIMITS, usage, f"{region}/"),
+            "zones": [f"{home}/zones/{zone}" for zone in zones_of(region)],
+        }
+
+    def get_machine_type(self, request: ApiRequest) -> Body:
+        zone, name = request.path.split("/")[-3], request.name
+        if f"{zone}/{name}" in self.absent or name not in MACHINE_TYPES:
+            raise _not_found(request.path)
+        return {"kind": "compute#machineType", "name": name, "zone": zone}
 
     def _quotas(self, usual: Mapping[str, float], usage: Mapping[str, int], place: str) -> list[Body]:
         limits: dict[str, float | None]
@@ -99,6 +117,10 @@ class Quotas:
         for path, pool in self._cloud.store.all().items():
             if "/nodePools/" in path:
                 yield path.split("/")[3], count_nodes(pool), pool
+
+
+def _not_found(path: str) -> CloudError:
+    return CloudError(404, "notFound", f"The resource '{path}' was not found")
 
 
 def count_nodes(pool: Resource) -> int:

@@ -22,6 +22,7 @@ def test_all_is_well_before_the_first_deploy(project: EmulatedProject) -> None:
         "Project",
         "APIs",
         "Roles of the caller",
+        "Locations",
         "Quotas",
         "Control planes",
         "Conflicts",
