@@ -77,7 +77,10 @@ def _project_id(value: object) -> object:
     if not isinstance(value, str):
         raise _refuse("must be text, a project id; put it in quotes")
     if re.fullmatch(rf"[a-z0-9.-]+:{_LABEL}", value):
-        raise _refuse("is the id of a project of a domain, which this project can't derive names from; choose another")
+        raise _refuse(
+            "is a domain-scoped project id, and names of clusters and secrets can't contain its colon; choose another "
+            "project"
+        )
     if value.startswith("projects/"):
         raise _refuse(f"must be a project id alone; write {value.removeprefix('projects/')!r}")
     if len(value) <= 60 and not re.fullmatch(_LABEL, value):
@@ -85,7 +88,7 @@ def _project_id(value: object) -> object:
     if not 6 <= len(value) <= 30:
         raise _refuse(f"must be 6 to 30 characters long, and is {len(value)}")
     if found := next((word for word in reserved.PROJECT_ID_WORDS if word in value), None):
-        raise _refuse(f"can't be a project id: Google gives none with {found!r} in it")
+        raise _refuse(f"can't be a project id: Google accepts none that contains {found!r}")
     return value
 
 
@@ -207,13 +210,15 @@ def _bucket(value: object) -> object:
     if not re.fullmatch(_BUCKET, value):
         raise _refuse("must be a bucket's name: lower-case letters, digits, hyphens, underscores and dots")
     if re.search(r"[.-]\.|\.-", value):
-        raise _refuse("must not have a dot beside another dot or a hyphen: no bucket may be called so")
+        raise _refuse("must not have a dot beside another dot or a hyphen: Cloud Storage accepts no such name")
     if not 3 <= len(value) <= 222 or any(not 1 <= len(part) <= 63 for part in value.split(".")):
         raise _refuse("must be 3 to 63 characters long (with dots 222, and 63 between two)")
     if re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
-        raise _refuse("must not look like an IP address: no bucket may be called so")
+        raise _refuse("must not look like an IP address: Cloud Storage accepts no such name")
     if value.startswith("goog") or re.search(reserved.LIKE_GOOGLE, value):
-        raise _refuse("must not begin with goog, or contain google or what looks like it: no bucket may be called so")
+        raise _refuse(
+            "must not begin with goog, or contain google or what looks like it: Cloud Storage accepts no such name"
+        )
     return value
 
 

@@ -46,7 +46,7 @@ def host_problem(text: str) -> str | None:
         return rule
     host, _, port = text.partition(":")
     if port and not 1 <= int(port) <= 65535:
-        return f"must be a host name; {port} is no port"
+        return f"must be a host name; {port} is not a valid port"
     return _labels(host)
 
 
@@ -86,7 +86,9 @@ def _labels(name: str) -> str | None:
         if len(label) > 63:
             return f"must have at most 63 characters between two dots; {label[:20]!r}… has {len(label)}"
         if not re.fullmatch(LABEL, label):
-            return f"must be a host name or domain; {label!r} is no part of one: letters, digits, hyphens between them"
+            return (
+                f"must be a host name or domain; {label!r} is not a valid part: letters, digits, hyphens between them"
+            )
         if rule := _ace_problem(label):
             return rule
     return None
@@ -103,4 +105,4 @@ def _ace_problem(label: str) -> str | None:
             return None
     except (UnicodeError, ValueError, IndexError, OverflowError):
         pass
-    return f"must be a host name or domain; {label!r} is no international name, whose parts begin with xn--"
+    return f"must be a host name or domain; {label!r} is not a valid international name (xn--…)"

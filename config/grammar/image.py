@@ -48,8 +48,8 @@ def problem(text: str) -> str | None:
             if part != part.lower():
                 return f"must be a container image, whose name has no capitals: write {part.lower()!r} for {part!r}"
             return (
-                f"must be a container image such as {EXAMPLE}; {part!r} is no part of a name: lower-case letters and "
-                "digits, with single dots, one or two underscores or hyphens between them"
+                f"must be a container image such as {EXAMPLE}; {part!r} is not a valid part of its name: lower-case "
+                "letters and digits, with single dots, one or two underscores or hyphens between them"
             )
     if len("/".join(parts)) > LONGEST_NAME:
         return f"must have {LONGEST_NAME} characters at most before the tag"
@@ -66,7 +66,11 @@ def _is_host(part: str) -> bool:
 def _host_problem(host: str) -> str | None:
     if not re.fullmatch(_HOST, host):
         # An underscore makes it a part of the name, if it has no capitals and no port.
-        return None if re.fullmatch(_PART, host) else f"must be a container image; {host!r} is no registry's host"
+        return (
+            None
+            if re.fullmatch(_PART, host)
+            else f"must be a container image; {host!r} is not a valid host of a registry"
+        )
     if not re.search(r"[.:]", host) and host != "localhost":
         return (
             f"must be a container image, whose name has no capitals: {host!r} is read as a registry's host; "
@@ -74,14 +78,14 @@ def _host_problem(host: str) -> str | None:
         )
     port = host.rpartition(":")[2] if re.search(r":[0-9]+$", host) and not host.endswith("]") else "1"
     if not 1 <= int(port[:6]) <= 65535:
-        return f"must be a container image; {port} is no port of a registry"
+        return f"must be a container image; {port} is not a valid port"
     return None
 
 
 def _tag_problem(tag: str) -> str:
     if len(tag) > 128:
         return f"must have a tag of 128 characters at most, and has one of {len(tag)}"
-    return f"must be a container image; {tag!r} is no tag: letters, digits, underscores, dots and hyphens"
+    return f"must be a container image; {tag!r} is not a valid tag: letters, digits, underscores, dots and hyphens"
 
 
 def _digest_problem(digest: str) -> str:

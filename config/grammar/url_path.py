@@ -30,7 +30,7 @@ def problem(text: str) -> str | None:
     if "\\" in text:
         return "must be a path without backslashes, which gateways turn into slashes"
     if bad := re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        return f"has a % that two hexadecimal digits don't follow, at character {bad.start() + 1}; for a % write %25"
+        return f"has a % without two hexadecimal digits after it, at character {bad.start() + 1}; for a % write %25"
     if bad := re.search(r"[^/%]", re.sub(_PCHAR, "", text)):
         return f"must be a path of a URL, in which {bad[0]!r} is written {quote(bad[0])!r}"
     return _changed(text)

@@ -19,16 +19,16 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
         yield Problem("ingress.config_cluster", rule, ingress.config_cluster)
     if ingress.enabled and not ingress.domains and not ingress.plain_http:
         rule = (
-            "has no domain, and so no HTTPS: name yours in ingress.domains, or say ingress.plain_http: true, with "
-            "which everybody on the way can read and change what users send and get"
+            "has no domain, and so no HTTPS: set ingress.domains, or accept plain HTTP by ingress.plain_http: true, "
+            "which anyone on the network path can read and change"
         )
         yield Problem("ingress", rule)
     for index, domain in enumerate(ingress.domains):
         if domain in ingress.domains[:index]:
-            yield Problem(f"ingress.domains[{index}]", "stands there twice", domain)
+            yield Problem(f"ingress.domains[{index}]", "is listed twice", domain)
     if ingress.min_replicas < LEAST_REPLICAS and not ingress.single_replica:
         rule = (
-            f"leaves a region without an entry while its one pod moves; give {LEAST_REPLICAS} or more, or say "
+            f"leaves a region without a gateway while its only pod moves; set {LEAST_REPLICAS} or more, or "
             "ingress.single_replica: true"
         )
         yield Problem("ingress.min_replicas", rule, ingress.min_replicas)

@@ -54,7 +54,7 @@ def check_authorized_networks(environment: Environment) -> Iterator[Problem]:
     narrow = []
     for path, cidr in entries:
         if cidr.prefixlen == 0:
-            yield Problem(path, "is everybody; name the networks of the people and machines that deploy", str(cidr))
+            yield Problem(path, "is every address; name the networks of the people and machines that deploy", str(cidr))
         else:
             narrow.append((path, cidr))
     if sum(network.num_addresses for network in collapse_addresses(cidr for _, cidr in narrow)) >= HALF_OF_ALL:
@@ -64,12 +64,12 @@ def check_authorized_networks(environment: Environment) -> Iterator[Problem]:
     if environment.cluster.endpoint != "public":
         yield from _check_reserved(environment.cluster.endpoint, narrow)
     if not entries and environment.cluster.endpoint == "public":
-        rule = "is empty, so that nobody could deploy by the public endpoint; name your network, or another endpoint"
+        rule = "is empty, so that no deploy can reach the public endpoint; add your network, or choose another endpoint"
         yield Problem("cluster.authorized_networks", rule)
     seen: dict[IPv4Network, str] = {}
     for path, cidr in narrow:
         if cidr in seen:
-            yield Problem(path, f"stands at {seen[cidr]} already", str(cidr))
+            yield Problem(path, f"is the same as {seen[cidr]}", str(cidr))
         seen.setdefault(cidr, path)
 
 
@@ -90,7 +90,7 @@ def _check_reserved(endpoint: str, entries: Sequence[tuple[str, IPv4Network]]) -
 def check_pod_protocols(environment: Environment) -> Iterator[Problem]:
     protocols = environment.network.pod_protocols
     if "tcp" not in protocols:
-        yield Problem("network.pod_protocols", "has no tcp, which is all that the mesh sends", ", ".join(protocols))
+        yield Problem("network.pod_protocols", "has no tcp, the protocol of the mesh", ", ".join(protocols))
     yield from _check_duplicates("network.pod_protocols", protocols)
 
 
@@ -101,4 +101,4 @@ def check_logs(environment: Environment) -> Iterator[Problem]:
 def _check_duplicates(path: str, values: Sequence[str]) -> Iterator[Problem]:
     for index, value in enumerate(values):
         if value in values[:index]:
-            yield Problem(f"{path}[{index}]", "stands there twice", value)
+            yield Problem(f"{path}[{index}]", "is listed twice", value)

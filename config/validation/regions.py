@@ -14,19 +14,19 @@ def check_regions(environment: Environment) -> Iterator[Problem]:
     for key, region in environment.regions.items():
         path = f"regions.{key}"
         if region.region in locations:
-            rule = f"is the region of {locations[region.region]} too; each has a region of its own"
+            rule = f"is also the region of {locations[region.region]}; each key needs a region of its own"
             yield Problem(f"{path}.region", rule, region.region)
         locations.setdefault(region.region, key)
         if region.number is not None:
             if region.number in numbers:
-                rule = f"is the number of {numbers[region.number]} too; a number decides a region's ranges"
+                rule = f"is also the number of {numbers[region.number]}; the number decides the ranges"
                 yield Problem(f"{path}.number", rule, region.number)
             numbers.setdefault(region.number, key)
         for index, zone in enumerate(region.zones):
             if not zone.startswith(f"{region.region}-"):
                 yield Problem(f"{path}.zones[{index}]", f"is not in {region.region}", zone)
             if zone in region.zones[:index]:
-                yield Problem(f"{path}.zones[{index}]", "stands there twice", zone)
+                yield Problem(f"{path}.zones[{index}]", "is listed twice", zone)
     if all(region.retired for region in environment.regions.values()):
         yield Problem("regions", "all are retired; to take everything down, run cdktf destroy")
 

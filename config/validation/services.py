@@ -27,13 +27,15 @@ def check_services(environment: Environment) -> Iterator[Problem]:
         if service.root and service.user is not None:
             yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
         if service.version_env is not None and service.version_env in service.env:
-            yield Problem(f"{path}.version_env", "stands in env too", service.version_env)
+            yield Problem(f"{path}.version_env", "is in env, too; take one of them away", service.version_env)
         yield from _check_failover_threshold(environment, path, service)
     yield from _check_deployment_names(environment)
     routes = [(name, one.route) for name, one in environment.all_services().items() if one.route is not None]
     for (first_name, first), (second_name, second) in combinations(routes, 2):
         if _overlap(first, second) or _overlap(second, first):
-            rule = f"overlaps {first.match} {first.path} of {first_name}, and which one answers is not defined"
+            rule = (
+                f"overlaps {first.match} {first.path} of {first_name}; which service gets the requests is not defined"
+            )
             yield Problem(f"services.{second_name}.route.path", rule, second.path)
 
 

@@ -214,7 +214,7 @@ def test_at_a_terminal_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
         "regions.tokyo.region = 'tokyo': must be a region such as",
         "must be one of asmcli-in-cluster",
         "mesh.asmcli.sha256 = '12': must be 64",
-        "is everybody; name the networks",
+        "is every address; name the networks",
         "ingress.domains[0] = 'shop': must be a domain",
     ):
         assert said in result.stderr
