@@ -104,6 +104,7 @@ def _synthesized(synthesis: Synthesis) -> Counts:
     machine, disk_gb, disk_type = shape
     nodes = _sum((_zones(pool) * pool["autoscaling"][f"{one}_node_count"] for one in ("min", "max")) for pool in pools)
     autoscalers = [one["spec"] for one in synthesis.objects(kind="HorizontalPodAutoscaler")]
+    gateways = _sum((one["minReplicas"], one["maxReplicas"]) for one in autoscalers)
     return {
         "Regional GKE clusters": _twice(len(synthesis.all("clusters", "google_container_cluster"))),
         f"Nodes, `{machine}`": nodes,
@@ -111,7 +112,7 @@ def _synthesized(synthesis: Synthesis) -> Counts:
         "Cloud NAT gateways": _twice(len(synthesis.all("network", "google_compute_router_nat"))),
         "Global external addresses": _twice(len(synthesis.all("ingress", "google_compute_global_address"))),
         "Forwarding rules": _twice(sum(map(_forwarding_rules, synthesis.objects(kind="MultiClusterIngress")))),
-        "Backends of Multi Cluster Ingress": _sum((one["minReplicas"], one["maxReplicas"]) for one in autoscalers),
+        "Backends of Multi Cluster Ingress: gateway pods": gateways,
         "Clusters in Cloud Service Mesh": _twice(len(synthesis.all("mesh", "google_gke_hub_feature_membership"))),
     }
 
