@@ -30,7 +30,7 @@ if [[ "$missing" -ne 0 ]]; then
   cat >&2 <<EOF
 With mesh.control_plane: $CONTROL_PLANE, scripts on the machine that runs terraform install
 the mesh. If the tools can't be installed there, as on Terraform Cloud's own machines, either
-  - set mesh.control_plane: fleet, which needs no tools (docs/control-planes.md), or
+  - set mesh.control_plane: fleet, which needs no tools (docs/control-plane-modes.md), or
   - run terraform on agents: your own machines with the tools, best inside the VPC
     (backend.execution: agent; docs/backends.md).
 EOF

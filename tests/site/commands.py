@@ -131,6 +131,10 @@ def _check_cdktf(arguments: list[str]) -> Iterator[str]:
         yield f"cdktf {' '.join(arguments[:1])}: not one of {', '.join(CDKTF)}"
         return
     name, *rest = arguments
+    named = [word for word in rest if word in STACKS]
+    missing = [stack for word in named for stack in STACKS[: STACKS.index(word)] if stack not in named]
+    if name == "deploy" and missing and "--ignore-missing-stack-dependencies" not in rest:
+        yield f"cdktf deploy {' '.join(named)}: cdktf refuses this without {missing[0]}"
     for word in rest:
         if word.startswith("-") and word not in CDKTF[name]:
             yield f"cdktf {name} {word}: not one of {', '.join(CDKTF[name])}"

@@ -40,6 +40,7 @@ def test_every_command_exists(block: Block) -> None:
         ("mesh drill", "mesh drill: takes 1 arguments, not 0"),
         ("mesh status --jsn | cat", "mesh status --jsn: no such option"),
         ("cdktf deploy networks", "cdktf deploy networks: no such stack"),
+        ("cdktf deploy mesh ingress", "cdktf deploy mesh ingress: cdktf refuses this without network"),
         ("cdktf deploy --yes network", "cdktf deploy --yes: not one of"),
         ("cdktf apply", "cdktf apply: not one of"),
         ("for one in a b; do cdktf diff $one; cdktf plan $one; done", "cdktf plan: not one of"),

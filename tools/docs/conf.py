@@ -16,10 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NAVIGATION = {
     "Get started": ["docs/getting-started", "docs/faq"],
-    "Concepts": ["docs/concepts", "docs/control-plane-modes", "docs/control-planes"],
+    "Concepts": ["docs/concepts", "docs/control-plane-modes"],
     "Guides": [
         "docs/operator",
-        "docs/hardening",
         "docs/operations",
         "docs/troubleshooting",
         "docs/security",
