@@ -27,7 +27,7 @@ endif
 # Recipes run without the caller's settings, and with the installed tools on the PATH.
 SHELL := tools/sh
 
-.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots docs acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
+.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots docs pictures acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -71,6 +71,12 @@ docs: $(STAMPS)/docs ## build the site into site/; dead links, unknown anchors a
 	@rm -rf site
 	@.tools/docs/bin/python -m sphinx -c tools/docs -d .tools/doctrees --fresh-env --quiet --keep-going --fail-on-warning . site
 	@echo 'The site: site/index.html'
+
+pictures: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## draw the pictures of docs/images/ again, with `mesh picture`
+	@mesh picture --format svg --output docs/images/topology.svg
+	@mesh picture --format png --output docs/images/topology.png
+	@mesh picture --config docs/images/three-regions.yaml --format svg --output docs/images/three-regions.svg
+	@mesh picture --config docs/images/six-regions.yaml --format svg --output docs/images/six-regions.svg
 
 acceptance: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## try a small environment in a real project, PROJECT=ID, and destroy it: docs/acceptance.md; YES=1 without a question, ZONES='A B' for other regions
 	@exec $(PYTHON) -m tools.acceptance --project '$(or $(PROJECT),$(error name a Google Cloud project: make acceptance PROJECT=ID))' $(if $(ZONES),--zones '$(ZONES)') $(if $(YES),--yes)

@@ -56,8 +56,8 @@ class PictureFormat(StrEnum):
     """What `picture` writes."""
 
     MERMAID = "mermaid"
-    DOT = "dot"
     SVG = "svg"
+    PNG = "png"
 
 
 def _print_version(wanted: bool) -> None:
@@ -203,17 +203,17 @@ def drill(
 def picture(
     config: Config,
     format_: Annotated[
-        PictureFormat, typer.Option("--format", help="svg needs graphviz (its program dot).")
+        PictureFormat, typer.Option("--format", help="Mermaid's text, or an image.")
     ] = PictureFormat.MERMAID,
     output_file: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Where to; standard output if absent.")
     ] = None,
     synthesized: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="What cdktf has synthesized, such as cdktf.out; made anew if absent."),
+        typer.Option(metavar="FOLDER", help="A synthesized folder, such as cdktf.out; synthesized if absent."),
     ] = None,
 ) -> int:
-    """Draw what this configuration makes, from the synthesized JSON: who is where, trusts whom and reaches what."""
+    """Draw the topology from the synthesized JSON: regions, clusters, requests, failover and endpoint discovery."""
     from cli.topology.command import draw  # noqa: PLC0415
 
     return draw(config, synthesized, format_.value, output_file)

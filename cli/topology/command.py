@@ -10,22 +10,27 @@ from cli.errors import MeshError
 from cli.report.output import Output
 from cli.sources.program_environment import program_environment
 from cli.sources.synthesized import Synthesized, read_folder
-from cli.topology.graphviz import dot, svg
 from cli.topology.mermaid import mermaid
 from cli.topology.reader import read_graph
 from config import load
 from config.paths import ROOT
 
-WRITERS = {"mermaid": mermaid, "dot": dot, "svg": svg}
-
 
 def draw(config: Path, synthesized: Path | None, format_: str, output: Path | None) -> int:
     """Draw the topology in a synthesized folder, or else of a configuration file, and return the exit status."""
-    text = WRITERS[format_](read_graph(_synthesize(config) if synthesized is None else read_folder(synthesized)))
-    if output is None:
-        sys.stdout.write(text)
+    graph = read_graph(_synthesize(config) if synthesized is None else read_folder(synthesized))
+    if format_ == "mermaid":
+        content = mermaid(graph)
     else:
-        output.write_text(text, encoding="utf-8")
+        from cli.topology.image import image  # noqa: PLC0415 - matplotlib takes a second
+
+        content = image(graph, format_)
+    if output is not None:
+        output.write_bytes(content)
+    elif format_ == "png":
+        sys.stdout.buffer.write(content)
+    else:
+        sys.stdout.write(content.decode())
     return 0
 
 
