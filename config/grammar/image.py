@@ -34,7 +34,7 @@ def problem(text: str) -> str | None:
     slash = named.rfind("/")
     path, colon, tag = named[slash + 1 :].partition(":")
     if colon and ":" in tag:
-        return f"must be a container image, which has one tag; {path} has two, {' and '.join(tag.split(':')[:2])}"
+        return f"must be a container image, which has one tag; {path} has {' and '.join(map(repr, tag.split(':')))}"
     if colon and not re.fullmatch(_TAG, tag):
         return "has an empty tag; name one, or take the colon away" if not tag else _tag_problem(tag)
     parts = [*(named[:slash].split("/") if slash >= 0 else []), path]

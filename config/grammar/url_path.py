@@ -23,7 +23,7 @@ def problem(text: str) -> str | None:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         return "must be a path alone, without a scheme and a host, such as /checkout"
     if not text.startswith("/"):
-        return f"must be a path that starts with a slash; write {'/' + text.lstrip()!r}"
+        return f"must be a path that starts with a slash; write {'/' + text.lstrip(' ./')!r}"
     for sign, name in (("?", "query"), ("#", "fragment")):
         if sign in text:
             return f"must be a path without a {name}: take away what begins with {sign}; routes match the path alone"

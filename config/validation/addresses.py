@@ -123,7 +123,7 @@ def _prohibited(network: IPv4Network) -> str | None:
             return f"overlaps {prohibited}, which a VPC can't have"
     for prohibited, purpose in GOOGLE_RANGES.items():
         if network.overlaps(prohibited):
-            return f"overlaps {prohibited}, which a VPC can't have: {purpose} use it; choose a private range"
+            return f"overlaps {prohibited}, which a VPC can't have: it is for {purpose}; choose a private range"
     for prohibited in GOOGLE_PUBLIC:
         if network.overlaps(prohibited):
             return (

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, collapse_addresses
 
 from config.environment import Environment
 from config.problems import Problem
+from config.validation.source_addresses import NO_SOURCES
 
 HALF_OF_ALL = 1 << 31
 """Half of all IPv4 addresses: authorizing as many, in any number of ranges, authorizes everyone."""
@@ -79,7 +80,7 @@ def _check_reserved(endpoint: str, entries: Sequence[tuple[str, IPv4Network]]) -
     GKE's own words: "is not a reserved network, which is required for private endpoints".
     """
     for path, cidr in entries:
-        if not is_reserved(cidr):
+        if not is_reserved(cidr) and not any(cidr.subnet_of(network) for network in NO_SOURCES):
             rule = (
                 f"is public, which GKE refuses with cluster.endpoint: {endpoint}, as there is a private address only; "
                 "leave it out (the DNS endpoint needs no authorized network), or set cluster.endpoint: public"

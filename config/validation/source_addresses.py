@@ -25,8 +25,7 @@ def check_source_addresses(environment: Environment) -> Iterator[Problem]:
         entries.append(("cluster.operator_address", environment.cluster.operator_address))
     for path, cidr in entries:
         for network, kind in NO_SOURCES.items():
-            # With another endpoint it is refused as public already.
-            if environment.cluster.endpoint == "public" and cidr.subnet_of(network):
+            if cidr.subnet_of(network):
                 rule = (
                     f"is of {network} ({kind}), from which no connection comes; name the network that you connect from"
                 )
