@@ -88,10 +88,11 @@ format: $(STAMPS)/dev-packages ## format the Python code
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
-schema: $(STAMPS)/mesh-packages ## write what is generated: mesh.schema.json, docs/configuration.md and docs/cli.md
+schema: $(STAMPS)/mesh-packages ## write what is generated: mesh.schema.json, docs/configuration.md, docs/cli.md and a table of docs/verification-status.md
 	@$(PYTHON) -m config.schema
 	@$(PYTHON) -m config.reference
 	@$(PYTHON) -m tools.docs.cli_page
+	@$(PYTHON) -m tests.site.blocks
 
 snapshots: $(STAMPS)/dev-packages $(NODE) ## update the snapshots to what is synthesized now
 	@$(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update
