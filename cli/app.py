@@ -203,14 +203,14 @@ def drill(
 def picture(
     config: Config,
     format_: Annotated[
-        PictureFormat, typer.Option("--format", help="Mermaid's text, or an image.")
+        PictureFormat, typer.Option("--format", help="The text of a Mermaid flowchart, or an image.")
     ] = PictureFormat.MERMAID,
     output_file: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Where to; standard output if absent.")
     ] = None,
     synthesized: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="A synthesized folder, such as cdktf.out; synthesized if absent."),
+        typer.Option(metavar="FOLDER", help="Draw what is synthesized in this folder, such as cdktf.out."),
     ] = None,
 ) -> int:
     """Draw the topology from the synthesized JSON: regions, clusters, requests, failover and endpoint discovery."""
