@@ -10,14 +10,14 @@ MOVED := $(filter-out x$(HERE),x$(shell cat .tools/root 2>/dev/null || pwd -P))
 # The machine's own Node.js decides whether one from pip is needed: notice a change.
 NODE := $(STAMPS)/node-$(shell . tools/environment.sh; leave_checkout "$$(pwd -P)"; node --version 2>/dev/null)
 
-# An environment's targets take CONFIG=FILE, which the others refuse.
+# An environment's targets take CONFIG=FILE, which the others reject.
 WITH_CONFIG := help synth lab lab-shell rehearse rehearse-faults rehearse-scripts policy
 ifeq ($(origin CONFIG),command line)
 ifneq ($(filter-out $(WITH_CONFIG),$(MAKECMDGOALS)),)
-$(error $(filter-out $(WITH_CONFIG),$(MAKECMDGOALS)): no configuration is read, leave CONFIG out)
+$(error $(filter-out $(WITH_CONFIG),$(MAKECMDGOALS)) reads no configuration: leave CONFIG out)
 endif
 ifdef CONTROL_PLANE
-$(error CONTROL_PLANE stands for an example, CONFIG for a file: leave one of them out)
+$(error CONTROL_PLANE and CONFIG exclude each other: leave one of them out)
 endif
 export MESH_CONFIG := $(CONFIG)
 else
@@ -30,89 +30,89 @@ SHELL := tools/sh
 .PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots docs pictures acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
 
 help: ## list the commands
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { n = split($$2, lines, "; "); printf "  make %-17s %s\n", $$1, lines[1]; for (i = 2; i <= n; i++) printf "%26s%s\n", "", lines[i] }' Makefile
 
 # cdktf's log goes to a file: it misses a terraform that synthesis does not need.
-synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize mesh.yaml, or CONFIG=FILE, into cdktf.out/
+synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize mesh.yaml to cdktf.out/; CONFIG=FILE: synthesize another file
 	@$(PYTHON) -m tools.synthesis check
 	@[ -t 1 ] || export CI=1; CDKTF_LOG_FILE_DIRECTORY=.tools cdktf synth
 	@$(PYTHON) -m tools.synthesis summary
 
-mesh: $(STAMPS)/mesh-packages ## install the mesh CLI; `. tools/activate` puts it on the PATH
+mesh: $(STAMPS)/mesh-packages ## install the mesh CLI; `. tools/activate` adds it to the PATH
 	@mesh --help
 
-test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/supply ## lint, types, imports, and the tests that need nothing else
+test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/supply ## run lint, type and import checks, and the tests that need no other tools (4 minutes)
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m tools.lint_imports
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4
 
-check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## everything that this machine can: tests, providers, policy, lab, rehearsals; DAY2=small for eight changes of the file instead of all
+check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## run every check that this machine can run: tests, providers, policy, lab, rehearsals; DAY2=small: eight configuration changes instead of all
 	@DAY2=$(DAY2) tools/check
 
-lab: $(STAMPS)/lab-packages $(NODE) ## prove the mesh on this machine (Linux); REGIONS=3 for as many regions
+lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and proxies on this machine (Linux), and test failover; REGIONS=3: with three regions
 	@exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS))
 
-lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab and look around in it
+lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab, and open a shell in it
 	@exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
-rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a whole deploy without a cloud (Linux); CONTROL_PLANE=fleet that of an example, SHORT=1 without a region that comes and goes, LAB=1 with requests, DAY2=1 of changes of the file (DAY2=small of some), UPGRADE=1 of what an earlier commit has deployed, ACCEPTANCE=1 of `make acceptance`
+rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulated Google Cloud (Linux); CONTROL_PLANE=fleet: the example of another control plane mode; SHORT=1: without adding and removing a region; LAB=1: with requests; DAY2=1: with configuration changes (DAY2=small: with eight); UPGRADE=1: with an upgrade from an earlier commit; ACCEPTANCE=1: with make acceptance
 	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab) $(if $(DAY2),--day2 $(if $(filter small,$(DAY2)),small,all)) $(if $(ONLY),--only '$(ONLY)') $(if $(UPGRADE),--upgrade) $(if $(ACCEPTANCE),--acceptance)
 
-rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## the same with everything going wrong once; FAULTS=small for some, ONLY=PATTERN for those of a name, CONTROL_PLANE=fleet as above
+rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a deploy in which every call fails once; FAULTS=small: fewer faults; ONLY=PATTERN: faults of these names; CONTROL_PLANE=fleet: the example of another control plane mode
 	@exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')
 
-rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## scripts and manifests without terraform; FAULTS=all to fail every call once
+rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## rehearse scripts and manifests without terraform; FAULTS=all: fail every call once
 	@exec $(PYTHON) -m tests.rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))
 
 # No cache: Sphinx repeats no warning about a page that has not changed.
-docs: $(STAMPS)/docs ## build the site into site/; dead links, unknown anchors and pages outside the navigation are errors
+docs: $(STAMPS)/docs ## build the documentation site in site/ (dead links, unknown anchors and pages outside the navigation are errors)
 	@rm -rf site
 	@.tools/docs/bin/python -m sphinx -c tools/docs -d .tools/doctrees --fresh-env --quiet --keep-going --fail-on-warning . site
-	@echo 'The site: site/index.html'
+	@echo 'documentation: site/index.html'
 
-pictures: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## draw the pictures of docs/images/ again, with `mesh picture`
+pictures: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## update the pictures in docs/images/ with `mesh picture`
 	@mesh picture --format svg --output docs/images/topology.svg
 	@mesh picture --format png --output docs/images/topology.png
 	@mesh picture --config docs/images/three-regions.yaml --format svg --output docs/images/three-regions.svg
 	@mesh picture --config docs/images/six-regions.yaml --format svg --output docs/images/six-regions.svg
 
-acceptance: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## try a small environment in a real project, PROJECT=ID, and destroy it: docs/acceptance.md; YES=1 without a question, ZONES='A B' for other regions
-	@exec $(PYTHON) -m tools.acceptance --project '$(or $(PROJECT),$(error name a Google Cloud project: make acceptance PROJECT=ID))' $(if $(ZONES),--zones '$(ZONES)') $(if $(YES),--yes)
+acceptance: $(STAMPS)/mesh-packages $(NODE) $(STAMPS)/cdktf ## deploy a small environment to the real project PROJECT=ID, check it, and destroy it (docs/acceptance.md); YES=1: without a confirmation prompt; ZONES='A B': in other zones
+	@exec $(PYTHON) -m tools.acceptance --project '$(or $(PROJECT),$(error PROJECT is not set: make acceptance PROJECT=ID, with the id of a Google Cloud project))' $(if $(ZONES),--zones '$(ZONES)') $(if $(YES),--yes)
 
-bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure synthesis, and a deploy at 2, 4 and 8 regions (40 minutes)
+bench: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## measure a synthesis, and a deploy with 2, 4 and 8 regions (40 minutes)
 	@$(PYTHON) -m tests.tools.bench; status=$$?; $(PYTHON) -m tests.rehearsal.bench && exit $$status
 
 format: $(STAMPS)/dev-packages ## format the Python code
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
-schema: $(STAMPS)/mesh-packages ## write what is generated: mesh.schema.json, docs/configuration.md, docs/cli.md and a table of docs/verification-status.md
+schema: $(STAMPS)/mesh-packages ## generate mesh.schema.json, docs/configuration.md, docs/cli.md and a table of docs/verification-status.md
 	@$(PYTHON) -m config.schema
 	@$(PYTHON) -m config.reference
 	@$(PYTHON) -m tools.docs.cli_page
 	@$(PYTHON) -m tests.site.blocks
 
-snapshots: $(STAMPS)/dev-packages $(NODE) ## update the snapshots to what is synthesized now
+snapshots: $(STAMPS)/dev-packages $(NODE) ## update the snapshots to the current synthesis
 	@$(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update
 
-policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## hold the hardened example against the policy, as it is and with each mutation; CONFIG=FILE for a file of yours
+policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## check the hardened example against the policy, as it is and with each mutation; CONFIG=FILE: check another file
 	@$(PYTHON) -m policy $(or $(CONFIG),--mutations $(if $(DOCS),--docs))
 
 vulnerabilities: $(STAMPS)/mesh-packages $(STAMPS)/supply $(NODE) ## look up known vulnerabilities of all locked packages
 	@$(PYTHON) -m tools.supply.vulnerabilities
 
-licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply $(STAMPS)/docs ## write docs/licences.md
+licences: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/checkov $(STAMPS)/supply $(STAMPS)/docs ## generate docs/licences.md
 	@$(PYTHON) -m tools.supply.licences
 
-move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the library's successor: docs/cdktn.md
+move-to-cdktn: $(STAMPS)/pipenv $(NODE) ## move this checkout to CDK Terrain, the successor of CDK for Terraform (docs/cdktn.md)
 	@.tools/pipenv/bin/python tools/move_to_cdktn.py
 
-clean: ## remove everything that make installed or wrote; state files stay
+clean: ## remove everything that make installed or wrote in the checkout, except state files
 	rm -rf .lab .rehearsal .tools .venv node_modules tests/synthesis/schemas/node_modules cdktf.out site
 
-uninstall: ## list and remove what is outside the checkout; YES=1 without a question
+uninstall: ## list and remove the folders of this project outside the checkout; YES=1: without a confirmation prompt
 	@python3 -I tools/uninstall.py $(if $(YES),--yes)
 
 moved:

@@ -21,7 +21,10 @@ def main() -> int:
         folder = OutputFolder.of(config)
         folder.check()
         if shutil.which("node") is None:
-            print("Node.js is missing, which cdktf runs on: run `make synth`, or install Node.js 22", file=sys.stderr)
+            print(
+                "cdktf requires Node.js, which is not installed: run `make synth`, or install Node.js 22",
+                file=sys.stderr,
+            )
             return 2
         # Locked before the imports, which take seconds: cdktf has read one manifest before the next one is written.
         with folder.locked(lambda message: print(message, flush=True)):

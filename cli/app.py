@@ -17,37 +17,53 @@ from typer.exceptions import TyperException
 from cli.errors import MeshError
 from cli.report.findings import Report, Section, failure
 from cli.report.output import FAILED, INTERRUPTED, NOT_TRIED, Output, as_data
-from cli.traffic.options import DrillOptions, FaultKind, Question, VerifyOptions
+from cli.traffic.options import DrillOptions, FaultKind, VerifyOptions, VerifyStep
 from config import ConfigError, config_path, load
+from config.control_plane import MODES
 from config.paths import ROOT
+
+EXIT_STATUSES = (
+    "Exit status: 0 without failures (warnings do not count); 1 if a check fails; 2 if the command could not start, "
+    "such as for a wrong configuration or missing credentials; 130 after Ctrl-C."
+)
+
+
+def _epilog(example: str, exit_statuses: str = EXIT_STATUSES) -> str:
+    return f"Example: {example}\n\n{exit_statuses}"
+
 
 app = typer.Typer(
     name="mesh",
-    help="Whether the mesh of mesh.yaml works, before, after and while it runs.",
-    epilog="Exit status: 0 if all that was asked holds, 1 if something does not, 2 if it could not be found out.",
+    help="Prepare, check and test the service mesh that mesh.yaml describes.",
+    epilog=EXIT_STATUSES,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+DEFAULT_CONFIG = "$MESH_CONFIG, or else mesh.yaml"
 Config = Annotated[
     Path,
     typer.Option(
         "--config",
         metavar="FILE",
-        help="The configuration; mesh.yaml, or what MESH_CONFIG names.",
+        help="Read the configuration from FILE.",
         default_factory=lambda: config_path(ROOT),
-        show_default=False,
+        show_default=DEFAULT_CONFIG,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report to standard output as JSON.")]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write the report to FILE as JUnit XML.")
+]
 Kubeconfig = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Your own kubeconfig, with a context a region: its key, or gcloud's name. Without it Google is asked.",
+        help="Connect to the clusters by the contexts in FILE, which have the names of the region keys or those that "
+        "gcloud gives them.",
+        show_default="the endpoints that the GKE API returns",
     ),
 ]
 
@@ -76,37 +92,54 @@ def _root(
     pass
 
 
-@app.command(epilog="Example: mesh init --project my-project --region asia-northeast1 --domain shop.example.com")
+@app.command(
+    epilog=_epilog(
+        "mesh init --project my-project --region asia-northeast1 --region asia-northeast2 --domain shop.example.com",
+        "Exit status: 0 if the file was written; 1 if it could not be written; 2 for a missing or wrong value, or if "
+        "the file exists; 130 after Ctrl-C.",
+    )
+)
 def init(
-    project: Annotated[str | None, typer.Option(metavar="ID", help="The Google Cloud project.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="ID", help="Use this Google Cloud project.")] = None,
     name_prefix: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The first part of the name of everything that is created.")
+        str | None, typer.Option(metavar="NAME", help="Begin the name of every cloud resource with NAME.")
     ] = None,
     region: Annotated[
         list[str] | None,
-        typer.Option(metavar="[KEY=]REGION", help="A Google Cloud region; several times for several."),
+        typer.Option(
+            metavar="[KEY=]REGION",
+            help="Add a Google Cloud region, named KEY; repeat for several. The first has the config cluster.",
+        ),
     ] = None,
-    control_plane: Annotated[str | None, typer.Option(metavar="MODE", help="docs/control-plane-modes.md.")] = None,
+    control_plane: Annotated[
+        str | None,
+        typer.Option(metavar="MODE", help=f"Use this control plane mode: {', '.join(MODES)}."),
+    ] = None,
     asmcli_sha256: Annotated[
-        str | None, typer.Option(metavar="DIGITS", help="Checksum of asmcli; README, step 3.")
+        str | None,
+        typer.Option(metavar="DIGITS", help="Pin asmcli to this SHA-256 checksum (modes asmcli-…)."),
     ] = None,
     authorized_network: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[NAME=]RANGE",
-            help="A network that reaches public addresses of the GKE control planes; without any they have none.",
+            help="Give the GKE control planes a public address, and authorize this network there; repeat for several.",
         ),
     ] = None,
-    domain: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A domain, served by HTTPS.")] = None,
-    plain_http: Annotated[bool, typer.Option("--plain-http", help="Serve plain HTTP, as there is no domain.")] = False,
+    domain: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Serve this domain over HTTPS; repeat for several.")
+    ] = None,
+    plain_http: Annotated[bool, typer.Option("--plain-http", help="Serve plain HTTP, without a domain.")] = False,
     output_file: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="The file; mesh.yaml, or what MESH_CONFIG names, if absent."),
+        typer.Option("--output", metavar="FILE", help="Write to FILE.", show_default=DEFAULT_CONFIG),
     ] = None,
 ) -> int:
-    """Write the configuration file of a new project, and ask for what no option gives.
+    """Write the configuration file of a new environment.
 
-    An existing file is not overwritten. Without a terminal all has to be given.
+    Run it once for each environment, before the first deploy. On a terminal, it prompts for each value that no option
+    gives; without a terminal, --project, --region, and --domain or --plain-http are required. It never overwrites a
+    file.
     """
     from cli.init.command import write_configuration  # noqa: PLC0415
 
@@ -121,76 +154,108 @@ def init(
         "authorized_networks": authorized_network,
         "domains": [] if plain_http else domain,
     }
-    answers = {field: [one] if isinstance(one, str) else one for field, one in given.items() if one is not None}
-    return write_configuration(output_file or config_path(ROOT), answers)
+    values = {field: [one] if isinstance(one, str) else one for field, one in given.items() if one is not None}
+    return write_configuration(output_file or config_path(ROOT), values)
 
 
-@app.command(epilog="Example: mesh doctor && cdktf deploy network clusters mesh ingress")
+@app.command(epilog=_epilog("mesh doctor && cdktf deploy network clusters mesh ingress"))
 def doctor(config: Config, as_json: Json = False, junit: Junit = None) -> int:
-    """Look, before a deploy, whether it can succeed: tools, credentials, APIs, roles, quotas, networks, conflicts."""
+    """Check whether a deploy can succeed: tools, credentials, APIs, IAM roles, quotas, connectivity, conflicts.
+
+    Run it before the first deploy, and again on another machine, with another account or with another configuration.
+    It changes nothing.
+    """
     from cli.doctor.command import examine  # noqa: PLC0415
 
     output = Output(as_json=as_json, junit=junit)
     return output.finish(examine(load(config), config, output))
 
 
-@app.command(epilog="Example: mesh status --junit status.xml")
+@app.command(epilog=_epilog("mesh status --junit status.xml"))
 def status(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> int:
-    """Show how every cluster, the mesh and the ingress are, and where they are not as the configuration says."""
+    """Compare the clusters, the mesh and the ingress with the configuration.
+
+    Run it after a deploy, and first of all when a deploy or requests fail: each failure names the command that
+    corrects it. It changes nothing.
+    """
     from cli.status.command import run_status  # noqa: PLC0415
 
     output = Output(as_json=as_json, junit=junit)
     return output.finish(run_status(load(config), config, kubeconfig, output))
 
 
-@app.command(epilog="Example: mesh verify locality --requests 1000 --plot answers.svg")
+@app.command(epilog=_epilog("mesh verify locality --requests 1000 --plot responses.svg"))
 def verify(
-    question: Annotated[Question, typer.Argument(help="Step A, B or C: who has to answer.")],
+    step: Annotated[VerifyStep, typer.Argument(metavar="STEP", help="Measure split, locality or ingress.")],
     config: Config,
-    requests: Annotated[int, typer.Option("--requests", "-n", min=10, help="Requests from each region.")] = 200,
-    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Requests at a time from each region.")] = 10,
+    requests: Annotated[
+        int, typer.Option("--requests", "-n", metavar="NUMBER", min=10, help="Send NUMBER requests from each region.")
+    ] = 200,
+    concurrency: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=100, help="Send NUMBER requests at a time from each region.")
+    ] = 10,
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.9999, help="Of the test for even shares, and of the intervals.")
+        float,
+        typer.Option(
+            metavar="LEVEL", min=0.5, max=0.9999, help="Use this confidence level for the test of even shares."
+        ),
     ] = 0.99,
     region: Annotated[
-        list[str] | None, typer.Option(metavar="KEY", help="Ask from this region only; several times for several.")
+        list[str] | None,
+        typer.Option(metavar="KEY", help="Send requests from this region only; repeat for several."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(metavar="URL", help="For ingress: ask this, and not the address that MCI reports.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="With ingress, send requests to URL.",
+            show_default="the first domain, or else the address of Multi Cluster Ingress",
+        ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the answers: FILE.png or FILE.svg.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plot the responses to FILE, which ends in .png or .svg.")
+    ] = None,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
 ) -> int:
-    """Send requests to the demo from inside each cluster, and count who answers.
+    """Send requests to the demo service from each cluster, and check which region responds.
 
-    split: every version answers in every cluster, in even shares (the DestinationRule is off).
-    locality: all answers are local. ingress: the public address answers each region from itself.
+    Run it after a deploy. The steps: split (A), without the DestinationRule (demo.failover: false), every version
+    responds in every cluster, in even shares; locality (B), every response is local; ingress (C), the load balancer
+    routes each region's requests to that region.
     """
     from cli.traffic.verify import run_verify  # noqa: PLC0415
 
     output = Output(as_json=as_json, junit=junit)
-    options = VerifyOptions(question, requests, concurrency, confidence, tuple(region or ()), url, plot)
+    options = VerifyOptions(step, requests, concurrency, confidence, tuple(region or ()), url, plot)
     return output.finish(run_verify(load(config), kubeconfig, options, output))
 
 
-@app.command(epilog="Example: mesh drill osaka --fault failing")
+@app.command(epilog=_epilog("mesh drill osaka --fault failing"))
 def drill(
-    region: Annotated[str, typer.Argument(help="The region whose demo goes down, by its key.")],
+    region: Annotated[
+        str, typer.Argument(metavar="REGION", help="Make the demo service fail in this region (its key).")
+    ],
     config: Config,
-    fault: Annotated[FaultKind, typer.Option(help="Pods removed, or failing while they stay listed.")] = FaultKind.BOTH,
-    rate: Annotated[int, typer.Option(min=1, max=100, help="Requests a second from each region.")] = 10,
+    fault: Annotated[
+        FaultKind,
+        typer.Option(help="Inject this fault: removed (no endpoints), failing (returns 503), or both in turn."),
+    ] = FaultKind.BOTH,
+    rate: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=100, help="Send NUMBER requests per second from each region.")
+    ] = 10,
     restore_seconds: Annotated[
-        int, typer.Option(min=1, help="For so long it is tried to put things back, should that fail.")
+        int, typer.Option(metavar="SECONDS", min=1, help="Retry a rollback that fails for this long.")
     ] = 300,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
 ) -> int:
-    """Take the demo of one region down, watch its requests go elsewhere, put it back, and watch them come home.
+    """Make the demo service fail in one region, and measure failover and failback.
 
-    What was taken down is put back on every way out.
+    Run it before users depend on failover, and after a change of the failover settings. It takes up to six minutes
+    for each fault. The drill rolls the fault back however it ends, also after Ctrl-C.
     """
     from cli.traffic.drill import run_drill  # noqa: PLC0415
 
@@ -199,31 +264,46 @@ def drill(
     return output.finish(run_drill(load(config), kubeconfig, options, output))
 
 
-@app.command(epilog="Example: mesh picture --format svg --output mesh.svg")
+@app.command(
+    epilog=_epilog(
+        "mesh picture --format svg --output mesh.svg",
+        "Exit status: 0 if the diagram was written; 1 if it could not be written; 2 for a wrong configuration or a "
+        "missing program.",
+    )
+)
 def picture(
     config: Config,
     format_: Annotated[
-        PictureFormat, typer.Option("--format", help="The text of a Mermaid flowchart, or an image.")
+        PictureFormat, typer.Option("--format", help="Write the text of a Mermaid flowchart, or an image.")
     ] = PictureFormat.MERMAID,
     output_file: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where to; standard output if absent.")
+        Path | None, typer.Option("--output", metavar="FILE", help="Write to FILE.", show_default="standard output")
     ] = None,
     synthesized: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Draw what is synthesized in this folder, such as cdktf.out."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Read the synthesized JSON in FOLDER, such as cdktf.out.",
+            show_default="a new synthesis",
+        ),
     ] = None,
 ) -> int:
-    """Draw the topology from the synthesized JSON: regions, clusters, requests, failover and endpoint discovery."""
+    """Draw the topology of the environment from its synthesized JSON.
+
+    Run it to review a configuration before a deploy, or to document an environment: regions, clusters, services,
+    load balancing, failover and endpoint discovery.
+    """
     from cli.topology.command import draw  # noqa: PLC0415
 
     return draw(config, synthesized, format_.value, output_file)
 
 
-@app.command(epilog="Example: mesh audit --json > left-over.json")
+@app.command(epilog=_epilog("mesh audit --json > orphaned.json"))
 def audit(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> int:
-    """List what is in the project that is ours, or that the mesh and the ingress made, and should not be there.
+    """List orphaned resources of the environment, each with the command that deletes it.
 
-    Each with the command that removes it. It removes nothing itself.
+    Run it after a destroy, after a region is removed, and after an interrupted deploy. It covers what the stacks, the
+    mesh and the ingress create in the project and in the clusters. It deletes nothing.
     """
     from cli.audit.command import search  # noqa: PLC0415
 
@@ -232,7 +312,7 @@ def audit(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, 
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command, and report what kept it from its work: on standard error, and with ``--json`` as JSON too.
+    """Run a command, and report what prevented it: on standard error, and with ``--json`` as JSON too.
 
     Args:
         arguments: Of the command line.
@@ -249,7 +329,7 @@ def main(arguments: Sequence[str]) -> int:
         if not isinstance(error, BrokenPipeError):  # as of `mesh picture | head`
             with suppress(OSError):
                 why = getattr(error, "strerror", None) or error
-                print(f"mesh: the output can't be written: {why}", file=sys.stderr)
+                print(f"mesh: can't write the output: {why}", file=sys.stderr)
         with suppress(OSError, ValueError):  # what is still buffered would fail again when the interpreter ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
@@ -276,24 +356,34 @@ def _run(arguments: Sequence[str]) -> int:
         where = getattr(error, "ctx", None)
         return _refused(arguments, error.format_message(), f"{where.command_path if where else 'mesh'} --help")
     except (KeyboardInterrupt, typer.Abort) as error:
-        print("mesh: stopped", file=sys.stderr)
+        print("mesh: interrupted", file=sys.stderr)
         # With the number of a signal other than Ctrl-C: `cli.traffic.rollback.stop_on_signals`.
         status = 128 + error.args[0] if error.args else INTERRUPTED
-        return _stopped(arguments, status, "stopped", "run it again")
+        return _stopped(arguments, status, "interrupted", "run the command again")
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.filename is None:  # as os.getcwd has it
-            return _refused(arguments, "the working directory is gone", "cd to a folder that is there")
+            return _refused(arguments, "the working directory does not exist any more", "cd to an existing directory")
         if error.errno and error.filename is None:  # of the output itself
             raise
         message = f"{error.filename}: {error.strerror}" if error.errno else str(error)
-        return _refused(arguments, message, "see that it is there and yours to use, and try again", FAILED)
+        return _refused(
+            arguments,
+            message,
+            "check that the file exists and that you have permission, and run the command again",
+            FAILED,
+        )
     except Exception as error:
-        _stopped(arguments, FAILED, f"{type(error).__name__}: {error}", "report this, with what is on standard error")
+        _stopped(
+            arguments,
+            FAILED,
+            f"{type(error).__name__}: {error}",
+            "this is a bug in mesh: report it, with the traceback on standard error",
+        )
         raise
 
 
 def _refused(arguments: Sequence[str], message: str, fix: str, status: int = NOT_TRIED) -> int:
-    """Print what the user has to put right first, and return the status."""
+    """Print what the user has to correct first, and return the status."""
     console = Console(stderr=True, highlight=False, markup=False)
     console.print(f"mesh: {message}", soft_wrap=True)
     if fix:
@@ -302,7 +392,7 @@ def _refused(arguments: Sequence[str], message: str, fix: str, status: int = NOT
 
 
 def _stopped(arguments: Sequence[str], status: int, message: str, fix: str, *sections: Section) -> int:
-    """Print what kept a command from its work, if JSON is wanted, and return the status."""
+    """Print what prevented a command, if JSON is requested, and return the status."""
     if "--json" in arguments:
         command = next((one for one in arguments if not one.startswith("-")), "")
         error = {"message": message, "fix": fix}

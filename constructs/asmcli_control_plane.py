@@ -83,7 +83,7 @@ class AsmcliControlPlane(Construct):
 # Evaluated in the plan, before anything is created.
 _CHECKSUM_GIVEN = Precondition(
     condition='${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}',
-    error_message="mesh.asmcli.sha256 is not set: nothing would vouch for the installer. Set it to what this prints: "
-    "curl -fsSL ${each.value.asmcli_url} | sha256sum; Google publishes what that should be: "
+    error_message="mesh.asmcli.sha256 is not set, so the installer can't be verified. Set it to the checksum that this "
+    "command prints: curl -fsSL ${each.value.asmcli_url} | sha256sum; Google publishes the expected one: "
     "curl -fsSL ${each.value.asmcli_url}.sha256",
 )

@@ -68,8 +68,8 @@ def _refusal(installed: str, name: str) -> str:
         name: of the mode that the configuration has.
     """
     return (
-        f"This mesh was installed with mesh.control_plane: ${{{installed}}}, and there is no migration to {name}. Keep "
-        f"it: write `mesh.control_plane: ${{{installed}}}` into the configuration file, also if the line was not there "
-        "before, as the default is another one now. Or, with that line, destroy the mesh with `cdktf destroy ingress "
-        f"mesh`, set {name}, and deploy."
+        f"mesh.control_plane: the deployed mesh has the mode ${{{installed}}}, and a mesh can't be migrated to {name}. "
+        f"To keep the mesh, set `mesh.control_plane: ${{{installed}}}` in the configuration file, also if the key was "
+        "not set before, as its default has changed. To replace the mesh, first run, with that line, `cdktf destroy "
+        f"ingress mesh`; then set {name}, and deploy."
     )

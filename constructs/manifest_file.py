@@ -56,7 +56,7 @@ def render(file: str, values: Values) -> dict[str, Any]:
     """
     template, names = _parsed(file)
     if missing := sorted(names - values.keys()):
-        raise KeyError(f"{file} needs a value for {', '.join(missing)}")
+        raise KeyError(f"{file} has no value for {', '.join(missing)}")
     if unused := sorted(values.keys() - names):
         raise KeyError(f"{file} has no placeholder for {', '.join(unused)}")
     rendered: dict[str, Any] = _fill(template, values)

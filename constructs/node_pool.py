@@ -111,9 +111,9 @@ def _together(region: ResolvedRegion) -> TerraformResourceLifecycle:
             Postcondition(
                 condition=f'${{self.name == "{region.names.node_pool}" && '
                 f"self.{SECURE_BOOT}[0].enable_secure_boot == {secure_boot}}}",
-                error_message="cluster.node_pool_rollout: this change replaces the node pool ${self.name}, and with "
-                "`together` no pool is replaced, as all regions would lose their nodes at once. Set `one_by_one`: each "
-                "region in turn gets its new pool, and after that each loses its old one.",
+                error_message="cluster.node_pool_rollout: this change replaces the node pool ${self.name}, which "
+                "`together` does not allow, as all regions would lose their nodes at once. Set `one_by_one`: it "
+                "creates the new node pools one region after the other, and then deletes the old ones.",
             )
         ],
     )

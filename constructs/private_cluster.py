@@ -225,11 +225,11 @@ def _lifecycle(region: ResolvedRegion, channel: Channel | None) -> TerraformReso
         postcondition=[
             Postcondition(
                 condition=f'${{self.release_channel[0].channel == "{wanted}"}}',
-                error_message=f"cluster.release_channel: {name} is in ${{self.release_channel[0].channel}}, a channel "
-                "that decides on the mesh that Google runs in it, and to change it under a mesh is not supported. Set "
-                "it back; or, with it set back, take the mesh down with `cdktf destroy ingress mesh`, run `gcloud "
-                f"container clusters update {name} --location {region.location} --release-channel {channel}`, set "
-                f"{channel}, and deploy.",
+                error_message=f"cluster.release_channel: {name} uses the channel ${{self.release_channel[0].channel}}, "
+                "and Google does not support another channel under a mesh that it runs. Set the old channel; to change "
+                "it, first run, with the old channel, `cdktf destroy ingress mesh` and `gcloud container clusters "
+                f"update {name} --location {region.location} --release-channel {channel}`; then set {channel}, and "
+                "deploy.",
             )
         ],
     )

@@ -59,8 +59,8 @@ class Vpc(Construct):
                 postcondition=[
                     Postcondition(
                         condition=f'${{self.name == "{name}"}}',
-                        error_message=f"project.name_prefix: this environment's VPC is ${{self.name}}, not {name}, and "
-                        "nothing can be renamed. Set the prefix back; to change it, destroy the environment first.",
+                        error_message=f"project.name_prefix: the deployed VPC is ${{self.name}}, not {name}, and cloud "
+                        "resources can't be renamed. Set the old prefix; to change it, destroy the environment first.",
                     )
                 ],
             ),

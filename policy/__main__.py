@@ -15,7 +15,6 @@ from pathlib import Path
 
 from config import ConfigError, Environment
 from config import load as read_config
-from config.loading.load import CONFIG_VARIABLE
 from config.paths import ROOT
 from policy import docs, mutation, overrides, skips
 from policy.checkov.report import PYTHON, CheckovScan, scan
@@ -30,8 +29,8 @@ BASELINE = ""
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit status."""
-    parser = argparse.ArgumentParser(prog="policy", description="Checks an environment against the policy.")
-    parser.add_argument("file", nargs="?", type=Path, default=HARDENED, help=f"as in {CONFIG_VARIABLE}")
+    parser = argparse.ArgumentParser(prog="policy", description="Check an environment against the policy.")
+    parser.add_argument("file", nargs="?", type=Path, default=HARDENED, help="read the configuration from this file")
     parser.add_argument("--mutations", action="store_true", help="also check each mutation of the environment")
     parser.add_argument("--docs", action="store_true", help="also update the tables of docs/policy.md")
     options = parser.parse_args(arguments)
@@ -71,7 +70,7 @@ def check(config: Path, *, mutate: bool, write: bool) -> int:
     for one in mutations:
         environments[one.name] = list(one.applied(environment))[-1]
     with tempfile.TemporaryDirectory(prefix="mesh-policy-") as folder:
-        print(f"policy: checkov looks at {len(environments)} environment(s)", file=sys.stderr, flush=True)
+        print(f"policy: running checkov, environments: {len(environments)}", file=sys.stderr, flush=True)
         scans = scan(environments, Path(folder))
     baseline = scans.pop(BASELINE)
     failures += report_checkov(baseline, result, all_skips_used=config == HARDENED)
@@ -93,16 +92,15 @@ def report_rules(result: PolicyResult, configuration: Environment, *, all_rules_
             every rule.
     """
     failed, chosen = overrides.split(result, configuration)
-    print(
-        f"our rules: {len(result.passed)} passed, {len(failed)} failed, {len(chosen)} overridden by the configuration"
-    )
+    counts = f"{len(result.passed)} passed, {len(failed)} failed, {len(chosen)} overridden by the configuration"
+    print(f"rules of this project: {counts}")
     for rule, entity in failed:
-        print(f"  {rule.id}  {rule.title}: not so at {entity}; why it should be: {rule.file}")
+        print(f'  {rule.id}  {entity}: violates "{rule.title}"; rationale: {rule.file}')
     for name, key in chosen.items():
-        print(f"  {name}  overridden by {key}: docs/security.md states the security trade-off")
+        print(f"  {name}  overridden by {key}; security trade-off: docs/security.md")
     unmatched = result.unmatched if all_rules_apply else []
     for one in unmatched:
-        print(f"  {one}  found nothing that it is about")
+        print(f"  {one}  applies to no resource of this environment")
     return len(failed) + len(unmatched) + (not result.passed)
 
 
@@ -117,11 +115,11 @@ def report_checkov(found: CheckovScan, result: PolicyResult, *, all_skips_used: 
     known = skips.read()
     failed, unused = found.unskipped(known), found.unused(known) if all_skips_used else []
     skipped = len(found.failed) - len(failed)
-    print(f"checkov's checks: {len(found.passed)} passed, {len(failed)} failed, {skipped} skipped with a reason")
+    print(f"checks of checkov: {len(found.passed)} passed, {len(failed)} failed, {skipped} skipped with a reason")
     for one in failed:
-        print(f"  {one.check}  {one.title}: not so at {one.where}")
+        print(f'  {one.check}  {one.where}: violates "{one.title}"')
     for skip in unused:
-        print(f"  {skip.check}  is skipped at {skip.where}, where nothing fails: take it out of {skips.FILE.name}")
+        print(f"  {skip.check}  unused skip at {skip.where}: remove it from {skips.FILE.name}")
     for file in found.unreadable:
         print(f"  checkov can't read {file}")
     mismatch = found.count_mismatch(result)
@@ -137,11 +135,11 @@ def report_mutations(table: Sequence[docs.MutationRow]) -> int:
         print(f"  {row.mutation.name:{width}}  {', '.join(row.rules) or 'MISSED':50}  {', '.join(row.checks) or '-'}")
     missed = [row for row in table if not set(row.mutation.found_by) <= set(row.rules)]
     for row in missed:
-        print(f"  not found by {', '.join(row.mutation.found_by)}: {row.mutation.name}")
+        print(f"  {row.mutation.name}: not found by {', '.join(row.mutation.found_by)}")
     counts = Counter((row.mutation.listed, bool(row.checks)) for row in table)
     listed = counts[True, True] + counts[True, False]
     print(
-        f"mutations: our rules caught {len(table) - len(missed)} of {len(table)}; checkov's own checks "
+        f"mutations: rules of this project found {len(table) - len(missed)} of {len(table)}; checks of checkov found "
         f"{counts[True, True]} of the {listed} listed, and {counts[False, True]} of {len(table) - listed} others"
     )
     return len(missed)

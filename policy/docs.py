@@ -79,7 +79,7 @@ def replace_between(text: str, mark: str, content: str) -> str:
 
 def rules_text(rules: Iterable[Rule]) -> str:
     """Return the table of rules, by file."""
-    lines = ["| rule | requirement | source |", "| --- | --- | --- |"]
+    lines = ["| Rule | Requirement | Source |", "| --- | --- | --- |"]
     for rule in sorted(rules, key=lambda rule: (rule.file, rule.id)):
         lines.append(f"| `{rule.id}` | {rule.title} | [{Path(rule.file).name}](../{rule.file}) |")
     return "\n".join(lines) + "\n"
@@ -87,7 +87,7 @@ def rules_text(rules: Iterable[Rule]) -> str:
 
 def mutations_text(table: Iterable[MutationRow]) -> str:
     """Return the table of mutations; the names of the listed ones are bold."""
-    lines = ["| mutation | our rules | checkov's own checks |", "| --- | --- | --- |"]
+    lines = ["| Mutation | Rules of this project | Checks of checkov |", "| --- | --- | --- |"]
     for row in table:
         name = f"**{row.mutation.name}**" if row.mutation.listed else row.mutation.name
         rules = ", ".join(one.removeprefix("MESH_").lower() for one in row.rules)

@@ -53,12 +53,12 @@ class Mutation:
         steps = [step.replace("~1", "/").replace("~0", "~") for step in self.at.split("/")[1:]]
         paths = [path for root in self._roots(before) for path in _expand(_get(before, root), root, steps)]
         if not paths:
-            raise IneffectiveMutationError(f"{self.name}: nothing at {self.within} {self.at} in {self.stack}")
+            raise IneffectiveMutationError(f"{self.name}: {self.stack} has nothing at {self.within} {self.at}")
         for path in paths:
             mutated: dict[str, Any] = copy.deepcopy(dict(before))
             _change(mutated, path, self.change, self.value)
             if mutated == before:
-                raise IneffectiveMutationError(f"{self.name}: it is so already at {'/'.join(map(str, path))}")
+                raise IneffectiveMutationError(f"{self.name}: already the value at {'/'.join(map(str, path))}")
             yield SynthesizedEnvironment({**environment.stacks, self.stack: mutated})
 
     def _roots(self, stack: Mapping[str, Any]) -> list[Steps]:

@@ -85,7 +85,7 @@ def rule(*targets: str) -> Callable[[Condition], Condition]:
             condition=function,
         )
         if new.id in RULES and RULES[new.id].file != new.file:
-            raise ValueError(f"two rules are called {new.id}; rename one of them")
+            raise ValueError(f"two rules have the id {new.id}: rename one of them")
         RULES[new.id] = new
         return function
 

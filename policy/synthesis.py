@@ -27,5 +27,5 @@ def synthesize(config: Path) -> SynthesizedEnvironment:
             check=False,
         )
         if result.returncode != 0:
-            raise RuntimeError(f"{config} can't be synthesized: {result.stderr.strip()}")
+            raise RuntimeError(f"can't synthesize {config}: {result.stderr.strip()}")
         return SynthesizedEnvironment.read(Path(folder))

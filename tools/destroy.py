@@ -1,4 +1,4 @@
-"""Runs `cdktf destroy`, for tools/cdk; if it fails, says where to look: terraform's errors name no command.
+"""Runs `cdktf destroy`, for tools/cdk; if it fails, prints the next command, as terraform's errors name none.
 
 It runs in a Python without the project's packages.
 """
@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 HINT = """
-If Google refuses to delete what is still in use: `mesh audit` lists what was left behind, with the commands that delete
-it. Run them, and then the same destroy again.
+cdktf destroy failed. If Google Cloud refused to delete a resource that is still in use, run `mesh audit`: it lists
+orphaned resources, each with the command that deletes it. Run these commands, and then the same destroy again.
 """
 
 

@@ -46,9 +46,9 @@ RENAMES = (
         r"CDK\1Terrain](https://cdktn.io)",
     ),
     (
-        r"HashiCorp\s+archived\s+CDK\s+for\s+Terraform\s+in\s+December\s+2025:\s+`make\s+move-to-cdktn`\s+moves\s+a\s+checkout"
-        r"\s+to\s+its\s+successor",
-        "The project\ncame here from CDK for Terraform, archived in December 2025",
+        r"HashiCorp\s+archived\s+CDK\s+for\s+Terraform\s+in\s+December\s+2025;\s+one\s+command\s+\[moves\s+a\s+checkout\s+to\s+its"
+        r"\s+successor\]\(docs/cdktn\.md\)",
+        "The project\nused CDK for Terraform, archived in December 2025, [before](docs/cdktn.md)",
     ),
     # The successor has kept the names of these: cdktf.json, cdktf.out, Testing.fake_cdktf_json_path.
     (r"cdktf(?!\.json|\.out|_json)", "cdktn"),
@@ -61,7 +61,7 @@ PATIENCE = 600
 
 
 class MoveError(Exception):
-    """Why nothing was moved, and what to do."""
+    """Why the checkout was not moved, and what to do."""
 
 
 def renamed(path: str, text: str) -> str:
@@ -87,7 +87,7 @@ def moved_pipfile(text: str) -> str:
     for old, (new, version) in PACKAGES.items():
         text, found = re.subn(rf'^{old} = "==.*"$', f'{new} = "=={version}"', text, flags=re.MULTILINE)
         if found != 1:
-            raise MoveError(f'Pipfile has no line {old} = "==VERSION": say in {Path(__file__).name} what replaces it')
+            raise MoveError(f'Pipfile has no line {old} = "==VERSION": name its replacement in {Path(__file__).name}')
     return text
 
 
@@ -132,10 +132,10 @@ def locked(texts: Mapping[str, str]) -> dict[str, str]:
     packages = json.loads(found["Pipfile.lock"])["default"]
     for old, (new, version) in PACKAGES.items():
         if old in packages or packages.get(new, {}).get("version") != f"=={version}":
-            raise MoveError(f"pipenv has not locked {new} {version} in place of {old}; nothing was changed")
+            raise MoveError(f"pipenv did not lock {new} {version} instead of {old}; no file was changed")
     modules = json.loads(found["package-lock.json"])["packages"]
     if "node_modules/cdktf-cli" in modules or modules.get(f"node_modules/{CLI[0]}", {}).get("version") != CLI[1]:
-        raise MoveError(f"npm has not locked {CLI[0]} {CLI[1]} in place of cdktf-cli; nothing was changed")
+        raise MoveError(f"npm did not lock {CLI[0]} {CLI[1]} instead of cdktf-cli; no file was changed")
     return found
 
 
@@ -149,9 +149,7 @@ def move(root: Path) -> int:
         return 0
     changes = _run(root, "git", "status", "--porcelain").splitlines()
     if changes:
-        raise MoveError(
-            f"{len(changes)} files are not as committed, such as {changes[0][3:]}: commit or remove them first"
-        )
+        raise MoveError(f"the checkout has uncommitted changes, such as {changes[0][3:]}: commit or remove them first")
     before = {}
     for path in _run(root, "git", "ls-files", "-z").split("\0"):
         try:
@@ -171,7 +169,7 @@ def move(root: Path) -> int:
 def _run(folder: Path, *command: str) -> str:
     program = shutil.which(command[0])
     if program is None:
-        raise MoveError(f"{command[0]} is missing: start this with `make move-to-cdktn`")
+        raise MoveError(f"{command[0]} is not installed: run `make move-to-cdktn`, which installs it")
     variables = {**os.environ, "PIPENV_PIPFILE": str(folder / "Pipfile"), "PIPENV_VENV_IN_PROJECT": "1"}
     try:
         result = subprocess.run(
@@ -184,30 +182,30 @@ def _run(folder: Path, *command: str) -> str:
             timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired as error:
-        raise MoveError(f"`{' '.join(command)}` took more than {PATIENCE} s; nothing was changed") from error
+        raise MoveError(f"`{' '.join(command)}` did not end within {PATIENCE} s; no file was changed") from error
     if result.returncode != 0:
         said = "\n  ".join((result.stdout + result.stderr).strip().splitlines()[-8:])
-        raise MoveError(f"`{' '.join(command[:3])}` failed; nothing was changed:\n  {said}")
+        raise MoveError(f"`{' '.join(command[:3])}` failed; no file was changed:\n  {said}")
     return result.stdout
 
 
 def main() -> int:
-    """Return the exit status: 0 if the checkout is on CDK Terrain now."""
+    """Return the exit status: 0 if the checkout uses CDK Terrain now."""
     try:
         number = move(Path(__file__).parent.parent)
     except MoveError as error:
         print(f"move-to-cdktn: {error}", file=sys.stderr)
         return 1
     if number == 0:
-        print("move-to-cdktn: this checkout is on CDK Terrain; there is nothing to do")
+        print("move-to-cdktn: this checkout already uses CDK Terrain")
         return 0
-    print(f"move-to-cdktn: {number} files changed. Now:")
+    print(f"move-to-cdktn: {number} files changed. The checkout now uses:")
     for name, version in (*PACKAGES.values(), CLI):
         print(f"  {name} {version}")
     print("Next:")
-    print("  make clean && make test    installs them, and runs every check")
-    print("  git diff                   names, locks, and in snapshots the spelling of provider sources")
-    print("  git checkout .             takes it all back, instead")
+    print("  make clean && make test    install them, and run the tests")
+    print("  git diff                   review names, locks, and the provider sources in snapshots")
+    print("  git checkout .             or undo everything")
     return 0
 
 

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
                 _check_last(folder)
                 print("\n".join(summary(environment, folder)))
             case _:
-                raise OutputFolderError("synthesis: check, last or summary?")
+                raise OutputFolderError("usage: python -m tools.synthesis check|last|summary")
     except (ConfigError, OutputFolderError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -45,32 +45,32 @@ def _check_last(folder: OutputFolder) -> None:
     last = last_synthesized(folder.given)
     mine = displayed(folder.config)
     if last is None or not folder.manifest.exists():
-        raise OutputFolderError(f"nothing is synthesized in {displayed(folder.given)}: run `cdktf synth`")
+        raise OutputFolderError(f"{displayed(folder.given)} has no synthesized stacks: run `cdktf synth`")
     if last != folder.config.resolve():
         raise OutputFolderError(
-            f"{displayed(last)} was synthesized last, not {mine}: set {CONFIG_VARIABLE}={displayed(last)}, "
-            f"or synthesize {mine} first"
+            f"{displayed(last)} was synthesized last, not {mine}: to use it, export "
+            f"{CONFIG_VARIABLE}={displayed(last)}; to replace it, synthesize {mine} first"
         )
 
 
 def summary(environment: Environment, folder: OutputFolder) -> Iterator[str]:
-    """Yield the lines that say what was synthesized, where it is, and what to do next."""
+    """Yield the lines that tell the user what was synthesized, where it is, and the next commands."""
     regions = [
         f"{region.key} ({region.location}{', retired' if region.retired else ''})"
         for region in environment.resolved_regions()
     ]
     yield ""
-    yield f"  configuration   {displayed(folder.config)}"
-    yield f"  project         {environment.project.id}"
-    yield f"  regions         {', '.join(regions)}"
-    yield f"  control plane   {environment.mesh.control_plane}"
-    yield f"  output          {displayed(folder.path)}/stacks/{{{','.join(STACKS)}}}/cdk.tf.json"
+    yield f"  configuration        {displayed(folder.config)}"
+    yield f"  project              {environment.project.id}"
+    yield f"  regions              {', '.join(regions)}"
+    yield f"  control plane mode   {environment.mesh.control_plane}"
+    yield f"  output               {displayed(folder.path)}/stacks/{{{','.join(STACKS)}}}/cdk.tf.json"
     yield ""
-    yield "Next, in a shell of your own:"
+    yield "Next, in your shell:"
     yield "  . tools/activate"
     if os.environ.get(CONFIG_VARIABLE):
         yield f"  export {CONFIG_VARIABLE}={displayed(folder.config)}"
-    yield f"  cdktf diff {STACKS[0]}    # the first stack's plan; it changes nothing"
+    yield f"  cdktf diff {STACKS[0]}    # shows the plan of the first stack, and changes nothing"
     yield f"  cdktf deploy {' '.join(STACKS)}"
 
 

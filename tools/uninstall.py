@@ -38,7 +38,7 @@ def disk_usage(path: Path) -> int:
 
 
 def find_obstacle(folder: Path) -> str:
-    """Return why a folder is not to be removed; empty if nothing speaks against it."""
+    """Return why a folder is not removed; empty if it can be."""
     if folder.is_symlink():
         return f"a symbolic link to {folder.readlink()}: remove it yourself"
     if not folder.is_dir():
@@ -49,32 +49,32 @@ def find_obstacle(folder: Path) -> str:
         with (folder / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return "in use: a build is going on"
+        return "in use by a build"
     except OSError as error:
         return f"not writable: {error.strerror}"
     return ""
 
 
 def main(arguments: list[str], variables: Mapping[str, str]) -> int:
-    """Return the exit status: 0 if nothing is left, 1 if something is."""
-    parser = argparse.ArgumentParser(prog="uninstall", description="Remove what is outside the checkout.")
-    parser.add_argument("--yes", action="store_true", help="remove it without a question")
+    """Return the exit status: 0 if every folder was removed, 1 if not."""
+    parser = argparse.ArgumentParser(prog="uninstall", description="Remove the project's folders outside the checkout.")
+    parser.add_argument("--yes", action="store_true", help="remove without a confirmation prompt")
     given = parser.parse_args(arguments)
     home = Path(variables["HOME"])
     shared = [(home / name, advice) for name, advice in SHARED.items() if (home / name).is_dir()]
     found = [folder / NAME for folder in cache_folders(variables) if os.path.lexists(folder / NAME)]
     for path, advice in shared:
-        print(f"stays    {_size(path)}  {path} (shared with other projects; to clean it: {advice})")
+        print(f"keep     {_size(path)}  {path} (shared with other projects; to clean it: {advice})")
     obstacles = {folder: find_obstacle(folder) for folder in found}
     for folder, obstacle in obstacles.items():
-        print(f"stays    {_size(folder)}  {folder} ({obstacle})" if obstacle else f"remove   {_size(folder)}  {folder}")
+        print(f"keep     {_size(folder)}  {folder} ({obstacle})" if obstacle else f"remove   {_size(folder)}  {folder}")
     removable = [folder for folder, obstacle in obstacles.items() if not obstacle]
     if removable and not given.yes and not _confirm():
-        print("nothing was removed; without a question: make uninstall YES=1")
+        print("nothing was removed; to remove without a prompt: make uninstall YES=1")
         return 1
     for folder in removable:
         shutil.rmtree(folder)
-    print(f"removed {len(removable)} of {len(found)} folders outside the checkout; `make clean` cleans the checkout")
+    print(f"removed {len(removable)} of {len(found)} folders outside the checkout; to clean the checkout: make clean")
     return int(len(removable) < len(found))
 
 

@@ -13,6 +13,7 @@ from cli.audit.ownership import ClusterContent, OwnershipRules
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
+from cli.report.plural import counted
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.mesh_components import orphaned_components, read_components
@@ -33,7 +34,7 @@ from config.backend import LocalState, place
 from config.crds import MCI_CRDS
 from config.naming import MESH_NAMESPACE
 
-ALL_DEPLOYED = "what the configuration names counts as deployed while one of its clusters is there"
+ALL_DEPLOYED = "configured resources are not orphaned while one configured cluster exists"
 
 Clusters = Mapping[str, tuple[ClusterClient, ClusterContent] | None]
 """By region, the configured clusters that exist; None where the content is not known."""
@@ -59,24 +60,22 @@ def search(environment: Environment, config: Path, kubeconfig: Path | None, outp
     """
     states = read_states(environment, config)
     google = GoogleClient.of(environment)
-    with output.spinner(f"listing what is in {google.project}"):
+    with output.spinner(f"listing the resources of {google.project}"):
         resources = list_all(google)
-    report = Report("audit", data={"left": []})
-    first = report.section("What is deployed")
+    report = Report("audit", data={"orphaned": []})
+    first = report.section("Deployed environment")
     first.findings.append(_describe_states(environment, states))
     described = _configured_clusters(environment, resources)
     clusters: dict[str, tuple[ClusterClient, ClusterContent] | None] = dict.fromkeys(described)
     if described:
         with (
-            output.spinner(f"asking {len(described)} clusters"),
+            output.spinner(f"reading {counted(len(described), 'cluster')}"),
             reachable_clusters(environment, described, kubeconfig) as clients,
             ThreadPoolExecutor(8) as pool,
         ):
-            for key, answer in zip(clients, pool.map(_read_content, clients, clients.values()), strict=True):
-                clusters[key] = None if isinstance(answer, Finding) else answer
-                first.findings.append(
-                    answer if isinstance(answer, Finding) else ok(f"cluster of {key}", "has answered")
-                )
+            for key, result in zip(clients, pool.map(_read_content, clients, clients.values()), strict=True):
+                clusters[key] = None if isinstance(result, Finding) else result
+                first.findings.append(result if isinstance(result, Finding) else ok(f"cluster of {key}", "read"))
     contents = {key: one and one[1] for key, one in clusters.items()}
     rules = OwnershipRules(environment, resources, states, contents)
     if described:
@@ -94,12 +93,14 @@ def search(environment: Environment, config: Path, kubeconfig: Path | None, outp
 def _describe_states(environment: Environment, states: TerraformStates) -> Finding:
     name = "terraform's state"
     if not isinstance(environment.backend, LocalState):
-        return ok(name, f"in {place(environment.backend)}: {ALL_DEPLOYED}")
+        return ok(name, f"in {place(environment.backend)}, not read: {ALL_DEPLOYED}")
     missing = [stack for stack, state in states.items() if state is None]
-    text = ", ".join(f"{stack} has {len(state)}" for stack, state in states.items() if state is not None)
+    text = ", ".join(
+        f"{stack}: {counted(len(state), 'resource')}" for stack, state in states.items() if state is not None
+    )
     if not text:
-        return ok(name, f"none here: {ALL_DEPLOYED}")
-    return ok(name, f"{text} resources" + (f"; none here of {', '.join(missing)}" if missing else ""))
+        return ok(name, f"none on this machine: {ALL_DEPLOYED}")
+    return ok(name, text + (f"; none on this machine: {', '.join(missing)}" if missing else ""))
 
 
 def _configured_clusters(environment: Environment, resources: ProjectResources) -> dict[str, dict[str, object]]:
@@ -124,7 +125,7 @@ def _read_content(key: str, cluster: ClusterClient | MeshError) -> tuple[Cluster
         content = ClusterContent(uid, read_names(cluster), read_components(cluster), ingress or service, service)
         return cluster, content
     except KubectlError as error:
-        return failure(name, f"not known what belongs to it: {error}", unreachable_fix(str(error), cluster))
+        return failure(name, f"can't read its objects: {error}", unreachable_fix(str(error), cluster))
 
 
 def _check_secrets(report: Report, rules: OwnershipRules, clusters: Clusters) -> None:
@@ -134,9 +135,7 @@ def _check_secrets(report: Report, rules: OwnershipRules, clusters: Clusters) ->
                 delete = kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", name)
                 yield f"remote secret {name} in {key}", why, delete
 
-    _check_clusters(
-        report, "Remote secrets", clusters, orphans, lambda one: f"{len(one.secrets)}, of clusters that are there"
-    )
+    _check_clusters(report, "Remote secrets", clusters, orphans, lambda one: f"{len(one.secrets)}, none orphaned")
 
 
 def _check_components(report: Report, rules: OwnershipRules, clusters: Clusters) -> None:
@@ -144,7 +143,7 @@ def _check_components(report: Report, rules: OwnershipRules, clusters: Clusters)
         for one, why in orphaned_components(rules.environment, content.components):
             yield f"{one.kind} {one.name} in {key}", why, one.delete_command(cluster)
 
-    _check_clusters(report, "Other control planes", clusters, orphans, lambda _: "nothing of another way to a mesh")
+    _check_clusters(report, "Other mesh control planes", clusters, orphans, lambda _: "none")
 
 
 def _check_clusters(
@@ -166,7 +165,7 @@ def _check_clusters(
     section = report.section(title)
     for key, one in clusters.items():
         if one is None:
-            section.findings.append(warning(f"in {key}", "not known", f"see cluster of {key}"))
+            section.findings.append(warning(f"in {key}", "unknown", f"see cluster of {key}, in Deployed environment"))
             continue
         found = list(orphans(key, *one))
         for orphan in found:
@@ -176,24 +175,24 @@ def _check_clusters(
 
 
 def _check_management(report: Report, section: Section, features: Listed, rules: OwnershipRules) -> None:
-    """Check the fleet's management of meshes, which blocks disabling the feature and replacing the mesh."""
+    """Check fleet management of meshes, which blocks disabling the feature and replacing the mesh."""
     if isinstance(features, ApiError):
         return  # which the features' own finding reports
     managed = [found for one in features if one.name == "servicemesh" for found in rules.of_management(one)]
     orphaned = [one for one in managed if one[2].orphaned]
     for name, location, ownership in orphaned:
         command = as_deployer(unmanage_command(name, location, rules.environment.project.id), rules.environment)
-        title = f"fleet's management of the mesh in {name} in {location}"
+        title = f"fleet management of {name} in {location}"
         _add_orphan(report, section, title, ownership.orphaned, command)
     if not orphaned:
-        text = f"of {len(managed)} clusters" if managed else "none"
-        section.findings.append(ok("fleet's management of meshes", text))
+        text = f"{counted(len(managed), 'cluster')}, none orphaned" if managed else "none"
+        section.findings.append(ok("fleet management", text))
 
 
 def _check_kind(report: Report, section: Section, kind: ResourceKind, found: Listed, rules: OwnershipRules) -> None:
     if isinstance(found, ApiError):
         fix = api_error_fix(found, kind.api, rules.environment.project.id)
-        section.findings.append(failure(kind.title, f"not known: {found}", fix))
+        section.findings.append(failure(kind.title, f"unknown: {found}", fix))
         return
     ownerships = [(one, rules.of(one)) for one in found]
     for one, ownership in ownerships:
@@ -204,13 +203,13 @@ def _check_kind(report: Report, section: Section, kind: ResourceKind, found: Lis
     unknown = [(one.name, ownership.unknown) for one, ownership in ownerships if ownership.unknown]
     if unknown:
         names = ", ".join(name for name, _ in unknown)
-        fix = "put right what could not be asked, as said above and below, and run mesh audit again"
-        section.findings.append(failure(kind.title, f"may be left over: {names}; {unknown[0][1]}", fix))
+        fix = "correct the other failures first, and run mesh audit again"
+        section.findings.append(failure(kind.title, f"may be orphaned: {names}; {unknown[0][1]}", fix))
     elif not any(ownership.orphaned for _, ownership in ownerships):
-        text = f"{len(found)} in the project, none left over" if found else "none in the project"
+        text = f"{len(found)} in the project, none orphaned" if found else "none in the project"
         section.findings.append(ok(kind.title, text))
 
 
 def _add_orphan(report: Report, section: Section, name: str, why: str, command: str) -> None:
     section.findings.append(failure(name, why, command))
-    report.data["left"].append({"name": name, "why": why, "command": command})
+    report.data["orphaned"].append({"name": name, "why": why, "command": command})

@@ -57,15 +57,15 @@ class LoadBalancerParts:
     def unknown(self, part: CloudResource) -> str:
         """Return why it is not known whether a part serves the network; empty if it is known.
 
-        What is left of a load balancer may lead nowhere. It is told by its hash, which it shares with other parts
+        What is left of a load balancer may lead nowhere. It is identified by its hash, which it shares with other parts
         and with the firewall rule on the network.
         """
         if not self.serves(part) or self._leads_here(part.path):
             return ""
         if not self._complete:
-            return "not all parts of load balancers, or not all endpoint groups, could be listed"
+            return "the parts of load balancers, or endpoint groups, can't all be listed"
         if _hash(part.name) in self._shared:
-            return "it leads to no endpoint group, and load balancers on several networks have its prefix"
+            return "it has no endpoint group, and load balancers on several networks have the same name prefix"
         return ""
 
     def _leads_here(self, path: str) -> bool:

@@ -68,8 +68,8 @@ MCI_IN_GROUP = "-mci-"
 _GKE_RULE = re.compile(r"gke-(.+)-[0-9a-f]{8}-[a-z-]+")
 MESH_GROUP = "gsmrsvd-"
 _MESH_RULE = re.compile(r"gke-.+-mcsd")
-LEFT_BY_MESH = "the mesh has left it"
-"""How the reason begins why something is orphaned that a mesh of the implementation TRAFFIC_DIRECTOR makes.
+LEFT_BY_MESH = "left behind by the mesh"
+"""How the reason begins why something is orphaned that a mesh of the implementation TRAFFIC_DIRECTOR creates.
 
 Source: https://cloud.google.com/service-mesh/docs/troubleshooting/troubleshoot-cleanup
 """
@@ -113,8 +113,8 @@ class Ownership:
 OWNED = Ownership()
 """Owned, or foreign."""
 
-CLUSTERS_UNKNOWN = Ownership(unknown="it is not known which clusters there are")
-CONTENT_UNKNOWN = Ownership(unknown="not all clusters on the network could be asked")
+CLUSTERS_UNKNOWN = Ownership(unknown="the clusters of the project can't be listed")
+CONTENT_UNKNOWN = Ownership(unknown="not all clusters on the network can be read")
 
 
 class OwnershipRules:
@@ -167,10 +167,12 @@ class OwnershipRules:
         return self._of_stack(resource) if self._has_derived_name(resource) else OWNED
 
     def _by_mesh(self, ownership: Ownership) -> Ownership:
-        """Return the ownership of what a mesh makes on the network: the reason says so, and what is to come of it."""
+        """Return the ownership of what a mesh creates on the network: the reason names the mesh and the network."""
         if not ownership.orphaned:
             return ownership
-        return Ownership(f"{LEFT_BY_MESH}, and it holds {self.environment.names.vpc}: {ownership.orphaned}")
+        return Ownership(
+            f"{LEFT_BY_MESH}, and blocks the deletion of {self.environment.names.vpc}: {ownership.orphaned}"
+        )
 
     def _find_load_balancer(self, resources: ProjectResources) -> LoadBalancerParts:
         rules, addresses = resources[FIREWALL_RULES], resources[ADDRESSES]
@@ -192,12 +194,12 @@ class OwnershipRules:
         if not name.startswith(f"istio-remote-secret-gke-{project}-"):
             return OWNED
         if not self.environment.control_plane.uses_remote_secrets:
-            return Ownership("the configured control plane knows none, and it holds a token")
+            return Ownership("the configured control plane mode does not use remote secrets, and it holds a token")
         if self._clusters is None:
             return CLUSTERS_UNKNOWN
         existing = {remote_cluster_name(project, one.location, one.name) for one in self._clusters.values()}
         named = name.removeprefix("istio-remote-secret-")
-        return OWNED if named in existing else Ownership("it names a cluster that is gone")
+        return OWNED if named in existing else Ownership("its cluster does not exist any more")
 
     def of_management(self, feature: CloudResource) -> list[tuple[str, str, Ownership]]:
         """Return the ownership of the fleet's management of each mesh.
@@ -220,12 +222,12 @@ class OwnershipRules:
         state = self._states.get("mesh")
         if state is not None:
             tracked = ((one.attributes.get("membership"), one.attributes.get("membership_location")) for one in state)
-            return OWNED if (name, location) in tracked else Ownership("it is not in terraform's state")
+            return OWNED if (name, location) in tracked else Ownership("missing from the state")
         if self.environment.control_plane.installer != "fleet-api":
-            return Ownership("the configured control plane is not made by the fleet")
+            return Ownership("the configured control plane mode does not use fleet management")
         regions = (region for region in self.environment.resolved_regions() if not region.retired)
         wanted = any((region.names.cluster, region.location) == (name, location) for region in regions)
-        return OWNED if wanted else Ownership("no region of the configuration is to have it")
+        return OWNED if wanted else Ownership("no configured region has this cluster")
 
     def _of_ingress(self, service: bool = False) -> Ownership:
         """Return the ownership of what Multi Cluster Ingress creates.
@@ -240,7 +242,7 @@ class OwnershipRules:
             return CLUSTERS_UNKNOWN
         if len(known) < len(self._contents) or self._has_other_clusters():
             return CONTENT_UNKNOWN
-        return Ownership(f"there is no MultiCluster{'Service' if service else 'Ingress'} any more")
+        return Ownership(f"no MultiCluster{'Service' if service else 'Ingress'} exists any more")
 
     def _of_endpoint_group(self, group: CloudResource) -> Ownership:
         ownership = self._of_ingress(service=True) if MCI_IN_GROUP in group.name else OWNED
@@ -251,9 +253,9 @@ class OwnershipRules:
                 return ownership
             if any(one is None for one in self._contents.values()) or self._has_other_clusters():
                 return CONTENT_UNKNOWN
-            return Ownership("its cluster is gone")
+            return Ownership("its cluster does not exist any more")
         near = any(group.location.startswith(f"{one.location}-") for one in self._clusters_on_vpc())
-        return ownership if near else Ownership("no cluster is in its region any more")
+        return ownership if near else Ownership("no cluster exists in its region any more")
 
     def _of_firewall_rule(self, rule: CloudResource) -> Ownership:
         if rule.name.startswith(PREFIX):
@@ -263,14 +265,14 @@ class OwnershipRules:
         if rule.name.startswith("k8s-"):  # of a Service in one of the clusters; it does not name the cluster
             if self._clusters is None:
                 return CLUSTERS_UNKNOWN
-            return OWNED if self._clusters_on_vpc() else Ownership("no cluster is on the network any more")
+            return OWNED if self._clusters_on_vpc() else Ownership("no cluster exists on the network any more")
         if self._has_derived_name(rule):
             unknown = self._states.get(FIREWALL_RULES.stack) is None
             if unknown and self._is_for_webhooks(rule.name) and not self.environment.control_plane.webhook_ports:
-                return Ownership("with the configured control plane nothing on the nodes injects sidecars")
+                return Ownership("the configured control plane mode has no injection webhook on the nodes")
             return self._of_stack(rule)
         vpc = self._of_path(self._vpc, "network")
-        return Ownership(f"somebody else's, and it holds {self.environment.names.vpc}") if vpc.orphaned else vpc
+        return Ownership(f"foreign, but it blocks deleting {self.environment.names.vpc}") if vpc.orphaned else vpc
 
     def _of_cluster(self, part: str) -> Ownership:
         """Return the ownership of what a cluster with this name, or with this beginning of a long name, owns."""
@@ -278,7 +280,7 @@ class OwnershipRules:
             return CLUSTERS_UNKNOWN
         names = [one.name for one in self._clusters.values()]
         exists = part in names or (len(part) >= _CUT_BELOW and any(name.startswith(part) for name in names))
-        return OWNED if exists else Ownership(f"there is no cluster {part}")
+        return OWNED if exists else Ownership(f"the cluster {part} does not exist")
 
     def _of_membership(self, membership: CloudResource) -> Ownership:
         if not self._is_region_name(membership.name, lambda names: names.cluster):
@@ -289,7 +291,7 @@ class OwnershipRules:
         path = membership.path.replace("/memberships/", "/clusters/")
         if link:
             path = path_in(link, self.environment.project.id)
-        return OWNED if path in self._clusters else Ownership("its cluster is gone")
+        return OWNED if path in self._clusters else Ownership("its cluster does not exist any more")
 
     def _of_feature(self, feature: CloudResource) -> Ownership:
         if feature.name not in FEATURE_GROUPS or self._is_tracked(feature.path, "mesh"):
@@ -297,7 +299,7 @@ class OwnershipRules:
         if self._members is None or self._clusters is None:
             return CLUSTERS_UNKNOWN
         alive = any(not self._of_membership(one).orphaned for one in self._members)
-        return OWNED if alive else Ownership("no cluster is in the fleet any more")
+        return OWNED if alive else Ownership("the fleet has no cluster any more")
 
     def _of_stack(self, resource: CloudResource) -> Ownership:
         return self._of_path(resource.path, resource.kind.stack)
@@ -305,11 +307,11 @@ class OwnershipRules:
     def _of_path(self, path: str, stack: str) -> Ownership:
         """Return the ownership of what a stack creates."""
         if self._states.get(stack) is not None:
-            return OWNED if self._is_tracked(path, stack) else Ownership("it is not in terraform's state")
+            return OWNED if self._is_tracked(path, stack) else Ownership("missing from the state")
         if self._clusters is None:
             return CLUSTERS_UNKNOWN
         exists = any(path in self._clusters for path in self._configured_paths())
-        return OWNED if exists else Ownership("none of the configured clusters is there")
+        return OWNED if exists else Ownership("none of the configured clusters exists")
 
     def _is_tracked(self, path: str, stack: str) -> bool:
         return path in [one.attributes.get("id") for one in self._states.get(stack) or ()]

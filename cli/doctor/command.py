@@ -42,7 +42,7 @@ def examine(environment: Environment, config: Path, output: Output, *, today: da
         on_this_machine = pool.submit(tools.check, environment)
         asmcli = environment.control_plane.runs_local_scripts
         installation = pool.submit(installer.check, environment.mesh.asmcli) if asmcli else None
-        with output.spinner("asking this machine's tools, and Google who may do what"):
+        with output.spinner("checking the tools on this machine and the credentials"):
             callers = credentials.check(environment, google)
             report.section("Tools on this machine").findings = on_this_machine.result()
             report.section("Credentials").findings = callers
@@ -51,7 +51,7 @@ def examine(environment: Environment, config: Path, output: Output, *, today: da
         if credentials.usable(callers):
             _check_project(environment, config, google, report, output, mode=mode)
         if installation is not None:
-            report.section("Installer of the mesh, asmcli").findings = installation.result()
+            report.section("asmcli").findings = installation.result()
     return report
 
 
@@ -63,21 +63,21 @@ def utc_today() -> date:
 def _check_project(
     environment: Environment, config: Path, google: GoogleClient, report: Report, output: Output, *, mode: Section
 ) -> None:
-    with output.spinner("looking at the project"):
+    with output.spinner("checking the project, its APIs and its IAM roles"):
         found = project.check(google)
         report.section("Project").findings = found
         enabled = apis.enabled_apis(google)
         report.section("APIs").findings = apis.check(environment, google, enabled)
         if found[0].state is FindingState.FAILURE or isinstance(enabled, ApiError):
             return  # every further call would fail alike
-        report.section("Roles of the caller").findings = permissions.check(google, environment)
+        report.section("IAM roles").findings = permissions.check(google, environment)
         report.section("Locations").findings = locations.check(environment, google, enabled)
-    with output.spinner("looking at what is there, at the quotas and at the control planes"):
+    with output.spinner("checking quotas, GKE control planes and existing resources"):
         resources = look_up(google, expected_resources(environment), enabled)
         report.section("Quotas").findings = quotas.check(environment, google, resources, enabled)
         mode.findings += support.check_implementations(environment, resources)
         attempts = connectivity.try_all(environment, resources)
-        report.section("Control planes").findings = connectivity.check(environment, attempts)
+        report.section("GKE control planes").findings = connectivity.check(environment, attempts)
         report.section("Conflicts").findings = conflicts.check(
             environment, config, google, resources, enabled, connected=connectivity.connected(attempts)
         )

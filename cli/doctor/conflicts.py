@@ -1,4 +1,4 @@
-"""What the project has already, and a deploy would stop at or take over."""
+"""Existing resources at which a deploy would fail, or which it would take over."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -27,10 +27,7 @@ FEATURE_ADDRESSES = {"servicemesh": "service-mesh", "multiclusteringress": "mult
 MESH_LABEL = "mesh_id"
 """The label by which a cluster joins the mesh of its project."""
 
-ANOTHER_PROJECT = "set project.id to a project of the environment's own"
-
-DOCTOR_NAMES = {"service account": "node account"}
-"""Kinds whose findings have another name here than in `mesh audit`."""
+ANOTHER_PROJECT = "set project.id to a project without another environment"
 
 
 def check(
@@ -75,9 +72,9 @@ def _check_mode(environment: Environment, states: TerraformStates) -> Finding:
     deployed = [name for one in states["mesh"] or () if (name := one.inputs.get("control_plane"))]
     if all(name == wanted for name in deployed):
         return ok(title, wanted)
-    text = f"this mesh was installed with {deployed[0]}, and there is no migration to {wanted}"
-    keep = f"write `mesh.control_plane: {deployed[0]}` into the configuration file"
-    fix = f"{keep}; or, with that line: cdktf destroy ingress mesh, then set {wanted}, and deploy"
+    text = f"the deployed mesh has the mode {deployed[0]}, and a mesh can't be migrated to {wanted}"
+    keep = f"to keep the mesh, set mesh.control_plane: {deployed[0]}"
+    fix = f"{keep}; to replace it, first run, with that line: cdktf destroy ingress mesh; then set {wanted}, and deploy"
     return failure(title, text, fix)
 
 
@@ -92,7 +89,7 @@ def _check_other_environments(environment: Environment, google: GoogleClient, en
     try:
         clusters = list_resources(google, CLUSTERS) if "container" in enabled else ()
     except ApiError as error:
-        return failure(name, f"are not known: {error}", api_error_fix(error, "container", google.project))
+        return failure(name, f"can't list clusters: {error}", api_error_fix(error, "container", google.project))
     others = [
         f"{one.name} in {one.location} on {network}"
         for one in clusters
@@ -101,7 +98,7 @@ def _check_other_environments(environment: Environment, google: GoogleClient, en
     ]
     if not others:
         return ok(name, "none")
-    text = f"{', '.join(others)}: in the project's mesh, and one project is one environment"
+    text = f"clusters of another environment are in the project's mesh: {', '.join(others)}"
     return failure(name, text, ANOTHER_PROJECT)
 
 
@@ -119,31 +116,31 @@ def _check_resource(
     environment: Environment,
     config: Path,
 ) -> Finding:
-    name = f"{DOCTOR_NAMES.get(resource.kind.singular, resource.kind.singular)} {resource.name}"
+    name = f"{resource.kind.singular} {resource.name}"
     if resource.region:
         name = f"{resource.region}: {name}"
     if isinstance(found, ApiError):
         fix = api_error_fix(found, resource.kind.api, environment.project.id)
-        return failure(name, f"is not known: {found}", fix)
+        return failure(name, f"unknown: {found}", fix)
     if found is None:
-        return ok(name, "off" if resource.kind is FEATURES else "free")
+        return ok(name, "not created yet")
     if resource.parent and (tracked is None or resource.parent not in tracked):
-        return ok(name, f"goes with its {resource.kind.parent}")
+        return ok(name, f"part of its {resource.kind.parent}")
     if tracked is None:
-        text = f"is there already; whether terraform has made it, its state in {place(environment.backend)} knows"
+        text = f"exists; whether it is in the state in {place(environment.backend)} is not checked"
         return warning(name, text, "cdktf diff network clusters mesh ingress")
     if resource.terraform_id in tracked:
-        return ok(name, "terraform's own")
+        return ok(name, "exists, in the state")
     if resource.kind is FEATURES:
         cluster = found.get("spec", {}).get("multiclusteringress", {}).get("configMembership", "").rpartition("/")[2]
-        text = f"is on already, and not by terraform{f'; its config cluster is {cluster}' if cluster else ''}"
+        text = f"enabled but missing from the state{f'; its config cluster is {cluster}' if cluster else ''}"
         own = [region.names.cluster for region in environment.resolved_regions()]
         if cluster and cluster not in own:
-            return failure(name, f"{text}, of another environment", ANOTHER_PROJECT)
+            return failure(name, f"{text}, which belongs to another environment", ANOTHER_PROJECT)
         return failure(name, text, _import_command(resource, config))
-    text = "is there, and terraform does not know it: delete it if nobody needs it"
+    text = "exists but is missing from the state, so a deploy can't create it; if it is not in use, delete it"
     if not resource.parent:
-        text += ", or change project.name_prefix"
+        text += ", or set another project.name_prefix"
     return failure(name, text, resource.delete_command)
 
 
@@ -159,7 +156,9 @@ def _check_memberships(environment: Environment, google: GoogleClient, enabled: 
     try:
         memberships = list_resources(google, MEMBERSHIPS) if "gkehub" in enabled else ()
     except ApiError as error:
-        return [failure("memberships", f"are not told: {error}", api_error_fix(error, "gkehub", google.project))]
+        return [
+            failure("memberships", f"can't list memberships: {error}", api_error_fix(error, "gkehub", google.project))
+        ]
     return [_check_membership(region, memberships) for region in environment.resolved_regions()]
 
 
@@ -170,11 +169,15 @@ def _check_membership(region: ResolvedRegion, memberships: Sequence[CloudResourc
         link = one.content.get("endpoint", {}).get("gkeCluster", {}).get("resourceLink", "")
         is_cluster = link.endswith(f"/locations/{region.location}/clusters/{cluster}")
         if is_cluster and (one.location, one.name) != (region.location, cluster):
-            return failure(name, f"the cluster is in the fleet as {one.name} in {one.location}", one.delete_command)
+            return failure(
+                name,
+                f"the cluster is registered in the fleet under another membership, {one.name} in {one.location}",
+                one.delete_command,
+            )
         if not is_cluster and one.name == cluster and one.location in (region.location, "global"):
             other = link.partition("/locations/")[2] or "another cluster"
-            return failure(name, f"is taken in {one.location}, by {other}", one.delete_command)
-    return ok(name, "nobody else's")
+            return failure(name, f"the name is used in {one.location} by {other}", one.delete_command)
+    return ok(name, "no conflict")
 
 
 def _check_clusters(
@@ -192,28 +195,30 @@ def _check_clusters(
                     _read(f"{key}: objects", cluster, partial(_check_objects, untracked)),
                 ]
     except MeshError as error:  # a tool is missing, which has a finding of its own
-        return [warning("clusters", f"not looked at: {error}", error.fix)]
+        return [warning("clusters", f"not checked: {error}", error.fix)]
     return findings
 
 
 def _read(name: str, cluster: ClusterClient | MeshError, check: Callable[[str, ClusterClient], Finding]) -> Finding:
     if isinstance(cluster, MeshError):
-        return warning(name, f"not looked at: {cluster}", cluster.fix)
+        return warning(name, f"not checked: {cluster}", cluster.fix)
     try:
         return check(name, cluster)
     except KubectlError as error:
-        return failure(name, f"not told by the cluster: {error}", unreachable_fix(str(error), cluster))
+        return failure(name, f"can't read them: {error}", unreachable_fix(str(error), cluster))
 
 
 def _check_secrets(environment: Environment, name: str, cluster: ClusterClient) -> Finding:
     """Check that no other remote secret makes the mesh watch a cluster twice, or a foreign one."""
     found = unexpected_names(environment, cluster)
     if not found:
-        return ok(name, "nobody else's")
+        return ok(name, "no unexpected ones")
     delete = kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", *found)
     if environment.control_plane.uses_remote_secrets:
-        return failure(name, f"somebody else's: {', '.join(found)}", delete)
-    return warning(name, f"the control plane knows none, and there are {', '.join(found)}: each holds a token", delete)
+        return failure(name, f"the mesh would watch clusters that are not configured: {', '.join(found)}", delete)
+    return warning(
+        name, f"this control plane mode does not use remote secrets, and each holds a token: {', '.join(found)}", delete
+    )
 
 
 def _check_objects(
@@ -221,10 +226,10 @@ def _check_objects(
 ) -> Finding:
     """Check for objects that an interrupted terraform has created, or another tool under the same name."""
     if untracked is None:
-        return ok(name, "not compared: terraform's state is elsewhere, or of another synthesis")
+        return ok(name, "not compared: the state is not on this machine, or not of the last synthesis")
     found = existing(cluster, untracked.get(cluster.region, ()))
     if not found:
-        return ok(name, "terraform's own, or still to be made")
+        return ok(name, "no conflict")
     by_namespace: defaultdict[str, list[str]] = defaultdict(list)
     for one in found:
         by_namespace[one.namespace].append(one.resource)
@@ -234,8 +239,8 @@ def _check_objects(
         )
         for namespace, names in by_namespace.items()
     ]
-    text = f"there, not in terraform's state, and the next deploy would stop at it: {', '.join(map(str, found))}"
-    text += "; delete it if nobody needs it"
+    text = f"exist but are missing from the state, so the next deploy fails: {', '.join(map(str, found))}"
+    text += "; if they are not in use, delete them"
     if any(one.kind == "Namespace" for one in found):
-        text += ", but look first: a Namespace goes with all that is in it"
+        text += ", but check first: deleting a Namespace deletes everything in it"
     return failure(name, text, chained(reversed(delete)))

@@ -53,7 +53,7 @@ class Attempt:
         return bool(self.host) and not self.error
 
     @property
-    def admitted(self) -> tuple[IPv4Network, ...]:
+    def authorized(self) -> tuple[IPv4Network, ...]:
         """The cluster's current authorized networks."""
         cluster = self.cluster if isinstance(self.cluster, dict) else {}
         blocks = cluster.get("masterAuthorizedNetworksConfig", {}).get("cidrBlocks", [])
@@ -72,7 +72,7 @@ def check(environment: Environment, attempts: Sequence[Attempt]) -> list[Finding
     """Check each control plane, and the authorized networks."""
     match environment.cluster.endpoint:
         case "dns":
-            text = "are not asked for at the DNS endpoint, where IAM decides"
+            text = "not required: IAM authorizes requests to DNS endpoints"
             return [ok(NETWORKS, text), *(_check_connection(one) for one in attempts)]
         case "private":
             return [_check_private(environment, attempts), *(_check_connection(one) for one in attempts)]
@@ -106,7 +106,7 @@ def _try(environment: Environment, region: ResolvedRegion, cluster: LookupResult
     try:
         return attempt(host, source=connect(host))
     except TimeoutError:
-        return attempt(host, f"no answer within {SECONDS:.0f} s", _route_to(host))
+        return attempt(host, f"no response within {SECONDS:.0f} s", _route_to(host))
     except OSError as error:
         return attempt(host, error.strerror or str(error), _route_to(host))
 
@@ -131,8 +131,8 @@ def _configured(environment: Environment) -> dict[IPv4Network, str]:
 
 def _inside_of(environment: Environment, region: ResolvedRegion) -> tuple[IPv4Network, ...]:
     """Return the ranges in the VPC that a cluster authorizes besides: its own, and the peer API clients' pods."""
-    watchers = (one.cidr for one in environment.peer_api_clients(region.key))
-    return (region.ranges.nodes, region.ranges.pods, *watchers)
+    peers = (one.cidr for one in environment.peer_api_clients(region.key))
+    return (region.ranges.nodes, region.ranges.pods, *peers)
 
 
 def _holds(networks: Iterable[IPv4Network], address: IPv4Address) -> IPv4Network | None:
@@ -142,21 +142,23 @@ def _holds(networks: Iterable[IPv4Network], address: IPv4Address) -> IPv4Network
 def _check_attempt(attempt: Attempt) -> Finding | None:
     """Return the finding that is the same for all endpoints; None if the connection failed."""
     if isinstance(attempt.cluster, ApiError):
-        text = f"is not known: {attempt.cluster}"
+        text = f"unknown: {attempt.cluster}"
         return failure(attempt.name, text, api_error_fix(attempt.cluster, "container", attempt.project))
     if attempt.cluster is None:
-        return ok(attempt.name, "is still to be made")
+        return ok(attempt.name, "not created yet")
     if not attempt.host:
-        status = attempt.cluster.get("status", "in an unknown state")
-        return warning(attempt.name, f"has no such endpoint; the cluster is {status}", DEPLOY)
+        status = attempt.cluster.get("status", "unknown")
+        return warning(
+            attempt.name, f"the cluster does not have the configured endpoint; its status is {status}", DEPLOY
+        )
     if attempt.connected:
-        return ok(attempt.name, f"is reached at {attempt.host}")
+        return ok(attempt.name, f"reachable at {attempt.host}")
     return None
 
 
 def _check_connection(attempt: Attempt) -> Finding:
-    fix = f"see what is in between: curl --insecure --max-time 5 https://{attempt.host}/version"
-    return _check_attempt(attempt) or failure(attempt.name, f"is not reached at {attempt.host}: {attempt.error}", fix)
+    fix = f"check the network between this machine and the endpoint: curl --insecure --max-time 5 https://{attempt.host}/version"
+    return _check_attempt(attempt) or failure(attempt.name, f"unreachable at {attempt.host}: {attempt.error}", fix)
 
 
 def _check_private(environment: Environment, attempts: Sequence[Attempt]) -> Finding:
@@ -168,17 +170,17 @@ def _check_private(environment: Environment, attempts: Sequence[Attempt]) -> Fin
     configured = _configured(environment)
     outside = []
     for one in attempts:
-        admitted = (*configured, *_inside_of(environment, one.region))
-        if one.source is None or not _holds(admitted, one.source):
+        authorized = (*configured, *_inside_of(environment, one.region))
+        if one.source is None or not _holds(authorized, one.source):
             outside.append(one)
     if not outside:
-        return ok(NETWORKS, f"{attempts[0].source} may come to every private address")
-    addresses = ", ".join(sorted({str(one.source) for one in outside if one.source})) or "no address"
+        return ok(NETWORKS, f"this machine's address {attempts[0].source} is authorized at every private endpoint")
+    addresses = ", ".join(sorted({str(one.source) for one in outside if one.source})) or "none"
     keys = ", ".join(one.region.key for one in outside)
     if all(one.connected for one in outside):
-        return ok(NETWORKS, f"{addresses} is in none, and gets to {keys} all the same")
+        return ok(NETWORKS, f"this machine's address {addresses} is in none, but the endpoints of {keys} are reachable")
     fix = "deploy from a machine in the VPC whose range is in cluster.authorized_networks, or set cluster.endpoint: dns"
-    return warning(NETWORKS, f"this machine has {addresses} on its way to {keys}, which is in none", fix)
+    return warning(NETWORKS, f"this machine's address on the route to {keys}, {addresses}, is in none", fix)
 
 
 def _check_public(environment: Environment, attempts: Sequence[Attempt]) -> list[Finding]:
@@ -198,15 +200,17 @@ def _check_networks(
 ) -> Finding:
     network = _holds(configured, address)
     if network is not None:
-        return ok(NETWORKS, f"{address} is in {network} ({configured[network]})")
+        return ok(NETWORKS, f"this machine's address {address} is in {network} ({configured[network]})")
     fix = f"export {OPERATOR_VARIABLE}={address}/32"
     shown = ", ".join(f"{network} ({name})" for network, name in configured.items())
-    text = f"this machine, {address}, is in none of {shown}"
-    if any(_holds(one.admitted, address) for one in attempts):
-        return failure(NETWORKS, f"{text}; clusters admit it now, and the next deploy ends that", fix)
+    text = f"this machine's address {address} is in none of {shown}"
+    if any(_holds(one.authorized, address) for one in attempts):
+        return failure(NETWORKS, f"{text}; clusters authorize it now, and the next deploy removes it", fix)
     if attempts and all(one.connected for one in attempts):
-        return warning(NETWORKS, f"{text}, and gets to all control planes: it may have several addresses", fix)
-    return failure(NETWORKS, f"{text}: no control plane would let it in", fix)
+        return warning(
+            NETWORKS, f"{text}, but all control planes are reachable: the machine may have several addresses", fix
+        )
+    return failure(NETWORKS, f"{text}: the control planes will refuse its connections", fix)
 
 
 def _check_public_endpoint(
@@ -215,14 +219,14 @@ def _check_public_endpoint(
     common = _check_attempt(attempt)
     if common is not None:
         return common
-    text = f"is not reached at {attempt.host}: {attempt.error}"
+    text = f"unreachable at {attempt.host}: {attempt.error}"
     if address is None:
         return failure(attempt.name, text, f"export {OPERATOR_VARIABLE}=YOUR_ADDRESS/32 && {DEPLOY}")
-    if _holds(attempt.admitted, address):
-        fix = f"see what is in between: curl --insecure --max-time 5 https://{attempt.host}/version"
-        return failure(attempt.name, f"{text}, although it admits {address}", fix)
+    if _holds(attempt.authorized, address):
+        fix = f"check the network between this machine and the endpoint: curl --insecure --max-time 5 https://{attempt.host}/version"
+        return failure(attempt.name, f"{text}, although {address} is authorized", fix)
     if _holds(configured, address):
-        return warning(attempt.name, f"{text}; the clusters stack will have it admit {address}", DEPLOY)
+        return warning(attempt.name, f"{text}; the next deploy of the clusters stack authorizes {address}", DEPLOY)
     return failure(attempt.name, text, f"export {OPERATOR_VARIABLE}={address}/32 && {DEPLOY}")
 
 

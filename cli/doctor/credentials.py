@@ -1,4 +1,4 @@
-"""Whose credentials terraform and the scripts use, and whether Google accepts them."""
+"""The credentials that terraform and the scripts use, and whether Google accepts them."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ NEW_TOKEN = f'export {TOKEN_VARIABLE}="$(gcloud auth print-access-token)"'
 OWN, ACCOUNT = "terraform's credentials", "impersonation"
 KUBERNETES, GCLOUD = "kubernetes provider's credentials", "gcloud's login"
 GCLOUD_LOGIN = "gcloud auth login"
-PERSON = "a person's login"
+PERSON = "a user account"
 
 
 def check(environment: Environment, google: GoogleClient) -> list[Finding]:
@@ -53,18 +53,18 @@ def member(google: GoogleClient) -> str:
 
 
 def _check_own(own: GoogleClient) -> Finding:
-    unseen = "nothing in Google Cloud was looked at"
+    unseen = "no other check of the project was possible"
     try:
         _probe(own)
     except ApiError as error:
-        return failure(OWN, f"not known: {error}; {unseen}", api_error_fix(error, "projects", own.project))
+        return failure(OWN, f"unknown: {error}; {unseen}", api_error_fix(error, "projects", own.project))
     except MeshError as error:
         if os.environ.get(TOKEN_VARIABLE):
-            return failure(OWN, f"Google does not take the token in {TOKEN_VARIABLE}; {unseen}", NEW_TOKEN)
+            return failure(OWN, f"Google rejects the token in {TOKEN_VARIABLE}; {unseen}", NEW_TOKEN)
         return failure(OWN, f"{error}; {unseen}", error.fix or LOGIN)
     if own.source.variable == TOKEN_VARIABLE:
         return ok(OWN, f"the token in {TOKEN_VARIABLE}")
-    variable = f", of {own.source.variable}" if own.source.variable else ""
+    variable = f", from {own.source.variable}" if own.source.variable else ""
     return ok(OWN, f"{own.caller or PERSON}{variable}")
 
 
@@ -72,14 +72,14 @@ def _check_account(account: str, own: GoogleClient, google: GoogleClient) -> Fin
     try:
         _probe(google)
     except ApiError as error:
-        return failure(ACCOUNT, f"not known: {error}", api_error_fix(error, "projects", google.project))
+        return failure(ACCOUNT, f"unknown: {error}", api_error_fix(error, "projects", google.project))
     except MeshError as error:
         grant = (
             f"gcloud iam service-accounts add-iam-policy-binding {account} --member={member(own)} "
             f"--role=roles/iam.serviceAccountTokenCreator --project {account.partition('@')[2].partition('.')[0]}"
         )
-        return failure(ACCOUNT, f"may not act as {account}: {error}", grant)
-    return ok(ACCOUNT, f"acts as {account}")
+        return failure(ACCOUNT, f"these credentials can't impersonate {account}: {error}", grant)
+    return ok(ACCOUNT, f"as {account}")
 
 
 def _check_kubernetes_provider(own: GoogleClient) -> list[Finding]:
@@ -87,12 +87,14 @@ def _check_kubernetes_provider(own: GoogleClient) -> list[Finding]:
     variables = [name for name in (own.source.variable, IMPERSONATE_VARIABLE) if os.environ.get(name)]
     if not variables:
         return []
-    text = f"gke-gcloud-auth-plugin takes the application default credentials, and not {' and '.join(variables)}"
+    text = f"gke-gcloud-auth-plugin uses the application default credentials, and ignores {' and '.join(variables)}"
     try:
         default_credentials()
     except MeshError as error:
         return [warning(KUBERNETES, f"{text}; {error}", error.fix)]
-    return [warning(KUBERNETES, f"{text}: they may be another identity's", "set project.impersonate_service_account")]
+    return [
+        warning(KUBERNETES, f"{text}: they may belong to another identity", "set project.impersonate_service_account")
+    ]
 
 
 def _check_gcloud(environment: Environment, google: GoogleClient) -> Finding:
@@ -103,20 +105,20 @@ def _check_gcloud(environment: Environment, google: GoogleClient) -> Finding:
     try:
         token = run("gcloud", "auth", "print-access-token", variables=variables, merged=False).strip()
     except ToolError as error:
-        may = "" if account is None else f", as an identity with roles/iam.serviceAccountTokenCreator on {account}"
-        return failure(GCLOUD, f"the scripts need it, and gcloud gives no token: {error}", f"{GCLOUD_LOGIN}{may}")
+        may = "" if account is None else f", with an account that has roles/iam.serviceAccountTokenCreator on {account}"
+        return failure(GCLOUD, f"the scripts require a token, and gcloud prints none: {error}", f"{GCLOUD_LOGIN}{may}")
     gcloud = GoogleClient(google.project, token=token)
     try:
         _probe(gcloud)
     except ApiError as error:
-        return failure(GCLOUD, f"not known: {error}", api_error_fix(error, "projects", google.project))
+        return failure(GCLOUD, f"unknown: {error}", api_error_fix(error, "projects", google.project))
     except MeshError:
-        return failure(GCLOUD, "Google does not take gcloud's token", GCLOUD_LOGIN)
+        return failure(GCLOUD, "Google rejects gcloud's token", GCLOUD_LOGIN)
     scripts, terraform = gcloud.email(), google.email()
     if not scripts or not terraform:
-        return ok(GCLOUD, f"{scripts or 'a token'}; Google does not tell whether terraform acts as the same identity")
+        return ok(GCLOUD, f"{scripts or 'a token'}; not known whether terraform acts as the same account")
     if scripts != terraform:
-        fix = f"gcloud config set account {terraform}, or log in as the same in both: {GCLOUD_LOGIN} && {LOGIN}"
+        fix = f"gcloud config set account {terraform}, or log in with the same account twice: {GCLOUD_LOGIN} && {LOGIN}"
         return warning(GCLOUD, f"the scripts act as {scripts}, and terraform as {terraform}", fix)
     return ok(GCLOUD, scripts)
 

@@ -32,7 +32,7 @@ def _check_region(google: GoogleClient, region: ResolvedRegion) -> Finding:
     name, home = f"location of {region.key}", f"projects/{google.project}"
     found = google.try_find("compute", f"{home}/regions/{region.location}")
     if isinstance(found, ApiError):
-        return warning(name, f"not known: {found}", api_error_fix(found, "compute", google.project))
+        return warning(name, f"unknown: {found}", api_error_fix(found, "compute", google.project))
     if found is None:
         fix = f"gcloud compute regions list --project {google.project}; then correct regions.{region.key}.region"
         return failure(name, f"Google has no region {region.location} for this project", fix)
@@ -49,7 +49,7 @@ def _check_machine_type(google: GoogleClient, region: ResolvedRegion, zones: tup
     for zone in zones:
         found = google.try_find("compute", f"projects/{google.project}/zones/{zone}/machineTypes/{machine}")
         if isinstance(found, ApiError):
-            return warning(name, f"not known: {found}", api_error_fix(found, "compute", google.project))
+            return warning(name, f"unknown: {found}", api_error_fix(found, "compute", google.project))
         if found is None:
             absent.append(zone)
     fix = (

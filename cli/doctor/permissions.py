@@ -156,7 +156,7 @@ def check(google: GoogleClient, environment: Environment) -> list[Finding]:
             tested = wanted[start : start + MOST_AT_ONCE]
             granted |= set(google.post("projects", path, {"permissions": tested}).get("permissions", []))
     except ApiError as error:
-        text = f"Google does not say what the caller may do: {error}"
+        text = f"can't test the caller's permissions: {error}"
         return [failure("permissions", text, api_error_fix(error, "projects", google.project))]
     roles = list(dict.fromkeys(one.role for one in required))
     return [_check_role(role, [one for one in required if one.role == role], granted, google) for role in roles]
@@ -165,8 +165,8 @@ def check(google: GoogleClient, environment: Environment) -> list[Finding]:
 def _check_role(role: str, required: Sequence[RequiredPermissions], granted: set[str], google: GoogleClient) -> Finding:
     missing = [(one.by, name) for one in required for name in one.permissions if name not in granted]
     if not missing:
-        return ok(role, f"for {', '.join(dict.fromkeys(one.by for one in required))}")
+        return ok(role, f"granted, for {', '.join(dict.fromkeys(one.by for one in required))}")
     permissions = ", ".join(dict.fromkeys(permission for _, permission in missing))
     users = ", ".join(dict.fromkeys(by for by, _ in missing))
     fix = f"gcloud projects add-iam-policy-binding {google.project} --member={member(google)} --role={role}"
-    return failure(role, f"the caller lacks {permissions}, which {users} needs", fix)
+    return failure(role, f"the caller lacks {permissions}, required by {users}", fix)

@@ -23,11 +23,13 @@ def check_project(google: GoogleClient) -> Finding:
         found = google.find("projects", f"projects/{project}")
     except ApiError as error:
         if error.api_is_off or error.status in (0, 429) or error.status >= 500:
-            return failure(name, f"{project} can't be asked about: {error}", api_error_fix(error, "projects", project))
+            return failure(name, f"can't read {project}: {error}", api_error_fix(error, "projects", project))
         # Google's error is the same for a project that does not exist and for one without permission.
-        return failure(name, f"{project} is not there, or not for you: {error}", f"{LIST}; then put project.id right")
+        return failure(
+            name, f"{project} does not exist, or you have no access to it: {error}", f"{LIST}; then correct project.id"
+        )
     if found is None:
-        return failure(name, f"there is no project {project}", f"{LIST}; then put project.id right")
+        return failure(name, f"{project} does not exist", f"{LIST}; then correct project.id")
     state = found.get("lifecycleState", "")
     if state != "ACTIVE":
         return failure(name, f"{project} is {state}", f"gcloud projects undelete {project}")
@@ -45,8 +47,8 @@ def check_billing(google: GoogleClient) -> Finding:
     except ApiError as error:
         if error.api_is_off:
             fix = api_error_fix(error, "billing", project)
-            return warning(name, "not known: cloudbilling.googleapis.com is off in the project", fix)
-        return warning(name, f"not known: {error}", f"gcloud billing projects describe {project}")
+            return warning(name, "unknown: the API cloudbilling.googleapis.com is disabled in the project", fix)
+        return warning(name, f"unknown: {error}", f"gcloud billing projects describe {project}")
     if not found.get("billingEnabled"):
-        return failure(name, "is off", f"gcloud billing projects link {project} --billing-account=ACCOUNT_ID")
-    return ok(name, "is on")
+        return failure(name, "disabled", f"gcloud billing projects link {project} --billing-account=ACCOUNT_ID")
+    return ok(name, "enabled")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cli.report.plural import counted
 from cli.sources.resources import (
     ADDRESSES,
     CERTIFICATES,
@@ -101,8 +102,14 @@ def quota_demand(environment: Environment, resources: ExpectedResources) -> Iter
                 most += demand.most
         if environment.ingress.enabled and not region.retired:
             groups = 0 if _has_load_balancer(resources) else _zones(region)
-            yield QuotaDemand(("NETWORK_ENDPOINT_GROUPS",), region.location, groups, groups, "the gateways, one a zone")
-    yield QuotaDemand(("CPUS_ALL_REGIONS",), "", least, most, "of all regions")
+            yield QuotaDemand(
+                ("NETWORK_ENDPOINT_GROUPS",),
+                region.location,
+                groups,
+                groups,
+                "endpoint groups of the gateways, one per zone",
+            )
+    yield QuotaDemand(("CPUS_ALL_REGIONS",), "", least, most, "nodes of all regions")
     yield from _of_project(environment, resources)
 
 
@@ -132,7 +139,7 @@ def _of_nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iter
     first = zones if cluster is None else 0  # nodes of the pool that GKE creates first
     of = f"{least} to {most} {shape.machine_type}"
     if has.nodes:
-        of += f", {has.nodes} {'of them' if has.machine == shape.machine_type else has.machine} there"
+        of += f", {has.nodes} {'' if has.machine == shape.machine_type else f'{has.machine} '}exist"
     if each is not None:
         own = has.cpus if has.machine.partition("-")[0] == family else 0
         first_cpus = first * FIRST_POOL_VCPUS if family == FIRST_POOL_FAMILY else 0
@@ -140,7 +147,13 @@ def _of_nodes(region: ResolvedRegion, cluster: Mapping[str, Any] | None) -> Iter
         yield QuotaDemand(cpu_quotas(family), region.location, least_cpus, most_cpus, of, cpus=True)
     if first and family != FIRST_POOL_FAMILY:
         cpus = first * FIRST_POOL_VCPUS
-        yield QuotaDemand(cpu_quotas(FIRST_POOL_FAMILY), region.location, cpus, cpus, "the pool that GKE makes first")
+        yield QuotaDemand(
+            cpu_quotas(FIRST_POOL_FAMILY),
+            region.location,
+            cpus,
+            cpus,
+            "GKE's default node pool, which is removed at once",
+        )
     least_disk, most_disk = shape.disk_size_gb * least - has.disk, shape.disk_size_gb * most - has.disk
     disk = first * FIRST_POOL_GB
     # Balanced disks count as SSD ones: https://cloud.google.com/kubernetes-engine/docs/how-to/custom-boot-disks
@@ -170,15 +183,17 @@ def _of_project(environment: Environment, resources: ExpectedResources) -> Itera
         return QuotaDemand((quota,), "", count, count, of)
 
     for kind, quota in QUOTAS.items():
-        yield of_quota(quota, missing[kind], "GKE's and the ingress' too" if kind is FIREWALL_RULES else "")
+        yield of_quota(
+            quota, missing[kind], "including those of GKE and the load balancer" if kind is FIREWALL_RULES else ""
+        )
     if environment.ingress.enabled:
-        yield of_quota("STATIC_ADDRESSES", missing[ADDRESSES], "the ingress' address")
+        yield of_quota("STATIC_ADDRESSES", missing[ADDRESSES], "the address of the load balancer")
         quotas = LOAD_BALANCER
         if domains := len(environment.ingress.domains):
-            yield of_quota("SSL_CERTIFICATES", missing[CERTIFICATES], f"the certificates of {domains} domains")
+            yield of_quota("SSL_CERTIFICATES", missing[CERTIFICATES], f"certificates of {counted(domains, 'domain')}")
             quotas = ("TARGET_HTTPS_PROXIES", *LOAD_BALANCER)
         for quota in quotas:
-            yield of_quota(quota, balancers, "the ingress' load balancer")
+            yield of_quota(quota, balancers, "the load balancer")
 
 
 def _has_load_balancer(resources: ExpectedResources) -> bool:

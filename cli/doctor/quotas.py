@@ -53,7 +53,11 @@ def check(
     """
     if "compute" not in enabled:
         fix = f"gcloud services enable compute.googleapis.com --project {google.project} && mesh doctor"
-        return [warning("quotas", "not known before compute.googleapis.com is on; the network stack does that", fix)]
+        return [
+            warning(
+                "quotas", "unknown until the API compute.googleapis.com is enabled, which the network stack does", fix
+            )
+        ]
     places = ["", *(region.location for region in environment.resolved_regions())]
     with ThreadPoolExecutor(8) as pool:
         found = dict(zip(places, pool.map(partial(_read_quotas, google), places), strict=True))
@@ -62,7 +66,9 @@ def check(
         quotas = found[place]
         if isinstance(quotas, ApiError):
             name = f"quotas of {place or 'the project'}"
-            findings.append(failure(name, f"are not told: {quotas}", api_error_fix(quotas, "compute", google.project)))
+            findings.append(
+                failure(name, f"can't read them: {quotas}", api_error_fix(quotas, "compute", google.project))
+            )
         else:
             findings += _check_place(place, quotas, quota_demand(environment, resources), google.project)
     return findings
@@ -75,10 +81,10 @@ def _read_quotas(google: GoogleClient, place: str) -> Quotas:
     """
     path = f"projects/{google.project}"
     try:
-        answer = google.get("compute", f"{path}/regions/{place}" if place else path)
+        response = google.get("compute", f"{path}/regions/{place}" if place else path)
     except ApiError as error:
         return error
-    return {one["metric"]: Quota(one.get("limit", 0), one.get("usage", 0)) for one in answer.get("quotas", [])}
+    return {one["metric"]: Quota(one.get("limit", 0), one.get("usage", 0)) for one in response.get("quotas", [])}
 
 
 def _check_place(
@@ -95,31 +101,33 @@ def _check_place(
         for one in found:
             # It is not known which of several quotas counts.
             if some_room and one.state is FindingState.FAILURE:
-                yield warning(one.name, f"{one.text}; the other quota has room, and one of the two counts", one.fix)
+                yield warning(
+                    one.name, f"{one.text}; only one of the two quotas applies, and the other suffices", one.fix
+                )
             else:
                 yield one
 
 
 def _check_quota(metric: str, quota: Quota, demand: QuotaDemand, project: str) -> Finding:
     name = f"{metric} in {demand.place}" if demand.place else metric
-    text = f"{quota.free:g} of {quota.limit:g} free; {_wanted(demand)}"
+    text = f"{quota.free:g} of {quota.limit:g} available; {_wanted(demand)}"
     if demand.most <= 0:
         return ok(name, text)
     fix = _more(metric, quota.usage + demand.most, demand.place, project)
     if quota.free < demand.least:
-        return failure(name, f"{text}: {demand.least - quota.free:g} short", fix)
+        return failure(name, f"{text}: {demand.least - quota.free:g} too few", fix)
     if quota.free < demand.most:
-        return warning(name, f"{text}: the autoscaler would be {demand.most - quota.free:g} short", fix)
+        return warning(name, f"{text}: {demand.most - quota.free:g} too few for the autoscaler's maximum", fix)
     return ok(name, text)
 
 
 def _wanted(demand: QuotaDemand) -> str:
     of = f" ({demand.of})" if demand.of else ""
     if demand.most <= 0:
-        return f"needs no more{of}"
+        return f"no more required{of}"
     if demand.least == demand.most:
-        return f"needs {demand.least:g}{of}"
-    return f"needs {demand.least:g} to {demand.most:g}{of}"
+        return f"{demand.least:g} required{of}"
+    return f"{demand.least:g} to {demand.most:g} required{of}"
 
 
 def _unknown_family(demand: QuotaDemand, project: str) -> Finding:
@@ -128,7 +136,7 @@ def _unknown_family(demand: QuotaDemand, project: str) -> Finding:
     Source: https://cloud.google.com/compute/resource-usage#cpus_per_vm_family
     """
     fix = f"gcloud beta quotas info describe {FAMILIES} --service=compute.googleapis.com --project={project}"
-    text = f"Compute Engine does not show it; {_wanted(demand)}"
+    text = f"unknown, as Compute Engine does not report it; {_wanted(demand)}"
     return warning(f"{demand.quotas[0]} in {demand.place}", text, fix)
 
 

@@ -10,7 +10,9 @@ from cli.sources.resources import FEATURES, ExpectedResources
 from config import Environment
 
 NAME = "support of the control plane mode"
-FIX = "docs/control-plane-modes.md: build a new environment with mesh.control_plane: fleet, as there is no migration"
+FIX = (
+    "create a new environment with mesh.control_plane: fleet, as a mesh can't be migrated: docs/control-plane-modes.md"
+)
 
 
 def check(environment: Environment, today: date) -> Finding:
@@ -22,10 +24,10 @@ def check(environment: Environment, today: date) -> Finding:
     """
     mode, end = environment.mesh.control_plane, environment.control_plane.end
     if end is None or today < end.deprecated:
-        return ok(NAME, f"{mode}: no end is announced")
+        return ok(NAME, f"{mode} is supported, without an announced end")
     if today < end.ends:
         return warning(NAME, f"{mode}: {end.describe()}", FIX)
-    return failure(NAME, f"{mode}: {end.describe()}, which is over", FIX)
+    return failure(NAME, f"{mode}: {end.describe()}; that date has passed", FIX)
 
 
 def check_implementations(environment: Environment, resources: ExpectedResources) -> Iterator[Finding]:

@@ -68,7 +68,7 @@ TERRAFORM = Tool(
     pattern=r"Terraform v(\d+)\.(\d+)\.?(\d+)?",
 )
 TERRAFORM_WITH_EPHEMERAL = replace(
-    TERRAFORM, needed="1.10 or later, as project.impersonate_service_account is set", least=(1, 10)
+    TERRAFORM, needed="1.10 or later, because project.impersonate_service_account is set", least=(1, 10)
 )
 LOCKED = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
 """cdktf-cli, and the versions of Node.js that it runs on."""
@@ -165,7 +165,7 @@ def check_variables() -> Finding:
     name = "environment variables"
     found = list(terraform_variables.problems(os.environ))
     if not found:
-        return ok(name, "none that makes terraform act on something else")
+        return ok(name, "none that changes what terraform acts on")
     texts, fixes = zip(*found, strict=True)
     return failure(name, "; ".join(texts), " && ".join(fixes))
 
@@ -174,51 +174,53 @@ def _check_helpful(tool: Tool) -> Finding:
     found = check_tool(tool)
     if found.state is not FindingState.FAILURE:
         return found
-    return warning(found.name, f"{found.text}; a deploy does without, and mesh status and others do not", found.fix)
+    return warning(
+        found.name, f"{found.text}; a deploy does not use it, but mesh status, verify, drill and audit do", found.fix
+    )
 
 
 def check_tool(tool: Tool) -> Finding:
     """Check that a program is on this machine, in a version that will do."""
     if shutil.which(tool.name) is None:
-        return failure(tool.name, f"is not on this machine; needed: {tool.needed}", tool.fix)
+        return failure(tool.name, f"not installed; required: {tool.needed}", tool.fix)
     command = " ".join((tool.name, *tool.arguments))
     try:
         printed = run(tool.name, *tool.arguments)
     except ToolError as error:
-        return failure(tool.name, str(error), f"see why it fails: {command}")
+        return failure(tool.name, str(error), f"run it to see the error: {command}")
     found = re.search(tool.pattern, printed)
     if found is None:
         if tool.least or tool.only:
-            return warning(tool.name, f"does not tell its version; needed: {tool.needed}", command)
+            return warning(tool.name, f"prints no version; required: {tool.needed}", command)
         return ok(tool.name, tool.needed)
     version = tuple(int(part) for part in found.groups() if part is not None)
     shown = ".".join(map(str, version))
     if version < tool.least or (tool.only and not any(version[: len(one)] == one for one in tool.only)):
-        return failure(tool.name, f"is {shown}; needed: {tool.needed}", tool.fix)
+        return failure(tool.name, f"{shown} is installed; required: {tool.needed}", tool.fix)
     return ok(tool.name, shown)
 
 
 def check_small() -> Finding:
     """Check the programs of which any version will do."""
-    name = "small tools"
+    name = "other programs"
     missing = [tool for tool in SMALL if shutil.which(tool) is None]
     if not any(shutil.which(tool) for tool in CHECKSUMS):
         missing.append(CHECKSUMS[0])
     if not missing:
         return ok(name, ", ".join(SMALL))
-    return failure(name, f"not on this machine: {', '.join(missing)}", installation(missing))
+    return failure(name, f"not installed: {', '.join(missing)}", installation(missing))
 
 
 def check_machine() -> Finding:
     """Check the machine's architecture."""
-    name = "machine"
+    name = "CPU architecture"
     try:
         machine = run("uname", "-m").strip()
     except ToolError as error:
-        return failure(name, str(error), "see why it fails: uname -m")
+        return failure(name, str(error), "run it to see the error: uname -m")
     if machine != MACHINE:
         fix = f"deploy the mesh stack from an {MACHINE} machine, such as Cloud Shell: https://shell.cloud.google.com"
-        return failure(name, f"is {machine}, and asmcli runs on {MACHINE} only", fix)
+        return failure(name, f"{machine}, and asmcli runs on {MACHINE} only", fix)
     return ok(name, machine)
 
 
@@ -226,7 +228,7 @@ def installation(tools: Iterable[str]) -> str:
     """Return the command that installs programs with this machine's package manager."""
     packages = " ".join(dict.fromkeys(PACKAGES.get(tool, tool) for tool in tools))
     command = next((command for name, command in MANAGERS.items() if shutil.which(name)), None)
-    return f"{command} {packages}" if command else f"install from your package manager: {packages}"
+    return f"{command} {packages}" if command else f"install these packages: {packages}"
 
 
 class ToolError(Exception):
@@ -262,9 +264,9 @@ def run(*command: str, variables: Mapping[str, str] | None = None, merged: bool 
     except subprocess.TimeoutExpired as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise ToolError(f"has not answered within {SECONDS:.0f} s") from error
+        raise ToolError(f"did not end within {SECONDS:.0f} s") from error
     if process.returncode != 0:
-        lines = (errors or printed).strip().splitlines() or ["without a word"]
+        lines = (errors or printed).strip().splitlines() or ["no output"]
         reason = next(
             (line for line in lines if line.startswith("ERROR:")), lines[-1]
         )  # gcloud's advice comes after it

@@ -20,10 +20,10 @@ from config.paths import ROOT
 
 SCHEMA_FILE = ROOT / "mesh.schema.json"
 
-Answers = Mapping[str, Sequence[str]]
-"""What the file is to say, by the field of `PLACEHOLDERS`; most have one word."""
+Values = Mapping[str, Sequence[str]]
+"""The values of a file, by the field of `PLACEHOLDERS`; most have one word."""
 
-PLACEHOLDERS: Answers = {
+PLACEHOLDERS: Values = {
     "project": ["my-project"],
     "name_prefix": ["m"],
     "regions": ["r=us-central1"],
@@ -32,7 +32,7 @@ PLACEHOLDERS: Answers = {
     "asmcli_sha256": [],
     "authorized_networks": [],
 }
-"""Stand for what is not known yet, so that the rest can be validated."""
+"""Values for those that are not known yet, so that the others can be validated."""
 
 _DIRECTIONS = re.compile("north|south|east|west|central")
 
@@ -46,47 +46,46 @@ project:
   id: {project}
   name_prefix: {name_prefix}
 
-regions: # a key never changes, and a number is never used for another region
+regions: # never change a key, and never reuse a number for another region
 """
 
 
-def problems_of(answers: Answers) -> list[Problem]:
-    """Return what the model finds wrong with a file of these answers, whatever is not answered yet."""
+def problems_of(values: Values) -> list[Problem]:
+    """Return the problems of a file with these values, whichever are still missing."""
     try:
-        parse_environment(document(answers), "mesh.yaml", {})
+        parse_environment(document(values), "mesh.yaml", {})
     except ConfigError as error:
         return [replace(problem, line=None) for problem in error.problems]
     return []
 
 
-def document(answers: Answers, file: Path = ROOT / "mesh.yaml") -> str:
+def document(values: Values, file: Path = ROOT / "mesh.yaml") -> str:
     """Return the text of a configuration file.
 
     Args:
-        answers: What it says; `PLACEHOLDERS` has the rest.
+        values: Its values; `PLACEHOLDERS` has the others.
         file: Where it will be; its schema is named from there.
     """
-    answers = {**PLACEHOLDERS, **answers}
-    [project], [name_prefix], [mode] = answers["project"], answers["name_prefix"], answers["control_plane"]
-    regions = _keyed(answers)
+    values = {**PLACEHOLDERS, **values}
+    [project], [name_prefix], [mode] = values["project"], values["name_prefix"], values["control_plane"]
+    regions = _keyed(values)
     folder = file.resolve().parent
     schema = os.path.relpath(SCHEMA_FILE, folder) if folder.is_relative_to(ROOT) else str(SCHEMA_FILE)
     lines = [_HEAD.format(schema=schema, project=_scalar(project), name_prefix=_scalar(name_prefix))]
     for number, (key, region) in enumerate(regions):
         lines.append(f"  {_scalar(key)}:\n    region: {_scalar(region)}\n    number: {number}\n")
-    if networks := answers["authorized_networks"]:
-        lines.append("\ncluster:\n  endpoint: public # only from these networks\n  authorized_networks:\n")
+    if networks := values["authorized_networks"]:
+        lines.append("\ncluster:\n  endpoint: public # admits these networks only\n  authorized_networks:\n")
         for number, network in enumerate(networks, 1):
             name, cidr = _split(network, f"network-{number}")
             lines.append(f"    - name: {_scalar(name)}\n      cidr: {_scalar(cidr)}\n")
-    hint = "docs/control-plane-modes.md; it can't be changed later"
-    lines.append(f"\nmesh:\n  control_plane: {_scalar(mode)} # {hint}\n")
-    lines += _asmcli_lines(mode, answers["asmcli_sha256"])
+    lines.append(f"\nmesh:\n  control_plane: {_scalar(mode)} # can't be changed later: docs/control-plane-modes.md\n")
+    lines += _asmcli_lines(mode, values["asmcli_sha256"])
     lines.append(f"\ningress:\n  config_cluster: {_scalar(regions[0][0])}\n")
-    if domains := answers["domains"]:
+    if domains := values["domains"]:
         lines.append(f"  domains: [{', '.join(map(_scalar, domains))}]\n")
     else:
-        lines.append("  plain_http: true # until you have a domain: domains: [shop.example.com]\n")
+        lines.append("  plain_http: true # for HTTPS, replace this line: domains: [shop.example.com]\n")
     return "".join(lines)
 
 
@@ -103,14 +102,14 @@ def _asmcli_lines(mode: str, checksum: Sequence[str]) -> list[str]:
     return [
         "  asmcli:\n",
         f"    version: {DEFAULT_VERSION}\n",
-        f"    sha256: {sha256}\n" if sha256 else "    # sha256: yours, in quotes; README, step 3\n",
+        f"    sha256: {sha256}\n" if sha256 else "    # sha256: required before a deploy; mesh doctor shows it\n",
     ]
 
 
-def _keyed(answers: Answers) -> list[tuple[str, str]]:
+def _keyed(values: Values) -> list[tuple[str, str]]:
     """Return each region with its key: the given one, else its name, shortened if names would be too long."""
-    [name_prefix] = answers["name_prefix"]
-    named = [_split(one, "") for one in answers["regions"]]
+    [name_prefix] = values["name_prefix"]
+    named = [_split(one, "") for one in values["regions"]]
     full = [(key or region, region) for key, region in named]
     if all(_fits(name_prefix, key) for key, _ in full):
         return full

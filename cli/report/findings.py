@@ -36,7 +36,7 @@ class Finding:
 
 
 def ok(name: str, text: str = "") -> Finding:
-    """Return a finding that nothing is wrong."""
+    """Return a finding without a problem."""
     return Finding(name, FindingState.OK, text)
 
 
@@ -46,7 +46,7 @@ def warning(name: str, text: str, fix: str = "") -> Finding:
 
 
 def failure(name: str, text: str, fix: str) -> Finding:
-    """Return a finding that something is wrong."""
+    """Return a finding that changes the exit status."""
     return Finding(name, FindingState.FAILURE, text, fix)
 
 

@@ -19,8 +19,10 @@ from rich.text import Text
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState, Report, Section
+from cli.report.plural import counted
 
 STYLES = {FindingState.OK: "green", FindingState.WARNING: "yellow", FindingState.FAILURE: "bold red"}
+PROBLEMS = (FindingState.WARNING, FindingState.FAILURE)
 STATE_WIDTH = 11
 """Width of the state in front of a finding, in columns."""
 
@@ -54,7 +56,7 @@ class Output:
 
     @contextmanager
     def spinner(self, what: str) -> Iterator[None]:
-        """Show what takes time: a spinner on a terminal, else a line."""
+        """Show what takes time: a spinner on a terminal, or else a line."""
         if self._progress.is_terminal:
             with self._progress.status(escape(what)):
                 yield
@@ -111,11 +113,9 @@ class Output:
                     # Not wrapped, for copying.
                     self.console.print(Text(f"           {finding.fix}", style="cyan"), soft_wrap=True)
         counts = Counter(finding.state for _, finding in report.findings())
-        words = (
-            ", ".join(f"{counts[state]} {state.value}" for state in FindingState if counts[state])
-            or "nothing was looked at"
-        )
-        self.console.print(f"\n{report.command}: {words}")
+        words = [f"{counts[FindingState.OK]} ok"] if counts[FindingState.OK] else []
+        words += [counted(counts[state], state.value) for state in PROBLEMS if counts[state]]
+        self.console.print(f"\n{report.command}: {', '.join(words) or 'no checks'}")
 
     def _print_line(self, finding: Finding) -> None:
         """On a terminal wrapped under its own beginning, in a log one line that can be searched for."""
@@ -166,7 +166,9 @@ def write_junit(report: Report, file: Path) -> None:
     try:
         document.write(str(file), pretty=True)
     except OSError as error:
-        raise MeshError(f"can't write {file}: {error.strerror}", "name a file in a folder that exists") from error
+        raise MeshError(
+            f"can't write {file}: {error.strerror}", "name a file in an existing folder that you may write to"
+        ) from error
 
 
 def _line(finding: Finding) -> Text:

@@ -9,7 +9,7 @@ from config import Environment
 FIRST = ("cloudresourcemanager", "serviceusage")
 """The APIs without which the network stack can't enable the others."""
 
-OTHERS = "the other APIs"
+OTHERS = "other APIs"
 
 
 def enabled_apis(google: GoogleClient) -> frozenset[str] | ApiError:
@@ -40,18 +40,18 @@ def check(environment: Environment, google: GoogleClient, enabled: Set[str] | Ap
     enable = f"gcloud services enable {' '.join(f'{name}.googleapis.com' for name in FIRST)} --project {project}"
     if isinstance(enabled, ApiError):
         if enabled.api_is_off:
-            return [failure("serviceusage", "is off, so that no other API can be switched on", enable)]
-        fix = "see that Google's APIs can be reached from here, and try again"
+            return [failure("serviceusage", "disabled, so that no other API can be enabled", enable)]
+        fix = "check that this machine can reach Google's APIs, and run the command again"
         if enabled.status == 403:
-            fix = f"have roles/serviceusage.serviceUsageAdmin granted to you in {project}, and try again"
-        return [failure("serviceusage", f"does not say which APIs are on: {enabled}", fix)]
+            fix = f"have roles/serviceusage.serviceUsageAdmin granted to you in {project}, and run the command again"
+        return [failure("serviceusage", f"can't list the enabled APIs: {enabled}", fix)]
     found = [
-        ok(name, "is on") if name in enabled else failure(name, "is off, and has to be on before a deploy", enable)
+        ok(name, "enabled") if name in enabled else failure(name, "disabled, and required before a deploy", enable)
         for name in FIRST
     ]
     wanted = [name for name in environment.apis if name not in FIRST]
     off = [name for name in wanted if name not in enabled]
     if not off:
-        return [*found, ok(OTHERS, f"all {len(wanted)} are on")]
-    text = f"{len(wanted) - len(off)} of {len(wanted)} are on; the network stack switches on {', '.join(off)}"
+        return [*found, ok(OTHERS, f"all {len(wanted)} enabled")]
+    text = f"{len(wanted) - len(off)} of {len(wanted)} enabled; the network stack enables {', '.join(off)}"
     return [*found, ok(OTHERS, text)]

@@ -123,7 +123,7 @@ class GoogleClient:
         return cls(environment.project.id, impersonated_account(environment))
 
     def get(self, api: str, path: str, **query: str) -> dict[str, Any]:
-        """Return an answer.
+        """Return a response.
 
         Raises:
             ApiError: Google refused the call.
@@ -132,7 +132,7 @@ class GoogleClient:
         return self._call("GET", api, path, None, query)
 
     def post(self, api: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an answer; only for questions that need a body.
+        """Return a response; only for calls that read and need a body.
 
         Raises:
             as `get`.
@@ -244,22 +244,22 @@ class GoogleClient:
         try:
             response = self.session.request(method, url, json=body, params=query, timeout=SECONDS)
         except (exceptions.GoogleAuthError, requests.RequestException) as error:
-            no_answer = (exceptions.TransportError, requests.RequestException)
-            if isinstance(error, no_answer) or isinstance(error.__cause__, no_answer):
-                raise ApiError(0, "noAnswer", f"no answer from {url.split('/')[2]}: {first_line(error)}") from error
-            raise MeshError(f"the credentials are of no use: {first_line(error)}", LOGIN) from error
+            no_response = (exceptions.TransportError, requests.RequestException)
+            if isinstance(error, no_response) or isinstance(error.__cause__, no_response):
+                raise ApiError(0, "noResponse", f"no response from {url.split('/')[2]}: {first_line(error)}") from error
+            raise MeshError(f"invalid credentials: {first_line(error)}", LOGIN) from error
         try:
-            answer = response.json()
+            content = response.json()
         except ValueError:
-            answer = {}
+            content = {}
         if response.ok:
-            return dict(answer)
-        refusal = answer.get("error", {})
+            return dict(content)
+        refusal = content.get("error", {})
         if not isinstance(refusal, dict):
             refusal = {}
         message = refusal.get("message") or f"{response.status_code} {response.reason}"
         if response.status_code == 401:
-            raise MeshError(f"the credentials are of no use: {message}", LOGIN)
+            raise MeshError(f"Google rejects the credentials: {message}", LOGIN)
         reason = next((one.get("reason", "") for one in refusal.get("errors", [])), refusal.get("status", ""))
         raise ApiError(response.status_code, reason, message)
 
@@ -279,7 +279,7 @@ def _items(page: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
     """
     for field in ("unreachable", "unreachables", "missingZones"):
         if page.get(field):
-            raise ApiError(200, "partial", f"{', '.join(page[field])} did not answer")
+            raise ApiError(200, "partial", f"{', '.join(page[field])} did not respond")
     found = page.get(key, [])
     scopes = found if isinstance(found, dict) else {"": {"warning": page.get("warning"), key: found}}
     for scope, content in scopes.items():

@@ -23,7 +23,7 @@ def check_implementation(environment: Environment, reported: Object, name: str =
     if kind != TRAFFIC_DIRECTOR or not environment.control_plane.uses_remote_secrets:
         return ok(name, kind or "not reported")
     text = (
-        f"{kind}, which does not read remote secrets: they have no effect, and each holds a token. The clusters "
-        "discover endpoints by multicluster_mode: connected, which every deploy sets"
+        f"{kind}, which ignores remote secrets, although each holds a token; the clusters discover endpoints by "
+        "multicluster_mode: connected, which every deploy sets"
     )
-    return warning(name, text, "docs/control-plane-modes.md: build a new environment with mesh.control_plane: fleet")
+    return warning(name, text, "create a new environment with mesh.control_plane: fleet: docs/control-plane-modes.md")

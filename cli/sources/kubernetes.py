@@ -87,7 +87,7 @@ class ClusterClient:
         try:
             result = run_kubectl(self.arguments(*arguments), self.variables, text or "", seconds)
         except subprocess.TimeoutExpired as error:
-            raise KubectlError(f"kubectl has had no answer for {seconds:.0f} s") from error
+            raise KubectlError(f"no response within {seconds:.0f} s") from error
         if result.returncode != 0:
             raise KubectlError((result.stderr.strip().splitlines() or [f"kubectl exited with {result.returncode}"])[-1])
         return result.stdout
@@ -198,7 +198,7 @@ def _check_tools(file: Path | None) -> None:
     """
     for tool in ("kubectl", *((PLUGIN,) if file is None else ())):
         if shutil.which(tool) is None:
-            raise MeshError(f"{tool} is missing", f"gcloud components install {tool}")
+            raise MeshError(f"{tool} is not installed", f"gcloud components install {tool}")
 
 
 def endpoint_of(environment: Environment, cluster: Mapping[str, Any]) -> str:
@@ -238,10 +238,10 @@ def _describe(environment: Environment, region: ResolvedRegion, google: GoogleCl
     try:
         found = google.find("container", cluster_path(environment, region))
     except ApiError as error:
-        raise MeshError(f"can't find out where {region.names.cluster} is: {error}", "mesh doctor") from error
+        raise MeshError(f"can't read the cluster {region.names.cluster}: {error}", "mesh doctor") from error
     if found is None:
         raise MeshError(
-            f"there is no cluster {region.names.cluster} in {region.location}", "cdktf deploy network clusters"
+            f"the cluster {region.names.cluster} does not exist in {region.location}", "cdktf deploy network clusters"
         )
     return found
 
@@ -254,7 +254,9 @@ def _by_file(environment: Environment, region: ResolvedRegion, found: Mapping[st
     """
     host, endpoint = endpoint_of(environment, found), environment.cluster.endpoint
     if not host:
-        raise MeshError(f"{region.names.cluster} has no {endpoint} endpoint", "cdktf deploy network clusters")
+        raise MeshError(
+            f"the cluster {region.names.cluster} has no {endpoint} endpoint", "cdktf deploy network clusters"
+        )
     content = kubeconfig(
         name=region.key,
         server=f"https://{host}",
@@ -279,10 +281,14 @@ def _by_context(environment: Environment, region: ResolvedRegion, file: Path) ->
     try:
         contexts = {one["name"] for one in yaml.safe_load(file.read_text(encoding="utf-8"))["contexts"]}
     except (OSError, TypeError, KeyError, yaml.YAMLError) as error:
-        raise MeshError(f"{file} is no kubeconfig that can be read", "name another one") from error
+        raise MeshError(
+            f"{file} is not a readable kubeconfig", "name another file, or leave --kubeconfig out"
+        ) from error
     names = (region.key, gcloud_context(environment, region))
     name = next((name for name in names if name in contexts), None)
     if name is None:
-        raise MeshError(f"{file} has no context {' or '.join(names)}", "add one, or leave --kubeconfig out")
+        raise MeshError(
+            f"{file} has no context {' or '.join(names)}", "add a context of that name, or leave --kubeconfig out"
+        )
     flags = ("--kubeconfig", str(file), "--context", name)
     return ClusterClient(region.key, flags, program_environment(), f"kubectl {' '.join(flags)}")

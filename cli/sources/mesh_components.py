@@ -32,7 +32,7 @@ class MeshComponent:
     name: str
 
     def delete_command(self, cluster: ClusterClient) -> str:
-        """Return the command that removes it."""
+        """Return the command that deletes it."""
         if self.kind == ISTIOD:  # it has roles, webhooks and more outside its namespace
             return uninstall_command(cluster.command, self.name)
         return kubectl_command(cluster, "--namespace", MESH_NAMESPACE, "delete", self.kind, self.name)
@@ -72,10 +72,10 @@ def orphaned_components(
     """Yield the components that the configured mode does not have, and why."""
     mode = environment.control_plane
     reasons = {
-        ISTIOD: "" if mode.runs_on_nodes else "the configured control plane is not on the nodes",
-        REVISION: "the configured control plane is on the nodes, and not Google's" if mode.runs_on_nodes else "",
-        JOB: "" if mode.installer == "fleet-api" else "no Job waits for the mesh, as it is configured",
-        CONFIG_MAP: "" if mode.installer == "asmcli" else "no script installs the mesh, as it is configured",
+        ISTIOD: "" if mode.runs_on_nodes else "the configured mode does not run istiod on the nodes",
+        REVISION: "the configured mode runs istiod on the nodes" if mode.runs_on_nodes else "",
+        JOB: "" if mode.installer == "fleet-api" else "the configured mode has no such Job",
+        CONFIG_MAP: "" if mode.installer == "asmcli" else "the configured mode is not installed by a script",
     }
     for component in components:
         if reasons[component.kind]:

@@ -43,9 +43,9 @@ def observed(variables: Mapping[str, str] = os.environ) -> IPv4Address:
         try:
             return IPv4Address(given)
         except ValueError as error:
-            raise NotObservedError(f"{VARIABLE} is no IPv4 address: {given!r}") from error
+            raise NotObservedError(f"{VARIABLE} is not an IPv4 address: {given!r}") from error
     if proxy := next((name for name in PROXIES if variables.get(name)), None):
-        raise NotObservedError(f"{proxy} is set, and control planes see the proxy's address")
+        raise NotObservedError(f"{proxy} is set, and the control planes see the address of the proxy")
     return query((SERVER, PORT))
 
 
@@ -67,7 +67,7 @@ def query(server: tuple[str, int], seconds: float = SECONDS) -> IPv4Address:
         except dns.exception.Timeout:
             response = dns.query.udp(message, host, seconds, port, raise_on_truncation=True)
     except (OSError, dns.exception.DNSException) as error:
-        raise NotObservedError(f"{server[0]} gives no answer: {error}") from error
+        raise NotObservedError(f"no response from {server[0]}: {error}") from error
     return address_in(response)
 
 
@@ -87,7 +87,7 @@ def _resolve(server: tuple[str, int], seconds: float) -> Any:
     resolving.start()
     resolving.join(seconds)
     if not found:
-        raise OSError("its name is not known here")
+        raise OSError("its name can't be resolved")
     return found[0]
 
 
@@ -104,11 +104,11 @@ def address_in(response: dns.message.Message) -> IPv4Address:
         NotObservedError: It has none, or is another server's.
     """
     if response.rcode() != dns.rcode.NOERROR:
-        raise NotObservedError(f"{SERVER} gives no answer that is of use")
+        raise NotObservedError(f"{SERVER} returns {dns.rcode.to_text(response.rcode())}")
     if not response.flags & dns.flags.AA or response.flags & dns.flags.RA:
-        raise NotObservedError(f"somebody else answers for {SERVER} in this network")
+        raise NotObservedError(f"this network intercepts queries to {SERVER}")
     for record in (one for answer in response.answer if answer.rdtype == dns.rdatatype.TXT for one in answer):
         # Others hold another text, such as the client's subnet.
         with suppress(ValueError):
             return IPv4Address(b"".join(record.strings).decode("ascii", "replace"))
-    raise NotObservedError(f"{SERVER} tells no address")
+    raise NotObservedError(f"the response of {SERVER} has no address")

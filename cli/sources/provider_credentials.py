@@ -77,7 +77,7 @@ def default_credentials() -> Any:
         return _load(str(well_known), _load_file, str(well_known))
     if (folder := os.environ.get("CLOUDSDK_CONFIG")) and Path(folder, ADC_FILE).exists():
         raise MeshError(
-            "terraform does not look into CLOUDSDK_CONFIG for application default credentials",
+            "terraform ignores the application default credentials in CLOUDSDK_CONFIG",
             f'export {ADC_VARIABLE}="$CLOUDSDK_CONFIG/{ADC_FILE}"',
         )
     try:
@@ -107,7 +107,7 @@ def _load(source: str, load: Callable[..., tuple[Any, str | None]], given: str) 
             return load(given, scopes=[SCOPE])[0]
     except (exceptions.GoogleAuthError, OSError, ValueError) as error:
         reason = "it is neither a file nor JSON" if isinstance(error, json.JSONDecodeError) else first_line(error)
-        raise MeshError(f"{source} can't be used: {reason}", f"set {source} right, or unset it and: {LOGIN}") from error
+        raise MeshError(f"can't use {source}: {reason}", f"correct {source}, or unset it and run: {LOGIN}") from error
 
 
 def _path_or_content(text: str) -> str:

@@ -26,26 +26,26 @@ def api_error_fix(error: ApiError, api: str, project: str) -> str:
     if error.api_is_off:
         return f"gcloud services enable {SERVICES.get(api, api)}.googleapis.com --project {project}"
     if error.status == 403:
-        return f"have roles/viewer granted to you in {project}, and try again"
+        return f"have roles/viewer granted to you in {project}, and run the command again"
     if error.status == 0:
-        return "see that Google's APIs can be reached from here, and try again"
-    return "try again in a while"
+        return "check that this machine can reach Google's APIs, and run the command again"
+    return "run the command again in a few minutes"
 
 
 def unreachable_fix(text: str, cluster: ClusterClient) -> str:
-    """Return what to do about a cluster that does not answer.
+    """Return what to do about a cluster that does not respond.
 
     Args:
         text: The last line of kubectl's output.
         cluster: The cluster.
     """
     if "(Forbidden)" in text:
-        return "have roles/container.admin granted to you, and try again"
+        return "have roles/container.admin granted to you, and run the command again"
     if "Unauthorized" in text or "credentials" in text or "logged in" in text:
         return "gcloud auth application-default login"
     if "certificate" in text or "tls:" in text:
         return f"{cluster.command} cluster-info"
-    return "export MESH_OPERATOR_ADDRESS=YOUR_ADDRESS/32, and deploy clusters: only authorized networks get in"
+    return "authorize this machine: export MESH_OPERATOR_ADDRESS=YOUR_ADDRESS/32 && cdktf deploy network clusters"
 
 
 def unmanage_command(membership: str, location: str, project: str) -> str:
@@ -70,7 +70,7 @@ def replace_command(resource: StateResource | None, which: str) -> str:
         which: What the script is, for a person to find its address.
     """
     if resource is None:
-        return f"in the folder of the mesh stack: terraform apply -replace=ADDRESS, {which}"
+        return f"in the folder of the mesh stack: terraform apply -replace=ADDRESS, with the address of {which}"
     return f"terraform -chdir={resource.folder} apply -replace='{resource.address}'"
 
 

@@ -74,7 +74,9 @@ def _read(file: Path, folder: str) -> tuple[StateResource, ...] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise MeshError(f"terraform's state {file} can't be read: {error}", "put it back from its .backup") from error
+        raise MeshError(
+            f"can't read the state {file}: {error}", f"restore it from {file.name}.backup, if that exists"
+        ) from error
     return tuple(
         StateResource(resource["type"], _address(resource, instance), instance.get("attributes", {}), folder)
         for resource in content.get("resources", [])

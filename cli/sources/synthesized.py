@@ -68,14 +68,14 @@ class Synthesized:
         if other := _OTHER_STACK.search(reference[1]):
             outputs = self.stacks.get(other[1], {}).get("output", {})
             if other[2] not in outputs:
-                raise self.inconsistent(f"{stack} refers to an output of {other[1]} that is not there: {other[2]}")
+                raise self.inconsistent(f"the stack {stack} refers to a missing output of {other[1]}: {other[2]}")
             return self.resolve(other[1], outputs[other[2]]["value"])
         found = _RESOURCE.search(reference[1])
         return (found[1], found[2]) if found else ("", "")
 
     def inconsistent(self, text: str) -> MeshError:
         """Return the error for stacks that are not of one synthesis."""
-        return MeshError(f"{self.folder}: {text}", f"{SYNTHESIZE}: the stacks have to be of one synthesis")
+        return MeshError(f"{self.folder}: {text}", f"synthesize all stacks again: {SYNTHESIZE}")
 
 
 def read_folder(folder: Path) -> Synthesized:
@@ -85,7 +85,7 @@ def read_folder(folder: Path) -> Synthesized:
         MeshError: The folder or a stack is missing, or can't be read.
     """
     if not folder.is_dir():
-        raise MeshError(f"{folder} is no folder", f"{SYNTHESIZE}, or leave --synthesized out")
+        raise MeshError(f"the folder {folder} does not exist", f"{SYNTHESIZE}, or leave --synthesized out")
     stacks = {}
     for name in STACKS:
         file = stack_file(folder, name)
@@ -96,5 +96,5 @@ def read_folder(folder: Path) -> Synthesized:
                 f"{folder} has no stack {name} ({file.relative_to(folder)})", f"{SYNTHESIZE}, or name another folder"
             ) from None
         except (OSError, ValueError) as error:
-            raise MeshError(f"{file} can't be read: {error}", SYNTHESIZE) from error
+            raise MeshError(f"can't read {file}: {error}", SYNTHESIZE) from error
     return Synthesized(folder, stacks)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
+from cli.report.plural import counted
 from cli.sources.cluster_objects import condition
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
@@ -36,7 +37,7 @@ def check_gke(member: ObservedCluster, project: LookupResult, state: TerraformSt
 
 
 def check_nodes(member: ObservedCluster) -> Finding:
-    """Return whether the nodes are ready, and no fewer than the configured minimum."""
+    """Return whether the nodes are ready, and not fewer than the configured minimum."""
     nodes = member.live.nodes
     unready = [one["metadata"]["name"] for one in nodes if condition(one, "Ready") != "True"]
     ready = len(nodes) - len(unready)
@@ -45,7 +46,7 @@ def check_nodes(member: ObservedCluster) -> Finding:
     if unready:
         wrong.append(f"not ready: {', '.join(unready)}")
     if ready < least:
-        wrong.append(f"{ready} of {least} are ready")
+        wrong.append(f"{ready} of {least} ready")
     return failure_or_ok("nodes", wrong, f"{ready} ready", f"{member.kubectl} describe nodes")
 
 
@@ -55,18 +56,18 @@ def check_membership(member: ObservedCluster) -> Finding:
     if isinstance(found, ApiError):
         return unknown("membership", found, "gkehub", member.project)
     if found is None:
-        return failure("membership", "the cluster is in no fleet", DEPLOY)
+        return failure("membership", "the cluster is not registered in a fleet", DEPLOY)
     state = found.get("state", {}).get("code", "CODE_UNSPECIFIED")
     parts = found["name"].split("/")
     name = f"{parts[-1]} --location {parts[3]} --project {member.project}"
-    wrong = [] if state == "READY" else [f"{state} and not READY"]
+    wrong = [] if state == "READY" else [f"{state}, not READY"]
     return failure_or_ok("membership", wrong, state, f"gcloud container fleet memberships describe {name}")
 
 
 def _check_existence(member: ObservedCluster, found: ApiError | None) -> Finding:
-    name = "control plane"
+    name = "GKE control plane"
     if found is None:
-        text = f"there is no cluster {member.region.names.cluster} in {member.region.location}"
+        text = f"the cluster {member.region.names.cluster} does not exist in {member.region.location}"
         return failure(name, text, DEPLOY)
     return unknown(name, found, "container", member.project)
 
@@ -74,9 +75,9 @@ def _check_existence(member: ObservedCluster, found: ApiError | None) -> Finding
 def _check_control_plane(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
     status, version = found.get("status", "STATUS_UNSPECIFIED"), found.get("currentMasterVersion", "?")
     text = f"{status}, {version}"
-    if said := "; ".join(one.get("message", "") for one in found.get("conditions", [])):
-        text = f"{text}: {said}"
-    return gke_status("control plane", status, text, f"gcloud container clusters describe {member.gcloud}")
+    if reported := "; ".join(one.get("message", "") for one in found.get("conditions", [])):
+        text = f"{text}: {reported}"
+    return gke_status("GKE control plane", status, text, f"gcloud container clusters describe {member.gcloud}")
 
 
 def _check_mesh_label(member: ObservedCluster, found: Mapping[str, Any], project: LookupResult) -> Finding:
@@ -84,23 +85,23 @@ def _check_mesh_label(member: ObservedCluster, found: Mapping[str, Any], project
     name = "mesh label"
     label = found.get("resourceLabels", {}).get("mesh_id", "")
     if not isinstance(project, dict):
-        why = project or "Resource Manager does not know the project"
+        why = project or "the project does not exist"
         fix = f"gcloud projects describe {member.project}"
         if isinstance(project, ApiError):
             fix = api_error_fix(project, "projects", member.project)
-        return failure(name, f"the project's number is not known: {why}", fix)
+        return failure(name, f"unknown, as the project number can't be read: {why}", fix)
     wanted = f"proj-{project['projectNumber']}"
     return failure_or_ok(
-        name, [] if label == wanted else [f"mesh_id is {label or 'not set'}, and not {wanted}"], label, DEPLOY
+        name, [] if label == wanted else [f"mesh_id is {label or 'not set'}, but must be {wanted}"], label, DEPLOY
     )
 
 
 def _check_private_nodes(found: Mapping[str, Any]) -> Finding:
     private = found.get("privateClusterConfig", {}).get("enablePrivateNodes", False)
     private = found.get("networkConfig", {}).get("defaultEnablePrivateNodes", private)
-    wrong = [] if private else ["new nodes get external addresses"]
+    wrong = [] if private else ["new nodes have external addresses"]
     wrong += [
-        f"those of {pool['name']} have external addresses"
+        f"nodes of {pool['name']} have external addresses"
         for pool in found.get("nodePools", [])
         if not pool.get("networkConfig", {}).get("enablePrivateNodes", private)
     ]
@@ -108,33 +109,35 @@ def _check_private_nodes(found: Mapping[str, Any]) -> Finding:
 
 
 def _check_authorized_networks(member: ObservedCluster, found: Mapping[str, Any]) -> Finding:
-    """Compare both ways: networks that are authorized and should not be, and those that should and are not.
+    """Compare both ways: missing networks, and networks that are not configured.
 
-    Where istiod runs on nodes, the pods of the other clusters are to be authorized: it watches from there.
+    Where istiod runs on nodes, the other clusters' pods have to be authorized: their istiods connect from there.
     """
     shape, peers = member.environment.cluster, member.environment.peer_api_clients(member.key)
     name = "authorized networks"
     endpoints = found.get("controlPlaneEndpointsConfig", {}).get("ipEndpointsConfig", {})
     config = found.get("masterAuthorizedNetworksConfig") or endpoints.get("authorizedNetworksConfig", {})
     if not config.get("enabled", False):
-        return failure(name, "off: everybody reaches the control plane's addresses", DEPLOY)
+        return failure(name, "disabled: the control plane accepts connections from every address", DEPLOY)
     wanted = [*shape.authorized_networks, *peers]
     if shape.operator_address is not None:
         wanted.append(AuthorizedNetwork(name=OPERATOR, cidr=shape.operator_address))
     there = {one["cidrBlock"]: one.get("displayName", "") for one in config.get("cidrBlocks", [])}
     missing = [
-        f"{one.name} ({one.cidr}) is {'to watch it' if one in peers else 'in the configuration'}, and not let in"
+        f"{one.name} ({one.cidr}) is {'required for endpoint discovery' if one in peers else 'configured'}, but missing"
         for one in wanted
         if str(one.cidr) not in there
     ]
     others = {cidr: label for cidr, label in there.items() if cidr not in [str(one.cidr) for one in wanted]}
-    foreign = [
-        f"{label or 'somebody'} ({cidr}) is let in, and not in the configuration" for cidr, label in others.items()
-    ]
+    foreign = [f"{label or 'unnamed'} ({cidr}) is authorized, but not configured" for cidr, label in others.items()]
     if config.get("gcpPublicCidrsAccessEnabled", False):
-        foreign.append("all of Google Cloud's public addresses are let in")
+        foreign.append("all public addresses of Google Cloud are authorized")
     if not missing and foreign and set(others.values()) == {OPERATOR} and len(others) == len(foreign):
-        return warning(name, "; ".join(foreign), "export MESH_OPERATOR_ADDRESS, if it is yours: a deploy removes it")
+        return warning(
+            name,
+            "; ".join(foreign),
+            "the next deploy removes it; if the address is yours, export MESH_OPERATOR_ADDRESS before",
+        )
     return failure_or_ok(name, missing + foreign, f"{len(there)}, as configured", DEPLOY)
 
 
@@ -145,7 +148,7 @@ def _check_deletion_protection(member: ObservedCluster, state: TerraformStates) 
     clusters = (one for one in state.get("clusters") or () if one.type == "google_container_cluster")
     kept = next((one for one in clusters if one.attributes.get("name") == member.region.names.cluster), None)
     if kept is None:
-        return ok(name, "not known: it is in terraform's state only, which is not here")
+        return ok(name, "unknown: only the state has it, which is not on this machine")
     found = on_off(kept.attributes.get("deletion_protection", False))
     return failure_or_ok(name, differs(found, on_off(wanted)), found, DEPLOY)
 
@@ -155,31 +158,31 @@ def _check_node_pools(member: ObservedCluster, found: Mapping[str, Any]) -> Iter
     pools = {pool["name"]: pool for pool in found.get("nodePools", [])}
     pool = pools.pop(member.region.names.node_pool, None)
     if pool is None:
-        yield failure("node pool", f"there is no {member.region.names.node_pool}", DEPLOY)
+        yield failure("node pool", f"{member.region.names.node_pool} does not exist", DEPLOY)
     else:
         yield _check_node_pool(member, pool)
         scaling = pool.get("autoscaling", {})
         limits = f"{scaling.get('minNodeCount', 0)} to {scaling.get('maxNodeCount', 0)}"
         machine = pool.get("config", {}).get("machineType", "?")
         zones = pool.get("locations", [])
-        wrong = differs(machine, wanted.machine_type, f"machines are {machine}")
+        wrong = differs(machine, wanted.machine_type, f"the machine type is {machine}")
         if not scaling.get("enabled", False):
-            wrong.append("autoscaling is off")
+            wrong.append("autoscaling is disabled")
         else:
-            wrong += differs(limits, f"{wanted.min_nodes} to {wanted.max_nodes}", f"{limits} nodes a zone")
+            wrong += differs(limits, f"{wanted.min_nodes} to {wanted.max_nodes}", f"{limits} nodes per zone")
         if member.region.zones and set(zones) != set(member.region.zones):
-            wrong += differs(zones, ", ".join(member.region.zones), f"in {', '.join(zones)}")
-        text = f"{machine}, {limits} in each of {len(zones)} zones"
-        yield failure_or_ok("node pool's shape", wrong, text, DEPLOY)
+            wrong += differs(zones, ", ".join(member.region.zones), f"the zones are {', '.join(zones)}")
+        text = f"{machine}, {limits} nodes per zone in {counted(len(zones), 'zone')}"
+        yield failure_or_ok("node pool configuration", wrong, text, DEPLOY)
     if pools:
         fix = f"gcloud container node-pools list --cluster {member.gcloud}"
-        yield warning("other node pools", f"not in the configuration: {', '.join(pools)}", fix)
+        yield warning("other node pools", f"not configured: {', '.join(pools)}", fix)
 
 
 def _check_node_pool(member: ObservedCluster, pool: Mapping[str, Any]) -> Finding:
     status = pool.get("status", "STATUS_UNSPECIFIED")
-    said = "; ".join(one.get("message", "") for one in pool.get("conditions", [])) or pool.get("statusMessage", "")
-    text = f"{status}: {said}" if said else f"{status}, {pool.get('version', '?')}"
+    reported = "; ".join(one.get("message", "") for one in pool.get("conditions", [])) or pool.get("statusMessage", "")
+    text = f"{status}: {reported}" if reported else f"{status}, {pool.get('version', '?')}"
     fix = f"gcloud container node-pools describe {pool['name']} --cluster {member.gcloud}"
     return gke_status("node pool", status, text, fix)
 

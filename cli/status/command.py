@@ -12,6 +12,7 @@ from typing import Any
 from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState, Report, failure, warning
 from cli.report.output import Output
+from cli.report.plural import counted
 from cli.sources.cluster_objects import condition, read_objects
 from cli.sources.described import FEATURES, DescribedEnvironment, describe_environment, membership_state
 from cli.sources.google import GoogleClient
@@ -31,8 +32,18 @@ from cli.status.services import check_gateway, check_services
 from config import Environment, ResolvedRegion
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
-COLUMNS = ("region", "cluster", "control plane", "nodes", "membership", "mesh", "proxies", "trust", "gateway")
-UNKNOWN = "?"
+COLUMNS = (
+    "Region",
+    "Cluster",
+    "GKE control plane",
+    "Ready nodes",
+    "Membership",
+    "Mesh control plane",
+    "Current proxies",
+    "Endpoint discovery",
+    "Ready gateways",
+)
+UNKNOWN = "unknown"
 
 
 def run_status(environment: Environment, config: Path, kubeconfig: Path | None, output: Output) -> Report:
@@ -52,7 +63,7 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
     """
     state = read_states(environment, config)
     google = GoogleClient.of(environment)
-    with output.spinner("asking Google for the clusters and the fleet"):
+    with output.spinner("reading clusters and fleet from the Google Cloud APIs"):
         found = describe_environment(environment, google)
     report = Report("status")
     overview = report.section("Overview", columns=COLUMNS)
@@ -60,7 +71,7 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
         reachable_clusters(environment, found.existing_clusters(), kubeconfig) as clusters,
         ThreadPoolExecutor(16) as pool,
     ):
-        with output.spinner(f"asking {len(clusters)} clusters"):
+        with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):
             regions = environment.resolved_regions()
             members = list(pool.map(lambda region: _observe(environment, region, found, clusters), regions))
             secrets = list(pool.map(lambda one: list(_check_remote_secrets(one, members, state)), members))
@@ -131,7 +142,9 @@ def _check_ingress(members: list[ObservedCluster], found: DescribedEnvironment) 
     yield check_config_cluster(members, found.features["multiclusteringress"])
     member = _config_member(members)
     if member.objects is None:
-        yield warning("objects", f"not known: {member.key} does not say", f"see {member.key}")
+        yield warning(
+            "objects", f"unknown, as the API server of {member.key} is unreachable", f"see the section {member.key}"
+        )
     else:
         yield from check_ingress(member, members, found.address, found.certificates)
 
@@ -150,7 +163,7 @@ def _row(member: ObservedCluster, found: DescribedEnvironment, discovery: list[F
         proxies = f"{len(pods.current)} of {len(pods.current) + len(pods.outdated) + len(pods.missing)}"
         discovered = _discovery_cell(member, discovery)
         gateway = member.objects.deployment(GATEWAY_NAMESPACE, GATEWAY_NAME)
-        gateways = f"{ready_replicas(gateway)[0]} ready"
+        gateways = str(ready_replicas(gateway)[0])
     status = str(member.gke.get("status", UNKNOWN))
     membership = str(member.fleet.get("state", {}).get("code", UNKNOWN))
     mesh = _mesh_cell(member, found)
@@ -164,7 +177,7 @@ def _discovery_cell(member: ObservedCluster, findings: list[Finding]) -> str:
     """Return the number of the other clusters that a cluster discovers, or how it does."""
     if not member.environment.control_plane.uses_remote_secrets:
         return multicluster_mode(member)
-    pairs = [one for one in findings if one.name.startswith("remote secret of")]
+    pairs = [one for one in findings if one.name.startswith("remote secret for")]
     return f"{sum(one.state is FindingState.OK for one in pairs)} of {len(pairs)}"
 
 
@@ -188,7 +201,7 @@ def _mesh_cell(member: ObservedCluster, found: DescribedEnvironment) -> str:
 
 
 def _data(members: list[ObservedCluster], found: DescribedEnvironment) -> dict[str, Any]:
-    """Return the figures for machines."""
+    """Return the figures for programs."""
     clusters: dict[str, Any] = {}
     for member in members:
         clusters[member.key] = {
@@ -203,7 +216,7 @@ def _data(members: list[ObservedCluster], found: DescribedEnvironment) -> dict[s
             pods = proxies_of(member)
             clusters[member.key] |= {
                 "nodes": len(member.objects.nodes),
-                "proxies": {"current": len(pods.current), "old": len(pods.outdated), "missing": len(pods.missing)},
+                "proxies": {"current": len(pods.current), "outdated": len(pods.outdated), "missing": len(pods.missing)},
             }
     return {
         "revision": members[0].environment.revision,

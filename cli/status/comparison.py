@@ -1,4 +1,4 @@
-"""How findings put what was found against the configuration."""
+"""How findings compare the observed state with the configuration."""
 
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.google import ApiError
@@ -16,12 +16,12 @@ def differs(found: object, configured: object, text: str = "") -> list[str]:
     Returns:
         One text, or none if nothing is wrong.
     """
-    return [] if found == configured else [f"{text or found}, and the configuration says {configured}"]
+    return [] if found == configured else [f"{text or found}, but {configured} is configured"]
 
 
 def unknown(name: str, error: ApiError, api: str, project: str) -> Finding:
     """Return the failure of a call that would have shown whether something is right."""
-    return failure(name, f"not known: {error}", api_error_fix(error, api, project))
+    return failure(name, f"unknown: {error}", api_error_fix(error, api, project))
 
 
 def gke_status(name: str, status: str, text: str, fix: str) -> Finding:
@@ -35,5 +35,5 @@ def gke_status(name: str, status: str, text: str, fix: str) -> Finding:
 
 
 def on_off(value: bool) -> str:
-    """Return a switch in words."""
+    """Return a switch as a word."""
     return "on" if value else "off"

@@ -25,7 +25,7 @@ SEVERITIES = {"ERROR": FindingState.FAILURE, "WARNING": FindingState.WARNING}
 
 
 def check_control_plane(member: ObservedCluster, feature: LookupResult, state: TerraformStates) -> Iterator[Finding]:
-    """Yield whether a cluster's mesh control plane runs, whole and as configured.
+    """Yield whether a cluster's mesh control plane runs, complete and as configured.
 
     Args:
         member: The cluster.
@@ -73,10 +73,10 @@ def ready_replicas(deployment: Object | None) -> tuple[int, int]:
 
 
 def _check_istiod(member: ObservedCluster) -> Finding:
-    title = "control plane of the mesh"
+    title = "mesh control plane"
     name, found = pinned_istiod(member)
     if found is None:
-        return failure(title, f"there is no {name}", DEPLOY)
+        return failure(title, f"{name} does not exist", DEPLOY)
     ready, wanted = ready_replicas(found)
     look = f"{member.kubectl} --namespace {MESH_NAMESPACE} describe deployment,pods --selector app=istiod"
     text = f"{name}: {ready} of {wanted} ready"
@@ -94,26 +94,26 @@ def _check_injector(member: ObservedCluster) -> Finding:
         if one["metadata"]["labels"].get(REVISION_LABEL) == revision and TAG_LABEL not in one["metadata"]["labels"]
     ]
     if not found:
-        return failure(title, f"there is none of {revision}: new pods get no sidecar", DEPLOY)
+        return failure(title, f"there is none for {revision}: new pods start without a sidecar", DEPLOY)
     wrong = []
     for webhook in found:
         clients = [one.get("clientConfig", {}) for one in webhook.get("webhooks", [])]
-        leads = {one.get("service", {}).get("name", "elsewhere") for one in clients}
-        if leads != {f"istiod-{revision}"}:
-            wrong.append(f"{webhook['metadata']['name']} leads to {', '.join(sorted(leads)) or 'nothing'}")
+        services = {one.get("service", {}).get("name", "a URL") for one in clients}
+        if services != {f"istiod-{revision}"}:
+            wrong.append(f"{webhook['metadata']['name']} calls {', '.join(sorted(services)) or 'nothing'}")
         elif not all(one.get("caBundle") for one in clients):
-            wrong.append(f"{webhook['metadata']['name']} has no CA yet, by which istiod would be trusted")
+            wrong.append(f"{webhook['metadata']['name']} has no CA bundle yet")
     fix = f"{member.kubectl} --namespace {MESH_NAMESPACE} logs deployment/istiod-{revision}"
-    return failure_or_ok(title, wrong, f"leads to istiod-{revision}", fix)
+    return failure_or_ok(title, wrong, f"calls istiod-{revision}", fix)
 
 
 def _check_other_istiods(member: ObservedCluster) -> Finding:
     """Find istiods of other revisions: an upgrade leaves the old one for its proxies, until they restart."""
-    title, own = "other control planes", pinned_istiod(member)[0]
+    title, own = "other mesh control planes", pinned_istiod(member)[0]
     others = [name for one in istiods(member.live) if (name := one["metadata"]["name"]) != own]
     if not others:
         return ok(title, "none")
-    text = f"{', '.join(others)}; when no proxy is of it any more, it can go"
+    text = f"{', '.join(others)}; uninstall when no proxy uses it any more"
     return warning(title, text, chained(uninstall_command(member.kubectl, one) for one in others))
 
 
@@ -124,7 +124,7 @@ def _check_managed(member: ObservedCluster, reported: Object) -> Finding:
         member: The cluster.
         reported: Its state in the fleet's mesh feature, which need not have one that asmcli requested.
     """
-    name = "control plane of the mesh"
+    name = "mesh control plane"
     management = reported.get("controlPlaneManagement", {})
     lifecycle, kind = management.get("state", ""), management.get("implementation", "")
     details = "; ".join(
@@ -135,16 +135,16 @@ def _check_managed(member: ObservedCluster, reported: Object) -> Finding:
         wrong.append(f"{lifecycle} ({details})" if details else lifecycle)
     data_plane = reported.get("dataPlaneManagement", {}).get("state", "")
     if data_plane not in ("", "ACTIVE"):
-        wrong.append(f"its data plane is {data_plane}")
+        wrong.append(f"the data plane is {data_plane}")
     revisions = [one["metadata"]["name"] for one in member.live.revisions if condition(one, PROVISIONED) == "True"]
     waiting = [one["metadata"]["name"] for one in member.live.revisions if condition(one, PROVISIONED) != "True"]
     if waiting and not revisions:
         wrong.append(f"{', '.join(waiting)} is not provisioned")
     elif not revisions and lifecycle != "ACTIVE":
-        wrong.append("there is none")
-    said = [word for word in (", ".join(revisions), lifecycle, kind, details) if word]
+        wrong.append("none is installed")
+    parts = [word for word in (", ".join(revisions), lifecycle, kind, details) if word]
     fix = f"gcloud container fleet mesh describe --project {member.project}"
-    return failure_or_ok(name, wrong, ", ".join(said), fix if member.live.revisions else DEPLOY)
+    return failure_or_ok(name, wrong, ", ".join(parts), fix if member.live.revisions else DEPLOY)
 
 
 def _check_conditions(reported: Object) -> Iterator[Finding]:
@@ -158,17 +158,21 @@ def _check_conditions(reported: Object) -> Iterator[Finding]:
 
 def _check_management(member: ObservedCluster, feature: LookupResult) -> Finding:
     """Check that the fleet manages the mesh if, and only if, the control plane mode says so."""
-    title = "fleet's management"
+    title = "fleet management"
     if isinstance(feature, ApiError):  # not another failure: the fleet's own section has it
-        return warning(title, "not known", "see Fleet")
+        return warning(title, "unknown", "see the section Fleet")
     found = membership_spec(feature, member.region, member.described).get("mesh", {})
     management = found.get("management", "not set")
     if member.environment.control_plane.installer == "fleet-api":
-        wrong = [] if management == AUTOMATIC else [f"{management}, and not {AUTOMATIC}: Google makes no mesh here"]
+        wrong = (
+            []
+            if management == AUTOMATIC
+            else [f"{management}, not {AUTOMATIC}: this cluster has no mesh control plane"]
+        )
         return failure_or_ok(title, wrong, management, DEPLOY)
     if management != AUTOMATIC:
-        return ok(title, "none, as configured")
-    text = f"{AUTOMATIC}: Google makes a control plane of its own here, too, and it is not in the configuration"
+        return ok(title, "off, as configured")
+    text = f"{AUTOMATIC}, but not configured: Google runs another mesh control plane for this cluster"
     return warning(title, text, unmanage(member))
 
 
@@ -182,28 +186,30 @@ def unmanage(member: ObservedCluster) -> str:
 def _check_multicluster_mode(member: ObservedCluster) -> Finding:
     mode = multicluster_mode(member)
     secrets = member.environment.control_plane.uses_remote_secrets
-    newer = "with a control plane of Google's newer kind, " if secrets else ""
-    wrong = [] if mode == CONNECTED else [f"{mode}: {newer}no other cluster is seen"]
+    prefix = "with TRAFFIC_DIRECTOR, " if secrets else ""
+    wrong = (
+        [] if mode == CONNECTED else [f"{mode}, not {CONNECTED}: {prefix}no endpoints of other clusters are discovered"]
+    )
     patch = """patch configmap asm-options --type merge --patch '{"data": {"multicluster_mode": "connected"}}'"""
     fix = f"{member.kubectl} --namespace {MESH_NAMESPACE} {patch}"
     return failure_or_ok("multicluster mode", wrong, mode, fix if member.live.options else DEPLOY)
 
 
 def _check_marker(member: ObservedCluster, state: TerraformStates) -> Finding:
-    """Check the completion marker, with a checksum of the inputs, that a whole installation leaves.
+    """Check the completion marker, with a checksum of the inputs, that a complete installation leaves.
 
-    Terraform's state may have an installation as done that was interrupted.
+    Terraform's state may have an interrupted installation as done.
     """
     title = "installation"
     installation = installation_in_state(member, state)
     there = (member.live.marker or {}).get("data", {}).get("installed", "")
-    fix = replace_command(installation, "that of control-plane_install") if installation is not None else DEPLOY
+    fix = replace_command(installation, "control-plane_install") if installation is not None else DEPLOY
     if not there:
-        return failure(title, "it has left no mark: it has not come to its end", fix)
+        return failure(title, "incomplete: its completion marker is missing", fix)
     if installation is None:
-        return ok(title, "whole; whether by the inputs of now, terraform's state knows, which is not here")
-    wrong = [] if there == installation.checksum else ["it is of other inputs than terraform's state has"]
-    return failure_or_ok(title, wrong, "whole, and of the inputs of now", fix)
+        return ok(title, "complete; not compared with its inputs, as the state is not on this machine")
+    wrong = [] if there == installation.checksum else ["installed with other inputs than those in the state"]
+    return failure_or_ok(title, wrong, "complete", fix)
 
 
 def installation_in_state(member: ObservedCluster, state: TerraformStates) -> StateResource | None:
@@ -217,17 +223,17 @@ def _check_readiness(member: ObservedCluster) -> Finding:
     title = "readiness"
     jobs = [one for one in member.live.jobs if one["metadata"]["name"].startswith(READINESS_JOB_PREFIX)]
     if not jobs:
-        return failure(title, "no Job has waited for the mesh here", DEPLOY)
+        return failure(title, "the Job that waits for the mesh does not exist", DEPLOY)
     job = max(jobs, key=lambda one: str(one["metadata"].get("creationTimestamp", "")))
     name, status = job["metadata"]["name"], job.get("status", {})
     kubectl = f"{member.kubectl} --namespace {MESH_NAMESPACE}"
     logs = f"{kubectl} logs job/{name} --all-containers --prefix"
     if condition(job, "Failed") == "True":
-        said = next(one for one in status["conditions"] if one["type"] == "Failed")
-        why = ": ".join(said[word] for word in ("reason", "message") if said.get(word))
+        failed = next(one for one in status["conditions"] if one["type"] == "Failed")
+        why = ": ".join(failed[word] for word in ("reason", "message") if failed.get(word))
         # Terraform takes a Job that exists for its own, and would wait for it again.
         retry = chained((logs, f"{kubectl} delete job {name}", DEPLOY))
-        return failure(title, f"{name} has failed: {why or 'it does not say why'}", retry)
+        return failure(title, f"{name} failed: {why or 'no reason reported'}", retry)
     if status.get("succeeded", 0):
-        return ok(title, f"{name} is done")
-    return failure(title, f"{name} still waits for the mesh", logs)
+        return ok(title, f"{name} is complete")
+    return failure(title, f"{name} is still waiting for the mesh", logs)

@@ -1,4 +1,4 @@
-"""`mesh status`, of fields of the stacks' objects that somebody has changed in a cluster.
+"""`mesh status`, of fields of the stacks' objects that were changed in a cluster.
 
 Every object has the manifest that the last deploy applied as an annotation (`constructs.manifest_file`), and the API
 server records who owns which field:
@@ -16,8 +16,9 @@ from cli.sources.cluster_objects import Object
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import DEPLOY, chained
 from config.kinds import RESTORED_KINDS
-from config.naming import FIELD_MANAGER, INJECTION_LABEL, MANIFEST_ANNOTATION
+from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
 
+RESTORED = "the next deploy restores it"
 DEPLOYERS = frozenset({"Terraform", FIELD_MANAGER})
 """The field managers of a deploy."""
 
@@ -31,8 +32,8 @@ class Difference:
 
     Attributes:
         path: Where it is.
-        own: The applied value; None if somebody has added the field.
-        live: The value in the cluster; None if somebody has removed the field.
+        own: The applied value; None if the field was added.
+        live: The value in the cluster; None if the field was removed.
     """
 
     path: Path
@@ -48,10 +49,10 @@ class Difference:
 
     def __str__(self) -> str:
         if self.own is None:
-            return f"{self.field} {_shown(self.live)} was added"
+            return f"{self.field} = {_shown(self.live)} was added"
         if self.live is None:
             return f"{self.field} was removed"
-        return f"{self.field} is {_shown(self.live)}, and was applied as {_shown(self.own)}"
+        return f"{self.field} was changed from {_shown(self.own)} to {_shown(self.live)}"
 
 
 def check_drift(member: ObservedCluster) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def check_drift(member: ObservedCluster) -> Iterator[Finding]:
     found = [finding for one in applied if (finding := _check(member, one)) is not None]
     yield from found
     if not found:
-        yield ok("objects", f"{len(applied)} are as the last deploy applied them")
+        yield ok("objects", f"{len(applied)} checked, none changed since the last deploy")
 
 
 def _check(member: ObservedCluster, live: Object) -> Finding | None:
@@ -76,13 +77,13 @@ def _check(member: ObservedCluster, live: Object) -> Finding | None:
         managers = sorted(set(_owners(live, one.path)) - DEPLOYERS)
         by = f" by {', '.join(managers)}" if managers else ""
         if one.own is None:
-            end = "no deploy removes it"
+            end = "a deploy does not remove it"
         elif kind in RESTORED_KINDS or (kind == "Namespace" and one.path[:2] == ("metadata", "labels")):
-            end = "the next deploy restores it"
+            end = RESTORED
         else:
-            end = "a deploy restores it when the file changes this object"
+            end = "a deploy restores it only after a change of this object in the configuration"
         lines.append(f"{one}{by}; {end}")
-        patches.append(DEPLOY if end.startswith("the next") else _patch_command(member, manifest, one))
+        patches.append(DEPLOY if end is RESTORED else _patch_command(member, manifest, one))
     return failure(f"{kind} {where}{metadata['name']}", ". ".join(lines), chained(patches))
 
 
@@ -94,12 +95,6 @@ def differences(manifest: Object, live: Object) -> Iterator[Difference]:
     for key in ("annotations", "labels"):
         own, there = manifest["metadata"].get(key, {}), live["metadata"].get(key, {})
         yield from _compare(own, there, ("metadata", key), exact=False)
-    if kind == "Namespace":
-        # Where this label is not ours, it switches injection off, whatever revision ours says: istiod's webhooks
-        # select by revision only namespaces without it.
-        own, there = manifest["metadata"].get("labels", {}), live["metadata"].get("labels", {})
-        if own and INJECTION_LABEL in there and INJECTION_LABEL not in own:
-            yield Difference(("metadata", "labels", INJECTION_LABEL), None, there[INJECTION_LABEL])
 
 
 def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Difference]:
@@ -136,13 +131,13 @@ def _owners(live: Object, path: Path) -> Iterator[str]:
         for step in path:
             if node is None or not node:
                 break
-            node = next((value for key, value in node.items() if _leads(key, step)), None)
+            node = next((value for key, value in node.items() if _matches(key, step)), None)
         if node is not None:
             yield entry["manager"]
 
 
-def _leads(key: str, step: Any) -> bool:
-    """Return whether a key of managed fields leads to a step of a path: ``f:FIELD``, or ``k:{"name": NAME}``.
+def _matches(key: str, step: Any) -> bool:
+    """Return whether a key of managed fields is that of a step of a path: ``f:FIELD``, or ``k:{"name": NAME}``.
 
     An item may be known by other fields than its name, as a Service's port by its number and protocol; one that was
     not applied has its default.
@@ -163,7 +158,7 @@ def _patch_command(member: ObservedCluster, manifest: Object, change: Difference
         for step in steps:
             value = value[step]
     for step in reversed(steps):
-        value = [_plain(step) | value] if isinstance(step, Mapping) else {step: value}
+        value = [_identifying_fields(step) | value] if isinstance(step, Mapping) else {step: value}
     metadata = manifest["metadata"]
     words = ["patch", f"{manifest['kind']}.{manifest['apiVersion'].rpartition('/')[0]}".rstrip(".").lower()]
     words += [metadata["name"], *(["--namespace", metadata["namespace"]] if "namespace" in metadata else [])]
@@ -171,7 +166,7 @@ def _patch_command(member: ObservedCluster, manifest: Object, change: Difference
     return f"{member.kubectl} {shlex.join([*words, '--patch', json.dumps(value)])}"
 
 
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+def _identifying_fields(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an item without those that hold others: the ones by which it is known are among them."""
     return {key: value for key, value in item.items() if not isinstance(value, Mapping | list)}
 

@@ -62,7 +62,7 @@ def read_secret(secret: Object) -> RemoteSecret:
         return RemoteSecret(name, cluster["server"], cluster.get("certificate-authority-data", ""), token)
     except (binascii.Error, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, AttributeError):
         # The errors' own texts may have the token in them.
-        raise ValueError("it holds no kubeconfig with a server and a token") from None
+        raise ValueError("it has no kubeconfig with a server and a token") from None
 
 
 def expected_secrets(environment: Environment, host: str) -> dict[str, str]:
@@ -101,46 +101,46 @@ def accepts_token(cluster: ClusterClient, token: str) -> bool:
         KubectlError: kubectl failed.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-    answer = cluster.run("create", "--filename", "-", "--output", "json", text=json.dumps(review))
-    return bool(json.loads(answer).get("status", {}).get("authenticated", False))
+    review_result = cluster.run("create", "--filename", "-", "--output", "json", text=json.dumps(review))
+    return bool(json.loads(review_result).get("status", {}).get("authenticated", False))
 
 
 def check_remote_secret(host: ObservedCluster, remote: ObservedCluster, state: TerraformStates) -> Finding:
     """Return whether a cluster holds a valid remote secret of another one."""
-    name = f"remote secret of {remote.key}"
+    name = f"remote secret for {remote.key}"
     wanted = remote_secret_name(remote.region.remote_name)
     secret = next((one for one in host.live.secrets if one["metadata"]["name"] == wanted), None)
     grant = _remote_secret_in_state(f"{host.key}/{remote.key}", state)
-    fix = replace_command(grant, f'that of trust_grant["{host.key}/{remote.key}"]')
+    fix = replace_command(grant, f'trust_grant["{host.key}/{remote.key}"]')
     if secret is None:
-        return failure(name, f"there is none: the mesh here does not see {remote.key}", fix)
+        return failure(name, f"missing: this cluster does not discover the endpoints of {remote.key}", fix)
     try:
         content = read_secret(secret)
     except ValueError as error:
         return failure(name, str(error), fix)
     wrong: list[str] = []
     if content.cluster != remote.region.remote_name:
-        wrong.append(f"it is for a cluster {content.cluster}")
+        wrong.append(f"it is for the cluster {content.cluster}")
     inputs = secret["metadata"].get("annotations", {}).get(INPUTS_ANNOTATION)
     if grant is not None and grant.inputs and inputs != grant.checksum:
-        wrong.append("it is of other inputs than terraform's state has")
+        wrong.append("it was created with other inputs than those in the state")
     if isinstance(remote.described, dict):
         server = f"https://{private_endpoint(remote.described)}"
         if content.server != server:
-            wrong.append(f"its server is {content.server}, and {remote.key} is at {server}")
+            wrong.append(f"its server is {content.server}, but the private endpoint of {remote.key} is {server}")
         if content.certificate != remote.described.get("masterAuth", {}).get("clusterCaCertificate"):
-            wrong.append(f"its certificate is not that of {remote.key}'s CA")
+            wrong.append(f"its CA certificate is not that of {remote.key}")
     accepted: bool | None = None
     if remote.cluster is not None and remote.objects is not None:
         with suppress(KubectlError):
             accepted = accepts_token(remote.cluster, content.token)
     if accepted is False:
-        wrong.append(f"{remote.key} does not take its token")
+        wrong.append(f"{remote.key} rejects its token")
     if wrong or accepted:
-        return failure_or_ok(name, wrong, f"server {content.server}, and {remote.key} takes the token", fix)
+        return failure_or_ok(name, wrong, f"server {content.server}, token accepted", fix)
     # Not another failure: the other cluster's own section has it.
-    text = f"as it should be, but {remote.key} can't be asked whether it takes the token"
-    return warning(name, text, f"see {remote.key}")
+    text = f"its token is not checked, as the API server of {remote.key} is unreachable"
+    return warning(name, text, f"see the section {remote.key}")
 
 
 def check_other_remote_secrets(member: ObservedCluster) -> Finding:
@@ -156,9 +156,11 @@ def check_other_remote_secrets(member: ObservedCluster) -> Finding:
         kubectl_command(member.cluster, "--namespace", MESH_NAMESPACE, "delete", "secret", one) for one in others
     )
     if not member.environment.control_plane.uses_remote_secrets:
-        text = f"left over: {', '.join(others)}; the control plane knows no remote secrets, and each holds a token"
+        text = f"orphaned: {', '.join(others)}; this mode does not use remote secrets, and each holds a token"
         return warning(name, text, chained(commands))
-    return failure(name, f"the mesh here also watches what is not in it: {', '.join(others)}", chained(commands))
+    return failure(
+        name, f"this cluster also watches clusters that are not configured: {', '.join(others)}", chained(commands)
+    )
 
 
 def _remote_secret_in_state(pair: str, state: TerraformStates) -> StateResource | None:

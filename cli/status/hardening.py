@@ -10,14 +10,14 @@ from cli.status.comparison import differs, on_off
 from config.cluster import LOG_COMPONENTS, Cluster, NodePoolShape
 
 Described = Mapping[str, Any]
-GOOGLE_KEY = "Google's own key"
+GOOGLE_KEY = "a Google-managed key"
 
 
 def check_hardening(member: ObservedCluster, found: Described) -> Iterator[Finding]:
     """Yield how a cluster's endpoints, nodes, Secrets, logs and maintenance compare with the configuration."""
     shape = member.environment.cluster
     wrong = list(_endpoint_problems(shape, found))
-    yield failure_or_ok("endpoints", wrong, f"{shape.endpoint}, and no other from outside", DEPLOY)
+    yield failure_or_ok("endpoints", wrong, f"{shape.endpoint} only, as configured", DEPLOY)
     yield failure_or_ok(
         "hardening", list(_hardening_problems(shape, member.region.nodes, found)), "as configured", DEPLOY
     )
@@ -36,26 +36,26 @@ def _endpoint_problems(shape: Cluster, found: Described) -> Iterator[str]:
         ("DNS endpoint", by_name, shape.endpoint == "dns"),
     ):
         if on != wanted:
-            yield f"the {name} is {on_off(on)}, and the configuration says {shape.endpoint}"
+            yield f"the {name} is {on_off(on)}, but the endpoint {shape.endpoint} is configured"
 
 
 def _hardening_problems(shape: Cluster, nodes: NodePoolShape, found: Described) -> Iterator[str]:
     network = found.get("networkConfig", {})
     if shape.dataplane == "v2" and network.get("datapathProvider") != "ADVANCED_DATAPATH":
-        yield "the dataplane is not V2, and another one is another cluster: cluster.dataplane"
+        yield "the dataplane is not V2, which only a new cluster can have: cluster.dataplane"
     mode = found.get("binaryAuthorization", {}).get("evaluationMode", "DISABLED")
     for what, on, wanted in (
         ("intranode visibility", network.get("enableIntraNodeVisibility", False), shape.intranode_visibility),
         ("binary authorization", mode == "PROJECT_SINGLETON_POLICY_ENFORCE", shape.binary_authorization),
         ("shielded nodes", found.get("shieldedNodes", {}).get("enabled", False), True),
         ("attribute-based access", found.get("legacyAbac", {}).get("enabled", False), False),
-        ("a client certificate", "clientCertificate" in found.get("masterAuth", {}), False),
+        ("the client certificate", "clientCertificate" in found.get("masterAuth", {}), False),
     ):
         if on != wanted:
-            yield f"{what} is {on_off(on)}, and should be {on_off(wanted)}"
+            yield f"{what} is {on_off(on)}, but {on_off(wanted)} is configured"
     defaults = found.get("nodePoolDefaults", {}).get("nodeConfigDefaults", {}).get("nodeKubeletConfig", {})
     if defaults.get("insecureKubeletReadonlyPortEnabled", True):
-        yield "kubelets of a new pool would answer anybody on 10255"
+        yield "kubelets of new node pools serve port 10255 without authentication"
     for pool in found.get("nodePools", []):
         yield from _node_problems(nodes, pool["name"], pool.get("config", {}))
 
@@ -65,16 +65,16 @@ def _node_problems(shape: NodePoolShape, pool: str, config: Described) -> Iterat
     state = on_off(secure_boot)
     yield from differs(state, on_off(shape.secure_boot), f"secure boot of {pool} is {state}")
     if config.get("workloadMetadataConfig", {}).get("mode") != "GKE_METADATA":
-        yield f"pods of {pool} reach the nodes' own credentials"
+        yield f"pods of {pool} can use the credentials of the nodes"
     if config.get("kubeletConfig", {}).get("insecureKubeletReadonlyPortEnabled", True):
-        yield f"kubelets of {pool} answer anybody on 10255"
+        yield f"kubelets of {pool} serve port 10255 without authentication"
 
 
 def _check_secrets(member: ObservedCluster, found: Described) -> Finding:
     encryption = found.get("databaseEncryption", {})
     key = encryption.get("keyName", GOOGLE_KEY) if encryption.get("state") == "ENCRYPTED" else GOOGLE_KEY
     wanted = member.region.secrets_key or GOOGLE_KEY
-    return failure_or_ok("Secrets", differs(key, wanted, f"are encrypted with {key}"), f"encrypted with {key}", DEPLOY)
+    return failure_or_ok("Secrets encryption", differs(key, wanted, f"with {key}"), f"with {key}", DEPLOY)
 
 
 def _check_telemetry(shape: Cluster, found: Described) -> Finding:
@@ -82,9 +82,9 @@ def _check_telemetry(shape: Cluster, found: Described) -> Finding:
     kept = ", ".join(sorted(set(components))) or "nothing"
     wanted = ", ".join(sorted(("SYSTEM_COMPONENTS", *(LOG_COMPONENTS[source] for source in shape.logs))))
     prometheus = on_off(found.get("monitoringConfig", {}).get("managedPrometheusConfig", {}).get("enabled", False))
-    wrong = differs(kept, wanted, f"of {kept}")
+    wrong = differs(kept, wanted, f"logs of {kept}")
     wrong += differs(prometheus, on_off(shape.managed_prometheus), f"managed Prometheus is {prometheus}")
-    return failure_or_ok("logs and metrics", wrong, f"of {kept}", DEPLOY)
+    return failure_or_ok("logs and metrics", wrong, f"logs of {kept}; managed Prometheus {prometheus}", DEPLOY)
 
 
 def _check_maintenance(member: ObservedCluster, found: Described) -> Finding:
@@ -94,7 +94,7 @@ def _check_maintenance(member: ObservedCluster, found: Described) -> Finding:
     kept = (times.get("startTime"), times.get("endTime"), window.get("recurrence"))
     wanted = member.region.maintenance
     if wanted is None:
-        wrong = ["has a window, and the configuration says none"] if window else []
+        wrong = ["a maintenance window exists, but none is configured"] if window else []
         return failure_or_ok(name, wrong, "at any time, as configured", DEPLOY)
     is_wanted = kept == (wanted.start_time, wanted.end_time, wanted.recurrence)
     shown = f"{kept[2]} from {kept[0]}" if window else "at any time"

@@ -1,4 +1,4 @@
-"""`mesh status`, of Multi Cluster Ingress: its address, its load balancer, what its controller has to say.
+"""`mesh status`, of Multi Cluster Ingress: its address, its load balancer, the events of its controller.
 
 Source: https://cloud.google.com/kubernetes-engine/docs/how-to/troubleshooting-and-ops
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
+from cli.report.plural import counted
 from cli.sources.cluster_objects import Object, identity
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
@@ -30,7 +31,7 @@ def check_config_cluster(members: Sequence[ObservedCluster], feature: LookupResu
     if isinstance(feature, ApiError):
         return unknown(name, feature, "gkehub", wanted.project)
     if feature is None:
-        return failure(name, "the feature is off", DEPLOY)
+        return failure(name, "the feature is disabled", DEPLOY)
     link = feature.get("spec", {}).get("multiclusteringress", {}).get("configMembership", "")
     place = "/".join(link.split("/")[2:])
     own = "/".join(wanted.fleet.get("name", "").split("/")[2:])
@@ -54,8 +55,8 @@ def check_ingress(
     """
     ingress = own(member.live.ingresses)
     missing = [kind for kind, items in zip(KINDS, (ingress, own(member.live.services)), strict=True) if items is None]
-    text = f"a MultiClusterIngress and a MultiClusterService are in {member.key}"
-    yield failure_or_ok("objects", [f"there is no {kind}" for kind in missing], text, DEPLOY)
+    text = f"MultiClusterIngress and MultiClusterService exist in {member.key}"
+    yield failure_or_ok("objects", [f"the {kind} is missing" for kind in missing], text, DEPLOY)
     if ingress is None:
         return
     describe = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe multiclusteringress {GATEWAY_NAME}"
@@ -63,7 +64,7 @@ def check_ingress(
     yield from _check_certificates(member, ingress, reserved, certificates)
     resources = ingress.get("status", {}).get("CloudResources", {})
     absent = [part for part in PARTS if not resources.get(part)]
-    wrong = [f"not made yet: {', '.join(absent)}"] if absent else []
+    wrong = [f"not created yet: {', '.join(absent)}"] if absent else []
     yield failure_or_ok("load balancer", wrong, ", ".join(resources.get("ForwardingRules", [])), describe)
     yield _check_endpoints(members, resources, describe)
     yield _check_events(member.live.events, describe)
@@ -88,11 +89,11 @@ def _check_address(member: ObservedCluster, ingress: Object, reserved: LookupRes
     if reserved is None:
         return failure(name, f"{member.environment.names.ingress_address} is not reserved", DEPLOY)
     wanted = reserved["address"]
-    asked = ingress["metadata"].get("annotations", {}).get(STATIC_IP, "none")
-    if asked != wanted:
-        return failure(name, f"{wanted} is reserved, and the object asks for {asked}", DEPLOY)
+    requested = ingress["metadata"].get("annotations", {}).get(STATIC_IP, "none")
+    if requested != wanted:
+        return failure(name, f"{wanted} is reserved, but the MultiClusterIngress requests {requested}", DEPLOY)
     serving = ingress.get("status", {}).get("VIP", "")
-    wrong = [] if serving == wanted else [f"{wanted} is reserved, and {serving or 'none'} serves"]
+    wrong = [] if serving == wanted else [f"{wanted} is reserved, but the load balancer has {serving or 'none'}"]
     return failure_or_ok(name, wrong, wanted, describe)
 
 
@@ -109,16 +110,18 @@ def _check_certificates(
         if isinstance(certificate, ApiError):
             yield unknown(title, certificate, "compute", member.project)
         elif certificate is None or member.environment.names.certificate(domain) not in named:
-            yield failure(title, "there is none" if certificate is None else "the object doesn't name it", DEPLOY)
+            yield failure(
+                title, "missing" if certificate is None else "the MultiClusterIngress does not reference it", DEPLOY
+            )
         else:
             managed = certificate.get("managed", {})
-            state = managed.get("domainStatus", {}).get(domain, managed.get("status", "not known"))
+            state = managed.get("domainStatus", {}).get(domain, managed.get("status", "unknown"))
             if state == "ACTIVE":
-                yield ok(title, "Google has made it")
+                yield ok(title, "active")
                 continue
-            address = reserved["address"] if isinstance(reserved, dict) else "the ingress' address"
-            fix = f"see that the DNS record is there: {domain}. A {address}; after that it may take an hour"
-            yield warning(title, f"{state}: until Google has made it, HTTPS fails", fix)
+            address = reserved["address"] if isinstance(reserved, dict) else "ADDRESS"
+            fix = f"create the DNS record {domain}. A {address}, and wait up to an hour"
+            yield warning(title, f"{state}: HTTPS fails until Google has provisioned it", fix)
 
 
 def _check_endpoints(members: Sequence[ObservedCluster], resources: Mapping[str, Any], describe: str) -> Finding:
@@ -129,8 +132,8 @@ def _check_endpoints(members: Sequence[ObservedCluster], resources: Mapping[str,
     zones = {group.split("/")[1] for group in resources.get("NetworkEndpointGroups", []) if group.startswith("zones/")}
     present = [one.region for one in members if not one.region.retired]
     without = [one.key for one in present if not any(zone.startswith(f"{one.location}-") for zone in zones)]
-    wrong = [f"none in {', '.join(without)}: no request goes there"] if without else []
-    return failure_or_ok("endpoints", wrong, f"in {len(zones)} zones, of every region", describe)
+    wrong = [f"none in {', '.join(without)}: the load balancer sends no requests there"] if without else []
+    return failure_or_ok("endpoints", wrong, f"in {counted(len(zones), 'zone')}, in every region", describe)
 
 
 def _check_events(events: Sequence[Object], describe: str) -> Finding:
@@ -138,7 +141,7 @@ def _check_events(events: Sequence[Object], describe: str) -> Finding:
     about = [one for one in events if one.get("involvedObject", {}).get("kind") in KINDS]
     warnings = [f"{one.get('reason', '')}: {one.get('message', '')}" for one in about if one.get("type") == "Warning"]
     if not warnings:
-        return ok("events", f"no warning among {len(about)}")
-    unlike = list(dict.fromkeys(warnings))
-    more = f"; and {len(unlike) - MOST_EVENTS} others" if len(unlike) > MOST_EVENTS else ""
-    return warning("events", "; ".join(unlike[:MOST_EVENTS]) + more, describe)
+        return ok("events", f"{counted(len(about), 'event')}, without warnings")
+    distinct = list(dict.fromkeys(warnings))
+    more = f"; {len(distinct) - MOST_EVENTS} more" if len(distinct) > MOST_EVENTS else ""
+    return warning("events", "; ".join(distinct[:MOST_EVENTS]) + more, describe)

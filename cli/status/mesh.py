@@ -52,8 +52,8 @@ def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformS
         config_cluster=member.key == member.environment.ingress.config_cluster,
         traffic_distribution=member.environment.has_failover_threshold,
     )
-    wrong = [f"not served: {name}" for name in wanted if name not in member.live.crds]
-    yield failure_or_ok("kinds", wrong, f"{len(wanted)} are served", DEPLOY)
+    wrong = [f"{name} is not established" for name in wanted if name not in member.live.crds]
+    yield failure_or_ok("CRDs", wrong, f"all {len(wanted)} established", DEPLOY)
     yield _check_namespaces(member)
     yield _check_other_namespaces(member)
     yield from _check_proxies(member)
@@ -104,17 +104,25 @@ def _check_namespaces(member: ObservedCluster) -> Finding:
         found = member.live.namespace(name)
         labels = {} if found is None else found["metadata"].get("labels", {})
         if found is None:
-            wrong.append(f"there is no {name}")
+            wrong.append(f"{name} does not exist")
         elif labels.get(label) != wanted:
             wrong.append(
-                f"{name} is labelled {label}={labels[label]}, and not {wanted}"
+                f"{name} has the label {label}={labels[label]}, not {wanted}"
                 if label in labels
                 else f"{name} has no label {label}={wanted}"
             )
         elif other in labels:
-            wrong.append(f"{name} is also labelled {other}={labels[other]}, which selects another injector")
+            wrong.append(f"{name} has the label {other}={labels[other]}, which {_effect(other)}")
             commands.insert(0, f"{member.kubectl} label namespace {name} {other}-")
-    return failure_or_ok("namespaces", wrong, f"labelled {label}={wanted}", chained(commands))
+    return failure_or_ok("namespaces", wrong, f"all have the label {label}={wanted}", chained(commands))
+
+
+def _effect(label: str) -> str:
+    """Return what a label of the other mode does: istiod's webhooks of revisions skip a namespace that has the first.
+
+    Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
+    """
+    return "disables injection by revision" if label == INJECTION_LABEL else "selects another injector"
 
 
 def _check_other_namespaces(member: ObservedCluster) -> Finding:
@@ -126,21 +134,23 @@ def _check_other_namespaces(member: ObservedCluster) -> Finding:
     }
     others = {name: label for name, label in labels.items() if name not in own and label != wanted}
     if not others:
-        return ok("other namespaces", "none is labelled otherwise")
-    text = ", ".join(f"{name} is labelled {label}" for name, label in others.items())
+        return ok("other namespaces", "none has the label of another revision")
+    text = ", ".join(f"{name} has the label {REVISION_LABEL}={label}" for name, label in others.items())
     commands = (f"{member.kubectl} label namespace {name} {REVISION_LABEL}={wanted} --overwrite" for name in others)
     return warning("other namespaces", text, chained(commands))
 
 
 def _check_proxies(member: ObservedCluster) -> Iterator[Finding]:
     found = proxies_of(member)
-    wrong = [f"{'/'.join(identity(pod))} is of {revision_of(pod)}" for pod in found.outdated]
-    revision = member.environment.revision if member.environment.control_plane.selected_by_revision else "the mesh"
-    right = f"{len(found.current)} are of {revision}"
+    wrong = [f"{'/'.join(identity(pod))} has revision {revision_of(pod)}" for pod in found.outdated]
+    by_revision = member.environment.control_plane.selected_by_revision
+    right = (
+        f"{len(found.current)} with revision {member.environment.revision}" if by_revision else str(len(found.current))
+    )
     yield failure_or_ok("proxies", wrong, right, _restarts(member, found.outdated))
     names = ", ".join("/".join(identity(pod)) for pod in found.missing)
     fix = _restarts(member, found.missing)
-    yield failure_or_ok("sidecars", [f"none in {names}"] if names else [], "no pod is without", fix)
+    yield failure_or_ok("sidecars", [f"missing in {names}"] if names else [], "in every pod", fix)
 
 
 def _restarts(member: ObservedCluster, pods: Sequence[Object]) -> str:
@@ -194,7 +204,7 @@ def check_feature(name: str, found: LookupResult, project: str) -> Finding:
     if isinstance(found, ApiError):
         return unknown(title, found, "gkehub", project)
     if found is None:
-        return failure(title, "it is off", DEPLOY)
+        return failure(title, "disabled", DEPLOY)
     state = found.get("resourceState", {}).get("state", "STATE_UNSPECIFIED")
     running = found.get("state", {}).get("state", {})
     code, description = running.get("code", "OK"), running.get("description", "")

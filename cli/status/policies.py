@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding
+from cli.report.plural import counted
 from cli.sources.cluster_objects import Object, identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
@@ -25,26 +26,28 @@ def _check_mutual_tls(member: ObservedCluster) -> Finding:
     found = {identity(one): one for one in member.live.authentications}
     wanted = member.environment.mesh.mtls.upper()
     mode = _mode(found[MESH_WIDE]) if MESH_WIDE in found else "not set"
-    wrong = differs(mode, wanted, f"{mode} for the mesh")
+    wrong = differs(mode, wanted, f"{mode} mesh-wide")
     fixes = [DEPLOY] if wrong else []
     for (namespace, name), one in sorted(found.items()):
         if (namespace, name) != MESH_WIDE and wanted == "STRICT" and (weak := _weak(one)):
-            wrong.append(f"{namespace}/{name} says {weak}, and plain text gets in")
+            wrong.append(f"{namespace}/{name} has {weak}, which accepts plain text")
             fixes.append(f"{member.kubectl} --namespace {namespace} delete peerauthentication {name}")
-    return failure_or_ok("mutual TLS", wrong, f"{wanted} for the mesh", chained(fixes))
+    return failure_or_ok("mutual TLS", wrong, f"{wanted} mesh-wide", chained(fixes))
 
 
 def _check_default_deny(member: ObservedCluster) -> Finding:
     """Check the policies of the configuration; those that others add are theirs."""
-    name = "policies"
+    name = "authorization"
     found = {identity(one) for one in member.live.authorizations}
     if not member.environment.mesh.default_deny:
         there = DEFAULT_DENY in found
-        wrong = ["what no policy allows is refused, and mesh.default_deny is false"] if there else []
-        return failure_or_ok(name, wrong, "everybody may ask everybody, as configured", DEPLOY)
+        wrong = ["default deny is on, but mesh.default_deny is false"] if there else []
+        return failure_or_ok(name, wrong, "every caller is authorized, as configured", DEPLOY)
     wanted = [DEFAULT_DENY, *_allow_policies(member)]
-    wrong = [f"there is no {'/'.join(one)}" for one in wanted if one not in found]
-    return failure_or_ok(name, wrong, f"what no policy allows is refused; {len(wanted) - 1} of ours allow", DEPLOY)
+    wrong = [f"the AuthorizationPolicy {'/'.join(one)} is missing" for one in wanted if one not in found]
+    return failure_or_ok(
+        name, wrong, f"default deny, with {counted(len(wanted) - 1, 'allow policy', 'allow policies')}", DEPLOY
+    )
 
 
 def _allow_policies(member: ObservedCluster) -> Iterator[tuple[str, str]]:

@@ -25,19 +25,23 @@ def check_retired(member: ObservedCluster, feature: LookupResult) -> Iterator[Fi
         yield unknown("cluster", found, "container", member.project)
         return
     if found is None:
-        yield ok("cluster", "gone; its key may go from the file")
+        yield ok("cluster", "deleted; remove the region from the configuration")
         return
-    yield ok("cluster", f"{found.get('status', '?')}; it goes when its key goes from the file")
+    yield ok("cluster", f"{found.get('status', '?')}; it is deleted when the region is removed from the configuration")
     if membership_spec(feature, member.region, found).get("mesh", {}).get("management") == AUTOMATIC:
         # The fleet knows this even of a cluster that does not respond.
-        yield failure("fleet's management", f"{AUTOMATIC}: Google still makes a mesh here", unmanage(member))
+        yield failure(
+            "fleet management",
+            f"{AUTOMATIC}: Google still runs a mesh control plane for this cluster",
+            unmanage(member),
+        )
     objects = member.objects
     if objects is None:
         return
-    left = ["the mesh's namespace is still there"] if objects.namespace(MESH_NAMESPACE) else []
+    left = [f"the namespace {MESH_NAMESPACE} still exists"] if objects.namespace(MESH_NAMESPACE) else []
     control_planes = [*objects.revisions, *istiods(objects)]
-    left += [f"a control plane of the mesh, {one['metadata']['name']}" for one in control_planes]
-    left += [f"it watches another cluster, by {one['metadata']['name']}" for one in objects.secrets]
-    yield failure_or_ok("left the mesh", left, "yes", DEPLOY)
+    left += [f"the mesh control plane {one['metadata']['name']} still exists" for one in control_planes]
+    left += [f"the remote secret {one['metadata']['name']} still exists" for one in objects.secrets]
+    yield failure_or_ok("mesh removal", left, "complete", DEPLOY)
     there = [name for name in namespaces_of(member.environment) if objects.namespace(name)]
-    yield failure_or_ok("services", [f"still there: {', '.join(there)}"] if there else [], "none is left", DEPLOY)
+    yield failure_or_ok("namespaces", [f"not deleted: {', '.join(there)}"] if there else [], "deleted", DEPLOY)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok, warning
+from cli.report.plural import counted
 from cli.sources.cluster_objects import Object, condition, identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
@@ -31,22 +32,26 @@ def check_gateway(member: ObservedCluster) -> Finding:
     found = member.live.deployment(GATEWAY_NAMESPACE, GATEWAY_NAME)
     scaler = member.live.autoscaler(GATEWAY_NAMESPACE, GATEWAY_NAME)
     if not ingress.enabled:
-        wrong = [] if found is None else ["there is one, and ingress.enabled is false"]
+        wrong = [] if found is None else ["it exists, but ingress.enabled is false"]
         return failure_or_ok("gateway", wrong, "none, as configured", DEPLOY)
     if found is None or scaler is None:
-        return failure("gateway", "there is none" if found is None else "it has no autoscaler", DEPLOY)
+        return failure(
+            "gateway", "it does not exist" if found is None else "its HorizontalPodAutoscaler is missing", DEPLOY
+        )
     least, most = scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"]
     limits = f"{least} to {most}"
-    if wrong := differs(limits, f"{ingress.min_replicas} to {ingress.max_replicas}", f"{limits} pods"):
+    if wrong := differs(limits, f"{ingress.min_replicas} to {ingress.max_replicas}", f"autoscaling is {limits} pods"):
         return failure("gateway", wrong[0], DEPLOY)
     ready = found.get("status", {}).get("readyReplicas", 0)
     look = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe pods"
     if ready < least:
-        return failure("gateway", "; ".join([f"{ready} of {least} pods are ready", *unready_pods(member, found)]), look)
+        return failure(
+            "gateway", "; ".join([f"{ready} of {counted(least, 'pod')} ready", *unready_pods(member, found)]), look
+        )
     if ready == most > least:
-        fix = "raise ingress.max_replicas if that lasts, and deploy"
-        return warning("gateway", f"{ready} pods are ready, the most that there may be", fix)
-    return ok("gateway", f"{ready} pods are ready, of {limits}")
+        fix = "if that persists, raise ingress.max_replicas, and deploy"
+        return warning("gateway", f"{counted(ready, 'pod')} ready, the configured maximum", fix)
+    return ok("gateway", f"{counted(ready, 'pod')} ready, autoscaling {limits}")
 
 
 def _check_deployments(member: ObservedCluster, name: str, service: Service) -> Finding:
@@ -56,7 +61,7 @@ def _check_deployments(member: ObservedCluster, name: str, service: Service) -> 
     found = (one for one in deployed if one.get("namespace") == service.namespace)
     own = "" if wanted is None else f"{name}-{wanted.version}"
     others = [one["name"] for one in found if one.get("labels", {}).get("app") == name and one["name"] != own]
-    wrong = [f"{other} runs here, and not in the configuration" for other in others]
+    wrong = [f"{other} is not configured in this region" for other in others]
     fixes = [f"{member.kubectl} --namespace {service.namespace} delete deployment {other}" for other in others]
     text = "not in this region, as configured"
     if wanted is not None:
@@ -71,12 +76,12 @@ def _deployment_problems(member: ObservedCluster, namespace: str, name: str, rep
     """Return what is wrong with a Deployment, and what to do about that."""
     found = member.live.deployment(namespace, name)
     if found is None:
-        return [f"there is no {name}"], DEPLOY
+        return [f"the Deployment {name} does not exist"], DEPLOY
     there = found["spec"].get("replicas", 1)
     kubectl = f"{member.kubectl} --namespace {namespace}"
     if there != replicas:
-        drill = "; was a drill cut short?" if there == 0 else ""
-        text = f"{name} is scaled to {there}, and the configuration says {replicas}{drill}"
+        drill = "; an interrupted mesh drill may be the cause" if there == 0 else ""
+        text = f"{name} has {counted(there, 'replica')}, but {replicas} configured{drill}"
         return [text], f"{kubectl} scale deployment {name} --replicas {replicas}"
     status = found.get("status", {})
     available = status.get("availableReplicas", 0)
@@ -119,6 +124,6 @@ def _reason(pod: Object) -> str:
 def _check_failover(member: ObservedCluster, name: str, service: Service) -> Finding:
     """Check that the DestinationRule for locality exists if, and only if, failover is on."""
     found = any(identity(one) == (service.namespace, name) for one in member.live.rules)
-    rule = "a" if found else "no"
-    wrong = [f"there is {rule} DestinationRule, and failover is {on_off(service.failover)}"]
+    state = "exists" if found else "is missing"
+    wrong = [f"the DestinationRule {state}, but failover is {on_off(service.failover)}"]
     return failure_or_ok(f"failover of {name}", wrong if found != service.failover else [], on_off(found), DEPLOY)

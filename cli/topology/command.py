@@ -47,5 +47,5 @@ def _synthesize(config: Path) -> Synthesized:
         )
         if result.returncode != 0:
             reason = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
-            raise MeshError(f"{source} can't be synthesized: {reason}", "cdktf synth shows more")
+            raise MeshError(f"can't synthesize {source}: {reason}", "for the whole error, run: cdktf synth")
         return read_folder(Path(folder))

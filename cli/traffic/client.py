@@ -108,7 +108,7 @@ class LoadGenerator:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_END)
         self._error_reader.join(SECONDS_TO_END)
-        ended = f"the connection to the client ended, status {self._process.poll()}"
+        ended = f"the connection to the client pod ended, exit status {self._process.poll()}"
         return self._error_lines[-1] if self._error_lines else ended
 
     def since(self, moment: float) -> list[DemoResponse]:

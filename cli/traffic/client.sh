@@ -1,28 +1,28 @@
 #!/bin/sh
 # Sends requests with curl from where it runs, the demo's client in a cluster, and
-# prints what comes back as it comes. `mesh` sends it there and reads it.
+# prints each response as it arrives. `mesh` sends it there and reads it.
 #
 #   sh -c "$(cat client.sh)" client URL MARK SECONDS PIECE PAUSE COUNT...
 #
-#   MARK     begins the line that ends an answer: MARK STATUS SECONDS CURL'S-EXIT-STATUS CURL'S-MESSAGE
-#   SECONDS  longest time for an answer
+#   MARK     begins the line that ends a response: MARK STATUS SECONDS CURL'S-EXIT-STATUS CURL'S-MESSAGE
+#   SECONDS  timeout of a request
 #   PIECE    how many requests one curl sends, one after the other
 #   PAUSE    seconds after each piece
 #   COUNT    requests of one worker; there are as many workers as counts
 #
 # Every line begins with the number of its worker, as several print at the same time.
-# Ends when its standard input does: whoever asked may be gone.
+# Ends when its standard input does: the CLI may have ended.
 set -u
 
 url=$1 mark=$2 seconds=$3 piece=$4 pause=$5
 shift 5
 
 if ! command -v curl >/dev/null 2>&1; then
-  echo "there is no curl in the demo's client" >&2
+  echo "curl is not installed in the client pod" >&2
   exit 127
 fi
 
-# work COUNT: the shell that started it is gone when somebody has stopped it.
+# work COUNT: it also ends with the shell that started it.
 work() {
   left=$1
   while [ "$left" -gt 0 ] && kill -0 "$$" 2>/dev/null; do

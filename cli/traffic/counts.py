@@ -50,4 +50,4 @@ class ResponseCounts:
     def problem_summary(self, limit: int = 3) -> str:
         """Return the most common problems, in words."""
         common = Counter(self.problems).most_common(limit)
-        return ", ".join(f"{count} times {problem}" for problem, count in common)
+        return ", ".join(f"{problem} ({count})" for problem, count in common)

@@ -38,7 +38,7 @@ class DeployedDemo:
             MeshError: The configuration has none.
         """
         if not environment.demo.enabled:
-            raise MeshError("there is no demo to ask: demo.enabled is false", "set demo.enabled: true, and deploy")
+            raise MeshError("the demo service is disabled: demo.enabled is false", "set demo.enabled: true, and deploy")
         service = environment.all_services()[DEMO_SERVICE]
         deployments = environment.deployments(service)
         pods: Counter[str] = Counter()
@@ -71,20 +71,20 @@ class DeployedDemo:
 
 
 def public_url(environment: Environment, config_cluster: ClusterClient, path: str) -> str:
-    """Return where users come in: by the first domain, else where Multi Cluster Ingress answers, says its controller.
+    """Return the URL for users: the first domain, or else the address that Multi Cluster Ingress reports.
 
     Raises:
-        MeshError: nowhere yet.
+        MeshError: There is none yet.
     """
     if environment.ingress.enabled and environment.ingress.domains:
         return f"https://{environment.ingress.domains[0]}{path}"
     if not environment.ingress.enabled:
-        raise MeshError("there is no public address: ingress.enabled is false", "set ingress.enabled: true, and deploy")
+        raise MeshError("the ingress is disabled: ingress.enabled is false", "set ingress.enabled: true, and deploy")
     try:
         found: dict[str, Any] | None = config_cluster.find(INGRESS, GATEWAY_NAME, "--namespace", GATEWAY_NAMESPACE)
     except KubectlError as error:
         raise MeshError(
-            f"can't ask {environment.ingress.config_cluster} for the address: {error}", "mesh status"
+            f"can't read the address in {environment.ingress.config_cluster}: {error}", "mesh status"
         ) from None
     address = (found or {}).get("status", {}).get("VIP", "")
     if not address:

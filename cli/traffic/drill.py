@@ -15,7 +15,7 @@ from cli.sources.kubernetes import ClusterClient, KubectlError, connected_cluste
 from cli.traffic.client import DemoResponse, LoadGenerator, LoadProfile, start_load, stop_all
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import DeployedDemo
-from cli.traffic.expectation import DEPLOY_INGRESS
+from cli.traffic.expectation import DEPLOY_INGRESS, SET_VERSIONS
 from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, is_steady
 from cli.traffic.rollback import RollbackStep, rolled_back, stop_on_signals
@@ -40,11 +40,11 @@ REQUESTS_OF_A_WORKER = 10
 
 @dataclass(frozen=True)
 class DemoFault:
-    """A way to take a region's demo down.
+    """A fault of the demo service in one region.
 
     Attributes:
         kind: Which.
-        inject: Takes it down; raises a KubectlError.
+        inject: Injects it; raises a KubectlError.
         rollback: What restores it.
         most_failed: The number of requests that may fail.
     """
@@ -56,7 +56,7 @@ class DemoFault:
 
 
 def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillOptions, output: Output) -> Report:
-    """Take a region's demo down, and measure failover and failback.
+    """Make the demo service of a region fail, and measure failover and failback.
 
     Every fault is rolled back, however the drill ends: see `cli.traffic.rollback`.
 
@@ -76,7 +76,7 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
     _check_options(environment, demo, options.region)
     stop_on_signals()
     report = Report(f"drill {options.region}")
-    section = report.section(f"The demo of {options.region} goes down and comes back", COLUMNS)
+    section = report.section(f"Failover and failback of the demo service in {options.region}", COLUMNS)
     google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
         drill = Drill(demo, clusters, options, output.log, section)
@@ -90,16 +90,16 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
 def _check_options(environment: Environment, demo: DeployedDemo, region: str) -> None:
     """Raise a MeshError if a drill would show nothing."""
     if region not in demo.versions:
-        raise MeshError(f"there is no demo in {region} to take down", f"name one of {', '.join(demo.versions)}")
+        raise MeshError(f"the demo service does not run in {region}", f"use a region of {', '.join(demo.versions)}")
     if len(demo.versions) == 1:
-        raise MeshError("no other region has the demo, so nobody could answer", "add a region to demo.versions")
+        raise MeshError("no other region runs the demo service", "add a region to demo.versions")
     if not environment.demo.failover:
-        text = "demo.failover is false, so answers are not local to begin with"
+        text = "demo.failover is false, so responses are not local before the fault"
         raise MeshError(text, f"set demo.failover: true, and run: {DEPLOY_INGRESS}")
     same = [key for keys in demo.shared_versions().values() if region in keys for key in keys]
     if same:
-        text = f"{', '.join(same)} have the same version, so nobody could see who answers"
-        raise MeshError(text, "give each region its own in demo.versions")
+        text = f"{', '.join(same)} run the same version, so their responses can't be told apart"
+        raise MeshError(text, SET_VERSIONS)
 
 
 @dataclass
@@ -110,9 +110,9 @@ class Drill:
         demo: As configured.
         clusters: By region; each has a client.
         options: Of the command line.
-        log: Gets what happens now.
+        log: Prints the progress.
         section: Of the report.
-        data: What was measured, for machines.
+        data: What was measured, for programs.
     """
 
     demo: DeployedDemo
@@ -137,11 +137,11 @@ class Drill:
         try:
             found = cluster.get(deployment, *namespace)
         except KubectlError as error:
-            raise MeshError(f"can't ask {region} for the demo: {error}", "mesh status") from None
+            raise MeshError(f"can't read the demo service in {region}: {error}", "mesh status") from None
         replicas = int(found["spec"].get("replicas", 1))
         if replicas == 0:
             fix = f"{cluster.command} scale {deployment} {' '.join(namespace)} --replicas=1"
-            raise MeshError(f"the demo of {region} is down already: it has 0 replicas", fix)
+            raise MeshError(f"the demo service in {region} already has 0 replicas", fix)
         scale = ("scale", deployment, *namespace)
         sidecar = FAILING_SIDECAR.substitute(
             namespace=self.demo.service.namespace, app=DEMO_SERVICE, port=self.demo.service.port
@@ -169,28 +169,28 @@ class Drill:
         workers = max(1, self.options.rate // REQUESTS_OF_A_WORKER)
         load = LoadProfile(MOST_REQUESTS, workers, piece=1, pause=workers / self.options.rate)
         namespace, url = self.demo.service.namespace, self.demo.url
-        self.log(f"{kind}: asking {url} from {', '.join(self.clusters)}")
+        self.log(f"{kind.label}: sending requests to {url} from {', '.join(self.clusters)}")
         generators = {key: start_load(cluster, namespace, url, load) for key, cluster in self.clusters.items()}
         try:
             if not self._wait_until(self._is_local, generators, time.monotonic(), SECONDS_TO_SETTLE):
-                text = f"its answers are not all {self._version} before anything is done"
+                text = f"not all responses are {self._version} before the fault"
                 if count_failed(generators[region].responses):
                     text += f": {ResponseCounts.of(generators[region].responses).problem_summary()}"
-                self.section.findings.append(failure(f"{kind}: before", text, "mesh verify locality"))
+                self.section.findings.append(failure(f"{kind.label}: baseline", text, "mesh verify locality"))
                 return False
             with rolled_back(self.clusters[region], fault.rollback, self.options.restore_seconds, self.log) as left:
-                self.log(f"{kind}: taking the demo of {region} down")
+                self.log(f"{kind.label}: injecting the fault in {region}")
                 failed_at = time.monotonic()
                 try:
                     fault.inject()
                 except KubectlError as error:
-                    raise MeshError(f"can't take the demo of {region} down: {error}", "mesh status") from None
+                    raise MeshError(f"can't inject the fault in {region}: {error}", "mesh status") from None
                 failed_over = self._wait_until(self._is_remote, generators, failed_at, SECONDS_TO_FAIL_OVER)
                 _watch(generators, WATCHED_SECONDS if failed_over else 0)
-                self.log(f"{kind}: putting it back")
+                self.log(f"{kind.label}: rolling the fault back")
                 ended_at = time.monotonic()
             back_at = time.monotonic()
-            self.log(f"{kind}: waiting until {region} answers its own again, up to {SECONDS_TO_FAIL_BACK:.0f} s")
+            self.log(f"{kind.label}: waiting for failback to {region}, up to {SECONDS_TO_FAIL_BACK:.0f} s")
             failed_back = not left and self._wait_until(self._is_local, generators, back_at, SECONDS_TO_FAIL_BACK)
         finally:
             stop_all(list(generators.values()))
@@ -242,7 +242,7 @@ def _watch(generators: Mapping[str, LoadGenerator], seconds: float) -> None:
     while True:
         for key, one in generators.items():
             if not one.running:
-                raise MeshError(f"the connection to the client in {key} was lost: {one.problem}", "mesh status")
+                raise MeshError(f"lost the connection to the client pod in {key}: {one.problem}", "mesh status")
         if time.monotonic() >= deadline:
             return
         time.sleep(0.1)

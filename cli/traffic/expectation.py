@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
+from cli.report.plural import counted
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import DeployedDemo
-from cli.traffic.options import Question
+from cli.traffic.options import VerifyStep
 from cli.traffic.shares import LEAST_EXPECTED, probability
 
+SET_VERSIONS = "set a different version for each region in demo.versions"
 DEPLOY_INGRESS = "cdktf deploy ingress --ignore-missing-stack-dependencies"
 
 
@@ -18,7 +20,7 @@ class Expectation:
     """What is expected of the responses.
 
     Attributes:
-        question: The step.
+        step: The step.
         demo: As configured.
         requests: The number from each region.
         confidence: Between 0 and 1: the part of all runs in which even shares pass, however
@@ -27,7 +29,7 @@ class Expectation:
         failover: Whether the configuration has the DestinationRule.
     """
 
-    question: Question
+    step: VerifyStep
     demo: DeployedDemo
     requests: int
     confidence: float
@@ -38,25 +40,28 @@ class Expectation:
         """Raise a MeshError if there is no split, or these are too few requests to see it."""
         pods = self.demo.pods
         if not pods or not all(pods.values()):
-            raise MeshError("a version of the demo has no pods, so there is no split", "mend demo.versions, and deploy")
+            raise MeshError(
+                "a version of the demo service has no pods",
+                "set replicas in demo.versions, and deploy",
+            )
         least = math.ceil(LEAST_EXPECTED / min(self.demo.shares.values()))
         if self.requests < least:
-            text = f"{self.requests} requests are too few to tell the shares of {len(pods)} versions"
+            text = f"{self.requests} requests are too few to compare the shares of {counted(len(pods), 'version')}"
             raise MeshError(text, f"mesh verify split --requests {least}")
 
     def configuration_warnings(self) -> list[Finding]:
         """Return what in the configuration keeps the responses from being as expected."""
         found = []
-        wanted = self.question is not Question.SPLIT
+        wanted = self.step is not VerifyStep.SPLIT
         if self.failover != wanted:
-            state, effect = ("true", "are local and not split") if self.failover else ("false", "come from everywhere")
-            text = f"demo.failover is {state}, with which answers {effect}"
+            state, effect = ("true", "are local, not split") if self.failover else ("false", "come from every region")
+            text = f"demo.failover is {state}, so responses {effect}"
             fix = f"set demo.failover: {str(wanted).lower()}, and run: {DEPLOY_INGRESS}"
-            found.append(warning("the DestinationRule", text, fix))
+            found.append(warning("DestinationRule", text, fix))
         if wanted:
             for version, keys in self.demo.shared_versions().items():
-                text = f"{', '.join(keys)} have the same one, so that their answers look alike"
-                found.append(warning(f"version {version}", text, "give each region its own in demo.versions"))
+                text = f"{', '.join(keys)} run the same version, so their responses can't be told apart"
+                found.append(warning(f"version {version}", text, SET_VERSIONS))
         return found
 
     def check(self, region: str, counts: ResponseCounts, problem: str = "") -> Finding:
@@ -67,37 +72,37 @@ class Expectation:
             counts: Its responses.
             problem: Why not all requests have ended.
         """
-        sent = f"{counts.sent} of {self.requests} requests"
+        sent = f"{counts.sent} of {counted(self.requests, 'request')}"
         if problem:
-            return failure(region, f"{sent} came to an end: {problem}", "mesh status")
+            return failure(region, f"{sent} completed: {problem}", "mesh status")
         if counts.sent < self.requests:
-            return failure(region, f"stopped after {sent}", "run it again")
+            return failure(region, f"interrupted after {sent}", "run the command again")
         if counts.failed:
-            text = f"{counts.failed} of {counts.sent} requests failed: {counts.problem_summary()}"
+            text = f"{counts.failed} of {counted(counts.sent, 'request')} failed: {counts.problem_summary()}"
             return failure(region, text, "mesh status")
-        return self._split(region, counts) if self.question is Question.SPLIT else self._local(region, counts)
+        return self._split(region, counts) if self.step is VerifyStep.SPLIT else self._local(region, counts)
 
     def _local(self, region: str, counts: ResponseCounts) -> Finding:
         home = self.demo.versions.get(region)
         if home is None:
-            return ok(region, f"all {counts.sent} answered; the region has no version of its own")
+            return ok(region, f"all {counts.sent} requests succeeded; the region runs no version")
         local = counts.versions.get(home, 0)
         if local == counts.sent:
-            return ok(region, f"all {counts.sent} answers are {home}")
-        fix = "mesh status: are its pods ready, and is the DestinationRule in its cluster?"
-        return failure(region, f"{counts.sent - local} of {counts.sent} answers are not {home}", fix)
+            return ok(region, f"all {counts.sent} responses are {home}")
+        fix = "check that its pods are ready and that its DestinationRule exists: mesh status"
+        return failure(region, f"{counts.sent - local} of {counted(counts.sent, 'response')} not {home}", fix)
 
     def _split(self, region: str, counts: ResponseCounts) -> Finding:
         shares = self.demo.shares
         words = ", ".join(f"{version} {counts.versions.get(version, 0)}" for version in shares)
         if silent := [version for version in shares if not counts.versions.get(version)]:
-            fix = "mesh status: whether its cluster sees the others; and the firewall rule between the clusters' pods"
-            return failure(region, f"{', '.join(silent)} did not answer: {words}", fix)
+            fix = "check endpoint discovery, and that a deploy has no changes: mesh status && cdktf diff network"
+            return failure(region, f"no response from {', '.join(silent)}: {words}", fix)
         if strange := sorted(set(counts.versions) - set(shares)):
-            return failure(region, f"{', '.join(strange)} answered, which is not in the configuration", DEPLOY_INGRESS)
+            return failure(region, f"responses from {', '.join(strange)}, which is not configured", DEPLOY_INGRESS)
         # All regions together are to hold at the stated confidence (C. E. Bonferroni, 1936).
         chance = probability(counts.versions, shares)
         if chance < (1 - self.confidence) / self.regions:
-            fix = "mesh status: are the pods those of the configuration, and is there no DestinationRule?"
-            return failure(region, f"the shares are not even: {words}; by chance in {chance:.1g} of all runs", fix)
-        return ok(region, f"{words}: as far from even, or farther, by chance in {100 * chance:.0f} % of all runs")
+            fix = "check that the pods are as configured, and that no DestinationRule exists: mesh status"
+            return failure(region, f"uneven shares: {words}; by chance in {100 * chance:.1g} % of runs", fix)
+        return ok(region, f"{words}; a difference this large or larger: by chance in {100 * chance:.0f} % of runs")

@@ -1,11 +1,11 @@
-"""What `mesh verify` and `mesh drill` are told on the command line."""
+"""The options of `mesh verify` and `mesh drill`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 
-class Question(StrEnum):
+class VerifyStep(StrEnum):
     """What `mesh verify` measures."""
 
     SPLIT = "split"
@@ -14,11 +14,16 @@ class Question(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """How `mesh drill` takes a region's demo down."""
+    """A fault that `mesh drill` injects into the demo service of a region."""
 
     REMOVED = "removed"
     FAILING = "failing"
     BOTH = "both"
+
+    @property
+    def label(self) -> str:
+        """What the report calls it."""
+        return {"removed": "endpoints removed", "failing": "returns 503", "both": "both faults"}[self.value]
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,16 @@ class VerifyOptions:
     """The options of `mesh verify`.
 
     Attributes:
-        question: What is measured.
+        step: What is measured.
         requests: From each region.
         concurrency: Requests at a time from each region.
         confidence: Of the test and of the intervals, between 0 and 1.
         regions: That send requests; all if empty.
-        url: For `Question.INGRESS`, in place of the address that Multi Cluster Ingress reports.
+        url: For `VerifyStep.INGRESS`, in place of the address that Multi Cluster Ingress reports.
         plot: File for a plot.
     """
 
-    question: Question
+    step: VerifyStep
     requests: int
     concurrency: int
     confidence: float
@@ -49,8 +54,8 @@ class DrillOptions:
     """The options of `mesh drill`.
 
     Attributes:
-        region: Key of the region whose demo goes down.
-        fault: How it does.
+        region: Key of the region in which the demo service fails.
+        fault: How it fails.
         rate: Requests a second from each region.
         restore_seconds: How long a failing rollback is tried again.
     """

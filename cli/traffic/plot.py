@@ -16,9 +16,9 @@ GAP = 0.8
 def check_file(file: Path) -> None:
     """Raise a MeshError if there can be no such plot, before a thousand requests are sent for it."""
     if file.suffix not in FORMATS:
-        raise MeshError(f"{file} is no name for a picture", f"end it with {' or '.join(FORMATS)}")
+        raise MeshError(f"the format of {file} is not supported", f"use a name that ends in {' or '.join(FORMATS)}")
     if not file.resolve().parent.is_dir():
-        raise MeshError(f"there is no folder for {file}", f"mkdir -p {file.parent}")
+        raise MeshError(f"the folder of {file} does not exist", f"mkdir -p {file.parent}")
 
 
 def draw(file: Path, title: str, counted: Mapping[str, ResponseCounts], confidence: float) -> None:
@@ -59,11 +59,11 @@ def draw(file: Path, title: str, counted: Mapping[str, ResponseCounts], confiden
     axes.set_yticks(range(len(counted)), [f"from {key}\n({counts.sent} requests)" for key, counts in counted.items()])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    axes.set_xlabel(f"share of the requests in %, with its {100 * confidence:.4g} % interval")
+    axes.set_xlabel(f"Share of the requests (%), with its {100 * confidence:.4g} % interval")
     axes.set_title(f"mesh {title}")
     if rows:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     try:
         figure.savefig(file)
     except OSError as error:
-        raise MeshError(f"can't write {file}: {error.strerror}", "name a file that you may write") from error
+        raise MeshError(f"can't write {file}: {error.strerror}", "name a file that you may write to") from error

@@ -55,7 +55,7 @@ def rolled_back(cluster: ClusterClient, steps: Sequence[RollbackStep], seconds: 
         log: Gets the outcome if the block ends with an exception.
 
     Yields:
-        A list, to which the commands that failed are added for a person to run.
+        A list, to which the commands that failed are added for the user to run.
     """
     commands = [
         {
@@ -85,9 +85,9 @@ def rolled_back(cluster: ClusterClient, steps: Sequence[RollbackStep], seconds: 
         with _signals_postponed(log):
             left += _end(process, commands)
         if left:
-            log("not everything could be put back; run this:\n" + "\n".join(f"      {command}" for command in left))
+            log("the rollback failed; run these commands:\n" + "\n".join(f"      {command}" for command in left))
         else:
-            log(f"what was done to {cluster.region} is put back")
+            log(f"the fault in {cluster.region} is rolled back")
         raise
     with _signals_postponed(log):
         left += _end(process, commands)
@@ -105,7 +105,7 @@ def _signals_postponed(log: Log) -> Iterator[None]:
     """Let another Ctrl-C or SIGTERM change nothing: the rollback comes first."""
 
     def postpone(*_: object) -> None:
-        log("putting things back first")
+        log("rolling the fault back first")
 
     before: dict[signal.Signals, Any] = {number: signal.signal(number, postpone) for number in SIGNALS}
     try:
@@ -160,9 +160,9 @@ def _report(failed: Sequence[str]) -> None:
     """Print the outcome: the drill is gone, but there may still be a terminal."""
     with contextlib.suppress(OSError):
         if failed:
-            print("mesh: not everything could be put back; run this:", *failed, sep="\n      ", file=sys.stderr)
+            print("mesh: the rollback failed; run these commands:", *failed, sep="\n      ", file=sys.stderr)
         else:
-            print("mesh: the drill was ended from outside; what it had done is put back", file=sys.stderr)
+            print("mesh: the drill was interrupted; the fault is rolled back", file=sys.stderr)
 
 
 def stop_on_signals() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
+from cli.report.plural import counted
 from cli.traffic.client import DemoResponse
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.options import FaultKind
@@ -17,12 +18,21 @@ SECONDS_TO_FAIL_BACK = 240.0
 FAILED_A_POD = 10
 """Requests that may fail for each pod that fails: it is ejected at the fifth, and some are under way."""
 
-COLUMNS = ("what fails", "asked from", "requests", "failed", "elsewhere after", "slowest", "on return", "home after")
+COLUMNS = (
+    "Fault",
+    "Client region",
+    "Requests",
+    "Errors",
+    "Failover time (s)",
+    "Slowest response (s)",
+    "Errors during failback",
+    "Failback time (s)",
+)
 
 
 @dataclass(frozen=True)
 class DrillTimeline:
-    """One fault of a region's demo, from its begin to the failback; times are of the monotonic clock.
+    """One fault of a region's demo service, from its start to the failback; times are of the monotonic clock.
 
     Attributes:
         fault: How the demo failed.
@@ -34,7 +44,7 @@ class DrillTimeline:
         ended_at: When its rollback began.
         failed_over: Whether another region responded steadily.
         failed_back: Whether the region's own demo responded steadily after the rollback.
-        manual_commands: Rollback commands that failed, for a person to run.
+        manual_commands: Rollback commands that failed, for the user to run.
     """
 
     fault: FaultKind
@@ -65,13 +75,13 @@ class DrillTimeline:
 
     @property
     def failover_seconds(self) -> float | None:
-        """How long no other region responded; None if none ever did."""
+        """Seconds until another region responded; None if none did."""
         first = first_arrival(self.during, lambda one: one.ok and one.version != self.version)
         return None if first is None else first - self.failed_at
 
     @property
     def failback_seconds(self) -> float | None:
-        """How long after the rollback others still responded; None if they do so at the end."""
+        """Seconds from the rollback until only the region itself responded; None if it did not."""
         run = start_of_last_run(self.after, self._is_local)
         return None if run is None or not self.failed_back else run - self.ended_at
 
@@ -80,34 +90,34 @@ class DrillTimeline:
         during, after = self.during, self.after
         failed = (str(len(during)), str(count_failed(during)))
         times = (_seconds(self.failover_seconds), _seconds(slowest(during)))
-        back = (f"{count_failed(after)} of {len(after)}", _seconds(self.failback_seconds))
-        rows: list[tuple[str, ...]] = [(self.fault, self.region, *failed, *times, *back)]
+        back = (str(count_failed(after)), _seconds(self.failback_seconds))
+        rows: list[tuple[str, ...]] = [(self.fault.label, self.region, *failed, *times, *back)]
         for key, some in self.others.items():
             rows.append(("", key, str(len(some)), str(count_failed(some)), "", _seconds(slowest(some)), "", ""))
         return rows
 
     def data(self) -> dict[str, Any]:
-        """Return the figures for machines."""
+        """Return the figures for programs."""
         return {
             "fault": self.fault,
             "requests": len(self.during),
             "failed": count_failed(self.during),
-            "seconds_to_elsewhere": self.failover_seconds,
-            "failed_on_return": count_failed(self.after),
-            "seconds_to_home": self.failback_seconds,
+            "failover_seconds": self.failover_seconds,
+            "failed_during_failback": count_failed(self.after),
+            "failback_seconds": self.failback_seconds,
             "failed_in_other_regions": sum(map(count_failed, self.others.values())),
             "restored": not self.manual_commands,
         }
 
     def findings(self) -> list[Finding]:
         """Return whether failover, rollback and failback went as they should."""
-        rollback = f"{self.fault}: put back"
+        rollback = f"{self.fault.label}: rollback"
         commands = " && ".join(self.manual_commands)
         return [
             self._failover(),
             self._failures(),
             self._other_regions(),
-            failure(rollback, f"{self.region} is not as it was", commands) if commands else ok(rollback),
+            failure(rollback, f"failed: {self.region} is not restored", commands) if commands else ok(rollback, "done"),
             self._failback(),
         ]
 
@@ -115,51 +125,56 @@ class DrillTimeline:
         return response.ok and response.version == self.version
 
     def _failover(self) -> Finding:
-        name, seconds = f"{self.fault}: another region answers", self.failover_seconds
+        name, seconds = f"{self.fault.label}: failover", self.failover_seconds
         if self.failed_over and seconds is not None:
             return ok(name, f"after {seconds:.1f} s")
         if all(map(self._is_local, self.during)) and self.fault is FaultKind.FAILING:
-            text = "the demo did not fail: this control plane takes no notice of a Sidecar's ingress"
+            text = "the demo service did not fail: this mesh control plane ignores the Sidecar that injects the fault"
             return failure(name, text, f"mesh drill {self.region} --fault {FaultKind.REMOVED}")
-        problems = ResponseCounts.of(self.during).problem_summary() or "no answers"
-        text = f"not steadily within {SECONDS_TO_FAIL_OVER:.0f} s: {problems}"
-        fix = "mesh status: whether clusters see each other, and the DestinationRule with its maxEjectionPercent"
+        problems = ResponseCounts.of(self.during).problem_summary() or "no responses"
+        text = f"incomplete after {SECONDS_TO_FAIL_OVER:.0f} s: {problems}"
+        fix = "check endpoint discovery and the DestinationRule: mesh status"
         return failure(name, text, fix)
 
     def _failures(self) -> Finding:
-        name, counts = f"{self.fault}: failed requests on the way", ResponseCounts.of(self.during)
+        name, counts = f"{self.fault.label}: errors during failover", ResponseCounts.of(self.during)
         if counts.failed == 0:
-            return ok(name, f"0 of {counts.sent}")
-        text = f"{counts.failed} of {counts.sent}: {counts.problem_summary()}"
+            return ok(name, f"0 of {counted(counts.sent, 'request')}")
+        text = f"{counts.failed} of {counted(counts.sent, 'request')}: {counts.problem_summary()}"
         if counts.failed <= self.most_failed:
-            return ok(name, f"{text}; until its pods are ejected, some do")
+            return ok(name, f"{text}; expected until the pods are ejected")
         if counts.failed <= FAILED_A_POD and self.fault is FaultKind.REMOVED:
-            return warning(name, text, "give the demo's pods more time to leave: preStop, in manifests/service")
-        return failure(name, text, "look at the DestinationRule's outlierDetection: mesh status")
+            return warning(name, text, "lengthen the preStop sleep of the demo pods: manifests/service")
+        return failure(name, text, "check the outlierDetection of the DestinationRule: mesh status")
 
     def _other_regions(self) -> Finding:
-        name, fix = f"{self.fault}: the other regions", "mesh verify locality"
+        name, fix = f"{self.fault.label}: other regions", "mesh verify locality"
         counts = ResponseCounts.of([response for several in self.others.values() for response in several])
         if not counts.sent:
-            return failure(name, "none of their clients was answered", fix)
+            return failure(name, "their clients had no responses", fix)
         if counts.failed:
-            return failure(name, f"{counts.failed} of {counts.sent} failed: {counts.problem_summary()}", fix)
-        return ok(name, f"none of {counts.sent} failed")
+            return failure(
+                name, f"{counts.failed} of {counted(counts.sent, 'request')} failed: {counts.problem_summary()}", fix
+            )
+        return ok(name, _failed(counts))
 
     def _failback(self) -> Finding:
-        name, seconds = f"{self.fault}: home again", self.failback_seconds
+        name, seconds = f"{self.fault.label}: failback", self.failback_seconds
         counts = ResponseCounts.of(self.after)
         if seconds is None:
             seen = ", ".join(f"{version} {count}" for version, count in counts.versions.items())
-            text = f"not within {SECONDS_TO_FAIL_BACK:.0f} s: {seen or counts.problem_summary() or 'no answers'}"
+            problems = counts.problem_summary() or "no responses"
+            text = f"incomplete after {SECONDS_TO_FAIL_BACK:.0f} s: {seen or problems}"
             return failure(name, text, "mesh status")
         if counts.failed:
-            text = (
-                f"after {seconds:.1f} s; {counts.failed} of {counts.sent} requests failed: {counts.problem_summary()}"
-            )
+            text = f"after {seconds:.1f} s; {_failed(counts)}: {counts.problem_summary()}"
             return warning(name, text, "mesh verify locality")
-        return ok(name, f"after {seconds:.1f} s, and none of {counts.sent} requests failed")
+        return ok(name, f"after {seconds:.1f} s; {_failed(counts)}")
+
+
+def _failed(counts: ResponseCounts) -> str:
+    return f"{counts.failed} of {counted(counts.sent, 'request')} failed"
 
 
 def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.1f} s"
+    return "never" if value is None else f"{value:.1f}"

@@ -14,14 +14,14 @@ from cli.traffic.client import LoadGenerator, LoadProfile, start_load, wait_for_
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import DeployedDemo, public_url
 from cli.traffic.expectation import Expectation
-from cli.traffic.options import Question, VerifyOptions
+from cli.traffic.options import VerifyOptions, VerifyStep
 from cli.traffic.shares import interval
 from config import Environment
 
 TITLES = {
-    Question.SPLIT: "A  every version answers in every cluster, in even shares",
-    Question.LOCALITY: "B  every answer is local",
-    Question.INGRESS: "C  the public address answers each region from itself",
+    VerifyStep.SPLIT: "A  Every version responds in every cluster, in even shares",
+    VerifyStep.LOCALITY: "B  Every response is local",
+    VerifyStep.INGRESS: "C  The load balancer routes the requests of each region to that region",
 }
 BAR = 20
 """Characters of a bar that is all of a region's requests."""
@@ -51,17 +51,17 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
     demo = DeployedDemo.of(environment)
     regions = _regions(environment, options)
     failover = environment.demo.failover
-    expectation = Expectation(options.question, demo, options.requests, options.confidence, len(regions), failover)
-    if options.question is Question.SPLIT:
+    expectation = Expectation(options.step, demo, options.requests, options.confidence, len(regions), failover)
+    if options.step is VerifyStep.SPLIT:
         expectation.check_sample_size()
     if options.plot is not None:
         plot.check_file(options.plot)
 
-    report = Report(f"verify {options.question}")
+    report = Report(f"verify {options.step}")
     google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
         url = demo.url
-        if options.question is Question.INGRESS:
+        if options.step is VerifyStep.INGRESS:
             given = options.url or public_url(environment, clusters[environment.ingress.config_cluster], demo.path)
             url = quote(given, safe=URL_CHARACTERS)
         sources = {key: clusters[key] for key in regions}
@@ -69,14 +69,14 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
 
     counted = {key: ResponseCounts.of(one.responses) for key, one in generators.items()}
     section = report.section(
-        TITLES[options.question],
-        ["from", "answer", "count", "share", f"{100 * options.confidence:.4g} % interval", ""],
+        TITLES[options.step],
+        ["Client region", "Response", "Count", "Share (%)", f"{100 * options.confidence:.4g} % interval", ""],
     )
     for key, counts in counted.items():
         _add_rows(section, key, counts, options.confidence)
     section.findings += expectation.configuration_warnings()
     section.findings += [expectation.check(key, counts, generators[key].problem) for key, counts in counted.items()]
-    times = report.section("Latency of the successes, in ms", ["from", "p50", "p90", "p99"])
+    times = report.section("Latency of successful requests", ["Client region", "p50 (ms)", "p90 (ms)", "p99 (ms)"])
     for key, counts in counted.items():
         values = [f"{1000 * value:.1f}" for value in counts.percentiles().values()]
         times.rows.append((key, *(values or ("", "", ""))))
@@ -94,7 +94,7 @@ def _regions(environment: Environment, options: VerifyOptions) -> list[str]:
     """
     present = [region.key for region in environment.resolved_regions() if not region.retired]
     if unknown := [key for key in options.regions if key not in present]:
-        raise MeshError(f"there is no region {', '.join(unknown)}", f"name one of {', '.join(present)}")
+        raise MeshError(f"not configured, or retired: {', '.join(unknown)}", f"use a region of {', '.join(present)}")
     return [key for key in present if key in options.regions or not options.regions]
 
 
@@ -107,7 +107,7 @@ def _send(
         The generators, and whether Ctrl-C has stopped them.
     """
     load = LoadProfile(options.requests, options.concurrency)
-    with output.progress(f"asking {url}", {key: options.requests for key in clusters}) as progress:
+    with output.progress(f"sending requests to {url}", {key: options.requests for key in clusters}) as progress:
         generators = {key: start_load(cluster, namespace, url, load) for key, cluster in clusters.items()}
 
         def watch() -> None:
@@ -128,19 +128,19 @@ def _add_rows(section: Section, key: str, counts: ResponseCounts, confidence: fl
         share = count / counts.sent
         bar = ("#" if what in counts.versions else "x") * max(round(BAR * share), 1)
         limits = f"{100 * low:.1f} to {100 * high:.1f}"
-        section.rows.append((key if number == 0 else "", what, str(count), f"{100 * share:.1f} %", limits, bar))
+        section.rows.append((key if number == 0 else "", what, str(count), f"{100 * share:.1f}", limits, bar))
 
 
 def _data(expectation: Expectation, url: str, counted: Mapping[str, ResponseCounts]) -> dict[str, Any]:
     return {
         "url": url,
         "confidence": expectation.confidence,
-        "expected_shares": expectation.demo.shares if expectation.question is Question.SPLIT else {},
+        "expected_shares": expectation.demo.shares if expectation.step is VerifyStep.SPLIT else {},
         "regions": {
             key: {
                 "version": expectation.demo.versions.get(key),
                 "requests": counts.sent,
-                "answers": dict(counts.versions),
+                "responses": dict(counts.versions),
                 "failed": dict(counts.problems),
                 "milliseconds": {f"p{percent}": 1000 * value for percent, value in counts.percentiles().items()},
             }

@@ -71,7 +71,9 @@ class CheckovScan:
         checkov does not report a check that crashes, nor a resource that it has not read.
         """
         theirs, ours = (self.rules_passed, self.rules_failed), (len(result.passed), len(result.failed))
-        return "" if theirs == ours else f"checkov: {theirs} of our rules passed and failed; asked one by one: {ours}"
+        return (
+            "" if theirs == ours else f"checkov: {theirs} rules of this project passed and failed, but {ours} expected"
+        )
 
 
 def scan(environments: Mapping[str, SynthesizedEnvironment], folder: Path) -> dict[str, CheckovScan]:
@@ -103,7 +105,7 @@ def _run(folders: Iterable[Path]) -> dict[str, CheckovScan]:
         check=False,
     )
     if process.returncode != 0:
-        raise RuntimeError(f"checkov could not be run: {process.stderr.strip() or process.returncode}")
+        raise RuntimeError(f"can't run checkov: {process.stderr.strip() or process.returncode}")
     found = [json.loads(line) for line in process.stdout.splitlines()]
     return {one["folder"]: _parse(one) for one in found}
 

@@ -9,7 +9,7 @@ from cli.report.findings import FindingState
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import DeployedDemo
 from cli.traffic.expectation import Expectation
-from cli.traffic.options import Question
+from cli.traffic.options import VerifyStep
 from config import load
 from config.paths import ROOT
 from tests.synthesized import REFERENCE
@@ -25,7 +25,7 @@ TABLE_FILE = ROOT / "docs" / "operator.md"
 def accepted(share: int, requests: int) -> float:
     """Return the share of the runs that accept a split in which v1 serves `share` per cent of the requests."""
     demo = DeployedDemo.of(load(REFERENCE))
-    expectation = Expectation(Question.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
+    expectation = Expectation(VerifyStep.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
     dice = numpy.random.default_rng([SEED, share, requests])
     times = 0
     for first in dice.binomial(requests, share / 100, RUNS).tolist():

@@ -80,9 +80,9 @@ def test_no_such_command_as_json() -> None:
     ("error", "status", "message"),
     [
         (MeshError("there is no way in", "mend the door"), 2, "there is no way in"),
-        (KeyboardInterrupt(), 130, "stopped"),
-        (KeyboardInterrupt(15), 143, "stopped"),
-        (FileNotFoundError(2, "No such file or directory"), 2, "the working directory is gone"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt(15), 143, "interrupted"),
+        (FileNotFoundError(2, "No such file or directory"), 2, "the working directory does not exist any more"),
         (PermissionError(13, "Permission denied", "/a/file"), 1, "/a/file: Permission denied"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_full_disk_is_one_line_and_1(arguments: str) -> None:
     draw = "import sys, cli.topology.command as c; c.draw = lambda *_: sys.stdout.write('graph LR') and 0"
     result = python(f"{draw}; import cli.app; sys.exit(cli.app.main([{arguments}]))", "> /dev/full")
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "mesh: the output can't be written: No space left on device"
+    assert result.stderr.splitlines()[-1] == "mesh: can't write the output: No space left on device"
     assert "Traceback" not in result.stderr
 
 

@@ -49,9 +49,9 @@ def test_what_is_deployed_belongs(mesh: DeployedMesh, tmp_path: Path) -> None:
     answer = mesh.run_json("audit", "--junit", str(tmp_path / "audit.xml"))
     assert answer.status == 0, answer.findings("failure")
     assert set(answer.findings()) == set(answer.findings("ok"))
-    assert answer.data["data"] == {"left": []}
+    assert answer.data["data"] == {"orphaned": []}
     sections = [section["title"] for section in answer.data["sections"]]
-    assert sections[:4] == ["What is deployed", "Remote secrets", "Other control planes", "Load balancer"]
+    assert sections[:4] == ["Deployed environment", "Remote secrets", "Other mesh control planes", "Load balancer"]
     assert sections[4:] == ["Fleet and clusters", "Network", "Accounts"]
     assert junit_failures(tmp_path / "audit.xml") == set()
     assert mesh.gcp.server.journal.unknown() == []
@@ -138,91 +138,91 @@ CASES: dict[str, Case] = {
     "an endpoint group of a cluster that is gone": Case(
         _group("k8s1-9-apps-checkout-80-1", "kube-system-of-paris"),
         ("Load balancer", f"endpoint group k8s1-9-apps-checkout-80-1 in {ASIA}-a"),
-        "its cluster is gone",
+        "its cluster does not exist any more",
         f"gcloud compute network-endpoint-groups delete k8s1-9-apps-checkout-80-1 --zone {ASIA}-a {TO}",
     ),
     "an endpoint group that does not say whose it is, where no cluster is": Case(
         _group("k8s1-9-apps-checkout-80-1", "", "europe-west9-a"),
         ("Load balancer", "endpoint group k8s1-9-apps-checkout-80-1 in europe-west9-a"),
-        "no cluster is in its region any more",
+        "no cluster exists in its region any more",
         f"gcloud compute network-endpoint-groups delete k8s1-9-apps-checkout-80-1 --zone europe-west9-a {TO}",
     ),
     "an endpoint group of the mesh of a cluster that is gone": Case(
         _group("gsmrsvd-0badcafe", "kube-system-of-paris"),
         ("Load balancer", f"endpoint group gsmrsvd-0badcafe in {ASIA}-a"),
-        "the mesh has left it, and it holds matt-vpc: its cluster is gone",
+        "left behind by the mesh, and blocks the deletion of matt-vpc: its cluster does not exist any more",
         f"gcloud compute network-endpoint-groups delete gsmrsvd-0badcafe --zone {ASIA}-a {TO}",
     ),
     "a rule of the mesh of a cluster that is gone": Case(
         made("global/firewalls/gke-matt-paris-cluster-1-0badcafe-mcsd"),
         ("Network", "firewall rule gke-matt-paris-cluster-1-0badcafe-mcsd"),
-        "the mesh has left it, and it holds matt-vpc: there is no cluster matt-paris-cluster-1",
+        "left behind by the mesh, and blocks the deletion of matt-vpc: the cluster matt-paris-cluster-1 does not exist",
         f"gcloud compute firewall-rules delete gke-matt-paris-cluster-1-0badcafe-mcsd {TO}",
     ),
     "a rule of a cluster that is gone": Case(
         made("global/firewalls/gke-matt-paris-cluster-1-0badcafe-all"),
         ("Network", "firewall rule gke-matt-paris-cluster-1-0badcafe-all"),
-        "there is no cluster matt-paris-cluster-1",
+        "the cluster matt-paris-cluster-1 does not exist",
         f"gcloud compute firewall-rules delete gke-matt-paris-cluster-1-0badcafe-all {TO}",
     ),
     "a rule of a region that is gone": Case(
         made("global/firewalls/matt-vpc-paris-control-plane"),
         ("Network", "firewall rule matt-vpc-paris-control-plane"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud compute firewall-rules delete matt-vpc-paris-control-plane {TO}",
     ),
     "a rule that terraform does not know": Case(
         _not_in_state("network", "google_compute_firewall.firewall_pods"),
         ("Network", "firewall rule matt-vpc-istio-multicluster-pods"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud compute firewall-rules delete matt-vpc-istio-multicluster-pods {TO}",
     ),
     "a router that terraform does not know": Case(
         _not_in_state("network", "google_compute_router.tokyo"),
         ("Network", f"router matt-tokyo-router in {ASIA}"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud compute routers delete matt-tokyo-router --region {ASIA} {TO}",
     ),
     "a subnet that terraform does not know": Case(
         made("regions/europe-west9/subnetworks/matt-private-vm", ipCidrRange="10.251.0.0/20"),
         ("Network", "subnet matt-private-vm in europe-west9"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud compute networks subnets delete matt-private-vm --region europe-west9 {TO}",
     ),
     "an address that terraform does not know": Case(
         _not_in_state("ingress", "google_compute_global_address.address"),
         ("Network", "address matt-ingress"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud compute addresses delete matt-ingress --global {TO}",
     ),
     "a certificate of a domain that has left the file": Case(
         made("global/sslCertificates/" + OLD_CERTIFICATE, managed={"domains": ["old.example.com"]}),
         ("Load balancer", f"SSL certificate {OLD_CERTIFICATE}"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud compute ssl-certificates delete {OLD_CERTIFICATE} --global {TO}",
     ),
     "an SSL policy that terraform does not know": Case(
         made("global/sslPolicies/matt-ingress"),
         ("Load balancer", "SSL policy matt-ingress"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud compute ssl-policies delete matt-ingress --global {TO}",
     ),
     "a cluster that terraform does not know": Case(
         _cluster,
         ("Fleet and clusters", f"cluster matt-paris-cluster-1 in {ASIA}"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud container clusters delete matt-paris-cluster-1 --location {ASIA} {TO}",
     ),
     "a membership of a cluster that is gone": Case(
         _membership,
         ("Fleet and clusters", f"membership matt-paris-cluster-1 in {ASIA}"),
-        "its cluster is gone",
+        "its cluster does not exist any more",
         f"gcloud container fleet memberships delete matt-paris-cluster-1 --location {ASIA} {TO}",
     ),
     "an account of a region that is gone": Case(
         _account,
         ("Accounts", f"service account matt-paris-node@{PROJECT}.iam.gserviceaccount.com"),
-        "not in terraform's state",
+        "missing from the state",
         f"gcloud iam service-accounts delete matt-paris-node@{PROJECT}.iam.gserviceaccount.com {TO}",
     ),
     "a remote secret of a cluster that is gone": Case(
@@ -231,7 +231,7 @@ CASES: dict[str, Case] = {
             "Remote secrets",
             f"remote secret istio-remote-secret-gke-{PROJECT}-{ASIA}-matt-paris-cluster-1 in tokyo",
         ),
-        "it names a cluster that is gone",
+        "its cluster does not exist any more",
         f"{TOKYO} --namespace istio-system delete secret istio-remote-secret-gke-{PROJECT}-{ASIA}-matt-paris-cluster-1",
     ),
 }
@@ -248,7 +248,7 @@ def test_one_thing_is_left_over(mesh: DeployedMesh, name: str) -> None:
     assert case.why in said["text"]
     assert said["fix"] == case.command
     assert answer.status == 1
-    assert answer.data["data"]["left"] == [{"name": case.where[1], "why": said["text"], "command": case.command}]
+    assert answer.data["data"]["orphaned"] == [{"name": case.where[1], "why": said["text"], "command": case.command}]
     assert answer.findings("warning") == {}
 
 
@@ -262,7 +262,7 @@ def test_a_load_balancer_without_its_objects(mesh: DeployedMesh) -> None:
     _group("k8s1-9-apps-checkout-80-1", "kube-system-of-osaka")(mesh)
     made("global/firewalls/k8s-fw-1a2b")(mesh)
     answer = mesh.run_json("audit")
-    commands = [one["command"] for one in answer.data["data"]["left"]]
+    commands = [one["command"] for one in answer.data["data"]["orphaned"]]
     name = "mci-8se3df-istio-gateway"
     assert commands[:5] == [
         f"gcloud compute forwarding-rules delete mci-8se3df-fw-istio-gateway --global {TO}",
@@ -275,7 +275,7 @@ def test_a_load_balancer_without_its_objects(mesh: DeployedMesh) -> None:
     assert len(groups) == 6
     assert all("network-endpoint-groups delete k8s1-" in one and "-mci-" in one for one in groups)
     assert commands[-1] == f"gcloud compute firewall-rules delete mci-8se3df-default-l7 {TO}"
-    assert "no MultiClusterIngress any more" in answer.findings()["Load balancer", f"URL map {name}"]["text"]
+    assert "no MultiClusterIngress exists any more" in answer.findings()["Load balancer", f"URL map {name}"]["text"]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -287,7 +287,7 @@ def test_what_is_left_of_a_load_balancer(mesh: DeployedMesh, number: int) -> Non
     for collection in parts[:number]:
         for path in [one for one in mesh.cloud if f"/{collection}/" in one and re.search(OWN_BALANCER, one)]:
             del mesh.cloud[path]
-    left = [one["name"] for one in mesh.run_json("audit").data["data"]["left"]]
+    left = [one["name"] for one in mesh.run_json("audit").data["data"]["orphaned"]]
     found = [name for name in left if "mci-8se3df" in name and "firewall" not in name]
     assert len(found) == len(parts) - number
     assert not [name for name in left if "storefront" in name]
@@ -310,7 +310,7 @@ def test_parts_that_lead_nowhere(mesh: DeployedMesh, other_team: bool) -> None:
         for path in [path for path in mesh.cloud if "/mci-8se3df" in path and "shop" in path]:
             del mesh.cloud[path]
     answer = mesh.run_json("audit")
-    left = [one["name"] for one in answer.data["data"]["left"]]
+    left = [one["name"] for one in answer.data["data"]["orphaned"]]
     assert len([name for name in left if "mci-8se3df" in name and "istio-gateway" in name]) == (0 if other_team else 5)
     assert not [name for name in left if "shop" in name]
     unknown = [
@@ -325,7 +325,7 @@ def test_a_list_that_is_not_complete() -> None:
     lists: ProjectResources = {kind: () for kind in LOAD_BALANCER} | {BACKEND_SERVICES: (part, other)}
     parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ApiError(403, "forbidden", "no")}, VPC, "", set())
     assert parts.serves(part)
-    assert "could be listed" in parts.unknown(part)
+    assert "can't all be listed" in parts.unknown(part)
     assert not parts.serves(other)
     parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ()}, VPC, "", set())
     assert not parts.serves(part)
@@ -387,7 +387,7 @@ def test_all_that_a_destroy_has_left_can_be_removed(mesh: DeployedMesh, state: s
     answer = mesh.run_json("audit")
     assert answer.status == 1
     assert answer.findings("warning") == {}
-    left = answer.data["data"]["left"]
+    left = answer.data["data"]["orphaned"]
     assert len(left) == len(answer.findings("failure"))
     caller = ApiClient(mesh.gcp.base, mesh.token)
     for one in left:
@@ -440,7 +440,7 @@ def _remove(caller: ApiClient, command: str) -> None:
 
 def test_clusters_are_removed_before_what_they_use(mesh: DeployedMesh) -> None:
     mesh.states = {stack: {} for stack in mesh.states}
-    left = [one["name"] for one in mesh.run_json("audit").data["data"]["left"]]
+    left = [one["name"] for one in mesh.run_json("audit").data["data"]["orphaned"]]
     clusters = [left.index(f"cluster {cluster_name(region)} in {place}") for region, place in LOCATIONS.items()]
     assert max(clusters) < left.index("network matt-vpc")
     assert max(clusters) < min(left.index(f"subnet matt-private-vm in {place}") for place in LOCATIONS.values())
@@ -486,7 +486,7 @@ def test_without_a_state_what_is_configured_belongs_while_a_cluster_is_there(mes
     mesh.states = {}
     answer = mesh.run_json("audit")
     assert answer.status == 0, answer.findings("failure")
-    assert "none here" in answer.findings()["What is deployed", "terraform's state"]["text"]
+    assert "none on this machine" in answer.findings()["Deployed environment", "terraform's state"]["text"]
     mesh.states = {"network": {}}
     failures = {name for _, name in mesh.run_json("audit").findings("failure")}
     assert "network matt-vpc" in failures
@@ -513,7 +513,7 @@ def test_an_api_that_is_off(mesh: DeployedMesh, api: str, names: set[str]) -> No
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert names <= set(failures)
     for name in names:
-        assert "not known" in failures[name]["text"]
+        assert "unknown" in failures[name]["text"]
         assert failures[name]["fix"] == f"gcloud services enable {api}.googleapis.com {TO}"
 
 
@@ -521,13 +521,15 @@ def test_who_may_not_list_clusters_is_told_what_is_in_doubt(mesh: DeployedMesh) 
     mesh.gcp.server.cloud.faults.add(RequestFault("GET /container/v1/.*/clusters$", 403, 9))
     answer = mesh.run_json("audit")
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
-    assert answer.data["data"]["left"] == []
-    assert failures.pop("clusters")["fix"] == f"have roles/viewer granted to you in {PROJECT}, and try again"
+    assert answer.data["data"]["orphaned"] == []
+    assert (
+        failures.pop("clusters")["fix"] == f"have roles/viewer granted to you in {PROJECT}, and run the command again"
+    )
     assert set(failures) == {
         *("forwarding rules", "target HTTP proxies", "URL maps", "backend services", "health checks"),
         *("endpoint groups", "memberships", "firewall rules"),
     }
-    assert all("may be left over" in one["text"] for one in failures.values())
+    assert all("may be orphaned" in one["text"] for one in failures.values())
     assert "gke-matt-tokyo-cluster-1-1a2b3c4d-all" in failures["firewall rules"]["text"]
 
 
@@ -544,7 +546,7 @@ def test_a_list_with_a_place_missing_is_no_list(mesh: DeployedMesh) -> None:
         *("forwarding rules", "target HTTP proxies", "target HTTPS proxies", "URL maps", "backend services"),
         *("health checks", "SSL certificates", "SSL policies", "endpoint groups", "addresses", "routers", "subnets"),
     }
-    assert failures["endpoint groups"]["text"] == f"not known: {zone}: UNREACHABLE, says the fake cloud."
+    assert failures["endpoint groups"]["text"] == f"unknown: {zone}: UNREACHABLE, says the fake cloud."
 
 
 def test_a_cluster_that_does_not_answer(mesh: DeployedMesh) -> None:
@@ -553,12 +555,15 @@ def test_a_cluster_that_does_not_answer(mesh: DeployedMesh) -> None:
     answer = mesh.run_json("audit")
     failures = {name: one for (_, name), one in answer.findings("failure").items()}
     assert "MESH_OPERATOR_ADDRESS" in failures.pop("cluster of tokyo")["fix"]
-    assert answer.findings("warning")["Remote secrets", "in tokyo"]["fix"] == "see cluster of tokyo"
+    assert (
+        answer.findings("warning")["Remote secrets", "in tokyo"]["fix"]
+        == "see cluster of tokyo, in Deployed environment"
+    )
     assert set(failures) == {
         *("forwarding rules", "target HTTP proxies", "URL maps", "backend services", "health checks"),
         *("endpoint groups", "firewall rules"),
     }
-    assert answer.data["data"]["left"] == []
+    assert answer.data["data"]["orphaned"] == []
     mesh.clusters["tokyo"].pop("error")
     mesh.clusters["osaka"]["error"] = "Unable to connect to the server: EOF"
     failures = {name: one for (_, name), one in mesh.run_json("audit").findings("failure").items()}
@@ -578,7 +583,7 @@ def test_it_is_told_to_people_too(mesh: DeployedMesh, tmp_path: Path) -> None:
     command = f"gcloud iam service-accounts delete matt-paris-node@{PROJECT}.iam.gserviceaccount.com {TO}"
     assert command in lines
     assert lines[-1].startswith("audit: ")
-    assert "2 failure" in lines[-1]
+    assert "2 failures" in lines[-1]
     assert TOKEN not in result.stdout + result.stderr
     assert {suite for suite, _ in junit_failures(tmp_path / "audit.xml")} == {"Remote secrets", "Accounts"}
 

@@ -47,7 +47,7 @@ IN_MESH = f"{TOKYO} --namespace istio-system"
 INSTALL = (
     "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.control-plane_install_721FC8E9[\"tokyo\"]'"
 )
-CONTROL_PLANE = ("tokyo", "control plane of the mesh")
+CONTROL_PLANE = ("tokyo", "mesh control plane")
 
 
 def with_modes(*modes: str) -> pytest.MarkDecorator:
@@ -66,15 +66,15 @@ def unmanage(region: str) -> str:
 
 
 CHECKS = {
-    MANAGED: {"control plane of the mesh", "multicluster mode", "installation", "remote secret of osaka"},
+    MANAGED: {"mesh control plane", "multicluster mode", "installation", "remote secret for osaka"},
     IN_CLUSTER: {
-        "control plane of the mesh",
+        "mesh control plane",
         "injection webhook",
-        "other control planes",
+        "other mesh control planes",
         "installation",
-        "remote secret of osaka",
+        "remote secret for osaka",
     },
-    FLEET: {"control plane of the mesh", "multicluster mode", "readiness"},
+    FLEET: {"mesh control plane", "multicluster mode", "readiness"},
 }
 """The findings of a cluster that depend on the control plane mode."""
 
@@ -93,9 +93,9 @@ def test_all_is_well(mesh: DeployedMesh, mode: str) -> None:
     names = {name for section, name in answer.findings() if section == "tokyo"}
     assert names & set().union(*CHECKS.values()) == CHECKS[mode]
     texts = {name: one["text"] for (section, name), one in answer.findings().items() if section == "tokyo"}
-    assert texts["fleet's management"] == ("MANAGEMENT_AUTOMATIC" if mode == FLEET else "none, as configured")
+    assert texts["fleet management"] == ("MANAGEMENT_AUTOMATIC" if mode == FLEET else "off, as configured")
     label = "istio-injection=enabled" if mode == FLEET else f"istio.io/rev={REVISIONS[mode]}"
-    assert texts["namespaces"] == f"labelled {label}"
+    assert texts["namespaces"] == f"all have the label {label}"
     assert texts["other remote secrets"] == "none"
     assert texts["authorized networks"] == ("2, as configured" if mode == IN_CLUSTER else "1, as configured")
     assert answer.data["sections"][0]["rows"][0][5:8] == OVERVIEW[mode]
@@ -163,22 +163,22 @@ FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "Deadlin
 
 EVERYWHERE_WITH_ASMCLI: dict[str, Case] = {
     "no mark of the installation": Case(
-        _gone("ConfigMap", COMPLETION_MARKER), ("tokyo", "installation"), "it has left no mark", INSTALL
+        _gone("ConfigMap", COMPLETION_MARKER), ("tokyo", "installation"), "its completion marker is missing", INSTALL
     ),
     "an installation of other inputs": Case(
-        _marked("0" * 64), ("tokyo", "installation"), "of other inputs than terraform's state has", INSTALL
+        _marked("0" * 64), ("tokyo", "installation"), "with other inputs than those in the state", INSTALL
     ),
     "a remote secret of other inputs": Case(
         lambda mesh: mesh.object("tokyo", "Secret")["metadata"]["annotations"].clear(),
-        ("tokyo", "remote secret of osaka"),
-        "it is of other inputs than terraform's state has",
+        ("tokyo", "remote secret for osaka"),
+        "it was created with other inputs than those in the state",
         "trust_grant",
     ),
-    "no remote secret": Case(_gone("Secret"), ("tokyo", "remote secret of osaka"), "there is none", "trust_grant"),
+    "no remote secret": Case(_gone("Secret"), ("tokyo", "remote secret for osaka"), "missing", "trust_grant"),
     "the fleet manages it, too": Case(
         _managed_by_the_fleet("tokyo"),
-        ("tokyo", "fleet's management"),
-        "MANAGEMENT_AUTOMATIC: Google makes a control plane of its own here",
+        ("tokyo", "fleet management"),
+        "MANAGEMENT_AUTOMATIC, but not configured: Google runs another mesh control plane",
         unmanage("tokyo"),
         "warning",
     ),
@@ -188,13 +188,13 @@ CASES: dict[str, dict[str, Case]] = {
     MANAGED: EVERYWHERE_WITH_ASMCLI,
     IN_CLUSTER: {
         **EVERYWHERE_WITH_ASMCLI,
-        "no istiod": Case(_gone("Deployment", "istiod"), CONTROL_PLANE, "there is no istiod-asm-1285-12"),
+        "no istiod": Case(_gone("Deployment", "istiod"), CONTROL_PLANE, "istiod-asm-1285-12 does not exist"),
         "istiod of another revision only": Case(
             lambda mesh: mesh.object("tokyo", "Deployment", "istiod")["metadata"].update(
                 name="istiod-asm-1285-11", labels={}
             ),
             CONTROL_PLANE,
-            "there is no istiod-asm-1285-12",
+            "istiod-asm-1285-12 does not exist",
         ),
         "istiod does not run": Case(
             _ready(0),
@@ -208,60 +208,60 @@ CASES: dict[str, dict[str, Case]] = {
         "no webhook": Case(
             _gone("MutatingWebhookConfiguration"),
             ("tokyo", "injection webhook"),
-            "there is none of asm-1285-12: new pods get no sidecar",
+            "there is none for asm-1285-12: new pods start without a sidecar",
         ),
         "a webhook that leads elsewhere": Case(
             lambda mesh: _webhooks(mesh)[1].update(clientConfig={"url": "https://192.0.2.1/inject"}),
             ("tokyo", "injection webhook"),
-            "istio-sidecar-injector-asm-1285-12 leads to elsewhere, istiod-asm-1285-12",
+            "istio-sidecar-injector-asm-1285-12 calls a URL, istiod-asm-1285-12",
             f"{IN_MESH} logs deployment/istiod-asm-1285-12",
         ),
         "a webhook without a CA": Case(
             lambda mesh: _webhooks(mesh)[0]["clientConfig"].pop("caBundle"),
             ("tokyo", "injection webhook"),
-            "has no CA yet",
+            "has no CA bundle yet",
             f"{IN_MESH} logs deployment/istiod-asm-1285-12",
         ),
         "a control plane of the version before": Case(
             lambda mesh: mesh.clusters["tokyo"]["objects"].extend([istiod("asm-1264-5"), injector("asm-1264-5")]),
-            ("tokyo", "other control planes"),
-            "istiod-asm-1264-5; when no proxy is of it",
+            ("tokyo", "other mesh control planes"),
+            "istiod-asm-1264-5; uninstall when no proxy uses it",
             f"istioctl {TOKYO.removeprefix('kubectl ')} uninstall --revision asm-1264-5",
             "warning",
         ),
         "a proxy of the version before": Case(
             _added(pod("sample", "sleep", 7, "asm-1264-5")),
             ("tokyo", "proxies"),
-            "sample/sleep-5d4f8-7 is of asm-1264-5",
+            "sample/sleep-5d4f8-7 has revision asm-1264-5",
             f"{TOKYO} --namespace sample rollout restart deployment sleep",
         ),
         "the others' pods are not admitted": Case(
             _not_admitted,
             ("tokyo", "authorized networks"),
-            "pods-osaka (10.32.0.0/14) is to watch it, and not let in",
+            "pods-osaka (10.32.0.0/14) is required for endpoint discovery, but missing",
             "cdktf deploy network clusters",
         ),
         "the pods of a retired region are admitted": Case(
             _admitted("10.16.0.0/14", "pods-seoul"),
             ("tokyo", "authorized networks"),
-            "pods-seoul (10.16.0.0/14) is let in, and not in the configuration",
+            "pods-seoul (10.16.0.0/14) is authorized, but not configured",
         ),
         "a retired region has a control plane": Case(
             _added(deployment("istio-system", f"istiod-{IN_CLUSTER_REVISION}", 2, {"app": "istiod"}), "seoul"),
-            ("seoul", "left the mesh"),
-            "a control plane of the mesh, istiod-asm-1285-12",
+            ("seoul", "mesh removal"),
+            "the mesh control plane istiod-asm-1285-12 still exists",
         ),
     },
     FLEET: {
         "the fleet does not manage it": Case(
             lambda mesh: mesh.feature("servicemesh")["membershipSpecs"].pop(membership_key("tokyo")),
-            ("tokyo", "fleet's management"),
-            "not set, and not MANAGEMENT_AUTOMATIC: Google makes no mesh here",
+            ("tokyo", "fleet management"),
+            "not set, not MANAGEMENT_AUTOMATIC: this cluster has no mesh control plane",
         ),
         "somebody has switched its management off": Case(
             _also_managed("tokyo", management="MANAGEMENT_MANUAL"),
-            ("tokyo", "fleet's management"),
-            "MANAGEMENT_MANUAL, and not MANAGEMENT_AUTOMATIC",
+            ("tokyo", "fleet management"),
+            "MANAGEMENT_MANUAL, not MANAGEMENT_AUTOMATIC",
         ),
         "the mesh is not there yet": Case(
             lambda mesh: mesh.mesh_of("tokyo")["controlPlaneManagement"].update(state="PROVISIONING"),
@@ -278,37 +278,42 @@ CASES: dict[str, dict[str, Case]] = {
         "clusters are not connected": Case(
             lambda mesh: mesh.object("tokyo", "ConfigMap", "asm-options").update(data={}),
             ("tokyo", "multicluster mode"),
-            "not set: no other cluster is seen",
+            "not set, not connected: no endpoints of other clusters are discovered",
             f"{IN_MESH} patch configmap asm-options",
         ),
         "a remote secret that is left over": Case(
             _added(remote_secret("osaka")),
             ("tokyo", "other remote secrets"),
-            f"left over: {secret_name('osaka')}; the control plane knows no remote secrets",
+            f"orphaned: {secret_name('osaka')}; this mode does not use remote secrets",
             f"{IN_MESH} delete secret {secret_name('osaka')}",
             "warning",
         ),
-        "nobody has waited": Case(_gone("Job"), ("tokyo", "readiness"), "no Job has waited"),
+        "nobody has waited": Case(
+            _gone("Job"), ("tokyo", "readiness"), "the Job that waits for the mesh does not exist"
+        ),
         "the Job still waits": Case(
             _job(active=1),
             ("tokyo", "readiness"),
-            "mesh-readiness-tokyo still waits",
+            "mesh-readiness-tokyo is still waiting",
             f"{IN_MESH} logs job/mesh-readiness-tokyo --all-containers",
         ),
         "the Job has failed": Case(
             _job(failed=4, **FAILED),
             ("tokyo", "readiness"),
-            "mesh-readiness-tokyo has failed: DeadlineExceeded: too long",
+            "mesh-readiness-tokyo failed: DeadlineExceeded: too long",
             f"{IN_MESH} delete job mesh-readiness-tokyo && {DEPLOY}",
         ),
         "the newest Job has failed": Case(
             _added(job("mesh-readiness-0", "2026-11-21T00:00:00Z", failed=4, **FAILED)),
             ("tokyo", "readiness"),
-            "mesh-readiness-0 has failed",
+            "mesh-readiness-0 failed",
             f"{IN_MESH} delete job mesh-readiness-0",
         ),
         "a retired region is managed": Case(
-            _also_managed("seoul"), ("seoul", "fleet's management"), "Google still makes a mesh here", unmanage("seoul")
+            _also_managed("seoul"),
+            ("seoul", "fleet management"),
+            "Google still runs a mesh control plane",
+            unmanage("seoul"),
         ),
     },
 }
@@ -350,7 +355,7 @@ def test_an_installation_without_terraforms_state(mesh: DeployedMesh) -> None:
     """As from another checkout: the completion marker is there, and no checksum to compare it with."""
     mesh.states = {}
     finding = mesh.run_json("status").findings()["tokyo", "installation"]
-    assert (finding["state"], "whole; whether by the inputs of now" in finding["text"]) == ("ok", True)
+    assert (finding["state"], "complete; not compared with its inputs" in finding["text"]) == ("ok", True)
     mesh.remove("tokyo", "ConfigMap", COMPLETION_MARKER)
     assert mesh.run_json("status").findings()["tokyo", "installation"]["fix"] == DEPLOY
 
@@ -363,11 +368,11 @@ def test_the_implementation_of_a_control_plane_that_google_runs(mesh: DeployedMe
     fleet = mesh.content["mesh"]["control_plane"] == FLEET
     finding = mesh.run_json("status").findings()["osaka", "implementation"]
     assert finding["text"].startswith("TRAFFIC_DIRECTOR")
-    assert ("remote secrets: they have no effect" in finding["text"]) is not fleet
+    assert ("ignores remote secrets" in finding["text"]) is not fleet
     assert finding["state"] == ("ok" if fleet else "warning")
     mesh.mesh_of("osaka")["dataPlaneManagement"] = {"state": "PROVISIONING"}
     failures = mesh.run_json("status").findings("failure")
-    assert failures["osaka", "control plane of the mesh"]["text"].startswith("its data plane is PROVISIONING")
+    assert failures["osaka", "mesh control plane"]["text"].startswith("the data plane is PROVISIONING")
 
 
 @with_modes(FLEET)
@@ -375,7 +380,7 @@ def test_a_namespace_with_the_labels_of_two_injectors(mesh: DeployedMesh) -> Non
     labels = {"istio-injection": "enabled", "istio.io/rev": "asm-managed"}
     mesh.object("tokyo", "Namespace", "sample")["metadata"] |= {"labels": labels}
     finding = mesh.run_json("status").findings("failure")["tokyo", "namespaces"]
-    assert finding["text"] == "sample is also labelled istio.io/rev=asm-managed, which selects another injector"
+    assert finding["text"] == "sample has the label istio.io/rev=asm-managed, which selects another injector"
     assert "label namespace sample istio.io/rev-" in finding["fix"]
 
 
@@ -384,7 +389,7 @@ def test_a_failover_threshold_has_a_kind_and_an_object(mesh: DeployedMesh) -> No
     shop = {"image": "i", "port": 80, "namespace": "sample", "failover_threshold": 40}
     mesh.content["services"] = {"shop": shop}
     failures = mesh.run_json("status").findings("failure")
-    assert failures["tokyo", "kinds"]["text"] == f"not served: {TRAFFIC_DISTRIBUTION_CRD}"
+    assert failures["tokyo", "CRDs"]["text"] == f"{TRAFFIC_DISTRIBUTION_CRD} is not established"
     kind = {"metadata": {"name": TRAFFIC_DISTRIBUTION_CRD}, "status": condition("Established")}
     mesh.add("tokyo", {"kind": "CustomResourceDefinition", **kind})
     names = {"name": "shop", "namespace": "sample"}
@@ -393,15 +398,15 @@ def test_a_failover_threshold_has_a_kind_and_an_object(mesh: DeployedMesh) -> No
     annotations = {MANIFEST_ANNOTATION: json.dumps(manifest)}
     mesh.add("tokyo", {**policy, "metadata": {**names, "annotations": annotations}, "spec": {"a": 2}})
     failures = mesh.run_json("status").findings("failure")
-    assert ("tokyo", "kinds") not in failures
-    assert "spec.a is 2" in failures["tokyo", "GCPTrafficDistributionPolicy sample/shop"]["text"]
+    assert ("tokyo", "CRDs") not in failures
+    assert "spec.a was changed from 1 to 2" in failures["tokyo", "GCPTrafficDistributionPolicy sample/shop"]["text"]
 
 
 @with_modes(FLEET)
 def test_a_fleet_that_does_not_answer(mesh: DeployedMesh) -> None:
     del mesh.cloud[f"projects/{PROJECT}/services/gkehub.googleapis.com"]
     answer = mesh.run_json("status")
-    assert answer.findings("warning")["tokyo", "fleet's management"]["fix"] == "see Fleet"
+    assert answer.findings("warning")["tokyo", "fleet management"]["fix"] == "see the section Fleet"
     assert ("Fleet", "feature servicemesh") in answer.findings("failure")
 
 
@@ -433,24 +438,24 @@ def _completion_marker(mesh: DeployedMesh) -> None:
     mesh.add("tokyo", {"kind": "ConfigMap", "metadata": {"name": COMPLETION_MARKER, "namespace": "istio-system"}})
 
 
-MANAGEMENT = "fleet's management of the mesh in matt-tokyo-cluster-1 in asia-northeast1"
+MANAGEMENT = "fleet management of matt-tokyo-cluster-1 in asia-northeast1"
 NOT_ON_THE_NODES = Case(
     _added(istiod()),
-    ("Other control planes", "deployment istiod-asm-1285-12 in tokyo"),
-    "the configured control plane is not on the nodes",
+    ("Other mesh control planes", "deployment istiod-asm-1285-12 in tokyo"),
+    "the configured mode does not run istiod on the nodes",
     f"istioctl {TOKYO.removeprefix('kubectl ')} uninstall --revision asm-1285-12",
 )
 NOT_BY_THE_FLEET = {
     "a Job that waits for another mesh": Case(
         _added(job("mesh-readiness-1a2b3c4d")),
-        ("Other control planes", "job mesh-readiness-1a2b3c4d in tokyo"),
-        "no Job waits for the mesh, as it is configured",
+        ("Other mesh control planes", "job mesh-readiness-1a2b3c4d in tokyo"),
+        "the configured mode has no such Job",
         f"{IN_MESH} delete job mesh-readiness-1a2b3c4d",
     ),
     "the fleet manages a mesh": Case(
         _managed_by_the_fleet("tokyo"),
         ("Fleet and clusters", MANAGEMENT),
-        "it is not in terraform's state",
+        "missing from the state",
         unmanage("tokyo"),
     ),
 }
@@ -460,8 +465,8 @@ ORPHANS: dict[str, dict[str, Case]] = {
         **NOT_BY_THE_FLEET,
         "a revision of Google's": Case(
             _revision,
-            ("Other control planes", f"controlplanerevision {REVISION} in tokyo"),
-            "on the nodes, and not Google's",
+            ("Other mesh control planes", f"controlplanerevision {REVISION} in tokyo"),
+            "the configured mode runs istiod on the nodes",
             f"{IN_MESH} delete controlplanerevision {REVISION}",
         ),
     },
@@ -469,29 +474,29 @@ ORPHANS: dict[str, dict[str, Case]] = {
         "istiod": NOT_ON_THE_NODES,
         "the mark of a script": Case(
             _completion_marker,
-            ("Other control planes", f"configmap {COMPLETION_MARKER} in tokyo"),
-            "no script installs the mesh",
+            ("Other mesh control planes", f"configmap {COMPLETION_MARKER} in tokyo"),
+            "the configured mode is not installed by a script",
             f"{IN_MESH} delete configmap {COMPLETION_MARKER}",
         ),
         "a remote secret": Case(
             _added(remote_secret("osaka")),
             ("Remote secrets", f"remote secret {secret_name('osaka')} in tokyo"),
-            "the configured control plane knows none, and it holds a token",
+            "the configured control plane mode does not use remote secrets, and it holds a token",
             f"{IN_MESH} delete secret {secret_name('osaka')}",
         ),
         "terraform does not know that the fleet manages it": Case(
-            _not_in_state, ("Fleet and clusters", MANAGEMENT), "it is not in terraform's state", unmanage("tokyo")
+            _not_in_state, ("Fleet and clusters", MANAGEMENT), "missing from the state", unmanage("tokyo")
         ),
         "the fleet manages a retired region's": Case(
             _also_managed("seoul"),
-            ("Fleet and clusters", "fleet's management of the mesh in matt-seoul-cluster-1 in asia-northeast3"),
-            "it is not in terraform's state",
+            ("Fleet and clusters", "fleet management of matt-seoul-cluster-1 in asia-northeast3"),
+            "missing from the state",
             unmanage("seoul"),
         ),
         "a webhook's rule": Case(
             _webhook_rule,
             ("Network", "firewall rule matt-vpc-tokyo-control-plane"),
-            "nothing on the nodes injects sidecars",
+            "has no injection webhook on the nodes",
             f"gcloud compute firewall-rules delete matt-vpc-tokyo-control-plane --project {PROJECT}",
         ),
     },
@@ -513,7 +518,7 @@ def test_one_thing_is_left_over(mesh: DeployedMesh, mode: str, name: str) -> Non
     [finding] = failures.values()
     assert case.text in finding["text"]
     assert finding["fix"] == case.fix
-    assert answer.data["data"]["left"] == [{"name": case.where[1], "why": finding["text"], "command": case.fix}]
+    assert answer.data["data"]["orphaned"] == [{"name": case.where[1], "why": finding["text"], "command": case.fix}]
 
 
 @with_modes(FLEET)
@@ -526,9 +531,9 @@ def test_without_a_state_what_the_configuration_wants_belongs(mesh: DeployedMesh
     assert answer.status == 0, answer.findings("failure")
     _also_managed("seoul")(mesh)
     [finding] = mesh.run_json("audit").findings("failure").values()
-    assert finding["text"] == "no region of the configuration is to have it"
+    assert finding["text"] == "no configured region has this cluster"
     mesh.content["mesh"]["control_plane"] = MANAGED
-    left = [one["name"] for one in mesh.run_json("audit").data["data"]["left"] if "management" in one["name"]]
+    left = [one["name"] for one in mesh.run_json("audit").data["data"]["orphaned"] if "management" in one["name"]]
     assert len(left) == 3
 
 

@@ -56,7 +56,7 @@ def test_a_policy_has_nothing_but_what_is_ours(own: Any, live: Any, changed: lis
         (
             {"istio.io/rev": "r"},
             {"istio.io/rev": "r", "istio-injection": "disabled"},
-            ["metadata.labels.istio-injection"],
+            [],
         ),
         ({"istio-injection": "enabled"}, {"istio-injection": "enabled", "istio.io/rev": "theirs"}, []),
         ({}, {"istio-injection": "enabled"}, []),
@@ -69,8 +69,8 @@ def test_labels_of_a_namespace(own: Object, live: Object, changed: list[str]) ->
 
 def test_a_text_says_what_was_done() -> None:
     assert str(Difference(("a",), 1, None)) == "a was removed"
-    assert str(Difference(("a",), None, {"x": 1})) == 'a {"x": 1} was added'
-    assert str(Difference(("a", {"name": "b"}), "own", "live")) == "a[b] is live, and was applied as own"
+    assert str(Difference(("a",), None, {"x": 1})) == 'a = {"x": 1} was added'
+    assert str(Difference(("a", {"name": "b"}), "own", "live")) == "a[b] was changed from own to live"
 
 
 def apply(mesh: DeployedMesh, kind: str, name: str, **fields: Any) -> Object:
@@ -92,8 +92,8 @@ def test_status_names_the_field_who_changed_it_and_the_command(mesh: DeployedMes
     report = mesh.run_json("status")
     finding = report.findings("failure")["tokyo", "Deployment sample/sleep"]
     assert finding["text"] == (
-        "spec.paused is true, and was applied as false by kubectl-edit; "
-        "a deploy restores it when the file changes this object"
+        "spec.paused was changed from false to true by kubectl-edit; "
+        "a deploy restores it only after a change of this object in the configuration"
     )
     assert finding["fix"].endswith(
         """ patch deployment.apps sleep --namespace sample --patch '{"spec": {"paused": false}}'"""
@@ -113,7 +113,7 @@ def test_an_item_is_known_by_its_list_keys(mesh: DeployedMesh) -> None:
         {"manager": "other", "fieldsV1": {"f:spec": {"f:ports": {key: {"f:name": {}}}}}},
     ]
     finding = mesh.run_json("status").findings("failure")["tokyo", "Deployment sample/sleep"]
-    assert "spec.ports[http].targetPort is 1, and was applied as 5000 by kubectl-edit;" in finding["text"]
+    assert "spec.ports[http].targetPort was changed from 5000 to 1 by kubectl-edit;" in finding["text"]
     assert finding["fix"].endswith(json.dumps({"spec": {"ports": [port]}}) + "'")
 
 

@@ -98,12 +98,12 @@ def test_both_faults_are_gone_through_and_taken_back(mesh: DemoMesh, monkeypatch
     removed, failing = result.report["data"]["faults"]
     assert removed["fault"] == "removed"
     assert removed["failed"] == 0
-    assert removed["seconds_to_elsewhere"] < 5
+    assert removed["failover_seconds"] < 5
     assert failing["failed"] == EJECTED_AT
-    assert failing["seconds_to_elsewhere"] < 5
-    assert 0 < failing["seconds_to_home"] < 20
+    assert failing["failover_seconds"] < 5
+    assert 0 < failing["failback_seconds"] < 20
     assert failing["failed_in_other_regions"] == 0
-    assert "503" in findings["failing: failed requests on the way"]["text"]
+    assert "503" in findings["returns 503: errors during failover"]["text"]
     assert replicas(mesh) == "3"
     assert [line.split()[0] for line in calls(mesh)] == ["scale", "scale", "apply", "delete"]
     assert not (mesh.folder / "osaka" / "failing").exists()
@@ -137,7 +137,7 @@ def test_a_signal_puts_everything_back(mesh: DemoMesh, number: signal.Signals, f
     assert process.returncode == 128 + number
     assert replicas(mesh) == "1"
     assert not (mesh.folder / "tokyo" / "failing").exists()
-    assert "mesh: what was done to tokyo is put back" in errors
+    assert "mesh: the fault in tokyo is rolled back" in errors
     assert "Traceback" not in errors
 
 
@@ -148,7 +148,7 @@ def test_even_when_it_is_killed(mesh: DemoMesh) -> None:
     time.sleep(0.5)
     process.kill()
     wait_until(lambda: replicas(mesh) == "1")
-    assert "what it had done is put back" in process.communicate(timeout=SECONDS)[1]
+    assert "the fault is rolled back" in process.communicate(timeout=SECONDS)[1]
 
 
 @pytest.mark.process
@@ -167,7 +167,7 @@ def test_a_lost_connection_is_waited_for(mesh: DemoMesh) -> None:
     _, errors = process.communicate(timeout=SECONDS)
     assert replicas(mesh) == "1"
     assert process.returncode == 2
-    assert "the connection to the client in tokyo was lost" in errors
+    assert "lost the connection to the client pod in tokyo" in errors
 
 
 @pytest.mark.process
@@ -178,7 +178,7 @@ def test_what_can_t_be_put_back_is_said_with_the_command(mesh: DemoMesh) -> None
     process.terminate()
     _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "not everything could be put back; run this:" in errors
+    assert "the rollback failed; run these commands:" in errors
     command = "scale deployment/helloworld-v1 --namespace sample --replicas=1"
     assert any(line.strip().startswith("kubectl ") and line.endswith(command) for line in errors.splitlines())
 
@@ -195,14 +195,14 @@ def test_a_deletion_counts_when_the_object_is_gone(mesh: DemoMesh, prevented: st
     process.terminate()
     _, errors = process.communicate(timeout=SECONDS)
     assert failing.exists() == (prevented == "stuck")
-    assert ("not everything could be put back; run this:" in errors) == (prevented == "stuck")
+    assert ("the rollback failed; run these commands:" in errors) == (prevented == "stuck")
 
 
 def test_a_control_plane_that_takes_no_notice_is_said(mesh: DemoMesh) -> None:
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", honours_sidecars=False)
-    finding = impatient_drill(mesh)["failing: another region answers"]
+    finding = impatient_drill(mesh)["returns 503: failover"]
     assert finding.state is FindingState.FAILURE
-    assert "takes no notice of a Sidecar's ingress" in finding.text
+    assert "ignores the Sidecar that injects the fault" in finding.text
     assert finding.fix == "mesh drill tokyo --fault removed"
 
 
@@ -210,10 +210,10 @@ def test_failing_pods_that_are_not_ejected_are_found(mesh: DemoMesh) -> None:
     """Nothing is ejected, and every request fails."""
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", ejects=False)
     findings = impatient_drill(mesh)
-    assert findings["failing: another region answers"].state is FindingState.FAILURE
-    assert "maxEjectionPercent" in findings["failing: another region answers"].fix
-    assert findings["failing: failed requests on the way"].state is FindingState.FAILURE
-    assert findings["failing: put back"].state is FindingState.OK
+    assert findings["returns 503: failover"].state is FindingState.FAILURE
+    assert "DestinationRule" in findings["returns 503: failover"].fix
+    assert findings["returns 503: errors during failover"].state is FindingState.FAILURE
+    assert findings["returns 503: rollback"].state is FindingState.OK
 
 
 def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh, monkeypatch: pytes
     mesh.servers["tokyo"].behaviour = lambda number: ("v1", "v2")[number % 2]
     result = mesh.run("drill", "tokyo", *RATE, "--json")
     assert result.status == 1
-    assert result.findings["removed: before"]["fix"] == "mesh verify locality"
+    assert result.findings["endpoints removed: baseline"]["fix"] == "mesh verify locality"
     assert calls(mesh) == []
 
 
@@ -229,9 +229,9 @@ def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh, monkeypatch: pytes
     ("change", "message"),
     [
         ({"failover": False}, "demo.failover is false"),
-        ({"versions": {"tokyo": "v1"}}, "no other region has the demo"),
-        ({"versions": {"osaka": "v2"}}, "there is no demo in tokyo to take down"),
-        ({"versions": {"tokyo": "v1", "osaka": "v1"}}, "have the same version"),
+        ({"versions": {"tokyo": "v1"}}, "no other region runs the demo service"),
+        ({"versions": {"osaka": "v2"}}, "the demo service does not run in tokyo"),
+        ({"versions": {"tokyo": "v1", "osaka": "v1"}}, "run the same version"),
     ],
 )
 def test_a_drill_that_would_show_nothing_is_refused(mesh: DemoMesh, change: dict[str, object], message: str) -> None:
@@ -246,7 +246,7 @@ def test_a_demo_that_is_down_already(mesh: DemoMesh) -> None:
     (mesh.folder / "tokyo" / "replicas").write_text("0", encoding="utf-8")
     result = mesh.run("drill", "tokyo")
     assert result.status == 2
-    assert "it has 0 replicas" in result.errors
+    assert "already has 0 replicas" in result.errors
     assert "scale deployment/helloworld-v1 --namespace sample --replicas=1" in result.errors
 
 

@@ -100,9 +100,9 @@ def test_a_list_is_read_to_its_end(pages: dict[str, dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("page", "text"),
     [
-        ({"unreachable": ["zones/b"]}, "zones/b did not answer"),
-        ({"unreachables": ["zones/b", "zones/c"]}, "zones/b, zones/c did not answer"),
-        ({"missingZones": ["b"]}, "b did not answer"),
+        ({"unreachable": ["zones/b"]}, "zones/b did not respond"),
+        ({"unreachables": ["zones/b", "zones/c"]}, "zones/b, zones/c did not respond"),
+        ({"missingZones": ["b"]}, "b did not respond"),
         ({"warning": {"code": "UNREACHABLE", "message": "so it is"}}, "so it is"),
         ({"items": {"zones/b": {"warning": {"code": "UNREACHABLE"}}}}, "zones/b: UNREACHABLE"),
     ],

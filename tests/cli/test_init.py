@@ -56,7 +56,7 @@ def test_what_is_written_synthesizes(mode: str, ingress: str, count: int, tmp_pa
     entry = ["--plain-http"] if ingress == "http" else ["--domain", "shop.example.com", "--domain", "a.example"]
     result = init(file, "--project", "my-project", *regions, "--control-plane", mode, *entry)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == f"{os.path.relpath(file)} is written. " + (
+    assert result.stdout == f"{os.path.relpath(file)} was written. " + (
         f"Next: mesh doctor --config {os.path.relpath(file)} && make synth CONFIG={os.path.relpath(file)}\n"
     )
     environment = load(file, {})
@@ -86,7 +86,7 @@ project:
   id: my-project
   name_prefix: mesh
 
-regions: # a key never changes, and a number is never used for another region
+regions: # never change a key, and never reuse a number for another region
   asia-northeast1:
     region: asia-northeast1
     number: 0
@@ -95,20 +95,20 @@ regions: # a key never changes, and a number is never used for another region
     number: 1
 
 cluster:
-  endpoint: public # only from these networks
+  endpoint: public # admits these networks only
   authorized_networks:
     - name: office
       cidr: 203.0.113.0/24
 
 mesh:
-  control_plane: asmcli-managed # docs/control-plane-modes.md; it can't be changed later
+  control_plane: asmcli-managed # can't be changed later: docs/control-plane-modes.md
   asmcli:
     version: 1.31.3-asm.9+config1
     sha256: "{SHA256}"
 
 ingress:
   config_cluster: asia-northeast1
-  plain_http: true # until you have a domain: domains: [shop.example.com]
+  plain_http: true # for HTTPS, replace this line: domains: [shop.example.com]
 """
     )
 
@@ -132,12 +132,12 @@ def test_the_schema_is_named_from_where_the_file_is() -> None:
 def test_keys_follow_from_the_regions_within_the_limits(
     prefix: str, regions: list[str], keys: list[str] | None, tmp_path: Path
 ) -> None:
-    answers = {"name_prefix": [prefix], "regions": regions}
+    values = {"name_prefix": [prefix], "regions": regions}
     if keys is None:
-        assert [problem.path for problem in problems_of(answers)] == ["regions.0x1-a"]
+        assert [problem.path for problem in problems_of(values)] == ["regions.0x1-a"]
         return
     file = tmp_path / "mesh.yaml"
-    file.write_text(document(answers), encoding="utf-8")
+    file.write_text(document(values), encoding="utf-8")
     assert list(load(file, {}).regions) == keys
 
 
@@ -187,15 +187,16 @@ def test_without_a_terminal_every_missing_flag_is_named(tmp_path: Path) -> None:
     result = init(tmp_path / "a.yaml")
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
-        "mesh: there is no terminal to ask at: give --project, --region, --domain or --plain-http",
+        "mesh: standard input is not a terminal, and required options are missing: "
+        "--project, --region, --domain or --plain-http",
         "      mesh init --help",
     ]
     only = init(tmp_path / "a.yaml", *GOOD[:-1])
-    assert "give --domain or --plain-http\n" in only.stderr
+    assert "missing: --domain or --plain-http\n" in only.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_at_a_terminal_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
+def test_at_a_terminal_a_wrong_value_is_prompted_for_again(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     lines = [
         *("X", "my-project"),
@@ -231,7 +232,7 @@ def test_at_a_terminal_only_what_no_flag_gives_is_asked(tmp_path: Path) -> None:
         tmp_path / "a.yaml", *GOOD, "--name-prefix", "m", "--control-plane", "fleet", lines=["203.0.113.0/24"]
     )
     assert result.returncode == 0, result.stderr
-    assert result.stderr.startswith("Networks that may reach")
+    assert result.stderr.startswith("Authorized networks of the GKE")
     environment = load(tmp_path / "a.yaml", {})
     assert environment.cluster.endpoint == "public"
     assert environment.cluster.authorized_networks[0].name == "network-1"
@@ -240,7 +241,7 @@ def test_at_a_terminal_only_what_no_flag_gives_is_asked(tmp_path: Path) -> None:
 def test_an_end_in_the_middle_writes_nothing(tmp_path: Path) -> None:
     result = init(tmp_path / "a.yaml", lines=["my-project"])
     assert result.returncode == 130
-    assert result.stderr.endswith("mesh: stopped\n")
+    assert result.stderr.endswith("mesh: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -274,7 +275,7 @@ def test_what_is_there_is_not_overwritten(kind: str, tmp_path: Path) -> None:
     before = os.lstat(file)
     result = init(file, *GOOD)
     assert result.returncode == 2
-    assert result.stderr.splitlines()[0].endswith("mesh.yaml exists, and is not overwritten")
+    assert result.stderr.splitlines()[0].endswith("mesh.yaml exists, and mesh init does not overwrite files")
     assert os.lstat(file) == before
     assert list(tmp_path.iterdir()) == [file]
 
@@ -302,7 +303,7 @@ def test_the_default_is_the_file_that_is_configured(tmp_path: Path) -> None:
         result = invoke(["init", *GOOD], variables)
         assert (result.returncode, result.stdout) == (
             0,
-            f"{os.path.relpath(file)} is written. Next: mesh doctor && make synth\n",
+            f"{os.path.relpath(file)} was written. Next: mesh doctor && make synth\n",
         )
         assert invoke(["init", *GOOD], variables).returncode == 2
 
@@ -313,7 +314,9 @@ def test_the_next_commands_work_where_they_are_run(tmp_path: Path) -> None:
     folder.mkdir()
     result = init(folder / "mesh.yaml", *GOOD, folder=tmp_path)
     file = f"'{folder / 'mesh.yaml'}'"
-    assert result.stdout == f"a b/mesh.yaml is written. Next: mesh doctor --config {file} && make synth CONFIG={file}\n"
+    assert (
+        result.stdout == f"a b/mesh.yaml was written. Next: mesh doctor --config {file} && make synth CONFIG={file}\n"
+    )
 
 
 def test_a_folder_that_can_t_be_written(tmp_path: Path) -> None:

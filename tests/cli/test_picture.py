@@ -268,4 +268,4 @@ def test_wrong_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.skipif((ROOT / ".tools" / "bin" / "node").exists(), reason="the Node.js of make is always found")
 def test_failed_synthesis(tmp_path: Path) -> None:
-    assert "Node.js is missing" in refusal("--config", REFERENCE, PATH=str(tmp_path))
+    assert "cdktf requires Node.js" in refusal("--config", REFERENCE, PATH=str(tmp_path))

@@ -47,8 +47,8 @@ def test_locality_holds_when_every_answer_is_local(mesh: DemoMesh) -> None:
     assert result.status == 0, result.errors
     assert {name: one["state"] for name, one in result.findings.items()} == {"tokyo": "ok", "osaka": "ok"}
     regions = result.report["data"]["regions"]
-    assert regions["tokyo"]["answers"] == {"v1": 60}
-    assert regions["osaka"]["answers"] == {"v2": 60}
+    assert regions["tokyo"]["responses"] == {"v1": 60}
+    assert regions["osaka"]["responses"] == {"v2": 60}
     assert mesh.servers["tokyo"].count == mesh.servers["osaka"].count == 60
     assert 0 < regions["tokyo"]["milliseconds"]["p50"] <= regions["tokyo"]["milliseconds"]["p99"]
 
@@ -60,7 +60,7 @@ def test_one_answer_from_elsewhere_is_enough(mesh: DemoMesh) -> None:
     assert result.status == 1
     assert result.findings["tokyo"]["state"] == "ok"
     assert result.findings["osaka"]["state"] == "failure"
-    assert "1 of 60 answers are not v2" in result.findings["osaka"]["text"]
+    assert "1 of 60 responses not v2" in result.findings["osaka"]["text"]
     assert "mesh status" in result.findings["osaka"]["fix"]
 
 
@@ -70,9 +70,9 @@ def test_a_request_that_fails_is_counted_and_shown(mesh: DemoMesh, status: int, 
     mesh.serve("osaka", always("v2"))
     result = mesh.run("verify", "locality", "--requests", "50", "--json")
     assert result.status == 1
-    assert f"5 of 50 requests failed: 5 times {words}" in result.findings["tokyo"]["text"]
+    assert f"5 of 50 requests failed: {words} (5)" in result.findings["tokyo"]["text"]
     assert result.report["data"]["regions"]["tokyo"]["failed"] == {words: 5}
-    assert result.report["data"]["regions"]["tokyo"]["answers"] == {"v1": 45}
+    assert result.report["data"]["regions"]["tokyo"]["responses"] == {"v1": 45}
     text = mesh.run("verify", "locality", "--requests", "50").output
     assert any(words in line and " 5 " in line and "xx" in line for line in text.splitlines())
 
@@ -84,14 +84,14 @@ def test_a_refused_connection_is_a_request_that_fails(mesh: DemoMesh) -> None:
         mesh.serve("osaka", always("v2"))
         result = mesh.run("verify", "locality", "--requests", "20", "--json")
     assert result.status == 1
-    assert "20 of 20 requests failed: 20 times curl 7:" in result.findings["tokyo"]["text"]
+    assert "20 of 20 requests failed: curl 7:" in result.findings["tokyo"]["text"]
 
 
 def test_an_answer_without_a_version_is_no_success(mesh: DemoMesh) -> None:
     mesh.serve("tokyo", always("v1"))
     mesh.serve("osaka", always(200))
     result = mesh.run("verify", "locality", "--requests", "20", "--json")
-    assert "20 times no version" in result.findings["osaka"]["text"]
+    assert "no version (20)" in result.findings["osaka"]["text"]
 
 
 def test_a_client_that_is_not_there(mesh: DemoMesh) -> None:
@@ -99,7 +99,7 @@ def test_a_client_that_is_not_there(mesh: DemoMesh) -> None:
     (mesh.folder / "tokyo" / "away").touch()
     result = mesh.run("verify", "locality", "--requests", "20", "--json")
     assert result.status == 1
-    assert "0 of 20 requests came to an end: Unable to connect" in result.findings["tokyo"]["text"]
+    assert "0 of 20 requests completed: Unable to connect" in result.findings["tokyo"]["text"]
     assert result.findings["osaka"]["state"] == "ok"
 
 
@@ -129,9 +129,9 @@ def test_split_holds_for_even_shares(mesh: DemoMesh) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
-        (drawn(0.7, seed=3), "the shares are not even"),
-        (always("v1"), "v2 did not answer: v1 200, v2 0"),
-        (lambda number: ("v1", "v2", "v3")[number % 3], "v3 answered, which is not in the configuration"),
+        (drawn(0.7, seed=3), "uneven shares: "),
+        (always("v1"), "no response from v2: v1 200, v2 0"),
+        (lambda number: ("v1", "v2", "v3")[number % 3], "responses from v3, which is not configured"),
         (lambda number: 500 if number == 7 else ("v1", "v2")[number % 2], "1 of 200 requests failed"),
     ],
 )
@@ -164,8 +164,8 @@ def test_what_the_configuration_switches_off_is_said(mesh: DemoMesh) -> None:
     mesh.serve("tokyo", drawn(0.5, seed=1))
     mesh.serve("osaka", drawn(0.5, seed=2))
     result = mesh.run("verify", "split", "--json")
-    assert result.findings["the DestinationRule"]["state"] == "warning"
-    assert "demo.failover: false" in result.findings["the DestinationRule"]["fix"]
+    assert result.findings["DestinationRule"]["state"] == "warning"
+    assert "demo.failover: false" in result.findings["DestinationRule"]["fix"]
 
 
 def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: DemoMesh) -> None:
@@ -204,10 +204,10 @@ def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
     assert process.returncode == 130
     assert "Traceback" not in errors
     report = json.loads(output)
-    counted = report["data"]["regions"]["tokyo"]["answers"]["v1"]
+    counted = report["data"]["regions"]["tokyo"]["responses"]["v1"]
     assert 20 <= counted < 5000
     finding = report["sections"][0]["findings"][0]
-    assert finding["text"] == f"stopped after {counted} of 5000 requests"
+    assert finding["text"] == f"interrupted after {counted} of 5000 requests"
     time.sleep(0.5)
     before = mesh.servers["tokyo"].count
     time.sleep(1)
@@ -228,7 +228,7 @@ def test_a_thousand_requests_take_three_seconds(mesh: DemoMesh) -> None:
         result = mesh.run("verify", "locality", "--requests", "1000", "--region", "tokyo", "--json")
         seconds.append(time.monotonic() - began)
         assert result.status == 0
-        assert result.report["data"]["regions"]["tokyo"]["answers"] == {"v1": 1000}
+        assert result.report["data"]["regions"]["tokyo"]["responses"] == {"v1": 1000}
         if seconds[-1] <= 3:
             break
     assert min(seconds) <= 3, seconds
@@ -244,7 +244,7 @@ def test_the_table_the_picture_and_junit(mesh: DemoMesh, tmp_path: Path) -> None
     rows = {tuple(line.split()[:4]) for line in result.output.splitlines()}
     assert ("tokyo", "v1", "40", "100.0") in rows
     assert ("osaka", "v1", "10", "25.0") in rows
-    assert ("v2", "30", "75.0", "%") in rows
+    assert ("v2", "30", "75.0", "53.9") in rows
     assert "#" * 20 in result.output
     assert picture.read_bytes().startswith(b"\x89PNG")
     suites = ElementTree.parse(junit).getroot()
@@ -257,9 +257,12 @@ def test_the_table_the_picture_and_junit(mesh: DemoMesh, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("verify", "locality", "--region", "seoul"), "there is no region seoul"),
-        (("verify", "split", "--requests", "10", "--confidence", "0.99", "--plot", "a.pdf"), "no name for a picture"),
-        (("verify", "locality", "--plot", "none/a.png"), "there is no folder for"),
+        (("verify", "locality", "--region", "seoul"), "not configured, or retired: seoul"),
+        (
+            ("verify", "split", "--requests", "10", "--confidence", "0.99", "--plot", "a.pdf"),
+            "the format of a.pdf is not supported",
+        ),
+        (("verify", "locality", "--plot", "none/a.png"), "the folder of none/a.png does not exist"),
     ],
 )
 def test_what_can_t_be_asked_is_refused_in_two_lines(mesh: DemoMesh, arguments: tuple[str, ...], message: str) -> None:
@@ -275,7 +278,7 @@ def test_too_few_requests_to_see_a_split(mesh: DemoMesh) -> None:
     mesh.content["demo"]["versions"]["seoul"] = "v3"
     result = mesh.run("verify", "split", "--requests", "14")
     assert result.status == 2
-    assert "14 requests are too few to tell the shares of 3 versions" in result.errors
+    assert "14 requests are too few to compare the shares of 3 versions" in result.errors
     assert "mesh verify split --requests 15" in result.errors
 
 

@@ -130,7 +130,7 @@ def test_a_mutation_changes_one_stack_only(hardened: SynthesizedEnvironment) -> 
     [
         ("/resource/google_container_cluster/*/no/such", "", "nothing at"),
         ("/spec", "Deployment/no-such", "nothing at"),
-        ("/resource/google_container_cluster/*/deletion_protection", "", "it is so already"),
+        ("/resource/google_container_cluster/*/deletion_protection", "", "already the value"),
     ],
 )
 def test_a_mutation_without_an_effect_is_an_error(
@@ -333,10 +333,10 @@ def test_a_skip_covers_only_the_failures_that_it_matches() -> None:
     ("change", "count", "message"),
     [
         ({"failed": []}, 0, "1 passed, 0 failed"),
-        ({}, 1, "CKV_2  bad: not so at"),
+        ({}, 1, 'violates "bad"'),
         ({"failed": [], "passed": []}, 1, "0 passed"),
         ({"failed": [], "unreadable": ["cdk.tf.json"]}, 1, "can't read cdk.tf.json"),
-        ({"failed": [], "rules_passed": 1}, 1, "checkov: (1, 0) of our rules"),
+        ({"failed": [], "rules_passed": 1}, 1, "checkov: (1, 0) rules of this project"),
     ],
 )
 def test_results_of_checkov_count_as_failures(
@@ -356,7 +356,7 @@ def test_a_skip_that_covers_nothing_is_a_failure(
 ) -> None:
     monkeypatch.setattr(skips, "read", lambda: [Skip("CKV_2", "*", "why"), Skip("CKV_3", "*", "why")])
     assert report_checkov(SCAN, NO_RESULT, all_skips_used=True) == 1
-    assert "CKV_3  is skipped at *, where nothing fails" in capsys.readouterr().out
+    assert "CKV_3  unused skip at *" in capsys.readouterr().out
 
 
 def test_a_mutation_that_our_rules_miss_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,4 +368,4 @@ def test_a_mutation_that_our_rules_miss_is_a_failure(capsys: pytest.CaptureFixtu
 
 def test_rules_that_apply_to_nothing_are_failures(capsys: pytest.CaptureFixture[str]) -> None:
     assert report_rules(NO_RESULT, load_without_variables(HARDENED), all_rules_apply=True) == len(RULES) + 1
-    assert "MESH_STRICT_MTLS  found nothing that it is about" in capsys.readouterr().out
+    assert "MESH_STRICT_MTLS  applies to no resource of this environment" in capsys.readouterr().out

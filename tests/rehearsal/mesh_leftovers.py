@@ -37,7 +37,7 @@ def deleted(title: str, context: RehearsalContext, expected: set[str]) -> Table:
     """
     result = context.deployment.run_mesh_cli("audit", "--json")
     try:
-        commands = [str(one["command"]) for one in json.loads(result.stdout)["data"]["left"]]
+        commands = [str(one["command"]) for one in json.loads(result.stdout)["data"]["orphaned"]]
     except ValueError:
         raise LocalMeshError(f"mesh audit printed no report: {result.stderr}") from None
     named = [set(shlex.split(command)) & expected for command in commands]

@@ -67,5 +67,5 @@ def test_plan_of_mesh_requires_the_checksum_of_the_installer(planned: Path) -> N
     write_outputs_state(planned, "network")
     write_outputs_state(planned, "clusters")
     message = error_of(plan(planned, "mesh"))
-    assert "mesh.asmcli.sha256 is not set: nothing would vouch for the installer." in message
+    assert "mesh.asmcli.sha256 is not set, so the installer can't be verified." in message
     assert "asmcli_1.31.3-asm.9-config1 | sha256sum" in message

@@ -198,13 +198,13 @@ def left_over(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        (change, "1 files are not as committed, such as none.py: commit or remove them first"),
-        (add, "1 files are not as committed, such as new.py"),
+        (change, "the checkout has uncommitted changes, such as none.py: commit or remove them first"),
+        (add, "the checkout has uncommitted changes, such as new.py"),
         (no_package, "Pipfile has no line cdktf-cdktf-provider-null"),
         (no_network, "no route to host"),
         (no_npm, "ENOTFOUND"),
-        (another_version, f"pipenv has not locked cdktn {PACKAGES['cdktf'][1]} in place of cdktf"),
-        (left_over, f"npm has not locked cdktn-cli {CLI[1]} in place of cdktf-cli"),
+        (another_version, f"pipenv did not lock cdktn {PACKAGES['cdktf'][1]} instead of cdktf"),
+        (left_over, f"npm did not lock cdktn-cli {CLI[1]} instead of cdktf-cli"),
     ],
 )
 def test_a_move_that_fails_changes_nothing(trouble: Callable[[Path], None], said: str, checkout: Path) -> None:
@@ -217,5 +217,5 @@ def test_a_move_that_fails_changes_nothing(trouble: Callable[[Path], None], said
 
 def test_what_is_missing_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout.parent / "nowhere"))
-    with pytest.raises(MoveError, match="git is missing"):
+    with pytest.raises(MoveError, match="git is not installed"):
         move(checkout)

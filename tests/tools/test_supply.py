@@ -99,7 +99,7 @@ def test_every_licence_is_one_that_may_be_here() -> None:
 
 
 def test_a_licence_that_nobody_knows_stops_the_list() -> None:
-    with pytest.raises(LookupError, match=r"no licence of left-pad 1\.0 is known"):
+    with pytest.raises(LookupError, match=r"the licence of left-pad 1\.0 is unknown"):
         licences.text([Package(NODE, "left-pad", "1.0", "package-lock.json")], {}, {})
     with pytest.raises(LookupError, match="pad"):
         licences.text([Package(PYTHON, "pad", "1.0", "Pipfile.lock")], {("pad", "1.0"): "UNKNOWN"}, {})
@@ -118,9 +118,21 @@ def test_what_is_accepted_has_a_reason_and_an_end() -> None:
         ([], [], []),
         ([BAD], [], [r"requests 2\.0 \(Pipfile\.lock\): GHSA-1, CVE-1; fixed in 2\.1"]),
         ([BAD], [Accepted("CVE-1", "requests", "not used", date(2026, 11, 25))], []),
-        ([BAD], [Accepted("CVE-1", "requests", "not used", date(2026, 11, 24))], ["was accepted until 2026-11-24"]),
-        ([BAD], [Accepted("CVE-1", "urllib3", "not used", date(2027, 1, 1))], ["GHSA-1, CVE-1", "CVE-1 of urllib3 is"]),
-        ([], [Accepted("CVE-1", "requests", "not used", date(2027, 1, 1))], ["is accepted and not there"]),
+        (
+            [BAD],
+            [Accepted("CVE-1", "requests", "not used", date(2026, 11, 24))],
+            ["risk expired on 2026-11-24"],
+        ),
+        (
+            [BAD],
+            [Accepted("CVE-1", "urllib3", "not used", date(2027, 1, 1))],
+            ["GHSA-1, CVE-1", "CVE-1 of urllib3, "],
+        ),
+        (
+            [],
+            [Accepted("CVE-1", "requests", "not used", date(2027, 1, 1))],
+            ["no longer found"],
+        ),
     ],
 )
 def test_what_is_known_is_judged(found: list[Vulnerability], known: list[Accepted], says: list[str]) -> None:
@@ -207,7 +219,7 @@ def test_a_registry_that_does_not_answer_is_no_all_clear(
         with pytest.raises(QueryError, match="405"):
             vulnerabilities.query_npm(".")
         assert vulnerabilities.main() == 2
-    assert capsys.readouterr().out.count("NOT ASKED") == 3
+    assert capsys.readouterr().out.count("UNREACHABLE") == 3
 
 
 def osv(bad: str = "") -> Any:

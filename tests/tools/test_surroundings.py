@@ -142,7 +142,7 @@ def test_make_synth_of_a_file(checkout: Path) -> None:
 def test_a_target_that_reads_no_configuration_refuses_one(checkout: Path) -> None:
     result = run(checkout, "make", "clean", "CONFIG=tokyo.yaml")
     assert result.returncode == 2
-    assert "clean: no configuration is read, leave CONFIG out" in result.stderr
+    assert "clean reads no configuration: leave CONFIG out" in result.stderr
     assert (checkout / ".venv").exists()
     result = run(checkout, "make", "rehearse", "CONFIG=tokyo.yaml", "CONTROL_PLANE=fleet")
     assert "leave one of them out" in result.stderr
@@ -177,7 +177,7 @@ def test_setup_with_everything_around_it(checkout: Path) -> None:
     result = run(checkout / "tools", "./setup", "nothing", variables=variables)
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr.startswith("setup: which part? pipenv, ")
+    assert result.stderr.startswith("setup: usage: tools/setup PART, with one of pipenv, ")
     assert result.stderr.count("\n") == 1
 
 

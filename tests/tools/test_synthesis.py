@@ -39,15 +39,15 @@ def test_the_summary_of_mesh_yaml(given: Path) -> None:
     synthesized("mesh.yaml")
     assert lines("mesh.yaml") == [
         "",
-        "  configuration   mesh.yaml",
-        "  project         my-mesh-project",
-        "  regions         tokyo (asia-northeast1), osaka (asia-northeast2)",
-        "  control plane   asmcli-managed",
-        f"  output          {displayed(given)}/stacks/{{network,clusters,mesh,ingress}}/cdk.tf.json",
+        "  configuration        mesh.yaml",
+        "  project              my-mesh-project",
+        "  regions              tokyo (asia-northeast1), osaka (asia-northeast2)",
+        "  control plane mode   asmcli-managed",
+        f"  output               {displayed(given)}/stacks/{{network,clusters,mesh,ingress}}/cdk.tf.json",
         "",
-        "Next, in a shell of your own:",
+        "Next, in your shell:",
         "  . tools/activate",
-        "  cdktf diff network    # the first stack's plan; it changes nothing",
+        "  cdktf diff network    # shows the plan of the first stack, and changes nothing",
         "  cdktf deploy network clusters mesh ingress",
     ]
 
@@ -57,7 +57,7 @@ def test_the_summary_of_another_file(given: Path, monkeypatch: pytest.MonkeyPatc
     synthesized("examples/fleet.yaml")
     text = lines("examples/fleet.yaml")
     assert f"{displayed(given)}/fleet-" in text[5]
-    assert "  control plane   fleet" in text
+    assert "  control plane mode   fleet" in text
     assert text[text.index("  . tools/activate") + 1] == "  export MESH_CONFIG=examples/fleet.yaml"
 
 
@@ -81,7 +81,7 @@ def test_what_another_synthesis_has_written_is_not_reported(
     assert synthesis.main(["check"]) == 0
     (given / "manifest.json").unlink()
     assert synthesis.main(["summary"]) == 2
-    assert "nothing is synthesized in" in capsys.readouterr().err
+    assert "has no synthesized stacks" in capsys.readouterr().err
 
 
 def test_a_wrong_file_is_refused_in_its_own_words(

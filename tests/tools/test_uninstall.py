@@ -43,7 +43,7 @@ def folders(cache: Path) -> set[str]:
 def test_what_bears_the_projects_name_is_listed_with_its_size_and_removed(tmp_path: Path, cache: Path) -> None:
     status, lines = uninstall(tmp_path, "--yes")
     assert status == 0
-    assert lines[0].split()[:3] == ["stays", "4.0", "MB"]
+    assert lines[0].split()[:3] == ["keep", "4.0", "MB"]
     assert lines[0].endswith(f"{cache}/pip (shared with other projects; to clean it: pip cache purge)")
     assert lines[1].split() == ["remove", "4.0", "MB", f"{cache}/multi-region-mesh"]
     assert folders(cache) == {"multi-region-mesh-2", "pip", "another"}
@@ -92,7 +92,7 @@ def test_a_build_that_is_going_on_is_left_alone(tmp_path: Path, cache: Path) -> 
 def test_nothing_to_remove(tmp_path: Path) -> None:
     assert uninstall(tmp_path) == (
         0,
-        ["removed 0 of 0 folders outside the checkout; `make clean` cleans the checkout"],
+        ["removed 0 of 0 folders outside the checkout; to clean the checkout: make clean"],
     )
 
 

@@ -15,11 +15,11 @@ from tools.acceptance.workspace import AcceptanceError, Workspace
 
 
 def main() -> int:
-    """Return the exit status: 0 if accepted, 1 if not, 2 if nothing was begun, 128 and its number after a signal."""
-    parser = argparse.ArgumentParser(prog="acceptance", description="Try a small environment in a real project.")
-    parser.add_argument("--project", required=True, help="id of the Google Cloud project")
-    parser.add_argument("--zones", default=" ".join(ZONES), help="one zone in each region (%(default)s)")
-    parser.add_argument("--yes", action="store_true", help="create it without a question")
+    """Return the exit status: 0 if accepted, 1 if not, 2 if it did not start, 128 and its number after a signal."""
+    parser = argparse.ArgumentParser(prog="acceptance", description="Check a small environment in a real project.")
+    parser.add_argument("--project", required=True, help="use this Google Cloud project")
+    parser.add_argument("--zones", default=" ".join(ZONES), help="use these zones, one per region (%(default)s)")
+    parser.add_argument("--yes", action="store_true", help="create the environment without a confirmation prompt")
     arguments = parser.parse_args()
     try:
         workspace = Workspace.of(arguments.project)
@@ -29,7 +29,7 @@ def main() -> int:
                 progress = _begin(workspace, arguments.zones.replace(",", " ").split(), arguments.yes)
             else:
                 progress.resumed += 1
-                say(f"going on with the run that began {progress.began}, where it was cut off")
+                say(f"continuing the interrupted run of {progress.began}")
             signals = Signals()
             signals.catch()
             progress.write()
@@ -50,8 +50,8 @@ def _begin(workspace: Workspace, zones: list[str], agreed: bool) -> Progress:
     """
     if left := workspace.deployed():
         raise AcceptanceError(
-            f"{workspace.folder} has states of terraform with resources ({left}), and no {workspace.progress.name}. "
-            f"Destroy them first: MESH_CONFIG={workspace.config} cdktf destroy --output {workspace.output} "
+            f"{workspace.folder} has terraform states with resources ({left}), but no {workspace.progress.name}. "
+            f"Destroy the resources first: MESH_CONFIG={workspace.config} cdktf destroy --output {workspace.output} "
             f"{' '.join(left)}"
         )
     write_configuration(workspace, zones)
@@ -59,8 +59,8 @@ def _begin(workspace: Workspace, zones: list[str], agreed: bool) -> Progress:
         print(line)
     if not agreed:
         if not sys.stdin.isatty():
-            raise AcceptanceError("there is no terminal to ask at: give YES=1")
-        if input("Create it? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise AcceptanceError("standard input is not a terminal: to continue without a prompt, set YES=1")
+        if input("Create this environment? [y/N] ").strip().lower() not in ("y", "yes"):
             raise AcceptanceError("nothing was created")
     workspace.forget_earlier_run()
     return Progress(workspace.progress, datetime.now(UTC).isoformat(timespec="seconds"))

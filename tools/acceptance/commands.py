@@ -47,7 +47,7 @@ class Signals:
 
     def _note(self, number: int, _: object) -> None:
         if self.received:
-            say("the environment is being destroyed; a second signal changes nothing")
+            say("destroying the environment; further signals are ignored")
         self.received = self.received or number
 
 
@@ -150,7 +150,7 @@ class CommandRunner:
                 if stopper is None:
                     assert last is not None, "a command is recorded as soon as it runs"
                     log = self._workspace.logs / last.log
-                    say(f"a command of the run before is still at work, and is awaited: {last.line}; output: {log}")
+                    say(f"waiting for a command of the interrupted run: {last.line}; output: {log}")
                     stopper = Stopper(last.pid, Path(shlex.split(last.line)[0]).name)
                 if stoppable and self._signals.received:
                     stopper.stop()
@@ -177,7 +177,7 @@ class Stopper:
         for pid in pids:
             if pid not in self._told:
                 self._told.add(pid)
-                say(f"stopping: {self._program} ends what it has begun")
+                say(f"stopping: waiting for {self._program} to complete the operations under way")
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGINT)
 

@@ -42,7 +42,7 @@ def write_configuration(workspace: Workspace, zones: Sequence[str]) -> None:
     """
     regions = [zone.rpartition("-")[0] for zone in zones]
     if len(set(regions)) < 2 or len(set(regions)) < len(regions) or not all(regions):
-        raise AcceptanceError(f"ZONES names one zone in each of two regions or more, as in {' '.join(ZONES)}")
+        raise AcceptanceError(f"ZONES must name one zone in each of at least two regions, such as {' '.join(ZONES)}")
     workspace.config.unlink(missing_ok=True)
     options = [word for region in regions for word in ("--region", region)]
     command = ["mesh", "init", "--project", workspace.project, "--name-prefix", NAME_PREFIX, *options]

@@ -23,19 +23,19 @@ def estimate(environment: Environment, steps: Sequence[Step]) -> Iterator[str]:
     most = sum(zones[region.key] * region.nodes.max_nodes for region in regions)
     shapes = sorted({f"{one.nodes.machine_type} with a boot disk of {one.nodes.disk_size_gb} GB" for one in regions})
     gateways = environment.ingress.min_replicas * count
-    yield f"In the Google Cloud project {environment.project.id}, this creates an environment in {count} regions:"
+    yield f"This run creates an environment in the Google Cloud project {environment.project.id}, in {count} regions:"
     yield from (f"  {region.location}, nodes in {', '.join(region.zones) or 'three zones'}" for region in regions)
-    yield "What is billed, while it exists:"
+    yield "Billed while it exists:"
     yield f"  {count:>3}        regional GKE clusters"
     yield f"  {least:>3} to {most:<3} nodes: {', '.join(shapes)}"
-    yield f"  {count:>3}        Cloud NAT gateways, each with external addresses"
-    yield "    1        external Application Load Balancer, made by Multi Cluster Ingress, with a reserved address"
+    yield f"  {count:>3}        Cloud NAT gateways, with external addresses"
+    yield "    1        external Application Load Balancer of Multi Cluster Ingress, with a reserved address"
     yield f"  {gateways:>3} to {environment.ingress.max_replicas * count:<3} gateway pods behind it"
     yield f"  {count:>3}        clusters in a managed Cloud Service Mesh"
-    yield "             logs and metrics of all these, and traffic between the regions"
-    yield f"Prices: {PRICES}. Google Cloud APIs that are switched on for it stay on."
-    yield "Steps, with the minutes that each usually takes on Google Cloud:"
+    yield "             logs, metrics, and traffic between the regions"
+    yield f"Prices: {PRICES}. The Google Cloud APIs that the run enables stay enabled."
+    yield "Steps, with their expected durations on Google Cloud (min):"
     for step in steps:
         yield f"  {step.name:<8}  {step.minutes:>9}  {step.purpose}"
     low, high = (sum(step.range[side] for step in steps) for side in (0, 1))
-    yield f"In all: {low} to {high} minutes. It is destroyed at the end, and also after an error, Ctrl-C or SIGTERM."
+    yield f"Total: {low} to {high} minutes. The environment is destroyed at the end, and after an error or a signal."

@@ -1,4 +1,4 @@
-"""Records what Google's APIs answer about an environment, to the reads of `mesh status` and `mesh audit`."""
+"""Records the responses of Google's APIs about an environment, to the reads of `mesh status` and `mesh audit`."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,7 @@ def record_answers(context: StepContext) -> None:
     try:
         calls = record(environment)
     except MeshError as error:
-        raise StepFailedError(f"Google's APIs were not read: {error}") from None
+        raise StepFailedError(f"can't read Google's APIs: {error}") from None
     number = next(
         (str(one["answer"]["projectNumber"]) for one in calls if "projectNumber" in one.get("answer", {})), ""
     )

@@ -23,7 +23,7 @@ def result(progress: Progress, steps: Sequence[Step]) -> str:
     if not failed and not missing and not progress.ending:
         return "accepted"
     parts = [f"failed: {', '.join(failed)}"] if failed else []
-    parts += [f"not run to the end: {', '.join(missing)}"] if missing else []
+    parts += [f"incomplete: {', '.join(missing)}"] if missing else []
     parts += [progress.ending] if progress.ending else []
     return f"not accepted: {'; '.join(parts)}"
 
@@ -44,19 +44,19 @@ def write_report(
 def _markdown(progress: Progress, steps: Sequence[Step], versions: Mapping[str, str]) -> Iterator[str]:
     yield "# Acceptance run"
     yield ""
-    yield f"**{result(progress, steps)}**; began {progress.began}" + (
-        f"; cut off and continued: {progress.resumed}" if progress.resumed else ""
+    yield f"**{result(progress, steps)}**; started {progress.began}" + (
+        f"; interrupted and continued: {progress.resumed}" if progress.resumed else ""
     )
     yield ""
     rows = [_row(step, progress.steps.get(step.name)) for step in steps]
-    yield from _table(("step", "state", "seconds", "usual minutes", "problem"), rows)
+    yield from _table(("Step", "State", "Duration (s)", "Expected duration (min)", "Problem"), rows)
     yield ""
     commands = [
-        (step, one.line, "cut off" if one.status is None else one.status, one.seconds)
+        (step, one.line, "interrupted" if one.status is None else one.status, one.seconds)
         for step, record in progress.steps.items()
         for one in record.commands
     ]
-    yield from _table(("step", "command", "status", "seconds"), commands)
+    yield from _table(("Step", "Command", "Exit status", "Duration (s)"), commands)
     yield ""
     counts = [
         (step, name, *value.values())
@@ -64,17 +64,17 @@ def _markdown(progress: Progress, steps: Sequence[Step], versions: Mapping[str, 
         for name, value in record.measured.items()
         if isinstance(value, dict)
     ]
-    yield from _table(("step", "stack", "added", "changed", "destroyed"), counts)
+    yield from _table(("Step", "Stack", "Added", "Changed", "Destroyed"), counts)
     yield ""
-    yield from _table(("program or service", "version"), sorted(versions.items()))
+    yield from _table(("Program or service", "Version"), sorted(versions.items()))
     yield ""
-    yield f"What Google's APIs answered before the environment was destroyed, redacted: {ANSWERS}."
+    yield f"Responses of Google's APIs before the environment was destroyed, redacted: {ANSWERS}."
 
 
 def _row(step: Step, record: StepRecord | None) -> tuple[Any, ...]:
     if record is None:
         return step.name, NOT_RUN, "", step.minutes, ""
-    state = "cut off" if record.state is StepState.RUNNING else record.state
+    state = "interrupted" if record.state is StepState.RUNNING else record.state
     return step.name, state, f"{record.seconds:.0f}", step.minutes, record.problem
 
 

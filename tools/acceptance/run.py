@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cli.report.plural import counted
 from config import Environment
 from tools.acceptance.commands import CommandRunner, InterruptedRunError, Signals, json_report, say
 from tools.acceptance.progress import CommandRecord, Progress, StepRecord, StepState
@@ -89,7 +90,8 @@ class Acceptance:
         write_report(self.workspace.folder, progress, steps, versions(self.workspace), redaction)
         say(f"{result(progress, steps)}; report: {self.workspace.folder / MARKDOWN}")
         if left := self.workspace.deployed():
-            say(f"NOT DESTROYED, and billed: {left} resources in terraform's state. Run the same again: it goes on")
+            shown = ", ".join(f"{stack} ({counted(number, 'resource')})" for stack, number in left.items())
+            say(f"NOT DESTROYED, and still billed: {shown}. To continue, run the same command again")
             return 1
         self.workspace.progress.unlink()
         if progress.signal:
@@ -105,7 +107,7 @@ class Acceptance:
                     self._remove_untracked()
                 self._run_step(step)
             if step.needed and self._progress.state(step.name) is StepState.FAILED:
-                self._progress.ending = f"the checks after {step.name} need it"
+                self._progress.ending = f"the checks after {step.name} depend on it"
                 return
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -125,7 +127,7 @@ class Acceptance:
         attempts = ATTEMPTS_TO_DESTROY if step.needed else 1
         for attempt in range(attempts):
             if attempt:
-                say(f"{step.name}: again, attempt {attempt + 1} of {attempts}")
+                say(f"{step.name}: attempt {attempt + 1} of {attempts}")
                 time.sleep(self._pause)
             try:
                 self._run_step(step)
@@ -141,7 +143,7 @@ class Acceptance:
         record.state, record.problem = StepState.RUNNING, ""
         self._progress.steps[step.name] = self._record = record
         self._progress.write()
-        say(f"{step.name}: {step.purpose} (usually {step.minutes} min)")
+        say(f"{step.name}: {step.purpose} (expected: {step.minutes} min)")
         begin, before = time.monotonic(), record.seconds
         try:
             step.run(self)
@@ -153,7 +155,7 @@ class Acceptance:
             record.seconds = round(before + time.monotonic() - begin, 1)
             self._progress.write()
         if record.state is StepState.DONE:
-            say(f"{step.name}: done after {record.seconds:.0f} s")
+            say(f"{step.name}: done in {record.seconds:.0f} s")
 
     def _run_command(self, words: Sequence[str]) -> tuple[int, str]:
         """Run a command, and return its exit status and output."""
@@ -177,8 +179,8 @@ class Acceptance:
                 return output
             if time.monotonic() + self._pause > deadline:
                 lines = "\n".join(output.strip().splitlines()[-LAST_LINES:])
-                raise StepFailedError(f"{shlex.join(words)} ended with status {status}:\n{lines}")
-            say(f"not yet; again in {self._pause:.0f} s")
+                raise StepFailedError(f"{shlex.join(words)} failed with exit status {status}:\n{lines}")
+            say(f"not ready yet; next attempt in {self._pause:.0f} s")
             self._wait()
 
     def _wait(self) -> None:

@@ -48,7 +48,7 @@ def _change(context: StepContext) -> None:
     output = context.command("cdktf", "deploy", "ingress", "--auto-approve", ADDED_STACK_ONLY)
     _note_counts(context, output)
     if replaced := [one for one in _DESTROYED.findall(output) if ROLLOUT not in one]:
-        raise StepFailedError(f"another image of the demo is a change in place, and it destroys {', '.join(replaced)}")
+        raise StepFailedError(f"the new image is not deployed in place: it destroys {', '.join(replaced)}")
     context.command("mesh", "status", seconds=SECONDS_TO_SERVE)
 
 
@@ -63,7 +63,7 @@ def _plan(context: StepContext) -> None:
         if changes := _PLANNED.findall(output):
             raise StepFailedError(f"the plan of {stack} is not empty: {'; '.join(changes)}")
         if "No changes." not in output:
-            raise StepFailedError(f"the plan of {stack} is not empty: outputs change")
+            raise StepFailedError(f"the plan of {stack} is not empty: it changes outputs")
 
 
 def _destroy(context: StepContext) -> None:
@@ -79,7 +79,7 @@ def _destroy(context: StepContext) -> None:
 
 def _delete_what_the_mesh_has_left(context: StepContext) -> bool:
     """Run the commands of `mesh audit` for it, and return whether there were any; others are for people to run."""
-    left = json_report(context.command("mesh", "audit", "--json", allowed=(0, 1)))["data"]["left"]
+    left = json_report(context.command("mesh", "audit", "--json", allowed=(0, 1)))["data"]["orphaned"]
     commands = [one["command"] for one in left if one["why"].startswith(LEFT_BY_MESH)]
     for command in commands:
         context.command(*shlex.split(command), "--quiet")
@@ -102,17 +102,17 @@ def _note_counts(context: StepContext, output: str) -> None:
 
 
 CHECKS = (
-    Step("doctor", "mesh doctor: can a deploy succeed from here?", (1, 1), _doctor, needed=True),
-    Step("deploy", "cdktf deploy, of all four stacks", (35, 50), _deploy, needed=True),
-    Step("status", "mesh status, until the load balancer serves", (1, 15), _status),
+    Step("doctor", "mesh doctor: a deploy can succeed", (1, 1), _doctor, needed=True),
+    Step("deploy", "cdktf deploy of all four stacks", (35, 50), _deploy, needed=True),
+    Step("status", "mesh status, until the load balancer is ready", (1, 15), _status),
     Step("verify", "mesh verify locality and ingress: requests from each region", (1, 5), _verify),
-    Step("change", "another image of the demo: one deploy, in place", (3, 6), _change),
-    Step("drill", "mesh drill: the demo of one region fails, and comes back", (3, 5), _drill),
-    Step("plan", "terraform plan of each stack: nothing to change", (2, 4), _plan),
+    Step("change", "a new image of the demo service, deployed in place", (3, 6), _change),
+    Step("drill", "mesh drill: failover and failback of one region", (3, 5), _drill),
+    Step("plan", "terraform plan of each stack: no changes", (2, 4), _plan),
 )
 
 CLEAN_UP = (
-    Step("record", "what Google's APIs answer now, redacted", (1, 1), record_answers),
+    Step("record", "responses of Google's APIs, redacted", (1, 1), record_answers),
     Step("destroy", "cdktf destroy", (15, 30), _destroy, needed=True),
-    Step("audit", "mesh audit: nothing is left", (1, 10), _audit),
+    Step("audit", "mesh audit: no orphaned resources", (1, 10), _audit),
 )

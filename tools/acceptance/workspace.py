@@ -111,7 +111,7 @@ class Workspace:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise AcceptanceError(f"an acceptance run for {self.project} is going on already") from None
+                raise AcceptanceError(f"an acceptance run for {self.project} is already running") from None
             yield
 
 

@@ -78,7 +78,7 @@ def _help(name: str, command: Any) -> str:
     usage = " ".join(["mesh", name, *(_metavar(one) for one in arguments), "[OPTIONS]"])
     parts = [command.help, f"```text\n{usage}\n```"]
     if command.epilog:
-        parts.append(_example(command.epilog))
+        parts += _epilog(command.epilog)
     if arguments:
         rows = [f"| `{_metavar(one)}` | {_value(one)} | {one.help} |" for one in arguments]
         parts.append("\n".join(["| Argument | Value | Description |", "| --- | --- | --- |", *rows]))
@@ -87,9 +87,11 @@ def _help(name: str, command: Any) -> str:
     return "\n\n".join(parts)
 
 
-def _example(epilog: str) -> str:
-    label, _, example = epilog.partition(": ")
-    return f"{label}: `{example}`"
+def _epilog(epilog: str) -> list[str]:
+    """Return the example, as code, and the exit statuses."""
+    example, *others = epilog.split("\n\n")
+    label, _, command = example.partition(": ")
+    return [f"{label}: `{command}`", *others]
 
 
 def _names(option: Any) -> str:
@@ -115,6 +117,8 @@ def _value(parameter: Any) -> str:
 
 
 def _default(option: Any) -> str:
+    if isinstance(option.show_default, str):
+        return str(option.show_default)
     value = option.default
     if value is None or callable(value) or option.is_flag:
         return ""

@@ -72,7 +72,7 @@ def text(packages: Iterable[Package], licences: Mapping[tuple[str, str], str], k
         own = licences.get((normal(package.name), package.version), "") if package.kind == PYTHON else package.licence
         licence = known.get(package.name) or own
         if licence in ("", "UNKNOWN"):
-            raise LookupError(f"no licence of {package.name} {package.version} is known: name it in {DATA.name}")
+            raise LookupError(f"the licence of {package.name} {package.version} is unknown: add it to {DATA.name}")
         key = (package.kind, package.name, package.version)
         licence_of[key] = licence
         files = rows.setdefault(key, [])

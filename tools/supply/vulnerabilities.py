@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from cli.report.plural import counted
 from config.paths import ROOT
 from tools.supply.locked import NPM_FOLDERS, Package, npm_packages, python_packages
 
@@ -110,7 +111,7 @@ def query_pip_audit(packages: Sequence[Package]) -> Result:
         for dependency in answer["dependencies"]:
             name = f"{dependency['name']}=={dependency.get('version')}"
             if reason := dependency.get("skip_reason"):
-                raise QueryError(f"pip-audit left something out: {reason}")
+                raise QueryError(f"pip-audit skipped a package: {reason}")
             seen.add(name)
             found += [
                 Vulnerability(
@@ -123,7 +124,7 @@ def query_pip_audit(packages: Sequence[Package]) -> Result:
                 for one in dependency["vulns"]
             ]
     if len(seen) != len(files):
-        raise QueryError(f"pip-audit answered about {len(seen)} of {len(files)} packages")
+        raise QueryError(f"pip-audit reported {len(seen)} of {len(files)} packages")
     return len(seen), found
 
 
@@ -135,7 +136,7 @@ def query_npm(folder: str) -> Result:
     """
     answer = _json_of(["npm", "audit", "--package-lock-only", "--audit", "--json"], ROOT / folder)
     if "vulnerabilities" not in answer:
-        raise QueryError(f"npm could not ask: {answer.get('message', 'no reason given')}")
+        raise QueryError(f"npm audit failed: {answer.get('message', 'no reason given')}")
     versions = {package.name: package.version for package in npm_packages(folder)}
     number = int(answer["metadata"]["dependencies"]["total"])
     found = {
@@ -151,7 +152,7 @@ def query_npm(folder: str) -> Result:
         if isinstance(via, dict)
     }
     if number == 0:
-        raise QueryError("npm asked about nothing")
+        raise QueryError("npm audit sent no packages")
     return number, list(found.values())
 
 
@@ -159,15 +160,15 @@ def judge(found: Sequence[Vulnerability], known: Sequence[Accepted], today: date
     """Yield the vulnerabilities that are not accepted or no longer so, and the accepted risks that match none."""
     for one in found:
         covering = [entry for entry in known if entry.covers(one)]
-        fix = f"fixed in {one.fix}" if one.fix else "no version without it is known"
+        fix = f"fixed in {one.fix}" if one.fix else "no fixed version is known"
         what = f"{one.package} {one.version} ({one.file}): {', '.join(one.ids)}"
         if not covering:
             yield f"{what}; {fix}"
         elif all(entry.until < today for entry in covering):
-            yield f"{what} was accepted until {covering[0].until}; {fix}"
+            yield f"{what}: the accepted risk expired on {covering[0].until}; {fix}"
     for entry in known if complete else ():
         if not any(entry.covers(one) for one in found):
-            yield f"{entry.id} of {entry.package} is accepted and not there: take it out of {ACCEPTED.name}"
+            yield f"{entry.id} of {entry.package}, an accepted risk, is no longer found: remove it from {ACCEPTED.name}"
 
 
 def main(file: Path = ACCEPTED) -> int:
@@ -180,16 +181,17 @@ def main(file: Path = ACCEPTED) -> int:
         try:
             number, vulnerabilities = query()
         except QueryError as error:
-            print(f"vulnerabilities: {source}: NOT ASKED: {error}")
+            print(f"vulnerabilities: {source}: UNREACHABLE: {error}")
             complete = False
         else:
-            print(f"vulnerabilities: {source}: {number} packages, {len(vulnerabilities)} known")
+            known = counted(len(vulnerabilities), "known vulnerability", "known vulnerabilities")
+            print(f"vulnerabilities: {source}: {counted(number, 'package')}, {known}")
             found += vulnerabilities
     wrong = list(judge(found, accepted(file), date.today(), complete))
     for line in wrong:
         print(f"  {line}")
     if not complete:
-        print("vulnerabilities: what was not asked may have some: run it where api.osv.dev and npm's registry answer")
+        print("vulnerabilities: incomplete: run it on a machine that can reach api.osv.dev and npm's registry")
     return 1 if wrong else 0 if complete else 2
 
 
@@ -212,7 +214,7 @@ def _json_of(command: Sequence[str], folder: Path) -> dict[str, Any]:
             command, cwd=folder, capture_output=True, text=True, check=False, timeout=SECONDS, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise QueryError(f"{Path(command[0]).name} did not run: {error}") from error
+        raise QueryError(f"can't run {Path(command[0]).name}: {error}") from error
     try:
         answer: dict[str, Any] = json.loads(result.stdout)
     except ValueError as error:

@@ -21,24 +21,24 @@ def test_all_is_well_before_the_first_deploy(project: EmulatedProject) -> None:
         "Control plane mode",
         "Project",
         "APIs",
-        "Roles of the caller",
+        "IAM roles",
         "Locations",
         "Quotas",
-        "Control planes",
+        "GKE control planes",
         "Conflicts",
-        "Installer of the mesh, asmcli",
+        "asmcli",
     ]
-    found.expect("network acme-vpc", "ok", "free")
-    assert found.of("control plane of tokyo")[1] == "is still to be made"
+    found.expect("network acme-vpc", "ok", "not created yet")
+    assert found.of("control plane of tokyo")[1] == "not created yet"
 
 
 def test_all_is_well_when_all_is_deployed(project: EmulatedProject) -> None:
     before = set(diagnose(project).findings)
     project.deploy()
     found = assert_all_ok(project)
-    found.expect("network acme-vpc", "ok", "terraform's own")
-    assert found.of("fleet feature servicemesh")[1] == "terraform's own"
-    assert found.of("control plane of osaka")[1] == f"is reached at {project.planes.hosts[OSAKA]}"
+    found.expect("network acme-vpc", "ok", "exists, in the state")
+    assert found.of("fleet feature servicemesh")[1] == "exists, in the state"
+    assert found.of("control plane of osaka")[1] == f"reachable at {project.planes.hosts[OSAKA]}"
     new = {f"{region}: {name}" for region in ("tokyo", "osaka") for name in ("remote secrets", "objects")}
     assert set(found.findings) - before == new
     assert before <= set(found.findings), "a finding has its name at every run"
@@ -54,10 +54,10 @@ def test_all_is_well_in_an_empty_project(tmp_path: Path) -> None:
     assert found.bad() == ["billing", "quotas"]
     enable = f"gcloud services enable compute.googleapis.com --project {PROJECT} && mesh doctor"
     assert found.of("quotas")[2] == enable
-    text = "not known: cloudbilling.googleapis.com is off in the project"
+    text = "unknown: the API cloudbilling.googleapis.com is disabled in the project"
     fix = f"gcloud services enable cloudbilling.googleapis.com --project {PROJECT}"
     found.expect("billing", "warning", text, fix)
-    assert "0 of 15 are on" in found.of("the other APIs")[1]
+    assert "0 of 15 enabled" in found.of("other APIs")[1]
 
 
 def test_for_people(project: EmulatedProject) -> None:
@@ -68,15 +68,15 @@ def test_for_people(project: EmulatedProject) -> None:
     result = project.run("doctor")
     assert result.returncode == 1
     lines = result.stdout.splitlines()
-    at = next(number for number, line in enumerate(lines) if "small tools" in line)
-    assert lines[at] == "  failure  small tools: not on this machine: jq"
-    assert lines[at + 1] == "           install from your package manager: jq"
+    at = next(number for number, line in enumerate(lines) if "other programs" in line)
+    assert lines[at] == "  failure  other programs: not installed: jq"
+    assert lines[at + 1] == "           install these packages: jq"
     assert "  ok       terraform: 1.11.4" in lines
-    apis = f"  ok       the other APIs: 4 of 15 are on; the network stack switches on {', '.join(off)}"
+    apis = f"  ok       other APIs: 4 of 15 enabled; the network stack enables {', '.join(off)}"
     assert len(apis) > 200
     assert apis in lines, "a log is no terminal: lines are not wrapped"
     assert re.fullmatch(r"doctor: \d+ ok, 1 failure", lines[-1])
-    assert result.stderr.splitlines()[0] == "mesh: asking this machine's tools, and Google who may do what"
+    assert result.stderr.splitlines()[0] == "mesh: checking the tools on this machine and the credentials"
 
 
 def test_junit(project: EmulatedProject, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_junit(project: EmulatedProject, tmp_path: Path) -> None:
     suites = {suite.get("name"): suite for suite in ElementTree.parse(file).getroot()}
     failures = [(case.get("name"), case.find("failure")) for suite in suites.values() for case in suite]
     failed = [(name, failure.get("message")) for name, failure in failures if failure is not None]
-    assert failed == [("small tools", "not on this machine: jq; install from your package manager: jq")]
+    assert failed == [("other programs", "not installed: jq; install these packages: jq")]
     assert len(failures) > 50
     assert {case.get("name") for case in suites["Project"]} == {"project", "billing"}
 
@@ -106,8 +106,8 @@ def test_all_is_well_with_a_control_plane_on_the_nodes(project: EmulatedProject)
     project.set_mode("asmcli-in-cluster")
     project.deploy()
     found = assert_all_ok(project)
-    assert found.of("checksum")[0] == "ok"
-    assert found.of("tokyo: firewall rule acme-vpc-tokyo-control-plane")[1] == "terraform's own"
+    assert found.of("asmcli checksum")[0] == "ok"
+    assert found.of("tokyo: firewall rule acme-vpc-tokyo-control-plane")[1] == "exists, in the state"
     project.remove("istioctl")
     assert diagnose(project).bad() == ["istioctl"]
 
@@ -117,8 +117,8 @@ def test_a_mesh_that_was_made_in_another_way(project: EmulatedProject) -> None:
     expect(project, "mesh.control_plane", "ok", "asmcli-managed")
     fixed = {"id": "1", "triggers": {"control_plane": "fleet"}}
     project.write_resources("mesh", "null_resource", [("fixed", fixed)])
-    text = "this mesh was installed with fleet, and there is no migration to asmcli-managed"
-    fix = "write `mesh.control_plane: fleet`...cdktf destroy ingress mesh, then set asmcli-managed..."
+    text = "the deployed mesh has the mode fleet, and a mesh can't be migrated to asmcli-managed"
+    fix = "to keep the mesh, set mesh.control_plane: fleet; ...cdktf destroy ingress mesh; then set asmcli-managed..."
     assert expect(project, "mesh.control_plane", "failure", text, fix).bad() == ["mesh.control_plane"]
     project.set_mode("fleet")
     expect(project, "mesh.control_plane", "ok", "fleet")

@@ -22,7 +22,7 @@ NAMES = {
         f"compute routers nats delete acme-osaka-nat --router acme-osaka-router --region {OSAKA}"
     ),
     "osaka: firewall rule acme-vpc-osaka-control-plane": "compute firewall-rules delete acme-vpc-osaka-control-plane",
-    f"osaka: node account acme-osaka-node@{PROJECT}.iam.gserviceaccount.com": (
+    f"osaka: service account acme-osaka-node@{PROJECT}.iam.gserviceaccount.com": (
         f"iam service-accounts delete acme-osaka-node@{PROJECT}.iam.gserviceaccount.com"
     ),
     "osaka: cluster acme-osaka-cluster-1": f"container clusters delete acme-osaka-cluster-1 --location {OSAKA}",
@@ -46,10 +46,10 @@ def test_names_that_are_taken(project: EmulatedProject) -> None:
     project.write_state("network", *kept)
     found = diagnose(project)
     assert set(found.bad()) == set(NAMES)
-    text = "is there, and terraform does not know it: delete it if nobody needs it"
+    text = "exists but is missing from the state, so a deploy can't create it; if it is not in use, delete it"
     for name, delete in NAMES.items():
         # Another prefix would make all anew for the sake of a part.
-        rename = "" if " NAT " in name or " node pool " in name else ", or change project.name_prefix"
+        rename = "" if " NAT " in name or " node pool " in name else ", or set another project.name_prefix"
         found.expect(name, "failure", text + rename, f"gcloud {delete} --project {PROJECT}")
     # Whichever stack made it: all states are read.
     project.write_state("ingress", *(path for path in project.server.cloud.store.all() if "/addresses/" in path))
@@ -60,7 +60,7 @@ def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
     project.deploy()
     (router,) = [path for path in project.server.cloud.store.all() if path.endswith("/acme-tokyo-router")]
     project.server.cloud.store.get(router)["nats"] = [{"name": "theirs"}]
-    assert expect(project, "tokyo: NAT acme-tokyo-nat", "ok", "free").bad() == []
+    assert expect(project, "tokyo: NAT acme-tokyo-nat", "ok", "not created yet").bad() == []
 
 
 @pytest.mark.parametrize(("feature", "resource"), FEATURE_ADDRESSES.items())
@@ -72,7 +72,7 @@ def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: s
     }
     has_cluster, path = "ingress" in feature, f"locations/global/features/{feature}"
     project.add(path, **({"spec": spec} if has_cluster else {}))
-    text = "is on already, and not by terraform" + (
+    text = "enabled but missing from the state" + (
         "; its config cluster is acme-tokyo-cluster-1" if has_cluster else ""
     )
     stack = f"terraform -chdir={displayed(OutputFolder.of(project.config).stack('mesh'))}"
@@ -86,7 +86,7 @@ def test_a_fleet_feature_of_another_environment(project: EmulatedProject) -> Non
     """Its import would take the config cluster away from the other environment."""
     spec = {"multiclusteringress": {"configMembership": f"projects/{PROJECT}/locations/global/memberships/theirs"}}
     project.add("locations/global/features/multiclusteringress", spec=spec)
-    text = "is on already, and not by terraform; its config cluster is theirs, of another environment"
+    text = "enabled but missing from the state; its config cluster is theirs, which belongs to another environment"
     expect(project, "fleet feature multiclusteringress", "failure", text, ANOTHER_PROJECT)
 
 
@@ -99,7 +99,7 @@ def test_one_project_is_one_environment(project: EmulatedProject) -> None:
         project.add(f"{home}/{cluster}", name=cluster, location=TOKYO, network=network, resourceLabels=given)
     expect(project, name, "ok", "none")
     project.add(f"{home}/b", name="b", location=TOKYO, network="other-vpc", resourceLabels=labels)
-    text = f"b in {TOKYO} on other-vpc: in the project's mesh, and one project is one environment"
+    text = f"clusters of another environment are in the project's mesh: b in {TOKYO} on other-vpc"
     expect(project, name, "failure", text, ANOTHER_PROJECT)
 
 
@@ -135,7 +135,7 @@ def test_a_state_elsewhere_is_not_known(project: EmulatedProject, backend: str, 
     project.deploy()
     with project.config.open("a", encoding="utf-8") as file:
         file.write(f"backend: {backend}\n")
-    text = f"is there already; whether terraform has made it, its state in {place} knows"
+    text = f"exists; whether it is in the state in {place} is not checked"
     found = expect(project, "network acme-vpc", "warning", text, "cdktf diff network clusters mesh ingress")
     assert found.status == 0
     assert len(found.bad()) == 15
@@ -143,8 +143,10 @@ def test_a_state_elsewhere_is_not_known(project: EmulatedProject, backend: str, 
 
 def test_a_state_that_can_not_be_read(project: EmulatedProject) -> None:
     (project.folder / "terraform.mesh.tfstate").write_text("{", encoding="utf-8")
-    text = "...terraform.mesh.tfstate can't be read..."
-    expect(project, "terraform's state", "failure", text, "put it back from its .backup")
+    text = "can't read the state ...terraform.mesh.tfstate: ..."
+    expect(
+        project, "terraform's state", "failure", text, "restore it from terraform.mesh.tfstate.backup, if that exists"
+    )
 
 
 OURS, THEIRS = f"locations/{TOKYO}/clusters/acme-tokyo-cluster-1", "locations/us-east1/clusters/theirs"
@@ -153,9 +155,14 @@ OURS, THEIRS = f"locations/{TOKYO}/clusters/acme-tokyo-cluster-1", "locations/us
 @pytest.mark.parametrize(
     ("place", "name", "cluster", "text"),
     [
-        ("global", "acme-tokyo-cluster-1", THEIRS, "is taken in global, by us-east1/clusters/theirs"),
-        (TOKYO, "acme-tokyo-cluster-1", THEIRS, f"is taken in {TOKYO}, by us-east1/clusters/theirs"),
-        ("global", "by-hand", OURS, "the cluster is in the fleet as by-hand in global"),
+        ("global", "acme-tokyo-cluster-1", THEIRS, "the name is used in global by us-east1/clusters/theirs"),
+        (TOKYO, "acme-tokyo-cluster-1", THEIRS, f"the name is used in {TOKYO} by us-east1/clusters/theirs"),
+        (
+            "global",
+            "by-hand",
+            OURS,
+            "the cluster is registered in the fleet under another membership, by-hand in global",
+        ),
     ],
 )
 def test_a_membership_in_the_way(project: EmulatedProject, place: str, name: str, cluster: str, text: str) -> None:
@@ -176,8 +183,10 @@ def test_a_list_of_memberships_with_a_place_missing(project: EmulatedProject, mo
         return {**found, "unreachable": ["locations/us-east1"]} if path.endswith("/memberships") else found
 
     monkeypatch.setattr(GoogleClient, "get", partial_get)
-    text = "are not told: locations/us-east1 did not answer"
-    assert expect(project, "memberships", "failure", text, "try again in a while").bad() == ["memberships"]
+    text = "can't list memberships: locations/us-east1 did not respond"
+    assert expect(project, "memberships", "failure", text, "run the command again in a few minutes").bad() == [
+        "memberships"
+    ]
 
 
 def test_delete_commands_name_the_place() -> None:
@@ -190,8 +199,8 @@ def test_delete_commands_name_the_place() -> None:
 def test_a_resource_that_is_not_told(project: EmulatedProject) -> None:
     refused = (
         "failure",
-        "is not known: injected: 403",
-        f"have roles/viewer granted to you in {PROJECT}, and try again",
+        "unknown: injected: 403",
+        f"have roles/viewer granted to you in {PROJECT}, and run the command again",
     )
     project.server.cloud.faults.add(RequestFault("GET .*/networks/acme-vpc$", 403, 9))
     assert expect(project, "network acme-vpc", *refused).bad() == ["network acme-vpc"]

@@ -23,20 +23,22 @@ def test_pods_that_watch_a_control_plane_may_come_to_it(monkeypatch: pytest.Monk
         environment = environment_of(in_mode(mode).replace("endpoint: public", "endpoint: private"))
         first, *_ = connectivity.check(environment, connectivity.try_all(environment, {}))
         assert first.state is state
-    assert "10.32.0.9 may come to every private address" in first.text
+    assert "10.32.0.9 is authorized at every private endpoint" in first.text
 
 
 def test_an_address_that_is_not_admitted(project: EmulatedProject) -> None:
     project.variables["MESH_OBSERVED_ADDRESS"] = ELSEWHERE
-    text = f"this machine, {ELSEWHERE}, is in none of 203.0.113.0/24 (office): no control plane would let it in"
+    text = (
+        f"this machine's address {ELSEWHERE} is in none of 203.0.113.0/24 (office): the control planes will refuse ..."
+    )
     assert expect(project, NETWORKS, "failure", text, ADMIT_ELSEWHERE).bad() == [NETWORKS]
-    text = f"{ELSEWHERE} is in {ELSEWHERE}/32 (operator)"
+    text = f"this machine's address {ELSEWHERE} is in {ELSEWHERE}/32 (operator)"
     expect(project, NETWORKS, "ok", text, MESH_OPERATOR_ADDRESS=f"{ELSEWHERE}/32")
 
 
 def test_the_next_deploy_would_shut_us_out(project: EmulatedProject) -> None:
     project.make_cluster("tokyo", f"{ELSEWHERE}/32", "203.0.113.0/24")
-    text = "...clusters admit it now, and the next deploy ends that"
+    text = "...clusters authorize it now, and the next deploy removes it"
     expect(project, NETWORKS, "failure", text, ADMIT_ELSEWHERE, MESH_OBSERVED_ADDRESS=ELSEWHERE)
 
 
@@ -49,7 +51,12 @@ def test_reached_from_another_address_than_the_observed_one(project: EmulatedPro
 @pytest.mark.parametrize(
     ("admitted", "observed", "state", "fix"),
     [
-        ("203.0.113.0/24", "203.0.113.9", "failure", "see what is in between: curl --insecure --max-time 5 https://"),
+        (
+            "203.0.113.0/24",
+            "203.0.113.9",
+            "failure",
+            "check the network between this machine and the endpoint: curl --insecure --max-time 5 https://",
+        ),
         ("192.0.2.0/24", "203.0.113.9", "warning", DEPLOY),
         ("192.0.2.0/24", ELSEWHERE, "failure", f"{ADMIT_ELSEWHERE} && {DEPLOY}"),
         ("192.0.2.0/24", "nonsense", "failure", f"export MESH_OPERATOR_ADDRESS=YOUR_ADDRESS/32 && {DEPLOY}"),
@@ -59,7 +66,7 @@ def test_a_control_plane_that_is_not_reached(
     project: EmulatedProject, admitted: str, observed: str, state: str, fix: str
 ) -> None:
     project.make_cluster("tokyo", admitted)
-    text = f"...is not reached at {project.planes.hosts[TOKYO]}: Connection refused..."
+    text = f"...unreachable at {project.planes.hosts[TOKYO]}: Connection refused..."
     project.planes.stop(TOKYO, "")
     found = expect(project, "control plane of tokyo", state, text, f"{fix}...", MESH_OBSERVED_ADDRESS=observed)
     assert "tokyo: remote secrets" not in found.findings
@@ -68,10 +75,10 @@ def test_a_control_plane_that_is_not_reached(
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
-        ({"MESH_OBSERVED_ADDRESS": "2001:db8::1"}, "MESH_OBSERVED_ADDRESS is no IPv4 address: '2001:db8::1'"),
+        ({"MESH_OBSERVED_ADDRESS": "2001:db8::1"}, "MESH_OBSERVED_ADDRESS is not an IPv4 address: '2001:db8::1'"),
         (
             {"MESH_OBSERVED_ADDRESS": "", "HTTPS_PROXY": "http://127.0.0.1:9"},
-            "HTTPS_PROXY is set, and control planes see the proxy's address",
+            "HTTPS_PROXY is set, and the control planes see the address of the proxy",
         ),
     ],
     ids=["IPv6", "proxy"],
@@ -84,23 +91,34 @@ def test_an_address_that_can_not_be_found_out(project: EmulatedProject, variable
 def test_the_dns_endpoint_needs_no_list(project: EmulatedProject) -> None:
     project.configure("endpoint: public", "endpoint: dns")
     project.deploy()
-    text = "are not asked for at the DNS endpoint, where IAM decides"
+    text = "not required: IAM authorizes requests to DNS endpoints"
     assert expect(project, NETWORKS, "ok", text, MESH_OBSERVED_ADDRESS=ELSEWHERE).status == 0
     project.planes.stop(OSAKA, "")
-    expect(project, "control plane of osaka", "failure", "...", "see what is in between:...")
+    expect(
+        project,
+        "control plane of osaka",
+        "failure",
+        "...",
+        "check the network between this machine and the endpoint:...",
+    )
 
 
 def test_the_private_endpoint_is_for_machines_inside(project: EmulatedProject) -> None:
     project.configure("endpoint: public", "endpoint: private")
     project.deploy()
-    expect(project, NETWORKS, "ok", "127.0.0.1 is in none, and gets to tokyo, osaka all the same")
+    expect(
+        project,
+        NETWORKS,
+        "ok",
+        "this machine's address 127.0.0.1 is in none, but the endpoints of tokyo, osaka are reachable",
+    )
     project.planes.stop(TOKYO, "")
-    text = "this machine has 127.0.0.1 on its way to tokyo, osaka, which is in none"
+    text = "this machine's address on the route to tokyo, osaka, 127.0.0.1, is in none"
     found = expect(project, NETWORKS, "warning", text, "deploy from a machine in the VPC...")
     assert found.of("control plane of tokyo")[0] == "failure"
 
 
 def test_a_cluster_that_is_being_made(project: EmulatedProject) -> None:
     project.make_cluster("tokyo").update(status="PROVISIONING", endpoint="")
-    text = "has no such endpoint; the cluster is PROVISIONING"
+    text = "the cluster does not have the configured endpoint; its status is PROVISIONING"
     expect(project, "control plane of tokyo", "warning", text, DEPLOY)

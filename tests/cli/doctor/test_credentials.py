@@ -21,7 +21,7 @@ LOGIN = "gcloud auth application-default login"
 
 def test_no_credentials(project: EmulatedProject) -> None:
     del project.variables[ADC_VARIABLE]
-    text = "there are no application default credentials; nothing in Google Cloud was looked at"
+    text = "there are no application default credentials; no other check of the project was possible"
     found = expect(project, credentials.OWN, "failure", text, LOGIN, NO_GCE_CHECK="true")
     assert found.bad() == [credentials.OWN]
     assert "terraform" in found.findings
@@ -33,7 +33,7 @@ def test_no_credentials(project: EmulatedProject) -> None:
 
 
 def test_credentials_that_are_of_no_use(project: EmulatedProject) -> None:
-    text = "Google does not take the token in GOOGLE_OAUTH_ACCESS_TOKEN; nothing in Google Cloud was looked at"
+    text = "Google rejects the token in GOOGLE_OAUTH_ACCESS_TOKEN; no other check of the project was possible"
     fix = 'export GOOGLE_OAUTH_ACCESS_TOKEN="$(gcloud auth print-access-token)"'
     token = "ya29.of-somebody-else"
     found = expect(project, credentials.OWN, "failure", text, fix, GOOGLE_OAUTH_ACCESS_TOKEN=token)
@@ -69,7 +69,7 @@ def test_acting_as_an_account(project: EmulatedProject, email: str, may: bool) -
     gcloud_replies(project, f"echo {token}")
     found = diagnose(project, GOOGLE_OAUTH_ACCESS_TOKEN=token)
     if may:
-        found.expect("impersonation", "ok", f"acts as {email}")
+        found.expect("impersonation", "ok", f"as {email}")
         assert found.bad() == []
         return
     fix = (
@@ -77,7 +77,9 @@ def test_acting_as_an_account(project: EmulatedProject, email: str, may: bool) -
         '--member="user:$(gcloud config get-value account)" '
         f"--role=roles/iam.serviceAccountTokenCreator --project {PROJECT}"
     )
-    found.expect("impersonation", "failure", f"may not act as {email}: the credentials are of no use: ...", fix)
+    found.expect(
+        "impersonation", "failure", f"these credentials can't impersonate {email}: invalid credentials: ...", fix
+    )
     assert "project" not in found.findings
 
 
@@ -87,11 +89,11 @@ def test_credentials_in_a_variable_of_the_provider(project: EmulatedProject, var
     key = Path(project.variables.pop(ADC_VARIABLE))
     given = str(key) if form == "path" else key.read_text(encoding="utf-8")
     found = diagnose(project, NO_GCE_CHECK="true", **{variable: given})
-    found.expect(credentials.OWN, "ok", f"{DEPLOYER}, of {variable}")
+    found.expect(credentials.OWN, "ok", f"{DEPLOYER}, from {variable}")
     # Without application default credentials, terraform's kubernetes provider gets no token.
     assert found.bad() == [credentials.KUBERNETES]
     text = (
-        f"gke-gcloud-auth-plugin takes the application default credentials, and not {variable}; "
+        f"gke-gcloud-auth-plugin uses the application default credentials, and ignores {variable}; "
         "there are no application default credentials"
     )
     found.expect(credentials.KUBERNETES, "warning", text, LOGIN)
@@ -102,13 +104,13 @@ def test_the_providers_order(project: EmulatedProject) -> None:
     nonsense = str(project.folder / "no-such-file")
     variables = {ADC_VARIABLE: nonsense, "GCLOUD_KEYFILE_JSON": nonsense, "GOOGLE_CLOUD_KEYFILE_JSON": nonsense}
     variables["GOOGLE_CREDENTIALS"] = project.variables[ADC_VARIABLE]
-    expect(project, credentials.OWN, "ok", f"{DEPLOYER}, of GOOGLE_CREDENTIALS", **variables)
+    expect(project, credentials.OWN, "ok", f"{DEPLOYER}, from GOOGLE_CREDENTIALS", **variables)
     (project.folder / "token").write_text(f"{project.token()}\n", encoding="utf-8")
     for token in (project.token(), str(project.folder / "token")):
         variables["GOOGLE_OAUTH_ACCESS_TOKEN"] = token
         expect(project, credentials.OWN, "ok", "the token in GOOGLE_OAUTH_ACCESS_TOKEN", **variables)
     for variable in ("GOOGLE_CLOUD_KEYFILE_JSON", ADC_VARIABLE):
-        unusable = f"{variable} can't be used:..."
+        unusable = f"can't use {variable}:..."
         found = expect(project, credentials.OWN, "failure", unusable, "...", **{variable: nonsense})
         assert "project" not in found.findings
 
@@ -128,10 +130,10 @@ def test_application_default_credentials_are_where_terraform_looks(project: Emul
 
 def test_the_account_in_the_environment(project: EmulatedProject) -> None:
     """The configuration's comes first."""
-    acts = f"acts as {DEPLOYER}"
+    acts = f"as {DEPLOYER}"
     found = expect(project, "impersonation", "ok", acts, GOOGLE_IMPERSONATE_SERVICE_ACCOUNT=DEPLOYER)
     assert found.bad() == [credentials.KUBERNETES]
-    found.expect(credentials.KUBERNETES, "...", "...and not GOOGLE_IMPERSONATE_SERVICE_ACCOUNT...", "...")
+    found.expect(credentials.KUBERNETES, "...", "...and ignores GOOGLE_IMPERSONATE_SERVICE_ACCOUNT...", "...")
     project.variables["GOOGLE_IMPERSONATE_SERVICE_ACCOUNT"] = SOMEBODY
     expect(project, "impersonation", "failure", "...", "...")
     project.act_as(DEPLOYER)
@@ -170,8 +172,8 @@ def test_without_an_answer_nothing_is_ok(project: EmulatedProject, monkeypatch: 
     """Here, as a proxy of the environment is in the way."""
     monkeypatch.setattr(google, "RETRIES", 0)
     text, fix = (
-        "not known: no answer from 127.0.0.1...",
-        "see that Google's APIs can be reached from here, and try again",
+        "unknown: no response from 127.0.0.1...",
+        "check that this machine can reach Google's APIs, and run the command again",
     )
     token = project.token()
     variables = {"ALL_PROXY": proxy, "GOOGLE_OAUTH_ACCESS_TOKEN": token}
@@ -185,7 +187,7 @@ def test_gcloud_is_not_logged_in(project: EmulatedProject) -> None:
     problem = "ERROR: (gcloud.auth.print-access-token) You do not currently have an active account selected."
     advice = "to select an already authenticated account to use."
     gcloud_replies(project, f"printf '{problem}\\n\\n{advice}\\n' >&2; exit 1")
-    text = f"the scripts need it, and gcloud gives no token: failed with status 1: {problem}"
+    text = f"the scripts require a token, and gcloud prints none: failed with status 1: {problem}"
     assert expect(project, credentials.GCLOUD, "failure", text, "gcloud auth login").bad() == [credentials.GCLOUD]
     project.set_mode("fleet")  # no script is run
     assert_all_ok(project)
@@ -193,7 +195,7 @@ def test_gcloud_is_not_logged_in(project: EmulatedProject) -> None:
 
 def test_gcloud_has_a_token_that_is_of_no_use(project: EmulatedProject) -> None:
     gcloud_replies(project, "echo ya29.revoked")
-    text = "Google does not take gcloud's token"
+    text = "Google rejects gcloud's token"
     assert expect(project, credentials.GCLOUD, "failure", text, "gcloud auth login").bad() == [credentials.GCLOUD]
 
 
@@ -217,5 +219,5 @@ def test_gcloud_acts_as_the_account(project: EmulatedProject) -> None:
 
 def test_an_identity_that_is_not_told(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(google, "RETRIES", 0)
-    text = "a token; Google does not tell whether terraform acts as the same identity"
+    text = "a token; not known whether terraform acts as the same account"
     expect(project, credentials.GCLOUD, "ok", text, MESH_USERINFO_ENDPOINT="http://127.0.0.1:1/")

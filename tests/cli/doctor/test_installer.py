@@ -14,7 +14,7 @@ from tests.cli.emulated_project import EmulatedProject
 from tests.cli.loopback_server import http_server
 
 NAME = "asmcli_1.31.3-asm.9-config1"
-PUBLISHED = "mesh.asmcli.sha256 is what Google publishes"
+PUBLISHED = "mesh.asmcli.sha256 matches the one that Google publishes"
 
 
 @pytest.mark.usefixtures("netrc")
@@ -23,9 +23,9 @@ PUBLISHED = "mesh.asmcli.sha256 is what Google publishes"
     [
         (f"{DIGEST}\n", FindingState.OK, PUBLISHED),
         (f"{DIGEST}  asmcli\n", FindingState.OK, PUBLISHED),
-        ("0" * 64, FindingState.FAILURE, f"Google publishes {'0' * 64}, and not mesh.asmcli.sha256"),
-        ("<html>log in first</html>", FindingState.WARNING, "answers with 200 and no checksum"),
-        (None, FindingState.FAILURE, f"Google publishes no {NAME}"),
+        ("0" * 64, FindingState.FAILURE, f"Google publishes {'0' * 64}, not mesh.asmcli.sha256"),
+        ("<html>log in first</html>", FindingState.WARNING, "returns 200, without a checksum"),
+        (None, FindingState.FAILURE, f"Google does not publish {NAME}; set mesh.asmcli.version to a published version"),
     ],
 )
 def test_the_checksum_of_the_download(
@@ -59,20 +59,20 @@ def test_a_checksum_that_can_not_be_compared(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("config.mesh.DOWNLOADS", f"http://127.0.0.1:{port}/asm")
     (found,) = installer.check(Asmcli(sha256=DIGEST))
     assert found.state is FindingState.WARNING
-    assert found.text.endswith(f"not compared with Google's: no answer from 127.0.0.1:{port}")
+    assert found.text.endswith(f"not compared with the one that Google publishes: no response from 127.0.0.1:{port}")
 
 
 def test_no_checksum(project: EmulatedProject) -> None:
     project.configure(f', file: asmcli, sha256: "{DIGEST}"', "")
     url = f"https://storage.googleapis.com/csm-artifacts/asm/{NAME}"
-    text = "mesh.asmcli.sha256 is not set: the mesh stack stops in its plan; set it to what is printed twice"
-    expect(project, "checksum", "failure", text, f"curl -fsSL {url} | sha256sum; curl -fsSL {url}.sha256")
+    text = "mesh.asmcli.sha256 is not set, so the mesh stack's plan fails; set it to the checksum that is printed"
+    expect(project, "asmcli checksum", "failure", text, f"curl -fsSL {url} | sha256sum; curl -fsSL {url}.sha256")
 
 
 def test_a_local_installer_that_is_another_one(project: EmulatedProject) -> None:
     (project.folder / "asmcli").write_bytes(b"another one")
-    text = f"asmcli has {hashlib.sha256(b'another one').hexdigest()}, and not mesh.asmcli.sha256"
+    text = f"the checksum of asmcli is {hashlib.sha256(b'another one').hexdigest()}, not mesh.asmcli.sha256"
     fix = f"sha256sum {project.folder.resolve()}/asmcli; curl -fsSL https://..."
-    expect(project, "checksum", "failure", text, fix)
+    expect(project, "asmcli checksum", "failure", text, fix)
     project.configure(f', sha256: "{DIGEST}"', "")
-    expect(project, "checksum", "warning", "...", "...")
+    expect(project, "asmcli checksum", "warning", "...", "...")

@@ -26,7 +26,7 @@ def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest
             project.server.resource_manager.withheld = {permission}
             found = {one.name: one for one in permissions.check(google, environment)}
             assert found[need.role].state is FindingState.FAILURE
-            assert f"lacks {permission}, which " in found[need.role].text
+            assert f"lacks {permission}, required by " in found[need.role].text
             assert need.by in found[need.role].text
             assert found[need.role].fix.endswith(f"--role={need.role}")
     project.server.resource_manager.withheld = set()
@@ -36,7 +36,7 @@ def test_each_permission_is_missed(project: EmulatedProject, monkeypatch: pytest
 def test_permissions_in_the_command(project: EmulatedProject) -> None:
     project.server.resource_manager.withheld.update({"gkehub.features.create", "meshconfig.projects.init"})
     role = "roles/gkehub.admin"
-    text = "the caller lacks gkehub.features.create, which google_gke_hub_feature needs"
+    text = "the caller lacks gkehub.features.create, required by google_gke_hub_feature"
     bind = f"gcloud projects add-iam-policy-binding {PROJECT} --member=serviceAccount:{DEPLOYER} --role={role}"
     assert expect(project, role, "failure", text, bind).bad() == [role, "roles/meshconfig.admin"]
 

@@ -8,8 +8,8 @@ from tests.cli.emulated_project import EmulatedProject
 
 def test_a_project_that_is_not_there(project: EmulatedProject) -> None:
     project.configure(PROJECT, "other-project")
-    fix = "gcloud projects list; then put project.id right"
-    expect(project, "project", "failure", "there is no project other-project", fix)
+    fix = "gcloud projects list; then correct project.id"
+    expect(project, "project", "failure", "other-project does not exist", fix)
 
 
 def test_a_project_on_its_way_out(project: EmulatedProject) -> None:
@@ -20,7 +20,7 @@ def test_a_project_on_its_way_out(project: EmulatedProject) -> None:
 def test_nobody_pays(project: EmulatedProject) -> None:
     project.server.resource_manager.billing = False
     fix = f"gcloud billing projects link {PROJECT} --billing-account=ACCOUNT_ID"
-    expect(project, "billing", "failure", "is off", fix)
+    expect(project, "billing", "failure", "disabled", fix)
 
 
 @pytest.mark.parametrize("api", ["cloudresourcemanager", "serviceusage"])
@@ -34,4 +34,4 @@ def test_what_has_to_be_on_first(project: EmulatedProject, api: str) -> None:
 
 def test_other_apis_are_switched_on_by_the_network_stack(project: EmulatedProject) -> None:
     project.server.cloud.store.remove(f"projects/{PROJECT}/services/meshca.googleapis.com")
-    expect(project, "the other APIs", "ok", "14 of 15 are on; the network stack switches on meshca")
+    expect(project, "other APIs", "ok", "14 of 15 enabled; the network stack enables meshca")

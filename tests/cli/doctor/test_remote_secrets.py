@@ -11,7 +11,7 @@ def test_remote_secrets_of_which_a_fleet_knows_nothing(project: EmulatedProject)
     project.set_mode("fleet")
     project.deploy()
     project.fake_program("kubectl", KUBECTL.format(f"printf '%s  Opaque  1  2d\\n' {OURS}"))
-    text = f"the control plane knows none, and there are {OURS}: each holds a token"
+    text = f"this control plane mode does not use remote secrets, and each holds a token: {OURS}"
     found = expect(project, IN_TOKYO, "warning", text, f"...--namespace istio-system delete secret {OURS}")
     assert (found.status, found.bad()) == (0, [IN_TOKYO, IN_OSAKA])
 
@@ -20,7 +20,7 @@ def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:
     project.deploy()
     table = f"printf '%s  Opaque  1  2d\\n' {OURS} istio-remote-secret-theirs"
     project.fake_program("kubectl", KUBECTL.format(table))
-    text = "somebody else's: istio-remote-secret-theirs"
+    text = "the mesh would watch clusters that are not configured: istio-remote-secret-theirs"
     kubectl = f"kubectl --context gke_{PROJECT}_{TOKYO}_acme-tokyo-cluster-1 --namespace istio-system"
     found = expect(project, IN_TOKYO, "failure", text, f"{kubectl} delete secret istio-remote-secret-theirs")
     # Of what Osaka holds, its own secret is a stranger there, too.
@@ -34,8 +34,8 @@ def test_somebody_elses_remote_secrets(project: EmulatedProject) -> None:
 def test_a_cluster_that_does_not_tell(project: EmulatedProject) -> None:
     project.deploy()
     project.fake_program("kubectl", KUBECTL.format("echo 'error: (Forbidden): no' >&2; exit 1"))
-    fix = "have roles/container.admin granted to you, and try again"
-    expect(project, IN_TOKYO, "failure", "not told by the cluster: error: (Forbidden): no", fix)
+    fix = "have roles/container.admin granted to you, and run the command again"
+    expect(project, IN_TOKYO, "failure", "can't read them: error: (Forbidden): no", fix)
 
 
 def test_without_kubectl_the_rest_is_looked_at(project: EmulatedProject) -> None:

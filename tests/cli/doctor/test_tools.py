@@ -21,19 +21,39 @@ SDK, CLIENT, BASH = "Google Cloud SDK", "Client Version:", "GNU bash, version"
 LATER = "1.16 or later, which has create-remote-secret"
 VERSIONS = {
     "too old": {
-        "terraform": ("Terraform v1.4.6\non linux_amd64", "is 1.4.6; needed: 1.5 or later", "terraform/install"),
-        "cdktf": ("0.20.12", f"is 0.20.12; needed: {tools.CDKTF.needed}", ACTIVATE),
-        "node": ("v18.20.1", f"is 18.20.1; needed: {tools.NODE.needed}", ACTIVATE),
-        "gcloud": (f"{SDK} 399.0.0\ncore 2022.08.19", "is 399.0.0; needed: 400 or later", "cloud.google.com/sdk/docs"),
-        "kubectl": (f"{CLIENT} v1.27.16\nKustomize Version: v5.0.1", "is 1.27.16; needed: 1.28", "gcloud components"),
-        "istioctl": ("client version: 1.15.7", f"is 1.15.7; needed: {LATER}", "istio.io/latest/docs/setup"),
-        "bash": (f"{BASH} 3.2.57(1)-release (arm64-apple-darwin23)", "is 3.2.57; needed: 4 or later", "gnu.org"),
-        "machine": ("aarch64", "is aarch64, and asmcli runs on x86_64 only", "shell.cloud.google.com"),
+        "terraform": (
+            "Terraform v1.4.6\non linux_amd64",
+            "1.4.6 is installed; required: 1.5 or later",
+            "terraform/install",
+        ),
+        "cdktf": ("0.20.12", f"0.20.12 is installed; required: {tools.CDKTF.needed}", ACTIVATE),
+        "node": ("v18.20.1", f"18.20.1 is installed; required: {tools.NODE.needed}", ACTIVATE),
+        "gcloud": (
+            f"{SDK} 399.0.0\ncore 2022.08.19",
+            "399.0.0 is installed; required: 400 or later",
+            "cloud.google.com/sdk/docs",
+        ),
+        "kubectl": (
+            f"{CLIENT} v1.27.16\nKustomize Version: v5.0.1",
+            "1.27.16 is installed; required: 1.28",
+            "gcloud components",
+        ),
+        "istioctl": ("client version: 1.15.7", f"1.15.7 is installed; required: {LATER}", "istio.io/latest/docs/setup"),
+        "bash": (
+            f"{BASH} 3.2.57(1)-release (arm64-apple-darwin23)",
+            "3.2.57 is installed; required: 4 or later",
+            "gnu.org",
+        ),
+        "CPU architecture": ("aarch64", "aarch64, and asmcli runs on x86_64 only", "shell.cloud.google.com"),
     },
     "just not": {
-        "cdktf": ("0.99.0", f"is 0.99.0; needed: {tools.CDKTF.needed}", ACTIVATE),
-        "node": ("v23.1.0", f"is 23.1.0; needed: {tools.NODE.needed}", ACTIVATE),
-        "kubectl": (f'{CLIENT} version.Info{{Major:"1", GitVersion:"v1.26.1"}}', "is 1.26.1; needed: 1.28", "gcloud"),
+        "cdktf": ("0.99.0", f"0.99.0 is installed; required: {tools.CDKTF.needed}", ACTIVATE),
+        "node": ("v23.1.0", f"23.1.0 is installed; required: {tools.NODE.needed}", ACTIVATE),
+        "kubectl": (
+            f'{CLIENT} version.Info{{Major:"1", GitVersion:"v1.26.1"}}',
+            "1.26.1 is installed; required: 1.28",
+            "gcloud",
+        ),
     },
     "right": {
         "terraform": ("Terraform v1.5.0\non linux_amd64\n\nYour version is out of date! 1.14.9", "1.5.0", ""),
@@ -57,7 +77,7 @@ VERSIONS = {
 def test_versions(project: EmulatedProject, case: str) -> None:
     versions, good = VERSIONS[case], case in ("right", "newer")
     for name, (printed, _, _) in versions.items():
-        project.prints("uname" if name == "machine" else name, printed)
+        project.prints("uname" if name == "CPU architecture" else name, printed)
     if "gcloud" in versions:
         gcloud_replies(project, f"echo {project.token()}", versions["gcloud"][0])
     found = diagnose(project)
@@ -70,7 +90,7 @@ def test_versions(project: EmulatedProject, case: str) -> None:
 def test_a_version_that_is_not_told(project: EmulatedProject) -> None:
     """As of istioctl that somebody has built."""
     project.prints("istioctl", "client version: unknown")
-    text = f"does not tell its version; needed: {LATER}"
+    text = f"prints no version; required: {LATER}"
     expect(project, "istioctl", "warning", text, "istioctl version --remote=false")
 
 
@@ -109,22 +129,22 @@ def test_missing_tools(project: EmulatedProject) -> None:
     found = diagnose(project)
     assert found.bad() == list(fixes)
     for tool, fix in fixes.items():
-        assert found.of(tool)[1].startswith("is not on this machine; ")
+        assert found.of(tool)[1].startswith("not installed; ")
         assert found.of(tool)[2].partition(",")[0] == fix
 
 
 def test_small_tools_are_installed_by_the_machines_own_manager(project: EmulatedProject) -> None:
     remove(project, "jq", "csplit", "head", "sha256sum")
     project.fake_program("apt-get", "exit 9")
-    text = "not on this machine: jq, head, csplit, sha256sum"
-    expect(project, "small tools", "failure", text, "sudo apt-get install --yes jq coreutils")
+    text = "not installed: jq, head, csplit, sha256sum"
+    expect(project, "other programs", "failure", text, "sudo apt-get install --yes jq coreutils")
     assert "apt-get" not in project.calls()
 
 
 def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytest.MonkeyPatch) -> None:
     project.fake_program("terraform", "echo 'no such library' >&2; exit 127")
     text = "failed with status 127: no such library"
-    expect(project, "terraform", "failure", text, "see why it fails: terraform version")
+    expect(project, "terraform", "failure", text, "run it to see the error: terraform version")
     # The rest in this process: fifteen seconds are long.
     monkeypatch.setattr(tools, "SECONDS", 0.3)
     monkeypatch.setenv("PATH", str(project.folder / "bin"))
@@ -132,7 +152,7 @@ def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytes
     start = time.monotonic()
     found = tools.check_tool(tools.TERRAFORM)
     assert time.monotonic() - start < 20, "it was waited for what the program had started"
-    assert (found.state, found.text) == (FindingState.FAILURE, "has not answered within 0 s")
+    assert (found.state, found.text) == (FindingState.FAILURE, "did not end within 0 s")
     child = Path("/proc", (project.folder / "child").read_text(encoding="utf-8").strip(), "cmdline")
     deadline = time.monotonic() + 10
     while child.exists() and child.read_bytes() and time.monotonic() < deadline:
@@ -144,7 +164,7 @@ def test_terraform_for_an_account_to_act_as(project: EmulatedProject) -> None:
     project.prints("terraform", "Terraform v1.9.8")
     expect(project, "terraform", "ok", "...")
     project.act_as(f"nodes@{PROJECT}.iam.gserviceaccount.com")
-    text = "is 1.9.8; needed: 1.10 or later, as project.impersonate_service_account is set"
+    text = "1.9.8 is installed; required: 1.10 or later, because project.impersonate_service_account is set"
     expect(project, "terraform", "failure", text, "...")
 
 
@@ -194,19 +214,19 @@ def test_a_fleet_needs_no_tool_but_terraforms(project: EmulatedProject) -> None:
         PLUGIN,
         "kubectl",
     ]
-    assert "Installer of the mesh, asmcli" not in sections
-    assert "roles/meshconfig.admin" not in sections["Roles of the caller"]
+    assert "asmcli" not in sections
+    assert "roles/meshconfig.admin" not in sections["IAM roles"]
     assert "google_gke_hub_feature_membership" in found.of("roles/gkehub.admin")[1]
-    assert ".sh" not in " ".join(found.of(role)[1] for role in sections["Roles of the caller"])
+    assert ".sh" not in " ".join(found.of(role)[1] for role in sections["IAM roles"])
     assert [name for name in found.findings if "control-plane" in name] == []
-    assert found.of("FIREWALLS")[1].endswith("needs 12 (GKE's and the ingress' too)")
+    assert found.of("FIREWALLS")[1].endswith("12 required (including those of GKE and the load balancer)")
 
 
 def test_what_terraform_needs_with_a_fleet(project: EmulatedProject) -> None:
     """Its kubernetes provider has the plugin make its tokens, unless it acts as an account."""
     project.set_mode("fleet")
     remove(project, "kubectl", PLUGIN)
-    text = "...a deploy does without, and mesh status and others do not"
+    text = "...a deploy does not use it, but mesh status, verify, drill and audit do"
     found = expect(project, "kubectl", "warning", text, "gcloud components install kubectl")
     assert found.of(PLUGIN)[0] == "failure"
     project.act_as(DEPLOYER)

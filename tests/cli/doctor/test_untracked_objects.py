@@ -58,9 +58,9 @@ def test_objects_that_terraform_has_lost(project: EmulatedProject, untracked: Un
     untracked.reply(ROWS)
     kubectl = f"kubectl --context gke_{PROJECT}_{TOKYO}_acme-tokyo-cluster-1"
     text = (
-        "there, not in terraform's state, and the next deploy would stop at it: Namespace sample, "
-        "Gateway sample/helloworld-gateway; delete it if nobody needs it, "
-        "but look first: a Namespace goes with all that is in it"
+        "exist but are missing from the state, so the next deploy fails: Namespace sample, "
+        "Gateway sample/helloworld-gateway; if they are not in use, delete them, "
+        "but check first: deleting a Namespace deletes everything in it"
     )
     fix = (
         f"{kubectl} --namespace sample delete --ignore-not-found gateway.networking.istio.io/helloworld-gateway && "
@@ -81,7 +81,7 @@ def test_objects_that_terraform_has_lost(project: EmulatedProject, untracked: Un
 )
 def test_objects_that_are_still_to_be_made(project: EmulatedProject, untracked: UntrackedObjects, script: str) -> None:
     untracked.reply(script)
-    assert expect(project, NAME, "ok", "terraform's own, or still to be made").bad() == []
+    assert expect(project, NAME, "ok", "no conflict").bad() == []
     assert untracked.asked()
 
 
@@ -97,7 +97,7 @@ def test_objects_of_another_synthesis_are_not_compared(project: EmulatedProject,
 def test_objects_that_are_not_told(project: EmulatedProject, untracked: UntrackedObjects) -> None:
     untracked.reply("echo 'error: (Forbidden): no' >&2; exit 1")
     text, fix = (
-        "not told by the cluster: error: (Forbidden): no",
-        "have roles/container.admin granted to you, and try again",
+        "can't read them: error: (Forbidden): no",
+        "have roles/container.admin granted to you, and run the command again",
     )
     assert expect(project, NAME, "...", text, fix).bad() == [NAME]

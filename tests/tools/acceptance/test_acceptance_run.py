@@ -131,10 +131,14 @@ def test_destroy_is_tried_again(machine: FakeMachine) -> None:
 def test_what_the_mesh_has_left_is_deleted_and_nothing_else(machine: FakeMachine) -> None:
     command = "gcloud compute network-endpoint-groups delete gsmrsvd-1 --zone us-central1-a --project acme-mesh-prod"
     left = [
-        {"name": "endpoint group gsmrsvd-1", "why": f"{LEFT_BY_MESH}, and it holds v", "command": command},
+        {
+            "name": "endpoint group gsmrsvd-1",
+            "why": f"{LEFT_BY_MESH}, and blocks the deletion of v",
+            "command": command,
+        },
         {"name": "router r", "why": "it is not in terraform's state", "command": "gcloud compute routers delete r"},
     ]
-    report = json.dumps({"data": {"left": left}})
+    report = json.dumps({"data": {"orphaned": left}})
     (machine.workspace.folder / "audited").write_text(report, encoding="utf-8")
     machine.behave("""case "$name $*" in
       cdktf-destroy*) [ -e "$folder/deleted" ] || exit 1 ;;

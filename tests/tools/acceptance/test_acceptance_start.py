@@ -84,7 +84,7 @@ def test_nothing_runs_without_a_yes(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert run(monkeypatch, tmp_path) == 2
-    assert "give YES=1" in capsys.readouterr().err
+    assert "set YES=1" in capsys.readouterr().err
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
@@ -92,7 +92,7 @@ def test_nothing_runs_without_a_yes(
     assert run(monkeypatch, tmp_path) == 2
     captured = capsys.readouterr()
     assert "nothing was created" in captured.err
-    assert "What is billed" in captured.out
+    assert "Billed while it exists" in captured.out
 
 
 def test_a_new_run_keeps_nothing_of_an_earlier_one(tmp_path: Path) -> None:
@@ -120,4 +120,4 @@ def test_only_one_run_for_a_project(
 ) -> None:
     with Workspace(PROJECT, tmp_path / PROJECT).locked():
         assert run(monkeypatch, tmp_path, "--yes") == 2
-    assert "is going on already" in capsys.readouterr().err
+    assert "is already running" in capsys.readouterr().err
