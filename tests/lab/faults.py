@@ -124,9 +124,9 @@ def _summarize(outages: Sequence[ClientOutage], report: Report) -> None:
     back = [response for outage in outages for response in outage.back]
     failover = _format_range([outage.failover_seconds for outage in outages])
     failback = _format_range([outage.failback_seconds for outage in outages])
-    report.figure("Failover time", f"{failover}, until another region serves the clients of the failed one")
+    report.figure("Failover time", f"{failover}: until another region serves the clients of the failed one")
     report.figure("Failed requests", f"{sum(failed)} of {sent} during the faults, at most {max(failed)} for a client")
-    report.figure("Failback errors", f"{count_failed(back)} of {len(back)} requests; failback time {failback}")
+    report.figure("Errors during failback", f"{count_failed(back)} of {len(back)} requests; failback time {failback}")
 
 
 def _format_range(seconds: Sequence[float | None]) -> str:

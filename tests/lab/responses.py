@@ -65,7 +65,7 @@ def step_b(demo: LabDemo, report: Report) -> None:
         secured = sum(demo.client_identity in response.peer for response in responses)
         cells, good = _cells(demo, region, responses)
         table.add(*cells, f"{secured} of {len(responses)}", ok=good and secured == len(responses))
-    report.figure("From sidecars", _format_local(demo, everything))
+    report.figure("Locality, sidecars", _format_local(demo, everything))
     report.add(table)
 
 
@@ -94,7 +94,7 @@ def step_c(demo: LabDemo, report: Report) -> None:
             f"{healthy} of {len(gateways)}",
             ok=good and not_served == len(not_found) and healthy == len(gateways),
         )
-    report.figure("From the load balancer", _format_local(demo, everything))
+    report.figure("Locality, gateways", _format_local(demo, everything))
     report.add(table)
 
 

@@ -1,5 +1,6 @@
 """The lab's evaluation of responses; the lab itself is `make lab`."""
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,9 +11,11 @@ from config.synthesized import kubernetes_objects
 from tests.lab.authorization import _all, _expect_unauthorized, _expect_without_certificate, with_unauthorized_clients
 from tests.lab.demo import LabDemo
 from tests.lab.environments import demo_steps, with_regions
+from tests.lab.faults import ClientOutage, _summarize
 from tests.lab.responses import _count
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.traffic import DemoResponse, tally
+from tests.reporting.report import Report
 from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
 
 LOCAL, REMOTE = "version: v1, instance: a", "version: v2, instance: b"
@@ -139,3 +142,21 @@ def test_expected_status_of_unauthorized_requests(
 )
 def test_every_response_must_have_the_expected_status(statuses: list[int], expected: int, right: bool) -> None:
     assert _all([DemoResponse(0.0, 0.01, status, "") for status in statuses], expected) is right
+
+
+def outage(failed: int, failover: float | None, failback_errors: int = 0) -> ClientOutage:
+    away = [*build_responses(*["x"] * failed, status=503), *build_responses(REMOTE)]
+    back = [*build_responses(*["x"] * failback_errors, status=503), *build_responses(LOCAL)]
+    return ClientOutage("client", away, back, failover, 3.0, steady=True)
+
+
+def test_the_summary_has_the_key_figures_of_all_outages() -> None:
+    report = Report("Lab", show=print, clock=lambda: 1.0)
+    _summarize([outage(0, 0.2), outage(5, 1.1, failback_errors=2)], report)
+    assert dict(re.split("  +", line.strip()) for line in report.summary().splitlines()[1:]) == {
+        "Failover time": "0.2 to 1.1 s: until another region serves the clients of the failed one",
+        "Failed requests": "5 of 7 during the faults, at most 5 for a client",
+        "Errors during failback": "2 of 4 requests; failback time 3.0 to 3.0 s",
+    }
+    _summarize([outage(0, 0.2), outage(9, None)], report)
+    assert "never in 1 of 2 cases: until" in report.summary()
