@@ -9,7 +9,7 @@ import yaml
 
 from config.paths import ROOT
 
-NOT_OURS = ("cdktf.out", "node_modules", "tests", "tools")
+NOT_OURS = ("cdktf.out", "node_modules", "site", "tests", "tools")
 FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "." and path.name not in NOT_OURS)
 SOURCES = [path for folder in FOLDERS for path in sorted(folder.rglob("*.py"))]
 
