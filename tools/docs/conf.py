@@ -15,26 +15,26 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 
 NAVIGATION = {
-    "Get started": ["docs/getting-started", "docs/faq"],
-    "Concepts": ["docs/concepts", "docs/control-plane-modes"],
+    "Get started": ["/docs/getting-started", "/docs/faq"],
+    "Concepts": ["/docs/concepts", "/docs/control-plane-modes"],
     "Guides": [
-        "docs/operator",
-        "docs/operations",
-        "docs/troubleshooting",
-        "docs/security",
-        "docs/backends",
-        "docs/cdktn",
+        "/docs/operations",
+        "/docs/troubleshooting",
+        "/docs/security",
+        "/docs/backends",
+        "/docs/cdktn",
+        "/docs/operator",
     ],
-    "Reference": ["docs/configuration", "docs/cli"],
-    "Proof": ["docs/testing", "docs/verification-status", "docs/acceptance", "docs/policy"],
-    "Project": ["README", "CONTRIBUTING", "SECURITY", "CHANGELOG", "GOTCHAS", "docs/licences"],
+    "Reference": ["/docs/configuration", "/docs/cli"],
+    "Proof": ["/docs/testing", "/docs/verification-status", "/docs/acceptance", "/docs/policy"],
+    "Project": ["README </README>", "/CONTRIBUTING", "/SECURITY", "/CHANGELOG", "/GOTCHAS", "/docs/licences"],
 }
 """The pages of each group, in order."""
 
 project = "multi-region-mesh"
 html_title = "Multi-region service mesh"
 extensions = ["myst_parser"]
-root_doc = "docs/index" if (ROOT / "docs" / "index.md").exists() else "README"
+root_doc = "docs/index"
 include_patterns = ["*.md", "docs/*.md"]
 exclude_patterns = [path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "docs"]
 nitpicky = True
@@ -44,6 +44,8 @@ myst_enable_extensions = ["html_image"]
 
 html_theme = "furo"
 html_extra_path = ["index.html"]
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
@@ -53,12 +55,8 @@ def _add_navigation(_app: object, page: str, content: list[str]) -> None:
     """Append the navigation to the first page, which GitHub shows without it."""
     if page == root_doc:
         for group, pages in NAVIGATION.items():
-            names = "\n".join(f"/{name}" for name in _written(pages))
-            content[0] += f"\n```{{toctree}}\n:caption: {group}\n:hidden:\n\n{names}\n```\n"
-
-
-def _written(pages: list[str]) -> list[str]:
-    return [name for name in pages if name != root_doc and (ROOT / f"{name}.md").exists()]
+            entries = "\n".join(one for one in pages if " " in one or (ROOT / f"{one[1:]}.md").exists())
+            content[0] += f"\n```{{toctree}}\n:caption: {group}\n:hidden:\n\n{entries}\n```\n"
 
 
 def setup(app: Any) -> None:
