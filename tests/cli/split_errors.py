@@ -1,6 +1,6 @@
 """Measures how often `mesh verify split` accepts a split, for the documentation.
 
-``python -m tests.cli.split_errors`` prints the table that docs/operator.md has.
+``python -m tests.cli.split_errors`` prints the table that docs/testing.md has.
 """
 
 import numpy
@@ -19,7 +19,7 @@ CONFIDENCE = 0.99
 REQUESTS = (100, 1000)
 SHARES = (50, 51, 52, 55, 60, 65, 70, 80, 90, 99, 100)
 SEED = 20261125
-TABLE_FILE = ROOT / "docs" / "operator.md"
+TABLE_FILE = ROOT / "docs" / "testing.md"
 
 
 def accepted(share: int, requests: int) -> float:
@@ -38,12 +38,12 @@ def accepted(share: int, requests: int) -> float:
 def table() -> str:
     """Return the table, in Markdown."""
     lines = [
-        f"| shares of v1 and v2 | {' | '.join(f'accepted with {number:,} requests' for number in REQUESTS)} |",
+        f"| Shares of v1 and v2 (%) | {' | '.join(f'Accepted with {number:,} requests (%)' for number in REQUESTS)} |",
         f"| --- | {' | '.join('---' for _ in REQUESTS)} |",
     ]
     for share in SHARES:
         values = [100 * accepted(share, requests) for requests in REQUESTS]
-        cells = [f"{value:.4g} %" + (" (right)" if share == 50 else "") for value in values]
+        cells = [f"{value:.4g}" + (" (right)" if share == 50 else "") for value in values]
         lines.append(f"| {share}/{100 - share} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -97,15 +97,18 @@ def status_text() -> str:
     _, end, after = rest.partition(_END)
     if not (begin and end):
         raise ValueError(f"{STATUS_PAGE.name} needs the lines {_BEGIN!r} and {_END!r}")
-    rows = []
+    shown: dict[str, dict[str, None]] = {}
     for block in all_blocks():
         if block.marker == "needs: google-cloud":
-            shown = dict.fromkeys(_shown(command.text) for command in block.commands)
-            page = Path(block.page)
-            link = page.name if page.parent.name == "docs" else f"../{page.name}"
-            rows.append(f"| [{page.stem}]({link}) | {', '.join(shown)} |\n")
+            shown.setdefault(block.page, {}).update({_shown(command.text): None for command in block.commands})
+    rows = [f"| {_link(Path(page))} | {', '.join(commands)} |\n" for page, commands in shown.items()]
     table = "".join(["| Page | Commands that were not run |\n", "| --- | --- |\n", *rows])
     return f"{before}{begin}\n{table}\n{end}{after}"
+
+
+def _link(page: Path) -> str:
+    """Return a link from `STATUS_PAGE` to a page."""
+    return f"[{page.stem}]({page.name if page.parent.name == 'docs' else f'../{page}'})"
 
 
 def _shown(command: str) -> str:

@@ -23,7 +23,6 @@ NAVIGATION = {
         "/docs/security",
         "/docs/backends",
         "/docs/cdktn",
-        "/docs/operator",
     ],
     "Reference": ["/docs/configuration", "/docs/cli"],
     "Proof": ["/docs/testing", "/docs/verification-status", "/docs/acceptance", "/docs/policy"],
@@ -55,7 +54,7 @@ def _add_navigation(_app: object, page: str, content: list[str]) -> None:
     """Append the navigation to the first page, which GitHub shows without it."""
     if page == root_doc:
         for group, pages in NAVIGATION.items():
-            entries = "\n".join(one for one in pages if " " in one or (ROOT / f"{one[1:]}.md").exists())
+            entries = "\n".join(pages)
             content[0] += f"\n```{{toctree}}\n:caption: {group}\n:hidden:\n\n{entries}\n```\n"
 
 
