@@ -207,7 +207,7 @@ def test_a_rehearsal_fails_after_a_disagreement(gcp: FakeGcp, client: ApiClient)
     conclude(context)
     assert not report.ok
     assert "compute.networks.get: response: colour: unknown field (1 times)" in str(report)
-    assert "1 disagreements with Google's API documents" in report.summary()
+    assert "1 unexpected disagreements with Google's API documents" in report.summary()
     gcp.server.conformance.take()
 
 

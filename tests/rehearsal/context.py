@@ -174,5 +174,6 @@ def conclude(context: RehearsalContext, *, complete: bool = False) -> None:
         context.report.add(table)
     disagreements = len(server.conformance.disagreements())
     context.report.figure(
-        "Emulated cloud", f"{server.journal.count()} calls; {disagreements} disagreements with Google's API documents"
+        "Emulated cloud",
+        f"{server.journal.count()} calls; {disagreements} unexpected disagreements with Google's API documents",
     )

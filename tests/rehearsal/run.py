@@ -65,7 +65,9 @@ class Rehearsal:
             self._check_clusters("First deploy")
             for cluster in self._cloud.clusters().values():
                 self._tokens += [server_and_token(one)[2] for one in remote_secrets(cluster).values()]
-            self._report.add(mesh_cli_check.check_commands("First deploy: the mesh CLI", self._context))
+            self._report.add(
+                mesh_cli_check.check_commands("First deploy: mesh doctor, status and audit", self._context)
+            )
             self._send_requests(responses.step_b, responses.step_c)
 
     def _deploy_again(self) -> None:

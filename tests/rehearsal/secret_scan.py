@@ -46,7 +46,7 @@ def scan_for_secrets(report: Report, identity: Identity, tokens: Sequence[str], 
     table.notes += found
     if caches:
         table.notes.append(f"not counted, gcloud's own caches: {', '.join(Path(path).name for path in caches)}")
-    report.figure("Credentials", f"{len(found)} of {read} states, plans, logs and temporary files have one")
+    report.figure("Credentials", f"{len(found)} of {read} files have one: states, plans, logs and temporary files")
     report.add(table)
 
 

@@ -58,7 +58,7 @@ class Table:
 def _format_column(heading: str, cells: Sequence[str]) -> list[str]:
     """Return the lines of a column, as wide as its longest cell; numbers are on the right."""
     widest = max(map(len, cells), default=0)
-    lines = [*wrap(heading, max(widest, HEADING_WIDTH)), *cells]
+    lines = [*wrap(heading, max(widest, HEADING_WIDTH), break_long_words=False), *cells]
     width = max(map(len, lines))
     right = any(cells) and all(_is_number(cell) for cell in cells if cell)
     return [line.rjust(width) if right else line.ljust(width) for line in lines]
