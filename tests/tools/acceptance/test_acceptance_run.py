@@ -98,7 +98,7 @@ def test_an_error_of_its_own_destroys_too(machine: FakeMachine, capsys: pytest.C
             "  # google_compute_network.vpc will be updated in-place",
             "google_compute_network.vpc will be updated in-place",
         ),
-        ("Changes to Outputs:", "outputs change"),
+        ("Changes to Outputs:", "it changes outputs"),
     ],
 )
 def test_a_plan_that_is_not_empty_fails(machine: FakeMachine, output: str, found: str) -> None:
