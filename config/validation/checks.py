@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from config.environment import Environment
 from config.problems import Problem
 from config.validation.addresses import check_ranges
+from config.validation.capacity import check_capacity
 from config.validation.control_plane import check_control_plane
 from config.validation.ingress import check_ingress
 from config.validation.locations import check_locations
@@ -20,6 +21,7 @@ from config.validation.remote_runner import check_remote_runner
 from config.validation.reserved_names import check_reserved_names
 from config.validation.services import check_services
 from config.validation.source_addresses import check_source_addresses
+from config.validation.unused import check_unused
 
 CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_names,
@@ -35,6 +37,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_ingress,
     check_services,
     check_reserved_names,
+    check_capacity,
     check_remote_runner,
 )
 
@@ -45,7 +48,7 @@ def check(environment: Environment) -> list[Problem]:
     return found or list(check_control_plane(environment))
 
 
-WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (check_locations,)
+WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (check_locations, check_unused)
 """Checks that find what is probably not meant, in an environment that is accepted."""
 
 

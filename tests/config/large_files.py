@@ -85,6 +85,11 @@ def _wrong_files() -> dict[str, str]:
         "one number for all regions": configuration(2, REGIONS).replace("    number: ", "    number: 1 #"),
         "one route for all services": large.replace("      path: /", "      match: prefix\n      path: / #"),
         "wrong names of variables": large.replace("SETTING_", "1SETTING-"),
+        "more variables than an object holds": small.replace(
+            "    env:", "    env:\n" + "\n".join(f"      TEXT_{n}: {'x' * 4000}" for n in range(61))
+        ),
+        "more callers than an object holds": f"{small}{service}    allow_from:\n"
+        + "".join(f"      - {'n' * 40}/{'a' * 30}-{number}\n" for number in range(2800)),
         "very long images": large.replace("image: europe", f"image: {'a/' * 2000}"),
         "a very long value": f"project: {{id: {'a' * 900_000}}}\n",
         "a very long key": f"{'a' * 900_000}: 1\n",

@@ -124,6 +124,9 @@ def overlapping_regions(draw: st.DrawFn) -> Data:
     return {"project": {"id": "test-project"}, "regions": found, "ingress": {"config_cluster": "a", "plain_http": True}}
 
 
+_networks = st.sampled_from(["203.0.113.0/24", "198.51.100.7/32", "48.0.0.0/8"])
+
+
 @st.composite
 def configurations(draw: st.DrawFn) -> Data:
     """Draw whole configurations, most of them valid."""
@@ -133,7 +136,7 @@ def configurations(draw: st.DrawFn) -> Data:
             "name_prefix": draw(labels),
         },
         "regions": draw(regions()),
-        "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": draw(cidrs(8))}]},
+        "cluster": {"endpoint": "public", "authorized_networks": [{"name": "office", "cidr": draw(_networks)}]},
     }
     keys = list(data["regions"])
     data["ingress"] = draw(values_of(SCHEMA["$defs"]["Ingress"])) | {"config_cluster": keys[0], "plain_http": True}
@@ -147,7 +150,15 @@ def configurations(draw: st.DrawFn) -> Data:
 def _services(keys: list[str]) -> Strategy:
     schema = SCHEMA["$defs"]["Service"]
     known = st.dictionaries(st.sampled_from(keys), values_of(SCHEMA["$defs"]["RegionalDeployment"]), max_size=3)
-    return st.builds(lambda service, where: service | {"regions": where}, values_of(schema), known)
+    return st.builds(lambda service, where: _with_few_pods(service | {"regions": where}), values_of(schema), known)
+
+
+def _with_few_pods(service: Data) -> Data:
+    """Return a service of which the nodes can run the pods."""
+    for one in (service, *service["regions"].values()):
+        if "replicas" in one:
+            one["replicas"] %= 20
+    return service
 
 
 @st.composite

@@ -1,0 +1,96 @@
+"""What is counted: Services against addresses, pods against nodes, and the size of one Kubernetes object."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from config.demo import CLIENT_APP
+from config.environment import Environment
+from config.problems import Problem
+from config.service import Service
+from config.validation.nodes import zone_count
+
+SERVICES_OF_THE_CLUSTER = (
+    "kubernetes",
+    "kube-dns",
+    "default-http-backend",
+    "metrics-server",
+    "gmp-operator",
+    "istiod",
+)
+"""Services that GKE and the mesh create in each cluster, at least. Each takes an address of the services' range."""
+
+LARGEST_MANIFEST = 240_000
+"""Most bytes of environment variables, or of callers, of one service.
+
+A deploy keeps each object's manifest in an annotation, and Kubernetes allows 262,144 bytes of annotations; the rest of
+a manifest is much less than the difference.
+https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/
+https://github.com/kubernetes/apimachinery/blob/v0.34.2/pkg/api/validation/objectmeta.go (TotalAnnotationSizeLimitB)
+"""
+
+
+def check_capacity(environment: Environment) -> Iterator[Problem]:
+    for name, service in environment.services.items():
+        yield from _check_manifests(f"services.{name}", service)
+    services = environment.all_services()
+    for key, region in environment.regions.items():
+        if not region.retired:
+            yield from _check_services(environment, key, len(services))
+            pods = {name: _replicas(one, key) for name, one in services.items()}
+            yield from _check_pods(environment, key, pods | ({CLIENT_APP: 1} if environment.demo.enabled else {}))
+
+
+def _check_manifests(path: str, service: Service) -> Iterator[Problem]:
+    env = sum(_json_size(name) + _json_size(value) + 25 for name, value in service.env.items())
+    callers = sum(_json_size(caller) + 12 for caller in service.allow_from)
+    for key, size in (("env", env), ("allow_from", callers)):
+        if size > LARGEST_MANIFEST:
+            rule = (
+                f"is {size} bytes in a Kubernetes object, which holds {LARGEST_MANIFEST} at most; keep large values in "
+                "the image or in a storage service"
+            )
+            yield Problem(f"{path}.{key}", rule)
+
+
+def _json_size(text: str) -> int:
+    return len(json.dumps(text)) + text.count("$")
+
+
+def _check_services(environment: Environment, key: str, own: int) -> Iterator[Problem]:
+    """Check that every Service gets an address: each cluster has the Services of all."""
+    try:
+        network = environment.range_of(key, "services")
+    except ValueError:
+        return  # check_ranges reports it
+    room = network.num_addresses - 2  # Kubernetes leaves out the first and the last
+    others = len(SERVICES_OF_THE_CLUSTER)
+    if own + others > room:
+        rule = (
+            f"has {max(room, 0)} addresses for Services, and {own + others} are needed: one for each of {own} services "
+            f"in every cluster, and {others} for the cluster's own ({', '.join(SERVICES_OF_THE_CLUSTER)})"
+        )
+        yield Problem(f"regions.{key}.services", rule, str(network))
+
+
+def _check_pods(environment: Environment, key: str, needed: Mapping[str, int]) -> Iterator[Problem]:
+    region = environment.regions[key]
+    nodes = zone_count(region) * environment.cluster.node_pool(region.cluster).max_nodes
+    room = nodes * environment.cluster.max_pods_per_node
+    of_services = sum(needed.values())
+    of_gateways = environment.ingress.min_replicas if environment.ingress.enabled else 0
+    if of_services + of_gateways > room:
+        largest = max(needed, key=lambda name: needed[name], default="")
+        most = f", {needed[largest]} of them of {largest}" if needed else ""
+        rule = (
+            f"needs {of_services + of_gateways} pods ({of_services} of services{most}, {of_gateways} gateways), and "
+            f"its nodes run {room} at most: {nodes} nodes, with {environment.cluster.max_pods_per_node} pods each; "
+            "raise cluster.max_nodes, or lower replicas"
+        )
+        yield Problem(f"regions.{key}", rule)
+
+
+def _replicas(service: Service, key: str) -> int:
+    if service.regions and key not in service.regions:
+        return 0
+    runs = service.regions.get(key)
+    return service.replicas if runs is None or runs.replicas is None else runs.replicas

@@ -1,0 +1,169 @@
+"""Keys that do nothing: what a file gives, and another of its keys switches off. Each is a warning, which says why.
+
+A key with its default value is not reported: it asks for nothing. `tests/config/test_unused_keys.py` holds every key
+of the schema against what the stacks are built from.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from config.demo import CLIENT_APP, DEMO_NAMESPACE
+from config.environment import DEMO_SERVICE, Environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.problems import Problem, Suggestion
+from config.validation.addresses import RANGE_KINDS
+from config.validation.ingress import LEAST_REPLICAS
+
+SHAPE = ("machine_type", "min_nodes", "max_nodes", "disk_size_gb", "secure_boot")
+"""Keys of ``cluster`` that a region can have of its own."""
+
+MOST_NAMED = 5
+"""Most keys that one warning names."""
+
+
+def check_unused(environment: Environment) -> Iterator[Problem]:
+    """Warn of keys that have no effect, in an environment without problems."""
+    yield from _check_switches(environment)
+    yield from _check_overridden(environment)
+    yield from _check_retired(environment)
+    yield from _check_services(environment)
+    yield from _check_callers(environment)
+
+
+def _check_switches(environment: Environment) -> Iterator[Problem]:
+    """Check sections whose switch is off, or whose control plane mode does not read them."""
+    ingress, cluster = environment.ingress, environment.cluster
+    if not ingress.enabled:
+        for key in _given(ingress, but=("enabled", "config_cluster")):
+            yield _unused(f"ingress.{key}", "ingress.enabled is false")
+        for name, service in environment.services.items():
+            if service.route is not None:
+                yield _unused(f"services.{name}.route", "ingress.enabled is false")
+    elif ingress.single_replica and ingress.min_replicas >= LEAST_REPLICAS:
+        yield _unused("ingress.single_replica", f"ingress.min_replicas is {ingress.min_replicas}")
+    if not environment.demo.enabled:
+        for key in _given(environment.demo, but=("enabled",)):
+            yield _unused(f"demo.{key}", "demo.enabled is false")
+    if not environment.mesh.default_deny:
+        for name, service in environment.services.items():
+            if service.allow_from:
+                yield _unused(
+                    f"services.{name}.allow_from", "mesh.default_deny is false, so that every caller is authorized"
+                )
+    if not cluster.maintenance_windows:
+        for path in _maintenance_starts(environment):
+            yield _unused(path, "cluster.maintenance_windows is false")
+    mode = environment.mesh.control_plane
+    if environment.control_plane.installer == "asmcli":
+        for key in _given(environment.mesh, only=("kubectl_image",)):
+            yield _unused(f"mesh.{key}", f"mesh.control_plane is {mode}, which runs no Job")
+        asmcli = environment.mesh.asmcli
+        if asmcli.file is not None and not environment.control_plane.runs_on_nodes:
+            for key in _given(asmcli, only=("version",)):
+                yield _unused(f"mesh.asmcli.{key}", "mesh.asmcli.file is used in place of the download")
+    else:
+        for key in _given(environment.mesh.asmcli):
+            yield _unused(f"mesh.asmcli.{key}", f"mesh.control_plane is {mode}, which needs no asmcli")
+
+
+def _maintenance_starts(environment: Environment) -> Iterator[str]:
+    for key in _given(environment.cluster, only=("maintenance_start",)):
+        yield f"cluster.{key}"
+    for region, one in environment.regions.items():
+        if one.maintenance_start is not None:
+            yield f"regions.{region}.maintenance_start"
+
+
+def _check_overridden(environment: Environment) -> Iterator[Problem]:
+    """Check what holds for all regions, where each region has its own."""
+    regions = environment.regions.values()
+    cluster = environment.cluster
+    for key in _given(cluster, only=SHAPE):
+        if all(getattr(region.cluster, key) is not None for region in regions):
+            yield _unused(f"cluster.{key}", "each region has its own")
+    windows = cluster.maintenance_windows
+    if windows and all(region.maintenance_start is not None for region in regions):
+        for key in _given(cluster, only=("maintenance_start",)):
+            yield _unused(f"cluster.{key}", "each region has its own")
+    for kind in _given(environment.network.address_plan, only=RANGE_KINDS):
+        if all(getattr(region, kind) is not None for region in regions):
+            yield _unused(f"network.address_plan.{kind}", f"each region gives its own {kind}")
+    for key, region in environment.regions.items():
+        has_ranges = all(getattr(region, kind) is not None for kind in RANGE_KINDS)
+        if region.number is not None and has_ranges and (region.maintenance_start is not None or not windows):
+            yield _unused(
+                f"regions.{key}.number", "the region gives all its ranges, and its maintenance does not follow"
+            )
+    for name, service in environment.services.items():
+        own = service.regions.values()
+        if own and all(one.replicas is not None for one in own):
+            for key in _given(service, only=("replicas",)):
+                yield _unused(f"services.{name}.{key}", "each of its regions has its own")
+
+
+def _check_retired(environment: Environment) -> Iterator[Problem]:
+    """Check what is given for regions in which nothing runs any more: one warning for each region."""
+    for key, region in environment.regions.items():
+        if not region.retired:
+            continue
+        idle = [f"services.{name}.regions.{key}" for name, one in environment.services.items() if key in one.regions]
+        if environment.demo.enabled and key in environment.demo.versions:
+            idle.append(f"demo.versions.{key}")
+        if idle:
+            more = f" and {len(idle) - MOST_NAMED} more" if len(idle) > MOST_NAMED else ""
+            names = f"{', '.join(idle[:MOST_NAMED])}{more}"
+            rule = f"leaves {names} without effect: nothing runs in a retired region; take them away with it"
+            yield Problem(f"regions.{key}.retired", rule)
+
+
+def _check_services(environment: Environment) -> Iterator[Problem]:
+    """Check that each service, and the demo, has pods somewhere."""
+    for name, service in environment.all_services().items():
+        path = "demo" if name == DEMO_SERVICE and environment.demo.enabled else f"services.{name}"
+        runs = environment.deployments(service)
+        if not runs:
+            rule = f"runs nowhere: {', '.join(service.regions)} {_are(service.regions)} retired; name another region"
+            yield Problem(path, rule)
+        elif all((service.replicas if one.replicas is None else one.replicas) == 0 for one in runs.values()):
+            yield Problem(path, "has no pods: replicas is 0 in each of its regions, so that calls fail")
+
+
+def _are(names: Sequence[str] | Any) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _check_callers(environment: Environment) -> Iterator[Problem]:
+    """Check that the callers of services are services of this file, where they seem to be meant."""
+    if not environment.mesh.default_deny:
+        return  # they are reported as a whole
+    services = environment.all_services()
+    known = {f"{one.namespace}/{name}": None for name, one in services.items()}
+    if environment.demo.enabled:
+        known[f"{DEMO_NAMESPACE}/{CLIENT_APP}"] = None
+    if environment.ingress.enabled:
+        known[f"{GATEWAY_NAMESPACE}/{GATEWAY_NAME}"] = None
+    spaces = {f"{one.partition('/')[0]}/*": None for one in known}
+    for name, service in environment.services.items():
+        for index, caller in enumerate(service.allow_from):
+            path = f"services.{name}.allow_from[{index}]"
+            if caller in service.allow_from[:index]:
+                yield Problem(path, "stands there twice", caller)
+            candidates = spaces if caller.endswith("/*") else known
+            if "/" in caller and caller not in candidates:
+                what = "namespace" if caller.endswith("/*") else "account"
+                rule = f"is no {what} of this file: unless something else creates it, nothing is authorized by it"
+                yield Problem(path, rule, caller, Suggestion(caller, list(candidates)))
+
+
+def _given(model: BaseModel, only: Sequence[str] | None = None, but: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the keys of a section that the file gives, with another value than the default."""
+    for key, field in type(model).model_fields.items():
+        wanted = key not in but if only is None else key in only
+        if wanted and key in model.model_fields_set and getattr(model, key) != field.default:
+            yield key
+
+
+def _unused(path: str, why: str) -> Problem:
+    return Problem(path, f"has no effect: {why}")

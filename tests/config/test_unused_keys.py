@@ -1,0 +1,390 @@
+"""No key is dropped in silence: a change of it changes what the stacks are built from, or is reported.
+
+Every key of the schema is changed in each context of `CONTEXTS`, which switches off what others depend on.
+"""
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from config.loading.load import parse_environment
+from config.paths import ROOT
+from config.problems import Problem
+from config.reference import effects_of_keys
+
+Data = dict[str, Any]
+
+BASE: Data = {
+    "project": {"id": "test-project"},
+    "regions": {
+        "tokyo": {"region": "asia-northeast1", "number": 0},
+        "osaka": {"region": "asia-northeast2", "number": 8},
+    },
+    "network": {
+        "address_plan": {
+            "nodes": {"pool": "172.16.0.0/12", "block": 16},
+            "pods": {"pool": "10.0.0.0/10", "block": 14},
+            "services": {"pool": "10.64.0.0/16", "block": 20},
+            "control_plane": {"pool": "192.168.0.0/16", "block": 24, "size": 28},
+        }
+    },
+    "cluster": {
+        "endpoint": "public",
+        "max_nodes": 4,
+        "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}],
+    },
+    "ingress": {"config_cluster": "tokyo", "domains": ["shop.example.com"]},
+    "services": {
+        "shop": {"image": "example.com/shop:1", "port": 8080, "route": {"path": "/shop"}, "env": {"A": "b"}},
+        "cart": {
+            "image": "example.com/cart:1",
+            "port": 8080,
+            "allow_from": ["shop"],
+            "regions": {"tokyo": {"version": "v1"}, "osaka": {"version": "v2"}},
+        },
+    },
+}
+
+RANGES = {
+    "tokyo": {
+        "nodes": "10.128.0.0/20",
+        "pods": "10.132.0.0/16",
+        "services": "10.160.0.0/20",
+        "control_plane": "10.161.0.0/28",
+    },
+    "osaka": {
+        "nodes": "10.129.0.0/20",
+        "pods": "10.133.0.0/16",
+        "services": "10.162.0.0/20",
+        "control_plane": "10.163.0.0/28",
+    },
+}
+SHAPE = {"machine_type": "n2-standard-8", "min_nodes": 2, "max_nodes": 3, "disk_size_gb": 50, "secure_boot": True}
+
+CHANGES: dict[str, Any] = {
+    "project.anthos_api": True,
+    "project.id": "other-project",
+    "project.impersonate_service_account": "deploy@test-project.iam.gserviceaccount.com",
+    "project.name_prefix": "other",
+    **{f"regions.*.cluster.{key}": value for key, value in SHAPE.items()},
+    "regions.*.cluster.secure_boot": False,
+    "regions.*.maintenance_start": "saturday 15:00",
+    "regions.*.number": 9,
+    "regions.*.region": "asia-southeast1",
+    "regions.*.retired": True,
+    "regions.*.secrets_key": "projects/k/locations/asia-northeast2/keyRings/mesh/cryptoKeys/secrets",
+    **{f"regions.*.{kind}": value.replace("10.1", "10.2") for kind, value in RANGES["osaka"].items()},
+    "regions.*.zones": ["asia-northeast2-a"],
+    "network.address_plan.nodes.pool": "172.32.0.0/12",
+    "network.address_plan.nodes.block": 17,
+    "network.address_plan.nodes.size": 18,
+    "network.address_plan.pods.pool": "10.128.0.0/10",
+    "network.address_plan.pods.block": 15,
+    "network.address_plan.pods.size": 16,
+    "network.address_plan.services.pool": "10.65.0.0/16",
+    "network.address_plan.services.block": 21,
+    "network.address_plan.services.size": 22,
+    "network.address_plan.control_plane.pool": "192.169.0.0/16",
+    "network.address_plan.control_plane.block": 25,
+    "network.address_plan.control_plane.size": 29,
+    "network.firewall_logs": False,
+    "network.flow_logs": False,
+    "network.nat_log_filter": "ERRORS_ONLY",
+    "network.pod_protocols": ["tcp", "udp"],
+    "cluster.authorized_networks": [{"name": "home", "cidr": "198.51.100.0/24"}],
+    "cluster.authorized_networks[].cidr": "198.51.100.0/24",
+    "cluster.authorized_networks[].name": "home",
+    "cluster.binary_authorization": False,
+    "cluster.dataplane": "legacy",
+    "cluster.deletion_protection": False,
+    "cluster.disk_size_gb": 60,
+    "cluster.endpoint": "dns",
+    "cluster.intranode_visibility": False,
+    "cluster.logs": ["workloads"],
+    "cluster.machine_type": "n2-standard-16",
+    "cluster.maintenance_start": "sunday 03:00",
+    "cluster.maintenance_windows": False,
+    "cluster.managed_prometheus": False,
+    "cluster.max_nodes": 7,
+    "cluster.max_pods_per_node": 64,
+    "cluster.min_nodes": 3,
+    "cluster.node_pool_rollout": "one_by_one",
+    "cluster.operator_address": "198.51.100.7/32",
+    "cluster.release_channel": "rapid",
+    "cluster.secure_boot": False,
+    "mesh.asmcli.file": "asmcli",
+    "mesh.asmcli.sha256": "0" * 64,
+    "mesh.asmcli.version": "1.30.7-asm.9+config1",
+    "mesh.control_plane": "asmcli-managed",
+    "mesh.default_deny": False,
+    "mesh.kubectl_image": "example.com/kubectl:v1.34.2",
+    "mesh.mtls": "permissive",
+    "ingress.config_cluster": "osaka",
+    "ingress.domains": ["www.example.com"],
+    "ingress.enabled": False,
+    "ingress.max_replicas": 8,
+    "ingress.min_replicas": 3,
+    "ingress.plain_http": True,
+    "ingress.security_policy": "edge",
+    "ingress.single_replica": True,
+    "demo.client_image": "example.com/curl:1",
+    "demo.enabled": False,
+    "demo.failover": False,
+    "demo.image": "example.com/helloworld:1",
+    "demo.versions": {"osaka": "v7"},
+    "services.*.allow_from": ["cart"],
+    "services.*.env": {"C": "d"},
+    "services.*.failover": False,
+    "services.*.failover_threshold": 50,
+    "services.*.image": "example.com/shop:2",
+    "services.*.namespace": "others",
+    "services.*.port": 9090,
+    "services.*.regions": {"osaka": {"version": "v5"}},
+    "services.*.regions.*.image": "example.com/cart:2",
+    "services.*.regions.*.replicas": 3,
+    "services.*.regions.*.version": "v7",
+    "services.*.replicas": 4,
+    "services.*.root": True,
+    "services.*.route": {"path": "/other"},
+    "services.*.route.match": "prefix",
+    "services.*.route.path": "/other",
+    "services.*.user": 1234,
+    "services.*.version_env": "VERSION",
+    "services.*.writable_root": True,
+    "backend.type": "local",
+    "backend.execution": "agent",
+    "backend.hostname": "tfe.example.com",
+    "backend.organization": "other",
+    "backend.workspace_prefix": "other",
+    "backend.bucket": "other-state",
+    "backend.prefix": "other",
+    "regions": {"tokyo": {"region": "asia-northeast1", "number": 0}},
+    "services": {"other": {"image": "example.com/other:1", "port": 80}},
+}
+"""For each key of the schema, another value than in `BASE`."""
+
+READ_ELSEWHERE = {
+    "backend.execution": "config/validation/remote_runner.py, as backends.md says",
+    "ingress.single_replica": "config/validation/ingress.py",
+    "backend.type": "the value is the type of the context",
+}
+"""Keys that are not for the stacks, and what reads them."""
+
+
+def _off(path: str, value: Any) -> Callable[[Data], None]:
+    return lambda data: put(data, path, value)
+
+
+def _own_shapes(data: Data) -> None:
+    for number, region in enumerate(data["regions"].values()):
+        region["cluster"] = SHAPE | {"disk_size_gb": 80 + number}
+
+
+def _own_ranges(data: Data) -> None:
+    for key, ranges in RANGES.items():
+        data["regions"][key] |= ranges
+
+
+def _own_windows(data: Data) -> None:
+    for number, region in enumerate(data["regions"].values()):
+        region["maintenance_start"] = f"tuesday {12 * number:02}:00"
+
+
+def _own_ranges_and_windows(data: Data) -> None:
+    _own_ranges(data)
+    _own_windows(data)
+
+
+def _own_services(data: Data) -> None:
+    for region in data["services"]["cart"]["regions"].values():
+        region["replicas"] = 1
+    data["services"]["shop"]["regions"] = {"tokyo": {"replicas": 1}}
+
+
+def _retired(data: Data) -> None:
+    data["regions"]["osaka"]["retired"] = True
+    data["demo"] = {"versions": {"tokyo": "v1", "osaka": "v2"}}
+
+
+def _retired_home(data: Data) -> None:
+    data["regions"]["osaka"]["retired"] = True
+    data["services"]["shop"]["regions"] = {"osaka": {}}
+    data["demo"] = {"versions": {"osaka": "v2"}}
+
+
+def _one_region(data: Data) -> None:
+    del data["regions"]["osaka"]["number"]
+    data["regions"] = {"osaka": data["regions"]["osaka"] | {"number": 8}}
+    data["ingress"]["config_cluster"] = "osaka"
+    del data["services"]["cart"]["regions"]["tokyo"]
+
+
+CONTEXTS: dict[str, Callable[[Data], None]] = {
+    "everything is on": lambda data: None,
+    "no ingress": _off("ingress.enabled", False),
+    "no ingress, and plain HTTP": _off("ingress", {"config_cluster": "tokyo", "enabled": False, "plain_http": True}),
+    "no demo": _off("demo", {"enabled": False}),
+    "no maintenance windows": _off("cluster.maintenance_windows", False),
+    "asmcli-managed": _off("mesh.control_plane", "asmcli-managed"),
+    "asmcli-managed, with a file": _off("mesh", {"control_plane": "asmcli-managed", "asmcli": {"file": "asmcli"}}),
+    "asmcli-in-cluster": _off(
+        "mesh", {"control_plane": "asmcli-in-cluster", "asmcli": {"version": "1.31.3-asm.9+config1"}}
+    ),
+    "no default deny": _off("mesh.default_deny", False),
+    "private": _off("cluster", {"endpoint": "private", "max_nodes": 4}),
+    "by DNS": _off("cluster", {"endpoint": "dns", "max_nodes": 4, "dataplane": "legacy"}),
+    "pools of one by one": _off("cluster.node_pool_rollout", "one_by_one"),
+    "shapes of their own": _own_shapes,
+    "ranges of their own": _own_ranges,
+    "windows of their own": _own_windows,
+    "ranges and windows of their own": _own_ranges_and_windows,
+    "services of regions": _own_services,
+    "a retired region": _retired,
+    "a retired region with everything": _retired_home,
+    "one region": _one_region,
+    "no failover": _off("services.shop.failover", False),
+    "a root service": _off("services.shop.root", True),
+    "a service without pods": _off("services.shop.replicas", 0),
+    "a bucket": _off("backend", {"type": "gcs", "bucket": "acme-state"}),
+    "a bucket with a prefix": _off("backend", {"type": "gcs", "bucket": "acme-state", "prefix": "mesh"}),
+    "a cloud": _off("backend", {"type": "cloud", "organization": "acme"}),
+    "a cloud with a prefix": _off("backend", {"type": "cloud", "organization": "acme", "workspace_prefix": "mesh"}),
+    "an impersonated account": _off("project.impersonate_service_account", "ci@test-project.iam.gserviceaccount.com"),
+}  # fmt: skip
+
+
+def put(data: Data, path: str, value: Any) -> None:
+    *steps, last = path.split(".")
+    here: Any = data
+    for step in steps:
+        if step == "authorized_networks":
+            here.setdefault(step, [{"name": "office", "cidr": "10.250.0.0/24"}])
+        here = here[0] if step == "0" else here.setdefault(step, {})
+    here[last] = copy.deepcopy(value)
+
+
+def place(key: str) -> str:
+    """Return where a key of the schema stands in `BASE`."""
+    service = "cart" if ".regions.*" in key else "shop"
+    key = key.replace("services.*", f"services.{service}", 1).replace("regions.*", "regions.osaka", 1)
+    return key.replace("[]", ".0")
+
+
+def text_of(context: str, key: str | None = None) -> str:
+    data = copy.deepcopy(BASE)
+    CONTEXTS[context](data)
+    if key is not None:
+        where = place(key)
+        value = CHANGES[key]
+        if key == "mesh.control_plane" and data.get("mesh", {}).get("control_plane") == value:
+            value = "fleet"
+        put(data, where, value)
+    return yaml.safe_dump(data, sort_keys=False)
+
+
+@pytest.fixture(scope="module")
+def looked_at() -> dict[tuple[str, str | None], Data]:
+    """What each change in each context does."""
+    cases: list[tuple[str, str | None]] = [(context, key) for context in CONTEXTS for key in (None, *CHANGES)]
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.config.recorded_stacks"],
+        cwd=ROOT,
+        input=json.dumps([text_of(*case) for case in cases]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return dict(zip(cases, json.loads(result.stdout), strict=True))
+
+
+def test_every_key_of_the_schema_is_changed() -> None:
+    keys = {key for key, effect in effects_of_keys().items() if effect is not None}
+    assert CHANGES.keys() == keys
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_no_key_is_dropped_in_silence(context: str, looked_at: dict[tuple[str, str | None], Data]) -> None:
+    before = looked_at[context, None]
+    assert "errors" not in before, before
+    dropped = []
+    for key in CHANGES:
+        after = looked_at[context, key]
+        if "errors" in after or after["environment"] == before["environment"] or key in READ_ELSEWHERE:
+            continue  # refused, or no change in this context
+        if after["digest"] == before["digest"] and not is_reported(key, after["warnings"]):
+            dropped.append(key)
+    assert dropped == []
+
+
+def is_reported(key: str, warnings: list[str]) -> bool:
+    """Return whether a warning names the key, or a section that contains it."""
+    where = place(key).replace(".0", "[0]")
+    sections = [where.rsplit(".", up)[0] for up in range(where.count(".") + 1)]
+    patterns = [re.compile(rf"(?<![\w.]){re.escape(one)}(?![\w.\[])") for one in sections]
+    return any(pattern.search(text) for pattern in patterns for text in warnings)
+
+
+def warnings_of(data: Data) -> list[str]:
+    found: list[Problem] = []
+    parse_environment(yaml.safe_dump(data), "test.yaml", {}, lambda _, warning: found.append(warning))
+    return [str(one) for one in found]
+
+
+SHOP = "services.shop"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "text"),
+    [
+        ({"ingress.enabled": False}, "ingress.domains", "has no effect: ingress.enabled is false"),
+        ({"ingress.enabled": False}, f"{SHOP}.route", "has no effect: ingress.enabled is false"),
+        ({"ingress.enabled": False, "ingress.security_policy": "edge"}, "ingress.security_policy", "has no effect"),
+        ({"ingress.single_replica": True}, "ingress.single_replica", "has no effect: ingress.min_replicas is 2"),
+        ({"demo": {"enabled": False, "failover": False}}, "demo.failover", "has no effect: demo.enabled is false"),
+        (
+            {"cluster.maintenance_windows": False, "regions.osaka.maintenance_start": "monday 00:00"},
+            "regions.osaka.maintenance_start",
+            "has no effect: cluster.maintenance_windows is false",
+        ),
+        ({"mesh.asmcli": {"sha256": "0" * 64}}, "mesh.asmcli.sha256", "mesh.control_plane is fleet"),
+        (
+            {"regions.osaka.retired": True, f"{SHOP}.regions": {"osaka": {}}},
+            SHOP,
+            "runs nowhere: osaka is retired",
+        ),
+        (
+            {"regions.osaka.retired": True, "demo": {"versions": {"osaka": "v1"}}},
+            "demo",
+            "runs nowhere: osaka is retired",
+        ),
+        ({"mesh": {"default_deny": False}}, "services.cart.allow_from", "has no effect: mesh.default_deny is false"),
+        ({f"{SHOP}.replicas": 0}, SHOP, "has no pods: replicas is 0"),
+        ({f"{SHOP}.allow_from": ["aps/cart"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/cart'?"),
+        ({f"{SHOP}.allow_from": ["apps/card"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/cart'?"),
+        ({f"{SHOP}.allow_from": ["appps/*"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/*'?"),
+        ({f"{SHOP}.allow_from": ["batch/nightly"]}, f"{SHOP}.allow_from[0]", "unless something else creates it"),
+        ({f"{SHOP}.allow_from": ["cart", "cart"]}, f"{SHOP}.allow_from[1]", "stands there twice"),
+    ],
+)
+def test_a_warning(changes: Data, path: str, text: str) -> None:
+    data = copy.deepcopy(BASE)
+    for where, value in changes.items():
+        put(data, where, value)
+    assert [one for one in warnings_of(data) if f": {path}" in f": {one.partition(': ')[2]}" and text in one]
+
+
+def test_nothing_to_warn_of() -> None:
+    assert warnings_of(BASE | {"network": {}}) == []
+    for caller in ("apps/cart", "cart", "sample/sleep", "istio-gateway/istio-ingressgateway", "apps/*"):
+        data = copy.deepcopy(BASE) | {"network": {}}
+        put(data, f"{SHOP}.allow_from", [caller])
+        assert warnings_of(data) == [], caller
