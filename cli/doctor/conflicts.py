@@ -24,6 +24,9 @@ from config.output_folder import OutputFolder
 FEATURE_ADDRESSES = {"servicemesh": "service-mesh", "multiclusteringress": "multi-cluster-ingress"}
 """By fleet feature: its name in the mesh stack, for an import."""
 
+SHOW_PLANS = "for stack in network clusters mesh ingress; do cdktf diff $stack; done"
+"""cdktf shows the plan of one stack."""
+
 MESH_LABEL = "mesh_id"
 """The label by which a cluster joins the mesh of its project."""
 
@@ -128,7 +131,7 @@ def _check_resource(
         return ok(name, f"part of its {resource.kind.parent}")
     if tracked is None:
         text = f"exists; whether it is in the state in {place(environment.backend)} is not checked"
-        return warning(name, text, "cdktf diff network clusters mesh ingress")
+        return warning(name, text, SHOW_PLANS)
     if resource.terraform_id in tracked:
         return ok(name, "exists, in the state")
     if resource.kind is FEATURES:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.doctor.conflicts import ANOTHER_PROJECT, FEATURE_ADDRESSES
+from cli.doctor.conflicts import ANOTHER_PROJECT, FEATURE_ADDRESSES, SHOW_PLANS
 from cli.sources.google import GoogleClient
 from cli.sources.resources import FEATURES, MEMBERSHIPS, CloudResource, expected_resources
 from config.loading.load import displayed
@@ -136,7 +136,7 @@ def test_a_state_elsewhere_is_not_known(project: EmulatedProject, backend: str, 
     with project.config.open("a", encoding="utf-8") as file:
         file.write(f"backend: {backend}\n")
     text = f"exists; whether it is in the state in {place} is not checked"
-    found = expect(project, "network acme-vpc", "warning", text, "cdktf diff network clusters mesh ingress")
+    found = expect(project, "network acme-vpc", "warning", text, SHOW_PLANS)
     assert found.status == 0
     assert len(found.bad()) == 15
 
