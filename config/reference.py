@@ -12,8 +12,8 @@ from config.schema import schema_text
 
 REFERENCE_FILE = ROOT / "docs" / "configuration.md"
 
-SECTION = "section"
-"""Type of a key that holds other keys."""
+SECTIONS = {"": "object", ".*": "map", "[]": "list"}
+"""Types of a key that holds other keys, by what stands between the key and them."""
 
 _HEAD = """\
 # Configuration
@@ -77,6 +77,7 @@ class Row:
     kind: str
     default: str
     effect: str
+    section: bool = False
 
     def __str__(self) -> str:
         return f"| `{self.key}` | {self.description} | {self.kind} | {self.default} | {self.effect} |\n"
@@ -91,7 +92,7 @@ def effects_of_keys() -> dict[str, Effect | None]:
     schema = json.loads(schema_text())
     found = {}
     for row in _rows(schema, schema, "", {}):
-        if not row.effect and row.kind != SECTION:
+        if not row.effect and not row.section:
             raise KeyError(f"{row.key}: its field needs json_schema_extra=…, one of config/effects.py")
         found[row.key] = Effect(row.effect) if row.effect else None
     return found
@@ -104,18 +105,20 @@ def _rows(node: dict[str, Any], root: dict[str, Any], prefix: str, defaults: dic
         field = properties[name]
         path = f"{prefix}{name}"
         value = defaults.get(name, field.get("default"))
-        default = "*required*" if name in required else _default(value)
         members = [_resolve(member, root) for member in field.get("anyOf", field.get("oneOf", [field]))]
         nested = [member for member in members if _is_section(member)]
         description = field.get("description") or next((m["description"] for m in members if "description" in m), "")
         description = description.partition("\n")[0]
         effect = field.get(EFFECT, "")
         if nested:
-            yield Row(path, description, SECTION, "*required*" if name in required else "", effect)
+            kind = SECTIONS[_entry(nested[0], root)[1]]
+            default = "*required*" if name in required else "unset" if kind == "object" else "empty"
+            yield Row(path, description, kind, default, effect, section=True)
             for member in nested:
                 entry, step = _entry(member, root)
                 yield from _rows(entry, root, f"{path}{step}.", value if isinstance(value, dict) and not step else {})
         else:
+            default = "*required*" if name in required else _default(value)
             yield Row(path, description, _kind(members), default, effect)
 
 
