@@ -124,7 +124,7 @@ def _summarize(outages: Sequence[ClientOutage], report: Report) -> None:
     back = [response for outage in outages for response in outage.back]
     failover = _format_range([outage.failover_seconds for outage in outages])
     failback = _format_range([outage.failback_seconds for outage in outages])
-    report.figure("Failover time", f"{failover}: until another region serves the clients of the failed one")
+    report.figure("Failover time", f"{failover}, from the fault to the first response from another region")
     report.figure("Failed requests", f"{sum(failed)} of {sent} during the faults, at most {max(failed)} for a client")
     report.figure("Errors during failback", f"{count_failed(back)} of {len(back)} requests; failback time {failback}")
 
@@ -132,7 +132,7 @@ def _summarize(outages: Sequence[ClientOutage], report: Report) -> None:
 def _format_range(seconds: Sequence[float | None]) -> str:
     found = [one for one in seconds if one is not None]
     if len(found) < len(seconds):
-        return f"never in {len(seconds) - len(found)} of {len(seconds)} cases"
+        return f"none in {len(seconds) - len(found)} of {len(seconds)} cases"
     return f"{min(found):.1f} to {max(found):.1f} s"
 
 

@@ -154,9 +154,9 @@ def test_the_summary_has_the_key_figures_of_all_outages() -> None:
     report = Report("Lab", show=print, clock=lambda: 1.0)
     _summarize([outage(0, 0.2), outage(5, 1.1, failback_errors=2)], report)
     assert dict(re.split("  +", line.strip()) for line in report.summary().splitlines()[1:]) == {
-        "Failover time": "0.2 to 1.1 s: until another region serves the clients of the failed one",
+        "Failover time": "0.2 to 1.1 s, from the fault to the first response from another region",
         "Failed requests": "5 of 7 during the faults, at most 5 for a client",
         "Errors during failback": "2 of 4 requests; failback time 3.0 to 3.0 s",
     }
     _summarize([outage(0, 0.2), outage(9, None)], report)
-    assert "never in 1 of 2 cases: until" in report.summary()
+    assert "Failover time           none in 1 of 2 cases, from" in report.summary()
