@@ -31,6 +31,10 @@ _FORBIDDEN = [
     (0x00000000, 0x00FFFFFF),  # 0/8
     (0x7F000000, 0x7FFFFFFF),  # 127/8
     (0xA9FE0000, 0xA9FEFFFF),  # 169.254/16
+    (0x23BF0000, 0x23BFFFFF),  # 35.191/16, of health checks
+    (0x23C7C000, 0x23C7DFFF),  # 35.199.192/19, of Cloud DNS
+    (0x23EBF000, 0x23EBFFFF),  # 35.235.240/20, of Identity-Aware Proxy
+    (0x82D30000, 0x82D303FF),  # 130.211.0/22, of health checks
     (0xC7249904, 0xC724990B),  # 199.36.153.4 to .11, of Private Google Access
     (0xE0000000, 0xEFFFFFFF),  # 224/4
     (0xFFFFFFFF, 0xFFFFFFFF),
@@ -107,3 +111,5 @@ def _check_services(environment: Environment) -> Iterator[str]:
             deployments.add((key, service.namespace, deployment))
         if not re.fullmatch(_LABEL, name) or not re.fullmatch(_LABEL, service.namespace):
             yield f"Service {name!r} in {service.namespace!r}"
+        if 15000 <= service.port <= 15090 or service.user == 1337:
+            yield f"Service {name!r} has a port or a user of the sidecar"
