@@ -75,7 +75,7 @@ regions:
 ingress:
   config_cluster: tokyo
   domains: [shop.example.com]
-  plain_http: false
+  plain_http: false # the configuration above serves HTTP only
   security_policy: shop-edge
   max_replicas: 10
 """,
