@@ -32,6 +32,7 @@ def without_figures(text: str) -> str:
 )
 def test_the_output_is_what_the_command_prints(name: str) -> None:
     recorded, now = (OUTPUTS / f"{name}.txt").read_text(encoding="utf-8"), record(name)
+    recorded, now = (re.sub(r"(?<=cdktf: )[\d.]+", "VERSION", text) for text in (recorded, now))  # of a moved checkout
     if name in MEASURED:
         recorded, now = without_figures(recorded), without_figures(now)
     assert recorded == now, f"run `.venv/bin/python -m tests.site.outputs {name}`, then `make schema`"
