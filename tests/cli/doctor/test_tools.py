@@ -163,7 +163,7 @@ def test_a_tool_that_fails_or_hangs(project: EmulatedProject, monkeypatch: pytes
 def test_terraform_for_an_account_to_act_as(project: EmulatedProject) -> None:
     project.prints("terraform", "Terraform v1.9.8")
     expect(project, "terraform", "ok", "...")
-    project.act_as(f"nodes@{PROJECT}.iam.gserviceaccount.com")
+    project.act_as(f"deployer@{PROJECT}.iam.gserviceaccount.com")
     text = "1.9.8 is installed; required: 1.10 or later, because project.impersonate_service_account is set"
     expect(project, "terraform", "failure", text, "...")
 
