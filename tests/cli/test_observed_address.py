@@ -71,7 +71,7 @@ def cut_off(rest: bytes) -> Answer:
     return lambda question: question[:2] + b"\x84\0\0\1\0\1" + rest
 
 
-SOMEBODY_ELSE, NO_ANSWER = "this network intercepts queries", "returns "
+SOMEBODY_ELSE, NO_ANSWER = "this network intercepts queries", "no response|NXDOMAIN"
 UNUSABLE: dict[str, tuple[Answer, str]] = {
     "not authoritative": (answer_with(flags=0x8000), SOMEBODY_ELSE),
     "not authoritative, recursive": (answer_with(flags=0x8080), SOMEBODY_ELSE),

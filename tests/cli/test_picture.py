@@ -250,7 +250,7 @@ def test_wrong_json(content: str, reference: Synthesis, tmp_path: Path) -> None:
     assert "cdktf synth" in refusal("--synthesized", folder)
     stack_file(folder, "network").unlink()
     assert "has no stack network" in refusal("--synthesized", folder)
-    assert "is no folder" in refusal("--synthesized", tmp_path / "none")
+    assert "does not exist" in refusal("--synthesized", tmp_path / "none")
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -84,7 +84,7 @@ def _wrong_files() -> dict[str, str]:
         ),
         "one number for all regions": configuration(2, REGIONS).replace("    number: ", "    number: 1 #"),
         "one route for all services": large.replace("      path: /", "      match: prefix\n      path: / #"),
-        "wrong names of variables": large.replace("SETTING_", "1SETTING-"),
+        "wrong names of variables": large.replace("SETTING_", "SETTING="),
         "more variables than an object holds": small.replace(
             "    env:", "    env:\n" + "\n".join(f"      TEXT_{n}: {'x' * 4000}" for n in range(61))
         ),

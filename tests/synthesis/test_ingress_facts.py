@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from config.kinds import RESTORED_KINDS
+from tests.kubelet import container_environment
 from tests.synthesized import REFERENCE, Synthesis, environment_of, minimal_configuration, sample_with, synthesize
 
 CLUSTERS = ("tokyo", "osaka")
@@ -263,12 +264,12 @@ def test_a_service_of_the_user(three_regions: Synthesis) -> None:
 
 
 def test_text_reaches_the_cluster_unchanged(three_regions: Synthesis) -> None:
-    """Text with the syntax of terraform's templates is data."""
+    """Text with the syntax of terraform's templates and of the kubelet's references is data."""
     written = 'price: ${PRICE:-0} %{ if true } $HOME `id` "quoted"'
     raw = json.dumps(three_regions.stacks["ingress"])
-    assert raw.count(json.dumps(written.replace("${", "$${").replace("%{", "%%{"))) == 2
+    assert raw.count(json.dumps(written.replace("$", "$$").replace("${", "$${").replace("%{", "%%{"))) == 2
     (container,) = three_regions.pod("iowa", "checkout-v5")["containers"]
-    assert {"name": "GREETING", "value": written} in container["env"]
+    assert container_environment(container["env"])["GREETING"] == written
     # The API server drops empty values, which the provider does not support.
     assert {"name": "NOTHING"} in container["env"]
 

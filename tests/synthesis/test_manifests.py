@@ -170,7 +170,7 @@ def test_every_file_is_used(synthesized: Callable[[str], Synthesis], thresholds:
 
 
 def test_a_missing_value_is_an_error() -> None:
-    with pytest.raises(KeyError, match=r"namespace\.yaml needs a value for labels"):
+    with pytest.raises(KeyError, match=r"namespace\.yaml has no value for labels"):
         render("namespace.yaml", {"name": "x"})
 
 
