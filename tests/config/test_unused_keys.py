@@ -256,7 +256,7 @@ CONTEXTS: dict[str, Callable[[Data], None]] = {
     "a bucket with a prefix": _off("backend", {"type": "gcs", "bucket": "acme-state", "prefix": "mesh"}),
     "a cloud": _off("backend", {"type": "cloud", "organization": "acme"}),
     "a cloud with a prefix": _off("backend", {"type": "cloud", "organization": "acme", "workspace_prefix": "mesh"}),
-    "an impersonated account": _off("project.impersonate_service_account", "ci@test-project.iam.gserviceaccount.com"),
+    "an impersonated account": _off("project.impersonate_service_account", "mesh-ci@acme-ci.iam.gserviceaccount.com"),
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from tests.terraform.terraform import terraform
 LIMIT_SECONDS = 1
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^}]*)\}")
-_ADDRESS = re.compile(r"\b(data\.)?((?:google|kubernetes|null)_[a-z0-9_]+)\.([A-Za-z0-9_-]+)")
+_ADDRESS = re.compile(r"\b(data\.|ephemeral\.)?((?:google|kubernetes|null)_[a-z0-9_]+)\.([A-Za-z0-9_-]+)")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -83,7 +83,7 @@ def _check_references(synthesis: Synthesis) -> Iterator[str]:
     for name, stack in synthesis.stacks.items():
         known = {
             (prefix, kind, one)
-            for section, prefix in (("resource", ""), ("data", "data."))
+            for section, prefix in (("resource", ""), ("data", "data."), ("ephemeral", "ephemeral."))
             for kind, resources in stack.get(section, {}).items()
             for one in resources
         }
