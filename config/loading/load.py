@@ -18,8 +18,8 @@ from pydantic import BaseModel, ValidationError
 from config.environment import Environment
 from config.loading.shared_state import check_state
 from config.loading.strict_yaml import Path as DataPath
-from config.loading.strict_yaml import dotted, parse
-from config.problems import MISSING, ConfigError, Problem, Suggestion, Warn, print_warning
+from config.loading.strict_yaml import dotted, lines_by_name, parse
+from config.problems import MISSING, MOST_SHOWN, ConfigError, Problem, Suggestion, Warn, print_warning
 from config.validation.checks import check, find_warnings
 
 CONFIG_VARIABLE = "MESH_CONFIG"
@@ -168,15 +168,18 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str], warn
     if environment is not None:
         _add_new(problems, check(environment))
         if not problems:
-            for warning in _place(find_warnings(environment), document.lines, variables):
+            warnings = _place(find_warnings(environment), document.lines, variables)
+            for warning in warnings[:MOST_SHOWN]:
                 warn(source, warning)
+            if len(warnings) > MOST_SHOWN:
+                warn(source, Problem("", f"and {len(warnings) - MOST_SHOWN} more warnings"))
             return environment
     raise ConfigError(source, _place(problems, document.lines, variables))
 
 
 def _place(problems: list[Problem], lines: Mapping[DataPath, int], variables: Mapping[str, str]) -> list[Problem]:
     """Return problems with their lines, in the order of the file."""
-    by_name = {dotted(path): line for path, line in lines.items()}
+    by_name = lines_by_name(lines)
     placed = [replace(problem, line=problem.line or _line(problem.path, by_name)) for problem in problems]
     if variables.get(OPERATOR_VARIABLE):  # what is wrong with it is in no line of the file
         at = "cluster.operator_address"

@@ -10,6 +10,7 @@ The file is parsed in C where PyYAML has libyaml, as all wheels do: forty times 
 """
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,9 +60,28 @@ def dotted(path: Path) -> str:
     """Write a path as people do: ``regions.osaka.zones[1]``."""
     text = ""
     for step in path:
-        name = step if isinstance(step, int) or (step and not re.search(r"[.\[\]]", step)) else f"'{step}'"
-        text += f"[{name}]" if isinstance(step, int) else f".{name}" if text else str(name)
+        text = _with_step(text, step)
     return text
+
+
+def _with_step(text: str, step: str | int) -> str:
+    if isinstance(step, int):
+        return f"{text}[{step}]"
+    name = step if step and not re.search(r"[.\[\]]", step) else f"'{step}'"
+    return f"{text}.{name}" if text else name
+
+
+def lines_by_name(lines: Mapping[Path, int]) -> dict[str, int]:
+    """Return lines by path as `dotted` writes it; a path comes after the one that contains it."""
+    names: dict[Path, str] = {}
+    found = {}
+    for path, line in lines.items():
+        containing = path[:-1]
+        if containing not in names:
+            names[containing] = dotted(containing)
+        names[path] = _with_step(names[containing], path[-1]) if path else ""
+        found[names[path]] = line
+    return found
 
 
 def parse(text: str) -> Source:

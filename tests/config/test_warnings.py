@@ -1,5 +1,6 @@
 """What a file that is accepted is warned about: names that are close to known ones."""
 
+import copy
 import json
 import re
 from collections import Counter
@@ -15,6 +16,7 @@ from config.__main__ import main
 from config.google_names import MACHINE_TYPES, REGIONS
 from config.loading.load import parse_environment
 from config.paths import ROOT
+from config.problems import MOST_SHOWN
 
 Data = dict[str, Any]
 
@@ -119,3 +121,11 @@ def test_the_regions_are_those_of_googles_documents() -> None:
 
 def test_machine_types_are_listed_once() -> None:
     assert len(MACHINE_TYPES) == len(set(MACHINE_TYPES)) > 400
+
+
+def test_no_more_warnings_than_anybody_reads() -> None:
+    service = {"image": "example.com/a:1", "port": 8080, "replicas": 3, "regions": {"tokyo": {"replicas": 1}}}
+    services = {f"service-{number}": copy.deepcopy(service) for number in range(MOST_SHOWN + 10)}
+    found = warnings_of({**environment(), "services": services})
+    assert len(found) == MOST_SHOWN + 1
+    assert found[-1].rule == "and 10 more warnings"
