@@ -32,7 +32,7 @@ def configuration(
     """
     lines = [_HEAD.format(cluster=cluster, domains=domains, nodes=20), "regions:"]
     for number in range(regions):
-        lines += [f"  region-{number}:", f"    region: asia-east{number + 1}", f"    number: {number}"]
+        lines += [f"  region-{number}:", f"    region: moon-base{number + 1}", f"    number: {number}"]
     lines.append("services:")
     for index in range(services):
         lines += [*_service(index, services)]

@@ -4,8 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,27 @@ from tests.config.large_files import REGIONS, SERVICES, WRONG_FILES, configurati
 LIMIT_SECONDS = 1
 
 
-@contextmanager
-def time_limit() -> Iterator[None]:
-    """Fail beyond the limit, in processor time, which does not depend on the machine's load."""
-    started = time.process_time()
-    yield
-    assert time.process_time() - started < LIMIT_SECONDS
+def assert_fast(read: Callable[[], object]) -> None:
+    """Fail beyond the limit, in processor time: the least of three attempts, as other processes share the caches."""
+    used: list[float] = []
+    while len(used) < 3 and (not used or min(used) >= LIMIT_SECONDS):
+        started = time.process_time()
+        read()
+        used.append(time.process_time() - started)
+    assert min(used) < LIMIT_SECONDS
+
+
+def refusal_of(file: Path) -> ConfigError:
+    """Return the error of a file, which has to be refused fast."""
+    errors: list[ConfigError] = []
+
+    def read() -> None:
+        with pytest.raises(ConfigError) as caught:
+            load(file, {})
+        errors.append(caught.value)
+
+    assert_fast(read)
+    return errors[-1]
 
 
 @pytest.fixture
@@ -39,31 +53,27 @@ def file(tmp_path: Path) -> Path:
 def test_the_documented_limits_fit_into_one_file(services: int, regions: int, each: bool, file: Path) -> None:
     file.write_text(configuration(services, regions, each), encoding="utf-8")
     assert file.stat().st_size < LONGEST
-    with time_limit():
-        environment = load(file, {})
+    assert_fast(lambda: load(file, {}))
+    environment = load(file, {})
     assert (len(environment.services), len(environment.regions)) == (services, regions)
 
 
 @pytest.mark.parametrize("name", WRONG_FILES)
 def test_a_large_wrong_file(name: str, file: Path) -> None:
     file.write_text(WRONG_FILES[name], encoding="utf-8")
-    with time_limit(), pytest.raises(ConfigError) as caught:
-        load(file, {})
-    lines = str(caught.value).split("\n")
+    lines = str(refusal_of(file)).split("\n")
     assert 2 <= len(lines) <= MOST_SHOWN + 2
     assert max(map(len, lines)) < 5000
 
 
 def test_a_file_beyond_the_limit(file: Path) -> None:
     file.write_text("#" * (LONGEST + 1), encoding="utf-8")
-    with time_limit(), pytest.raises(ConfigError, match=f"is longer than {LONGEST} bytes"):
-        load(file, {})
+    assert f"is longer than {LONGEST} bytes" in str(refusal_of(file))
 
 
 def test_more_values_than_any_environment_has(file: Path) -> None:
     file.write_text(f"x: [{'1,' * strict_yaml.MOST_VALUES}]", encoding="utf-8")
-    with time_limit(), pytest.raises(ConfigError, match="more than 120000 values"):
-        load(file, {})
+    assert "more than 120000 values" in str(refusal_of(file))
 
 
 def test_suggestions_are_computed_for_what_is_shown(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
