@@ -18,7 +18,7 @@ from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.report import Report
 
 ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
-NO_MIGRATION = "there is no migration"
+NO_MIGRATION = "a mesh can't be migrated to"
 """In the message of a plan that would change the control plane mode."""
 
 Steps = Literal["all", "short", "deploy"]

@@ -25,6 +25,7 @@ from tests.rehearsal.fake_istiod import FakeIstiod
 from tests.rehearsal.forbidden_tools import PROGRAMS, ForbiddenTools, local_execs
 from tests.rehearsal.job_runner import JobRunner
 from tests.rehearsal.mesh_controller import MeshController, managed_memberships
+from tests.rehearsal.run import NO_MIGRATION
 from tests.synthesized import THREE_REGIONS, load_without_variables
 
 SECONDS = 20.0
@@ -107,19 +108,19 @@ MESSAGE = """
 mesh  ╷
       │ Error: Resource postcondition failed
       │
-      │ mesh.control_plane: fleet made this mesh, and there
-      │ is no migration to asmcli-managed. Set it back
+      │ mesh.control_plane: the deployed mesh has the mode fleet, and a mesh
+      │ can't be migrated to asmcli-managed. To keep the mesh
       ╵
 """
 
 
 def test_a_refusal_has_its_message_and_changes_nothing() -> None:
     run = CommandRun(1, 1.0, MESSAGE, [StackRun("mesh")])
-    assert refused("title", run, "there is no migration", []).ok
+    assert refused("title", run, NO_MIGRATION, []).ok
     assert not refused("title", run, "there is no path", []).ok
-    assert not refused("title", run, "there is no migration", ["200 POST /compute/v1/x"]).ok
-    assert not refused("title", CommandRun(0, 1.0, MESSAGE, []), "there is no migration", []).ok
-    assert not refused("title", CommandRun(1, 1.0, MESSAGE, [StackRun("mesh", 1, 1)]), "there is no migration", []).ok
+    assert not refused("title", run, NO_MIGRATION, ["200 POST /compute/v1/x"]).ok
+    assert not refused("title", CommandRun(0, 1.0, MESSAGE, []), NO_MIGRATION, []).ok
+    assert not refused("title", CommandRun(1, 1.0, MESSAGE, [StackRun("mesh", 1, 1)]), NO_MIGRATION, []).ok
 
 
 def test_a_call_of_a_forbidden_tool_is_recorded(tmp_path: Path) -> None:
