@@ -348,6 +348,6 @@ def test_a_changed_mode_fails_the_plan(tmp_path: Path) -> None:
     file.write_text(json.dumps(stack_of("fleet")), encoding="utf-8")
     message = error_of(terraform(folder, "plan"))
     assert "the deployed mesh has the mode asmcli-managed, and a mesh can't be migrated to fleet." in message
-    assert "write `mesh.control_plane: asmcli-managed` into the configuration file" in message
+    assert "set `mesh.control_plane: asmcli-managed` in the configuration file" in message
     assert "cdktf destroy ingress mesh" in message
     run_terraform(folder, "destroy", "-auto-approve")

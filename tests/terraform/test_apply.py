@@ -184,7 +184,7 @@ def test_another_name_prefix_is_refused_in_the_plan(tmp_path: Path) -> None:
         environment = in_fake_project(REFERENCE)
         project = environment.project.model_copy(update={"name_prefix": "other"})
         applied.synthesize(environment.model_copy(update={"project": project}))
-        with pytest.raises(AssertionError, match=r"project\.name_prefix: this environment's VPC is matt-vpc"):
+        with pytest.raises(AssertionError, match=r"project\.name_prefix: the deployed VPC is matt-vpc"):
             applied.apply("network")
         assert applied.gcp.server.cloud.store.all().keys() == before
 
@@ -201,7 +201,7 @@ def test_another_control_plane_mode_is_refused_before_the_network_changes(tmp_pa
         record = {"type": "null_resource", "name": "fixed", "instances": [installed]}
         state.write_text(json.dumps({"resources": [record]}), encoding="utf-8")
         before = applied.gcp.server.cloud.store.all().keys()
-        with pytest.raises(AssertionError, match=r"write `mesh\.control_plane: asmcli-managed`"):
+        with pytest.raises(AssertionError, match=r"set `mesh\.control_plane: asmcli-managed` in"):
             applied.apply("network")
         assert applied.gcp.server.cloud.store.all().keys() == before
         state.write_text(json.dumps({"resources": []}), encoding="utf-8")
