@@ -57,7 +57,10 @@ class OutputFolder:
             variables: Environment variables; cdktf sets the first of the two that are read.
         """
         # Resolved, as the path of a local state is relative to it.
-        given = ROOT.joinpath(variables.get("CDKTF_OUTDIR") or variables.get("CDKTF_OUTPUT") or DEFAULT).resolve()
+        # `Path.resolve` raises for links in a circle, which `locked` reports.
+        given = Path(
+            os.path.realpath(ROOT / (variables.get("CDKTF_OUTDIR") or variables.get("CDKTF_OUTPUT") or DEFAULT))
+        )
         path = given / folder_name(config) if given == DEFAULT.resolve() else given
         return cls(config, given, path, chosen=bool(variables.get(CONFIG_VARIABLE)))
 
@@ -147,5 +150,5 @@ def last_synthesized(folder: Path) -> Path | None:
     """Return the configuration file that was synthesized last into a folder that cdktf has given."""
     try:
         return ROOT / (folder / RECORD).read_text(encoding="utf-8").removesuffix("\n")
-    except FileNotFoundError:
+    except OSError:  # nothing is synthesized there, or it is no folder, which `locked` reports
         return None

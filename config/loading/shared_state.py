@@ -4,6 +4,7 @@ A local state has the name of its configuration without the ending (`config.back
 also that of prod.yml. A deploy of one would replace what the other has deployed.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from config.problems import ConfigError, Problem
 ENDINGS = frozenset({".yaml", ".yml", ".json", ""})
 """Endings of configuration files. An editor's backup, such as prod.yaml~, is none."""
 
+LONGEST_STATE_NAME = 244
+"""Most bytes of a state file's name. Terraform locks it by a file called .NAME.lock.info, and no name exceeds 255."""
+
 _KEYS = {"project", "regions"}
 """Top-level keys by which a configuration is recognized."""
 
 
 def check_state(path: Path, environment: Environment, source: str, longest: int) -> None:
-    """Check that no other configuration has the same local state.
+    """Check that a local state can have the name that follows from the configuration's, and no other one has it.
 
     Args:
         path: The configuration file.
@@ -30,11 +34,18 @@ def check_state(path: Path, environment: Environment, source: str, longest: int)
         longest: Most bytes of a configuration.
 
     Raises:
-        ConfigError: Another configuration has it.
+        ConfigError: It can't, or another one has.
     """
     if not isinstance(environment.backend, LocalState):
         return
     file = path.resolve()
+    longest_name = max(len(os.fsencode(state_file(file, stack).name)) for stack in STACKS)
+    if longest_name > LONGEST_STATE_NAME:
+        rule = (
+            f"has so long a name that a state file beside it would have {longest_name} bytes in its own, and "
+            f"{LONGEST_STATE_NAME} are possible; rename the configuration"
+        )
+        raise ConfigError(source, [Problem("", rule)])
     for other in _others(file):
         if _is_configuration(other, longest):
             state = state_file(file, "*").name

@@ -179,6 +179,26 @@ def test_an_unwritable_folder_is_an_error(checkout: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("circle", "File exists"),
+        ("circle/out", "Too many levels of symbolic links"),
+        ("pipe", "File exists"),
+        ("file", "File exists"),
+        ("file/out", "Not a directory"),
+    ],
+)
+def test_what_is_no_folder_is_an_error(out: str, reason: str, checkout: Path) -> None:
+    (checkout / "circle").symlink_to("circle")
+    os.mkfifo(checkout / "pipe")
+    (checkout / "file").touch()
+    folder = find(checkout, "tokyo.yaml", {"CDKTF_OUTDIR": out})
+    folder.check()
+    with pytest.raises(OutputFolderError, match=f"^{out} can't be written: {reason}$"), folder.locked(print):
+        pass
+
+
 def test_a_link_to_a_folder_is_resolved(checkout: Path, tmp_path: Path) -> None:
     """The path of a local state is relative to the target."""
     (tmp_path / "disk" / "out").mkdir(parents=True)

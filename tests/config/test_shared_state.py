@@ -72,3 +72,11 @@ def test_a_link_is_the_same_configuration(tmp_path: Path) -> None:
 def test_a_state_in_a_bucket_is_not_named_after_the_file(tmp_path: Path) -> None:
     write(tmp_path, "prod.yaml", "prod.yml", text=IN_A_BUCKET)
     load(tmp_path / "prod.yaml", {})
+
+
+def test_a_state_has_a_name_that_a_file_can_have(tmp_path: Path) -> None:
+    longest = "x" * (244 - len("terraform..clusters.tfstate"))
+    write(tmp_path, f"{longest}.yaml", f"{longest}x.yaml")
+    load(tmp_path / f"{longest}.yaml", {})
+    with pytest.raises(ConfigError, match="would have 245 bytes in its own, and 244 are possible"):
+        load(tmp_path / f"{longest}x.yaml", {})
