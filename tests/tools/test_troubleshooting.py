@@ -24,7 +24,7 @@ def rows() -> list[tuple[str, str]]:
     section, columns = "", [""]
     for line in (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
-            section = line.strip("# ")
+            section, columns = line.strip("# "), [""]
         if not line.startswith("| "):
             continue
         cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
@@ -32,7 +32,7 @@ def rows() -> list[tuple[str, str]]:
             columns = cells
             continue
         row = dict(zip(columns, cells, strict=False))
-        if "Message" in row and row.get("From") not in OTHERS and not line.startswith("| ---"):
+        if "Message" in row and row.get("Component") not in OTHERS and not line.startswith("| ---"):
             found += [(message, section) for message in re.findall(r"`([^`]+)`", row["Message"])]
     return found
 
