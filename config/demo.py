@@ -28,12 +28,15 @@ class Demo(Model):
     """The demo application."""
 
     enabled: bool = Field(
-        default=True, description="Deploys helloworld and its client, sleep.", json_schema_extra=ADDS_OR_DELETES
+        default=True,
+        description="Deploys helloworld, which serves `/hello`, and its client, sleep. `mesh verify` and `mesh drill` "
+        "need both.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     failover: bool = Field(
         default=True,
-        description="Applies the DestinationRule of helloworld. With it, the local region serves requests (step B); "
-        "without it, all versions serve them in equal shares (step A).",
+        description="Applies the DestinationRule of helloworld. With it, the local region serves requests; without it, "
+        "all versions serve them in equal shares. docs/concepts.md explains both.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     versions: dict[RegionKey, Version] = Field(

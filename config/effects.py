@@ -35,8 +35,9 @@ _EXPLANATIONS = {
     Effect.ADDS_OR_DELETES: "resources, objects or pods are added or deleted; others keep running",
     Effect.RESTARTS_PODS: "a rolling update replaces the pods, and the deploy waits for it",
     Effect.REPLACES_NODES: "nodes are replaced, and their pods move to other nodes",
-    Effect.REPLACES_CLUSTER: "the cluster is deleted and created again, with everything in it. While "
-    "`cluster.deletion_protection` is on, the deploy fails. Add a region and retire the old one instead",
+    Effect.REPLACES_CLUSTER: "the plan deletes the cluster and creates it again, with everything in it. While "
+    "`cluster.deletion_protection` is on, the apply fails; without it, nothing stops the deploy. Add a region and "
+    "retire the old one instead",
     Effect.REFUSED: "the deploy fails in its plan, before it changes anything",
     Effect.NEW_ENVIRONMENT: "the key can't be changed in a deployed environment: destroy the environment first, or "
     "move its state ([backends](backends.md))",

@@ -21,7 +21,7 @@ class Ingress(Model):
     )
     enabled: bool = Field(
         default=True,
-        description="Creates the gateways, the public address and Multi Cluster Ingress (step C).",
+        description="Creates the gateways, the public address and Multi Cluster Ingress.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     domains: tuple[DomainName, ...] = Field(
@@ -35,8 +35,8 @@ class Ingress(Model):
     )
     plain_http: bool = Field(
         default=False,
-        description="Serves plain HTTP. Required without `domains`; with them, it turns off the redirect. Requests "
-        "and responses can be read and changed in transit.",
+        description="Serves plain HTTP. Required without `domains`. With them, it turns off the redirect to HTTPS: "
+        "keep it until the certificates are ACTIVE. Requests and responses can be read and changed in transit.",
         json_schema_extra=IN_PLACE,
     )
     security_policy: PolicyName | None = Field(

@@ -20,20 +20,21 @@ _HEAD = """\
 
 `make schema` generates this page from the models in `config/`. Don't edit it.
 
-An environment is one YAML file: `mesh.yaml`, or the file that the environment variable `MESH_CONFIG` names. This is a
-complete one; every other key has a default:
+An environment is one YAML file: the one that the environment variable `MESH_CONFIG` names, or else `mesh.yaml`. In this
+repository, that is the environment that this project was ordered with. This is a
+complete one for a new environment; every other key has a default:
 
 ```yaml
 {base}```
 
 The examples below add to it. The tables list every key by its path; `*` stands for a name that you choose, and `[]` for
-the items of a list. *required* keys have no default.
+the items of a list. *required* keys have no default; *unset* keys have no value.
 
 ## Effects of changes
 
 To change a deployed environment, edit the file and run `cdktf deploy network clusters mesh ingress`. The last column of
-each table is the strongest effect that a change of the key can have. `make rehearse DAY2=1` makes such changes and
-compares their effects with this page.
+each table is the strongest effect that a change of the key can have. `make rehearse DAY2=1` makes 37 such changes and
+compares their effects with this page; none of them replaces a cluster.
 
 """
 

@@ -75,14 +75,16 @@ regions:
 ingress:
   config_cluster: tokyo
   domains: [shop.example.com]
-  plain_http: false # the configuration above serves HTTP only
+  plain_http: false # replaces the true of the configuration above
   security_policy: shop-edge
   max_replicas: 10
 """,
     ),
     Group(
         "Services",
-        "Your services. Each has one name in every cluster, and the nearest region serves its requests.",
+        "Your services. Each has one name in every cluster, and the nearest region serves its requests. The requests "
+        "of CPU and memory and the readiness probe are fixed; "
+        "[other workloads](faq.md#how-do-i-deploy-workloads-that-services-does-not-support) need your own manifests.",
         ("services",),
         """\
 services:
@@ -192,7 +194,8 @@ mesh:
     ),
     Group(
         "Security",
-        "The defaults are the safe values. [Security](security.md) states the trade-off of every override.",
+        "The defaults are the secure values, except `secrets_key`, which needs a key of yours. [Security](security.md) "
+        "states the trade-off of every override.",
         (
             "mesh.mtls",
             "mesh.default_deny",
@@ -230,7 +233,8 @@ cluster:
     ),
     Group(
         "Demo",
-        "helloworld and its client, which show steps A, B and C.",
+        "helloworld and its client, which show [locality](concepts.md#locality). Turn them off once you no longer need "
+        "`mesh verify` and `mesh drill`.",
         ("demo",),
         """\
 demo:

@@ -17,8 +17,9 @@ class Region(Model):
         default=None,
         ge=0,
         le=4095,
-        description="Selects the region's block in each pool of `network.address_plan`. Never change a number, and "
-        "never reuse the number of a deleted region.",
+        description="Selects the region's block in each pool of `network.address_plan`: 0 to 15 with the default "
+        "pools. Required, unless the region sets all four ranges. Never change a number, and never reuse the number of "
+        "a deleted region.",
         json_schema_extra=REPLACES_CLUSTER,
     )
     nodes: Cidr | None = Field(

@@ -41,7 +41,10 @@ class Service(Model):
     """A service with one name in every cluster, served by the nearest region."""
 
     image: Image = Field(description="Container image.", json_schema_extra=RESTARTS_PODS)
-    port: Port = Field(description="Port of the container and of the Service.", json_schema_extra=RESTARTS_PODS)
+    port: Port = Field(
+        description="Port of the container and of the Service. The mesh treats it as HTTP/1.1: gRPC is not supported.",
+        json_schema_extra=RESTARTS_PODS,
+    )
     namespace: NamespaceName = Field(
         default="apps", description="Namespace, which is created in every cluster.", json_schema_extra=ADDS_OR_DELETES
     )
@@ -98,7 +101,7 @@ class Service(Model):
         ge=1,
         le=99,
         description="With `fleet`: percentage of healthy endpoints in a region below which requests also go to other "
-        "regions. If unset, Google's default, 70, applies.",
+        "regions. If unset, Google's default, 70, applies: then one of two pods that is not ready is enough.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     regions: dict[RegionKey, RegionalDeployment] = Field(

@@ -113,8 +113,14 @@ def _synthesized(synthesis: Synthesis) -> Counts:
         "Global external addresses": _twice(len(synthesis.all("ingress", "google_compute_global_address"))),
         "Forwarding rules": _twice(sum(map(_forwarding_rules, synthesis.objects(kind="MultiClusterIngress")))),
         "Backends of Multi Cluster Ingress: gateway pods": gateways,
-        "Clusters in Cloud Service Mesh": _twice(len(synthesis.all("mesh", "google_gke_hub_feature_membership"))),
+        "Mesh clients: pods with a proxy, gateways included": _sum(iter((gateways, _deployed(synthesis)))),
     }
+
+
+def _deployed(synthesis: Synthesis) -> tuple[int, int]:
+    """Return the number of pods of the services and of the demo; the gateways' belongs to their autoscaler."""
+    specs = [one["spec"] for one in synthesis.objects(kind="Deployment")]
+    return _twice(sum(spec.get("replicas", 0) for spec in specs))
 
 
 def _zones(pool: dict[str, Any]) -> int:
