@@ -29,7 +29,7 @@ regions:
     number: 0
   osaka:
     region: asia-northeast2
-    number: 8
+    number: 1
 ingress:
   config_cluster: tokyo
   plain_http: true
@@ -60,10 +60,10 @@ regions:
     number: 0
   osaka:
     region: asia-northeast2
-    number: 8
+    number: 1
   seoul:
     region: asia-northeast3
-    number: 4
+    number: 2
     zones: [asia-northeast3-a, asia-northeast3-b]
 """,
     ),
