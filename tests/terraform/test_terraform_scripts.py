@@ -109,7 +109,7 @@ def test_a_change_of_the_endpoint_runs_no_script(deployment: MeshDeployment) -> 
     text = deployment.config
     deployment.run("apply -auto-approve", text)
     by_dns = text.replace("endpoint: public\n", "endpoint: dns\n").replace(
-        "project:\n", "project:\n  impersonate_service_account: a@my-mesh-project.iam.gserviceaccount.com\n"
+        "project:\n", "project:\n  impersonate_service_account: deployer@my-mesh-project.iam.gserviceaccount.com\n"
     )
     assert deployment.run("apply -auto-approve", by_dns) == []
 
