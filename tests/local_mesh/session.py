@@ -74,8 +74,8 @@ class Session:
         Raises:
             LocalMeshError: a prerequisite is missing, or another run of this checkout is going on.
         """
-        check_prerequisites(prerequisites)
         with self._only_one():
+            check_prerequisites(prerequisites)  # in the lock: it replaces the mirror of the providers
             shutil.rmtree(self.logs, ignore_errors=True)
             self.logs.mkdir()
             self.state.mkdir(exist_ok=True)

@@ -167,7 +167,7 @@ def compared(
         cells += [*run.totals(), f"{run.seconds:.0f}"]
     table = Table(title, columns)
     table.add(*cells, ok=ok and not others)
-    table.notes += others[:MOST_LINES]
+    table.notes += [*(run.errors() if run is not None else ()), *others[:MOST_LINES]]
     return table
 
 

@@ -142,6 +142,10 @@ def test_differences_name_added_removed_and_changed_keys() -> None:
     assert differences(one, one) == []
     assert compared("title", found, ["+ ", "- ", "~ tokyo"]).ok
     assert not compared("title", found, ["+ ", "- "]).ok
+    failed = CommandRun(1, 1.0, "│ Error: no providers")
+    table = compared("title", found, ["+ ", "- ", "~ "], failed, ok=failed.ok)
+    assert not table.ok
+    assert table.notes == ["Error: no providers"]
 
 
 def test_the_expected_objects_are_those_that_the_stacks_render(reference: Synthesis) -> None:
