@@ -99,7 +99,7 @@ def run_day2(context: RehearsalContext, *, only_small: bool, pattern: str) -> No
     changes = read_changes(only_small, pattern)
     report = context.report
     report.tried = (
-        f"{len(changes)} changes of a deployed mesh.yaml, each deployed twice: the second deploy may change nothing; "
+        f"changes of a deployed mesh.yaml, {len(changes)} in all, each deployed twice, then without changes: "
         "real terraform and Kubernetes, emulated Google Cloud"
     )
     report.progress("first deploy")

@@ -119,14 +119,14 @@ def _apply_recorded(context: RehearsalContext, recorded: Path) -> None:
     checksum = deployment.content["mesh"]["asmcli"]["sha256"]
     table = Table("Deploy by the earlier commit", ["Stack", "Duration (s)"])
     seconds = 0.0
-    for stack in STACKS:
-        content = folder / "stacks" / stack / "cdk.tf.json"
-        content.write_text(content.read_text(encoding="utf-8").replace(NO_CHECKSUM, checksum), encoding="utf-8")
-        run = deployment.terraform(content.parent, "apply -auto-approve")
-        seconds += run.seconds
-        table.add(stack, f"{run.seconds:.0f}", ok=run.ok)
-        if not run.ok:
-            table.notes += run.errors() or run.last_lines().splitlines()
-            break
-    context.report.figure("Earlier commit", f"{len(table.rows)} stacks applied in {seconds:.0f} s")
-    context.report.add(table)
+    with context.report.filling(table):
+        for stack in STACKS:
+            content = folder / "stacks" / stack / "cdk.tf.json"
+            content.write_text(content.read_text(encoding="utf-8").replace(NO_CHECKSUM, checksum), encoding="utf-8")
+            run = deployment.terraform(content.parent, "apply -auto-approve")
+            seconds += run.seconds
+            table.add(stack, f"{run.seconds:.0f}", ok=run.ok)
+            context.report.figure("Earlier commit", f"{len(table.rows)} stacks applied in {seconds:.0f} s")
+            if not run.ok:
+                table.notes += run.errors() or run.last_lines().splitlines()
+                break

@@ -43,7 +43,7 @@ class Report:
         self._clock = clock
         self._file = file
         self._figures: dict[str, str] = {}
-        self._current = "the start"
+        self._current, self._since = "the start", clock()
         self._unfinished: Table | None = None
         self._error: str | None = None
         self._ended = False
@@ -75,7 +75,7 @@ class Report:
 
     def progress(self, text: str) -> None:
         """Show what is done now."""
-        self._current = text
+        self._current, self._since = text, self._clock()
         self._write()
         self._show(text)
 
@@ -136,9 +136,9 @@ class Report:
         seconds, checks = f"{self._clock():.0f} s", len(self.tables)
         passed = sum(table.ok for table in self.tables)
         if not self._ended or self._error is not None:
-            end = "interrupted" if not self._ended else "stopped by an error"
+            end = f"stopped by an error after {seconds}" if self._ended else "interrupted"
             until = f"{passed} of {checks} checks had passed; the last step was: {self._current}"
-            return f"{self.title}: {end} after {seconds}. {until}"
+            return f"{self.title}: {end}. {until} ({self._since:.0f} s)"
         if self.ok:
             return f"{self.title}: passed. {passed} of {checks} checks passed in {seconds}"
         if not checks:

@@ -107,7 +107,7 @@ def test_after_an_error_everything_until_then_is_reported() -> None:
     assert report.run(work) == 2
     lines = str(report).splitlines()
     assert lines[:2] == [
-        "Lab: stopped by an error after 12 s. 1 of 1 checks had passed; the last step was: fault 2",
+        "Lab: stopped by an error after 12 s. 1 of 1 checks had passed; the last step was: fault 2 (12 s)",
         "  Error  istiod is not ready: its last line",
     ]
     assert "Incomplete: Faults" in lines
@@ -138,7 +138,7 @@ def test_the_file_has_the_report_of_a_run_that_was_killed(tmp_path: Path, number
     command = [sys.executable, "-c", INTERRUPTED, str(file), str(number)]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60).returncode == -number
     lines = file.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "Lab: interrupted after 1 s. 1 of 1 checks had passed; the last step was: step B"
+    assert lines[0] == "Lab: interrupted. 1 of 1 checks had passed; the last step was: step B (1 s)"
     assert "  tokyo   ok" in lines
 
 
