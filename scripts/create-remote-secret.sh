@@ -41,10 +41,12 @@ create() {
 }
 
 # Concurrent runs for the same remote cluster create the token of its service account: only
-# the first one succeeds, and the others find that token at their next attempt.
+# the first one succeeds, and the others find that token at their next attempt. Kubernetes
+# fills it in a moment after it is created.
+readonly RETRIED='already exists|no "(ca\.crt|token)" data found'
 attempt=1
 until create 2>"$WORK/errors"; do
-  if [[ "$attempt" -ge 5 ]] || ! grep -q 'already exists' "$WORK/errors"; then
+  if [[ "$attempt" -ge 10 ]] || ! grep -Eq "$RETRIED" "$WORK/errors"; then
     cat "$WORK/errors" >&2
     die "could not create the remote secret for $REMOTE_CLUSTER in $HOLDER_CLUSTER; the lines above show the reason." \
       "Fix that and deploy again"

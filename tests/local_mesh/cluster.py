@@ -278,7 +278,10 @@ class LocalCluster:
             assert process.stdout is not None
             try:
                 for line in process.stdout:
-                    yield json.loads(line)
+                    event: dict[str, Any] = json.loads(line)
+                    if event["type"] == "ERROR":  # its object is a Status: the watch can't go on
+                        break
+                    yield event
             finally:
                 process.kill()
         raise LocalMeshError(f"the API server of {self.site.key} ended a watch")
