@@ -21,7 +21,7 @@ _HEAD = """\
 `make schema` generates this page from the models in `config/`. Don't edit it.
 
 An environment is one YAML file: the one that the environment variable `MESH_CONFIG` names, or else `mesh.yaml`. In this
-repository, that is the environment that this project was ordered with. This is a
+repository, that is the environment that this project was first written for. This is a
 complete one for a new environment; every other key has a default:
 
 ```yaml
