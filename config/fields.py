@@ -179,18 +179,7 @@ EnvName = _text(
 A space at an end, which Kubernetes would take, is a slip.
 https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
 """
-
-
-def _named(value: str) -> str:
-    """The path of a file, of which Linux takes 255 bytes between two slashes."""
-    longest = max(len(name.encode()) for name in value.split("/"))
-    if longest > LONGEST_FILE_NAME:
-        raise _refuse(f"has a name of {longest} bytes in it; file systems take {LONGEST_FILE_NAME}")
-    return _carried(value)
-
-
-LONGEST_FILE_NAME = 255
-FilePath = _text(r"[^\x00-\x1f]+", "the path of a file", longest=4096, further=_named)
+FilePath = _text(r"[^\x00-\x1f]+", "the path of a file", longest=4096, further=_carried)
 EnvValue = Annotated[str, Field(max_length=4096), AfterValidator(_carried)]
 
 

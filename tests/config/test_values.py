@@ -87,14 +87,3 @@ def test_the_hint_for_an_international_domain_is_that_of_idna(name: str) -> None
 
 def test_every_kind_has_enough_cases() -> None:
     assert all(len(one["wrong"]) >= 6 and len(one["right"]) >= 4 for one in KINDS.values())
-
-
-def test_a_file_name_is_no_longer_than_file_systems_take() -> None:
-    for name, right in (("a" * 255, True), ("a" * 256, False), ("é" * 128, False)):
-        text = yaml.safe_dump(with_value("mesh.asmcli.file", f"/opt/{name}")[0], allow_unicode=True)
-        text = text.replace("mesh:\n", "mesh:\n  control_plane: asmcli-managed\n")
-        if right:
-            parse_environment(text, "mesh.yaml", {})
-        else:
-            with pytest.raises(ConfigError, match="has a name of 256 bytes in it"):
-                parse_environment(text, "mesh.yaml", {})

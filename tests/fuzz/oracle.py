@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from config import ConfigError, Environment
-from config.loading.load import parse_environment
+from config import ConfigError, Environment, load
 from tests.config.platform_limits import violations
 from tests.synthesis.test_manifests import problems
 from tests.synthesized import Synthesis, synthesize
@@ -28,7 +27,10 @@ def read(text: str) -> tuple[Environment | None, list[str]]:
     environment = None
     found = []
     try:
-        environment = parse_environment(text, "fuzz.yaml", {}, lambda *_: None)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "fuzz.yaml")
+            file.write_text(text, encoding="utf-8")
+            environment = load(file, {}, lambda *_: None)
     except ConfigError as error:
         message = str(error)
         if not error.problems or not all(line.isprintable() for line in message.split("\n")):
