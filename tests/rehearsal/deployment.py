@@ -202,27 +202,18 @@ class Deployment:
         with self._log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command)}\n{output}\nstatus {status}\n\n")
 
-    def shell(self, command: str) -> None:
+    def shell(self, command: str, *, of_user: bool = False) -> None:
         """Run a command from an error message.
 
         Args:
             command: for the shell.
+            of_user: run it with what a user has, where cdktf and terraform have less.
 
         Raises:
             LocalMeshError: it failed.
         """
-        processes.run(["sh", "-c", command], variables=self._variables, seconds=SECONDS)
-
-    def shell_of_user(self, command: str) -> None:
-        """Run a command with what a user has, where cdktf and terraform have less.
-
-        Args:
-            command: for the shell.
-
-        Raises:
-            LocalMeshError: it failed.
-        """
-        processes.run(["sh", "-c", command], variables=self._mesh_cli_variables, seconds=SECONDS)
+        variables = self._mesh_cli_variables if of_user else self._variables
+        processes.run(["sh", "-c", command], variables=variables, seconds=SECONDS)
 
     def _cdktf(
         self,

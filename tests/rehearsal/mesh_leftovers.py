@@ -45,7 +45,7 @@ def deleted(title: str, context: RehearsalContext, expected: set[str]) -> Table:
         title, ["Orphaned resources", "Commands of mesh audit", "Exit status of mesh audit", "Remaining resources"]
     )
     for command in commands:
-        context.deployment.shell_of_user(f"{command} --quiet")
+        context.deployment.shell(f"{command} --quiet", of_user=True)
     left = context.cloud.left_by_mesh() & expected
     good = all(named) and set().union(*named) == expected and result.returncode == 1 and not left
     table.add(len(expected), len(commands), result.returncode, len(left), ok=good)
