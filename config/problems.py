@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
+from config.plural import counted
+
 LONGEST_PATH = 120
 """Most characters of a place that a message shows."""
 
@@ -89,7 +91,7 @@ class ConfigError(Exception):
 
     def __str__(self) -> str:
         count = len(self.problems)
-        head = f"{self.source}: {count} error{'' if count == 1 else 's'}"
+        head = f"{self.source}: {counted(count, 'error')}"
         shown = [str(problem) for problem in self.problems[:MOST_SHOWN]]
         if count > MOST_SHOWN:
             shown.append(f"and {count - MOST_SHOWN} more")

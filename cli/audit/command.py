@@ -13,7 +13,6 @@ from cli.audit.ownership import ClusterContent, OwnershipRules
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
-from cli.report.plural import counted
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.mesh_components import orphaned_components, read_components
@@ -33,6 +32,7 @@ from config import Environment
 from config.backend import LocalState, place
 from config.crds import MCI_CRDS
 from config.naming import MESH_NAMESPACE
+from config.plural import counted
 
 ALL_DEPLOYED = "configured resources are not orphaned while one configured cluster exists"
 

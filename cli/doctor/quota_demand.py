@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.report.plural import counted
 from cli.sources.resources import (
     ADDRESSES,
     CERTIFICATES,
@@ -19,6 +18,7 @@ from cli.sources.resources import (
 )
 from config import Environment, ResolvedRegion
 from config.cluster import vcpus
+from config.plural import counted
 from config.validation.addresses import SURGE_NODES
 from config.validation.nodes import ZONES_OF_A_REGION
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState, Report, Section
-from cli.report.plural import counted
+from config.plural import counted
 
 STYLES = {FindingState.OK: "green", FindingState.WARNING: "yellow", FindingState.FAILURE: "bold red"}
 PROBLEMS = (FindingState.WARNING, FindingState.FAILURE)

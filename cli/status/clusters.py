@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.plural import counted
 from cli.sources.cluster_objects import condition
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
@@ -13,6 +12,7 @@ from cli.sources.state import TerraformStates
 from cli.status.comparison import differs, gke_status, on_off, unknown
 from cli.status.hardening import check_hardening
 from config.cluster import AuthorizedNetwork
+from config.plural import counted
 
 OPERATOR = "operator"
 """Name of the authorized network that MESH_OPERATOR_ADDRESS adds."""

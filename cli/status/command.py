@@ -12,7 +12,6 @@ from typing import Any
 from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState, Report, failure, warning
 from cli.report.output import Output
-from cli.report.plural import counted
 from cli.sources.cluster_objects import condition, read_objects
 from cli.sources.described import FEATURES, DescribedEnvironment, describe_environment, membership_state
 from cli.sources.google import GoogleClient
@@ -31,6 +30,7 @@ from cli.status.retired import check_retired
 from cli.status.services import check_gateway, check_services
 from config import Environment, ResolvedRegion
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.plural import counted
 
 COLUMNS = (
     "Region",

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.plural import counted
 from cli.sources.cluster_objects import Object, identity
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY
 from cli.status.comparison import differs, unknown
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.plural import counted
 
 STATIC_IP = "networking.gke.io/static-ip"
 CERTIFICATES = "networking.gke.io/pre-shared-certs"

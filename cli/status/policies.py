@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding
-from cli.report.plural import counted
 from cli.sources.cluster_objects import Object, identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
 from cli.status.comparison import differs
 from config.authorization import authorized_callers
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MESH_NAMESPACE
+from config.plural import counted
 
 MESH_WIDE = (MESH_NAMESPACE, "default")
 DEFAULT_DENY = (MESH_NAMESPACE, "default-deny")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.plural import counted
 from cli.sources.cluster_objects import Object, condition, identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
@@ -11,6 +10,7 @@ from cli.status.comparison import differs, on_off
 from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.plural import counted
 from config.service import Service
 
 

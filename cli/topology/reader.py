@@ -9,6 +9,7 @@ from cli.errors import MeshError
 from cli.sources.described import AUTOMATIC
 from cli.sources.synthesized import SYNTHESIZE, Synthesized
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
+from config.plural import counted
 
 Json = Mapping[str, Any]
 Pair = tuple[str, str]
@@ -162,7 +163,7 @@ class _Reader:
             yield Box(f"{id_}_gateway", Kind.INGRESS, ("gateway", scaler["metadata"]["name"]))
         services = []
         for name, pods in self._pods[key].items():
-            text = "; ".join(f"{version}, {count} pod{'s' * (count != 1)}" for version, count in pods.items())
+            text = "; ".join(f"{version}, {counted(count, 'pod')}" for version, count in pods.items())
             note = "" if (key, name) in self._safe else " (no failover)"
             services.append(f"{name}: {text or 'in other regions only'}{note}")
         if services:

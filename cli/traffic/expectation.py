@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.plural import counted
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.demo import DeployedDemo
 from cli.traffic.options import VerifyStep
 from cli.traffic.shares import LEAST_EXPECTED, probability
+from config.plural import counted
 
 SET_VERSIONS = "set a different version for each region in demo.versions"
 DEPLOY_INGRESS = "cdktf deploy ingress --ignore-missing-stack-dependencies"

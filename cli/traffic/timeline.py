@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.report.plural import counted
 from cli.traffic.client import DemoResponse
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.options import FaultKind
 from cli.traffic.outage import count_failed, first_arrival, slowest, start_of_last_run
+from config.plural import counted
 
 SECONDS_TO_FAIL_OVER = 60.0
 SECONDS_TO_FAIL_BACK = 240.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.report.plural import counted
 from config import Environment
+from config.plural import counted
 from tools.acceptance.commands import CommandRunner, InterruptedRunError, Signals, json_report, say
 from tools.acceptance.progress import CommandRecord, Progress, StepRecord, StepState
 from tools.acceptance.recording import redaction_of

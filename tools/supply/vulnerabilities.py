@@ -22,8 +22,8 @@ from typing import Any
 
 import yaml
 
-from cli.report.plural import counted
 from config.paths import ROOT
+from config.plural import counted
 from tools.supply.locked import NPM_FOLDERS, Package, npm_packages, python_packages
 
 ACCEPTED = Path(__file__).parent / "accepted.yaml"
