@@ -109,3 +109,7 @@ class Service(Model):
         description="Regions where the service runs, and their settings. If empty, it runs in every region.",
         json_schema_extra=ADDS_OR_DELETES,
     )
+
+    def replicas_in(self, deployment: RegionalDeployment) -> int:
+        """Return the number of pods in a region: the region's own one, or the service's."""
+        return self.replicas if deployment.replicas is None else deployment.replicas

@@ -124,7 +124,7 @@ def _deployment(name: str, service: Service, deployment: RegionalDeployment, nam
             "namespace": namespace,
             "version": deployment.version,
             "image": deployment.image or service.image,
-            "replicas": service.replicas if deployment.replicas is None else deployment.replicas,
+            "replicas": service.replicas_in(deployment),
             "port": service.port,
             "user": service.user,
             "run_as_non_root": not service.root,

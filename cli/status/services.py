@@ -65,7 +65,7 @@ def _check_deployments(member: ObservedCluster, name: str, service: Service) -> 
     fixes = [f"{member.kubectl} --namespace {service.namespace} delete deployment {other}" for other in others]
     text = "not in this region, as configured"
     if wanted is not None:
-        replicas = service.replicas if wanted.replicas is None else wanted.replicas
+        replicas = service.replicas_in(wanted)
         more, fix = _deployment_problems(member, service.namespace, own, replicas)
         wrong, fixes = [*more, *wrong], [*([fix] if more else []), *fixes]
         text = f"{own}: {replicas} of {replicas} available"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from config.demo import CLIENT_APP
 from config.environment import Environment
 from config.problems import Problem
-from config.service import Service
+from config.service import RegionalDeployment, Service
 from config.validation.nodes import zone_count
 
 SERVICES_OF_THE_CLUSTER = (
@@ -92,5 +92,4 @@ def _check_pods(environment: Environment, key: str, needed: Mapping[str, int]) -
 def _replicas(service: Service, key: str) -> int:
     if service.regions and key not in service.regions:
         return 0
-    runs = service.regions.get(key)
-    return service.replicas if runs is None or runs.replicas is None else runs.replicas
+    return service.replicas_in(service.regions.get(key, RegionalDeployment()))

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, collapse_addresses
 
 from config.environment import Environment
 from config.problems import Problem
-from config.validation.source_addresses import NO_SOURCES
+from config.validation.source_addresses import NO_SOURCES, authorized_networks
 
 HALF_OF_ALL = 1 << 31
 """Half of all IPv4 addresses: authorizing as many, in any number of ranges, authorizes everyone."""
@@ -42,12 +42,7 @@ def is_reserved(network: IPv4Network) -> bool:
 
 
 def check_authorized_networks(environment: Environment) -> Iterator[Problem]:
-    entries = [
-        (f"cluster.authorized_networks[{index}].cidr", entry.cidr)
-        for index, entry in enumerate(environment.cluster.authorized_networks)
-    ]
-    if environment.cluster.operator_address is not None:
-        entries.append(("cluster.operator_address", environment.cluster.operator_address))
+    entries = authorized_networks(environment)
     if len(entries) > MOST_AUTHORIZED_NETWORKS:
         rule = f"are more than the {MOST_AUTHORIZED_NETWORKS} that GKE takes; name fewer, wider networks"
         yield Problem("cluster.authorized_networks", rule, f"{len(entries)} networks")

@@ -16,14 +16,19 @@ NO_SOURCES = {
 """Ranges that no router forwards. https://www.iana.org/assignments/iana-ipv4-special-registry/"""
 
 
-def check_source_addresses(environment: Environment) -> Iterator[Problem]:
+def authorized_networks(environment: Environment) -> list[tuple[str, IPv4Network]]:
+    """Return the networks that the file authorizes, each with its path in it."""
     entries = [
         (f"cluster.authorized_networks[{index}].cidr", entry.cidr)
         for index, entry in enumerate(environment.cluster.authorized_networks)
     ]
     if environment.cluster.operator_address is not None:
         entries.append(("cluster.operator_address", environment.cluster.operator_address))
-    for path, cidr in entries:
+    return entries
+
+
+def check_source_addresses(environment: Environment) -> Iterator[Problem]:
+    for path, cidr in authorized_networks(environment):
         for network, kind in NO_SOURCES.items():
             if cidr.subnet_of(network):
                 rule = (

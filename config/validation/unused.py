@@ -1,7 +1,7 @@
 """Keys that do nothing: what a file gives, and another of its keys switches off. Each is a warning, which says why.
 
-A key with its default value is not reported: it asks for nothing. `tests/config/test_unused_keys.py` holds every key
-of the schema against what the stacks are built from.
+A key with its default value is not reported. `tests/config/test_unused_keys.py` compares every
+key of the schema with what the stacks are built from.
 """
 
 from collections.abc import Iterator, Sequence
@@ -126,7 +126,7 @@ def _check_services(environment: Environment) -> Iterator[Problem]:
         if not runs:
             rule = f"runs nowhere: {', '.join(service.regions)} {_are(service.regions)} retired; name another region"
             yield Problem(path, rule)
-        elif all((service.replicas if one.replicas is None else one.replicas) == 0 for one in runs.values()):
+        elif all(service.replicas_in(one) == 0 for one in runs.values()):
             yield Problem(path, "has no pods: replicas is 0 in each of its regions, so that calls fail")
 
 
