@@ -7,7 +7,9 @@ from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, RESTARTS_PODS
 from config.fields import Image, Model, RegionKey, Version
-from config.service import RegionalDeployment, Route, Service
+from config.services.pods import RegionalDeployment
+from config.services.route import Route
+from config.services.service import Service
 
 CLIENT_APP = "sleep"
 """Name of the client, and of its container."""

@@ -19,7 +19,8 @@ from config.naming import INJECTION_LABEL, REVISION_LABEL, ProjectNames, RegionN
 from config.network import Network
 from config.project import Project
 from config.region import Region
-from config.service import RegionalDeployment, Service
+from config.services.pods import RegionalDeployment
+from config.services.service import Service
 
 DEMO_SERVICE = "helloworld"
 

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.authorization import WHOLE_NAMESPACE, Caller
-from config.container_text import escape
-from config.service import RegionalDeployment, Service
+from config.services.pods import RegionalDeployment
+from config.services.service import Service
 from constructs import Construct
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
-from constructs.manifest_file import ManifestFile, checksum, render
+from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
+from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
 
 
 class MeshService(Construct):
@@ -62,7 +63,7 @@ class MeshService(Construct):
         apply("service", render("service/service.yaml", {**names, "port": service.port}))
         if deployment is not None:
             account = apply("service-account", render("service/service-account.yaml", names))
-            self._run(_deployment(name, service, deployment, namespace.name), account, access)
+            self._run(deployment_manifest(name, service, deployment, namespace.name), account, access)
             if callers:
                 values = {**names, "port": str(service.port), "sources": _sources(callers)}
                 self.allow_policies.append(
@@ -106,49 +107,6 @@ class MeshService(Construct):
             depends_on=[applied],
             wait_for={"status.currentHealthy": f"^{deployment['spec']['replicas']}$"},
         )
-
-
-TEMPLATE_LABEL = "multi-region-mesh/template"
-"""Label of a service's pods: a checksum of what they are made from."""
-
-
-def _deployment(name: str, service: Service, deployment: RegionalDeployment, namespace: str) -> dict[str, Any]:
-    env = dict(service.env)
-    if service.version_env is not None:
-        env[service.version_env] = deployment.version
-    low_port = service.port < FIRST_UNPRIVILEGED_PORT
-    rendered = render(
-        "service/deployment.yaml",
-        {
-            "name": name,
-            "namespace": namespace,
-            "version": deployment.version,
-            "image": deployment.image or service.image,
-            "replicas": service.replicas_in(deployment),
-            "port": service.port,
-            "user": service.user,
-            "run_as_non_root": not service.root,
-            "read_only_root": not service.writable_root,
-            "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}] if low_port else None,
-            "env": [_variable(key, value) for key, value in sorted(env.items())] or None,
-        },
-    )
-    template = rendered["spec"]["template"]
-    template["metadata"]["labels"][TEMPLATE_LABEL] = checksum(template)
-    return rendered
-
-
-def _variable(name: str, value: str) -> dict[str, str]:
-    """Return an environment variable of a container, whose value arrives as it is configured.
-
-    An empty value is left out: it means the same, and the API server leaves it out too, which the provider takes for
-    an inconsistent result.
-    """
-    return {"name": name, "value": escape(value)} if value else {"name": name}
-
-
-FIRST_UNPRIVILEGED_PORT = 1024
-"""Only root can listen on lower ports, unless a pod's sysctl allows it."""
 
 
 def _sources(callers: Sequence[Caller]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from config.environment import Environment
-from config.service import Service
+from config.services.service import Service
 from policy.environment import Entity
 from policy.rule import PolicyResult, Rule
 

@@ -11,7 +11,7 @@ from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.plural import counted
-from config.service import Service
+from config.services.service import Service
 
 
 def check_services(member: ObservedCluster) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from cli.sources.kubernetes import ClusterClient, KubectlError
 from config import Environment
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
-from config.service import Service
+from config.services.service import Service
 
 INGRESS = "multiclusteringresses.networking.gke.io"
 

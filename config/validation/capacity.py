@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from config.demo import CLIENT_APP
 from config.environment import Environment
 from config.problems import Problem
-from config.service import RegionalDeployment, Service
+from config.services.pods import RegionalDeployment
+from config.services.service import Service
 from config.validation.nodes import zone_count
 
 SERVICES_OF_THE_CLUSTER = (

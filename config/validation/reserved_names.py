@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from config.environment import Environment
 from config.grammar import reserved
 from config.problems import Problem
-from config.service import Service
+from config.services.service import Service
 
 
 def check_reserved_names(environment: Environment) -> Iterator[Problem]:

@@ -5,7 +5,9 @@ from itertools import combinations
 
 from config.environment import DEMO_SERVICE, Environment
 from config.problems import Problem, Suggestion
-from config.service import RegionalDeployment, Route, Service
+from config.services.pods import RegionalDeployment
+from config.services.route import Route
+from config.services.service import Service
 from config.validation.references import check_region_key
 
 

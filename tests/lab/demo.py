@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
-from config.service import Service
+from config.services.service import Service
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.traffic import Client, DemoResponse
 

@@ -13,7 +13,7 @@ from config.mesh import Mesh
 from config.network import Network
 from config.paths import ROOT
 from config.region import Region
-from config.service import Service
+from config.services.service import Service
 
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {

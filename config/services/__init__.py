@@ -1,0 +1,1 @@
+"""`services`: your own services on the mesh; the demo is one too."""

@@ -1,0 +1,53 @@
+"""A service: its pods, its port, who calls it, and how it fails over."""
+
+from pydantic import Field
+
+from config.effects import ADDS_OR_DELETES, IN_PLACE, RESTARTS_PODS
+from config.fields import CallerName, NamespaceName, Port, RegionKey
+from config.services.pods import Pods, RegionalDeployment
+from config.services.route import Route
+
+
+class Service(Pods):
+    """A service with one name in every cluster, served by the nearest region."""
+
+    port: Port = Field(
+        description="Port of the container and of the Service. The mesh treats it as HTTP/1.1: gRPC is not supported.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    namespace: NamespaceName = Field(
+        default="apps", description="Namespace, which is created in every cluster.", json_schema_extra=ADDS_OR_DELETES
+    )
+    route: Route | None = Field(
+        default=None,
+        description="Path on the public address. If unset, the service is available inside the mesh only.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    allow_from: tuple[CallerName, ...] = Field(
+        default=(),
+        strict=False,
+        description="Callers that are authorized to call the service, in addition to the gateways of a service with "
+        "a `route`: a service of this file by its name, a Kubernetes service account as `NAMESPACE/ACCOUNT`, or all "
+        "accounts of a namespace as `NAMESPACE/*`.",
+        json_schema_extra=IN_PLACE,
+    )
+    failover: bool = Field(
+        default=True,
+        description="Serves requests from the nearest region, and from another one when that region fails.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    # The CRD takes 0 to 100, and the policy of Network Services that is made from it 1 to 99:
+    # https://cloud.google.com/service-mesh/docs/reference/network-services/rest/v1/projects.locations.serviceLbPolicies
+    failover_threshold: int | None = Field(
+        default=None,
+        ge=1,
+        le=99,
+        description="With `fleet`: percentage of healthy endpoints in a region below which requests also go to other "
+        "regions. If unset, Google's default, 70, applies: then one of two pods that is not ready is enough.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    regions: dict[RegionKey, RegionalDeployment] = Field(
+        default={},
+        description="Regions where the service runs, and their settings. If empty, it runs in every region.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )

@@ -1,0 +1,57 @@
+"""The Deployment of a service: its pods, as configured."""
+
+from typing import Any
+
+from config.container_text import escape
+from config.services.pods import RegionalDeployment
+from config.services.service import Service
+from constructs.manifest_file import checksum, render
+
+TEMPLATE_LABEL = "multi-region-mesh/template"
+"""Label of a service's pods: a checksum of what they are made from."""
+
+FIRST_UNPRIVILEGED_PORT = 1024
+"""Only root can listen on lower ports, unless a pod's sysctl allows it."""
+
+
+def deployment_manifest(name: str, service: Service, deployment: RegionalDeployment, namespace: str) -> dict[str, Any]:
+    """Return the Deployment of a service in one cluster.
+
+    Args:
+        name: the service's name.
+        service: the service, as configured.
+        deployment: what runs in the cluster.
+        namespace: of the Deployment.
+    """
+    env = dict(service.env)
+    if service.version_env is not None:
+        env[service.version_env] = deployment.version
+    low_port = service.port < FIRST_UNPRIVILEGED_PORT
+    rendered = render(
+        "service/deployment.yaml",
+        {
+            "name": name,
+            "namespace": namespace,
+            "version": deployment.version,
+            "image": deployment.image or service.image,
+            "replicas": service.replicas_in(deployment),
+            "port": service.port,
+            "user": service.user,
+            "run_as_non_root": not service.root,
+            "read_only_root": not service.writable_root,
+            "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}] if low_port else None,
+            "env": [_variable(key, value) for key, value in sorted(env.items())] or None,
+        },
+    )
+    template = rendered["spec"]["template"]
+    template["metadata"]["labels"][TEMPLATE_LABEL] = checksum(template)
+    return rendered
+
+
+def _variable(name: str, value: str) -> dict[str, str]:
+    """Return an environment variable of a container, whose value arrives as it is configured.
+
+    An empty value is left out: it means the same, and the API server leaves it out too, which the provider takes for
+    an inconsistent result.
+    """
+    return {"name": name, "value": escape(value)} if value else {"name": name}
