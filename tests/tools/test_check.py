@@ -82,6 +82,26 @@ def test_what_is_left_out_is_said_at_the_end(tmp_path: Path) -> None:
     ]
 
 
+MAKEFILE = """
+PARAMETERS = REGIONS CONTROL_PLANE SHORT DAY2 UPGRADE ACCEPTANCE FAULTS
+check:
+	@DAY2=$(DAY2) ./check
+%:
+	@echo make $@ $(foreach one,$(PARAMETERS),$(if $($(one)),$(one)=$($(one))))
+.PHONY: check
+"""
+
+
+def test_the_changes_are_for_one_rehearsal_only(tmp_path: Path) -> None:
+    plain = made(check(tmp_path))
+    (tmp_path / "bin" / "make").unlink()
+    (tmp_path / "Makefile").write_text(MAKEFILE, encoding="utf-8")
+    command = ["make", "--no-print-directory", "check", "DAY2=small"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert made(result) == [line.replace("DAY2=all", "DAY2=small") for line in plain]
+
+
 @pytest.mark.parametrize("failing", ["PYTEST", "SUPPLY", "LAB", "REHEARSAL"])
 def test_a_failure_ends_it(failing: str, tmp_path: Path) -> None:
     result = check(tmp_path, **{failing: 1})
