@@ -17,15 +17,22 @@ from tests.local_mesh.pod import Pod, PodContext
 
 TOKEN_AUDIENCE = "istio-ca"
 JOB_LABEL = "batch.kubernetes.io/job-name"
+PROTOCOLS = {"http": "http", "http2": "http2", "kubernetes.io/h2c": "http2", "grpc": "grpc", "tcp": "tcp"}
+"""The application's protocols, by the names that Services have for them."""
+
 READY_SECONDS = 60
+PROBE_SECONDS = 0.1
+"""How often an agent looks whether a probe is due."""
+
 PARALLEL = 4
 
 
 class NodeAgent:
     """Watches a cluster's pods: starts the programs of scheduled pods, and stops those of deleted ones.
 
-    A pod is ready when its probes succeed, and stays ready when its programs are killed. The
-    same happens on a lost node, until the control plane notices it after most of a minute.
+    Its probes decide whether a pod is ready, and restart its application. When its programs are
+    killed, it keeps its status, as on a lost node until the control plane notices that, after
+    most of a minute.
 
     Attributes:
         cluster: the Kubernetes control plane.
@@ -74,9 +81,19 @@ class NodeAgent:
             ]
 
     def restart(self, pod: Pod) -> None:
-        """Start the programs of a killed pod, as a kubelet restarts containers."""
-        pod.start(self._network.pod(self._namespace_name(pod)), self._token(pod))
-        self._wait_until_ready(pod)
+        """Start the programs of a killed pod again, and wait until it is ready.
+
+        Raises:
+            LocalMeshError: it is not ready in time.
+        """
+        pod.start(self._network.pod(self._namespace_name(pod)), self._token(pod), self._protocols(pod))
+        deadline = time.monotonic() + READY_SECONDS
+        while not (pod.terminating.is_set() or pod.ready):
+            if time.monotonic() > deadline:
+                raise LocalMeshError(f"pod {pod.name} is not ready after {READY_SECONDS} s: {self._context.logs}")
+            pod.probe()
+            time.sleep(PROBE_SECONDS)
+        pod.lost = False
 
     def _watch(self) -> None:
         try:
@@ -104,13 +121,13 @@ class NodeAgent:
                 self._submit(self._end, pod)
 
     def _submit(self, work: Callable[[Pod], None], pod: Pod) -> None:
-        def guarded() -> None:
-            try:
-                work(pod)
-            except Exception as error:
-                self._on_error(error)
+        self._workers.submit(self._guard, work, pod)
 
-        self._workers.submit(guarded)
+    def _guard(self, work: Callable[[Pod], None], pod: Pod) -> None:
+        try:
+            work(pod)
+        except Exception as error:
+            self._on_error(error)
 
     def _run(self, pod: Pod) -> None:
         with pod.lock:
@@ -120,21 +137,34 @@ class NodeAgent:
     def _start(self, pod: Pod) -> None:
         network = self._network.add_pod(self.cluster.site.key, self._namespace_name(pod), pod.address)
         # With the pod's address, istiod finds the proxy's node and so its region.
-        self._report(pod, ready=False)
-        pod.start(network, self._token(pod))
-        self._wait_until_ready(pod)
-        if not pod.terminating.is_set():
-            self._report(pod, ready=True)
+        self._report(pod)
+        pod.start(network, self._token(pod), self._protocols(pod))
+        threading.Thread(target=self._guard, args=(self._probe, pod), daemon=True).start()
 
-    def _wait_until_ready(self, pod: Pod) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while not (pod.terminating.is_set() or pod.is_ready()):
-            if time.monotonic() > deadline:
-                raise LocalMeshError(
-                    f"pod {pod.name} in {self.cluster.site.key} is not ready after {READY_SECONDS} s: "
-                    f"{self._context.logs}"
-                )
-            time.sleep(0.2)
+    def _probe(self, pod: Pod) -> None:
+        """Probe a pod until it ends, and report its status when it changes."""
+        reported = (False, 0)
+        while not pod.terminating.wait(PROBE_SECONDS):
+            if pod.lost:
+                continue
+            pod.probe()
+            if (pod.ready, pod.restarts) != reported and not pod.terminating.is_set():
+                self._report(pod)
+                reported = (pod.ready, pod.restarts)
+
+    def _protocols(self, pod: Pod) -> dict[int, str]:
+        """Return the protocols of a pod's ports, as its Services select them.
+
+        Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
+        """
+        labels = pod.manifest["metadata"].get("labels", {})
+        services = self.cluster.get("services", "--namespace", pod.namespace)["items"]
+        return {
+            port["targetPort"]: PROTOCOLS.get(port.get("appProtocol") or port.get("name", "").partition("-")[0], "http")
+            for service in services
+            if (selector := service["spec"].get("selector")) and selector.items() <= labels.items()
+            for port in service["spec"]["ports"]
+        }
 
     def _end(self, pod: Pod) -> None:
         with pod.lock:
@@ -155,8 +185,9 @@ class NodeAgent:
             *("--audience", TOKEN_AUDIENCE, "--duration", "24h"),
         ).strip()
 
-    def _report(self, pod: Pod, *, ready: bool) -> None:
+    def _report(self, pod: Pod) -> None:
         """Write a pod's status, which Deployments and EndpointSlices read."""
+        ready = pod.ready
         status = "True" if ready else "False"
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
@@ -168,7 +199,7 @@ class NodeAgent:
                     "imageID": "",
                     "ready": ready,
                     "started": ready,
-                    "restartCount": 0,
+                    "restartCount": pod.restarts,
                     "state": {"running": {"startedAt": now}},
                 }
                 for container in containers

@@ -1,14 +1,11 @@
 """A pod: a network namespace with a sidecar and a fake application."""
 
-import http.client
 import json
 import re
-import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -16,23 +13,20 @@ from typing import Any
 
 from config.paths import ROOT
 from tests.kubelet import expand
-from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.application.facts import UNHEALTHY_FILE, UNREADY_FILE
 from tests.local_mesh.namespace import Namespace
+from tests.local_mesh.probes import ContainerProbes, Target
 from tests.local_mesh.processes import Program
 
 SIDECAR = "istio-proxy"
 CAPTURE_CONTAINER = "istio-init"
-PROBE_SECONDS = 2.0
+DEFAULT_PROTOCOL = "http"
 
 LABELS_FILE = "etc/istio/pod/labels"
 ANNOTATIONS_FILE = "etc/istio/pod/annotations"
 ROOT_FILE = "var/run/secrets/istio/root-cert.pem"
 TOKEN_FILE = "var/run/secrets/tokens/istio-token"
 BOOTSTRAP_FILE = "var/lib/istio/envoy/envoy_bootstrap_tmpl.json"
-
-UNHEALTHY_FILE = "unhealthy"
-"""While this file exists in a pod's folder, the application returns 503."""
-
 
 _KEY = re.compile(r"\['([^']+)'\]")
 
@@ -63,7 +57,7 @@ class Pod:
 
     - ``istio-proxy``, the injected container, is pilot-agent with Envoy, with the
       container's arguments and environment;
-    - a container with a port is a small HTTP server on that port;
+    - a container with ports is the fake application, which serves each port by its protocol;
     - a container without a port does nothing; requests are sent from its namespace.
 
     Attributes:
@@ -75,6 +69,8 @@ class Pod:
         lock: held while the pod is started or stopped, as two threads may do that at once.
         terminating: set when the pod is deleted in its cluster.
         started: whether it has programs and a namespace.
+        lost: its programs were killed without a notice, as on a lost node: nobody probes it or reports its status.
+        restarts: number of times that its application was started again after a failed probe.
     """
 
     def __init__(self, manifest: dict[str, Any], address: IPv4Address, context: PodContext, folder: Path) -> None:
@@ -89,17 +85,24 @@ class Pod:
         self.lock = threading.Lock()
         self.terminating = threading.Event()
         self.started = False
-        self._applications: list[Program] = []
+        self.lost = False
+        self.restarts = 0
+        self._network: Namespace | None = None
+        self._protocols: Mapping[int, str] = {}
+        self._applications: dict[str, Program] = {}
         self._sidecars: list[Program] = []
+        self._probes = self._build_probes()
 
-    def start(self, network: Namespace, token: str) -> None:
+    def start(self, network: Namespace, token: str, protocols: Mapping[int, str]) -> None:
         """Start its programs.
 
         Args:
             network: its namespace.
             token: of its service account, for the mesh's CA.
+            protocols: of its ports: http, http2, grpc or tcp. The others are http.
         """
         self.started = True
+        self._network, self._protocols = network, protocols
         if any(container["name"] == CAPTURE_CONTAINER for container in self._containers):
             # Not at the top: unit tests of pods do not need the lab's packages.
             from tests.local_mesh.capture import capture  # noqa: PLC0415
@@ -110,21 +113,32 @@ class Pod:
             if container["name"] == SIDECAR:
                 self._sidecars.append(self._start(container, network, self._agent_command(container)))
             elif container in self.manifest["spec"]["containers"]:
-                for port in container.get("ports", []):
-                    command = [
-                        sys.executable,
-                        "-m",
-                        "tests.local_mesh.demo_server",
-                        str(port["containerPort"]),
-                        UNHEALTHY_FILE,
-                    ]
-                    self._applications.append(self._start(container, network, command))
+                self._start_application(container)
+        self._probes = self._build_probes()
 
-    def is_ready(self) -> bool:
-        """Return whether all readiness probes succeed; a container without one is ready when it runs."""
-        return all(
-            self._probe(container["readinessProbe"]) for container in self._containers if "readinessProbe" in container
-        )
+    def _start_application(self, container: dict[str, Any]) -> None:
+        assert self._network is not None, "start the pod first"
+        ports = [port["containerPort"] for port in container.get("ports", [])]
+        if ports:
+            served = [f"{port}={self._protocols.get(port, DEFAULT_PROTOCOL)}" for port in ports]
+            command = [sys.executable, "-m", "tests.local_mesh.application", *served]
+            self._applications[container["name"]] = self._start(container, self._network, command)
+
+    def probe(self) -> None:
+        """Run the probes that are due, and start an application again whose startup or liveness probe has failed."""
+        for container, probes in zip(self._containers, self._probes, strict=True):
+            probes.run()
+            program = self._applications.get(container["name"])
+            if probes.has_to_restart and program is not None:
+                program.kill()
+                self._start_application(container)
+                self.restarts += 1
+                probes.reset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all readiness probes succeed; a container without one is ready when it runs."""
+        return all(probes.ready for probes in self._probes)
 
     def return_503(self) -> None:
         """Let the application return 503."""
@@ -133,9 +147,17 @@ class Pod:
     def recover(self) -> None:
         (self._folder / UNHEALTHY_FILE).unlink()
 
+    def fail_readiness(self) -> None:
+        """Let the application fail its readiness probes; it still serves requests."""
+        (self._folder / UNREADY_FILE).touch()
+
+    def pass_readiness(self) -> None:
+        (self._folder / UNREADY_FILE).unlink()
+
     def kill(self) -> None:
         """Kill all programs without a notice to the control plane."""
-        for program in (*self._applications, *self._sidecars):
+        self.lost = True
+        for program in (*self._applications.values(), *self._sidecars):
             program.kill()
         self._applications.clear()
         self._sidecars.clear()
@@ -144,34 +166,27 @@ class Pod:
         """Stop the programs as a kubelet stops a pod.
 
         The applications get SIGTERM after the longest ``preStop`` of the containers; a sidecar
-        gets it at once if it is a normal container, last if it is an init container.
+        gets it at once if it is a normal container, last if it is an init container. What still
+        runs at the end of the grace period is killed.
         """
         spec = self.manifest["spec"]
-        grace = float(spec.get("terminationGracePeriodSeconds", 30))
+        deadline = time.monotonic() + float(spec.get("terminationGracePeriodSeconds", 30))
         native = any(container["name"] == SIDECAR for container in spec.get("initContainers", []))
         if not native:
             _terminate(self._sidecars)
         time.sleep(max((_pre_stop_seconds(container) for container in spec["containers"]), default=0.0))
-        _terminate(self._applications)
-        _wait(self._applications, grace)
+        _terminate(self._applications.values())
+        _wait(self._applications.values(), deadline)
         _terminate(self._sidecars)
-        _wait(self._sidecars, grace)
+        _wait(self._sidecars, deadline)
 
-    def _probe(self, probe: dict[str, Any]) -> bool:
-        """Probe from outside the pod, as a kubelet does."""
-        address = str(self.address)
-        try:
-            if "httpGet" in probe:
-                request = probe["httpGet"]
-                with closing(http.client.HTTPConnection(address, request["port"], timeout=PROBE_SECONDS)) as connection:
-                    connection.request("GET", request["path"])
-                    return 200 <= connection.getresponse().status < 400
-            if "tcpSocket" in probe:
-                socket.create_connection((address, probe["tcpSocket"]["port"]), timeout=PROBE_SECONDS).close()
-                return True
-        except OSError:
-            return False
-        raise LocalMeshError(f"pod {self.name} has a probe of an unknown type: {', '.join(probe)}")
+    def _build_probes(self) -> list[ContainerProbes]:
+        return [
+            ContainerProbes(
+                Target(str(self.address), self._network, self._folder, self._variables(container)), container
+            )
+            for container in self._containers
+        ]
 
     def _start(self, container: dict[str, Any], network: Namespace, command: list[str]) -> Program:
         return Program(
@@ -181,7 +196,8 @@ class Pod:
             namespace=network,
             hosts=self._context.hosts,
             folder=self._folder,
-            variables=self._variables(container) | {"HOSTNAME": self.name, "PYTHONPATH": str(ROOT)},
+            variables=self._variables(container)
+            | {"HOSTNAME": self.name, "IMAGE": container.get("image", ""), "PYTHONPATH": str(ROOT)},
         )
 
     def _agent_command(self, container: dict[str, Any]) -> list[str]:
@@ -250,6 +266,6 @@ def _terminate(programs: Iterable[Program]) -> None:
             program.terminate()
 
 
-def _wait(programs: Iterable[Program], seconds: float) -> None:
+def _wait(programs: Iterable[Program], deadline: float) -> None:
     for program in programs:
-        program.wait(seconds)
+        program.wait(max(0.0, deadline - time.monotonic()))

@@ -93,7 +93,7 @@ def local_mesh_prerequisites(target: str) -> list[Prerequisite]:
         program("node", "by cdktf, which renders the manifests", make),
         program("bash", "by the project's scripts", "install bash"),
         program("curl", "by the demo's client", "install curl"),
-        *(_package(name, make) for name in ("envoy", "pyroute2")),
+        *(_package(name, make) for name in ("envoy", "grpc", "h2", "pyroute2")),
         Prerequisite("Go", "to build the toolchain", f"install 1.21 or later from go.dev/dl, {programs}", _go),
         Prerequisite("disk space", "to build the toolchain", f"free some, {programs}", _disk_space),
         Prerequisite(FOLDER_VARIABLE, "instead of a built toolchain", "add them, or unset it", _given_programs),

@@ -24,27 +24,9 @@ from tests.local_mesh.prerequisites import (
     isolation_prerequisites,
     local_mesh_prerequisites,
 )
-from tests.local_mesh.traffic import Client, tally
 from tests.synthesized import Synthesis
 
-PORT = 18999
 MARK = "LOCAL_MESH_TEST_MARK"
-
-
-@pytest.fixture
-def application(tmp_path: Path) -> Iterator[Path]:
-    """Run the fake application on loopback, and return its unhealthy file."""
-    unhealthy = tmp_path / "unhealthy"
-    variables = os.environ | {"SERVICE_VERSION": "v7", "HOSTNAME": "pod-1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.local_mesh.demo_server", str(PORT), str(unhealthy)]
-    with subprocess.Popen(command, env=variables) as process:
-        client = Client("127.0.0.1", PORT, "here")
-        deadline = time.monotonic() + 20
-        while not client.send("/hello", 1)[0].ok:
-            assert time.monotonic() < deadline, "the fake application does not listen"
-            time.sleep(0.1)
-        yield unhealthy
-        process.terminate()
 
 
 def pod(spec: dict[str, Any], tmp_path: Path) -> Pod:
@@ -52,40 +34,6 @@ def pod(spec: dict[str, Any], tmp_path: Path) -> Pod:
     context = PodContext(IPv4Network("10.96.0.0/20"), tmp_path, tmp_path, tmp_path, b"", tmp_path)
     manifest = {"metadata": metadata, "spec": {"nodeName": "node-1", "containers": [], **spec}}
     return Pod(manifest, IPv4Address("127.0.0.1"), context, tmp_path)
-
-
-def test_the_application_responds_returns_503_and_recovers(application: Path, tmp_path: Path) -> None:
-    client = Client("127.0.0.1", PORT, "here")
-    response = client.send("/hello", 1)[0]
-    assert (response.version, response.body) == ("v7", "Hello version: v7, instance: pod-1\n")
-    subject = pod({}, tmp_path)
-    subject.return_503()
-    assert tally(client.send("/hello", 3)) == {"503": 3}
-    subject.recover()
-    with client.stream("/hello", every=0.01) as stream:
-        time.sleep(0.5)
-    assert len(stream.responses) > 10
-    assert tally(stream.responses) == {"v7": len(stream.responses)}
-    assert stream.since(stream.responses[-1].sent) == stream.responses[-1:]
-
-
-def test_a_refused_connection_is_no_response() -> None:
-    assert tally(Client("127.0.0.1", 9, "here").send("/", 2)) == {"no response": 2}
-
-
-def test_a_pod_is_ready_when_all_probes_succeed(application: Path, tmp_path: Path) -> None:
-    def ready(*probes: dict[str, Any]) -> bool:
-        containers = [{"name": f"c{index}", "readinessProbe": probe} for index, probe in enumerate(probes)]
-        return pod({"containers": containers}, tmp_path).is_ready()
-
-    listens, refuses = {"tcpSocket": {"port": PORT}}, {"tcpSocket": {"port": 9}}
-    responds = {"httpGet": {"port": PORT, "path": "/"}}
-    assert ready(listens, responds)
-    assert not ready(listens, refuses)
-    application.touch()
-    assert not ready(responds)
-    with pytest.raises(LocalMeshError, match="exec"):
-        ready({"exec": {"command": ["true"]}})
 
 
 def test_a_containers_environment(tmp_path: Path) -> None:
@@ -220,7 +168,14 @@ class TestPrerequisites:
         names = [line.strip().partition(":")[0] for line in str(caught.value).splitlines()[1:]]
         assert names == [
             *("mount", "nsenter", "setpriv", "sh", "umount", "unshare", "namespaces", "node", "bash", "curl"),
-            *("Python package envoy", "Python package pyroute2", "Go", "disk space"),
+            *(
+                "Python package envoy",
+                "Python package grpc",
+                "Python package h2",
+                "Python package pyroute2",
+                "Go",
+                "disk space",
+            ),
         ]
         assert "Go: missing. Required to build the toolchain: install 1.21 or later from go.dev/dl" in str(caught.value)
         assert f"1.0 GiB are free in {tmp_path}, and 10 GiB are required" in str(caught.value)

@@ -1,0 +1,1 @@
+"""The fake application that every container of the local mesh runs in place of its image."""

@@ -1,0 +1,109 @@
+"""What the application knows of itself, and the faults that are injected into it."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+UNHEALTHY_FILE = "unhealthy"
+"""While this file exists in a pod's folder, the application responds to every request with an error."""
+
+UNREADY_FILE = "unready"
+"""While this file exists in a pod's folder, the application fails its readiness probes, of any type."""
+
+READY_FILE = "ready"
+"""The application has this file in its working directory while it is ready: for probes of the type ``exec``."""
+
+READY_PATH = "/ready"
+"""Path of HTTP readiness probes: 200 while the application is ready, else 503."""
+
+BAD_TAG = "bad"
+"""Tag of an image whose application is never ready, and responds to every request with an error."""
+
+JSON = "application/json"
+"""With this ``Accept`` header, a response describes its request; else it is the demo's text."""
+
+PEER_HEADER = "X-Peer"
+"""Response header with the client's identity, which the sidecar takes from the mutual TLS certificate."""
+
+FORWARDED_IDENTITY = "x-forwarded-client-cert"
+"""Request header in which the sidecar passes on that identity."""
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application.
+
+    Attributes:
+        folder: its working directory.
+        image: that its container names.
+        version: the variable SERVICE_VERSION, or the tag of the image.
+        instance: name of its pod.
+    """
+
+    folder: Path
+    image: str
+    version: str
+    instance: str
+
+    @classmethod
+    def from_environment(cls, folder: Path, variables: Mapping[str, str]) -> "Application":
+        image = variables.get("IMAGE", "")
+        version = variables.get("SERVICE_VERSION") or image.rpartition(":")[2] or "unknown"
+        return cls(folder, image, version, variables.get("HOSTNAME", ""))
+
+    @property
+    def healthy(self) -> bool:
+        return not (self._is_bad or (self.folder / UNHEALTHY_FILE).exists())
+
+    @property
+    def ready(self) -> bool:
+        return not (self._is_bad or (self.folder / UNREADY_FILE).exists())
+
+    @property
+    def _is_bad(self) -> bool:
+        return self.image.rpartition(":")[2] == BAD_TAG
+
+    def greet(self) -> str:
+        """Return the demo's text."""
+        return f"Hello version: {self.version}, instance: {self.instance}\n"
+
+    def describe(self, protocol: str, method: str, path: str, headers: Iterable[tuple[str, str]]) -> str:
+        """Return a line of JSON about the application and a request to it."""
+        request = {"protocol": protocol, "method": method, "path": path}
+        facts = {"image": self.image, "version": self.version, "instance": self.instance, **request}
+        return json.dumps({**facts, "headers": {name.lower(): value for name, value in headers}}) + "\n"
+
+    def respond(
+        self, protocol: str, method: str, path: str, headers: Iterable[tuple[str, str]]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Return the status, the headers and the body of the response to an HTTP request."""
+        given = {name.lower(): value for name, value in headers}
+        if path.partition("?")[0] == READY_PATH:
+            status, body = (200, "ready\n") if self.ready else (503, "not ready\n")
+        elif not self.healthy:
+            status, body = 503, "unhealthy\n"
+        elif given.get("accept") == JSON:
+            status, body = 200, self.describe(protocol, method, path, given.items())
+        else:
+            status, body = 200, self.greet()
+        content = body.encode()
+        answer = {
+            "content-type": JSON if body.startswith("{") else "text/plain",
+            "content-length": str(len(content)),
+            PEER_HEADER.lower(): given.get(FORWARDED_IDENTITY, ""),
+        }
+        return status, answer, content
+
+    def follow_readiness(self) -> None:
+        """Create and delete the ready file, for ever."""
+        file = self.folder / READY_FILE
+        while True:
+            if self.ready:
+                file.touch()
+            else:
+                file.unlink(missing_ok=True)
+            time.sleep(POLL_SECONDS)
