@@ -1,5 +1,6 @@
 """Which callers are authorized to call a service, as identities in the mesh."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from config.environment import Environment
@@ -26,15 +27,24 @@ def authorized_callers(environment: Environment, name: str) -> tuple[Caller, ...
 
     A name that no service has is left out; `config.validation.services` has refused it.
     """
+    service = environment.all_services()[name]
+    found = (
+        [Caller(GATEWAY_NAMESPACE, GATEWAY_NAME)] if service.route is not None and environment.ingress.enabled else []
+    )
+    return tuple(dict.fromkeys([*found, *_callers(environment, service.allow_from)]))
+
+
+def namespace_callers(environment: Environment, name: str) -> tuple[Caller, ...]:
+    """Return the callers that are authorized to call all pods of a namespace."""
+    given = environment.mesh.namespaces.get(name)
+    return () if given is None else tuple(dict.fromkeys(_callers(environment, given.allow_from)))
+
+
+def _callers(environment: Environment, allow_from: Iterable[str]) -> Iterator[Caller]:
     services = environment.all_services()
-    service = services[name]
-    found = []
-    if service.route is not None and environment.ingress.enabled:
-        found.append(Caller(GATEWAY_NAMESPACE, GATEWAY_NAME))
-    for text in service.allow_from:
+    for text in allow_from:
         namespace, slash, account = text.partition("/")
         if slash:
-            found.append(Caller(namespace, account))
+            yield Caller(namespace, account)
         elif text in services:
-            found.append(Caller(services[text].namespace, text))
-    return tuple(dict.fromkeys(found))
+            yield Caller(services[text].namespace, text)

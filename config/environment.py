@@ -212,12 +212,18 @@ class Environment(Model):
         demo = {DEMO_SERVICE: self.demo.service(self.regions)} if self.demo.enabled else {}
         return demo | self.services
 
+    def namespaces(self) -> dict[str, dict[str, str]]:
+        """Return the labels of the namespaces for services and other workloads, by name; the gateways' is not one."""
+        names = [*(one.namespace for one in self.all_services().values()), *self.mesh.namespaces]
+        own = {name: one.labels for name, one in self.mesh.namespaces.items()}
+        return {name: self.injection_labels | own.get(name, {}) for name in names}
+
     @property
     def has_failover_threshold(self) -> bool:
         """Whether a service has a failover threshold, which is an object of GKE's Gateway API."""
         return any(service.failover_threshold is not None for service in self.services.values())
 
     def deployments(self, service: Service) -> dict[str, RegionalDeployment]:
-        """Return what a service runs in each region that is not retired."""
+        """Return what a service runs in each region that is not retired, whoever deploys its pods."""
         wanted = service.regions or {key: RegionalDeployment() for key in self.regions}
         return {key: wanted[key] for key in wanted if not self.regions[key].retired}

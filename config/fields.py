@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from config.grammar import domain, image, reserved, service_account, url_path
+from config.grammar import domain, image, label_name, reserved, service_account, url_path
 
 
 class Model(BaseModel):
@@ -139,6 +139,12 @@ Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/google-man
 (from memory: the page could not be read here)
 """
 Label = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "a plain label", longest=60)
+LabelName = _grammar(label_name.problem, label_name.PATTERN, longest=label_name.LONGEST)
+LabelValue = _text(
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?",
+    "a label's value: letters, digits, and hyphens, underscores and dots between them",
+    longest=63,
+)
 KmsKey = _text(
     rf"projects/{_LABEL}/locations/[a-z]+(-[a-z]+[0-9]+)?/keyRings/[A-Za-z0-9_-]{{1,63}}/cryptoKeys/[A-Za-z0-9_-]{{1,63}}",
     "a key of Cloud KMS, projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY, without a version",

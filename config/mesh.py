@@ -1,4 +1,4 @@
-"""`mesh`: which control plane, from which release."""
+"""`mesh`: which control plane, from which release, and what holds for all pods."""
 
 from typing import Literal
 
@@ -6,7 +6,8 @@ from pydantic import Field
 
 from config.control_plane import MODES, ControlPlaneMode, control_plane
 from config.effects import ADDS_OR_DELETES, IN_PLACE, REFUSED
-from config.fields import AsmcliVersion, FilePath, Image, Model, Sha256
+from config.fields import AsmcliVersion, FilePath, Image, Model, NamespaceName, Sha256
+from config.namespace import Namespace
 
 DOWNLOADS = "https://storage.googleapis.com/csm-artifacts/asm"
 """Where Google publishes asmcli, and beside each its checksum, the same name with .sha256."""
@@ -86,5 +87,12 @@ class Mesh(Model):
         description="Rejects every request that no AuthorizationPolicy allows. Policies allow the load balancer to "
         "call the gateways, the gateways to call services with a `route`, and the callers in `allow_from`. With "
         "`false`, every client in the mesh is authorized to call every service.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    namespaces: dict[NamespaceName, Namespace] = Field(
+        default={},
+        max_length=200,
+        description="Namespaces in the mesh, by name, besides those of `services`: for workloads that another pipeline "
+        "deploys (docs/workloads.md). To remove one deletes everything in it.",
         json_schema_extra=ADDS_OR_DELETES,
     )

@@ -22,6 +22,9 @@ MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
 FIELD_MANAGER = "multi-region-mesh"
 """Field manager of what a deploy applies to a part of an object; terraform's own is that of whole objects."""
 
+NAMESPACE_POLICY = "namespace-allow-from"
+"""Policy for all pods of a namespace."""
+
 GATEWAY_NAMESPACE = "istio-gateway"
 GATEWAY_NAME = "istio-ingressgateway"
 """Of the gateways, and of Multi Cluster Ingress' objects."""

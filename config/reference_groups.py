@@ -108,6 +108,25 @@ services:
 """,
     ),
     Group(
+        "Workloads of other pipelines",
+        "A service without `image`, and namespaces, for pods that Argo CD, Flux, Config Sync or Helm deploys. "
+        "[Workloads of other pipelines](workloads.md) describes what their pods need.",
+        ("mesh.namespaces",),
+        """\
+mesh:
+  namespaces:
+    shop:
+      labels: {team: shop}
+      allow_from: [monitoring/prometheus]
+services:
+  catalog:
+    namespace: shop
+    port: 8080
+    route: {path: /catalog, match: prefix}
+    regions: {tokyo: {}, osaka: {}}
+""",
+    ),
+    Group(
         "Cluster shape",
         "The nodes of all clusters, and what differs in one region.",
         (

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from config.authorization import WHOLE_NAMESPACE, Caller
+from config.authorization import Caller
 from config.services.pods import RegionalDeployment
 from config.services.service import Service
 from constructs import Construct
+from constructs.authorization_sources import authorization_sources
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.manifest_file import ManifestFile, render
@@ -17,8 +18,8 @@ from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
 class MeshService(Construct):
     """One cluster's objects of a service that has the same name in every cluster.
 
-    Every cluster has the Service, so that its name resolves there, and the routing.
-    Only clusters in which it runs have the Deployment and its AuthorizationPolicy.
+    Every cluster has the Service, so that its name resolves there, and the routing. Only clusters in
+    which it runs have the Deployment, unless another pipeline deploys the pods, and what refers to them.
 
     Attributes:
         allow_policies: the policies that authorize its callers, if there are any.
@@ -45,7 +46,7 @@ class MeshService(Construct):
             id_: the construct id, which addresses follow from.
             name: the service's name.
             service: the service, as configured.
-            deployment: what runs in this cluster; None if nothing does.
+            deployment: what runs in this cluster, whoever deploys it; None if nothing does.
             routed: the ingress is enabled, so that the service's route has a gateway.
             callers: authorized callers. Without any there is no policy, which suits a mesh with default deny and
                 one without.
@@ -63,9 +64,12 @@ class MeshService(Construct):
         apply("service", render("service/service.yaml", {**names, "port": service.port}))
         if deployment is not None:
             account = apply("service-account", render("service/service-account.yaml", names))
-            self._run(deployment_manifest(name, service, deployment, namespace.name), account, access)
+            if service.image is None:  # another pipeline deploys the pods
+                apply("disruption-budget", render("service/pipeline-disruption-budget.yaml", names))
+            else:
+                self._run(deployment_manifest(name, service, deployment, namespace.name), account, access)
             if callers:
-                values = {**names, "port": str(service.port), "sources": _sources(callers)}
+                values = {**names, "port": str(service.port), "sources": authorization_sources(callers)}
                 self.allow_policies.append(
                     apply("authorization-policy", render("service/authorization-policy.yaml", values))
                 )
@@ -107,17 +111,3 @@ class MeshService(Construct):
             depends_on=[applied],
             wait_for={"status.currentHealthy": f"^{deployment['spec']['replicas']}$"},
         )
-
-
-def _sources(callers: Sequence[Caller]) -> list[dict[str, Any]]:
-    """Return callers as the sources of an AuthorizationPolicy.
-
-    The star stands for the trust domain: PROJECT.svc.id.goog where Google runs the
-    mesh's CA, cluster.local in a mesh of one's own. The mesh has a single CA, so there
-    is no other trust domain.
-    """
-    principals = [f"*/ns/{one.namespace}/sa/{one.account}" for one in callers if one.account != WHOLE_NAMESPACE]
-    namespaces = [one.namespace for one in callers if one.account == WHOLE_NAMESPACE]
-    return [
-        {"source": {key: names}} for key, names in (("principals", principals), ("namespaces", namespaces)) if names
-    ]

@@ -19,7 +19,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
 
     Args:
         name: the service's name.
-        service: the service, as configured.
+        service: the service, as configured, with an image.
         deployment: what runs in the cluster.
         namespace: of the Deployment.
     """

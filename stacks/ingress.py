@@ -1,8 +1,9 @@
 """Stack `ingress`: services on the mesh, and the load balancer in front of them."""
 
-from config.authorization import authorized_callers
+from config.authorization import authorized_callers, namespace_callers
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from config.naming import GATEWAY_NAMESPACE
+from config.workload_contract import workload_outputs
 from constructs import Construct
 from constructs.bindings import ComputeGlobalAddress, ITerraformDependable, NullProvider, TerraformOutput
 from constructs.cluster_access import ClusterAccess
@@ -13,6 +14,7 @@ from constructs.mesh_namespace import MeshNamespace
 from constructs.mesh_policies import MeshPolicies
 from constructs.mesh_service import MeshService
 from constructs.multi_cluster_ingress import MultiClusterIngress
+from constructs.namespace_policy import NamespacePolicy
 from constructs.sleep_client import SleepClient
 from stacks.base import MeshStack, StateLocation
 from stacks.cluster_access import add_cluster_access
@@ -58,6 +60,8 @@ class IngressStack(MeshStack):
                 access=access[region.key],
             )
 
+        for name, value in workload_outputs(environment).items():
+            TerraformOutput(self, name, value=value)
         self._load_balancer(gateways, access)
         self.add_dependency(mesh)
 
@@ -133,16 +137,24 @@ class IngressStack(MeshStack):
         self, region: ResolvedRegion, access: ClusterAccess, allow_policies: list[ITerraformDependable]
     ) -> None:
         environment = self._environment
-        namespaces: dict[str, MeshNamespace] = {}
-        for name, service in environment.all_services().items():
-            if service.namespace not in namespaces:
-                namespaces[service.namespace] = MeshNamespace(
+        namespaces = {
+            name: MeshNamespace(
+                self.region_scope(region.key), f"namespace-{name}", name=name, labels=labels, access=access
+            )
+            for name, labels in environment.namespaces().items()
+        }
+        for name, namespace in namespaces.items():
+            callers = namespace_callers(environment, name) if environment.mesh.default_deny else ()
+            if callers:
+                policy = NamespacePolicy(
                     self.region_scope(region.key),
-                    f"namespace-{service.namespace}",
-                    name=service.namespace,
-                    labels=environment.injection_labels,
+                    f"namespace-policy-{name}",
+                    namespace=namespace,
+                    callers=callers,
                     access=access,
                 )
+                allow_policies.append(policy.applied)
+        for name, service in environment.all_services().items():
             of_mesh = MeshService(
                 self.region_scope(region.key),
                 f"service-{name}",

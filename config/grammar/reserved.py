@@ -2,6 +2,8 @@
 
 from ipaddress import IPv4Network
 
+from config.naming import NAMESPACE_POLICY
+
 PROJECT_ID_WORDS = ("google", "null", "ssl", "undefined")
 """https://docs.cloud.google.com/resource-manager/docs/creating-managing-projects#before_you_begin"""
 
@@ -22,6 +24,7 @@ https://istio.io/latest/docs/ops/deployment/application-requirements/#pod-requir
 
 SERVICE_NAMES = {
     "default": "Kubernetes makes a service account of that name in every namespace, where the service makes its own",
+    NAMESPACE_POLICY: "the policy of a namespace with allow_from has that name",
     "kubernetes": "the pods of its namespace would find it in place of the API server (KUBERNETES_SERVICE_HOST)",
 }
 """Names of services, and why there is none of that name.

@@ -27,7 +27,12 @@ class RegionalDeployment(Model):
 class Pods(Model):
     """The part of a service that describes its pods."""
 
-    image: Image = Field(description="Container image.", json_schema_extra=RESTARTS_PODS)
+    image: Image | None = Field(
+        default=None,
+        description="Container image. If unset, another pipeline deploys the pods (docs/workloads.md), and no other "
+        "key of the pods can be set. To remove it deletes the Deployment.",
+        json_schema_extra=RESTARTS_PODS,
+    )
     replicas: int = Field(
         default=2, ge=0, le=1000, description="Number of pods per region.", json_schema_extra=ADDS_OR_DELETES
     )

@@ -91,6 +91,7 @@ def _check_pods(environment: Environment, key: str, needed: Mapping[str, int]) -
 
 
 def _replicas(service: Service, key: str) -> int:
-    if service.regions and key not in service.regions:
+    """Return a service's pods in a region: 0 for those of another pipeline, whose number is not known."""
+    if service.image is None or (service.regions and key not in service.regions):
         return 0
     return service.replicas_in(service.regions.get(key, RegionalDeployment()))

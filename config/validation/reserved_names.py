@@ -11,14 +11,19 @@ from config.services.service import Service
 def check_reserved_names(environment: Environment) -> Iterator[Problem]:
     for name, service in environment.services.items():
         yield from _check_service(f"services.{name}", name, service)
+    for name in environment.mesh.namespaces:
+        yield from _check_namespace(f"mesh.namespaces.{name}", name)
+
+
+def _check_namespace(path: str, name: str) -> Iterator[Problem]:
+    if name in reserved.NAMESPACES or name.startswith(reserved.NAMESPACE_PREFIXES):
+        yield Problem(path, "belongs to the cluster, the mesh or an add-on of Google's; choose another", name)
 
 
 def _check_service(path: str, name: str, service: Service) -> Iterator[Problem]:
     if name in reserved.SERVICE_NAMES:
         yield Problem(path, f"can't be a service's name: {reserved.SERVICE_NAMES[name]}; choose another")
-    if service.namespace in reserved.NAMESPACES or service.namespace.startswith(reserved.NAMESPACE_PREFIXES):
-        rule = "belongs to the cluster, the mesh or an add-on of Google's; choose another"
-        yield Problem(f"{path}.namespace", rule, service.namespace)
+    yield from _check_namespace(f"{path}.namespace", service.namespace)
     if service.port in reserved.SIDECAR_PORTS:
         first, last = reserved.SIDECAR_PORTS[0], reserved.SIDECAR_PORTS[-1]
         rule = (

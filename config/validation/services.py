@@ -1,11 +1,11 @@
 """`services` and `demo`: names, callers, Deployments and routes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from config.environment import DEMO_SERVICE, Environment
 from config.problems import Problem, Suggestion
-from config.services.pods import RegionalDeployment
+from config.services.pods import Pods, RegionalDeployment
 from config.services.route import Route
 from config.services.service import Service
 from config.validation.references import check_region_key
@@ -16,20 +16,16 @@ def check_services(environment: Environment) -> Iterator[Problem]:
     known = list(environment.all_services())
     for key in demo.versions:
         yield from check_region_key(environment, f"demo.versions.{key}", key)
+    for name, namespace in environment.mesh.namespaces.items():
+        yield from _check_callers(f"mesh.namespaces.{name}", namespace.allow_from, known)
     for name, service in environment.services.items():
         path = f"services.{name}"
         if name in (DEMO_SERVICE, "sleep") and demo.enabled:
             yield Problem(path, "is the name of a part of the demo; choose another, or set demo.enabled: false")
         for key in service.regions:
             yield from check_region_key(environment, f"{path}.regions.{key}", key)
-        for index, caller in enumerate(service.allow_from):
-            if "/" not in caller and caller not in known:
-                rule = f"is no service of this file ({', '.join(known)}); others are written NAMESPACE/ACCOUNT"
-                yield Problem(f"{path}.allow_from[{index}]", rule, caller, Suggestion(caller, known))
-        if service.root and service.user is not None:
-            yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
-        if service.version_env is not None and service.version_env in service.env:
-            yield Problem(f"{path}.version_env", "is in env, too; take one of them away", service.version_env)
+        yield from _check_callers(path, service.allow_from, known)
+        yield from _check_own_pods(path, service) if service.image else _check_pods_of_another_pipeline(path, service)
         yield from _check_failover_threshold(environment, path, service)
     yield from _check_deployment_names(environment)
     routes = [(name, one.route) for name, one in environment.all_services().items() if one.route is not None]
@@ -39,6 +35,32 @@ def check_services(environment: Environment) -> Iterator[Problem]:
                 f"overlaps {first.match} {first.path} of {first_name}; which service gets the requests is not defined"
             )
             yield Problem(f"services.{second_name}.route.path", rule, second.path)
+
+
+def _check_callers(path: str, allow_from: Sequence[str], known: Sequence[str]) -> Iterator[Problem]:
+    for index, caller in enumerate(allow_from):
+        if "/" not in caller and caller not in known:
+            rule = f"is no service of this file ({', '.join(known)}); others are written NAMESPACE/ACCOUNT"
+            yield Problem(f"{path}.allow_from[{index}]", rule, caller, Suggestion(caller, known))
+
+
+def _check_own_pods(path: str, service: Service) -> Iterator[Problem]:
+    if service.root and service.user is not None:
+        yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
+    if service.version_env is not None and service.version_env in service.env:
+        yield Problem(f"{path}.version_env", "is in env, too; take one of them away", service.version_env)
+
+
+def _check_pods_of_another_pipeline(path: str, service: Service) -> Iterator[Problem]:
+    """Check that a service without an image has no key of pods, which another pipeline deploys."""
+    given = [f"{path}.{key}" for key in Pods.model_fields if key in service.model_fields_set]
+    given += [f"{path}.regions.{key}.{own}" for key, one in service.regions.items() for own in one.model_fields_set]
+    for key in given:
+        rule = (
+            f"describes pods, which another pipeline deploys (docs/workloads.md), as {path} has no image; take it "
+            "away, or give the service an image"
+        )
+        yield Problem(key, rule)
 
 
 def _check_failover_threshold(environment: Environment, path: str, service: Service) -> Iterator[Problem]:
@@ -59,7 +81,7 @@ def _check_deployment_names(environment: Environment) -> Iterator[Problem]:
     """Check that no two Deployments have one name: it is SERVICE-VERSION, so a-b of c is also a of b-c."""
     owners: dict[tuple[str, str, str], str] = {}
     for name, service in environment.all_services().items():
-        for key in service.regions or environment.regions:
+        for key in (service.regions or environment.regions) if service.image is not None else ():
             runs = service.regions.get(key, RegionalDeployment())
             owner = owners.setdefault((key, service.namespace, f"{name}-{runs.version}"), name)
             if owner != name:

@@ -4,7 +4,7 @@ A key with its default value is not reported. `tests/config/test_unused_keys.py`
 key of the schema with what the stacks are built from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -47,11 +47,13 @@ def _check_switches(environment: Environment) -> Iterator[Problem]:
         for key in _given(environment.demo, but=("enabled",)):
             yield _unused(f"demo.{key}", "demo.enabled is false")
     if not environment.mesh.default_deny:
+        authorized = "mesh.default_deny is false, so that every caller is authorized"
         for name, service in environment.services.items():
             if service.allow_from:
-                yield _unused(
-                    f"services.{name}.allow_from", "mesh.default_deny is false, so that every caller is authorized"
-                )
+                yield _unused(f"services.{name}.allow_from", authorized)
+        for name, namespace in environment.mesh.namespaces.items():
+            if namespace.allow_from:
+                yield _unused(f"mesh.namespaces.{name}.allow_from", authorized)
     if not cluster.maintenance_windows:
         for path in _maintenance_starts(environment):
             yield _unused(path, "cluster.maintenance_windows is false")
@@ -126,7 +128,7 @@ def _check_services(environment: Environment) -> Iterator[Problem]:
         if not runs:
             rule = f"runs nowhere: {', '.join(service.regions)} {_are(service.regions)} retired; name another region"
             yield Problem(path, rule)
-        elif all(service.replicas_in(one) == 0 for one in runs.values()):
+        elif service.image is not None and all(service.replicas_in(one) == 0 for one in runs.values()):
             yield Problem(path, "has no pods: replicas is 0 in each of its regions, so that calls fail")
 
 
@@ -135,7 +137,7 @@ def _are(names: Sequence[str] | Any) -> str:
 
 
 def _check_callers(environment: Environment) -> Iterator[Problem]:
-    """Check that the callers of services are services of this file, where they seem to be meant."""
+    """Check that callers are services of this file, where they seem to be meant, and whom a namespace authorizes."""
     if not environment.mesh.default_deny:
         return  # they are reported as a whole
     services = environment.all_services()
@@ -144,17 +146,44 @@ def _check_callers(environment: Environment) -> Iterator[Problem]:
         known[f"{DEMO_NAMESPACE}/{CLIENT_APP}"] = None
     if environment.ingress.enabled:
         known[f"{GATEWAY_NAMESPACE}/{GATEWAY_NAME}"] = None
-    spaces = {f"{one.partition('/')[0]}/*": None for one in known}
-    for name, service in environment.services.items():
-        for index, caller in enumerate(service.allow_from):
-            path = f"services.{name}.allow_from[{index}]"
-            if caller in service.allow_from[:index]:
-                yield Problem(path, "stands there twice", caller)
-            candidates = spaces if caller.endswith("/*") else known
-            if "/" in caller and caller not in candidates:
-                what = "namespace" if caller.endswith("/*") else "account"
-                rule = f"is no {what} of this file: unless something else creates it, nothing is authorized by it"
-                yield Problem(path, rule, caller, Suggestion(caller, list(candidates)))
+    given = [
+        *((f"services.{name}.allow_from", one.allow_from) for name, one in environment.services.items()),
+        *((f"mesh.namespaces.{name}.allow_from", one.allow_from) for name, one in environment.mesh.namespaces.items()),
+    ]
+    for path, callers in given:
+        yield from _check_known_callers(path, callers, known, environment.mesh.namespaces)
+    for name, namespace in environment.mesh.namespaces.items():
+        inside = [key for key, one in environment.services.items() if one.namespace == name]
+        if namespace.allow_from and inside:
+            more = f" and {len(inside) - MOST_NAMED} more" if len(inside) > MOST_NAMED else ""
+            rule = (
+                f"also authorizes its callers to call {', '.join(inside[:MOST_NAMED])}{more}, as policies add up; to "
+                "prevent that, choose another namespace for services"
+            )
+            yield Problem(f"mesh.namespaces.{name}.allow_from", rule)
+
+
+def _check_known_callers(
+    path: str, callers: Sequence[str], known: Iterable[str], others: Iterable[str]
+) -> Iterator[Problem]:
+    """Check callers of one list.
+
+    Args:
+        path: of the list.
+        callers: the list.
+        known: accounts of this file.
+        others: namespaces whose accounts other pipelines create.
+    """
+    spaces = [*dict.fromkeys(f"{one.partition('/')[0]}/*" for one in known), *(f"{one}/*" for one in others)]
+    for index, caller in enumerate(callers):
+        if caller in callers[:index]:
+            yield Problem(f"{path}[{index}]", "stands there twice", caller)
+        namespace, _, account = caller.partition("/")
+        candidates = spaces if account == "*" else list(known)
+        if account and caller not in candidates and namespace not in others:
+            what = "namespace" if account == "*" else "account"
+            rule = f"is no {what} of this file: unless something else creates it, nothing is authorized by it"
+            yield Problem(f"{path}[{index}]", rule, caller, Suggestion(caller, candidates))
 
 
 def _given(model: BaseModel, only: Sequence[str] | None = None, but: Sequence[str] = ()) -> Iterator[str]:

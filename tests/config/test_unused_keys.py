@@ -41,6 +41,7 @@ BASE: Data = {
         "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}],
     },
     "ingress": {"config_cluster": "tokyo", "domains": ["shop.example.com"]},
+    "mesh": {"namespaces": {"team-a": {}}},
     "services": {
         "shop": {"image": "example.com/shop:1", "port": 8080, "route": {"path": "/shop"}, "env": {"A": "b"}},
         "cart": {
@@ -126,6 +127,9 @@ CHANGES: dict[str, Any] = {
     "mesh.default_deny": False,
     "mesh.kubectl_image": "example.com/kubectl:v1.34.2",
     "mesh.mtls": "permissive",
+    "mesh.namespaces": {"team-b": {}},
+    "mesh.namespaces.*.allow_from": ["shop"],
+    "mesh.namespaces.*.labels": {"team": "b"},
     "ingress.config_cluster": "osaka",
     "ingress.domains": ["www.example.com"],
     "ingress.enabled": False,
@@ -219,6 +223,10 @@ def _retired_home(data: Data) -> None:
     data["demo"] = {"versions": {"osaka": "v2"}}
 
 
+def _of_another_pipeline(data: Data) -> None:
+    data["services"]["shop"] = {"port": 8080, "route": {"path": "/shop"}}
+
+
 def _one_region(data: Data) -> None:
     del data["regions"]["osaka"]["number"]
     data["regions"] = {"osaka": data["regions"]["osaka"] | {"number": 8}}
@@ -251,6 +259,7 @@ CONTEXTS: dict[str, Callable[[Data], None]] = {
     "one region": _one_region,
     "no failover": _off("services.shop.failover", False),
     "a root service": _off("services.shop.root", True),
+    "a service of another pipeline": _of_another_pipeline,
     "a service without pods": _off("services.shop.replicas", 0),
     "a bucket": _off("backend", {"type": "gcs", "bucket": "acme-state"}),
     "a bucket with a prefix": _off("backend", {"type": "gcs", "bucket": "acme-state", "prefix": "mesh"}),
@@ -274,7 +283,7 @@ def place(key: str) -> str:
     """Return where a key of the schema stands in `BASE`."""
     service = "cart" if ".regions.*" in key else "shop"
     key = key.replace("services.*", f"services.{service}", 1).replace("regions.*", "regions.osaka", 1)
-    return key.replace("[]", ".0")
+    return key.replace("namespaces.*", "namespaces.team-a").replace("[]", ".0")
 
 
 def text_of(context: str, key: str | None = None) -> str:
@@ -372,6 +381,21 @@ SHOP = "services.shop"
         ({f"{SHOP}.allow_from": ["apps/card"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/cart'?"),
         ({f"{SHOP}.allow_from": ["appps/*"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/*'?"),
         ({f"{SHOP}.allow_from": ["batch/nightly"]}, f"{SHOP}.allow_from[0]", "unless something else creates it"),
+        (
+            {"mesh": {"default_deny": False, "namespaces": {"team-a": {"allow_from": ["cart"]}}}},
+            "mesh.namespaces.team-a.allow_from",
+            "has no effect: mesh.default_deny is false",
+        ),
+        (
+            {"mesh.namespaces": {"apps": {"allow_from": ["sample/sleep"]}}},
+            "mesh.namespaces.apps.allow_from",
+            "also authorizes its callers to call cart, shop",
+        ),
+        (
+            {"mesh.namespaces.team-a.allow_from": ["tea/*"]},
+            "mesh.namespaces.team-a.allow_from[0]",
+            "is no namespace of",
+        ),
         ({f"{SHOP}.allow_from": ["cart", "cart"]}, f"{SHOP}.allow_from[1]", "stands there twice"),
     ],
 )
@@ -384,7 +408,15 @@ def test_a_warning(changes: Data, path: str, text: str) -> None:
 
 def test_nothing_to_warn_of() -> None:
     assert warnings_of(BASE | {"network": {}}) == []
-    for caller in ("apps/cart", "cart", "sample/sleep", "istio-gateway/istio-ingressgateway", "apps/*"):
+    for caller in (
+        "apps/cart",
+        "cart",
+        "sample/sleep",
+        "istio-gateway/istio-ingressgateway",
+        "apps/*",
+        "team-a/*",
+        "team-a/any",
+    ):
         data = copy.deepcopy(BASE) | {"network": {}}
         put(data, f"{SHOP}.allow_from", [caller])
         assert warnings_of(data) == [], caller

@@ -32,6 +32,8 @@ KEYS: Data = {  # what a name of the user's own stands for
     "regions": {"region": "us-east1", "number": 3},
     "services": {"image": "i", "port": 81},
     "services.checkout.env": "text",
+    "mesh.namespaces": {},
+    "mesh.namespaces.team-a.labels": "text",
 }
 
 

@@ -1,0 +1,37 @@
+"""What another pipeline needs to know to deploy pods into the mesh: the outputs of stack `ingress` for it."""
+
+from typing import Any
+
+from config.environment import Environment
+from config.services.service import Service
+
+
+def workload_outputs(environment: Environment) -> dict[str, Any]:
+    """Return the outputs by name; none if the file leaves nothing to another pipeline.
+
+    - ``injection-labels``: the labels of a namespace whose pods get sidecars.
+    - ``namespaces``: the labels of each namespace of the file, which the stack creates.
+    - ``workloads``: for each service without an image, what its pods have to be.
+    """
+    services = {name: one for name, one in environment.services.items() if one.image is None}
+    if not services and not environment.mesh.namespaces:
+        return {}
+    return {
+        "injection-labels": environment.injection_labels,
+        "namespaces": environment.namespaces(),
+        "workloads": {name: _workload(environment, name, one) for name, one in services.items()},
+    }
+
+
+def _workload(environment: Environment, name: str, service: Service) -> dict[str, Any]:
+    routed = service.route is not None and environment.ingress.enabled
+    return {
+        "namespace": service.namespace,
+        "service_account": name,
+        "pod_labels": {"app": name},
+        "ports": {"http": service.port},
+        "host": f"{name}.{service.namespace}.svc.cluster.local",
+        "regions": list(environment.deployments(service)),
+        "gateway": f"{service.namespace}/{name}-gateway" if routed else None,
+        "routes": [{"path": service.route.path, "match": service.route.match}] if service.route and routed else [],
+    }
