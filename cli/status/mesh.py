@@ -89,10 +89,7 @@ def revision_of(pod: Object) -> str:
 
 def namespaces_of(environment: Environment) -> list[str]:
     """Return the namespaces that the stacks create in every cluster."""
-    found = [service.namespace for service in environment.all_services().values()]
-    if environment.ingress.enabled:
-        found.append(GATEWAY_NAMESPACE)
-    return list(dict.fromkeys(found))
+    return [*environment.namespaces(), *([GATEWAY_NAMESPACE] if environment.ingress.enabled else [])]
 
 
 def _check_namespaces(member: ObservedCluster) -> Finding:

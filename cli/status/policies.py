@@ -7,8 +7,8 @@ from cli.sources.cluster_objects import Object, identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
 from cli.status.comparison import differs
-from config.authorization import authorized_callers
-from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MESH_NAMESPACE
+from config.authorization import authorized_callers, namespace_callers
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MESH_NAMESPACE, NAMESPACE_POLICY
 from config.plural import counted
 
 MESH_WIDE = (MESH_NAMESPACE, "default")
@@ -54,6 +54,9 @@ def _allow_policies(member: ObservedCluster) -> Iterator[tuple[str, str]]:
     environment = member.environment
     if environment.ingress.enabled:
         yield GATEWAY_NAMESPACE, GATEWAY_NAME
+    for namespace in environment.namespaces():
+        if namespace_callers(environment, namespace):
+            yield namespace, NAMESPACE_POLICY
     for name, service in environment.all_services().items():
         if member.key in environment.deployments(service) and authorized_callers(environment, name):
             yield service.namespace, name

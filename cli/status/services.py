@@ -18,7 +18,7 @@ def check_services(member: ObservedCluster) -> Iterator[Finding]:
     """Yield whether each service runs as configured; other numbers of replicas are drift, or an unfinished drill."""
     environment = member.environment
     for name, service in environment.all_services().items():
-        yield _check_deployments(member, name, service)
+        yield (_check_deployments if service.image else _check_pods_of_another_pipeline)(member, name, service)
         yield _check_failover(member, name, service)
     if environment.demo.enabled:
         namespace = environment.all_services()[DEMO_SERVICE].namespace
@@ -70,6 +70,26 @@ def _check_deployments(member: ObservedCluster, name: str, service: Service) -> 
         wrong, fixes = [*more, *wrong], [*([fix] if more else []), *fixes]
         text = f"{own}: {replicas} of {replicas} available"
     return failure_or_ok(f"service {name}", wrong, text, chained(fixes))
+
+
+def _check_pods_of_another_pipeline(member: ObservedCluster, name: str, service: Service) -> Finding:
+    """Check that a service has a ready pod in each of its regions, and none elsewhere; the rest is the pipeline's."""
+    pods = [
+        one
+        for one in member.live.pods
+        if one["metadata"]["namespace"] == service.namespace and one["metadata"].get("labels", {}).get("app") == name
+    ]
+    ready = [one for one in pods if condition(one, "Ready") == "True"]
+    title, look = f"service {name}", f"{member.kubectl} --namespace {service.namespace} get pods --selector app={name}"
+    if member.key not in member.environment.deployments(service):
+        wrong = (
+            [f"{counted(len(pods), 'pod')} of it here, but services.{name}.regions has no {member.key}"] if pods else []
+        )
+        return failure_or_ok(title, wrong, "not in this region, as configured", look)
+    reasons = [f"pod {one['metadata']['name']}: {_reason(one)}" for one in pods]
+    wrong = [] if ready else ["; ".join([f"no pod with the label app={name} is ready", *reasons])]
+    right = f"{len(ready)} of {counted(len(pods), 'pod')} ready, deployed by another pipeline"
+    return failure_or_ok(title, wrong, right, f"deploy it with its own pipeline, then: {look}")
 
 
 def _deployment_problems(member: ObservedCluster, namespace: str, name: str, replicas: int) -> tuple[list[str], str]:

@@ -40,6 +40,12 @@ class _Reader:
         for key, manifest in synthesized.objects("ingress"):
             self._objects[key, manifest["kind"]].append(manifest)
         self._pods = {key: self._read_pods(key) for key in self._clusters}
+        self._other_pipelines = {  # a budget for all pods of a service, of which there is no Deployment
+            (key, f"{labels['app']}.{one['metadata']['namespace']}")
+            for key in self._clusters
+            for one in self._objects[key, "PodDisruptionBudget"]
+            if (labels := one["spec"]["selector"]["matchLabels"]).keys() == {"app"}
+        }
         self._safe = {
             (key, rule["spec"]["host"].removesuffix(".svc.cluster.local"))
             for (key, kind), rules in self._objects.items()
@@ -72,12 +78,16 @@ class _Reader:
         serving = [
             key
             for key in ends
-            if any((key, name) in self._safe and any(pods.values()) for name, pods in self._pods[key].items())
+            if any((key, name) in self._safe and self._serves(key, name) for name in self._pods[key])
         ]
         sources = [key for key in starts if {*serving} - {key}]
         label = ("failover from", "another region")
         self._connect(Kind.FAILOVER, label, (sources, client), (serving, "services"))
         self._connect(Kind.DISCOVERY, ("endpoint", "discovery"), (starts, "mesh"), (ends, "gke"))
+
+    def _serves(self, key: str, name: str) -> bool:
+        """Return whether a service has pods in a cluster, or may have those of another pipeline."""
+        return any(self._pods[key][name].values()) or (key, name) in self._other_pipelines
 
     def _follow(self, stack: str, reference: str) -> str:
         return self._json.resolve(stack, reference)[0]
@@ -164,6 +174,8 @@ class _Reader:
         services = []
         for name, pods in self._pods[key].items():
             text = "; ".join(f"{version}, {counted(count, 'pod')}" for version, count in pods.items())
+            if (key, name) in self._other_pipelines:
+                text = "pods of another pipeline"
             note = "" if (key, name) in self._safe else " (no failover)"
             services.append(f"{name}: {text or 'in other regions only'}{note}")
         if services:

@@ -48,6 +48,7 @@ CONFIGURED = {
     "retired region": load_without_variables(THREE_REGIONS),
     "one region": generated(1, ingress="plain_http: true, domains: [a.example.com]"),
     "in-cluster": generated(2, IN_CLUSTER + SHOP % "true"),
+    "another pipeline": generated(2, "services: {own: {port: 80, regions: {end: {}}}}"),
     "no ingress": generated(3, SHOP % "false", ingress="enabled: false"),
 }
 DOCUMENTED = [("topology", "svg"), ("topology", "png"), ("three-regions", "svg"), ("six-regions", "svg")]
@@ -82,6 +83,8 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
             if here := environment.deployments(service).get(key):
                 pods = service.replicas if here.replicas is None else here.replicas
                 text = f"{name}.{service.namespace}: {here.version}, {pods} pod{'s' * (pods != 1)}"
+                if service.image is None:
+                    text = f"{name}.{service.namespace}: pods of another pipeline"
                 serving[id_] |= bool(pods) and service.failover
             boxes[f"{id_}_services"].add(text + " (no failover)" * (not service.failover))
         if ingress.enabled:
