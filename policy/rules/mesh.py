@@ -1,5 +1,6 @@
 """The mesh: mutual TLS, and authorization."""
 
+from config.naming import NAMESPACE_POLICY
 from policy.environment import Block, Entity
 from policy.rule import rule
 
@@ -50,17 +51,22 @@ def default_deny(_: Block, entity: Entity) -> bool:
 
 @rule("AuthorizationPolicy")
 def no_allow_all(policy: Block, _: Entity) -> bool:
-    """Allow policies name sources and operations.
+    """Allow policies name sources, and either pods and operations or, by their name, that they are a namespace's.
 
-    An empty rule matches every request; a rule without a source, or with a wildcard, matches every caller.
+    An empty rule matches every request; a rule without a source, or with a wildcard, matches every caller; a policy
+    without a selector applies to all pods of its namespace, in the root namespace of the mesh.
     Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
     """
     spec = policy["spec"]
     if spec.get("action", "ALLOW") != "ALLOW":
         return True
-    return all(
-        len(one["to"]) > 0 and len(one["from"]) > 0 and all(_names_a_source(sender["source"]) for sender in one["from"])
-        for one in spec.get("rules", [])
+    rules, metadata = spec.get("rules", []), policy["metadata"]
+    if metadata["name"] == NAMESPACE_POLICY:
+        narrow = metadata["namespace"] != ROOT
+    else:
+        narrow = not rules or ("selector" in spec and all(len(one["to"]) > 0 for one in rules))
+    return narrow and all(
+        len(one["from"]) > 0 and all(_names_a_source(sender["source"]) for sender in one["from"]) for one in rules
     )
 
 
@@ -131,5 +137,6 @@ def not_around_the_sidecar(deployment: Block, _: Entity) -> bool:
 
 
 def _injects(labels: Block) -> bool:
-    """Return whether a namespace with these labels injects sidecars."""
-    return len(labels.get("istio.io/rev", "")) > 0 or labels.get("istio-injection") == "enabled"
+    """Return whether a namespace with these labels injects sidecars. With both labels, that is up to their values."""
+    revision, injection = labels.get("istio.io/rev"), labels.get("istio-injection")
+    return bool(revision) if injection is None else injection == "enabled" and revision is None
