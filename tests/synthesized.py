@@ -22,6 +22,7 @@ ENVIRONMENTS = {
     "reference": REFERENCE,
     "three_regions": THREE_REGIONS,
     **{file.stem: file for file in sorted(EXAMPLES.glob("*.yaml"))},
+    "workloads": EXAMPLES / "workloads" / "mesh.yaml",
 }
 """The environments with snapshots, by name."""
 

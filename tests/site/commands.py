@@ -13,7 +13,7 @@ from tools.docs.cli_page import commands as mesh_commands
 
 SEPARATORS = {"&&", "||", "|", ";"}
 
-ELSEWHERE = ("curl", "gcloud", "git", "kill", "kubectl", "pgrep", "terraform")
+ELSEWHERE = ("curl", "gcloud", "git", "helm", "kill", "kubectl", "pgrep", "terraform")
 """Programs whose arguments are not checked."""
 
 SHELL = ("export", "cat", "cd", ".", "grep", "sha256sum", "limactl")

@@ -19,6 +19,7 @@ NAVIGATION = {
     "Concepts": ["/docs/concepts", "/docs/control-plane-modes"],
     "Guides": [
         "/docs/operations",
+        "/docs/workloads",
         "/docs/troubleshooting",
         "/docs/security",
         "/docs/backends",
