@@ -2,57 +2,8 @@
 
 import argparse
 import sys
-import time
-from collections import Counter
-from dataclasses import dataclass, field
 
-import yaml
-
-from tests.fuzz import oracle
-from tests.fuzz.generator import Generator
-
-
-@dataclass
-class Result:
-    """What a run has seen.
-
-    Attributes:
-        counts: files by what became of them.
-        slowest: most seconds of processor time that one file took to read.
-        findings: what is wrong, each once, with the file that shows it.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    slowest: float = 0
-    findings: dict[str, str] = field(default_factory=dict)
-
-
-def run(seed: int, seconds: float, validate_every: int = 0) -> Result:
-    """Try files for a time.
-
-    Args:
-        seed: of the sequence of files.
-        seconds: how long.
-        validate_every: hold each such accepted file against the real providers; 0 for none.
-    """
-    result, generator = Result(), Generator(seed)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        text = generator.file()
-        started = time.process_time()
-        environment, found = oracle.read(text)
-        result.slowest = max(result.slowest, time.process_time() - started)
-        if environment is None:
-            result.counts["refused"] += 1
-        else:
-            result.counts["accepted"] += 1
-            validate = bool(validate_every) and result.counts["accepted"] % validate_every == 1
-            result.counts["validated"] += validate
-            found += oracle.check(environment, yaml.safe_load(text), validate)
-        for one in found:
-            if one not in result.findings:
-                result.findings[one] = text
-    return result
+from tests.fuzz.run import run
 
 
 def main() -> int:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fuzz.__main__ import run
 from tests.fuzz.generator import Generator
+from tests.fuzz.run import run
 
 
 def test_one_seed_is_one_sequence() -> None:
