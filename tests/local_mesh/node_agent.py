@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network
 from itertools import count
@@ -153,18 +153,7 @@ class NodeAgent:
                 reported = (pod.ready, pod.restarts)
 
     def _protocols(self, pod: Pod) -> dict[int, str]:
-        """Return the protocols of a pod's ports, as its Services select them.
-
-        Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
-        """
-        labels = pod.manifest["metadata"].get("labels", {})
-        services = self.cluster.get("services", "--namespace", pod.namespace)["items"]
-        return {
-            port["targetPort"]: PROTOCOLS.get(port.get("appProtocol") or port.get("name", "").partition("-")[0], "http")
-            for service in services
-            if (selector := service["spec"].get("selector")) and selector.items() <= labels.items()
-            for port in service["spec"]["ports"]
-        }
+        return protocols_of_ports(pod, self.cluster.get("services", "--namespace", pod.namespace)["items"])
 
     def _end(self, pod: Pod) -> None:
         with pod.lock:
@@ -222,6 +211,20 @@ class NodeAgent:
             *("patch", "pod", pod.name, "--namespace", pod.namespace),
             *("--subresource", "status", "--type", "strategic", "--patch", json.dumps(patch)),
         )
+
+
+def protocols_of_ports(pod: Pod, services: Iterable[dict[str, Any]]) -> dict[int, str]:
+    """Return the protocols of a pod's ports, by the Services that select it.
+
+    Source: https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
+    """
+    labels = pod.manifest["metadata"].get("labels", {})
+    return {
+        port["targetPort"]: PROTOCOLS.get(port.get("appProtocol") or port.get("name", "").partition("-")[0], "http")
+        for service in services
+        if (selector := service["spec"].get("selector")) and selector.items() <= labels.items()
+        for port in service["spec"]["ports"]
+    }
 
 
 def _addresses(node: IPv4Network) -> Iterator[IPv4Address]:

@@ -131,6 +131,8 @@ class Pod:
             program = self._applications.get(container["name"])
             if probes.has_to_restart and program is not None:
                 program.kill()
+                for name in (UNHEALTHY_FILE, UNREADY_FILE):  # a container starts with the files of its image
+                    (self._folder / name).unlink(missing_ok=True)
                 self._start_application(container)
                 self.restarts += 1
                 probes.reset()
@@ -139,6 +141,11 @@ class Pod:
     def ready(self) -> bool:
         """Whether all readiness probes succeed; a container without one is ready when it runs."""
         return all(probes.ready for probes in self._probes)
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long its applications go on after its deletion: the longest ``preStop`` of the containers."""
+        return max((_pre_stop_seconds(container) for container in self.manifest["spec"]["containers"]), default=0.0)
 
     def return_503(self) -> None:
         """Let the application return 503."""
@@ -174,7 +181,7 @@ class Pod:
         native = any(container["name"] == SIDECAR for container in spec.get("initContainers", []))
         if not native:
             _terminate(self._sidecars)
-        time.sleep(max((_pre_stop_seconds(container) for container in spec["containers"]), default=0.0))
+        time.sleep(self.drain_seconds)
         _terminate(self._applications.values())
         _wait(self._applications.values(), deadline)
         _terminate(self._sidecars)

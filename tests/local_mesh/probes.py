@@ -57,12 +57,13 @@ class Probe:
     Attributes:
         target: what it reaches.
         manifest: of the probe.
-        result: True after a success, False after as many consecutive failures as its threshold; None before.
+        result: True and False after as many consecutive successes and failures as its thresholds; None before.
     """
 
     target: Target
     manifest: Mapping[str, Any]
     result: bool | None = None
+    _successes: int = 0
     _failures: int = 0
     _tries: int = 0
     _due: float = 0.0
@@ -71,7 +72,7 @@ class Probe:
     def reset(self) -> None:
         """Start again, for a container that was started again."""
         self.result = None
-        self._failures = self._tries = 0
+        self._successes = self._failures = self._tries = 0
         self._due = self._period_ends = time.monotonic() + float(self.manifest.get("initialDelaySeconds", 0))
 
     def run_if_due(self) -> None:
@@ -84,9 +85,11 @@ class Probe:
             self._period_ends = started + float(self.manifest.get("periodSeconds", PERIOD_SECONDS))
         self._tries += 1
         if try_once(self.target, self.manifest):
-            self.result, self._failures = True, 0
+            self._successes, self._failures = self._successes + 1, 0
+            if self._successes >= int(self.manifest.get("successThreshold", 1)):
+                self.result = True
         elif counts:
-            self._failures += 1
+            self._successes, self._failures = 0, self._failures + 1
             if self._failures >= int(self.manifest.get("failureThreshold", FAILURES)):
                 self.result = False
         between = self.result is not True and self._tries < FIRST_PROBES

@@ -17,8 +17,9 @@ from tests.local_mesh.application.facts import JSON, READY_FILE, READY_PATH
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.grpc_client import GrpcClient
 from tests.local_mesh.namespace import Namespace
+from tests.local_mesh.node_agent import protocols_of_ports
 from tests.local_mesh.pod import Pod, PodContext
-from tests.local_mesh.probes import Probe, Target, try_once
+from tests.local_mesh.probes import ContainerProbes, Probe, Target, try_once
 from tests.local_mesh.traffic import Client, TcpClient, tally
 
 IMAGE = "example.com/app:7"
@@ -105,6 +106,7 @@ def test_a_response_describes_its_request(ports: dict[str, int]) -> None:
         "image": IMAGE,
         "version": "7",
         "instance": "pod-1",
+        "port": ports["http"],
         "protocol": "HTTP/1.1",
         "method": "GET",
         "path": "/a?b=c",
@@ -199,3 +201,51 @@ def test_only_failures_at_the_end_of_a_period_count(monkeypatch: pytest.MonkeyPa
     assert [moment for moment, result in results.items() if result is False] == [2.0, 2.25, 6.0]
     assert results[1.75] is None
     assert results[2.5] is results[5.75] is True
+
+
+def test_the_startup_probe_holds_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    succeeding: set[str] = set()
+    tried: list[str] = []
+
+    def try_probe(_: Target, probe: dict[str, Any]) -> bool:
+        tried.append(probe["kind"])
+        return probe["kind"] in succeeding
+
+    monkeypatch.setattr("tests.local_mesh.probes.try_once", try_probe)
+    monkeypatch.setattr("tests.local_mesh.probes.time.monotonic", lambda: float(len(tried)))
+    kinds = ("startupProbe", "livenessProbe", "readinessProbe")
+    probes = {kind: {"kind": kind, "periodSeconds": 1, "failureThreshold": 2} for kind in kinds}
+    container = ContainerProbes(Target("", None, Path(), {}), {"name": "c", **probes})
+    container.run()
+    assert (tried, container.ready, container.has_to_restart) == (["startupProbe"], False, False)
+    succeeding.update(kinds)
+    container.run()
+    container.run()
+    assert set(tried) == set(kinds)
+    assert (container.ready, container.has_to_restart) == (True, False)
+    succeeding.remove("livenessProbe")
+    container.run()
+    container.run()
+    assert (container.ready, container.has_to_restart) == (True, True)
+    container.reset()
+    assert (container.ready, container.has_to_restart) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        ({"targetPort": 1, "name": "http"}, {1: "http"}),
+        ({"targetPort": 1, "name": "grpc-web"}, {1: "grpc"}),
+        ({"targetPort": 1, "name": "admin", "appProtocol": "tcp"}, {1: "tcp"}),
+        ({"targetPort": 1, "name": "http", "appProtocol": "kubernetes.io/h2c"}, {1: "http2"}),
+        ({"targetPort": 1, "name": "admin"}, {1: "http"}),
+    ],
+)
+def test_the_protocol_of_a_port_is_its_services(port: dict[str, Any], expected: dict[int, str], subject: Pod) -> None:
+    subject.manifest["metadata"]["labels"] = {"app": "a", "version": "v1"}
+    services: list[dict[str, Any]] = [
+        {"spec": {"selector": {"app": "a"}, "ports": [port]}},
+        {"spec": {"selector": {"app": "b"}, "ports": [{"targetPort": 2, "name": "tcp"}]}},
+        {"spec": {"ports": [{"targetPort": 3, "name": "tcp"}]}},
+    ]
+    assert protocols_of_ports(subject, services) == expected

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 UNHEALTHY_FILE = "unhealthy"
@@ -31,6 +31,34 @@ FORWARDED_IDENTITY = "x-forwarded-client-cert"
 """Request header in which the sidecar passes on that identity."""
 
 POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to the application.
+
+    Attributes:
+        port: of the application.
+        protocol: such as ``HTTP/1.1``.
+        method: of HTTP.
+        path: of HTTP, with the query; of TCP, the line.
+        headers: with names in lower case; several values of one name are joined by commas.
+    """
+
+    port: int
+    protocol: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+def join_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the headers of a `Request`."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        found[key] = f"{found[key]},{value}" if key in found else value
+    return found
 
 
 @dataclass(frozen=True)
@@ -71,30 +99,28 @@ class Application:
         """Return the demo's text."""
         return f"Hello version: {self.version}, instance: {self.instance}\n"
 
-    def describe(self, protocol: str, method: str, path: str, headers: Iterable[tuple[str, str]]) -> str:
+    def describe(self, request: Request) -> str:
         """Return a line of JSON about the application and a request to it."""
-        request = {"protocol": protocol, "method": method, "path": path}
-        facts = {"image": self.image, "version": self.version, "instance": self.instance, **request}
-        return json.dumps({**facts, "headers": {name.lower(): value for name, value in headers}}) + "\n"
+        return (
+            json.dumps({"image": self.image, "version": self.version, "instance": self.instance} | asdict(request))
+            + "\n"
+        )
 
-    def respond(
-        self, protocol: str, method: str, path: str, headers: Iterable[tuple[str, str]]
-    ) -> tuple[int, dict[str, str], bytes]:
+    def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         """Return the status, the headers and the body of the response to an HTTP request."""
-        given = {name.lower(): value for name, value in headers}
-        if path.partition("?")[0] == READY_PATH:
+        if request.path.partition("?")[0] == READY_PATH:
             status, body = (200, "ready\n") if self.ready else (503, "not ready\n")
         elif not self.healthy:
             status, body = 503, "unhealthy\n"
-        elif given.get("accept") == JSON:
-            status, body = 200, self.describe(protocol, method, path, given.items())
+        elif request.headers.get("accept") == JSON:
+            status, body = 200, self.describe(request)
         else:
             status, body = 200, self.greet()
         content = body.encode()
         answer = {
             "content-type": JSON if body.startswith("{") else "text/plain",
             "content-length": str(len(content)),
-            PEER_HEADER.lower(): given.get(FORWARDED_IDENTITY, ""),
+            PEER_HEADER.lower(): request.headers.get(FORWARDED_IDENTITY, ""),
         }
         return status, answer, content
 

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from tests.local_mesh.application.facts import Application
+from tests.local_mesh.application.facts import Application, Request, join_headers
 
 SERVICE, METHOD = "lab.Application", "Describe"
 """It takes any message, and returns a line of JSON about the application and the request."""
@@ -21,8 +21,8 @@ def serve(application: Application, port: int) -> None:
     def describe(_: bytes, context: grpc.ServicerContext) -> bytes:
         if not application.healthy:
             context.abort(grpc.StatusCode.UNAVAILABLE, "unhealthy")
-        metadata = [(name, str(value)) for name, value in context.invocation_metadata()]
-        return application.describe("gRPC", "POST", f"/{SERVICE}/{METHOD}", metadata).encode()
+        metadata = join_headers((name, str(value)) for name, value in context.invocation_metadata())
+        return application.describe(Request(port, "gRPC", "POST", f"/{SERVICE}/{METHOD}", metadata)).encode()
 
     def check(_: bytes, __: grpc.ServicerContext) -> bytes:
         response = health_pb2.HealthCheckResponse

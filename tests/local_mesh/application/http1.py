@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 
-from tests.local_mesh.application.facts import Application
+from tests.local_mesh.application.facts import Application, Request, join_headers
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -12,13 +12,14 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     application: Application
+    port: int
 
     def do_GET(self) -> None:
-        status, headers, body = self.application.respond(
-            self.request_version, self.command, self.path, self.headers.items()
-        )
+        headers = join_headers(self.headers.items())
+        request = Request(self.port, self.request_version, self.command, self.path, headers)
+        status, answer, body = self.application.respond(request)
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in answer.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
@@ -42,5 +43,5 @@ class Server(ThreadingHTTPServer):
 
 def serve(application: Application, port: int) -> None:
     """Serve a port in the background."""
-    handler = type("Handler", (Handler,), {"application": application})
+    handler = type("Handler", (Handler,), {"application": application, "port": port})
     threading.Thread(target=Server(("0.0.0.0", port), handler).serve_forever, daemon=True).start()

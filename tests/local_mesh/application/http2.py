@@ -9,7 +9,7 @@ from h2.connection import H2Connection
 from h2.events import RequestReceived
 from h2.exceptions import ProtocolError
 
-from tests.local_mesh.application.facts import Application
+from tests.local_mesh.application.facts import Application, Request, join_headers
 
 PIECE = 65_536
 
@@ -18,6 +18,7 @@ class Handler(BaseRequestHandler):
     """Responds to every request of a connection."""
 
     application: Application
+    port: int
 
     def handle(self) -> None:
         connection = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
@@ -31,8 +32,9 @@ class Handler(BaseRequestHandler):
                 self.request.sendall(connection.data_to_send())
 
     def _respond(self, connection: H2Connection, request: RequestReceived) -> None:
-        headers = {str(name): str(value) for name, value in request.headers or []}
-        status, answer, body = self.application.respond("HTTP/2", headers[":method"], headers[":path"], headers.items())
+        headers = join_headers((str(name), str(value)) for name, value in request.headers or [])
+        given = Request(self.port, "HTTP/2", headers[":method"], headers[":path"], headers)
+        status, answer, body = self.application.respond(given)
         connection.send_headers(request.stream_id, [(":status", str(status)), *answer.items()])
         connection.send_data(request.stream_id, body, end_stream=True)
 
@@ -44,5 +46,5 @@ class Server(ThreadingTCPServer):
 
 def serve(application: Application, port: int) -> None:
     """Serve a port in the background."""
-    handler = type("Handler", (Handler,), {"application": application})
+    handler = type("Handler", (Handler,), {"application": application, "port": port})
     threading.Thread(target=Server(("0.0.0.0", port), handler).serve_forever, daemon=True).start()

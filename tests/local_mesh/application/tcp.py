@@ -5,7 +5,7 @@ import threading
 import time
 from contextlib import suppress
 
-from tests.local_mesh.application.facts import POLL_SECONDS, Application
+from tests.local_mesh.application.facts import POLL_SECONDS, Application, Request
 
 
 def serve(application: Application, port: int) -> None:
@@ -22,13 +22,13 @@ def _listen_while_ready(application: Application, port: int) -> None:
             while application.ready:
                 with suppress(TimeoutError):
                     connection, _ = listener.accept()
-                    threading.Thread(target=_respond, args=(application, connection), daemon=True).start()
+                    threading.Thread(target=_respond, args=(application, port, connection), daemon=True).start()
 
 
-def _respond(application: Application, connection: socket.socket) -> None:
+def _respond(application: Application, port: int, connection: socket.socket) -> None:
     with connection, suppress(OSError), connection.makefile("rw", encoding="utf-8") as stream:
         for line in stream:
             if not application.healthy:
                 break  # the client gets no response
-            stream.write(application.describe("TCP", "", line.strip(), ()))
+            stream.write(application.describe(Request(port, "TCP", "", line.strip(), {})))
             stream.flush()
