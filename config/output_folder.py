@@ -149,6 +149,7 @@ def folder_name(config: Path) -> str:
 def last_synthesized(folder: Path) -> Path | None:
     """Return the configuration file that was synthesized last into a folder that cdktf has given."""
     try:
-        return ROOT / (folder / RECORD).read_text(encoding="utf-8").removesuffix("\n")
+        # The record starts with .. for a file outside the checkout.
+        return Path(os.path.normpath(ROOT / (folder / RECORD).read_text(encoding="utf-8").removesuffix("\n")))
     except OSError:  # nothing is synthesized there, or it is no folder, which `locked` reports
         return None

@@ -102,6 +102,14 @@ def test_a_folder_of_the_users_choice_is_used_as_it_is(checkout: Path) -> None:
         assert find(checkout, "tokyo.yaml", other).path == checkout / "review"
 
 
+def test_a_file_outside_the_checkout_is_synthesized_again(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.yaml").touch()
+    folder = find(checkout, str(tmp_path / "outside.yaml"), {"CDKTF_OUTDIR": "review"})
+    synthesize(folder)
+    assert output_folder.last_synthesized(folder.given) == folder.config
+    synthesize(folder)
+
+
 def test_a_forgotten_variable_does_not_switch_the_environment(checkout: Path) -> None:
     synthesize(find(checkout, "tokyo.yaml"))
     with pytest.raises(OutputFolderError) as refused:
