@@ -71,6 +71,7 @@ from cdktf import (
     TerraformIterator,
     TerraformLocal,
     TerraformOutput,
+    TerraformResource,
     TerraformResourceLifecycle,
     TerraformStack,
     Testing,
@@ -152,7 +153,7 @@ _reading.join()
 
 from cdktf_cdktf_provider_kubernetes.config_map_v1_data import ConfigMapV1Data, ConfigMapV1DataMetadata
 from cdktf_cdktf_provider_kubernetes.labels import Labels, LabelsMetadata
-from cdktf_cdktf_provider_kubernetes.manifest import Manifest, ManifestFieldManager, ManifestTimeouts, ManifestWait
 from cdktf_cdktf_provider_kubernetes.provider import KubernetesProvider, KubernetesProviderExec
 from cdktf_cdktf_provider_null.provider import NullProvider
 from cdktf_cdktf_provider_null.resource import Resource as NullResource
+from jsii import implements

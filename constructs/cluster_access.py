@@ -2,6 +2,7 @@
 
 from constructs import Construct
 from constructs.bindings import Fn, KubernetesProvider, KubernetesProviderExec, TerraformStack, Token
+from constructs.kubernetes_objects import KubernetesObjects
 from constructs.private_cluster import PrivateCluster
 
 
@@ -16,6 +17,8 @@ class ClusterAccess(Construct):
 
     Attributes:
         provider: for resources in this cluster.
+        provider_address: its address.
+        objects: the objects of all clusters.
     """
 
     def __init__(
@@ -26,8 +29,11 @@ class ClusterAccess(Construct):
         alias: str,
         cluster: PrivateCluster,
         service_account: str | None,
+        objects: KubernetesObjects,
     ) -> None:
         super().__init__(scope, id_)
+        self.objects = objects
+        self.provider_address = f"kubernetes.{alias}"
         self.provider = KubernetesProvider(
             self,
             "Default",

@@ -1,9 +1,9 @@
 """The mesh's gateway in one cluster."""
 
 from config.naming import GATEWAY_NAME
-from constructs import Construct
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
+from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
@@ -26,7 +26,7 @@ GRACE_SECONDS = 90
 """The hook, and then the proxy's own draining (TERMINATION_DRAIN_DURATION_SECONDS, 5 by default) with time to spare."""
 
 
-class IngressGateway(Construct):
+class IngressGateway(ObjectGroup):
     """An Istio ingress gateway: a Deployment into which the mesh injects its proxy, and what it needs.
 
     Attributes:
@@ -35,7 +35,7 @@ class IngressGateway(Construct):
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id_: str,
         *,
         namespace: MeshNamespace,

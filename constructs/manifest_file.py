@@ -14,16 +14,9 @@ from config.kinds import RESTORED_KINDS
 from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
 from config.paths import ROOT
 from config.terraform_text import escape
-from constructs import Construct
-from constructs.bindings import (
-    ITerraformDependable,
-    Manifest,
-    ManifestFieldManager,
-    ManifestTimeouts,
-    ManifestWait,
-    TerraformResourceLifecycle,
-)
+from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
+from constructs.kubernetes_objects import Scope, address_of, path_of
 
 MANIFESTS = ROOT / "manifests"
 
@@ -140,7 +133,7 @@ _KINDS = {
 }
 
 
-class ManifestFile(Construct):
+class ManifestFile:
     """One object in one cluster, which its controllers and operators change, too.
 
     The provider compares what it has planned with what it reads after an apply, also after a
@@ -161,7 +154,7 @@ class ManifestFile(Construct):
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id_: str,
         *,
         manifest: Mapping[str, Any],
@@ -183,29 +176,24 @@ class ManifestFile(Construct):
                 created before the old one is deleted, and nothing waits for it here. After a create that
                 has failed, terraform would create it once more first, under the same name.
         """
-        super().__init__(scope, id_)
         kind = _KINDS.get(manifest["kind"], _Kind())
-        rollout = kind.rollout and not new_name_first
-        fields = wait_for or kind.fields
         own = manifest.keys() - {"apiVersion", "kind", "metadata"}
-        self.applied: ITerraformDependable = Manifest(
-            self,
-            "Default",
-            manifest=_with_annotation(manifest),
-            provider=access.provider,
-            depends_on=list(depends_on),
-            computed_fields=["metadata", *([] if manifest["kind"] in RESTORED_KINDS else sorted(own))],
-            field_manager=ManifestFieldManager(
-                force_conflicts=True, name=FIELD_MANAGER if _is_autoscaled(manifest) else None
-            ),
-            wait=ManifestWait(rollout=rollout or None, fields=fields) if rollout or fields else None,
-            timeouts=(
-                ManifestTimeouts(create=kind.timeout, update=kind.timeout, delete=kind.deletion)
-                if kind.timeout or kind.deletion
-                else None
-            ),
-            lifecycle=TerraformResourceLifecycle(create_before_destroy=True) if new_name_first else None,
-        )
+        arguments: dict[str, Any] = {
+            "manifest": _with_annotation(manifest),
+            "provider": access.provider_address,
+            "depends_on": [address_of(one) for one in depends_on],
+            "computed_fields": ["metadata", *([] if manifest["kind"] in RESTORED_KINDS else sorted(own))],
+            "field_manager": {"force_conflicts": True, **({"name": FIELD_MANAGER} if _is_autoscaled(manifest) else {})},
+        }
+        wait = {"rollout": kind.rollout and not new_name_first, "fields": wait_for or kind.fields}
+        if wait := {condition: value for condition, value in wait.items() if value}:
+            arguments["wait"] = wait
+        limits = {"create": kind.timeout, "update": kind.timeout, "delete": kind.deletion}
+        if timeouts := {operation: limit for operation, limit in limits.items() if limit}:
+            arguments["timeouts"] = timeouts
+        if new_name_first:
+            arguments["lifecycle"] = {"create_before_destroy": True}
+        self.applied: ITerraformDependable = access.objects.add(f"{path_of(scope)}/{id_}", arguments)
 
 
 def _is_autoscaled(manifest: Mapping[str, Any]) -> bool:

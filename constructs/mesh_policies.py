@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from config.mesh import Mesh
 from config.naming import MESH_NAMESPACE
-from constructs import Construct
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
+from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 
 
-class MeshPolicies(Construct):
+class MeshPolicies(ObjectGroup):
     """Mutual TLS and default deny.
 
     They are in the mesh's root namespace, which the mesh's own installation creates.
@@ -18,7 +18,7 @@ class MeshPolicies(Construct):
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id_: str,
         *,
         mesh: Mesh,

@@ -6,16 +6,16 @@ from typing import Any
 from config.authorization import Caller
 from config.services.pods import RegionalDeployment
 from config.services.service import Service
-from constructs import Construct
 from constructs.authorization_sources import authorization_sources
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
+from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
 
 
-class MeshService(Construct):
+class MeshService(ObjectGroup):
     """One cluster's objects of a service that has the same name in every cluster.
 
     Every cluster has the Service, so that its name resolves there, and the routing. Only clusters in
@@ -27,7 +27,7 @@ class MeshService(Construct):
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id_: str,
         *,
         name: str,

@@ -2,16 +2,16 @@
 
 from config.ingress import Ingress
 from config.naming import GATEWAY_NAME
-from constructs import Construct
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.ingress_certificates import IngressCertificates
 from constructs.ingress_gateway import DRAIN_SECONDS
+from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
 
-class MultiClusterIngress(Construct):
+class MultiClusterIngress(ObjectGroup):
     """Multi Cluster Ingress and its service, in the config cluster only.
 
     The controller adds a finalizer and removes it when the load balancer is deleted,
@@ -20,7 +20,7 @@ class MultiClusterIngress(Construct):
 
     def __init__(
         self,
-        scope: Construct,
+        scope: Scope,
         id_: str,
         *,
         namespace: MeshNamespace,

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from config.authorization import Caller
 from config.naming import NAMESPACE_POLICY
-from constructs import Construct
 from constructs.authorization_sources import authorization_sources
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
+from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
 
-class NamespacePolicy(Construct):
+class NamespacePolicy(ObjectGroup):
     """An AuthorizationPolicy without a selector.
 
     Attributes:
@@ -20,7 +20,7 @@ class NamespacePolicy(Construct):
     """
 
     def __init__(
-        self, scope: Construct, id_: str, *, namespace: MeshNamespace, callers: Sequence[Caller], access: ClusterAccess
+        self, scope: Scope, id_: str, *, namespace: MeshNamespace, callers: Sequence[Caller], access: ClusterAccess
     ) -> None:
         super().__init__(scope, id_)
         values = {"name": NAMESPACE_POLICY, "namespace": namespace.name, "sources": authorization_sources(callers)}

@@ -1,17 +1,15 @@
 """The demo's client."""
 
-from constructs import Construct
 from constructs.cluster_access import ClusterAccess
+from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 
 
-class SleepClient(Construct):
+class SleepClient(ObjectGroup):
     """A pod that does nothing and has curl: requests are sent from inside it."""
 
-    def __init__(
-        self, scope: Construct, id_: str, *, image: str, namespace: MeshNamespace, access: ClusterAccess
-    ) -> None:
+    def __init__(self, scope: Scope, id_: str, *, image: str, namespace: MeshNamespace, access: ClusterAccess) -> None:
         super().__init__(scope, id_)
         account = ManifestFile(
             self,

@@ -20,6 +20,7 @@ from constructs.bindings import (
     NamedCloudWorkspace,
     TerraformStack,
 )
+from constructs.kubernetes_objects import KubernetesObjects
 from constructs.local_script import ScriptContext
 from constructs.required_tools import RequiredTools
 from constructs.script_folder import ScriptFolder
@@ -96,6 +97,7 @@ class MeshStack(TerraformStack):
             endpoint=environment.cluster.endpoint,
             account=environment.project.impersonate_service_account,
         )
+        self.objects = KubernetesObjects(self)
         self._control_plane_mode = environment.mesh.control_plane
         self._regions = Construct(self, "regions")
         self._region_scopes: dict[str, Construct] = {}

@@ -24,6 +24,7 @@ def add_cluster_access(stack: MeshStack, environment: Environment, clusters: Clu
             alias=region.key,
             cluster=clusters.clusters[region.key],
             service_account=account,
+            objects=stack.objects,
         )
         for region in environment.resolved_regions()
     }

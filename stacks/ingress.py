@@ -63,6 +63,7 @@ class IngressStack(MeshStack):
         for name, value in workload_outputs(environment).items():
             TerraformOutput(self, name, value=value)
         self._load_balancer(gateways, access)
+        self.objects.write()
         self.add_dependency(mesh)
 
     def _load_balancer(self, gateways: dict[str, MeshNamespace], access: dict[str, ClusterAccess]) -> None:

@@ -93,4 +93,5 @@ class MeshControlStack(MeshStack):
                 )
             case _:
                 assert_never(installer)
+        self.objects.write()
         self.add_dependency(clusters)

@@ -96,6 +96,7 @@ def _take_the_place_of_cdktf() -> None:
     constructs.Construct = type("Construct", (Recorded,), {})  # type: ignore[attr-defined]
     bindings = _Bindings("constructs.bindings")
     bindings.App = App  # type: ignore[attr-defined]
+    bindings.implements = lambda _: lambda implementation: implementation  # type: ignore[attr-defined]
     sys.modules |= {"constructs": constructs, "constructs.bindings": bindings}
 
 
