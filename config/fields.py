@@ -4,18 +4,59 @@ import re
 import unicodedata
 from collections.abc import Callable
 from ipaddress import IPv4Network
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from config.grammar import domain, image, label_name, reserved, service_account, url_path
+from config.grammar import domain, image, label_name, quantity, reserved, service_account, url_path
 
 
 class Model(BaseModel):
     """Frozen, closed (an unknown key is an error), and strict about types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Alternatives(Model):
+    """A section with exactly one of several keys.
+
+    Attributes:
+        alternatives: the keys.
+    """
+
+    alternatives: ClassVar[tuple[str, ...]]
+
+    @property
+    def chosen(self) -> str:
+        """The one of the keys that is given."""
+        return next(key for key in self.alternatives if getattr(self, key) is not None)
+
+    @model_validator(mode="after")
+    def _check_alternatives(self) -> Self:
+        given = [key for key in self.alternatives if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise _refuse(f"has {' and '.join(given)}, which exclude each other; take all but one of them away")
+        if not given:
+            raise _refuse(f"needs one of {', '.join(self.alternatives)}")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema, in which exactly one of the keys is required."""
+        schema = handler(core_schema)
+        handler.resolve_ref_schema(schema)["oneOf"] = [{"required": [key]} for key in cls.alternatives]
+        return schema
 
 
 def _refuse(rule: str) -> PydanticCustomError:
@@ -30,7 +71,7 @@ def _text(pattern: str, rule: str, longest: int, shortest: int = 1, further: Cal
     def check(value: object) -> object:
         if not isinstance(value, str):
             raise _refuse(f"must be text ({rule}); put it in quotes")
-        if not value:
+        if not value and shortest:
             raise _refuse(f"is empty; it must be {rule}")
         # Not even looked at if it is far too long: some patterns take their time.
         if len(value) <= 2 * longest and not compiled.fullmatch(value):
@@ -57,6 +98,41 @@ def _grammar(problem: Callable[[str], str | None], pattern: str, longest: int) -
 
     schema = {"type": "string", "pattern": f"^{pattern}$", "minLength": 1, "maxLength": longest}
     return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
+
+
+def _only_true(value: object) -> object:
+    if value is not True:
+        raise _refuse("can only be true; take the key away instead")
+    return value
+
+
+OnlyTrue = Annotated[bool, BeforeValidator(_only_true), WithJsonSchema({"const": True})]
+"""A key whose presence is what counts."""
+
+
+def _cpu(value: object) -> object:
+    """Check an amount of CPU, which may be a whole number."""
+    if isinstance(value, float):
+        raise _refuse(f"must be text; put {value} in quotes")
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise _refuse(str(quantity.cpu_problem("")))
+    if rule := quantity.cpu_problem(str(value)[:100]):
+        raise _refuse(rule)
+    return str(value)
+
+
+Cpu = Annotated[
+    str,
+    BeforeValidator(_cpu),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^({quantity.CPU_PATTERN})$"},
+                {"type": "integer", "minimum": 1, "maximum": quantity.MOST_CPU - 1},
+            ]
+        }
+    ),
+]
 
 
 def _own_name(value: str) -> str:
@@ -125,6 +201,12 @@ MachineType = _text(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-s
 Zone = _text(r"[a-z]+-[a-z]+[0-9]+-(ai[0-9]+)?[a-z]", "a zone such as asia-northeast1-a", longest=40)
 Image = _grammar(image.problem, image.PATTERN, longest=520)
 UrlPath = _grammar(url_path.problem, url_path.PATTERN, longest=200)
+ProbePath = _text(
+    r"/[A-Za-z0-9._~:@/-]*(\?[A-Za-z0-9._~:@/=&+-]*)?", "a path such as /ready, and a query if need be", longest=500
+)
+ProbeService = _text(r"[A-Za-z0-9._/-]*", "a service such as shop.Orders", longest=200, shortest=0)
+"""A service of the gRPC health checking protocol. https://github.com/grpc/grpc/blob/master/doc/health-checking.md"""
+Bytes = _grammar(quantity.bytes_problem, f"({quantity.BYTES_PATTERN})", longest=40)
 Organization = _text(r"[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, hyphens, underscores", longest=60)
 HostName = _grammar(domain.host_problem, domain.HOST_PATTERN, longest=253)
 ObjectPrefix = _text(
@@ -185,8 +267,9 @@ EnvName = _text(
 A space at an end, which Kubernetes would take, is a slip.
 https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
 """
+ContainerText = Annotated[str, Field(max_length=4096), AfterValidator(_carried)]
+"""Text that reaches a container as it stands: a value in its environment, or a word of a command."""
 FilePath = _text(r"[^\x00-\x1f]+", "the path of a file", longest=4096, further=_carried)
-EnvValue = Annotated[str, Field(max_length=4096), AfterValidator(_carried)]
 
 
 def _region(value: object) -> object:

@@ -172,7 +172,7 @@ def _kind(members: list[dict[str, Any]]) -> str:
         if "enum" in member:
             kinds.append(", ".join(f"`{value}`" for value in member["enum"]))
         elif "const" in member:
-            kinds.append(f"`{member['const']}`")
+            kinds.append(_default(member["const"]))
         elif member.get("type") == "integer":
             low, high = member.get("minimum"), member.get("maximum")
             kinds.append(f"integer, {low} to {high}" if low is not None and high is not None else "integer")

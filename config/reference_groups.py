@@ -82,9 +82,8 @@ ingress:
     ),
     Group(
         "Services",
-        "Your services. Each has one name in every cluster, and the nearest region serves its requests. The requests "
-        "of CPU and memory and the readiness probe are fixed; "
-        "[other workloads](faq.md#how-do-i-deploy-workloads-that-services-does-not-support) need your own manifests.",
+        "Your services. Each has one name in every cluster, and the nearest region serves its requests. "
+        "[Other workloads](faq.md#how-do-i-deploy-workloads-that-services-does-not-support) need your own manifests.",
         ("services",),
         """\
 services:
@@ -97,6 +96,12 @@ services:
     replicas: 3
     env:
       LOG_LEVEL: info
+    resources:
+      requests: {cpu: 500m, memory: 256Mi}
+      limits: {memory: 512Mi}
+    probes:
+      readiness: {http: /ready}
+      startup: {http: /ready, failure_threshold: 30}
     route:
       path: /checkout
       match: prefix

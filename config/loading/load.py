@@ -231,11 +231,14 @@ def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
         except ValidationError as error:
             if rest is data:
                 rest = copy.deepcopy(data)
+            containing = {place for known in problems for place in _upwards(known)}
             paths = set()
             for one in error.errors(include_url=False):
                 path = _data_path(one["loc"], rest)
                 problem = _problem(path, one)
-                if not problems.keys() & {problem.path, dotted(path)}:
+                # What a section lacks in a later round has been taken away as wrong.
+                follows = not containing.isdisjoint((problem.path, dotted(path)))
+                if not follows and not problems.keys() & {problem.path, dotted(path)}:
                     problems[problem.path] = problem
                 paths.add(path)
             for path in sorted(paths, key=len, reverse=True):

@@ -3,7 +3,9 @@
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, RESTARTS_PODS
-from config.fields import EnvName, EnvValue, Image, Model, Version
+from config.fields import ContainerText, EnvName, Image, Model, Version
+from config.services.probe import Probes
+from config.services.resources import Resources
 
 
 class RegionalDeployment(Model):
@@ -36,7 +38,7 @@ class Pods(Model):
     replicas: int = Field(
         default=2, ge=0, le=1000, description="Number of pods per region.", json_schema_extra=ADDS_OR_DELETES
     )
-    env: dict[EnvName, EnvValue] = Field(
+    env: dict[EnvName, ContainerText] = Field(
         default={}, description="Environment variables of the container.", json_schema_extra=RESTARTS_PODS
     )
     version_env: EnvName | None = Field(
@@ -61,6 +63,8 @@ class Pods(Model):
         description="Makes the root file system writable. By default, only `/tmp` is writable.",
         json_schema_extra=RESTARTS_PODS,
     )
+    resources: Resources = Field(default=Resources(), description="Requests and limits of the container.")
+    probes: Probes = Field(default=Probes(), description="How the kubelet checks the container.")
 
     def replicas_in(self, deployment: RegionalDeployment) -> int:
         """Return the number of pods in a region: the region's own one, or the service's."""

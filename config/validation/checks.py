@@ -16,6 +16,7 @@ from config.validation.locations import check_locations
 from config.validation.names import check_names
 from config.validation.networks import check_authorized_networks, check_logs, check_pod_protocols
 from config.validation.nodes import check_node_pools
+from config.validation.pods import check_pods
 from config.validation.regions import check_maintenance, check_regions, check_secrets_keys
 from config.validation.remote_runner import check_remote_runner
 from config.validation.reserved_names import check_reserved_names
@@ -36,6 +37,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_node_pools,
     check_ingress,
     check_services,
+    check_pods,
     check_reserved_names,
     check_capacity,
     check_remote_runner,

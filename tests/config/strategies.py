@@ -53,6 +53,8 @@ def values_of(node: Data) -> Strategy:
     """Return a strategy for the values that a part of the schema accepts."""
     if "$ref" in node:
         return st.deferred(lambda: values_of(SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]]))
+    if "properties" in node and "oneOf" in node:
+        return _alternatives(node)
     for several in ("anyOf", "oneOf"):
         if several in node:
             return st.one_of(*map(values_of, node[several]))
@@ -85,6 +87,21 @@ def values_of(node: Data) -> Strategy:
             values = node.get("additionalProperties") or next(iter(node["patternProperties"].values()))
             return st.dictionaries(keys, values_of(values), min_size=node.get("minProperties", 0), max_size=3)
     raise TypeError(f"this strategy does not support {node}: add a case")
+
+
+def _alternatives(node: Data) -> Strategy:
+    """Return a strategy for a section with exactly one of several keys."""
+    keys = [one["required"][0] for one in node["oneOf"]]
+    others = {name: one for name, one in node["properties"].items() if name not in keys}
+    sections = (
+        {
+            "type": "object",
+            "properties": others | {key: node["properties"][key]},
+            "required": [key, *node.get("required", [])],
+        }
+        for key in keys
+    )
+    return st.one_of(*map(values_of, sections))
 
 
 @st.composite

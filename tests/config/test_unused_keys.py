@@ -18,6 +18,7 @@ from config.loading.load import parse_environment
 from config.paths import ROOT
 from config.problems import Problem
 from config.reference import effects_of_keys
+from config.services.probe import Probe
 
 Data = dict[str, Any]
 
@@ -43,7 +44,13 @@ BASE: Data = {
     "ingress": {"config_cluster": "tokyo", "domains": ["shop.example.com"]},
     "mesh": {"namespaces": {"team-a": {}}},
     "services": {
-        "shop": {"image": "example.com/shop:1", "port": 8080, "route": {"path": "/shop"}, "env": {"A": "b"}},
+        "shop": {
+            "image": "example.com/shop:1",
+            "port": 8080,
+            "route": {"path": "/shop"},
+            "env": {"A": "b"},
+            "probes": {"liveness": {"http": "/up"}, "readiness": {"http": "/up"}, "startup": {"http": "/up"}},
+        },
         "cart": {
             "image": "example.com/cart:1",
             "port": 8080,
@@ -68,6 +75,21 @@ RANGES = {
     },
 }
 SHAPE = {"machine_type": "n2-standard-8", "min_nodes": 2, "max_nodes": 3, "disk_size_gb": 50, "secure_boot": True}
+
+ALTERNATIVES = (Probe.alternatives,)
+"""Keys of which a section has exactly one."""
+
+PROBES = ("liveness", "readiness", "startup")
+PROBE = {
+    "exec": ["cat", "/tmp/ready"],
+    "failure_threshold": 5,
+    "grpc": "shop.Orders",
+    "http": "/ready",
+    "initial_delay_seconds": 7,
+    "period_seconds": 7,
+    "tcp": True,
+    "timeout_seconds": 7,
+}
 
 CHANGES: dict[str, Any] = {
     "project.anthos_api": True,
@@ -150,11 +172,22 @@ CHANGES: dict[str, Any] = {
     "services.*.image": "example.com/shop:2",
     "services.*.namespace": "others",
     "services.*.port": 9090,
+    "services.*.probes.liveness": {"tcp": True},
+    "services.*.probes.readiness": {"http": "/ready"},
+    "services.*.probes.startup": {"tcp": True},
+    **{f"services.*.probes.{kind}.{key}": value for kind in PROBES for key, value in PROBE.items()},
+    "services.*.probes.readiness.success_threshold": 2,
     "services.*.regions": {"osaka": {"version": "v5"}},
     "services.*.regions.*.image": "example.com/cart:2",
     "services.*.regions.*.replicas": 3,
     "services.*.regions.*.version": "v7",
     "services.*.replicas": 4,
+    "services.*.resources.limits.cpu": "2",
+    "services.*.resources.limits.ephemeral_storage": "1Gi",
+    "services.*.resources.limits.memory": "1Gi",
+    "services.*.resources.requests.cpu": "200m",
+    "services.*.resources.requests.ephemeral_storage": "1Gi",
+    "services.*.resources.requests.memory": "128Mi",
     "services.*.root": True,
     "services.*.route": {"path": "/other"},
     "services.*.route.match": "prefix",
@@ -286,12 +319,24 @@ def place(key: str) -> str:
     return key.replace("namespaces.*", "namespaces.team-a").replace("[]", ".0")
 
 
+def _take_others_away(data: Data, where: str) -> None:
+    """Take away the keys that exclude a key in its section."""
+    *steps, key = where.split(".")
+    here: Any = data
+    for step in steps:
+        here = here.get(step, {}) if isinstance(here, dict) else {}
+    for group in ALTERNATIVES:
+        for other in group if key in group and isinstance(here, dict) else ():
+            here.pop(other, None)
+
+
 def text_of(context: str, key: str | None = None) -> str:
     data = copy.deepcopy(BASE)
     CONTEXTS[context](data)
     if key is not None:
         where = place(key)
         value = CHANGES[key]
+        _take_others_away(data, where)
         if key == "mesh.control_plane" and data.get("mesh", {}).get("control_plane") == value:
             value = "fleet"
         put(data, where, value)

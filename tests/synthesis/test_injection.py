@@ -19,7 +19,7 @@ from config.environment import Environment
 from config.loading.load import parse_environment
 from tests.config.inputs import INPUTS, THOROUGH
 from tests.config.text_fields import VALID, TextField, text_fields
-from tests.kubelet import container_environment
+from tests.kubelet import container_environment, expand
 from tests.scripts.sandbox import SCRIPTS, Sandbox
 from tests.synthesized import Synthesis, environment_of, synthesize
 from tests.terraform.terraform import APPLY, initialized, run_terraform
@@ -32,7 +32,9 @@ FIELDS = {str(field): field for field in text_fields()}
 IN_CONTAINERS = "services.tokyo.env.tokyo"
 NAMES_IN_CONTAINERS = "services.tokyo.env.KEY"
 VERSION_IN_CONTAINERS = "services.tokyo.version_env"
+WORDS_IN_CONTAINERS = tuple(f"services.tokyo.probes.{one}.exec.0" for one in ("liveness", "readiness", "startup"))
 FILE = "mesh.asmcli.file"
+DATA = (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, *WORDS_IN_CONTAINERS, FILE)
 
 HARMLESS = re.compile(r"[A-Za-z0-9._/:@~*-]*")
 """Texts without a special meaning; other fields may accept these."""
@@ -69,7 +71,7 @@ def test_a_text_is_rejected_or_kept_unchanged(name: str) -> None:
             assert any(problem.path.startswith(section) for problem in result.problems)
             continue
         assert text in field.text_of(result)
-        assert HARMLESS.fullmatch(text) or name in (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, FILE), (
+        assert HARMLESS.fullmatch(text) or name in DATA, (
             f"{name} accepts {text!r}: reject it, or prove below that it stays data"
         )
 
@@ -136,14 +138,21 @@ def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
     """
     env = {f"T{number}": text for number, text in enumerate(accepted(IN_CONTAINERS))}
     env |= {text: f"N{number}" for number, text in enumerate(accepted(NAMES_IN_CONTAINERS))}
-    services = {"checkout": {"image": "i", "port": 8080, "env": env}}
+    words = [text for text in accepted(IN_CONTAINERS) if text]
+    probes = {name: {"exec": words[index::3]} for index, name in enumerate(("liveness", "readiness", "startup"))}
+    services = {"checkout": {"image": "i", "port": 8080, "env": env, "probes": probes}}
     environment = environment_of(yaml.safe_dump(VALID | {"services": services}))
     return synthesize(environment, folder), env
 
 
 def container_env(manifest: dict[str, Any]) -> dict[str, str]:
+    """Return a container's environment, after a look whether its commands have the same texts."""
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
-    return container_environment(container["env"])
+    env = container_environment(container["env"])
+    commands = [container[f"{probe}Probe"]["exec"]["command"] for probe in ("liveness", "readiness", "startup")]
+    words = {expand(word, env) for command in commands for word in command}
+    assert words == {text for name, text in env.items() if name.startswith("T") and text}
+    return env
 
 
 def test_texts_in_containers_are_no_expressions(tmp_path: Path) -> None:
