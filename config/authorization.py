@@ -16,22 +16,26 @@ class Caller:
     Attributes:
         namespace: their namespace.
         account: their Kubernetes service account; `WHOLE_NAMESPACE` for every account of the namespace.
+        ports: the ports that they may call; empty for all.
     """
 
     namespace: str
     account: str
+    ports: tuple[int, ...] = ()
 
 
 def authorized_callers(environment: Environment, name: str) -> tuple[Caller, ...]:
-    """Return the authorized callers of a service: the gateways if it has a route, and its ``allow_from``.
+    """Return the authorized callers of a service: the gateways, for the ports with routes, and its ``allow_from``.
 
     A name that no service has is left out; `config.validation.services` has refused it.
     """
     service = environment.all_services()[name]
-    found = (
-        [Caller(GATEWAY_NAMESPACE, GATEWAY_NAME)] if service.route is not None and environment.ingress.enabled else []
-    )
-    return tuple(dict.fromkeys([*found, *_callers(environment, service.allow_from)]))
+    ports = tuple(one.port for one in service.all_ports.values())
+    routed = {service.routed_port(route).port for route in service.routes if route.redirect is None}
+    found = []
+    if routed and environment.ingress.enabled:
+        found.append(Caller(GATEWAY_NAMESPACE, GATEWAY_NAME, tuple(port for port in ports if port in routed)))
+    return tuple(dict.fromkeys([*found, *_callers(environment, service.allow_from, ports)]))
 
 
 def namespace_callers(environment: Environment, name: str) -> tuple[Caller, ...]:
@@ -40,11 +44,11 @@ def namespace_callers(environment: Environment, name: str) -> tuple[Caller, ...]
     return () if given is None else tuple(dict.fromkeys(_callers(environment, given.allow_from)))
 
 
-def _callers(environment: Environment, allow_from: Iterable[str]) -> Iterator[Caller]:
+def _callers(environment: Environment, allow_from: Iterable[str], ports: tuple[int, ...] = ()) -> Iterator[Caller]:
     services = environment.all_services()
     for text in allow_from:
         namespace, slash, account = text.partition("/")
         if slash:
-            yield Caller(namespace, account)
+            yield Caller(namespace, account, ports)
         elif text in services:
-            yield Caller(services[text].namespace, text)
+            yield Caller(services[text].namespace, text, ports)

@@ -71,7 +71,7 @@ class Demo(Model):
             namespace=DEMO_NAMESPACE,
             replicas=1,
             version_env="SERVICE_VERSION",
-            route=Route(path="/hello"),
+            routes=(Route(path=("/hello",)),),
             allow_from=(f"{DEMO_NAMESPACE}/{CLIENT_APP}",),
             user=NOBODY_USER,
             failover=self.failover,

@@ -207,9 +207,14 @@ class Environment(Model):
             return pinned_revision(self.mesh.asmcli.version)
         return managed_revision(self.channel)
 
+    @property
+    def demo_name(self) -> str | None:
+        """Name of the service that is the demo, if it is enabled."""
+        return DEMO_SERVICE if self.demo.enabled else None
+
     def all_services(self) -> dict[str, Service]:
         """Return the services by name, the demo first where it is on."""
-        demo = {DEMO_SERVICE: self.demo.service(self.regions)} if self.demo.enabled else {}
+        demo = {} if self.demo_name is None else {self.demo_name: self.demo.service(self.regions)}
         return demo | self.services
 
     def namespaces(self) -> dict[str, dict[str, str]]:

@@ -13,13 +13,14 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    TypeAdapter,
     WithJsonSchema,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from config.grammar import domain, image, label_name, quantity, reserved, service_account, url_path
+from config.grammar import domain, header, image, label_name, origin, quantity, reserved, service_account, url_path
 
 
 class Model(BaseModel):
@@ -84,7 +85,9 @@ def _text(pattern: str, rule: str, longest: int, shortest: int = 1, further: Cal
     return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
 
 
-def _grammar(problem: Callable[[str], str | None], pattern: str, longest: int) -> Any:
+def _grammar(
+    problem: Callable[[str], str | None], pattern: str, longest: int, further: Callable[[str], str] = str
+) -> Any:
     """A string in which ``problem`` finds nothing wrong; ``pattern`` is for editors."""
 
     def check(value: object) -> object:
@@ -94,7 +97,7 @@ def _grammar(problem: Callable[[str], str | None], pattern: str, longest: int) -
             raise _refuse(f"must be 1 to {longest} characters long, and is {len(value)}")
         if rule := problem(value):
             raise _refuse(rule)
-        return value
+        return further(value)
 
     schema = {"type": "string", "pattern": f"^{pattern}$", "minLength": 1, "maxLength": longest}
     return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
@@ -190,6 +193,12 @@ CallerName = _text(
     longest=317,
 )
 """The account is a subdomain of RFC 1123, of 253 characters at most."""
+PortName = _text(
+    r"(?=[-0-9]*[a-z])[a-z0-9]+(-[a-z0-9]+)*",
+    "a port's name: lower-case letters and digits, with single hyphens between them, and at least one letter",
+    longest=15,
+)
+"""A service name of IANA. https://www.rfc-editor.org/rfc/rfc6335#section-5.1"""
 Version = _text(
     r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
     "a version such as v1: lower-case letters, digits, hyphens, and single dots between them",
@@ -201,6 +210,16 @@ MachineType = _text(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-s
 Zone = _text(r"[a-z]+-[a-z]+[0-9]+-(ai[0-9]+)?[a-z]", "a zone such as asia-northeast1-a", longest=40)
 Image = _grammar(image.problem, image.PATTERN, longest=520)
 UrlPath = _grammar(url_path.problem, url_path.PATTERN, longest=200)
+_PATH_SCHEMA = TypeAdapter(UrlPath).json_schema()
+UrlPaths = Annotated[
+    tuple[UrlPath, ...],  # type: ignore[valid-type]
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    WithJsonSchema({"anyOf": [_PATH_SCHEMA, {"type": "array", "items": _PATH_SCHEMA, "minItems": 1}]}),
+]
+"""One path, or a list of them."""
+RouteHost = _grammar(domain.route_host_problem, domain.ROUTE_HOST_PATTERN, longest=253)
+HeaderName = _grammar(header.name_problem, header.NAME, longest=100)
+Origin = _grammar(origin.problem, origin.PATTERN, longest=270)
 ProbePath = _text(
     r"/[A-Za-z0-9._~:@/-]*(\?[A-Za-z0-9._~:@/=&+-]*)?", "a path such as /ready, and a query if need be", longest=500
 )
@@ -256,6 +275,7 @@ def _carried(value: str) -> str:
     return value
 
 
+HeaderValue = _grammar(header.value_problem, header.VALUE, longest=4096, further=_carried)
 EnvName = _text(
     r"[!-<>-~]([ -<>-~]*[!-<>-~])?",
     "an environment variable's name, in ASCII and without =",

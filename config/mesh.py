@@ -85,7 +85,7 @@ class Mesh(Model):
     default_deny: bool = Field(
         default=True,
         description="Rejects every request that no AuthorizationPolicy allows. Policies allow the load balancer to "
-        "call the gateways, the gateways to call services with a `route`, and the callers in `allow_from`. With "
+        "call the gateways, the gateways to call services with `routes`, and the callers in `allow_from`. With "
         "`false`, every client in the mesh is authorized to call every service.",
         json_schema_extra=ADDS_OR_DELETES,
     )

@@ -29,6 +29,9 @@ GATEWAY_NAMESPACE = "istio-gateway"
 GATEWAY_NAME = "istio-ingressgateway"
 """Of the gateways, and of Multi Cluster Ingress' objects."""
 
+ROUTES_GATEWAY = "ingress"
+"""Name of the Gateway, in `GATEWAY_NAMESPACE`, of all routes but the demo's."""
+
 SECRET_NAME_LONGEST = 63
 """Longest cluster name in a remote secret; asmcli shortens beyond it (KUBE_TAG_MAX_LEN)."""
 

@@ -56,6 +56,7 @@ class Problem:
         value: what stands there, or `MISSING`.
         suggestion: the name that was probably intended.
         line: line in the file, counted from 1, where it is known.
+        other: another place of the file, which the rule names; its line is added to the rule.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Problem:
     value: Any = MISSING
     suggestion: Suggestion | None = None
     line: int | None = None
+    other: str | None = None
 
     def __str__(self) -> str:
         text = self.path if len(self.path) <= LONGEST_PATH else f"{self.path[:LONGEST_PATH]}..."

@@ -102,9 +102,9 @@ services:
     probes:
       readiness: {http: /ready}
       startup: {http: /ready, failure_threshold: 30}
-    route:
-      path: /checkout
-      match: prefix
+    routes:
+      - path: /checkout
+        match: prefix
     allow_from: [orders]
     regions:
       tokyo: {}
@@ -127,7 +127,7 @@ services:
   catalog:
     namespace: shop
     port: 8080
-    route: {path: /catalog, match: prefix}
+    routes: [{path: /catalog, match: prefix}]
     regions: {tokyo: {}, osaka: {}}
 """,
     ),

@@ -3,6 +3,8 @@
 from typing import Any
 
 from config.environment import Environment
+from config.naming import GATEWAY_NAMESPACE, ROUTES_GATEWAY
+from config.routing import ANY_HOST, routed_paths
 from config.services.service import Service
 
 
@@ -24,14 +26,14 @@ def workload_outputs(environment: Environment) -> dict[str, Any]:
 
 
 def _workload(environment: Environment, name: str, service: Service) -> dict[str, Any]:
-    routed = service.route is not None and environment.ingress.enabled
+    paths = list(routed_paths({name: service})) if environment.ingress.enabled else []
     return {
         "namespace": service.namespace,
         "service_account": name,
         "pod_labels": {"app": name},
-        "ports": {"http": service.port},
+        "ports": {key: one.port for key, one in service.all_ports.items()},
         "host": f"{name}.{service.namespace}.svc.cluster.local",
         "regions": list(environment.deployments(service)),
-        "gateway": f"{service.namespace}/{name}-gateway" if routed else None,
-        "routes": [{"path": service.route.path, "match": service.route.match}] if service.route and routed else [],
+        "gateway": f"{GATEWAY_NAMESPACE}/{ROUTES_GATEWAY}" if paths else None,
+        "routes": [{"path": one.path, "match": one.route.match, "host": one.route.host or ANY_HOST} for one in paths],
     }

@@ -162,6 +162,7 @@ class ManifestFile:
         depends_on: Sequence[ITerraformDependable] = (),
         wait_for: Mapping[str, str] | None = None,
         new_name_first: bool = False,
+        deleted_last: bool = False,
     ) -> None:
         """Add the object.
 
@@ -175,6 +176,7 @@ class ManifestFile:
             new_name_first: the name contains something that changes, such as a version: the new object is
                 created before the old one is deleted, and nothing waits for it here. After a create that
                 has failed, terraform would create it once more first, under the same name.
+            deleted_last: once it is not configured any more, it is deleted after what has depended on it was changed.
         """
         kind = _KINDS.get(manifest["kind"], _Kind())
         own = manifest.keys() - {"apiVersion", "kind", "metadata"}
@@ -191,7 +193,7 @@ class ManifestFile:
         limits = {"create": kind.timeout, "update": kind.timeout, "delete": kind.deletion}
         if timeouts := {operation: limit for operation, limit in limits.items() if limit}:
             arguments["timeouts"] = timeouts
-        if new_name_first:
+        if new_name_first or deleted_last:
             arguments["lifecycle"] = {"create_before_destroy": True}
         self.applied: ITerraformDependable = access.objects.add(f"{path_of(scope)}/{id_}", arguments)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from config.authorization import Caller
 from config.services.pods import RegionalDeployment
+from config.services.port import ServicePort
 from config.services.service import Service
 from constructs.authorization_sources import authorization_sources
 from constructs.bindings import ITerraformDependable
@@ -18,7 +19,7 @@ from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
 class MeshService(ObjectGroup):
     """One cluster's objects of a service that has the same name in every cluster.
 
-    Every cluster has the Service, so that its name resolves there, and the routing. Only clusters in
+    Every cluster has the Service, so that its name resolves there, and its failover. Only clusters in
     which it runs have the Deployment, unless another pipeline deploys the pods, and what refers to them.
 
     Attributes:
@@ -33,7 +34,7 @@ class MeshService(ObjectGroup):
         name: str,
         service: Service,
         deployment: RegionalDeployment | None,
-        routed: bool,
+        demo_routed: bool | None,
         callers: Sequence[Caller],
         namespace: MeshNamespace,
         locality_needs_setting: bool,
@@ -47,7 +48,8 @@ class MeshService(ObjectGroup):
             name: the service's name.
             service: the service, as configured.
             deployment: what runs in this cluster, whoever deploys it; None if nothing does.
-            routed: the ingress is enabled, so that the service's route has a gateway.
+            demo_routed: None unless the service is the demo, whose objects have fixed names: with an enabled ingress,
+                they include a Gateway and a VirtualService. `MeshRoutes` has those of other services.
             callers: authorized callers. Without any there is no policy, which suits a mesh with default deny and
                 one without.
             namespace: the namespace of the objects, applied.
@@ -61,7 +63,8 @@ class MeshService(ObjectGroup):
         def apply(id_: str, manifest: dict[str, Any]) -> ITerraformDependable:
             return ManifestFile(self, id_, manifest=manifest, access=access, depends_on=[namespace.applied]).applied
 
-        apply("service", render("service/service.yaml", {**names, "port": service.port}))
+        ports = [_service_port(key, one, is_demo=demo_routed is not None) for key, one in service.all_ports.items()]
+        apply("service", render("service/service.yaml", {**names, "ports": ports}))
         if deployment is not None:
             account = apply("service-account", render("service/service-account.yaml", names))
             if service.image is None:  # another pipeline deploys the pods
@@ -69,20 +72,19 @@ class MeshService(ObjectGroup):
             else:
                 self._run(deployment_manifest(name, service, deployment, namespace.name), account, access)
             if callers:
-                values = {**names, "port": str(service.port), "sources": authorization_sources(callers)}
-                self.allow_policies.append(
-                    apply("authorization-policy", render("service/authorization-policy.yaml", values))
-                )
+                policy = render("service/authorization-policy.yaml", {**names, "rules": _rules(callers)})
+                self.allow_policies.append(apply("authorization-policy", policy))
         if service.failover:
             balancer = {"localityLbSetting": {"enabled": True}} if locality_needs_setting else None
             apply("destination-rule", render("service/destination-rule.yaml", {**names, "load_balancer": balancer}))
         if service.failover_threshold is not None:
             threshold = {"threshold": service.failover_threshold}
             apply("traffic-distribution", render("service/traffic-distribution-policy.yaml", {**names, **threshold}))
-        if service.route is not None and routed:
-            apply("gateway", render("service/gateway.yaml", names))
-            route = {"match": service.route.match, "path": service.route.path}
-            apply("virtual-service", render("service/virtual-service.yaml", {**names, **route, "port": service.port}))
+        if demo_routed:
+            apply("gateway", render("demo/gateway.yaml", names))
+            (route,) = service.routes
+            fields = {"path": route.path[0], "port": service.port}
+            apply("virtual-service", render("demo/virtual-service.yaml", {**names, **fields}))
 
     def _run(self, deployment: dict[str, Any], account: ITerraformDependable, access: ClusterAccess) -> None:
         """Add the Deployment, and wait until the pods of its template are healthy.
@@ -111,3 +113,23 @@ class MeshService(ObjectGroup):
             depends_on=[applied],
             wait_for={"status.currentHealthy": f"^{deployment['spec']['replicas']}$"},
         )
+
+
+def _service_port(name: str, port: ServicePort, *, is_demo: bool) -> dict[str, Any]:
+    """Return a port of the Service. The mesh reads its protocol from `appProtocol`, or else from the port's name.
+
+    The demo has the name alone.
+    """
+    number = {"name": name, "port": port.port, "targetPort": port.port}
+    return number if is_demo else {**number, "appProtocol": port.protocol}
+
+
+def _rules(callers: Sequence[Caller]) -> list[dict[str, Any]]:
+    """Return the rules of an AuthorizationPolicy: one for the callers of the same ports."""
+    by_ports: dict[tuple[int, ...], list[Caller]] = {}
+    for caller in callers:
+        by_ports.setdefault(caller.ports, []).append(caller)
+    return [
+        {"from": authorization_sources(some), "to": [{"operation": {"ports": [str(port) for port in ports]}}]}
+        for ports, some in by_ports.items()
+    ]

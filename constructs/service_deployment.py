@@ -31,7 +31,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
         env[service.version_env] = deployment.version
     probes = service.probes
     requests, limits = _resources(service.resources)
-    low_port = service.port < FIRST_UNPRIVILEGED_PORT
+    low_port = any(one.port < FIRST_UNPRIVILEGED_PORT for one in service.all_ports.values())
     rendered = render(
         "service/deployment.yaml",
         {
@@ -40,7 +40,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
             "version": deployment.version,
             "image": deployment.image or service.image,
             "replicas": service.replicas_in(deployment),
-            "port": service.port,
+            "ports": [{"name": key, "containerPort": one.port} for key, one in service.all_ports.items()],
             "user": service.user,
             "run_as_non_root": not service.root,
             "read_only_root": not service.writable_root,

@@ -3,6 +3,7 @@
 from config.authorization import authorized_callers, namespace_callers
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from config.naming import GATEWAY_NAMESPACE
+from config.routing import host_routes, routed_paths
 from config.workload_contract import workload_outputs
 from constructs import Construct
 from constructs.bindings import ComputeGlobalAddress, ITerraformDependable, NullProvider, TerraformOutput
@@ -12,6 +13,7 @@ from constructs.ingress_gateway import IngressGateway
 from constructs.load_balancer_cleanup import LoadBalancerCleanup
 from constructs.mesh_namespace import MeshNamespace
 from constructs.mesh_policies import MeshPolicies
+from constructs.mesh_routes import MeshRoutes
 from constructs.mesh_service import MeshService
 from constructs.multi_cluster_ingress import MultiClusterIngress
 from constructs.namespace_policy import NamespacePolicy
@@ -43,6 +45,7 @@ class IngressStack(MeshStack):
         self._environment = environment
         access = add_cluster_access(self, environment, clusters)
         gateways: dict[str, MeshNamespace] = {}
+        services, routes = environment.all_services(), host_routes(environment)
         for region in environment.resolved_regions():
             TerraformOutput(self, f"cluster-{region.key}", value=region.names.cluster)
             TerraformOutput(self, f"connect-{region.key}", value=self._connect_command(region))
@@ -52,6 +55,16 @@ class IngressStack(MeshStack):
             if environment.ingress.enabled:
                 gateways[region.key] = self._gateway(region, access[region.key], allow_policies)
             self._services(region, access[region.key], allow_policies)
+            if region.key in gateways and routes:
+                MeshRoutes(
+                    self.region_scope(region.key),
+                    "routes",
+                    routes=routes,
+                    services=services,
+                    ingress=environment.ingress,
+                    namespace=gateways[region.key],
+                    access=access[region.key],
+                )
             MeshPolicies(
                 self.region_scope(region.key),
                 "policies",
@@ -105,8 +118,7 @@ class IngressStack(MeshStack):
             access=access[config_cluster],
         )
         TerraformOutput(self, "vip", value=address.address)
-        host = ingress.domains[0] if ingress.domains else address.address
-        TerraformOutput(self, "url", value=f"{ingress.scheme}://{host}{self._first_path()}")
+        TerraformOutput(self, "url", value=self._first_url(address.address))
         if ingress.domains:
             records = [f"{domain}. A {address.address}" for domain in ingress.domains]
             TerraformOutput(self, "dns-records", value=records)
@@ -162,7 +174,7 @@ class IngressStack(MeshStack):
                 name=name,
                 service=service,
                 deployment=environment.deployments(service).get(region.key),
-                routed=environment.ingress.enabled,
+                demo_routed=environment.ingress.enabled if name == environment.demo_name else None,
                 locality_needs_setting=environment.control_plane.locality_needs_setting,
                 callers=authorized_callers(environment, name) if environment.mesh.default_deny else (),
                 namespace=namespaces[service.namespace],
@@ -185,6 +197,10 @@ class IngressStack(MeshStack):
             f"--project {self._environment.project.id}{flags[self._environment.cluster.endpoint]}"
         )
 
-    def _first_path(self) -> str:
-        routes = (service.route for service in self._environment.all_services().values())
-        return next((route.path for route in routes if route is not None), "/")
+    def _first_url(self, address: str) -> str:
+        """Return the URL of the first path that a service serves."""
+        environment, ingress = self._environment, self._environment.ingress
+        paths = routed_paths(environment.all_services())
+        first = next((one for one in paths if one.route.redirect is None), None)
+        host = (first and first.route.host) or (ingress.domains[0] if ingress.domains else address)
+        return f"{ingress.scheme}://{host}{first.path if first else '/'}"

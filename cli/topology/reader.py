@@ -180,8 +180,7 @@ class _Reader:
             services.append(f"{name}: {text or 'in other regions only'}{note}")
         if services:
             yield Box(f"{id_}_services", Kind.SERVICE, ("services", *services))
-        routes = [one["spec"]["http"][0]["match"][0]["uri"] for one in self._objects[key, "VirtualService"]]
-        if paths := tuple(one.get("exact") or f"{one['prefix']}*" for one in routes):
+        if paths := tuple(self._read_paths(key)):
             self._connect(Kind.SERVICE, ("requests to", *paths), ([key], "gateway"), ([key], "services"))
         if key in self._control_planes:
             modes = {f"endpoint discovery: {mode}" for (one, _), mode in self._discovery.items() if one == key}
@@ -199,6 +198,15 @@ class _Reader:
             if private["master_ipv4_cidr_block"] in rule["source_ranges"]:
                 ports = tuple(f"{one['protocol']} {', '.join(one['ports'])}" for one in rule["allow"])
                 self._connect(Kind.INFRASTRUCTURE, ports, ([key], "gke"), ([key], "nodes"))
+
+    def _read_paths(self, key: str) -> list[str]:
+        """Return the paths that a cluster's gateways send to services; a prefix stands for the path above it, too."""
+        rules = (
+            rule for one in self._objects[key, "VirtualService"] for rule in one["spec"]["http"] if "route" in rule
+        )
+        uris = [match["uri"] for rule in rules for match in rule["match"]]
+        below = {f"{one['prefix']}*" for one in uris if "prefix" in one}
+        return sorted(below | {one["exact"] for one in uris if "exact" in one and f"{one['exact']}/*" not in below})
 
     def _connect(self, kind: Kind, label: tuple[str, ...], *sides: tuple[Iterable[str], str]) -> None:
         """Draw arrows from parts of regions to parts of regions, if there are both."""

@@ -44,8 +44,9 @@ class DeployedDemo:
         pods: Counter[str] = Counter()
         for one in deployments.values():
             pods[one.version] += service.replicas if one.replicas is None else one.replicas
-        path = service.route.path if service.route is not None else "/"
-        return cls(service, path, {key: one.version for key, one in deployments.items()}, dict(pods))
+        return cls(
+            service, service.routes[0].path[0], {key: one.version for key, one in deployments.items()}, dict(pods)
+        )
 
     @property
     def url(self) -> str:

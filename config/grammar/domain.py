@@ -10,6 +10,7 @@ import unicodedata
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 PATTERN = rf"({LABEL}\.)+[a-z]([-a-z0-9]{{0,61}}[a-z0-9])?"
+ROUTE_HOST_PATTERN = rf"{LABEL}(\.{LABEL})+"
 HOST_PATTERN = rf"{LABEL}(\.{LABEL})*(:[0-9]{{1,5}})?"
 
 NOT_PUBLIC = frozenset({"alt", "arpa", "internal", "invalid", "local", "localhost", "onion", "test"})
@@ -48,6 +49,19 @@ def host_problem(text: str) -> str | None:
     if port and not 1 <= int(port) <= 65535:
         return f"must be a host name; {port} is not a valid port"
     return _labels(host)
+
+
+def route_host_problem(text: str) -> str | None:
+    """Return what is wrong with the host name of requests, or None. It need not be in the public DNS."""
+    if not text.strip():
+        return f"is empty; name a host such as {_EXAMPLE}"
+    if "*" in text:
+        return f"must be one host, such as {_EXAMPLE}; leave host out for all hosts"
+    if rule := _spelling(text, port_allowed=False) or _labels(text):
+        return rule
+    if "." not in text or re.fullmatch(r"[0-9.]+", text):
+        return f"must be a host name such as {_EXAMPLE}, with a dot"
+    return None
 
 
 def _spelling(text: str, *, port_allowed: bool) -> str | None:

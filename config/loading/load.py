@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from config.environment import Environment
+from config.loading.renamed_keys import renamed_key
 from config.loading.shared_state import check_state
 from config.loading.strict_yaml import Path as DataPath
 from config.loading.strict_yaml import dotted, lines_by_name, parse
@@ -45,6 +46,9 @@ _PLACEHOLDERS: dict[DataPath, Any] = {
     ("ingress", "config_cluster"): _PLACEHOLDER,
     ("services", "*", "image"): _PLACEHOLDER,
     ("services", "*", "port"): 65535,
+    ("services", "*", "ports", "*", "port"): 65534,
+    ("services", "*", "routes", "*"): {"path": f"/{_PLACEHOLDER}"},
+    ("services", "*", "routes", "*", "path"): f"/{_PLACEHOLDER}",
 }
 
 
@@ -180,11 +184,20 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str], warn
 def _place(problems: list[Problem], lines: Mapping[DataPath, int], variables: Mapping[str, str]) -> list[Problem]:
     """Return problems with their lines, in the order of the file."""
     by_name = lines_by_name(lines)
-    placed = [replace(problem, line=problem.line or _line(problem.path, by_name)) for problem in problems]
+    placed = [
+        replace(problem, line=problem.line or _line(problem.path, by_name), rule=_rule_with_line(problem, by_name))
+        for problem in problems
+    ]
     if variables.get(OPERATOR_VARIABLE):  # what is wrong with it is in no line of the file
         at = "cluster.operator_address"
         placed = [replace(one, path=OPERATOR_VARIABLE, line=None) if one.path == at else one for one in placed]
     return sorted(placed, key=lambda problem: problem.line or sys.maxsize)
+
+
+def _rule_with_line(problem: Problem, lines: Mapping[str, int]) -> str:
+    """Return a problem's rule, with the line of the other place that it names."""
+    line = _line(problem.other, lines) if problem.other else None
+    return problem.rule if line is None else problem.rule.replace(problem.other or "", f"{problem.other} (line {line})")
 
 
 def _line(path: str, lines: Mapping[str, int]) -> int | None:
@@ -278,6 +291,8 @@ def _problem(path: DataPath, error: Any) -> Problem:
     if kind == "extra_forbidden":
         known = _field_names(path[:-1])
         where = dotted(path[:-1]) or "the file"
+        if renamed := renamed_key(path, value):
+            return Problem(name, renamed)
         if path[-1] in known:
             return Problem(name, f"does not go with the type of {where}")
         suggestion = Suggestion(path[-1], known, otherwise=f" ({', '.join(known)})")
@@ -342,11 +357,14 @@ def _remove(data: Any, path: DataPath) -> None:
     """Remove what is wrong; if the model requires it, put a placeholder there or remove its parent."""
     for length in range(len(path), 0, -1):
         parent, step = _at(data, path[: length - 1]), path[length - 1]
-        pattern = tuple("*" if index == 1 else name for index, name in enumerate(path[:length]))
-        placeholder = _PLACEHOLDERS.get(pattern, _PLACEHOLDERS.get(path[:length]))
-        if isinstance(parent, dict) and placeholder is not None and _PLACEHOLDER not in str(parent.get(step)):
-            parent[step] = copy.deepcopy(placeholder)
-            if pattern[:2] == ("regions", "*"):  # no two alike
+        placeholder = _placeholder(path[:length])
+        if (
+            isinstance(parent, dict | list)
+            and placeholder is not None
+            and _PLACEHOLDER not in str(_at(parent, (step,)))
+        ):
+            parent[step] = copy.deepcopy(placeholder)  # type: ignore[index]  # a list's step is its index
+            if length > 1 and path[0] == "regions":  # no two alike
                 region = _at(data, path[:2])
                 region["region"] = f"{_PLACEHOLDER}-region{list(data['regions']).index(path[1])}"
             return
@@ -356,6 +374,14 @@ def _remove(data: Any, path: DataPath) -> None:
         if isinstance(parent, list) and isinstance(step, int) and step < len(parent):
             del parent[step]
             return
+
+
+def _placeholder(path: DataPath) -> Any:
+    """Return what can stand at a path, or None."""
+    for pattern, value in _PLACEHOLDERS.items():
+        if len(pattern) == len(path) and all(one in ("*", step) for one, step in zip(pattern, path, strict=True)):
+            return value
+    return None
 
 
 def _at(data: Any, path: DataPath) -> Any:

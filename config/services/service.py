@@ -3,8 +3,9 @@
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, IN_PLACE, RESTARTS_PODS
-from config.fields import CallerName, NamespaceName, Port, RegionKey
+from config.fields import CallerName, NamespaceName, Port, PortName, RegionKey
 from config.services.pods import Pods, RegionalDeployment
+from config.services.port import Protocol, ServicePort
 from config.services.route import Route
 
 
@@ -12,22 +13,35 @@ class Service(Pods):
     """A service with one name in every cluster, served by the nearest region."""
 
     port: Port = Field(
-        description="Port of the container and of the Service. The mesh treats it as HTTP/1.1: gRPC is not supported.",
+        description="Main port of the container and of the Service. Its name in the Service is its `protocol`.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    protocol: Protocol = Field(
+        default="http",
+        description="Protocol of the main port: HTTP/1.1, HTTP/2 without TLS, gRPC, or `tcp` for any protocol that "
+        "the mesh does not read.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    ports: dict[PortName, ServicePort] = Field(
+        default={},
+        description="Further ports, by name.",
         json_schema_extra=RESTARTS_PODS,
     )
     namespace: NamespaceName = Field(
         default="apps", description="Namespace, which is created in every cluster.", json_schema_extra=ADDS_OR_DELETES
     )
-    route: Route | None = Field(
-        default=None,
-        description="Path on the public address. If unset, the service is available inside the mesh only.",
+    routes: tuple[Route, ...] = Field(
+        default=(),
+        strict=False,
+        description="Requests from outside that the service gets. If empty, the service is available inside the mesh "
+        "only.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     allow_from: tuple[CallerName, ...] = Field(
         default=(),
         strict=False,
         description="Callers that are authorized to call the service, in addition to the gateways of a service with "
-        "a `route`: a service of this file by its name, a Kubernetes service account as `NAMESPACE/ACCOUNT`, or all "
+        "`routes`: a service of this file by its name, a Kubernetes service account as `NAMESPACE/ACCOUNT`, or all "
         "accounts of a namespace as `NAMESPACE/*`.",
         json_schema_extra=IN_PLACE,
     )
@@ -51,3 +65,12 @@ class Service(Pods):
         description="Regions where the service runs, and their settings. If empty, it runs in every region.",
         json_schema_extra=ADDS_OR_DELETES,
     )
+
+    @property
+    def all_ports(self) -> dict[str, ServicePort]:
+        """The ports by their names in the Service, the main one first."""
+        return {self.protocol: ServicePort(port=self.port, protocol=self.protocol), **self.ports}
+
+    def routed_port(self, route: Route) -> ServicePort:
+        """Return the port that gets the requests of a route."""
+        return self.all_ports[route.port or self.protocol]

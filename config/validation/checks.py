@@ -17,9 +17,11 @@ from config.validation.names import check_names
 from config.validation.networks import check_authorized_networks, check_logs, check_pod_protocols
 from config.validation.nodes import check_node_pools
 from config.validation.pods import check_pods
+from config.validation.ports import check_ports
 from config.validation.regions import check_maintenance, check_regions, check_secrets_keys
 from config.validation.remote_runner import check_remote_runner
 from config.validation.reserved_names import check_reserved_names
+from config.validation.routes import check_routes
 from config.validation.services import check_services
 from config.validation.source_addresses import check_source_addresses
 from config.validation.unused import check_unused
@@ -38,6 +40,8 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_ingress,
     check_services,
     check_pods,
+    check_ports,
+    check_routes,
     check_reserved_names,
     check_capacity,
     check_remote_runner,

@@ -24,13 +24,18 @@ def _check_service(path: str, name: str, service: Service) -> Iterator[Problem]:
     if name in reserved.SERVICE_NAMES:
         yield Problem(path, f"can't be a service's name: {reserved.SERVICE_NAMES[name]}; choose another")
     yield from _check_namespace(f"{path}.namespace", service.namespace)
-    if service.port in reserved.SIDECAR_PORTS:
-        first, last = reserved.SIDECAR_PORTS[0], reserved.SIDECAR_PORTS[-1]
-        rule = (
-            f"is one of the sidecar's ports, {first} to {last}, where mutual TLS and policies are not enforced; "
-            "choose another"
-        )
-        yield Problem(f"{path}.port", rule, service.port)
+    ports = {
+        f"{path}.port": service.port,
+        **{f"{path}.ports.{key}.port": one.port for key, one in service.ports.items()},
+    }
+    for place, port in ports.items():
+        if port in reserved.SIDECAR_PORTS:
+            first, last = reserved.SIDECAR_PORTS[0], reserved.SIDECAR_PORTS[-1]
+            rule = (
+                f"is one of the sidecar's ports, {first} to {last}, where mutual TLS and policies are not enforced; "
+                "choose another"
+            )
+            yield Problem(place, rule, port)
     if service.user == reserved.SIDECAR_USER:
         rule = "is the sidecar's own user, whose traffic bypasses the sidecar; choose another"
         yield Problem(f"{path}.user", rule, service.user)

@@ -1,12 +1,10 @@
-"""`services` and `demo`: names, callers, Deployments and routes."""
+"""`services` and `demo`: names, callers and Deployments."""
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 
 from config.environment import DEMO_SERVICE, Environment
 from config.problems import Problem, Suggestion
 from config.services.pods import Pods, RegionalDeployment
-from config.services.route import Route
 from config.services.service import Service
 from config.validation.references import check_region_key
 
@@ -28,13 +26,6 @@ def check_services(environment: Environment) -> Iterator[Problem]:
         yield from _check_own_pods(path, service) if service.image else _check_pods_of_another_pipeline(path, service)
         yield from _check_failover_threshold(environment, path, service)
     yield from _check_deployment_names(environment)
-    routes = [(name, one.route) for name, one in environment.all_services().items() if one.route is not None]
-    for (first_name, first), (second_name, second) in combinations(routes, 2):
-        if _overlap(first, second) or _overlap(second, first):
-            rule = (
-                f"overlaps {first.match} {first.path} of {first_name}; which service gets the requests is not defined"
-            )
-            yield Problem(f"services.{second_name}.route.path", rule, second.path)
 
 
 def _check_callers(path: str, allow_from: Sequence[str], known: Sequence[str]) -> Iterator[Problem]:
@@ -91,7 +82,3 @@ def _check_deployment_names(environment: Environment) -> Iterator[Problem]:
                 )
                 yield Problem(f"services.{name}", rule)
                 break
-
-
-def _overlap(one: Route, other: Route) -> bool:
-    return one.path == other.path or (one.match == "prefix" and other.path.startswith(one.path))

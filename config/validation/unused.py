@@ -39,8 +39,8 @@ def _check_switches(environment: Environment) -> Iterator[Problem]:
         for key in _given(ingress, but=("enabled", "config_cluster")):
             yield _unused(f"ingress.{key}", "ingress.enabled is false")
         for name, service in environment.services.items():
-            if service.route is not None:
-                yield _unused(f"services.{name}.route", "ingress.enabled is false")
+            if service.routes:
+                yield _unused(f"services.{name}.routes", "ingress.enabled is false")
     elif ingress.single_replica and ingress.min_replicas >= LEAST_REPLICAS:
         yield _unused("ingress.single_replica", f"ingress.min_replicas is {ingress.min_replicas}")
     if not environment.demo.enabled:

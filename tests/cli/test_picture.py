@@ -18,6 +18,7 @@ from matplotlib.transforms import Bbox
 from config.environment import Environment
 from config.naming import STACKS
 from config.paths import ROOT
+from config.routing import routed_paths
 from config.synthesized import stack_file
 from config.terraform_text import escape
 from tests.cli.invocation import invoke
@@ -27,7 +28,9 @@ from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, environment_o
 IMAGES = ROOT / "docs" / "images"
 VARIABLES = {key: value for key, value in os.environ.items() if not key.startswith(("MESH_", "CDKTF_"))}
 SVG = "{http://www.w3.org/2000/svg}"
-SHOP = "services: {own: {image: a:1, port: 80, failover: %s, route: {path: /}, regions: {end: {}, b: {replicas: 0}}}}"
+SHOP = (
+    "services: {own: {image: a:1, port: 80, failover: %s, routes: [{path: /}], regions: {end: {}, b: {replicas: 0}}}}"
+)
 
 
 def generated(count: int, more: str = "", ingress: str = "plain_http: true") -> Environment:
@@ -88,7 +91,7 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
                 serving[id_] |= bool(pods) and service.failover
             boxes[f"{id_}_services"].add(text + " (no failover)" * (not service.failover))
         if ingress.enabled:
-            routes = [one.route.path + "*" * (one.route.match == "prefix") for one in services.values() if one.route]
+            routes = sorted(one.base + "/*" * (one.route.match == "prefix") for one in routed_paths(services))
             boxes[f"{id_}_gateway"] = {"gateway", "istio-ingressgateway"}
             arrows.add(("lb", f"{id_}_gateway", "nearest region"))
             arrows.add((f"{id_}_gateway", f"{id_}_services", " ".join(["requests to", *routes])))

@@ -51,8 +51,8 @@ def _service(index: int, count: int) -> Iterator[str]:
     yield "    env:"
     for number in range(8):
         yield f"      SETTING_{number}: https://backend-{number}.internal.example.com/api/v1"
-    yield "    route:"
-    yield f"      path: /service-{index}"
+    yield "    routes:"
+    yield f"      - path: /service-{index}"
     yield "    allow_from:"
     for number in range(1, 4):
         yield f"      - service-{(index + number) % count}"
@@ -83,7 +83,7 @@ def _wrong_files() -> dict[str, str]:
             "    number:", "    pods: 10.0.0.0/16\n    number:"
         ),
         "one number for all regions": configuration(2, REGIONS).replace("    number: ", "    number: 1 #"),
-        "one route for all services": large.replace("      path: /", "      match: prefix\n      path: / #"),
+        "one route for all services": large.replace("      - path: /", "      - match: prefix\n        path: / #"),
         "wrong names of variables": large.replace("SETTING_", "SETTING="),
         "more variables than an object holds": small.replace(
             "    env:", "    env:\n" + "\n".join(f"      TEXT_{n}: {'x' * 4000}" for n in range(61))

@@ -22,6 +22,11 @@ from config.services.probe import Probe
 
 Data = dict[str, Any]
 
+ROUTE: Data = {
+    "path": "/shop",
+    "cors": {"allow_origins": ["https://www.example.com"]},
+}
+
 BASE: Data = {
     "project": {"id": "test-project"},
     "regions": {
@@ -41,15 +46,22 @@ BASE: Data = {
         "max_nodes": 4,
         "authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}],
     },
-    "ingress": {"config_cluster": "tokyo", "domains": ["shop.example.com"]},
+    "ingress": {"config_cluster": "tokyo", "domains": ["shop.example.com", "api.example.com"]},
     "mesh": {"namespaces": {"team-a": {}}},
     "services": {
         "shop": {
             "image": "example.com/shop:1",
             "port": 8080,
-            "route": {"path": "/shop"},
             "env": {"A": "b"},
             "probes": {"liveness": {"http": "/up"}, "readiness": {"http": "/up"}, "startup": {"http": "/up"}},
+            "routes": [ROUTE],
+            "ports": {"admin": {"port": 8081}},
+        },
+        "old": {
+            "image": "example.com/old:1",
+            "port": 8080,
+            "namespace": "legacy",
+            "routes": [{"path": "/old", "redirect": {"path": "/shop"}}],
         },
         "cart": {
             "image": "example.com/cart:1",
@@ -153,7 +165,7 @@ CHANGES: dict[str, Any] = {
     "mesh.namespaces.*.allow_from": ["shop"],
     "mesh.namespaces.*.labels": {"team": "b"},
     "ingress.config_cluster": "osaka",
-    "ingress.domains": ["www.example.com"],
+    "ingress.domains": ["shop.example.com"],
     "ingress.enabled": False,
     "ingress.max_replicas": 8,
     "ingress.min_replicas": 3,
@@ -189,9 +201,33 @@ CHANGES: dict[str, Any] = {
     "services.*.resources.requests.ephemeral_storage": "1Gi",
     "services.*.resources.requests.memory": "128Mi",
     "services.*.root": True,
-    "services.*.route": {"path": "/other"},
-    "services.*.route.match": "prefix",
-    "services.*.route.path": "/other",
+    "services.*.ports": {"other": {"port": 8082}},
+    "services.*.ports.*.port": 8083,
+    "services.*.ports.*.protocol": "grpc",
+    "services.*.protocol": "http2",
+    "services.*.routes": [{"path": "/other"}],
+    "services.*.routes[].cors": {"allow_origins": ["https://other.example.com"]},
+    "services.*.routes[].cors.allow_credentials": True,
+    "services.*.routes[].cors.allow_headers": ["X-Other"],
+    "services.*.routes[].cors.allow_methods": ["PUT"],
+    "services.*.routes[].cors.allow_origins": ["https://other.example.com"],
+    "services.*.routes[].cors.expose_headers": ["X-Other"],
+    "services.*.routes[].cors.max_age_seconds": 60,
+    "services.*.routes[].host": "api.example.com",
+    "services.*.routes[].match": "prefix",
+    "services.*.routes[].path": "/other",
+    "services.*.routes[].port": "admin",
+    "services.*.routes[].redirect": {"path": "/other"},
+    "services.*.routes[].redirect.host": "www.example.com",
+    "services.*.routes[].redirect.https": False,
+    "services.*.routes[].redirect.path": "/other",
+    "services.*.routes[].redirect.status": 308,
+    **{
+        f"services.*.routes[].{side}_headers.{change}": ["X-Other"] if change == "remove" else {"X-Other": "other"}
+        for side in ("request", "response")
+        for change in ("add", "remove", "set")
+    },
+    "services.*.routes[].rewrite": "/other",
     "services.*.user": 1234,
     "services.*.version_env": "VERSION",
     "services.*.writable_root": True,
@@ -257,7 +293,7 @@ def _retired_home(data: Data) -> None:
 
 
 def _of_another_pipeline(data: Data) -> None:
-    data["services"]["shop"] = {"port": 8080, "route": {"path": "/shop"}}
+    data["services"]["shop"] = {"port": 8080, "routes": [{"path": "/shop"}]}
 
 
 def _one_region(data: Data) -> None:
@@ -314,9 +350,9 @@ def put(data: Data, path: str, value: Any) -> None:
 
 def place(key: str) -> str:
     """Return where a key of the schema stands in `BASE`."""
-    service = "cart" if ".regions.*" in key else "shop"
+    service = "cart" if ".regions.*" in key else "old" if ".redirect" in key else "shop"
     key = key.replace("services.*", f"services.{service}", 1).replace("regions.*", "regions.osaka", 1)
-    return key.replace("namespaces.*", "namespaces.team-a").replace("[]", ".0")
+    return key.replace("namespaces.*", "namespaces.team-a").replace("ports.*", "ports.admin").replace("[]", ".0")
 
 
 def _take_others_away(data: Data, where: str) -> None:
@@ -400,7 +436,7 @@ SHOP = "services.shop"
     ("changes", "path", "text"),
     [
         ({"ingress.enabled": False}, "ingress.domains", "has no effect: ingress.enabled is false"),
-        ({"ingress.enabled": False}, f"{SHOP}.route", "has no effect: ingress.enabled is false"),
+        ({"ingress.enabled": False}, f"{SHOP}.routes", "has no effect: ingress.enabled is false"),
         ({"ingress.enabled": False, "ingress.security_policy": "edge"}, "ingress.security_policy", "has no effect"),
         ({"ingress.single_replica": True}, "ingress.single_replica", "has no effect: ingress.min_replicas is 2"),
         ({"demo": {"enabled": False, "failover": False}}, "demo.failover", "has no effect: demo.enabled is false"),

@@ -23,6 +23,7 @@ VALID: Data = {
 
 # Values of required sibling keys.
 _REQUIRED: Data = {
+    "allow_origins": ["https://www.example.com"],
     "block": 20,
     "bucket": "acme-state",
     "cidr": "198.51.100.0/24",
@@ -66,6 +67,8 @@ class TextField:
             _put(data, (*parents, text), copy.deepcopy(self.value))
         else:
             _put(data, self.steps, text)
+        if self.steps[:2] == ("services", _KEY):  # without an image, a service has no keys of pods
+            data["services"][_KEY].setdefault("image", "i")
         return data
 
     def text_of(self, environment: Environment) -> set[str]:
@@ -76,6 +79,8 @@ class TextField:
                 return set(here)
             named: Any = here
             here = named[step] if isinstance(here, (dict, tuple)) else getattr(here, str(step))
+        if isinstance(here, tuple):  # a list that is written as one text
+            return set(here)
         assert isinstance(here, (str, IPv4Network)), f"{self} is {here!r}"
         return {str(here)}
 

@@ -48,9 +48,7 @@ class LabDemo:
 
     @property
     def path(self) -> str:
-        route = self.service.route
-        assert route is not None, "the demo has a route"
-        return str(route.path)
+        return str(self.service.routes[0].path[0])
 
     @property
     def client_identity(self) -> str:

@@ -54,7 +54,7 @@ def test_the_hardened_example_passes_every_rule(hardened: SynthesizedEnvironment
 
 
 OWN_SERVICES = {
-    "shop": {"image": "registry.example/shop:1.2", "port": 8080, "replicas": 3, "route": {"path": "/shop"}},
+    "shop": {"image": "registry.example/shop:1.2", "port": 8080, "replicas": 3, "routes": [{"path": "/shop"}]},
     "cart": {"image": "registry.example/cart:1.2", "port": 80, "namespace": "apps"},
 }
 

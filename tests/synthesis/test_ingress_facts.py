@@ -258,8 +258,8 @@ def test_a_service_of_the_user(three_regions: Synthesis) -> None:
         assert deployment["spec"]["replicas"] == replicas
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert container["ports"] == [{"name": "http", "containerPort": 8080}]
-        route = three_regions.object(cluster, "VirtualService", "checkout")["spec"]["http"][0]
-        assert route["match"] == [{"uri": {"prefix": "/checkout"}}]
+        (http, _) = three_regions.object(cluster, "VirtualService", "routes")["spec"]["http"]
+        assert http["match"] == [{"uri": {"exact": "/checkout"}}, {"uri": {"prefix": "/checkout/"}}]
         assert three_regions.object(cluster, "DestinationRule", "checkout")["metadata"]["namespace"] == "apps"
 
 

@@ -34,7 +34,12 @@ NAMES_IN_CONTAINERS = "services.tokyo.env.KEY"
 VERSION_IN_CONTAINERS = "services.tokyo.version_env"
 WORDS_IN_CONTAINERS = tuple(f"services.tokyo.probes.{one}.exec.0" for one in ("liveness", "readiness", "startup"))
 FILE = "mesh.asmcli.file"
-DATA = (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, *WORDS_IN_CONTAINERS, FILE)
+HEADERS = tuple(
+    f"services.tokyo.routes.0.{side}_headers.{change}.tokyo"
+    for side in ("request", "response")
+    for change in ("set", "add")
+)
+DATA = (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, *WORDS_IN_CONTAINERS, FILE, *HEADERS)
 
 HARMLESS = re.compile(r"[A-Za-z0-9._/:@~*-]*")
 """Texts without a special meaning; other fields may accept these."""
@@ -56,7 +61,7 @@ def accepted(name: str) -> list[str]:
 
 def test_there_are_many_texts_and_fields() -> None:
     assert len(set(TEXTS)) == len(TEXTS) >= 30
-    assert {IN_CONTAINERS, FILE, "project.id", "regions.KEY", "services.tokyo.route.path"} <= FIELDS.keys()
+    assert {IN_CONTAINERS, FILE, "project.id", "regions.KEY", "services.tokyo.routes.0.path"} <= FIELDS.keys()
     environment_of(yaml.safe_dump(VALID))
 
 
@@ -131,7 +136,7 @@ def test_unknown_expressions_are_recognized() -> None:
 
 
 def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
-    """Synthesize a service with every text as an environment variable.
+    """Synthesize a service with every text as an environment variable, and as the value of a header.
 
     Returns:
         The synthesis, and the texts by variable.
@@ -140,9 +145,20 @@ def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
     env |= {text: f"N{number}" for number, text in enumerate(accepted(NAMES_IN_CONTAINERS))}
     words = [text for text in accepted(IN_CONTAINERS) if text]
     probes = {name: {"exec": words[index::3]} for index, name in enumerate(("liveness", "readiness", "startup"))}
-    services = {"checkout": {"image": "i", "port": 8080, "env": env, "probes": probes}}
+    route = {"path": "/checkout", "response_headers": {"set": header_values()}}
+    services = {"checkout": {"image": "i", "port": 8080, "env": env, "probes": probes, "routes": [route]}}
     environment = environment_of(yaml.safe_dump(VALID | {"services": services}))
     return synthesize(environment, folder), env
+
+
+def header_values() -> dict[str, str]:
+    """Return every text that can be the value of a header, by header."""
+    return {f"T{number}": text for number, text in enumerate(accepted(HEADERS[0]))}
+
+
+def route_headers(manifest: dict[str, Any]) -> dict[str, str]:
+    headers: dict[str, str] = manifest["spec"]["http"][0]["headers"]["response"]["set"]
+    return headers
 
 
 def container_env(manifest: dict[str, Any]) -> dict[str, str]:
@@ -159,23 +175,25 @@ def test_texts_in_containers_are_no_expressions(tmp_path: Path) -> None:
     synthesis, env = in_containers(tmp_path)
     assert_all_expressions_are_known(synthesis)
     assert container_env(synthesis.object("tokyo", "Deployment", "checkout-v1")) == env
+    assert route_headers(synthesis.object("tokyo", "VirtualService", "routes")) == header_values()
 
 
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on this machine")
 def test_terraform_reads_texts_in_containers_unchanged(tmp_path: Path) -> None:
     """The manifest that terraform passes to the provider."""
     synthesis, env = in_containers(tmp_path)
-    (manifest,) = [
-        one["manifest"]
+    manifests = {
+        one["manifest"]["kind"]: one["manifest"]
         for one in synthesis.all("ingress", "kubernetes_manifest").values()
-        if one["manifest"]["metadata"]["name"] == "checkout-v1" and one["manifest"]["kind"] == "Deployment"
-    ]
+        if one["manifest"]["metadata"]["name"] in ("checkout-v1", "routes")
+    }
     folder = tmp_path / "read"
     folder.mkdir()
-    (folder / "main.tf.json").write_text(json.dumps({"output": {"manifest": {"value": manifest}}}), encoding="utf-8")
+    (folder / "main.tf.json").write_text(json.dumps({"output": {"manifests": {"value": manifests}}}), encoding="utf-8")
     run_terraform(folder, *APPLY)
     outputs = json.loads(run_terraform(folder, "output", "-json"))
-    assert container_env(outputs["manifest"]["value"]) == env
+    assert container_env(outputs["manifests"]["value"]["Deployment"]) == env
+    assert route_headers(outputs["manifests"]["value"]["VirtualService"]) == header_values()
     assert not list(tmp_path.rglob("ran"))
 
 

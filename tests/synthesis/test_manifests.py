@@ -187,5 +187,5 @@ def test_a_value_can_not_inject_yaml_or_expressions() -> None:
 
 
 def test_a_number_stays_a_number() -> None:
-    rendered = render("service/service.yaml", {"name": "x", "namespace": "n", "port": 80})
-    assert rendered["spec"]["ports"][0]["port"] == 80
+    rendered = render("demo/virtual-service.yaml", {"name": "x", "namespace": "n", "path": "/x", "port": 80})
+    assert rendered["spec"]["http"][0]["route"][0]["destination"]["port"]["number"] == 80

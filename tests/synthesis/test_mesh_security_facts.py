@@ -89,13 +89,16 @@ def test_services_call_each_other_only_with_allow_from() -> None:
         + """
 services:
   cart: {image: i, port: 8080, allow_from: [shop, helloworld]}
-  shop: {image: i, port: 8080, namespace: front, route: {path: /shop}}
+  shop: {image: i, port: 8080, namespace: front, routes: [{path: /shop}]}
   alone: {image: i, port: 8080}
 """
     )
     environment = environment_of(text)
-    assert authorized_callers(environment, "cart") == (Caller("front", "shop"), Caller("sample", "helloworld"))
-    assert authorized_callers(environment, "shop") == (Caller("istio-gateway", "istio-ingressgateway"),)
+    assert authorized_callers(environment, "cart") == (
+        Caller("front", "shop", (8080,)),
+        Caller("sample", "helloworld", (8080,)),
+    )
+    assert authorized_callers(environment, "shop") == (Caller("istio-gateway", "istio-ingressgateway", (8080,)),)
     assert authorized_callers(environment, "alone") == ()
 
 
@@ -103,7 +106,7 @@ def test_a_route_without_ingress_authorizes_no_gateway() -> None:
     environment = load_without_variables(REFERENCE)
     ingress = environment.ingress.model_copy(update={"enabled": False})
     closed = environment.model_copy(update={"ingress": ingress})
-    assert authorized_callers(closed, "helloworld") == (Caller("sample", "sleep"),)
+    assert authorized_callers(closed, "helloworld") == (Caller("sample", "sleep", (5000,)),)
 
 
 def test_a_service_without_authorized_callers_has_no_allow_policy(tmp_path: Path) -> None:

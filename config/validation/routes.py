@@ -1,0 +1,124 @@
+"""`services.*.routes`: hosts, ports, what goes together, and conflicts."""
+
+from collections.abc import Iterator
+
+from config.environment import Environment
+from config.problems import Problem, Suggestion
+from config.routing import RoutedPath, in_order, routed_paths
+from config.services.headers import HeaderChanges
+from config.services.route import Route
+from config.services.service import Service
+
+NOT_WITH_REDIRECT = ("port", "rewrite", "request_headers", "cors")
+"""Keys of a route that are for requests that a service gets."""
+
+WITHOUT_ROUTES = ("grpc", "tcp")
+"""Protocols of ports that no request from outside reaches."""
+
+
+def check_routes(environment: Environment) -> Iterator[Problem]:
+    for name, service in environment.services.items():
+        for index, route in enumerate(service.routes):
+            path = f"services.{name}.routes[{index}]"
+            yield from _check_host(environment, path, route)
+            yield from _check_redirect(path, route)
+            if route.redirect is None:
+                yield from _check_port(path, route, service)
+            yield from _check_headers(f"{path}.request_headers", route.request_headers)
+            yield from _check_headers(f"{path}.response_headers", route.response_headers)
+            if route.cors is not None and route.cors.allow_credentials and "*" in route.cors.allow_origins:
+                rule = "does not go with the origin '*': every page could act as its visitor; list the origins"
+                yield Problem(f"{path}.cors.allow_credentials", rule, True)
+    yield from _check_conflicts(environment)
+    yield from _check_loops(environment)
+
+
+def _check_host(environment: Environment, path: str, route: Route) -> Iterator[Problem]:
+    domains = environment.ingress.domains
+    if route.host is not None and domains and route.host not in domains:
+        rule = f"is not one of ingress.domains ({', '.join(domains)}), so that no request has this host"
+        yield Problem(f"{path}.host", rule, route.host, Suggestion(route.host, domains))
+
+
+def _check_redirect(path: str, route: Route) -> Iterator[Problem]:
+    if route.redirect is None:
+        return
+    for key in NOT_WITH_REDIRECT:
+        if getattr(route, key) != type(route).model_fields[key].default:
+            yield Problem(f"{path}.{key}", "does not go with redirect: the service gets no request; take one away")
+    if route.redirect.path is None and route.redirect.host is None:
+        rule = "leads to the URL that was requested; give it a path or a host (the load balancer redirects HTTP itself)"
+        yield Problem(f"{path}.redirect", rule)
+
+
+def _check_port(path: str, route: Route, service: Service) -> Iterator[Problem]:
+    ports = service.all_ports
+    if route.port is not None and route.port not in ports:
+        rule = f"is not a port of the service ({', '.join(ports)})"
+        yield Problem(f"{path}.port", rule, route.port, Suggestion(route.port, list(ports)))
+    elif (protocol := service.routed_port(route).protocol) in WITHOUT_ROUTES:
+        rule = (
+            f"would send requests to a port with the protocol {protocol}, and Google's load balancer sends HTTP/1.1 to "
+            "the gateways; name a port with http or http2 in `port`, or take the route away"
+        )
+        yield Problem(path, rule)
+
+
+def _check_headers(path: str, changes: HeaderChanges) -> Iterator[Problem]:
+    """Check that each header is named once, in whatever case."""
+    seen: dict[str, str] = {}
+    places = [f"{key}.{name}" for key in ("set", "add") for name in getattr(changes, key)]
+    places += [f"remove[{index}]" for index in range(len(changes.remove))]
+    for place, name in zip(places, [*changes.set, *changes.add, *changes.remove], strict=True):
+        first = seen.setdefault(name.lower(), place)
+        if first != place:
+            yield Problem(f"{path}.{place}", f"is the header of {path}.{first}; name it once")
+
+
+def _check_conflicts(environment: Environment) -> Iterator[Problem]:
+    owners: dict[tuple[str | None, str, str], RoutedPath] = {}
+    for one in routed_paths(environment.all_services()):
+        key = (one.route.host, one.route.match, one.base)
+        owner = owners.setdefault(key, one)
+        if owner is not one:
+            of_host = "" if one.route.host is None else f" of {one.route.host}"
+            rule = f"has the same {one.route.match} path{of_host} as {_place(environment, owner)}; change one of them"
+            yield Problem(_path(one), rule, one.path, other=None if _is_demo(environment, owner) else _path(owner))
+
+
+def _check_loops(environment: Environment) -> Iterator[Problem]:
+    """Check that no redirect leads to itself."""
+    paths = list(routed_paths(environment.all_services()))
+    for one in paths:
+        redirect = one.route.redirect
+        if redirect is None or redirect.path is None:
+            continue
+        for host in _hosts(environment, one):
+            target = redirect.host or host
+            reached = in_order(other for other in paths if other.route.host in (target, None))
+            if target == host and next((other for other in reached if _matches(other, redirect.path)), None) is one:
+                yield Problem(f"{_path(one)}", f"has a redirect to {redirect.path}, which this route matches again")
+                break
+
+
+def _hosts(environment: Environment, one: RoutedPath) -> tuple[str, ...]:
+    return (one.route.host,) if one.route.host is not None else environment.ingress.domains or ("*",)
+
+
+def _matches(one: RoutedPath, path: str) -> bool:
+    if one.route.match == "exact":
+        return path == one.path
+    return path.startswith(f"{one.base}/") or path == one.path
+
+
+def _path(one: RoutedPath) -> str:
+    """Return where a path stands in the file."""
+    return f"services.{one.service}.routes[{one.index}].path"
+
+
+def _place(environment: Environment, one: RoutedPath) -> str:
+    return f"{one.service}, the demo" if _is_demo(environment, one) else _path(one)
+
+
+def _is_demo(environment: Environment, one: RoutedPath) -> bool:
+    return one.service == environment.demo_name
