@@ -31,7 +31,6 @@ def identities(objects: list[Data], namespace: str) -> set[tuple[str, str]]:
     return {(one["kind"], one["metadata"]["name"]) for one in objects if one["metadata"].get("namespace") == namespace}
 
 
-ROUTED = {("Gateway", "catalog-gateway"), ("VirtualService", "catalog")}
 CATALOG = {
     ("Service", "catalog"),
     ("ServiceAccount", "catalog"),
@@ -50,9 +49,9 @@ EVERYWHERE = {("Service", "prices"), ("DestinationRule", "prices")}
 
 
 def test_a_service_without_an_image_has_everything_but_a_deployment(workloads: Synthesis) -> None:
-    assert identities(workloads.objects("osaka"), "shop") - ROUTED == CATALOG | PRICES
+    assert identities(workloads.objects("osaka"), "shop") == CATALOG | PRICES
     # The pipeline does not deploy prices in Tokyo, where clients resolve its name.
-    assert identities(workloads.objects("tokyo"), "shop") - ROUTED == CATALOG | EVERYWHERE
+    assert identities(workloads.objects("tokyo"), "shop") == CATALOG | EVERYWHERE
 
 
 def test_the_disruption_budget_covers_all_versions(workloads: Synthesis) -> None:
@@ -111,6 +110,8 @@ def test_outputs_have_all_names_of_the_contract(workloads: Synthesis) -> None:
         "routes": [],
     }
     assert outputs["workloads"]["catalog"]["regions"] == ["tokyo", "osaka"]
+    assert outputs["workloads"]["catalog"]["gateway"] == "istio-gateway/ingress"
+    assert outputs["workloads"]["catalog"]["routes"] == [{"path": "/catalog", "match": "prefix", "host": "*"}]
 
 
 def test_an_environment_without_other_pipelines_has_no_such_output(reference: Synthesis) -> None:
@@ -125,6 +126,9 @@ def test_outputs_agree_with_the_objects(workloads: Synthesis) -> None:
             assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == one["ports"]
             assert service["metadata"]["namespace"] == one["namespace"]
             assert one["host"] == workloads.object(region, "DestinationRule", name)["spec"]["host"]
+            if one["routes"]:
+                namespace, gateway = one["gateway"].split("/")
+                assert ("Gateway", gateway) in identities(workloads.objects(region), namespace)
             accounts = identities(workloads.objects(region, "ServiceAccount"), one["namespace"])
             assert (("ServiceAccount", one["service_account"]) in accounts) == (region in one["regions"])
 
