@@ -310,3 +310,12 @@ def test_the_schema_rejects_an_unknown_key() -> None:
 def test_editors_find_the_schema() -> None:
     first = REFERENCE.read_text(encoding="utf-8").splitlines()[0]
     assert first == f"# yaml-language-server: $schema={SCHEMA_FILE.name}"
+
+
+def test_pods_of_another_pipeline_are_not_counted() -> None:
+    """A region has room for 24 pods; how many another pipeline deploys is not known."""
+    data = copy.deepcopy(VALID) | {"cluster": {"max_nodes": 1, "max_pods_per_node": 8}}
+    own = data | {"services": {f"own-{number}": {"image": "i", "port": 80} for number in range(20)}}
+    assert set(problems_of(own)) == {"regions.tokyo", "regions.osaka"}
+    others = data | {"services": {f"other-{number}": {"port": 80} for number in range(20)}}
+    parse_environment(yaml.safe_dump(others), "test.yaml", {})

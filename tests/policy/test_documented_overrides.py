@@ -30,6 +30,7 @@ NOT_SECURITY_RELEVANT = {
     "mesh.control_plane",
     "regions.*.retired",
     "services.*.failover",
+    "services.*.protocol",
 }
 
 
