@@ -245,12 +245,14 @@ def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
             if rest is data:
                 rest = copy.deepcopy(data)
             containing = {place for known in problems for place in _upwards(known)}
+            errors = [(_data_path(one["loc"], rest), one) for one in error.errors(include_url=False)]
+            items = {path[:-1] for path, _ in errors if path and isinstance(path[-1], int)}
             paths = set()
-            for one in error.errors(include_url=False):
-                path = _data_path(one["loc"], rest)
+            for path, one in errors:
                 problem = _problem(path, one)
-                # What a section lacks in a later round has been taken away as wrong.
+                # What a section lacks in a later round has been taken away as wrong, as is a list's only item.
                 follows = not containing.isdisjoint((problem.path, dotted(path)))
+                follows |= one["type"] == "too_short" and path in items
                 if not follows and not problems.keys() & {problem.path, dotted(path)}:
                     problems[problem.path] = problem
                 paths.add(path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from config.demo import CLIENT_APP
 from config.environment import Environment
 from config.problems import Problem
+from config.routing import RoutedPath, host_routes
 from config.services.pods import RegionalDeployment
 from config.services.service import Service
 from config.validation.nodes import zone_count
@@ -29,10 +30,14 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/
 https://github.com/kubernetes/apimachinery/blob/v0.34.2/pkg/api/validation/objectmeta.go (TotalAnnotationSizeLimitB)
 """
 
+ROUTE_SIZE = 300
+"""Most bytes of a path in a VirtualService beside the texts that it has of its own: 240 of JSON, and a namespace."""
+
 
 def check_capacity(environment: Environment) -> Iterator[Problem]:
     for name, service in environment.services.items():
         yield from _check_manifests(f"services.{name}", service)
+    yield from _check_routes(environment)
     services = environment.all_services()
     for key, region in environment.regions.items():
         if not region.retired:
@@ -51,6 +56,27 @@ def _check_manifests(path: str, service: Service) -> Iterator[Problem]:
                 "the image or in a storage service"
             )
             yield Problem(f"{path}.{key}", rule)
+
+
+def _check_routes(environment: Environment) -> Iterator[Problem]:
+    """Check that the routes of each host fit into one object."""
+    for one in host_routes(environment):
+        size = sum(_route_size(path) for path in one.paths)
+        if size > LARGEST_MANIFEST:
+            largest = max(one.paths, key=_route_size)
+            rule = (
+                f"{len(one.paths)} paths for {', '.join(one.hosts)} are about {size} bytes in a Kubernetes object, "
+                f"which holds {LARGEST_MANIFEST} at most; take away paths or headers, or use prefixes (most: "
+                f"{largest.service})"
+            )
+            yield Problem("services", rule)
+
+
+def _route_size(one: RoutedPath) -> int:
+    """Return the most bytes of a path in its VirtualService: a prefix that is rewritten has two entries."""
+    settings = json.dumps(one.route.model_dump(exclude={"path", "match", "host", "port"}, exclude_defaults=True))
+    entries = 2 if one.route.match == "prefix" and one.route.rewrite else 1
+    return entries * (ROUTE_SIZE + 2 * len(one.path) + len(one.service) + _json_size(settings))
 
 
 def _json_size(text: str) -> int:

@@ -113,3 +113,19 @@ def gateway_callers(_: Block, entity: Entity) -> bool:
         for one in policy["spec"]["rules"]
         for sender in one["from"]
     )
+
+
+@rule("VirtualService")
+def cors_credentials(virtual_service: Block, _: Entity) -> bool:
+    """No route accepts credentials from the pages of every origin.
+
+    Otherwise every page that a user visits can call the service as that user.
+    Source: https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/CORS
+    """
+    policies = [one["corsPolicy"] for one in virtual_service["spec"]["http"] if "corsPolicy" in one]
+    return all(
+        origin.keys() == {"exact"} and origin["exact"] != "*"
+        for policy in policies
+        if policy.get("allowCredentials", False)
+        for origin in policy["allowOrigins"]
+    )

@@ -4,6 +4,9 @@ from config.naming import NAMESPACE_POLICY
 from policy.environment import Block, Entity
 from policy.rule import rule
 
+GATEWAYS = "*/ns/istio-gateway/sa/istio-ingressgateway"
+"""Identity of the gateways."""
+
 ROOT = "istio-system"
 """Istio's root namespace: a policy there without a selector applies to the whole mesh."""
 
@@ -47,6 +50,33 @@ def default_deny(_: Block, entity: Entity) -> bool:
         policy["metadata"]["namespace"] == ROOT and policy["spec"] == {"action": "ALLOW", "rules": []}
         for policy in entity.environment.objects("AuthorizationPolicy", entity.name)
     )
+
+
+@rule("AuthorizationPolicy")
+def routed_ports(policy: Block, entity: Entity) -> bool:
+    """Gateways are authorized to call only the ports of a service that routes lead to.
+
+    Other ports, such as those for administrators and metrics, are for callers in the mesh.
+    Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
+    """
+    spec = policy["spec"]
+    allowed = {
+        port
+        for one in spec.get("rules", [])
+        if any(GATEWAYS in sender["source"].get("principals", []) for sender in one.get("from", []))
+        for operation in one["to"]
+        for port in operation["operation"]["ports"]
+    }
+    if not allowed:
+        return True
+    host = f"{spec['selector']['matchLabels']['app']}.{policy['metadata']['namespace']}.svc.cluster.local"
+    destinations = [
+        one["destination"]
+        for virtual_service in entity.environment.objects("VirtualService", entity.region)
+        for entry in virtual_service["spec"]["http"]
+        for one in entry.get("route", [])
+    ]
+    return allowed <= {str(one["port"]["number"]) for one in destinations if one["host"] == host}
 
 
 @rule("AuthorizationPolicy")

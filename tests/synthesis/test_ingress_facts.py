@@ -257,9 +257,12 @@ def test_a_service_of_the_user(three_regions: Synthesis) -> None:
         deployment = three_regions.object(cluster, "Deployment", f"checkout-{version}")
         assert deployment["spec"]["replicas"] == replicas
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        assert container["ports"] == [{"name": "http", "containerPort": 8080}]
-        (http, _) = three_regions.object(cluster, "VirtualService", "routes")["spec"]["http"]
-        assert http["match"] == [{"uri": {"exact": "/checkout"}}, {"uri": {"prefix": "/checkout/"}}]
+        assert container["ports"] == [
+            {"name": "http", "containerPort": 8080},
+            {"name": "admin", "containerPort": 9090},
+            {"name": "events", "containerPort": 9091},
+            {"name": "cache", "containerPort": 11211},
+        ]
         assert three_regions.object(cluster, "DestinationRule", "checkout")["metadata"]["namespace"] == "apps"
 
 

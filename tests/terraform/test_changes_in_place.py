@@ -60,7 +60,7 @@ OTHER_VALUES: dict[str, Callable[[Manifest], None]] = {
     "Gateway": lambda spec: spec["servers"][0]["port"].update(name="other"),
     "HorizontalPodAutoscaler": lambda spec: spec.update(minReplicas=1),
     "PodDisruptionBudget": lambda spec: spec.update(unhealthyPodEvictionPolicy="AlwaysAllow"),
-    "Service": lambda spec: spec["ports"][0].update(appProtocol="http"),
+    "Service": lambda spec: spec["ports"][0].update(appProtocol="tcp"),
     "VirtualService": lambda spec: spec.update(hosts=["shop.example.com"]),
 }
 """By kind that a deploy does not restore: a change of another field of the spec, in the file."""
