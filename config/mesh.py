@@ -93,6 +93,6 @@ class Mesh(Model):
         default={},
         max_length=200,
         description="Namespaces in the mesh, by name, besides those of `services`: for workloads that another pipeline "
-        "deploys (docs/workloads.md). To remove one deletes everything in it.",
+        "deploys (docs/workloads.md). Removing one deletes everything in it.",
         json_schema_extra=ADDS_OR_DELETES,
     )

@@ -32,7 +32,7 @@ class Pods(Model):
     image: Image | None = Field(
         default=None,
         description="Container image. If unset, another pipeline deploys the pods (docs/workloads.md), and no other "
-        "key of the pods can be set. To remove it deletes the Deployment.",
+        "key of the pods can be set. Removing it deletes the Deployment.",
         json_schema_extra=RESTARTS_PODS,
     )
     replicas: int = Field(
