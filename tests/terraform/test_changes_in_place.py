@@ -225,6 +225,22 @@ class TestByHand:
         assert 9999 in [port["port"] for port in ports], "somebody else's port stays"
 
 
+def test_labels_of_a_namespace_are_changed_and_removed(cluster: ApiServer, deployed: KubernetesStack) -> None:
+    name = "team-reports"
+    (manifest,) = (one for one in deployed.manifests("Namespace").values() if one["metadata"]["name"] == name)
+    blocks = deployed.resources["kubernetes_labels"].values()
+    (block,) = (one for one in blocks if one["metadata"]["name"] == name)
+    injection = {key: value for key, value in block["labels"].items() if key != "owner"}
+    cluster.kubectl("label", "namespace", name, "team=theirs")
+    for labels in ({"owner": "other", "cost-center": "7"}, {"cost-center": "7"}):
+        block["labels"] = manifest["metadata"]["labels"] = injection | labels
+        manifest["metadata"]["annotations"][MANIFEST_ANNOTATION] = json.dumps(labels)
+        deployed.deploy()
+        found = cluster.get("namespace", name)["metadata"]["labels"]
+        of_kubernetes = {"kubernetes.io/metadata.name": name}
+        assert found == injection | labels | of_kubernetes | {"team": "theirs"}
+
+
 def own_fields(manifest: Manifest, found: Any) -> Any:
     """Return the values of a manifest's fields in an object, without its metadata."""
 
