@@ -12,6 +12,7 @@ import yaml
 from hypothesis import strategies as st
 
 from config.environment import Environment
+from config.validation.routes import NOT_WITH_REDIRECT, WITHOUT_ROUTES
 
 SCHEMA: dict[str, Any] = Environment.model_json_schema()
 
@@ -74,7 +75,7 @@ def values_of(node: Data) -> Strategy:
         case "string":
             return st.text(max_size=node.get("maxLength", 30)).filter(lambda text: "\0" not in text)
         case "array":
-            return st.lists(values_of(node["items"]), max_size=3)
+            return st.lists(values_of(node["items"]), min_size=node.get("minItems", 0), max_size=3)
         case "object" if "properties" in node:
             required = node.get("required", [])
             fields = {name: values_of(one) for name, one in node["properties"].items()}
@@ -167,7 +168,23 @@ def configurations(draw: st.DrawFn) -> Data:
 def _services(keys: list[str]) -> Strategy:
     schema = SCHEMA["$defs"]["Service"]
     known = st.dictionaries(st.sampled_from(keys), values_of(SCHEMA["$defs"]["RegionalDeployment"]), max_size=3)
-    return st.builds(lambda service, where: _with_few_pods(service | {"regions": where}), values_of(schema), known)
+    return st.builds(
+        lambda service, where: _with_few_pods(_with_fitting_routes(service) | {"regions": where}),
+        values_of(schema),
+        known,
+    )
+
+
+def _with_fitting_routes(service: Data) -> Data:
+    """Return a service whose routes are for all hosts, and lead to its ports or to another URL."""
+    if service.get("protocol", "http") in WITHOUT_ROUTES:
+        service.pop("routes", None)
+    for route in service.get("routes", ()):
+        for key in ("host", "port", *(NOT_WITH_REDIRECT if "redirect" in route else ())):
+            route.pop(key, None)
+        if "redirect" in route:
+            route["redirect"].setdefault("path", "/elsewhere")
+    return service
 
 
 def _with_few_pods(service: Data) -> Data:
