@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -41,6 +42,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+SECONDS_BETWEEN_REPORTS = 10.0
+"""Of `mesh status --watch`."""
 
 DEFAULT_CONFIG = "$MESH_CONFIG, or else mesh.yaml"
 Config = Annotated[
@@ -171,17 +175,46 @@ def doctor(config: Config, as_json: Json = False, junit: Junit = None) -> int:
     return output.finish(examine(load(config), config, output))
 
 
-@app.command(epilog=_epilog("mesh status --junit status.xml"))
-def status(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, junit: Junit = None) -> int:
+@app.command(epilog=_epilog("mesh status --region osaka --watch"))
+def status(
+    config: Config,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="Report this region only; repeat for several.")
+    ] = None,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="Leave out what is about other services.")] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Print also what is as it should be.")] = False,
+    only_failures: Annotated[bool, typer.Option("--only-failures", help="Report failures only.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat it every 10 seconds, until Ctrl-C.")] = False,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+    junit: Junit = None,
+    prometheus: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the report to FILE in the text format of Prometheus."),
+    ] = None,
+) -> int:
     """Compare the clusters, the mesh and the ingress with the configuration.
 
     Run it after a deploy, and first of all when a deploy or requests fail: each failure names the command that
-    corrects it. It changes nothing.
+    corrects it. Every object that the stacks apply is compared with the one in the cluster, and objects in effect that
+    no stack applies are reported. It changes nothing.
     """
     from cli.status.command import run_status  # noqa: PLC0415
+    from cli.status.options import StatusOptions  # noqa: PLC0415
 
-    output = Output(as_json=as_json, junit=junit)
-    return output.finish(run_status(load(config), config, kubeconfig, output))
+    if watch and (as_json or junit or prometheus):
+        raise MeshError("--watch prints text only", "leave out --json, --junit and --prometheus, or --watch")
+    output = Output(as_json=as_json, junit=junit, prometheus=prometheus, only_problems=not show_all)
+    options = StatusOptions(tuple(region or ()), service or "", only_failures)
+    while True:
+        environment = load(config)
+        options.check(environment)
+        report = options.select(run_status(environment, config, kubeconfig, output))
+        if not watch:
+            return output.finish(report)
+        output.console.clear()
+        output.finish(report)
+        time.sleep(SECONDS_BETWEEN_REPORTS)
 
 
 @app.command(epilog=_epilog("mesh verify locality --requests 1000 --plot responses.svg"))

@@ -1,7 +1,7 @@
 """The report of a command: sections of findings."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -23,16 +23,29 @@ class Finding:
         state: The result.
         text: What was found.
         fix: What to do next, a command where there is one; a failure always has it.
+        objects: The objects that it is about, as ``KIND NAMESPACE/NAME``: by them a cause is told once.
+        service: The service that it is about; empty if it is about no one.
     """
 
     name: str
     state: FindingState
     text: str = ""
     fix: str = ""
+    objects: frozenset[str] = frozenset()
+    service: str = ""
 
     def __post_init__(self) -> None:
         if self.state is FindingState.FAILURE and not self.fix:
             raise ValueError(f"{self.name}: a failure says what to do next")
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it is a warning or a failure."""
+        return self.state is not FindingState.OK
+
+    def about(self, *objects: str, service: str = "") -> "Finding":
+        """Return the finding with what it is about."""
+        return replace(self, objects=self.objects | set(objects), service=service or self.service)
 
 
 def ok(name: str, text: str = "") -> Finding:
@@ -59,12 +72,14 @@ class Section:
         findings: The findings.
         columns: Columns of a table of measurements above the findings, if there is one.
         rows: Rows of that table.
+        region: Key of the region that the subject is in; empty if it is in none.
     """
 
     title: str
     findings: list[Finding] = field(default_factory=list)
     columns: Sequence[str] = ()
     rows: list[tuple[str, ...]] = field(default_factory=list)
+    region: str = ""
 
 
 @dataclass
@@ -76,16 +91,18 @@ class Report:
         sections: The sections, in the order in which they are printed.
         data: Measurements for programs, for JSON.
         interrupted: Whether the command was stopped before its end.
+        left_out: Whether there are findings that are left out, none of which is a failure.
     """
 
     command: str
     sections: list[Section] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    left_out: bool = False
 
-    def section(self, title: str, columns: Sequence[str] = ()) -> Section:
+    def section(self, title: str, columns: Sequence[str] = (), region: str = "") -> Section:
         """Add a section and return it."""
-        section = Section(title, columns=columns)
+        section = Section(title, columns=columns, region=region)
         self.sections.append(section)
         return section
 
@@ -99,4 +116,4 @@ class Report:
     def ok(self) -> bool:
         """Whether something was checked, and no finding is a failure."""
         states = [finding.state for _, finding in self.findings()]
-        return bool(states) and FindingState.FAILURE not in states
+        return (bool(states) or self.left_out) and FindingState.FAILURE not in states

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from config.plural import counted
 
 STYLES = {FindingState.OK: "green", FindingState.WARNING: "yellow", FindingState.FAILURE: "bold red"}
 PROBLEMS = (FindingState.WARNING, FindingState.FAILURE)
+_ORDER = {state: place for place, state in enumerate(reversed(FindingState))}
+"""The worst first."""
+
 STATE_WIDTH = 11
 """Width of the state in front of a finding, in columns."""
 
@@ -33,6 +37,9 @@ LOG_WIDTH = 200
 """Width where there is no terminal: tables in a log or a pipe are not cut off."""
 
 _MEASURED = re.compile(r"[\d.,]*( %| s)?|never")
+
+Sample = tuple[dict[str, str], float]
+"""Labels and value of a metric."""
 
 ShowProgress = Callable[[str, int], None]
 """Shows the progress of something by name: how many are done."""
@@ -46,9 +53,26 @@ class Output:
             standard output has the JSON alone.
     """
 
-    def __init__(self, *, as_json: bool = False, junit: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        junit: Path | None = None,
+        prometheus: Path | None = None,
+        only_problems: bool = False,
+    ) -> None:
+        """Choose how a report is written.
+
+        Args:
+            as_json: Whether standard output has JSON.
+            junit: File for JUnit XML.
+            prometheus: File for the text format of Prometheus.
+            only_problems: Whether the text leaves out what is ok, and has the tables last.
+        """
         self._as_json = as_json
         self._junit = junit
+        self._prometheus = prometheus
+        self._only_problems = only_problems
         self.console = Console(stderr=as_json, highlight=False)
         if not self.console.is_terminal:
             self.console.width = LOG_WIDTH
@@ -90,10 +114,12 @@ class Output:
         """Print a report and return the exit status.
 
         Raises:
-            MeshError: the JUnit file can't be written.
+            MeshError: A file can't be written.
         """
         if self._junit is not None:
             write_junit(report, self._junit)
+        if self._prometheus is not None:
+            write_metrics(report, self._prometheus)
         if self._as_json:
             print(json.dumps(as_data(report), indent=2))
         else:
@@ -103,11 +129,14 @@ class Output:
         return 0 if report.ok else FAILED
 
     def _print(self, report: Report) -> None:
-        for section in report.sections:
+        for section in sorted(report.sections, key=lambda one: self._only_problems and bool(one.columns)):
+            findings = [one for one in section.findings if one.is_problem or not self._only_problems]
+            if self._only_problems and not section.columns and not findings:
+                continue
             self.console.print(f"\n[bold]{escape(section.title)}[/bold]")
             if section.columns:
                 self.console.print(Padding(_table(section), (0, 0, 0, 2), expand=False))
-            for finding in section.findings:
+            for finding in sorted(findings, key=lambda one: self._only_problems and _ORDER[one.state]):
                 self._print_line(finding)
                 if finding.fix and finding.state is not FindingState.OK:
                     # Not wrapped, for copying.
@@ -115,7 +144,9 @@ class Output:
         counts = Counter(finding.state for _, finding in report.findings())
         words = [f"{counts[FindingState.OK]} ok"] if counts[FindingState.OK] else []
         words += [counted(counts[state], state.value) for state in PROBLEMS if counts[state]]
-        self.console.print(f"\n{report.command}: {', '.join(words) or 'no checks'}")
+        self.console.print(
+            f"\n{report.command}: {', '.join(words) or ('no failures' if report.left_out else 'no checks')}"
+        )
 
     def _print_line(self, finding: Finding) -> None:
         """On a terminal wrapped under its own beginning, in a log one line that can be searched for."""
@@ -166,9 +197,47 @@ def write_junit(report: Report, file: Path) -> None:
     try:
         document.write(str(file), pretty=True)
     except OSError as error:
-        raise MeshError(
-            f"can't write {file}: {error.strerror}", "name a file in an existing folder that you may write to"
-        ) from error
+        raise _unwritable(file, error) from error
+
+
+def write_metrics(report: Report, file: Path) -> None:
+    """Write a report in the text format of Prometheus, such as for the textfile collector of its node exporter.
+
+    Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    lines = []
+    for name, help_, samples in (
+        ("mesh_findings", "Findings by state.", _counts(report)),
+        ("mesh_problem", "Warnings and failures: 1 each.", _problems(report)),
+        ("mesh_report_timestamp_seconds", "When the report was made.", [({}, time.time())]),
+    ):
+        lines += [f"# HELP {name} {help_}", f"# TYPE {name} gauge"]
+        for labels, value in samples:
+            texts = {"command": report.command, **labels}.items()
+            lines.append(f"{name}{{{','.join(f'{key}={json.dumps(text)}' for key, text in texts)}}} {value:.15g}")
+    try:
+        partial = file.with_name(f".{file.name}.partial")  # a collector reads a whole file
+        partial.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise _unwritable(file, error) from error
+
+
+def _counts(report: Report) -> list[Sample]:
+    counts = Counter(finding.state for _, finding in report.findings())
+    return [({"state": state.value}, counts[state]) for state in FindingState]
+
+
+def _problems(report: Report) -> list[Sample]:
+    return [
+        ({"section": section.title, "name": one.name, "state": one.state.value}, 1)
+        for section, one in report.findings()
+        if one.is_problem
+    ]
+
+
+def _unwritable(file: Path, error: OSError) -> MeshError:
+    return MeshError(f"can't write {file}: {error.strerror}", "name a file in an existing folder that you may write to")
 
 
 def _line(finding: Finding) -> Text:

@@ -1,20 +1,13 @@
 """The objects of a cluster that `mesh status` checks."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from cli.sources.kubernetes import ClusterClient
-from config.crds import (
-    AUTHORIZATION_POLICIES,
-    CONTROL_PLANE_CRD,
-    ISTIO_CRDS,
-    MCI_CRDS,
-    PEER_AUTHENTICATIONS,
-    TRAFFIC_DISTRIBUTION_CRD,
-)
+from config.crds import CONTROL_PLANE_CRD, MCI_CRDS
 from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE, REVISION_LABEL
 
 Object = Mapping[str, Any]
@@ -45,25 +38,41 @@ KINDS = {
     "MultiClusterIngress": "ingresses",
     "MultiClusterService": "services",
     "Event": "events",
+    "EndpointSlice": "slices",
 }
 """By kind: the attribute of `ClusterObjects` that holds its objects."""
 
+
+WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 APPLIED = (
     "clusterrolebindings.rbac.authorization.k8s.io",
     "clusterroles.rbac.authorization.k8s.io",
     "deployments.apps",
     "horizontalpodautoscalers.autoscaling",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
     "namespaces",
+    "networkpolicies.networking.k8s.io",
     "poddisruptionbudgets.policy",
     "rolebindings.rbac.authorization.k8s.io",
     "roles.rbac.authorization.k8s.io",
+    "serviceaccounts",
     "services",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
 )
-"""Built-in kinds of the objects that the stacks apply, as far as they have fields to change."""
+"""Built-in kinds that the stacks apply, or by which somebody else changes what these do."""
+
+COMPARED_ELSEWHERE = frozenset({"ConfigMap", "Job"})
+"""Kinds that the stacks apply and that other checks read: the mode of endpoint discovery, and the readiness."""
+
+ISTIO_GROUPS = ".istio.io"
+"""End of the name of every group of Istio: all of its kinds are read, whatever the version serves."""
 
 GKE_CRDS = ("backendconfigs.cloud.google.com", "frontendconfigs.networking.gke.io")
 """Kinds of the config cluster that every cluster of GKE serves."""
+
+SECONDS_TO_RESPOND = 10.0
+"""For the first call: an API server that takes longer hangs."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class ClusterObjects:
     """The objects of a cluster.
 
     Attributes:
-        crds: The required CRDs that are established.
+        served: Group and kind of what the API server serves, by the name that its CRD has.
         options: The ConfigMap `OPTIONS`, if it exists.
         marker: The ConfigMap `COMPLETION_MARKER`, if it exists.
         nodes: All nodes.
@@ -89,10 +98,11 @@ class ClusterObjects:
         ingresses: The MultiClusterIngresses.
         services: The MultiClusterServices.
         events: The events in the gateways' namespace.
-        applied: The objects of all kinds that the stacks apply, with their managed fields.
+        slices: The EndpointSlices.
+        applied: The objects of all kinds that the stacks apply and of all of Istio's kinds, with their managed fields.
     """
 
-    crds: frozenset[str] = frozenset()
+    served: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     options: Object | None = None
     marker: Object | None = None
     nodes: Sequence[Object] = ()
@@ -110,6 +120,7 @@ class ClusterObjects:
     ingresses: Sequence[Object] = ()
     services: Sequence[Object] = ()
     events: Sequence[Object] = ()
+    slices: Sequence[Object] = ()
     applied: Sequence[Object] = ()
 
     def deployment(self, namespace: str, name: str) -> Object | None:
@@ -118,55 +129,73 @@ class ClusterObjects:
     def autoscaler(self, namespace: str, name: str) -> Object | None:
         return _named(self.autoscalers, namespace, name)
 
+    @property
+    def webhooks(self) -> Iterator[Object]:
+        """All webhooks of the API server."""
+        return (one for one in self.applied if one["kind"] in WEBHOOKS)
+
     def namespace(self, name: str) -> Object | None:
         return _named(self.namespaces, "", name)
 
 
-def read_objects(cluster: ClusterClient) -> ClusterObjects:
+def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) -> ClusterObjects:
     """Read the objects of a cluster, by a few calls at a time.
+
+    Args:
+        cluster: The cluster.
+        kinds: Group and kind of objects that are to be in `ClusterObjects.applied`, besides those that always are.
 
     Raises:
         KubectlError: kubectl failed.
     """
-    established = _established(cluster)
-    everywhere = "--all-namespaces"
-    in_mesh = ("--namespace", MESH_NAMESPACE)
+    served = _served(cluster)
+    everywhere, in_mesh = "--all-namespaces", ("--namespace", MESH_NAMESPACE)
+    wanted = {(group, kind) for group, kind in kinds if kind not in COMPARED_ELSEWHERE}
+    custom = [name for name, kind in served.items() if kind in wanted or kind[0].endswith(ISTIO_GROUPS)]
+    if served.keys() >= set(MCI_CRDS):
+        custom += [*MCI_CRDS, *GKE_CRDS]
+    custom = sorted(one for one in dict.fromkeys(custom) if one in served and one not in APPLIED)
     calls: list[tuple[str, ...]] = [
-        ("nodes,namespaces,pods,deployments.apps,horizontalpodautoscalers.autoscaling", everywhere),
+        ("nodes,pods,endpointslices.discovery.k8s.io", everywhere),
+        (",".join(APPLIED), everywhere, "--show-managed-fields"),
         ("secrets", *in_mesh, "--selector", REMOTE_SECRET_SELECTOR),
-        ("mutatingwebhookconfigurations", "--selector", REVISION_LABEL),
-        ("jobs.batch", *in_mesh),
+        (",".join(["jobs.batch", *(one for one in (CONTROL_PLANE_CRD,) if one in served)]), *in_mesh),
     ]
-    if CONTROL_PLANE_CRD in established:
-        calls.append((CONTROL_PLANE_CRD, *in_mesh))
-    for kinds in ((ISTIO_CRDS[0],), (AUTHORIZATION_POLICIES, PEER_AUTHENTICATIONS), MCI_CRDS):
-        if established.issuperset(kinds):
-            calls.append((",".join(kinds), everywhere))
-    if established.issuperset(MCI_CRDS):
+    if custom:
+        calls.append((",".join(custom), everywhere, "--show-managed-fields"))
+    if served.keys() >= set(MCI_CRDS):
         calls.append(("events", "--namespace", GATEWAY_NAMESPACE))
-    found: dict[str, list[Object]] = {kind: [] for kind in KINDS}
-    applied = [*APPLIED, *(one for one in (*ISTIO_CRDS, *MCI_CRDS, TRAFFIC_DISTRIBUTION_CRD) if one in established)]
-    applied += GKE_CRDS if established.issuperset(MCI_CRDS) else ()
-    with ThreadPoolExecutor(len(calls) + 2) as pool:
-        fields = pool.submit(cluster.get, ",".join(applied), everywhere, "--show-managed-fields")
+    found: dict[str, list[Object]] = {attribute: [] for attribute in KINDS.values()}
+    applied: list[Object] = []
+    with ThreadPoolExecutor(len(calls) + 1) as pool:
         config_maps = pool.submit(_of_names, cluster, "configmaps", (OPTIONS, COMPLETION_MARKER), *in_mesh)
-        for listed in pool.map(lambda call: cluster.get(*call)["items"], calls):
+        for call, listed in zip(calls, pool.map(lambda call: cluster.get(*call)["items"], calls), strict=True):
+            applied += listed if "--show-managed-fields" in call else ()
             for one in listed:
-                found[one["kind"]].append(one)
-        return ClusterObjects(
-            established,
-            _named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
-            _named(config_maps.result(), MESH_NAMESPACE, COMPLETION_MARKER),
-            applied=fields.result()["items"],
-            **{KINDS[kind]: objects for kind, objects in found.items()},
-        )
+                if one["kind"] in KINDS:
+                    found[KINDS[one["kind"]]].append(one)
+    found["injectors"] = [one for one in found["injectors"] if REVISION_LABEL in one["metadata"].get("labels", {})]
+    return ClusterObjects(
+        served,
+        _named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
+        _named(config_maps.result(), MESH_NAMESPACE, COMPLETION_MARKER),
+        applied=applied,
+        **found,
+    )
 
 
-def _established(cluster: ClusterClient) -> frozenset[str]:
-    """Return the required CRDs that are established. All of a cluster's CRDs would be many megabytes."""
-    names = (*ISTIO_CRDS, *MCI_CRDS, TRAFFIC_DISTRIBUTION_CRD, CONTROL_PLANE_CRD)
-    found = _of_names(cluster, "customresourcedefinitions", names)
-    return frozenset(one["metadata"]["name"] for one in found if condition(one, "Established") == "True")
+def _served(cluster: ClusterClient) -> dict[str, tuple[str, str]]:
+    """Return group and kind of what the API server lists, by the name that a CRD of it has.
+
+    Where an extension of the API server is down, kubectl prints the other groups, and fails.
+    """
+    found = {}
+    text = cluster.run("api-resources", "--verbs=list", "--no-headers", seconds=SECONDS_TO_RESPOND, partial=True)
+    for line in text.splitlines():
+        name, *_, version, _, kind = line.split()  # short names are between, if there are any
+        group = version.rpartition("/")[0]
+        found[f"{name}.{group}".rstrip(".")] = (group, kind)
+    return found
 
 
 def _of_names(cluster: ClusterClient, kind: str, names: Sequence[str], *flags: str) -> list[Object]:

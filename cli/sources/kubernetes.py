@@ -6,14 +6,17 @@ the tokens from the application default credentials, as in the stacks; no argume
 
 import json
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -26,11 +29,16 @@ from config.kubeconfig import PLUGIN, kubeconfig
 SECONDS = 30
 """Timeout of a kubectl call, unless another is given."""
 
+SECONDS_TO_CONNECT = 3.0
 NOT_FOUND = "(NotFound)"
 
 
 class KubectlError(Exception):
     """A failed call of kubectl, with the last line of its output."""
+
+
+class NoResponseError(KubectlError):
+    """A call of kubectl that took too long."""
 
 
 def run_kubectl(
@@ -73,22 +81,24 @@ class ClusterClient:
     command: str
     folder: Path | None = None
 
-    def run(self, *arguments: str, text: str | None = None, seconds: float = SECONDS) -> str:
+    def run(self, *arguments: str, text: str | None = None, seconds: float = SECONDS, partial: bool = False) -> str:
         """Run kubectl and return what it prints.
 
         Args:
             *arguments: The command.
             text: Its standard input.
             seconds: The timeout.
+            partial: Whether what it has printed is enough where it fails.
 
         Raises:
-            KubectlError: It failed, or took longer.
+            NoResponseError: It took longer.
+            KubectlError: It failed.
         """
         try:
             result = run_kubectl(self.arguments(*arguments), self.variables, text or "", seconds)
         except subprocess.TimeoutExpired as error:
-            raise KubectlError(f"no response within {seconds:.0f} s") from error
-        if result.returncode != 0:
+            raise NoResponseError(f"no response within {seconds:.0f} s") from error
+        if result.returncode != 0 and not (partial and result.stdout):
             raise KubectlError((result.stderr.strip().splitlines() or [f"kubectl exited with {result.returncode}"])[-1])
         return result.stdout
 
@@ -188,6 +198,20 @@ def reachable_clusters(
             except MeshError as error:
                 found[region.key] = error
         yield found
+
+
+def accepts_connections(cluster: ClusterClient) -> bool:
+    """Return whether a cluster's API server, or what is in front of it, accepts a TCP connection."""
+    options = dict(pairwise(cluster.flags))
+    content = yaml.safe_load(Path(options["--kubeconfig"]).read_text(encoding="utf-8"))
+    context = options.get("--context", content.get("current-context"))
+    try:
+        name = next(one["context"]["cluster"] for one in content["contexts"] if one["name"] == context)
+        url = urlsplit(next(one["cluster"]["server"] for one in content["clusters"] if one["name"] == name))
+        with socket.create_connection((url.hostname, url.port or 443), SECONDS_TO_CONNECT):
+            return True
+    except (OSError, StopIteration, KeyError, ValueError):
+        return False
 
 
 def _check_tools(file: Path | None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok
+from cli.sources.applied import AppliedObject
 from cli.sources.cluster_objects import ClusterObjects
 from cli.sources.google import LookupResult
 from cli.sources.kubernetes import ClusterClient, gcloud_context
@@ -23,6 +24,7 @@ class ObservedCluster:
         cluster: The client; None if there can be none.
         objects: The objects in the cluster; None if it does not answer.
         trouble: Why there are no objects, and what to do about it.
+        applied: The objects that the stacks apply to it; None if that is not known.
     """
 
     environment: Environment
@@ -32,6 +34,7 @@ class ObservedCluster:
     cluster: ClusterClient | None = None
     objects: ClusterObjects | None = None
     trouble: Finding | None = None
+    applied: Sequence[AppliedObject] | None = None
 
     @property
     def key(self) -> str:

@@ -24,12 +24,14 @@ class StateResource:
         address: Terraform's address of it.
         attributes: Its attributes; secrets may be among them, so they are not printed.
         folder: The folder of its stack, as messages name it.
+        provider: The alias of its provider: of a Kubernetes object, the key of the region.
     """
 
     type: str
     address: str
     attributes: Mapping[str, Any] = field(repr=False)
     folder: str = ""
+    provider: str = ""
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -65,10 +67,19 @@ def read_states(environment: Environment, config: Path) -> TerraformStates:
     if not isinstance(environment.backend, LocalState):
         return dict.fromkeys(STACKS)
     folder = OutputFolder.of(config)
-    return {stack: _read(state_file(config.resolve(), stack), displayed(folder.stack(stack))) for stack in STACKS}
+    return {stack: read_state(state_file(config.resolve(), stack), displayed(folder.stack(stack))) for stack in STACKS}
 
 
-def _read(file: Path, folder: str) -> tuple[StateResource, ...] | None:
+def read_state(file: Path, folder: str) -> tuple[StateResource, ...] | None:
+    """Return the resources in a state; None if there is no such file.
+
+    Args:
+        file: The state.
+        folder: The folder of its stack, as messages name it.
+
+    Raises:
+        MeshError: It can't be read.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -78,7 +89,13 @@ def _read(file: Path, folder: str) -> tuple[StateResource, ...] | None:
             f"can't read the state {file}: {error}", f"restore it from {file.name}.backup, if that exists"
         ) from error
     return tuple(
-        StateResource(resource["type"], _address(resource, instance), instance.get("attributes", {}), folder)
+        StateResource(
+            resource["type"],
+            _address(resource, instance),
+            instance.get("attributes", {}),
+            folder,
+            resource.get("provider", "").partition('"].')[2],
+        )
         for resource in content.get("resources", [])
         if resource.get("mode") == "managed"
         for instance in resource.get("instances", [])

@@ -1,6 +1,7 @@
 """`mesh status`: the clusters, the mesh and the ingress as they are, against the configuration.
 
-An API that does not respond is a failure, with what to do about it, and stops nothing else.
+An API that does not respond is a failure, with what to do about it, and stops nothing else. A cause is told once: what
+follows from an object that is missing, changed or foreign is left out (`Finding.objects`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,24 +11,33 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import MeshError
-from cli.report.findings import Finding, FindingState, Report, failure, warning
+from cli.report.findings import Finding, FindingState, Report, failure
 from cli.report.output import Output
+from cli.sources.applied import AppliedObjects, applied_objects
 from cli.sources.cluster_objects import condition, read_objects
 from cli.sources.described import FEATURES, DescribedEnvironment, describe_environment, membership_state
 from cli.sources.google import GoogleClient
-from cli.sources.kubernetes import ClusterClient, KubectlError, reachable_clusters
+from cli.sources.kubernetes import (
+    ClusterClient,
+    KubectlError,
+    NoResponseError,
+    accepts_connections,
+    reachable_clusters,
+)
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import unreachable_fix
 from cli.sources.state import TerraformStates, read_states
 from cli.status.clusters import check_gke, check_membership, check_nodes
 from cli.status.control_plane import multicluster_mode, pinned_istiod, ready_replicas
-from cli.status.drift import check_drift
 from cli.status.endpoint_discovery import check_other_remote_secrets, check_remote_secret, expected_secrets
+from cli.status.endpoints import check_endpoints
 from cli.status.ingress import check_config_cluster, check_ingress, vip
 from cli.status.mesh import check_feature, check_mesh, proxies_of
+from cli.status.objects import check_objects
 from cli.status.policies import check_policies
 from cli.status.retired import check_retired
 from cli.status.services import check_gateway, check_services
+from cli.status.webhooks import check_webhooks
 from config import Environment, ResolvedRegion
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.plural import counted
@@ -62,31 +72,37 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
         MeshError: There are no credentials, a tool is missing, or a state can't be read.
     """
     state = read_states(environment, config)
+    applied = applied_objects(config, state)
     google = GoogleClient.of(environment)
     with output.spinner("reading clusters and fleet from the Google Cloud APIs"):
         found = describe_environment(environment, google)
     report = Report("status")
     overview = report.section("Overview", columns=COLUMNS)
+    causes: dict[str, frozenset[str]] = {}
     with (
         reachable_clusters(environment, found.existing_clusters(), kubeconfig) as clusters,
         ThreadPoolExecutor(16) as pool,
     ):
         with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):
             regions = environment.resolved_regions()
-            members = list(pool.map(lambda region: _observe(environment, region, found, clusters), regions))
+            members = list(pool.map(lambda region: _observe(environment, region, found, clusters, applied), regions))
             secrets = list(pool.map(lambda one: list(_check_remote_secrets(one, members, state)), members))
         for member, discovery in zip(members, secrets, strict=True):
             title = f"{member.key}: {member.region.names.cluster}"
             if member.region.retired:
-                section = report.section(f"{title}, retired")
+                section = report.section(f"{title}, retired", region=member.key)
                 section.findings += check_retired(member, found.features["servicemesh"])
                 section.findings += [member.trouble] if member.trouble else []
             else:
-                report.section(title).findings += [*_check_cluster(member, found, state), *discovery]
+                deployed = [] if member.objects is None else check_deployed(member)
+                causes[member.key] = causes_of(deployed)
+                findings = without_consequences(_check_cluster(member, found, state), causes[member.key])
+                report.section(title, region=member.key).findings += [*findings, *deployed, *discovery]
                 overview.rows.append(_row(member, found, discovery))
     report.section("Fleet").findings += [check_feature(name, found.features[name], google.project) for name in FEATURES]
     if environment.ingress.enabled:
-        report.section("Multi Cluster Ingress").findings += _check_ingress(members, found)
+        told = causes.get(environment.ingress.config_cluster, frozenset())
+        report.section("Multi Cluster Ingress").findings += without_consequences(_check_ingress(members, found), told)
     report.data = _data(members, found)
     return report
 
@@ -96,18 +112,25 @@ def _observe(
     region: ResolvedRegion,
     found: DescribedEnvironment,
     clusters: Mapping[str, ClusterClient | MeshError],
+    applied: AppliedObjects | None,
 ) -> ObservedCluster:
     """Read one cluster's objects."""
     cluster = clusters.get(region.key)
-    observed = ObservedCluster(environment, region, found.clusters[region.key], found.memberships[region.key])
+    own = None if applied is None else applied.get(region.key, ())
+    described, membership = found.clusters[region.key], found.memberships[region.key]
+    observed = ObservedCluster(environment, region, described, membership, applied=own)
     match cluster:
         case None:
             return observed
         case MeshError():
             return replace(observed, trouble=failure("API server", str(cluster), cluster.fix or "mesh doctor"))
     try:
-        return replace(observed, cluster=cluster, objects=read_objects(cluster))
+        return replace(observed, cluster=cluster, objects=read_objects(cluster, {one.key[:2] for one in own or ()}))
     except KubectlError as error:
+        if isinstance(error, NoResponseError) and accepts_connections(cluster):
+            text = f"it accepts connections, and hangs: {error}"
+            fix = f"gcloud container operations list --location {region.location} --project {observed.project}"
+            return replace(observed, cluster=cluster, trouble=failure("API server", text, fix))
         trouble = failure("API server", str(error), unreachable_fix(str(error), cluster))
         return replace(observed, cluster=cluster, trouble=trouble)
 
@@ -132,20 +155,35 @@ def _check_cluster(member: ObservedCluster, found: DescribedEnvironment, state: 
     if member.objects is not None:
         yield check_nodes(member)
         yield from check_mesh(member, found.features["servicemesh"], state)
-        yield from check_policies(member)
-        yield from check_services(member)
-        yield check_gateway(member)
-        yield from check_drift(member)
+
+
+def check_deployed(member: ObservedCluster) -> list[Finding]:
+    """Return what is wrong with the objects of the stacks and what these run; a cause is told once."""
+    objects = list(check_objects(member))
+    findings = [*check_policies(member), *check_services(member), *check_endpoints(member), check_gateway(member)]
+    findings += check_webhooks(member)
+    return [*without_consequences(findings, causes_of(objects)), *objects]
+
+
+def causes_of(findings: Iterable[Finding]) -> frozenset[str]:
+    """Return the objects with which something is wrong."""
+    return frozenset(one for finding in findings if finding.is_problem for one in finding.objects)
+
+
+def without_consequences(findings: Iterable[Finding], causes: frozenset[str]) -> list[Finding]:
+    """Leave out the problems that are about nothing but objects whose own findings are told.
+
+    Args:
+        findings: What was found.
+        causes: The objects that have findings.
+    """
+    return [one for one in findings if not (one.is_problem and one.objects and one.objects <= causes)]
 
 
 def _check_ingress(members: list[ObservedCluster], found: DescribedEnvironment) -> Iterator[Finding]:
     yield check_config_cluster(members, found.features["multiclusteringress"])
     member = _config_member(members)
-    if member.objects is None:
-        yield warning(
-            "objects", f"unknown, as the API server of {member.key} is unreachable", f"see the section {member.key}"
-        )
-    else:
+    if member.objects is not None:  # or else the cluster's own section says why
         yield from check_ingress(member, members, found.address, found.certificates)
 
 

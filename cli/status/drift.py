@@ -1,7 +1,6 @@
-"""`mesh status`, of fields of the stacks' objects that were changed in a cluster.
+"""How an object in a cluster differs from what was applied, who made the difference, and the command that ends it.
 
-Every object has the manifest that the last deploy applied as an annotation (`constructs.manifest_file`), and the API
-server records who owns which field:
+The API server records who owns which field, and since when. Defaults have no owner:
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 """
 
@@ -11,16 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cli.report.findings import Finding, failure, ok
-from cli.sources.cluster_objects import Object
-from cli.sources.member import ObservedCluster
-from cli.sources.remediation import DEPLOY, chained
+from cli.sources.applied import ObjectKey, group_of
+from cli.sources.cluster_objects import ISTIO_GROUPS, Object
 from config.kinds import RESTORED_KINDS
-from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
+from config.naming import FIELD_MANAGER
 
-RESTORED = "the next deploy restores it"
 DEPLOYERS = frozenset({"Terraform", FIELD_MANAGER})
 """The field managers of a deploy."""
+
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+"""Annotation of a pod template by which `kubectl rollout restart` makes new pods: no change of what runs."""
+
+REPLICAS = ("spec", "replicas")
+UNSEEN = "${"
+"""In a synthesized text: a reference to what only terraform knows."""
 
 Path = tuple[Any, ...]
 """Keys, and for an item of a list that has a name the item, as it was applied."""
@@ -43,7 +46,7 @@ class Difference:
     @property
     def field(self) -> str:
         """The path, as in ``spec.template.spec.containers[helloworld].image``."""
-        return "".join(f"[{one['name']}]" if isinstance(one, Mapping) else f".{one}" for one in self.path).removeprefix(
+        return "".join(f"[{_named(one)}]" if isinstance(one, Mapping) else f".{one}" for one in self.path).removeprefix(
             "."
         )
 
@@ -55,46 +58,16 @@ class Difference:
         return f"{self.field} was changed from {_shown(self.own)} to {_shown(self.live)}"
 
 
-def check_drift(member: ObservedCluster) -> Iterator[Finding]:
-    """Yield a failure for each object with a changed field, or that there is none."""
-    applied = [one for one in member.live.applied if MANIFEST_ANNOTATION in one["metadata"].get("annotations", {})]
-    found = [finding for one in applied if (finding := _check(member, one)) is not None]
-    yield from found
-    if not found:
-        yield ok("objects", f"{len(applied)} checked, none changed since the last deploy")
-
-
-def _check(member: ObservedCluster, live: Object) -> Finding | None:
-    manifest = json.loads(live["metadata"]["annotations"][MANIFEST_ANNOTATION])
-    kind, metadata = manifest["kind"], manifest["metadata"]
-    changes = list(differences(manifest, live))
-    if not changes:
-        return None
-    where = f"{metadata['namespace']}/" if "namespace" in metadata else ""
-    patches = []
-    lines = []
-    for one in changes:
-        managers = sorted(set(_owners(live, one.path)) - DEPLOYERS)
-        by = f" by {', '.join(managers)}" if managers else ""
-        if one.own is None:
-            end = "a deploy does not remove it"
-        elif kind in RESTORED_KINDS or (kind == "Namespace" and one.path[:2] == ("metadata", "labels")):
-            end = RESTORED
-        else:
-            end = "a deploy restores it only after a change of this object in the configuration"
-        lines.append(f"{one}{by}; {end}")
-        patches.append(DEPLOY if end is RESTORED else _patch_command(member, manifest, one))
-    return failure(f"{kind} {where}{metadata['name']}", ". ".join(lines), chained(patches))
-
-
 def differences(manifest: Object, live: Object) -> Iterator[Difference]:
-    """Yield the fields of a manifest that differ in the cluster, and what was added to one that carries security."""
-    kind = manifest["kind"]
+    """Yield the fields of a manifest that differ in the cluster, and those that somebody else has added."""
+    exact = manifest["kind"] in RESTORED_KINDS or group_of(manifest).endswith(ISTIO_GROUPS)
     for key in sorted(manifest.keys() - {"apiVersion", "kind", "metadata"}):
-        yield from _compare(manifest[key], live.get(key), (key,), exact=kind in RESTORED_KINDS)
+        yield from _compare(manifest[key], live.get(key), (key,), exact=exact)
     for key in ("annotations", "labels"):
         own, there = manifest["metadata"].get(key, {}), live["metadata"].get(key, {})
         yield from _compare(own, there, ("metadata", key), exact=False)
+    if not exact:
+        yield from _additions(manifest, live)
 
 
 def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Difference]:
@@ -104,7 +77,7 @@ def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Differ
         own: The applied value.
         live: The value in the cluster.
         path: Where both are.
-        exact: Whether something that is only in the cluster is a difference.
+        exact: Whether something that is only in the cluster is a difference: kinds whose schemas have no defaults.
     """
     if isinstance(own, Mapping) and isinstance(live, Mapping):
         for key, value in own.items():
@@ -116,40 +89,99 @@ def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Differ
         named = {one["name"]: one for one in live}
         for one in own:
             yield from _compare(one, named.get(one["name"]), (*path, one), exact=exact)
+    elif isinstance(own, str) and UNSEEN in own and live:
+        return
     elif own != live and (own or live):  # what is empty may be left out
         yield Difference(path, own, live)
+
+
+def _additions(manifest: Object, live: Object) -> Iterator[Difference]:
+    """Yield what others own in an object of a kind with defaults, and the manifest does not have.
+
+    A controller writes through a subresource, as an autoscaler does, or its own annotations and status.
+    """
+    found: dict[str, Difference] = {}
+    for entry in live["metadata"].get("managedFields", []):
+        if entry["manager"] in DEPLOYERS or entry.get("subresource"):
+            continue
+        for key, fields in entry.get("fieldsV1", {}).items():
+            step = key.removeprefix("f:")
+            if step in manifest and step not in ("apiVersion", "kind", "metadata", "status"):
+                for one in _added(manifest[step], live.get(step), (step,), fields):
+                    found.setdefault(one.field, one)
+    yield from found.values()
+
+
+def _added(own: Any, live: Any, path: Path, fields: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield what is in live, in fields, and not in own."""
+    for key, inner in fields.items():
+        kind, _, text = key.partition(":")
+        if kind == "f" and isinstance(live, Mapping) and text in live:
+            step: Any = text
+            mine, there = (own or {}).get(text), live[text]
+        elif kind == "k" and isinstance(live, list):
+            step = json.loads(text)
+            mine = next((one for one in own or () if _is_item(one, step)), None)
+            there = next((one for one in live if _is_item(one, step)), None)
+            step = there if mine is None else mine
+        else:
+            continue
+        where = (*path, step)
+        if there is None or where == REPLICAS or step == RESTARTED:
+            continue
+        if mine is None and not (isinstance(there, Mapping) and kind == "f" and inner):
+            yield Difference(where, None, there)
+        elif inner:
+            yield from _added(mine, there, where, inner)
+        elif isinstance(mine, Mapping) and isinstance(there, Mapping):  # an atomic map, such as a Service's selector
+            yield from (Difference((*where, name), None, there[name]) for name in there.keys() - mine.keys())
+
+
+def _is_item(item: Mapping[str, Any], key: Mapping[str, Any]) -> bool:
+    """Return whether a list's item has the key of managed fields; one that was not applied has its default."""
+    return all(item.get(name, value) == value for name, value in key.items())
+
+
+def _named(item: Mapping[str, Any]) -> str:
+    """Return the name of an item of a list, or the first field of one without."""
+    return str(item.get("name") or next(iter(item.values()), ""))
 
 
 def _is_keyed(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(one, Mapping) and "name" in one for one in value)
 
 
-def _owners(live: Object, path: Path) -> Iterator[str]:
-    """Yield the field managers that own a field, or the list or mapping that it is in."""
+def changed_by(live: Object, path: Path) -> str:
+    """Return who, other than a deploy, owns a field or the list or mapping that it is in, and since when."""
+    owners = {}
     for entry in live["metadata"].get("managedFields", []):
         node: Mapping[str, Any] | None = entry.get("fieldsV1", {})
         for step in path:
             if node is None or not node:
                 break
             node = next((value for key, value in node.items() if _matches(key, step)), None)
-        if node is not None:
-            yield entry["manager"]
+        if node is not None and entry["manager"] not in DEPLOYERS:
+            owners[entry["manager"]] = f" at {entry['time']}" if "time" in entry else ""
+    return " and ".join(f"{name}{when}" for name, when in sorted(owners.items()))
 
 
 def _matches(key: str, step: Any) -> bool:
     """Return whether a key of managed fields is that of a step of a path: ``f:FIELD``, or ``k:{"name": NAME}``.
 
-    An item may be known by other fields than its name, as a Service's port by its number and protocol; one that was
-    not applied has its default.
+    An item may be known by other fields than its name, as a Service's port by its number and protocol.
     """
     if not isinstance(step, Mapping):
         return key == f"f:{step}"
-    return key.startswith("k:") and all(step.get(name, value) == value for name, value in json.loads(key[2:]).items())
+    return key.startswith("k:") and _is_item(step, json.loads(key[2:]))
 
 
-def _patch_command(member: ObservedCluster, manifest: Object, change: Difference) -> str:
+def restore_command(kubectl: str, manifest: Object, change: Difference) -> str:
     """Return the kubectl command that restores a field now, or removes an added one."""
-    custom = manifest["apiVersion"].partition("/")[0].endswith((".istio.io", ".gke.io", "cloud.google.com"))
+    key = ObjectKey.of(manifest)
+    where = ["--namespace", key.namespace] if key.namespace else []
+    if change.path == REPLICAS:
+        return f"{kubectl} {shlex.join([*where, 'scale', key.resource, key.name, f'--replicas={change.own}'])}"
+    custom = key.group.endswith((ISTIO_GROUPS, ".gke.io", "cloud.google.com"))
     steps: list[Any] = list(change.path)
     value = change.own
     if custom and (items := [number for number, one in enumerate(steps) if isinstance(one, Mapping)]):
@@ -157,13 +189,12 @@ def _patch_command(member: ObservedCluster, manifest: Object, change: Difference
         value = manifest
         for step in steps:
             value = value[step]
+    elif value is None and isinstance(steps[-1], Mapping):
+        value = [{"$patch": "delete", **_identifying_fields(steps.pop())}]
     for step in reversed(steps):
         value = [_identifying_fields(step) | value] if isinstance(step, Mapping) else {step: value}
-    metadata = manifest["metadata"]
-    words = ["patch", f"{manifest['kind']}.{manifest['apiVersion'].rpartition('/')[0]}".rstrip(".").lower()]
-    words += [metadata["name"], *(["--namespace", metadata["namespace"]] if "namespace" in metadata else [])]
-    words += ["--type", "merge"] if custom else []
-    return f"{member.kubectl} {shlex.join([*words, '--patch', json.dumps(value)])}"
+    words = ["patch", key.resource, key.name, *where, *(["--type", "merge"] if custom else [])]
+    return f"{kubectl} {shlex.join([*words, '--patch', json.dumps(value)])}"
 
 
 def _identifying_fields(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ PARTS = ("ForwardingRules", "TargetProxies", "UrlMap", "BackendServices", "Healt
 
 KINDS = ("MultiClusterIngress", "MultiClusterService")
 MOST_EVENTS = 5
+INGRESS_OBJECT = f"MultiClusterIngress {GATEWAY_NAMESPACE}/{GATEWAY_NAME}"
 
 
 def check_config_cluster(members: Sequence[ObservedCluster], feature: LookupResult) -> Finding:
@@ -56,7 +57,8 @@ def check_ingress(
     ingress = own(member.live.ingresses)
     missing = [kind for kind, items in zip(KINDS, (ingress, own(member.live.services)), strict=True) if items is None]
     text = f"MultiClusterIngress and MultiClusterService exist in {member.key}"
-    yield failure_or_ok("objects", [f"the {kind} is missing" for kind in missing], text, DEPLOY)
+    about = (f"{kind} {GATEWAY_NAMESPACE}/{GATEWAY_NAME}" for kind in missing)
+    yield failure_or_ok("objects", [f"the {kind} is missing" for kind in missing], text, DEPLOY).about(*about)
     if ingress is None:
         return
     describe = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe multiclusteringress {GATEWAY_NAME}"
@@ -91,7 +93,8 @@ def _check_address(member: ObservedCluster, ingress: Object, reserved: LookupRes
     wanted = reserved["address"]
     requested = ingress["metadata"].get("annotations", {}).get(STATIC_IP, "none")
     if requested != wanted:
-        return failure(name, f"{wanted} is reserved, but the MultiClusterIngress requests {requested}", DEPLOY)
+        text = f"{wanted} is reserved, but the MultiClusterIngress requests {requested}"
+        return failure(name, text, DEPLOY).about(INGRESS_OBJECT)
     serving = ingress.get("status", {}).get("VIP", "")
     wrong = [] if serving == wanted else [f"{wanted} is reserved, but the load balancer has {serving or 'none'}"]
     return failure_or_ok(name, wrong, wanted, describe)
@@ -110,9 +113,10 @@ def _check_certificates(
         if isinstance(certificate, ApiError):
             yield unknown(title, certificate, "compute", member.project)
         elif certificate is None or member.environment.names.certificate(domain) not in named:
-            yield failure(
-                title, "missing" if certificate is None else "the MultiClusterIngress does not reference it", DEPLOY
-            )
+            if certificate is None:
+                yield failure(title, "missing", DEPLOY)
+            else:
+                yield failure(title, "the MultiClusterIngress does not reference it", DEPLOY).about(INGRESS_OBJECT)
         else:
             managed = certificate.get("managed", {})
             state = managed.get("domainStatus", {}).get(domain, managed.get("status", "unknown"))

@@ -52,7 +52,7 @@ def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformS
         config_cluster=member.key == member.environment.ingress.config_cluster,
         traffic_distribution=member.environment.has_failover_threshold,
     )
-    wrong = [f"{name} is not established" for name in wanted if name not in member.live.crds]
+    wrong = [f"{name} is not established" for name in wanted if name not in member.live.served]
     yield failure_or_ok("CRDs", wrong, f"all {len(wanted)} established", DEPLOY)
     yield _check_namespaces(member)
     yield _check_other_namespaces(member)
@@ -96,22 +96,25 @@ def _check_namespaces(member: ObservedCluster) -> Finding:
     """Check that each namespace has the injection label of the control plane mode, and not that of another mode."""
     ((label, wanted),) = member.environment.injection_labels.items()
     (other,) = {REVISION_LABEL, INJECTION_LABEL} - {label}
-    wrong, commands = [], [DEPLOY]
+    wrong, commands, about = [], [DEPLOY], set[str]()
     for name in namespaces_of(member.environment):
         found = member.live.namespace(name)
         labels = {} if found is None else found["metadata"].get("labels", {})
         if found is None:
             wrong.append(f"{name} does not exist")
+            about.add(f"Namespace {name}")
         elif labels.get(label) != wanted:
             wrong.append(
                 f"{name} has the label {label}={labels[label]}, not {wanted}"
                 if label in labels
                 else f"{name} has no label {label}={wanted}"
             )
+            about.add(f"Namespace {name}")
         elif other in labels:
             wrong.append(f"{name} has the label {other}={labels[other]}, which {_effect(other)}")
             commands.insert(0, f"{member.kubectl} label namespace {name} {other}-")
-    return failure_or_ok("namespaces", wrong, f"all have the label {label}={wanted}", chained(commands))
+    about = about if len(about) == len(wrong) else set()
+    return failure_or_ok("namespaces", wrong, f"all have the label {label}={wanted}", chained(commands)).about(*about)
 
 
 def _effect(label: str) -> str:

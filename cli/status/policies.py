@@ -28,11 +28,14 @@ def _check_mutual_tls(member: ObservedCluster) -> Finding:
     mode = _mode(found[MESH_WIDE]) if MESH_WIDE in found else "not set"
     wrong = differs(mode, wanted, f"{mode} mesh-wide")
     fixes = [DEPLOY] if wrong else []
+    about = [MESH_WIDE] if wrong else []
     for (namespace, name), one in sorted(found.items()):
         if (namespace, name) != MESH_WIDE and wanted == "STRICT" and (weak := _weak(one)):
             wrong.append(f"{namespace}/{name} has {weak}, which accepts plain text")
             fixes.append(f"{member.kubectl} --namespace {namespace} delete peerauthentication {name}")
-    return failure_or_ok("mutual TLS", wrong, f"{wanted} mesh-wide", chained(fixes))
+            about.append((namespace, name))
+    objects = (f"PeerAuthentication {'/'.join(one)}" for one in about)
+    return failure_or_ok("mutual TLS", wrong, f"{wanted} mesh-wide", chained(fixes)).about(*objects)
 
 
 def _check_default_deny(member: ObservedCluster) -> Finding:
@@ -42,12 +45,12 @@ def _check_default_deny(member: ObservedCluster) -> Finding:
     if not member.environment.mesh.default_deny:
         there = DEFAULT_DENY in found
         wrong = ["default deny is on, but mesh.default_deny is false"] if there else []
-        return failure_or_ok(name, wrong, "every caller is authorized, as configured", DEPLOY)
+        finding = failure_or_ok(name, wrong, "every caller is authorized, as configured", DEPLOY)
+        return finding.about(f"AuthorizationPolicy {'/'.join(DEFAULT_DENY)}")
     wanted = [DEFAULT_DENY, *_allow_policies(member)]
-    wrong = [f"the AuthorizationPolicy {'/'.join(one)} is missing" for one in wanted if one not in found]
-    return failure_or_ok(
-        name, wrong, f"default deny, with {counted(len(wanted) - 1, 'allow policy', 'allow policies')}", DEPLOY
-    )
+    missing = [f"AuthorizationPolicy {'/'.join(one)}" for one in wanted if one not in found]
+    right = f"default deny, with {counted(len(wanted) - 1, 'allow policy', 'allow policies')}"
+    return failure_or_ok(name, [f"the {one} is missing" for one in missing], right, DEPLOY).about(*missing)
 
 
 def _allow_policies(member: ObservedCluster) -> Iterator[tuple[str, str]]:

@@ -22,8 +22,8 @@ def check_services(member: ObservedCluster) -> Iterator[Finding]:
         yield _check_failover(member, name, service)
     if environment.demo.enabled:
         namespace = environment.all_services()[DEMO_SERVICE].namespace
-        wrong, fix = _deployment_problems(member, namespace, CLIENT_APP, 1)
-        yield failure_or_ok(f"client {CLIENT_APP}", wrong, "1 of 1 available", fix)
+        wrong, fix, about = _deployment_problems(member, namespace, CLIENT_APP, 1)
+        yield failure_or_ok(f"client {CLIENT_APP}", wrong, "1 of 1 available", fix).about(*about)
 
 
 def check_gateway(member: ObservedCluster) -> Finding:
@@ -35,13 +35,14 @@ def check_gateway(member: ObservedCluster) -> Finding:
         wrong = [] if found is None else ["it exists, but ingress.enabled is false"]
         return failure_or_ok("gateway", wrong, "none, as configured", DEPLOY)
     if found is None or scaler is None:
-        return failure(
-            "gateway", "it does not exist" if found is None else "its HorizontalPodAutoscaler is missing", DEPLOY
-        )
+        kind = "Deployment" if found is None else "HorizontalPodAutoscaler"
+        text = "it does not exist" if found is None else f"its {kind} is missing"
+        return failure("gateway", text, DEPLOY).about(f"{kind} {GATEWAY_NAMESPACE}/{GATEWAY_NAME}")
     least, most = scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"]
     limits = f"{least} to {most}"
     if wrong := differs(limits, f"{ingress.min_replicas} to {ingress.max_replicas}", f"autoscaling is {limits} pods"):
-        return failure("gateway", wrong[0], DEPLOY)
+        about = f"HorizontalPodAutoscaler {GATEWAY_NAMESPACE}/{GATEWAY_NAME}"
+        return failure("gateway", wrong[0], DEPLOY).about(about)
     ready = found.get("status", {}).get("readyReplicas", 0)
     look = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe pods"
     if ready < least:
@@ -63,13 +64,14 @@ def _check_deployments(member: ObservedCluster, name: str, service: Service) -> 
     others = [one["name"] for one in found if one.get("labels", {}).get("app") == name and one["name"] != own]
     wrong = [f"{other} is not configured in this region" for other in others]
     fixes = [f"{member.kubectl} --namespace {service.namespace} delete deployment {other}" for other in others]
-    text = "not in this region, as configured"
+    text, about = "not in this region, as configured", frozenset[str]()
     if wanted is not None:
         replicas = service.replicas_in(wanted)
-        more, fix = _deployment_problems(member, service.namespace, own, replicas)
+        more, fix, about = _deployment_problems(member, service.namespace, own, replicas)
+        about = frozenset() if wrong else about
         wrong, fixes = [*more, *wrong], [*([fix] if more else []), *fixes]
         text = f"{own}: {replicas} of {replicas} available"
-    return failure_or_ok(f"service {name}", wrong, text, chained(fixes))
+    return failure_or_ok(f"service {name}", wrong, text, chained(fixes)).about(*about, service=name)
 
 
 def _check_pods_of_another_pipeline(member: ObservedCluster, name: str, service: Service) -> Finding:
@@ -85,31 +87,35 @@ def _check_pods_of_another_pipeline(member: ObservedCluster, name: str, service:
         wrong = (
             [f"{counted(len(pods), 'pod')} of it here, but services.{name}.regions has no {member.key}"] if pods else []
         )
-        return failure_or_ok(title, wrong, "not in this region, as configured", look)
+        return failure_or_ok(title, wrong, "not in this region, as configured", look).about(service=name)
     reasons = [f"pod {one['metadata']['name']}: {_reason(one)}" for one in pods]
     wrong = [] if ready else ["; ".join([f"no pod with the label app={name} is ready", *reasons])]
     right = f"{len(ready)} of {counted(len(pods), 'pod')} ready, deployed by another pipeline"
-    return failure_or_ok(title, wrong, right, f"deploy it with its own pipeline, then: {look}")
+    fix = f"deploy it with its own pipeline, then: {look}"
+    return failure_or_ok(title, wrong, right, fix).about(service=name)
 
 
-def _deployment_problems(member: ObservedCluster, namespace: str, name: str, replicas: int) -> tuple[list[str], str]:
-    """Return what is wrong with a Deployment, and what to do about that."""
+def _deployment_problems(
+    member: ObservedCluster, namespace: str, name: str, replicas: int
+) -> tuple[list[str], str, frozenset[str]]:
+    """Return what is wrong with a Deployment, what to do about that, and the object, if that alone is wrong."""
     found = member.live.deployment(namespace, name)
+    itself = frozenset([f"Deployment {namespace}/{name}"])
     if found is None:
-        return [f"the Deployment {name} does not exist"], DEPLOY
+        return [f"the Deployment {name} does not exist"], DEPLOY, itself
     there = found["spec"].get("replicas", 1)
     kubectl = f"{member.kubectl} --namespace {namespace}"
     if there != replicas:
         drill = "; an interrupted mesh drill may be the cause" if there == 0 else ""
         text = f"{name} has {counted(there, 'replica')}, but {replicas} configured{drill}"
-        return [text], f"{kubectl} scale deployment {name} --replicas {replicas}"
+        return [text], f"{kubectl} scale deployment {name} --replicas {replicas}", itself
     status = found.get("status", {})
     available = status.get("availableReplicas", 0)
     # In a rollout that fails, the old pods are still available.
     if available < replicas or status.get("unavailableReplicas", 0):
         pods = [f"{name}: {available} of {replicas} available", *unready_pods(member, found)]
-        return ["; ".join(pods)], f"{kubectl} describe pods"
-    return [], ""
+        return ["; ".join(pods)], f"{kubectl} describe pods", frozenset()
+    return [], "", frozenset()
 
 
 def unready_pods(member: ObservedCluster, deployment: Object) -> Iterator[str]:
@@ -146,4 +152,5 @@ def _check_failover(member: ObservedCluster, name: str, service: Service) -> Fin
     found = any(identity(one) == (service.namespace, name) for one in member.live.rules)
     state = "exists" if found else "is missing"
     wrong = [f"the DestinationRule {state}, but failover is {on_off(service.failover)}"]
-    return failure_or_ok(f"failover of {name}", wrong if found != service.failover else [], on_off(found), DEPLOY)
+    finding = failure_or_ok(f"failover of {name}", wrong if found != service.failover else [], on_off(found), DEPLOY)
+    return finding.about(f"DestinationRule {service.namespace}/{name}", service=name)

@@ -21,9 +21,9 @@ from xml.etree import ElementTree
 import yaml
 
 from config.loading.load import displayed
-from config.naming import STACKS
+from config.naming import MANIFEST_ANNOTATION, STACKS
 from config.output_folder import OutputFolder
-from tests.cli.fake_kubectl import FakeKubectl
+from tests.cli.fake_kubectl import FakeKubectl, version_of
 from tests.cli.invocation import invoke
 from tests.fake_cloud.cloud import PROJECT_NUMBER
 from tests.fake_cloud.testing import ApiClient, FakeGcp, check_conformance, enable, running
@@ -160,6 +160,30 @@ class DeployedMesh:
         assert gone, f"{region} has no {kind} {name}"
         self.clusters[region]["objects"] = [one for one in self.clusters[region]["objects"] if one not in gone]
 
+    def applied(self, region: str, kind: str, name: str) -> Object:
+        """Return the manifest of an object in terraform's state."""
+        state = self.states["ingress"]
+        assert isinstance(state, dict)
+        found: Object = state[state_address(region, self.object(region, kind, name))]["manifest"]["value"]
+        return found
+
+    def apply(self, region: str, one: Object) -> None:
+        """Add an object to a cluster and to the state, as a deploy does."""
+        state = self.states["ingress"]
+        assert isinstance(state, dict)
+        apply_object(state, region, one)
+        self.add(region, one)
+
+    def apply_no_more(self, region: str, kind: str, name: str = "") -> None:
+        """Remove objects from the state as well, as a deploy of another configuration does."""
+        state = self.states["ingress"]
+        assert isinstance(state, dict)
+        for one in self.objects(region, kind, name):
+            del state[state_address(region, one)]
+        self.clusters[region]["objects"] = [
+            one for one in self.clusters[region]["objects"] if one not in self.objects(region, kind, name)
+        ]
+
     def add(self, region: str, one: Object) -> None:
         self.clusters[region]["objects"].append(one)
 
@@ -246,10 +270,51 @@ def deploy(folder: Path, mode: str = MANAGED) -> Iterator[DeployedMesh]:
         enable(caller)
         mesh = DeployedMesh(gcp, folder, gcp.token())
         mesh.content["mesh"] = {"control_plane": mode, "asmcli": {"version": "1.28.5-asm.12+config1"}}
-        mesh.states = {**_make_cloud(caller, mesh, mode)}
+        states = _make_cloud(caller, mesh, mode)
         for region in LOCATIONS:
             mesh.clusters[region] = _cluster_objects(region, mode)
+            for one in mesh.clusters[region]["objects"]:
+                if one["kind"] in APPLIED and "istiod" not in one["metadata"]["name"]:
+                    apply_object(states["ingress"], region, one)
+        mesh.states = {**states}
         yield mesh
+
+
+APPLIED = (
+    "AuthorizationPolicy",
+    "Deployment",
+    "DestinationRule",
+    "HorizontalPodAutoscaler",
+    "MultiClusterIngress",
+    "MultiClusterService",
+    "PeerAuthentication",
+    "Service",
+)
+"""Kinds of which all objects are in the state of the stack `ingress`."""
+
+
+def apply_object(state: dict[str, Object], region: str, one: Object) -> None:
+    """Add an object to a state, and its manifest to the object."""
+    manifest = manifest_of(one)
+    state[state_address(region, one)] = {"manifest": {"value": manifest}}
+    one["metadata"].setdefault("annotations", {})[MANIFEST_ANNOTATION] = json.dumps(manifest)
+
+
+def manifest_of(one: Object) -> Object:
+    """Return the manifest by which a deploy has made an object."""
+    metadata = {key: value for key, value in one["metadata"].items() if key != "uid"}
+    fields = {key: value for key, value in one.items() if key not in ("metadata", "status")}
+    manifest = copy.deepcopy({"apiVersion": version_of(one["kind"]), **fields, "metadata": metadata})
+    if one["metadata"]["name"] == GATEWAY:
+        manifest.get("spec", {}).pop("replicas", None)  # the autoscaler's
+    return manifest
+
+
+def state_address(region: str, one: Object) -> str:
+    """Return terraform's address of an object, which begins with the region's key."""
+    metadata = one["metadata"]
+    where = f"_{metadata['namespace']}" if metadata.get("namespace") not in (None, "sample") else ""
+    return f"kubernetes_manifest.{region}{where}_{one['kind'].lower()}_{metadata['name']}"
 
 
 def _make_cloud(caller: ApiClient, mesh: DeployedMesh, mode: str) -> dict[str, dict[str, Object]]:
@@ -505,6 +570,13 @@ def deployment(namespace: str, name: str, replicas: int, labels: dict[str, str] 
     )
 
 
+def endpoints(namespace: str, service: str, *, ready: bool = True) -> Object:
+    """Return the EndpointSlice of a Service with one endpoint."""
+    labels = {"kubernetes.io/service-name": service}
+    endpoint = {"addresses": ["10.0.0.7"], "conditions": {"ready": ready}}
+    return _named("EndpointSlice", f"{service}-x7k2p", namespace, metadata={"labels": labels}, endpoints=[endpoint])
+
+
 def remote_secret(region: str) -> Object:
     """Return a remote secret like those of ``istioctl create-remote-secret``."""
     kubeconfig = {
@@ -618,6 +690,8 @@ def _cluster_objects(region: str, mode: str) -> Object:
         _named("AuthorizationPolicy", GATEWAY, "istio-gateway"),
         _named("AuthorizationPolicy", "helloworld", "sample"),
         deployment("sample", own, 1, {"app": "helloworld", "version": VERSIONS[region]}),
+        _named("Service", "helloworld", "sample", spec={"selector": {"app": "helloworld"}}),
+        endpoints("sample", "helloworld"),
         deployment("sample", "sleep", 1),
         deployment("istio-gateway", GATEWAY, 2),
         _named("HorizontalPodAutoscaler", GATEWAY, "istio-gateway", spec={"minReplicas": 2, "maxReplicas": 5}),
@@ -679,7 +753,8 @@ def _in_state(address: str, attributes: Object) -> Object:
     kind, _, rest = address.partition(".")
     name, _, key = rest.partition("[")
     instance = {"attributes": attributes, **({"index_key": json.loads(key.rstrip("]"))} if key else {})}
-    return {"mode": "managed", "type": kind, "name": name, "instances": [instance]}
+    provider = f'provider["registry.terraform.io/hashicorp/kubernetes"].{name.partition("_")[0]}'
+    return {"mode": "managed", "type": kind, "name": name, "provider": provider, "instances": [instance]}
 
 
 DEPLOY = "cdktf deploy network clusters mesh ingress"

@@ -19,6 +19,7 @@ KINDS = {
     "customresourcedefinitions": "CustomResourceDefinition",
     "deployments.apps": "Deployment",
     "destinationrules.networking.istio.io": "DestinationRule",
+    "endpointslices.discovery.k8s.io": "EndpointSlice",
     "events": "Event",
     "frontendconfigs.networking.gke.io": "FrontendConfig",
     "gateways.networking.istio.io": "Gateway",
@@ -27,9 +28,10 @@ KINDS = {
     "jobs.batch": "Job",
     "multiclusteringresses.networking.gke.io": "MultiClusterIngress",
     "multiclusterservices.networking.gke.io": "MultiClusterService",
-    "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": "MutatingWebhookConfiguration",
     "namespace": "Namespace",
     "namespaces": "Namespace",
+    "networkpolicies.networking.k8s.io": "NetworkPolicy",
     "nodes": "Node",
     "peerauthentications.security.istio.io": "PeerAuthentication",
     "poddisruptionbudgets.policy": "PodDisruptionBudget",
@@ -37,7 +39,10 @@ KINDS = {
     "rolebindings.rbac.authorization.k8s.io": "RoleBinding",
     "roles.rbac.authorization.k8s.io": "Role",
     "secrets": "Secret",
+    "serviceaccounts": "ServiceAccount",
     "services": "Service",
+    "sidecars.networking.istio.io": "Sidecar",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": "ValidatingWebhookConfiguration",
     "virtualservices.networking.istio.io": "VirtualService",
 }
 CLUSTER_SCOPED = (
@@ -47,12 +52,14 @@ CLUSTER_SCOPED = (
     "MutatingWebhookConfiguration",
     "Namespace",
     "Node",
+    "ValidatingWebhookConfiguration",
 )
-BUILT_IN_GROUPS = ("", "apps", "autoscaling", "batch", "policy", "rbac.authorization.k8s.io")
+BUILT_IN_GROUPS = ("", "apps", "autoscaling", "batch", "policy")
+"""And those that end with k8s.io."""
 
 SERVED_BY_GKE = ("backendconfigs.cloud.google.com", "frontendconfigs.networking.gke.io")
 
-OPTIONS = ("context=", "filename=", "kubeconfig=", "namespace=", "output=", "selector=")
+OPTIONS = ("context=", "filename=", "kubeconfig=", "namespace=", "output=", "selector=", "verbs=")
 FLAGS = ("all-namespaces", "ignore-not-found", "no-headers", "show-managed-fields")
 
 
@@ -65,7 +72,8 @@ class FakeKubectl:
 
     Attributes:
         clusters: by context, or else by the name of the kubeconfig file: the ``objects`` of a cluster, the
-            ``tokens`` that it accepts, and the ``error`` with which every call fails, if there is one.
+            ``tokens`` that it accepts, the ``error`` with which every call fails, if there is one, and whether it
+            ``hangs``.
         calls: the arguments of each call.
     """
 
@@ -82,6 +90,8 @@ class FakeKubectl:
         pairs, words = gnu_getopt(arguments, "", [*OPTIONS, *FLAGS])
         options = dict(pairs)
         cluster = self.clusters[options.get("--context") or Path(options["--kubeconfig"]).stem]
+        if cluster.get("hangs"):
+            raise subprocess.TimeoutExpired(command, seconds)
         try:
             return subprocess.CompletedProcess(command, 0, _respond(cluster, words, options, text), "")
         except FakeKubectlError as failure:
@@ -96,6 +106,8 @@ def _respond(cluster: Object, words: list[str], options: dict[str, str], text: s
     """
     if cluster.get("error"):
         raise FakeKubectlError(cluster["error"])
+    if words == ["api-resources"]:
+        return "".join(_api_resource(kind) for kind in KINDS if kind != "namespace" and _is_served(kind, cluster))
     assert ("--no-headers" in options) != (options.get("--output") == "json"), "the fake prints JSON, or names"
     match words:
         case ["create"] if options["--filename"] == "-":
@@ -118,6 +130,7 @@ def _get(cluster: Object, kinds: str, names: list[str], options: dict[str, str])
         if kind not in KINDS or not _is_served(kind, cluster):
             raise FakeKubectlError(f'error: the server doesn\'t have a resource type "{kind.partition(".")[0]}"')
     items = [one for one in cluster["objects"] if one["kind"] in map(KINDS.get, wanted) and _matches(one, options)]
+    items = [{"apiVersion": version_of(one["kind"]), **one} for one in items]
     if names:
         items = [one for one in items if one["metadata"]["name"] in names]
         missing = set(names) - {one["metadata"]["name"] for one in items}
@@ -133,9 +146,31 @@ def _get(cluster: Object, kinds: str, names: list[str], options: dict[str, str])
 def _is_served(kind: str, cluster: Object) -> bool:
     if kind in SERVED_BY_GKE:
         return True
-    return kind.partition(".")[2] in BUILT_IN_GROUPS or any(
-        one["kind"] == "CustomResourceDefinition" and one["metadata"]["name"] == kind for one in cluster["objects"]
+    group = kind.partition(".")[2]
+    return (
+        group in BUILT_IN_GROUPS
+        or group.endswith("k8s.io")
+        or any(
+            one["kind"] == "CustomResourceDefinition"
+            and one["metadata"]["name"] == kind
+            and {"type": "Established", "status": "True"} in one.get("status", {}).get("conditions", [])
+            for one in cluster["objects"]
+        )
     )
+
+
+def _api_resource(kind: str) -> str:
+    """Return a line of `kubectl api-resources`; only some kinds have a short name."""
+    name = kind.partition(".")[0]
+    namespaced = "false" if KINDS[kind] in CLUSTER_SCOPED else "true"
+    short = "x" if len(name) > 8 else ""
+    return f"{name}   {short}   {version_of(KINDS[kind])}   {namespaced}   {KINDS[kind]}\n"
+
+
+def version_of(kind: str) -> str:
+    """Return the API version of a kind."""
+    group = next(name.partition(".")[2] for name, one in KINDS.items() if one == kind)
+    return f"{group}/v1" if group else "v1"
 
 
 def _matches(item: Object, options: dict[str, str]) -> bool:

@@ -14,7 +14,6 @@ from cli.sources.cluster_objects import COMPLETION_MARKER
 from cli.sources.mesh_components import READINESS_JOB_PREFIX
 from cli.sources.state import StateResource
 from config.crds import TRAFFIC_DISTRIBUTION_CRD
-from config.naming import MANIFEST_ANNOTATION
 from config.paths import ROOT
 from tests.cli.deployed_mesh import (
     DEPLOY,
@@ -395,8 +394,9 @@ def test_a_failover_threshold_has_a_kind_and_an_object(mesh: DeployedMesh) -> No
     names = {"name": "shop", "namespace": "sample"}
     policy = {"apiVersion": "networking.gke.io/v1", "kind": "GCPTrafficDistributionPolicy"}
     manifest = {**policy, "metadata": names, "spec": {"a": 1}}
-    annotations = {MANIFEST_ANNOTATION: json.dumps(manifest)}
-    mesh.add("tokyo", {**policy, "metadata": {**names, "annotations": annotations}, "spec": {"a": 2}})
+    assert isinstance(mesh.states["ingress"], dict)
+    mesh.states["ingress"]["kubernetes_manifest.tokyo_policy"] = {"manifest": {"value": manifest}}
+    mesh.add("tokyo", {**policy, "metadata": names, "spec": {"a": 2}})
     failures = mesh.run_json("status").findings("failure")
     assert ("tokyo", "CRDs") not in failures
     assert "spec.a was changed from 1 to 2" in failures["tokyo", "GCPTrafficDistributionPolicy sample/shop"]["text"]

@@ -28,12 +28,12 @@ def shop(mesh: DeployedMesh) -> DeployedMesh:
     }
     for region in ("tokyo", "osaka"):
         for name in ("shop", "jobs"):
-            mesh.add(region, {"kind": "Namespace", "metadata": {"name": name, "labels": {"istio.io/rev": REVISION}}})
-        mesh.add(region, {"kind": "DestinationRule", "metadata": {"name": "catalog", "namespace": "shop"}})
-        mesh.add(
+            mesh.apply(region, {"kind": "Namespace", "metadata": {"name": name, "labels": {"istio.io/rev": REVISION}}})
+        mesh.apply(region, {"kind": "DestinationRule", "metadata": {"name": "catalog", "namespace": "shop"}})
+        mesh.apply(
             region, {"kind": "AuthorizationPolicy", "metadata": {"name": "namespace-allow-from", "namespace": "jobs"}}
         )
-    mesh.add("tokyo", {"kind": "AuthorizationPolicy", "metadata": {"name": "catalog", "namespace": "shop"}})
+    mesh.apply("tokyo", {"kind": "AuthorizationPolicy", "metadata": {"name": "catalog", "namespace": "shop"}})
     mesh.add("tokyo", catalog())
     return mesh
 
@@ -77,9 +77,10 @@ def test_a_pod_in_a_region_that_the_service_does_not_name(shop: DeployedMesh) ->
 
 def test_a_namespace_that_is_missing_or_has_no_policy(shop: DeployedMesh) -> None:
     shop.remove("tokyo", "Namespace", "jobs")
+    shop.remove("tokyo", "AuthorizationPolicy", "namespace-allow-from")
     shop.remove("osaka", "AuthorizationPolicy", "namespace-allow-from")
     failures = shop.run_json("status").findings("failure")
     assert {key: one["text"] for key, one in failures.items()} == {
-        ("tokyo", "namespaces"): "jobs does not exist",
-        ("osaka", "authorization"): "the AuthorizationPolicy jobs/namespace-allow-from is missing",
+        ("tokyo", "Namespace jobs"): "missing, and with it 1 object",
+        ("osaka", "AuthorizationPolicy jobs/namespace-allow-from"): "missing",
     }

@@ -13,6 +13,7 @@ import yaml
 from config.naming import ProjectNames
 from tests.cli.deployed_mesh import (
     ADDRESS,
+    APPLIED,
     DEPLOY,
     GATEWAY,
     PARENT,
@@ -34,6 +35,11 @@ from tests.fake_cloud.faults import RequestFault
 TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
 AGAIN = "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.trust_grant_90F5B3F0[\"tokyo/osaka\"]'"
 INGRESS = "Multi Cluster Ingress"
+
+
+def apply_again(address: str) -> str:
+    """Return the command that applies one object of the stack `ingress`."""
+    return f"terraform -chdir=cdktf.out/stacks/ingress apply -target='kubernetes_manifest.{address}'"
 
 
 def test_all_is_well(mesh: DeployedMesh, tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def _other_pool(mesh: DeployedMesh) -> None:
 
 def _everybody_may_ask(mesh: DeployedMesh) -> None:
     mesh.content["mesh"]["default_deny"] = False
-    mesh.remove("tokyo", "AuthorizationPolicy", "default-deny")
+    mesh.apply_no_more("tokyo", "AuthorizationPolicy", "default-deny")
 
 
 def _of_a_port(mode: str) -> dict[str, Any]:
@@ -192,7 +198,7 @@ def _elsewhere(mesh: DeployedMesh) -> None:
 
 def _failover_off(mesh: DeployedMesh) -> None:
     mesh.content["demo"]["failover"] = False
-    mesh.remove("osaka", "DestinationRule")
+    mesh.apply_no_more("osaka", "DestinationRule")
 
 
 def _ingress(**changes: Any) -> Callable[[DeployedMesh], None]:
@@ -496,9 +502,9 @@ CASES: dict[str, Case] = {
     # what runs
     "a service is scaled to nothing": Case(
         _scaled("helloworld-v1", 0),
-        ("tokyo", "service helloworld"),
-        "helloworld-v1 has 0 replicas, but 1 configured; an interrupted mesh drill may be the cause",
-        f"{TOKYO} --namespace sample scale deployment helloworld-v1 --replicas 1",
+        ("tokyo", "Deployment sample/helloworld-v1"),
+        "spec.replicas was changed from 1 to 0; an interrupted mesh drill may be the cause",
+        f"{TOKYO} --namespace sample scale deployment.apps helloworld-v1 --replicas=1",
     ),
     "a service does not run": Case(
         _scaled("helloworld-v1", 1, 0),
@@ -508,8 +514,9 @@ CASES: dict[str, Case] = {
     ),
     "a service is not there": Case(
         _gone("tokyo", "Deployment", "helloworld"),
-        ("tokyo", "service helloworld"),
-        "the Deployment helloworld-v1 does not exist",
+        ("tokyo", "Deployment sample/helloworld-v1"),
+        "missing",
+        apply_again("tokyo_deployment_helloworld-v1"),
     ),
     "a service runs where it should not": Case(
         _elsewhere,
@@ -519,8 +526,9 @@ CASES: dict[str, Case] = {
     ),
     "no DestinationRule": Case(
         _gone("tokyo", "DestinationRule"),
-        ("tokyo", "failover of helloworld"),
-        "the DestinationRule is missing, but failover is on",
+        ("tokyo", "DestinationRule sample/helloworld"),
+        "missing",
+        apply_again("tokyo_destinationrule_helloworld"),
     ),
     "a DestinationRule that should not be": Case(
         _failover_off, ("tokyo", "failover of helloworld"), "the DestinationRule exists, but failover is off"
@@ -539,14 +547,23 @@ CASES: dict[str, Case] = {
         "if that persists, raise ingress.max_replicas",
         "warning",
     ),
-    "no gateway": Case(_gone("tokyo", "Deployment", GATEWAY), ("tokyo", "gateway"), "it does not exist"),
+    "no gateway": Case(
+        _gone("tokyo", "Deployment", GATEWAY),
+        ("tokyo", f"Deployment istio-gateway/{GATEWAY}"),
+        "missing",
+        apply_again(f"tokyo_istio-gateway_deployment_{GATEWAY}"),
+    ),
     "no autoscaler": Case(
-        _gone("tokyo", "HorizontalPodAutoscaler"), ("tokyo", "gateway"), "its HorizontalPodAutoscaler is missing"
+        _gone("tokyo", "HorizontalPodAutoscaler"),
+        ("tokyo", f"HorizontalPodAutoscaler istio-gateway/{GATEWAY}"),
+        "missing",
+        apply_again(f"tokyo_istio-gateway_horizontalpodautoscaler_{GATEWAY}"),
     ),
     "a gateway with other limits": Case(
         lambda mesh: mesh.object("tokyo", "HorizontalPodAutoscaler").update(spec={"minReplicas": 1, "maxReplicas": 5}),
-        ("tokyo", "gateway"),
-        "autoscaling is 1 to 5 pods, but 2 to 5 is configured",
+        ("tokyo", f"HorizontalPodAutoscaler istio-gateway/{GATEWAY}"),
+        "spec.minReplicas was changed from 2 to 1",
+        f"""{TOKYO} patch horizontalpodautoscaler.autoscaling {GATEWAY} --namespace istio-gateway --patch""",
     ),
     # the fleet and the ingress
     "the mesh's feature is broken": Case(
@@ -570,30 +587,39 @@ CASES: dict[str, Case] = {
     ),
     "plain text may come in": Case(
         lambda mesh: mesh.object("tokyo", "PeerAuthentication").update(spec={"mtls": {"mode": "PERMISSIVE"}}),
-        ("tokyo", "mutual TLS"),
-        "PERMISSIVE mesh-wide, but STRICT is configured",
+        ("tokyo", "PeerAuthentication istio-system/default"),
+        "spec.mtls.mode was changed from STRICT to PERMISSIVE; the next deploy restores it",
+        f"{TOKYO} patch peerauthentication.security.istio.io default --namespace istio-system --type merge --patch",
     ),
     "the mesh says nothing of mutual TLS": Case(
-        _gone("tokyo", "PeerAuthentication"), ("tokyo", "mutual TLS"), "not set mesh-wide"
+        _gone("tokyo", "PeerAuthentication"),
+        ("tokyo", "PeerAuthentication istio-system/default"),
+        "missing",
+        apply_again("tokyo_istio-system_peerauthentication_default"),
     ),
     "one namespace takes plain text": Case(
         lambda mesh: mesh.add("tokyo", _of_a_port("PERMISSIVE")),
-        ("tokyo", "mutual TLS"),
-        "sample/metrics has PERMISSIVE",
-        f"{TOKYO} --namespace sample delete peerauthentication metrics",
+        ("tokyo", "PeerAuthentication sample/metrics"),
+        "no stack applies it; it is in effect in sample",
+        f"{TOKYO} --namespace sample delete peerauthentication.security.istio.io metrics",
     ),
     "everybody may ask": Case(
         _gone("tokyo", "AuthorizationPolicy", "default-deny"),
-        ("tokyo", "authorization"),
-        "istio-system/default-deny is missing",
+        ("tokyo", "AuthorizationPolicy istio-system/default-deny"),
+        "missing",
+        apply_again("tokyo_istio-system_authorizationpolicy_default-deny"),
     ),
     "nobody may ask the demo": Case(
-        _gone("osaka", "AuthorizationPolicy", "helloworld"), ("osaka", "authorization"), "sample/helloworld is missing"
+        _gone("osaka", "AuthorizationPolicy", "helloworld"),
+        ("osaka", "AuthorizationPolicy sample/helloworld"),
+        "missing",
+        apply_again("osaka_authorizationpolicy_helloworld"),
     ),
     "nobody comes in": Case(
         _gone("osaka", "AuthorizationPolicy", GATEWAY),
-        ("osaka", "authorization"),
-        f"istio-gateway/{GATEWAY} is missing",
+        ("osaka", f"AuthorizationPolicy istio-gateway/{GATEWAY}"),
+        "missing",
+        apply_again(f"osaka_istio-gateway_authorizationpolicy_{GATEWAY}"),
     ),
     "refused against the configuration": Case(
         _everybody_may_ask, ("osaka", "authorization"), "mesh.default_deny is false"
@@ -602,10 +628,16 @@ CASES: dict[str, Case] = {
         _of_osaka, (INGRESS, "config cluster"), "matt-osaka-cluster-1, but tokyo is configured"
     ),
     "no service of the ingress": Case(
-        _gone("tokyo", "MultiClusterService"), (INGRESS, "objects"), "the MultiClusterService is missing"
+        _gone("tokyo", "MultiClusterService"),
+        ("tokyo", f"MultiClusterService istio-gateway/{GATEWAY}"),
+        "missing",
+        apply_again(f"tokyo_istio-gateway_multiclusterservice_{GATEWAY}"),
     ),
     "no ingress": Case(
-        _gone("tokyo", "MultiClusterIngress"), (INGRESS, "objects"), "the MultiClusterIngress is missing"
+        _gone("tokyo", "MultiClusterIngress"),
+        ("tokyo", f"MultiClusterIngress istio-gateway/{GATEWAY}"),
+        "missing",
+        apply_again(f"tokyo_istio-gateway_multiclusteringress_{GATEWAY}"),
     ),
     "another address serves": Case(
         _ingress(VIP="198.51.100.9"),
@@ -621,8 +653,9 @@ CASES: dict[str, Case] = {
     ),
     "another address is asked for": Case(
         lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["metadata"].update(annotations={}),
-        (INGRESS, "address"),
-        "the MultiClusterIngress requests none",
+        ("tokyo", f"MultiClusterIngress istio-gateway/{GATEWAY}"),
+        "metadata.annotations.networking.gke.io/static-ip was removed",
+        f"{TOKYO} patch multiclusteringress.networking.gke.io {GATEWAY} --namespace istio-gateway --type merge",
     ),
     "no address is reserved": Case(
         lambda mesh: mesh.cloud.pop(f"{PARENT}/global/addresses/matt-ingress"),
@@ -699,7 +732,8 @@ def test_what_is_as_it_may_be(mesh: DeployedMesh) -> None:
     mesh.states = {}
     answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
-    assert answer.findings("warning") == {}
+    assert set(answer.findings("warning")) == {("tokyo", "objects"), ("osaka", "objects")}
+    assert "a missing object is not noticed" in answer.findings("warning")["osaka", "objects"]["text"]
     assert answer.findings()["tokyo", "proxies"]["text"] == f"5 with revision {REVISION}"
     assert "unknown" in answer.findings()["tokyo", "deletion protection"]["text"]
 
@@ -774,8 +808,9 @@ def test_a_domain_without_its_certificate(mesh: DeployedMesh, spoil: Callable[[D
 def test_everybody_may_ask_if_the_configuration_says_so(mesh: DeployedMesh) -> None:
     mesh.content["mesh"] = mesh.content["mesh"] | {"default_deny": False, "mtls": "permissive"}
     for region in ("tokyo", "osaka"):
-        mesh.remove(region, "AuthorizationPolicy", "default-deny")
+        mesh.apply_no_more(region, "AuthorizationPolicy", "default-deny")
         mesh.object(region, "PeerAuthentication")["spec"] = {"mtls": {"mode": "PERMISSIVE"}}
+        mesh.applied(region, "PeerAuthentication", "default")["spec"] = {"mtls": {"mode": "PERMISSIVE"}}
     answer = mesh.run_json("status")
     assert answer.status == 0, answer.findings("failure")
     assert answer.findings()["osaka", "authorization"]["text"] == "every caller is authorized, as configured"
@@ -787,7 +822,9 @@ def test_without_the_demo_and_the_ingress(mesh: DeployedMesh) -> None:
     mesh.content["services"] = {"checkout": {"image": "x/y:1", "port": 80, "failover": False, "regions": {"osaka": {}}}}
     labels = {"labels": {"istio.io/rev": REVISION}}
     for region in ("tokyo", "osaka"):
-        mesh.remove(region, "Deployment", GATEWAY)
+        for kind in {*APPLIED} - {"PeerAuthentication"}:
+            for name in ("helloworld", "sleep", GATEWAY):
+                mesh.apply_no_more(region, kind, name)
         mesh.add(region, {"kind": "Namespace", "metadata": {"name": "apps", **labels}})
     mesh.add("osaka", deployment("apps", "checkout-v1", 2, {"app": "checkout"}))
     answer = mesh.run_json("status")
@@ -810,9 +847,8 @@ def test_a_cluster_that_does_not_answer_stops_nothing(mesh: DeployedMesh, tmp_pa
     assert where == ("osaka", "API server")
     assert "i/o timeout" in said["text"]
     assert "MESH_OPERATOR_ADDRESS" in said["fix"]
-    [(where, said)] = answer.findings("warning").items()
-    assert where == ("tokyo", "remote secret for osaka")
-    assert said["fix"] == "see the section osaka"
+    assert answer.findings("warning") == {}
+    assert "osaka does not respond" in answer.findings()["tokyo", "remote secret for osaka"]["text"]
     assert answer.findings()["tokyo", "service helloworld"]["state"] == "ok"
     assert answer.data["sections"][0]["rows"][1][3] == "unknown"
     assert junit_failures(tmp_path / "status.xml") == {("osaka: matt-osaka-cluster-1", "API server")}
@@ -841,7 +877,7 @@ def test_what_to_do_where_a_cluster_does_not_answer(mesh: DeployedMesh, error: s
     [(where, said)] = answer.findings("failure").items()
     assert where == ("tokyo", "API server")
     assert fix in said["fix"]
-    assert answer.findings("warning")[INGRESS, "objects"]["fix"] == "see the section tokyo"
+    assert answer.findings("warning") == {}
 
 
 def test_a_cluster_that_is_not_there(mesh: DeployedMesh) -> None:
@@ -852,7 +888,7 @@ def test_a_cluster_that_is_not_there(mesh: DeployedMesh) -> None:
     assert where == ("osaka", "GKE control plane")
     assert said["text"] == "the cluster matt-osaka-cluster-1 does not exist in asia-northeast2"
     assert said["fix"] == DEPLOY
-    assert answer.findings("warning")["tokyo", "remote secret for osaka"]["fix"] == "see the section osaka"
+    assert answer.findings("warning") == {}
 
 
 def test_features_that_are_off_and_a_pool_that_is_not_there(mesh: DeployedMesh) -> None:
@@ -925,12 +961,14 @@ def test_it_is_told_to_people_too(mesh: DeployedMesh, tmp_path: Path) -> None:
     assert result.returncode == 1
     lines = result.stdout.splitlines()
     failed = next(index for index, line in enumerate(lines) if "failure" in line)
-    assert "service helloworld: helloworld-v1 has 0 replicas" in lines[failed]
-    assert lines[failed + 1].strip() == f"{TOKYO} --namespace sample scale deployment helloworld-v1 --replicas 1"
+    assert "Deployment sample/helloworld-v1: spec.replicas was changed from 1 to 0" in lines[failed]
+    assert lines[failed + 1].strip() == f"{TOKYO} --namespace sample scale deployment.apps helloworld-v1 --replicas=1"
     assert any(line.split()[:3] == ["tokyo", "matt-tokyo-cluster-1", "RUNNING"] for line in lines)
     assert "1 failure" in lines[-1]
     assert TOKEN not in result.stdout + result.stderr
-    assert junit_failures(tmp_path / "status.xml") == {("tokyo: matt-tokyo-cluster-1", "service helloworld")}
+    assert junit_failures(tmp_path / "status.xml") == {
+        ("tokyo: matt-tokyo-cluster-1", "Deployment sample/helloworld-v1")
+    }
 
 
 def test_tokens_go_nowhere_but_to_who_takes_them(mesh: DeployedMesh) -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from config.apis import APIS
@@ -46,6 +47,14 @@ def doctor(folder: Path) -> str:
 
 def status(folder: Path) -> str:
     with deploy(folder) as mesh:
+        mesh.object("osaka", "PeerAuthentication")["spec"]["mtls"]["mode"] = "PERMISSIVE"
+        metadata: dict[str, Any] = {
+            "name": "deny-all",
+            "namespace": "sample",
+            "creationTimestamp": "2026-11-28T03:00:00Z",
+        }
+        metadata |= {"managedFields": [{"manager": "kubectl-create"}]}
+        mesh.add("osaka", {"kind": "AuthorizationPolicy", "metadata": metadata, "spec": {}})
         return f"$ mesh status\n{mesh.run('status').stdout}"
 
 

@@ -40,16 +40,22 @@ class KubernetesStack:
     """A stack with nothing but Kubernetes objects, and its state.
 
     Attributes:
+        folder: in which terraform runs.
         resources: what the next deploy applies; tests change it as a change of the file would.
     """
 
     def __init__(self, folder: Path, synthesis: Synthesis, resources: Resources, kubeconfig: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._versions = read_stack(synthesis.outdir, "ingress")["terraform"]["required_providers"]["kubernetes"]
         self._kubeconfig = kubeconfig
         self.resources = copy.deepcopy(resources)
         self._write()
         initialized(folder)
+
+    @property
+    def state(self) -> Path:
+        """The file of the state."""
+        return self.folder / "terraform.tfstate"
 
     def _write(self) -> None:
         content = {
@@ -57,7 +63,7 @@ class KubernetesStack:
             "provider": {"kubernetes": {"config_path": str(self._kubeconfig)}},
             "resource": {kind: named for kind, named in self.resources.items() if named},
         }
-        (self._folder / "cdk.tf.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+        (self.folder / "cdk.tf.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
 
     def manifests(self, kind: str | None = None) -> dict[str, dict[str, Any]]:
         """Return the manifests, of one kind or all, by the name of their resource."""
@@ -66,13 +72,13 @@ class KubernetesStack:
 
     def try_deploy(self) -> Result:
         self._write()
-        return terraform(self._folder, "apply", "-auto-approve")
+        return terraform(self.folder, "apply", "-auto-approve")
 
     def deploy(self) -> str:
         """Apply, which has to succeed, after which the plan has to be empty; return the output."""
         self._write()
-        output = run_terraform(self._folder, "apply", "-auto-approve")
-        after = terraform(self._folder, "plan", "-detailed-exitcode")
+        output = run_terraform(self.folder, "apply", "-auto-approve")
+        after = terraform(self.folder, "plan", "-detailed-exitcode")
         assert after.returncode == 0, after.stdout[-3000:] + after.stderr[-3000:]
         return output
 

@@ -1,12 +1,12 @@
 """`mesh status`, of objects that were changed by hand. tests/terraform/test_changes_in_place.py has an API server."""
 
+import copy
 import json
 from typing import Any
 
 import pytest
 
 from cli.status.drift import Difference, differences
-from config.naming import MANIFEST_ANNOTATION
 from tests.cli.deployed_mesh import DeployedMesh
 
 Object = dict[str, Any]
@@ -75,10 +75,9 @@ def test_a_text_says_what_was_done() -> None:
 
 def apply(mesh: DeployedMesh, kind: str, name: str, **fields: Any) -> Object:
     """Have a deploy apply fields of an object, and return the object."""
+    mesh.applied("tokyo", kind, name).update(copy.deepcopy(fields))
     found = mesh.object("tokyo", kind, name)
-    namespace = {"namespace": found["metadata"]["namespace"]}
-    manifest = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, **namespace}, **fields}
-    found["metadata"].setdefault("annotations", {})[MANIFEST_ANNOTATION] = json.dumps(manifest)
+    found.update(copy.deepcopy(fields))
     return found
 
 
@@ -129,3 +128,36 @@ def test_a_rollout_that_fails_names_pod_and_reason(mesh: DeployedMesh) -> None:
     finding = mesh.run_json("status").findings("failure")["tokyo", "service helloworld"]
     text = "helloworld-v1: 1 of 1 available; pod helloworld-v1-5d4f8-1: ImagePullBackOff: no such image"
     assert finding["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "added"),
+    [
+        ({"f:selector": {}}, ["spec.selector.theirs"]),  # an atomic map has one owner
+        ({"f:template": {"f:annotations": {"f:theirs": {}}}}, ["spec.template.annotations.theirs"]),
+        ({"f:template": {"f:annotations": {".": {}, "f:kubectl.kubernetes.io/restartedAt": {}}}}, []),
+        ({"f:ports": {'k:{"port":9999,"protocol":"TCP"}': {".": {}, "f:port": {}}}}, ["spec.ports[theirs]"]),
+        ({"f:ports": {'k:{"port":80,"protocol":"TCP"}': {"f:nodePort": {}}}}, ["spec.ports[http].nodePort"]),
+        ({"f:ports": {'k:{"port":80,"protocol":"TCP"}': {"f:targetPort": {}}}}, []),
+        ({"f:replicas": {}}, []),  # an autoscaler's
+        ({"f:gone": {}}, []),
+    ],
+)
+def test_what_others_own_is_added(fields: Object, added: list[str]) -> None:
+    """In a kind whose schema has defaults, which nobody owns."""
+    port = {"name": "http", "port": 80, "targetPort": 80}
+    manifest = {"kind": "Service", "metadata": {}, "spec": {"selector": {"app": "x"}, "ports": [port]}}
+    live = {
+        "metadata": {"managedFields": [{"manager": "kubectl-patch", "fieldsV1": {"f:spec": fields}}]},
+        "spec": {
+            "selector": {"app": "x", "theirs": "y"},
+            "ports": [{**port, "protocol": "TCP", "nodePort": 30000}, {"name": "theirs", "port": 9999}],
+            "template": {"annotations": {"theirs": "y", "kubectl.kubernetes.io/restartedAt": "now"}},
+            "replicas": 3,
+            "clusterIP": "10.0.0.1",
+        },
+    }
+    assert [one.field for one in differences(manifest, live)] == added
+    for owner in ({"manager": "Terraform"}, {"manager": "hpa", "subresource": "scale"}):
+        owned = {"managedFields": [{**owner, "fieldsV1": {"f:spec": fields}}]}
+        assert list(differences(manifest, {**live, "metadata": owned})) == []

@@ -1,0 +1,59 @@
+"""`mesh status`, of the endpoints of each service in one cluster, as the mesh gets them: EndpointSlices.
+
+Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
+"""
+
+from collections.abc import Iterator, Sequence
+
+from cli.report.findings import Finding, failure, ok
+from cli.sources.cluster_objects import Object, condition
+from cli.sources.member import ObservedCluster
+from config.plural import counted
+from config.services.service import Service
+
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+def check_endpoints(member: ObservedCluster) -> Iterator[Finding]:
+    """Yield how many endpoints each service has in a cluster whose pods are available: a Service may select none."""
+    environment = member.environment
+    for name, service in environment.all_services().items():
+        configured = environment.deployments(service).get(member.key)
+        found = _service(member, service.namespace, name)
+        if configured is None or found is None:
+            continue
+        title, ready = f"endpoints of {name}", ready_endpoints(member.live.slices, service.namespace, name)
+        available = _available(member, name, service, configured.version)
+        if ready or not available:  # pods that are not available are another finding
+            yield ok(title, counted(ready, "ready endpoint")).about(service=name)
+            continue
+        selector = ",".join(f"{label}={value}" for label, value in found["spec"].get("selector", {}).items())
+        text = f"none: of {counted(available, 'available pod')}, the Service selects none by {selector or 'no label'}"
+        fix = f"{member.kubectl} --namespace {service.namespace} get pods --show-labels"
+        yield failure(title, text, fix).about(f"Service {service.namespace}/{name}", service=name)
+
+
+def _available(member: ObservedCluster, name: str, service: Service, version: str | None) -> int:
+    """Return how many pods of a service are available; of pods of another pipeline, those with its label."""
+    if service.image:
+        deployment = member.live.deployment(service.namespace, f"{name}-{version}") or {}
+        return int(deployment.get("status", {}).get("availableReplicas", 0))
+    pods = (one for one in member.live.pods if one["metadata"]["namespace"] == service.namespace)
+    own = (one for one in pods if one["metadata"].get("labels", {}).get("app") == name)
+    return sum(condition(one, "Ready") == "True" for one in own)
+
+
+def ready_endpoints(slices: Sequence[Object], namespace: str, service: str) -> int:
+    """Return how many addresses of a Service are ready; one whose condition is not set is."""
+    own = (one for one in slices if one["metadata"]["namespace"] == namespace)
+    own = (one for one in own if one["metadata"].get("labels", {}).get(SERVICE_LABEL) == service)
+    endpoints = (endpoint for one in own for endpoint in one.get("endpoints") or ())
+    ready = (one for one in endpoints if one.get("conditions", {}).get("ready") is not False)
+    return len({address for one in ready for address in one["addresses"]})
+
+
+def _service(member: ObservedCluster, namespace: str, name: str) -> Object | None:
+    services = (one for one in member.live.applied if one["kind"] == "Service")
+    return next(
+        (one for one in services if (one["metadata"]["namespace"], one["metadata"]["name"]) == (namespace, name)), None
+    )

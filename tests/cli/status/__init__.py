@@ -1,0 +1,1 @@
+"""Tests of what `mesh status` compares, and of how it reports that."""
