@@ -72,8 +72,8 @@ class FakeKubectl:
 
     Attributes:
         clusters: by context, or else by the name of the kubeconfig file: the ``objects`` of a cluster, the
-            ``tokens`` that it accepts, the ``error`` with which every call fails, if there is one, and whether it
-            ``hangs``.
+            ``tokens`` that it accepts, the ``error`` with which every call fails, if there is one, whether it
+            ``hangs``, and whether an extension of it is down (``extension_down``).
         calls: the arguments of each call.
     """
 
@@ -93,7 +93,8 @@ class FakeKubectl:
         if cluster.get("hangs"):
             raise subprocess.TimeoutExpired(command, seconds)
         try:
-            return subprocess.CompletedProcess(command, 0, _respond(cluster, words, options, text), "")
+            status = int(words == ["api-resources"] and cluster.get("extension_down", False))
+            return subprocess.CompletedProcess(command, status, _respond(cluster, words, options, text), "")
         except FakeKubectlError as failure:
             return subprocess.CompletedProcess(command, 1, "", f"{failure}\n")
 

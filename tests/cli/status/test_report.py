@@ -98,6 +98,12 @@ def test_an_api_server_that_hangs_is_called_that(mesh: DeployedMesh) -> None:
     assert finding["fix"] == "gcloud container operations list --location asia-northeast2 --project test-project"
 
 
+def test_an_extension_of_an_api_server_may_be_down(mesh: DeployedMesh) -> None:
+    """As metrics-server: kubectl lists the kinds of all others, and fails."""
+    mesh.clusters["osaka"]["extension_down"] = True
+    assert mesh.run_json("status").status == 0
+
+
 def test_an_api_server_that_takes_no_connection(mesh: DeployedMesh) -> None:
     mesh.clusters["osaka"]["hangs"] = True
     with socket.create_server(("127.0.0.1", 0)) as server:
