@@ -83,7 +83,7 @@ ingress:
     Group(
         "Services",
         "Your services. Each has one name in every cluster, and the nearest region serves its requests. "
-        "[Other workloads](faq.md#how-do-i-deploy-workloads-that-services-does-not-support) need your own manifests.",
+        "[Another pipeline](workloads.md) can deploy the pods.",
         ("services",),
         """\
 services:
