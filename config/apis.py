@@ -22,5 +22,8 @@ APIS = (
 
 binaryauthorization and containersecurity serve features that the clusters enable."""
 
+SECRET_MANAGER = "secretmanager"
+"""Enabled with `cluster.secret_manager`."""
+
 ANTHOS = "anthos"
 """Enabled if the configuration asks for it: neither asmcli nor the fleet needs it."""

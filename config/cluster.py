@@ -188,6 +188,12 @@ class Cluster(NodePoolShape):
         "later.",
         json_schema_extra=IN_PLACE,
     )
+    secret_manager: bool | None = Field(
+        default=None,
+        description="GKE's Secret Manager add-on, which mounts secrets of Secret Manager as files in pods. To turn it "
+        "off again, set `false`: GKE rejects the update of a cluster that has it on when the key is left out.",
+        json_schema_extra=IN_PLACE,
+    )
     deletion_protection: bool = Field(
         default=True,
         description="Prevents terraform from deleting clusters. Before a destroy, set `false` and deploy.",

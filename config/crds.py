@@ -19,19 +19,29 @@ MCI_CRDS = (
 TRAFFIC_DISTRIBUTION_CRD = "gcptrafficdistributionpolicies.networking.gke.io"
 """Of GKE's Gateway API; where a service has a failover threshold."""
 
+SECRET_PROVIDER_CRD = "secretproviderclasses.secrets-store.csi.x-k8s.io"
+"""Of GKE's Secret Manager add-on.
+
+Source: https://cloud.google.com/secret-manager/docs/secret-manager-managed-csi-component
+"""
+
 CONTROL_PLANE_CRD = "controlplanerevisions.mesh.cloud.google.com"
 """Its objects report the state of a control plane that Google runs."""
 
 
-def required_crds(*, config_cluster: bool, traffic_distribution: bool = False) -> tuple[str, ...]:
+def required_crds(
+    *, config_cluster: bool, traffic_distribution: bool = False, secret_manager: bool = False
+) -> tuple[str, ...]:
     """Return the CRDs that a cluster has to serve before the stack `ingress` is planned.
 
     Args:
         config_cluster: whether the cluster holds the Multi Cluster Ingress objects.
         traffic_distribution: whether a service has a failover threshold.
+        secret_manager: whether the clusters have the Secret Manager add-on.
     """
     return (
         ISTIO_CRDS
         + (MCI_CRDS if config_cluster else ())
         + ((TRAFFIC_DISTRIBUTION_CRD,) if traffic_distribution else ())
+        + ((SECRET_PROVIDER_CRD,) if secret_manager else ())
     )

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 
 from pydantic import Field
 
-from config.apis import ANTHOS, APIS
+from config.apis import ANTHOS, APIS, SECRET_MANAGER
 from config.backend import Backend, CloudState, GcsState, LocalState
 from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
 from config.control_plane import ControlPlane, control_plane, managed_revision, pinned_revision
@@ -86,7 +86,8 @@ class Environment(Model):
     @property
     def apis(self) -> tuple[str, ...]:
         """The Google Cloud APIs to enable: names before ``.googleapis.com``."""
-        return (*APIS, ANTHOS) if self.project.anthos_api else APIS
+        chosen = {ANTHOS: self.project.anthos_api, SECRET_MANAGER: self.cluster.secret_manager}
+        return (*APIS, *(name for name, wanted in chosen.items() if wanted))
 
     @property
     def names(self) -> ProjectNames:

@@ -106,6 +106,7 @@ services:
       - path: /checkout
         match: prefix
     allow_from: [orders]
+    service_account: checkout@acme-mesh-prod.iam.gserviceaccount.com
     regions:
       tokyo: {}
       osaka:
@@ -227,6 +228,7 @@ mesh:
             "cluster.intranode_visibility",
             "cluster.binary_authorization",
             "cluster.secure_boot",
+            "cluster.secret_manager",
             "cluster.deletion_protection",
             "regions.*.secrets_key",
         ),

@@ -84,6 +84,7 @@ class AsmcliMesh(Construct):
             members=members,
             kubeconfigs=kubeconfigs,
             config_cluster=environment.ingress.config_cluster,
+            secret_manager=environment.cluster.secret_manager is True,
             revision=environment.revision,
             installed_by=control_plane.installed_by,
             completion_marker=control_plane.completion_marker,

@@ -124,6 +124,7 @@ from cdktf_cdktf_provider_google.container_cluster import (
     ContainerClusterPrivateClusterConfig,
     ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig,
     ContainerClusterReleaseChannel,
+    ContainerClusterSecretManagerConfig,
     ContainerClusterSecurityPostureConfig,
     ContainerClusterWorkloadIdentityConfig,
 )
@@ -148,6 +149,7 @@ from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember
 from cdktf_cdktf_provider_google.project_service import ProjectService
 from cdktf_cdktf_provider_google.provider import GoogleProvider, GoogleProviderBatching
 from cdktf_cdktf_provider_google.service_account import ServiceAccount
+from cdktf_cdktf_provider_google.service_account_iam_member import ServiceAccountIamMember
 
 _reading.join()
 

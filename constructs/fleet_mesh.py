@@ -41,6 +41,7 @@ class FleetMesh(Construct):
         access: Mapping[str, ClusterAccess],
         config_cluster: str,
         traffic_distribution: bool,
+        secret_manager: bool,
         revision: str,
         injection_labels: Mapping[str, str],
         kubectl_image: str,
@@ -68,7 +69,9 @@ class FleetMesh(Construct):
                 depends_on=[options, *depends_on],
             )
             served = required_crds(
-                config_cluster=member.key == config_cluster, traffic_distribution=traffic_distribution
+                config_cluster=member.key == config_cluster,
+                traffic_distribution=traffic_distribution,
+                secret_manager=secret_manager,
             )
             crds = (CONTROL_PLANE_CRD, *served)
             job = _job(crds, revision, kubectl_image)

@@ -14,6 +14,7 @@ from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
+from constructs.workload_identity import ANNOTATION
 
 
 class MeshService(ObjectGroup):
@@ -39,6 +40,7 @@ class MeshService(ObjectGroup):
         namespace: MeshNamespace,
         locality_needs_setting: bool,
         access: ClusterAccess,
+        identity: ITerraformDependable | None = None,
     ) -> None:
         """Add the service's objects.
 
@@ -55,18 +57,26 @@ class MeshService(ObjectGroup):
             namespace: the namespace of the objects, applied.
             locality_needs_setting: locality load balancing is off unless the DestinationRule enables it.
             access: the cluster's kubernetes provider.
+            identity: the right of its pods to act as its Google service account, if it has one.
         """
         super().__init__(scope, id_)
         names = {"name": name, "namespace": namespace.name}
         self.allow_policies: list[ITerraformDependable] = []
 
-        def apply(id_: str, manifest: dict[str, Any]) -> ITerraformDependable:
-            return ManifestFile(self, id_, manifest=manifest, access=access, depends_on=[namespace.applied]).applied
+        def apply(id_: str, manifest: dict[str, Any], *also: ITerraformDependable) -> ITerraformDependable:
+            after = [namespace.applied, *also]
+            return ManifestFile(self, id_, manifest=manifest, access=access, depends_on=after).applied
 
         ports = [_service_port(key, one, is_demo=demo_routed is not None) for key, one in service.all_ports.items()]
         apply("service", render("service/service.yaml", {**names, "ports": ports}))
         if deployment is not None:
-            account = apply("service-account", render("service/service-account.yaml", names))
+            google_account = service.service_account
+            annotations = {ANNOTATION: google_account} if google_account else None
+            account = apply(
+                "service-account",
+                render("service/service-account.yaml", {**names, "annotations": annotations}),
+                *([identity] if identity is not None else []),
+            )
             if service.image is None:  # another pipeline deploys the pods
                 apply("disruption-budget", render("service/pipeline-disruption-budget.yaml", names))
             else:

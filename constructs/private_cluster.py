@@ -34,6 +34,7 @@ from constructs.bindings import (
     ContainerClusterPrivateClusterConfig,
     ContainerClusterPrivateClusterConfigMasterGlobalAccessConfig,
     ContainerClusterReleaseChannel,
+    ContainerClusterSecretManagerConfig,
     ContainerClusterSecurityPostureConfig,
     ContainerClusterWorkloadIdentityConfig,
     Fn,
@@ -150,6 +151,7 @@ class PrivateCluster(Construct):
                 evaluation_mode="PROJECT_SINGLETON_POLICY_ENFORCE" if shape.binary_authorization else "DISABLED"
             ),
             database_encryption=_secrets_encryption(region.secrets_key),
+            secret_manager_config=_secret_manager(shape.secret_manager),
             security_posture_config=ContainerClusterSecurityPostureConfig(mode="BASIC"),
             logging_config=ContainerClusterLoggingConfig(enable_components=_log_components(shape.logs)),
             monitoring_config=ContainerClusterMonitoringConfig(
@@ -240,6 +242,14 @@ def _secrets_encryption(key: str | None) -> ContainerClusterDatabaseEncryption:
     if key is None:
         return ContainerClusterDatabaseEncryption(state="DECRYPTED")
     return ContainerClusterDatabaseEncryption(state="ENCRYPTED", key_name=key)
+
+
+def _secret_manager(enabled: bool | None) -> ContainerClusterSecretManagerConfig | None:
+    """Return the block, explicit when it is off: if it goes, the provider sends an update without content.
+
+    Source: resource_container_cluster.go of provider 6.50.0, expandSecretManagerConfig
+    """
+    return None if enabled is None else ContainerClusterSecretManagerConfig(enabled=enabled)
 
 
 def _log_components(sources: Collection[LogSource]) -> list[str]:

@@ -33,6 +33,7 @@ class ServedCrds(Construct):
         members: Sequence[MeshMember],
         kubeconfigs: Mapping[str, str],
         config_cluster: str,
+        secret_manager: bool,
         revision: str,
         installed_by: str,
         completion_marker: Callable[[str], Expression],
@@ -48,6 +49,7 @@ class ServedCrds(Construct):
             members: the clusters of the mesh; retired ones are not among them.
             kubeconfigs: kubeconfigs as JSON, by region key.
             config_cluster: region key of the cluster that holds the Multi Cluster Ingress objects.
+            secret_manager: the clusters have the Secret Manager add-on, whose CRD is waited for, too.
             revision: the mesh's revision label.
             installed_by: address of the resource that installs the control planes.
             completion_marker: returns the expected completion marker of a region.
@@ -68,7 +70,9 @@ class ServedCrds(Construct):
                     "revision": revision,
                     "installed_by": f'{installed_by}["{member.key}"]',
                     "marker": completion_marker(member.key),
-                    "crds": " ".join(required_crds(config_cluster=member.key == config_cluster)),
+                    "crds": " ".join(
+                        required_crds(config_cluster=member.key == config_cluster, secret_manager=secret_manager)
+                    ),
                 }
                 for member in members
             },

@@ -13,6 +13,9 @@ from constructs.probe import probe_manifest
 TEMPLATE_LABEL = "multi-region-mesh/template"
 """Label of a service's pods: a checksum of what they are made from."""
 
+ACCOUNT_ANNOTATION = "multi-region-mesh/google-service-account"
+"""Of a service's pods: the account that they act as. With another one they restart, and keep no token of the first."""
+
 FIRST_UNPRIVILEGED_PORT = 1024
 """Only root can listen on lower ports, unless a pod's sysctl allows it."""
 
@@ -38,6 +41,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
             "name": name,
             "namespace": namespace,
             "version": deployment.version,
+            "annotations": {ACCOUNT_ANNOTATION: service.service_account} if service.service_account else None,
             "image": deployment.image or service.image,
             "replicas": service.replicas_in(deployment),
             "ports": [{"name": key, "containerPort": one.port} for key, one in service.all_ports.items()],

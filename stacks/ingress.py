@@ -18,6 +18,7 @@ from constructs.mesh_service import MeshService
 from constructs.multi_cluster_ingress import MultiClusterIngress
 from constructs.namespace_policy import NamespacePolicy
 from constructs.sleep_client import SleepClient
+from constructs.workload_identity import WorkloadIdentity
 from stacks.base import MeshStack, StateLocation
 from stacks.cluster_access import add_cluster_access
 from stacks.clusters import ClustersStack
@@ -44,6 +45,18 @@ class IngressStack(MeshStack):
         NullProvider(self, "null")
         self._environment = environment
         access = add_cluster_access(self, environment, clusters)
+        self._identities = {
+            name: WorkloadIdentity(
+                self,
+                f"workload-identity-{name}",
+                project=environment.project.id,
+                namespace=service.namespace,
+                account=name,
+                google_account=service.service_account,
+            )
+            for name, service in environment.services.items()
+            if service.service_account is not None
+        }
         gateways: dict[str, MeshNamespace] = {}
         services, routes = environment.all_services(), host_routes(environment)
         for region in environment.resolved_regions():
@@ -179,6 +192,7 @@ class IngressStack(MeshStack):
                 callers=authorized_callers(environment, name) if environment.mesh.default_deny else (),
                 namespace=namespaces[service.namespace],
                 access=access,
+                identity=self._identities[name].granted if name in self._identities else None,
             )
             allow_policies += of_mesh.allow_policies
         if environment.demo.enabled:

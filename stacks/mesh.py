@@ -86,6 +86,7 @@ class MeshControlStack(MeshStack):
                     access=access,
                     config_cluster=config_cluster,
                     traffic_distribution=environment.has_failover_threshold,
+                    secret_manager=environment.cluster.secret_manager is True,
                     revision=environment.revision,
                     injection_labels=environment.injection_labels,
                     kubectl_image=environment.mesh.kubectl_image,

@@ -13,6 +13,7 @@ from cli.doctor import (
     permissions,
     project,
     quotas,
+    service_accounts,
     support,
     tools,
 )
@@ -71,6 +72,8 @@ def _check_project(
         if found[0].state is FindingState.FAILURE or isinstance(enabled, ApiError):
             return  # every further call would fail alike
         report.section("IAM roles").findings = permissions.check(google, environment)
+        if accounts := service_accounts.check(environment, google, enabled):
+            report.section("Service accounts").findings = accounts
         report.section("Locations").findings = locations.check(environment, google, enabled)
     with output.spinner("checking quotas, GKE control planes and existing resources"):
         resources = look_up(google, expected_resources(environment), enabled)

@@ -51,6 +51,7 @@ def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformS
     wanted = required_crds(
         config_cluster=member.key == member.environment.ingress.config_cluster,
         traffic_distribution=member.environment.has_failover_threshold,
+        secret_manager=member.environment.cluster.secret_manager is True,
     )
     wrong = [f"{name} is not established" for name in wanted if name not in member.live.served]
     yield failure_or_ok("CRDs", wrong, f"all {len(wanted)} established", DEPLOY)

@@ -12,6 +12,9 @@ _NAME = r"[a-z]([-a-z0-9]{4,28}[a-z0-9])"
 PATTERN = rf"({_NAME}@{_PROJECT}\.iam|[0-9]+-compute@developer|{_PROJECT}@appspot|[0-9]+@[a-z]+)\.gserviceaccount\.com"
 """Accounts of users and service agents; Compute Engine's default; App Engine's default; older service agents."""
 
+_SERVICE_AGENT = re.compile(r"(service-[0-9]+@.*|.*@gcp-sa-[-a-z0-9]+\.iam|[0-9]+@[a-z]+)\.gserviceaccount\.com")
+_DEFAULT = re.compile(rf"([0-9]+-compute@developer|{_PROJECT}@appspot)\.gserviceaccount\.com")
+
 _EXAMPLE = "deployer@my-project.iam.gserviceaccount.com"
 
 
@@ -35,3 +38,24 @@ def problem(text: str) -> str | None:
     elif "@" in text and not text.endswith(".gserviceaccount.com"):
         return f"must be a service account, such as {_EXAMPLE}: a person can't be impersonated"
     return f"must be a service account's e-mail address, such as {_EXAMPLE}"
+
+
+def google_owner(email: str) -> str | None:
+    """Return what Google's account of this address is; None for an account that somebody has created.
+
+    Source: https://docs.cloud.google.com/iam/docs/service-account-types
+    """
+    if _DEFAULT.fullmatch(email):
+        return "a default service account, which all workloads of its project share, often with roles/editor"
+    if _SERVICE_AGENT.fullmatch(email):
+        return "a service agent, which Google manages and only its own services use"
+    return None
+
+
+def project_of(email: str) -> str:
+    """Return the id of the project of an account that somebody has created.
+
+    The address of an account in a project of a domain, ``example.com:shop``, ends with ``@shop.example.com.iam…``.
+    """
+    project, _, domain = email.partition("@")[2].removesuffix(".iam.gserviceaccount.com").partition(".")
+    return f"{domain}:{project}" if domain else project

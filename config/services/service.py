@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, IN_PLACE, RESTARTS_PODS
-from config.fields import CallerName, NamespaceName, Port, PortName, RegionKey
+from config.fields import CallerName, NamespaceName, Port, PortName, RegionKey, ServiceAccountEmail
 from config.services.pods import Pods, RegionalDeployment
 from config.services.port import Protocol, ServicePort
 from config.services.route import Route
@@ -44,6 +44,13 @@ class Service(Pods):
         "`routes`: a service of this file by its name, a Kubernetes service account as `NAMESPACE/ACCOUNT`, or all "
         "accounts of a namespace as `NAMESPACE/*`.",
         json_schema_extra=IN_PLACE,
+    )
+    service_account: ServiceAccountEmail | None = Field(
+        default=None,
+        description="Google service account as which the pods call Google's APIs, by Workload Identity Federation for "
+        "GKE. It exists already, in any project; what it may do is up to its owner. Without it, the pods have the "
+        "identity of their Kubernetes service account alone.",
+        json_schema_extra=RESTARTS_PODS,
     )
     failover: bool = Field(
         default=True,

@@ -22,6 +22,7 @@ from config.validation.regions import check_maintenance, check_regions, check_se
 from config.validation.remote_runner import check_remote_runner
 from config.validation.reserved_names import check_reserved_names
 from config.validation.routes import check_routes
+from config.validation.service_accounts import check_service_accounts
 from config.validation.services import check_services
 from config.validation.source_addresses import check_source_addresses
 from config.validation.unused import check_unused
@@ -42,6 +43,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_pods,
     check_ports,
     check_routes,
+    check_service_accounts,
     check_reserved_names,
     check_capacity,
     check_remote_runner,

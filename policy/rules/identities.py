@@ -13,6 +13,9 @@ GRANTS = {
 }
 """Each role that is granted in the project, and a pattern of its members. docs/security.md explains the reasons."""
 
+POOL_MEMBER = re.compile(r"serviceAccount:([^\[]+)\[([^/]+)/([^/]+)\]")
+"""A Kubernetes service account in a workload identity pool: the pool, the namespace and the name."""
+
 KINDS = frozenset(
     {
         "google_compute_firewall",
@@ -30,6 +33,7 @@ KINDS = frozenset(
         "google_project_iam_member",
         "google_project_service",
         "google_service_account",
+        "google_service_account_iam_member",
         "kubernetes_config_map_v1_data",
         "kubernetes_labels",
         "kubernetes_manifest",
@@ -47,6 +51,31 @@ def iam_roles(grant: Block, _: Entity) -> bool:
     Source: https://cloud.google.com/iam/docs/using-iam-securely
     """
     return re.fullmatch(GRANTS[grant["role"]], grant["member"]) is not None
+
+
+@rule("google_service_account_iam_member")
+def workload_identities(grant: Block, entity: Entity) -> bool:
+    """Only the pods of the service that names it can act as a Google service account.
+
+    The one role that suffices is roles/iam.workloadIdentityUser. With a wider one, the member could also create keys,
+    or let others act as the account. A member in another namespace is whatever runs there under that name.
+    Source: https://cloud.google.com/iam/docs/best-practices-service-accounts
+    """
+    member = POOL_MEMBER.fullmatch(grant["member"])
+    if member is None or grant["role"] != "roles/iam.workloadIdentityUser":
+        return False
+    environment, (pool, namespace, name) = entity.environment, member.groups()
+    clusters = environment.resources("google_container_cluster")
+    bound = {
+        one.manifest["metadata"].get("annotations", {}).get("iam.gke.io/gcp-service-account")
+        for one in environment.entities
+        if one.manifest is not None
+        and one.manifest.get("kind") == "ServiceAccount"
+        and (one.manifest["metadata"]["namespace"], one.manifest["metadata"]["name"]) == (namespace, name)
+    }
+    return bound == {grant["service_account_id"].rpartition("/")[2]} and {pool} == {
+        one["workload_identity_config"]["workload_pool"] for one in clusters
+    }
 
 
 @rule(RESOURCE)

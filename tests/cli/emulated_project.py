@@ -58,7 +58,7 @@ class LoopbackPlanes:
         self.hosts[location] = f"127.0.0.1:{listener.getsockname()[1]}"
         return Endpoints(self.hosts[location], self.hosts[location], "Q0VSVA==")
 
-    def serve_gateway_api(self, location: str, name: str) -> None:
+    def serve_kinds(self, location: str, name: str, of: str) -> None:
         pass
 
     def add_nodes(self, location: str, name: str) -> None:

@@ -153,6 +153,7 @@ CHANGES: dict[str, Any] = {
     "cluster.node_pool_rollout": "one_by_one",
     "cluster.operator_address": "198.51.100.7/32",
     "cluster.release_channel": "rapid",
+    "cluster.secret_manager": True,
     "cluster.secure_boot": False,
     "mesh.asmcli.file": "asmcli",
     "mesh.asmcli.sha256": "0" * 64,
@@ -228,6 +229,7 @@ CHANGES: dict[str, Any] = {
         for change in ("add", "remove", "set")
     },
     "services.*.routes[].rewrite": "/other",
+    "services.*.service_account": "shop-pods@test-project.iam.gserviceaccount.com",
     "services.*.user": 1234,
     "services.*.version_env": "VERSION",
     "services.*.writable_root": True,

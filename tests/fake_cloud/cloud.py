@@ -83,8 +83,8 @@ class ControlPlanes(Protocol):
             CloudError: the cluster can't be created.
         """
 
-    def serve_gateway_api(self, location: str, name: str) -> None:
-        """Serve the kinds of GKE's Gateway API, as far as the stacks use them."""
+    def serve_kinds(self, location: str, name: str, of: str) -> None:
+        """Serve the kinds of GKE's ``Gateway API`` or ``Secret Manager`` add-on, as far as the stacks use them."""
 
     def add_nodes(self, location: str, name: str) -> None: ...
 

@@ -35,6 +35,7 @@ REPLACED = {
     "desiredLocations": "locations",
     "desiredLoggingConfig": "loggingConfig",
     "desiredMonitoringConfig": "monitoringConfig",
+    "desiredSecretManagerConfig": "secretManagerConfig",
     "desiredSecurityPostureConfig": "securityPostureConfig",
     "desiredShieldedNodes": "shieldedNodes",
 }
@@ -125,7 +126,7 @@ class Container:
         def work() -> None:
             range_ = cluster["privateClusterConfig"]["masterIpv4CidrBlock"]
             addresses = self._cloud.control_planes.start(request.location, wanted["name"], range_)
-            self._serve_gateway_api(request.location, cluster)
+            self._serve_kinds(request.location, cluster)
             with self._cloud.store.lock:
                 given = {"privateEndpoint": addresses.private, "publicEndpoint": addresses.public}
                 # The provider reads the newer of the two fields, older clients the other one.
@@ -141,6 +142,8 @@ class Container:
 
     def update(self, request: ApiRequest) -> Body:
         changes = request.body["update"]
+        if not changes:
+            raise CloudError(400, "badRequest", "Must specify a field to update.")
         if set(changes) == AUTOSCALING:
             return self._set_pool(
                 f"{request.path}/nodePools/{changes['desiredNodePoolId']}",
@@ -159,7 +162,7 @@ class Container:
             _apply(found, changes)
             found["endpoint"] = _get_endpoint(found)
             _copy_authorized_networks(found)
-            self._serve_gateway_api(request.location, found)
+            self._serve_kinds(request.location, found)
             if "desiredLocations" in changes:
                 # container.v1: a change of the cluster's locations changes those of all its node pools.
                 for _, pool in self._cloud.store.under(f"{request.path}/nodePools"):
@@ -167,10 +170,12 @@ class Container:
 
         return self._start(request.path, "UPDATE_CLUSTER", "cluster-update", work)
 
-    def _serve_gateway_api(self, location: str, cluster: Resource) -> None:
+    def _serve_kinds(self, location: str, cluster: Resource) -> None:
         channel = cluster["networkConfig"].get("gatewayApiConfig", {}).get("channel", "CHANNEL_DISABLED")
         if channel != "CHANNEL_DISABLED":
-            self._cloud.control_planes.serve_gateway_api(location, cluster["name"])
+            self._cloud.control_planes.serve_kinds(location, cluster["name"], "Gateway API")
+        if cluster.get("secretManagerConfig", {}).get("enabled", False):
+            self._cloud.control_planes.serve_kinds(location, cluster["name"], "Secret Manager")
 
     def set_maintenance(self, request: ApiRequest) -> Body:
         """Set the maintenance policy; one without a window is none."""

@@ -68,6 +68,7 @@ class FakeCloudServer(Listener):
         container: GKE.
         gkehub: the fleet.
         resource_manager: the project.
+        iam: service accounts.
         quotas: of Compute Engine.
         recorded: returns a recorded answer to a GET, or None: see `tests.fake_cloud.recorded`.
     """
@@ -88,6 +89,7 @@ class FakeCloudServer(Listener):
         self.container = Container(cloud, self.services, self.compute)
         self.gkehub = GkeHub(cloud, changed, has_resources)
         self.resource_manager = ResourceManager(cloud)
+        self.iam = Iam(cloud)
         self.quotas = Quotas(cloud)
         self.recorded: Callable[[str], Body | None] = lambda path: None
         apis: tuple[Api, ...] = (
@@ -97,7 +99,7 @@ class FakeCloudServer(Listener):
             self.gkehub,
             self.resource_manager,
             self.quotas,
-            Iam(cloud),
+            self.iam,
             IamCredentials(cloud),
         )
         self._map = Map([one for api in apis for one in api.rules()], strict_slashes=False)

@@ -398,7 +398,7 @@ def test_a_control_planes_range_overlaps_with_nothing_of_its_network(client: Api
 
 def test_the_gateway_api_has_kinds(gcp: FakeGcp, client: ApiClient) -> None:
     """Of a cluster that is created with it, and of one that gets it."""
-    served = "serve the Gateway API"
+    served = "serve kinds of Gateway API"
     body = build_cluster("tokyo-1")
     make_cluster(client)
     assert served not in [call for call, *_ in gcp.planes.calls]
@@ -412,6 +412,18 @@ def test_the_gateway_api_has_kinds(gcp: FakeGcp, client: ApiClient) -> None:
     body["cluster"]["networkConfig"] = {"gatewayApiConfig": {"channel": "CHANNEL_STANDARD"}}
     client.run("POST", CLUSTERS, body)
     assert gcp.planes.calls[-1] == (served, LOCATION, "tokyo-1")
+
+
+def test_the_secret_manager_add_on_has_a_kind(gcp: FakeGcp, client: ApiClient) -> None:
+    path = f"{CLUSTERS}/tokyo-1"
+    served = ("serve kinds of Secret Manager", LOCATION, "tokyo-1")
+    make_cluster(client)
+    assert client.error("PUT", path, {"update": {}}).message == "Must specify a field to update."
+    client.run("PUT", path, {"update": {"desiredSecretManagerConfig": {"enabled": True}}})
+    assert gcp.planes.calls[-1] == served
+    client.run("PUT", path, {"update": {"desiredSecretManagerConfig": {"enabled": False}}})
+    assert gcp.planes.calls.count(served) == 1
+    assert client.ok("GET", path)["secretManagerConfig"] == {"enabled": False}
 
 
 def test_an_update_changes_the_hardening_of_a_cluster(client: ApiClient) -> None:
@@ -606,6 +618,34 @@ def test_members_of_a_policy_must_exist(client: ApiClient) -> None:
     assert grant(AGENT)[0] == 400
     client.ok("POST", f"{FEATURES}?featureId=multiclusteringress", {})
     assert grant(AGENT)[0] == 200
+
+
+def test_who_may_act_as_a_service_account(gcp: FakeGcp, client: ApiClient) -> None:
+    path = "/iam/v1/projects/of-others/serviceAccounts/shop-pods@of-others.iam.gserviceaccount.com"
+    assert client.error("POST", f"{path}:getIamPolicy", {}).code == 404
+    gcp.server.iam.add_of_others(path.removeprefix("/iam/v1/"))
+    member = f"serviceAccount:{PROJECT}.svc.id.goog[apps/shop]"
+
+    def grant(etag: str) -> Body:
+        binding = {"role": "roles/iam.workloadIdentityUser", "members": [member]}
+        return {"policy": {"bindings": [binding], "etag": etag}}
+
+    policy = client.ok("POST", f"{path}:getIamPolicy", {})
+    refused = client.error("POST", f"{path}:setIamPolicy", grant(policy["etag"]))
+    assert (refused.code, f"Identity Pool does not exist ({PROJECT}.svc.id.goog)" in refused.message) == (400, True)
+    make_subnet(client)
+    cluster = build_cluster("tokyo-1")
+    cluster["cluster"]["workloadIdentityConfig"] = {"workloadPool": f"{PROJECT}.svc.id.goog"}
+    client.run("POST", CLUSTERS, cluster)
+    assert client.error("POST", f"{path}:setIamPolicy", grant("another0")).code == 409
+    client.ok("POST", f"{path}:setIamPolicy", grant(policy["etag"]))
+    email = path.rpartition("/")[2]
+    assert gcp.server.iam.grants() == [(email, "roles/iam.workloadIdentityUser", member)]
+    assert client.ok("GET", ACCOUNTS)["accounts"] == []
+    permissions = ["iam.serviceAccounts.getIamPolicy", "iam.serviceAccounts.setIamPolicy"]
+    gcp.server.iam.withheld.add(permissions[1])
+    tested = client.ok("POST", f"{path}:testIamPermissions", {"permissions": permissions})
+    assert tested == {"permissions": permissions[:1]}
 
 
 def test_a_service_agent_comes_some_time_after_its_feature() -> None:

@@ -110,8 +110,8 @@ class FakeControlPlanes:
             raise self.error
         return Endpoints("192.0.2.1", "192.168.8.2", "Q0VSVA==")
 
-    def serve_gateway_api(self, location: str, name: str) -> None:
-        self.calls.append(("serve the Gateway API", location, name))
+    def serve_kinds(self, location: str, name: str, of: str) -> None:
+        self.calls.append((f"serve kinds of {of}", location, name))
 
     def add_nodes(self, location: str, name: str) -> None:
         self.calls.append(("add nodes", location, name))

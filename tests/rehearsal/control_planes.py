@@ -26,8 +26,8 @@ CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig", "ServiceNetworkEndpointGroup")
 """Kinds that every new GKE cluster serves."""
 
-WITH_GATEWAY_API = ("GCPTrafficDistributionPolicy",)
-"""Kinds of GKE's Gateway API that the stacks use."""
+WITH_FEATURES = {"Gateway API": ("GCPTrafficDistributionPolicy",), "Secret Manager": ("SecretProviderClass",)}
+"""Kinds of GKE's features that the stacks use."""
 
 
 class GkeControlPlanes:
@@ -93,8 +93,8 @@ class GkeControlPlanes:
         addresses = self._addresses[region.key]
         return Endpoints(str(addresses.public), str(addresses.api_server), cluster.certificate)
 
-    def serve_gateway_api(self, location: str, name: str) -> None:
-        self.running[location, name].apply(_crds(WITH_GATEWAY_API))
+    def serve_kinds(self, location: str, name: str, of: str) -> None:
+        self.running[location, name].apply(_crds(WITH_FEATURES[of]))
 
     def add_nodes(self, location: str, name: str) -> None:
         self.running[location, name].add_nodes()

@@ -12,6 +12,7 @@ import yaml
 
 from cli.traffic.outage import count_failed
 from config.effects import Effect
+from config.grammar.service_account import project_of
 from config.reference import effects_of_keys
 from tests.lab.demo import LabDemo
 from tests.local_mesh.isolation import ignore_sigint
@@ -156,6 +157,7 @@ class Day2:
         start = take_checkpoint(self._context.cloud)
         change.apply(self._deployment.content)
         self._deployment.write()
+        self._create_accounts()
         expected = change.expected_effect(self._effects)
         with self._send_requests(change) as streams:
             run = self._deployment.deploy()
@@ -185,6 +187,13 @@ class Day2:
         if not empty:
             problems += [*again.errors(), *made_again]
         self._table.notes += [f"{change.change}: {line}" for line in problems[:MOST_LINES]]
+
+    def _create_accounts(self) -> None:
+        """Create the Google service accounts that the services act as, as their owners do."""
+        for service in self._context.environment.services.values():
+            if service.service_account is not None:
+                path = f"projects/{project_of(service.service_account)}/serviceAccounts/{service.service_account}"
+                self._context.cloud.server.iam.add_of_others(path)
 
     def _seen(self, run: CommandRun, made: Sequence[str], before: Any) -> str:
         """Return the effect of a deploy; that of a failed one is a refusal if it has made no changing call."""

@@ -44,6 +44,7 @@ GKE_KINDS = (
     "gcptrafficdistributionpolicies.networking.gke.io",
     "multiclusteringresses.networking.gke.io",
     "multiclusterservices.networking.gke.io",
+    "secretproviderclasses.secrets-store.csi.x-k8s.io",
 )
 TEMPLATE_CHECKSUM = re.compile("-[0-9a-f]{8}$")
 """At the end of the name of a service's disruption budget."""

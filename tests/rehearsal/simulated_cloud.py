@@ -114,8 +114,8 @@ class SimulatedCloud:
         self._ingress.cluster_started(cluster)
         return endpoints
 
-    def serve_gateway_api(self, location: str, name: str) -> None:
-        self.planes.serve_gateway_api(location, name)
+    def serve_kinds(self, location: str, name: str, of: str) -> None:
+        self.planes.serve_kinds(location, name, of)
 
     def add_nodes(self, location: str, name: str) -> None:
         self.planes.add_nodes(location, name)

@@ -45,6 +45,8 @@ def take_snapshot(
             found[f"cloud {path}"] = json.loads(json.dumps(kept))
     for role, member in cloud.server.resource_manager.grants():
         found[f"cloud grant {role} {member}"] = True
+    for account, role, member in cloud.server.iam.grants():
+        found[f"cloud grant {role} on {account} {member}"] = True
     for region, cluster in cloud.clusters().items():
         found |= {f"{region} {key}": value for key, value in _in_cluster(cluster, identities, namespaces).items()}
     return found

@@ -362,7 +362,7 @@ class NoControlPlanes:
     def start(self, location: str, name: str, control_plane_range: str) -> Endpoints:
         raise NotImplementedError
 
-    def serve_gateway_api(self, location: str, name: str) -> None:
+    def serve_kinds(self, location: str, name: str, of: str) -> None:
         raise NotImplementedError
 
     def add_nodes(self, location: str, name: str) -> None:

@@ -234,6 +234,26 @@ def test_secrets_are_encrypted_with_a_key_of_the_region(reference: Synthesis, tm
         assert f"/locations/{cluster['location']}/" in cluster["database_encryption"]["key_name"]
 
 
+def test_the_secret_manager_add_on(reference: Synthesis, three_regions: Synthesis) -> None:
+    """Its API is enabled before, and the stack `mesh` waits for its CRD."""
+    api, crd = "secretmanager.googleapis.com", "secretproviderclasses.secrets-store.csi.x-k8s.io"
+    for synthesis, used in ((reference, False), (three_regions, True)):
+        for cluster in synthesis.all("clusters", "google_container_cluster").values():
+            assert cluster.get("secret_manager_config") == ({"enabled": True} if used else None)
+        services = [one["service"] for one in synthesis.all("network", "google_project_service").values()]
+        assert (api in services) is used
+        for wait in synthesis.one("mesh", "null_resource", "crds_wait")["for_each"].values():
+            assert (crd in wait["crds"].split()) is used
+
+
+def test_the_secret_manager_add_on_is_turned_off_explicitly(tmp_path: Path) -> None:
+    off = sample_with({"cluster:\n": "cluster:\n  secret_manager: false\n"}, tmp_path)
+    for cluster in off.all("clusters", "google_container_cluster").values():
+        assert cluster["secret_manager_config"] == {"enabled": False}
+    services = [one["service"] for one in off.all("network", "google_project_service").values()]
+    assert "secretmanager.googleapis.com" not in services
+
+
 def test_maintenance_windows_do_not_overlap(reference: Synthesis) -> None:
     found = {
         name: cluster["maintenance_policy"]["recurring_window"]

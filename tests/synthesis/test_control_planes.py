@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from config.control_plane import MODES, ControlPlaneMode, control_plane
-from config.crds import ISTIO_CRDS, MCI_CRDS, TRAFFIC_DISTRIBUTION_CRD
+from config.crds import ISTIO_CRDS, MCI_CRDS, SECRET_PROVIDER_CRD, TRAFFIC_DISTRIBUTION_CRD
 from config.mesh import DEFAULT_VERSION
 from config.paths import ROOT
 from config.problems import ConfigError
@@ -233,6 +233,15 @@ def test_a_failover_threshold(fleet: Synthesis, tmp_path: Path) -> None:
             assert (TRAFFIC_DISTRIBUTION_CRD in served) is used
         for one in synthesis.all("clusters", "google_container_cluster").values():
             assert one.get("gateway_api_config") == ({"channel": "CHANNEL_STANDARD"} if used else None)
+
+
+def test_the_job_waits_for_the_secret_manager_add_on(fleet: Synthesis, tmp_path: Path) -> None:
+    text = with_mode("fleet").replace("cluster:\n", "cluster:\n  secret_manager: true\n", 1)
+    for synthesis, used in ((fleet, False), (synthesize(environment_of(text), tmp_path), True)):
+        for cluster in ("tokyo", "osaka"):
+            job = synthesis.one("mesh", "kubernetes_manifest", f"{cluster}_readiness_")["manifest"]
+            _, served, *_ = [one["args"] for one in job["spec"]["template"]["spec"]["initContainers"]]
+            assert (SECRET_PROVIDER_CRD in served) is used
 
 
 def test_a_changed_wait_is_a_new_job(fleet: Synthesis, tmp_path: Path) -> None:

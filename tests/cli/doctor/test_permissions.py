@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor import permissions
+from cli.doctor import permissions, service_accounts
 from cli.report.findings import FindingState
 from cli.sources.google import GoogleClient
 from config.paths import ROOT
@@ -66,7 +66,7 @@ def test_every_resource_and_script_has_its_permissions(
     scripts = {script.name for script in (ROOT / "scripts").glob("*.sh")} - {"lib.sh", "check-tools.sh"}
     for mode in ("asmcli-managed", "asmcli-in-cluster"):
         by, count = needed(mode)
-        assert by == used(reference, three_regions) | scripts
+        assert by | {service_accounts.RESOURCE} == used(reference, three_regions) | scripts
         assert count <= permissions.MOST_AT_ONCE
     fleet = in_mode("fleet").replace("plain_http: true", "domains: [shop.example.com]")  # as three_regions has some
     assert needed("fleet")[0] == used(synthesize(environment_of(fleet), tmp_path))
