@@ -1,4 +1,4 @@
-"""``python -m tests.lab [--regions N] [--shell | --check]``. Runs outside first, and then again, isolated."""
+"""``python -m tests.lab [--regions N] [--services | --shell | --check]``: runs outside, and then again, isolated."""
 
 import argparse
 import os
@@ -25,6 +25,7 @@ def main() -> int:
     """Return the exit status: 0 if all checks pass, 1 if one fails, 2 after an error, 77 without a prerequisite."""
     parser = argparse.ArgumentParser(prog="lab", description="Check the mesh of a configuration on this machine.")
     parser.add_argument("--regions", type=int, help="number of regions (default: the regions of the configuration)")
+    parser.add_argument("--services", action="store_true", help="check the keys of `services`, instead of the demo")
     parser.add_argument("--shell", action="store_true", help="start the lab, and open a shell in it")
     parser.add_argument(
         "--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if a prerequisite is missing, else with 0"
@@ -46,7 +47,11 @@ def main() -> int:
         if arguments.shell:
             return Lab(environment, session.state, session.logs, session.progress).shell()
         with session.start_report("Lab") as report:
-            Lab(environment, session.state, session.logs, report.progress).check(report)
+            lab = Lab(environment, session.state, session.logs, report.progress)
+            if arguments.services:
+                lab.check_services(report)
+            else:
+                lab.check(report)
         return report.status
     except (ConfigError, LocalMeshError) as error:
         print(f"lab: {error}", file=sys.stderr)

@@ -23,18 +23,23 @@ OTHER_NAMESPACE = "elsewhere"
 
 def with_unauthorized_clients(rendered: Mapping[str, Sequence[Object]]) -> dict[str, list[Object]]:
     """Return the objects of each region with a copy of the client in another namespace, which has another identity."""
-    return {region: [*objects, *_copy_client(objects)] for region, objects in rendered.items()}
+    return {
+        region: [*objects, *_copy_namespace(objects, OTHER_NAMESPACE), *copy_client(objects, OTHER_NAMESPACE)]
+        for region, objects in rendered.items()
+    }
 
 
-def _copy_client(objects: Sequence[Object]) -> list[Object]:
-    copies = []
-    for one in objects:
-        metadata = one["metadata"]
-        if (one["kind"], metadata["name"]) == ("Namespace", DEMO_NAMESPACE):
-            copies.append({**one, "metadata": {**metadata, "name": OTHER_NAMESPACE}})
-        elif (metadata.get("namespace"), metadata["name"]) == (DEMO_NAMESPACE, CLIENT_APP):
-            copies.append(copy.deepcopy(one) | {"metadata": {**metadata, "namespace": OTHER_NAMESPACE}})
-    return copies
+def _copy_namespace(objects: Sequence[Object], namespace: str) -> list[Object]:
+    """Return the demo's namespace, under another name."""
+    found = [one for one in objects if (one["kind"], one["metadata"]["name"]) == ("Namespace", DEMO_NAMESPACE)]
+    return [{**one, "metadata": {**one["metadata"], "name": namespace}} for one in found]
+
+
+def copy_client(objects: Sequence[Object], namespace: str) -> list[Object]:
+    """Return the objects of the demo's client, in another namespace."""
+    names = (DEMO_NAMESPACE, CLIENT_APP)
+    found = [one for one in objects if (one["metadata"].get("namespace"), one["metadata"]["name"]) == names]
+    return [copy.deepcopy(one) | {"metadata": {**one["metadata"], "namespace": namespace}} for one in found]
 
 
 def check_authorization(demo: LabDemo, report: Report) -> None:
@@ -42,8 +47,8 @@ def check_authorization(demo: LabDemo, report: Report) -> None:
     columns = ["Region", "Client", "Server", "Requests", "Response", "Expected response"]
     table = Table("Authorization: default deny and mutual TLS", columns)
     rejected = sent = 0
-    unauthorized = _expect_unauthorized(demo.environment)
-    plain = _expect_without_certificate(demo.environment)
+    unauthorized = expect_unauthorized(demo.environment)
+    plain = expect_without_certificate(demo.environment)
     for region in demo.versions:
         service = f"{DEMO_SERVICE}:{demo.service.port}"
         local = demo.lab.pod(region, demo.service.namespace, DEMO_SERVICE)
@@ -59,8 +64,8 @@ def check_authorization(demo: LabDemo, report: Report) -> None:
         ):
             responses = client.send(demo.path, REQUESTS)
             table.add(
-                *(region, name, server, len(responses), _format_statuses(responses), WORDS[expected]),
-                ok=_all(responses, expected),
+                *(region, name, server, len(responses), format_statuses(responses), WORDS[expected]),
+                ok=all_have_status(responses, expected),
             )
             if expected != SERVED:
                 sent += len(responses)
@@ -75,19 +80,20 @@ def _unauthorized_client(demo: LabDemo, region: str) -> Client:
     return replace(demo.client(region), where=demo.lab.network.pod(f"{region}.{pod.name}"))
 
 
-def _expect_unauthorized(environment: Environment) -> int:
+def expect_unauthorized(environment: Environment) -> int:
+    """Return the expected status of an HTTP or gRPC request of an unauthorized client."""
     return FORBIDDEN if environment.mesh.default_deny else SERVED
 
 
-def _expect_without_certificate(environment: Environment) -> int:
+def expect_without_certificate(environment: Environment) -> int:
     """Return the expected status of a plain connection, which has no identity for a policy."""
-    return REFUSED if environment.mesh.mtls == "strict" else _expect_unauthorized(environment)
+    return REFUSED if environment.mesh.mtls == "strict" else expect_unauthorized(environment)
 
 
-def _all(responses: Sequence[DemoResponse], status: int) -> bool:
+def all_have_status(responses: Sequence[DemoResponse], status: int) -> bool:
     return bool(responses) and all(response.status == status for response in responses)
 
 
-def _format_statuses(responses: Sequence[DemoResponse]) -> str:
+def format_statuses(responses: Sequence[DemoResponse]) -> str:
     found = sorted({response.status for response in responses})
     return ", ".join(WORDS.get(status, str(status)) for status in found)

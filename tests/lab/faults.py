@@ -4,14 +4,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
 from config.environment import DEMO_SERVICE
 from tests.lab.demo import LabDemo
 from tests.local_mesh.pod import Pod
-from tests.local_mesh.traffic import TIMEOUT_SECONDS, Client, DemoResponse, Stream
+from tests.local_mesh.traffic import TIMEOUT_SECONDS, Client, DemoResponse, Recorded, Stream
 from tests.reporting.report import Report
 from tests.reporting.table import Table
+
+if TYPE_CHECKING:  # unit tests do not need the lab's packages
+    from tests.local_mesh.environment import LocalMesh, LocalRegion
 
 INTERVAL_SECONDS = 0.05
 STEADY = 20
@@ -47,28 +51,30 @@ class ServiceFault:
     announced: bool = False
 
 
-def service_faults(demo: LabDemo, region: str) -> list[ServiceFault]:
-    """Return the three faults of a region's version."""
-    home = demo.lab.regions[region]
-    namespace = demo.service.namespace
-    deployment = f"deployment/{DEMO_SERVICE}-{demo.versions[region]}"
+def service_faults(home: "LocalRegion", namespace: str, name: str, version: str) -> list[ServiceFault]:
+    """Return the three faults of a service's version in a region."""
+    deployment = f"deployment/{name}-{version}"
 
     def scale(replicas: int) -> None:
         home.cluster.kubectl("scale", deployment, "--namespace", namespace, f"--replicas={replicas}")
 
     def each(work: Callable[[Pod], None]) -> Callable[[], None]:
         def call() -> None:
-            for pod in home.agent.pods(namespace, DEMO_SERVICE):
+            for pod in home.agent.pods(namespace, name):
                 work(pod)
 
         return call
 
-    replicas = len(home.agent.pods(namespace, DEMO_SERVICE))
+    replicas = len(home.agent.pods(namespace, name))
     return [
         ServiceFault("endpoints removed", lambda: scale(0), lambda: scale(replicas), announced=True),
         ServiceFault("connection refused", each(Pod.kill), each(home.agent.restart)),
         ServiceFault("returns 503", each(Pod.return_503), each(Pod.recover)),
     ]
+
+
+def _demo_faults(demo: LabDemo, region: str) -> list[ServiceFault]:
+    return service_faults(demo.lab.regions[region], demo.service.namespace, DEMO_SERVICE, demo.versions[region])
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,9 @@ def check_failover(demo: LabDemo, report: Report) -> None:
     regions = list(demo.versions)
     outages: list[ClientOutage] = []
     with report.filling(table):
-        for index in range(len(service_faults(demo, regions[0]))):
+        for index in range(len(_demo_faults(demo, regions[0]))):
             region = regions[index % len(regions)]
-            fault = service_faults(demo, region)[index]
+            fault = _demo_faults(demo, region)[index]
             report.progress(f"failover of {region}: {fault.name}")
             outages += _measure_fault(demo, region, fault, table)
             _summarize(outages, report)
@@ -147,32 +153,32 @@ def _local_clients(demo: LabDemo, region: str) -> dict[str, Client]:
 
 
 def _measure_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table) -> list[ClientOutage]:
-    is_local, is_remote = _conditions(demo, region)
+    is_local, is_remote = conditions(demo.versions[region])
     local = _local_clients(demo, region)
     others = [demo.client(key) for key in demo.lab.regions if key != region]
     with _streams(demo.path, list(local.values())) as streams, _streams(demo.path, others) as bystanders:
         time.sleep(LEAD_SECONDS)
         failed_at = time.monotonic()
         fault.inject()
-        left = [_wait(demo, stream, failed_at, is_remote, FAILOVER_SECONDS) for stream in streams]
+        left = [wait_until_steady(demo.lab, stream, failed_at, is_remote, FAILOVER_SECONDS) for stream in streams]
         ended_at = time.monotonic()
         fault.end()
-        returned = [_wait(demo, stream, ended_at, is_local, FAILBACK_SECONDS) for stream in streams]
+        returned = [wait_until_steady(demo.lab, stream, ended_at, is_local, FAILBACK_SECONDS) for stream in streams]
     outages = []
     for name, stream, steady in zip(local, streams, map(all, zip(left, returned, strict=True)), strict=True):
         away = [response for response in stream.since(failed_at) if response.sent < ended_at]
         back = stream.since(ended_at)
-        failover = _seconds_since(failed_at, first_arrival(away, is_remote))
-        failback = _seconds_since(ended_at, start_of_last_run(back, is_local))
+        failover = seconds_since(failed_at, first_arrival(away, is_remote))
+        failback = seconds_since(ended_at, start_of_last_run(back, is_local))
         outages.append(ClientOutage(name, away, back, failover, failback, steady))
         table.add(
-            *(fault.name, region, name, _format_failed(away), _format_seconds(failover), _format_slowest(away)),
-            *(_format_failed(back), _format_seconds(failback)),
+            *(fault.name, region, name, format_failed(away), format_seconds(failover), format_slowest(away)),
+            *(format_failed(back), format_seconds(failback)),
             ok=steady and count_failed(away) <= (0 if fault.announced else MOST_FAILED) and count_failed(back) == 0,
         )
     responses = [response for stream in bystanders for response in stream.responses]
     good = all(stream.responses for stream in bystanders) and count_failed(responses) == 0
-    cells = (_format_failed(responses), "", _format_slowest(responses), "", "")
+    cells = (format_failed(responses), "", format_slowest(responses), "", "")
     table.add(fault.name, region, "other regions", *cells, ok=good)
     return outages
 
@@ -218,7 +224,7 @@ def _lose_region(demo: LabDemo, lost: str, report: Report) -> None:
         good = local == count if home is not None else failed <= MOST_FAILED
         good = good and count > 0 and reaches == [True, False, True]
         where = f"{key} (cut off)" if key == lost else key
-        table.add(where, name, count, local, failed, _format_slowest(stream.responses), ok=good)
+        table.add(where, name, count, local, failed, format_slowest(stream.responses), ok=good)
     report.figure(
         "Lost region",
         f"{failed_in_all} of {requests} requests failed while {lost} was cut off for {CUT_OFF_SECONDS:.0f} s",
@@ -232,13 +238,13 @@ def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
         f"Region lost during a failover: {region} has no {DEMO_SERVICE}, and {lost} is cut off",
         ["Region", "Client", "Failed requests", "Recovery time (s)", "Slowest response (s)", "Errors during failback"],
     )
-    _, is_remote = _conditions(demo, region)
-    removal = service_faults(demo, region)[0]
+    _, is_remote = conditions(demo.versions[region])
+    removal = _demo_faults(demo, region)[0]
     removal.inject()
     local = _local_clients(demo, region)
     with _streams(demo.path, list(local.values())) as streams:
         start = time.monotonic()
-        steady = [_wait(demo, stream, start, is_remote, FAILOVER_SECONDS) for stream in streams]
+        steady = [wait_until_steady(demo.lab, stream, start, is_remote, FAILOVER_SECONDS) for stream in streams]
         time.sleep(LEAD_SECONDS)
         cut_at = time.monotonic()
         demo.lab.network.cut_off(lost)
@@ -257,10 +263,10 @@ def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
         table.add(
             region,
             name,
-            _format_failed(away),
+            format_failed(away),
             f"{fast:.1f}",
-            _format_slowest(away),
-            _format_failed(back),
+            format_slowest(away),
+            format_failed(back),
             ok=all(steady)
             and needed
             and count_failed(away) <= MOST_FAILED
@@ -275,36 +281,35 @@ def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
     return table
 
 
-def _wait(demo: LabDemo, stream: Stream, since: float, condition: Condition, seconds: float) -> bool:
+def wait_until_steady(lab: "LocalMesh", stream: Recorded, since: float, condition: Condition, seconds: float) -> bool:
     """Wait until the last responses all meet a condition, and return whether they do in time."""
     while time.monotonic() < since + seconds:
-        demo.lab.check()
+        lab.check()
         if is_steady(stream.since(since), condition, STEADY):
             return True
         time.sleep(INTERVAL_SECONDS)
     return False
 
 
-def _conditions(demo: LabDemo, region: str) -> tuple[Condition, Condition]:
-    """Return the conditions that a response is from the own region, and from another one."""
-    version = demo.versions[region]
+def conditions(version: str) -> tuple[Condition, Condition]:
+    """Return the conditions that a response is from the region of a version, and from another one."""
     return (
         lambda response: response.ok and response.version == version,
         lambda response: response.ok and response.version != version,
     )
 
 
-def _format_failed(responses: Sequence[DemoResponse]) -> str:
+def format_failed(responses: Sequence[DemoResponse]) -> str:
     return f"{count_failed(responses)} of {len(responses)}"
 
 
-def _format_slowest(responses: Sequence[DemoResponse]) -> str:
+def format_slowest(responses: Sequence[DemoResponse]) -> str:
     return f"{slowest(responses):.1f}"
 
 
-def _seconds_since(start: float, moment: float | None) -> float | None:
+def seconds_since(start: float, moment: float | None) -> float | None:
     return None if moment is None else moment - start
 
 
-def _format_seconds(seconds: float | None) -> str:
+def format_seconds(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.1f}"

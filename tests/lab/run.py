@@ -7,13 +7,19 @@ from pathlib import Path
 
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.paths import ROOT
 from tests.lab import faults, responses
 from tests.lab.analysis import analyze
 from tests.lab.authorization import check_authorization, with_unauthorized_clients
+from tests.lab.callers import check_callers
 from tests.lab.demo import LabDemo
 from tests.lab.environments import demo_steps
 from tests.lab.memory import programs_and_memory
 from tests.lab.mesh_cli import MeshCli
+from tests.lab.probing import check_probes
+from tests.lab.protocols import check_protocol_failover, check_protocols
+from tests.lab.routing import check_routes
+from tests.lab.services import FILE, LabServices, with_pipeline, with_services, with_tag
 from tests.lab.shell import run_shell
 from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import ignore_sigint
@@ -22,6 +28,10 @@ from tests.local_mesh.toolchain import get_toolchain
 from tests.reporting.report import Report
 
 GIB = 1 << 30
+REAL = "real Kubernetes control planes, istiod, Envoy and mutual TLS, on this machine"
+SERVICES_SECONDS = 180
+"""Limit of the start of all services, of which there are more than of the demo."""
+
 INGRESS = IPv4Address("198.51.100.1")
 """Address of the fake load balancer: for documentation (RFC 5737), which is never in use."""
 
@@ -70,10 +80,7 @@ class Lab:
             LocalMeshError: a program ended.
         """
         demo = LabDemo(self._lab, self._steps.c)
-        report.tried = (
-            f"{DEMO_SERVICE} in {', '.join(self._lab.regions)}: real Kubernetes control planes, istiod, Envoy and "
-            "mutual TLS, on this machine"
-        )
+        report.tried = f"{DEMO_SERVICE} in {', '.join(self._lab.regions)}: {REAL}"
 
         def command(*arguments: str) -> None:
             report.progress(f"mesh {' '.join(arguments)}")
@@ -96,10 +103,43 @@ class Lab:
         faults.check_failover(demo, report)
         faults.check_lost_regions(demo, report)
         command("drill", list(demo.versions)[-1])
+        self._report_size(started, report)
+        self._lab.check()
+
+    def check_services(self, report: Report) -> None:
+        """Check what the keys of `services` do to requests, instead of the demo.
+
+        Args:
+            report: of the checks.
+
+        Raises:
+            LocalMeshError: a program ended.
+        """
+        report.tried = f"the services of {FILE.relative_to(ROOT)} in {', '.join(self._lab.regions)}: {REAL}"
+        environment = with_services(self._steps.c)
+        rendered = objects_by_region(environment, self._state / "rendered" / "services")
+        # Another pipeline's objects, and those of unauthorized clients, are not the project's.
+        applied = with_unauthorized_clients(with_pipeline(rendered, self._tools.path("kubectl")))
+        report.progress("applying the services")
+        self._lab.apply(applied)
+        self._lab.wait_for_rollout(SERVICES_SECONDS)
+        started = time.monotonic() - self._began
+        services = LabServices(self._lab, environment)
+        services.settle()
+        check_routes(services, report)
+        check_protocols(services, report)
+        check_callers(services, report)
+        check_probes(services, lambda region, tag: self._lab.apply(with_tag(applied, region, tag)), report)
+        check_protocol_failover(services, report)
+        report.progress("istioctl analyze")
+        report.add(analyze(self._lab, self._tools, environment.revision, rendered))
+        self._report_size(started, report)
+        self._lab.check()
+
+    def _report_size(self, started: float, report: Report) -> None:
         programs, memory = programs_and_memory()
         delay = "8 ms between regions" if self._lab.network.delayed else "no delay between regions (no netem)"
         report.figure("Size", f"{programs} programs, {memory / GIB:.1f} GiB; ready after {started:.0f} s; {delay}")
-        self._lab.check()
 
     def _apply(self, step: str) -> None:
         self._show(f"step {step.upper()}: applying the manifests")

@@ -8,7 +8,12 @@ import pytest
 
 from cli.traffic.outage import start_of_last_run
 from config.synthesized import kubernetes_objects
-from tests.lab.authorization import _all, _expect_unauthorized, _expect_without_certificate, with_unauthorized_clients
+from tests.lab.authorization import (
+    all_have_status,
+    expect_unauthorized,
+    expect_without_certificate,
+    with_unauthorized_clients,
+)
 from tests.lab.demo import LabDemo
 from tests.lab.environments import demo_steps, with_regions
 from tests.lab.faults import ClientOutage, _summarize
@@ -124,7 +129,7 @@ def test_expected_status_of_unauthorized_requests(
     environment = load_without_variables(REFERENCE)
     mesh = environment.mesh.model_copy(update={"mtls": mtls, "default_deny": default_deny})
     environment = environment.model_copy(update={"mesh": mesh})
-    assert (_expect_unauthorized(environment), _expect_without_certificate(environment)) == (
+    assert (expect_unauthorized(environment), expect_without_certificate(environment)) == (
         without_right,
         without_certificate,
     )
@@ -141,7 +146,7 @@ def test_expected_status_of_unauthorized_requests(
     ],
 )
 def test_every_response_must_have_the_expected_status(statuses: list[int], expected: int, right: bool) -> None:
-    assert _all([DemoResponse(0.0, 0.01, status, "") for status in statuses], expected) is right
+    assert all_have_status([DemoResponse(0.0, 0.01, status, "") for status in statuses], expected) is right
 
 
 def outage(failed: int, failover: float | None, failback_errors: int = 0) -> ClientOutage:
