@@ -1,7 +1,7 @@
 """Problems of a configuration file, described for the person who wrote it."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -33,7 +33,7 @@ class Suggestion:
     """
 
     word: object
-    candidates: Sequence[str]
+    candidates: Collection[str]
     otherwise: str = ""
 
     @cached_property

@@ -1,6 +1,6 @@
 """`services` and `demo`: names, callers and Deployments."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from config.environment import DEMO_SERVICE, Environment
 from config.problems import Problem, Suggestion
@@ -11,7 +11,7 @@ from config.validation.references import check_region_key
 
 def check_services(environment: Environment) -> Iterator[Problem]:
     demo = environment.demo
-    known = list(environment.all_services())
+    known = environment.all_services()
     for key in demo.versions:
         yield from check_region_key(environment, f"demo.versions.{key}", key)
     for name, namespace in environment.mesh.namespaces.items():
@@ -28,7 +28,7 @@ def check_services(environment: Environment) -> Iterator[Problem]:
     yield from _check_deployment_names(environment)
 
 
-def _check_callers(path: str, allow_from: Sequence[str], known: Sequence[str]) -> Iterator[Problem]:
+def _check_callers(path: str, allow_from: Sequence[str], known: Mapping[str, Service]) -> Iterator[Problem]:
     for index, caller in enumerate(allow_from):
         if "/" not in caller and caller not in known:
             rule = f"is no service of this file ({', '.join(known)}); others are written NAMESPACE/ACCOUNT"

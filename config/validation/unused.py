@@ -174,12 +174,15 @@ def _check_known_callers(
         known: accounts of this file.
         others: namespaces whose accounts other pipelines create.
     """
-    spaces = [*dict.fromkeys(f"{one.partition('/')[0]}/*" for one in known), *(f"{one}/*" for one in others)]
+    accounts = dict.fromkeys(known)
+    spaces = dict.fromkeys([*(f"{one.partition('/')[0]}/*" for one in accounts), *(f"{one}/*" for one in others)])
+    seen: set[str] = set()
     for index, caller in enumerate(callers):
-        if caller in callers[:index]:
+        if caller in seen:
             yield Problem(f"{path}[{index}]", "stands there twice", caller)
+        seen.add(caller)
         namespace, _, account = caller.partition("/")
-        candidates = spaces if account == "*" else list(known)
+        candidates = spaces if account == "*" else accounts
         if account and caller not in candidates and namespace not in others:
             what = "namespace" if account == "*" else "account"
             rule = f"is no {what} of this file: unless something else creates it, nothing is authorized by it"

@@ -58,6 +58,13 @@ def test_the_documented_limits_fit_into_one_file(services: int, regions: int, ea
     assert (len(environment.services), len(environment.regions)) == (services, regions)
 
 
+def test_many_callers_of_other_pipelines(file: Path) -> None:
+    callers = "".join(f"      - a/b{number}\n" for number in range(9000))
+    service = "  orders-{}:\n    image: a\n    port: 1\n    allow_from:\n" + callers
+    file.write_text(configuration(2) + "".join(map(service.format, range(5))), encoding="utf-8")
+    assert_fast(lambda: load(file, {}))
+
+
 @pytest.mark.parametrize("name", WRONG_FILES)
 def test_a_large_wrong_file(name: str, file: Path) -> None:
     file.write_text(WRONG_FILES[name], encoding="utf-8")
