@@ -86,7 +86,7 @@ def _fill(node: Any, values: Values) -> Any:
         return {key: value for key, value in filled if value is not None}
     if isinstance(node, list):
         return [item for template in node for item in _items(template, values)]
-    if not isinstance(node, str):
+    if not isinstance(node, str) or "{" not in node:  # nothing to replace, and nothing that Terraform evaluates
         return node
     whole = _PLACEHOLDER.fullmatch(node)
     if whole:
