@@ -91,7 +91,8 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
                 serving[id_] |= bool(pods) and service.failover
             boxes[f"{id_}_services"].add(text + " (no failover)" * (not service.failover))
         if ingress.enabled:
-            routes = sorted(one.base + "/*" * (one.route.match == "prefix") for one in routed_paths(services))
+            served = [one for one in routed_paths(services) if one.route.redirect is None]
+            routes = sorted(one.base + "/*" * (one.route.match == "prefix") for one in served)
             boxes[f"{id_}_gateway"] = {"gateway", "istio-ingressgateway"}
             arrows.add(("lb", f"{id_}_gateway", "nearest region"))
             arrows.add((f"{id_}_gateway", f"{id_}_services", " ".join(["requests to", *routes])))
