@@ -20,13 +20,28 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from config.grammar import domain, header, image, label_name, origin, quantity, reserved, service_account, url_path
+from config.grammar import (
+    domain,
+    header,
+    image,
+    label_name,
+    mount_path,
+    origin,
+    quantity,
+    reserved,
+    service_account,
+    url_path,
+)
 
 
 class Model(BaseModel):
     """Frozen, closed (an unknown key is an error), and strict about types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+TAG_MARK = "("
+"""Start of the names of a union's members where pydantic reports them as the last step of a path."""
 
 
 class Alternatives(Model):
@@ -204,6 +219,22 @@ Version = _text(
     "a version such as v1: lower-case letters, digits, hyphens, and single dots between them",
     longest=30,
 )
+ObjectName = _text(
+    rf"{_DNS_LABEL}(\.{_DNS_LABEL})*",
+    "the name of an object: lower-case letters, digits, hyphens, and single dots between them",
+    longest=253,
+)
+"""A subdomain of RFC 1123. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+ObjectKey = _text(
+    r"(?!\.\.?$|\.\.)[A-Za-z0-9._-]+",
+    "a key: letters, digits, hyphens, underscores and dots, not .. first",
+    longest=253,
+)
+"""A key of a Secret or a ConfigMap.
+
+https://github.com/kubernetes/apimachinery/blob/v0.34.2/pkg/util/validation/validation.go (IsConfigMapKey)
+"""
+MountPath = _grammar(mount_path.problem, mount_path.PATTERN, longest=200)
 Sha256 = _text(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case", longest=64)
 ServiceAccountEmail = _grammar(service_account.problem, service_account.PATTERN, longest=254)
 MachineType = _text(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", "a machine type such as e2-standard-4", longest=40)

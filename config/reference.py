@@ -139,18 +139,19 @@ def _entry(node: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], 
     """Return what holds a section's keys, and how it is reached: itself, a map's value or a list's item."""
     if "properties" in node:
         return node, ""
-    if isinstance(node.get("additionalProperties"), dict):
-        return _resolve(node["additionalProperties"], root), ".*"
-    if "patternProperties" in node:
-        return _resolve(next(iter(node["patternProperties"].values())), root), ".*"
-    return _resolve(node["items"], root), "[]"
+    step = "[]" if isinstance(node.get("items"), dict) else ".*"
+    return _resolve(next(_sections_within(node)), root), step
 
 
 def _is_section(node: dict[str, Any]) -> bool:
-    if "properties" in node:
-        return True
-    inner = [node.get("additionalProperties"), node.get("items"), *node.get("patternProperties", {}).values()]
-    return any(isinstance(one, dict) and "$ref" in one for one in inner)
+    return "properties" in node or any(_sections_within(node))
+
+
+def _sections_within(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the sections that are values of a map or items of a list. Instead of one, there may be a text."""
+    for inner in (node.get("additionalProperties"), node.get("items"), *node.get("patternProperties", {}).values()):
+        if isinstance(inner, dict):
+            yield from (one for one in inner.get("oneOf", [inner]) if "$ref" in one)
 
 
 def _default(value: object) -> str:

@@ -96,6 +96,11 @@ services:
     replicas: 3
     env:
       LOG_LEVEL: info
+      DB_PASSWORD: {secret: database, key: password}
+    volumes:
+      /etc/checkout: {config_map: settings}
+      /cache: {size: 1Gi}
+    topology_spread: {zone: preferred}
     resources:
       requests: {cpu: 500m, memory: 256Mi}
       limits: {memory: 512Mi}

@@ -33,6 +33,28 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-accou
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
 
+MOUNT_PATHS = {
+    "/dev": "the container runtime",
+    "/etc/hostname": "the container runtime",
+    "/etc/hosts": "the kubelet",
+    "/etc/istio": "the sidecar",
+    "/etc/resolv.conf": "the container runtime",
+    "/proc": "the container runtime",
+    "/run/secrets": "the kubelet and the sidecar, for tokens and certificates",
+    "/sys": "the container runtime",
+    "/var/lib/istio": "the sidecar",
+    "/var/run/secrets": "the kubelet and the sidecar, for tokens and certificates",
+}
+"""Folders and files of a container, and what mounts them.
+
+https://github.com/opencontainers/runtime-spec/blob/v1.2.1/config-linux.md#default-filesystems
+https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
+https://github.com/istio/istio/blob/1.27.0/manifests/charts/istio-control/istio-discovery/files/grpc-agent.yaml
+"""
+
+SHARED_MEMORY = "/dev/shm"
+"""The one of them that an application may replace: its default size is 64 MiB."""
+
 NAMESPACES = frozenset(
     {
         "config-control",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from config.environment import Environment
+from config.fields import TAG_MARK
 from config.loading.renamed_keys import renamed_key
 from config.loading.shared_state import check_state
 from config.loading.strict_yaml import Path as DataPath
@@ -273,7 +274,7 @@ def _data_path(location: tuple[int | str, ...], data: Any) -> DataPath:
         has_item = isinstance(here, list) and isinstance(step, int) and step < len(here)
         if has_key or has_item:
             here = here[step]
-        elif not last:
+        elif not last or (isinstance(step, str) and step.startswith(TAG_MARK)):
             continue  # a union's tag
         elif isinstance(here, Mapping):
             here = MISSING

@@ -3,9 +3,15 @@
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, RESTARTS_PODS
-from config.fields import ContainerText, EnvName, Image, Model, Version
+from config.fields import ContainerText, EnvName, Image, Model, MountPath, Version
 from config.services.probe import Probes
 from config.services.resources import Resources
+from config.services.topology_spread import TopologySpread
+from config.services.variable import EnvSource, EnvVariable
+from config.services.volume import Volume
+
+KUBERNETES_GRACE_SECONDS = 30
+"""Default of `terminationGracePeriodSeconds`."""
 
 
 class RegionalDeployment(Model):
@@ -38,8 +44,34 @@ class Pods(Model):
     replicas: int = Field(
         default=2, ge=0, le=1000, description="Number of pods per region.", json_schema_extra=ADDS_OR_DELETES
     )
-    env: dict[EnvName, ContainerText] = Field(
-        default={}, description="Environment variables of the container.", json_schema_extra=RESTARTS_PODS
+    command: tuple[ContainerText, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=100,
+        description="Program to run in place of the image's own, and its first arguments. Text is literal: `$(NAME)` "
+        "is not replaced.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    args: tuple[ContainerText, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=100,
+        description="Arguments of the program, in place of the image's own. Text is literal.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    env: dict[EnvName, EnvVariable] = Field(
+        default={},
+        description="Environment variables of the container: text, or a reference to a key of a Secret or a "
+        "ConfigMap, which docs/security.md explains. Text is literal.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    env_from: tuple[EnvSource, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=50,
+        description="Secrets and ConfigMaps of which each key becomes an environment variable. `env` has precedence "
+        "over them, and a later one over those before.",
+        json_schema_extra=RESTARTS_PODS,
     )
     version_env: EnvName | None = Field(
         default=None,
@@ -60,11 +92,36 @@ class Pods(Model):
     )
     writable_root: bool = Field(
         default=False,
-        description="Makes the root file system writable. By default, only `/tmp` is writable.",
+        description="Makes the root file system writable. By default, only `/tmp` and `volumes` are writable.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    volumes: dict[MountPath, Volume] = Field(
+        default={},
+        max_length=50,
+        description="Volumes of the container, by the path at which they are mounted.",
         json_schema_extra=RESTARTS_PODS,
     )
     resources: Resources = Field(default=Resources(), description="Requests and limits of the container.")
     probes: Probes = Field(default=Probes(), description="How the kubelet checks the container.")
+
+    topology_spread: TopologySpread = Field(
+        default=TopologySpread(), description="How the pods of a region are spread over its zones and nodes."
+    )
+    drain_seconds: int = Field(
+        default=5,
+        ge=0,
+        le=600,
+        description="Seconds for which a terminating pod goes on as before, until every proxy has stopped sending it "
+        "requests.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    grace_seconds: int = Field(
+        default=KUBERNETES_GRACE_SECONDS,
+        ge=1,
+        le=3600,
+        description="Seconds until a terminating pod is killed, those of `drain_seconds` included.",
+        json_schema_extra=RESTARTS_PODS,
+    )
 
     def replicas_in(self, deployment: RegionalDeployment) -> int:
         """Return the number of pods in a region: the region's own one, or the service's."""

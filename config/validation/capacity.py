@@ -1,7 +1,9 @@
 """What is counted: Services against addresses, pods against nodes, and the size of one Kubernetes object."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import BaseModel
 
 from config.demo import CLIENT_APP
 from config.environment import Environment
@@ -21,8 +23,11 @@ SERVICES_OF_THE_CLUSTER = (
 )
 """Services that GKE and the mesh create in each cluster, at least. Each takes an address of the services' range."""
 
+KEYS_OF_A_CONTAINER = ("args", "command", "env", "env_from", "probes", "volumes")
+"""Keys of a service that can be long, and are all in its Deployment."""
+
 LARGEST_MANIFEST = 240_000
-"""Most bytes of environment variables, or of callers, of one service.
+"""Most bytes of `KEYS_OF_A_CONTAINER`, or of callers, of one service.
 
 A deploy keeps each object's manifest in an annotation, and Kubernetes allows 262,144 bytes of annotations; the rest of
 a manifest is much less than the difference.
@@ -47,9 +52,9 @@ def check_capacity(environment: Environment) -> Iterator[Problem]:
 
 
 def _check_manifests(path: str, service: Service) -> Iterator[Problem]:
-    env = sum(_json_size(name) + _json_size(value) + 25 for name, value in service.env.items())
-    callers = sum(_json_size(caller) + 12 for caller in service.allow_from)
-    for key, size in (("env", env), ("allow_from", callers)):
+    of_pods = {key: _size(getattr(service, key)) for key in KEYS_OF_A_CONTAINER}
+    largest = max(of_pods, key=lambda key: of_pods[key])
+    for key, size in ((largest, sum(of_pods.values())), ("allow_from", _size(service.allow_from))):
         if size > LARGEST_MANIFEST:
             rule = (
                 f"is {size} bytes in a Kubernetes object, which holds {LARGEST_MANIFEST} at most; keep large values in "
@@ -76,11 +81,21 @@ def _route_size(one: RoutedPath) -> int:
     """Return the most bytes of a path in its VirtualService: a prefix that is rewritten has two entries."""
     settings = json.dumps(one.route.model_dump(exclude={"path", "match", "host", "port"}, exclude_defaults=True))
     entries = 2 if one.route.match == "prefix" and one.route.rewrite else 1
-    return entries * (ROUTE_SIZE + 2 * len(one.path) + len(one.service) + _json_size(settings))
+    return entries * (ROUTE_SIZE + 2 * len(one.path) + len(one.service) + _size(settings))
 
 
-def _json_size(text: str) -> int:
-    return len(json.dumps(text)) + text.count("$")
+def _size(value: object) -> int:
+    """Return at most how many bytes a value of the file is in a manifest, with Kubernetes' own keys."""
+    match value:
+        case str():
+            return len(json.dumps(value)) + value.count("$")
+        case Mapping():
+            return sum(_size(key) + _size(one) + 25 for key, one in value.items())
+        case Sequence():
+            return sum(_size(one) + 12 for one in value)
+        case BaseModel():
+            return _size(value.model_dump(exclude_none=True))
+    return len(json.dumps(value))
 
 
 def _check_services(environment: Environment, key: str, own: int) -> Iterator[Problem]:

@@ -1,12 +1,15 @@
-"""Pods of `services`: their resources."""
+"""Pods of `services`: resources, commands, volumes and termination."""
 
 from collections.abc import Callable, Iterator
 
 from config.cluster import vcpus
 from config.environment import Environment
+from config.grammar import reserved
+from config.grammar.mount_path import is_within
 from config.grammar.quantity import byte_count, millicpus
 from config.problems import Problem
 from config.services.service import Service
+from config.services.volume import Volume
 
 AMOUNTS: dict[str, Callable[[str], int]] = {"cpu": millicpus, "memory": byte_count, "ephemeral_storage": byte_count}
 """How each resource is counted."""
@@ -19,6 +22,12 @@ def check_pods(environment: Environment) -> Iterator[Problem]:
         path = f"services.{name}"
         yield from _check_limits(f"{path}.resources", service)
         yield from _check_nodes(environment, f"{path}.resources", service)
+        yield from _check_programs(path, service)
+        for folder, volume in service.volumes.items():
+            key = f"'{folder}'" if "." in folder else folder
+            yield from _check_mount_path(f"{path}.volumes.{key}", folder, volume, service)
+        yield from _check_volume_sizes(f"{path}.volumes", service)
+        yield from _check_termination(path, service)
 
 
 def _check_limits(path: str, service: Service) -> Iterator[Problem]:
@@ -45,3 +54,62 @@ def _check_nodes(environment: Environment, path: str, service: Service) -> Itera
             )
             yield Problem(f"{path}.requests.cpu", rule, requested)
             return
+
+
+def _check_programs(path: str, service: Service) -> Iterator[Problem]:
+    """Check that no program to run has an empty name."""
+    probes = {
+        f"probes.{key}.exec": probe.exec or ()
+        for key in type(service.probes).model_fields
+        if (probe := getattr(service.probes, key)) is not None
+    }
+    for key, words in {"command": service.command, **probes}.items():
+        if words and not words[0]:
+            yield Problem(f"{path}.{key}[0]", "is empty; name a program")
+
+
+def _check_mount_path(path: str, folder: str, volume: Volume, service: Service) -> Iterator[Problem]:
+    """Check that a volume is mounted over nothing that is needed, and below nothing where that is impossible."""
+    for owned, owner in reserved.MOUNT_PATHS.items():
+        shared_memory = folder == reserved.SHARED_MEMORY and volume.memory is not None
+        hides = is_within(owned, folder) and volume.read_only
+        if hides or (is_within(folder, owned) and not shared_memory):
+            yield Problem(path, f"can't be mounted there: {owned} belongs to {owner}; choose another path")
+            return
+    if is_within("/tmp", folder) and volume.read_only:
+        yield Problem(
+            path, "can't be mounted there: the container has to be able to write to /tmp; choose another path"
+        )
+    for other, above in service.volumes.items():
+        if other != folder and is_within(folder, other) and above.read_only:
+            rule = f"is below {other}, which is read-only, so that nothing can be mounted in it; choose another path"
+            yield Problem(path, rule)
+
+
+def _check_volume_sizes(path: str, service: Service) -> Iterator[Problem]:
+    """Check that full volumes don't exceed the limits of the container, which would be killed or evicted."""
+    limits = service.resources.limits
+    for source, key, limit in (
+        ("memory", "memory", limits.memory),
+        ("size", "ephemeral_storage", limits.ephemeral_storage),
+    ):
+        sizes = {folder: getattr(one, source) for folder, one in service.volumes.items() if getattr(one, source)}
+        if limit is None or not sizes:
+            continue
+        total = sum(map(byte_count, sizes.values()))
+        too_much = total >= byte_count(limit) if source == "memory" else total > byte_count(limit)
+        if too_much:
+            end = "the container is killed before they are full" if source == "memory" else "the pod is evicted"
+            rule = (
+                f"has {source} of {', '.join(sizes.values())}, and resources.limits.{key} is {limit}: {end}; raise it"
+            )
+            yield Problem(path, rule)
+
+
+def _check_termination(path: str, service: Service) -> Iterator[Problem]:
+    if service.grace_seconds <= service.drain_seconds:
+        rule = (
+            f"must be more than drain_seconds: {service.drain_seconds}, so that the container can end by itself "
+            "after that; raise it"
+        )
+        yield Problem(f"{path}.grace_seconds", rule, service.grace_seconds)

@@ -19,6 +19,7 @@ from config.paths import ROOT
 from config.problems import Problem
 from config.reference import effects_of_keys
 from config.services.probe import Probe
+from config.services.volume import Volume
 
 Data = dict[str, Any]
 
@@ -52,7 +53,9 @@ BASE: Data = {
         "shop": {
             "image": "example.com/shop:1",
             "port": 8080,
-            "env": {"A": "b"},
+            "env": {"A": "b", "B": {"config_map": "settings", "key": "b"}},
+            "env_from": [{"config_map": "settings"}],
+            "volumes": {"/cache": {"config_map": "settings"}},
             "probes": {"liveness": {"http": "/up"}, "readiness": {"http": "/up"}, "startup": {"http": "/up"}},
             "routes": [ROUTE],
             "ports": {"admin": {"port": 8081}},
@@ -88,7 +91,7 @@ RANGES = {
 }
 SHAPE = {"machine_type": "n2-standard-8", "min_nodes": 2, "max_nodes": 3, "disk_size_gb": 50, "secure_boot": True}
 
-ALTERNATIVES = (Probe.alternatives,)
+ALTERNATIVES = (Probe.alternatives, Volume.alternatives)
 """Keys of which a section has exactly one."""
 
 PROBES = ("liveness", "readiness", "startup")
@@ -179,9 +182,22 @@ CHANGES: dict[str, Any] = {
     "demo.image": "example.com/helloworld:1",
     "demo.versions": {"osaka": "v7"},
     "services.*.allow_from": ["cart"],
+    "services.*.args": ["--port", "8080"],
+    "services.*.command": ["/shop"],
+    "services.*.drain_seconds": 7,
     "services.*.env": {"C": "d"},
+    "services.*.env.*.config_map": "other",
+    "services.*.env.*.key": "other",
+    "services.*.env.*.optional": True,
+    "services.*.env.*.secret": "other",
+    "services.*.env_from": [{"secret": "other"}],
+    "services.*.env_from[].config_map": "other",
+    "services.*.env_from[].optional": True,
+    "services.*.env_from[].prefix": "SHOP_",
+    "services.*.env_from[].secret": "other",
     "services.*.failover": False,
     "services.*.failover_threshold": 50,
+    "services.*.grace_seconds": 60,
     "services.*.image": "example.com/shop:2",
     "services.*.namespace": "others",
     "services.*.port": 9090,
@@ -230,8 +246,15 @@ CHANGES: dict[str, Any] = {
     },
     "services.*.routes[].rewrite": "/other",
     "services.*.service_account": "shop-pods@test-project.iam.gserviceaccount.com",
+    "services.*.topology_spread.node": "required",
+    "services.*.topology_spread.zone": "preferred",
     "services.*.user": 1234,
     "services.*.version_env": "VERSION",
+    "services.*.volumes": {"/cache": {"size": "1Gi"}},
+    "services.*.volumes.*.config_map": "other",
+    "services.*.volumes.*.memory": "64Mi",
+    "services.*.volumes.*.secret": "other",
+    "services.*.volumes.*.size": "1Gi",
     "services.*.writable_root": True,
     "backend.type": "local",
     "backend.execution": "agent",
@@ -362,9 +385,9 @@ def _take_others_away(data: Data, where: str) -> None:
     *steps, key = where.split(".")
     here: Any = data
     for step in steps:
-        here = here.get(step, {}) if isinstance(here, dict) else {}
+        here = here[0] if step == "0" else here.get(step, {})
     for group in ALTERNATIVES:
-        for other in group if key in group and isinstance(here, dict) else ():
+        for other in group if key in group else ():
             here.pop(other, None)
 
 

@@ -32,6 +32,7 @@ KEYS: Data = {  # what a name of the user's own stands for
     "regions": {"region": "us-east1", "number": 3},
     "services": {"image": "i", "port": 81},
     "services.checkout.env": "text",
+    "services.checkout.volumes": {"size": "1Gi"},
     "mesh.namespaces": {},
     "mesh.namespaces.team-a.labels": "text",
 }

@@ -21,13 +21,15 @@ VALID: Data = {
     "ingress": {"config_cluster": "tokyo", "plain_http": True},
 }
 
-# Values of required sibling keys.
+# Values of required sibling keys, and of the first of keys that exclude each other.
 _REQUIRED: Data = {
     "allow_origins": ["https://www.example.com"],
     "block": 20,
     "bucket": "acme-state",
     "cidr": "198.51.100.0/24",
+    "http": "/up",
     "image": "i",
+    "key": "password",
     "name": "office",
     "number": 7,
     "organization": "acme",
@@ -35,6 +37,7 @@ _REQUIRED: Data = {
     "pool": "10.0.0.0/8",
     "port": 8080,
     "region": "us-east1",
+    "secret": "database",
 }
 _KEY = "tokyo"
 """A valid key of any mapping: of a region, a service or a variable."""
@@ -142,7 +145,15 @@ def _required_siblings(node: Data, steps: tuple[Step, ...], but: str) -> tuple[A
             required.append(((*steps, name), one["const"]))
         elif name in node.get("required", ()) and name != but and name not in _at_valid(steps):
             required.append(((*steps, name), _REQUIRED[name]))
+    alternatives = _alternatives(node)
+    if but not in alternatives:
+        required += [((*steps, name), _REQUIRED[name]) for name in alternatives[:1]]
     return tuple(required)
+
+
+def _alternatives(node: Data) -> list[str]:
+    """Return the keys that exclude each other, of which a section has one."""
+    return [one["required"][0] for one in node.get("oneOf", ())]
 
 
 def _at_valid(steps: tuple[Step, ...]) -> Any:
@@ -157,5 +168,5 @@ def _value_of_key(values: Data) -> Any:
     if "$ref" not in values:
         return "v1"
     node = SCHEMA["$defs"][values["$ref"].rsplit("/", 1)[1]]
-    required = [*node.get("required", ()), *({"number"} & node["properties"].keys())]
+    required = [*node.get("required", ()), *_alternatives(node)[:1], *({"number"} & node["properties"].keys())]
     return {name: _REQUIRED[name] for name in required}

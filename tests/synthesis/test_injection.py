@@ -32,14 +32,20 @@ FIELDS = {str(field): field for field in text_fields()}
 IN_CONTAINERS = "services.tokyo.env.tokyo"
 NAMES_IN_CONTAINERS = "services.tokyo.env.KEY"
 VERSION_IN_CONTAINERS = "services.tokyo.version_env"
-WORDS_IN_CONTAINERS = tuple(f"services.tokyo.probes.{one}.exec.0" for one in ("liveness", "readiness", "startup"))
+PREFIX_IN_CONTAINERS = "services.tokyo.env_from.0.prefix"
+WORDS_IN_CONTAINERS = (
+    "services.tokyo.command.0",
+    "services.tokyo.args.0",
+    *(f"services.tokyo.probes.{one}.exec.0" for one in ("liveness", "readiness", "startup")),
+)
 FILE = "mesh.asmcli.file"
 HEADERS = tuple(
     f"services.tokyo.routes.0.{side}_headers.{change}.tokyo"
     for side in ("request", "response")
     for change in ("set", "add")
 )
-DATA = (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, *WORDS_IN_CONTAINERS, FILE, *HEADERS)
+IN_PODS = (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, PREFIX_IN_CONTAINERS, *WORDS_IN_CONTAINERS)
+DATA = (*IN_PODS, FILE, *HEADERS)
 
 HARMLESS = re.compile(r"[A-Za-z0-9._/:@~*-]*")
 """Texts without a special meaning; other fields may accept these."""
@@ -146,7 +152,10 @@ def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
     words = [text for text in accepted(IN_CONTAINERS) if text]
     probes = {name: {"exec": words[index::3]} for index, name in enumerate(("liveness", "readiness", "startup"))}
     route = {"path": "/checkout", "response_headers": {"set": header_values()}}
-    services = {"checkout": {"image": "i", "port": 8080, "env": env, "probes": probes, "routes": [route]}}
+    commands = {"command": words[::2], "args": words[1::2]}
+    sources = [{"secret": "keys", "prefix": text} for text in accepted(PREFIX_IN_CONTAINERS)[:50]]
+    pods = {"image": "i", "port": 8080, "env": env, "env_from": sources, "probes": probes, **commands}
+    services = {"checkout": {**pods, "routes": [route]}}
     environment = environment_of(yaml.safe_dump(VALID | {"services": services}))
     return synthesize(environment, folder), env
 
@@ -166,8 +175,10 @@ def container_env(manifest: dict[str, Any]) -> dict[str, str]:
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
     env = container_environment(container["env"])
     commands = [container[f"{probe}Probe"]["exec"]["command"] for probe in ("liveness", "readiness", "startup")]
-    words = {expand(word, env) for command in commands for word in command}
-    assert words == {text for name, text in env.items() if name.startswith("T") and text}
+    texts = {text for name, text in env.items() if name.startswith("T") and text}
+    for words in ([*container["command"], *container["args"]], [word for one in commands for word in one]):
+        assert {expand(word, env) for word in words} == texts
+    assert [one["prefix"] for one in container["envFrom"]] == accepted(PREFIX_IN_CONTAINERS)[:50]
     return env
 
 

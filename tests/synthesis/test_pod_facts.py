@@ -1,5 +1,8 @@
 """Pods of services, as the API servers get them."""
 
+import json
+
+from tests.kubelet import expand
 from tests.synthesized import Synthesis
 
 
@@ -30,3 +33,61 @@ def test_probes(three_regions: Synthesis, reference: Synthesis) -> None:
     }
     (container,) = reference.pod("tokyo", "helloworld-v1")["containers"]
     assert {"livenessProbe", "startupProbe"}.isdisjoint(container)
+
+
+def test_commands_are_literal(three_regions: Synthesis) -> None:
+    (container,) = three_regions.pod("iowa", "checkout-v5")["containers"]
+    assert container["command"] == ["/shop/serve"]
+    assert [expand(word, {"GREETING": "hello"}) for word in container["args"]] == ["--greeting=$(GREETING)", ""]
+
+
+def test_secrets_and_config_maps_are_references(three_regions: Synthesis) -> None:
+    """No value of theirs is in the state. Variables in `env` are in the order of their names."""
+    (container,) = three_regions.pod("iowa", "checkout-v5")["containers"]
+    by_name = {one["name"]: one.get("valueFrom") for one in container["env"]}
+    assert by_name == {
+        "GREETING": None,
+        "NOTHING": None,
+        "PASSWORD": {"secretKeyRef": {"name": "database", "key": "password"}},
+        "SETTINGS": {"configMapKeyRef": {"name": "settings", "key": "settings.json", "optional": True}},
+        "VERSION": None,
+    }
+    assert container["envFrom"] == [
+        {"prefix": "KEY_", "secretRef": {"name": "keys"}},
+        {"configMapRef": {"name": "settings", "optional": True}},
+    ]
+
+
+def test_volumes(three_regions: Synthesis) -> None:
+    pod = three_regions.pod("iowa", "checkout-v5")
+    (container,) = pod["containers"]
+    sources = {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in pod["volumes"]}
+    assert len(sources) == len(pod["volumes"]), "names are unique"
+    mounted = {one["mountPath"]: (sources[one["name"]], one.get("readOnly")) for one in container["volumeMounts"]}
+    assert mounted == {
+        "/tmp": ({"emptyDir": {}}, None),
+        "/etc/database": ({"secret": {"secretName": "database"}}, True),
+        "/etc/shop": ({"configMap": {"name": "settings"}}, True),
+        "/var/cache/shop": ({"emptyDir": {"sizeLimit": "1G"}}, None),
+        "/scratch": ({"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, None),
+    }
+
+
+def test_pods_are_spread_and_end_in_time(three_regions: Synthesis, reference: Synthesis) -> None:
+    pod = three_regions.pod("iowa", "checkout-v5")
+    zone, node = pod["topologySpreadConstraints"]
+    assert (zone["topologyKey"], zone["whenUnsatisfiable"]) == ("topology.kubernetes.io/zone", "DoNotSchedule")
+    assert (node["topologyKey"], node["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    for one in (zone, node):
+        assert one["labelSelector"]["matchLabels"] == {"app": "checkout", "version": "v5"}
+        assert (one["maxSkew"], one["nodeTaintsPolicy"]) == (1, "Honor")
+    assert pod["terminationGracePeriodSeconds"] == 90
+    assert pod["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 20}}}
+    # A sidecar that is a normal container would end 5 s after the pod's deletion, before its application.
+    template = three_regions.object("iowa", "Deployment", "checkout-v5")["spec"]["template"]
+    assert json.loads(template["metadata"]["annotations"]["proxy.istio.io/config"]) == {
+        "terminationDrainDuration": "20s"
+    }
+    template = reference.object("tokyo", "Deployment", "helloworld-v1")["spec"]["template"]
+    assert "annotations" not in template["metadata"]
+    assert {"terminationGracePeriodSeconds", "topologySpreadConstraints"}.isdisjoint(template["spec"])

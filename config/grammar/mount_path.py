@@ -1,0 +1,33 @@
+"""Paths in a container at which a volume is mounted.
+
+Source: ValidateVolumeMounts in
+https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/apis/core/validation/validation.go, which refuses colons, and
+the container runtime, which resolves the rest.
+"""
+
+import re
+
+PATTERN = r"(/[A-Za-z0-9._@+~-]+)+"
+
+
+def problem(text: str) -> str | None:
+    """Return what is wrong with a mount path, or None."""
+    if not text:
+        return "is empty; it must be an absolute path such as /etc/shop"
+    if not text.startswith("/"):
+        return f"must be an absolute path; write {'/' + text.lstrip('./')!r}"
+    parts = text[1:].split("/")
+    if not any(parts):
+        return "is the whole file system of the image; name a folder such as /cache"
+    if "" in parts:
+        return f"has a slash too many; write {'/' + '/'.join(part for part in parts if part)!r}"
+    if "." in parts or ".." in parts:
+        return "has a part . or ..; write the path that it leads to"
+    if not re.fullmatch(PATTERN, text):
+        return "must be an absolute path of letters, digits and ._@+~- such as /etc/shop"
+    return None
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Return whether a path is a folder, or below it."""
+    return f"{path}/".startswith(f"{folder}/")
