@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from config.effects import IN_PLACE, NOTHING, REFUSED, REPLACES_CLUSTER, REPLACES_NODES
+from config.effects import ADDS_OR_DELETES, IN_PLACE, NOTHING, REFUSED, REPLACES_CLUSTER, REPLACES_NODES
 from config.fields import Cidr, Label, MachineType, Model, WeekHour
 
 NodeCount = int
@@ -192,7 +192,7 @@ class Cluster(NodePoolShape):
         default=None,
         description="GKE's Secret Manager add-on, which mounts secrets of Secret Manager as files in pods. To turn it "
         "off again, set `false`: GKE rejects the update of a cluster that has it on when the key is left out.",
-        json_schema_extra=IN_PLACE,
+        json_schema_extra=ADDS_OR_DELETES,
     )
     deletion_protection: bool = Field(
         default=True,
