@@ -6,6 +6,7 @@ from typing import Any
 from config.authorization import Caller
 from config.services.pods import RegionalDeployment
 from config.services.port import ServicePort
+from config.services.scaling import Autoscaling
 from config.services.service import Service
 from constructs.authorization_sources import authorization_sources
 from constructs.bindings import ITerraformDependable
@@ -14,6 +15,7 @@ from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
 from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
+from constructs.service_scaling import autoscaler_manifest, healthy_fields
 from constructs.workload_identity import ANNOTATION
 
 
@@ -80,7 +82,8 @@ class MeshService(ObjectGroup):
             if service.image is None:  # another pipeline deploys the pods
                 apply("disruption-budget", render("service/pipeline-disruption-budget.yaml", names))
             else:
-                self._run(deployment_manifest(name, service, deployment, namespace.name), account, access)
+                manifest = deployment_manifest(name, service, deployment, namespace.name)
+                self._run(manifest, service.scaling_in(deployment), account, access)
             if callers:
                 policy = render("service/authorization-policy.yaml", {**names, "rules": _rules(callers)})
                 self.allow_policies.append(apply("authorization-policy", policy))
@@ -96,7 +99,13 @@ class MeshService(ObjectGroup):
             fields = {"path": route.path[0], "port": service.port}
             apply("virtual-service", render("demo/virtual-service.yaml", {**names, **fields}))
 
-    def _run(self, deployment: dict[str, Any], account: ITerraformDependable, access: ClusterAccess) -> None:
+    def _run(
+        self,
+        deployment: dict[str, Any],
+        scaling: Autoscaling | int,
+        account: ITerraformDependable,
+        access: ClusterAccess,
+    ) -> None:
         """Add the Deployment, and wait until the pods of its template are healthy.
 
         The wait is the disruption budget's. A Deployment whose create has failed would be replaced, and
@@ -106,6 +115,10 @@ class MeshService(ObjectGroup):
         applied = ManifestFile(
             self, "deployment", manifest=deployment, access=access, depends_on=[account], new_name_first=True
         ).applied
+        before = [applied]
+        if isinstance(scaling, Autoscaling):  # the wait is for its minimum
+            scaler = autoscaler_manifest(deployment, scaling)
+            before.append(ManifestFile(self, "autoscaler", manifest=scaler, access=access, depends_on=before).applied)
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         ManifestFile(
             self,
@@ -120,8 +133,8 @@ class MeshService(ObjectGroup):
                 },
             ),
             access=access,
-            depends_on=[applied],
-            wait_for={"status.currentHealthy": f"^{deployment['spec']['replicas']}$"},
+            depends_on=before,
+            wait_for=healthy_fields(scaling),
         )
 
 

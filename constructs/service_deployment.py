@@ -54,6 +54,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
     if service.service_account:
         annotations[ACCOUNT_ANNOTATION] = service.service_account
     volumes, volume_mounts = container_volumes(service.volumes)
+    scaling = service.scaling_in(deployment)
     rendered = render(
         "service/deployment.yaml",
         {
@@ -62,7 +63,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
             "version": deployment.version,
             "annotations": annotations or None,
             "image": deployment.image or service.image,
-            "replicas": service.replicas_in(deployment),
+            "replicas": scaling if isinstance(scaling, int) else None,
             "ports": [{"name": key, "containerPort": one.port} for key, one in service.all_ports.items()],
             "user": service.user,
             "run_as_non_root": not service.root,

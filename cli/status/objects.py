@@ -11,6 +11,7 @@ from cli.sources.remediation import DEPLOY, chained
 from cli.sources.synthesized import SYNTHESIZE
 from cli.status.drift import REPLICAS, Difference, changed_by, differences, restore_command
 from cli.status.foreign import check_foreign
+from cli.status.former_managers import check_former_managers
 from config import Environment
 from config.kinds import RESTORED_KINDS
 from config.naming import MANIFEST_ANNOTATION
@@ -28,6 +29,7 @@ def check_objects(member: ObservedCluster) -> Iterator[Finding]:
     found = [*_missing(member, live), *_changed(member, manifests, live)]
     found += check_foreign(member, manifests.keys(), live)
     yield from found
+    yield from check_former_managers(member)
     if member.applied is None:
         text = "terraform's state and a synthesis are not on this machine, so a missing object is not noticed"
         yield warning(NAME, f"{counted(len(manifests), 'object')} compared; {text}", SYNTHESIZE)

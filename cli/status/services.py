@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cli.report.findings import Finding, failure, ok, warning
+from cli.report.findings import Finding, FindingState, failure, ok, warning
 from cli.sources.cluster_objects import Object, condition, identity
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY, chained
@@ -11,6 +11,7 @@ from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.plural import counted
+from config.services.scaling import Autoscaling
 from config.services.service import Service
 
 
@@ -38,21 +39,46 @@ def check_gateway(member: ObservedCluster) -> Finding:
         kind = "Deployment" if found is None else "HorizontalPodAutoscaler"
         text = "it does not exist" if found is None else f"its {kind} is missing"
         return failure("gateway", text, DEPLOY).about(f"{kind} {GATEWAY_NAMESPACE}/{GATEWAY_NAME}")
-    least, most = scaler["spec"].get("minReplicas", 1), scaler["spec"]["maxReplicas"]
-    limits = f"{least} to {most}"
-    if wrong := differs(limits, f"{ingress.min_replicas} to {ingress.max_replicas}", f"autoscaling is {limits} pods"):
-        about = f"HorizontalPodAutoscaler {GATEWAY_NAMESPACE}/{GATEWAY_NAME}"
-        return failure("gateway", wrong[0], DEPLOY).about(about)
-    ready = found.get("status", {}).get("readyReplicas", 0)
-    look = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe pods"
-    if ready < least:
-        return failure(
-            "gateway", "; ".join([f"{ready} of {counted(least, 'pod')} ready", *unready_pods(member, found)]), look
+    limits = (ingress.min_replicas, ingress.max_replicas)
+    return _check_autoscaled(member, ("gateway", "ingress.max_replicas"), found, scaler, limits)
+
+
+def _check_autoscaled(
+    member: ObservedCluster, names: tuple[str, str], found: Object, scaler: Object, limits: tuple[int, int]
+) -> Finding:
+    """Check a Deployment whose replicas its HorizontalPodAutoscaler sets.
+
+    Args:
+        member: The cluster.
+        names: Of the finding, and of the key that has the maximum.
+        found: The Deployment.
+        scaler: The HorizontalPodAutoscaler.
+        limits: The configured minimum and maximum.
+    """
+    (title, key), (fewest, most) = names, limits
+    live = f"{scaler['spec'].get('minReplicas', 1)} to {scaler['spec']['maxReplicas']}"
+    if wrong := differs(live, f"{fewest} to {most}", f"autoscaling is {live} pods"):
+        return failure(title, wrong[0], DEPLOY).about(f"HorizontalPodAutoscaler {'/'.join(identity(scaler))}")
+    namespace, name = identity(found)
+    kubectl = f"{member.kubectl} --namespace {namespace}"
+    status = found.get("status", {})
+    ready = status.get("readyReplicas", 0)
+    if found["spec"].get("replicas", 1) == 0:
+        text = f"{name} has 0 replicas, at which its HorizontalPodAutoscaler does nothing"
+        return failure(title, text, f"{kubectl} scale deployment {name} --replicas {fewest}")
+    if ready < fewest:
+        text = "; ".join([f"{ready} of {counted(fewest, 'pod')} ready", *unready_pods(member, found)])
+        return failure(title, text, f"{kubectl} describe pods")
+    if status.get("unavailableReplicas", 0):  # a rollout that fails, or the autoscaler has just added a pod
+        text = "; ".join([f"{counted(ready, 'pod')} ready, others are not", *unready_pods(member, found)])
+        return warning(title, text, f"if that persists: {kubectl} describe pods")
+    if ready == most > fewest:
+        return warning(
+            title,
+            f"{counted(ready, 'pod')} ready, the configured maximum",
+            f"if that persists, raise {key}, and deploy",
         )
-    if ready == most > least:
-        fix = "if that persists, raise ingress.max_replicas, and deploy"
-        return warning("gateway", f"{counted(ready, 'pod')} ready, the configured maximum", fix)
-    return ok("gateway", f"{counted(ready, 'pod')} ready, autoscaling {limits}")
+    return ok(title, f"{counted(ready, 'pod')} ready, autoscaling {live}")
 
 
 def _check_deployments(member: ObservedCluster, name: str, service: Service) -> Finding:
@@ -62,16 +88,38 @@ def _check_deployments(member: ObservedCluster, name: str, service: Service) -> 
     found = (one for one in deployed if one.get("namespace") == service.namespace)
     own = "" if wanted is None else f"{name}-{wanted.version}"
     others = [one["name"] for one in found if one.get("labels", {}).get("app") == name and one["name"] != own]
-    wrong = [f"{other} is not configured in this region" for other in others]
-    fixes = [f"{member.kubectl} --namespace {service.namespace} delete deployment {other}" for other in others]
-    text, about = "not in this region, as configured", frozenset[str]()
+    finding = ok(f"service {name}", "not in this region, as configured")
     if wanted is not None:
-        replicas = service.replicas_in(wanted)
-        more, fix, about = _deployment_problems(member, service.namespace, own, replicas)
-        about = frozenset() if wrong else about
-        wrong, fixes = [*more, *wrong], [*([fix] if more else []), *fixes]
-        text = f"{own}: {replicas} of {replicas} available"
-    return failure_or_ok(f"service {name}", wrong, text, chained(fixes)).about(*about, service=name)
+        finding = _check_deployment(member, name, service, own, service.scaling_in(wanted))
+    if not others:
+        return finding.about(service=name)
+    failed = finding.state is FindingState.FAILURE
+    wrong = [*([finding.text] if failed else []), *(f"{one} is not configured in this region" for one in others)]
+    kubectl = f"{member.kubectl} --namespace {service.namespace}"
+    fixes = [*([finding.fix] if failed else []), *(f"{kubectl} delete deployment {one}" for one in others)]
+    return failure(f"service {name}", "; ".join(wrong), chained(fixes)).about(service=name)
+
+
+def _check_deployment(
+    member: ObservedCluster, name: str, service: Service, own: str, scaling: Autoscaling | int
+) -> Finding:
+    """Check the Deployment of a service that runs in a region."""
+    title, namespace = f"service {name}", service.namespace
+    scaler = member.live.autoscaler(namespace, own)
+    if isinstance(scaling, int):
+        if scaler is not None:
+            text = f"the HorizontalPodAutoscaler {own} exists, but autoscaling is not configured"
+            return failure(title, text, f"{member.kubectl} --namespace {namespace} delete hpa {own}")
+        wrong, fix, about = _deployment_problems(member, namespace, own, scaling)
+        return failure_or_ok(title, wrong, f"{own}: {scaling} of {scaling} available", fix).about(*about)
+    found = member.live.deployment(namespace, own)
+    if found is None:
+        return failure(title, f"the Deployment {own} does not exist", DEPLOY).about(f"Deployment {namespace}/{own}")
+    if scaler is None:
+        text = f"the HorizontalPodAutoscaler {own} does not exist"
+        return failure(title, text, DEPLOY).about(f"HorizontalPodAutoscaler {namespace}/{own}")
+    names = (title, f"services.{name}.autoscaling.max_replicas")
+    return _check_autoscaled(member, names, found, scaler, (scaling.min_replicas, scaling.max_replicas))
 
 
 def _check_pods_of_another_pipeline(member: ObservedCluster, name: str, service: Service) -> Finding:

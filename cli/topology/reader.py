@@ -9,6 +9,7 @@ from cli.errors import MeshError
 from cli.sources.described import AUTOMATIC
 from cli.sources.synthesized import SYNTHESIZE, Synthesized
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
+from config.naming import GATEWAY_NAMESPACE
 from config.plural import counted
 
 Json = Mapping[str, Any]
@@ -87,7 +88,7 @@ class _Reader:
 
     def _serves(self, key: str, name: str) -> bool:
         """Return whether a service has pods in a cluster, or may have those of another pipeline."""
-        return any(self._pods[key][name].values()) or (key, name) in self._other_pipelines
+        return any(map(any, self._pods[key][name].values())) or (key, name) in self._other_pipelines
 
     def _follow(self, stack: str, reference: str) -> str:
         return self._json.resolve(stack, reference)[0]
@@ -95,15 +96,23 @@ class _Reader:
     def _network(self, kind: str) -> Mapping[str, Json]:
         return self._json.resources("network", f"google_compute_{kind}")
 
-    def _read_pods(self, key: str) -> Mapping[str, Mapping[str, int]]:
-        """Return the numbers of pods by version of each service in a cluster."""
-        pods: dict[str, dict[str, int]] = {
+    def _read_pods(self, key: str) -> Mapping[str, Mapping[str, tuple[int, int]]]:
+        """Return the least and the largest number of pods by version of each service in a cluster."""
+        limits = {
+            (one["metadata"]["namespace"], one["spec"]["scaleTargetRef"]["name"]): one["spec"]
+            for one in self._objects[key, "HorizontalPodAutoscaler"]
+        }
+        pods: dict[str, dict[str, tuple[int, int]]] = {
             f"{one['metadata']['name']}.{one['metadata']['namespace']}": {} for one in self._objects[key, "Service"]
         }
         for deployment in self._objects[key, "Deployment"]:
-            labels = deployment["spec"]["selector"]["matchLabels"]
-            if (name := f"{labels['app']}.{deployment['metadata']['namespace']}") in pods:
-                pods[name][labels["version"]] = deployment["spec"]["replicas"]
+            labels, metadata = deployment["spec"]["selector"]["matchLabels"], deployment["metadata"]
+            if (name := f"{labels['app']}.{metadata['namespace']}") not in pods:
+                continue
+            if (scaled := limits.get((metadata["namespace"], metadata["name"]))) is not None:
+                pods[name][labels["version"]] = scaled["minReplicas"], scaled["maxReplicas"]
+            else:
+                pods[name][labels["version"]] = (deployment["spec"]["replicas"],) * 2
         return pods
 
     def _read_control_planes(self) -> Iterator[tuple[str, Pair]]:
@@ -169,11 +178,12 @@ class _Reader:
     def _boxes(self, key: str) -> Iterator[Box]:
         """Yield what a cluster runs, and connect it within its region."""
         id_, cluster = self._ids[key], self._clusters[key]
-        for scaler in self._objects[key, "HorizontalPodAutoscaler"]:  # only a gateway has one
-            yield Box(f"{id_}_gateway", Kind.INGRESS, ("gateway", scaler["metadata"]["name"]))
+        for deployment in self._objects[key, "Deployment"]:
+            if deployment["metadata"]["namespace"] == GATEWAY_NAMESPACE:
+                yield Box(f"{id_}_gateway", Kind.INGRESS, ("gateway", deployment["metadata"]["name"]))
         services = []
         for name, pods in self._pods[key].items():
-            text = "; ".join(f"{version}, {counted(count, 'pod')}" for version, count in pods.items())
+            text = "; ".join(f"{version}, {_number_of_pods(*limits)}" for version, limits in pods.items())
             if (key, name) in self._other_pipelines:
                 text = "pods of another pipeline"
             note = "" if (key, name) in self._safe else " (no failover)"
@@ -213,3 +223,7 @@ class _Reader:
         starts, ends = (tuple(f"{self._ids[key]}_{part}" for key in dict.fromkeys(keys)) for keys, part in sides)
         if starts and ends:
             self._arrows.append(Arrow(kind, label, starts, ends))
+
+
+def _number_of_pods(least: int, most: int) -> str:
+    return counted(most, "pod") if least == most else f"{least} to {counted(most, 'pod')}"

@@ -6,6 +6,7 @@ from config.effects import ADDS_OR_DELETES, RESTARTS_PODS
 from config.fields import ContainerText, EnvName, Image, Model, MountPath, Version
 from config.services.probe import Probes
 from config.services.resources import Resources
+from config.services.scaling import Autoscaling
 from config.services.topology_spread import TopologySpread
 from config.services.variable import EnvSource, EnvVariable
 from config.services.volume import Volume
@@ -27,7 +28,12 @@ class RegionalDeployment(Model):
         default=None,
         ge=0,
         le=1000,
-        description="Overrides the `replicas` of the service.",
+        description="Overrides the `replicas` or the `autoscaling` of the service.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="Overrides the `autoscaling` or the `replicas` of the service, as a whole.",
         json_schema_extra=ADDS_OR_DELETES,
     )
 
@@ -43,6 +49,11 @@ class Pods(Model):
     )
     replicas: int = Field(
         default=2, ge=0, le=1000, description="Number of pods per region.", json_schema_extra=ADDS_OR_DELETES
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="Sets the number of pods per region by their load, in place of `replicas`.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     command: tuple[ContainerText, ...] = Field(
         default=(),
@@ -123,6 +134,10 @@ class Pods(Model):
         json_schema_extra=RESTARTS_PODS,
     )
 
-    def replicas_in(self, deployment: RegionalDeployment) -> int:
-        """Return the number of pods in a region: the region's own one, or the service's."""
-        return self.replicas if deployment.replicas is None else deployment.replicas
+    def scaling_in(self, deployment: RegionalDeployment) -> Autoscaling | int:
+        """Return what sets the number of pods in a region, or the number: the region's own one, or the service's."""
+        if deployment.autoscaling is not None:
+            return deployment.autoscaling
+        if deployment.replicas is not None:
+            return deployment.replicas
+        return self.replicas if self.autoscaling is None else self.autoscaling

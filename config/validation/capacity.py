@@ -7,9 +7,11 @@ from pydantic import BaseModel
 
 from config.demo import CLIENT_APP
 from config.environment import Environment
+from config.plural import counted
 from config.problems import Problem
 from config.routing import RoutedPath, host_routes
 from config.services.pods import RegionalDeployment
+from config.services.scaling import Autoscaling
 from config.services.service import Service
 from config.validation.nodes import zone_count
 
@@ -47,8 +49,23 @@ def check_capacity(environment: Environment) -> Iterator[Problem]:
     for key, region in environment.regions.items():
         if not region.retired:
             yield from _check_services(environment, key, len(services))
-            pods = {name: _replicas(one, key) for name, one in services.items()}
-            yield from _check_pods(environment, key, pods | ({CLIENT_APP: 1} if environment.demo.enabled else {}))
+            yield from _check_pods(environment, key)
+
+
+def check_largest_scale(environment: Environment) -> Iterator[Problem]:
+    """Warn of autoscalers that want more pods than the nodes run, where the least number of pods has room."""
+    for key, region in environment.regions.items():
+        if region.retired:
+            continue
+        least, most = _pods(environment, key, max_pods=False), _pods(environment, key, max_pods=True)
+        room, nodes = _room(environment, key)
+        wanted = sum(most.values()) + (environment.ingress.max_replicas if environment.ingress.enabled else 0)
+        if least != most and wanted > room:
+            rule = (
+                f"has room for {room} pods on {counted(nodes, 'node')}, and autoscaling goes up to {wanted}, gateways "
+                "included: some may stay pending; raise cluster.max_nodes, or lower max_replicas"
+            )
+            yield Problem(f"regions.{key}", rule)
 
 
 def _check_manifests(path: str, service: Service) -> Iterator[Problem]:
@@ -114,10 +131,9 @@ def _check_services(environment: Environment, key: str, own: int) -> Iterator[Pr
         yield Problem(f"regions.{key}.services", rule, str(network))
 
 
-def _check_pods(environment: Environment, key: str, needed: Mapping[str, int]) -> Iterator[Problem]:
-    region = environment.regions[key]
-    nodes = zone_count(region) * environment.cluster.node_pool(region.cluster).max_nodes
-    room = nodes * environment.cluster.max_pods_per_node
+def _check_pods(environment: Environment, key: str) -> Iterator[Problem]:
+    room, nodes = _room(environment, key)
+    needed = _pods(environment, key, max_pods=False)
     of_services = sum(needed.values())
     of_gateways = environment.ingress.min_replicas if environment.ingress.enabled else 0
     if of_services + of_gateways > room:
@@ -131,8 +147,21 @@ def _check_pods(environment: Environment, key: str, needed: Mapping[str, int]) -
         yield Problem(f"regions.{key}", rule)
 
 
-def _replicas(service: Service, key: str) -> int:
-    """Return a service's pods in a region: 0 for those of another pipeline, whose number is not known."""
-    if service.image is None or (service.regions and key not in service.regions):
-        return 0
-    return service.replicas_in(service.regions.get(key, RegionalDeployment()))
+def _room(environment: Environment, key: str) -> tuple[int, int]:
+    """Return how many pods a region runs at most, and on how many nodes."""
+    region = environment.regions[key]
+    nodes = zone_count(region) * environment.cluster.node_pool(region.cluster).max_nodes
+    return nodes * environment.cluster.max_pods_per_node, nodes
+
+
+def _pods(environment: Environment, key: str, *, max_pods: bool) -> dict[str, int]:
+    """Return the number of pods in a region by service, without those of other pipelines: the least, or the most."""
+    pods = {CLIENT_APP: 1} if environment.demo.enabled else {}
+    for name, service in environment.all_services().items():
+        if service.image is None or (service.regions and key not in service.regions):
+            continue
+        scaling = service.scaling_in(service.regions.get(key, RegionalDeployment()))
+        if isinstance(scaling, Autoscaling):
+            scaling = scaling.max_replicas if max_pods else scaling.min_replicas
+        pods[name] = scaling
+    return pods

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from config.environment import Environment
 from config.problems import Problem
 from config.validation.addresses import check_ranges
-from config.validation.capacity import check_capacity
+from config.validation.capacity import check_capacity, check_largest_scale
 from config.validation.control_plane import check_control_plane
 from config.validation.ingress import check_ingress
 from config.validation.locations import check_locations
@@ -22,6 +22,7 @@ from config.validation.regions import check_maintenance, check_regions, check_se
 from config.validation.remote_runner import check_remote_runner
 from config.validation.reserved_names import check_reserved_names
 from config.validation.routes import check_routes
+from config.validation.scaling import check_scaling
 from config.validation.service_accounts import check_service_accounts
 from config.validation.services import check_services
 from config.validation.source_addresses import check_source_addresses
@@ -44,6 +45,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_ports,
     check_routes,
     check_service_accounts,
+    check_scaling,
     check_reserved_names,
     check_capacity,
     check_remote_runner,
@@ -56,7 +58,7 @@ def check(environment: Environment) -> list[Problem]:
     return found or list(check_control_plane(environment))
 
 
-WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (check_locations, check_unused)
+WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (check_locations, check_unused, check_largest_scale)
 """Checks that find what is probably not meant, in an environment that is accepted."""
 
 

@@ -100,8 +100,8 @@ def _check_overridden(environment: Environment) -> Iterator[Problem]:
             )
     for name, service in environment.services.items():
         own = service.regions.values()
-        if own and all(one.replicas is not None for one in own):
-            for key in _given(service, only=("replicas",)):
+        if own and all(one.replicas is not None or one.autoscaling is not None for one in own):
+            for key in _given(service, only=("replicas", "autoscaling")):
                 yield _unused(f"services.{name}.{key}", "each of its regions has its own")
 
 
@@ -128,7 +128,7 @@ def _check_services(environment: Environment) -> Iterator[Problem]:
         if not runs:
             rule = f"runs nowhere: {', '.join(service.regions)} {_are(service.regions)} retired; name another region"
             yield Problem(path, rule)
-        elif service.image is not None and all(service.replicas_in(one) == 0 for one in runs.values()):
+        elif service.image is not None and all(service.scaling_in(one) == 0 for one in runs.values()):
             yield Problem(path, "has no pods: replicas is 0 in each of its regions, so that calls fail")
 
 

@@ -84,8 +84,11 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
         for name, service in services.items():
             text = f"{name}.{service.namespace}: in other regions only"
             if here := environment.deployments(service).get(key):
-                pods = service.replicas if here.replicas is None else here.replicas
-                text = f"{name}.{service.namespace}: {here.version}, {pods} pod{'s' * (pods != 1)}"
+                given = (here.autoscaling, here.replicas, service.autoscaling, service.replicas)
+                scaling = next(one for one in given if one is not None)
+                pods = scaling if isinstance(scaling, int) else scaling.max_replicas
+                least = "" if isinstance(scaling, int) else f"{scaling.min_replicas} to "
+                text = f"{name}.{service.namespace}: {here.version}, {least}{pods} pod{'s' * (pods != 1)}"
                 if service.image is None:
                     text = f"{name}.{service.namespace}: pods of another pipeline"
                 serving[id_] |= bool(pods) and service.failover

@@ -192,6 +192,29 @@ def _scaled(name: str, replicas: int, available: int | None = None) -> Callable[
     return spoil
 
 
+def _scaler(namespace: str, name: str) -> dict[str, Any]:
+    return {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"minReplicas": 2, "maxReplicas": 9},
+    }
+
+
+def _autoscaled(replicas: int, ready: int, *, scaler: bool = True) -> Callable[[DeployedMesh], None]:
+    def spoil(mesh: DeployedMesh) -> None:
+        autoscaling = {"max_replicas": 9, "cpu": 80}
+        shop = {"image": "example.com/shop:1", "port": 80, "failover": False}
+        shop |= {"namespace": "sample", "autoscaling": autoscaling}
+        mesh.content["services"] = {"shop": {**shop, "regions": {"tokyo": {}}}}
+        found = deployment("sample", "shop-v1", replicas, {"app": "shop"})
+        found["status"] = {"readyReplicas": ready, "availableReplicas": ready, "unavailableReplicas": replicas - ready}
+        mesh.add("tokyo", found)
+        if scaler:
+            mesh.add("tokyo", _scaler("sample", "shop-v1"))
+
+    return spoil
+
+
 def _elsewhere(mesh: DeployedMesh) -> None:
     mesh.add("tokyo", deployment("sample", "helloworld-v2", 1, {"app": "helloworld"}))
 
@@ -523,6 +546,43 @@ CASES: dict[str, Case] = {
         ("tokyo", "service helloworld"),
         "helloworld-v2 is not configured in this region",
         f"{TOKYO} --namespace sample delete deployment helloworld-v2",
+    ),
+    "an autoscaled service has as many pods as it may have": Case(
+        _autoscaled(9, 9),
+        ("tokyo", "service shop"),
+        "9 pods ready, the configured maximum",
+        "if that persists, raise services.shop.autoscaling.max_replicas",
+        "warning",
+    ),
+    "an autoscaled service adds a pod": Case(
+        _autoscaled(5, 4),
+        ("tokyo", "service shop"),
+        "4 pods ready, others are not",
+        f"if that persists: {TOKYO} --namespace sample describe pods",
+        "warning",
+    ),
+    "an autoscaled service has too few pods": Case(
+        _autoscaled(2, 1),
+        ("tokyo", "service shop"),
+        "1 of 2 pods ready",
+        f"{TOKYO} --namespace sample describe pods",
+    ),
+    "an autoscaled service is scaled to nothing": Case(
+        _autoscaled(0, 0),
+        ("tokyo", "service shop"),
+        "shop-v1 has 0 replicas, at which its HorizontalPodAutoscaler does nothing",
+        f"{TOKYO} --namespace sample scale deployment shop-v1 --replicas 2",
+    ),
+    "no autoscaler of a service": Case(
+        _autoscaled(3, 3, scaler=False),
+        ("tokyo", "service shop"),
+        "the HorizontalPodAutoscaler shop-v1 does not exist",
+    ),
+    "an autoscaler that is not configured": Case(
+        lambda mesh: mesh.add("tokyo", _scaler("sample", "helloworld-v1")),
+        ("tokyo", "service helloworld"),
+        "the HorizontalPodAutoscaler helloworld-v1 exists, but autoscaling is not configured",
+        f"{TOKYO} --namespace sample delete hpa helloworld-v1",
     ),
     "no DestinationRule": Case(
         _gone("tokyo", "DestinationRule"),

@@ -192,6 +192,12 @@ def _with_few_pods(service: Data) -> Data:
     for one in (service, *service["regions"].values()):
         if "replicas" in one:
             one["replicas"] %= 20
+        if "autoscaling" in one:
+            scaling = one["autoscaling"]
+            one.pop("replicas", None)
+            one["autoscaling"] = scaling | {"min_replicas": 2, "max_replicas": scaling["max_replicas"] + 1}
+            if not {"cpu", "memory"} & scaling.keys():
+                one["autoscaling"]["cpu"] = 80
     return service
 
 

@@ -185,6 +185,11 @@ CHANGES: dict[str, Any] = {
     "services.*.args": ["--port", "8080"],
     "services.*.command": ["/shop"],
     "services.*.drain_seconds": 7,
+    "services.*.autoscaling": {"max_replicas": 6, "cpu": 50},
+    "services.*.autoscaling.cpu": 70,
+    "services.*.autoscaling.max_replicas": 9,
+    "services.*.autoscaling.memory": 70,
+    "services.*.autoscaling.min_replicas": 3,
     "services.*.env": {"C": "d"},
     "services.*.env.*.config_map": "other",
     "services.*.env.*.key": "other",
@@ -207,6 +212,11 @@ CHANGES: dict[str, Any] = {
     **{f"services.*.probes.{kind}.{key}": value for kind in PROBES for key, value in PROBE.items()},
     "services.*.probes.readiness.success_threshold": 2,
     "services.*.regions": {"osaka": {"version": "v5"}},
+    "services.*.regions.*.autoscaling": {"max_replicas": 6, "cpu": 50},
+    "services.*.regions.*.autoscaling.cpu": 70,
+    "services.*.regions.*.autoscaling.max_replicas": 9,
+    "services.*.regions.*.autoscaling.memory": 70,
+    "services.*.regions.*.autoscaling.min_replicas": 3,
     "services.*.regions.*.image": "example.com/cart:2",
     "services.*.regions.*.replicas": 3,
     "services.*.regions.*.version": "v7",
@@ -306,6 +316,16 @@ def _own_services(data: Data) -> None:
     data["services"]["shop"]["regions"] = {"tokyo": {"replicas": 1}}
 
 
+def _autoscaled(data: Data) -> None:
+    data["services"]["shop"]["autoscaling"] = {"max_replicas": 5, "cpu": 80}
+    data["services"]["cart"]["regions"]["osaka"]["autoscaling"] = {"max_replicas": 5, "cpu": 80}
+
+
+def _autoscaled_everywhere(data: Data) -> None:
+    _autoscaled(data)
+    data["services"]["shop"]["regions"] = {"osaka": {"autoscaling": {"max_replicas": 5, "memory": 80}}}
+
+
 def _retired(data: Data) -> None:
     data["regions"]["osaka"]["retired"] = True
     data["demo"] = {"versions": {"tokyo": "v1", "osaka": "v2"}}
@@ -355,6 +375,8 @@ CONTEXTS: dict[str, Callable[[Data], None]] = {
     "a root service": _off("services.shop.root", True),
     "a service of another pipeline": _of_another_pipeline,
     "a service without pods": _off("services.shop.replicas", 0),
+    "autoscaled services": _autoscaled,
+    "a service autoscaled in each of its regions": _autoscaled_everywhere,
     "a bucket": _off("backend", {"type": "gcs", "bucket": "acme-state"}),
     "a bucket with a prefix": _off("backend", {"type": "gcs", "bucket": "acme-state", "prefix": "mesh"}),
     "a cloud": _off("backend", {"type": "cloud", "organization": "acme"}),
@@ -483,6 +505,19 @@ SHOP = "services.shop"
         ),
         ({"mesh": {"default_deny": False}}, "services.cart.allow_from", "has no effect: mesh.default_deny is false"),
         ({f"{SHOP}.replicas": 0}, SHOP, "has no pods: replicas is 0"),
+        (
+            {
+                f"{SHOP}.replicas": 4,
+                f"{SHOP}.regions": {"tokyo": {"autoscaling": {"max_replicas": 5, "cpu": 80}}, "osaka": {"replicas": 3}},
+            },
+            f"{SHOP}.replicas",
+            "has no effect: each of its regions has its own",
+        ),
+        (
+            {f"{SHOP}.autoscaling": {"max_replicas": 5, "cpu": 80}, f"{SHOP}.regions": {"tokyo": {"replicas": 3}}},
+            f"{SHOP}.autoscaling",
+            "has no effect: each of its regions has its own",
+        ),
         ({f"{SHOP}.allow_from": ["aps/cart"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/cart'?"),
         ({f"{SHOP}.allow_from": ["apps/card"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/cart'?"),
         ({f"{SHOP}.allow_from": ["appps/*"]}, f"{SHOP}.allow_from[0]", "did you mean 'apps/*'?"),

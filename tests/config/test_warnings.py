@@ -123,6 +123,16 @@ def test_machine_types_are_listed_once() -> None:
     assert len(MACHINE_TYPES) == len(set(MACHINE_TYPES)) > 400
 
 
+@pytest.mark.parametrize(("nodes", "warned"), [(1, True), (2, False)])
+def test_more_pods_than_the_nodes_run(nodes: int, warned: bool) -> None:
+    """Three zones with nodes of 110 pods; the demo has 2, and the gateways up to 5."""
+    service = {"image": "example.com/a:1", "port": 8080, "autoscaling": {"max_replicas": 324, "cpu": 80}}
+    found = warnings_of({**environment(), "services": {"shop": service}, "cluster": {"max_nodes": nodes}})
+    expected = "has room for 330 pods on 3 nodes, and autoscaling goes up to 331, gateways included"
+    assert [one.path for one in found if expected in one.rule] == ["regions.tokyo"] * warned
+    assert len(found) == warned
+
+
 def test_no_more_warnings_than_anybody_reads() -> None:
     service = {"image": "example.com/a:1", "port": 8080, "replicas": 3, "regions": {"tokyo": {"replicas": 1}}}
     services = {f"service-{number}": copy.deepcopy(service) for number in range(MOST_SHOWN + 10)}

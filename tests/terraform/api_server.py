@@ -3,7 +3,7 @@
 import copy
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -68,6 +68,22 @@ class ApiServer:
         output = self.kubectl("get", *arguments, "--show-managed-fields", "--output", "json")
         found: dict[str, Any] = json.loads(output)
         return found
+
+    def delete(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Delete objects, also those that terraform can't destroy any more."""
+        text = "\n---\n".join(map(json.dumps, objects))
+        self.kubectl("delete", "--ignore-not-found", "--filename", "-", text=text)
+
+    @contextmanager
+    def watched(self, jsonpath: str, *arguments: str) -> Iterator[list[str]]:
+        """Record a field of an object whenever the object changes; the list is complete at the end."""
+        command = [str(self._tools.path("kubectl")), "--kubeconfig", str(self.kubeconfig), "get", *arguments]
+        command += ["--watch", "--output", f"jsonpath={jsonpath}{{'\\n'}}"]
+        values: list[str] = []
+        with subprocess.Popen(command, env=self._tools.variables(), stdout=subprocess.PIPE, text=True) as process:
+            yield values
+            process.terminate()
+            values += process.communicate()[0].splitlines()
 
 
 @contextmanager

@@ -16,9 +16,8 @@ import pytest
 from cli.report.findings import Finding, FindingState
 from config.kinds import RESTORED_KINDS
 from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
-from tests.local_mesh.toolchain import get_toolchain, is_available
 from tests.synthesized import ENVIRONMENTS, Synthesis, load_without_variables
-from tests.terraform.api_server import BROKEN_IMAGE, ApiServer, api_server
+from tests.terraform.api_server import BROKEN_IMAGE, ApiServer
 from tests.terraform.kubernetes_stack import TYPES, KubernetesStack, Resources, region_resources
 from tests.terraform.object_findings import object_findings, repair, run_other_pipelines
 
@@ -74,15 +73,6 @@ ADDED_VALUES: dict[str, Any] = {
 """By kind: an item of somebody else's in a list of ours, as a strategic merge patch."""
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, _providers: None) -> Iterator[ApiServer]:
-    if not is_available():
-        pytest.skip("no toolchain is built: `make lab` does, and then this is tried before a real API server")
-    with api_server(tmp_path_factory.mktemp("cluster"), get_toolchain(print)) as running:
-        running.kubectl("create", "namespace", "istio-system")
-        yield running
-
-
 @pytest.fixture
 def hardened(synthesized: Callable[[str], Synthesis]) -> Synthesis:
     return synthesized(ENVIRONMENT)
@@ -94,13 +84,7 @@ def deployed(cluster: ApiServer, hardened: Synthesis, tmp_path: Path) -> Iterato
     stack = KubernetesStack(tmp_path, hardened, region_resources(hardened, REGION, "ingress"), cluster.kubeconfig)
     stack.deploy()
     yield stack
-    delete(cluster, stack)
-
-
-def delete(cluster: ApiServer, stack: KubernetesStack) -> None:
-    """Delete all objects of a stack, also of one that terraform can't destroy any more."""
-    objects = [json.dumps(one) for one in stack.manifests().values()]
-    cluster.kubectl("delete", "--ignore-not-found", "--filename", "-", text="\n---\n".join(objects))
+    cluster.delete(stack.manifests().values())
 
 
 def of(manifest: Manifest) -> tuple[str, ...]:
@@ -365,7 +349,7 @@ class TestRollout:
         resources = region_resources(hardened, REGION, "ingress")
         stack = KubernetesStack(tmp_path, hardened, resources, cluster.kubeconfig)
         yield Rollouts(stack)
-        delete(cluster, stack)
+        cluster.delete(stack.manifests().values())
 
     def test_a_bad_image_fails_every_deploy_until_a_good_one_comes(self, cluster: ApiServer, first: Rollouts) -> None:
         first.set(f"{BROKEN_IMAGE}:1")
@@ -468,7 +452,7 @@ def test_an_old_state_goes_over_in_one_deploy(cluster: ApiServer, hardened: Synt
         labels = cluster.get("namespace", "sample")
         assert FIELD_MANAGER in {one["manager"] for one in labels["metadata"]["managedFields"]}
     finally:
-        delete(cluster, stack)
+        cluster.delete(stack.manifests().values())
 
 
 def test_objects_of_the_mesh_stack(cluster: ApiServer, synthesized: Callable[[str], Synthesis], tmp_path: Path) -> None:
@@ -495,5 +479,5 @@ def test_objects_of_the_mesh_stack(cluster: ApiServer, synthesized: Callable[[st
         (role,) = stack.manifests("ClusterRole").values()
         assert cluster.get(*of(role))["rules"] == role["rules"]
     finally:
-        delete(cluster, stack)
+        cluster.delete(stack.manifests().values())
         cluster.kubectl("create", "namespace", "istio-system")

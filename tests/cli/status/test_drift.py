@@ -2,11 +2,13 @@
 
 import copy
 import json
+import shlex
 from typing import Any
 
 import pytest
 
 from cli.status.drift import Difference, differences
+from config.naming import MANIFEST_ANNOTATION
 from tests.cli.deployed_mesh import DeployedMesh
 
 Object = dict[str, Any]
@@ -99,6 +101,39 @@ def test_status_names_the_field_who_changed_it_and_the_command(mesh: DeployedMes
     )
     assert report.findings("ok")["osaka", "objects"]
     assert ("tokyo", "objects") not in report.findings()
+
+
+@pytest.mark.parametrize(
+    ("spec", "former", "kept"),
+    [({}, "Terraform", {"replicas": 1}), ({"replicas": 1}, "multi-region-mesh", None)],
+)
+def test_status_names_the_field_manager_of_former_deploys(
+    mesh: DeployedMesh, spec: Object, former: str, kept: Object | None
+) -> None:
+    """Between replicas and an autoscaler, the field manager changes; the number of pods does not."""
+    found = apply(mesh, "Deployment", "sleep", spec=spec)
+    found["spec"] = {"replicas": 1}
+    metadata = {"name": "sleep", "namespace": "sample"}
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+    found["metadata"]["annotations"] = {MANIFEST_ANNOTATION: json.dumps(manifest)}
+    template: Object = {"f:spec": {"f:replicas": {}, "f:template": {}}}
+    found["metadata"]["managedFields"] = [
+        {"manager": one, "operation": "Apply", "fieldsV1": template} for one in ("Terraform", "multi-region-mesh")
+    ]
+    finding = mesh.run_json("status").findings("warning")["tokyo", "Deployment sample/sleep"]
+    assert f"the field manager {former} of earlier deploys still owns fields" in finding["text"]
+    echo, kubectl = finding["fix"].split(" | ")
+    applied = json.loads(shlex.split(echo)[1])
+    assert (applied["kind"], applied["metadata"], applied.get("spec")) == (
+        "Deployment",
+        {"name": "sleep", "namespace": "sample"},
+        kept,
+    )
+    assert kubectl.endswith(f"apply --server-side --field-manager {former} --validate=false --filename -")
+
+    resolved: Object = {"f:spec": {"f:replicas": {}}}
+    found["metadata"]["managedFields"] = [{"manager": former, "operation": "Apply", "fieldsV1": resolved}]
+    assert ("tokyo", "Deployment sample/sleep") not in mesh.run_json("status").findings()
 
 
 def test_an_item_is_known_by_its_list_keys(mesh: DeployedMesh) -> None:
