@@ -40,7 +40,7 @@ def test_pods_restart_with_another_account(three_regions: Synthesis) -> None:
         account = three_regions.object(cluster, "ServiceAccount", "checkout")
         assert account["metadata"]["annotations"]["iam.gke.io/gcp-service-account"] == CHECKOUT
         pods = three_regions.object(cluster, "Deployment", f"checkout-{version}")["spec"]["template"]
-        assert pods["metadata"]["annotations"] == {"multi-region-mesh/google-service-account": CHECKOUT}
+        assert pods["metadata"]["annotations"]["multi-region-mesh/google-service-account"] == CHECKOUT
 
 
 def test_accounts_are_shared_and_of_other_projects(tmp_path: Path) -> None:
