@@ -42,7 +42,13 @@ def check_probes(services: LabServices, apply: Apply, report: Report) -> None:
     region = services.regions[-1]
     bad = Table(
         f"Probes: a bad version in {region} is never ready",
-        ["Probe", "Bad pods", "Bad endpoints", "Requests", "Responses of the bad version", "Failed requests"],
+        [
+            *("Probe", "Bad pods", "Bad endpoints", "Requests", "Responses of the bad version", "Local responses"),
+            "Failed requests",
+        ],
+    )
+    bad.notes.append(
+        "Envoy counts a pod that is not ready among those of its region, so that a part of the requests goes to another."
     )
     with report.filling(bad), _streams(services, region) as streams:
         report.progress(f"deploying a bad version to {region}")
@@ -57,7 +63,8 @@ def check_probes(services: LabServices, apply: Apply, report: Report) -> None:
             served = sum(_tag(response) == BAD_TAG for response in responses)
             failed = count_failed(responses)
             good = bool(pods) and not endpoints and bool(responses) and served == failed == 0
-            bad.add(probe, len(pods), len(endpoints), len(responses), served, failed, ok=good)
+            local = sum(response.version == region for response in responses)
+            bad.add(probe, len(pods), len(endpoints), len(responses), served, local, failed, ok=good)
     _check_rollout(services, region, apply, report)
     _check_changing_readiness(services, region, report)
     _check_liveness(services, region, report)
@@ -157,7 +164,7 @@ def _streams(services: LabServices, region: str) -> Iterator[dict[str, Recorded]
         }
         started = time.monotonic()
         for stream in streams.values():
-            wait_until_steady(services.lab, stream, started, conditions(region)[0], FAILOVER_SECONDS)
+            wait_until_steady(services.lab, stream, started, lambda response: response.ok, FAILOVER_SECONDS)
         yield streams
 
 

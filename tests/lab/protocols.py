@@ -19,7 +19,7 @@ from tests.lab.faults import (
     service_faults,
     wait_until_steady,
 )
-from tests.lab.services import API_HOST, GRPC, GRPC_PODS, HTTP, HTTP2, NAMESPACE, TCP, LabServices
+from tests.lab.services import API_HOST, GRPC, HTTP, HTTP2, NAMESPACE, TCP, LabServices
 from tests.reporting.report import Report
 from tests.reporting.table import Table
 
@@ -60,7 +60,7 @@ def check_protocols(services: LabServices, report: Report) -> None:
                     1,
                 ),
                 ("http2, gateway", REQUESTS, services.gateway(region, API_HOST).send("/", REQUESTS), "HTTP/2", 1),
-                ("grpc", 1, grpc.send(REQUESTS), "gRPC", GRPC_PODS),
+                ("grpc", 1, grpc.send(REQUESTS), "gRPC", services.nearest_grpc_pods(region)),
                 ("tcp", REQUESTS, tcp.send(REQUESTS), "TCP", 1),
                 ("tcp", 1, tcp.send_over_one_connection(REQUESTS), "TCP", 1),
             ):
@@ -72,7 +72,10 @@ def check_protocols(services: LabServices, report: Report) -> None:
                     *(f"{local} of {len(responses)}", ", ".join(map(str, shares.values()))),
                     ok=local == len(responses) == REQUESTS and found == [protocol] and _is_even(shares, pods),
                 )
-    table.notes.append("Clients send HTTP/1.1 to http and http2; the gRPC requests of one connection go to both pods.")
+    table.notes.append(
+        "Clients send HTTP/1.1 to http and http2. The gRPC requests of one connection go to every pod in the client's "
+        "zone, or to every pod of the region if there is none."
+    )
 
 
 def _is_even(shares: Counter[str], pods: int) -> bool:
@@ -88,7 +91,7 @@ def check_protocol_failover(services: LabServices, report: Report) -> None:
         "Failover of gRPC and TCP",
         [
             *("Fault", "Region", "Protocol", "Failed requests", "Failover time (s)"),
-            *("Errors during failback", "Failback time (s)"),
+            *("Responses of each pod of other regions", "Errors during failback", "Failback time (s)"),
         ],
     )
     table.notes.append("gRPC requests go over one connection of the client, each TCP request over a new one.")
@@ -110,8 +113,9 @@ def _measure(services: LabServices, region: str, faults: dict[str, ServiceFault]
             GRPC: stack.enter_context(services.grpc(region).stream(INTERVAL_SECONDS)),
             TCP: stack.enter_context(services.tcp(region).stream(INTERVAL_SECONDS)),
         }
+        started = time.monotonic()
         for stream in streams.values():  # the gRPC client is a process, which has to start
-            wait_until_steady(services.lab, stream, 0.0, is_local, FAILOVER_SECONDS)
+            wait_until_steady(services.lab, stream, started, is_local, FAILOVER_SECONDS)
         failed_at = time.monotonic()
         for fault in faults.values():
             fault.inject()
@@ -127,9 +131,11 @@ def _measure(services: LabServices, region: str, faults: dict[str, ServiceFault]
         back = stream.since(ended_at)
         failover = seconds_since(failed_at, first_arrival(away, is_remote))
         failback = seconds_since(ended_at, start_of_last_run(back, is_local))
+        others = Counter(response.facts["instance"] for response in away if is_remote(response))
+        balanced = name != GRPC or len(others) > 1  # over one connection, to pods of any zone
         most = 0 if faults[name].announced else MOST_FAILED
         table.add(
             *(faults[name].name, region, name.removeprefix("lab-"), format_failed(away), format_seconds(failover)),
-            *(format_failed(back), format_seconds(failback)),
-            ok=None not in (failover, failback) and count_failed(away) <= most and count_failed(back) == 0,
+            *(", ".join(map(str, others.values())), format_failed(back), format_seconds(failback)),
+            ok=None not in (failover, failback) and balanced and count_failed(away) <= most and count_failed(back) == 0,
         )

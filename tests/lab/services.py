@@ -30,9 +30,6 @@ NAMESPACE = "lab"
 HTTP, HTTP2, GRPC, TCP = "lab-http", "lab-http2", "lab-grpc", "lab-tcp"
 """The services, each named after the protocol of its main port."""
 
-GRPC_PODS = 2
-"""Pods of the gRPC service in each region; of the others there is one."""
-
 SHOP_HOST, API_HOST, OTHER_HOST = "shop.lab.example", "api.lab.example", "other.lab.example"
 """Hosts of the load balancer: two with routes of their own, and one without."""
 
@@ -158,6 +155,15 @@ class LabServices:
         assert client.where is not None
         return TcpClient(client.address, client.port, client.where)
 
+    def nearest_grpc_pods(self, region: str) -> int:
+        """Return how many pods share the requests of the demo's client: those in its zone, else all of the region.
+
+        Source: https://istio.io/latest/docs/tasks/traffic-management/locality-load-balancing/
+        """
+        client = self.lab.pod(region, DEMO_NAMESPACE, CLIENT_APP)
+        nodes = [pod.node for pod in self.lab.regions[region].agent.pods(NAMESPACE, GRPC)]  # one for each zone
+        return nodes.count(client.node) or len(nodes)
+
     def settle(self) -> None:
         """Send requests until every region uses its own pods, all of them, or for a minute.
 
@@ -170,7 +176,7 @@ class LabServices:
                 time.sleep(0.2)
 
     def _uses_own_pods(self, region: str) -> bool:
-        grpc = self.grpc(region).send(10 * GRPC_PODS)
+        grpc = self.grpc(region).send(20)
         responses = [
             *self.gateway(region, SHOP_HOST).send("/", 3),
             *self.gateway(region, API_HOST).send("/", 3),
@@ -179,4 +185,4 @@ class LabServices:
             *grpc,
         ]
         pods = {response.facts.get("instance") for response in grpc}
-        return all(response.version == region for response in responses) and len(pods) == GRPC_PODS
+        return all(response.version == region for response in responses) and len(pods) == self.nearest_grpc_pods(region)

@@ -143,6 +143,10 @@ class Pod:
         return all(probes.ready for probes in self._probes)
 
     @property
+    def node(self) -> str:
+        return str(self.manifest["spec"]["nodeName"])
+
+    @property
     def drain_seconds(self) -> float:
         """How long its applications go on after its deletion: the longest ``preStop`` of the containers."""
         return max((_pre_stop_seconds(container) for container in self.manifest["spec"]["containers"]), default=0.0)
