@@ -48,7 +48,7 @@ def check_probes(services: LabServices, apply: Apply, report: Report) -> None:
         ],
     )
     bad.notes.append(
-        "Envoy counts a pod that is not ready among those of its region, so that a part of the requests goes to another."
+        "Envoy counts a pod that is not ready among those of its region: part of the requests goes to another region."
     )
     with report.filling(bad), _streams(services, region) as streams:
         report.progress(f"deploying a bad version to {region}")
@@ -77,7 +77,7 @@ def _check_rollout(services: LabServices, region: str, apply: Apply, report: Rep
         ["Protocol", "Drain (s)", "Requests", "Failed requests", "Last response of the new version"],
     )
     drains = {name: _drain_seconds(services, region, name) for name in PROBES}
-    with report.filling(table), _streams(services, region) as streams:
+    with _streams(services, region) as streams:
         report.progress(f"deploying a good version to {region}")
         began = time.monotonic()
         apply(region, GOOD_TAG)
@@ -93,6 +93,7 @@ def _check_rollout(services: LabServices, region: str, apply: Apply, report: Rep
         new = bool(responses) and _tag(responses[-1]) == GOOD_TAG
         cells = (len(responses), failed, "yes" if new else "no")
         table.add(name.removeprefix("lab-"), f"{drains[name]:g}", *cells, ok=new and failed == 0)
+    report.add(table)
 
 
 def _check_changing_readiness(services: LabServices, region: str, report: Report) -> None:

@@ -108,6 +108,7 @@ def check_protocol_failover(services: LabServices, report: Report) -> None:
 
 def _measure(services: LabServices, region: str, faults: dict[str, ServiceFault], table: Table) -> None:
     is_local, is_remote = conditions(region)
+    pods = {name: len(services.lab.regions[region].agent.pods(NAMESPACE, name)) for name in faults}
     with ExitStack() as stack:
         streams = {
             GRPC: stack.enter_context(services.grpc(region).stream(INTERVAL_SECONDS)),
@@ -133,7 +134,7 @@ def _measure(services: LabServices, region: str, faults: dict[str, ServiceFault]
         failback = seconds_since(ended_at, start_of_last_run(back, is_local))
         others = Counter(response.facts["instance"] for response in away if is_remote(response))
         balanced = name != GRPC or len(others) > 1  # over one connection, to pods of any zone
-        most = 0 if faults[name].announced else MOST_FAILED
+        most = 0 if faults[name].announced else MOST_FAILED * pods[name]
         table.add(
             *(faults[name].name, region, name.removeprefix("lab-"), format_failed(away), format_seconds(failover)),
             *(", ".join(map(str, others.values())), format_failed(back), format_seconds(failback)),
