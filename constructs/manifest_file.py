@@ -201,10 +201,11 @@ class ManifestFile:
 def _is_autoscaled(manifest: Mapping[str, Any]) -> bool:
     """Return whether an autoscaler sets a Deployment's replicas.
 
-    Earlier versions sent the count back that they had read, and the provider's field manager owns it since: the
-    scale subresource records no owner where there was none. A count that its only owner no longer applies becomes 1.
-    So another field manager applies such a Deployment, and the count is left with the old one until the
-    autoscaler changes it.
+    Where a service had replicas before, the provider's field manager owns the count. So it is with a gateway of earlier
+    versions, which sent the count back that they had read: the scale subresource records no owner where there was none.
+    A count that its only owner no longer applies becomes 1. So another field manager applies such a Deployment, and the
+    count is left with the old one until the autoscaler changes it. What else the old one owns, `mesh status` reports
+    (`cli.status.former_managers`).
     """
     return manifest["kind"] == "Deployment" and "replicas" not in manifest["spec"]
 
