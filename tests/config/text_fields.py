@@ -30,6 +30,7 @@ _REQUIRED: Data = {
     "http": "/up",
     "image": "i",
     "key": "password",
+    "max_replicas": 5,
     "name": "office",
     "number": 7,
     "organization": "acme",
