@@ -385,12 +385,19 @@ CONTEXTS: dict[str, Callable[[Data], None]] = {
 }  # fmt: skip
 
 
+LISTS: Data = {
+    "authorized_networks": {"name": "office", "cidr": "10.250.0.0/24"},
+    "env_from": {"config_map": "settings"},
+}
+"""An item for each list whose items' keys are changed, where a context has none."""
+
+
 def put(data: Data, path: str, value: Any) -> None:
     *steps, last = path.split(".")
     here: Any = data
     for step in steps:
-        if step == "authorized_networks":
-            here.setdefault(step, [{"name": "office", "cidr": "10.250.0.0/24"}])
+        if step in LISTS:
+            here.setdefault(step, [copy.deepcopy(LISTS[step])])
         here = here[0] if step == "0" else here.setdefault(step, {})
     here[last] = copy.deepcopy(value)
 
@@ -399,7 +406,9 @@ def place(key: str) -> str:
     """Return where a key of the schema stands in `BASE`."""
     service = "cart" if ".regions.*" in key else "old" if ".redirect" in key else "shop"
     key = key.replace("services.*", f"services.{service}", 1).replace("regions.*", "regions.osaka", 1)
-    return key.replace("namespaces.*", "namespaces.team-a").replace("ports.*", "ports.admin").replace("[]", ".0")
+    for key_of_map, name in (("namespaces", "team-a"), ("ports", "admin"), ("env", "B"), ("volumes", "/cache")):
+        key = key.replace(f"{key_of_map}.*", f"{key_of_map}.{name}")
+    return key.replace("[]", ".0")
 
 
 def _take_others_away(data: Data, where: str) -> None:
@@ -407,7 +416,7 @@ def _take_others_away(data: Data, where: str) -> None:
     *steps, key = where.split(".")
     here: Any = data
     for step in steps:
-        here = here[0] if step == "0" else here.get(step, {})
+        here = here[0] if isinstance(here, list) else here.get(step, {})
     for group in ALTERNATIVES:
         for other in group if key in group else ():
             here.pop(other, None)
@@ -466,6 +475,7 @@ def is_reported(key: str, warnings: list[str]) -> bool:
     """Return whether a warning names the key, or a section that contains it."""
     where = place(key).replace(".0", "[0]")
     sections = [where.rsplit(".", up)[0] for up in range(where.count(".") + 1)]
+    sections += [one.removesuffix("[0]") for one in sections]  # the list itself
     patterns = [re.compile(rf"(?<![\w.]){re.escape(one)}(?![\w.\[])") for one in sections]
     return any(pattern.search(text) for pattern in patterns for text in warnings)
 
