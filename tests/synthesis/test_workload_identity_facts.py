@@ -27,12 +27,14 @@ def test_the_pods_come_after_the_binding(three_regions: Synthesis) -> None:
 
     def after(kind: str) -> list[list[str]]:
         objects = [one for one in manifests.values() if one["manifest"]["kind"] == kind]
-        return [one["depends_on"] for one in objects if one["manifest"]["metadata"]["namespace"] == "apps"]
+        return [one["depends_on"] for one in objects if one["manifest"]["metadata"]["name"].startswith("checkout")]
 
     accounts = after("ServiceAccount")
     assert len(accounts) == 2
     assert all(f"{KIND}.{binding}" in one for one in accounts)
-    assert all("service-account" in " ".join(one) for one in after("Deployment"))
+    deployments = after("Deployment")
+    assert len(deployments) == 2
+    assert all("service-checkout_service-account" in " ".join(one) for one in deployments)
 
 
 def test_pods_restart_with_another_account(three_regions: Synthesis) -> None:
