@@ -219,6 +219,12 @@ Version = _text(
     "a version such as v1: lower-case letters, digits, hyphens, and single dots between them",
     longest=30,
 )
+SecretVersion = _text(
+    rf"projects/({_LABEL}|[0-9]+)/secrets/[A-Za-z0-9_-]{{1,255}}/versions/(latest|[0-9]+|[A-Za-z][A-Za-z0-9_-]*)",
+    "a version of a secret in Secret Manager, projects/PROJECT/secrets/SECRET/versions/VERSION",
+    longest=400,
+)
+"""A version's resource name. https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions"""
 ObjectName = _text(
     rf"{_DNS_LABEL}(\.{_DNS_LABEL})*",
     "the name of an object: lower-case letters, digits, hyphens, and single dots between them",
@@ -230,7 +236,7 @@ ObjectKey = _text(
     "a key: letters, digits, hyphens, underscores and dots, not .. first",
     longest=253,
 )
-"""A key of a Secret or a ConfigMap.
+"""A key of a Secret or a ConfigMap, which can be a file's name.
 
 https://github.com/kubernetes/apimachinery/blob/v0.34.2/pkg/util/validation/validation.go (IsConfigMapKey)
 """

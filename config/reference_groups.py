@@ -100,6 +100,7 @@ services:
     volumes:
       /etc/checkout: {config_map: settings}
       /cache: {size: 1Gi}
+      /etc/keys: {secret_manager: {signing.pem: projects/acme-mesh-prod/secrets/signing/versions/latest}}
     topology_spread: {zone: preferred}
     resources:
       requests: {cpu: 500m, memory: 256Mi}
@@ -116,6 +117,8 @@ services:
       tokyo: {}
       osaka:
         replicas: 6
+cluster:
+  secret_manager: true # for the volume /etc/keys
 """,
     ),
     Group(

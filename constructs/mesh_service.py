@@ -12,8 +12,9 @@ from constructs.authorization_sources import authorization_sources
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
 from constructs.kubernetes_objects import ObjectGroup, Scope
-from constructs.manifest_file import ManifestFile, render
+from constructs.manifest_file import ManifestFile, checksum, render
 from constructs.mesh_namespace import MeshNamespace
+from constructs.secret_files import secret_classes
 from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
 from constructs.service_scaling import autoscaler_manifest, healthy_fields
 from constructs.workload_identity import ANNOTATION
@@ -83,7 +84,9 @@ class MeshService(ObjectGroup):
                 apply("disruption-budget", render("service/pipeline-disruption-budget.yaml", names))
             else:
                 manifest = deployment_manifest(name, service, deployment, namespace.name)
-                self._run(manifest, service.scaling_in(deployment), account, access)
+                classes = secret_classes(name, namespace.name, service.volumes)
+                secrets = [apply(f"secrets-{checksum(path)}", one) for path, one in classes.items()]
+                self._run(manifest, service.scaling_in(deployment), [account, *secrets], access)
             if callers:
                 policy = render("service/authorization-policy.yaml", {**names, "rules": _rules(callers)})
                 self.allow_policies.append(apply("authorization-policy", policy))
@@ -103,7 +106,7 @@ class MeshService(ObjectGroup):
         self,
         deployment: dict[str, Any],
         scaling: Autoscaling | int,
-        account: ITerraformDependable,
+        needed: Sequence[ITerraformDependable],
         access: ClusterAccess,
     ) -> None:
         """Add the Deployment, and wait until the pods of its template are healthy.
@@ -113,7 +116,7 @@ class MeshService(ObjectGroup):
         and an old version's Deployment is deleted after that.
         """
         applied = ManifestFile(
-            self, "deployment", manifest=deployment, access=access, depends_on=[account], new_name_first=True
+            self, "deployment", manifest=deployment, access=access, depends_on=needed, new_name_first=True
         ).applied
         before = [applied]
         if isinstance(scaling, Autoscaling):  # the wait is for its minimum

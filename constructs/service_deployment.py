@@ -53,7 +53,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
     annotations = _proxy_config(service.drain_seconds)
     if service.service_account:
         annotations[ACCOUNT_ANNOTATION] = service.service_account
-    volumes, volume_mounts = container_volumes(service.volumes)
+    volumes, volume_mounts = container_volumes(name, service.volumes)
     scaling = service.scaling_in(deployment)
     rendered = render(
         "service/deployment.yaml",

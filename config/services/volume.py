@@ -5,13 +5,13 @@ from typing import ClassVar
 from pydantic import Field
 
 from config.effects import RESTARTS_PODS
-from config.fields import Alternatives, Bytes, ObjectName
+from config.fields import Alternatives, Bytes, ObjectKey, ObjectName, SecretVersion
 
 
 class Volume(Alternatives):
     """What is mounted at a path. It ends with the pod, or belongs to another object."""
 
-    alternatives: ClassVar[tuple[str, ...]] = ("secret", "config_map", "size", "memory")
+    alternatives: ClassVar[tuple[str, ...]] = ("secret", "config_map", "secret_manager", "size", "memory")
     writable: ClassVar[tuple[str, ...]] = ("size", "memory")
 
     secret: ObjectName | None = Field(
@@ -22,6 +22,14 @@ class Volume(Alternatives):
     config_map: ObjectName | None = Field(
         default=None,
         description="Name of a ConfigMap in the service's namespace. Each of its keys is a file.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    secret_manager: dict[ObjectKey, SecretVersion] | None = Field(
+        default=None,
+        min_length=1,
+        description="Secrets of Secret Manager, by the name of the file that has the content. They are read when a pod "
+        "starts, as the `service_account`, which needs `roles/secretmanager.secretAccessor` on each. Requires "
+        "`cluster.secret_manager`.",
         json_schema_extra=RESTARTS_PODS,
     )
     size: Bytes | None = Field(

@@ -26,6 +26,8 @@ def check_pods(environment: Environment) -> Iterator[Problem]:
         for folder, volume in service.volumes.items():
             key = f"'{folder}'" if "." in folder else folder
             yield from _check_mount_path(f"{path}.volumes.{key}", folder, volume, service)
+            if volume.secret_manager is not None:
+                yield from _check_secret_manager(environment, f"{path}.volumes.{key}.secret_manager", service)
         yield from _check_volume_sizes(f"{path}.volumes", service)
         yield from _check_termination(path, service)
 
@@ -84,6 +86,14 @@ def _check_mount_path(path: str, folder: str, volume: Volume, service: Service) 
         if other != folder and is_within(folder, other) and above.read_only:
             rule = f"is below {other}, which is read-only, so that nothing can be mounted in it; choose another path"
             yield Problem(path, rule)
+
+
+def _check_secret_manager(environment: Environment, path: str, service: Service) -> Iterator[Problem]:
+    """Check that secrets of Secret Manager have an add-on that mounts them, and an account that reads them."""
+    if not environment.cluster.secret_manager:
+        yield Problem(path, "needs GKE's add-on, which mounts the secrets; set cluster.secret_manager: true")
+    if service.service_account is None:
+        yield Problem(path, "needs an account that reads the secrets; give the service a service_account")
 
 
 def _check_volume_sizes(path: str, service: Service) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ KINDS = frozenset(
         "PodDisruptionBudget",
         "Role",
         "RoleBinding",
+        "SecretProviderClass",
         "Service",
         "ServiceAccount",
         "VirtualService",

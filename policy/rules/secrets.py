@@ -68,6 +68,17 @@ def no_secret_in_manifest(manifest: Block, _: Entity) -> bool:
     return manifest.get("kind") != "Secret" and not _secret(manifest)
 
 
+@rule("SecretProviderClass")
+def secrets_as_files(manifest: Block, _: Entity) -> bool:
+    """Secrets of Secret Manager are files of the pods that read them, and are read as the pods' own account.
+
+    `secretObjects` would copy them into Kubernetes Secrets, and `auth` let the add-on's account read them for all pods.
+    Source: https://github.com/GoogleCloudPlatform/secrets-store-csi-driver-provider-gcp/blob/main/docs/authentication.md
+    """
+    spec = manifest["spec"]
+    return set(spec) == {"provider", "parameters"} and set(spec["parameters"]) == {"secrets"}
+
+
 @rule("data")
 def no_token_in_state(_: Block, entity: Entity) -> bool:
     """No data source returns a token.

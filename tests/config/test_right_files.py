@@ -196,6 +196,11 @@ def check_routes_side_by_side(found: Synthesis) -> None:
     ]
 
 
+def check_secret_manager(found: Synthesis) -> None:
+    classes = found.objects("tokyo", "SecretProviderClass")
+    assert sorted(yaml.safe_load(one["spec"]["parameters"]["secrets"])[0]["path"] for one in classes) == [".c", "a"]
+
+
 def check_text_of_all_kinds(found: Synthesis) -> None:
     env = env_of(found, "checkout")
     assert env["SPACES"] == "  two before, two after  "

@@ -264,6 +264,7 @@ CHANGES: dict[str, Any] = {
     "services.*.volumes.*.config_map": "other",
     "services.*.volumes.*.memory": "64Mi",
     "services.*.volumes.*.secret": "other",
+    "services.*.volumes.*.secret_manager": {"a": "projects/p/secrets/s/versions/1"},
     "services.*.volumes.*.size": "1Gi",
     "services.*.writable_root": True,
     "backend.type": "local",

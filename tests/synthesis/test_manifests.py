@@ -27,6 +27,7 @@ CRD_GROUPS = ("networking.istio.io/", "security.istio.io/", "cloud.google.com/",
 OWN_SCHEMAS = {
     "MultiClusterIngress": SCHEMAS / "multi-cluster-ingress.json",
     "MultiClusterService": SCHEMAS / "multi-cluster-service.json",
+    "SecretProviderClass": SCHEMAS / "secret-provider-class.json",
 }
 
 

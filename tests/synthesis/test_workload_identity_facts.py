@@ -64,3 +64,35 @@ def test_accounts_are_shared_and_of_other_projects(tmp_path: Path) -> None:
         (f"projects/acme-data/serviceAccounts/{shared}", "others/b]"),
         (f"projects/example.com:shop/serviceAccounts/{of_a_domain}", "apps/c]"),
     ]
+
+
+def test_secrets_are_files_that_are_read_as_the_account(three_regions: Synthesis) -> None:
+    for cluster, version in (("tokyo", "v4"), ("iowa", "v5")):
+        (secrets,) = three_regions.objects(cluster, "SecretProviderClass")
+        assert secrets["apiVersion"] == "secrets-store.csi.x-k8s.io/v1"
+        assert secrets["metadata"]["namespace"] == "apps"
+        assert secrets["spec"]["provider"] == "gke"
+        assert yaml.safe_load(secrets["spec"]["parameters"]["secrets"]) == [
+            {"path": "a.txt", "resourceName": "projects/42/secrets/A_1/versions/7"},
+            {"path": "b.pem", "resourceName": "projects/shop-keys/secrets/b/versions/latest"},
+        ]
+        pod = three_regions.pod(cluster, f"checkout-{version}")
+        (volume,) = (one for one in pod["volumes"] if "csi" in one)
+        attributes = {"secretProviderClass": secrets["metadata"]["name"]}
+        assert volume["csi"] == {
+            "driver": "secrets-store-gke.csi.k8s.io",
+            "readOnly": True,
+            "volumeAttributes": attributes,
+        }
+        (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == volume["name"])
+        assert mount == {"name": volume["name"], "mountPath": "/etc/keys", "readOnly": True}
+
+
+def test_the_pods_come_after_the_secrets_class(three_regions: Synthesis) -> None:
+    manifests = three_regions.all("ingress", "kubernetes_manifest")
+    classes = {key for key, one in manifests.items() if one["manifest"]["kind"] == "SecretProviderClass"}
+    assert len(classes) == 2
+    deployments = [one for one in manifests.values() if one["manifest"]["metadata"]["name"].startswith("checkout-v")]
+    for one in deployments:
+        if one["manifest"]["kind"] == "Deployment":
+            assert classes & {needed.partition(".")[2] for needed in one["depends_on"]}
