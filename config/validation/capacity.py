@@ -54,6 +54,8 @@ def check_capacity(environment: Environment) -> Iterator[Problem]:
 
 def check_largest_scale(environment: Environment) -> Iterator[Problem]:
     """Warn of autoscalers that want more pods than the nodes run, where the least number of pods has room."""
+    if not any(_is_autoscaled(service) for service in environment.services.values()):
+        return
     for key, region in environment.regions.items():
         if region.retired:
             continue
@@ -66,6 +68,11 @@ def check_largest_scale(environment: Environment) -> Iterator[Problem]:
                 "included: some may stay pending; raise cluster.max_nodes, or lower max_replicas"
             )
             yield Problem(f"regions.{key}", rule)
+
+
+def _is_autoscaled(service: Service) -> bool:
+    """Return whether an autoscaler sets the number of pods in a region."""
+    return bool(service.autoscaling or any(one.autoscaling for one in service.regions.values()))
 
 
 def _check_manifests(path: str, service: Service) -> Iterator[Problem]:
