@@ -271,6 +271,11 @@ def test_status_shows_the_drift_and_who_made_it(cluster: ApiServer, deployed: Ku
 
     for finding in found.values():
         repair(cluster, finding)
+    for one in touched:
+        if one["kind"] == "Deployment":
+            name, namespace = one["metadata"]["name"], one["metadata"]["namespace"]
+            rollout = ("rollout", "status", f"deployment/{name}", "--namespace", namespace)
+            cluster.kubectl(*rollout, "--timeout", "120s")
     assert drift(cluster, deployed) == {}
     deployed.deploy()
     assert drift(cluster, deployed) == {}
