@@ -1,10 +1,10 @@
 """`services.*.routes`: hosts, ports, what goes together, and conflicts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from config.environment import Environment
 from config.problems import Problem, Suggestion
-from config.routing import RoutedPath, in_order, routed_paths
+from config.routing import RoutedPath, host_routes, routed_paths
 from config.services.headers import HeaderChanges
 from config.services.route import Route
 from config.services.service import Service
@@ -88,21 +88,31 @@ def _check_conflicts(environment: Environment) -> Iterator[Problem]:
 
 def _check_loops(environment: Environment) -> Iterator[Problem]:
     """Check that no redirect leads to itself."""
-    paths = list(routed_paths(environment.all_services()))
-    for one in paths:
-        redirect = one.route.redirect
-        if redirect is None or redirect.path is None:
-            continue
-        for host in _hosts(environment, one):
-            target = redirect.host or host
-            reached = in_order(other for other in paths if other.route.host in (target, None))
-            if target == host and next((other for other in reached if _matches(other, redirect.path)), None) is one:
-                yield Problem(f"{_path(one)}", f"has a redirect to {redirect.path}, which this route matches again")
-                break
+    looping: dict[str, RoutedPath] = {}
+    for group in host_routes(environment):
+        tried: dict[str, list[RoutedPath]] = {}
+        for one in group.paths:
+            tried.setdefault(one.base, []).append(one)
+        for one in group.paths:
+            redirect = one.route.redirect
+            if redirect is None or redirect.path is None or redirect.host not in (None, *group.hosts):
+                continue
+            if _first_match(tried, redirect.path) is one:
+                looping.setdefault(f"{_path(one)} {one.path}", one)
+    for one in looping.values():
+        assert one.route.redirect is not None
+        yield Problem(_path(one), f"has a redirect to {one.route.redirect.path}, which this route matches again")
 
 
-def _hosts(environment: Environment, one: RoutedPath) -> tuple[str, ...]:
-    return (one.route.host,) if one.route.host is not None else environment.ingress.domains or ("*",)
+def _first_match(tried: Mapping[str, Sequence[RoutedPath]], path: str) -> RoutedPath | None:
+    """Return the route that gets the requests of a path.
+
+    Args:
+        tried: the routes of a host by `RoutedPath.base`, each list in the order in which the gateways try them.
+        path: of the requests.
+    """
+    above = [path[:end] for end in range(len(path) - 1, -1, -1) if path[end] == "/"]
+    return next((one for base in (path, *above) for one in tried.get(base, ()) if _matches(one, path)), None)
 
 
 def _matches(one: RoutedPath, path: str) -> bool:

@@ -92,6 +92,8 @@ def _wrong_files() -> dict[str, str]:
         + "".join(f"      - {'n' * 40}/{'a' * 30}-{number}\n" for number in range(2800)),
         "more routes than an object holds": f"{small}{service}    routes:\n      - path:\n"
         + "".join(f"          - /{'p' * 190}-{number}\n" for number in range(600)),
+        "redirects that lead to themselves": f"{small}{service}    routes:\n"
+        + "".join(f"      - {{path: /r-{number}, redirect: {{path: /r-{number}}}}}\n" for number in range(2000)),
         "very long images": large.replace("image: europe", f"image: {'a/' * 2000}"),
         "a very long value": f"project: {{id: {'a' * 900_000}}}\n",
         "a very long key": f"{'a' * 900_000}: 1\n",
