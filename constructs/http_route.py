@@ -53,14 +53,7 @@ def _entry(one: RoutedPath, service: Service, scheme: str) -> dict[str, Any]:
         host = f"{one.service}.{service.namespace}.svc.cluster.local"
         port = service.routed_port(route).port
         entry["route"] = [{"destination": {"host": host, "port": {"number": port}}}]
-    headers = {
-        side: changes
-        for side, changes in (
-            ("request", _headers(route.request_headers)),
-            ("response", _headers(route.response_headers)),
-        )
-        if changes
-    }
+    headers = _given(request=_headers(route.request_headers), response=_headers(route.response_headers))
     if headers:
         entry["headers"] = headers
     if route.cors is not None:
