@@ -15,7 +15,10 @@ from cli.sources.cluster_objects import ISTIO_GROUPS, Object
 from config.kinds import RESTORED_KINDS
 from config.naming import FIELD_MANAGER
 
-DEPLOYERS = frozenset({"Terraform", FIELD_MANAGER})
+TERRAFORM = "Terraform"
+"""The field manager of terraform's provider, where none is configured."""
+
+DEPLOYERS = frozenset({TERRAFORM, FIELD_MANAGER})
 """The field managers of a deploy."""
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"

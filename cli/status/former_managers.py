@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from cli.report.findings import Finding, warning
 from cli.sources.cluster_objects import Object
 from cli.sources.member import ObservedCluster
+from cli.status.drift import TERRAFORM
 from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
-
-TERRAFORM = "Terraform"
-"""The field manager of terraform's provider, where none is configured."""
 
 
 def check_former_managers(member: ObservedCluster) -> Iterator[Finding]:
