@@ -25,6 +25,9 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """Annotation of a pod template by which `kubectl rollout restart` makes new pods: no change of what runs."""
 
 REPLICAS = ("spec", "replicas")
+
+STRATEGIC_GROUPS = frozenset({"", "apps", "autoscaling", "batch", "policy", "rbac.authorization.k8s.io"})
+"""API groups of Kubernetes itself, whose lists a patch can merge; it replaces those of custom resources."""
 UNSEEN = "${"
 """In a synthesized text: a reference to what only terraform knows."""
 
@@ -184,7 +187,7 @@ def restore_command(kubectl: str, manifest: Object, change: Difference) -> str:
     where = ["--namespace", key.namespace] if key.namespace else []
     if change.path == REPLICAS:
         return f"{kubectl} {shlex.join([*where, 'scale', key.resource, key.name, f'--replicas={change.own}'])}"
-    custom = key.group.endswith((ISTIO_GROUPS, ".gke.io", "cloud.google.com"))
+    custom = key.group not in STRATEGIC_GROUPS
     steps: list[Any] = list(change.path)
     value = change.own
     if custom and (items := [number for number, one in enumerate(steps) if isinstance(one, Mapping)]):

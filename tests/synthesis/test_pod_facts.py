@@ -67,6 +67,16 @@ def test_volumes(three_regions: Synthesis) -> None:
     assert mounted == {
         "/tmp": ({"emptyDir": {}}, None),
         "/etc/database": ({"secret": {"secretName": "database"}}, True),
+        "/etc/keys": (
+            {
+                "csi": {
+                    "driver": "secrets-store-gke.csi.k8s.io",
+                    "readOnly": True,
+                    "volumeAttributes": {"secretProviderClass": "checkout-8b2531e5"},
+                }
+            },
+            True,
+        ),
         "/etc/shop": ({"configMap": {"name": "settings"}}, True),
         "/var/cache/shop": ({"emptyDir": {"sizeLimit": "1G"}}, None),
         "/scratch": ({"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, None),
