@@ -21,6 +21,15 @@ exec unshare --mount sh -c 'mount --bind "$1" /etc/hosts && shift && exec nsente
   sh "$hosts" "$network" -- "$@"
 """
 
+_PILOT_AGENT = """#!/bin/sh
+# request GET|POST PATH: asks the pod's Envoy, as the program of this name does in an injected container.
+set -eu
+[ "$1" = request ] || {{ echo "only 'request' works here" >&2; exit 1; }}
+exec curl --silent --show-error --fail --request "$2" "http://localhost:{admin}/$3"
+"""
+
+ADMIN_PORT = 15000
+
 
 def serve_exec(
     site: ClusterSite,
@@ -42,7 +51,7 @@ def serve_exec(
         network: has the pods' namespaces.
         hosts: file that pods read as ``/etc/hosts``.
         tools: the toolchain.
-        folder: for the program that enters a pod.
+        folder: for the program that enters a pod, and for those that only its containers have.
         log: file of its output.
     """
     folder.mkdir(parents=True)
@@ -50,11 +59,15 @@ def serve_exec(
     pods = shlex.quote(str(network.pod(site.key).path))
     script.write_text(_IN_POD.format(namespaces=pods, hosts=shlex.quote(str(hosts))), encoding="utf-8")
     script.chmod(0o755)
+    agent = folder / "programs" / "pilot-agent"
+    agent.parent.mkdir()
+    agent.write_text(_PILOT_AGENT.format(admin=ADMIN_PORT), encoding="utf-8")
+    agent.chmod(0o755)
     return Program(
         f"pod-exec of {site.key}",
         [str(tools.path("pod-exec")), f"{site.addresses.api_server}:{KUBELET_PORT}", str(script)],
         log=log,
         namespace=namespace,
         # Without this machine's settings of curl, such as a proxy.
-        variables={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)},
+        variables={"PATH": f"{agent.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "HOME": str(folder)},
     )
