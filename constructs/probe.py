@@ -11,8 +11,9 @@ def probe_manifest(probe: Probe, port: int) -> dict[str, Any]:
 
     Args:
         probe: as configured.
-        port: the container's port.
+        port: the service's port, where the probe names no other.
     """
+    port = port if probe.port is None else probe.port
     manifest: dict[str, Any] = {}
     match probe.chosen:
         case "http":

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from config.effects import RESTARTS_PODS
-from config.fields import Alternatives, ContainerText, Model, OnlyTrue, ProbePath, ProbeService
+from config.fields import Alternatives, ContainerText, Model, OnlyTrue, Port, ProbePath, ProbeService
 
 KUBERNETES_PERIOD = 10
 """Default of `periodSeconds`: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.34/#probe-v1-core"""
@@ -35,6 +35,12 @@ class Probe(Alternatives):
         min_length=1,
         max_length=100,
         description="Program to run in the container, without a shell, and its arguments. Exit status 0 is a success.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    port: Port | None = Field(
+        default=None,
+        description="Port of the container to probe; without it, the `port` of the service. It may be one that the "
+        "Service does not have.",
         json_schema_extra=RESTARTS_PODS,
     )
     initial_delay_seconds: int = Field(
@@ -101,3 +107,8 @@ class Probes(Model):
         description="Until it succeeds, the other probes wait. When it fails, the kubelet restarts the container.",
         json_schema_extra=RESTARTS_PODS,
     )
+
+    def given(self) -> dict[str, Probe]:
+        """Return the probes that the container has, by their key."""
+        found = {key: getattr(self, key) for key in type(self).model_fields}
+        return {key: probe for key, probe in found.items() if probe is not None}

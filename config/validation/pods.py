@@ -23,6 +23,7 @@ def check_pods(environment: Environment) -> Iterator[Problem]:
         yield from _check_limits(f"{path}.resources", service)
         yield from _check_nodes(environment, f"{path}.resources", service)
         yield from _check_programs(path, service)
+        yield from _check_probe_ports(path, service)
         for folder, volume in service.volumes.items():
             key = f"'{folder}'" if "." in folder else folder
             yield from _check_mount_path(f"{path}.volumes.{key}", folder, volume, service)
@@ -60,14 +61,21 @@ def _check_nodes(environment: Environment, path: str, service: Service) -> Itera
 
 def _check_programs(path: str, service: Service) -> Iterator[Problem]:
     """Check that no program to run has an empty name."""
-    probes = {
-        f"probes.{key}.exec": probe.exec or ()
-        for key in type(service.probes).model_fields
-        if (probe := getattr(service.probes, key)) is not None
-    }
+    probes = {f"probes.{key}.exec": probe.exec or () for key, probe in service.probes.given().items()}
     for key, words in {"command": service.command, **probes}.items():
         if words and not words[0]:
             yield Problem(f"{path}.{key}[0]", "is empty; name a program")
+
+
+def _check_probe_ports(path: str, service: Service) -> Iterator[Problem]:
+    """Check that a probe with a port connects to one, and to none of the sidecar's."""
+    for key, probe in service.probes.given().items():
+        if probe.port is None:
+            continue
+        if probe.exec is not None:
+            yield Problem(f"{path}.probes.{key}.port", "has no effect on exec; take it away", probe.port)
+        elif probe.port in reserved.SIDECAR_PORTS:
+            yield Problem(f"{path}.probes.{key}.port", "belongs to the sidecar; choose another port", probe.port)
 
 
 def _check_mount_path(path: str, folder: str, volume: Volume, service: Service) -> Iterator[Problem]:

@@ -102,6 +102,7 @@ PROBE = {
     "http": "/ready",
     "initial_delay_seconds": 7,
     "period_seconds": 7,
+    "port": 9095,
     "tcp": True,
     "timeout_seconds": 7,
 }

@@ -26,7 +26,7 @@ def test_probes(three_regions: Synthesis, reference: Synthesis) -> None:
         "timeoutSeconds": 5,
     }
     assert container["startupProbe"] == {
-        "grpc": {"port": 8080},
+        "grpc": {"port": 9091},
         "initialDelaySeconds": 1,
         "periodSeconds": 5,
         "failureThreshold": 30,

@@ -27,7 +27,7 @@ DEFAULTS = {
     "probes": {
         "readiness": {"tcp": True, "period_seconds": 10, "timeout_seconds": 1, "failure_threshold": 3},
         "liveness": {"grpc": "", "initial_delay_seconds": 0},
-        "startup": {"http": "/"},
+        "startup": {"http": "/", "port": 8081},
     },
     "env": {"EMPTY": "", "A": {"secret": "a", "key": "b", "optional": False}},
     "env_from": [{"secret": "a"}],
