@@ -60,6 +60,8 @@ class ControlPlane:
         takes_failover_threshold: the implementation is TRAFFIC_DIRECTOR, which has its own locality load balancing, and
             reads a threshold from a GCPTrafficDistributionPolicy. No other does.
             https://cloud.google.com/service-mesh/docs/operate-and-maintain/advanced-load-balancing-istio
+        takes_sidecar_ingress: a Sidecar's ``ingress`` is supported; TRAFFIC_DIRECTOR does not support it.
+            https://cloud.google.com/service-mesh/docs/supported-features-managed
     """
 
     summary: str
@@ -71,6 +73,7 @@ class ControlPlane:
     webhook_ports: tuple[str, ...]
     locality_needs_setting: bool
     takes_failover_threshold: bool
+    takes_sidecar_ingress: bool
 
     @property
     def runs_local_scripts(self) -> bool:
@@ -107,6 +110,7 @@ ASMCLI_IN_CLUSTER = ControlPlane(
     # The package that asmcli installs disables it for the whole mesh (its istio-operator.yaml).
     locality_needs_setting=True,
     takes_failover_threshold=False,
+    takes_sidecar_ingress=True,
 )
 
 # asmcli --managed itself is deprecated since 2024-08-22, and unsupported since February 2025. It still works.
@@ -126,6 +130,7 @@ ASMCLI_MANAGED = ControlPlane(
     webhook_ports=("15017",),
     locality_needs_setting=False,
     takes_failover_threshold=False,
+    takes_sidecar_ingress=True,
 )
 
 FLEET = ControlPlane(
@@ -138,6 +143,7 @@ FLEET = ControlPlane(
     webhook_ports=(),
     locality_needs_setting=False,
     takes_failover_threshold=True,
+    takes_sidecar_ingress=False,
 )
 
 
