@@ -5,13 +5,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from cli.sources.google import GoogleClient, LookupResult
+from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import cluster_path
 from config import Environment, ResolvedRegion
 
 FEATURES = ("servicemesh", "multiclusteringress")
 AUTOMATIC = "MANAGEMENT_AUTOMATIC"
 """Value in the mesh feature for a cluster whose mesh Google installs and runs."""
+
+
+NOT_ASKED = "notAsked"
+"""Reason of the `ApiError` of everything that was not looked up."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ class DescribedEnvironment:
     def existing_clusters(self) -> dict[str, dict[str, Any]]:
         """Return the clusters that exist, by region."""
         return {key: one for key, one in self.clusters.items() if isinstance(one, dict)}
+
+    def without_response(self) -> list[ApiError]:
+        """Return the errors of the lookups that got no response."""
+        others = (self.clusters, self.memberships, self.features, self.certificates)
+        found = [self.project, self.address, *(one for each in others for one in each.values())]
+        return [one for one in found if isinstance(one, ApiError) and one.no_response]
 
 
 def describe_environment(environment: Environment, google: GoogleClient) -> DescribedEnvironment:
@@ -67,6 +77,19 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
         return DescribedEnvironment(
             project.result(), clusters, memberships, _results(features), address.result(), _results(certificates)
         )
+
+
+def undescribed_environment(environment: Environment, why: str) -> DescribedEnvironment:
+    """Return an environment of which nothing was looked up.
+
+    Args:
+        environment: The environment.
+        why: Why not.
+    """
+    error = ApiError(0, NOT_ASKED, why)
+    by_region = {region.key: error for region in environment.resolved_regions()}
+    features = dict.fromkeys(FEATURES, error)
+    return DescribedEnvironment(error, by_region, by_region, features, error, {})
 
 
 def _results(started: Mapping[str, "Future[LookupResult]"]) -> dict[str, LookupResult]:

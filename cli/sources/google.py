@@ -75,6 +75,11 @@ class ApiError(Exception):
         return self.message
 
     @property
+    def no_response(self) -> bool:
+        """Whether there was no response, or no call at all."""
+        return self.status == 0
+
+    @property
     def api_is_off(self) -> bool:
         """Whether the API is disabled in the project; older and newer APIs have different codes for it."""
         return self.reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in self.message

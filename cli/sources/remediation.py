@@ -27,7 +27,7 @@ def api_error_fix(error: ApiError, api: str, project: str) -> str:
         return f"gcloud services enable {SERVICES.get(api, api)}.googleapis.com --project {project}"
     if error.status == 403:
         return f"have roles/viewer granted to you in {project}, and run the command again"
-    if error.status == 0:
+    if error.no_response:
         return "check that this machine can reach Google's APIs, and run the command again"
     return "run the command again in a few minutes"
 

@@ -7,7 +7,7 @@ from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import condition
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
-from cli.sources.remediation import DEPLOY, api_error_fix
+from cli.sources.remediation import DEPLOY
 from cli.sources.state import TerraformStates
 from cli.status.comparison import differs, gke_status, on_off, unknown
 from cli.status.hardening import check_hardening
@@ -84,12 +84,11 @@ def _check_mesh_label(member: ObservedCluster, found: Mapping[str, Any], project
     """Check the label by which Cloud Service Mesh knows which clusters are one mesh."""
     name = "mesh label"
     label = found.get("resourceLabels", {}).get("mesh_id", "")
-    if not isinstance(project, dict):
-        why = project or "the project does not exist"
-        fix = f"gcloud projects describe {member.project}"
-        if isinstance(project, ApiError):
-            fix = api_error_fix(project, "projects", member.project)
-        return failure(name, f"unknown, as the project number can't be read: {why}", fix)
+    if isinstance(project, ApiError):
+        return unknown(name, project, "projects", member.project)
+    if project is None:
+        text = "unknown, as its number can't be read: the project does not exist"
+        return failure(name, text, f"gcloud projects describe {member.project}")
     wanted = f"proj-{project['projectNumber']}"
     return failure_or_ok(
         name, [] if label == wanted else [f"mesh_id is {label or 'not set'}, but must be {wanted}"], label, DEPLOY

@@ -11,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import MeshError
-from cli.report.findings import Finding, FindingState, Report, failure
+from cli.report.findings import Finding, FindingState, Report, failure, warning
 from cli.report.output import Output
 from cli.sources.applied import AppliedObjects, applied_objects
 from cli.sources.cluster_objects import condition, read_objects
-from cli.sources.described import FEATURES, DescribedEnvironment, describe_environment, membership_state
-from cli.sources.google import GoogleClient
+from cli.sources.described import (
+    FEATURES,
+    NOT_ASKED,
+    DescribedEnvironment,
+    describe_environment,
+    membership_state,
+    undescribed_environment,
+)
+from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import (
     ClusterClient,
     KubectlError,
@@ -25,9 +32,11 @@ from cli.sources.kubernetes import (
     reachable_clusters,
 )
 from cli.sources.member import ObservedCluster
-from cli.sources.remediation import unreachable_fix
+from cli.sources.provider_credentials import LOGIN
+from cli.sources.remediation import api_error_fix, unreachable_fix
 from cli.sources.state import TerraformStates, read_states
 from cli.status.clusters import check_gke, check_membership, check_nodes
+from cli.status.comparison import GOOGLE_APIS
 from cli.status.control_plane import multicluster_mode, pinned_istiod, ready_replicas
 from cli.status.endpoint_discovery import check_other_remote_secrets, check_remote_secret, expected_secrets
 from cli.status.endpoints import check_endpoints
@@ -69,18 +78,18 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
         The findings; what can't be read is one.
 
     Raises:
-        MeshError: There are no credentials, a tool is missing, or a state can't be read.
+        MeshError: There are neither credentials nor a kubeconfig, a tool is missing, or a state can't be read.
     """
     state = read_states(environment, config)
     applied = applied_objects(config, state)
     google = GoogleClient.of(environment)
     with output.spinner("reading clusters and fleet from the Google Cloud APIs"):
-        found = describe_environment(environment, google)
+        found = _describe(environment, google, kubeconfig)
     report = Report("status")
     overview = report.section("Overview", columns=COLUMNS)
     causes: dict[str, frozenset[str]] = {}
     with (
-        reachable_clusters(environment, found.existing_clusters(), kubeconfig) as clusters,
+        reachable_clusters(environment, _existing_clusters(environment, found, kubeconfig), kubeconfig) as clusters,
         ThreadPoolExecutor(16) as pool,
     ):
         with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):
@@ -103,8 +112,49 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
     if environment.ingress.enabled:
         told = causes.get(environment.ingress.config_cluster, frozenset())
         report.section("Multi Cluster Ingress").findings += without_consequences(_check_ingress(members, found), told)
+    if errors := found.without_response():
+        for section in report.sections:
+            section.findings = without_consequences(section.findings, frozenset([GOOGLE_APIS]))
+        report.section("Google Cloud").findings.append(_check_apis(errors, google.project))
+    report.sections = [one for one in report.sections if one.findings or one.columns]
     report.data = _data(members, found)
     return report
+
+
+def _describe(environment: Environment, google: GoogleClient, kubeconfig: Path | None) -> DescribedEnvironment:
+    """Look everything up; nothing where there is a kubeconfig, and no credentials.
+
+    Raises:
+        MeshError: There are neither credentials nor a kubeconfig.
+    """
+    try:
+        return describe_environment(environment, google)
+    except MeshError as error:
+        if kubeconfig is None:
+            raise
+        return undescribed_environment(environment, str(error))
+
+
+def _existing_clusters(
+    environment: Environment, found: DescribedEnvironment, kubeconfig: Path | None
+) -> dict[str, Mapping[str, Any]]:
+    """Return the clusters that exist, by region; with a kubeconfig, those too that the GKE API does not tell."""
+    unknown: dict[str, Mapping[str, Any]] = {
+        region.key: {}
+        for region in environment.resolved_regions()
+        if kubeconfig is not None and not region.retired and isinstance(found.clusters[region.key], ApiError)
+    }
+    return {**unknown, **found.existing_clusters()}
+
+
+def _check_apis(errors: Iterable[ApiError], project: str) -> Finding:
+    """Return why Google's APIs have told nothing, and what is not checked for that."""
+    text = "; ".join(dict.fromkeys(map(str, errors)))
+    first = next(iter(errors))
+    if first.reason == NOT_ASKED:
+        unchecked = "GKE clusters, node pools, the fleet, the mesh as Google manages it, address and certificates"
+        return warning(GOOGLE_APIS, f"not asked, as {text}. Not checked: {unchecked}", LOGIN)
+    return failure(GOOGLE_APIS, text, api_error_fix(first, "", project))
 
 
 def _observe(

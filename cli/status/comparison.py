@@ -4,6 +4,9 @@ from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.google import ApiError
 from cli.sources.remediation import api_error_fix
 
+GOOGLE_APIS = "Google Cloud APIs"
+"""What a finding is about that only these could tell."""
+
 
 def differs(found: object, configured: object, text: str = "") -> list[str]:
     """Return what is wrong if what was found is not as configured.
@@ -21,7 +24,8 @@ def differs(found: object, configured: object, text: str = "") -> list[str]:
 
 def unknown(name: str, error: ApiError, api: str, project: str) -> Finding:
     """Return the failure of a call that would have shown whether something is right."""
-    return failure(name, f"unknown: {error}", api_error_fix(error, api, project))
+    finding = failure(name, f"unknown: {error}", api_error_fix(error, api, project))
+    return finding.about(GOOGLE_APIS) if error.no_response else finding
 
 
 def gke_status(name: str, status: str, text: str, fix: str) -> Finding:

@@ -15,6 +15,7 @@ from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.mesh_components import READINESS_JOB_PREFIX, uninstall_command
 from cli.sources.remediation import DEPLOY, chained, replace_command, unmanage_command
 from cli.sources.state import StateResource, TerraformStates
+from cli.status.comparison import GOOGLE_APIS
 from config.naming import MESH_NAMESPACE, REVISION_LABEL
 
 PROVISIONED = "ProvisioningFinished"
@@ -32,6 +33,9 @@ def check_control_plane(member: ObservedCluster, feature: LookupResult, state: T
         feature: ``servicemesh``, of the fleet.
         state: Of terraform, in which the installation is.
     """
+    if isinstance(feature, ApiError) and feature.no_response and not _is_service_mesh(member):
+        yield _check_any_istio(member)
+        return
     mode = member.environment.control_plane
     reported = membership_state(feature, member.region, member.described).get("servicemesh", {})
     if mode.runs_on_nodes:
@@ -40,7 +44,8 @@ def check_control_plane(member: ObservedCluster, feature: LookupResult, state: T
         yield _check_other_istiods(member)
     else:
         yield _check_managed(member, reported)
-        yield check_implementation(member.environment, reported)
+        if not isinstance(feature, ApiError):
+            yield check_implementation(member.environment, reported)
     yield from _check_conditions(reported)
     yield _check_management(member, feature)
     if not mode.runs_on_nodes:
@@ -70,6 +75,20 @@ def ready_replicas(deployment: Object | None) -> tuple[int, int]:
     if deployment is None:
         return 0, 0
     return deployment.get("status", {}).get("readyReplicas", 0), deployment.get("spec", {}).get("replicas", 1)
+
+
+def _is_service_mesh(member: ObservedCluster) -> bool:
+    """Return whether there is anything in the cluster that an installation of Cloud Service Mesh leaves."""
+    live = member.live
+    return bool(live.revisions or live.options or live.marker or live.jobs)
+
+
+def _check_any_istio(member: ObservedCluster) -> Finding:
+    """Check an Istio that is none of the control plane modes: as far as that can be told, by its webhooks."""
+    revisions = sorted({one["metadata"]["labels"][REVISION_LABEL] for one in member.live.injectors})
+    wrong = [] if revisions else ["no webhook injects sidecars"]
+    text = f"an Istio without Cloud Service Mesh, whose webhooks inject {', '.join(revisions)}"
+    return failure_or_ok("mesh control plane", wrong, text, DEPLOY)
 
 
 def _check_istiod(member: ObservedCluster) -> Finding:
@@ -160,7 +179,8 @@ def _check_management(member: ObservedCluster, feature: LookupResult) -> Finding
     """Check that the fleet manages the mesh if, and only if, the control plane mode says so."""
     title = "fleet management"
     if isinstance(feature, ApiError):  # not another failure: the fleet's own section has it
-        return warning(title, "unknown", "see the section Fleet")
+        finding = warning(title, "unknown", "see the section Fleet")
+        return finding.about(GOOGLE_APIS) if feature.no_response else finding
     found = membership_spec(feature, member.region, member.described).get("mesh", {})
     management = found.get("management", "not set")
     if member.environment.control_plane.installer == "fleet-api":
