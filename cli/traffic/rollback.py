@@ -7,6 +7,7 @@ done, fails, gets Ctrl-C or SIGTERM, loses its terminal, and also when it is kil
 
 import contextlib
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -51,7 +52,7 @@ def rolled_back(cluster: ClusterClient, steps: Sequence[RollbackStep], seconds: 
     Args:
         cluster: The cluster.
         steps: What to run.
-        seconds: How long each is tried again, as the connection may have failed.
+        seconds: How long they are tried again, as the connection may have failed.
         log: Gets the outcome if the block ends with an exception.
 
     Yields:
@@ -61,7 +62,7 @@ def rolled_back(cluster: ClusterClient, steps: Sequence[RollbackStep], seconds: 
         {
             "arguments": cluster.arguments(*step.command),
             "gone": cluster.arguments("get", *step.gone, "--ignore-not-found", "--output=name") if step.gone else [],
-            "manual": f"{cluster.command} {' '.join(step.command)}",
+            "manual": f"{cluster.command} {shlex.join(step.command)}",
         }
         for step in steps
     ]
@@ -121,8 +122,8 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     content = json.loads(sys.stdin.readline())
     finished = sys.stdin.read().strip() == FINISHED
-    seconds = content["seconds"]
-    failed = [one["manual"] for one in content["steps"] if not _succeeds(one["arguments"], one["gone"], seconds)]
+    deadline = time.monotonic() + content["seconds"]
+    failed = [one["manual"] for one in content["steps"] if not _succeeds(one["arguments"], one["gone"], deadline)]
     if finished:
         print(json.dumps(failed), flush=True)
     else:
@@ -132,17 +133,32 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _succeeds(command: Sequence[str], gone: Sequence[str], seconds: float) -> bool:
-    """Run a command until it succeeds, and what it deletes is gone, for some seconds."""
-    deadline = time.monotonic() + seconds
+def _succeeds(command: Sequence[str], gone: Sequence[str], deadline: float) -> bool:
+    """Run a command, at least once, until it succeeds and what it deletes is gone, or until a deadline."""
+    told = False
     while True:
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
+        try:
             _run(command)
             if not gone or not _run(gone):
                 return True
-        if time.monotonic() + PAUSE_SECONDS > deadline:
+            problem = "the object still exists"
+        except (OSError, subprocess.SubprocessError) as error:
+            problem = _last_line(error)
+        left = deadline - time.monotonic()
+        if left < PAUSE_SECONDS:
             return False
+        if not told:
+            _print(f"the rollback does not succeed yet, and is tried again for {left:.0f} s: {problem}")
+            told = True
         time.sleep(PAUSE_SECONDS)
+
+
+def _last_line(error: OSError | subprocess.SubprocessError) -> str:
+    """Return the last line that a command has printed before it failed, or else what the error says."""
+    printed: bytes = getattr(error, "stderr", None) or b""
+    if lines := printed.decode(errors="replace").strip().splitlines():
+        return lines[-1]
+    return f"no response within {CALL_SECONDS:.0f} s" if isinstance(error, subprocess.TimeoutExpired) else str(error)
 
 
 def _run(command: Sequence[str]) -> bytes:
@@ -157,12 +173,17 @@ def _run(command: Sequence[str]) -> bytes:
 
 
 def _report(failed: Sequence[str]) -> None:
-    """Print the outcome: the drill is gone, but there may still be a terminal."""
+    """Print the outcome: the drill is gone."""
+    if failed:
+        _print("the rollback failed; run these commands:", *failed)
+    else:
+        _print("the drill was interrupted; the fault is rolled back")
+
+
+def _print(text: str, *lines: str) -> None:
+    """Print a message, as long as there is a terminal."""
     with contextlib.suppress(OSError):
-        if failed:
-            print("mesh: the rollback failed; run these commands:", *failed, sep="\n      ", file=sys.stderr)
-        else:
-            print("mesh: the drill was interrupted; the fault is rolled back", file=sys.stderr)
+        print(f"mesh: {text}", *lines, sep="\n      ", file=sys.stderr, flush=True)
 
 
 def stop_on_signals() -> None:
