@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cli.sources.kubernetes import ClusterClient, KubectlError
+from cli.sources.kubernetes import SECONDS, ClusterClient, KubectlError
 
 PROXY_CONTAINER = "istio-proxy"
 
@@ -57,12 +57,18 @@ class ProxyEndpoint:
         return int(parts[1]) if len(parts) == 4 and parts[1].isdecimal() else 0
 
     @property
+    def subset(self) -> str:
+        """The service's subset; empty if the cluster is one of all its endpoints."""
+        parts = self.cluster.split("|")
+        return parts[2] if len(parts) == 4 else ""
+
+    @property
     def outbound(self) -> bool:
         """Whether it is an endpoint to which the proxy's own pod sends requests."""
         return self.cluster.startswith("outbound|")
 
 
-def request_proxy(cluster: ClusterClient, namespace: str, pod: str, path: str) -> str:
+def request_proxy(cluster: ClusterClient, namespace: str, pod: str, path: str, seconds: float = SECONDS) -> str:
     """Return what a pod's Envoy responds to a GET request.
 
     Args:
@@ -70,12 +76,13 @@ def request_proxy(cluster: ClusterClient, namespace: str, pod: str, path: str) -
         namespace: The pod's.
         pod: Its name, or ``deployment/NAME`` for any pod of a Deployment.
         path: Such as ``clusters?format=json``.
+        seconds: The timeout.
 
     Raises:
         KubectlError: The pod does not run, or has no proxy.
     """
     where = ("exec", pod, "--namespace", namespace, "--container", PROXY_CONTAINER)
-    return cluster.run(*where, "--", "pilot-agent", "request", "GET", path)
+    return cluster.run(*where, "--", "pilot-agent", "request", "GET", path, seconds=seconds)
 
 
 def read_endpoints(cluster: ClusterClient, namespace: str, pod: str) -> list[ProxyEndpoint]:

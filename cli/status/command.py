@@ -38,7 +38,13 @@ from cli.sources.state import TerraformStates, read_states
 from cli.status.clusters import check_gke, check_membership, check_nodes
 from cli.status.comparison import GOOGLE_APIS
 from cli.status.control_plane import multicluster_mode, pinned_istiod, ready_replicas
-from cli.status.endpoint_discovery import check_other_remote_secrets, check_remote_secret, expected_secrets
+from cli.status.data_path import check_data_path, read_proxies
+from cli.status.endpoint_discovery import (
+    REMOTE_SECRET,
+    check_other_remote_secrets,
+    check_remote_secret,
+    expected_secrets,
+)
 from cli.status.endpoints import check_endpoints
 from cli.status.ingress import check_config_cluster, check_ingress, vip
 from cli.status.mesh import check_feature, check_mesh, proxies_of
@@ -95,8 +101,9 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
         with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):
             regions = environment.resolved_regions()
             members = list(pool.map(lambda region: _observe(environment, region, found, clusters, applied), regions))
+            proxies = read_proxies(members, pool)
             secrets = list(pool.map(lambda one: list(_check_remote_secrets(one, members, state)), members))
-        for member, discovery in zip(members, secrets, strict=True):
+        for member, discovery, observed in zip(members, secrets, proxies, strict=True):
             title = f"{member.key}: {member.region.names.cluster}"
             if member.region.retired:
                 section = report.section(f"{title}, retired", region=member.key)
@@ -106,7 +113,10 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
                 deployed = [] if member.objects is None else check_deployed(member)
                 causes[member.key] = causes_of(deployed)
                 findings = without_consequences(_check_cluster(member, found, state), causes[member.key])
-                report.section(title, region=member.key).findings += [*findings, *deployed, *discovery]
+                told = causes[member.key] | causes_of(findings)
+                paths = check_data_path(member, members, observed, told, _undiscovered(discovery))
+                findings += [*deployed, *discovery, *without_consequences(paths, told)]
+                report.section(title, region=member.key).findings += findings
                 overview.rows.append(_row(member, found, discovery))
     report.section("Fleet").findings += [check_feature(name, found.features[name], google.project) for name in FEATURES]
     if environment.ingress.enabled:
@@ -196,6 +206,12 @@ def _check_remote_secrets(
     yield check_other_remote_secrets(member)
 
 
+def _undiscovered(discovery: Iterable[Finding]) -> frozenset[str]:
+    """Return the keys of the regions with whose remote secret something is wrong."""
+    names = (one.name for one in discovery if one.is_problem)
+    return frozenset(name.removeprefix(REMOTE_SECRET) for name in names if name.startswith(REMOTE_SECRET))
+
+
 def _check_cluster(member: ObservedCluster, found: DescribedEnvironment, state: TerraformStates) -> Iterator[Finding]:
     yield from check_gke(member, found.project, state)
     if isinstance(member.described, dict):
@@ -265,7 +281,7 @@ def _discovery_cell(member: ObservedCluster, findings: list[Finding]) -> str:
     """Return the number of the other clusters that a cluster discovers, or how it does."""
     if not member.environment.control_plane.uses_remote_secrets:
         return multicluster_mode(member)
-    pairs = [one for one in findings if one.name.startswith("remote secret for")]
+    pairs = [one for one in findings if one.name.startswith(REMOTE_SECRET)]
     return f"{sum(one.state is FindingState.OK for one in pairs)} of {len(pairs)}"
 
 

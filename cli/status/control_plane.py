@@ -21,6 +21,9 @@ from config.naming import MESH_NAMESPACE, REVISION_LABEL
 PROVISIONED = "ProvisioningFinished"
 """Condition of a ControlPlaneRevision that asmcli waits for, too."""
 
+CONTROL_PLANE = "mesh control plane"
+"""Name of a finding, and what findings are about that it explains."""
+
 CONNECTED = "connected"
 SEVERITIES = {"ERROR": FindingState.FAILURE, "WARNING": FindingState.WARNING}
 
@@ -34,16 +37,16 @@ def check_control_plane(member: ObservedCluster, feature: LookupResult, state: T
         state: Of terraform, in which the installation is.
     """
     if isinstance(feature, ApiError) and feature.no_response and not _is_service_mesh(member):
-        yield _check_any_istio(member)
+        yield _check_any_istio(member).about(CONTROL_PLANE)
         return
     mode = member.environment.control_plane
     reported = membership_state(feature, member.region, member.described).get("servicemesh", {})
     if mode.runs_on_nodes:
-        yield _check_istiod(member)
+        yield _check_istiod(member).about(CONTROL_PLANE)
         yield _check_injector(member)
         yield _check_other_istiods(member)
     else:
-        yield _check_managed(member, reported)
+        yield _check_managed(member, reported).about(CONTROL_PLANE)
         if not isinstance(feature, ApiError):
             yield check_implementation(member.environment, reported)
     yield from _check_conditions(reported)
@@ -88,11 +91,11 @@ def _check_any_istio(member: ObservedCluster) -> Finding:
     revisions = sorted({one["metadata"]["labels"][REVISION_LABEL] for one in member.live.injectors})
     wrong = [] if revisions else ["no webhook injects sidecars"]
     text = f"an Istio without Cloud Service Mesh, whose webhooks inject {', '.join(revisions)}"
-    return failure_or_ok("mesh control plane", wrong, text, DEPLOY)
+    return failure_or_ok(CONTROL_PLANE, wrong, text, DEPLOY)
 
 
 def _check_istiod(member: ObservedCluster) -> Finding:
-    title = "mesh control plane"
+    title = CONTROL_PLANE
     name, found = pinned_istiod(member)
     if found is None:
         return failure(title, f"{name} does not exist", DEPLOY)
@@ -143,7 +146,7 @@ def _check_managed(member: ObservedCluster, reported: Object) -> Finding:
         member: The cluster.
         reported: Its state in the fleet's mesh feature, which need not have one that asmcli requested.
     """
-    name = "mesh control plane"
+    name = CONTROL_PLANE
     management = reported.get("controlPlaneManagement", {})
     lifecycle, kind = management.get("state", ""), management.get("implementation", "")
     details = "; ".join(

@@ -27,6 +27,9 @@ from cli.sources.state import StateResource, TerraformStates
 from config import Environment
 from config.naming import MESH_NAMESPACE, remote_secret_name
 
+REMOTE_SECRET = "remote secret for "
+"""How the name of a finding begins, before the key of the other region."""
+
 INPUTS_ANNOTATION = f"{COMPLETION_MARKER}/inputs"
 """Annotation that scripts/create-remote-secret.sh writes: a checksum of its inputs."""
 
@@ -107,7 +110,7 @@ def accepts_token(cluster: ClusterClient, token: str) -> bool:
 
 def check_remote_secret(host: ObservedCluster, remote: ObservedCluster, state: TerraformStates) -> Finding:
     """Return whether a cluster holds a valid remote secret of another one."""
-    name = f"remote secret for {remote.key}"
+    name = f"{REMOTE_SECRET}{remote.key}"
     wanted = remote_secret_name(remote.region.remote_name)
     secret = next((one for one in host.live.secrets if one["metadata"]["name"] == wanted), None)
     grant = _remote_secret_in_state(f"{host.key}/{remote.key}", state)

@@ -148,13 +148,13 @@ def _check_proxies(member: ObservedCluster) -> Iterator[Finding]:
     right = (
         f"{len(found.current)} with revision {member.environment.revision}" if by_revision else str(len(found.current))
     )
-    yield failure_or_ok("proxies", wrong, right, _restarts(member, found.outdated))
+    yield failure_or_ok("proxies", wrong, right, restarts(member, found.outdated))
     names = ", ".join("/".join(identity(pod)) for pod in found.missing)
-    fix = _restarts(member, found.missing)
+    fix = restarts(member, found.missing)
     yield failure_or_ok("sidecars", [f"missing in {names}"] if names else [], "in every pod", fix)
 
 
-def _restarts(member: ObservedCluster, pods: Sequence[Object]) -> str:
+def restarts(member: ObservedCluster, pods: Sequence[Object]) -> str:
     """Return the commands that recreate pods, as a sidecar is only injected into a new one."""
     commands = []
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["namespace"])):

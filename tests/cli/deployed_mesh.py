@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -558,7 +559,7 @@ def pod(namespace: str, deployment: str, number: int = 1, revision: str | None =
         f"{deployment}-5d4f8-{number}",
         namespace,
         metadata={"ownerReferences": [owner], "annotations": injected},
-        spec={"containers": [{"name": deployment}]},
+        spec={"containers": [{"name": one} for one in (deployment, "istio-proxy")[: 2 if injected else 1]]},
         status={"phase": "Running"},
     )
 
@@ -701,7 +702,29 @@ def _cluster_objects(region: str, mode: str) -> Object:
     ]
     if region == "tokyo":
         found += _ingress_objects()
-    return {"objects": found, "tokens": [f"{TOKEN}-{region}"]}
+    return {"objects": found, "tokens": [f"{TOKEN}-{region}"], "proxies": {}, "proxy": proxy_in(region)}
+
+
+CAPTURED = Path(__file__).parent / "captured"
+"""What the proxy of a client in Osaka has responded, in a mesh of two regions on one machine."""
+
+
+def proxy_in(region: str) -> Object:
+    """Return what the proxies in a region respond, by Envoy's path: the captured, with its times as of today."""
+    clusters, certificates = (json.loads((CAPTURED / f"{name}.json").read_text()) for name in ("clusters", "certs"))
+    for endpoint in endpoints_in(clusters):
+        endpoint["priority"] = int(endpoint["locality"]["region"] != LOCATIONS[region])
+    now = datetime.now(UTC)
+    for one in certificates["certificates"]:
+        for each in (*one["ca_cert"], *one["cert_chain"]):
+            each["valid_from"] = f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+            each["expiration_time"] = f"{now + timedelta(hours=23):%Y-%m-%dT%H:%M:%SZ}"
+    return {"clusters": clusters, "certs": certificates, "stats": (CAPTURED / "stats.txt").read_text()}
+
+
+def endpoints_in(clusters: Object) -> list[Object]:
+    """Return the endpoints of the demo service in what a proxy has responded."""
+    return next(one["host_statuses"] for one in clusters["cluster_statuses"] if "helloworld" in one["name"])
 
 
 def _ingress_objects() -> list[Object]:

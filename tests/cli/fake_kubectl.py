@@ -59,7 +59,7 @@ BUILT_IN_GROUPS = ("", "apps", "autoscaling", "batch", "policy")
 
 SERVED_BY_GKE = ("backendconfigs.cloud.google.com", "frontendconfigs.networking.gke.io")
 
-OPTIONS = ("context=", "filename=", "kubeconfig=", "namespace=", "output=", "selector=", "verbs=")
+OPTIONS = ("container=", "context=", "filename=", "kubeconfig=", "namespace=", "output=", "selector=", "verbs=")
 FLAGS = ("all-namespaces", "ignore-not-found", "no-headers", "show-managed-fields")
 
 
@@ -72,7 +72,8 @@ class FakeKubectl:
 
     Attributes:
         clusters: by context, or else by the name of the kubeconfig file: the ``objects`` of a cluster, the
-            ``tokens`` that it accepts, the ``error`` with which every call fails, if there is one, whether it
+            ``tokens`` that it accepts, what the ``proxies`` of pods by name and any other ``proxy`` respond, by
+            Envoy's path, the ``error`` with which every call fails, if there is one, whether it
             ``hangs``, and whether an extension of it is down (``extension_down``).
         calls: the arguments of each call.
     """
@@ -109,6 +110,8 @@ def _respond(cluster: Object, words: list[str], options: dict[str, str], text: s
         raise FakeKubectlError(cluster["error"])
     if words == ["api-resources"]:
         return "".join(_api_resource(kind) for kind in KINDS if kind != "namespace" and _is_served(kind, cluster))
+    if words[0] == "exec":
+        return _request_proxy(cluster, words[1], words[2:], options)
     assert ("--no-headers" in options) != (options.get("--output") == "json"), "the fake prints JSON, or names"
     match words:
         case ["create"] if options["--filename"] == "-":
@@ -116,6 +119,19 @@ def _respond(cluster: Object, words: list[str], options: dict[str, str], text: s
         case ["get", kinds, *names]:
             return _get(cluster, kinds, names, options)
     raise AssertionError(f"the fake kubectl has no {' '.join(words)}")
+
+
+def _request_proxy(cluster: Object, pod: str, command: list[str], options: dict[str, str]) -> str:
+    """Return what the proxy of a pod responds, or that of every pod without one of its own."""
+    program, verb, method, path = command
+    assert (program, verb, method, options["--container"]) == ("pilot-agent", "request", "GET", "istio-proxy")
+    found = next((one for one in cluster["objects"] if one["metadata"]["name"] == pod), None)
+    if found is None or found["metadata"]["namespace"] != options["--namespace"]:
+        raise FakeKubectlError(f'Error from server (NotFound): pods "{pod}" not found')
+    answer = cluster["proxies"].get(pod, cluster["proxy"])[path.partition("?")[0]]
+    if isinstance(answer, FakeKubectlError):
+        raise answer
+    return answer if isinstance(answer, str) else json.dumps(answer)
 
 
 def _review(review: Object, cluster: Object) -> Object:
