@@ -90,7 +90,7 @@ class ClusterObjects:
         autoscalers: All HorizontalPodAutoscalers.
         revisions: The ControlPlaneRevisions.
         injectors: The webhooks that inject sidecars, each of a revision.
-        jobs: The Jobs in the mesh's namespace.
+        jobs: All Jobs.
         secrets: The remote secrets.
         rules: The DestinationRules.
         authentications: The PeerAuthentications.
@@ -130,6 +130,11 @@ class ClusterObjects:
         return _named(self.autoscalers, namespace, name)
 
     @property
+    def mesh_jobs(self) -> list[Object]:
+        """The Jobs in the mesh's namespace."""
+        return [one for one in self.jobs if one["metadata"]["namespace"] == MESH_NAMESPACE]
+
+    @property
     def webhooks(self) -> Iterator[Object]:
         """All webhooks of the API server."""
         return (one for one in self.applied if one["kind"] in WEBHOOKS)
@@ -151,15 +156,15 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
     served = _served(cluster)
     everywhere, in_mesh = "--all-namespaces", ("--namespace", MESH_NAMESPACE)
     wanted = {(group, kind) for group, kind in kinds if kind not in COMPARED_ELSEWHERE}
-    custom = [name for name, kind in served.items() if kind in wanted or kind[0].endswith(ISTIO_GROUPS)]
+    custom = [one for one in (CONTROL_PLANE_CRD,) if one in served]
+    custom += [name for name, kind in served.items() if kind in wanted or kind[0].endswith(ISTIO_GROUPS)]
     if served.keys() >= set(MCI_CRDS):
         custom += [*MCI_CRDS, *GKE_CRDS]
     custom = sorted(one for one in dict.fromkeys(custom) if one in served and one not in APPLIED)
     calls: list[tuple[str, ...]] = [
-        ("nodes,pods,endpointslices.discovery.k8s.io", everywhere),
+        ("nodes,pods,endpointslices.discovery.k8s.io,jobs.batch", everywhere),
         (",".join(APPLIED), everywhere, "--show-managed-fields"),
         ("secrets", *in_mesh, "--selector", REMOTE_SECRET_SELECTOR),
-        (",".join(["jobs.batch", *(one for one in (CONTROL_PLANE_CRD,) if one in served)]), *in_mesh),
     ]
     if custom:
         calls.append((",".join(custom), everywhere, "--show-managed-fields"))

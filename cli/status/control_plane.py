@@ -83,7 +83,7 @@ def ready_replicas(deployment: Object | None) -> tuple[int, int]:
 def _is_service_mesh(member: ObservedCluster) -> bool:
     """Return whether there is anything in the cluster that an installation of Cloud Service Mesh leaves."""
     live = member.live
-    return bool(live.revisions or live.options or live.marker or live.jobs)
+    return bool(live.revisions or live.options or live.marker or live.mesh_jobs)
 
 
 def _check_any_istio(member: ObservedCluster) -> Finding:
@@ -244,7 +244,7 @@ def installation_in_state(member: ObservedCluster, state: TerraformStates) -> St
 def _check_readiness(member: ObservedCluster) -> Finding:
     """Check the Job with which a deploy waits for the mesh."""
     title = "readiness"
-    jobs = [one for one in member.live.jobs if one["metadata"]["name"].startswith(READINESS_JOB_PREFIX)]
+    jobs = [one for one in member.live.mesh_jobs if one["metadata"]["name"].startswith(READINESS_JOB_PREFIX)]
     if not jobs:
         return failure(title, "the Job that waits for the mesh does not exist", DEPLOY)
     job = max(jobs, key=lambda one: str(one["metadata"].get("creationTimestamp", "")))

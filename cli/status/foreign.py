@@ -13,14 +13,12 @@ from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import ISTIO_GROUPS, Object
 from cli.sources.member import ObservedCluster
 from cli.status.drift import DEPLOYERS
+from cli.traffic.temporary import DRILL, DRILL_SIDECAR, TEMPORARY_LABEL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MANIFEST_ANNOTATION, MESH_NAMESPACE
 from config.plural import counted
 
 ACCEPTED = "multi-region-mesh/accepted"
 """Annotation by which whoever adds an object says why it is there."""
-
-DRILL = "mesh-drill"
-"""How the names of the objects of a drill begin: it deletes them, unless it was killed."""
 
 CONTROL_PLANE_LABELS = ("operator.istio.io/", "install.operator.istio.io/")
 """How labels begin of what an installation of Istio consists of."""
@@ -41,31 +39,37 @@ def check_foreign(
     """
     accepted = []
     for key, one in sorted(live.items()):
-        if key in own or not _has_effect(key, one) or not (effect := _effect(member, key, one)):
+        if key in own or not has_effect(key, one) or not (effect := _effect(member, key, one)):
             continue
         metadata = one["metadata"]
         if ACCEPTED in metadata.get("annotations", {}):
             accepted.append(str(key))
             continue
         text = f"no stack applies it; {effect}"
-        if key.name.startswith(DRILL):
-            text = f"a mesh drill has made it, and was interrupted unless it still runs; {effect}"
+        if command := _temporary(key, metadata):
+            text = f"a mesh {command} has made it, and was interrupted unless it still runs; {effect}"
         elif MANIFEST_ANNOTATION in metadata.get("annotations", {}):
             text = f"an earlier deploy has applied it, and it is in no state; {effect}"
         where = f"--namespace {key.namespace} " if key.namespace else ""
         fix = f"{member.kubectl} {where}delete {key.resource} {key.name}"
-        finding = (warning if key.kind in OBSERVING else failure)(str(key), text + _made(metadata), fix)
+        finding = (warning if key.kind in OBSERVING else failure)(str(key), text + made(metadata), fix)
         yield finding.about(str(key))
     if accepted:
         yield ok("accepted objects", f"{counted(len(accepted), 'object')}: {', '.join(accepted)}")
 
 
-def _has_effect(key: ObjectKey, one: Object) -> bool:
+def has_effect(key: ObjectKey, one: Object) -> bool:
     """Return whether an object is of a kind that changes what a mesh does, and of no installation of it."""
     labels = one["metadata"].get("labels", {})
     if any(label.startswith(CONTROL_PLANE_LABELS) for label in labels):
         return False
     return key.group.endswith(ISTIO_GROUPS) or key.kind == "NetworkPolicy"
+
+
+def _temporary(key: ObjectKey, metadata: Mapping[str, Any]) -> str:
+    """Return the command that has made an object for a while; empty if it is none of these."""
+    named = DRILL if key.name.startswith(DRILL_SIDECAR) else ""
+    return str(metadata.get("labels", {}).get(TEMPORARY_LABEL, named))
 
 
 def _effect(member: ObservedCluster, key: ObjectKey, one: Object) -> str:
@@ -106,7 +110,7 @@ def _gateway_labels(member: ObservedCluster) -> Mapping[str, str]:
     return labels
 
 
-def _made(metadata: Mapping[str, Any]) -> str:
+def made(metadata: Mapping[str, Any]) -> str:
     """Return who has made an object, and when, as far as the API server says so."""
     managers = sorted({one["manager"] for one in metadata.get("managedFields", [])} - DEPLOYERS)
     when = metadata.get("creationTimestamp")

@@ -12,6 +12,7 @@ from cli.sources.synthesized import SYNTHESIZE
 from cli.status.drift import REPLICAS, Difference, changed_by, differences, restore_command
 from cli.status.foreign import check_foreign
 from cli.status.former_managers import check_former_managers
+from cli.status.interrupted import check_interrupted, drilled
 from config import Environment
 from config.kinds import RESTORED_KINDS
 from config.naming import MANIFEST_ANNOTATION
@@ -27,7 +28,7 @@ def check_objects(member: ObservedCluster) -> Iterator[Finding]:
     live = {ObjectKey.of(one): one for one in member.live.applied}
     manifests = _manifests(member, live)
     found = [*_missing(member, live), *_changed(member, manifests, live)]
-    found += check_foreign(member, manifests.keys(), live)
+    found += [*check_foreign(member, manifests.keys(), live), *check_interrupted(member)]
     yield from found
     yield from check_former_managers(member)
     if member.applied is None:
@@ -70,6 +71,8 @@ def _missing(member: ObservedCluster, live: Live) -> Iterator[Finding]:
 def _changed(member: ObservedCluster, manifests: Mapping[ObjectKey, Object], live: Live) -> Iterator[Finding]:
     for key, manifest in manifests.items():
         changes = list(differences(manifest, live[key])) if key in live else []
+        if key in live and drilled(live[key]) is not None:  # which another finding says
+            changes = [one for one in changes if one.path != REPLICAS]
         if not changes:
             continue
         text = ". ".join(_line(key, one, live[key]) for one in changes)
