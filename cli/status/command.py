@@ -41,6 +41,7 @@ from cli.status.control_plane import multicluster_mode, pinned_istiod, ready_rep
 from cli.status.data_path import check_data_path, read_proxies
 from cli.status.endpoint_discovery import (
     REMOTE_SECRET,
+    accepted_tokens,
     check_other_remote_secrets,
     check_remote_secret,
     expected_secrets,
@@ -102,7 +103,9 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
             regions = environment.resolved_regions()
             members = list(pool.map(lambda region: _observe(environment, region, found, clusters, applied), regions))
             proxies = read_proxies(members, pool)
-            secrets = list(pool.map(lambda one: list(_check_remote_secrets(one, members, state)), members))
+            accepted = pool.map(lambda one: accepted_tokens(one, members), members)
+            tokens = {member.key: found for member, found in zip(members, accepted, strict=True)}
+            secrets = [list(_check_remote_secrets(one, members, state, tokens)) for one in members]
         for member, discovery, observed in zip(members, secrets, proxies, strict=True):
             title = f"{member.key}: {member.region.names.cluster}"
             if member.region.retired:
@@ -196,13 +199,16 @@ def _observe(
 
 
 def _check_remote_secrets(
-    member: ObservedCluster, members: Iterable[ObservedCluster], state: TerraformStates
+    member: ObservedCluster,
+    members: Iterable[ObservedCluster],
+    state: TerraformStates,
+    tokens: Mapping[str, Mapping[str, bool]],
 ) -> Iterator[Finding]:
     """Yield whether a cluster discovers the endpoints of all others, which have to accept its tokens."""
     if member.objects is None or member.region.retired:
         return
     wanted = set(expected_secrets(member.environment, member.key).values())
-    yield from (check_remote_secret(member, other, state) for other in members if other.key in wanted)
+    yield from (check_remote_secret(member, one, state, tokens[one.key]) for one in members if one.key in wanted)
     yield check_other_remote_secrets(member)
 
 

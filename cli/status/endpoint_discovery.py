@@ -11,9 +11,10 @@ them to the cluster that accepts or rejects them.
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -29,6 +30,9 @@ from config.naming import MESH_NAMESPACE, remote_secret_name
 
 REMOTE_SECRET = "remote secret for "
 """How the name of a finding begins, before the key of the other region."""
+
+LEAST_LEFT = timedelta(days=7)
+"""Of a token that expires: one without an end is the rule."""
 
 INPUTS_ANNOTATION = f"{COMPLETION_MARKER}/inputs"
 """Annotation that scripts/create-remote-secret.sh writes: a checksum of its inputs."""
@@ -94,25 +98,79 @@ def private_endpoint(cluster: Mapping[str, Any]) -> str:
     return str(endpoints.get("privateEndpoint") or cluster.get("privateClusterConfig", {}).get("privateEndpoint", ""))
 
 
-def accepts_token(cluster: ClusterClient, token: str) -> bool:
-    """Return whether a cluster authenticates a token.
+def accepted_tokens(remote: ObservedCluster, members: Iterable[ObservedCluster]) -> dict[str, bool]:
+    """Return whether a cluster authenticates the tokens in the remote secrets for it; of none where it is not known.
 
-    A TokenReview with the caller's own credentials asks for it, so that the token is in no argument.
+    Args:
+        remote: The cluster.
+        members: All clusters.
+    """
+    if remote.cluster is None or remote.objects is None:
+        return {}
+    tokens = set[str]()
+    for host in members:
+        secret = _secret(host, remote)
+        with suppress(ValueError):
+            tokens |= set() if secret is None else {read_secret(secret).token}
+    try:
+        return _review(remote.cluster, sorted(tokens)) if tokens else {}
+    except KubectlError:
+        return {}
+
+
+def _review(cluster: ClusterClient, tokens: Sequence[str]) -> dict[str, bool]:
+    """Return whether a cluster authenticates tokens.
+
+    TokenReviews with the caller's own credentials ask for it, so that the tokens are in no argument.
     Source: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
 
     Raises:
         KubectlError: kubectl failed.
     """
-    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-    review_result = cluster.run("create", "--filename", "-", "--output", "json", text=json.dumps(review))
-    return bool(json.loads(review_result).get("status", {}).get("authenticated", False))
+    kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
+    reviews = {"apiVersion": "v1", "kind": "List", "items": [{**kind, "spec": {"token": one}} for one in tokens]}
+    text = cluster.run("create", "--filename", "-", "--output", "json", text=json.dumps(reviews))
+    decoder, results, place = json.JSONDecoder(), [], 0
+    while place < len(text.rstrip()):  # a document each, as kubectl prints no list here
+        result, place = decoder.raw_decode(text, place)
+        results.append(bool(result.get("status", {}).get("authenticated", False)))
+        place += len(text[place:]) - len(text[place:].lstrip())
+    return dict(zip(tokens, results, strict=True))
 
 
-def check_remote_secret(host: ObservedCluster, remote: ObservedCluster, state: TerraformStates) -> Finding:
-    """Return whether a cluster holds a valid remote secret of another one."""
+def _expires(token: str) -> datetime | None:
+    """Return when a token expires, as it says itself; None if it does not.
+
+    Source: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4
+    """
+    try:
+        payload = token.split(".")[1]
+        content = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return datetime.fromtimestamp(content["exp"], UTC)
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _secret(host: ObservedCluster, remote: ObservedCluster) -> Object | None:
+    """Return the remote secret of a cluster for another one."""
+    name = remote_secret_name(remote.region.remote_name)
+    secrets = () if host.objects is None else host.objects.secrets
+    return next((one for one in secrets if one["metadata"]["name"] == name), None)
+
+
+def check_remote_secret(
+    host: ObservedCluster, remote: ObservedCluster, state: TerraformStates, tokens: Mapping[str, bool]
+) -> Finding:
+    """Return whether a cluster holds a valid remote secret of another one.
+
+    Args:
+        host: The cluster.
+        remote: The other one.
+        state: Of terraform.
+        tokens: Whether the other one authenticates a token, as far as that is known.
+    """
     name = f"{REMOTE_SECRET}{remote.key}"
-    wanted = remote_secret_name(remote.region.remote_name)
-    secret = next((one for one in host.live.secrets if one["metadata"]["name"] == wanted), None)
+    secret = _secret(host, remote)
     grant = _remote_secret_in_state(f"{host.key}/{remote.key}", state)
     fix = replace_command(grant, f'trust_grant["{host.key}/{remote.key}"]')
     if secret is None:
@@ -133,12 +191,11 @@ def check_remote_secret(host: ObservedCluster, remote: ObservedCluster, state: T
             wrong.append(f"its server is {content.server}, but the private endpoint of {remote.key} is {server}")
         if content.certificate != remote.described.get("masterAuth", {}).get("clusterCaCertificate"):
             wrong.append(f"its CA certificate is not that of {remote.key}")
-    accepted: bool | None = None
-    if remote.cluster is not None and remote.objects is not None:
-        with suppress(KubectlError):
-            accepted = accepts_token(remote.cluster, content.token)
+    accepted, expires = tokens.get(content.token), _expires(content.token)
     if accepted is False:
         wrong.append(f"{remote.key} rejects its token")
+    if not wrong and expires is not None and expires - datetime.now(UTC) < LEAST_LEFT:
+        return warning(name, f"its token expires at {expires:%Y-%m-%d %H:%M} UTC", fix)
     if wrong or accepted:
         return failure_or_ok(name, wrong, f"server {content.server}, token accepted", fix)
     # The other cluster's own section has the failure.

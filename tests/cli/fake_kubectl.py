@@ -115,7 +115,7 @@ def _respond(cluster: Object, words: list[str], options: dict[str, str], text: s
     assert ("--no-headers" in options) != (options.get("--output") == "json"), "the fake prints JSON, or names"
     match words:
         case ["create"] if options["--filename"] == "-":
-            return json.dumps(_review(json.loads(text), cluster))
+            return "".join(f"{json.dumps(_review(one, cluster), indent=4)}\n" for one in json.loads(text)["items"])
         case ["get", kinds, *names]:
             return _get(cluster, kinds, names, options)
     raise AssertionError(f"the fake kubectl has no {' '.join(words)}")

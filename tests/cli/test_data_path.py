@@ -1,16 +1,20 @@
 """`mesh status`, of what proxies know, without a request: their endpoints, their control plane, their certificates."""
 
+import base64
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cli.deployed_mesh import (
     GATEWAY,
     IN_CLUSTER,
     LOCATIONS,
     MANAGED,
+    TOKEN,
     Case,
     DeployedMesh,
     endpoints_in,
@@ -166,3 +170,26 @@ def test_two_pods_of_a_workload_are_read(mesh: DeployedMesh) -> None:
     assert mesh.run_json("status").findings()[PATH]["text"].startswith("5 proxies know")
     read = [call[1] for call in mesh.kubectl_calls if call[0] == "exec" or "exec" in call]
     assert len(read) == 5 + 3 * 2 + 4 + 3 * 2
+
+
+def test_a_token_that_expires(mesh: DeployedMesh) -> None:
+    """As a service account's token of a TokenRequest does."""
+
+    def set_token(days: int) -> None:
+        until = datetime.now(UTC) + timedelta(days=days)
+        payload = base64.urlsafe_b64encode(json.dumps({"exp": int(until.timestamp())}).encode()).decode().rstrip("=")
+        token = f"{TOKEN}.{payload}.signature"
+        secret = mesh.object("tokyo", "Secret")
+        [(name, data)] = secret["data"].items()
+        content = yaml.safe_load(base64.b64decode(data))
+        content["users"][0]["user"]["token"] = token
+        secret["data"] = {name: base64.b64encode(yaml.safe_dump(content).encode()).decode()}
+        mesh.clusters["osaka"]["tokens"] = [token]
+
+    set_token(30)
+    assert mesh.run_json("status").findings("warning") == {}
+    set_token(3)
+    [(where, finding)] = mesh.run_json("status").findings("warning").items()
+    assert where == ("tokyo", "remote secret for osaka")
+    assert finding["text"].startswith("its token expires at 2")
+    assert "apply -replace" in finding["fix"]
