@@ -221,6 +221,52 @@ def status(
         time.sleep(SECONDS_BETWEEN_REPORTS)
 
 
+@app.command(epilog=_epilog("mesh explain checkout --from osaka"))
+def explain(
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="The service that requests are for: its name, or NAMESPACE/NAME.")
+    ],
+    config: Config,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="REGION|CLIENT",
+            help="Follow requests from this region, or from this client, NAMESPACE/NAME of a pod, a service account or "
+            "a label app; repeat for several.",
+            show_default="a client and a gateway in every region",
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER", min=1, max=65535, help="Port of the Service.", show_default="the main port of the service"
+        ),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Path of the URL.", show_default="the first path of the service's routes, or else /"
+        ),
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+    junit: Junit = None,
+) -> int:
+    """Follow a request to a service, hop by hop, and name the first thing on its path that makes it fail.
+
+    Run it for a 403, a 404, a 503 or a timeout. It reads the configuration with which the proxies of client and server
+    run: listener, route, endpoints with their health and priority, TLS mode and authorization. It sends no request and
+    changes nothing.
+    """
+    from cli.explain.command import run_explain  # noqa: PLC0415
+    from cli.explain.options import ExplainOptions  # noqa: PLC0415
+
+    output = Output(as_json=as_json, junit=junit)
+    options = ExplainOptions(service, tuple(source or ()), port, path)
+    return output.finish(run_explain(load(config), kubeconfig, options, output))
+
+
 @app.command(epilog=_epilog("mesh verify locality --requests 1000 --plot responses.svg"))
 def verify(
     step: Annotated[VerifyStep, typer.Argument(metavar="STEP", help="Measure split, locality or ingress.")],

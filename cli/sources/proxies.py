@@ -31,6 +31,8 @@ class ProxyEndpoint:
         priority: 0 is the one to which requests go first.
         succeeded: The number of requests that this proxy has sent there with success.
         failed: The number of the others that have ended.
+        unconnected: The number of connections to it that have failed.
+        timed_out: The number of requests that took longer than the route's timeout.
     """
 
     cluster: str
@@ -43,6 +45,8 @@ class ProxyEndpoint:
     priority: int
     succeeded: int
     failed: int
+    unconnected: int = 0
+    timed_out: int = 0
 
     @property
     def host(self) -> str:
@@ -132,4 +136,6 @@ def _endpoints(content: dict[str, Any]) -> Iterator[ProxyEndpoint]:
                 priority=int(host.get("priority", 0)),
                 succeeded=counts.get("rq_success", 0),
                 failed=counts.get("rq_error", 0),
+                unconnected=counts.get("cx_connect_fail", 0),
+                timed_out=counts.get("rq_timeout", 0),
             )

@@ -20,7 +20,8 @@ def test_the_page_is_up_to_date() -> None:
 def test_every_command_has_an_output() -> None:
     recorded = {path.stem for path in OUTPUTS.glob("*.txt")}
     assert recorded == set(RECORDERS)
-    assert recorded == set(commands()) - {"picture"}, "docs/images has what `mesh picture` draws"
+    # docs/images has what `mesh picture` draws, and tests/cli/explain what the proxies of a lab return.
+    assert recorded == set(commands()) - {"picture", "explain"}
 
 
 def without_figures(text: str) -> str:

@@ -1,0 +1,70 @@
+"""What to do about an object that is in the way of a request, by how it came there."""
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from cli.sources.applied import ObjectKey
+from cli.sources.cluster_objects import Object
+from cli.sources.kubernetes import ClusterClient
+from cli.sources.remediation import DEPLOY, chained
+from cli.status.drift import changed_by, differences, restore_command
+from config.naming import MANIFEST_ANNOTATION
+
+
+@dataclass(frozen=True)
+class Repair:
+    """How an object differs from what a deploy would make, and the command that ends it.
+
+    Attributes:
+        how: Why it is as it is, to be appended to a sentence; empty if it is as the last deploy has applied it.
+        command: The command; empty if it is as the last deploy has applied it.
+    """
+
+    how: str
+    command: str
+
+
+def repair_object(cluster: ClusterClient, one: Object) -> Repair:
+    """Return what to do about an object: restore its fields, or delete it where no deploy has applied it."""
+    key, metadata = ObjectKey.of(one), one["metadata"]
+    applied = metadata.get("annotations", {}).get(MANIFEST_ANNOTATION)
+    if applied is None:
+        where = ["--namespace", key.namespace] if key.namespace else []
+        return Repair("; no stack applies it", kubectl(cluster, "delete", key.resource, key.name, *where))
+    manifest = json.loads(applied)
+    changes = list(differences(manifest, one))
+    if not changes:
+        return Repair("", "")
+    texts = [f"{change}{f' by {who}' if (who := changed_by(one, change.path)) else ''}" for change in changes]
+    commands = (restore_command(cluster.command, manifest, change) for change in changes)
+    return Repair(f"; {', '.join(texts)}", chained(commands))
+
+
+def find_and_repair(cluster: ClusterClient, kind: str, namespace: str, name: str) -> Repair:
+    """Return what to do about an object that a proxy's configuration names.
+
+    Args:
+        cluster: The cluster.
+        kind: As kubectl takes it, such as ``virtualservice.networking.istio.io``.
+        namespace: The object's.
+        name: The object's.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
+    found = cluster.find(kind, name, "--namespace", namespace, "--show-managed-fields")
+    if found is None:
+        return Repair("; it does not exist any more, and the proxy does not know that yet", "run the command again")
+    repair = repair_object(cluster, found)
+    return repair if repair.command else Repair("", kubectl(cluster, "edit", kind, name, "--namespace", namespace))
+
+
+def missing_object(key: str) -> Repair:
+    """Return what to do about an object that a deploy creates."""
+    return Repair(f"; {key} is missing", DEPLOY)
+
+
+def kubectl(cluster: ClusterClient, *words: str) -> str:
+    """Return a kubectl command for a person to copy."""
+    return f"{cluster.command} {shlex.join(words)}"
