@@ -287,6 +287,22 @@ def verify(
         list[str] | None,
         typer.Option(metavar="KEY", help="Send requests from this region only; repeat for several."),
     ] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Send requests to this service.",
+            show_default="helloworld if demo.enabled, or else the only service",
+        ),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Send requests to PATH, such as /healthz, or to the gRPC method /PACKAGE.SERVICE/METHOD.",
+            show_default="the path of the service's first route, or else /; for gRPC, the method of the health check",
+        ),
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(
@@ -302,16 +318,17 @@ def verify(
     as_json: Json = False,
     junit: Junit = None,
 ) -> int:
-    """Send requests to the demo service from each cluster, and check which region responds.
+    """Send requests to a service from each cluster, and check which region responds.
 
-    Run it after a deploy. The steps: split (A), without the DestinationRule (demo.failover: false), every version
-    responds in every cluster, in even shares; locality (B), every response is local; ingress (C), the load balancer
-    routes each region's requests to that region.
+    Run it after a deploy. The steps: split (A), without the DestinationRule (failover: false), every region responds
+    in every cluster, in even shares; locality (B), every response is local; ingress (C), the load balancer routes
+    each region's requests to that region. The requests come from a Job in each cluster, which is deleted at the end.
+    The counters of the proxies tell which region has responded. The service has to be an HTTP or gRPC service.
     """
     from cli.traffic.verify import run_verify  # noqa: PLC0415
 
     output = Output(as_json=as_json, junit=junit)
-    options = VerifyOptions(step, requests, concurrency, confidence, tuple(region or ()), url, plot)
+    options = VerifyOptions(step, requests, concurrency, confidence, tuple(region or ()), service, path, url, plot)
     return output.finish(run_verify(load(config), kubeconfig, options, output))
 
 

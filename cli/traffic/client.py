@@ -1,4 +1,4 @@
-"""Load from the demo's client in each cluster, whose responses are read as they arrive."""
+"""Load from a client in each cluster, whose responses are read as they arrive."""
 
 import re
 import secrets
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.sources.kubernetes import ClusterClient
-from config.demo import CLIENT_APP, VERSION_IN_RESPONSE
+from cli.traffic.attribution import Attribution, FindRegion
+from cli.traffic.response import Response
 
 SCRIPT = (Path(__file__).parent / "client.sh").read_text(encoding="utf-8")
 TIMEOUT_SECONDS = 5.0
@@ -19,38 +20,37 @@ TIMEOUT_SECONDS = 5.0
 
 SECONDS_TO_END = 5.0
 
-UNVERSIONED = "no version"
+CONTAINER = "client"
+"""Of the client's pod: client_job.yaml."""
+
+GRPC_SUCCESSES = ("0", "3", "5", "6", "9", "10", "11")
+"""gRPC statuses that the application returns for a request that it does not like, and OK.
+
+The others may be the mesh's own, such as 14 (UNAVAILABLE) and 7 (PERMISSION_DENIED).
+https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+"""
+
+GRPC_COUNTED = (*GRPC_SUCCESSES, "1", "7", "8", "16")
+"""gRPC statuses that the proxy counts as a response of the endpoint: those for which HTTP has a status below 500.
+
+https://github.com/envoyproxy/envoy/blob/main/source/common/grpc/status.cc
+"""
+
+GRPC_NAMES = {
+    "1": "CANCELLED",
+    "2": "UNKNOWN",
+    "4": "DEADLINE_EXCEEDED",
+    "7": "PERMISSION_DENIED",
+    "8": "RESOURCE_EXHAUSTED",
+    "12": "UNIMPLEMENTED",
+    "13": "INTERNAL",
+    "14": "UNAVAILABLE",
+    "15": "DATA_LOSS",
+    "16": "UNAUTHENTICATED",
+}
 
 _AFTER = re.compile(r" after \d+ (ms|milliseconds)")
 _COMMAND = re.compile(r"\?command=[^\s\"]+")
-
-
-@dataclass(frozen=True)
-class DemoResponse:
-    """The response to one request.
-
-    Attributes:
-        received: When it was read here, by the monotonic clock.
-        seconds: How long it took, as the client measured it.
-        status: Of HTTP; 0 if there was no response.
-        version: Of the demo that responded; empty unless it was a success.
-        problem: Why it is no success; empty if it is one.
-    """
-
-    received: float
-    seconds: float
-    status: int
-    version: str
-    problem: str
-
-    @property
-    def ok(self) -> bool:
-        return not self.problem
-
-    @property
-    def sent(self) -> float:
-        """When the request was sent, by the monotonic clock; the connection to the client delays it."""
-        return self.received - self.seconds
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,14 @@ class LoadProfile:
         workers: The number of requests at a time.
         piece: Requests of one curl, over one connection where the server keeps it.
         pause: Seconds after each piece.
+        count_every: Seconds between two readings of the counters that tell the regions of responses; 0 for none.
     """
 
     requests: int
     workers: int
-    piece: int = 50
+    piece: int = 25
     pause: float = 0.0
+    count_every: float = 0.5
 
     def counts(self) -> list[int]:
         """Return how many requests each worker sends."""
@@ -76,19 +78,57 @@ class LoadProfile:
         return [each + (number < more) for number in range(workers)]
 
 
+@dataclass(frozen=True)
+class TrafficClient:
+    """A pod in one cluster that sends requests.
+
+    Attributes:
+        cluster: Its cluster.
+        namespace: Its namespace.
+        pod: Its name.
+        account: Its service account.
+    """
+
+    cluster: ClusterClient
+    namespace: str
+    pod: str
+    account: str
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What is sent.
+
+    Attributes:
+        url: Where to.
+        grpc: Whether it is a gRPC method.
+        host: The name by which proxies know the service whose endpoints they count.
+        port: Of that service.
+    """
+
+    url: str
+    grpc: bool
+    host: str
+    port: int
+
+
 class LoadGenerator:
     """Requests from one cluster, in the background.
 
     Attributes:
-        responses: So far; only ever appended to.
+        responses: So far; only ever appended to. The region of one is known up to `LoadProfile.count_every` after it
+            arrived, and only then it is here.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", mark: str, load: LoadProfile) -> None:
-        self.responses: list[DemoResponse] = []
+    def __init__(
+        self, process: "subprocess.Popen[str]", mark: str, grpc: bool, load: LoadProfile, find_region: FindRegion
+    ) -> None:
+        self.responses: list[Response] = []
         self._process = process
         self._mark = mark
-        self._wanted = load.requests
-        self._bodies: dict[str, list[str]] = {}
+        self._grpc = grpc
+        self._load = load
+        self._attribution = Attribution(find_region)
         self._stopped = False
         self._error_lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -103,7 +143,7 @@ class LoadGenerator:
     @property
     def problem(self) -> str:
         """Why it has ended before all responses were there; empty if it hasn't, or was stopped."""
-        if self.running or self._stopped or len(self.responses) >= self._wanted:
+        if self.running or self._stopped or len(self.responses) >= self._load.requests:
             return ""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_END)
@@ -111,7 +151,7 @@ class LoadGenerator:
         ended = f"the connection to the client pod ended, exit status {self._process.poll()}"
         return self._error_lines[-1] if self._error_lines else ended
 
-    def since(self, moment: float) -> list[DemoResponse]:
+    def since(self, moment: float) -> list[Response]:
         """Return the responses to what was sent after a moment of the monotonic clock."""
         return [response for response in list(self.responses) if response.sent >= moment]
 
@@ -131,15 +171,22 @@ class LoadGenerator:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
+        grpc_status = ""
         with self._process.stdout as lines:
             for line in lines:
-                worker, _, text = line.rstrip("\n").partition(" ")
-                if text.startswith(f"{self._mark} "):
-                    status, seconds, code, message = [*text.split(" ", 4)[1:], "", "", "", ""][:4]
-                    body = "\n".join(self._bodies.pop(worker, []))
-                    self.responses.append(_response(int(status), float(seconds), code, message, body))
-                else:
-                    self._bodies.setdefault(worker, []).append(text)
+                name, _, text = line.strip().partition(" ")
+                if name == "grpc-status:":
+                    grpc_status = text
+                elif name == self._mark and text.partition(" ")[0] == "counters":
+                    self.responses += self._attribution.count(text.split()[1:])
+                elif name == self._mark:
+                    response, counted = _response(text, grpc_status, self._grpc)
+                    grpc_status = ""
+                    if self._load.count_every:
+                        self._attribution.add(response, counted)
+                    else:
+                        self.responses.append(response)
+        self.responses += self._attribution.end()
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
@@ -148,16 +195,20 @@ class LoadGenerator:
             self._error_lines += [_COMMAND.sub("", line.strip()) for line in lines if line.strip()]
 
 
-def start_load(cluster: ClusterClient, namespace: str, url: str, load: LoadProfile) -> LoadGenerator:
-    """Start to send requests to a URL from the client in a cluster."""
-    # A response's text is the server's: it must not look like the end of one.
+def start_load(client: TrafficClient, requests: Requests, load: LoadProfile, find_region: FindRegion) -> LoadGenerator:
+    """Start to send requests from a client."""
+    # What the server sends must not look like a line of the script.
     mark = secrets.token_hex(8)
-    arguments = [url, mark, f"{TIMEOUT_SECONDS:g}", str(load.piece), f"{load.pause:g}", *map(str, load.counts())]
-    process = cluster.popen(
-        *("exec", f"deployment/{CLIENT_APP}", "--namespace", namespace, "--container", CLIENT_APP, "--stdin"),
+    arguments = [
+        *(requests.url, "grpc" if requests.grpc else "http", mark, f"{TIMEOUT_SECONDS:g}"),
+        *(str(load.piece), f"{load.pause:g}", f"{load.count_every:g}", requests.host, str(requests.port)),
+        *map(str, load.counts()),
+    ]
+    process = client.cluster.popen(
+        *("exec", client.pod, "--namespace", client.namespace, "--container", CONTAINER, "--stdin"),
         *("--", "sh", "-c", SCRIPT, "client", *arguments),
     )
-    return LoadGenerator(process, mark, load)
+    return LoadGenerator(process, mark, requests.grpc, load, find_region)
 
 
 def wait_for_all(generators: Sequence[LoadGenerator], watch: Callable[[], None], every: float = 0.1) -> None:
@@ -186,14 +237,25 @@ def stop_all(generators: Sequence[LoadGenerator]) -> None:
         thread.join()
 
 
-def _response(status: int, seconds: float, code: str, message: str, body: str) -> DemoResponse:
-    found = VERSION_IN_RESPONSE.search(body)
+def _response(text: str, grpc_status: str, grpc: bool) -> tuple[Response, bool]:
+    """Return the response that a line of the script describes, and whether an endpoint's counter has it.
+
+    Args:
+        text: The line, without the mark.
+        grpc_status: Of gRPC; empty if there was none.
+        grpc: Whether it has to have one.
+    """
+    status, seconds, code, message = [*text.split(" ", 3), "", "", ""][:4]
+    counted = code == "0" and (grpc_status in GRPC_COUNTED if grpc_status else 0 < int(status) < 500)
     if code != "0":
         # Without the time that it took, equal problems count as one.
         problem = f"curl {code}: {_AFTER.sub('', message)}" if message else f"curl {code}"
-    elif status != 200:
+    elif not 200 <= int(status) < 400:
         problem = f"HTTP {status}"
+    elif not grpc or grpc_status in GRPC_SUCCESSES:
+        problem = ""
     else:
-        problem = "" if found else UNVERSIONED
-    version = found[1] if found is not None and not problem else ""
-    return DemoResponse(time.monotonic(), seconds, status, version, problem)
+        problem = (
+            f"gRPC status {grpc_status} {GRPC_NAMES.get(grpc_status, '')}".rstrip() if grpc_status else "no gRPC status"
+        )
+    return Response(time.monotonic(), float(seconds), int(status), "", problem), counted

@@ -12,13 +12,17 @@ from cli.report.findings import Report, Section, failure
 from cli.report.output import Output
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, connected_clusters
-from cli.traffic.client import DemoResponse, LoadGenerator, LoadProfile, start_load, stop_all
+from cli.traffic.attribution import FindRegion, region_finder
+from cli.traffic.client import LoadGenerator, LoadProfile, TrafficClient, start_load, stop_all
+from cli.traffic.client_job import client_jobs, started
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import DeployedDemo
-from cli.traffic.expectation import DEPLOY_INGRESS, SET_VERSIONS
+from cli.traffic.expectation import DEPLOY_INGRESS
 from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, is_steady
+from cli.traffic.response import Response
 from cli.traffic.rollback import RollbackStep, rolled_back, stop_on_signals
+from cli.traffic.target import Target
+from cli.traffic.temporary import DRILL
 from cli.traffic.timeline import COLUMNS, FAILED_A_POD, SECONDS_TO_FAIL_BACK, SECONDS_TO_FAIL_OVER, DrillTimeline
 from config import Environment
 from config.environment import DEMO_SERVICE
@@ -34,6 +38,12 @@ WATCHED_SECONDS = 5.0
 
 SECONDS_TO_SETTLE = 30.0
 MOST_REQUESTS = 1_000_000
+LONGEST_SECONDS = 3600
+"""After which Kubernetes deletes the clients of a drill that was killed, with what was to delete them."""
+
+SECONDS_BETWEEN_COUNTS = 0.2
+"""And so how late the region of a response may be known."""
+
 REQUESTS_OF_A_WORKER = 10
 """A second: each request is a curl of its own, as each is a connection of its own."""
 
@@ -72,34 +82,34 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
     Raises:
         MeshError: A drill could show nothing here, or the connection to a client was lost.
     """
-    demo = DeployedDemo.of(environment)
+    demo = Target.of(environment, DEMO_SERVICE)
     _check_options(environment, demo, options.region)
     stop_on_signals()
     report = Report(f"drill {options.region}")
     section = report.section(f"Failover and failback of the demo service in {options.region}", COLUMNS)
     google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
-        drill = Drill(demo, clusters, options, output.log, section)
-        for fault in drill.faults():
-            if not drill.run(fault):
-                break
+        image, account = environment.demo.client_image, demo.client_account(environment)
+        with client_jobs(
+            clusters, account, image=image, purpose=DRILL, seconds=LONGEST_SECONDS, log=output.log
+        ) as clients:
+            drill = Drill(demo, clusters, started(clients), region_finder(environment), options, output.log, section)
+            for fault in drill.faults():
+                if not drill.run(fault):
+                    break
     report.data["faults"] = drill.data
     return report
 
 
-def _check_options(environment: Environment, demo: DeployedDemo, region: str) -> None:
+def _check_options(environment: Environment, demo: Target, region: str) -> None:
     """Raise a MeshError if a drill would show nothing."""
-    if region not in demo.versions:
-        raise MeshError(f"the demo service does not run in {region}", f"use a region of {', '.join(demo.versions)}")
-    if len(demo.versions) == 1:
+    if region not in demo.deployments:
+        raise MeshError(f"the demo service does not run in {region}", f"use a region of {', '.join(demo.deployments)}")
+    if len(demo.deployments) == 1:
         raise MeshError("no other region runs the demo service", "add a region to demo.versions")
     if not environment.demo.failover:
         text = "demo.failover is false, so responses are not local before the fault"
         raise MeshError(text, f"set demo.failover: true, and run: {DEPLOY_INGRESS}")
-    same = [key for keys in demo.shared_versions().values() if region in keys for key in keys]
-    if same:
-        text = f"{', '.join(same)} run the same version, so their responses can't be told apart"
-        raise MeshError(text, SET_VERSIONS)
 
 
 @dataclass
@@ -108,23 +118,23 @@ class Drill:
 
     Attributes:
         demo: As configured.
-        clusters: By region; each has a client.
+        clusters: By region.
+        clients: By region.
+        find_region: Tells the region of an endpoint.
         options: Of the command line.
         log: Prints the progress.
         section: Of the report.
         data: What was measured, for programs.
     """
 
-    demo: DeployedDemo
+    demo: Target
     clusters: Mapping[str, ClusterClient]
+    clients: Mapping[str, TrafficClient]
+    find_region: FindRegion
     options: DrillOptions
     log: Callable[[str], None]
     section: Section
     data: list[dict[str, object]] = field(default_factory=list)
-
-    @property
-    def _version(self) -> str:
-        return self.demo.versions[self.options.region]
 
     def faults(self) -> list[DemoFault]:
         """Return the faults that the options name.
@@ -167,13 +177,14 @@ class Drill:
         """Inject a fault, roll it back, and return whether the region's own demo responds again."""
         kind, region = fault.kind, self.options.region
         workers = max(1, self.options.rate // REQUESTS_OF_A_WORKER)
-        load = LoadProfile(MOST_REQUESTS, workers, piece=1, pause=workers / self.options.rate)
-        namespace, url = self.demo.service.namespace, self.demo.url
-        self.log(f"{kind.label}: sending requests to {url} from {', '.join(self.clusters)}")
-        generators = {key: start_load(cluster, namespace, url, load) for key, cluster in self.clusters.items()}
+        pause = workers / self.options.rate
+        load = LoadProfile(MOST_REQUESTS, workers, piece=1, pause=pause, count_every=SECONDS_BETWEEN_COUNTS)
+        requests = self.demo.requests
+        self.log(f"{kind.label}: sending requests to {requests.url} from {', '.join(self.clusters)}")
+        generators = {key: start_load(client, requests, load, self.find_region) for key, client in self.clients.items()}
         try:
             if not self._wait_until(self._is_local, generators, time.monotonic(), SECONDS_TO_SETTLE):
-                text = f"not all responses are {self._version} before the fault"
+                text = f"not all responses come from {region} before the fault"
                 if count_failed(generators[region].responses):
                     text += f": {ResponseCounts.of(generators[region].responses).problem_summary()}"
                 self.section.findings.append(failure(f"{kind.label}: baseline", text, "mesh verify locality"))
@@ -197,7 +208,6 @@ class Drill:
         timeline = DrillTimeline(
             fault=kind,
             region=region,
-            version=self._version,
             most_failed=fault.most_failed,
             responses={key: one.since(failed_at) for key, one in generators.items()},
             failed_at=failed_at,
@@ -213,7 +223,7 @@ class Drill:
 
     def _wait_until(
         self,
-        condition: Callable[[DemoResponse], bool],
+        condition: Callable[[Response], bool],
         generators: Mapping[str, LoadGenerator],
         moment: float,
         seconds: float,
@@ -225,11 +235,11 @@ class Drill:
                 return True
         return False
 
-    def _is_local(self, response: DemoResponse) -> bool:
-        return response.ok and response.version == self._version
+    def _is_local(self, response: Response) -> bool:
+        return response.ok and response.region == self.options.region
 
-    def _is_remote(self, response: DemoResponse) -> bool:
-        return response.ok and response.version != self._version
+    def _is_remote(self, response: Response) -> bool:
+        return response.ok and response.region not in (self.options.region, "")
 
 
 def _watch(generators: Mapping[str, LoadGenerator], seconds: float) -> None:

@@ -1,18 +1,43 @@
-"""What `mesh verify` expects of a region's responses in steps A, B and C."""
+"""What `mesh verify` expects of a region's responses in each step."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cli.errors import MeshError
-from cli.report.findings import Finding, failure, ok, warning
+from cli.report.findings import Finding, failure, ok
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import DeployedDemo
 from cli.traffic.options import VerifyStep
 from cli.traffic.shares import LEAST_EXPECTED, probability
+from cli.traffic.target import Target
+from config import Environment
+from config.environment import DEMO_SERVICE
 from config.plural import counted
 
-SET_VERSIONS = "set a different version for each region in demo.versions"
 DEPLOY_INGRESS = "cdktf deploy ingress --ignore-missing-stack-dependencies"
+
+
+def check_failover(environment: Environment, target: Target, step: VerifyStep) -> None:
+    """Check that the configuration does what the step measures.
+
+    Raises:
+        MeshError: It does not, so that the step would show nothing.
+    """
+    key = "demo.failover" if target.name == DEMO_SERVICE else f"services.{target.name}.failover"
+    failover = target.service.failover
+    # TRAFFIC_DIRECTOR balances by locality without a DestinationRule.
+    local = failover or environment.control_plane.takes_failover_threshold
+    if step is VerifyStep.SPLIT and failover:
+        text = f"{key} is true, so that responses are local, not split"
+        raise MeshError(text, f"mesh verify locality; or set {key}: false, and run: {DEPLOY_INGRESS}")
+    if step is VerifyStep.LOCALITY and not local:
+        text = f"{key} is false, so that responses come from every region"
+        raise MeshError(text, f"mesh verify split; or set {key}: true, and run: {DEPLOY_INGRESS}")
+    if step is VerifyStep.SPLIT and len(target.regions) < 2:
+        text = (
+            f"{target.name} runs in {' '.join(target.regions) or 'no region'} only, so that there is nothing to split"
+        )
+        raise MeshError(text, "name a service that runs in several regions: --service NAME")
 
 
 @dataclass(frozen=True)
@@ -21,48 +46,40 @@ class Expectation:
 
     Attributes:
         step: The step.
-        demo: As configured.
+        target: The service.
         requests: The number from each region.
         confidence: Between 0 and 1: the part of all runs in which even shares pass, however
             many regions there are.
         regions: The number of regions that send requests.
-        failover: Whether the configuration has the DestinationRule.
+        pods: The number of ready pods by region; only for `VerifyStep.SPLIT`.
     """
 
     step: VerifyStep
-    demo: DeployedDemo
+    target: Target
     requests: int
     confidence: float
     regions: int
-    failover: bool
+    pods: Mapping[str, int]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each region's share of the responses where requests are spread evenly over all pods."""
+        total = sum(self.pods.values())
+        return {region: pods / total for region, pods in sorted(self.pods.items()) if pods}
 
     def check_sample_size(self) -> None:
         """Raise a MeshError if there is no split, or these are too few requests to see it."""
-        pods = self.demo.pods
-        if not pods or not all(pods.values()):
-            raise MeshError(
-                "a version of the demo service has no pods",
-                "set replicas in demo.versions, and deploy",
+        if silent := [region for region in self.target.regions if not self.pods.get(region)]:
+            text = (
+                f"{self.target.name} has no ready pod in {', '.join(silent)}, so that no response can come from there"
             )
-        least = math.ceil(LEAST_EXPECTED / min(self.demo.shares.values()))
+            raise MeshError(text, f"mesh status --service {self.target.name}")
+        least = math.ceil(LEAST_EXPECTED / min(self.shares.values()))
         if self.requests < least:
-            text = f"{self.requests} requests are too few to compare the shares of {counted(len(pods), 'version')}"
+            text = (
+                f"{self.requests} requests are too few to compare the shares of {counted(len(self.shares), 'region')}"
+            )
             raise MeshError(text, f"mesh verify split --requests {least}")
-
-    def configuration_warnings(self) -> list[Finding]:
-        """Return what in the configuration keeps the responses from being as expected."""
-        found = []
-        wanted = self.step is not VerifyStep.SPLIT
-        if self.failover != wanted:
-            state, effect = ("true", "are local, not split") if self.failover else ("false", "come from every region")
-            text = f"demo.failover is {state}, so responses {effect}"
-            fix = f"set demo.failover: {str(wanted).lower()}, and run: {DEPLOY_INGRESS}"
-            found.append(warning("DestinationRule", text, fix))
-        if wanted:
-            for version, keys in self.demo.shared_versions().items():
-                text = f"{', '.join(keys)} run the same version, so their responses can't be told apart"
-                found.append(warning(f"version {version}", text, SET_VERSIONS))
-        return found
 
     def check(self, region: str, counts: ResponseCounts, problem: str = "") -> Finding:
         """Return whether a region's responses are as expected.
@@ -80,28 +97,43 @@ class Expectation:
         if counts.failed:
             text = f"{counts.failed} of {counted(counts.sent, 'request')} failed: {counts.problem_summary()}"
             return failure(region, text, "mesh status")
+        if counts.unknown:
+            return self._unknown(region, counts)
         return self._split(region, counts) if self.step is VerifyStep.SPLIT else self._local(region, counts)
 
+    def _unknown(self, region: str, counts: ResponseCounts) -> Finding:
+        text = f"unknown region: {counts.unknown} of {counted(counts.sent, 'response')}"
+        if self.step is VerifyStep.INGRESS:
+            why = "other users' requests reach the gateways of several regions at the same time"
+            fix = "run the command again when there are fewer users"
+        else:
+            why = "pods were added or removed meanwhile, or the proxy's counters can't be read"
+            fix = "run the command again when no rollout is under way"
+        return failure(region, f"{text}; {why}", fix)
+
     def _local(self, region: str, counts: ResponseCounts) -> Finding:
-        home = self.demo.versions.get(region)
-        if home is None:
-            return ok(region, f"all {counts.sent} requests succeeded; the region runs no version")
-        local = counts.versions.get(home, 0)
+        if self.step is VerifyStep.LOCALITY and region not in self.target.regions:
+            return ok(
+                region, f"all {counts.sent} requests succeeded; the region runs no pods: {counts.region_summary()}"
+            )
+        what = "gateways" if self.step is VerifyStep.INGRESS else "pods"
+        local = counts.regions.get(region, 0)
         if local == counts.sent:
-            return ok(region, f"all {counts.sent} responses are {home}")
+            return ok(region, f"all {counts.sent} responses come from {what} in {region}")
+        text = f"{counts.sent - local} of {counted(counts.sent, 'response')} not from {what} in {region}"
         fix = "check that its pods are ready and that its DestinationRule exists: mesh status"
-        return failure(region, f"{counts.sent - local} of {counted(counts.sent, 'response')} not {home}", fix)
+        return failure(region, f"{text}: {counts.region_summary()}", fix)
 
     def _split(self, region: str, counts: ResponseCounts) -> Finding:
-        shares = self.demo.shares
-        words = ", ".join(f"{version} {counts.versions.get(version, 0)}" for version in shares)
-        if silent := [version for version in shares if not counts.versions.get(version)]:
+        shares = self.shares
+        words = ", ".join(f"{key} {counts.regions.get(key, 0)}" for key in shares)
+        if silent := [key for key in shares if not counts.regions.get(key)]:
             fix = "check endpoint discovery, and that a deploy has no changes: mesh status && cdktf diff network"
             return failure(region, f"no response from {', '.join(silent)}: {words}", fix)
-        if strange := sorted(set(counts.versions) - set(shares)):
-            return failure(region, f"responses from {', '.join(strange)}, which is not configured", DEPLOY_INGRESS)
+        if strange := sorted(set(counts.regions) - set(shares)):
+            return failure(region, f"responses from {', '.join(strange)}, which has no ready pod", DEPLOY_INGRESS)
         # All regions together are to hold at the stated confidence (C. E. Bonferroni, 1936).
-        chance = probability(counts.versions, shares)
+        chance = probability(counts.regions, shares)
         if chance < (1 - self.confidence) / self.regions:
             fix = "check that the pods are as configured, and that no DestinationRule exists: mesh status"
             return failure(region, f"uneven shares: {words}; by chance in {100 * chance:.1g} % of runs", fix)

@@ -36,6 +36,8 @@ class VerifyOptions:
         concurrency: Requests at a time from each region.
         confidence: Of the test and of the intervals, between 0 and 1.
         regions: That send requests; all if empty.
+        service: That gets the requests; the default of `cli.traffic.target.Target.of` without one.
+        path: Of the requests; likewise.
         url: For `VerifyStep.INGRESS`, in place of the address that Multi Cluster Ingress reports.
         plot: File for a plot.
     """
@@ -45,6 +47,8 @@ class VerifyOptions:
     concurrency: int
     confidence: float
     regions: tuple[str, ...] = ()
+    service: str | None = None
+    path: str | None = None
     url: str | None = None
     plot: Path | None = None
 

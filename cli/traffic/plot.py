@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cli.errors import MeshError
-from cli.traffic.counts import ResponseCounts
+from cli.traffic.counts import UNKNOWN, ResponseCounts
 from cli.traffic.shares import interval
 
 FORMATS = (".png", ".svg")
+FAILED = "failed"
 FAILED_COLOUR = "#b3261e"
+UNKNOWN_COLOUR = "#9e9e9e"
 GAP = 0.8
 """The part of a region's place on the axis that its bars take."""
 
@@ -37,24 +40,29 @@ def draw(file: Path, title: str, counted: Mapping[str, ResponseCounts], confiden
     from matplotlib import colormaps  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    versions = sorted({version for counts in counted.values() for version in counts.versions})
-    rows = [*versions, *(["failed"] if any(counts.failed for counts in counted.values()) else [])]
+    regions = sorted({region for counts in counted.values() for region in counts.regions})
+    rows = [
+        *regions,
+        *([UNKNOWN] if any(counts.unknown for counts in counted.values()) else []),
+        *([FAILED] if any(counts.failed for counts in counted.values()) else []),
+    ]
     palette = colormaps["tab10"]
-    colours = {version: palette(number % palette.N) for number, version in enumerate(versions)}
+    colours: dict[str, Any] = {region: palette(number % palette.N) for number, region in enumerate(regions)}
+    colours |= {UNKNOWN: UNKNOWN_COLOUR, FAILED: FAILED_COLOUR}
     figure = Figure(figsize=(8, 1.2 + 0.35 * len(counted) * max(len(rows), 1)), layout="constrained")
     axes = figure.add_subplot()
     height = GAP / max(len(rows), 1)
     for number, what in enumerate(rows):
         shares, errors = [], []
         for counts in counted.values():
-            count = counts.failed if what == "failed" else counts.versions.get(what, 0)
+            count = {UNKNOWN: counts.unknown, FAILED: counts.failed}.get(what, counts.regions.get(what, 0))
             share = count / counts.sent if counts.sent else 0.0
             low, high = interval(count, counts.sent, confidence)
             shares.append(100 * share)
             errors.append((100 * (share - low), 100 * (high - share)))
         places = [place - GAP / 2 + (number + 0.5) * height for place in range(len(counted))]
         limits = [list(side) for side in zip(*errors, strict=True)]
-        colour = colours.get(what, FAILED_COLOUR)
+        colour = colours[what]
         axes.barh(places, shares, height * 0.9, xerr=limits, label=what, color=colour, ecolor="#444444", capsize=3)
     axes.set_yticks(range(len(counted)), [f"from {key}\n({counts.sent} requests)" for key, counts in counted.items()])
     axes.invert_yaxis()

@@ -1,7 +1,7 @@
-"""Rolls back what a drill has done to a cluster, however the drill ends.
+"""Rolls back what a command has done to clusters, however the command ends.
 
 ``python -m cli.traffic.rollback`` reads commands from its standard input, waits until that
-ends, and then runs them. The other end is held by the drill, and closes when the drill is
+ends, and then runs them. The other end is held by the command, and closes when the command is
 done, fails, gets Ctrl-C or SIGTERM, loses its terminal, and also when it is killed.
 """
 
@@ -12,8 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -24,7 +26,7 @@ from config.paths import ROOT
 CALL_SECONDS = 30.0
 PAUSE_SECONDS = 3.0
 FINISHED = "finished"
-"""The last line of standard input if the drill is alive, and removes its folder itself."""
+"""The last line of standard input if the command is alive, and removes its folder itself."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -58,40 +60,61 @@ def rolled_back(cluster: ClusterClient, steps: Sequence[RollbackStep], seconds: 
     Yields:
         A list, to which the commands that failed are added for the user to run.
     """
+    left: list[str] = []
+    try:
+        with rolled_back_together([(cluster, steps)], seconds, log, left):
+            yield left
+    except BaseException:
+        if left:
+            log("the rollback failed; run these commands:\n" + "\n".join(f"      {command}" for command in left))
+        else:
+            log(f"the fault in {cluster.region} is rolled back")
+        raise
+
+
+@contextlib.contextmanager
+def rolled_back_together(
+    steps: Sequence[tuple[ClusterClient, Sequence[RollbackStep]]], seconds: float, log: Log, left: list[str]
+) -> Iterator[None]:
+    """Run commands of kubectl in several clusters at the end of a block, however it ends.
+
+    Args:
+        steps: What to run in each cluster; the clusters at the same time.
+        seconds: How long they are tried again.
+        log: Gets the reason why Ctrl-C does not end it.
+        left: The commands that failed are added, for the user to run.
+    """
     commands = [
         {
+            "region": cluster.region,
             "arguments": cluster.arguments(*step.command),
             "gone": cluster.arguments("get", *step.gone, "--ignore-not-found", "--output=name") if step.gone else [],
             "manual": f"{cluster.command} {shlex.join(step.command)}",
         }
-        for step in steps
+        for cluster, several in steps
+        for step in several
     ]
+    folders = sorted({str(cluster.folder) for cluster, _ in steps if cluster.folder})
     # In a session of its own: neither Ctrl-C nor the terminal's end reaches it.
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.traffic.rollback"],
         cwd=ROOT,
-        env={**cluster.variables, "PYTHONPATH": str(ROOT)},
+        env={**steps[0][0].variables, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     assert process.stdin is not None
-    folder = str(cluster.folder) if cluster.folder else None
-    print(json.dumps({"steps": commands, "seconds": seconds, "folder": folder}), file=process.stdin, flush=True)
-    left: list[str] = []
+    content = {"steps": commands, "seconds": seconds, "folders": folders}
+    print(json.dumps(content), file=process.stdin, flush=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # it has its own copies of the kubeconfigs
     try:
-        yield left
-    except BaseException:
+        yield
+    finally:
         with _signals_postponed(log):
             left += _end(process, commands)
-        if left:
-            log("the rollback failed; run these commands:\n" + "\n".join(f"      {command}" for command in left))
-        else:
-            log(f"the fault in {cluster.region} is rolled back")
-        raise
-    with _signals_postponed(log):
-        left += _end(process, commands)
 
 
 def _end(process: "subprocess.Popen[str]", commands: Sequence[dict[str, Any]]) -> list[str]:
@@ -106,7 +129,7 @@ def _signals_postponed(log: Log) -> Iterator[None]:
     """Let another Ctrl-C or SIGTERM change nothing: the rollback comes first."""
 
     def postpone(*_: object) -> None:
-        log("rolling the fault back first")
+        log("rolling back first")
 
     before: dict[signal.Signals, Any] = {number: signal.signal(number, postpone) for number in SIGNALS}
     try:
@@ -121,16 +144,41 @@ def main() -> int:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     content = json.loads(sys.stdin.readline())
-    finished = sys.stdin.read().strip() == FINISHED
-    deadline = time.monotonic() + content["seconds"]
-    failed = [one["manual"] for one in content["steps"] if not _succeeds(one["arguments"], one["gone"], deadline)]
+    with tempfile.TemporaryDirectory(prefix="mesh-") as own:
+        # The command's folders are deleted when it ends, or by another process like this one when it was killed.
+        copies = {folder: f"{own}/{number}" for number, folder in enumerate(content["folders"])}
+        for folder, copy in copies.items():
+            shutil.copytree(folder, copy)
+        print("ready", flush=True)
+        finished = sys.stdin.read().strip() == FINISHED
+        deadline = time.monotonic() + content["seconds"]
+        by_region: dict[str, list[dict[str, Any]]] = {}
+        for step in content["steps"]:
+            for key in ("arguments", "gone"):
+                step[key] = [_with_copy(argument, copies) for argument in step[key]]
+            by_region.setdefault(step["region"], []).append(step)
+
+        def run(steps: Sequence[dict[str, Any]]) -> list[str]:
+            return [one["manual"] for one in steps if not _succeeds(one["arguments"], one["gone"], deadline)]
+
+        with ThreadPoolExecutor(max(len(by_region), 1)) as pool:
+            failed = [command for several in pool.map(run, by_region.values()) for command in several]
     if finished:
         print(json.dumps(failed), flush=True)
     else:
         _report(failed)
-        if content["folder"] and not failed:
-            shutil.rmtree(content["folder"], ignore_errors=True)
+        if not failed:
+            for folder in content["folders"]:
+                shutil.rmtree(folder, ignore_errors=True)
     return 1 if failed else 0
+
+
+def _with_copy(argument: str, copies: Mapping[str, str]) -> str:
+    """Return an argument with the copy of a folder in place of the folder."""
+    for folder, copy in copies.items():
+        if argument.startswith(f"{folder}/"):
+            return copy + argument.removeprefix(folder)
+    return argument
 
 
 def _succeeds(command: Sequence[str], gone: Sequence[str], deadline: float) -> bool:
@@ -173,11 +221,11 @@ def _run(command: Sequence[str]) -> bytes:
 
 
 def _report(failed: Sequence[str]) -> None:
-    """Print the outcome: the drill is gone."""
+    """Print the outcome: the command is gone."""
     if failed:
         _print("the rollback failed; run these commands:", *failed)
     else:
-        _print("the drill was interrupted; the fault is rolled back")
+        _print("interrupted; what was changed is rolled back")
 
 
 def _print(text: str, *lines: str) -> None:

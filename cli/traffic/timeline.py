@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.traffic.client import DemoResponse
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.options import FaultKind
 from cli.traffic.outage import count_failed, first_arrival, slowest, start_of_last_run
+from cli.traffic.response import Response
 from config.plural import counted
 
 SECONDS_TO_FAIL_OVER = 60.0
@@ -37,7 +37,6 @@ class DrillTimeline:
     Attributes:
         fault: How the demo failed.
         region: Key of the region.
-        version: Of its demo.
         most_failed: The number of requests that may fail.
         responses: Since the fault began, by region.
         failed_at: When it began.
@@ -49,9 +48,8 @@ class DrillTimeline:
 
     fault: FaultKind
     region: str
-    version: str
     most_failed: int
-    responses: Mapping[str, Sequence[DemoResponse]]
+    responses: Mapping[str, Sequence[Response]]
     failed_at: float
     ended_at: float
     failed_over: bool
@@ -59,24 +57,24 @@ class DrillTimeline:
     manual_commands: Sequence[str]
 
     @property
-    def during(self) -> list[DemoResponse]:
+    def during(self) -> list[Response]:
         """The region's responses while the fault lasted."""
         return [response for response in self.responses[self.region] if response.sent < self.ended_at]
 
     @property
-    def after(self) -> list[DemoResponse]:
+    def after(self) -> list[Response]:
         """The region's responses since the rollback."""
         return [response for response in self.responses[self.region] if response.sent >= self.ended_at]
 
     @property
-    def others(self) -> dict[str, Sequence[DemoResponse]]:
+    def others(self) -> dict[str, Sequence[Response]]:
         """The responses of the other regions."""
         return {key: responses for key, responses in self.responses.items() if key != self.region}
 
     @property
     def failover_seconds(self) -> float | None:
         """Seconds until another region responded; None if none did."""
-        first = first_arrival(self.during, lambda one: one.ok and one.version != self.version)
+        first = first_arrival(self.during, lambda one: one.ok and one.region not in (self.region, ""))
         return None if first is None else first - self.failed_at
 
     @property
@@ -121,8 +119,8 @@ class DrillTimeline:
             self._failback(),
         ]
 
-    def _is_local(self, response: DemoResponse) -> bool:
-        return response.ok and response.version == self.version
+    def _is_local(self, response: Response) -> bool:
+        return response.ok and response.region == self.region
 
     def _failover(self) -> Finding:
         name, seconds = f"{self.fault.label}: failover", self.failover_seconds
@@ -162,7 +160,7 @@ class DrillTimeline:
         name, seconds = f"{self.fault.label}: failback", self.failback_seconds
         counts = ResponseCounts.of(self.after)
         if seconds is None:
-            seen = ", ".join(f"{version} {count}" for version, count in counts.versions.items())
+            seen = counts.region_summary()
             problems = counts.problem_summary() or "no responses"
             text = f"incomplete after {SECONDS_TO_FAIL_BACK:.0f} s: {seen or problems}"
             return failure(name, text, "mesh status")

@@ -1,30 +1,39 @@
-"""`mesh verify`: steps A, B and C, measured by requests from inside each cluster."""
+"""`mesh verify`: which region responds, measured by requests from inside each cluster."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from cli.errors import MeshError
 from cli.report.findings import Report, Section
-from cli.report.output import Output
+from cli.report.output import Output, ShowProgress
 from cli.sources.google import GoogleClient
-from cli.sources.kubernetes import ClusterClient, connected_clusters
-from cli.traffic.client import LoadGenerator, LoadProfile, start_load, wait_for_all
-from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import DeployedDemo, public_url
-from cli.traffic.expectation import Expectation
+from cli.sources.kubernetes import connected_clusters
+from cli.traffic.attribution import FindRegion, region_finder
+from cli.traffic.client import LoadProfile, Requests, TrafficClient, start_load, wait_for_all
+from cli.traffic.client_job import client_jobs
+from cli.traffic.counts import UNKNOWN, ResponseCounts
+from cli.traffic.expectation import Expectation, check_failover
+from cli.traffic.ingress import GatewayCounters, by_gateway, check_ingress, public_url, requests_by_gateway
 from cli.traffic.options import VerifyOptions, VerifyStep
+from cli.traffic.rollback import stop_on_signals
 from cli.traffic.shares import interval
+from cli.traffic.target import Target
+from cli.traffic.temporary import VERIFY
 from config import Environment
 
 TITLES = {
-    VerifyStep.SPLIT: "A  Every version responds in every cluster, in even shares",
+    VerifyStep.SPLIT: "A  Every region responds in every cluster, in even shares",
     VerifyStep.LOCALITY: "B  Every response is local",
     VerifyStep.INGRESS: "C  The load balancer routes the requests of each region to that region",
 }
 BAR = 20
 """Characters of a bar that is all of a region's requests."""
+
+LONGEST_SECONDS = 900
+"""After which Kubernetes deletes the clients, if nothing else did."""
 
 URL_CHARACTERS = ":/?=&%@,;+~!'()*"
 """What an address may have besides letters and digits: curl would take brackets and braces for lists."""
@@ -43,47 +52,130 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
         What was measured; after Ctrl-C, until then.
 
     Raises:
-        MeshError: There is no demo, no such region, or no connection.
+        MeshError: There is no such service or region, the step would show nothing, or a cluster can't be reached.
     """
     # Imported late, as it needs matplotlib.
     from cli.traffic import plot  # noqa: PLC0415
 
-    demo = DeployedDemo.of(environment)
+    target = Target.of(environment, options.service, options.path)
     regions = _regions(environment, options)
-    failover = environment.demo.failover
-    expectation = Expectation(options.step, demo, options.requests, options.confidence, len(regions), failover)
-    if options.step is VerifyStep.SPLIT:
-        expectation.check_sample_size()
+    check_failover(environment, target, options.step)
+    account = target.client_account(environment, authorized=options.step is not VerifyStep.INGRESS)
+    if options.step is VerifyStep.INGRESS:
+        check_ingress(environment, target)
     if options.plot is not None:
         plot.check_file(options.plot)
 
+    stop_on_signals()
     report = Report(f"verify {options.step}")
     google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
-        url = demo.url
+        pods = target.ready_pods(clusters) if options.step is VerifyStep.SPLIT else {}
+        expectation = Expectation(options.step, target, options.requests, options.confidence, len(regions), pods)
+        requests, load = target.requests, LoadProfile(options.requests, options.concurrency)
+        gateways = None
+        if options.step is VerifyStep.SPLIT:
+            expectation.check_sample_size()
         if options.step is VerifyStep.INGRESS:
-            given = options.url or public_url(environment, clusters[environment.ingress.config_cluster], demo.path)
-            url = quote(given, safe=URL_CHARACTERS)
+            given = options.url or public_url(environment, clusters[environment.ingress.config_cluster], target)
+            requests = replace(requests, url=quote(given, safe=URL_CHARACTERS))
+            load = replace(load, count_every=0)
+            gateways = GatewayCounters(clusters, target)
+        output.log(f"starting a client in {', '.join(regions)}")
         sources = {key: clusters[key] for key in regions}
-        generators, report.interrupted = _send(sources, demo.service.namespace, url, options, output)
+        image = environment.demo.client_image
+        with client_jobs(
+            sources, account, image=image, purpose=VERIFY, seconds=LONGEST_SECONDS, log=output.log
+        ) as clients:
+            run = _Run(requests, load, region_finder(environment), output)
+            run.send(clients, gateways)
 
-    counted = {key: ResponseCounts.of(one.responses) for key, one in generators.items()}
+    counted = run.counted
     section = report.section(
         TITLES[options.step],
-        ["Client region", "Response", "Count", "Share (%)", f"{100 * options.confidence:.4g} % interval", ""],
+        [
+            "Client region",
+            "Gateway region" if gateways else "Response from",
+            *("Count", "Share (%)", f"{100 * options.confidence:.4g} % interval", ""),
+        ],
     )
+    report.interrupted = run.interrupted
     for key, counts in counted.items():
         _add_rows(section, key, counts, options.confidence)
-    section.findings += expectation.configuration_warnings()
-    section.findings += [expectation.check(key, counts, generators[key].problem) for key, counts in counted.items()]
+    section.findings += [expectation.check(key, counts, run.problems[key]) for key, counts in counted.items()]
     times = report.section("Latency of successful requests", ["Client region", "p50 (ms)", "p90 (ms)", "p99 (ms)"])
     for key, counts in counted.items():
         values = [f"{1000 * value:.1f}" for value in counts.percentiles().values()]
         times.rows.append((key, *(values or ("", "", ""))))
-    report.data.update(_data(expectation, url, counted))
+    report.data.update(_data(expectation, requests.url, counted))
     if options.plot is not None:
         plot.draw(options.plot, report.command, counted, options.confidence)
     return report
+
+
+@dataclass
+class _Run:
+    """The requests of all regions.
+
+    Attributes:
+        requests: What is sent.
+        load: How many from each region.
+        find_region: Tells the region of an endpoint.
+        output: Where progress is shown.
+        counted: The responses, by the region of the client.
+        problems: Why not all requests have ended, by the region of the client.
+        interrupted: Whether Ctrl-C has stopped them.
+    """
+
+    requests: Requests
+    load: LoadProfile
+    find_region: FindRegion
+    output: Output
+    counted: dict[str, ResponseCounts] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def send(self, clients: Mapping[str, TrafficClient | MeshError], gateways: GatewayCounters | None) -> None:
+        """Send the requests: from all clients at the same time, or from one after the other.
+
+        Args:
+            clients: By region, or why there is none.
+            gateways: What counts the requests, if they are to be told apart by gateways.
+        """
+        found = {key: client for key, client in clients.items() if isinstance(client, TrafficClient)}
+        for key, client in clients.items():
+            self.counted[key] = ResponseCounts.of([])
+            self.problems[key] = str(client) if isinstance(client, MeshError) else ""
+        totals = dict.fromkeys(found, self.load.requests)
+        with self.output.progress(f"sending requests to {self.requests.url}", totals) as progress:
+            if gateways is None:
+                self._send(found, progress)
+                return
+            before = gateways.read()
+            for key, client in found.items():
+                self._send({key: client}, progress)
+                after = gateways.read()
+                self.counted[key] = by_gateway(key, self.counted[key], requests_by_gateway(before, after))
+                before = after
+                if self.interrupted:
+                    return
+
+    def _send(self, clients: Mapping[str, TrafficClient], progress: ShowProgress) -> None:
+        generators = {
+            key: start_load(client, self.requests, self.load, self.find_region) for key, client in clients.items()
+        }
+
+        def watch() -> None:
+            for key, one in generators.items():
+                progress(key, len(one.responses))
+
+        try:
+            wait_for_all(list(generators.values()), watch)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        for key, one in generators.items():
+            self.counted[key] = ResponseCounts.of(one.responses)
+            self.problems[key] = one.problem
 
 
 def _regions(environment: Environment, options: VerifyOptions) -> list[str]:
@@ -98,49 +190,33 @@ def _regions(environment: Environment, options: VerifyOptions) -> list[str]:
     return [key for key in present if key in options.regions or not options.regions]
 
 
-def _send(
-    clusters: Mapping[str, ClusterClient], namespace: str, url: str, options: VerifyOptions, output: Output
-) -> tuple[dict[str, LoadGenerator], bool]:
-    """Send requests from all regions at the same time.
-
-    Returns:
-        The generators, and whether Ctrl-C has stopped them.
-    """
-    load = LoadProfile(options.requests, options.concurrency)
-    with output.progress(f"sending requests to {url}", {key: options.requests for key in clusters}) as progress:
-        generators = {key: start_load(cluster, namespace, url, load) for key, cluster in clusters.items()}
-
-        def watch() -> None:
-            for key, one in generators.items():
-                progress(key, len(one.responses))
-
-        try:
-            wait_for_all(list(generators.values()), watch)
-        except KeyboardInterrupt:
-            return generators, True
-    return generators, False
-
-
 def _add_rows(section: Section, key: str, counts: ResponseCounts, confidence: float) -> None:
-    """Add a row for each version that has responded, and for each problem."""
-    for number, (what, count) in enumerate([*sorted(counts.versions.items()), *sorted(counts.problems.items())]):
+    """Add a row for each region that has responded, and for each problem."""
+    unknown = [(UNKNOWN, counts.unknown, "?")] if counts.unknown else []
+    rows = [
+        *((region, count, "#") for region, count in sorted(counts.regions.items())),
+        *unknown,
+        *((problem, count, "x") for problem, count in sorted(counts.problems.items())),
+    ]
+    for number, (what, count, mark) in enumerate(rows):
         low, high = interval(count, counts.sent, confidence)
         share = count / counts.sent
-        bar = ("#" if what in counts.versions else "x") * max(round(BAR * share), 1)
         limits = f"{100 * low:.1f} to {100 * high:.1f}"
+        bar = mark * max(round(BAR * share), 1)
         section.rows.append((key if number == 0 else "", what, str(count), f"{100 * share:.1f}", limits, bar))
 
 
 def _data(expectation: Expectation, url: str, counted: Mapping[str, ResponseCounts]) -> dict[str, Any]:
     return {
+        "service": expectation.target.name,
         "url": url,
         "confidence": expectation.confidence,
-        "expected_shares": expectation.demo.shares if expectation.step is VerifyStep.SPLIT else {},
+        "expected_shares": expectation.shares if expectation.step is VerifyStep.SPLIT else {},
         "regions": {
             key: {
-                "version": expectation.demo.versions.get(key),
                 "requests": counts.sent,
-                "responses": dict(counts.versions),
+                "responses": dict(counts.regions),
+                "unknown": counts.unknown,
                 "failed": dict(counts.problems),
                 "milliseconds": {f"p{percent}": 1000 * value for percent, value in counts.percentiles().items()},
             }

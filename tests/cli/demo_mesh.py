@@ -1,4 +1,4 @@
-"""Servers that respond as the demo does, and the commands that send requests to them."""
+"""Servers in place of the proxies of a mesh, and the commands that send requests to them."""
 
 import itertools
 import json
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,32 +23,68 @@ from config.paths import ROOT
 from tests.cli.invocation import invoke
 
 FAKE_TOOLS = Path(__file__).parent / "fake_tools"
-HOST = "helloworld.sample:5000"
+PUBLIC_ADDRESS = "198.51.100.7"
+ELSEWHERE = "elsewhere"
+"""In place of a region: an endpoint that belongs to none."""
 
 Behaviour = Callable[[int], str | int]
-"""Returns the version or the HTTP status that the response to a request has, by the request's number from 0."""
+"""Returns the region or the HTTP status that the response to a request has, by the request's number from 0."""
 
 
 class Server(ThreadingHTTPServer):
-    """Responds as helloworld does.
+    """The proxy of a region's client: it responds to requests, and counts who has responded as Envoy does.
 
     Attributes:
+        mesh: that it belongs to.
+        region: of the client.
         behaviour: decides on each response.
         numbers: of the requests.
         count: requests so far.
+        served: successes so far, by region.
+        without_counters: the counters can't be read.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, mesh: "DemoMesh", region: str, behaviour: Behaviour) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.mesh = mesh
+        self.region = region
         self.behaviour = behaviour
         self.numbers = itertools.count()
         self.count = 0
+        self.served: Counter[str] = Counter()
+        self.without_counters = False
 
     def server_bind(self) -> None:
         TCPServer.server_bind(self)  # without a look-up of its own name
+
+    def respond(self, host: str) -> int:
+        """Return the status of the response to a request, and count it."""
+        with self.mesh.lock:
+            self.count += 1
+            what = self.behaviour(next(self.numbers))
+            counters = self.mesh.gateways if host == PUBLIC_ADDRESS else self.served
+            if isinstance(what, str):
+                counters[what] += 1
+            elif what < 500:
+                counters[self.region] += 1
+            if counters is self.mesh.gateways:
+                self.mesh.write_gateways()
+            return 200 if isinstance(what, str) else what
+
+    def clusters(self) -> str:
+        """Return what Envoy's `/clusters` does."""
+        lines = []
+        with self.mesh.lock:
+            for region, (address, locality) in self.mesh.endpoints().items():
+                for host in (self.mesh.host, "other.sample.svc.cluster.local"):
+                    prefix = f"outbound|{self.mesh.port}||{host}::{address}:{self.mesh.port}"
+                    number = self.served[region] if host == self.mesh.host else 77
+                    lines += [f"{prefix}::{key}::{value}" for key, value in (("rq_success", number), ("rq_error", 3))]
+                    lines += [f"{prefix}::region::{locality}", f"{prefix}::priority::0"]
+        return "\n".join(lines) + "\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -56,9 +93,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        self.server.count += 1
-        what = self.server.behaviour(next(self.server.numbers))
-        status, text = (200, f"Hello version: {what}, instance: x\n") if isinstance(what, str) else (what, "sick\n")
+        if self.path == "/clusters":
+            status, text = (503, "") if self.server.without_counters else (200, self.server.clusters())
+        else:
+            status, text = self.server.respond(self.headers["Host"]), "It says nothing about itself.\n"
         body = text.encode()
         head = f"HTTP/1.1 {status} It\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         self.wfile.write(head + body)
@@ -87,30 +125,60 @@ class Result:
 
 @dataclass
 class DemoMesh:
-    """The demo's clients in two regions, and the servers that they reach.
+    """Clients in two regions, and the servers that they reach.
 
     Attributes:
         folder: of the fake kubectl, with a folder for each region.
         content: of the configuration.
+        host: name of the service by which proxies count.
+        port: of the service.
         servers: by region.
+        gateways: successes that the gateways of each region have counted.
+        lock: held while something is counted.
     """
 
     folder: Path
     content: dict[str, Any]
+    host: str = "helloworld.sample.svc.cluster.local"
+    port: int = 5000
     servers: dict[str, Server] = field(default_factory=dict)
+    gateways: Counter[str] = field(default_factory=Counter)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def endpoints(self) -> dict[str, tuple[str, str]]:
+        """Return address and locality of each region's endpoint, and of one elsewhere."""
+        found = {ELSEWHERE: ("192.0.2.1", "mars-north1")}
+        for key, region in self.content["regions"].items():
+            found[key] = (f"10.{4 * region['number']}.1.2", region["region"])
+        return found
 
     def serve(self, region: str, behaviour: Behaviour) -> Server:
         """Start a server for a region's requests."""
-        server = self.servers[region] = Server(behaviour)
+        server = self.servers[region] = Server(self, region, behaviour)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         self.connect(region, server.server_address[1])
         return server
 
     def connect(self, region: str, port: Any) -> None:
         """Connect a region's client to a port on loopback, instead of the demo and the public address."""
-        target = f"127.0.0.1:{port}"
-        lines = [f'connect-to = "{host}:{target}"' for host in (HOST, "198.51.100.7:80")]
+        service, namespace = self.host.split(".")[:2]
+        names = (f"{service}.{namespace}:{self.port}", f"{PUBLIC_ADDRESS}:80", "127.0.0.1:15000")
+        lines = [f'connect-to = "{name}:127.0.0.1:{port}"' for name in names]
         (self.folder / region / ".curlrc").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def write_gateways(self) -> None:
+        """Write what Envoy's `/clusters?format=json` returns in the gateway of each region."""
+        for region in self.content["regions"]:
+            address, locality = self.endpoints()[region]
+            host = {
+                "address": {"socket_address": {"address": address, "port_value": self.port}},
+                "locality": {"region": locality},
+                "stats": [{"name": "rq_success", "value": str(self.gateways[region])}],
+            }
+            cluster = {"name": f"outbound|{self.port}||{self.host}", "host_statuses": [host]}
+            file = self.folder / region / "gateway.json"
+            file.with_suffix(".new").write_text(json.dumps({"cluster_statuses": [cluster]}), encoding="utf-8")
+            file.with_suffix(".new").replace(file)
 
     @property
     def config(self) -> Path:

@@ -7,9 +7,9 @@ import numpy
 
 from cli.report.findings import FindingState
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import DeployedDemo
 from cli.traffic.expectation import Expectation
 from cli.traffic.options import VerifyStep
+from cli.traffic.target import Target
 from config import load
 from config.paths import ROOT
 from tests.synthesized import REFERENCE
@@ -23,14 +23,15 @@ TABLE_FILE = ROOT / "docs" / "testing.md"
 
 
 def accepted(share: int, requests: int) -> float:
-    """Return the share of the runs that accept a split in which v1 serves `share` per cent of the requests."""
-    demo = DeployedDemo.of(load(REFERENCE))
-    expectation = Expectation(VerifyStep.SPLIT, demo, requests, CONFIDENCE, regions=1, failover=False)
+    """Return the share of the runs that accept a split in which tokyo serves `share` per cent of the requests."""
+    target = Target.of(load(REFERENCE))
+    pods = {"tokyo": 1, "osaka": 1}
+    expectation = Expectation(VerifyStep.SPLIT, target, requests, CONFIDENCE, regions=1, pods=pods)
     dice = numpy.random.default_rng([SEED, share, requests])
     times = 0
     for first in dice.binomial(requests, share / 100, RUNS).tolist():
-        versions = {version: count for version, count in (("v1", first), ("v2", requests - first)) if count}
-        finding = expectation.check("tokyo", ResponseCounts(requests, versions, {}, []))
+        regions = {region: count for region, count in (("tokyo", first), ("osaka", requests - first)) if count}
+        finding = expectation.check("tokyo", ResponseCounts(requests, regions, 0, {}, []))
         times += finding.state is FindingState.OK
     return times / RUNS
 

@@ -13,11 +13,13 @@ from xml.etree import ElementTree
 import pytest
 
 from cli.sources.kubernetes import ClusterClient
+from cli.traffic import client_job
 from cli.traffic.client import LoadProfile
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.demo import DeployedDemo, public_url
+from cli.traffic.ingress import public_url
 from cli.traffic.shares import interval, probability
-from tests.cli.demo_mesh import Behaviour, DemoMesh, demo_mesh
+from cli.traffic.target import Target
+from tests.cli.demo_mesh import ELSEWHERE, Behaviour, DemoMesh, demo_mesh
 from tests.cli.split_errors import TABLE_FILE, table
 from tests.synthesized import REFERENCE, environment_of
 
@@ -30,49 +32,54 @@ def mesh(tmp_path: Path) -> Iterator[DemoMesh]:
         yield found
 
 
+def jobs(mesh: DemoMesh) -> list[str]:
+    """Return the Jobs in both clusters."""
+    return [file.name for file in mesh.folder.glob("*/jobs/*")]
+
+
 def always(what: str | int) -> Behaviour:
     return lambda number: what
 
 
 def drawn(share: float, seed: int) -> Behaviour:
-    """Respond as v1 in that share of cases, at random, else as v2."""
+    """Have tokyo respond in that share of cases, at random, else osaka."""
     dice = random.Random(seed)
-    return lambda number: "v1" if dice.random() < share else "v2"
+    return lambda number: "tokyo" if dice.random() < share else "osaka"
 
 
 def test_locality_holds_when_every_answer_is_local(mesh: DemoMesh) -> None:
-    mesh.serve("tokyo", always("v1"))
-    mesh.serve("osaka", always("v2"))
+    mesh.serve("tokyo", always("tokyo"))
+    mesh.serve("osaka", always("osaka"))
     result = mesh.run("verify", "locality", "--requests", "60", "--json")
     assert result.status == 0, result.errors
     assert {name: one["state"] for name, one in result.findings.items()} == {"tokyo": "ok", "osaka": "ok"}
     regions = result.report["data"]["regions"]
-    assert regions["tokyo"]["responses"] == {"v1": 60}
-    assert regions["osaka"]["responses"] == {"v2": 60}
+    assert regions["tokyo"]["responses"] == {"tokyo": 60}
+    assert regions["osaka"]["responses"] == {"osaka": 60}
     assert mesh.servers["tokyo"].count == mesh.servers["osaka"].count == 60
     assert 0 < regions["tokyo"]["milliseconds"]["p50"] <= regions["tokyo"]["milliseconds"]["p99"]
 
 
 def test_one_answer_from_elsewhere_is_enough(mesh: DemoMesh) -> None:
-    mesh.serve("tokyo", always("v1"))
-    mesh.serve("osaka", lambda number: "v1" if number == 41 else "v2")
+    mesh.serve("tokyo", always("tokyo"))
+    mesh.serve("osaka", lambda number: "tokyo" if number == 41 else "osaka")
     result = mesh.run("verify", "locality", "--requests", "60", "--json")
     assert result.status == 1
     assert result.findings["tokyo"]["state"] == "ok"
     assert result.findings["osaka"]["state"] == "failure"
-    assert "1 of 60 responses not v2" in result.findings["osaka"]["text"]
+    assert "1 of 60 responses not from pods in osaka: osaka 59, tokyo 1" in result.findings["osaka"]["text"]
     assert "mesh status" in result.findings["osaka"]["fix"]
 
 
 @pytest.mark.parametrize(("status", "words"), [(503, "HTTP 503"), (404, "HTTP 404")])
 def test_a_request_that_fails_is_counted_and_shown(mesh: DemoMesh, status: int, words: str) -> None:
-    mesh.serve("tokyo", lambda number: status if number % 10 == 0 else "v1")
-    mesh.serve("osaka", always("v2"))
+    mesh.serve("tokyo", lambda number: status if number % 10 == 0 else "tokyo")
+    mesh.serve("osaka", always("osaka"))
     result = mesh.run("verify", "locality", "--requests", "50", "--json")
     assert result.status == 1
     assert f"5 of 50 requests failed: {words} (5)" in result.findings["tokyo"]["text"]
     assert result.report["data"]["regions"]["tokyo"]["failed"] == {words: 5}
-    assert result.report["data"]["regions"]["tokyo"]["responses"] == {"v1": 45}
+    assert result.report["data"]["regions"]["tokyo"]["responses"] == {"tokyo": 45}
     text = mesh.run("verify", "locality", "--requests", "50").output
     assert any(words in line and " 5 " in line and "xx" in line for line in text.splitlines())
 
@@ -81,39 +88,78 @@ def test_a_refused_connection_is_a_request_that_fails(mesh: DemoMesh) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         mesh.connect("tokyo", closed.getsockname()[1])
-        mesh.serve("osaka", always("v2"))
+        mesh.serve("osaka", always("osaka"))
         result = mesh.run("verify", "locality", "--requests", "20", "--json")
     assert result.status == 1
     assert "20 of 20 requests failed: curl 7:" in result.findings["tokyo"]["text"]
 
 
-def test_an_answer_without_a_version_is_no_success(mesh: DemoMesh) -> None:
-    mesh.serve("tokyo", always("v1"))
-    mesh.serve("osaka", always(200))
+def test_an_answer_from_an_endpoint_of_no_region_is_unknown(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", always("tokyo"))
+    mesh.serve("osaka", lambda number: ELSEWHERE if number < 3 else "osaka")
     result = mesh.run("verify", "locality", "--requests", "20", "--json")
-    assert "no version (20)" in result.findings["osaka"]["text"]
+    assert result.status == 1
+    assert result.findings["osaka"]["text"].startswith("unknown region: 3 of 20 responses")
+    assert result.report["data"]["regions"]["osaka"]["unknown"] == 3
 
 
-def test_a_client_that_is_not_there(mesh: DemoMesh) -> None:
-    mesh.serve("osaka", always("v2"))
+def test_without_the_counters_nothing_is_known(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", always("tokyo"))
+    mesh.serve("osaka", always("osaka")).without_counters = True
+    result = mesh.run("verify", "locality", "--requests", "20", "--json")
+    assert result.status == 1
+    assert result.findings["tokyo"]["state"] == "ok"
+    assert result.findings["osaka"]["text"].startswith("unknown region: 20 of 20 responses")
+
+
+def test_a_cluster_out_of_reach(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_job, "RESTORE_SECONDS", 0.1)
+    mesh.serve("osaka", always("osaka"))
     (mesh.folder / "tokyo" / "away").touch()
     result = mesh.run("verify", "locality", "--requests", "20", "--json")
     assert result.status == 1
-    assert "0 of 20 requests completed: Unable to connect" in result.findings["tokyo"]["text"]
+    assert "0 of 20 requests completed: can't create the client in tokyo: Unable" in result.findings["tokyo"]["text"]
     assert result.findings["osaka"]["state"] == "ok"
+    manual = next(line for line in result.errors.splitlines() if " delete job/mesh-verify-" in line)
+    assert manual.endswith("--namespace sample --ignore-not-found")
 
 
-def test_a_client_without_curl(mesh: DemoMesh, tmp_path: Path) -> None:
-    mesh.serve("osaka", always("v2"))
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    kubectl = folder / "kubectl"
-    kubectl.write_text("#!/bin/sh\necho 'there is no curl in the demo'\"'\"'s client' >&2\nexit 127\n")
-    kubectl.chmod(0o755)
-    variables = dict(mesh.variables())
-    mesh.variables = lambda: variables | {"PATH": f"{folder}:{variables['PATH']}"}  # type: ignore[method-assign]
+@pytest.mark.parametrize(
+    ("pod", "message"),
+    [
+        (None, 'does not start: Error creating: serviceaccount "worker" not found'),
+        ({"status": {"phase": "Failed", "reason": "DeadlineExceeded"}}, "its pod ended: DeadlineExceeded"),
+        (
+            {"status": {"containerStatuses": [{"name": "client", "state": {"waiting": {"reason": "ErrImagePull"}}}]}},
+            "container client: ErrImagePull",
+        ),
+        (
+            {
+                "metadata": {},
+                "spec": {"containers": []},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+            },
+            "has no sidecar: namespace sample has no injection",
+        ),
+    ],
+)
+def test_a_client_that_does_not_start(
+    mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch, pod: dict[str, object] | None, message: str
+) -> None:
+    monkeypatch.setattr(client_job, "SECONDS_WITHOUT_POD", 0.1)
+    mesh.serve("osaka", always("osaka"))
+    (mesh.folder / "tokyo" / "pod.json").write_text(json.dumps(pod), encoding="utf-8")
+    result = mesh.run("verify", "locality", "--requests", "20", "--json")
+    assert result.status == 1
+    assert message in result.findings["tokyo"]["text"]
+    assert jobs(mesh) == []
+
+
+def test_a_client_without_curl(mesh: DemoMesh) -> None:
+    mesh.serve("osaka", always("osaka"))
+    (mesh.folder / "tokyo" / "without-curl").touch()
     result = mesh.run("verify", "locality", "--requests", "20", "--json", "--region", "tokyo")
-    assert "no curl in the demo's client" in result.findings["tokyo"]["text"]
+    assert "curl is not installed in the client pod" in result.findings["tokyo"]["text"]
 
 
 def test_split_holds_for_even_shares(mesh: DemoMesh) -> None:
@@ -122,7 +168,7 @@ def test_split_holds_for_even_shares(mesh: DemoMesh) -> None:
     mesh.serve("osaka", drawn(0.5, seed=2))
     result = mesh.run("verify", "split", "--requests", "200", "--json")
     assert result.status == 0, result.output
-    assert result.report["data"]["expected_shares"] == {"v1": 0.5, "v2": 0.5}
+    assert result.report["data"]["expected_shares"] == {"osaka": 0.5, "tokyo": 0.5}
     assert all(one["state"] == "ok" for one in result.findings.values())
 
 
@@ -130,9 +176,9 @@ def test_split_holds_for_even_shares(mesh: DemoMesh) -> None:
     ("behaviour", "words"),
     [
         (drawn(0.7, seed=3), "uneven shares: "),
-        (always("v1"), "no response from v2: v1 200, v2 0"),
-        (lambda number: ("v1", "v2", "v3")[number % 3], "responses from v3, which is not configured"),
-        (lambda number: 500 if number == 7 else ("v1", "v2")[number % 2], "1 of 200 requests failed"),
+        (always("tokyo"), "no response from osaka: osaka 0, tokyo 200"),
+        (lambda number: ("tokyo", "osaka", ELSEWHERE)[number % 3], "unknown region: 66 of 200 responses"),
+        (lambda number: 500 if number == 7 else ("tokyo", "osaka")[number % 2], "1 of 200 requests failed"),
     ],
 )
 def test_a_wrong_split_is_found(mesh: DemoMesh, behaviour: Behaviour, words: str) -> None:
@@ -146,31 +192,19 @@ def test_a_wrong_split_is_found(mesh: DemoMesh, behaviour: Behaviour, words: str
     assert result.findings["osaka"]["state"] == "ok"
 
 
-def test_shares_follow_the_pods_of_each_version(mesh: DemoMesh) -> None:
-    """A version in two of three regions has two thirds of the responses."""
+def test_shares_follow_the_ready_pods(mesh: DemoMesh) -> None:
+    """A region with two of three ready pods has two thirds of the responses; a pod that is not ready has none."""
     mesh.content["demo"]["failover"] = False
-    mesh.content["regions"]["seoul"] = {"region": "asia-northeast3", "number": 4}
-    mesh.content["demo"]["versions"]["seoul"] = "v1"
+    (mesh.folder / "tokyo" / "replicas").write_text("2", encoding="utf-8")
     mesh.serve("tokyo", drawn(2 / 3, seed=4))
-    (mesh.folder / "seoul").mkdir()
-    kubeconfig = mesh.folder / "kubeconfig"
-    kubeconfig.write_text(kubeconfig.read_text() + "- {name: seoul, context: {cluster: seoul, user: seoul}}\n")
     result = mesh.run("verify", "split", "--requests", "300", "--region", "tokyo", "--json")
     assert result.status == 0, result.output
-    assert result.report["data"]["expected_shares"] == {"v1": pytest.approx(2 / 3), "v2": pytest.approx(1 / 3)}
-
-
-def test_what_the_configuration_switches_off_is_said(mesh: DemoMesh) -> None:
-    mesh.serve("tokyo", drawn(0.5, seed=1))
-    mesh.serve("osaka", drawn(0.5, seed=2))
-    result = mesh.run("verify", "split", "--json")
-    assert result.findings["DestinationRule"]["state"] == "warning"
-    assert "demo.failover: false" in result.findings["DestinationRule"]["fix"]
+    assert result.report["data"]["expected_shares"] == {"tokyo": pytest.approx(2 / 3), "osaka": pytest.approx(1 / 3)}
 
 
 def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: DemoMesh) -> None:
-    mesh.serve("tokyo", always("v1"))
-    mesh.serve("osaka", always("v2"))
+    mesh.serve("tokyo", always("tokyo"))
+    mesh.serve("osaka", always("osaka"))
     without = mesh.run("verify", "ingress", "--requests", "20")
     assert without.status == 2
     assert without.errors.splitlines() == ["mesh: Multi Cluster Ingress has no address yet", "      mesh status"]
@@ -185,26 +219,27 @@ def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: DemoM
 def test_ingress_asks_by_the_domain_if_there_is_one() -> None:
     text = REFERENCE.read_text(encoding="utf-8").replace("plain_http: true", "domains: [shop.example.com, b.example]")
     nobody_is_asked = cast(ClusterClient, None)
-    assert public_url(environment_of(text), nobody_is_asked, "/hello") == "https://shop.example.com/hello"
+    environment = environment_of(text)
+    assert public_url(environment, nobody_is_asked, Target.of(environment)) == "https://shop.example.com/hello"
 
 
 @pytest.mark.process
 def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
     def slow(number: int) -> str:
         time.sleep(0.05)
-        return "v1"
+        return "tokyo"
 
     mesh.serve("tokyo", slow)
     process = mesh.start("verify", "locality", "--requests", "5000", "--region", "tokyo", "--json")
     deadline = time.monotonic() + 20
-    while mesh.servers["tokyo"].count < 50 and time.monotonic() < deadline:
+    while mesh.servers["tokyo"].count < 500 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in errors
     report = json.loads(output)
-    counted = report["data"]["regions"]["tokyo"]["responses"]["v1"]
+    counted = report["data"]["regions"]["tokyo"]["responses"]["tokyo"]
     assert 20 <= counted < 5000
     finding = report["sections"][0]["findings"][0]
     assert finding["text"] == f"interrupted after {counted} of 5000 requests"
@@ -221,30 +256,30 @@ def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
 @pytest.mark.slow
 def test_a_thousand_requests_take_three_seconds(mesh: DemoMesh) -> None:
     """The whole command; the fastest of a few runs, as the machine may be busy."""
-    mesh.serve("tokyo", always("v1"))
+    mesh.serve("tokyo", always("tokyo"))
     seconds = []
     for _ in range(FASTEST_OF):
         began = time.monotonic()
         result = mesh.run("verify", "locality", "--requests", "1000", "--region", "tokyo", "--json")
         seconds.append(time.monotonic() - began)
         assert result.status == 0
-        assert result.report["data"]["regions"]["tokyo"]["responses"] == {"v1": 1000}
+        assert result.report["data"]["regions"]["tokyo"]["responses"] == {"tokyo": 1000}
         if seconds[-1] <= 3:
             break
     assert min(seconds) <= 3, seconds
 
 
 def test_the_table_the_picture_and_junit(mesh: DemoMesh, tmp_path: Path) -> None:
-    mesh.serve("tokyo", always("v1"))
-    mesh.serve("osaka", lambda number: "v1" if number % 4 == 0 else "v2")
+    mesh.serve("tokyo", always("tokyo"))
+    mesh.serve("osaka", lambda number: "tokyo" if number % 4 == 0 else "osaka")
     picture, drawing, junit = (tmp_path / name for name in ("a.png", "a.svg", "a.xml"))
     arguments = ("verify", "locality", "--requests", "40")
     result = mesh.run(*arguments, "--plot", str(picture), "--junit", str(junit))
     assert result.status == 1
     rows = {tuple(line.split()[:4]) for line in result.output.splitlines()}
-    assert ("tokyo", "v1", "40", "100.0") in rows
-    assert ("osaka", "v1", "10", "25.0") in rows
-    assert ("v2", "30", "75.0", "53.9") in rows
+    assert ("tokyo", "tokyo", "40", "100.0") in rows
+    assert ("tokyo", "10", "25.0") in {row[:3] for row in rows}
+    assert ("osaka", "osaka", "30", "75.0") in rows
     assert "#" * 20 in result.output
     assert picture.read_bytes().startswith(b"\x89PNG")
     suites = ElementTree.parse(junit).getroot()
@@ -259,7 +294,7 @@ def test_the_table_the_picture_and_junit(mesh: DemoMesh, tmp_path: Path) -> None
     [
         (("verify", "locality", "--region", "seoul"), "not configured, or retired: seoul"),
         (
-            ("verify", "split", "--requests", "10", "--confidence", "0.99", "--plot", "a.pdf"),
+            ("verify", "locality", "--requests", "10", "--confidence", "0.99", "--plot", "a.pdf"),
             "the format of a.pdf is not supported",
         ),
         (("verify", "locality", "--plot", "none/a.png"), "the folder of none/a.png does not exist"),
@@ -274,17 +309,44 @@ def test_what_can_t_be_asked_is_refused_in_two_lines(mesh: DemoMesh, arguments: 
 
 
 def test_too_few_requests_to_see_a_split(mesh: DemoMesh) -> None:
-    mesh.content["regions"]["seoul"] = {"region": "asia-northeast3", "number": 4}
-    mesh.content["demo"]["versions"]["seoul"] = "v3"
+    mesh.content["demo"]["failover"] = False
+    (mesh.folder / "tokyo" / "replicas").write_text("2", encoding="utf-8")
     result = mesh.run("verify", "split", "--requests", "14")
     assert result.status == 2
-    assert "14 requests are too few to compare the shares of 3 versions" in result.errors
+    assert "14 requests are too few to compare the shares of 2 regions" in result.errors
     assert "mesh verify split --requests 15" in result.errors
 
 
-def test_without_the_demo_there_is_nobody_to_ask(mesh: DemoMesh) -> None:
-    mesh.content["demo"] = {"enabled": False}
-    assert "demo.enabled is false" in mesh.run("verify", "locality").errors
+@pytest.mark.parametrize(
+    ("step", "change", "message", "fix"),
+    [
+        ("split", {}, "demo.failover is true", "mesh verify locality"),
+        ("locality", {"demo": {"failover": False}}, "demo.failover is false", "mesh verify split"),
+        ("split", {"demo": {"failover": False, "versions": {"tokyo": "v1"}}}, "runs in tokyo only", "--service"),
+        (
+            "ingress",
+            {"ingress": {"enabled": False}},
+            "ingress.enabled is false",
+            "ingress.enabled: true",
+        ),
+        ("locality", {"demo": {"enabled": False}}, "the configuration has no service", "demo.enabled: true"),
+    ],
+)
+def test_a_step_that_would_show_nothing_is_refused(
+    mesh: DemoMesh, step: str, change: dict[str, dict[str, object]], message: str, fix: str
+) -> None:
+    for group, keys in change.items():
+        mesh.content[group] |= keys
+    result = mesh.run("verify", step)
+    assert result.status == 2
+    refusal, advice = result.errors.splitlines()[-2:]
+    assert message in refusal
+    assert fix in advice
+    assert no_client_was_created(mesh)
+
+
+def no_client_was_created(mesh: DemoMesh) -> bool:
+    return not any("create" in file.read_text(encoding="utf-8") for file in mesh.folder.glob("*/calls"))
 
 
 def test_the_chi_squared_test_against_known_values() -> None:
@@ -329,16 +391,7 @@ def test_requests_are_shared_by_the_workers() -> None:
 
 
 def test_percentiles_of_few_answers() -> None:
-    assert ResponseCounts(0, {}, {}, []).percentiles() == {}
-    assert ResponseCounts(1, {"v1": 1}, {}, [0.2]).percentiles() == {50: 0.2, 90: 0.2, 99: 0.2}
-    hundred = ResponseCounts(101, {"v1": 101}, {}, [number / 100 for number in range(101)])
+    assert ResponseCounts(0, {}, 0, {}, []).percentiles() == {}
+    assert ResponseCounts(1, {"tokyo": 1}, 0, {}, [0.2]).percentiles() == {50: 0.2, 90: 0.2, 99: 0.2}
+    hundred = ResponseCounts(101, {"tokyo": 101}, 0, {}, [number / 100 for number in range(101)])
     assert hundred.percentiles() == pytest.approx({50: 0.5, 90: 0.9, 99: 0.99})
-
-
-def test_the_demo_s_pods(mesh: DemoMesh) -> None:
-    from config import load  # noqa: PLC0415
-
-    demo = DeployedDemo.of(load(mesh.config))
-    assert demo.url == "http://helloworld.sample:5000/hello"
-    assert demo.versions == {"tokyo": "v1", "osaka": "v2"}
-    assert demo.deployment("osaka") == "helloworld-v2"

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from cli.traffic.temporary import TEMPORARY_LABEL
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.network import LabNetwork
@@ -97,9 +98,12 @@ class NodeAgent:
 
     def _watch(self) -> None:
         try:
-            # The pods of Jobs run to their end, with the programs of their images: not here.
-            for event in self.cluster.watch("pods", "--all-namespaces", "--selector", f"!{JOB_LABEL}"):
-                self._handle(event["type"], event["object"])
+            for event in self.cluster.watch("pods", "--all-namespaces"):
+                # The pods of Jobs run to their end, with the programs of their images: not here. A client of `mesh`
+                # sleeps until it is deleted.
+                labels = event["object"]["metadata"].get("labels", {})
+                if JOB_LABEL not in labels or TEMPORARY_LABEL in labels:
+                    self._handle(event["type"], event["object"])
         except Exception as error:
             self._on_error(error)
 

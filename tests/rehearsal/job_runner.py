@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from cli.traffic.temporary import TEMPORARY_LABEL
 from tests.kubelet import container_environment
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.node_agent import JOB_LABEL
@@ -17,6 +18,9 @@ from tests.rehearsal.controller import patch, run_in_background
 
 ENTRYPOINTS = {"kubectl": "kubectl"}
 """The programs of the supported images, by the last part of the image's name."""
+
+OWN_JOBS = f"{JOB_LABEL},!{TEMPORARY_LABEL}"
+"""A client of `mesh` is not one that ends: `NodeAgent` runs it where there are proxies."""
 
 NOT_FOUND = 127
 KILLED = 137
@@ -59,7 +63,7 @@ class JobRunner:
 
     def _run(self) -> None:
         try:
-            for event in self._cluster.follow("pods", "--all-namespaces", "--selector", JOB_LABEL):
+            for event in self._cluster.follow("pods", "--all-namespaces", "--selector", OWN_JOBS):
                 pod = event["object"]
                 uid = pod["metadata"]["uid"]
                 if event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"]:

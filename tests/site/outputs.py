@@ -69,14 +69,14 @@ def audit(folder: Path) -> str:
 
 def verify(folder: Path) -> str:
     with demo_mesh(folder) as mesh:
-        mesh.serve("tokyo", lambda number: "v1")
-        mesh.serve("osaka", lambda number: 503 if number % 50 == 7 else "v2")
+        mesh.serve("tokyo", lambda number: "tokyo")
+        mesh.serve("osaka", lambda number: 503 if number % 50 == 7 else "osaka")
         return _traffic(mesh, "verify", "locality", "--requests", "200")
 
 
 def drill(folder: Path) -> str:
     with demo_mesh(folder) as mesh, patch("cli.traffic.drill.WATCHED_SECONDS", 1.0):
-        mesh.serve("osaka", lambda number: "v2")
+        mesh.serve("osaka", lambda number: "osaka")
         mesh.serve("tokyo", Tokyo(folder / "tokyo"))
         return _traffic(mesh, "drill", "tokyo", "--rate", "50")
 

@@ -1,0 +1,122 @@
+"""Requests through the load balancer: its address, and which gateways get them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cli.errors import MeshError
+from cli.sources.kubernetes import ClusterClient, KubectlError
+from cli.sources.proxies import read_endpoints
+from cli.traffic.counts import ResponseCounts
+from cli.traffic.target import Target
+from config import Environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+
+INGRESS = "multiclusteringresses.networking.gke.io"
+GATEWAY_SELECTOR = f"app={GATEWAY_NAME}"
+
+Counters = Mapping[tuple[str, str, str, int], int]
+"""Successes that a gateway's proxy counts, by region, pod, and address and port of the endpoint."""
+
+
+def check_ingress(environment: Environment, target: Target) -> None:
+    """Check that users reach a service through the load balancer.
+
+    Raises:
+        MeshError: They don't.
+    """
+    if not environment.ingress.enabled:
+        raise MeshError("the ingress is disabled: ingress.enabled is false", "set ingress.enabled: true, and deploy")
+    if target.grpc:
+        text = f"{target.name} is a gRPC service: the load balancer sends HTTP/1.1 to the gateways"
+        raise MeshError(text, f"mesh verify locality --service {target.name}")
+    if not any(route.redirect is None for route in target.service.routes):
+        text = f"{target.name} has no route: the load balancer sends no requests to it"
+        raise MeshError(text, f"add a route to services.{target.name}.routes, and deploy")
+
+
+def public_url(environment: Environment, config_cluster: ClusterClient, target: Target) -> str:
+    """Return the URL for users: the host of the first route, or the first domain, or else the address.
+
+    Raises:
+        MeshError: There is none yet.
+    """
+    if environment.ingress.domains:
+        hosts = [route.host for route in target.service.routes if route.host and route.redirect is None]
+        return f"https://{(hosts or environment.ingress.domains)[0]}{target.path}"
+    try:
+        found: dict[str, Any] | None = config_cluster.find(INGRESS, GATEWAY_NAME, "--namespace", GATEWAY_NAMESPACE)
+    except KubectlError as error:
+        raise MeshError(
+            f"can't read the address in {environment.ingress.config_cluster}: {error}", "mesh status"
+        ) from None
+    address = (found or {}).get("status", {}).get("VIP", "")
+    if not address:
+        raise MeshError("Multi Cluster Ingress has no address yet", "mesh status")
+    return f"http://{address}{target.path}"
+
+
+@dataclass(frozen=True)
+class GatewayCounters:
+    """Reads what the gateways have sent to a service.
+
+    Attributes:
+        clusters: By region.
+        target: The service.
+    """
+
+    clusters: Mapping[str, ClusterClient]
+    target: Target
+
+    def read(self) -> Counters:
+        """Return the counters of all gateways.
+
+        Raises:
+            MeshError: A gateway can't be read.
+        """
+        with ThreadPoolExecutor(max(len(self.clusters), 1)) as pool:
+            found = pool.map(self._read, self.clusters.values())
+            return {key: number for one in found for key, number in one.items()}
+
+    def _read(self, cluster: ClusterClient) -> dict[tuple[str, str, str, int], int]:
+        where = ("--namespace", GATEWAY_NAMESPACE, "--selector", GATEWAY_SELECTOR)
+        found: Counter[tuple[str, str, str, int]] = Counter()
+        try:
+            for pod in cluster.get("pods", *where)["items"]:
+                name = pod["metadata"]["name"]
+                for one in read_endpoints(cluster, GATEWAY_NAMESPACE, name):
+                    if one.outbound and one.host == self.target.host:
+                        found[cluster.region, name, one.address, one.port] += one.succeeded
+        except KubectlError as error:
+            raise MeshError(f"can't read the gateways in {cluster.region}: {error}", "mesh status") from None
+        return dict(found)
+
+
+def requests_by_gateway(before: Counters, after: Counters) -> Counter[str]:
+    """Return how many requests the gateways of each region have sent to a service between two readings."""
+    found: Counter[str] = Counter()
+    for key, number in after.items():
+        earlier = before.get(key, 0)
+        found[key[0]] += number - (earlier if earlier <= number else 0)
+    return +found
+
+
+def by_gateway(region: str, counts: ResponseCounts, gateways: Mapping[str, int]) -> ResponseCounts:
+    """Return the counts of one region's requests, by the region of the gateways that got them.
+
+    Other users send requests to the gateways, too. What the client had is certain if only the gateways of its own
+    region got any, or if the gateways got as many as the client had responses. Else it is unknown.
+
+    Args:
+        region: Of the client.
+        counts: Of its responses.
+        gateways: How many requests the gateways of each region got meanwhile.
+    """
+    succeeded = counts.sent - counts.failed
+    if set(gateways) == {region} and gateways[region] >= succeeded:
+        return replace(counts, regions={region: succeeded} if succeeded else {}, unknown=0)
+    if sum(gateways.values()) == succeeded:
+        return replace(counts, regions=dict(gateways), unknown=0)
+    return replace(counts, regions={}, unknown=succeeded)
