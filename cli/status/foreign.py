@@ -12,8 +12,8 @@ from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import ISTIO_GROUPS, Object
 from cli.sources.member import ObservedCluster
+from cli.sources.temporary import DRILL, DRILL_SIDECAR, TEMPORARY_LABEL
 from cli.status.drift import DEPLOYERS
-from cli.traffic.temporary import DRILL, DRILL_SIDECAR, TEMPORARY_LABEL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MANIFEST_ANNOTATION, MESH_NAMESPACE
 from config.plural import counted
 

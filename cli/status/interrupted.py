@@ -7,8 +7,8 @@ from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import Object
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import chained
+from cli.sources.temporary import DRILL_ANNOTATION, TEMPORARY_LABEL, VERIFY
 from cli.status.foreign import has_effect, made
-from cli.traffic.temporary import DRILL_ANNOTATION, TEMPORARY_LABEL, VERIFY
 
 
 def check_interrupted(member: ObservedCluster) -> Iterator[Finding]:

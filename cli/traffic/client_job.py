@@ -58,7 +58,7 @@ def client_jobs(
         clusters: By region.
         account: Namespace and service account of the clients.
         image: Of their container, with curl.
-        purpose: Of the clients, `DRILL` or `VERIFY` of `cli.traffic.temporary`.
+        purpose: Of the clients, `DRILL` or `VERIFY` of `cli.sources.temporary`.
         seconds: After which Kubernetes deletes them, if nothing else did.
         log: Gets what could not be deleted.
     """

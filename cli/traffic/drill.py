@@ -12,6 +12,7 @@ from cli.report.findings import Report, Section, failure
 from cli.report.output import Output
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, connected_clusters
+from cli.sources.temporary import DRILL
 from cli.traffic.attribution import FindRegion, region_finder
 from cli.traffic.client import LoadGenerator, LoadProfile, TrafficClient, start_load, stop_all
 from cli.traffic.client_job import client_jobs, started
@@ -22,7 +23,6 @@ from cli.traffic.outage import count_failed, is_steady
 from cli.traffic.response import Response
 from cli.traffic.rollback import RollbackStep, rolled_back, stop_on_signals
 from cli.traffic.target import Target
-from cli.traffic.temporary import DRILL
 from cli.traffic.timeline import COLUMNS, FAILED_A_POD, SECONDS_TO_FAIL_BACK, SECONDS_TO_FAIL_OVER, DrillTimeline
 from config import Environment
 from config.environment import DEMO_SERVICE

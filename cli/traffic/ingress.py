@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cli.errors import MeshError
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.proxies import read_endpoints
+from cli.traffic.client import TrafficClient
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.target import Target
 from config import Environment
@@ -80,12 +82,24 @@ class GatewayCounters:
             found = pool.map(self._read, self.clusters.values())
             return {key: number for one in found for key, number in one.items()}
 
-    def _read(self, cluster: ClusterClient) -> dict[tuple[str, str, str, int], int]:
+    def clients(self) -> dict[str, TrafficClient]:
+        """Return a gateway of each region that has one: the client of the service."""
+        found = {}
+        for key, cluster in self.clusters.items():
+            with suppress(KubectlError):
+                for pod in self._pods(cluster)[:1]:
+                    found[key] = TrafficClient(cluster, GATEWAY_NAMESPACE, pod, GATEWAY_NAME)
+        return found
+
+    @staticmethod
+    def _pods(cluster: ClusterClient) -> list[str]:
         where = ("--namespace", GATEWAY_NAMESPACE, "--selector", GATEWAY_SELECTOR)
+        return [pod["metadata"]["name"] for pod in cluster.get("pods", *where)["items"]]
+
+    def _read(self, cluster: ClusterClient) -> dict[tuple[str, str, str, int], int]:
         found: Counter[tuple[str, str, str, int]] = Counter()
         try:
-            for pod in cluster.get("pods", *where)["items"]:
-                name = pod["metadata"]["name"]
+            for name in self._pods(cluster):
                 for one in read_endpoints(cluster, GATEWAY_NAMESPACE, name):
                     if one.outbound and one.host == self.target.host:
                         found[cluster.region, name, one.address, one.port] += one.succeeded

@@ -11,7 +11,9 @@ from cli.report.findings import Report, Section
 from cli.report.output import Output, ShowProgress
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import connected_clusters
+from cli.sources.temporary import VERIFY
 from cli.traffic.attribution import FindRegion, region_finder
+from cli.traffic.cause import with_cause
 from cli.traffic.client import LoadProfile, Requests, TrafficClient, start_load, wait_for_all
 from cli.traffic.client_job import client_jobs
 from cli.traffic.counts import UNKNOWN, ResponseCounts
@@ -21,7 +23,6 @@ from cli.traffic.options import VerifyOptions, VerifyStep
 from cli.traffic.rollback import stop_on_signals
 from cli.traffic.shares import interval
 from cli.traffic.target import Target
-from cli.traffic.temporary import VERIFY
 from config import Environment
 
 TITLES = {
@@ -89,8 +90,14 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
         ) as clients:
             run = _Run(requests, load, region_finder(environment), output)
             run.send(clients, gateways)
+            counted = run.counted
+            findings = [expectation.check(key, counts, run.problems[key]) for key, counts in counted.items()]
+            if not run.interrupted:
+                callers = gateways.clients() if gateways else clients
+                findings = [
+                    with_cause(one, environment, clusters, target.name, callers.get(one.name)) for one in findings
+                ]
 
-    counted = run.counted
     section = report.section(
         TITLES[options.step],
         [
@@ -102,7 +109,7 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
     report.interrupted = run.interrupted
     for key, counts in counted.items():
         _add_rows(section, key, counts, options.confidence)
-    section.findings += [expectation.check(key, counts, run.problems[key]) for key, counts in counted.items()]
+    section.findings += findings
     times = report.section("Latency of successful requests", ["Client region", "p50 (ms)", "p90 (ms)", "p99 (ms)"])
     for key, counts in counted.items():
         values = [f"{1000 * value:.1f}" for value in counts.percentiles().values()]

@@ -12,8 +12,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from cli.explain.client import ClientPod
+from cli.report.findings import Finding, failure
 from cli.sources.kubernetes import ClusterClient
-from cli.traffic import client_job
+from cli.traffic import cause, client_job
 from cli.traffic.client import LoadProfile
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.ingress import public_url
@@ -27,7 +29,8 @@ FASTEST_OF = 3
 
 
 @pytest.fixture
-def mesh(tmp_path: Path) -> Iterator[DemoMesh]:
+def mesh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DemoMesh]:
+    monkeypatch.setattr(cause, "first_cause", lambda *_: None)
     with demo_mesh(tmp_path) as found:
         yield found
 
@@ -69,6 +72,24 @@ def test_one_answer_from_elsewhere_is_enough(mesh: DemoMesh) -> None:
     assert result.findings["osaka"]["state"] == "failure"
     assert "1 of 60 responses not from pods in osaka: osaka 59, tokyo 1" in result.findings["osaka"]["text"]
     assert "mesh status" in result.findings["osaka"]["fix"]
+
+
+def test_a_failure_ends_with_its_cause(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mesh explain` gets the pod that has sent the requests, while it is still there."""
+    asked = []
+
+    def first_cause(environment: object, clusters: object, service: str, region: str, client: ClientPod) -> Finding:
+        asked.append((service, region, client, jobs(mesh) != []))
+        return failure("AuthorizationPolicy sample/foreign", "denies everything", "kubectl delete it")
+
+    monkeypatch.setattr(cause, "first_cause", first_cause)
+    mesh.serve("tokyo", always(403))
+    mesh.serve("osaka", always("osaka"))
+    result = mesh.run("verify", "locality", "--requests", "20", "--json")
+    expected = "20 of 20 requests failed: HTTP 403 (20). AuthorizationPolicy sample/foreign: denies everything"
+    assert result.findings["tokyo"]["text"] == expected
+    assert result.findings["tokyo"]["fix"] == "kubectl delete it"
+    assert asked == [("helloworld", "tokyo", ClientPod("sample", "a-pod", "sleep"), True)]
 
 
 @pytest.mark.parametrize(("status", "words"), [(503, "HTTP 503"), (404, "HTTP 404")])

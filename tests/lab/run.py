@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.lab.mesh_cli import MeshCli
 from tests.lab.probing import check_probes
 from tests.lab.protocols import check_protocol_failover, check_protocols
 from tests.lab.routing import check_routes
-from tests.lab.services import FILE, LabServices, with_pipeline, with_services, with_tag
+from tests.lab.services import FILE, GRPC, HTTP, LabServices, with_pipeline, with_services, with_tag
 from tests.lab.shell import run_shell
 from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import ignore_sigint
@@ -81,11 +82,7 @@ class Lab:
         """
         demo = LabDemo(self._lab, self._steps.c)
         report.tried = f"{DEMO_SERVICE} in {', '.join(self._lab.regions)}: {REAL}"
-
-        def command(*arguments: str) -> None:
-            report.progress(f"mesh {' '.join(arguments)}")
-            report.add(self._mesh_cli.run(*arguments))
-
+        command = partial(self._command, report)
         self._apply("a")
         started = time.monotonic() - self._began
         responses.step_a(demo, report)
@@ -129,12 +126,19 @@ class Lab:
         check_routes(services, report)
         check_protocols(services, report)
         check_callers(services, report)
+        self._mesh_cli.configure(environment)
+        for service in (HTTP, GRPC):
+            self._command(report, "verify", "locality", "--service", service)
         check_probes(services, lambda region, tag: self._lab.apply(with_tag(applied, region, tag)), report)
         check_protocol_failover(services, report)
         report.progress("istioctl analyze")
         report.add(analyze(self._lab, self._tools, environment.revision, rendered))
         self._report_size(started, report)
         self._lab.check()
+
+    def _command(self, report: Report, *arguments: str) -> None:
+        report.progress(f"mesh {' '.join(arguments)}")
+        report.add(self._mesh_cli.run(*arguments))
 
     def _report_size(self, started: float, report: Report) -> None:
         programs, memory = programs_and_memory()

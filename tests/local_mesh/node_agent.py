@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from cli.traffic.temporary import TEMPORARY_LABEL
+from cli.sources.temporary import TEMPORARY_LABEL
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.network import LabNetwork

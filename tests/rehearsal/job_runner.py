@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from cli.traffic.temporary import TEMPORARY_LABEL
+from cli.sources.temporary import TEMPORARY_LABEL
 from tests.kubelet import container_environment
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.node_agent import JOB_LABEL
