@@ -1,12 +1,12 @@
 """The objects of a cluster that `mesh status` checks."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.sources.kubernetes import ClusterClient
+from cli.sources.api_server import FAILURES
+from cli.sources.kubernetes import ClusterClient, NoResponseError
 from config.crds import CONTROL_PLANE_CRD, MCI_CRDS
 from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE, REVISION_LABEL
 
@@ -172,8 +172,8 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
         calls.append(("events", "--namespace", GATEWAY_NAMESPACE))
     found: dict[str, list[Object]] = {attribute: [] for attribute in KINDS.values()}
     applied: list[Object] = []
-    with ThreadPoolExecutor(len(calls) + 1) as pool:
-        config_maps = pool.submit(_of_names, cluster, "configmaps", (OPTIONS, COMPLETION_MARKER), *in_mesh)
+    with ThreadPoolExecutor(len(calls) + 2) as pool:
+        named = [pool.submit(cluster.find, "configmaps", one, *in_mesh) for one in (OPTIONS, COMPLETION_MARKER)]
         for call, listed in zip(calls, pool.map(lambda call: cluster.get(*call)["items"], calls), strict=True):
             applied += listed if "--show-managed-fields" in call else ()
             for one in listed:
@@ -182,8 +182,8 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
     found["injectors"] = [one for one in found["injectors"] if REVISION_LABEL in one["metadata"].get("labels", {})]
     return ClusterObjects(
         served,
-        _named(config_maps.result(), MESH_NAMESPACE, OPTIONS),
-        _named(config_maps.result(), MESH_NAMESPACE, COMPLETION_MARKER),
+        named[0].result(),
+        named[1].result(),
         applied=applied,
         **found,
     )
@@ -194,6 +194,13 @@ def _served(cluster: ClusterClient) -> dict[str, tuple[str, str]]:
 
     Where an extension of the API server is down, kubectl prints the other groups, and fails.
     """
+    if cluster.server is not None:
+        try:
+            return {name: (one.group, one.kind) for name, one in cluster.server.resources.items()}
+        except TimeoutError as error:
+            raise NoResponseError(f"no response within {SECONDS_TO_RESPOND:.0f} s") from error
+        except FAILURES:
+            pass  # kubectl says why, or knows an older API server
     found = {}
     text = cluster.run("api-resources", "--verbs=list", "--no-headers", seconds=SECONDS_TO_RESPOND, partial=True)
     for line in text.splitlines():
@@ -201,13 +208,6 @@ def _served(cluster: ClusterClient) -> dict[str, tuple[str, str]]:
         group = version.rpartition("/")[0]
         found[f"{name}.{group}".rstrip(".")] = (group, kind)
     return found
-
-
-def _of_names(cluster: ClusterClient, kind: str, names: Sequence[str], *flags: str) -> list[Object]:
-    """Return the existing objects of a kind. For one, kubectl prints no list; for none, nothing."""
-    text = cluster.run("get", kind, *names, *flags, "--ignore-not-found", "--output", "json")
-    found = json.loads(text) if text.strip() else {}
-    return list(found.get("items", [found] if found else []))
 
 
 def identity(one: Object) -> tuple[str, str]:

@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from cli.errors import MeshError
+from cli.sources.api_server import FAILURES, ApiServer, MissingError, proxied
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.program_environment import program_environment
 from config import Environment, ResolvedRegion
@@ -73,6 +74,7 @@ class ClusterClient:
         variables: The environment of kubectl.
         command: The start of a kubectl command for a person to copy.
         folder: The folder of the kubeconfig, if it is a temporary one.
+        server: The API server, by which calls are made without a process of kubectl each, if they can be.
     """
 
     region: str
@@ -80,6 +82,7 @@ class ClusterClient:
     variables: Mapping[str, str] = field(repr=False)
     command: str
     folder: Path | None = None
+    server: ApiServer | None = field(default=None, repr=False)
 
     def run(self, *arguments: str, text: str | None = None, seconds: float = SECONDS, partial: bool = False) -> str:
         """Run kubectl and return what it prints.
@@ -108,8 +111,62 @@ class ClusterClient:
         Raises:
             KubectlError: kubectl failed.
         """
+        if self.server is not None:
+            try:
+                return self.server.get(*arguments)
+            except MissingError as error:
+                raise KubectlError(f"{NOT_FOUND}: {error}") from None
+            except FAILURES:
+                pass  # kubectl says why
         found: dict[str, Any] = json.loads(self.run("get", *arguments, "--output", "json"))
         return found
+
+    def create(self, path: str, objects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Create objects whose content is in no argument, and return them.
+
+        Args:
+            path: The path of their kind in the API.
+            objects: The objects.
+
+        Raises:
+            KubectlError: kubectl failed.
+        """
+        if self.server is not None:
+            with suppress(*FAILURES):
+                return [self.server.create(one, path) for one in objects]
+        content = {"apiVersion": "v1", "kind": "List", "items": objects}
+        text = self.run("create", "--filename", "-", "--output", "json", text=json.dumps(content)).strip()
+        decoder, created, place = json.JSONDecoder(), [], 0
+        while place < len(text):  # a document each, as kubectl prints no list here
+            one, place = decoder.raw_decode(text, place)
+            created.append(one)
+            place += len(text[place:]) - len(text[place:].lstrip())
+        return created
+
+    def execute(self, namespace: str, pod: str, container: str, *command: str, seconds: float = SECONDS) -> str:
+        """Run a command that changes nothing in a pod's container, and return what it prints.
+
+        Args:
+            namespace: The pod's.
+            pod: Its name, or ``deployment/NAME`` for any pod of a Deployment.
+            container: The container's name.
+            *command: The command.
+            seconds: The timeout.
+
+        Raises:
+            NoResponseError: It took longer.
+            KubectlError: It failed.
+        """
+        if self.server is not None and "/" not in pod:
+            try:
+                return self.server.execute(namespace, pod, container, command, seconds)
+            except TimeoutError as error:
+                raise NoResponseError(f"no response within {seconds:.0f} s") from error
+            except FAILURES:
+                pass  # kubectl says why
+        return self.run(
+            *("exec", pod, "--namespace", namespace, "--container", container, "--", *command), seconds=seconds
+        )
 
     def find(self, *arguments: str) -> dict[str, Any] | None:
         """Return an object, or None if it, or its kind, does not exist.
@@ -198,6 +255,19 @@ def reachable_clusters(
             except MeshError as error:
                 found[region.key] = error
         yield found
+
+
+@contextmanager
+def served_by_proxies(
+    clusters: Mapping[str, ClusterClient | MeshError],
+) -> Iterator[dict[str, ClusterClient | MeshError]]:
+    """Yield clients that make their calls through one `kubectl proxy` each, for commands that make many."""
+    commands = {key: one.arguments() for key, one in clusters.items() if isinstance(one, ClusterClient)}
+    with proxied(commands, program_environment()) as servers:
+        yield {
+            key: replace(one, server=servers.get(key)) if isinstance(one, ClusterClient) else one
+            for key, one in clusters.items()
+        }
 
 
 def accepts_connections(cluster: ClusterClient) -> bool:

@@ -85,8 +85,8 @@ def request_proxy(cluster: ClusterClient, namespace: str, pod: str, path: str, s
     Raises:
         KubectlError: The pod does not run, or has no proxy.
     """
-    where = ("exec", pod, "--namespace", namespace, "--container", PROXY_CONTAINER)
-    return cluster.run(*where, "--", "pilot-agent", "request", "GET", path, seconds=seconds)
+    command = ("pilot-agent", "request", "GET", path)
+    return cluster.execute(namespace, pod, PROXY_CONTAINER, *command, seconds=seconds)
 
 
 def read_endpoints(cluster: ClusterClient, namespace: str, pod: str) -> list[ProxyEndpoint]:

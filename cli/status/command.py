@@ -30,6 +30,7 @@ from cli.sources.kubernetes import (
     NoResponseError,
     accepts_connections,
     reachable_clusters,
+    served_by_proxies,
 )
 from cli.sources.member import ObservedCluster
 from cli.sources.provider_credentials import LOGIN
@@ -96,7 +97,8 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
     overview = report.section("Overview", columns=COLUMNS)
     causes: dict[str, frozenset[str]] = {}
     with (
-        reachable_clusters(environment, _existing_clusters(environment, found, kubeconfig), kubeconfig) as clusters,
+        reachable_clusters(environment, _existing_clusters(environment, found, kubeconfig), kubeconfig) as reachable,
+        served_by_proxies(reachable) as clusters,
         ThreadPoolExecutor(16) as pool,
     ):
         with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):

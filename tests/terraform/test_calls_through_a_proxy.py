@@ -1,0 +1,90 @@
+"""What the CLI reads through one `kubectl proxy` is what kubectl itself returns, of a real API server."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cli.errors import MeshError
+from cli.sources.cluster_objects import Object, read_objects
+from cli.sources.kubernetes import ClusterClient, KubectlError, served_by_proxies
+from tests.local_mesh.toolchain import get_toolchain, is_available
+from tests.terraform.api_server import ApiServer, api_server
+
+pytestmark = pytest.mark.slow
+
+REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    if not is_available():
+        pytest.skip("no toolchain is built: `make lab` does, and then this is tried before a real API server")
+    with api_server(tmp_path_factory.mktemp("cluster"), get_toolchain(print)) as running:
+        running.kubectl("create", "namespace", "istio-system")
+        running.kubectl("--namespace", "istio-system", "create", "configmap", "asm-options", "--from-literal=a=b")
+        running.kubectl("create", "deployment", "web", "--image", "registry.example/web", "--replicas", "2")
+        yield running
+
+
+@pytest.fixture
+def client(cluster: ApiServer) -> ClusterClient:
+    flags = ("--kubeconfig", str(cluster.kubeconfig))
+    return ClusterClient("tokyo", flags, cluster.variables, f"kubectl {' '.join(flags)}")
+
+
+@pytest.fixture
+def proxied(client: ClusterClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterClient]:
+    monkeypatch.setenv("PATH", f"{client.variables['PATH']}{os.pathsep}{os.environ['PATH']}")
+    with ExitStack() as stack:
+        clusters: Mapping[str, ClusterClient | MeshError] = {"tokyo": client}
+        one = stack.enter_context(served_by_proxies(clusters))["tokyo"]
+        assert isinstance(one, ClusterClient)
+        assert one.server is not None
+        # kubectl can't take over.
+        yield replace(one, flags=("--kubeconfig", "/nowhere"))
+
+
+def by_name(objects: list[Object]) -> dict[tuple[str, str, str], Object]:
+    return {(one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one for one in objects}
+
+
+def test_the_same_objects(client: ClusterClient, proxied: ClusterClient) -> None:
+    right, found = read_objects(client), read_objects(proxied)
+    assert found.served == right.served
+    assert found.options == right.options
+    assert found.options is not None
+    assert found.marker is None
+    for attribute in ("nodes", "namespaces", "pods", "deployments", "applied", "slices", "secrets", "jobs"):
+        ones, others = by_name(list(getattr(found, attribute))), by_name(list(getattr(right, attribute)))
+        assert ones.keys() == others.keys(), attribute
+        for key in ones:
+            assert ones[key].keys() == others[key].keys()
+            assert ones[key]["apiVersion"] == others[key]["apiVersion"]
+            assert ("managedFields" in ones[key]["metadata"]) == ("managedFields" in others[key]["metadata"])
+    assert len(found.pods) >= 2
+
+
+def test_token_reviews(cluster: ApiServer, client: ClusterClient, proxied: ClusterClient) -> None:
+    tokens = [cluster.kubectl("create", "token", "default").strip(), "wrong", "also.wrong"]
+    kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
+    reviews: list[dict[str, Any]] = [{**kind, "spec": {"token": one}} for one in tokens]
+    for one in (client, proxied):
+        results = [each.get("status", {}).get("authenticated", False) for each in one.create(REVIEWS, reviews)]
+        assert results == [True, False, False]
+
+
+def test_what_is_missing(proxied: ClusterClient) -> None:
+    assert proxied.find("configmaps", "none", "--namespace", "istio-system") is None
+
+
+def test_what_fails_is_left_to_kubectl(client: ClusterClient, proxied: ClusterClient) -> None:
+    with pytest.raises(KubectlError, match="/nowhere"):
+        proxied.get("unknown.kinds", "--all-namespaces")
+    [pod, *_] = json.loads(client.run("get", "pods", "--namespace", "default", "--output", "json"))["items"]
+    with pytest.raises(KubectlError, match="/nowhere"):
+        proxied.execute("default", pod["metadata"]["name"], "web", "true", seconds=5)
