@@ -9,6 +9,7 @@ from cli.explain.finding import first_cause
 from cli.report.findings import Finding, FindingState
 from cli.sources.kubernetes import ClusterClient
 from cli.traffic.client import TrafficClient
+from cli.traffic.target import Target
 from config import Environment
 
 
@@ -16,7 +17,7 @@ def with_cause(
     finding: Finding,
     environment: Environment,
     clusters: Mapping[str, ClusterClient],
-    service: str,
+    target: Target,
     client: TrafficClient | MeshError | None,
 ) -> Finding:
     """Return a failure with the first thing on the path of its requests that explains it, and what corrects that.
@@ -25,13 +26,15 @@ def with_cause(
         finding: Of a region's requests; only a failure is changed.
         environment: The environment.
         clusters: By region.
-        service: Name of the service.
+        target: The service.
         client: That has sent the requests, or why there is none.
     """
     if finding.state is not FindingState.FAILURE or not isinstance(client, TrafficClient):
         return finding
     pod = ClientPod(client.namespace, client.pod, client.account)
-    cause = first_cause(environment, clusters, service, client.cluster.region, pod)
+    cause = first_cause(environment, clusters, target.name, client.cluster.region, pod)
     if cause is None:
-        return finding
+        text = f"{finding.text}. Nothing on the path explains it: read what the pods log"
+        logs = ("logs", "--namespace", target.namespace, "--selector", f"app={target.name}", "--all-containers")
+        return replace(finding, text=text, fix=f"{client.cluster.command} {' '.join(logs)}")
     return replace(finding, text=f"{finding.text}. {cause.name}: {cause.text}", fix=cause.fix or finding.fix)

@@ -180,7 +180,7 @@ class LoadGenerator:
                 elif name == self._mark and text.partition(" ")[0] == "counters":
                     self.responses += self._attribution.count(text.split()[1:])
                 elif name == self._mark:
-                    response, counted = _response(text, grpc_status, self._grpc)
+                    response, counted = read_response(text, grpc_status, self._grpc)
                     grpc_status = ""
                     if self._load.count_every:
                         self._attribution.add(response, counted)
@@ -237,7 +237,7 @@ def stop_all(generators: Sequence[LoadGenerator]) -> None:
         thread.join()
 
 
-def _response(text: str, grpc_status: str, grpc: bool) -> tuple[Response, bool]:
+def read_response(text: str, grpc_status: str, grpc: bool) -> tuple[Response, bool]:
     """Return the response that a line of the script describes, and whether an endpoint's counter has it.
 
     Args:

@@ -94,9 +94,7 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
             findings = [expectation.check(key, counts, run.problems[key]) for key, counts in counted.items()]
             if not run.interrupted:
                 callers = gateways.clients() if gateways else clients
-                findings = [
-                    with_cause(one, environment, clusters, target.name, callers.get(one.name)) for one in findings
-                ]
+                findings = [with_cause(one, environment, clusters, target, callers.get(one.name)) for one in findings]
 
     section = report.section(
         TITLES[options.step],

@@ -71,7 +71,8 @@ def test_one_answer_from_elsewhere_is_enough(mesh: DemoMesh) -> None:
     assert result.findings["tokyo"]["state"] == "ok"
     assert result.findings["osaka"]["state"] == "failure"
     assert "1 of 60 responses not from pods in osaka: osaka 59, tokyo 1" in result.findings["osaka"]["text"]
-    assert "mesh status" in result.findings["osaka"]["fix"]
+    assert "Nothing on the path explains it" in result.findings["osaka"]["text"]
+    assert "logs --namespace sample --selector app=helloworld" in result.findings["osaka"]["fix"]
 
 
 def test_a_failure_ends_with_its_cause(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def audit(folder: Path) -> str:
 
 
 def verify(folder: Path) -> str:
-    with demo_mesh(folder) as mesh:
+    with demo_mesh(folder) as mesh, patch("cli.traffic.cause.first_cause", lambda *_: None):
         mesh.serve("tokyo", lambda number: "tokyo")
         mesh.serve("osaka", lambda number: 503 if number % 50 == 7 else "osaka")
         return _traffic(mesh, "verify", "locality", "--requests", "200")
