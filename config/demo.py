@@ -32,7 +32,7 @@ class Demo(Model):
     enabled: bool = Field(
         default=True,
         description="Deploys helloworld, which serves `/hello`, and its client, sleep. `mesh verify` and `mesh drill` "
-        "need both.",
+        "send requests to helloworld unless `--service` names another service.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     failover: bool = Field(
@@ -54,7 +54,7 @@ class Demo(Model):
     )
     client_image: Image = Field(
         default="docker.io/curlimages/curl:8.16.0",
-        description="Image of sleep, which contains curl.",
+        description="Image with curl: of sleep, and of the Jobs that send requests for `mesh verify` and `mesh drill`.",
         json_schema_extra=RESTARTS_PODS,
     )
 

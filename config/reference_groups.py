@@ -267,8 +267,8 @@ cluster:
     ),
     Group(
         "Demo",
-        "helloworld and its client, which show [locality](concepts.md#locality). Turn them off once you no longer need "
-        "`mesh verify` and `mesh drill`.",
+        "helloworld and its client, which show [locality](concepts.md#locality). Turn them off once "
+        "`mesh verify` and `mesh drill` have shown what they are for, or use a service of yours.",
         ("demo",),
         """\
 demo:

@@ -67,7 +67,7 @@ class LoadProfile:
 
     requests: int
     workers: int
-    piece: int = 25
+    piece: int = 40
     pause: float = 0.0
     count_every: float = 0.5
 

@@ -35,10 +35,11 @@ send() {
   if [ "$protocol" = grpc ]; then
     # An empty message: not compressed, and of length 0. The status is in a trailer.
     printf '\000\000\000\000\000' | curl --http2-prior-knowledge --data-binary @- \
-      --header 'content-type: application/grpc' --header 'te: trailers' --dump-header - "$@"
+      --header 'content-type: application/grpc' --header 'te: trailers' --dump-header - "$@" |
+      grep -e "^$mark" -e '^grpc-status:'
   else
     curl "$@"
-  fi | grep -e "^$mark" -e '^grpc-status:'
+  fi
 }
 
 # work COUNT: it also ends with the shell that started it.

@@ -39,7 +39,7 @@ def accepted(share: int, requests: int) -> float:
 def table() -> str:
     """Return the table, in Markdown."""
     lines = [
-        f"| Shares of v1 and v2 (%) | {' | '.join(f'Accepted with {number:,} requests (%)' for number in REQUESTS)} |",
+        f"| Two regions: shares (%) | {' | '.join(f'Accepted with {number:,} requests (%)' for number in REQUESTS)} |",
         f"| --- | {' | '.join('---' for _ in REQUESTS)} |",
     ]
     for share in SHARES:
