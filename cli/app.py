@@ -457,7 +457,7 @@ def _run(arguments: Sequence[str]) -> int:
         return _refused(arguments, error.format_message(), f"{where.command_path if where else 'mesh'} --help")
     except (KeyboardInterrupt, typer.Abort) as error:
         print("mesh: interrupted", file=sys.stderr)
-        # With the number of a signal other than Ctrl-C: `cli.traffic.rollback.stop_on_signals`.
+        # With the number of a signal other than Ctrl-C: `cli.signals`.
         status = 128 + error.args[0] if error.args else INTERRUPTED
         return _stopped(arguments, status, "interrupted", "run the command again")
     except OSError as error:

@@ -91,7 +91,11 @@ class _Connection(http.client.HTTPConnection):
 
 
 class ApiServer:
-    """An API server behind a `kubectl proxy`; safe to use from several threads. Methods raise one of `FAILURES`."""
+    """An API server behind a `kubectl proxy`; safe to use from several threads. Methods raise one of `FAILURES`.
+
+    Attributes:
+        closed: Whether the command has ended, such as by Ctrl-C, and nothing is to be tried again.
+    """
 
     def __init__(self, path: Path) -> None:
         """Make no request yet.
@@ -100,6 +104,7 @@ class ApiServer:
             path: The socket of the proxy.
         """
         self._path = path
+        self.closed = False
 
     @cached_property
     def resources(self) -> Mapping[str, Resource]:
@@ -247,7 +252,12 @@ def proxied(commands: Mapping[str, Sequence[str]], variables: Mapping[str, str])
                 )
                 stack.callback(_stop, process)
                 started[key] = process, path
-        yield {key: ApiServer(path) for key, (process, path) in started.items() if _is_ready(process)}
+        servers = {key: ApiServer(path) for key, (process, path) in started.items() if _is_ready(process)}
+        try:
+            yield servers
+        finally:
+            for one in servers.values():
+                one.closed = True
 
 
 def _is_ready(process: "subprocess.Popen[bytes]") -> bool:

@@ -1,12 +1,13 @@
 """What Google's APIs report of the environment's clusters and of its fleet."""
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import cluster_path
+from cli.sources.worker_pool import worker_pool
 from config import Environment, ResolvedRegion
 
 FEATURES = ("servicemesh", "multiclusteringress")
@@ -58,7 +59,7 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
     regions = environment.resolved_regions()
     home, names = f"projects/{google.project}", environment.names
     domains = environment.ingress.domains if environment.ingress.enabled else ()
-    with ThreadPoolExecutor(8) as pool:
+    with worker_pool(8) as pool:
 
         def start(api: str, path: str) -> "Future[LookupResult]":
             return pool.submit(google.try_find, api, path)

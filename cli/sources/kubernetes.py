@@ -97,6 +97,8 @@ class ClusterClient:
             NoResponseError: It took longer.
             KubectlError: It failed.
         """
+        if self.server is not None and self.server.closed:
+            raise KubectlError("the command has ended")
         try:
             result = run_kubectl(self.arguments(*arguments), self.variables, text or "", seconds)
         except subprocess.TimeoutExpired as error:

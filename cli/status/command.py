@@ -5,7 +5,6 @@ follows from an object that is missing, changed or foreign is left out (`Finding
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState, Report, failure, warning
 from cli.report.output import Output
+from cli.signals import stop_on_signals
 from cli.sources.applied import AppliedObjects, applied_objects
 from cli.sources.cluster_objects import condition, read_objects
 from cli.sources.described import (
@@ -36,6 +36,7 @@ from cli.sources.member import ObservedCluster
 from cli.sources.provider_credentials import LOGIN
 from cli.sources.remediation import api_error_fix, unreachable_fix
 from cli.sources.state import TerraformStates, read_states
+from cli.sources.worker_pool import worker_pool
 from cli.status.clusters import check_gke, check_membership, check_nodes
 from cli.status.comparison import GOOGLE_APIS
 from cli.status.control_plane import multicluster_mode, pinned_istiod, ready_replicas
@@ -88,6 +89,7 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
     Raises:
         MeshError: There are neither credentials nor a kubeconfig, a tool is missing, or a state can't be read.
     """
+    stop_on_signals()
     state = read_states(environment, config)
     applied = applied_objects(config, state)
     google = GoogleClient.of(environment)
@@ -99,7 +101,7 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
     with (
         reachable_clusters(environment, _existing_clusters(environment, found, kubeconfig), kubeconfig) as reachable,
         served_by_proxies(reachable) as clusters,
-        ThreadPoolExecutor(16) as pool,
+        worker_pool(16) as pool,
     ):
         with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):
             regions = environment.resolved_regions()

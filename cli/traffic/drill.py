@@ -10,6 +10,7 @@ from string import Template
 from cli.errors import MeshError
 from cli.report.findings import Report, Section, failure
 from cli.report.output import Output
+from cli.signals import stop_on_signals
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, connected_clusters
 from cli.sources.temporary import DRILL
@@ -21,7 +22,7 @@ from cli.traffic.expectation import DEPLOY_INGRESS
 from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import count_failed, is_steady
 from cli.traffic.response import Response
-from cli.traffic.rollback import RollbackStep, rolled_back, stop_on_signals
+from cli.traffic.rollback import RollbackStep, rolled_back
 from cli.traffic.target import Target
 from cli.traffic.timeline import COLUMNS, FAILED_A_POD, SECONDS_TO_FAIL_BACK, SECONDS_TO_FAIL_OVER, DrillTimeline
 from config import Environment

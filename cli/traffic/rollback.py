@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from cli.sources.kubernetes import ClusterClient
@@ -232,17 +231,6 @@ def _print(text: str, *lines: str) -> None:
     """Print a message, as long as there is a terminal."""
     with contextlib.suppress(OSError):
         print(f"mesh: {text}", *lines, sep="\n      ", file=sys.stderr, flush=True)
-
-
-def stop_on_signals() -> None:
-    """Have SIGTERM and SIGHUP end the process as Ctrl-C does, with the status that a shell gives them."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, stop)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from cli.errors import MeshError
 from cli.report.findings import Report, Section
 from cli.report.output import Output, ShowProgress
+from cli.signals import stop_on_signals
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import connected_clusters
 from cli.sources.temporary import VERIFY
@@ -20,7 +21,6 @@ from cli.traffic.counts import UNKNOWN, ResponseCounts
 from cli.traffic.expectation import Expectation, check_failover
 from cli.traffic.ingress import GatewayCounters, by_gateway, check_ingress, public_url, requests_by_gateway
 from cli.traffic.options import VerifyOptions, VerifyStep
-from cli.traffic.rollback import stop_on_signals
 from cli.traffic.shares import interval
 from cli.traffic.target import Target
 from config import Environment
