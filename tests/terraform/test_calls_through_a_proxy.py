@@ -2,16 +2,23 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cli.errors import MeshError
 from cli.sources.cluster_objects import Object, read_objects
 from cli.sources.kubernetes import ClusterClient, KubectlError, served_by_proxies
+from config.paths import ROOT
+from tests.lab.environments import with_regions
 from tests.local_mesh.toolchain import get_toolchain, is_available
 from tests.terraform.api_server import ApiServer, api_server
 
@@ -88,3 +95,30 @@ def test_what_fails_is_left_to_kubectl(client: ClusterClient, proxied: ClusterCl
     [pod, *_] = json.loads(client.run("get", "pods", "--namespace", "default", "--output", "json"))["items"]
     with pytest.raises(KubectlError, match="/nowhere"):
         proxied.execute("default", pod["metadata"]["name"], "web", "true", seconds=5)
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(2, 3), (11, 12)])
+def test_the_time_of_a_report(cluster: ApiServer, tmp_path: Path, number: int, seconds: float) -> None:
+    """Of clusters alone: each region's context is of the same API server, so that all is read as often."""
+    environment = with_regions(ROOT / "mesh.yaml", number, {})
+    content = environment.model_dump(mode="json", exclude_defaults=True)
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    kubeconfig = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
+    [context] = kubeconfig["contexts"]
+    kubeconfig["contexts"] = [{**context, "name": one.key} for one in environment.resolved_regions()]
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig), encoding="utf-8")
+    command = [sys.executable, "-m", "cli", "status", "--json", "--config", str(tmp_path / "mesh.yaml")]
+    variables = {**cluster.variables, "HOME": str(tmp_path), "NO_GCE_CHECK": "true", "PYTHONPATH": str(ROOT)}
+    start = time.monotonic()
+    result = subprocess.run(
+        [*command, "--kubeconfig", str(tmp_path / "kubeconfig")],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    took = time.monotonic() - start
+    sections = {one["title"]: one["findings"] for one in json.loads(result.stdout)["sections"]}
+    nodes = [one["text"] for findings in sections.values() for one in findings if one["name"] == "nodes"]
+    assert nodes == ["3 ready"] * number
+    assert took < seconds
