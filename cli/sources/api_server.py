@@ -161,7 +161,7 @@ class ApiServer:
                 "Upgrade": "websocket",
                 "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
                 "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Protocol": "v4.channel.k8s.io",
+                "Sec-WebSocket-Protocol": "v5.channel.k8s.io, v4.channel.k8s.io",
             }
             connection.putrequest("GET", path)
             for name, value in headers.items():
