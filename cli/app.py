@@ -57,6 +57,24 @@ Config = Annotated[
         show_default=DEFAULT_CONFIG,
     ),
 ]
+TargetService = Annotated[
+    str | None,
+    typer.Option(
+        "--service",
+        metavar="NAME",
+        help="Send requests to this service.",
+        show_default="helloworld if demo.enabled, or else the only service",
+    ),
+]
+TargetPath = Annotated[
+    str | None,
+    typer.Option(
+        "--path",
+        metavar="PATH",
+        help="Send requests to PATH, such as /healthz, or to the gRPC method /PACKAGE.SERVICE/METHOD.",
+        show_default="the path of the service's first route, or else /; for gRPC, the method of the health check",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the report to standard output as JSON.")]
 Junit = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Also write the report to FILE as JUnit XML.")
@@ -287,22 +305,8 @@ def verify(
         list[str] | None,
         typer.Option(metavar="KEY", help="Send requests from this region only; repeat for several."),
     ] = None,
-    service: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Send requests to this service.",
-            show_default="helloworld if demo.enabled, or else the only service",
-        ),
-    ] = None,
-    path: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="Send requests to PATH, such as /healthz, or to the gRPC method /PACKAGE.SERVICE/METHOD.",
-            show_default="the path of the service's first route, or else /; for gRPC, the method of the health check",
-        ),
-    ] = None,
+    service: TargetService = None,
+    path: TargetPath = None,
     url: Annotated[
         str | None,
         typer.Option(
@@ -332,35 +336,54 @@ def verify(
     return output.finish(run_verify(load(config), kubeconfig, options, output))
 
 
-@app.command(epilog=_epilog("mesh drill osaka --fault failing"))
+@app.command(epilog=_epilog("mesh drill osaka --service checkout --fault failing --plot drill.svg"))
 def drill(
-    region: Annotated[
-        str, typer.Argument(metavar="REGION", help="Make the demo service fail in this region (its key).")
-    ],
+    region: Annotated[str, typer.Argument(metavar="REGION", help="Make the service fail in this region (its key).")],
     config: Config,
+    service: TargetService = None,
+    path: TargetPath = None,
     fault: Annotated[
-        FaultKind,
-        typer.Option(help="Inject this fault: removed (no endpoints), failing (returns 503), or both in turn."),
-    ] = FaultKind.BOTH,
+        FaultKind | None,
+        typer.Option(
+            help="Inject this fault: removed (no endpoints), failing (returns 503), or both in turn.",
+            show_default="each fault that works for the service in the control plane mode",
+        ),
+    ] = None,
     rate: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, max=100, help="Send NUMBER requests per second from each region.")
     ] = 10,
+    stop_after: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            help="Stop, and roll the fault back, when all requests of a region fail for so long.",
+        ),
+    ] = 5,
     restore_seconds: Annotated[
         int, typer.Option(metavar="SECONDS", min=1, help="Retry a rollback that fails for this long.")
     ] = 300,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Let a service that is not the demo fail, without a prompt.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plot the responses to FILE, which ends in .png or .svg.")
+    ] = None,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
 ) -> int:
-    """Make the demo service fail in one region, and measure failover and failback.
+    """Make a service fail in one region, and measure failover and failback.
 
-    Run it before users depend on failover, and after a change of the failover settings. It takes up to six minutes
-    for each fault. The drill rolls the fault back however it ends, also after Ctrl-C.
+    Run it before users depend on failover, and after a change of the failover settings. It is refused, before it
+    changes anything, unless every region serves its own requests and the proxies of the region have healthy endpoints
+    in every other one. It takes up to eight minutes for each fault. The drill rolls the fault back however it ends,
+    also after Ctrl-C or kill -9, and by itself when all requests of a region fail.
     """
     from cli.traffic.drill import run_drill  # noqa: PLC0415
 
     output = Output(as_json=as_json, junit=junit)
-    options = DrillOptions(region, fault, rate, restore_seconds)
+    options = DrillOptions(region, service, path, fault, rate, stop_after, restore_seconds, yes, plot)
     return output.finish(run_drill(load(config), kubeconfig, options, output))
 
 

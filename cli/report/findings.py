@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from signal import SIGINT
 from typing import Any
 
 
@@ -90,7 +91,8 @@ class Report:
         command: The command's name.
         sections: The sections, in the order in which they are printed.
         data: Measurements for programs, for JSON.
-        interrupted: Whether the command was stopped before its end.
+        interrupted: Whether a signal stopped the command before its end.
+        signal: Its number.
         left_out: Whether there are findings that are left out, none of which is a failure.
     """
 
@@ -98,6 +100,7 @@ class Report:
     sections: list[Section] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     interrupted: bool = False
+    signal: int = SIGINT
     left_out: bool = False
 
     def section(self, title: str, columns: Sequence[str] = (), region: str = "") -> Section:

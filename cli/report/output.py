@@ -125,7 +125,7 @@ class Output:
         else:
             self._print(report)
         if report.interrupted:
-            return INTERRUPTED
+            return 128 + report.signal
         return 0 if report.ok else FAILED
 
     def _print(self, report: Report) -> None:

@@ -31,10 +31,24 @@ def with_cause(
     """
     if finding.state is not FindingState.FAILURE or not isinstance(client, TrafficClient):
         return finding
-    pod = ClientPod(client.namespace, client.pod, client.account)
-    cause = first_cause(environment, clusters, target.name, client.cluster.region, pod)
+    cause = find_cause(environment, clusters, target.name, client)
     if cause is None:
         text = f"{finding.text}. Nothing on the path explains it: read what the pods log"
         logs = ("logs", "--namespace", target.namespace, "--selector", f"app={target.name}", "--all-containers")
         return replace(finding, text=text, fix=f"{client.cluster.command} {' '.join(logs)}")
     return replace(finding, text=f"{finding.text}. {cause.name}: {cause.text}", fix=cause.fix or finding.fix)
+
+
+def find_cause(
+    environment: Environment, clusters: Mapping[str, ClusterClient], service: str, client: TrafficClient
+) -> Finding | None:
+    """Return the first thing on the path of a client's requests that explains why they fail.
+
+    Args:
+        environment: The environment.
+        clusters: By region.
+        service: Name of the service.
+        client: That sends the requests.
+    """
+    pod = ClientPod(client.namespace, client.pod, client.account)
+    return first_cause(environment, clusters, service, client.cluster.region, pod)

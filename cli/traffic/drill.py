@@ -1,38 +1,43 @@
-"""`mesh drill`: the demo of one region fails, its requests fail over to another region, and fail back."""
+"""`mesh drill`: a service of one region fails, its requests fail over to another region, and fail back."""
 
+import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from string import Template
 
 from cli.errors import MeshError
-from cli.report.findings import Report, Section, failure
+from cli.report.findings import Finding, Report, Section, failure
 from cli.report.output import Output
 from cli.signals import stop_on_signals
 from cli.sources.google import GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, connected_clusters
 from cli.sources.temporary import DRILL
-from cli.traffic.attribution import FindRegion, region_finder
-from cli.traffic.client import LoadGenerator, LoadProfile, TrafficClient, start_load, stop_all
+from cli.traffic.attribution import region_finder
+from cli.traffic.cause import find_cause
+from cli.traffic.client import LoadProfile, TrafficClient, start_load
 from cli.traffic.client_job import client_jobs, started
+from cli.traffic.colours import response_colours
+from cli.traffic.consent import obtain_consent
 from cli.traffic.counts import ResponseCounts
+from cli.traffic.drill_load import DrillLoad
 from cli.traffic.expectation import DEPLOY_INGRESS
+from cli.traffic.faults import FaultySubject, ServiceFault
 from cli.traffic.options import DrillOptions, FaultKind
-from cli.traffic.outage import count_failed, is_steady
 from cli.traffic.response import Response
-from cli.traffic.rollback import RollbackStep, rolled_back
+from cli.traffic.rollback import rolled_back
+from cli.traffic.safety import (
+    LONGEST_EJECTION_SECONDS,
+    check_endpoints_elsewhere,
+    check_pods,
+    describe_ejections,
+    read_proxies,
+)
 from cli.traffic.target import Target
 from cli.traffic.timeline import COLUMNS, FAILED_A_POD, SECONDS_TO_FAIL_BACK, SECONDS_TO_FAIL_OVER, DrillTimeline
 from config import Environment
-from config.environment import DEMO_SERVICE
-
-FAILING_SIDECAR = Template((Path(__file__).parent / "failing.yaml").read_text(encoding="utf-8"))
-SIDECAR = "sidecars.networking.istio.io/mesh-drill"
-
-STEADY = 20
-"""Responses in a row that make a state."""
+from config.plural import counted
 
 WATCHED_SECONDS = 5.0
 """For which requests go on after the failover."""
@@ -48,26 +53,12 @@ SECONDS_BETWEEN_COUNTS = 0.2
 REQUESTS_OF_A_WORKER = 10
 """A second: each request is a curl of its own, as each is a connection of its own."""
 
-
-@dataclass(frozen=True)
-class DemoFault:
-    """A fault of the demo service in one region.
-
-    Attributes:
-        kind: Which.
-        inject: Injects it; raises a KubectlError.
-        rollback: What restores it.
-        most_failed: The number of requests that may fail.
-    """
-
-    kind: FaultKind
-    inject: Callable[[], object]
-    rollback: Sequence[RollbackStep]
-    most_failed: int
+ERRORS_TO_EJECT = 5
+"""Of each pod: consecutive5xxErrors in manifests/service/destination-rule.yaml."""
 
 
 def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillOptions, output: Output) -> Report:
-    """Make the demo service of a region fail, and measure failover and failback.
+    """Make a service of a region fail, and measure failover and failback.
 
     Every fault is rolled back, however the drill ends: see `cli.traffic.rollback`.
 
@@ -78,39 +69,97 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
         output: Where progress is shown.
 
     Returns:
-        What was measured.
+        What was measured; also until an interruption.
 
     Raises:
-        MeshError: A drill could show nothing here, or the connection to a client was lost.
+        MeshError: A drill could show nothing here, or could be an outage.
     """
-    demo = Target.of(environment, DEMO_SERVICE)
-    _check_options(environment, demo, options.region)
+    # Imported late, as it needs matplotlib.
+    from cli.traffic import drill_plot, plot  # noqa: PLC0415
+
+    target = Target.of(environment, options.service, options.path)
+    _check_options(environment, target, options.region)
+    if options.plot is not None:
+        plot.check_file(options.plot)
     stop_on_signals()
     report = Report(f"drill {options.region}")
-    section = report.section(f"Failover and failback of the demo service in {options.region}", COLUMNS)
-    google = GoogleClient.of(environment)
-    with connected_clusters(environment, google, kubeconfig) as clusters:
-        image, account = environment.demo.client_image, demo.client_account(environment)
-        with client_jobs(
-            clusters, account, image=image, purpose=DRILL, seconds=LONGEST_SECONDS, log=output.log
-        ) as clients:
-            drill = Drill(demo, clusters, started(clients), region_finder(environment), options, output.log, section)
-            for fault in drill.faults():
-                if not drill.run(fault):
-                    break
-    report.data["faults"] = drill.data
+    section = report.section(f"Failover and failback of {target.name} in {options.region}", COLUMNS)
+    timelines: list[DrillTimeline] = []
+    try:
+        with connected_clusters(environment, GoogleClient.of(environment), kubeconfig) as clusters:
+            faults = FaultySubject(environment, target.name, clusters[options.region]).faults(options.fault)
+            ready = target.ready_pods(clusters)
+            check_pods(target, options.region, ready)
+            _check_rate(faults, options, ready[options.region])
+            account, image = target.client_account(environment), environment.demo.client_image
+            if target.name != environment.demo_name:
+                obtain_consent(_what_stops(target, faults, options.region), given=options.yes)
+            with client_jobs(
+                clusters, account, image=image, purpose=DRILL, seconds=LONGEST_SECONDS, log=output.log
+            ) as clients:
+                pods, log = ready[options.region], output.log
+                drill = Drill(environment, target, clusters, started(clients), options, pods, log, timelines)
+                for fault in faults:
+                    if not drill.run(fault):
+                        break
+    except MeshError as error:
+        if not timelines:
+            raise
+        section.findings.append(failure("drill", str(error), error.fix or "run the drill again"))
+    except KeyboardInterrupt as interrupt:
+        if not timelines:
+            raise
+        report.interrupted, report.signal = True, interrupt.args[0] if interrupt.args else signal.SIGINT
+    _fill(section, timelines)
+    report.data["faults"] = [one.data() for one in timelines]
+    if options.plot is not None:
+        drill_plot.draw(options.plot, report.command, timelines, response_colours(environment.regions))
     return report
 
 
-def _check_options(environment: Environment, demo: Target, region: str) -> None:
+def _check_options(environment: Environment, target: Target, region: str) -> None:
     """Raise a MeshError if a drill would show nothing."""
-    if region not in demo.deployments:
-        raise MeshError(f"the demo service does not run in {region}", f"use a region of {', '.join(demo.deployments)}")
-    if len(demo.deployments) == 1:
-        raise MeshError("no other region runs the demo service", "add a region to demo.versions")
-    if not environment.demo.failover:
-        text = "demo.failover is false, so responses are not local before the fault"
-        raise MeshError(text, f"set demo.failover: true, and run: {DEPLOY_INGRESS}")
+    demo = target.name == environment.demo_name
+    name, key = target.name, "demo" if demo else f"services.{target.name}"
+    if region not in target.regions:
+        raise MeshError(f"{name} does not run in {region}", f"use a region of {', '.join(target.regions)}")
+    if len(target.regions) == 1:
+        raise MeshError(
+            f"no other region runs {name}", f"add a region to {key}.{'versions' if demo else 'regions'}, and deploy"
+        )
+    if not target.service.failover:
+        text = f"{key}.failover is false, so responses are not local before the fault"
+        raise MeshError(text, f"set {key}.failover: true, and run: {DEPLOY_INGRESS}")
+
+
+def _check_rate(faults: list[ServiceFault], options: DrillOptions, pods: int) -> None:
+    """Raise a MeshError if the drill would stop before all pods can be ejected."""
+    errors = ERRORS_TO_EJECT * pods
+    if errors > options.rate * options.stop_after and any(one.kind is FaultKind.FAILING for one in faults):
+        text = (
+            f"{counted(pods, 'pod')} are ejected after {errors} errors, which takes more than {options.stop_after:g} s "
+            f"at {options.rate} requests a second: the drill would stop before"
+        )
+        raise MeshError(text, f"--stop-after {errors / options.rate + 1:.0f}, or a higher --rate")
+
+
+def _what_stops(target: Target, faults: list[ServiceFault], region: str) -> str:
+    effects = "; then ".join(one.effect for one in faults)
+    most = SECONDS_TO_FAIL_OVER + WATCHED_SECONDS
+    return (
+        f"{target.name} in {region} will fail, and its requests go to {_others(target, region)}: {effects}. Each fault "
+        f"lasts for at most {most:.0f} s."
+    )
+
+
+def _others(target: Target, region: str) -> str:
+    return ", ".join(key for key in target.regions if key != region)
+
+
+def _fill(section: Section, timelines: list[DrillTimeline]) -> None:
+    """Put what was measured into the report, before what ended it."""
+    section.rows += [row for one in timelines for row in one.rows()]
+    section.findings[:0] = [finding for one in timelines for finding in one.findings()]
 
 
 @dataclass
@@ -118,142 +167,140 @@ class Drill:
     """The drill of one region.
 
     Attributes:
-        demo: As configured.
+        environment: The environment.
+        target: The service.
         clusters: By region.
         clients: By region.
-        find_region: Tells the region of an endpoint.
         options: Of the command line.
+        pods: The number of ready pods in the region.
         log: Prints the progress.
-        section: Of the report.
-        data: What was measured, for programs.
+        timelines: Of the faults that have begun.
     """
 
-    demo: Target
+    environment: Environment
+    target: Target
     clusters: Mapping[str, ClusterClient]
     clients: Mapping[str, TrafficClient]
-    find_region: FindRegion
     options: DrillOptions
+    pods: int
     log: Callable[[str], None]
-    section: Section
-    data: list[dict[str, object]] = field(default_factory=list)
+    timelines: list[DrillTimeline] = field(default_factory=list)
 
-    def faults(self) -> list[DemoFault]:
-        """Return the faults that the options name.
+    def run(self, fault: ServiceFault) -> bool:
+        """Inject a fault, roll it back, and return whether the region itself responds again.
 
         Raises:
-            MeshError: The number of pods can't be read, or is 0.
+            MeshError: The fault could be an outage, or a client was lost.
         """
-        region, namespace = self.options.region, ("--namespace", self.demo.service.namespace)
-        cluster, deployment = self.clusters[region], f"deployment/{self.demo.deployment(region)}"
+        region, label = self.options.region, fault.kind.label
+        most_failed = 0 if fault.announced else FAILED_A_POD * self.pods
+        timeline = DrillTimeline(self.target.name, fault.kind, region, most_failed)
+        self.log(f"{label}: sending requests to {self.target.url} from {', '.join(self.clients)}")
+        load = self._start()
         try:
-            found = cluster.get(deployment, *namespace)
-        except KubectlError as error:
-            raise MeshError(f"can't read the demo service in {region}: {error}", "mesh status") from None
-        replicas = int(found["spec"].get("replicas", 1))
-        if replicas == 0:
-            fix = f"{cluster.command} scale {deployment} {' '.join(namespace)} --replicas=1"
-            raise MeshError(f"the demo service in {region} already has 0 replicas", fix)
-        scale = ("scale", deployment, *namespace)
-        sidecar = FAILING_SIDECAR.substitute(
-            namespace=self.demo.service.namespace, app=DEMO_SERVICE, port=self.demo.service.port
-        )
-        ready = ("rollout", "status", deployment, *namespace, "--timeout=25s")
-        every = [
-            DemoFault(
-                FaultKind.REMOVED,
-                partial(cluster.run, *scale, "--replicas=0"),
-                [RollbackStep((*scale, f"--replicas={replicas}")), RollbackStep(ready)],
-                0,
-            ),
-            DemoFault(
-                FaultKind.FAILING,
-                partial(cluster.run, "apply", "--filename", "-", text=sidecar),
-                [RollbackStep(("delete", SIDECAR, *namespace, "--ignore-not-found"), gone=(SIDECAR, *namespace))],
-                FAILED_A_POD * replicas,
-            ),
-        ]
-        return [fault for fault in every if fault.kind is self.options.fault] or every
+            self._check_safety(load)
+            cluster = self.clusters[region]
+            with (
+                ThreadPoolExecutor(1) as pool,
+                rolled_back(cluster, fault.rollback, self.options.restore_seconds, self.log) as left,
+            ):
+                timeline.manual_commands = left
+                cause = self._let_fail(fault, timeline, load, pool)
+            timeline.cause = cause.result() if cause is not None else None
+            self.log(f"{label}: waiting for failback to {region}, up to {SECONDS_TO_FAIL_BACK:.0f} s")
+            back_at = time.monotonic()
+            timeline.failed_back = not left and load.wait_until_steady(
+                region, self._is_local, back_at, SECONDS_TO_FAIL_BACK
+            )
+            timeline.complete = True
+        finally:
+            load.stop()
+            if timeline.failed_at is not None:
+                timeline.responses = load.responses()
+                self.timelines.append(timeline)
+        return timeline.failed_back and not timeline.outage
 
-    def run(self, fault: DemoFault) -> bool:
-        """Inject a fault, roll it back, and return whether the region's own demo responds again."""
-        kind, region = fault.kind, self.options.region
+    def _start(self) -> DrillLoad:
+        """Start to send requests from all regions."""
         workers = max(1, self.options.rate // REQUESTS_OF_A_WORKER)
         pause = workers / self.options.rate
-        load = LoadProfile(MOST_REQUESTS, workers, piece=1, pause=pause, count_every=SECONDS_BETWEEN_COUNTS)
-        requests = self.demo.requests
-        self.log(f"{kind.label}: sending requests to {requests.url} from {', '.join(self.clusters)}")
-        generators = {key: start_load(client, requests, load, self.find_region) for key, client in self.clients.items()}
-        try:
-            if not self._wait_until(self._is_local, generators, time.monotonic(), SECONDS_TO_SETTLE):
-                text = f"not all responses come from {region} before the fault"
-                if count_failed(generators[region].responses):
-                    text += f": {ResponseCounts.of(generators[region].responses).problem_summary()}"
-                self.section.findings.append(failure(f"{kind.label}: baseline", text, "mesh verify locality"))
-                return False
-            with rolled_back(self.clusters[region], fault.rollback, self.options.restore_seconds, self.log) as left:
-                self.log(f"{kind.label}: injecting the fault in {region}")
-                failed_at = time.monotonic()
-                try:
-                    fault.inject()
-                except KubectlError as error:
-                    raise MeshError(f"can't inject the fault in {region}: {error}", "mesh status") from None
-                failed_over = self._wait_until(self._is_remote, generators, failed_at, SECONDS_TO_FAIL_OVER)
-                _watch(generators, WATCHED_SECONDS if failed_over else 0)
-                self.log(f"{kind.label}: rolling the fault back")
-                ended_at = time.monotonic()
-            back_at = time.monotonic()
-            self.log(f"{kind.label}: waiting for failback to {region}, up to {SECONDS_TO_FAIL_BACK:.0f} s")
-            failed_back = not left and self._wait_until(self._is_local, generators, back_at, SECONDS_TO_FAIL_BACK)
-        finally:
-            stop_all(list(generators.values()))
-        timeline = DrillTimeline(
-            fault=kind,
-            region=region,
-            most_failed=fault.most_failed,
-            responses={key: one.since(failed_at) for key, one in generators.items()},
-            failed_at=failed_at,
-            ended_at=ended_at,
-            failed_over=failed_over,
-            failed_back=failed_back,
-            manual_commands=left,
-        )
-        self.section.rows += timeline.rows()
-        self.section.findings += timeline.findings()
-        self.data.append(timeline.data())
-        return failed_back
+        profile = LoadProfile(MOST_REQUESTS, workers, piece=1, pause=pause, count_every=SECONDS_BETWEEN_COUNTS)
+        find_region, requests = region_finder(self.environment), self.target.requests
+        return DrillLoad({key: start_load(one, requests, profile, find_region) for key, one in self.clients.items()})
 
-    def _wait_until(
+    def _check_safety(self, load: DrillLoad) -> None:
+        """Check that every region responds to its own requests, and that the region's proxies know the others.
+
+        Raises:
+            MeshError: It is not so.
+        """
+        region = self.options.region
+        proxies = read_proxies(self.environment, self.target, self.clients[region])
+        check_endpoints_elsewhere(self.target, region, proxies, region_finder(self.environment))
+        ejections = list(describe_ejections(proxies))
+        for text in ejections:
+            self.log(text)
+        seconds = SECONDS_TO_SETTLE + (LONGEST_EJECTION_SECONDS if ejections else 0)
+        began = time.monotonic()
+        for key in self.target.regions:
+
+            def is_own(response: Response, key: str = key) -> bool:
+                return response.ok and response.region == key
+
+            if load.wait_until_steady(key, is_own, began, seconds):
+                continue
+            counts = ResponseCounts.of(load.responses()[key])
+            found = ", ".join(filter(None, (counts.region_summary(), counts.problem_summary())))
+            text = f"{key} does not serve its own requests before the fault: {found or 'no responses'}"
+            fix = f"mesh explain {self.target.name} --from {key}"
+            cause = find_cause(self.environment, self.clusters, self.target.name, self.clients[key])
+            if cause is None:
+                raise MeshError(text, fix)
+            raise MeshError(f"{text}. {cause.name}: {cause.text}", cause.fix or fix)
+
+    def _let_fail(
         self,
-        condition: Callable[[Response], bool],
-        generators: Mapping[str, LoadGenerator],
-        moment: float,
-        seconds: float,
-    ) -> bool:
-        """Wait until the region's responses since a moment steadily meet a condition; return whether they do."""
-        while time.monotonic() < moment + seconds:
-            _watch(generators, 0.1)
-            if is_steady(generators[self.options.region].since(moment), condition, STEADY):
-                return True
-        return False
+        fault: ServiceFault,
+        timeline: DrillTimeline,
+        load: DrillLoad,
+        pool: ThreadPoolExecutor,
+    ) -> Future[Finding | None] | None:
+        """Inject a fault, and wait until requests have failed over, or nothing but failures arrives.
+
+        Returns:
+            Why requests did not fail over, which is found out while the fault is rolled back.
+
+        Raises:
+            MeshError: The fault can't be injected, or a client was lost.
+        """
+        region, label = timeline.region, fault.kind.label
+        self.log(f"{label}: injecting the fault in {region}: {fault.effect}")
+        began = time.monotonic()
+        try:
+            fault.inject()
+        except KubectlError as error:
+            raise MeshError(f"can't inject the fault in {region}: {error}", "mesh status") from None
+        timeline.failed_at = began
+
+        def outage() -> bool:
+            timeline.outage = load.find_outage(began, self.options.stop_after)
+            return bool(timeline.outage)
+
+        try:
+            timeline.failed_over = load.wait_until_steady(region, self._is_remote, began, SECONDS_TO_FAIL_OVER, outage)
+            if timeline.failed_over:
+                load.watch(WATCHED_SECONDS, outage)
+        finally:
+            timeline.ended_at = time.monotonic()
+        why = f", as all requests from {timeline.outage} fail" if timeline.outage else ""
+        self.log(f"{label}: rolling the fault back{why}")
+        failing = timeline.outage or ("" if timeline.failed_over else region)
+        if not failing:
+            return None
+        return pool.submit(find_cause, self.environment, self.clusters, self.target.name, self.clients[failing])
 
     def _is_local(self, response: Response) -> bool:
         return response.ok and response.region == self.options.region
 
     def _is_remote(self, response: Response) -> bool:
         return response.ok and response.region not in (self.options.region, "")
-
-
-def _watch(generators: Mapping[str, LoadGenerator], seconds: float) -> None:
-    """Let time pass.
-
-    Raises:
-        MeshError: A client has stopped.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        for key, one in generators.items():
-            if not one.running:
-                raise MeshError(f"lost the connection to the client pod in {key}: {one.problem}", "mesh status")
-        if time.monotonic() >= deadline:
-            return
-        time.sleep(0.1)

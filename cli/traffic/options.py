@@ -14,7 +14,7 @@ class VerifyStep(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """A fault that `mesh drill` injects into the demo service of a region."""
+    """A fault that `mesh drill` injects into a service of a region."""
 
     REMOVED = "removed"
     FAILING = "failing"
@@ -58,13 +58,23 @@ class DrillOptions:
     """The options of `mesh drill`.
 
     Attributes:
-        region: Key of the region in which the demo service fails.
-        fault: How it fails.
+        region: Key of the region in which the service fails.
+        service: That fails; the default of `cli.traffic.target.Target.of` without one.
+        path: Of the requests; likewise.
+        fault: How it fails; None for each fault that works there.
         rate: Requests a second from each region.
+        stop_after: Seconds of nothing but failures in a region, after which the drill stops by itself.
         restore_seconds: How long a failing rollback is tried again.
+        yes: Whether a service that is not the demo may fail.
+        plot: File for a plot.
     """
 
     region: str
-    fault: FaultKind
-    rate: int
-    restore_seconds: float
+    service: str | None = None
+    path: str | None = None
+    fault: FaultKind | None = None
+    rate: int = 10
+    stop_after: float = 5.0
+    restore_seconds: float = 300
+    yes: bool = False
+    plot: Path | None = None

@@ -49,3 +49,17 @@ def is_steady(responses: Sequence[T], condition: Callable[[T], bool], number: in
     """Return whether the last responses, in that number, all meet a condition."""
     last = responses[-number:]
     return len(last) == number and all(map(condition, last))
+
+
+def seconds_of_failure(responses: Sequence[T], since: float, now: float) -> float:
+    """Return for how many seconds nothing but failures has arrived; 0 if nothing has failed.
+
+    Args:
+        responses: In the order of their arrival.
+        since: The moment from which on they count.
+        now: The present.
+    """
+    arrivals = [(one.sent + one.seconds, one.ok) for one in responses]
+    succeeded = max((moment for moment, ok in arrivals if ok), default=since)
+    failed = any(not ok and moment >= succeeded for moment, ok in arrivals)
+    return now - max(succeeded, since) if failed else 0.0

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from cli.errors import MeshError
+from cli.traffic.colours import FAILED
 from cli.traffic.counts import UNKNOWN, ResponseCounts
 from cli.traffic.shares import interval
 
 FORMATS = (".png", ".svg")
-FAILED = "failed"
-FAILED_COLOUR = "#b3261e"
-UNKNOWN_COLOUR = "#9e9e9e"
 GAP = 0.8
 """The part of a region's place on the axis that its bars take."""
 
@@ -24,7 +21,9 @@ def check_file(file: Path) -> None:
         raise MeshError(f"the folder of {file} does not exist", f"mkdir -p {file.parent}")
 
 
-def draw(file: Path, title: str, counted: Mapping[str, ResponseCounts], confidence: float) -> None:
+def draw(
+    file: Path, title: str, counted: Mapping[str, ResponseCounts], confidence: float, colours: Mapping[str, str]
+) -> None:
     """Write the plot.
 
     Args:
@@ -32,38 +31,31 @@ def draw(file: Path, title: str, counted: Mapping[str, ResponseCounts], confiden
         title: Of the plot, after `mesh`.
         counted: The responses by region.
         confidence: Of the intervals.
+        colours: Of the responses, by the region that responded.
 
     Raises:
         MeshError: The file can't be written.
     """
     # Imported late: it takes a second. Without pyplot matplotlib needs no display.
-    from matplotlib import colormaps  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    regions = sorted({region for counts in counted.values() for region in counts.regions})
-    rows = [
-        *regions,
-        *([UNKNOWN] if any(counts.unknown for counts in counted.values()) else []),
-        *([FAILED] if any(counts.failed for counts in counted.values()) else []),
-    ]
-    palette = colormaps["tab10"]
-    colours: dict[str, Any] = {region: palette(number % palette.N) for number, region in enumerate(regions)}
-    colours |= {UNKNOWN: UNKNOWN_COLOUR, FAILED: FAILED_COLOUR}
+    rows = [what for what in colours if any(_count(counts, what) for counts in counted.values())]
     figure = Figure(figsize=(8, 1.2 + 0.35 * len(counted) * max(len(rows), 1)), layout="constrained")
     axes = figure.add_subplot()
     height = GAP / max(len(rows), 1)
     for number, what in enumerate(rows):
         shares, errors = [], []
         for counts in counted.values():
-            count = {UNKNOWN: counts.unknown, FAILED: counts.failed}.get(what, counts.regions.get(what, 0))
+            count = _count(counts, what)
             share = count / counts.sent if counts.sent else 0.0
             low, high = interval(count, counts.sent, confidence)
             shares.append(100 * share)
             errors.append((100 * (share - low), 100 * (high - share)))
         places = [place - GAP / 2 + (number + 0.5) * height for place in range(len(counted))]
         limits = [list(side) for side in zip(*errors, strict=True)]
-        colour = colours[what]
-        axes.barh(places, shares, height * 0.9, xerr=limits, label=what, color=colour, ecolor="#444444", capsize=3)
+        axes.barh(
+            places, shares, height * 0.9, xerr=limits, label=what, color=colours[what], ecolor="#444444", capsize=3
+        )
     axes.set_yticks(range(len(counted)), [f"from {key}\n({counts.sent} requests)" for key, counts in counted.items()])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
@@ -75,3 +67,8 @@ def draw(file: Path, title: str, counted: Mapping[str, ResponseCounts], confiden
         figure.savefig(file)
     except OSError as error:
         raise MeshError(f"can't write {file}: {error.strerror}", "name a file that you may write to") from error
+
+
+def _count(counts: ResponseCounts, what: str) -> int:
+    """Return the number of responses of a region, of unknown ones, or of failures."""
+    return {UNKNOWN: counts.unknown, FAILED: counts.failed}.get(what, counts.regions.get(what, 0))

@@ -1,10 +1,10 @@
 """What `mesh drill` measured of one fault, and whether that is as it should be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from cli.report.findings import Finding, failure, ok, warning
+from cli.report.findings import Finding, FindingState, failure, ok, warning
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.options import FaultKind
 from cli.traffic.outage import count_failed, first_arrival, slowest, start_of_last_run
@@ -12,8 +12,8 @@ from cli.traffic.response import Response
 from config.plural import counted
 
 SECONDS_TO_FAIL_OVER = 60.0
-SECONDS_TO_FAIL_BACK = 240.0
-"""An ejection takes 30 s, and longer each time (GOTCHAS.md)."""
+SECONDS_TO_FAIL_BACK = 320.0
+"""An ejection takes 30 s, longer each time, and at most 300 s, until Envoy looks every 10 s (`cli.traffic.safety`)."""
 
 FAILED_A_POD = 10
 """Requests that may fail for each pod that fails: it is ejected at the fifth, and some are under way."""
@@ -30,52 +30,69 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class DrillTimeline:
-    """One fault of a region's demo service, from its start to the failback; times are of the monotonic clock.
+    """One fault of a service in a region, from its start to the failback; times are of the monotonic clock.
 
     Attributes:
-        fault: How the demo failed.
+        service: Name of the service.
+        fault: How it fails.
         region: Key of the region.
         most_failed: The number of requests that may fail.
-        responses: Since the fault began, by region.
-        failed_at: When it began.
+        responses: By region, from before the fault on.
+        failed_at: When it began; None if it did not.
         ended_at: When its rollback began.
         failed_over: Whether another region responded steadily.
-        failed_back: Whether the region's own demo responded steadily after the rollback.
+        failed_back: Whether the region itself responded steadily after the rollback.
+        outage: Key of the region whose requests all failed for so long that the drill was stopped; empty if none did.
+        cause: Why there was no failover, if the proxies' configuration explains it.
+        complete: Whether it was neither interrupted nor given up.
         manual_commands: Rollback commands that failed, for the user to run.
     """
 
+    service: str
     fault: FaultKind
     region: str
     most_failed: int
-    responses: Mapping[str, Sequence[Response]]
-    failed_at: float
-    ended_at: float
-    failed_over: bool
-    failed_back: bool
-    manual_commands: Sequence[str]
+    responses: Mapping[str, Sequence[Response]] = field(default_factory=dict)
+    failed_at: float | None = None
+    ended_at: float = float("inf")
+    failed_over: bool = False
+    failed_back: bool = False
+    outage: str = ""
+    cause: Finding | None = None
+    complete: bool = False
+    manual_commands: Sequence[str] = ()
+
+    @property
+    def began_at(self) -> float:
+        """When the fault began, or else the end of all times."""
+        return float("inf") if self.failed_at is None else self.failed_at
 
     @property
     def during(self) -> list[Response]:
         """The region's responses while the fault lasted."""
-        return [response for response in self.responses[self.region] if response.sent < self.ended_at]
+        return [one for one in self.responses[self.region] if self.began_at <= one.sent < self.ended_at]
 
     @property
     def after(self) -> list[Response]:
         """The region's responses since the rollback."""
-        return [response for response in self.responses[self.region] if response.sent >= self.ended_at]
+        return [one for one in self.responses[self.region] if one.sent >= self.ended_at]
 
     @property
-    def others(self) -> dict[str, Sequence[Response]]:
-        """The responses of the other regions."""
-        return {key: responses for key, responses in self.responses.items() if key != self.region}
+    def others(self) -> dict[str, list[Response]]:
+        """The responses of the other regions since the fault began."""
+        return {
+            key: [one for one in responses if one.sent >= self.began_at]
+            for key, responses in self.responses.items()
+            if key != self.region
+        }
 
     @property
     def failover_seconds(self) -> float | None:
         """Seconds until another region responded; None if none did."""
         first = first_arrival(self.during, lambda one: one.ok and one.region not in (self.region, ""))
-        return None if first is None else first - self.failed_at
+        return None if first is None else first - self.began_at
 
     @property
     def failback_seconds(self) -> float | None:
@@ -104,6 +121,8 @@ class DrillTimeline:
             "failed_during_failback": count_failed(self.after),
             "failback_seconds": self.failback_seconds,
             "failed_in_other_regions": sum(map(count_failed, self.others.values())),
+            "stopped_for_outage_in": self.outage or None,
+            "complete": self.complete,
             "restored": not self.manual_commands,
         }
 
@@ -111,28 +130,53 @@ class DrillTimeline:
         """Return whether failover, rollback and failback went as they should."""
         rollback = f"{self.fault.label}: rollback"
         commands = " && ".join(self.manual_commands)
-        return [
-            self._failover(),
-            self._failures(),
-            self._other_regions(),
-            failure(rollback, f"failed: {self.region} is not restored", commands) if commands else ok(rollback, "done"),
-            self._failback(),
-        ]
+        restored = (
+            failure(rollback, f"failed: {self.region} is not restored", commands) if commands else ok(rollback, "done")
+        )
+        if not self.complete:
+            text = f"interrupted after {counted(len(self.during) + len(self.after), 'request')} from {self.region}"
+            return [warning(f"{self.fault.label}: measurement", text, f"mesh drill {self.region}"), restored]
+        return [self._failover(), self._failures(), self._other_regions(), restored, self._failback()]
+
+    def verdict(self) -> str:
+        """Return the findings as one sentence: what is wrong, or else the figures."""
+        findings = self.findings()
+        if wrong := [one for one in findings if one.state is FindingState.FAILURE]:
+            return f"failed: {wrong[0].name.partition(': ')[2]} {wrong[0].text}"
+        if not self.complete:
+            return findings[0].text
+        failed = count_failed(self.during) + count_failed(self.after)
+        total = counted(len(self.during) + len(self.after), "request")
+        times = (
+            f"failover after {_seconds(self.failover_seconds)} s, failback after {_seconds(self.failback_seconds)} s"
+        )
+        return f"passed: {times}, {failed} of {total} failed"
+
+    @property
+    def _explain(self) -> str:
+        return f"mesh explain {self.service} --from {self.region}"
 
     def _is_local(self, response: Response) -> bool:
         return response.ok and response.region == self.region
 
     def _failover(self) -> Finding:
         name, seconds = f"{self.fault.label}: failover", self.failover_seconds
-        if self.failed_over and seconds is not None:
+        if self.failed_over and not self.outage and seconds is not None:
             return ok(name, f"after {seconds:.1f} s")
-        if all(map(self._is_local, self.during)) and self.fault is FaultKind.FAILING:
-            text = "the demo service did not fail: this mesh control plane ignores the Sidecar that injects the fault"
+        if not self.outage and all(map(self._is_local, self.during)) and self.fault is FaultKind.FAILING:
+            text = f"{self.service} did not fail: this mesh control plane ignores the Sidecar that injects the fault"
             return failure(name, text, f"mesh drill {self.region} --fault {FaultKind.REMOVED}")
-        problems = ResponseCounts.of(self.during).problem_summary() or "no responses"
-        text = f"incomplete after {SECONDS_TO_FAIL_OVER:.0f} s: {problems}"
-        fix = "check endpoint discovery and the DestinationRule: mesh status"
-        return failure(name, text, fix)
+        own = self.responses[self.outage] if self.outage else self.during
+        counts = ResponseCounts.of([one for one in own if self.began_at <= one.sent < self.ended_at])
+        problems = counts.problem_summary() or counts.region_summary() or "no responses"
+        text = (
+            f"the drill was stopped, as all requests from {self.outage} failed: {problems}"
+            if self.outage
+            else f"incomplete after {SECONDS_TO_FAIL_OVER:.0f} s: {problems}"
+        )
+        if self.cause is None:
+            return failure(name, text, self._explain)
+        return failure(name, f"{text}. {self.cause.name}: {self.cause.text}", self.cause.fix or self._explain)
 
     def _failures(self) -> Finding:
         name, counts = f"{self.fault.label}: errors during failover", ResponseCounts.of(self.during)
@@ -142,11 +186,11 @@ class DrillTimeline:
         if counts.failed <= self.most_failed:
             return ok(name, f"{text}; expected until the pods are ejected")
         if counts.failed <= FAILED_A_POD and self.fault is FaultKind.REMOVED:
-            return warning(name, text, "lengthen the preStop sleep of the demo pods: manifests/service")
-        return failure(name, text, "check the outlierDetection of the DestinationRule: mesh status")
+            return warning(name, text, "lengthen the preStop sleep of the pods: drain_seconds in docs/configuration.md")
+        return failure(name, text, f"check the outlierDetection of the DestinationRule: {self._explain}")
 
     def _other_regions(self) -> Finding:
-        name, fix = f"{self.fault.label}: other regions", "mesh verify locality"
+        name, fix = f"{self.fault.label}: other regions", f"mesh verify locality --service {self.service}"
         counts = ResponseCounts.of([response for several in self.others.values() for response in several])
         if not counts.sent:
             return failure(name, "their clients had no responses", fix)
@@ -163,10 +207,10 @@ class DrillTimeline:
             seen = counts.region_summary()
             problems = counts.problem_summary() or "no responses"
             text = f"incomplete after {SECONDS_TO_FAIL_BACK:.0f} s: {seen or problems}"
-            return failure(name, text, "mesh status")
+            return failure(name, text, self._explain)
         if counts.failed:
             text = f"after {seconds:.1f} s; {_failed(counts)}: {counts.problem_summary()}"
-            return warning(name, text, "mesh verify locality")
+            return warning(name, text, f"mesh verify locality --service {self.service}")
         return ok(name, f"after {seconds:.1f} s; {_failed(counts)}")
 
 

@@ -17,6 +17,7 @@ from cli.traffic.attribution import FindRegion, region_finder
 from cli.traffic.cause import with_cause
 from cli.traffic.client import LoadProfile, Requests, TrafficClient, start_load, wait_for_all
 from cli.traffic.client_job import client_jobs
+from cli.traffic.colours import response_colours
 from cli.traffic.counts import UNKNOWN, ResponseCounts
 from cli.traffic.expectation import Expectation, check_failover
 from cli.traffic.ingress import GatewayCounters, by_gateway, check_ingress, public_url, requests_by_gateway
@@ -114,7 +115,8 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
         times.rows.append((key, *(values or ("", "", ""))))
     report.data.update(_data(expectation, requests.url, counted))
     if options.plot is not None:
-        plot.draw(options.plot, report.command, counted, options.confidence)
+        colours = response_colours(environment.regions)
+        plot.draw(options.plot, report.command, counted, options.confidence, colours)
     return report
 
 

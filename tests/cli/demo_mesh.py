@@ -166,6 +166,26 @@ class DemoMesh:
         lines = [f'connect-to = "{name}:127.0.0.1:{port}"' for name in names]
         (self.folder / region / ".curlrc").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
+    def write_proxies(self, region: str, **changes: Mapping[str, Any] | None) -> None:
+        """Write what Envoy's `/clusters?format=json` returns in the pods of a region.
+
+        Args:
+            region: of the pods.
+            changes: health by the region of an endpoint, as Envoy has it; None for an endpoint that is not known.
+        """
+        hosts = [
+            {
+                "address": {"socket_address": {"address": address, "port_value": self.port}},
+                "locality": {"region": locality},
+                "health_status": changes.get(key, {}),
+            }
+            for key, (address, locality) in self.endpoints().items()
+            if changes.get(key, {}) is not None
+        ]
+        cluster = {"name": f"outbound|{self.port}||{self.host}", "host_statuses": hosts}
+        file = self.folder / region / "proxy.json"
+        file.write_text(json.dumps({"cluster_statuses": [cluster]}), encoding="utf-8")
+
     def write_gateways(self) -> None:
         """Write what Envoy's `/clusters?format=json` returns in the gateway of each region."""
         for region in self.content["regions"]:
@@ -223,6 +243,7 @@ def demo_mesh(folder: Path) -> Iterator[DemoMesh]:
     for key in content["regions"]:
         (folder / key).mkdir()
         (folder / key / "replicas").write_text("1", encoding="utf-8")
+        mesh.write_proxies(key)
     try:
         yield mesh
     finally:

@@ -1,21 +1,36 @@
 """`mesh drill`, run as a user runs it, against a fake kubectl that simulates the demo."""
 
+import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState
 from cli.report.output import Output
 from cli.traffic import drill
+from cli.traffic.colours import FAILED, response_colours
+from cli.traffic.consent import obtain_consent
+from cli.traffic.drill_plot import count_by_time
 from cli.traffic.options import DrillOptions, FaultKind
-from cli.traffic.outage import count_failed, first_arrival, is_steady, slowest, start_of_last_run
+from cli.traffic.outage import (
+    count_failed,
+    first_arrival,
+    is_steady,
+    seconds_of_failure,
+    slowest,
+    start_of_last_run,
+)
+from cli.traffic.response import Response
 from config import load
-from tests.cli.demo_mesh import DemoMesh, demo_mesh
+from tests.cli.demo_mesh import Behaviour, DemoMesh, demo_mesh
 from tests.local_mesh.traffic import DemoResponse
 
 RATE = ("--rate", "50")
@@ -70,7 +85,7 @@ def impatient_drill(mesh: DemoMesh) -> dict[str, Finding]:
             patch.setenv(name, value)
         # It is this process whose answer to signals a drill changes.
         patch.setattr(drill, "stop_on_signals", lambda: None)
-        options = DrillOptions("tokyo", FaultKind.FAILING, rate=50, restore_seconds=10)
+        options = DrillOptions("tokyo", fault=FaultKind.FAILING, rate=50, stop_after=2, restore_seconds=10)
         report = drill.run_drill(load(mesh.config), mesh.folder / "kubeconfig", options, Output())
     return {finding.name: finding for _, finding in report.findings()}
 
@@ -92,7 +107,8 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_both_faults_are_gone_through_and_taken_back(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drill, "WATCHED_SECONDS", 1.0)
     (mesh.folder / "tokyo" / "replicas").write_text("3", encoding="utf-8")
-    result = mesh.run("drill", "tokyo", *RATE, "--json")
+    plot = mesh.folder / "drill.svg"
+    result = mesh.run("drill", "tokyo", *RATE, "--json", "--plot", str(plot))
     assert result.status == 0, result.output + result.errors
     findings = result.findings
     assert {one["state"] for one in findings.values()} == {"ok"}
@@ -108,6 +124,11 @@ def test_both_faults_are_gone_through_and_taken_back(mesh: DemoMesh, monkeypatch
     assert replicas(mesh) == "3"
     assert [line.split()[0] for line in calls(mesh)] == ["scale", "scale", "apply", "delete"]
     assert not (mesh.folder / "osaka" / "failing").exists()
+    content = plot.read_text(encoding="utf-8")
+    for text in ("response from tokyo", "response from osaka", "fault", "repair", "passed: failover after"):
+        assert text in content
+    colours = response_colours(["tokyo", "osaka"])
+    assert all(colours[one] in content for one in ("tokyo", "osaka", FAILED))
 
 
 @pytest.mark.process
@@ -121,7 +142,8 @@ def test_what_lets_the_demo_fail_is_a_sidecar_that_leads_nowhere(mesh: DemoMesh)
     process.terminate()
     process.communicate(timeout=SECONDS)
     assert sidecar["kind"] == "Sidecar"
-    assert sidecar["metadata"] == {"name": "mesh-drill", "namespace": "sample"}
+    labels = {"multi-region-mesh/temporary": "drill"}
+    assert sidecar["metadata"] == {"name": "mesh-drill", "namespace": "sample", "labels": labels}
     assert sidecar["spec"]["workloadSelector"]["labels"] == {"app": "helloworld"}
     assert sidecar["spec"]["ingress"][0]["port"]["number"] == 5000
 
@@ -144,11 +166,15 @@ def test_a_signal_puts_everything_back(mesh: DemoMesh, number: signal.Signals, f
 
 @pytest.mark.process
 def test_even_when_it_is_killed(mesh: DemoMesh) -> None:
+    """Meanwhile the Deployment notes the number of replicas."""
+    (mesh.folder / "tokyo" / "replicas").write_text("3", encoding="utf-8")
+    annotation = mesh.folder / "tokyo" / "annotation"
     process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed")
     wait_until(lambda: replicas(mesh) == "0")
-    time.sleep(0.5)
+    assert annotation.read_text(encoding="utf-8") == "3"
     process.kill()
-    wait_until(lambda: replicas(mesh) == "1")
+    wait_until(lambda: replicas(mesh) == "3")
+    wait_until(lambda: not annotation.exists())
     assert "what was changed is rolled back" in process.communicate(timeout=SECONDS)[1]
 
 
@@ -168,10 +194,11 @@ def test_a_lost_connection_is_waited_for(mesh: DemoMesh) -> None:
             break
     assert replicas(mesh) == "0"
     away.unlink()
-    _, errors = process.communicate(timeout=SECONDS)
+    output, errors = process.communicate(timeout=SECONDS)
     assert replicas(mesh) == "1"
-    assert process.returncode == 2
-    assert "lost the connection to the client pod in tokyo" in errors
+    assert process.returncode == 1
+    assert re.search("failure  drill: lost the connection to the client pod in (tokyo|osaka)", output), output
+    assert "warning  endpoints removed: measurement: interrupted after" in output
     assert "the rollback does not succeed yet" not in errors, "it is reported once"
 
 
@@ -211,31 +238,162 @@ def test_a_control_plane_that_takes_no_notice_is_said(mesh: DemoMesh) -> None:
     assert finding.fix == "mesh drill tokyo --fault removed"
 
 
-def test_failing_pods_that_are_not_ejected_are_found(mesh: DemoMesh) -> None:
+def test_total_failure_ends_a_drill(mesh: DemoMesh) -> None:
     """Nothing is ejected, and every request fails."""
     mesh.servers["tokyo"].behaviour = Tokyo(mesh.folder / "tokyo", ejects=False)
     findings = impatient_drill(mesh)
-    assert findings["returns 503: failover"].state is FindingState.FAILURE
-    assert "DestinationRule" in findings["returns 503: failover"].fix
+    failover = findings["returns 503: failover"]
+    assert failover.state is FindingState.FAILURE
+    assert "the drill was stopped, as all requests from tokyo failed: HTTP 503" in failover.text
     assert findings["returns 503: errors during failover"].state is FindingState.FAILURE
     assert findings["returns 503: rollback"].state is FindingState.OK
+    assert findings["returns 503: failback"].state is not FindingState.FAILURE
 
 
-def test_answers_from_elsewhere_to_begin_with(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_total_failure_of_another_region_ends_it_too(mesh: DemoMesh) -> None:
+    failing = mesh.folder / "tokyo" / "failing"
+    mesh.servers["osaka"].behaviour = lambda number: 503 if failing.exists() else "osaka"
+    failover = impatient_drill(mesh)["returns 503: failover"]
+    assert "as all requests from osaka failed: HTTP 503" in failover.text
+
+
+@pytest.mark.parametrize(
+    ("region", "behaviour"), [("tokyo", lambda number: ("tokyo", "osaka")[number % 2]), ("osaka", lambda number: 503)]
+)
+def test_a_region_that_does_not_serve_itself(
+    mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch, region: str, behaviour: Behaviour
+) -> None:
+    """The drill is refused before it has changed anything."""
     monkeypatch.setattr(drill, "SECONDS_TO_SETTLE", IMPATIENT_SECONDS)
-    mesh.servers["tokyo"].behaviour = lambda number: ("tokyo", "osaka")[number % 2]
+    mesh.servers[region].behaviour = behaviour
     result = mesh.run("drill", "tokyo", *RATE, "--json")
-    assert result.status == 1
-    assert result.findings["endpoints removed: baseline"]["fix"] == "mesh verify locality"
+    assert result.status == 2
+    assert f"{region} does not serve its own requests before the fault" in result.errors
+    assert result.report["error"]["fix"]
     assert calls(mesh) == []
+
+
+@pytest.mark.parametrize("health", [None, {"eds_health_status": "UNHEALTHY"}, {"failed_outlier_check": True}])
+def test_a_proxy_without_a_healthy_endpoint_elsewhere(mesh: DemoMesh, health: dict[str, object] | None) -> None:
+    mesh.write_proxies("tokyo", osaka=health)
+    result = mesh.run("drill", "tokyo", *RATE)
+    assert result.status == 2
+    assert "the client in tokyo knows no healthy endpoint of helloworld in osaka: a drill would be an outage" in (
+        result.errors
+    )
+    assert "mesh explain helloworld --from tokyo" in result.errors
+    assert calls(mesh) == []
+
+
+def test_a_region_without_a_ready_pod(mesh: DemoMesh) -> None:
+    (mesh.folder / "osaka" / "replicas").write_text("0", encoding="utf-8")
+    result = mesh.run("drill", "tokyo", *RATE)
+    assert result.status == 2
+    assert "no pod of helloworld is ready in osaka: a drill of tokyo could be an outage" in result.errors
+    assert calls(mesh) == []
+
+
+@pytest.mark.slow
+def test_ejections_of_earlier_are_reported(mesh: DemoMesh) -> None:
+    mesh.write_proxies("tokyo", tokyo={"failed_outlier_check": True})
+    result = mesh.run("drill", "tokyo", *RATE, "--fault", "removed")
+    assert "the client has ejected 1 endpoint before: an ejection lasts 30 s, longer by that each time" in result.errors
+
+
+def test_so_many_pods_that_the_drill_would_stop_before_they_are_ejected(mesh: DemoMesh) -> None:
+    (mesh.folder / "tokyo" / "replicas").write_text("11", encoding="utf-8")
+    result = mesh.run("drill", "tokyo", "--rate", "10", "--fault", "failing")
+    assert result.status == 2
+    assert "11 pods are ejected after 55 errors" in result.errors
+    assert "--stop-after 6, or a higher --rate" in result.errors
+    assert calls(mesh) == []
+
+
+def real_service(mesh: DemoMesh) -> None:
+    """Have a service of the user, which the same servers serve, and which the demo may call."""
+    mesh.content["services"] = {
+        "checkout": {
+            "image": "example.com/checkout:1",
+            "user": 1000,
+            "port": 8080,
+            "allow_from": ["sample/sleep"],
+            "ports": {"grpc": {"port": 9000, "protocol": "grpc"}},
+        }
+    }
+    mesh.host, mesh.port = "checkout.apps.svc.cluster.local", 8080
+    for region, server in mesh.servers.items():
+        mesh.connect(region, server.server_address[1])
+        mesh.write_proxies(region)
+
+
+def test_a_service_of_the_user_s_fails_only_with_consent(mesh: DemoMesh) -> None:
+    real_service(mesh)
+    arguments = ("drill", "tokyo", "--service", "checkout", *RATE, "--fault", "removed")
+    refused = mesh.run(*arguments, "--json")
+    assert refused.status == 2
+    assert "checkout in tokyo will fail, and its requests go to osaka" in refused.errors
+    assert "checkout-v1 is scaled from 1 to 0 replicas" in refused.errors
+    assert "add --yes" in refused.report["error"]["fix"]
+    assert calls(mesh) == []
+    result = mesh.run(*arguments, "--yes", "--json")
+    assert result.status == 0, result.output + result.errors
+    assert [line.split()[:2] for line in calls(mesh)] == [["scale", "deployment/checkout-v1"]] * 2
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch, answer: str, goes_on: bool) -> None:
+    terminal = StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin", terminal)
+    if goes_on:
+        obtain_consent("All of it stops.", given=False)
+    else:
+        with pytest.raises(MeshError, match="nothing was changed"):
+            obtain_consent("All of it stops.", given=False)
+
+
+@pytest.mark.process
+def test_what_was_counted_until_an_interruption_is_printed(mesh: DemoMesh) -> None:
+    process = mesh.start("drill", "tokyo", *RATE, "--fault", "removed", "--json", "--plot", str(mesh.folder / "a.svg"))
+    wait_until(lambda: replicas(mesh) == "0")
+    time.sleep(2)
+    process.terminate()
+    output, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM
+    [fault] = json.loads(output)["data"]["faults"]
+    assert fault["requests"] > 0
+    assert (fault["complete"], fault["restored"]) == (False, True)
+    assert "interrupted after" in (mesh.folder / "a.svg").read_text(encoding="utf-8")
+
+
+def test_responses_are_counted_by_time_and_region() -> None:
+    def response(received: float, region: str, problem: str = "") -> Response:
+        return Response(received, 0.1, 200, region, problem)
+
+    responses = [response(10.0, "a"), response(10.4, "a"), response(11.2, ""), response(11.9, "", "HTTP 503")]
+    responses += [response(9.0, "a"), response(12.0, "a")]
+    rates = count_by_time(responses, 10.0, 0.5, 4)
+    assert rates == {"a": [4.0, 0, 0, 0], "unknown": [0, 0, 2.0, 0], "failed": [0, 0, 0, 2.0]}
+
+
+def test_seconds_of_failure() -> None:
+    def response(received: float, problem: str = "") -> Response:
+        return Response(received, 0.5, 200, "a", problem)
+
+    assert seconds_of_failure([], 10.0, 17.0) == 0
+    assert seconds_of_failure([response(11.0)], 10.0, 17.0) == 0
+    assert seconds_of_failure([response(11.0), response(12.0, "HTTP 503")], 10.0, 17.0) == 6.0
+    assert seconds_of_failure([response(12.0, "HTTP 503"), response(13.0)], 10.0, 17.0) == 0
+    assert seconds_of_failure([response(12.0, "HTTP 503")], 10.0, 17.0) == 7.0
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"failover": False}, "demo.failover is false"),
-        ({"versions": {"tokyo": "v1"}}, "no other region runs the demo service"),
-        ({"versions": {"osaka": "v2"}}, "the demo service does not run in tokyo"),
+        ({"versions": {"tokyo": "v1"}}, "no other region runs helloworld"),
+        ({"versions": {"osaka": "v2"}}, "helloworld does not run in tokyo"),
     ],
 )
 def test_a_drill_that_would_show_nothing_is_refused(mesh: DemoMesh, change: dict[str, object], message: str) -> None:
@@ -251,7 +409,7 @@ def test_a_demo_that_is_down_already(mesh: DemoMesh) -> None:
     result = mesh.run("drill", "tokyo")
     assert result.status == 2
     assert "already has 0 replicas" in result.errors
-    assert "scale deployment/helloworld-v1 --namespace sample --replicas=1" in result.errors
+    assert "--namespace sample scale deployment/helloworld-v1 --replicas=1" in result.errors
 
 
 def test_what_a_series_of_answers_says() -> None:
