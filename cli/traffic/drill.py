@@ -275,8 +275,9 @@ class Drill:
         """
         region, label = timeline.region, fault.kind.label
         self.log(f"{label}: injecting the fault in {region}: {fault.effect}")
-        began = time.monotonic()
         try:
+            fault.prepare()
+            began = time.monotonic()
             fault.inject()
         except KubectlError as error:
             raise MeshError(f"can't inject the fault in {region}: {error}", "mesh status") from None

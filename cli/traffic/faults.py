@@ -43,6 +43,7 @@ class ServiceFault:
         inject: Injects it; raises a KubectlError.
         rollback: What restores the service.
         announced: Whether the mesh is told before requests can fail, so that none has to.
+        prepare: Notes what the rollback restores; raises a KubectlError.
     """
 
     kind: FaultKind
@@ -50,6 +51,7 @@ class ServiceFault:
     inject: Callable[[], object]
     rollback: Sequence[RollbackStep]
     announced: bool
+    prepare: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -166,21 +168,17 @@ class FaultySubject:
         replicas = int(deployment["spec"].get("replicas", 1))
         name, where = f"deployment/{self.deployment}", ("--namespace", self.namespace)
         scale, annotate = ("scale", name, *where), ("annotate", name, *where)
-
-        def inject() -> None:
-            self.cluster.run(*annotate, f"{DRILL_ANNOTATION}={replicas}", "--overwrite")
-            self.cluster.run(*scale, "--replicas=0")
-
         return ServiceFault(
             FaultKind.REMOVED,
             f"{self.deployment} is scaled from {replicas} to 0 replicas: its {counted(replicas, 'pod')} stop",
-            inject,
+            partial(self.cluster.run, *scale, "--replicas=0"),
             [
                 RollbackStep((*scale, f"--replicas={replicas}")),
                 RollbackStep((*annotate, f"{DRILL_ANNOTATION}-")),
                 RollbackStep(("rollout", "status", name, *where, "--timeout=25s")),
             ],
             announced=True,
+            prepare=partial(self.cluster.run, *annotate, f"{DRILL_ANNOTATION}={replicas}", "--overwrite"),
         )
 
     def _failing(self) -> ServiceFault:

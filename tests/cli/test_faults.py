@@ -142,6 +142,7 @@ def test_the_number_of_replicas_is_noted_before_it_is_0(cluster: Cluster) -> Non
     [fault] = subject().faults(FaultKind.REMOVED)
     assert "checkout-v1 is scaled from 3 to 0 replicas: its 3 pods stop" in fault.effect
     del cluster.calls[:]
+    fault.prepare()
     fault.inject()
     where = ["deployment/checkout-v1", "--namespace", "apps"]
     assert [one[0] for one in cluster.calls] == [
