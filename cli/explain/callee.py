@@ -59,6 +59,13 @@ class Callee:
         return next((one.path[0] for one in routes if one.redirect is None), "/")
 
     @property
+    def public_host(self) -> str:
+        """The host of requests from outside; empty where the gateways route those of every host."""
+        routes = self.configured.routes if self.configured else ()
+        hosts = [one.host for one in routes if one.redirect is None and one.host]
+        return next(iter([*hosts, *self.environment.ingress.domains]), "")
+
+    @property
     def regions(self) -> tuple[str, ...]:
         """Keys of the regions that should have endpoints of it."""
         if self.configured is not None:

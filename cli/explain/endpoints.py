@@ -98,13 +98,13 @@ def _why_none_selected(context: RequestContext, own: Workloads, service: Object)
     for one in own.of("Deployment", context.callee.namespace):
         labels = one["spec"]["template"]["metadata"].get("labels", {})
         if labels.get("app") == context.callee.name and one["spec"].get("replicas") == 0:
-            repair = repair_object(own.cluster, one)
+            repair = repair_object(own.cluster, one, "spec.replicas")
             scale = kubectl(
                 *(own.cluster, "--namespace", context.callee.namespace, "scale", "deployment", one["metadata"]["name"]),
                 "--replicas=1",
             )
             return f"the Deployment {one['metadata']['name']} has 0 replicas", repair.command or scale
     selector = ",".join(f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items())
-    repair = repair_object(own.cluster, service)
+    repair = repair_object(own.cluster, service, "spec.selector")
     fix = kubectl(own.cluster, "--namespace", context.callee.namespace, "get", "pods", "--show-labels")
     return f"the Service's spec.selector ({selector or 'empty'}) selects no pod{repair.how}", repair.command or fix

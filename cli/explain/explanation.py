@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from cli.explain.callee import Callee
 from cli.explain.client import ClientPod, choose_client
@@ -59,6 +60,8 @@ def explain(
         return [failure("client", f"no {which} runs in {region}", fix)]
     workloads = {key: one for key, one in found.items() if isinstance(one, Workloads)}
     wanted = request or main_request(callee, found)
+    if ClientPod.of(pod).is_gateway:
+        wanted = replace(wanted, host=callee.public_host)
     hops = []
     try:
         for one in walk(RequestContext(callee, workloads, wanted, region, pod)):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cli.explain.authorization import Peer, decide
+from cli.explain.capture import outbound_exception
 from cli.explain.client import has_proxy
 from cli.explain.configured_by import IstioObject, configured_by
 from cli.explain.context import RequestContext
@@ -13,7 +14,7 @@ from cli.explain.faults import check_fault
 from cli.explain.proxy import Part, Proxy, filter_chains, http_manager, read_proxy, tcp_proxy
 from cli.explain.repair import find_and_repair, kubectl, repair_object
 from cli.explain.routes import Destination, chosen_route, destinations, shown_match, virtual_host
-from cli.explain.server import Connection, Gate, check_certificate, check_decision, check_server
+from cli.explain.server import Connection, Gate, check_certificate, check_decision, check_server, is_down
 from cli.explain.tls import tls_to
 from cli.report.findings import Finding, FindingState, failure, ok, warning
 from cli.sources.kubernetes import KubectlError
@@ -48,8 +49,9 @@ def _walk(context: RequestContext) -> Iterator[Finding]:
     try:
         proxy = read_proxy(context.cluster, client.namespace, client.pod)
     except KubectlError as error:
-        fix = kubectl(context.cluster, "--namespace", client.namespace, "describe", "pod", client.pod)
-        yield failure("client", f"the proxy of {client} does not tell its configuration: {error}", fix)
+        gate = Gate(context.cluster, context.region, context.pod)
+        what, fix = ("does not run", gate.restart) if is_down(error) else ("could not be read", gate.logs)
+        yield failure("client", f"the proxy of {gate} {what}: {error}", fix)
         return
     until = f", certificate until {proxy.expires:%FT%TZ}" if proxy.expires else ""
     yield ok("client", f"{proxy.identity or 'without an identity'}{until}")
@@ -96,13 +98,23 @@ def _listener(context: RequestContext, proxy: Proxy) -> Part | Finding:
         return failure("service", text, DEPLOY).about(f"Service {context.callee}", service=context.callee.name)
     ports = {one["port"]: one for one in service["spec"].get("ports", ())}
     if request.port not in ports:
-        repair = repair_object(context.cluster, service)
+        repair = repair_object(context.cluster, service, "spec.ports")
         shown = ", ".join(map(str, ports))
         text = f"the Service {context.callee} has no port {request.port}, but {shown}: spec.ports{repair.how}"
         fix = repair.command or f"mesh explain {context.callee.name} --port {next(iter(ports), 0)}"
         return failure("service", text, fix).about(f"Service {context.callee}", service=context.callee.name)
-    listener = proxy.listener(service["spec"].get("clusterIP", ""), request.port)
+    address = service["spec"].get("clusterIP", "")
+    if annotation := outbound_exception(context.pod, address, request.port):
+        return _bypassed(context, annotation)
+    listener = proxy.listener(address, request.port)
     return listener if listener is not None else _unknown_service(context, f"no listener for port {request.port}")
+
+
+def _bypassed(context: RequestContext, annotation: str) -> Finding:
+    """Return that a client's connections to the service do not pass its proxy."""
+    text = f"{context.client} bypasses its proxy for {context.callee}, in plain text, which strict mutual TLS refuses"
+    text += f"; its annotation {annotation}"
+    return failure("client", text, f"remove {annotation} from the template of its pods")
 
 
 def _unknown_service(context: RequestContext, what: str) -> Finding:
@@ -185,7 +197,9 @@ def _no_route(context: RequestContext, host: Part | None) -> Finding:
     request = context.request
     known = [] if host is None else host.get("routes", [])
     text = f"404 NR: the proxy has no route for {request.host}{request.path}"
-    if known:
+    if not known:
+        text += ": no VirtualService for it is in effect"
+    else:
         text += f", but for {', '.join(dict.fromkeys(shown_match(one['match']) for one in known))}"
     origins = dict.fromkeys(one for one in map(configured_by, known) if one is not None)
     for origin in origins:

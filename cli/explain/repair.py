@@ -8,8 +8,11 @@ from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import Object
 from cli.sources.kubernetes import ClusterClient
 from cli.sources.remediation import DEPLOY, chained
-from cli.status.drift import changed_by, differences, restore_command
+from cli.status.drift import Difference, changed_by, differences, restore_command
 from config.naming import MANIFEST_ANNOTATION
+
+LONGEST = 120
+"""Characters of a difference with its values; the command has the right value, too."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,34 @@ class Repair:
     command: str
 
 
-def repair_object(cluster: ClusterClient, one: Object) -> Repair:
-    """Return what to do about an object: restore its fields, or delete it where no deploy has applied it."""
+def repair_object(cluster: ClusterClient, one: Object, field: str = "spec") -> Repair:
+    """Return what to do about an object: restore a field, or delete the object where no deploy has applied it.
+
+    Args:
+        cluster: The object's.
+        one: The object, with its managed fields.
+        field: The part of it that is in the way, such as ``spec.ports``.
+    """
     key, metadata = ObjectKey.of(one), one["metadata"]
     applied = metadata.get("annotations", {}).get(MANIFEST_ANNOTATION)
     if applied is None:
         where = ["--namespace", key.namespace] if key.namespace else []
         return Repair("; no stack applies it", kubectl(cluster, "delete", key.resource, key.name, *where))
     manifest = json.loads(applied)
-    changes = list(differences(manifest, one))
+    changes = [change for change in differences(manifest, one) if change.field.startswith(field)]
     if not changes:
         return Repair("", "")
-    texts = [f"{change}{f' by {who}' if (who := changed_by(one, change.path)) else ''}" for change in changes]
+    texts = [f"{_shown(change)}{f' by {who}' if (who := changed_by(one, change.path)) else ''}" for change in changes]
     commands = (restore_command(cluster.command, manifest, change) for change in changes)
     return Repair(f"; {', '.join(texts)}", chained(commands))
+
+
+def _shown(change: Difference) -> str:
+    """Return a difference, without values that are too long for a line."""
+    text = str(change)
+    if len(text) <= LONGEST:
+        return text
+    return f"{change.field} was {'added' if change.own is None else 'changed'}"
 
 
 def find_and_repair(cluster: ClusterClient, kind: str, namespace: str, name: str) -> Repair:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cli.explain.authorization import Decision, Peer, decide
+from cli.explain.capture import inbound_exception
 from cli.explain.client import has_proxy
 from cli.explain.configured_by import configured_by
 from cli.explain.context import RequestContext
@@ -22,6 +23,10 @@ from config.naming import GATEWAY_NAME
 AUTHORIZATION_POLICY = "authorizationpolicy.security.istio.io"
 SIDECARS = "sidecars.networking.istio.io"
 NAME, SERVER = "authorization", "server"
+
+
+NOT_RUNNING = ("connection refused", "Failed to connect", "Couldn't connect", "Could not connect")
+"""What `pilot-agent` writes when Envoy's administration interface does not respond."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,15 @@ def check_server(context: RequestContext, connection: Connection) -> Iterator[Fi
     if not has_proxy(pod):
         yield _without_proxy(gate, connection)
         return
+    if (annotation := inbound_exception(pod, endpoint.port)) and connection.tls is not TlsMode.PLAIN:
+        text = f"503 UF: the client's proxy uses {connection.tls}, and connections to {gate} bypass its proxy"
+        fix = f"remove {annotation} from the template of the pods"
+        yield failure("TLS", f"{text}; its annotation {annotation}", fix)
+        return
     try:
         proxy = read_proxy(gate.cluster, gate.namespace, gate.name)
     except KubectlError as error:
-        yield warning(SERVER, f"the proxy of {gate} does not return its configuration: {error}", gate.logs)
+        yield _no_proxy(gate, error)
         return
     words = [f"{gate}, port {endpoint.port}", connection.tls.value]
     inbound = inbound_to(proxy, endpoint.port)
@@ -113,6 +123,9 @@ def check_server(context: RequestContext, connection: Connection) -> Iterator[Fi
             return
         peer = replace(connection.peer, address=context.pod.get("status", {}).get("podIP", ""))
         decision = decide(_filters(chain), replace(context.request, port=endpoint.port), peer)
+        wrong_port = any(one.field == "to" for one in decision.near)
+        if wrong_port and (problem := _check_listening(context, gate, proxy, endpoint.port)) is not None:
+            yield problem  # policies name the right one
         if decision.allowed is not True:
             yield check_decision(context, gate, decision, peer)
         words.append(f"allowed by {decision.rule}" if decision.rule else "no policy denies it")
@@ -122,6 +135,17 @@ def check_server(context: RequestContext, connection: Connection) -> Iterator[Fi
     if (problem := _check_listening(context, gate, proxy, endpoint.port)) is not None:
         yield problem
     yield ok(SERVER, ", ".join(words))
+
+
+def is_down(error: KubectlError) -> bool:
+    """Return whether a proxy could not be read because it does not run."""
+    return any(word in str(error) for word in NOT_RUNNING)
+
+
+def _no_proxy(gate: Gate, error: KubectlError) -> Finding:
+    if is_down(error):
+        return failure(SERVER, f"503 UF: the proxy of {gate} does not run: {error}", gate.restart)
+    return warning(SERVER, f"the proxy of {gate} could not be read, so its policies are not known: {error}", gate.logs)
 
 
 def check_certificate(proxy: Proxy, gate: Gate) -> Finding | None:
@@ -140,7 +164,7 @@ def check_decision(context: RequestContext, gate: Gate, decision: Decision, peer
         decision: What they decide.
         peer: The sender, as the gate sees it.
     """
-    who = peer.identity or (f"a client at {peer.address}" if peer.address else "a client without mutual TLS")
+    who = peer.identity or ("the load balancer" if context.client.is_gateway else "a client without mutual TLS")
     rule = decision.rule
     if rule is not None and decision.allowed is None:
         text = f"{rule}, at {gate}, depends on a header or a token: 403 without it"
@@ -249,9 +273,9 @@ def _check_redirection(context: RequestContext, gate: Gate, target: int) -> Find
 
 
 def _check_target_port(context: RequestContext, gate: Gate, port: int, listening: Mapping[int, bool]) -> Finding:
-    text = f"503 UF: nothing listens on port {port} of {gate}, but on {shown_ports(listening)}"
+    text = f"nothing listens on port {port} of {gate}, but on {shown_ports(listening)}: 503 UF, or 403"
     service = context.object_in(gate.region)
-    repair = None if service is None else repair_object(gate.cluster, service)
+    repair = None if service is None else repair_object(gate.cluster, service, "spec.ports")
     if repair is None or not repair.command:
         return failure("port", text, gate.logs)
     text += f"; Service {context.callee}, spec.ports[].targetPort{repair.how}"

@@ -32,6 +32,8 @@ SECONDS = 30
 
 SECONDS_TO_CONNECT = 3.0
 NOT_FOUND = "(NotFound)"
+COMMAND_ENDED = "command terminated with exit code"
+"""How kubectl reports, in its last line, that a command in a pod has failed."""
 
 
 class KubectlError(Exception):
@@ -104,7 +106,7 @@ class ClusterClient:
         except subprocess.TimeoutExpired as error:
             raise NoResponseError(f"no response within {seconds:.0f} s") from error
         if result.returncode != 0 and not (partial and result.stdout):
-            raise KubectlError((result.stderr.strip().splitlines() or [f"kubectl exited with {result.returncode}"])[-1])
+            raise KubectlError(_reason(result.stderr) or f"kubectl exited with {result.returncode}")
         return result.stdout
 
     def get(self, *arguments: str) -> dict[str, Any]:
@@ -198,6 +200,14 @@ class ClusterClient:
     def arguments(self, *arguments: str) -> list[str]:
         """Return a whole kubectl command."""
         return ["kubectl", *self.flags, *arguments]
+
+
+def _reason(errors: str) -> str:
+    """Return the last line of kubectl's errors, or what a command in a pod wrote before kubectl tells its status."""
+    lines = [one.strip() for one in errors.splitlines() if one.strip()]
+    if len(lines) > 1 and lines[-1].startswith(COMMAND_ENDED):
+        lines.pop()
+    return lines[-1] if lines else ""
 
 
 @contextmanager
