@@ -15,7 +15,7 @@ from cli.report.findings import Finding, FindingState, Report
 from cli.report.output import Output
 from cli.sources.cluster_objects import Object
 from cli.sources.google import GoogleClient
-from cli.sources.kubernetes import connected_clusters
+from cli.sources.kubernetes import ClusterClient, connected_clusters, served_by_proxies
 from config import Environment
 from config.plural import counted
 
@@ -38,10 +38,12 @@ def run_explain(environment: Environment, kubeconfig: Path | None, options: Expl
     callee, regions = Callee.of(environment, options.service), options.regions(environment)
     report = Report("explain")
     with (
-        connected_clusters(environment, GoogleClient.of(environment), kubeconfig) as clusters,
-        output.spinner(f"reading the proxies of {counted(len(clusters), 'cluster')}"),
+        connected_clusters(environment, GoogleClient.of(environment), kubeconfig) as connected,
+        served_by_proxies(connected) as served,
+        output.spinner(f"reading the proxies of {counted(len(connected), 'cluster')}"),
         ThreadPoolExecutor(8) as pool,
     ):
+        clusters = {key: one for key, one in served.items() if isinstance(one, ClusterClient)}
         found = read_clusters(clusters, [*callee.namespaces, *(namespace for namespace, _ in options.clients)])
         request = main_request(callee, found, options.port, options.path)
         wanted = [(key, client) for key in regions for client in _clients(callee, found, key, options)]

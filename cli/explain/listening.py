@@ -21,9 +21,8 @@ def listening_ports(cluster: ClusterClient, namespace: str, pod: str) -> dict[in
 
     An image without `cat` can't tell, such as a distroless one.
     """
-    where = ("exec", pod, "--namespace", namespace, "--container", PROXY_CONTAINER)
     try:
-        return parse_sockets(cluster.run(*where, "--", "cat", *FILES, partial=True))
+        return parse_sockets(cluster.execute(namespace, pod, PROXY_CONTAINER, "cat", *FILES))
     except KubectlError:
         return None
 

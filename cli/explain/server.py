@@ -150,9 +150,14 @@ def _no_proxy(gate: Gate, error: KubectlError) -> Finding:
 
 def check_certificate(proxy: Proxy, gate: Gate) -> Finding | None:
     """Return a failure if the certificate of a proxy has expired."""
-    if proxy.expires is None or proxy.expires > datetime.now(UTC):
+    if proxy.expires is None or proxy.expires > current_time():
         return None
     return failure("certificate", f"503 UF: the certificate of {gate} expired at {proxy.expires:%FT%TZ}", gate.restart)
+
+
+def current_time() -> datetime:
+    """Return the time now. Tests of recorded certificates replace this function."""
+    return datetime.now(UTC)
 
 
 def check_decision(context: RequestContext, gate: Gate, decision: Decision, peer: Peer) -> Finding:

@@ -26,6 +26,9 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 REPLICAS = ("spec", "replicas")
 
+PORTS = ("spec", "ports")
+"""Of a Service."""
+
 STRATEGIC_GROUPS = frozenset({"", "apps", "autoscaling", "batch", "policy", "rbac.authorization.k8s.io"})
 """API groups of Kubernetes itself, whose lists a patch can merge; it replaces those of custom resources."""
 UNSEEN = "${"
@@ -187,7 +190,8 @@ def restore_command(kubectl: str, manifest: Object, change: Difference) -> str:
     where = ["--namespace", key.namespace] if key.namespace else []
     if change.path == REPLICAS:
         return f"{kubectl} {shlex.join([*where, 'scale', key.resource, key.name, f'--replicas={change.own}'])}"
-    custom = key.group not in STRATEGIC_GROUPS
+    # A patch would merge the ports of a Service by their numbers, and so add one whose number was changed.
+    custom = key.group not in STRATEGIC_GROUPS or (change.path[:2] == PORTS and change.path[-1] == "port")
     steps: list[Any] = list(change.path)
     value = change.own
     if custom and (items := [number for number, one in enumerate(steps) if isinstance(one, Mapping)]):

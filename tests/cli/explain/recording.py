@@ -11,10 +11,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from cli.explain import server
 from cli.explain.command import run_explain
 from cli.explain.options import ExplainOptions
 from cli.report.findings import Report
@@ -24,6 +27,9 @@ from config import load
 from config.paths import ROOT
 
 FOLDER = Path(__file__).parent / "recordings"
+RECORDED = datetime(2026, 11, 28, 18, tzinfo=UTC)
+"""Certificates of a lab are valid for a day."""
+
 SERVICE, REGION = "helloworld", "tokyo"
 KEPT_DUMPS = ("ListenersConfigDump", "RoutesConfigDump", "ClustersConfigDump", "EndpointsConfigDump")
 LEFT_OUT = frozenset(
@@ -55,10 +61,11 @@ class Replay:
         return subprocess.CompletedProcess(command, found["status"], output, found["errors"])
 
 
-def replay(name: str, sources: Sequence[str]) -> Report:
-    """Follow a request as it was when a recording was made."""
+def replay(name: str, sources: Sequence[str], now: datetime = RECORDED) -> Report:
+    """Follow a request as it was when a recording was made, or as if it were another time."""
     printed = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    with patch.object(kubernetes, "run_kubectl", Replay(printed)):
+    time = patch.object(server, "current_time", lambda: now)
+    with patch.object(kubernetes, "run_kubectl", Replay(printed)), time:
         return _explain(FOLDER / "kubeconfig.yaml", ROOT / "mesh.yaml", sources)
 
 
@@ -87,7 +94,9 @@ def record(name: str, sources: Sequence[str]) -> Report:
 
 
 def _explain(kubeconfig: Path, config: Path, sources: Sequence[str]) -> Report:
-    return run_explain(load(config), kubeconfig, ExplainOptions(SERVICE, (REGION, *sources)), Output())
+    options = ExplainOptions(SERVICE, (REGION, *sources))
+    with patch.object(kubernetes, "proxied", lambda *_: nullcontext({})):  # every call by kubectl
+        return run_explain(load(config), kubeconfig, options, Output())
 
 
 def _key(command: Sequence[str]) -> str:
@@ -125,7 +134,7 @@ def _is_other(value: Any) -> bool:
         return False
     if "endpoint_config" in value:
         return SERVICE not in value["endpoint_config"].get("cluster_name", "")
-    inner = value.get("cluster") or value.get("route_config") or value
+    inner = value.get("cluster") or value.get("route_config") or value.get("metadata") or value
     name = str(inner.get("name", "") if isinstance(inner, dict) else inner)
     return OTHERS.search(name) is not None
 

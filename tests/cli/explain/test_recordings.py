@@ -1,11 +1,12 @@
 """`mesh explain` names what was broken in a lab: each recording is of one thing that was broken by hand."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
 from cli.report.findings import Finding, FindingState
-from tests.cli.explain.recording import FOLDER, replay
+from tests.cli.explain.recording import FOLDER, RECORDED, replay
 
 CLIENT, GATEWAY = "sample/sleep", "istio-gateway/istio-ingressgateway"
 DEPLOY = "cdktf deploy network clusters mesh ingress"
@@ -149,6 +150,15 @@ def test_a_right_path(client: str) -> None:
     assert not [one for one in findings if one.is_problem]
     assert findings[4].text == "priority 0: 1 of 1 healthy in tokyo; priority 1: 1 of 1 healthy in osaka"
     assert "port 5000, mutual TLS, allowed by AuthorizationPolicy sample/helloworld, spec.rules[0]" in findings[5].text
+
+
+def test_an_expired_certificate() -> None:
+    report = replay("healthy", [CLIENT], RECORDED + timedelta(days=2))
+    *hops, cause = [one for _, one in report.findings()]
+    assert [one.name for one in hops] == ["client"]
+    assert (cause.name, cause.state) == ("certificate", FindingState.FAILURE)
+    assert "503 UF: the certificate of sample/sleep-" in cause.text
+    assert " delete pod sleep-" in cause.fix
 
 
 @pytest.mark.parametrize("name", [*CAUSES, *GATEWAY_CAUSES])
