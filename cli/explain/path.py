@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cli.explain.authorization import Peer, decide
-from cli.explain.capture import outbound_exception
 from cli.explain.client import has_proxy
 from cli.explain.configured_by import IstioObject, configured_by
 from cli.explain.context import RequestContext
 from cli.explain.endpoints import NAME as ENDPOINTS
 from cli.explain.endpoints import check_no_endpoints, shown_endpoints, used_endpoints
 from cli.explain.faults import check_fault
-from cli.explain.proxy import Part, Proxy, filter_chains, http_manager, read_proxy, tcp_proxy
-from cli.explain.repair import find_and_repair, kubectl, repair_object
+from cli.explain.listener import client_listener, gateway_listener, manager_of, not_captured, routes_of, unknown_service
+from cli.explain.proxy import Part, Proxy, filter_chains, read_proxy, tcp_proxy
+from cli.explain.repair import find_and_repair, kubectl
 from cli.explain.routes import Destination, chosen_route, destinations, shown_match, virtual_host
 from cli.explain.server import Connection, Gate, check_certificate, check_decision, check_server, is_down
 from cli.explain.tls import tls_to
@@ -44,7 +44,7 @@ def walk(context: RequestContext) -> Iterator[Finding]:
 def _walk(context: RequestContext) -> Iterator[Finding]:
     client = context.client
     if not has_proxy(context.pod):
-        yield _not_captured(context)
+        yield not_captured(context)
         return
     try:
         proxy = read_proxy(context.cluster, client.namespace, client.pod)
@@ -57,103 +57,20 @@ def _walk(context: RequestContext) -> Iterator[Finding]:
     yield ok("client", f"{proxy.identity or 'without an identity'}{until}")
     if (expiry := check_certificate(proxy, Gate(context.cluster, context.region, context.pod))) is not None:
         yield expiry
-    listener = _gateway_listener(context, proxy) if proxy.is_gateway else _listener(context, proxy)
+    listener = gateway_listener(context, proxy) if proxy.is_gateway else client_listener(context, proxy)
     if isinstance(listener, Finding):
         yield listener
         return
-    yield ok("listener", f"{listener['name']}, {'HTTP' if _manager(listener) else 'TCP'}")
+    yield ok("listener", f"{listener['name']}, {'HTTP' if manager_of(listener) else 'TCP'}")
     if proxy.is_gateway:
         yield from _check_gateway_policies(context, listener)
     yield from _walk_routes(context, proxy, listener)
 
 
-def _not_captured(context: RequestContext) -> Finding:
-    """Return why a pod's requests do not pass a proxy, and what comes of it."""
-    client, metadata = context.client, context.pod["metadata"]
-    text = f"{client} has no sidecar: it connects in plain text, which strict mutual TLS refuses, and never fails over"
-    labels, annotations = metadata.get("labels", {}), metadata.get("annotations", {})
-    if context.pod["spec"].get("hostNetwork"):
-        fix = "a pod with hostNetwork can't have a sidecar: leave spec.hostNetwork out"
-        return failure("client", text, fix)
-    if "false" in (labels.get("sidecar.istio.io/inject"), annotations.get("sidecar.istio.io/inject")):
-        text += "; its label sidecar.istio.io/inject is false"
-        return failure("client", text, "remove that label from the template of its pods")
-    wanted = context.environment.injection_labels
-    namespace = context.cluster.find("namespaces", client.namespace) or {"metadata": {}}
-    there = namespace["metadata"].get("labels", {})
-    restart = kubectl(context.cluster, "--namespace", client.namespace, "delete", "pod", client.pod)
-    if not wanted.items() <= there.items():
-        missing = [f"{key}={value}" for key, value in wanted.items() if there.get(key) != value]
-        text += f"; the namespace {client.namespace} has no label {', '.join(missing)}"
-        label = kubectl(context.cluster, "label", "namespace", client.namespace, *missing, "--overwrite")
-        return failure("client", text, f"{label} && {restart}").about(f"Namespace {client.namespace}")
-    return failure("client", f"{text}; it started before its namespace had the label of injection", restart)
-
-
-def _listener(context: RequestContext, proxy: Proxy) -> Part | Finding:
-    """Return the listener of a client's proxy for the service's address; without one, why."""
-    service, request = context.object_in(context.region), context.request
-    if service is None:
-        text = f"the Service {context.callee} does not exist in {context.region}: its name can't be resolved there"
-        return failure("service", text, DEPLOY).about(f"Service {context.callee}", service=context.callee.name)
-    ports = {one["port"]: one for one in service["spec"].get("ports", ())}
-    if request.port not in ports:
-        repair = repair_object(context.cluster, service, "spec.ports")
-        shown = ", ".join(map(str, ports))
-        text = f"the Service {context.callee} has no port {request.port}, but {shown}: spec.ports{repair.how}"
-        fix = repair.command or f"mesh explain {context.callee.name} --port {next(iter(ports), 0)}"
-        return failure("service", text, fix).about(f"Service {context.callee}", service=context.callee.name)
-    address = service["spec"].get("clusterIP", "")
-    if annotation := outbound_exception(context.pod, address, request.port):
-        return _bypassed(context, annotation)
-    listener = proxy.listener(address, request.port)
-    return listener if listener is not None else _unknown_service(context, f"no listener for port {request.port}")
-
-
-def _bypassed(context: RequestContext, annotation: str) -> Finding:
-    """Return that a client's connections to the service do not pass its proxy."""
-    text = f"{context.client} bypasses its proxy for {context.callee}, in plain text, which strict mutual TLS refuses"
-    text += f"; its annotation {annotation}"
-    return failure("client", text, f"remove {annotation} from the template of its pods")
-
-
-def _unknown_service(context: RequestContext, what: str) -> Finding:
-    """Return why a client's proxy does not know a Service that is there: a Sidecar, or a stale configuration."""
-    text = (
-        f"the client's proxy has {what} of {context.callee.host}: requests leave it in plain text, which servers refuse"
-    )
-    for namespace in (context.client.namespace, MESH_NAMESPACE):
-        found = context.cluster.find("sidecars.networking.istio.io", "--namespace", namespace, "--show-managed-fields")
-        for one in (found or {}).get("items", ()):
-            labels = one["spec"].get("workloadSelector", {}).get("labels", {})
-            if one["spec"].get("egress") and labels.items() <= context.pod["metadata"].get("labels", {}).items():
-                key = f"Sidecar {namespace}/{one['metadata']['name']}"
-                repair = repair_object(context.cluster, one)
-                fix = repair.command or kubectl(
-                    *(context.cluster, "--namespace", namespace, "edit", "sidecar.networking.istio.io"),
-                    one["metadata"]["name"],
-                )
-                return failure("listener", f"{text}; {key}, spec.egress, leaves it out{repair.how}", fix).about(key)
-    fix = kubectl(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods")
-    return failure("listener", f"{text}; the mesh control plane has not sent it", fix)
-
-
-def _gateway_listener(context: RequestContext, proxy: Proxy) -> Part | Finding:
-    """Return the listener of a gateway that has a virtual host for the request, or else any for HTTP."""
-    listeners = [one for one in proxy.listeners.values() if _manager(one) is not None]
-    for one in listeners:
-        if (routes := _routes(proxy, one)) is not None and virtual_host(routes, context.request.host) is not None:
-            return one
-    if listeners:
-        return listeners[0]
-    text = "the gateway has no listener: no Gateway is in effect, and the load balancer's connections are refused"
-    return failure("listener", text, DEPLOY)
-
-
 def _check_gateway_policies(context: RequestContext, listener: Part) -> Iterator[Finding]:
     """Yield why a gateway denies what the load balancer sends."""
     port = listener["address"]["socket_address"]["port_value"]
-    filters = _manager(listener) or {}
+    filters = manager_of(listener) or {}
     request, peer = replace(context.request, port=port), Peer("", LOAD_BALANCER)
     decision = decide(filters.get("http_filters", ()), request, peer)
     if decision.allowed is not True:
@@ -161,12 +78,12 @@ def _check_gateway_policies(context: RequestContext, listener: Part) -> Iterator
 
 
 def _walk_routes(context: RequestContext, proxy: Proxy, listener: Part) -> Iterator[Finding]:
-    if _manager(listener) is None:
+    if manager_of(listener) is None:
         tcp = next((one for one in map(tcp_proxy, filter_chains(listener)) if one is not None), {})
         for destination in destinations(tcp):
             yield from _walk_destination(context, proxy, destination, None)
         return
-    routes = _routes(proxy, listener)
+    routes = routes_of(proxy, listener)
     if routes is None:
         text = f"404 NR: the routes of the listener {listener['name']} are missing in the proxy"
         yield failure("route", text, kubectl(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods"))
@@ -178,7 +95,7 @@ def _walk_routes(context: RequestContext, proxy: Proxy, listener: Part) -> Itera
         return
     origin = configured_by(route)
     if not proxy.is_gateway and set(PASSTHROUGH) & {one.cluster for one in destinations(route)}:
-        yield _unknown_service(context, "no route")
+        yield unknown_service(context, "no route")
         return
     where = f"{shown_match(route['match'])} of {host['name']}"
     yield ok("route", f"{where}, {origin}" if origin else where)
@@ -323,17 +240,3 @@ def _check_timeouts(
     repair = find_and_repair(context.cluster, origin.resource, origin.namespace, origin.name)
     text = f"504 UT: {counted(late, 'request')} took longer than {limit}; {origin}, spec.http[].timeout{repair.how}"
     yield failure("timeout", text, repair.command).about(str(origin), service=context.callee.name)
-
-
-def _manager(listener: Part) -> Part | None:
-    return next((one for one in map(http_manager, filter_chains(listener)) if one is not None), None)
-
-
-def _routes(proxy: Proxy, listener: Part) -> Part | None:
-    """Return the routes of a listener; None if the control plane has not sent them."""
-    manager = _manager(listener)
-    if manager is None:
-        return None
-    if "route_config" in manager:
-        return manager["route_config"]  # type: ignore[no-any-return]
-    return proxy.routes.get(manager.get("rds", {}).get("route_config_name", ""))

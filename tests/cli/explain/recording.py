@@ -61,9 +61,17 @@ class Replay:
         return subprocess.CompletedProcess(command, found["status"], output, found["errors"])
 
 
-def replay(name: str, sources: Sequence[str], now: datetime = RECORDED) -> Report:
-    """Follow a request as it was when a recording was made, or as if it were another time."""
-    printed = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+def printed_in(name: str) -> dict[str, Any]:
+    """Return what kubectl has printed in a recording, by its arguments."""
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def replay(
+    name: str, sources: Sequence[str], now: datetime = RECORDED, printed: Mapping[str, Any] | None = None
+) -> Report:
+    """Follow a request as it was when a recording was made, or as if it were another time, or something else there."""
+    printed = printed_in(name) if printed is None else printed
     time = patch.object(server, "current_time", lambda: now)
     with patch.object(kubernetes, "run_kubectl", Replay(printed)), time:
         return _explain(FOLDER / "kubeconfig.yaml", ROOT / "mesh.yaml", sources)

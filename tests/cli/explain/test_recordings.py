@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from cli.report.findings import Finding, FindingState
-from tests.cli.explain.recording import FOLDER, RECORDED, replay
+from tests.cli.explain.recording import FOLDER, RECORDED, printed_in, replay
 
 CLIENT, GATEWAY = "sample/sleep", "istio-gateway/istio-ingressgateway"
 DEPLOY = "cdktf deploy network clusters mesh ingress"
@@ -159,6 +160,41 @@ def test_an_expired_certificate() -> None:
     assert (cause.name, cause.state) == ("certificate", FindingState.FAILURE)
     assert "503 UF: the certificate of sample/sleep-" in cause.text
     assert " delete pod sleep-" in cause.fix
+
+
+def _client_dump(printed: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        one["output"] for key, one in printed.items() if "exec sleep-" in key and "config_dump" in key
+    )
+    return {one["@type"].rpartition(".")[2]: one for one in found["configs"]}
+
+
+@pytest.mark.parametrize("what", ["no route", "no listener for port 5000"])
+def test_a_service_that_the_proxy_does_not_know(what: str) -> None:
+    """Its Envoy crashed in the lab when a Sidecar took listeners away, so that there is no recording."""
+    printed = printed_in("healthy")
+    dump = _client_dump(printed)
+    if what == "no route":
+        routes = [one["route_config"] for one in dump["RoutesConfigDump"]["dynamic_route_configs"]]
+        hosts = next(one["virtual_hosts"] for one in routes if one["name"] == "5000")
+        hosts[:] = [one for one in hosts if one["name"] == "allow_any"]
+    else:
+        listeners = dump["ListenersConfigDump"]["dynamic_listeners"]
+        listeners[:] = [one for one in listeners if one["name"] != "0.0.0.0_5000"]
+    sidecar = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Sidecar",
+        "metadata": {"namespace": "istio-system", "name": "narrow"},
+        "spec": {"egress": [{"hosts": ["./*"]}]},
+    }
+    for namespace, items in (("sample", []), ("istio-system", [sidecar])):
+        key = f"--context tokyo get sidecar.networking.istio.io --namespace {namespace} --show-managed-fields"
+        printed[f"{key} --output json"] = {"status": 0, "output": {"items": items}, "errors": ""}
+    cause = [one for _, one in replay("healthy", [CLIENT], printed=printed).findings()][-1]
+    assert cause.state is FindingState.FAILURE
+    assert f"has {what} of helloworld.sample.svc.cluster.local" in cause.text
+    assert "Sidecar istio-system/narrow, spec.egress, leaves it out; no stack applies it" in cause.text
+    assert cause.fix.endswith("delete sidecar.networking.istio.io narrow --namespace istio-system")
 
 
 @pytest.mark.parametrize("name", [*CAUSES, *GATEWAY_CAUSES])
