@@ -199,9 +199,11 @@ def start_load(client: TrafficClient, requests: Requests, load: LoadProfile, fin
     """Start to send requests from a client."""
     # What the server sends must not look like a line of the script.
     mark = secrets.token_hex(8)
+    # curl 7.88 can't send a second request over an HTTP/2 connection of --http2-prior-knowledge (curl 16; tried).
+    piece = 1 if requests.grpc else load.piece
     arguments = [
         *(requests.url, "grpc" if requests.grpc else "http", mark, f"{TIMEOUT_SECONDS:g}"),
-        *(str(load.piece), f"{load.pause:g}", f"{load.count_every:g}", requests.host, str(requests.port)),
+        *(str(piece), f"{load.pause:g}", f"{load.count_every:g}", requests.host, str(requests.port)),
         *map(str, load.counts()),
     ]
     process = client.cluster.popen(

@@ -5,12 +5,14 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 from xml.etree import ElementTree
 
+import kubernetes_validate
 import pytest
+import yaml
 
 from cli.explain.client import ClientPod
 from cli.report.findings import Finding, failure
@@ -26,6 +28,7 @@ from tests.cli.split_errors import TABLE_FILE, table
 from tests.synthesized import REFERENCE, environment_of
 
 FASTEST_OF = 3
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -246,12 +249,74 @@ def test_ingress_asks_by_the_domain_if_there_is_one() -> None:
 
 
 @pytest.mark.process
-def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
-    def slow(number: int) -> str:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_client_is_left_however_it_ends(mesh: DemoMesh, number: signal.Signals) -> None:
+    mesh.serve("tokyo", slowly)
+    process = mesh.start("verify", "locality", "--requests", "5000", "--region", "tokyo")
+    wait_until(lambda: mesh.servers["tokyo"].count > 10)
+    (job,) = jobs(mesh)
+    assert job.startswith("mesh-verify-")
+    process.send_signal(number)
+    process.communicate(timeout=SECONDS)
+    wait_until(lambda: jobs(mesh) == [])
+    assert process.returncode == (-number if number is signal.SIGKILL else 130)
+
+
+def slowly(_: int) -> str:
+    time.sleep(0.05)
+    return "tokyo"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "this never came to be"
         time.sleep(0.05)
+
+
+def test_the_client_meets_the_restricted_standard(mesh: DemoMesh) -> None:
+    """As https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted has it."""
+    for region in ("tokyo", "osaka"):
+        mesh.serve(region, always(region))
+    seen = []
+
+    def look(_: int) -> str:
+        seen.append(created(mesh))
         return "tokyo"
 
-    mesh.serve("tokyo", slow)
+    mesh.servers["tokyo"].behaviour = look
+    assert mesh.run("verify", "locality", "--requests", "10").status == 0
+    job = yaml.safe_load(seen[0])
+    assert job["metadata"]["labels"] == {"multi-region-mesh/temporary": "verify"}
+    assert job["spec"]["backoffLimit"] == 0
+    assert job["spec"]["activeDeadlineSeconds"] == 900
+    assert job["spec"]["ttlSecondsAfterFinished"] == 0
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert job["metadata"]["namespace"] == "sample"
+    assert pod["serviceAccountName"] == "sleep"
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["image"] == "docker.io/curlimages/curl:8.16.0"
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    kubernetes_validate.validate(job, "1.34", strict=True)
+    assert jobs(mesh) == []
+
+
+def created(mesh: DemoMesh) -> str:
+    """Return the manifest of the Job that was created in Tokyo."""
+    (file,) = (mesh.folder / "tokyo" / "jobs").iterdir()
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.mark.process
+def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
+    mesh.serve("tokyo", slowly)
     process = mesh.start("verify", "locality", "--requests", "5000", "--region", "tokyo", "--json")
     deadline = time.monotonic() + 20
     while mesh.servers["tokyo"].count < 500 and time.monotonic() < deadline:
