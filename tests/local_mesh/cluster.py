@@ -28,7 +28,7 @@ NODE_MASK = 24
 FIELD_MANAGER = "local-mesh"
 
 KUBELET_PORT = 10250
-"""Port of the kubelet, which all nodes of a cluster share here (`tests.local_mesh.pod_exec`)."""
+"""Port of the kubelet, which all nodes of a cluster share here (`tests.local_mesh.fake_kubelet`)."""
 
 WATCH_RETRY_SECONDS = 1
 

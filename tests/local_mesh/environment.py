@@ -17,13 +17,13 @@ from config.environment import Environment, ResolvedRegion
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import ClusterSite, LocalCluster
 from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.fake_kubelet import serve_pods
 from tests.local_mesh.fleet import derived_services
 from tests.local_mesh.istiod import Istiod, istio_manifests
 from tests.local_mesh.load_balancer import serve
 from tests.local_mesh.network import REGIONAL_FRONT_END, LabNetwork, RegionAddresses
 from tests.local_mesh.node_agent import NodeAgent
 from tests.local_mesh.pod import Pod, PodContext
-from tests.local_mesh.pod_exec import serve_exec
 from tests.local_mesh.remote_secrets import ScriptCluster, ScriptRunner
 from tests.local_mesh.rendered import Object
 from tests.local_mesh.toolchain import Toolchain
@@ -143,14 +143,18 @@ class LocalMesh:
         self._each(lambda region: region.istiod.wait_until_ready(), regions)
         pairs = list(permutations(regions, 2))
         self._report(f"creating {len(pairs)} remote secrets")
-        members = [region.member for region in regions]
-        scripts = ScriptRunner(
-            self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials"
-        )
+        scripts = self.scripts()
         self._each(lambda pair: scripts.enable_endpoint_discovery(pair[0].member, pair[1].member), pairs)
         self._each(lambda region: region.write_hosts(), regions)
         for region in regions:
             self._run_pods(region)
+
+    def scripts(self) -> ScriptRunner:
+        """Return what runs the project's scripts in the regions' clusters."""
+        members = [region.member for region in self.regions.values()]
+        return ScriptRunner(
+            self._environment.project.id, members, tools=self._tools, folder=self._state / "credentials"
+        )
 
     def install(self, key: str) -> None:
         """Install the mesh in one running cluster, and run its pods.
@@ -173,15 +177,16 @@ class LocalMesh:
         threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
 
     def _run_pods(self, region: LocalRegion) -> None:
-        """Run a region's pods, and serve ``kubectl exec``."""
-        serve_exec(
+        """Run a region's pods, and serve ``kubectl exec``, ``logs`` and ``port-forward``."""
+        serve_pods(
             region.cluster.site,
             self.network.region(region.key),
             network=self.network,
             hosts=region.hosts,
             tools=self._tools,
-            folder=self._state / "regions" / region.key / "exec",
-            log=self._logs / region.key / "pod-exec.log",
+            folder=self._state / "regions" / region.key / "kubelet",
+            logs=self._pod_logs(region.key),
+            log=self._logs / region.key / "fake-kubelet.log",
         )
         region.agent.start()
 
@@ -241,6 +246,24 @@ class LocalMesh:
                     )
                 time.sleep(0.5)
 
+    def wait_for_autoscalers(self, seconds: float = 120) -> None:
+        """Wait until each HorizontalPodAutoscaler has its minimum of ready pods.
+
+        Raises:
+            LocalMeshError: one has not in time, or a program failed.
+        """
+        deadline = time.monotonic() + seconds
+        for region in self.regions.values():
+            while any(
+                one.get("status", {}).get("currentReplicas", 0) < one["spec"]["minReplicas"]
+                for one in region.cluster.get("horizontalpodautoscalers", "--all-namespaces")["items"]
+            ):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise LocalMeshError(f"after {seconds:g} s {region.key} still waits for an autoscaler")
+                time.sleep(1)
+        self.wait_for_rollout(seconds)
+
     def check(self) -> None:
         """Raise the first error of a background thread."""
         if self._failures:
@@ -274,6 +297,9 @@ class LocalMesh:
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(work, items))
 
+    def _pod_logs(self, key: str) -> Path:
+        return self._logs / key / "pods"
+
     def _build_region(self, region: ResolvedRegion) -> LocalRegion:
         folder, logs = self._state / "regions" / region.key, self._logs / region.key
         place = ClusterSite(
@@ -294,6 +320,7 @@ class LocalMesh:
             folder=folder / "istiod",
             log=logs / "istiod.log",
             connected=self._connected,
+            is_pod=not self._clusters,
         )
         context = PodContext(
             services=region.ranges.services,
@@ -301,9 +328,11 @@ class LocalMesh:
             agent=self._tools.path("pilot-agent"),
             bootstrap=self._tools.bootstrap,
             root=self._authority.certificate,
-            logs=logs / "pods",
+            logs=self._pod_logs(region.key),
         )
-        agent = NodeAgent(cluster, self.network, context, folder=folder / "pods", on_error=self._failures.append)
+        agent = NodeAgent(
+            cluster, self.network, context, folder=folder / "pods", on_error=self._failures.append, istiod=istiod
+        )
         return LocalRegion(region, cluster, istiod, agent, folder / "hosts")
 
 

@@ -28,8 +28,13 @@ CLUSTER_NAME = "name-of-the-cluster"
 BY_REVISION = "rev.namespace."
 """Start of the name of an injector's webhook for the namespaces that select its revision."""
 
-SKIPPED_KINDS = frozenset({"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"})
-"""Kinds of Istio's manifests for istiod as a pod; here it is a process."""
+SKIPPED_KINDS = frozenset({"HorizontalPodAutoscaler", "PodDisruptionBudget", "Service"})
+"""Kinds of Istio's manifests for more than one istiod, and for its name, which the hosts file has here."""
+
+LABEL = {"app": "istiod"}
+"""Label of its pods."""
+
+STOP_SECONDS = 5
 
 
 class Istiod:
@@ -41,6 +46,7 @@ class Istiod:
     Attributes:
         cluster: the Kubernetes control plane.
         revision: of the mesh.
+        log: file of its output.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Istiod:
         folder: Path,
         log: Path,
         connected: bool = False,
+        is_pod: bool = False,
     ) -> None:
         """Prepare it; nothing is started.
 
@@ -66,6 +73,7 @@ class Istiod:
             folder: its working directory, with the CA.
             log: file of its output.
             connected: find the other clusters by `connect`, and not by remote secrets.
+            is_pod: install its Deployment, too; the cluster's agent then has to run the pod.
         """
         self._peers = folder / "peers" if connected else None
         self.cluster = cluster
@@ -74,7 +82,8 @@ class Istiod:
         self._authority = authority
         self._tools = tools
         self._folder = folder
-        self._log = log
+        self._is_pod = is_pod
+        self.log = log
         self._program: Program | None = None
 
     @property
@@ -108,13 +117,16 @@ class Istiod:
         """Apply the result of `istio_manifests`, and start it."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         self.cluster.apply([namespace])
-        objects = [self._adapt(one) for one in manifests]
+        objects = [self._adapt(one) for one in manifests if self._is_pod or one["kind"] != "Deployment"]
         webhooks = [one for one in objects if one["kind"].endswith("WebhookConfiguration")]
         self.cluster.apply([one for one in objects if one not in webhooks])
-        self._start()
-        self.cluster.apply(webhooks)
+        self.start()
+        self.cluster.apply([*webhooks, *([_default_tag(self.revision)] if self._is_pod else [])])
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start its program, unless that runs."""
+        if self._program is not None and self._program.running:
+            return
         self._authority.write(self._folder / "etc" / "cacerts")
         connected: dict[str, str] = {}
         if self._peers is not None:
@@ -129,7 +141,7 @@ class Istiod:
                 "--monitoringAddr=:15014",
                 "--keepaliveMaxServerConnectionAge=30m",
             ],
-            log=self._log,
+            log=self.log,
             namespace=self.cluster.namespace,
             folder=self._folder,
             variables={
@@ -158,10 +170,10 @@ class Istiod:
         """
         assert self._program is not None, "install it first"
         deadline = time.monotonic() + seconds
-        while not (self._is_serving() and self._has_written_ca()):
+        while not (self.is_serving() and self._has_written_ca()):
             self._program.check()
             if time.monotonic() > deadline:
-                raise LocalMeshError(f"istiod of {self.cluster.site.key} is not ready after {seconds:g} s: {self._log}")
+                raise LocalMeshError(f"istiod of {self.cluster.site.key} is not ready after {seconds:g} s: {self.log}")
             time.sleep(0.5)
 
     def check(self) -> None:
@@ -169,7 +181,15 @@ class Istiod:
         if self._program is not None:
             self._program.check()
 
-    def _is_serving(self) -> bool:
+    def stop(self) -> None:
+        """Stop its program; `check` then does not miss it."""
+        if self._program is not None:
+            program, self._program = self._program, None
+            program.terminate()
+            program.wait(STOP_SECONDS)
+
+    def is_serving(self) -> bool:
+        """Return whether it serves proxies."""
         try:
             with closing(http.client.HTTPConnection(self.address, HTTP_PORT, timeout=2)) as connection:
                 connection.request("GET", "/ready")
@@ -180,13 +200,18 @@ class Istiod:
     def _has_written_ca(self) -> bool:
         """Return whether both webhooks have its CA, so that the API server can call them."""
         found = self.cluster.get("mutatingwebhookconfigurations,validatingwebhookconfigurations")
-        webhooks = [webhook for item in found["items"] for webhook in item["webhooks"]]
+        webhooks = [webhook for item in found["items"] for webhook in item.get("webhooks", [])]
         return len(found["items"]) >= 2 and all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
 
     def _adapt(self, manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["kind"] == "ConfigMap":
             data = {key: text.replace(CLUSTER_NAME, self._name) for key, text in manifest["data"].items()}
             return {**manifest, "data": data}
+        if manifest["kind"] == "Deployment":
+            spec = manifest["spec"]
+            pod = {**spec["template"], "spec": {**spec["template"]["spec"], "hostNetwork": True}}
+            # Two pods can't have its address.
+            return {**manifest, "spec": {**spec, "replicas": 1, "strategy": {"type": "Recreate"}, "template": pod}}
         if manifest["kind"].endswith("WebhookConfiguration"):
             webhooks = [*manifest["webhooks"], *map(_by_injection_label, filter(_is_by_revision, manifest["webhooks"]))]
             return {**manifest, "webhooks": [self._route_to_address(webhook) for webhook in webhooks]}
@@ -196,6 +221,20 @@ class Istiod:
         """Let the API server call istiod's address, as nothing routes requests to a Service here."""
         path = webhook["clientConfig"]["service"]["path"]
         return {**webhook, "clientConfig": {"url": f"https://{self.address}:{INJECTION_PORT}{path}"}}
+
+
+def _default_tag(revision: str) -> dict[str, Any]:
+    """Return the tag by which istioctl finds the revision that it is not told; it injects nothing here.
+
+    Source: https://istio.io/latest/docs/setup/upgrade/canary/#default-tag
+    """
+    labels = {"istio.io/rev": revision, "istio.io/tag": "default"}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "istio-revision-tag-default", "labels": labels},
+        "webhooks": [],
+    }
 
 
 def _is_by_revision(webhook: dict[str, Any]) -> bool:

@@ -144,7 +144,17 @@ class LabNetwork:
                 netlink.route("add", dst="0.0.0.0/0", gateway=str(POD_GATEWAY))
         return namespace
 
+    def add_host_pod(self, region: str, name: str) -> Namespace:
+        """Let a pod have the network of its region, as a pod with ``hostNetwork`` has that of its node."""
+        namespace = self.pod(name)
+        namespace.path.parent.mkdir(parents=True, exist_ok=True)
+        namespace.path.symlink_to(self.region(region).path)
+        return namespace
+
     def remove_pod(self, region: str, name: str, address: IPv4Address) -> None:
+        if self.pod(name).path.is_symlink():
+            self.pod(name).path.unlink()
+            return
         with self._lock:
             router = self._netlink[region]
             router.link("del", index=_index(router, self._pod_links.pop(address)))

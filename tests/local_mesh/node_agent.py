@@ -13,6 +13,8 @@ from typing import Any
 from cli.sources.temporary import TEMPORARY_LABEL
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.istiod import Istiod
+from tests.local_mesh.istiod_pod import IstiodPod, is_istiod
 from tests.local_mesh.network import LabNetwork
 from tests.local_mesh.pod import Pod, PodContext
 
@@ -47,6 +49,7 @@ class NodeAgent:
         *,
         folder: Path,
         on_error: Callable[[Exception], None],
+        istiod: Istiod | None = None,
     ) -> None:
         """Prepare it; nothing is started.
 
@@ -56,12 +59,14 @@ class NodeAgent:
             context: of the pods.
             folder: of the pods.
             on_error: called with errors of background threads.
+            istiod: the program of istiod's pods.
         """
         self.cluster = cluster
         self._network = network
         self._context = context
         self._folder = folder
         self._on_error = on_error
+        self._istiod = istiod
         self._pods: dict[str, Pod] = {}  # by uid
         self._lock = threading.Lock()
         self._addresses: dict[str, Iterator[IPv4Address]] = {}
@@ -114,15 +119,19 @@ class NodeAgent:
             if kind != "DELETED" and pod is None and manifest["spec"].get("nodeName"):
                 if "deletionTimestamp" in manifest["metadata"]:
                     return
-                address = next(self._addresses[manifest["spec"]["nodeName"]])
                 folder = self._folder / uid
                 folder.mkdir(parents=True)
-                self._pods[uid] = Pod(manifest, address, self._context, folder)
+                self._pods[uid] = self._build_pod(manifest, folder)
                 self._submit(self._run, self._pods[uid])
             elif pod is not None and (kind == "DELETED" or "deletionTimestamp" in manifest["metadata"]):
                 del self._pods[uid]
                 pod.terminating.set()
                 self._submit(self._end, pod)
+
+    def _build_pod(self, manifest: dict[str, Any], folder: Path) -> Pod:
+        if self._istiod is not None and is_istiod(manifest):
+            return IstiodPod(manifest, self._istiod, self._context, folder)
+        return Pod(manifest, next(self._addresses[manifest["spec"]["nodeName"]]), self._context, folder)
 
     def _submit(self, work: Callable[[Pod], None], pod: Pod) -> None:
         self._workers.submit(self._guard, work, pod)
@@ -139,7 +148,9 @@ class NodeAgent:
                 self._start(pod)
 
     def _start(self, pod: Pod) -> None:
-        network = self._network.add_pod(self.cluster.site.key, self._namespace_name(pod), pod.address)
+        key, name = self.cluster.site.key, self._namespace_name(pod)
+        on_host = pod.manifest["spec"].get("hostNetwork", False)
+        network = self._network.add_host_pod(key, name) if on_host else self._network.add_pod(key, name, pod.address)
         # With the pod's address, istiod finds the proxy's node and so its region.
         self._report(pod)
         pod.start(network, self._token(pod), self._protocols(pod))

@@ -14,6 +14,9 @@ from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.toolchain import Toolchain
 
 SCRIPTS = ROOT / "scripts"
+CREATE = ("bash", str(SCRIPTS / "create-remote-secret.sh"))
+"""The command that creates a remote secret."""
+
 SECONDS = 120
 
 
@@ -41,7 +44,7 @@ class ScriptRunner:
         self._project = project
         self._tools = tools
         self._credentials = folder
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for member in members:
             content = yaml.safe_load(member.cluster.kubeconfig.read_text(encoding="utf-8"))
             context = f"gke_{project}_{member.location}_{member.name}"
@@ -67,20 +70,19 @@ class ScriptRunner:
         Raises:
             LocalMeshError: the script failed.
         """
-        processes.run(
-            ["bash", str(SCRIPTS / "create-remote-secret.sh")],
-            variables=self.variables()
-            | {
-                "HOLDER_CLUSTER": host.name,
-                "HOLDER_KUBECONFIG": self._kubeconfig(host),
-                "REMOTE_CLUSTER": remote.name,
-                "REMOTE_KUBECONFIG": self._kubeconfig(remote),
-                "REMOTE_NAME": remote.remote_name,
-                "REMOTE_SERVER": remote.cluster.server,
-                "INPUTS": "the lab's",
-            },
-            seconds=SECONDS,
-        )
+        processes.run(list(CREATE), variables=self.create_variables(host, remote), seconds=SECONDS)
+
+    def create_variables(self, host: ScriptCluster, remote: ScriptCluster) -> dict[str, str]:
+        """Return the environment of `CREATE`."""
+        return self.variables() | {
+            "HOLDER_CLUSTER": host.name,
+            "HOLDER_KUBECONFIG": self._kubeconfig(host),
+            "REMOTE_CLUSTER": remote.name,
+            "REMOTE_KUBECONFIG": self._kubeconfig(remote),
+            "REMOTE_NAME": remote.remote_name,
+            "REMOTE_SERVER": remote.cluster.server,
+            "INPUTS": "the lab's",
+        }
 
     def _kubeconfig(self, member: ScriptCluster) -> str:
         return (self._credentials / f"{member.location}_{member.name}").read_text(encoding="utf-8")

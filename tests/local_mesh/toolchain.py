@@ -90,7 +90,7 @@ BUNDLES = (
     Bundle(
         "kubernetes",
         KUBERNETES,
-        ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "pod-exec"),
+        ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "fake-kubelet"),
         minutes=4,
         compiled=2600,
     ),

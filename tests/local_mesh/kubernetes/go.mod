@@ -3,6 +3,7 @@ module multi-region-mesh/kubernetes
 go 1.24.0
 
 require (
+	github.com/creack/pty v1.1.18
 	go.etcd.io/etcd/server/v3 v3.6.4
 	k8s.io/apimachinery v0.34.2
 	k8s.io/client-go v0.34.2

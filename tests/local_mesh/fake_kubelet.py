@@ -1,4 +1,4 @@
-"""Serves ``kubectl exec`` for a region's pods."""
+"""Serves ``kubectl exec``, ``logs`` and ``port-forward`` for a region's pods."""
 
 import os
 import shlex
@@ -31,7 +31,7 @@ exec curl --silent --show-error --fail --request "$2" "http://localhost:{admin}/
 ADMIN_PORT = 15000
 
 
-def serve_exec(
+def serve_pods(
     site: ClusterSite,
     namespace: Namespace,
     *,
@@ -39,11 +39,12 @@ def serve_exec(
     hosts: Path,
     tools: Toolchain,
     folder: Path,
+    logs: Path,
     log: Path,
 ) -> Program:
-    """Start the server that the API server calls to run a command in a pod.
+    """Start the server that the API server calls for requests to a pod.
 
-    The command is the machine's own, as there is no container image.
+    A command is the machine's own, as there is no container image.
 
     Args:
         site: of the cluster.
@@ -52,6 +53,7 @@ def serve_exec(
         hosts: file that pods read as ``/etc/hosts``.
         tools: the toolchain.
         folder: for the program that enters a pod, and for those that only its containers have.
+        logs: folder of the pods' logs.
         log: file of its output.
     """
     folder.mkdir(parents=True)
@@ -64,8 +66,8 @@ def serve_exec(
     agent.write_text(_PILOT_AGENT.format(admin=ADMIN_PORT), encoding="utf-8")
     agent.chmod(0o755)
     return Program(
-        f"pod-exec of {site.key}",
-        [str(tools.path("pod-exec")), f"{site.addresses.api_server}:{KUBELET_PORT}", str(script)],
+        f"fake kubelet of {site.key}",
+        [str(tools.path("fake-kubelet")), f"{site.addresses.api_server}:{KUBELET_PORT}", str(script), str(logs)],
         log=log,
         namespace=namespace,
         # Without this machine's settings of curl, such as a proxy.
