@@ -55,6 +55,7 @@ def main() -> int:
     fewer.add_argument("--short", action="store_true", help="leave out adding and removing a region")
     parser.add_argument("--acceptance", action="store_true", help="rehearse `make acceptance`")
     parser.add_argument("--lab", action="store_true", help="run pods, and send requests to them")
+    parser.add_argument("--shell", action="store_true", help="deploy, and open a shell in the environment")
     parser.add_argument(
         "--scale", type=float, default=SCALE, help="scale of the cloud's durations (default: %(default)s)"
     )
@@ -76,9 +77,12 @@ def main() -> int:
         if not is_inside():
             return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.progress))
         use_private_folders(session.state)
+        if arguments.shell:
+            arguments.lab = load(path).mesh.control_plane in IN_LAB
+            report = Report("Rehearsal", show=session.progress, clock=session.elapsed)
+            return _rehearse(arguments, path, regions, session, report)
         with session.start_report(_title(arguments)) as report:
-            _rehearse(arguments, path, regions, session, report)
-        return report.status
+            return _rehearse(arguments, path, regions, session, report)
     except (ConfigError, LocalMeshError) as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return EXIT_SKIPPED if isinstance(error, MissingPrerequisiteError) else 2
@@ -97,8 +101,8 @@ def _title(arguments: argparse.Namespace) -> str:
     return "Rehearsal of faults" if arguments.faults else "Rehearsal"
 
 
-def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: Session, report: Report) -> None:
-    """Rehearse, inside the namespaces.
+def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: Session, report: Report) -> int:
+    """Rehearse, inside the namespaces, and return the exit status.
 
     Args:
         arguments: of the command.
@@ -114,6 +118,7 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
     from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
     from tests.rehearsal.faults import FaultSelection, run_faults  # noqa: PLC0415
     from tests.rehearsal.run import run  # noqa: PLC0415
+    from tests.rehearsal.shell import run_shell  # noqa: PLC0415
     from tests.rehearsal.upgrade import run_upgrade  # noqa: PLC0415
     from tests.rehearsal.without_terraform import run_without_terraform  # noqa: PLC0415
 
@@ -136,6 +141,8 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
         wrappers=wrappers,
         pods_run=arguments.lab or arguments.acceptance,
     )
+    if arguments.shell:
+        return run_shell(context)
     if arguments.acceptance:
         run_acceptance(context)
     elif arguments.day2:
@@ -148,6 +155,7 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
         run_without_terraform(context, wrappers, arguments.faults == "all")
     else:
         run_faults(context, wrappers, FaultSelection(arguments.faults == "small", arguments.only))
+    return report.status
 
 
 def _path(arguments: argparse.Namespace) -> Path:

@@ -41,6 +41,7 @@ class RehearsalContext:
         report: of the rehearsal.
         lab: the mesh that runs in the clusters, if pods do.
         forbidden: the programs that terraform must not call, in a mode that needs none.
+        tools: programs of the local mesh.
     """
 
     cloud: SimulatedCloud
@@ -52,6 +53,7 @@ class RehearsalContext:
     report: Report
     lab: LocalMesh | None
     forbidden: ForbiddenTools | None
+    tools: Toolchain
 
     @property
     def environment(self) -> Environment:
@@ -130,7 +132,7 @@ def create_context(
         logs / "commands.log",
         mesh_cli_variables=variables,
     )
-    return RehearsalContext(cloud, deployment, command_environment, state, logs, more, report, lab, forbidden)
+    return RehearsalContext(cloud, deployment, command_environment, state, logs, more, report, lab, forbidden, tools)
 
 
 def conformance(server: FakeCloudServer, mode: str | None) -> Table:

@@ -129,6 +129,11 @@ class Deployment:
         self.write()
 
     @property
+    def variables(self) -> dict[str, str]:
+        """Return the environment of a user's commands on the deployment."""
+        return dict(self._mesh_cli_variables)
+
+    @property
     def config(self) -> Path:
         return self.folder / "mesh.yaml"
 
