@@ -67,7 +67,9 @@ def _pods(member: ObservedCluster) -> Iterator[tuple[Object, bool]]:
         metadata = pod["metadata"]
         containers = (pod["spec"].get("containers", []), pod["spec"].get("initContainers", []))
         has_proxy = any(one["name"] == PROXY_CONTAINER for each in containers for one in each)
-        if metadata["namespace"] not in namespaces or not has_proxy or condition(pod, "Ready") == "False":
+        # A pod without a node has no condition Ready.
+        waits = condition(pod, "Ready") == "False" or pod.get("status", {}).get("phase") == "Pending"
+        if metadata["namespace"] not in namespaces or not has_proxy or waits:
             continue
         owner = next(iter(metadata.get("ownerReferences", [])), metadata)["name"]
         workload = (metadata["namespace"], owner)
