@@ -11,7 +11,7 @@ MOVED := $(filter-out x$(HERE),x$(shell cat .tools/root 2>/dev/null || pwd -P))
 NODE := $(STAMPS)/node-$(shell . tools/environment.sh; leave_checkout "$$(pwd -P)"; node --version 2>/dev/null)
 
 # An environment's targets take CONFIG=FILE, which the others reject.
-WITH_CONFIG := help synth lab lab-shell rehearse rehearse-faults rehearse-scripts policy
+WITH_CONFIG := help synth lab lab-shell rehearse rehearse-shell rehearse-faults rehearse-scripts policy
 ifeq ($(origin CONFIG),command line)
 ifneq ($(filter-out $(WITH_CONFIG),$(MAKECMDGOALS)),)
 $(error $(filter-out $(WITH_CONFIG),$(MAKECMDGOALS)) reads no configuration: leave CONFIG out)
@@ -27,7 +27,7 @@ endif
 # Recipes run without the caller's settings, and with the installed tools on the PATH.
 SHELL := tools/sh
 
-.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-faults rehearse-scripts bench format schema snapshots docs pictures acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
+.PHONY: help synth mesh test check lab lab-shell rehearse rehearse-shell rehearse-faults rehearse-scripts bench format schema snapshots docs pictures acceptance policy vulnerabilities licences move-to-cdktn clean uninstall moved
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { n = split($$2, lines, "; "); printf "  make %-17s %s\n", $$1, lines[1]; for (i = 2; i <= n; i++) printf "%26s%s\n", "", lines[i] }' Makefile
@@ -51,14 +51,17 @@ test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)
 check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## run every check that this machine can run: tests, providers, policy, lab, rehearsals; DAY2=small: eight configuration changes instead of all
 	@DAY2=$(DAY2) tools/check
 
-lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and proxies on this machine (Linux), and test failover; REGIONS=3: with three regions; SERVICES=1: test the keys of services instead
-	@exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS)) $(if $(SERVICES),--services)
+lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and proxies on this machine (Linux), and test failover; REGIONS=3: with three regions; SERVICES=1: test the keys of services instead; EXERCISES=1: do the exercises of docs/exercises.md instead
+	@exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS)) $(if $(SERVICES),--services) $(if $(EXERCISES),--exercises)
 
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab, and open a shell in it
 	@exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
 rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulated Google Cloud (Linux); CONTROL_PLANE=fleet: the example of another control plane mode; SHORT=1: without adding and removing a region; LAB=1: with requests; DAY2=1: with configuration changes (DAY2=small: with eight); UPGRADE=1: with an upgrade from an earlier commit; ACCEPTANCE=1: with make acceptance
 	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab) $(if $(DAY2),--day2 $(if $(filter small,$(DAY2)),small,all)) $(if $(ONLY),--only '$(ONLY)') $(if $(UPGRADE),--upgrade) $(if $(ACCEPTANCE),--acceptance)
+
+rehearse-shell: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulated Google Cloud, and open a shell there; CONTROL_PLANE=fleet: the example of another control plane mode
+	@exec $(PYTHON) -m tests.rehearsal --shell $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(REGIONS),--regions $(REGIONS))
 
 rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a deploy in which every call fails once; FAULTS=small: fewer faults; ONLY=PATTERN: faults of these names; CONTROL_PLANE=fleet: the example of another control plane mode
 	@exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')

@@ -1,4 +1,7 @@
-"""``python -m tests.lab [--regions N] [--services | --shell | --check]``: runs outside, and then again, isolated."""
+"""``python -m tests.lab [--regions N] [--services | --exercises | --shell | --check]``.
+
+It runs outside, and then again, isolated.
+"""
 
 import argparse
 import os
@@ -26,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="lab", description="Check the mesh of a configuration on this machine.")
     parser.add_argument("--regions", type=int, help="number of regions (default: the regions of the configuration)")
     parser.add_argument("--services", action="store_true", help="check the keys of `services`, instead of the demo")
+    parser.add_argument("--exercises", action="store_true", help="do the exercises of docs/exercises.md, instead")
     parser.add_argument("--shell", action="store_true", help="start the lab, and open a shell in it")
     parser.add_argument(
         "--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if a prerequisite is missing, else with 0"
@@ -50,6 +54,8 @@ def main() -> int:
             lab = Lab(environment, session.state, session.logs, report.progress)
             if arguments.services:
                 lab.check_services(report)
+            elif arguments.exercises:
+                lab.check_exercises(report)
             else:
                 lab.check(report)
         return report.status

@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
+from config.backend import state_file
 from config.environment import Environment
 from config.paths import ROOT
+from config.synthesized import read_stack
 from tests.local_mesh.environment import LocalMesh
+from tests.local_mesh.kubeconfig import merge_kubeconfigs
 from tests.local_mesh.toolchain import Toolchain
 from tests.reporting.table import Table
 
@@ -32,21 +35,28 @@ class MeshCli:
         self.config = folder / "mesh.yaml"
         self.kubeconfig = folder / "kubeconfig"
         self._path = tools.variables()["PATH"]
-        files = [str(region.cluster.kubeconfig) for region in lab.regions.values()]
-        merged = subprocess.run(
-            [str(tools.path("kubectl")), "config", "view", "--flatten"],
-            env=os.environ | {"KUBECONFIG": os.pathsep.join(files)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(merged.stdout, encoding="utf-8")
+        files = [region.cluster.kubeconfig for region in lab.regions.values()]
+        merge_kubeconfigs(files, self.kubeconfig, str(tools.path("kubectl")))
 
     def configure(self, environment: Environment) -> None:
         """Write the configuration of the lab's current environment."""
         content = environment.model_dump(mode="json", exclude_defaults=True)
         self.config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def write_state(self, rendered: Path, pairs: Iterable[str]) -> None:
+        """Write what terraform's state has about remote secrets, so that `mesh status` names their addresses.
+
+        Args:
+            rendered: output folder of the configuration's synthesis.
+            pairs: ``HOST/REMOTE`` of each remote secret.
+        """
+        scripts = read_stack(rendered, "mesh")["resource"].get("null_resource", {})
+        name = next((name for name in scripts if "_grant_" in name), None)
+        if name is None:  # a mode without remote secrets
+            return
+        instances = [{"index_key": pair, "attributes": {}} for pair in pairs]
+        resource = {"mode": "managed", "type": "null_resource", "name": name, "instances": instances}
+        state_file(self.config, "mesh").write_text(json.dumps({"resources": [resource]}), encoding="utf-8")
 
     def variables(self) -> Mapping[str, str]:
         """Return the environment of a command."""

@@ -15,13 +15,14 @@ from tests.lab.authorization import check_authorization, with_unauthorized_clien
 from tests.lab.callers import check_callers
 from tests.lab.demo import LabDemo
 from tests.lab.environments import demo_steps
+from tests.lab.exercises import PAGE, do_exercises
 from tests.lab.memory import programs_and_memory
 from tests.lab.mesh_cli import MeshCli
 from tests.lab.probing import check_probes
 from tests.lab.protocols import check_protocol_failover, check_protocols
 from tests.lab.routing import check_routes
 from tests.lab.services import FILE, GRPC, HTTP, LabServices, with_pipeline, with_services, with_tag
-from tests.lab.shell import run_shell
+from tests.lab.shell import run_shell, shell_variables
 from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.rendered import objects_by_region
@@ -67,9 +68,23 @@ class Lab:
 
     def shell(self) -> int:
         """Open a shell in the lab, and return its exit status."""
-        self._apply("c")
-        self._start_load_balancer()
-        return run_shell(self._lab, self._mesh_cli, ingress=INGRESS, state=self._state, logs=self._logs)
+        variables = self._prepare_shell()
+        return run_shell(self._lab, variables, ingress=INGRESS, state=self._state, logs=self._logs)
+
+    def check_exercises(self, report: Report) -> None:
+        """Do the exercises of docs/exercises.md.
+
+        Args:
+            report: of the exercises.
+
+        Raises:
+            LocalMeshError: a program ended.
+        """
+        report.tried = f"the commands of {PAGE.relative_to(ROOT)} in {', '.join(self._lab.regions)}: {REAL}"
+        variables = self._prepare_shell()
+        started = time.monotonic() - self._began
+        do_exercises(variables, report)
+        self._report_size(started, report)
 
     def check(self, report: Report) -> None:
         """Run all checks.
@@ -150,6 +165,14 @@ class Lab:
         self._lab.apply(with_unauthorized_clients(self._rendered[step]))
         self._lab.wait_for_rollout()
         self._mesh_cli.configure(getattr(self._steps, step))
+
+    def _prepare_shell(self) -> dict[str, str]:
+        """Deploy all, and return the environment of commands in the lab."""
+        self._apply("c")
+        self._start_load_balancer()
+        self._show("waiting for the second gateway of each region, which its autoscaler adds")
+        self._lab.wait_for_autoscalers()
+        return shell_variables(self._lab, self._mesh_cli, self._state / "rendered" / "c", self._state / "shell-tools")
 
     def _start_load_balancer(self) -> None:
         self._lab.balance(INGRESS, GATEWAY_NAMESPACE, GATEWAY_NAME)

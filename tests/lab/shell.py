@@ -1,48 +1,84 @@
-"""A shell in a running lab."""
+"""A shell in a running lab, and its environment."""
 
+import json
 import os
-import subprocess
+import sys
+from collections.abc import Mapping
 from ipaddress import IPv4Address
+from itertools import permutations
 from pathlib import Path
 
+from config.output_folder import RECORD
+from config.paths import ROOT
+from tests.lab.deploy import OUTPUT_VARIABLE, SCRIPTS_VARIABLE
 from tests.lab.mesh_cli import MeshCli
 from tests.local_mesh.environment import LocalMesh
-from tests.local_mesh.isolation import INSIDE, USERS_HOME
+from tests.local_mesh.shell import open_shell
 
 WELCOME = """
-The lab runs until you exit this shell. Examples:
+This is the lab: real Kubernetes control planes, istiod and Envoy, on this machine. It runs until you exit this shell.
 
-  kubectl --context {first} get pods --all-namespaces
+  mesh status --kubeconfig "$KUBECONFIG"
+  istioctl --context {first} proxy-status
+  istioctl --context {first} proxy-config endpoints deploy/sleep.sample
+  kubectl --context {first} --namespace sample logs deploy/sleep --container istio-proxy
   kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s helloworld.sample:5000/hello
-  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s http://{ingress}/hello
-  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/clusters
-  kubectl --context {first} --namespace sample exec deploy/sleep -- curl -s localhost:15000/config_dump |
-    istioctl proxy-config routes --file -
-  mesh verify locality --kubeconfig "$KUBECONFIG"
+  kubectl --context {first} --namespace sample port-forward deploy/sleep 15000
   mesh verify ingress --url http://{ingress}/hello --kubeconfig "$KUBECONFIG"
   mesh drill {first} --kubeconfig "$KUBECONFIG"
-  kubectl --context {first} --namespace sample scale deployment --selector app=helloworld --replicas 0
 
+Exercises: docs/exercises.md. Without a cloud, `cdktf deploy` and `terraform apply` only apply the project's objects.
 Contexts: {contexts}. Logs: {logs}. For more terminals in the lab, run tmux here.
 """
 
 
-def run_shell(lab: LocalMesh, mesh_cli: MeshCli, *, ingress: IPv4Address, state: Path, logs: Path) -> int:
+def run_shell(lab: LocalMesh, variables: Mapping[str, str], *, ingress: IPv4Address, state: Path, logs: Path) -> int:
     """Open a shell inside and return its exit status.
 
     Args:
         lab: the running mesh.
-        mesh_cli: with the lab's configuration and kubeconfig.
+        variables: of `shell_variables`.
         ingress: address of the fake load balancer.
         state: folder of everything that is deleted with the lab.
         logs: folder of the programs' logs.
     """
     first = next(iter(lab.regions))
     print(WELCOME.format(first=first, ingress=ingress, contexts=", ".join(lab.regions), logs=logs), flush=True)
-    variables = {name: value for name, value in mesh_cli.variables().items() if name != INSIDE} | {
-        "HOME": os.environ[USERS_HOME],
-        "KUBECACHEDIR": str(state / "kube-cache"),
-        "KUBECONFIG": str(mesh_cli.kubeconfig),
-        "PS1": "lab$ ",
+    return open_shell("lab", variables, state / "shell")
+
+
+def shell_variables(lab: LocalMesh, mesh_cli: MeshCli, rendered: Path, folder: Path) -> dict[str, str]:
+    """Return the environment in which a user works in the lab.
+
+    Args:
+        lab: the running mesh.
+        mesh_cli: with the lab's configuration and kubeconfig.
+        rendered: output folder of the configuration's synthesis.
+        folder: created for programs and files.
+    """
+    folder.mkdir()
+    (rendered / RECORD).write_text(os.path.relpath(mesh_cli.config.resolve(), ROOT) + "\n", encoding="utf-8")
+    mesh_cli.write_state(rendered, [f"{one}/{other}" for one, other in permutations(lab.regions, 2)])
+    scripts = lab.scripts()
+    created = {
+        f"{one.key}/{other.key}": scripts.create_variables(one.member, other.member)
+        for one, other in permutations(lab.regions.values(), 2)
     }
-    return subprocess.run([os.environ.get("SHELL", "/bin/sh")], env=variables, check=False).returncode
+    file = folder / "scripts.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(created), encoding="utf-8")
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in ("cdktf", "terraform"):
+        script = programs / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.lab.deploy {name} "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+    variables = mesh_cli.variables()
+    return {
+        **variables,
+        "KUBECACHEDIR": str(folder / "kube-cache"),
+        "KUBECONFIG": str(mesh_cli.kubeconfig),
+        "PATH": os.pathsep.join([str(programs), str(ROOT / "tools" / "bin"), variables["PATH"]]),
+        OUTPUT_VARIABLE: str(rendered),
+        SCRIPTS_VARIABLE: str(file),
+    }

@@ -13,10 +13,10 @@ from tools.docs.cli_page import commands as mesh_commands
 
 SEPARATORS = {"&&", "||", "|", ";"}
 
-ELSEWHERE = ("curl", "gcloud", "git", "helm", "kill", "kubectl", "pgrep", "terraform")
+ELSEWHERE = ("curl", "gcloud", "git", "helm", "istioctl", "kill", "kubectl", "pgrep", "pkill", "terraform")
 """Programs whose arguments are not checked."""
 
-SHELL = ("export", "cat", "cd", ".", "grep", "sha256sum", "limactl")
+SHELL = ("export", "cat", "cd", ".", "echo", "grep", "sha256sum", "sleep", "limactl")
 
 CDKTF = {
     "deploy": ("--auto-approve", "--ignore-missing-stack-dependencies"),

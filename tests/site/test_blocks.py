@@ -11,7 +11,7 @@ from tests.site.blocks import STATUS_PAGE, Block, all_blocks, status_text
 from tests.site.commands import problems
 from tests.site.scratch import scratch_checkout
 
-MARKERS = ("", "needs: google-cloud", "needs: slow", "recorded")
+MARKERS = ("", "needs: google-cloud", "needs: slow", "needs: lab", "needs: lab, by hand", "recorded")
 BLOCKS = all_blocks()
 IN_FILES_OF_THE_USER = {"mesh.yaml", "prod.yaml", "staging.yaml", "answers.json"}
 """Files that pages name and that a reader has."""

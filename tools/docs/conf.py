@@ -21,6 +21,7 @@ NAVIGATION = {
         "/docs/operations",
         "/docs/workloads",
         "/docs/troubleshooting",
+        "/docs/exercises",
         "/docs/security",
         "/docs/backends",
         "/docs/cdktn",
