@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,23 @@ def printed_in(name: str) -> dict[str, Any]:
     return found
 
 
+@contextmanager
+def replaying(printed: Mapping[str, Any], now: datetime = RECORDED) -> Iterator[None]:
+    """Let kubectl print what was recorded, at a time at which the certificates are valid."""
+    with (
+        patch.object(kubernetes, "run_kubectl", Replay(printed)),
+        patch.object(kubernetes, "proxied", lambda *_: nullcontext({})),
+        patch("cli.sources.kubernetes.shutil.which", lambda tool: tool),
+        patch.object(server, "current_time", lambda: now),
+    ):
+        yield
+
+
 def replay(
     name: str, sources: Sequence[str], now: datetime = RECORDED, printed: Mapping[str, Any] | None = None
 ) -> Report:
     """Follow a request as it was when a recording was made, or as if it were another time, or something else there."""
-    printed = printed_in(name) if printed is None else printed
-    time = patch.object(server, "current_time", lambda: now)
-    with patch.object(kubernetes, "run_kubectl", Replay(printed)), time:
+    with replaying(printed_in(name) if printed is None else printed, now):
         return _explain(FOLDER / "kubeconfig.yaml", ROOT / "mesh.yaml", sources)
 
 
@@ -93,7 +103,10 @@ def record(name: str, sources: Sequence[str]) -> Report:
         return result
 
     original = kubernetes.run_kubectl
-    with patch.object(kubernetes, "run_kubectl", run):
+    with (
+        patch.object(kubernetes, "run_kubectl", run),
+        patch.object(kubernetes, "proxied", lambda *_: nullcontext({})),  # every call by kubectl
+    ):
         report = _explain(Path(os.environ["KUBECONFIG"]), Path(os.environ["MESH_CONFIG"]), sources)
     FOLDER.mkdir(exist_ok=True)
     lines = (f"{json.dumps(key)}: {json.dumps(printed[key], separators=(',', ':'))}" for key in sorted(printed))
@@ -102,9 +115,7 @@ def record(name: str, sources: Sequence[str]) -> Report:
 
 
 def _explain(kubeconfig: Path, config: Path, sources: Sequence[str]) -> Report:
-    options = ExplainOptions(SERVICE, (REGION, *sources))
-    with patch.object(kubernetes, "proxied", lambda *_: nullcontext({})):  # every call by kubectl
-        return run_explain(load(config), kubeconfig, options, Output())
+    return run_explain(load(config), kubeconfig, ExplainOptions(SERVICE, (REGION, *sources)), Output())
 
 
 def _key(command: Sequence[str]) -> str:
