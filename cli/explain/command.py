@@ -47,6 +47,8 @@ def run_explain(environment: Environment, kubeconfig: Path | None, options: Expl
         found = read_clusters(clusters, [*callee.namespaces, *(namespace for namespace, _ in options.clients)])
         request = main_request(callee, found, options.port, options.path)
         wanted = [(key, client) for key in regions for client in _clients(callee, found, key, options)]
+        if not wanted:  # the clients of the command line run nowhere
+            wanted = [(key, ClientPod(*one, account="")) for key in regions for one in options.clients]
         explained = list(pool.map(lambda one: explain(callee, found, one[0], one[1], request), wanted))
     for (key, client), findings in zip(wanted, explained, strict=True):
         title = f"{key}: {client or 'no client'} → {callee}:{request.port}{request.path}"
@@ -58,7 +60,10 @@ def run_explain(environment: Environment, kubeconfig: Path | None, options: Expl
 def _clients(
     callee: Callee, found: ClusterWorkloads, region: str, options: ExplainOptions
 ) -> Iterator[ClientPod | None]:
-    """Yield the clients in a region: those of the command line, or else one in the mesh and a gateway."""
+    """Yield the clients in a region: those of the command line that run there, or else one in the mesh and a gateway.
+
+    None stands for a client that is not known, as of a cluster that does not respond.
+    """
     own = found[region]
     if not isinstance(own, Workloads):
         yield None
@@ -69,7 +74,7 @@ def _clients(
     else:
         found_pods = [pod for pod in (choose_client(callee, pods), *gateways_in(pods)[:1]) if pod is not None]
     yield from dict.fromkeys(ClientPod.of(pod) for pod in found_pods)
-    if not found_pods:
+    if not found_pods and not options.clients:
         yield None
 
 

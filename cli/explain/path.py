@@ -215,7 +215,11 @@ def _check_ejected(context: RequestContext, ejected: Sequence[ProxyEndpoint], *,
     regions = ", ".join(dict.fromkeys(context.region_at(one.region) for one in ejected))
     text = f"{counted(len(ejected), 'endpoint')} in {regions} ejected by outlier detection"
     text = f"503 UH: every endpoint is unavailable; {text}" if failing else text
-    text += ": connections to them failed" if unconnected else ": they returned errors"
+    text += (
+        ": connections to them failed, as by a firewall, a NetworkPolicy or a link that is down"
+        if unconnected
+        else ": they returned errors"
+    )
     found = context.pod_at(first.address)
     if found is None:
         fix = kubectl(context.cluster, "--namespace", context.callee.namespace, "get", "pods", "--output", "wide")

@@ -153,6 +153,12 @@ def test_a_right_path(client: str) -> None:
     assert "port 5000, mutual TLS, allowed by AuthorizationPolicy sample/helloworld, spec.rules[0]" in findings[5].text
 
 
+def test_a_client_that_runs_nowhere() -> None:
+    (finding,) = _findings("healthy", "sample/nobody")
+    assert finding.state is FindingState.FAILURE
+    assert finding.text == "no pod sample/nobody runs in tokyo"
+
+
 def test_an_expired_certificate() -> None:
     report = replay("healthy", [CLIENT], RECORDED + timedelta(days=2))
     *hops, cause = [one for _, one in report.findings()]
