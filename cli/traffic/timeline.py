@@ -135,7 +135,7 @@ class DrillTimeline:
         )
         if not self.complete:
             text = f"interrupted after {counted(len(self.during) + len(self.after), 'request')} from {self.region}"
-            return [warning(f"{self.fault.label}: measurement", text, f"mesh drill {self.region}"), restored]
+            return [warning(f"{self.fault.label}: measurement", text, self._drill), restored]
         return [self._failover(), self._failures(), self._other_regions(), restored, self._failback()]
 
     def verdict(self) -> str:
@@ -153,6 +153,10 @@ class DrillTimeline:
         return f"passed: {times}, {failed} of {total} failed"
 
     @property
+    def _drill(self) -> str:
+        return f"mesh drill {self.region} --service {self.service}"
+
+    @property
     def _explain(self) -> str:
         return f"mesh explain {self.service} --from {self.region}"
 
@@ -165,7 +169,7 @@ class DrillTimeline:
             return ok(name, f"after {seconds:.1f} s")
         if not self.outage and all(map(self._is_local, self.during)) and self.fault is FaultKind.FAILING:
             text = f"{self.service} did not fail: this mesh control plane ignores the Sidecar that injects the fault"
-            return failure(name, text, f"mesh drill {self.region} --fault {FaultKind.REMOVED}")
+            return failure(name, text, f"{self._drill} --fault {FaultKind.REMOVED}")
         own = self.responses[self.outage] if self.outage else self.during
         counts = ResponseCounts.of([one for one in own if self.began_at <= one.sent < self.ended_at])
         problems = counts.problem_summary() or counts.region_summary() or "no responses"

@@ -235,7 +235,7 @@ def test_a_control_plane_that_takes_no_notice_is_said(mesh: DemoMesh) -> None:
     finding = impatient_drill(mesh)["returns 503: failover"]
     assert finding.state is FindingState.FAILURE
     assert "ignores the Sidecar that injects the fault" in finding.text
-    assert finding.fix == "mesh drill tokyo --fault removed"
+    assert finding.fix == "mesh drill tokyo --service helloworld --fault removed"
 
 
 def test_total_failure_ends_a_drill(mesh: DemoMesh) -> None:
