@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cli.errors import MeshError
 from cli.traffic.client import LoadGenerator, stop_all
@@ -14,6 +14,9 @@ STEADY = 20
 
 PAUSE_SECONDS = 0.1
 
+SECONDS_OF_SILENCE = 15.0
+"""After which a client is lost: each request ends within 5 s (`cli.traffic.client.TIMEOUT_SECONDS`)."""
+
 
 @dataclass(frozen=True)
 class DrillLoad:
@@ -21,9 +24,11 @@ class DrillLoad:
 
     Attributes:
         generators: By region.
+        started_at: When they started.
     """
 
     generators: Mapping[str, LoadGenerator]
+    started_at: float = field(default_factory=time.monotonic)
 
     def responses(self) -> dict[str, list[Response]]:
         """Return the responses so far, by the region that has sent the requests."""
@@ -87,6 +92,10 @@ class DrillLoad:
             for key, one in self.generators.items():
                 if not one.running:
                     raise MeshError(f"lost the connection to the client pod in {key}: {one.problem}", "mesh status")
+                last = one.responses[-1].received if one.responses else self.started_at
+                if time.monotonic() > last + SECONDS_OF_SILENCE:
+                    text = f"the client pod in {key} has reported nothing for {SECONDS_OF_SILENCE:.0f} s"
+                    raise MeshError(text, "run the drill again")
             if stop():
                 return True
             if time.monotonic() >= deadline:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -16,8 +17,10 @@ from cli.errors import MeshError
 from cli.report.findings import Finding, FindingState
 from cli.report.output import Output
 from cli.traffic import drill
+from cli.traffic.client import LoadGenerator
 from cli.traffic.colours import FAILED, response_colours
 from cli.traffic.consent import obtain_consent
+from cli.traffic.drill_load import DrillLoad
 from cli.traffic.drill_plot import count_by_time
 from cli.traffic.options import DrillOptions, FaultKind
 from cli.traffic.outage import (
@@ -375,6 +378,21 @@ def test_responses_are_counted_by_time_and_region() -> None:
     responses += [response(9.0, "a"), response(12.0, "a")]
     rates = count_by_time(responses, 10.0, 0.5, 4)
     assert rates == {"a": [4.0, 0, 0, 0], "unknown": [0, 0, 2.0, 0], "failed": [0, 0, 0, 2.0]}
+
+
+def test_a_client_that_reports_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody sees then what the fault does."""
+
+    class Silent:
+        running = True
+        responses = (Response(100.0, 0.1, 200, "tokyo", ""),)
+
+    load = DrillLoad({"tokyo": cast(LoadGenerator, Silent())})
+    monkeypatch.setattr("time.monotonic", lambda: 114.0)
+    load.watch(0, lambda: False)
+    monkeypatch.setattr("time.monotonic", lambda: 116.0)
+    with pytest.raises(MeshError, match="the client pod in tokyo has reported nothing for 15 s"):
+        load.watch(0, lambda: False)
 
 
 def test_seconds_of_failure() -> None:
