@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.status.drift import Difference, differences
+from cli.status.drift import Difference, differences, restore_command
 from config.naming import MANIFEST_ANNOTATION
 from tests.cli.deployed_mesh import DeployedMesh
 
@@ -149,6 +149,15 @@ def test_an_item_is_known_by_its_list_keys(mesh: DeployedMesh) -> None:
     finding = mesh.run_json("status").findings("failure")["tokyo", "Deployment sample/sleep"]
     assert "spec.ports[http].targetPort was changed from 5000 to 1 by kubectl-edit;" in finding["text"]
     assert finding["fix"].endswith(json.dumps({"spec": {"ports": [port]}}) + "'")
+
+
+def test_a_port_with_another_number_is_replaced() -> None:
+    """A strategic merge would find no port of that number, and add one of the same name, which the server refuses."""
+    port = {"name": "http", "port": 5000, "targetPort": 5000}
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"ports": [port]}}
+    (change,) = differences(manifest, {"metadata": {}, "spec": {"ports": [{**port, "port": 5002}]}})
+    patch = json.dumps({"spec": {"ports": [port]}})
+    assert restore_command("kubectl", manifest, change) == f"kubectl patch service x --type merge --patch '{patch}'"
 
 
 def test_a_rollout_that_fails_names_pod_and_reason(mesh: DeployedMesh) -> None:
