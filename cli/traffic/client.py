@@ -186,7 +186,9 @@ class LoadGenerator:
                         self._attribution.add(response, counted)
                     else:
                         self.responses.append(response)
-        self.responses += self._attribution.end()
+        # After a stop nothing has counted the last ones: they are no finding, and are left out.
+        if not self._stopped:
+            self.responses += self._attribution.end()
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None

@@ -28,7 +28,7 @@ def draw(
 
     Args:
         file: Where to; its suffix decides the format.
-        title: Of the plot, after `mesh`.
+        title: Of the plot, after `mesh`, with the verdict.
         counted: The responses by region.
         confidence: Of the intervals.
         colours: Of the responses, by the region that responded.

@@ -116,7 +116,9 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
     report.data.update(_data(expectation, requests.url, counted))
     if options.plot is not None:
         colours = response_colours(environment.regions)
-        plot.draw(options.plot, report.command, counted, options.confidence, colours)
+        failed = [one.name for one in findings if one.is_problem]
+        verdict = f"failed from {', '.join(failed)}" if failed else "ok"
+        plot.draw(options.plot, f"{report.command}: {verdict}", counted, options.confidence, colours)
     return report
 
 
