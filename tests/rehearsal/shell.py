@@ -27,6 +27,8 @@ def run_shell(context: RehearsalContext) -> int:
     if not run.ok:
         print(run.last_lines(), flush=True)
         return 1
+    if context.lab is not None:
+        context.lab.wait_for_autoscalers()
     clusters = context.cloud.planes.by_region()
     kubeconfig = context.state / "kubeconfig"
     kubectl = str(context.tools.path("kubectl"))
