@@ -214,9 +214,10 @@ class Drill:
             )
             timeline.complete = True
         finally:
+            # Before the end, after which the regions of the last responses stay unknown.
+            timeline.responses = load.responses()
             load.stop()
             if timeline.failed_at is not None:
-                timeline.responses = load.responses()
                 self.timelines.append(timeline)
         return timeline.failed_back and not timeline.outage
 

@@ -170,7 +170,7 @@ class FaultySubject:
         scale, annotate = ("scale", name, *where), ("annotate", name, *where)
         return ServiceFault(
             FaultKind.REMOVED,
-            f"{self.deployment} is scaled from {replicas} to 0 replicas: its {counted(replicas, 'pod')} stop",
+            f"{self.deployment} is scaled from {replicas} to 0 replicas: {counted(replicas, 'pod stops', 'pods stop')}",
             partial(self.cluster.run, *scale, "--replicas=0"),
             [
                 RollbackStep((*scale, f"--replicas={replicas}")),

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import cast
@@ -378,6 +379,19 @@ def test_responses_are_counted_by_time_and_region() -> None:
     responses += [response(9.0, "a"), response(12.0, "a")]
     rates = count_by_time(responses, 10.0, 0.5, 4)
     assert rates == {"a": [4.0, 0, 0, 0], "unknown": [0, 0, 2.0, 0], "failed": [0, 0, 0, 2.0]}
+
+
+def test_responses_that_the_end_leaves_unknown_do_not_count(mesh: DemoMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the last one would end the series that is the failback."""
+    stop = DrillLoad.stop
+
+    def stop_with_unknown(load: DrillLoad) -> None:
+        stop(load)
+        for one in load.generators.values():
+            one.responses.append(replace(one.responses[-1], region=""))
+
+    monkeypatch.setattr(DrillLoad, "stop", stop_with_unknown)
+    assert impatient_drill(mesh)["returns 503: failback"].state is FindingState.OK
 
 
 def test_a_client_that_reports_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
