@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,27 @@ def differences(manifest: Object, live: Object) -> Iterator[Difference]:
         yield from _compare(own, there, ("metadata", key), exact=False)
     if not exact:
         yield from _additions(manifest, live)
+
+
+def without_defaults(changes: Iterable[Difference], defaulted: Object) -> list[Difference]:
+    """Leave out additions that have the API server's own value: whoever changes a field owns its defaults, too.
+
+    Args:
+        changes: The differences of an object.
+        defaulted: A new object of its manifest, as the API server would store it.
+    """
+    return [one for one in changes if one.own is not None or _value_at(defaulted, one.path) != one.live]
+
+
+def _value_at(one: Any, path: Path) -> Any:
+    """Return the value at a path; None without one."""
+    for step in path:
+        if isinstance(step, Mapping):
+            known = _identifying_fields(step).items()
+            one = next((item for item in one or () if known <= item.items()), None)
+        else:
+            one = (one or {}).get(step)
+    return one
 
 
 def _compare(own: Any, live: Any, path: Path, *, exact: bool) -> Iterator[Difference]:

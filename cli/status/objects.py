@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import COMPARED_ELSEWHERE, Object
+from cli.sources.defaults import with_defaults
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import DEPLOY, chained
 from cli.sources.synthesized import SYNTHESIZE
-from cli.status.drift import REPLICAS, Difference, changed_by, differences, restore_command
+from cli.status.drift import REPLICAS, Difference, changed_by, differences, restore_command, without_defaults
 from cli.status.foreign import check_foreign
 from cli.status.former_managers import check_former_managers
 from cli.status.interrupted import check_interrupted, drilled
@@ -73,6 +74,9 @@ def _changed(member: ObservedCluster, manifests: Mapping[ObjectKey, Object], liv
         changes = list(differences(manifest, live[key])) if key in live else []
         if key in live and drilled(live[key]) is not None:  # which another finding says
             changes = [one for one in changes if one.path != REPLICAS]
+        if member.cluster is not None and any(one.own is None for one in changes):
+            defaulted = with_defaults(member.cluster, manifest)
+            changes = changes if defaulted is None else without_defaults(changes, defaulted)
         if not changes:
             continue
         text = ". ".join(_line(key, one, live[key]) for one in changes)

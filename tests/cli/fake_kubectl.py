@@ -114,6 +114,8 @@ def _respond(cluster: Object, words: list[str], options: dict[str, str], text: s
         return _request_proxy(cluster, words[1], words[2:], options)
     assert ("--no-headers" in options) != (options.get("--output") == "json"), "the fake prints JSON, or names"
     match words:
+        case ["create"] if options.get("--dry-run"):
+            return text  # as if nothing had a default
         case ["create"] if options["--filename"] == "-":
             return "".join(f"{json.dumps(_review(one, cluster), indent=4)}\n" for one in json.loads(text)["items"])
         case ["get", kinds, *names]:

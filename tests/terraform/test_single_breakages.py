@@ -216,6 +216,17 @@ BREAKAGES = {
         "spec.template.metadata.labels.sidecar.istio.io/inject = false was added",
         "strategic",
     ),
+    "another strategy": patched(
+        "Deployment sample/helloworld-v1",
+        {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}},
+        "spec.strategy.type = Recreate was added",
+    ),
+    "no readiness probe": patched(
+        "Deployment sample/helloworld-v1",
+        [{"op": "remove", "path": "/spec/template/spec/containers/0/readinessProbe"}],
+        "spec.template.spec.containers[helloworld].readinessProbe was removed",
+        "json",
+    ),
     "scaled": Breakage(
         ("--namespace", "sample", "scale", "deployment", "sleep", "--replicas=0"),
         "Deployment sample/sleep",
