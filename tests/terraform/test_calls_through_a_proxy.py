@@ -143,7 +143,8 @@ def pod(cluster: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     cluster.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": [node, *PODS]}))
     patch = ("--subresource", "status", "--type", "merge", "--patch", json.dumps({"status": status}))
     cluster.kubectl("patch", "node", "real", *patch)
-    with subprocess.Popen([str(tools.path("pod-exec")), f"127.0.0.1:{port}", str(program)]) as process:
+    kubelet = [str(tools.path("fake-kubelet")), f"127.0.0.1:{port}", str(program), str(program.parent)]
+    with subprocess.Popen(kubelet) as process:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
