@@ -44,6 +44,7 @@ LESS_SECURE = {
     "logs": (),
     "managed_prometheus": False,
     "maintenance_windows": False,
+    "secret_manager": False,
 }
 """Every opt-out of a cluster except dataplane, which replaces the cluster."""
 
@@ -165,8 +166,9 @@ def test_every_opt_out_takes_effect_and_nothing_else_changes(tmp_path: Path) -> 
             assert {key for key in before | after if before.get(key) != after.get(key)} == {
                 *("binaryAuthorization", "controlPlaneEndpointsConfig", "databaseEncryption", "endpoint"),
                 *("loggingConfig", "maintenancePolicy", "masterAuthorizedNetworksConfig", "monitoringConfig"),
-                "networkConfig",
+                *("networkConfig", "secretManagerConfig"),
             }
+            assert after["secretManagerConfig"] == {"enabled": False}
             assert after["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["enablePublicEndpoint"] is True
             assert not after["controlPlaneEndpointsConfig"]["dnsEndpointConfig"].get("allowExternalTraffic", False)
             assert after["databaseEncryption"]["state"] == "DECRYPTED"
