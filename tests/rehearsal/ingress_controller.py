@@ -169,10 +169,11 @@ class IngressController:
             self._patch(cluster, key, {"metadata": {"finalizers": None}})
         if key[0] == SERVICES:
             self._withdraw(key)
-        time.sleep(LINGERING)
-        for path in created:
-            if path.split("/")[-2] != GROUPS:  # which are deleted with the derived objects
-                self._cloud.store.remove(path)
+        firewalls = [path for path in created if path.split("/")[-2] == "firewalls"]
+        if firewalls:  # groups are deleted with the derived objects
+            time.sleep(LINGERING)
+        for path in firewalls:
+            self._cloud.store.remove(path)
         with self._lock:
             self._seen.pop(key, None)
             self._leaving.discard(key)
