@@ -140,7 +140,7 @@ def test_the_pods_of_another_pipeline_can_only_return_503(cluster: Cluster) -> N
 
 def test_the_number_of_replicas_is_noted_before_it_is_0(cluster: Cluster) -> None:
     [fault] = subject().faults(FaultKind.REMOVED)
-    assert "checkout-v1 is scaled from 3 to 0 replicas: its 3 pods stop" in fault.effect
+    assert "checkout-v1 is scaled from 3 to 0 replicas: 3 pods stop" in fault.effect
     del cluster.calls[:]
     fault.prepare()
     fault.inject()
