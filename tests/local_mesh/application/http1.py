@@ -11,6 +11,7 @@ class Handler(BaseHTTPRequestHandler):
     """Responds to every request."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body waits for 40 ms otherwise, as headers are a write of their own
     application: Application
     port: int
 
