@@ -40,7 +40,7 @@ class EnvironmentState:
 
 def observe(cloud: SimulatedCloud, environment: Environment) -> EnvironmentState:
     """Return the state of an environment now."""
-    namespaces = {GATEWAY_NAMESPACE, *(service.namespace for service in environment.all_services().values())}
+    namespaces = {GATEWAY_NAMESPACE, *environment.namespaces()}
     clusters = cloud.clusters()
     revisions: dict[tuple[str, ...], str] = {}
     pods: set[str] = set()
