@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cli.explain.callee import Callee
 from cli.sources.cluster_objects import Object
-from cli.sources.proxies import PROXY_CONTAINER
+from cli.sources.proxies import has_proxy
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 
@@ -36,12 +36,6 @@ class ClientPod:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.pod}"
-
-
-def has_proxy(pod: Object) -> bool:
-    """Return whether a pod has a sidecar, or is a gateway; native sidecars are init containers."""
-    containers = (*pod["spec"].get("containers", ()), *pod["spec"].get("initContainers", ()))
-    return any(one["name"] == PROXY_CONTAINER for one in containers)
 
 
 def is_running(pod: Object) -> bool:

@@ -6,12 +6,12 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream
 from collections.abc import Iterator, Sequence
 
 from cli.explain.context import RequestContext
-from cli.explain.repair import kubectl, repair_object
+from cli.explain.repair import repair_object
 from cli.explain.workloads import Workloads, is_ready, why_not_ready
 from cli.report.findings import Finding, failure
 from cli.sources.cluster_objects import Object
 from cli.sources.proxies import ProxyEndpoint
-from cli.sources.remediation import DEPLOY
+from cli.sources.remediation import DEPLOY, kubectl_command
 from config.naming import MESH_NAMESPACE
 from config.plural import counted
 
@@ -52,7 +52,7 @@ def check_no_endpoints(context: RequestContext) -> Finding:
     reasons = list(_reasons(context))
     text = "503 UH: the client's proxy has no endpoint of the service"
     if not reasons:
-        fix = kubectl(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods")
+        fix = kubectl_command(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods")
         text += f", though {counted(_ready(context), 'pod')} of it are ready: the mesh control plane does not send it"
         return failure(NAME, text, fix)
     first = next((one for one in reasons if one[0] == context.region), reasons[0])
@@ -89,7 +89,7 @@ def why_none_ready(context: RequestContext, own: Workloads) -> tuple[str, str] |
         return None
     if pods:
         first = pods[0]["metadata"]["name"]
-        fix = kubectl(own.cluster, "--namespace", context.callee.namespace, "describe", "pod", first)
+        fix = kubectl_command(own.cluster, "--namespace", context.callee.namespace, "describe", "pod", first)
         return f"no pod is ready ({first}: {why_not_ready(pods[0])})", fix
     return _why_none_selected(context, own, service)
 
@@ -99,12 +99,12 @@ def _why_none_selected(context: RequestContext, own: Workloads, service: Object)
         labels = one["spec"]["template"]["metadata"].get("labels", {})
         if labels.get("app") == context.callee.name and one["spec"].get("replicas") == 0:
             repair = repair_object(own.cluster, one, "spec.replicas")
-            scale = kubectl(
+            scale = kubectl_command(
                 *(own.cluster, "--namespace", context.callee.namespace, "scale", "deployment", one["metadata"]["name"]),
                 "--replicas=1",
             )
             return f"the Deployment {one['metadata']['name']} has 0 replicas", repair.command or scale
     selector = ",".join(f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items())
     repair = repair_object(own.cluster, service, "spec.selector")
-    fix = kubectl(own.cluster, "--namespace", context.callee.namespace, "get", "pods", "--show-labels")
+    fix = kubectl_command(own.cluster, "--namespace", context.callee.namespace, "get", "pods", "--show-labels")
     return f"the Service's spec.selector ({selector or 'empty'}) selects no pod{repair.how}", repair.command or fix

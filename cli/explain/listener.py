@@ -3,10 +3,10 @@
 from cli.explain.capture import outbound_exception
 from cli.explain.context import RequestContext
 from cli.explain.proxy import Part, Proxy, filter_chains, http_manager
-from cli.explain.repair import kubectl, repair_object
+from cli.explain.repair import repair_object
 from cli.explain.routes import virtual_host
 from cli.report.findings import Finding, failure
-from cli.sources.remediation import DEPLOY
+from cli.sources.remediation import DEPLOY, kubectl_command
 from config.naming import MESH_NAMESPACE
 
 SIDECAR = "sidecar.networking.istio.io"
@@ -26,11 +26,11 @@ def not_captured(context: RequestContext) -> Finding:
     wanted = context.environment.injection_labels
     namespace = context.cluster.find("namespaces", client.namespace) or {"metadata": {}}
     there = namespace["metadata"].get("labels", {})
-    restart = kubectl(context.cluster, "--namespace", client.namespace, "delete", "pod", client.pod)
+    restart = kubectl_command(context.cluster, "--namespace", client.namespace, "delete", "pod", client.pod)
     if not wanted.items() <= there.items():
         missing = [f"{key}={value}" for key, value in wanted.items() if there.get(key) != value]
         text += f"; the namespace {client.namespace} has no label {', '.join(missing)}"
-        label = kubectl(context.cluster, "label", "namespace", client.namespace, *missing, "--overwrite")
+        label = kubectl_command(context.cluster, "label", "namespace", client.namespace, *missing, "--overwrite")
         return failure("client", text, f"{label} && {restart}").about(f"Namespace {client.namespace}")
     return failure("client", f"{text}; it started before its namespace had the label of injection", restart)
 
@@ -79,9 +79,9 @@ def unknown_service(context: RequestContext, what: str) -> Finding:
                 key = f"Sidecar {namespace}/{one['metadata']['name']}"
                 repair = repair_object(context.cluster, one)
                 edit = ("edit", SIDECAR, one["metadata"]["name"], "--namespace", namespace)
-                fix = repair.command or kubectl(context.cluster, *edit)
+                fix = repair.command or kubectl_command(context.cluster, *edit)
                 return failure("listener", f"{text}; {key}, spec.egress, leaves it out{repair.how}", fix).about(key)
-    fix = kubectl(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods")
+    fix = kubectl_command(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods")
     return failure("listener", f"{text}; the mesh control plane has not sent it", fix)
 
 

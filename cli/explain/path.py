@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from cli.explain.authorization import Peer, decide
-from cli.explain.client import has_proxy
 from cli.explain.configured_by import IstioObject, configured_by
 from cli.explain.context import RequestContext
 from cli.explain.endpoints import NAME as ENDPOINTS
@@ -12,14 +11,14 @@ from cli.explain.endpoints import check_no_endpoints, shown_endpoints, used_endp
 from cli.explain.faults import check_fault
 from cli.explain.listener import client_listener, gateway_listener, manager_of, not_captured, routes_of, unknown_service
 from cli.explain.proxy import Part, Proxy, filter_chains, read_proxy, tcp_proxy
-from cli.explain.repair import find_and_repair, kubectl
+from cli.explain.repair import find_and_repair
 from cli.explain.routes import Destination, chosen_route, destinations, shown_match, virtual_host
 from cli.explain.server import Connection, Gate, check_certificate, check_decision, check_server, is_down
 from cli.explain.tls import tls_to
 from cli.report.findings import Finding, FindingState, failure, ok, warning
 from cli.sources.kubernetes import KubectlError
-from cli.sources.proxies import ProxyEndpoint
-from cli.sources.remediation import DEPLOY
+from cli.sources.proxies import ProxyEndpoint, has_proxy
+from cli.sources.remediation import DEPLOY, kubectl_command
 from cli.status.foreign import ACCEPTED
 from config.naming import MESH_NAMESPACE
 from config.plural import counted
@@ -86,7 +85,7 @@ def _walk_routes(context: RequestContext, proxy: Proxy, listener: Part) -> Itera
     routes = routes_of(proxy, listener)
     if routes is None:
         text = f"404 NR: the routes of the listener {listener['name']} are missing in the proxy"
-        yield failure("route", text, kubectl(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods"))
+        yield failure("route", text, kubectl_command(context.cluster, "--namespace", MESH_NAMESPACE, "get", "pods"))
         return
     host = virtual_host(routes, context.request.host)
     route = None if host is None else chosen_route(host, context.request)
@@ -179,7 +178,9 @@ def _others(proxy: Proxy, cluster: Part) -> bool:
 def _no_subset(context: RequestContext, rule: IstioObject | None, subset: str) -> Finding:
     text = f"503 UH: the labels of the subset {subset} select no pod"
     if rule is None:
-        return failure("subset", text, kubectl(context.cluster, "--namespace", context.callee.namespace, "get", "pods"))
+        return failure(
+            "subset", text, kubectl_command(context.cluster, "--namespace", context.callee.namespace, "get", "pods")
+        )
     repair = find_and_repair(context.cluster, rule.resource, rule.namespace, rule.name)
     text += f"; {rule}, spec.subsets{repair.how}"
     return failure("subset", text, repair.command).about(str(rule), service=context.callee.name)
@@ -222,11 +223,13 @@ def _check_ejected(context: RequestContext, ejected: Sequence[ProxyEndpoint], *,
     )
     found = context.pod_at(first.address)
     if found is None:
-        fix = kubectl(context.cluster, "--namespace", context.callee.namespace, "get", "pods", "--output", "wide")
+        fix = kubectl_command(
+            context.cluster, "--namespace", context.callee.namespace, "get", "pods", "--output", "wide"
+        )
         text += f", and no pod has the address {first.address}"
     else:
         key, pod = found
-        fix = kubectl(
+        fix = kubectl_command(
             *(context.workloads[key].cluster, "--namespace", context.callee.namespace, "logs", pod["metadata"]["name"]),
             *("--all-containers", "--since=10m"),
         )

@@ -1,13 +1,12 @@
 """What to do about an object that is in the way of a request, by how it came there."""
 
 import json
-import shlex
 from dataclasses import dataclass
 
 from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import Object
 from cli.sources.kubernetes import ClusterClient
-from cli.sources.remediation import DEPLOY, chained
+from cli.sources.remediation import chained, kubectl_command
 from cli.status.drift import Difference, changed_by, differences, restore_command
 from config.naming import MANIFEST_ANNOTATION
 
@@ -40,7 +39,7 @@ def repair_object(cluster: ClusterClient, one: Object, field: str = "spec") -> R
     applied = metadata.get("annotations", {}).get(MANIFEST_ANNOTATION)
     if applied is None:
         where = ["--namespace", key.namespace] if key.namespace else []
-        return Repair("; no stack applies it", kubectl(cluster, "delete", key.resource, key.name, *where))
+        return Repair("; no stack applies it", kubectl_command(cluster, "delete", key.resource, key.name, *where))
     manifest = json.loads(applied)
     changes = [change for change in differences(manifest, one) if change.field.startswith(field)]
     if not changes:
@@ -74,14 +73,6 @@ def find_and_repair(cluster: ClusterClient, kind: str, namespace: str, name: str
     if found is None:
         return Repair("; it does not exist any more, and the proxy does not know that yet", "run the command again")
     repair = repair_object(cluster, found)
-    return repair if repair.command else Repair("", kubectl(cluster, "edit", kind, name, "--namespace", namespace))
-
-
-def missing_object(key: str) -> Repair:
-    """Return what to do about an object that a deploy creates."""
-    return Repair(f"; {key} is missing", DEPLOY)
-
-
-def kubectl(cluster: ClusterClient, *words: str) -> str:
-    """Return a kubectl command for a person to copy."""
-    return f"{cluster.command} {shlex.join(words)}"
+    return (
+        repair if repair.command else Repair("", kubectl_command(cluster, "edit", kind, name, "--namespace", namespace))
+    )

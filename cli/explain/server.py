@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 
 from cli.explain.authorization import Decision, Peer, decide
 from cli.explain.capture import inbound_exception
-from cli.explain.client import has_proxy
 from cli.explain.configured_by import configured_by
 from cli.explain.context import RequestContext
 from cli.explain.listening import listening_ports, shown_ports
 from cli.explain.proxy import Part, Proxy, http_manager, read_proxy
-from cli.explain.repair import find_and_repair, kubectl, repair_object
+from cli.explain.repair import find_and_repair, repair_object
 from cli.explain.tls import Inbound, TlsMode, inbound_to, tls_to
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import Object
 from cli.sources.kubernetes import ClusterClient, KubectlError
-from cli.sources.proxies import ProxyEndpoint
-from cli.sources.remediation import DEPLOY
+from cli.sources.proxies import ProxyEndpoint, has_proxy
+from cli.sources.remediation import DEPLOY, kubectl_command
 from config.naming import GATEWAY_NAME
 
 AUTHORIZATION_POLICY = "authorizationpolicy.security.istio.io"
@@ -80,7 +79,7 @@ class Gate:
 
     def command(self, *words: str) -> str:
         """Return a kubectl command for its namespace."""
-        return kubectl(self.cluster, "--namespace", self.namespace, *words)
+        return kubectl_command(self.cluster, "--namespace", self.namespace, *words)
 
     @property
     def restart(self) -> str:
@@ -227,7 +226,7 @@ def _refused(context: RequestContext, gate: Gate, connection: Connection, inboun
     text = f"503 UC: the client's proxy uses {connection.tls}, and that of {gate} accepts {wanted} only"
     rule = configured_by(connection.cluster)
     if wanted is TlsMode.PLAIN:
-        fix = kubectl(gate.cluster, "get", "peerauthentications.security.istio.io", "--all-namespaces")
+        fix = kubectl_command(gate.cluster, "get", "peerauthentications.security.istio.io", "--all-namespaces")
         return failure("TLS", f"{text}; a PeerAuthentication disables mutual TLS", fix)
     if rule is None:
         text += "; the pod has no label security.istio.io/tlsMode=istio"
@@ -274,7 +273,7 @@ def _check_redirection(context: RequestContext, gate: Gate, target: int) -> Find
             text = f"{text}; {key}, spec.ingress{repair.how}"
             fix = repair.command or gate.command("edit", SIDECARS, one["metadata"]["name"])
             return failure("port", text, fix).about(key, service=context.callee.name)
-    return failure("port", text, kubectl(gate.cluster, "get", SIDECARS, "--all-namespaces"))
+    return failure("port", text, kubectl_command(gate.cluster, "get", SIDECARS, "--all-namespaces"))
 
 
 def _check_target_port(context: RequestContext, gate: Gate, port: int, listening: Mapping[int, bool]) -> Finding:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cli.sources.cluster_objects import Object
 from cli.sources.kubernetes import SECONDS, ClusterClient, KubectlError
 
 PROXY_CONTAINER = "istio-proxy"
@@ -70,6 +71,13 @@ class ProxyEndpoint:
     def outbound(self) -> bool:
         """Whether it is an endpoint to which the proxy's own pod sends requests."""
         return self.cluster.startswith("outbound|")
+
+
+def has_proxy(pod: Object) -> bool:
+    """Return whether a pod has a sidecar, or is a gateway; native sidecars are init containers."""
+    spec = pod.get("spec", {})
+    containers = (*spec.get("containers", ()), *spec.get("initContainers", ()))
+    return any(one["name"] == PROXY_CONTAINER for one in containers)
 
 
 def request_proxy(cluster: ClusterClient, namespace: str, pod: str, path: str, seconds: float = SECONDS) -> str:

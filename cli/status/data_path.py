@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import Object, condition
 from cli.sources.member import ObservedCluster
-from cli.sources.proxies import PROXY_CONTAINER, ProxyEndpoint
+from cli.sources.proxies import PROXY_CONTAINER, ProxyEndpoint, has_proxy
 from cli.sources.proxy_state import ObservedProxy, ProxyCertificate, observe_proxy
 from cli.sources.remediation import chained
 from cli.status.control_plane import CONTROL_PLANE
@@ -65,11 +65,9 @@ def _pods(member: ObservedCluster) -> Iterator[tuple[Object, bool]]:
     found = proxies_of(member)
     for pod in (*found.current, *found.outdated):
         metadata = pod["metadata"]
-        containers = (pod["spec"].get("containers", []), pod["spec"].get("initContainers", []))
-        has_proxy = any(one["name"] == PROXY_CONTAINER for each in containers for one in each)
         # A pod without a node has no condition Ready.
         waits = condition(pod, "Ready") == "False" or pod.get("status", {}).get("phase") == "Pending"
-        if metadata["namespace"] not in namespaces or not has_proxy or waits:
+        if metadata["namespace"] not in namespaces or not has_proxy(pod) or waits:
             continue
         owner = next(iter(metadata.get("ownerReferences", [])), metadata)["name"]
         workload = (metadata["namespace"], owner)

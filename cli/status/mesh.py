@@ -8,6 +8,7 @@ from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import TAG_LABEL, Object, identity
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
+from cli.sources.proxies import has_proxy
 from cli.sources.remediation import DEPLOY, chained
 from cli.sources.state import TerraformStates
 from cli.status.comparison import unknown
@@ -20,7 +21,6 @@ STATUS = "sidecar.istio.io/status"
 """Annotation that the injector adds to a pod: JSON with its ``revision``."""
 
 INJECT = "sidecar.istio.io/inject"
-PROXY = "istio-proxy"
 ENDED = ("Succeeded", "Failed")
 
 
@@ -70,7 +70,7 @@ def proxies_of(member: ObservedCluster) -> Proxies:
     for pod in member.live.pods:
         if pod.get("status", {}).get("phase") in ENDED or "deletionTimestamp" in pod["metadata"]:
             continue
-        if _has_proxy(pod):
+        if STATUS in pod["metadata"].get("annotations", {}) or has_proxy(pod):
             current = not by_revision or revision_of(pod) in revisions
             (found.current if current else found.outdated).append(pod)
         elif pod["metadata"]["namespace"] in injected and _wants_proxy(pod):
@@ -182,13 +182,6 @@ def _current_revisions(member: ObservedCluster) -> set[str]:
 
 def _injects(labels: Mapping[str, str]) -> bool:
     return REVISION_LABEL in labels or labels.get(INJECTION_LABEL) == "enabled"
-
-
-def _has_proxy(pod: Object) -> bool:
-    spec = pod.get("spec", {})
-    # Where the cluster has native sidecars, the proxy is an init container.
-    containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
-    return STATUS in pod["metadata"].get("annotations", {}) or any(one["name"] == PROXY for one in containers)
 
 
 def _wants_proxy(pod: Object) -> bool:

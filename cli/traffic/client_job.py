@@ -11,8 +11,9 @@ from string import Template
 from typing import Any
 
 from cli.errors import MeshError
+from cli.sources.cluster_objects import condition
 from cli.sources.kubernetes import ClusterClient, KubectlError
-from cli.sources.proxies import PROXY_CONTAINER
+from cli.sources.proxies import has_proxy
 from cli.traffic.client import TrafficClient
 from cli.traffic.rollback import Log, RollbackStep, rolled_back_together
 
@@ -141,8 +142,8 @@ def _wait_until_ready(cluster: ClusterClient, namespace: str, name: str, ended: 
         try:
             pods = cluster.get("pods", *where, "--selector", f"{JOB_LABEL}={name}")["items"]
             waited = time.monotonic() - began
-            if pods and _is_ready(pods[0]):
-                if not _has_proxy(pods[0]):
+            if pods and condition(pods[0], "Ready") == "True":
+                if not has_proxy(pods[0]):
                     text = f"the client in {cluster.region} has no sidecar: namespace {namespace} has no injection"
                     raise MeshError(text, "mesh status")
                 return str(pods[0]["metadata"]["name"])
@@ -156,16 +157,6 @@ def _wait_until_ready(cluster: ClusterClient, namespace: str, name: str, ended: 
             raise MeshError(f"the client in {cluster.region} does not start: {why}", fix)
         if ended.wait(PAUSE_SECONDS):
             raise MeshError(f"the client in {cluster.region} is not ready yet", "run the command again")
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = {one["type"]: one["status"] for one in pod.get("status", {}).get("conditions", [])}
-    return conditions.get("Ready") == "True"
-
-
-def _has_proxy(pod: Mapping[str, Any]) -> bool:
-    spec = pod["spec"]
-    return any(one["name"] == PROXY_CONTAINER for one in (*spec.get("initContainers", []), *spec["containers"]))
 
 
 def _problem(pod: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cli.errors import MeshError
+from cli.sources.cluster_objects import condition
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.proxies import ProxyEndpoint, read_endpoints
 from cli.traffic.attribution import FindRegion
@@ -115,12 +116,7 @@ def check_pods(target: Target, region: str, ready: Mapping[str, int]) -> None:
 
 def _ready_gateways(cluster: ClusterClient) -> list[str]:
     pods = cluster.get("pods", "--namespace", GATEWAY_NAMESPACE)["items"]
-    return [
-        one["metadata"]["name"]
-        for one in pods
-        for condition in one.get("status", {}).get("conditions", ())
-        if (condition["type"], condition["status"]) == ("Ready", "True")
-    ]
+    return [one["metadata"]["name"] for one in pods if condition(one, "Ready") == "True"]
 
 
 def _is_of(endpoint: ProxyEndpoint, target: Target) -> bool:
