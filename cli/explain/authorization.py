@@ -123,7 +123,7 @@ def _decide(rules: Part, request: Request, peer: Peer, *, external: bool) -> Dec
             return Decision(not deny, rule, external=external)
         if match is None and perhaps is None:
             perhaps = rule
-        if permitted is True and not _matches_nobody(policy):
+        if permitted is True and not _matches_no_caller(policy):
             near.append(Near(rule, "from"))
         elif known is True:
             near.append(Near(rule, "to"))
@@ -133,7 +133,7 @@ def _decide(rules: Part, request: Request, peer: Peer, *, external: bool) -> Dec
     return Decision(deny, None, () if deny else near, () if deny else policies, external=external)
 
 
-def _matches_nobody(policy: Part) -> bool:
+def _matches_no_caller(policy: Part) -> bool:
     """Return whether it is what Istio makes of a policy without rules."""
     return bool(policy["principals"] == [{"not_id": {"any": True}}])
 

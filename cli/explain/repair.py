@@ -7,7 +7,7 @@ from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import Object
 from cli.sources.kubernetes import ClusterClient
 from cli.sources.remediation import chained, kubectl_command
-from cli.status.drift import Difference, changed_by, differences, restore_command
+from cli.status.drift import Difference, changed_by, changes_in, restore_command
 from config.naming import MANIFEST_ANNOTATION
 
 LONGEST = 120
@@ -41,7 +41,7 @@ def repair_object(cluster: ClusterClient, one: Object, field: str = "spec") -> R
         where = ["--namespace", key.namespace] if key.namespace else []
         return Repair("; no stack applies it", kubectl_command(cluster, "delete", key.resource, key.name, *where))
     manifest = json.loads(applied)
-    changes = [change for change in differences(manifest, one) if change.field.startswith(field)]
+    changes = [change for change in changes_in(cluster, manifest, one) if change.field.startswith(field)]
     if not changes:
         return Repair("", "")
     texts = [f"{_shown(change)}{f' by {who}' if (who := changed_by(one, change.path)) else ''}" for change in changes]

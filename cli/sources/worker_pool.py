@@ -1,4 +1,4 @@
-"""Threads that make calls at the same time, and for which nobody waits after Ctrl-C."""
+"""Threads that make calls at the same time, and whose work is abandoned after Ctrl-C."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

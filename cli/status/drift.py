@@ -12,6 +12,8 @@ from typing import Any
 
 from cli.sources.applied import ObjectKey, group_of
 from cli.sources.cluster_objects import ISTIO_GROUPS, Object
+from cli.sources.defaults import with_defaults
+from cli.sources.kubernetes import ClusterClient
 from config.kinds import RESTORED_KINDS
 from config.naming import FIELD_MANAGER
 
@@ -67,9 +69,24 @@ class Difference:
         return f"{self.field} was changed from {_shown(self.own)} to {_shown(self.live)}"
 
 
+def changes_in(cluster: ClusterClient | None, manifest: Object, live: Object) -> list[Difference]:
+    """Return the differences of an object, without what the API server itself adds.
+
+    Args:
+        cluster: The object's, which says what it adds; None if it can't be asked.
+        manifest: What was applied.
+        live: The object.
+    """
+    changes = list(differences(manifest, live))
+    if cluster is None or _is_exact(manifest) or all(one.own is not None for one in changes):
+        return changes
+    defaulted = with_defaults(cluster, manifest)
+    return changes if defaulted is None else without_defaults(changes, defaulted)
+
+
 def differences(manifest: Object, live: Object) -> Iterator[Difference]:
     """Yield the fields of a manifest that differ in the cluster, and those that somebody else has added."""
-    exact = manifest["kind"] in RESTORED_KINDS or group_of(manifest).endswith(ISTIO_GROUPS)
+    exact = _is_exact(manifest)
     for key in sorted(manifest.keys() - {"apiVersion", "kind", "metadata"}):
         yield from _compare(manifest[key], live.get(key), (key,), exact=exact)
     for key in ("annotations", "labels"):
@@ -77,6 +94,11 @@ def differences(manifest: Object, live: Object) -> Iterator[Difference]:
         yield from _compare(own, there, ("metadata", key), exact=False)
     if not exact:
         yield from _additions(manifest, live)
+
+
+def _is_exact(manifest: Object) -> bool:
+    """Return whether an object's kind has no defaults in its schema."""
+    return manifest["kind"] in RESTORED_KINDS or group_of(manifest).endswith(ISTIO_GROUPS)
 
 
 def without_defaults(changes: Iterable[Difference], defaulted: Object) -> list[Difference]:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import COMPARED_ELSEWHERE, Object
-from cli.sources.defaults import with_defaults
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import DEPLOY, chained
 from cli.sources.synthesized import SYNTHESIZE
-from cli.status.drift import REPLICAS, Difference, changed_by, differences, restore_command, without_defaults
+from cli.status.drift import REPLICAS, Difference, changed_by, changes_in, restore_command
 from cli.status.foreign import check_foreign
 from cli.status.former_managers import check_former_managers
 from cli.status.interrupted import check_interrupted, drilled
@@ -71,12 +70,9 @@ def _missing(member: ObservedCluster, live: Live) -> Iterator[Finding]:
 
 def _changed(member: ObservedCluster, manifests: Mapping[ObjectKey, Object], live: Live) -> Iterator[Finding]:
     for key, manifest in manifests.items():
-        changes = list(differences(manifest, live[key])) if key in live else []
+        changes = changes_in(member.cluster, manifest, live[key]) if key in live else []
         if key in live and drilled(live[key]) is not None:  # which another finding says
             changes = [one for one in changes if one.path != REPLICAS]
-        if member.cluster is not None and any(one.own is None for one in changes):
-            defaulted = with_defaults(member.cluster, manifest)
-            changes = changes if defaulted is None else without_defaults(changes, defaulted)
         if not changes:
             continue
         text = ". ".join(_line(key, one, live[key]) for one in changes)

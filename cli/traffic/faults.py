@@ -25,7 +25,7 @@ FAILING = Path(__file__).parent / "failing.yaml"
 SIDECARS = "sidecars.networking.istio.io"
 
 CLOSED = "127.0.0.1:1"
-"""Where nobody listens in a pod."""
+"""Where nothing listens in a pod."""
 
 PROTOCOLS: dict[Protocol, str] = {"http": "HTTP", "http2": "HTTP2", "grpc": "GRPC", "tcp": "TCP"}
 """As a Sidecar spells them."""
