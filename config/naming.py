@@ -147,6 +147,11 @@ class RegionNames:
         yield Limit("firewall rule", self.webhook_firewall, 63)
 
 
+def service_host(name: str, namespace: str) -> str:
+    """Return the name by which the mesh knows a Service."""
+    return f"{name}.{namespace}.svc.cluster.local"
+
+
 def remote_cluster_name(project: str, location: str, cluster: str) -> str:
     """Return the name of a cluster in the meshes of other clusters.
 

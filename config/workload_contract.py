@@ -3,7 +3,7 @@
 from typing import Any
 
 from config.environment import Environment
-from config.naming import GATEWAY_NAMESPACE, ROUTES_GATEWAY
+from config.naming import GATEWAY_NAMESPACE, ROUTES_GATEWAY, service_host
 from config.routing import ANY_HOST, routed_paths
 from config.services.service import Service
 
@@ -32,7 +32,7 @@ def _workload(environment: Environment, name: str, service: Service) -> dict[str
         "service_account": name,
         "pod_labels": {"app": name},
         "ports": {key: one.port for key, one in service.all_ports.items()},
-        "host": f"{name}.{service.namespace}.svc.cluster.local",
+        "host": service_host(name, service.namespace),
         "regions": list(environment.deployments(service)),
         "gateway": f"{GATEWAY_NAMESPACE}/{ROUTES_GATEWAY}" if paths else None,
         "routes": [{"path": one.path, "match": one.route.match, "host": one.route.host or ANY_HOST} for one in paths],

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from config.naming import service_host
 from config.routing import RoutedPath
 from config.services.cors import Cors
 from config.services.headers import HeaderChanges
@@ -50,7 +51,7 @@ def _entry(one: RoutedPath, service: Service, scheme: str) -> dict[str, Any]:
     if route.redirect is not None:
         entry["redirect"] = _redirect(route.redirect, scheme)
     else:
-        host = f"{one.service}.{service.namespace}.svc.cluster.local"
+        host = service_host(one.service, service.namespace)
         port = service.routed_port(route).port
         entry["route"] = [{"destination": {"host": host, "port": {"number": port}}}]
     headers = _given(request=_headers(route.request_headers), response=_headers(route.response_headers))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cli.errors import MeshError
 from config import Environment
 from config.authorization import WHOLE_NAMESPACE, authorized_callers, namespace_callers
+from config.naming import service_host
 from config.services.service import Service
 
 
@@ -50,7 +51,7 @@ class Callee:
     @property
     def host(self) -> str:
         """Its name in the mesh."""
-        return f"{self.name}.{self.namespace}.svc.cluster.local"
+        return service_host(self.name, self.namespace)
 
     @property
     def path(self) -> str:

@@ -13,12 +13,12 @@ from ipaddress import ip_address
 
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.cluster_objects import Object, condition
+from cli.sources.endpoint_slices import ready_endpoints
 from cli.sources.member import ObservedCluster
 from cli.sources.proxies import PROXY_CONTAINER, ProxyEndpoint, has_proxy
 from cli.sources.proxy_state import ObservedProxy, ProxyCertificate, observe_proxy
 from cli.sources.remediation import chained
 from cli.status.control_plane import CONTROL_PLANE
-from cli.status.endpoints import ready_endpoints
 from cli.status.mesh import namespaces_of, proxies_of, restarts
 from config import ResolvedRegion
 from config.naming import MESH_NAMESPACE

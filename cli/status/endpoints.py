@@ -3,15 +3,14 @@
 Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok
 from cli.sources.cluster_objects import Object, condition
+from cli.sources.endpoint_slices import ready_endpoints
 from cli.sources.member import ObservedCluster
 from config.plural import counted
 from config.services.service import Service
-
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 def check_endpoints(member: ObservedCluster) -> Iterator[Finding]:
@@ -41,15 +40,6 @@ def _available(member: ObservedCluster, name: str, service: Service, version: st
     pods = (one for one in member.live.pods if one["metadata"]["namespace"] == service.namespace)
     own = (one for one in pods if one["metadata"].get("labels", {}).get("app") == name)
     return sum(condition(one, "Ready") == "True" for one in own)
-
-
-def ready_endpoints(slices: Sequence[Object], namespace: str, service: str) -> int:
-    """Return how many addresses of a Service are ready; one whose condition is not set is."""
-    own = (one for one in slices if one["metadata"]["namespace"] == namespace)
-    own = (one for one in own if one["metadata"].get("labels", {}).get(SERVICE_LABEL) == service)
-    endpoints = (endpoint for one in own for endpoint in one.get("endpoints") or ())
-    ready = (one for one in endpoints if one.get("conditions", {}).get("ready") is not False)
-    return len({address for one in ready for address in one["addresses"]})
 
 
 def _service(member: ObservedCluster, namespace: str, name: str) -> Object | None:

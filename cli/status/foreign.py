@@ -14,7 +14,7 @@ from cli.sources.cluster_objects import ISTIO_GROUPS, Object
 from cli.sources.member import ObservedCluster
 from cli.sources.temporary import DRILL, DRILL_SIDECAR, TEMPORARY_LABEL
 from cli.status.drift import DEPLOYERS
-from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MANIFEST_ANNOTATION, MESH_NAMESPACE
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MANIFEST_ANNOTATION, MESH_NAMESPACE, service_host
 from config.plural import counted
 
 ACCEPTED = "multi-region-mesh/accepted"
@@ -89,7 +89,7 @@ def _effect(member: ObservedCluster, key: ObjectKey, one: Object) -> str:
         return f"it is in effect in the gateways of {GATEWAY_NAMESPACE}"
     if key.kind in ("VirtualService", "ServiceEntry"):
         ingress = member.environment.ingress
-        own = {f"{name}.{one.namespace}.svc.cluster.local" for name, one in services.items()}
+        own = {service_host(name, one.namespace) for name, one in services.items()}
         hosts = own | set(ingress.domains if ingress.enabled else ())
         named = sorted(one for one in hosts if any(_covers(host, one) for host in spec.get("hosts", ())))
         gateways = [each for each in spec.get("gateways", ()) if each.startswith(f"{GATEWAY_NAMESPACE}/")]

@@ -10,9 +10,9 @@ from typing import Any
 
 from cli.report.findings import Finding, failure, ok
 from cli.sources.cluster_objects import Object
+from cli.sources.endpoint_slices import ready_endpoints
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import chained
-from cli.status.endpoints import ready_endpoints
 from cli.status.mesh import namespaces_of
 from config.naming import MESH_NAMESPACE
 

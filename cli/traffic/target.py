@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cli.errors import MeshError
+from cli.sources.endpoint_slices import SERVICE_LABEL, ready_endpoints
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.traffic.client import Requests
 from config import Environment
 from config.authorization import WHOLE_NAMESPACE, Caller, authorized_callers, namespace_callers
 from config.demo import CLIENT_APP, DEMO_NAMESPACE
 from config.environment import DEMO_SERVICE
-from config.naming import GATEWAY_NAMESPACE
+from config.naming import GATEWAY_NAMESPACE, service_host
 from config.services.pods import RegionalDeployment
 from config.services.service import Service
 
@@ -76,7 +77,7 @@ class Target:
     @property
     def host(self) -> str:
         """The name by which proxies know the service."""
-        return f"{self.name}.{self.namespace}.svc.cluster.local"
+        return service_host(self.name, self.namespace)
 
     @property
     def url(self) -> str:
@@ -143,21 +144,14 @@ class Target:
         """
 
         def count(cluster: ClusterClient) -> int:
-            selector = f"kubernetes.io/service-name={self.name}"
+            selector = f"{SERVICE_LABEL}={self.name}"
             try:
                 slices = cluster.get(ENDPOINT_SLICES, "--namespace", self.namespace, "--selector", selector)["items"]
             except KubectlError as error:
                 raise MeshError(
                     f"can't read the endpoints of {self.name} in {cluster.region}: {error}", "mesh status"
                 ) from None
-            ready = {
-                address
-                for one in slices
-                for endpoint in one.get("endpoints") or []
-                if endpoint.get("conditions", {}).get("ready", True)
-                for address in endpoint.get("addresses", [])
-            }
-            return len(ready)
+            return ready_endpoints(slices, self.namespace, self.name)
 
         with ThreadPoolExecutor(max(len(clusters), 1)) as pool:
             return dict(zip(clusters, pool.map(count, clusters.values()), strict=True))
