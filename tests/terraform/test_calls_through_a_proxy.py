@@ -38,6 +38,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         running.kubectl("create", "namespace", "istio-system")
         running.kubectl("--namespace", "istio-system", "create", "configmap", "asm-options", "--from-literal=a=b")
         running.kubectl("create", "deployment", "web", "--image", "registry.example/web", "--replicas", "2")
+        # Both pods exist before anything is read, and are read twice.
+        running.kubectl("wait", "--for=jsonpath={.status.replicas}=2", "deployment/web", "--timeout=60s")
         yield running
 
 
