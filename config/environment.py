@@ -45,6 +45,7 @@ class ResolvedRegion:
         remote_name: the cluster's name in other clusters' meshes.
         secrets_key: resource name of the Cloud KMS key for the cluster's Secrets; None for Google's own.
         maintenance: when GKE may upgrade the cluster; None for any time.
+        drained: no request goes to the region; its pods stay ready.
         retired: the region's cluster has left the mesh and the ingress.
     """
 
@@ -57,7 +58,13 @@ class ResolvedRegion:
     remote_name: str
     secrets_key: str | None
     maintenance: MaintenanceWindow | None
+    drained: bool
     retired: bool
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests go to the region."""
+        return not self.drained and not self.retired
 
 
 class Environment(Model):
@@ -154,6 +161,7 @@ class Environment(Model):
             remote_name=remote_cluster_name(self.project.id, region.region, names.cluster),
             secrets_key=region.secrets_key,
             maintenance=maintenance,
+            drained=region.drained,
             retired=region.retired,
         )
 
@@ -233,3 +241,7 @@ class Environment(Model):
         """Return what a service runs in each region that is not retired, whoever deploys its pods."""
         wanted = service.regions or {key: RegionalDeployment() for key in self.regions}
         return {key: wanted[key] for key in wanted if not self.regions[key].retired}
+
+    def serving_deployments(self, service: Service) -> dict[str, RegionalDeployment]:
+        """Return what of a service's deployments gets requests: those of regions that are not drained."""
+        return {key: one for key, one in self.deployments(service).items() if not self.regions[key].drained}

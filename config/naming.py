@@ -22,6 +22,9 @@ MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
 FIELD_MANAGER = "multi-region-mesh"
 """Field manager of what a deploy applies to a part of an object; terraform's own is that of whole objects."""
 
+DRAINED_SELECTOR = {"multi-region-mesh/drained": "true"}
+"""In the selector of each Service in a drained region: no pod has the label, so that the Service selects none."""
+
 NAMESPACE_POLICY = "namespace-allow-from"
 """Policy for all pods of a namespace."""
 

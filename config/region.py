@@ -64,6 +64,13 @@ class Region(Model):
         "`number` determines it.",
         json_schema_extra=IN_PLACE,
     )
+    drained: bool = Field(
+        default=False,
+        description="Takes the region out of service, for work on it: the load balancer and other regions send it no "
+        "requests, and its own callers are served by other regions. Its pods stay ready, so that `false` puts it back "
+        "into service at once.",
+        json_schema_extra=IN_PLACE,
+    )
     retired: bool = Field(
         default=False,
         description="First of two steps that remove a region: its cluster leaves the mesh and the ingress, and its "

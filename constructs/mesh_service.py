@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.authorization import Caller
+from config.naming import DRAINED_SELECTOR
 from config.services.pods import RegionalDeployment
 from config.services.port import ServicePort
 from config.services.scaling import Autoscaling
@@ -38,6 +39,7 @@ class MeshService(ObjectGroup):
         name: str,
         service: Service,
         deployment: RegionalDeployment | None,
+        drained: bool,
         demo_routed: bool | None,
         callers: Sequence[Caller],
         namespace: MeshNamespace,
@@ -53,6 +55,7 @@ class MeshService(ObjectGroup):
             name: the service's name.
             service: the service, as configured.
             deployment: what runs in this cluster, whoever deploys it; None if nothing does.
+            drained: no request goes to the region. Its Service selects no pod, and its pods stay ready.
             demo_routed: None unless the service is the demo, whose objects have fixed names: with an enabled ingress,
                 they include a Gateway and a VirtualService. `MeshRoutes` has those of other services.
             callers: authorized callers. Without any there is no policy, which suits a mesh with default deny and
@@ -71,7 +74,8 @@ class MeshService(ObjectGroup):
             return ManifestFile(self, id_, manifest=manifest, access=access, depends_on=after).applied
 
         ports = [_service_port(key, one, is_demo=demo_routed is not None) for key, one in service.all_ports.items()]
-        apply("service", render("service/service.yaml", {**names, "ports": ports}))
+        selector = {"app": name} | (DRAINED_SELECTOR if drained else {})
+        apply("service", render("service/service.yaml", {**names, "selector": selector, "ports": ports}))
         if deployment is not None:
             google_account = service.service_account
             annotations = {ANNOTATION: google_account} if google_account else None

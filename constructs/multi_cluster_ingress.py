@@ -1,5 +1,7 @@
 """The global load balancer in front of all gateways."""
 
+from collections.abc import Sequence
+
 from config.ingress import Ingress
 from config.naming import GATEWAY_NAME
 from constructs.bindings import ITerraformDependable
@@ -26,6 +28,7 @@ class MultiClusterIngress(ObjectGroup):
         namespace: MeshNamespace,
         ingress: Ingress,
         address: str,
+        clusters: Sequence[str] | None,
         certificates: IngressCertificates | None,
         cleanup_ready: ITerraformDependable,
         access: ClusterAccess,
@@ -38,6 +41,7 @@ class MultiClusterIngress(ObjectGroup):
             namespace: the namespace of the objects, applied.
             ingress: the ingress, as configured.
             address: the reserved global address.
+            clusters: ``LOCATION/CLUSTER`` of each cluster that gets requests; None for all of the fleet.
             certificates: certificates of the domains; None for plain HTTP only.
             cleanup_ready: the clean-up that waits for the load balancer's deletion; the objects are deleted before
                 it runs.
@@ -45,6 +49,7 @@ class MultiClusterIngress(ObjectGroup):
         """
         super().__init__(scope, id_)
         names = {"name": GATEWAY_NAME, "namespace": namespace.name}
+        links = None if clusters is None else [{"link": cluster} for cluster in clusters]
         policy = None if ingress.security_policy is None else {"name": ingress.security_policy}
         backend = ManifestFile(
             self,
@@ -59,7 +64,7 @@ class MultiClusterIngress(ObjectGroup):
         service = ManifestFile(
             self,
             "service",
-            manifest=render("ingress/multi-cluster-service.yaml", names),
+            manifest=render("ingress/multi-cluster-service.yaml", {**names, "clusters": links}),
             access=access,
             depends_on=[backend.applied],
         )

@@ -126,6 +126,7 @@ class IngressStack(MeshStack):
             namespace=gateways[config_cluster],
             ingress=ingress,
             address=address.address,
+            clusters=self._load_balanced_clusters(),
             certificates=certificates,
             cleanup_ready=cleanup,
             access=access[config_cluster],
@@ -135,6 +136,13 @@ class IngressStack(MeshStack):
         if ingress.domains:
             records = [f"{domain}. A {address.address}" for domain in ingress.domains]
             TerraformOutput(self, "dns-records", value=records)
+
+    def _load_balanced_clusters(self) -> list[str] | None:
+        """Return the links of the clusters that get requests; None if all do, as those of later regions then do."""
+        regions = self._environment.resolved_regions()
+        if all(region.retired or region.serves for region in regions):
+            return None
+        return [f"{region.location}/{region.names.cluster}" for region in regions if region.serves]
 
     def _gateway(
         self, region: ResolvedRegion, access: ClusterAccess, allow_policies: list[ITerraformDependable]
@@ -187,6 +195,7 @@ class IngressStack(MeshStack):
                 name=name,
                 service=service,
                 deployment=environment.deployments(service).get(region.key),
+                drained=region.drained,
                 demo_routed=environment.ingress.enabled if name == environment.demo_name else None,
                 locality_needs_setting=environment.control_plane.locality_needs_setting,
                 callers=authorized_callers(environment, name) if environment.mesh.default_deny else (),

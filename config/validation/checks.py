@@ -11,6 +11,7 @@ from config.problems import Problem
 from config.validation.addresses import check_ranges
 from config.validation.capacity import check_capacity, check_largest_scale
 from config.validation.control_plane import check_control_plane
+from config.validation.drained import check_drained
 from config.validation.ingress import check_ingress
 from config.validation.locations import check_locations
 from config.validation.names import check_names
@@ -41,6 +42,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_node_pools,
     check_ingress,
     check_services,
+    check_drained,
     check_pods,
     check_ports,
     check_routes,

@@ -125,6 +125,8 @@ def regions(draw: st.DrawFn) -> Data:
             region["zones"] = [f"{region['region']}-{zone}" for zone in zones]
         if index and draw(st.integers(0, 5)) == 0:
             region["retired"] = True
+        if index and draw(st.integers(0, 5)) == 0:
+            region["drained"] = True
         found[f"{draw(labels)}{index}"] = region
     return found
 

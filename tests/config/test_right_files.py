@@ -158,6 +158,17 @@ def check_all_but_one_retired(found: Synthesis) -> None:
     assert found.objects("tokyo") == []
 
 
+def check_drained(found: Synthesis) -> None:
+    (service,) = found.objects(None, "MultiClusterService")
+    assert service["spec"]["clusters"] == [{"link": "asia-northeast3/mesh-seoul-cluster-1"}]
+    for region, drained in {"tokyo": True, "osaka": True, "seoul": False}.items():
+        selectors = {one["metadata"]["name"]: one["spec"]["selector"] for one in found.objects(region, "Service")}
+        assert selectors.keys() == {"helloworld", "cart", "catalog"}
+        for name, selector in selectors.items():
+            assert selector == {"app": name} | ({"multi-region-mesh/drained": "true"} if drained else {})
+    assert deployments(found, "osaka").keys() == {"cart-v1", "helloworld-v1", "sleep"}
+
+
 def check_nothing_on_the_mesh(found: Synthesis) -> None:
     assert deployments(found) == {}
     assert found.all("ingress", "google_compute_global_address") == {}

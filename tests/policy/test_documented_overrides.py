@@ -29,6 +29,7 @@ NOT_SECURITY_RELEVANT = {
     "cluster.secret_manager",
     "ingress.enabled",
     "mesh.control_plane",
+    "regions.*.drained",
     "regions.*.retired",
     "services.*.failover",
     "services.*.protocol",
