@@ -10,6 +10,9 @@ from config.fields import Cidr, Model
 
 PodProtocol = Literal["tcp", "udp", "icmp", "esp", "ah", "sctp"]
 
+FIREWALL_PRIORITY = 900
+"""Priority of the mesh's firewall rules: before rules with Compute Engine's default, 1000."""
+
 
 class RangePool(Model):
     """A range that is divided into equal blocks, one for each region number."""

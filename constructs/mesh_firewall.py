@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from config.environment import ResolvedRegion
+from config.network import FIREWALL_PRIORITY
 from constructs import Construct
 from constructs.bindings import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogConfig
 
@@ -48,7 +49,7 @@ class MeshFirewall(Construct):
             "GKE's own rule ends at its cluster.",
             network=vpc,
             direction="INGRESS",
-            priority=900,
+            priority=FIREWALL_PRIORITY,
             source_ranges=sorted(str(region.ranges.pods) for region in regions),
             target_tags=sorted(region.names.node_tag for region in regions),
             allow=[ComputeFirewallAllow(protocol=protocol) for protocol in pod_protocols],
@@ -63,7 +64,7 @@ class MeshFirewall(Construct):
                 "istiod on its nodes; GKE's own rule has 443 and 10250 only.",
                 network=vpc,
                 direction="INGRESS",
-                priority=900,
+                priority=FIREWALL_PRIORITY,
                 source_ranges=[str(region.ranges.control_plane)],
                 target_tags=[region.names.node_tag],
                 allow=[ComputeFirewallAllow(protocol="tcp", ports=list(webhook_ports))],

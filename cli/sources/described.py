@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import cluster_path
+from cli.sources.resources import FIREWALL_RULES, CloudResource, list_resources
 from cli.sources.worker_pool import worker_pool
 from config import Environment, ResolvedRegion
 
@@ -30,6 +31,7 @@ class DescribedEnvironment:
         features: The fleet's features, by name.
         address: The address that is reserved for the ingress.
         certificates: The ingress' certificates, by domain.
+        firewall_rules: All firewall rules of the project.
     """
 
     project: LookupResult
@@ -38,6 +40,7 @@ class DescribedEnvironment:
     features: Mapping[str, LookupResult]
     address: LookupResult
     certificates: Mapping[str, LookupResult]
+    firewall_rules: tuple[CloudResource, ...] | ApiError
 
     def existing_clusters(self) -> dict[str, dict[str, Any]]:
         """Return the clusters that exist, by region."""
@@ -46,7 +49,7 @@ class DescribedEnvironment:
     def without_response(self) -> list[ApiError]:
         """Return the errors of the lookups that got no response."""
         others = (self.clusters, self.memberships, self.features, self.certificates)
-        found = [self.project, self.address, *(one for each in others for one in each.values())]
+        found = [self.project, self.address, self.firewall_rules, *(one for each in others for one in each.values())]
         return [one for one in found if isinstance(one, ApiError) and one.no_response]
 
 
@@ -65,6 +68,7 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
             return pool.submit(google.try_find, api, path)
 
         project = start("projects", home)
+        rules = pool.submit(_list_firewall_rules, google)
         address = start("compute", f"{home}/global/addresses/{names.ingress_address}")
         certificates = {
             domain: start("compute", f"{home}/global/sslCertificates/{names.certificate(domain)}") for domain in domains
@@ -76,7 +80,13 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
         found = _results({key: start("gkehub", path) for key, path in paths.items() if path})
         memberships = {key: found.get(key) for key in clusters}
         return DescribedEnvironment(
-            project.result(), clusters, memberships, _results(features), address.result(), _results(certificates)
+            project.result(),
+            clusters,
+            memberships,
+            _results(features),
+            address.result(),
+            _results(certificates),
+            rules.result(),
         )
 
 
@@ -90,7 +100,14 @@ def undescribed_environment(environment: Environment, why: str) -> DescribedEnvi
     error = ApiError(0, NOT_ASKED, why)
     by_region = {region.key: error for region in environment.resolved_regions()}
     features = dict.fromkeys(FEATURES, error)
-    return DescribedEnvironment(error, by_region, by_region, features, error, {})
+    return DescribedEnvironment(error, by_region, by_region, features, error, {}, error)
+
+
+def _list_firewall_rules(google: GoogleClient) -> tuple[CloudResource, ...] | ApiError:
+    try:
+        return list_resources(google, FIREWALL_RULES)
+    except ApiError as error:
+        return error
 
 
 def _results(started: Mapping[str, "Future[LookupResult]"]) -> dict[str, LookupResult]:

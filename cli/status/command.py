@@ -49,6 +49,7 @@ from cli.status.endpoint_discovery import (
     expected_secrets,
 )
 from cli.status.endpoints import check_endpoints
+from cli.status.firewall import check_firewall
 from cli.status.ingress import check_config_cluster, check_ingress, vip
 from cli.status.mesh import check_feature, check_mesh, proxies_of
 from cli.status.objects import check_objects
@@ -125,6 +126,7 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
                 findings += [*deployed, *discovery, *without_consequences(paths, told)]
                 report.section(title, region=member.key).findings += findings
                 overview.rows.append(_row(member, found, discovery))
+    report.section("Network").findings += check_firewall(environment, found.firewall_rules)
     report.section("Fleet").findings += [check_feature(name, found.features[name], google.project) for name in FEATURES]
     if environment.ingress.enabled:
         told = causes.get(environment.ingress.config_cluster, frozenset())
@@ -169,8 +171,9 @@ def _check_apis(errors: Iterable[ApiError], project: str) -> Finding:
     text = "; ".join(dict.fromkeys(map(str, errors)))
     first = next(iter(errors))
     if first.reason == NOT_ASKED:
-        unchecked = "GKE clusters, node pools, the fleet, the mesh as Google manages it, address and certificates"
-        return warning(GOOGLE_APIS, f"not asked, as {text}. Not checked: {unchecked}", LOGIN)
+        google = "GKE clusters, node pools, firewall rules, the fleet, the mesh as Google manages it"
+        text = f"not asked, as {text}. Not checked: {google}, address and certificates"
+        return warning(GOOGLE_APIS, text, LOGIN)
     return failure(GOOGLE_APIS, text, api_error_fix(first, "", project))
 
 

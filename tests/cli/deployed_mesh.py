@@ -330,12 +330,29 @@ def _make_cloud(caller: ApiClient, mesh: DeployedMesh, mode: str) -> dict[str, d
     create("network", "google_compute_network.vpc", "global/networks/matt-vpc")
     create("ingress", "google_compute_global_address.address", "global/addresses/matt-ingress")
     firewalls = "global/firewalls/matt-vpc"
-    create("network", "google_compute_firewall.firewall_pods", f"{firewalls}-istio-multicluster-pods", network=VPC)
+    create(
+        "network",
+        "google_compute_firewall.firewall_pods",
+        f"{firewalls}-istio-multicluster-pods",
+        network=VPC,
+        **{"priority": 900, "direction": "INGRESS", "allowed": [{"IPProtocol": "tcp"}]},
+        sourceRanges=[*POD_RANGES.values()],
+        targetTags=[f"matt-{region}-node" for region in LOCATIONS],
+    )
     for region, location in LOCATIONS.items():
         number, parent = NUMBERS[region], f"regions/{location}"
         ranges = {"pods": POD_RANGES[region], "services": f"10.64.{16 * number}.0/20"}
         if mode != FLEET:
-            create("network", f"google_compute_firewall.{region}", f"{firewalls}-{region}-control-plane", network=VPC)
+            create(
+                "network",
+                f"google_compute_firewall.{region}",
+                f"{firewalls}-{region}-control-plane",
+                network=VPC,
+                **{"priority": 900, "direction": "INGRESS"},
+                allowed=[{"IPProtocol": "tcp", "ports": ["15017"]}],
+                sourceRanges=[f"192.168.{number}.0/28"],
+                targetTags=[f"matt-{region}-node"],
+            )
         create(
             "network",
             f"google_compute_subnetwork.{region}",

@@ -21,6 +21,7 @@ from tests.cli.deployed_mesh import (
     REVISION,
     SAFE_NODES,
     TOKEN,
+    VPC,
     Case,
     DeployedMesh,
     condition,
@@ -35,6 +36,11 @@ from tests.fake_cloud.faults import RequestFault
 TOKYO = "kubectl --context gke_test-project_asia-northeast1_matt-tokyo-cluster-1"
 AGAIN = "terraform -chdir=cdktf.out/stacks/mesh apply -replace='null_resource.trust_grant_90F5B3F0[\"tokyo/osaka\"]'"
 INGRESS = "Multi Cluster Ingress"
+PODS_RULE = f"{PARENT}/global/firewalls/matt-vpc-istio-multicluster-pods"
+PODS_FINDING = "firewall rule matt-vpc-istio-multicluster-pods"
+NETWORK_DEPLOY = "cdktf deploy network"
+COMPUTE = "https://www.googleapis.com/compute/v1"
+OSAKA_NODES = f"matt-osaka-node@{PROJECT}.iam.gserviceaccount.com"
 
 
 def apply_again(address: str) -> str:
@@ -48,7 +54,7 @@ def test_all_is_well(mesh: DeployedMesh, tmp_path: Path) -> None:
     assert set(answer.findings()) == set(answer.findings("ok"))
     sections = [section["title"] for section in answer.data["sections"]]
     clusters = [f"{key}: matt-{key}-cluster-1" for key in ("tokyo", "osaka")]
-    assert sections == ["Overview", *clusters, "seoul: matt-seoul-cluster-1, retired", "Fleet", INGRESS]
+    assert sections == ["Overview", *clusters, "seoul: matt-seoul-cluster-1, retired", "Network", "Fleet", INGRESS]
     line = ["matt-tokyo-cluster-1", "RUNNING", "3 of 3", "READY", "ACTIVE", "4 of 4", "1 of 1", "2"]
     assert answer.data["sections"][0]["rows"][0] == ["tokyo", *line]
     assert answer.data["data"]["vip"] == ADDRESS
@@ -89,6 +95,16 @@ def _let_in(cidr: str, name: str) -> Callable[[DeployedMesh], None]:
         _networks(mesh)["cidrBlocks"].append({"cidrBlock": cidr, "displayName": name})
 
     return spoil
+
+
+def _rule(**changes: Any) -> Callable[[DeployedMesh], None]:
+    return lambda mesh: mesh.cloud[PODS_RULE].update(changes)
+
+
+def _foreign_rule(**content: Any) -> Callable[[DeployedMesh], None]:
+    rule = {"network": VPC, "direction": "INGRESS", "priority": 100, "denied": [{"IPProtocol": "tcp"}], **content}
+    path = f"{PARENT}/global/firewalls/by-hand"
+    return lambda mesh: mesh.cloud.update({path: {"name": "by-hand", "selfLink": f"{COMPUTE}/{path}", **rule}})
 
 
 def _protection_off(mesh: DeployedMesh) -> None:
@@ -414,6 +430,61 @@ CASES: dict[str, Case] = {
         ("tokyo", "membership"),
         "CREATING, not READY",
         "gcloud container fleet memberships describe matt-tokyo-cluster-1 --location asia-northeast1",
+    ),
+    # the network between the regions
+    "pods reach no other region": Case(
+        lambda mesh: mesh.cloud.pop(PODS_RULE), ("Network", PODS_FINDING), "it is missing", NETWORK_DEPLOY
+    ),
+    "the rule between pods is disabled": Case(
+        _rule(disabled=True), ("Network", PODS_FINDING), "it is disabled", NETWORK_DEPLOY
+    ),
+    "the rule leaves out a region's pods": Case(
+        _rule(sourceRanges=["10.0.0.0/14", "10.16.0.0/14"]),
+        ("Network", PODS_FINDING),
+        "sources: 10.32.0.0/14 missing",
+        NETWORK_DEPLOY,
+    ),
+    "the rule admits everybody": Case(
+        _rule(sourceRanges=["0.0.0.0/0", "10.0.0.0/14", "10.16.0.0/14", "10.32.0.0/14"]),
+        ("Network", PODS_FINDING),
+        "sources: 0.0.0.0/0 added",
+        NETWORK_DEPLOY,
+    ),
+    "the rule leaves out a region's nodes": Case(
+        _rule(targetTags=["matt-tokyo-node", "matt-seoul-node"]),
+        ("Network", PODS_FINDING),
+        "target tags: matt-osaka-node missing",
+        NETWORK_DEPLOY,
+    ),
+    "the rule has one port": Case(
+        _rule(allowed=[{"IPProtocol": "tcp", "ports": ["443"]}]),
+        ("Network", PODS_FINDING),
+        "protocols: tcp missing; protocols: tcp:443 added",
+        NETWORK_DEPLOY,
+    ),
+    "the injector can't be reached": Case(
+        lambda mesh: mesh.cloud.pop(f"{PARENT}/global/firewalls/matt-vpc-osaka-control-plane"),
+        ("Network", "firewall rule matt-vpc-osaka-control-plane"),
+        "it is missing",
+        NETWORK_DEPLOY,
+    ),
+    "a foreign rule denies the pods of a region": Case(
+        _foreign_rule(sourceRanges=["10.32.0.0/16"], targetTags=["matt-tokyo-node"], priority=900),
+        ("Network", "foreign firewall rule by-hand"),
+        "it denies tcp from 10.32.0.0/16, with priority 900",
+        f"gcloud compute firewall-rules delete by-hand --project {PROJECT}",
+    ),
+    "a foreign rule lets no pod out": Case(
+        _foreign_rule(direction="EGRESS", destinationRanges=["10.0.0.0/8"], priority=60000),
+        ("Network", "foreign firewall rule by-hand"),
+        "it denies tcp to 10.0.0.0/8, with priority 60000",
+        f"gcloud compute firewall-rules delete by-hand --project {PROJECT}",
+    ),
+    "a foreign rule denies all to the nodes' account": Case(
+        _foreign_rule(denied=[{"IPProtocol": "all"}], targetServiceAccounts=[OSAKA_NODES]),
+        ("Network", "foreign firewall rule by-hand"),
+        "it denies all from 0.0.0.0/0, with priority 100",
+        f"gcloud compute firewall-rules delete by-hand --project {PROJECT}",
     ),
     # the mesh
     "the mesh is not there yet": Case(
@@ -807,6 +878,24 @@ def test_the_revision_may_be_another_ones_name(mesh: DeployedMesh) -> None:
     labels = {"istio.io/tag": REVISION, "istio.io/rev": "asm-managed"}
     mesh.add("tokyo", {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "tag", "labels": labels}})
     assert mesh.run_json("status").status == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"priority": 901, "sourceRanges": ["10.0.0.0/8"]},
+        {"sourceRanges": ["172.16.0.0/12"]},
+        {"sourceRanges": ["2001:db8::/32"]},
+        {"denied": [{"IPProtocol": "udp"}]},
+        {"denied": [], "allowed": [{"IPProtocol": "tcp"}]},
+        {"targetTags": ["web"]},
+        {"disabled": True},
+        {"network": f"{PARENT}/global/networks/other"},
+    ],
+)
+def test_a_rule_that_denies_no_pod(mesh: DeployedMesh, content: dict[str, Any]) -> None:
+    _foreign_rule(**content)(mesh)
+    assert mesh.run_json("status").findings("failure") == {}
 
 
 DOMAIN = "shop.example.com"
