@@ -7,6 +7,7 @@ from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, RESTARTS_PODS
 from config.fields import Image, Model, RegionKey, Version
+from config.services.outlier_detection import OutlierDetection
 from config.services.pods import RegionalDeployment
 from config.services.route import Route
 from config.services.service import Service
@@ -47,6 +48,9 @@ class Demo(Model):
         "empty, helloworld runs in every region, and the region's key is its version.",
         json_schema_extra=ADDS_OR_DELETES,
     )
+    outlier_detection: OutlierDetection = Field(
+        default=OutlierDetection(), description="Outlier detection of helloworld, as of `services`."
+    )
     image: Image = Field(
         default="docker.io/istio/examples-helloworld-v1:1.0",
         description="Image of helloworld. Its responses contain the configured version.",
@@ -75,5 +79,6 @@ class Demo(Model):
             allow_from=(f"{DEMO_NAMESPACE}/{CLIENT_APP}",),
             user=NOBODY_USER,
             failover=self.failover,
+            outlier_detection=self.outlier_detection,
             regions={key: RegionalDeployment(version=version) for key, version in versions.items()},
         )

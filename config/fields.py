@@ -29,6 +29,7 @@ from config.grammar import (
     origin,
     quantity,
     reserved,
+    retry_condition,
     service_account,
     url_path,
 )
@@ -116,6 +117,44 @@ def _grammar(
 
     schema = {"type": "string", "pattern": f"^{pattern}$", "minLength": 1, "maxLength": longest}
     return Annotated[str, BeforeValidator(check), WithJsonSchema(schema)]
+
+
+LONGEST_SECONDS = 3600
+
+
+def _seconds(value: object) -> object:
+    """Check a number of seconds."""
+    rule = f"must be a number of seconds from 0.001 to {LONGEST_SECONDS}, with three decimals at most"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _refuse(f"{rule}, without quotes and unit")
+    if not 0.001 <= value <= LONGEST_SECONDS or round(value, 3) != value:
+        raise _refuse(rule)
+    return value
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": "number", "minimum": 0.001, "maximum": LONGEST_SECONDS}),
+]
+"""A duration, to the millisecond.
+
+https://github.com/istio/istio/blob/1.28.0/pkg/config/validation/agent/validation.go (ValidateDuration)
+"""
+
+
+def _retry_condition(value: object) -> object:
+    """Check a condition of retries, or a status code, which is a whole number and becomes text."""
+    if value not in (*retry_condition.CONDITIONS, *retry_condition.STATUS_CODES):
+        raise _refuse(retry_condition.RULE)
+    return str(value)
+
+
+RetryCondition = Annotated[
+    str,
+    BeforeValidator(_retry_condition),
+    WithJsonSchema({"enum": [*retry_condition.CONDITIONS, *retry_condition.STATUS_CODES]}),
+]
 
 
 def _only_true(value: object) -> object:

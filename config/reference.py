@@ -162,6 +162,8 @@ def _default(value: object) -> str:
             return "empty"
         case str():
             return f"`{value}`"
+        case float():
+            return f"`{value:g}`"
     return f"`{json.dumps(value)}`"
 
 
@@ -174,9 +176,9 @@ def _kind(members: list[dict[str, Any]]) -> str:
             kinds.append(", ".join(f"`{value}`" for value in member["enum"]))
         elif "const" in member:
             kinds.append(_default(member["const"]))
-        elif member.get("type") == "integer":
+        elif member.get("type") in ("integer", "number"):
             low, high = member.get("minimum"), member.get("maximum")
-            kinds.append(f"integer, {low} to {high}" if low is not None and high is not None else "integer")
+            kinds.append(member["type"] + (f", {low} to {high}" if low is not None and high is not None else ""))
         elif "0-9]{1,2}$" in member.get("pattern", ""):
             kinds.append("CIDR range")
         else:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from config.naming import service_host
 from config.routing import RoutedPath
 from config.services.cors import Cors
 from config.services.headers import HeaderChanges
 from config.services.route import Redirect
 from config.services.service import Service
+from constructs.service_traffic import http_action
 
 
 def http_routes(one: RoutedPath, service: Service, *, scheme: str) -> list[dict[str, Any]]:
@@ -51,9 +51,7 @@ def _entry(one: RoutedPath, service: Service, scheme: str) -> dict[str, Any]:
     if route.redirect is not None:
         entry["redirect"] = _redirect(route.redirect, scheme)
     else:
-        host = service_host(one.service, service.namespace)
-        port = service.routed_port(route).port
-        entry["route"] = [{"destination": {"host": host, "port": {"number": port}}}]
+        entry |= http_action(one.service, service, service.routed_port(route))
     headers = _given(request=_headers(route.request_headers), response=_headers(route.response_headers))
     if headers:
         entry["headers"] = headers

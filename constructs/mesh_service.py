@@ -18,6 +18,7 @@ from constructs.mesh_namespace import MeshNamespace
 from constructs.secret_files import secret_classes
 from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
 from constructs.service_scaling import autoscaler_manifest, healthy_fields
+from constructs.service_traffic import destination_rule, virtual_service
 from constructs.workload_identity import ANNOTATION
 
 
@@ -94,9 +95,12 @@ class MeshService(ObjectGroup):
             if callers:
                 policy = render("service/authorization-policy.yaml", {**names, "rules": _rules(callers)})
                 self.allow_policies.append(apply("authorization-policy", policy))
-        if service.failover:
-            balancer = {"localityLbSetting": {"enabled": True}} if locality_needs_setting else None
-            apply("destination-rule", render("service/destination-rule.yaml", {**names, "load_balancer": balancer}))
+        rule = destination_rule(name, service, locality_needs_setting=locality_needs_setting)
+        if rule is not None:
+            apply("destination-rule", rule)
+        routes = virtual_service(name, service) if demo_routed is None else None
+        if routes is not None:
+            apply("virtual-service", routes)
         if service.failover_threshold is not None:
             threshold = {"threshold": service.failover_threshold}
             apply("traffic-distribution", render("service/traffic-distribution-policy.yaml", {**names, **threshold}))

@@ -196,9 +196,10 @@ def _reason(pod: Object) -> str:
 
 
 def _check_failover(member: ObservedCluster, name: str, service: Service) -> Finding:
-    """Check that the DestinationRule for locality exists if, and only if, failover is on."""
-    found = any(identity(one) == (service.namespace, name) for one in member.live.rules)
-    state = "exists" if found else "is missing"
+    """Check that the DestinationRule has outlier detection if, and only if, failover is on."""
+    rules = [one for one in member.live.rules if identity(one) == (service.namespace, name)]
+    found = any("outlierDetection" in one["spec"].get("trafficPolicy", {}) for one in rules)
+    state = "has outlier detection" if found else "has no outlier detection" if rules else "is missing"
     wrong = [f"the DestinationRule {state}, but failover is {on_off(service.failover)}"]
     finding = failure_or_ok(f"failover of {name}", wrong if found != service.failover else [], on_off(found), DEPLOY)
     return finding.about(f"DestinationRule {service.namespace}/{name}", service=name)

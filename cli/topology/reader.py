@@ -212,7 +212,11 @@ class _Reader:
     def _read_paths(self, key: str) -> list[str]:
         """Return the paths that a cluster's gateways send to services; a prefix stands for the path above it, too."""
         rules = (
-            rule for one in self._objects[key, "VirtualService"] for rule in one["spec"]["http"] if "route" in rule
+            rule
+            for one in self._objects[key, "VirtualService"]
+            if one["spec"].get("gateways")  # others are for callers in the mesh
+            for rule in one["spec"]["http"]
+            if "route" in rule
         )
         uris = [match["uri"] for rule in rules for match in rule["match"]]
         below = {f"{one['prefix']}*" for one in uris if "prefix" in one}

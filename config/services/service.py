@@ -3,10 +3,19 @@
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, IN_PLACE, RESTARTS_PODS
-from config.fields import CallerName, NamespaceName, Port, PortName, RegionKey, ServiceAccountEmail
+from config.fields import CallerName, NamespaceName, Port, PortName, RegionKey, Seconds, ServiceAccountEmail
+from config.services.connections import Connections
+from config.services.outlier_detection import OutlierDetection
 from config.services.pods import Pods, RegionalDeployment
 from config.services.port import Protocol, ServicePort
+from config.services.retries import Retries
 from config.services.route import Route
+
+TIMEOUT_SECONDS = 15
+"""Default of `timeout_seconds`."""
+
+WITH_TIMEOUT = ("http", "http2")
+"""Protocols of ports whose requests have a timeout. Streams of gRPC may be open for as long as they like."""
 
 
 class Service(Pods):
@@ -57,6 +66,20 @@ class Service(Pods):
         description="Serves requests from the nearest region, and from another one when that region fails.",
         json_schema_extra=ADDS_OR_DELETES,
     )
+    timeout_seconds: Seconds | None = Field(
+        default=TIMEOUT_SECONDS,
+        description="Seconds after which a request to a port of `http` or `http2` without a complete response gets a "
+        "504, retries included. `null` for none, which streamed responses need. Requests of gRPC have the deadline "
+        "that their caller sets.",
+        json_schema_extra=IN_PLACE,
+    )
+    retries: Retries = Field(default=Retries(), description="Retries of requests of HTTP and gRPC.")
+    outlier_detection: OutlierDetection = Field(
+        default=OutlierDetection(), description="When callers' proxies take an endpoint for failing, and for how long."
+    )
+    connections: Connections = Field(
+        default=Connections(), description="Connections of callers' proxies to the service, and their limits."
+    )
     # The CRD takes 0 to 100, and the policy of Network Services that is made from it 1 to 99:
     # https://cloud.google.com/service-mesh/docs/reference/network-services/rest/v1/projects.locations.serviceLbPolicies
     failover_threshold: int | None = Field(
@@ -77,6 +100,20 @@ class Service(Pods):
     def all_ports(self) -> dict[str, ServicePort]:
         """The ports by their names in the Service, the main one first."""
         return {self.protocol: ServicePort(port=self.port, protocol=self.protocol), **self.ports}
+
+    @property
+    def http_ports(self) -> tuple[ServicePort, ...]:
+        """The ports whose requests the mesh reads: HTTP and gRPC."""
+        return tuple(port for port in self.all_ports.values() if port.protocol != "tcp")
+
+    @property
+    def tcp_ports(self) -> tuple[ServicePort, ...]:
+        """The ports of which the mesh reads no request."""
+        return tuple(port for port in self.all_ports.values() if port.protocol == "tcp")
+
+    def timeout_of(self, port: ServicePort) -> float | None:
+        """Return the timeout of requests to a port in seconds, or None if they have none."""
+        return self.timeout_seconds if port.protocol in WITH_TIMEOUT else None
 
     def routed_port(self, route: Route) -> ServicePort:
         """Return the port that gets the requests of a route."""

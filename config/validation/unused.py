@@ -13,6 +13,7 @@ from config.demo import CLIENT_APP, DEMO_NAMESPACE
 from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.problems import Problem, Suggestion
+from config.services.outlier_detection import OutlierDetection
 from config.validation.addresses import RANGE_KINDS
 from config.validation.ingress import LEAST_REPLICAS
 
@@ -49,6 +50,11 @@ def _check_switches(environment: Environment) -> Iterator[Problem]:
     if not environment.demo.enabled:
         for key in _given(environment.demo, but=("enabled",)):
             yield _unused(f"demo.{key}", "demo.enabled is false")
+    elif not environment.demo.failover and environment.demo.outlier_detection != OutlierDetection():
+        yield _unused("demo.outlier_detection", "demo.failover is false")
+    for name, service in environment.services.items():
+        if not service.failover and service.outlier_detection != OutlierDetection():
+            yield _unused(f"services.{name}.outlier_detection", f"services.{name}.failover is false")
     if not environment.mesh.default_deny:
         authorized = "mesh.default_deny is false, so that every caller is authorized"
         for name, service in environment.services.items():

@@ -73,6 +73,7 @@ def routed_ports(policy: Block, entity: Entity) -> bool:
     destinations = [
         one["destination"]
         for virtual_service in entity.environment.objects("VirtualService", entity.region)
+        if virtual_service["spec"].get("gateways")  # others are for callers in the mesh
         for entry in virtual_service["spec"]["http"]
         for one in entry.get("route", [])
     ]

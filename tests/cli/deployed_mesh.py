@@ -702,7 +702,7 @@ def _cluster_objects(region: str, mode: str) -> Object:
         *(_named("Namespace", name, metadata=labelled) for name in ("sample", "istio-gateway")),
         *(_named("CustomResourceDefinition", name, status=condition("Established")) for name in crds),
         *_control_plane(region, mode),
-        _named("DestinationRule", "helloworld", "sample"),
+        _named("DestinationRule", "helloworld", "sample", spec={"trafficPolicy": {"outlierDetection": {}}}),
         _named("PeerAuthentication", "default", "istio-system", spec={"mtls": {"mode": "STRICT"}}),
         _named("AuthorizationPolicy", "default-deny", "istio-system"),
         _named("AuthorizationPolicy", GATEWAY, "istio-gateway"),

@@ -662,7 +662,9 @@ CASES: dict[str, Case] = {
         apply_again("tokyo_destinationrule_helloworld"),
     ),
     "a DestinationRule that should not be": Case(
-        _failover_off, ("tokyo", "failover of helloworld"), "the DestinationRule exists, but failover is off"
+        _failover_off,
+        ("tokyo", "failover of helloworld"),
+        "the DestinationRule has outlier detection, but failover is off",
     ),
     "no client": Case(_scaled("sleep", 1, 0), ("tokyo", "client sleep"), "0 of 1", f"{TOKYO} --namespace sample"),
     "a gateway is not ready": Case(

@@ -70,6 +70,8 @@ def values_of(node: Data) -> Strategy:
             return st.booleans()
         case "integer":
             return st.integers(node.get("minimum", -5), node.get("maximum", 5000))
+        case "number":
+            return st.integers(1, 1000 * node["maximum"]).map(lambda number: number / 1000)
         case "string" if "pattern" in node:
             return _pattern(node)
         case "string":

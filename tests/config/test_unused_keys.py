@@ -59,6 +59,8 @@ BASE: Data = {
             "probes": {"liveness": {"http": "/up"}, "readiness": {"http": "/up"}, "startup": {"http": "/up"}},
             "routes": [ROUTE],
             "ports": {"admin": {"port": 8081}},
+            "retries": {"retry_on": ["5xx"]},
+            "connections": {"keepalive": {"time_seconds": 120}},
         },
         "old": {
             "image": "example.com/old:1",
@@ -105,6 +107,15 @@ PROBE = {
     "port": 9095,
     "tcp": True,
     "timeout_seconds": 7,
+}
+
+OUTLIER_DETECTION = {
+    "consecutive_5xx": 7,
+    "consecutive_gateway_errors": 3,
+    "consecutive_local_origin_failures": 3,
+    "ejection_seconds": 7.5,
+    "interval_seconds": 2,
+    "max_ejection_percent": 50,
 }
 
 CHANGES: dict[str, Any] = {
@@ -182,10 +193,21 @@ CHANGES: dict[str, Any] = {
     "demo.enabled": False,
     "demo.failover": False,
     "demo.image": "example.com/helloworld:1",
+    **{f"demo.outlier_detection.{key}": value for key, value in OUTLIER_DETECTION.items()},
     "demo.versions": {"osaka": "v7"},
     "services.*.allow_from": ["cart"],
     "services.*.args": ["--port", "8080"],
     "services.*.command": ["/shop"],
+    "services.*.connections.connect_timeout_seconds": 0.5,
+    "services.*.connections.idle_timeout_seconds": 600,
+    "services.*.connections.keepalive": {"time_seconds": 60},
+    "services.*.connections.keepalive.interval_seconds": 10,
+    "services.*.connections.keepalive.probes": 3,
+    "services.*.connections.keepalive.time_seconds": 30,
+    "services.*.connections.max_connections": 100,
+    "services.*.connections.max_pending_requests": 100,
+    "services.*.connections.max_requests": 100,
+    "services.*.connections.max_requests_per_connection": 100,
     "services.*.drain_seconds": 7,
     "services.*.autoscaling": {"max_replicas": 6, "cpu": 50},
     "services.*.autoscaling.cpu": 70,
@@ -207,6 +229,7 @@ CHANGES: dict[str, Any] = {
     "services.*.grace_seconds": 60,
     "services.*.image": "example.com/shop:2",
     "services.*.namespace": "others",
+    **{f"services.*.outlier_detection.{key}": value for key, value in OUTLIER_DETECTION.items()},
     "services.*.port": 9090,
     "services.*.probes.liveness": {"tcp": True},
     "services.*.probes.readiness": {"http": "/ready"},
@@ -229,6 +252,9 @@ CHANGES: dict[str, Any] = {
     "services.*.resources.requests.cpu": "200m",
     "services.*.resources.requests.ephemeral_storage": "1Gi",
     "services.*.resources.requests.memory": "128Mi",
+    "services.*.retries.attempts": 3,
+    "services.*.retries.per_try_timeout_seconds": 2,
+    "services.*.retries.retry_on": ["reset", 503],
     "services.*.root": True,
     "services.*.ports": {"other": {"port": 8082}},
     "services.*.ports.*.port": 8083,
@@ -258,6 +284,7 @@ CHANGES: dict[str, Any] = {
     },
     "services.*.routes[].rewrite": "/other",
     "services.*.service_account": "shop-pods@test-project.iam.gserviceaccount.com",
+    "services.*.timeout_seconds": 2.5,
     "services.*.topology_spread.node": "required",
     "services.*.topology_spread.zone": "preferred",
     "services.*.user": 1234,
@@ -341,7 +368,7 @@ def _retired_home(data: Data) -> None:
 
 
 def _of_another_pipeline(data: Data) -> None:
-    data["services"]["shop"] = {"port": 8080, "routes": [{"path": "/shop"}]}
+    data["services"]["shop"] = {"port": 8080, "routes": [{"path": "/shop"}], "retries": {"retry_on": ["5xx"]}}
 
 
 def _one_region(data: Data) -> None:
@@ -522,6 +549,16 @@ SHOP = "services.shop"
             "has no effect: the region is retired",
         ),
         ({"mesh": {"default_deny": False}}, "services.cart.allow_from", "has no effect: mesh.default_deny is false"),
+        (
+            {"demo": {"failover": False, "outlier_detection": {"interval_seconds": 10}}},
+            "demo.outlier_detection",
+            "has no effect: demo.failover is false",
+        ),
+        (
+            {f"{SHOP}.failover": False, f"{SHOP}.outlier_detection": {"consecutive_5xx": 7}},
+            f"{SHOP}.outlier_detection",
+            "has no effect: services.shop.failover is false",
+        ),
         ({f"{SHOP}.replicas": 0}, SHOP, "has no pods: replicas is 0"),
         (
             {

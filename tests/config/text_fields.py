@@ -39,6 +39,7 @@ _REQUIRED: Data = {
     "port": 8080,
     "region": "us-east1",
     "secret": "database",
+    "time_seconds": 60,
 }
 _KEY = "tokyo"
 """A valid key of any mapping: of a region, a service or a variable."""

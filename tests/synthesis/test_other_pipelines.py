@@ -37,6 +37,7 @@ CATALOG = {
     ("AuthorizationPolicy", "catalog"),
     ("PodDisruptionBudget", "catalog"),
     ("DestinationRule", "catalog"),
+    ("VirtualService", "catalog"),
 }
 PRICES = {
     ("Service", "prices"),
@@ -44,8 +45,9 @@ PRICES = {
     ("AuthorizationPolicy", "prices"),
     ("PodDisruptionBudget", "prices"),
     ("DestinationRule", "prices"),
+    ("VirtualService", "prices"),
 }
-EVERYWHERE = {("Service", "prices"), ("DestinationRule", "prices")}
+EVERYWHERE = {("Service", "prices"), ("DestinationRule", "prices"), ("VirtualService", "prices")}
 
 
 def test_a_service_without_an_image_has_everything_but_a_deployment(workloads: Synthesis) -> None:

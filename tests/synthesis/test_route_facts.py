@@ -8,6 +8,7 @@ from tests.synthesized import Synthesis
 
 CLUSTERS = ("tokyo", "iowa")
 CHECKOUT = "checkout.apps.svc.cluster.local"
+RETRIES = {"attempts": 1, "retryOn": "connect-failure,gateway-error,429,unavailable", "perTryTimeout": "0.75s"}
 
 
 def to(host: str, port: int) -> list[dict[str, Any]]:
@@ -32,6 +33,8 @@ def test_routes_of_a_host_without_its_own(three_regions: Synthesis, cluster: str
     assert checkout == {
         "match": [{"uri": {"exact": "/checkout"}}, {"uri": {"prefix": "/checkout/"}}],
         "route": to(CHECKOUT, 8080),
+        "timeout": "2.5s",
+        "retries": RETRIES,
     }
     assert basket == {
         "match": [{"uri": {"exact": "/basket"}}, {"uri": {"prefix": "/basket/"}}],
@@ -40,6 +43,8 @@ def test_routes_of_a_host_without_its_own(three_regions: Synthesis, cluster: str
     assert hello == {
         "match": [{"uri": {"exact": "/hello"}}],
         "route": to("helloworld.sample.svc.cluster.local", 5000),
+        "timeout": "15s",
+        "retries": {"attempts": 2, "retryOn": "connect-failure,refused-stream"},
     }
 
 
@@ -61,6 +66,8 @@ def test_routes_of_a_host(three_regions: Synthesis, cluster: str) -> None:
     admin, below, version = (spec["http"][index] for index in (3, 4, 5))
     same = {
         "route": to(CHECKOUT, 9090),
+        "timeout": "2.5s",
+        "retries": RETRIES,
         "headers": {
             "request": {"set": {"X-Team": "shop"}, "add": {"X-Hop": "gateway"}, "remove": ["X-Debug"]},
             "response": {"set": {"Strict-Transport-Security": "max-age=63072000"}, "remove": ["X-Powered-By"]},

@@ -1,0 +1,87 @@
+"""`timeout_seconds`, `retries`, `outlier_detection` and `connections` of `services`, and of the demo."""
+
+from collections.abc import Iterator
+
+from config.environment import Environment
+from config.grammar.retry_condition import OF_GRPC, TIMED_OUT
+from config.problems import Problem
+from config.services.outlier_detection import OutlierDetection
+from config.services.service import WITH_TIMEOUT, Service
+
+OF_REQUESTS = ("max_pending_requests", "max_requests", "max_requests_per_connection")
+"""Keys of ``connections`` that limit requests, which only ports of HTTP and gRPC have."""
+
+
+def check_traffic(environment: Environment) -> Iterator[Problem]:
+    yield from _check_outlier_detection("demo", environment.demo.outlier_detection)
+    for name, service in environment.services.items():
+        path = f"services.{name}"
+        yield from _check_timeout(path, service)
+        yield from _check_retries(path, service)
+        yield from _check_connections(path, service)
+        yield from _check_outlier_detection(path, service.outlier_detection)
+
+
+def _check_timeout(path: str, service: Service) -> Iterator[Problem]:
+    given = "timeout_seconds" in service.model_fields_set and service.timeout_seconds is not None
+    if given and not any(port.protocol in WITH_TIMEOUT for port in service.http_ports):
+        rule = (
+            f"is for ports of http and http2, and {path} has none: streams of gRPC may be open for as long as they "
+            "like, and TCP has no requests; take it away"
+        )
+        yield Problem(f"{path}.timeout_seconds", rule, service.timeout_seconds)
+
+
+def _check_retries(path: str, service: Service) -> Iterator[Problem]:
+    retries = service.retries
+    at = f"{path}.retries"
+    if retries.model_fields_set and not service.http_ports:
+        yield Problem(at, f"needs requests of HTTP or gRPC, and {path} has no such port; take it away")
+        return
+    if retries.attempts == 0:
+        for key in ("retry_on", "per_try_timeout_seconds"):
+            if key in retries.model_fields_set:
+                yield Problem(f"{at}.{key}", "does not go with attempts: 0, which turns retries off; take one away")
+        return
+    for index, condition in enumerate(retries.retry_on):
+        where = f"{at}.retry_on[{index}]"
+        if condition in retries.retry_on[:index]:
+            yield Problem(where, "stands there twice", condition)
+        elif condition in OF_GRPC and not any(port.protocol in ("http2", "grpc") for port in service.http_ports):
+            rule = f"is a status of gRPC, and {path} has no port with the protocol grpc or http2; take it away"
+            yield Problem(where, rule, condition)
+    yield from _check_tries(path, service)
+
+
+def _check_tries(path: str, service: Service) -> Iterator[Problem]:
+    limit = service.retries.per_try_timeout_seconds
+    if limit is None:
+        return
+    at = f"{path}.retries.per_try_timeout_seconds"
+    if not {*TIMED_OUT} & {*service.retries.retry_on}:
+        rule = (
+            f"ends a try that retry_on does not retry; add one of {', '.join(TIMED_OUT)} to retry_on, or take it away"
+        )
+        yield Problem(at, rule, limit)
+    timeouts = [timeout for port in service.http_ports if (timeout := service.timeout_of(port)) is not None]
+    if timeouts and limit >= timeouts[0]:
+        rule = f"must be less than timeout_seconds, {timeouts[0]:g}, which includes all tries"
+        yield Problem(at, rule, limit)
+
+
+def _check_connections(path: str, service: Service) -> Iterator[Problem]:
+    for key in OF_REQUESTS:
+        if getattr(service.connections, key) is not None and not service.http_ports:
+            rule = f"limits requests, and {path} has no port of HTTP or gRPC; take it away"
+            yield Problem(f"{path}.connections.{key}", rule)
+
+
+def _check_outlier_detection(path: str, detection: OutlierDetection) -> Iterator[Problem]:
+    at = f"{path}.outlier_detection"
+    errors, gateway_errors = detection.consecutive_5xx, detection.consecutive_gateway_errors
+    if not errors and not gateway_errors and detection.consecutive_local_origin_failures is None:
+        rule = "turns off all that ejects an endpoint; set consecutive_gateway_errors, or failover: false in its place"
+        yield Problem(f"{at}.consecutive_5xx", rule, errors)
+    if errors and gateway_errors >= errors:
+        rule = f"must be less than consecutive_5xx, {errors}, which counts the same responses, or consecutive_5xx be 0"
+        yield Problem(f"{at}.consecutive_gateway_errors", rule, gateway_errors)
