@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.errors import MeshError
+from cli.report.consent import obtain_consent
 from cli.report.findings import Finding, Report, Section, failure
 from cli.report.output import Output
 from cli.signals import stop_on_signals
@@ -19,7 +20,6 @@ from cli.traffic.cause import find_cause
 from cli.traffic.client import LoadProfile, TrafficClient, start_load
 from cli.traffic.client_job import client_jobs, started
 from cli.traffic.colours import response_colours
-from cli.traffic.consent import obtain_consent
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.drill_load import DrillLoad
 from cli.traffic.expectation import DEPLOY_INGRESS

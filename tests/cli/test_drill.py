@@ -15,12 +15,12 @@ from typing import cast
 import pytest
 
 from cli.errors import MeshError
+from cli.report.consent import obtain_consent
 from cli.report.findings import Finding, FindingState
 from cli.report.output import Output
 from cli.traffic import drill
 from cli.traffic.client import LoadGenerator
 from cli.traffic.colours import FAILED, response_colours
-from cli.traffic.consent import obtain_consent
 from cli.traffic.drill_load import DrillLoad
 from cli.traffic.drill_plot import count_by_time
 from cli.traffic.options import DrillOptions, FaultKind

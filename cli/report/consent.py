@@ -1,4 +1,4 @@
-"""Whether a service of the user may fail."""
+"""Whether a command may do what users notice."""
 
 import sys
 
@@ -11,7 +11,7 @@ def obtain_consent(what: str, *, given: bool) -> None:
     """Ask on a terminal whether to go on.
 
     Args:
-        what: What is about to stop, in sentences.
+        what: What is about to happen, in sentences.
         given: Whether the command line has answered already.
 
     Raises:
