@@ -387,6 +387,63 @@ def drill(
     return output.finish(run_drill(load(config), kubeconfig, options, output))
 
 
+DRAIN_STATUSES = (
+    "Exit status: 0 if the region is empty, or serves again; 1 if something is left at the timeout, or was not "
+    "applied; 2 if nothing was changed; 130 after Ctrl-C."
+)
+
+
+@app.command(epilog=_epilog("mesh drain osaka && mesh status --region osaka", DRAIN_STATUSES))
+def drain(
+    region: Annotated[str, typer.Argument(metavar="REGION", help="Drain this region (its key).")],
+    config: Config,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Wait for this long until the region is empty.")
+    ] = 600,
+    yes: Annotated[bool, typer.Option("--yes", help="Change the file and the clusters without a prompt.")] = False,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+    junit: Junit = None,
+) -> int:
+    """Take a region out of service: other regions serve its requests, and its pods stay ready.
+
+    Run it before work on a region. It is refused, before it changes anything, unless every service of the region has
+    ready endpoints in another region. It sets the region's key `drained` in the configuration file, applies what that
+    means and nothing else, and waits until no request reaches the region. `mesh undrain` puts the region back.
+    """
+    return _drain(region, config, timeout, yes, kubeconfig, Output(as_json=as_json, junit=junit), drained=True)
+
+
+@app.command(epilog=_epilog("mesh undrain osaka && mesh verify locality", DRAIN_STATUSES))
+def undrain(
+    region: Annotated[str, typer.Argument(metavar="REGION", help="Put this region (its key) back into service.")],
+    config: Config,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Wait for this long until the region serves.")
+    ] = 600,
+    yes: Annotated[bool, typer.Option("--yes", help="Change the file and the clusters without a prompt.")] = False,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+    junit: Junit = None,
+) -> int:
+    """Put a drained region back into service.
+
+    Run it when the work on the region is done. It removes the key `drained` from the configuration file, applies what
+    that means and nothing else, and waits until the proxies of all regions know the region's endpoints.
+    """
+    return _drain(region, config, timeout, yes, kubeconfig, Output(as_json=as_json, junit=junit), drained=False)
+
+
+def _drain(
+    region: str, config: Path, timeout: float, yes: bool, kubeconfig: Path | None, output: Output, *, drained: bool
+) -> int:
+    from cli.drain.command import run_drain  # noqa: PLC0415
+    from cli.drain.options import DrainOptions  # noqa: PLC0415
+
+    options = DrainOptions(region, drained, yes, timeout)
+    return output.finish(run_drain(load(config), config, kubeconfig, options, output))
+
+
 @app.command(
     epilog=_epilog(
         "mesh picture --format svg --output mesh.svg",

@@ -105,7 +105,7 @@ def applied_in(state: Iterable[StateResource]) -> Iterator[tuple[str, AppliedObj
     for one in state:
         if one.type == MANIFEST:
             manifest = one.attributes["manifest"]["value"]  # a value of any type is stored with its type
-            yield one.provider, AppliedObject(_without_annotation(manifest), one.address, one.folder)
+            yield one.provider, AppliedObject(without_annotation(manifest), one.address, one.folder)
 
 
 def _synthesized(config: Path) -> list[tuple[str, AppliedObject]] | None:
@@ -119,14 +119,14 @@ def _synthesized(config: Path) -> list[tuple[str, AppliedObject]] | None:
     return [
         (
             region,
-            AppliedObject(_without_annotation(manifest), address, displayed(folder.stack(stack)), known=False),
+            AppliedObject(without_annotation(manifest), address, displayed(folder.stack(stack)), known=False),
         )
         for stack, content in stacks.items()
         for address, region, manifest in kubernetes_objects(content)
     ]
 
 
-def _without_annotation(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def without_annotation(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return a manifest without nothing's: null fields, which the state has, and the annotation with itself."""
     own: dict[str, Any] = _without_nulls(manifest)
     annotations = {

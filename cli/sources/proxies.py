@@ -34,6 +34,8 @@ class ProxyEndpoint:
         failed: The number of the others that have ended.
         unconnected: The number of connections to it that have failed.
         timed_out: The number of requests that took longer than the route's timeout.
+        started: The number of all requests; of TCP, connections.
+        active: The number of those that have not ended.
     """
 
     cluster: str
@@ -48,6 +50,8 @@ class ProxyEndpoint:
     failed: int
     unconnected: int = 0
     timed_out: int = 0
+    started: int = 0
+    active: int = 0
 
     @property
     def host(self) -> str:
@@ -71,6 +75,11 @@ class ProxyEndpoint:
     def outbound(self) -> bool:
         """Whether it is an endpoint to which the proxy's own pod sends requests."""
         return self.cluster.startswith("outbound|")
+
+    @property
+    def inbound(self) -> bool:
+        """Whether it is the proxy's own pod, to which the proxy passes requests on."""
+        return self.cluster.startswith("inbound|")
 
 
 def has_proxy(pod: Object) -> bool:
@@ -146,4 +155,6 @@ def _endpoints(content: dict[str, Any]) -> Iterator[ProxyEndpoint]:
                 failed=counts.get("rq_error", 0),
                 unconnected=counts.get("cx_connect_fail", 0),
                 timed_out=counts.get("rq_timeout", 0),
+                started=counts.get("rq_total", 0),
+                active=counts.get("rq_active", 0),
             )

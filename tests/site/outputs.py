@@ -18,6 +18,7 @@ from config.paths import ROOT
 from tests.cli.demo_mesh import DemoMesh, demo_mesh
 from tests.cli.deployed_mesh import LOCATIONS, PARENT, VPC, deploy
 from tests.cli.doctor.diagnosis import CONFIGURATION, INSTALLER, KUBECTL, PROJECT, log_in
+from tests.cli.drain.drainable_mesh import drainable
 from tests.cli.emulated_project import emulated_project
 from tests.cli.invocation import invoke
 from tests.cli.test_drill import Tokyo
@@ -58,6 +59,17 @@ def status(folder: Path) -> str:
         return f"$ mesh status\n{mesh.run('status').stdout}"
 
 
+def drain(folder: Path) -> str:
+    with deploy(folder) as mesh, drainable(mesh, folder / "cdktf.out"):
+        return f"$ mesh drain osaka --yes\n{mesh.run('drain', 'osaka', '--yes').stdout}"
+
+
+def undrain(folder: Path) -> str:
+    with deploy(folder) as mesh, drainable(mesh, folder / "cdktf.out") as region:
+        region.set_drained()
+        return f"$ mesh undrain osaka --yes\n{mesh.run('undrain', 'osaka', '--yes').stdout}"
+
+
 def audit(folder: Path) -> str:
     with deploy(folder) as mesh:
         for path in (f"regions/{LOCATIONS['tokyo']}/subnetworks/matt-private-old", "global/addresses/matt-old"):
@@ -86,7 +98,7 @@ def _traffic(mesh: DemoMesh, *arguments: str) -> str:
 
 
 RECORDERS: dict[str, Callable[[Path], str]] = {
-    one.__name__: one for one in (init, doctor, status, verify, drill, audit)
+    one.__name__: one for one in (init, doctor, status, verify, drill, drain, undrain, audit)
 }
 """What records the output of each command."""
 

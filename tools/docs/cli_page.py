@@ -21,7 +21,7 @@ FILE = ROOT / "docs" / "cli.md"
 LONGEST = 12
 """Most lines of a section of an output that the page shows."""
 
-WHOLE = ("init", "status", "verify", "drill")
+WHOLE = ("init", "status", "verify", "drill", "drain", "undrain")
 """The commands whose output the page shows whole."""
 
 _NOTE = "<!-- `make schema` generates this page from tools/docs/cli.md and `mesh --help`. Don't edit it. -->\n\n"

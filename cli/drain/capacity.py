@@ -1,0 +1,90 @@
+"""What has to hold before a region is drained, or serves again: other regions carry its load, or its own pods do."""
+
+from collections.abc import Iterator
+
+from cli.drain.live import LiveRegion, LiveRegions
+from cli.errors import MeshError
+from cli.report.findings import Finding, ok, warning
+from config import Environment
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.plural import counted
+
+GATEWAYS = "gateways"
+
+
+def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Iterator[Finding]:
+    """Yield whether other regions can serve what a region serves.
+
+    Args:
+        environment: The environment, in which the region may be drained already.
+        key: Key of the region that is to be drained.
+        live: All regions.
+
+    Raises:
+        MeshError: A service that the region serves has no ready endpoint in another region that is not drained.
+    """
+    here = live[key]
+    others = [one for one in live.values() if one.key != key and one.region.serves]
+    for one in (here, *others):
+        if one.problem:
+            yield warning(one.key, f"its cluster can't be read: {one.problem}", f"mesh status --region {one.key}")
+    unserved = []
+    for name, service in environment.all_services().items():
+        regions = environment.deployments(service)
+        if key not in regions:
+            continue
+        ready = {one.key: one.ready_endpoints(service.namespace, name) for one in others if one.key in regions}
+        own = here.ready_endpoints(service.namespace, name)
+        more = sum(one.more_pods(service.namespace, name) for one in others if one.key in regions)
+        if not any(ready.values()) and (own or here.problem):
+            unserved.append(f"{name} (in {', '.join(ready) or 'no other region'})")
+        else:
+            yield _compare(name, key, own, ready, more).about(service=name)
+    if environment.ingress.enabled:
+        ready = {one.key: one.ready_gateways for one in others}
+        if any(ready.values()):
+            more = sum(one.more_pods(GATEWAY_NAMESPACE, GATEWAY_NAME) for one in others)
+            yield _compare(GATEWAYS, key, here.ready_gateways, ready, more)
+        else:
+            unserved.append(f"{GATEWAYS} (in {', '.join(ready)})")
+    if unserved:
+        raise MeshError(
+            f"without {key} nothing would serve these, as no other region that is not drained has a ready endpoint: "
+            f"{', '.join(unserved)}",
+            "mesh status",
+        )
+
+
+def _compare(name: str, region: str, own: int, ready: dict[str, int], more: int) -> Finding:
+    """Compare the pods that serve now with those of other regions and those that autoscalers can add there."""
+    staying = sum(ready.values())
+    places = ", ".join(f"{count} in {key}" for key, count in ready.items())
+    added = f", and autoscalers can add {more}" if more else ""
+    text = f"{counted(own + staying, 'ready pod')} now, {staying} without {region} ({places}){added}"
+    if staying + more < own + staying:
+        return warning(name, text, "if the load needs more, raise replicas or the autoscaler's maximum first")
+    return ok(name, text)
+
+
+def check_pods(environment: Environment, live: LiveRegion) -> Iterator[Finding]:
+    """Yield whether a region that is to serve again has ready pods.
+
+    Raises:
+        MeshError: Its cluster can't be read, so that requests could go to a region that is lost.
+    """
+    key = live.key
+    if live.problem:
+        raise MeshError(f"the cluster of {key} can't be read: {live.problem}", f"mesh status --region {key}")
+    for name, service in environment.all_services().items():
+        if key in environment.deployments(service):
+            yield _pods(name, live.ready_pods(service.namespace, name), key).about(service=name)
+    if environment.ingress.enabled:
+        yield _pods(GATEWAYS, live.ready_gateways, key)
+
+
+def _pods(name: str, ready: int, key: str) -> Finding:
+    if ready:
+        return ok(name, f"{counted(ready, 'ready pod')} in {key}")
+    return warning(
+        name, f"no ready pod in {key}, so that its requests stay in other regions", f"mesh status --region {key}"
+    )

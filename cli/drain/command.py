@@ -1,0 +1,231 @@
+"""`mesh drain` and `mesh undrain`: the file, the clusters and the traffic change together."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.drain.capacity import check_capacity, check_pods
+from cli.drain.configuration_file import ConfigurationFile
+from cli.drain.difference import STACK, ChangedObject, changed_objects
+from cli.drain.emptiness import RegionTraffic
+from cli.drain.live import LiveRegions, live_clusters, read_regions
+from cli.drain.options import DrainOptions
+from cli.drain.proxy_traffic import read_traffic
+from cli.drain.return_to_service import RegionReturn
+from cli.drain.targeted_apply import TargetedApply
+from cli.drain.wait import wait_until_complete
+from cli.errors import MeshError
+from cli.report.consent import obtain_consent
+from cli.report.findings import Report, failure, ok
+from cli.report.output import Output
+from cli.signals import stop_on_signals
+from cli.sources.remediation import DEPLOY
+from cli.sources.state import read_states
+from cli.sources.synthesis import synthesize
+from cli.sources.synthesized import Synthesized, read_folder
+from cli.sources.worker_pool import worker_pool
+from config import Environment
+from config.backend import LocalState
+from config.loading.load import displayed
+from config.plural import counted
+
+READERS = 16
+"""Proxies that are read at a time."""
+
+
+def run_drain(
+    environment: Environment, config: Path, kubeconfig: Path | None, options: DrainOptions, output: Output
+) -> Report:
+    """Drain a region, or put it back into service.
+
+    Args:
+        environment: As the file describes it now.
+        config: The configuration file.
+        kubeconfig: As for `cli.sources.kubernetes.connected_clusters`.
+        options: Of the command line.
+        output: Where progress is shown.
+
+    Returns:
+        What was checked, applied and observed.
+
+    Raises:
+        MeshError: Nothing was changed.
+    """
+    stop_on_signals()
+    _check_region(environment, config, options)
+    file = ConfigurationFile.of(config, options.region, options.drained)
+    wanted = file.environment()
+    report = Report(options.command.removeprefix("mesh "))
+    report.data.update(region=options.region, drained=options.drained)
+    with live_clusters(environment, kubeconfig) as clusters:
+        with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):
+            live = read_regions(environment, clusters)
+        checks = report.section("Other regions" if options.drained else f"Pods in {options.region}")
+        if options.drained:
+            checks.findings += check_capacity(environment, options.region, live)
+        else:
+            checks.findings += check_pods(environment, live[options.region])
+        with output.spinner(f"synthesizing {displayed(config)} with the change and without it"):
+            changes = _differences(file)
+        for finding in checks.findings:
+            if finding.is_problem:
+                output.log(f"warning: {finding.name}: {finding.text}")
+        drain = Drain(wanted, file, live, options, report, output)
+        drain.prepare(changes)
+        if drain.apply():
+            drain.observe()
+    return report
+
+
+def _check_region(environment: Environment, config: Path, options: DrainOptions) -> None:
+    """Raise a MeshError if there is no such region in service, or the stack was never deployed."""
+    key = options.region
+    if key not in environment.regions:
+        raise MeshError(f"there is no region {key}", f"use one of {', '.join(environment.regions)}")
+    if environment.regions[key].retired:
+        raise MeshError(f"{key} is retired: nothing runs there", "")
+    if isinstance(environment.backend, LocalState) and read_states(environment, config)[STACK] is None:
+        raise MeshError(f"the stack {STACK} of {displayed(config)} was never deployed", DEPLOY)
+
+
+def _differences(file: ConfigurationFile) -> list[ChangedObject]:
+    """Return the objects that the change means, by two syntheses into temporary folders."""
+
+    def synthesized(text: str) -> Synthesized:
+        with tempfile.TemporaryDirectory(prefix="mesh-") as folder, file.copy(text) as copy:
+            synthesize(copy, Path(folder))
+            return read_folder(Path(folder))
+
+    with ThreadPoolExecutor(2) as pool:
+        before, after = pool.map(synthesized, (file.opposite, file.wanted))
+    return changed_objects(before, after)
+
+
+@dataclass
+class Drain:
+    """The change of one region.
+
+    Attributes:
+        environment: As the file describes it with the change.
+        file: The configuration file.
+        live: What runs in each region.
+        options: Of the command line.
+        report: Gets the findings.
+        output: Where progress is shown.
+        present: The objects that are changed.
+        lost: The objects of clusters that can't be read.
+    """
+
+    environment: Environment
+    file: ConfigurationFile
+    live: LiveRegions
+    options: DrainOptions
+    report: Report
+    output: Output
+    present: Sequence[ChangedObject] = ()
+    lost: Sequence[ChangedObject] = ()
+
+    def prepare(self, changes: Sequence[ChangedObject]) -> None:
+        """Show what is about to happen, and obtain the consent.
+
+        Raises:
+            MeshError: Nothing of it is possible, or it is not wanted.
+        """
+        self.lost = [one for one in changes if self.live[one.region].problem]
+        self.present = [one for one in changes if not self.live[one.region].problem]
+        if self.lost and not self.present:
+            text = "none of the clusters whose objects change can be read"
+            raise MeshError(text, f"mesh status --region {self.lost[0].region}")
+        obtain_consent(self._what_happens(), given=self.options.yes)
+
+    def _what_happens(self) -> str:
+        """Return what is about to happen, in sentences."""
+        region, file = self.options.region, displayed(self.file.path)
+        if self.options.drained:
+            lines = [f"{region} will be drained: other regions serve its requests, and its pods stay ready."]
+        else:
+            lines = [f"{region} will serve again."]
+        lines.append(f"{file} {'is changed' if self.file.is_changed else 'has the change already'}.")
+        lines.append(f"terraform updates, in the stack {STACK}: {_listed(self.present)}.")
+        if self.lost:
+            lines.append(f"Not updated, as the cluster can't be read: {_listed(self.lost)}.")
+        return "\n".join(lines)
+
+    def apply(self) -> bool:
+        """Write the file and apply what it means, and return whether that worked.
+
+        Raises:
+            MeshError: Nothing was changed.
+        """
+        config, section = self.file.path, self.report.section("Changes")
+        with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+            terraform = TargetedApply.of(config, Path(folder))
+            self._plan(terraform)
+            with self.output.spinner(f"terraform apply: {counted(len(self.present), 'object')}"):
+                problem = terraform.apply()
+        state = f"regions.{self.options.region}.drained is {str(self.options.drained).lower()}"
+        section.findings.append(ok("configuration", state if self.file.is_changed else f"{state} already"))
+        if problem:
+            fix = f"{self.options.command}, or: {terraform.command(self.present)}"
+            section.findings.append(failure("terraform apply", problem, fix))
+            return False
+        section.findings += [ok(f"{one.region}: {one.key}", "updated") for one in self.present]
+        self.report.data["applied"] = [one.address for one in self.present]
+        for one in self.lost:
+            text = f"not updated, as the cluster can't be read: {self.live[one.region].problem}"
+            fix = f"when it can be read again: {self.options.command}, or: {terraform.command([one])}"
+            section.findings.append(failure(f"{one.region}: {one.key}", text, fix))
+        return True
+
+    def _plan(self, terraform: TargetedApply) -> None:
+        """Write the file, and plan the objects; the file is as it was if that is refused.
+
+        Raises:
+            MeshError: It is refused.
+        """
+        config = self.file.path
+        self.file.write()
+        try:
+            with self.output.spinner(f"synthesizing {displayed(config)}"):
+                synthesize(config)
+            with self.output.spinner(f"terraform plan: {counted(len(self.present), 'object')}"):
+                terraform.plan(self.present)
+        except BaseException as error:
+            self.file.restore()
+            if isinstance(error, MeshError):
+                with suppress(MeshError):
+                    synthesize(config)
+            raise
+
+    def observe(self) -> None:
+        """Wait until the region is empty, or serves again."""
+        live = self.live[self.options.region]
+        observed: RegionTraffic | RegionReturn
+        if self.options.drained:
+            section = self.report.section(f"Requests to {live.key}")
+            observed = RegionTraffic.of(self.environment, live.region)
+        else:
+            section = self.report.section(f"Endpoints in {live.key}")
+            services = self.environment.all_services().items()
+            ready = [name for name, service in services if live.ready_pods(service.namespace, name)]
+            observed = RegionReturn.of(self.environment, live.region, ready)
+        clusters = {key: one.cluster for key, one in self.live.items() if one.cluster is not None}
+        start = time.monotonic()
+        with worker_pool(READERS) as pool:
+            wait_until_complete(
+                observed,
+                lambda: read_traffic(self.environment, clusters, pool),
+                0 if live.problem else self.options.timeout,  # nothing updates the endpoints of a lost region
+                self.output.log,
+            )
+        seconds = time.monotonic() - start
+        section.findings += observed.findings(seconds)
+        self.report.data["seconds"] = round(seconds, 1)
+
+
+def _listed(objects: Sequence[ChangedObject]) -> str:
+    return "; ".join(f"{one.key} in {one.region}" for one in objects) or "nothing"

@@ -1,0 +1,261 @@
+"""`mesh drain` and `mesh undrain`: what is checked, what is changed, and what is waited for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.drain.terraform import PlannedChange
+from tests.cli.deployed_mesh import FLEET, DeployedMesh
+from tests.cli.drain.drainable_mesh import GATEWAYS, SERVICES, DrainableMesh, drainable, manifests
+from tests.cli.fake_kubectl import FakeKubectlError
+
+SERVING, CHANGES, REQUESTS = "Other regions", "Changes", "Requests to osaka"
+POD = "helloworld-v2-5d4f8-1"
+
+
+@pytest.fixture
+def region(mesh: DeployedMesh, tmp_path: Path) -> Iterator[DrainableMesh]:
+    with drainable(mesh, tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize("mesh", ["asmcli-managed", FLEET], indirect=True)
+def test_drain(region: DrainableMesh) -> None:
+    answer = region.run("drain")
+    assert answer.status == 0, answer.data
+    assert region.osaka["drained"] is True
+    assert region.applied == manifests({"regions": {"tokyo": {}, "osaka": {"drained": True}}})
+    assert region.calls == [("init",), ("plan", SERVICES["osaka"], GATEWAYS), ("apply",)]
+    found = answer.findings("ok")
+    assert {name for section, name in found if section == CHANGES and ":" in name} == {
+        "tokyo: MultiClusterService istio-gateway/istio-ingressgateway",
+        "osaka: Service sample/helloworld",
+    }
+    assert found[REQUESTS, "new requests"]["text"] == "none to 4 pods"
+    assert answer.data["data"] == {
+        "region": "osaka",
+        "drained": True,
+        "applied": [SERVICES["osaka"], GATEWAYS],
+        "seconds": answer.data["data"]["seconds"],
+    }
+
+
+def test_undrain(region: DrainableMesh) -> None:
+    region.set_drained()
+    answer = region.run("undrain")
+    assert answer.status == 0, answer.data
+    assert "drained" not in region.osaka
+    assert region.applied == manifests({"regions": {"tokyo": {}, "osaka": {}}})
+    assert answer.findings("ok")["Endpoints in osaka", "endpoints of helloworld"]
+
+
+def test_a_region_that_is_drained_already(region: DrainableMesh) -> None:
+    region.set_drained()
+    before = dict(region.applied)
+    answer = region.run("drain")
+    assert answer.status == 0, answer.data
+    assert region.applied == before
+    found = answer.findings("ok")
+    assert any("already" in one["text"] for (section, _), one in found.items() if section == CHANGES)
+
+
+def test_a_file_that_is_ahead_of_the_clusters(region: DrainableMesh) -> None:
+    """Such as after the command was killed, or a person has written the line."""
+    region.mesh.content["regions"]["osaka"]["drained"] = True
+    assert region.run("drain").status == 0
+    assert region.applied == manifests({"regions": {"osaka": {"drained": True}}})
+
+
+def refused(region: DrainableMesh, command: str = "drain") -> dict[str, str]:
+    """Run a command that changes nothing, and return its error."""
+    region.mesh._write()
+    before, applied = region.file.read_text(encoding="utf-8"), dict(region.applied)
+    answer = region.run(command)
+    assert answer.status == 2, answer.data
+    assert region.file.read_text(encoding="utf-8") == before
+    assert region.applied == applied
+    assert ("apply",) not in region.calls
+    assert not list(region.file.parent.glob(".mesh.yaml*"))
+    error: dict[str, str] = answer.data["error"]
+    return error
+
+
+def test_a_service_that_no_other_region_serves(region: DrainableMesh) -> None:
+    region.mesh.object("tokyo", "EndpointSlice", "helloworld")["endpoints"] = []
+    assert "helloworld (in tokyo)" in refused(region)["message"]
+    assert not region.calls
+
+
+def test_gateways_that_are_ready_nowhere_else(region: DrainableMesh) -> None:
+    for one in region.mesh.objects("tokyo", "Pod", "istio-ingressgateway"):
+        one["status"]["conditions"] = []
+    assert "gateways (in tokyo)" in refused(region)["message"]
+
+
+def test_other_regions_that_can_t_be_read(region: DrainableMesh) -> None:
+    region.mesh.clusters["tokyo"]["error"] = "Unable to connect to the server: i/o timeout"
+    assert "helloworld (in tokyo)" in refused(region)["message"]
+
+
+def test_the_last_region_that_serves(region: DrainableMesh) -> None:
+    region.mesh.content["regions"]["tokyo"]["drained"] = True
+    error = refused(region)
+    assert "regions: all are drained or retired" in error["message"]
+
+
+def test_without_a_terminal(region: DrainableMesh) -> None:
+    answer = region.mesh.run_json("drain", "osaka")
+    assert answer.status == 2
+    message = answer.data["error"]["message"]
+    assert "MultiClusterService istio-gateway/istio-ingressgateway in tokyo" in message
+    assert "Service sample/helloworld in osaka" in message
+    assert answer.data["error"]["fix"].endswith("--yes")
+    assert "drained" not in region.osaka
+    assert not region.calls
+
+
+@pytest.mark.parametrize("name", ["kyoto", "seoul"])
+def test_a_region_that_can_t_be_drained(region: DrainableMesh, name: str) -> None:
+    answer = region.mesh.run_json("drain", name, "--yes")
+    assert answer.status == 2
+    assert name in answer.data["error"]["message"]
+
+
+def test_a_stack_that_was_never_deployed(region: DrainableMesh) -> None:
+    region.mesh.states["ingress"] = None
+    error = refused(region)
+    assert "was never deployed" in error["message"]
+    assert error["fix"].startswith("cdktf deploy")
+
+
+def test_an_object_that_was_never_deployed(region: DrainableMesh) -> None:
+    del region.applied[GATEWAYS]
+    assert f"create {GATEWAYS}" in refused(region)["message"]
+
+
+def test_another_pending_change_of_the_same_object(region: DrainableMesh) -> None:
+    region.applied[SERVICES["osaka"]]["spec"]["selector"] = {"app": "hello"}
+    message = refused(region)["message"]
+    assert "Service sample/helloworld in osaka, which was deployed from another configuration" in message
+
+
+def test_a_pending_change_of_what_an_object_needs(region: DrainableMesh) -> None:
+    region.pending = [
+        PlannedChange("kubernetes_manifest.tokyo_namespace", ("update",), {"manifest": {}}),
+        PlannedChange("null_resource.cleanup", ("no-op",), {}),
+    ]
+    error = refused(region)
+    assert "update kubernetes_manifest.tokyo_namespace" in error["message"]
+    assert "cleanup" not in error["message"]
+    assert "cdktf deploy ingress" in error["fix"]
+
+
+def test_a_plan_that_fails(region: DrainableMesh) -> None:
+    region.errors["plan"] = "Error acquiring the state lock"
+    assert "Error acquiring the state lock" in refused(region)["message"]
+
+
+def test_an_apply_that_fails(region: DrainableMesh) -> None:
+    """Some of it may be applied, so the file stays as it is wanted."""
+    region.errors["apply"] = "the server is currently unable to handle the request"
+    answer = region.run("drain")
+    assert answer.status == 1
+    assert region.osaka["drained"] is True
+    failure = answer.findings("failure")[CHANGES, "terraform apply"]
+    assert "unable to handle" in failure["text"]
+    assert failure["fix"].startswith("mesh drain osaka, or: terraform apply ")
+
+
+def test_a_region_that_is_lost(region: DrainableMesh) -> None:
+    """The load balancer's part is applied; of the rest, there is the command."""
+    region.mesh.clusters["osaka"]["error"] = "Unable to connect to the server: i/o timeout"
+    answer = region.run("drain")
+    assert answer.status == 1
+    assert region.osaka["drained"] is True
+    assert ("plan", GATEWAYS) in region.calls
+    assert region.applied[GATEWAYS]["spec"]["clusters"] == [{"link": "tokyo"}]
+    failure = answer.findings("failure")[CHANGES, "osaka: Service sample/helloworld"]
+    assert failure["fix"].endswith(f"terraform apply {SERVICES['osaka']}")
+    assert answer.findings("warning")[SERVING, "osaka"]
+
+
+def test_the_config_cluster_that_is_lost(region: DrainableMesh) -> None:
+    """Nothing can be applied, as all objects are in clusters that can't be read."""
+    region.mesh.content["ingress"]["config_cluster"] = "osaka"
+    region.mesh.clusters["osaka"]["error"] = "Unable to connect to the server: i/o timeout"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tests.cli.drain.drainable_mesh.GATEWAYS", "kubernetes_manifest.osaka_gateways")
+        assert "none of the clusters" in refused(region)["message"]
+
+
+def test_a_lost_region_does_not_serve_again(region: DrainableMesh) -> None:
+    region.set_drained()
+    region.mesh.clusters["osaka"]["error"] = "Unable to connect to the server: i/o timeout"
+    assert "can't be read" in refused(region, "undrain")["message"]
+
+
+def test_pods_that_are_not_ready(region: DrainableMesh) -> None:
+    region.set_drained()
+    region.mesh.object("osaka", "Pod", POD)["status"]["conditions"] = []
+    answer = region.run("undrain")
+    assert answer.status == 0
+    assert "no ready pod in osaka" in answer.findings("warning")["Pods in osaka", "helloworld"]["text"]
+
+
+def test_capacity(region: DrainableMesh) -> None:
+    """Two gateways of each region serve, and autoscalers may add three; nothing scales the demo."""
+    answer = region.run("drain")
+    assert set(answer.findings("warning")) == {(SERVING, "helloworld")}
+    text = answer.findings("ok")[SERVING, "gateways"]["text"]
+    assert text == "4 ready pods now, 2 without osaka (2 in tokyo), and autoscalers can add 3"
+    assert "helloworld: 2 ready pods now, 1 without osaka (1 in tokyo)" in answer.errors
+
+
+def test_requests_that_do_not_end(region: DrainableMesh) -> None:
+    region.serve("osaka", POD, "inbound|5000||", rq_total=7, rq_active=2)
+    answer = region.run("drain")
+    assert answer.status == 1
+    failure = answer.findings("failure")[REQUESTS, "active requests"]
+    assert f"sample/{POD} (2)" in failure["text"]
+
+
+def test_new_requests(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 0
+
+    def serve_more(mesh: DrainableMesh) -> None:
+        nonlocal count
+        count += 5
+        mesh.serve("osaka", "istio-ingressgateway-5d4f8-2", "outbound|80||a.b.svc.cluster.local", rq_total=count)
+
+    monkeypatch.setattr("time.sleep", lambda _: serve_more(region))
+    answer = region.run("drain")
+    assert answer.status == 1
+    assert (
+        "istio-gateway/istio-ingressgateway-5d4f8-2 (" in answer.findings("failure")[REQUESTS, "new requests"]["text"]
+    )
+
+
+def test_a_proxy_that_keeps_endpoints(region: DrainableMesh) -> None:
+    region.serve("tokyo", "sleep-5d4f8-1", "outbound|5000||other.sample.svc.cluster.local")
+    answer = region.run("drain")
+    assert answer.status == 1
+    assert "sample/sleep-5d4f8-1 in tokyo" in answer.findings("failure")[REQUESTS, "endpoints"]["text"]
+
+
+def test_proxies_that_can_t_be_read(region: DrainableMesh) -> None:
+    error = FakeKubectlError('Error from server (Forbidden): pods "a" is forbidden')
+    for one in region.mesh.objects("osaka", "Pod"):
+        region.mesh.clusters["osaka"]["proxies"][one["metadata"]["name"]] = {"clusters": error}
+    answer = region.run("drain")
+    assert answer.status == 0
+    assert "no proxy in osaka could be read" in answer.findings("warning")[REQUESTS, "requests"]["text"]
+
+
+def test_endpoints_that_do_not_come_back(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    region.set_drained()
+    monkeypatch.setattr(DrainableMesh, "take_effect", lambda _: None)
+    answer = region.run("undrain")
+    assert answer.status == 1
+    failure = answer.findings("failure")["Endpoints in osaka", "endpoints of helloworld"]
+    assert "mesh explain helloworld" in failure["fix"]

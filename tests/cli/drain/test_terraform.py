@@ -1,0 +1,66 @@
+"""terraform for some resources of a stack: the real one, with resources that need no provider."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.drain.terraform import StackTerraform, TerraformError
+
+pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on this machine")
+
+
+def write(folder: Path, **inputs: Any) -> None:
+    resources = {name: {"input": value} for name, value in inputs.items()}
+    (folder / "cdk.tf.json").write_text(json.dumps({"resource": {"terraform_data": resources}}), encoding="utf-8")
+
+
+def state(folder: Path) -> dict[str, Any]:
+    content = json.loads((folder / "terraform.tfstate").read_text(encoding="utf-8"))
+    return {one["name"]: one["instances"][0]["attributes"]["input"]["value"] for one in content["resources"]}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> StackTerraform:
+    """A stack whose resources `first`, `second` and `other` were applied."""
+    write(tmp_path, first="a", second="a", other="a")
+    terraform = StackTerraform(tmp_path)
+    terraform.init()
+    terraform.plan([f"terraform_data.{name}" for name in ("first", "second", "other")], tmp_path / "plan")
+    terraform.apply(tmp_path / "plan")
+    return terraform
+
+
+def test_only_the_targets_are_applied(tmp_path: Path, stack: StackTerraform) -> None:
+    write(tmp_path, first="b", second="b", other="b")
+    planned = stack.plan(["terraform_data.first", "terraform_data.second"], tmp_path / "plan")
+    assert {(one.address, one.actions, one.before["input"]) for one in planned} == {
+        ("terraform_data.first", ("update",), "a"),
+        ("terraform_data.second", ("update",), "a"),
+    }
+    stack.apply(tmp_path / "plan")
+    assert state(tmp_path) == {"first": "b", "second": "b", "other": "a"}
+
+
+def test_what_a_target_needs_is_in_the_plan(tmp_path: Path, stack: StackTerraform) -> None:
+    write(tmp_path, first="${terraform_data.other.output}", second="a", other="b")
+    planned = stack.plan(["terraform_data.first"], tmp_path / "plan")
+    assert {(one.address, one.actions) for one in planned} == {
+        ("terraform_data.first", ("update",)),
+        ("terraform_data.other", ("update",)),
+    }
+
+
+def test_an_error_is_one_line(tmp_path: Path, stack: StackTerraform) -> None:
+    write(tmp_path, first="${terraform_data.missing.output}")
+    with pytest.raises(TerraformError, match="Reference to undeclared resource: A managed resource") as error:
+        stack.plan(["terraform_data.first"], tmp_path / "plan")
+    assert "\n" not in str(error.value)
+
+
+def test_the_command_for_a_person(tmp_path: Path, stack: StackTerraform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path.parent)
+    command = f"terraform -chdir={tmp_path.name} apply -target='terraform_data.first'"
+    assert stack.command(["terraform_data.first"]) == command
