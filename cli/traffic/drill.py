@@ -35,9 +35,10 @@ from cli.traffic.safety import (
     read_proxies,
 )
 from cli.traffic.target import Target
-from cli.traffic.timeline import COLUMNS, FAILED_A_POD, SECONDS_TO_FAIL_BACK, SECONDS_TO_FAIL_OVER, DrillTimeline
+from cli.traffic.timeline import COLUMNS, SECONDS_TO_FAIL_BACK, SECONDS_TO_FAIL_OVER, UNDER_WAY, DrillTimeline
 from config import Environment
 from config.plural import counted
+from config.services.outlier_detection import OutlierDetection
 
 WATCHED_SECONDS = 5.0
 """For which requests go on after the failover."""
@@ -52,9 +53,6 @@ SECONDS_BETWEEN_COUNTS = 0.2
 
 REQUESTS_OF_A_WORKER = 10
 """A second: each request is a curl of its own, as each is a connection of its own."""
-
-ERRORS_TO_EJECT = 5
-"""Of each pod: consecutive5xxErrors in manifests/service/destination-rule.yaml."""
 
 
 def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillOptions, output: Output) -> Report:
@@ -90,7 +88,7 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
             faults = FaultySubject(environment, target.name, clusters[options.region]).faults(options.fault)
             ready = target.ready_pods(clusters)
             check_pods(target, options.region, ready)
-            _check_rate(faults, options, ready[options.region])
+            _check_rate(target.service.outlier_detection, faults, options, ready[options.region])
             account, image = target.client_account(environment), environment.demo.client_image
             if target.name != environment.demo_name:
                 obtain_consent(_what_stops(target, faults, options.region), given=options.yes)
@@ -132,10 +130,15 @@ def _check_options(environment: Environment, target: Target, region: str) -> Non
         raise MeshError(text, f"set {key}.failover: true, and run: {DEPLOY_INGRESS}")
 
 
-def _check_rate(faults: list[ServiceFault], options: DrillOptions, pods: int) -> None:
+def _check_rate(detection: OutlierDetection, faults: list[ServiceFault], options: DrillOptions, pods: int) -> None:
     """Raise a MeshError if the drill would stop before all pods can be ejected."""
-    errors = ERRORS_TO_EJECT * pods
-    if errors > options.rate * options.stop_after and any(one.kind is FaultKind.FAILING for one in faults):
+    if not any(one.kind is FaultKind.FAILING for one in faults):
+        return
+    errors = detection.least_errors * pods
+    if not errors:
+        text = "no response ejects a pod: consecutive_5xx and consecutive_gateway_errors are 0"
+        raise MeshError(text, f"--fault {FaultKind.REMOVED.value}, or set one of them, and run: {DEPLOY_INGRESS}")
+    if errors > options.rate * options.stop_after:
         text = (
             f"{counted(pods, 'pod')} are ejected after {errors} errors, which takes more than {options.stop_after:g} s "
             f"at {options.rate} requests a second: the drill would stop before"
@@ -193,7 +196,8 @@ class Drill:
             MeshError: The fault could be an outage, or a client was lost.
         """
         region, label = self.options.region, fault.kind.label
-        most_failed = 0 if fault.announced else FAILED_A_POD * self.pods
+        ejected_after = self.target.service.outlier_detection.least_errors
+        most_failed = 0 if fault.announced else (ejected_after + UNDER_WAY) * self.pods
         timeline = DrillTimeline(self.target.name, fault.kind, region, most_failed)
         self.log(f"{label}: sending requests to {self.target.url} from {', '.join(self.clients)}")
         load = self._start()
@@ -238,7 +242,7 @@ class Drill:
         region = self.options.region
         proxies = read_proxies(self.environment, self.target, self.clients[region])
         check_endpoints_elsewhere(self.target, region, proxies, region_finder(self.environment))
-        ejections = list(describe_ejections(proxies))
+        ejections = list(describe_ejections(proxies, self.target.service.outlier_detection))
         for text in ejections:
             self.log(text)
         seconds = SECONDS_TO_SETTLE + (LONGEST_EJECTION_SECONDS if ejections else 0)

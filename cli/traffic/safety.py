@@ -14,9 +14,7 @@ from cli.traffic.target import Target
 from config import Environment
 from config.naming import GATEWAY_NAMESPACE
 from config.plural import counted
-
-EJECTION_SECONDS = 30
-"""Of the first ejection; each further one is longer by that: manifests/service/destination-rule.yaml."""
+from config.services.outlier_detection import OutlierDetection
 
 LONGEST_EJECTION_SECONDS = 300
 """Default of Envoy's max_ejection_time.
@@ -85,13 +83,18 @@ def check_endpoints_elsewhere(
             raise MeshError(f"{text}: {effect}", f"mesh explain {target.name} --from {region}")
 
 
-def describe_ejections(proxies: Sequence[ServiceProxy]) -> Iterator[str]:
-    """Yield what the proxies have ejected, and how long that may last."""
+def describe_ejections(proxies: Sequence[ServiceProxy], detection: OutlierDetection) -> Iterator[str]:
+    """Yield what the proxies have ejected, and how long that may last.
+
+    Args:
+        proxies: The proxies.
+        detection: Of the service.
+    """
     for one in proxies:
         if one.ejected:
             yield (
                 f"{one.name} has ejected {counted(one.ejected, 'endpoint')} before: an ejection lasts "
-                f"{EJECTION_SECONDS} s, longer by that each time, and at most {LONGEST_EJECTION_SECONDS} s"
+                f"{detection.ejection_seconds:g} s, longer by that each time, and at most {LONGEST_EJECTION_SECONDS} s"
             )
 
 

@@ -13,10 +13,10 @@ from config.plural import counted
 
 SECONDS_TO_FAIL_OVER = 60.0
 SECONDS_TO_FAIL_BACK = 320.0
-"""An ejection takes 30 s, longer each time, and at most 300 s, until Envoy looks every 10 s (`cli.traffic.safety`)."""
+"""An ejection takes at most 300 s, until Envoy looks, by default every second (`cli.traffic.safety`)."""
 
-FAILED_A_POD = 10
-"""Requests that may fail for each pod that fails: it is ejected at the fifth, and some are under way."""
+UNDER_WAY = 5
+"""Requests to a pod that may fail in addition to those after which it is ejected: they are under way."""
 
 COLUMNS = (
     "Fault",
@@ -189,7 +189,7 @@ class DrillTimeline:
         text = f"{counts.failed} of {counted(counts.sent, 'request')}: {counts.problem_summary()}"
         if counts.failed <= self.most_failed:
             return ok(name, f"{text}; expected until the pods are ejected")
-        if counts.failed <= FAILED_A_POD and self.fault is FaultKind.REMOVED:
+        if counts.failed <= UNDER_WAY and self.fault is FaultKind.REMOVED:
             return warning(name, text, "lengthen the preStop sleep of the pods: drain_seconds in docs/configuration.md")
         return failure(name, text, f"check the outlierDetection of the DestinationRule: {self._explain}")
 

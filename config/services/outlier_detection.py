@@ -63,3 +63,8 @@ class OutlierDetection(Model):
         "pods all fail gets requests.",
         json_schema_extra=IN_PLACE,
     )
+
+    @property
+    def least_errors(self) -> int:
+        """Consecutive responses with 503 after which an endpoint is ejected; 0 if no response ejects one."""
+        return min(filter(None, (self.consecutive_5xx, self.consecutive_gateway_errors)), default=0)

@@ -302,7 +302,7 @@ def test_a_region_without_a_ready_pod(mesh: DemoMesh) -> None:
 def test_ejections_of_earlier_are_reported(mesh: DemoMesh) -> None:
     mesh.write_proxies("tokyo", tokyo={"failed_outlier_check": True})
     result = mesh.run("drill", "tokyo", *RATE, "--fault", "removed")
-    assert "the client has ejected 1 endpoint before: an ejection lasts 30 s, longer by that each time" in result.errors
+    assert "the client has ejected 1 endpoint before: an ejection lasts 5 s, longer by that each time" in result.errors
 
 
 def test_so_many_pods_that_the_drill_would_stop_before_they_are_ejected(mesh: DemoMesh) -> None:
@@ -311,6 +311,18 @@ def test_so_many_pods_that_the_drill_would_stop_before_they_are_ejected(mesh: De
     assert result.status == 2
     assert "11 pods are ejected after 55 errors" in result.errors
     assert "--stop-after 6, or a higher --rate" in result.errors
+    assert calls(mesh) == []
+    mesh.content["demo"]["outlier_detection"] = {"consecutive_gateway_errors": 4}
+    assert (
+        "11 pods are ejected after 44 errors" in mesh.run("drill", "tokyo", "--rate", "8", "--fault", "failing").errors
+    )
+
+
+def test_a_drill_in_which_no_response_ejects_a_pod(mesh: DemoMesh) -> None:
+    mesh.content["demo"]["outlier_detection"] = {"consecutive_5xx": 0, "consecutive_local_origin_failures": 3}
+    result = mesh.run("drill", "tokyo", *RATE, "--fault", "failing")
+    assert result.status == 2
+    assert "no response ejects a pod" in result.errors
     assert calls(mesh) == []
 
 
