@@ -45,7 +45,7 @@ class ResolvedRegion:
         remote_name: the cluster's name in other clusters' meshes.
         secrets_key: resource name of the Cloud KMS key for the cluster's Secrets; None for Google's own.
         maintenance: when GKE may upgrade the cluster; None for any time.
-        drained: no request goes to the region; its pods stay ready.
+        drained: no request goes to the region, and its pods stay ready; a retired region is not drained.
         retired: the region's cluster has left the mesh and the ingress.
     """
 
@@ -161,7 +161,7 @@ class Environment(Model):
             remote_name=remote_cluster_name(self.project.id, region.region, names.cluster),
             secrets_key=region.secrets_key,
             maintenance=maintenance,
-            drained=region.drained,
+            drained=region.drained and not region.retired,
             retired=region.retired,
         )
 

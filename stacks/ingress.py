@@ -140,7 +140,7 @@ class IngressStack(MeshStack):
     def _load_balanced_clusters(self) -> list[str] | None:
         """Return the links of the clusters that get requests; None if all do, as those of later regions then do."""
         regions = self._environment.resolved_regions()
-        if all(region.retired or region.serves for region in regions):
+        if not any(region.drained for region in regions):
             return None
         return [f"{region.location}/{region.names.cluster}" for region in regions if region.serves]
 

@@ -70,8 +70,16 @@ class Callee:
     def regions(self) -> tuple[str, ...]:
         """Keys of the regions that should have endpoints of it."""
         if self.configured is not None:
-            return tuple(self.environment.deployments(self.configured))
+            return tuple(self.environment.serving_deployments(self.configured))
         return tuple(one.key for one in self.environment.resolved_regions() if not one.retired)
+
+    @property
+    def drained(self) -> tuple[str, ...]:
+        """Keys of the drained regions in which it has pods that get no requests."""
+        if self.configured is None:
+            return ()
+        deployments = self.environment.deployments(self.configured)
+        return tuple(key for key in deployments if self.environment.regions[key].drained)
 
     @property
     def namespaces(self) -> list[str]:

@@ -30,7 +30,16 @@ def shown_endpoints(context: RequestContext, endpoints: Sequence[ProxyEndpoint])
         by_region = [(context.region_at(name), [one for one in group if one.region == name]) for name in regions]
         texts = [f"{sum(one.healthy for one in own)} of {len(own)} healthy in {key}" for key, own in by_region]
         words.append(f"priority {priority}: {', '.join(texts)}")
+    words += [f"{key} is drained" for key in context.callee.drained]
     return "; ".join(words)
+
+
+def check_drained(context: RequestContext, endpoints: Sequence[ProxyEndpoint]) -> Iterator[Finding]:
+    """Yield a failure if a client's proxy has endpoints in drained regions."""
+    there = dict.fromkeys(context.region_at(one.region) for one in endpoints)
+    if wrong := [key for key in there if key in context.callee.drained]:
+        text = f"endpoints in {', '.join(wrong)}, which the configuration drains: the Service there selects pods"
+        yield failure(NAME, text, DEPLOY).about(*_about(context), service=context.callee.name)
 
 
 def used_endpoints(endpoints: Sequence[ProxyEndpoint]) -> list[ProxyEndpoint]:

@@ -7,7 +7,7 @@ from cli.explain.authorization import Peer, decide
 from cli.explain.configured_by import IstioObject, configured_by
 from cli.explain.context import RequestContext
 from cli.explain.endpoints import NAME as ENDPOINTS
-from cli.explain.endpoints import check_no_endpoints, shown_endpoints, used_endpoints
+from cli.explain.endpoints import check_drained, check_no_endpoints, shown_endpoints, used_endpoints
 from cli.explain.faults import check_fault
 from cli.explain.listener import client_listener, gateway_listener, manager_of, not_captured, routes_of, unknown_service
 from cli.explain.proxy import Part, Proxy, filter_chains, read_proxy, tcp_proxy
@@ -192,6 +192,7 @@ def _walk_endpoints(
     used = used_endpoints(endpoints)
     ejected = [one for one in endpoints if one.ejected]
     yield ok(ENDPOINTS, shown_endpoints(context, endpoints))
+    yield from check_drained(context, endpoints)
     # Why an endpoint was ejected is further down the path.
     for one in [*_some(used), *_some(ejected)]:
         yield from check_server(context, Connection(proxy, cluster, one))

@@ -124,6 +124,9 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
                 told = causes[member.key] | causes_of(findings)
                 paths = check_data_path(member, members, observed, told, _undiscovered(discovery))
                 findings += [*deployed, *discovery, *without_consequences(paths, told)]
+                if member.region.drained:
+                    title += ", drained"
+                    findings.insert(0, _drained(member.key))
                 report.section(title, region=member.key).findings += findings
                 overview.rows.append(_row(member, found, discovery))
     report.section("Network").findings += check_firewall(environment, found.firewall_rules)
@@ -217,6 +220,12 @@ def _check_remote_secrets(
     wanted = set(expected_secrets(member.environment, member.key).values())
     yield from (check_remote_secret(member, one, state, tokens[one.key]) for one in members if one.key in wanted)
     yield check_other_remote_secrets(member)
+
+
+def _drained(region: str) -> Finding:
+    """Return that a region is out of service, which may have been forgotten."""
+    text = "no requests go to the region, as configured; other regions serve its callers"
+    return warning("drained", text, f"when the work on it is done: mesh undrain {region}")
 
 
 def _undiscovered(discovery: Iterable[Finding]) -> frozenset[str]:
@@ -324,6 +333,7 @@ def _data(members: list[ObservedCluster], found: DescribedEnvironment) -> dict[s
         clusters[member.key] = {
             "cluster": member.region.names.cluster,
             "location": member.region.location,
+            "drained": member.region.drained,
             "retired": member.region.retired,
             "status": member.gke.get("status"),
             "version": member.gke.get("currentMasterVersion"),

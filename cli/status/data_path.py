@@ -165,21 +165,26 @@ def _check_service(
 ) -> Finding | None:
     """Check what proxies know of a service's endpoints; None if another finding says what they don't."""
     name, service = named
-    title, kubectl = f"data path to {name}", member.kubectl
+    title, kubectl, host = f"data path to {name}", member.kubectl, f"{name}.{service.namespace}.svc."
     expected = {
         one.key: one
         for one in members
-        if one.objects is not None
-        and not one.region.retired
+        if one.region.serves
         and one.key in member.environment.deployments(service)
-        and ready_endpoints(one.live.slices, service.namespace, name)
+        and _has_endpoints(one, service, name)
     }
     regions = {key: one for key, one in expected.items() if key not in undiscovered}
     wrong, fixes = [], []
+    for one in members:
+        if not one.region.drained or _has_endpoints(one, service, name):  # as another finding says
+            continue
+        if which := [proxy for proxy in proxies if _known(proxy, host, one.region)]:
+            wrong.append(f"{_names(which, proxies)}: {DRAINED.format(region=one.key)}")
+            fixes.append(f"{kubectl} --namespace {MESH_NAMESPACE} get pods,secrets,events")
     for key, other in regions.items():
         problems = defaultdict[str, list[ObservedProxy]](list)
         for proxy in proxies:
-            if problem := _problem(proxy, member, other, f"{name}.{service.namespace}.svc.", failover=service.failover):
+            if problem := _problem(proxy, member, other, host, failover=service.failover):
                 problems[problem].append(proxy)
         for problem, which in problems.items():
             wrong.append(f"{_names(which, proxies)}: {problem.format(region=key)}")
@@ -202,6 +207,7 @@ def _check_service(
 UNKNOWN = "no endpoint known in {region}, where the service is ready"
 UNHEALTHY = "all endpoints in {region} are unhealthy"
 EJECTED = "all endpoints in {region} are ejected, as requests to them have failed; each returns after some time"
+DRAINED = "endpoints known in {region}, which is drained"
 WRONG_PRIORITY = "the endpoints in {region} get requests as those of this region do"
 
 
@@ -209,8 +215,7 @@ def _problem(
     proxy: ObservedProxy, member: ObservedCluster, other: ObservedCluster, host: str, *, failover: bool
 ) -> str:
     """Return what a proxy does not know of a service in a region, as a template; empty if it knows everything."""
-    own = [one for one in proxy.endpoints if one.outbound and one.host.startswith(host) and not one.subset]
-    there, here = ([one for one in own if _is_in(one, each.region)] for each in (other, member))
+    there, here = (_known(proxy, host, each.region) for each in (other, member))
     if not there:
         return UNKNOWN
     if all(one.ejected for one in there):
@@ -219,6 +224,17 @@ def _problem(
         return UNHEALTHY
     alike = bool(here) and min(one.priority for one in there) <= min(one.priority for one in here)
     return WRONG_PRIORITY if alike and failover and other.key != member.key else ""
+
+
+def _has_endpoints(member: ObservedCluster, service: Service, name: str) -> bool:
+    """Return whether a service has ready endpoints in a cluster, as far as the cluster responds."""
+    return member.objects is not None and ready_endpoints(member.live.slices, service.namespace, name) > 0
+
+
+def _known(proxy: ObservedProxy, host: str, region: ResolvedRegion) -> list[ProxyEndpoint]:
+    """Return the endpoints of a service in a region that a proxy knows."""
+    own = (one for one in proxy.endpoints if one.outbound and one.host.startswith(host) and not one.subset)
+    return [one for one in own if _is_in(one, region)]
 
 
 def _is_in(endpoint: ProxyEndpoint, region: ResolvedRegion) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from cli.report.findings import Finding, failure, ok
 from cli.sources.cluster_objects import Object, condition
-from cli.sources.endpoint_slices import ready_endpoints
-from cli.sources.member import ObservedCluster
+from cli.sources.endpoint_slices import SERVICE_LABEL, ready_endpoints
+from cli.sources.member import ObservedCluster, failure_or_ok
 from config.plural import counted
 from config.services.service import Service
 
@@ -21,6 +21,9 @@ def check_endpoints(member: ObservedCluster) -> Iterator[Finding]:
         found = _service(member, service.namespace, name)
         if configured is None or found is None:
             continue
+        if member.region.drained:
+            yield _check_drained(member, name, service)
+            continue
         title, ready = f"endpoints of {name}", ready_endpoints(member.live.slices, service.namespace, name)
         available = _available(member, name, service, configured.version)
         if ready or not available:  # pods that are not available are another finding
@@ -30,6 +33,15 @@ def check_endpoints(member: ObservedCluster) -> Iterator[Finding]:
         text = f"none: of {counted(available, 'available pod')}, the Service selects none by {selector or 'no label'}"
         fix = f"{member.kubectl} --namespace {service.namespace} get pods --show-labels"
         yield failure(title, text, fix).about(f"Service {service.namespace}/{name}", service=name)
+
+
+def _check_drained(member: ObservedCluster, name: str, service: Service) -> Finding:
+    """Return whether a service has no endpoint in a drained region."""
+    title, ready = f"endpoints of {name}", ready_endpoints(member.live.slices, service.namespace, name)
+    wrong = [f"{counted(ready, 'ready endpoint')}, but the region is drained: requests go to them"] if ready else []
+    fix = f"{member.kubectl} --namespace {service.namespace} describe endpointslices --selector {SERVICE_LABEL}={name}"
+    finding = failure_or_ok(title, wrong, "none, as the region is drained", fix)
+    return finding.about(f"Service {service.namespace}/{name}", service=name)
 
 
 def _available(member: ObservedCluster, name: str, service: Service, version: str | None) -> int:

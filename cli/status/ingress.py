@@ -131,15 +131,22 @@ def _check_certificates(
 
 
 def _check_endpoints(members: Sequence[ObservedCluster], resources: Mapping[str, Any], describe: str) -> Finding:
-    """Check that the load balancer has endpoints in every region; groups of endpoints are zonal.
+    """Check that the load balancer has endpoints in each region that serves, and in no drained one.
+
+    Groups of endpoints are zonal.
 
     The controller writes ``zones/ZONE/networkEndpointGroups/NAME``.
     """
     zones = {group.split("/")[1] for group in resources.get("NetworkEndpointGroups", []) if group.startswith("zones/")}
     present = [one.region for one in members if not one.region.retired]
-    without = [one.key for one in present if not any(zone.startswith(f"{one.location}-") for zone in zones)]
+    having = {one.key for one in present if any(zone.startswith(f"{one.location}-") for zone in zones)}
+    without = [one.key for one in present if one.serves and one.key not in having]
+    drained = [one.key for one in present if one.drained]
+    undrained = [key for key in drained if key in having]
     wrong = [f"none in {', '.join(without)}: the load balancer sends no requests there"] if without else []
-    return failure_or_ok("endpoints", wrong, f"in {counted(len(zones), 'zone')}, in every region", describe)
+    wrong += [f"still in {', '.join(undrained)}, which the configuration drains"] if undrained else []
+    where = f"in every region but {', '.join(drained)}, as configured" if drained else "in every region"
+    return failure_or_ok("endpoints", wrong, f"in {counted(len(zones), 'zone')}, {where}", describe)
 
 
 def _check_events(events: Sequence[Object], describe: str) -> Finding:

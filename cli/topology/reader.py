@@ -9,7 +9,7 @@ from cli.errors import MeshError
 from cli.sources.described import AUTOMATIC
 from cli.sources.synthesized import SYNTHESIZE, Synthesized
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
-from config.naming import GATEWAY_NAMESPACE
+from config.naming import DRAINED_SELECTOR, GATEWAY_NAMESPACE
 from config.plural import counted
 
 Json = Mapping[str, Any]
@@ -53,6 +53,7 @@ class _Reader:
             for rule in rules
             if kind == "DestinationRule" and "outlierDetection" in rule["spec"]["trafficPolicy"]
         }
+        self._drained = set(self._read_drained())
         self._control_planes = dict(self._read_control_planes())
         self._discovery = dict(self._read_discovery())
         self._arrows: list[Arrow] = []
@@ -64,7 +65,7 @@ class _Reader:
         above = tuple(self._ingress())
         regions = tuple(self._region(key) for key in self._clusters)
         if above:
-            gateways = (f"{id_}_gateway" for id_ in self._ids.values())
+            gateways = (f"{id_}_gateway" for key, id_ in self._ids.items() if key not in self._drained)
             boxes = {box.id for region in regions for box in region.groups[0].boxes}
             ends = tuple(one for one in gateways if one in boxes)
             self._arrows.append(Arrow(Kind.INGRESS, ("nearest region",), ("lb",), ends))
@@ -79,7 +80,8 @@ class _Reader:
         serving = [
             key
             for key in ends
-            if any((key, name) in self._safe and self._serves(key, name) for name in self._pods[key])
+            if key not in self._drained
+            and any((key, name) in self._safe and self._serves(key, name) for name in self._pods[key])
         ]
         sources = [key for key in starts if {*serving} - {key}]
         label = ("failover from", "another region")
@@ -114,6 +116,18 @@ class _Reader:
             else:
                 pods[name][labels["version"]] = (deployment["spec"]["replicas"],) * 2
         return pods
+
+    def _read_drained(self) -> Iterator[str]:
+        """Yield the drained regions: those that the load balancer leaves out, or where Services select nothing."""
+        services = [one["spec"] for key in self._clusters for one in self._objects[key, "MultiClusterService"]]
+        lists = [one["clusters"] for one in services if "clusters" in one]
+        for key, cluster in self._clusters.items():
+            link = {"link": f"{cluster['location']}/{cluster['name']}"}
+            selectors = [one["spec"]["selector"] for one in self._objects[key, "Service"]]
+            if any(link not in links for links in lists) or any(
+                DRAINED_SELECTOR.items() <= one.items() for one in selectors
+            ):
+                yield key
 
     def _read_control_planes(self) -> Iterator[tuple[str, Pair]]:
         """Yield the regions in the mesh, each with what runs its mesh control plane."""
@@ -162,8 +176,9 @@ class _Reader:
         routers = self._network("router_nat").values()
         nats = [one for one in routers if self._follow("network", one["subnetwork"][0]["name"]) == address]
         retired = key not in self._control_planes
+        state = " (retired)" if retired else " (drained)" if key in self._drained else ""
         title = (
-            f"{key}: {cluster['location']}{' (retired)' if retired else ''}",
+            f"{key}: {cluster['location']}{state}",
             f"subnet {subnet['name']} {subnet['ip_cidr_range']}",
             *(f"Cloud NAT {nat['name']}" for nat in nats),
             *(f"{one['range_name']} {one['ip_cidr_range']}" for one in subnet["secondary_ip_range"]),
@@ -190,7 +205,7 @@ class _Reader:
             services.append(f"{name}: {text or 'in other regions only'}{note}")
         if services:
             yield Box(f"{id_}_services", Kind.SERVICE, ("services", *services))
-        if paths := tuple(self._read_paths(key)):
+        if key not in self._drained and (paths := tuple(self._read_paths(key))):
             self._connect(Kind.SERVICE, ("requests to", *paths), ([key], "gateway"), ([key], "services"))
         if key in self._control_planes:
             modes = {f"endpoint discovery: {mode}" for (one, _), mode in self._discovery.items() if one == key}

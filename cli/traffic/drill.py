@@ -119,8 +119,14 @@ def _check_options(environment: Environment, target: Target, region: str) -> Non
     """Raise a MeshError if a drill would show nothing."""
     demo = target.name == environment.demo_name
     name, key = target.name, "demo" if demo else f"services.{target.name}"
+    drained = [key for key in environment.deployments(target.service) if environment.regions[key].drained]
+    if region in drained:
+        text = f"{region} is drained: it gets no requests that could fail over"
+        raise MeshError(text, f"use a region of {', '.join(target.regions)}; or: mesh undrain {region}")
     if region not in target.regions:
         raise MeshError(f"{name} does not run in {region}", f"use a region of {', '.join(target.regions)}")
+    if len(target.regions) == 1 and drained:
+        raise MeshError(f"no other region serves {name}: drained: {', '.join(drained)}", f"mesh undrain {drained[0]}")
     if len(target.regions) == 1:
         raise MeshError(
             f"no other region runs {name}", f"add a region to {key}.{'versions' if demo else 'regions'}, and deploy"

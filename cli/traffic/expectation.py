@@ -1,7 +1,7 @@
 """What `mesh verify` expects of a region's responses in each step."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cli.errors import MeshError
@@ -35,7 +35,7 @@ def check_failover(environment: Environment, target: Target, step: VerifyStep) -
         raise MeshError(text, f"mesh verify split; or set {key}: true, and run: {DEPLOY_INGRESS}")
     if step is VerifyStep.SPLIT and len(target.regions) < 2:
         text = (
-            f"{target.name} runs in {' '.join(target.regions) or 'no region'} only, so that there is nothing to split"
+            f"{target.name} serves in {' '.join(target.regions) or 'no region'} only, so that there is nothing to split"
         )
         raise MeshError(text, "name a service that runs in several regions: --service NAME")
 
@@ -52,6 +52,7 @@ class Expectation:
             many regions there are.
         regions: The number of regions that send requests.
         pods: The number of ready pods by region; only for `VerifyStep.SPLIT`.
+        drained: Keys of the drained regions.
     """
 
     step: VerifyStep
@@ -60,6 +61,7 @@ class Expectation:
     confidence: float
     regions: int
     pods: Mapping[str, int]
+    drained: Collection[str] = ()
 
     @property
     def shares(self) -> dict[str, float]:
@@ -112,11 +114,16 @@ class Expectation:
         return failure(region, f"{text}; {why}", fix)
 
     def _local(self, region: str, counts: ResponseCounts) -> Finding:
+        what = "gateways" if self.step is VerifyStep.INGRESS else "pods"
+        if wrong := [key for key in self.drained if counts.regions.get(key)]:
+            text = f"responses come from {what} in {', '.join(wrong)}, drained: {counts.region_summary()}"
+            return failure(region, text, "mesh status")
+        if region in self.drained:
+            return ok(region, f"all {counts.sent} requests succeeded; the region is drained: {counts.region_summary()}")
         if self.step is VerifyStep.LOCALITY and region not in self.target.regions:
             return ok(
                 region, f"all {counts.sent} requests succeeded; the region runs no pods: {counts.region_summary()}"
             )
-        what = "gateways" if self.step is VerifyStep.INGRESS else "pods"
         local = counts.regions.get(region, 0)
         if local == counts.sent:
             return ok(region, f"all {counts.sent} responses come from {what} in {region}")

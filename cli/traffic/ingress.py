@@ -117,20 +117,19 @@ def requests_by_gateway(before: Counters, after: Counters) -> Counter[str]:
     return +found
 
 
-def by_gateway(region: str, counts: ResponseCounts, gateways: Mapping[str, int]) -> ResponseCounts:
+def by_gateway(counts: ResponseCounts, gateways: Mapping[str, int]) -> ResponseCounts:
     """Return the counts of one region's requests, by the region of the gateways that got them.
 
-    Other users send requests to the gateways, too. What the client had is certain if only the gateways of its own
-    region got any, or if the gateways got as many as the client had responses. Else it is unknown.
+    Other users send requests to the gateways, too. What the client had is certain if only the gateways of one region
+    got any, or if the gateways got as many as the client had responses. Else it is unknown.
 
     Args:
-        region: Of the client.
         counts: Of its responses.
         gateways: How many requests the gateways of each region got meanwhile.
     """
     succeeded = counts.sent - counts.failed
-    if set(gateways) == {region} and gateways[region] >= succeeded:
-        return replace(counts, regions={region: succeeded} if succeeded else {}, unknown=0)
+    if len(gateways) == 1 and sum(gateways.values()) >= succeeded:
+        return replace(counts, regions=dict.fromkeys(gateways, succeeded) if succeeded else {}, unknown=0)
     if sum(gateways.values()) == succeeded:
         return replace(counts, regions=dict(gateways), unknown=0)
     return replace(counts, regions={}, unknown=succeeded)

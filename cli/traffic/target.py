@@ -32,7 +32,7 @@ class Target:
     Attributes:
         name: Of the service.
         service: Its configuration.
-        deployments: What runs in each region that has pods of it.
+        deployments: What runs in each region that has pods of it, and serves.
         path: Of the requests.
     """
 
@@ -64,7 +64,7 @@ class Target:
         if service.protocol == "tcp":
             text = f"the protocol of {name} is tcp: the mesh does not count requests in it"
             raise MeshError(text, "name a service whose protocol is http, http2 or grpc: --service NAME")
-        return cls(name, service, environment.deployments(service), path or _default_path(service))
+        return cls(name, service, environment.serving_deployments(service), path or _default_path(service))
 
     @property
     def namespace(self) -> str:
@@ -91,7 +91,7 @@ class Target:
 
     @property
     def regions(self) -> list[str]:
-        """The keys of the regions that are to have pods of it."""
+        """The keys of the regions that are to have pods of it, and serve."""
         return [key for key, one in self.deployments.items() if self.service.scaling_in(one) != 0]
 
     def deployment(self, region: str) -> str:

@@ -73,7 +73,10 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
     google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
         pods = target.ready_pods(clusters) if options.step is VerifyStep.SPLIT else {}
-        expectation = Expectation(options.step, target, options.requests, options.confidence, len(regions), pods)
+        drained = [region.key for region in environment.resolved_regions() if region.drained]
+        expectation = Expectation(
+            options.step, target, options.requests, options.confidence, len(regions), pods, drained
+        )
         requests, load = target.requests, LoadProfile(options.requests, options.concurrency)
         gateways = None
         if options.step is VerifyStep.SPLIT:
@@ -164,7 +167,7 @@ class _Run:
             for key, client in found.items():
                 self._send({key: client}, progress)
                 after = gateways.read()
-                self.counted[key] = by_gateway(key, self.counted[key], requests_by_gateway(before, after))
+                self.counted[key] = by_gateway(self.counted[key], requests_by_gateway(before, after))
                 before = after
                 if self.interrupted:
                     return

@@ -52,6 +52,9 @@ CONFIGURED = {
     "one region": generated(1, ingress="plain_http: true, domains: [a.example.com]"),
     "in-cluster": generated(2, IN_CLUSTER + SHOP % "true"),
     "another pipeline": generated(2, "services: {own: {port: 80, regions: {end: {}}}}"),
+    "drained": environment_of(
+        REFERENCE.read_text(encoding="utf-8").replace("number: 8", "number: 8\n    drained: true")
+    ),
     "no ingress": generated(3, SHOP % "false", ingress="enabled: false"),
 }
 DOCUMENTED = [("topology", "svg"), ("topology", "png"), ("three-regions", "svg"), ("six-regions", "svg")]
@@ -71,7 +74,8 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
         arrows.add(("users", "lb", f"{' and '.join(schemes)} requests"))
     for number, region in enumerate(environment.resolved_regions(), 1):
         id_, names, ranges, key = f"r{number}", region.names, region.ranges, region.key
-        boxes[f"{id_}_title"] = {f"{key}: {region.location}{' (retired)' * region.retired}", f"Cloud NAT {names.nat}"}
+        state = " (retired)" * region.retired + " (drained)" * region.drained
+        boxes[f"{id_}_title"] = {f"{key}: {region.location}{state}", f"Cloud NAT {names.nat}"}
         boxes[f"{id_}_title"] |= {f"subnet {environment.names.subnet} {ranges.nodes}", f"pods {ranges.pods}"}
         boxes[f"{id_}_cluster_title"] = {f"cluster {names.cluster}{' (config cluster)' * (key == config)}"}
         boxes[f"{id_}_gke"] = {"GKE control plane", str(ranges.control_plane)}
@@ -91,14 +95,15 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
                 text = f"{name}.{service.namespace}: {here.version}, {least}{pods} pod{'s' * (pods != 1)}"
                 if service.image is None:
                     text = f"{name}.{service.namespace}: pods of another pipeline"
-                serving[id_] |= bool(pods) and service.failover
+                serving[id_] |= bool(pods) and service.failover and not region.drained
             boxes[f"{id_}_services"].add(text + " (no failover)" * (not service.failover))
         if ingress.enabled:
             served = [one for one in routed_paths(services) if one.route.redirect is None]
             routes = sorted(one.base + "/*" * (one.route.match == "prefix") for one in served)
             boxes[f"{id_}_gateway"] = {"gateway", "istio-ingressgateway"}
-            arrows.add(("lb", f"{id_}_gateway", "nearest region"))
-            arrows.add((f"{id_}_gateway", f"{id_}_services", " ".join(["requests to", *routes])))
+            if not region.drained:
+                arrows.add(("lb", f"{id_}_gateway", "nearest region"))
+                arrows.add((f"{id_}_gateway", f"{id_}_services", " ".join(["requests to", *routes])))
     for one, other in permutations(serving, 2):
         arrows.add((f"{one}_mesh", f"{other}_gke", "endpoint discovery"))
         if serving[other]:

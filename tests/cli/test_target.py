@@ -115,11 +115,11 @@ def test_the_requests_that_gateways_have_counted() -> None:
         ({"tokyo": 10, "osaka": 8}, {"tokyo": 10, "osaka": 8}, 0),
         ({"osaka": 18}, {"osaka": 18}, 0),
         ({"tokyo": 18, "osaka": 1}, {}, 18),  # whose is the one?
-        ({"osaka": 90}, {}, 18),
+        ({"osaka": 90}, {"osaka": 18}, 0),
         ({"tokyo": 3}, {}, 18),
         ({}, {}, 18),
     ],
 )
 def test_what_is_certain_of_the_gateways(gateways: dict[str, int], regions: dict[str, int], unknown: int) -> None:
-    counts = by_gateway("tokyo", ResponseCounts(20, {}, 18, {"HTTP 404": 2}, [0.1]), gateways)
+    counts = by_gateway(ResponseCounts(20, {}, 18, {"HTTP 404": 2}, [0.1]), gateways)
     assert (counts.regions, counts.unknown, counts.failed) == (regions, unknown, 2)

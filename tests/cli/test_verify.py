@@ -412,7 +412,7 @@ def test_too_few_requests_to_see_a_split(mesh: DemoMesh) -> None:
     [
         ("split", {}, "demo.failover is true", "mesh verify locality"),
         ("locality", {"demo": {"failover": False}}, "demo.failover is false", "mesh verify split"),
-        ("split", {"demo": {"failover": False, "versions": {"tokyo": "v1"}}}, "runs in tokyo only", "--service"),
+        ("split", {"demo": {"failover": False, "versions": {"tokyo": "v1"}}}, "serves in tokyo only", "--service"),
         (
             "ingress",
             {"ingress": {"enabled": False}},
