@@ -18,7 +18,7 @@ from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import ClusterSite, LocalCluster
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fake_kubelet import serve_pods
-from tests.local_mesh.fleet import derived_services
+from tests.local_mesh.fleet import DERIVED, derived_services
 from tests.local_mesh.istiod import Istiod, istio_manifests
 from tests.local_mesh.load_balancer import serve
 from tests.local_mesh.network import REGIONAL_FRONT_END, LabNetwork, RegionAddresses
@@ -48,6 +48,7 @@ class LocalRegion:
         agent: runs the pods.
         member: the cluster for the project's scripts.
         hosts: file that pods read as ``/etc/hosts``.
+        balanced: the load balancer sends requests to the region's gateways.
         applied: objects of the last `LocalMesh.apply`.
     """
 
@@ -60,12 +61,20 @@ class LocalRegion:
         self.agent = agent
         self.member = ScriptCluster(cluster, region.names.cluster, region.location, region.remote_name)
         self.hosts = hosts
+        self.balanced = False
         self.applied: list[Object] = []
 
-    def write_hosts(self) -> None:
-        """Write the names of istiod and of the Services for the region's pods."""
+    @property
+    def link(self) -> str:
+        """The cluster, as a MultiClusterService names it."""
+        return f"{self.member.location}/{self.member.name}"
+
+    def read_services(self) -> None:
+        """Write the names of istiod and of the Services for the region's pods, and note derived Services."""
+        services = self.cluster.get("services", "--all-namespaces")["items"]
+        self.balanced = any(one["metadata"]["name"].startswith(DERIVED) for one in services)
         lines = ["127.0.0.1 localhost", f"{self.istiod.address} {self.istiod.service_name}"]
-        for service in self.cluster.get("services", "--all-namespaces")["items"]:
+        for service in services:
             name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
             names = (f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local")
             if service["spec"]["clusterIP"] != "None":
@@ -145,7 +154,7 @@ class LocalMesh:
         self._report(f"creating {len(pairs)} remote secrets")
         scripts = self.scripts()
         self._each(lambda pair: scripts.enable_endpoint_discovery(pair[0].member, pair[1].member), pairs)
-        self._each(lambda region: region.write_hosts(), regions)
+        self._each(lambda region: region.read_services(), regions)
         for region in regions:
             self._run_pods(region)
 
@@ -172,7 +181,7 @@ class LocalMesh:
                 for one, other in ((a, b) for peer in self._installed for a, b in permutations((region, peer))):
                     one.istiod.connect(other.member.remote_name, other.cluster)
                 self._installed.append(region)
-        region.write_hosts()
+        region.read_services()
         self._run_pods(region)
         threading.Thread(target=self._follow_services, args=(region,), daemon=True).start()
 
@@ -191,20 +200,29 @@ class LocalMesh:
         region.agent.start()
 
     def balance(self, address: IPv4Address, namespace: str, app: str) -> None:
-        """Serve one address in every region with the region's own gateways, once."""
+        """Serve one address in every region, once: with the region's own gateways, or with those of another one.
+
+        The regions that the load balancer sends requests to are those with derived Services.
+        """
         if address in self._balanced:
             return
         self._balanced.add(address)
         for region in self.regions.values():
             for one in (address, REGIONAL_FRONT_END):
                 self.network.add_address(region.key, one)
-            serve(self.network.region(region.key), address, partial(_pod_addresses, region.agent, namespace, app))
+            serve(self.network.region(region.key), address, partial(self._gateways, region, namespace, app))
+
+    def _gateways(self, near: LocalRegion, namespace: str, app: str) -> list[IPv4Address]:
+        """Return the addresses of the gateways that get the requests from a region."""
+        balanced = [region for region in self.regions.values() if region.balanced]
+        region = near if near in balanced or not balanced else balanced[0]
+        return [pod.address for pod in region.agent.pods(namespace, app)]
 
     def _follow_services(self, region: LocalRegion) -> None:
-        """Write the hosts file again when Services change."""
+        """Read the Services again when they change."""
         with suppress(LocalMeshError):  # the cluster was deleted
             for _ in region.cluster.watch("services", "--all-namespaces"):
-                region.write_hosts()
+                region.read_services()
 
     def _manifests(self) -> list[Object]:
         with self._rendering:
@@ -214,17 +232,17 @@ class LocalMesh:
 
     def apply(self, objects: dict[str, list[Object]]) -> None:
         """Apply each region's objects, and delete those that only an earlier call applied."""
-        derived = derived_services(one for wanted in objects.values() for one in wanted)
+        configured = [one for wanted in objects.values() for one in wanted]
 
         def converge(region: LocalRegion) -> None:
-            wanted = [*objects.get(region.key, []), *derived]
+            wanted = [*objects.get(region.key, []), *derived_services(configured, region.link)]
             names = {_identity(one) for one in wanted}
             removed = [one for one in region.applied if _identity(one) not in names]
             if removed:
                 region.cluster.delete(removed)
             region.cluster.apply([one for one in wanted if one["kind"] == "Namespace"])
             region.cluster.apply([one for one in wanted if one["kind"] == "Service"])
-            region.write_hosts()
+            region.read_services()
             region.cluster.apply([one for one in wanted if one["kind"] not in ("Namespace", "Service")])
             region.applied = wanted
 
@@ -338,10 +356,6 @@ class LocalMesh:
 
 def _addresses(region: ResolvedRegion) -> RegionAddresses:
     return RegionAddresses(region.key, region.ranges.pods, region.ranges.control_plane)
-
-
-def _pod_addresses(agent: NodeAgent, namespace: str, app: str) -> list[IPv4Address]:
-    return [pod.address for pod in agent.pods(namespace, app)]
 
 
 def _identity(manifest: Object) -> tuple[Any, ...]:

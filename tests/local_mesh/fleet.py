@@ -7,17 +7,32 @@ from typing import Any
 
 from tests.local_mesh.rendered import Object
 
+DERIVED = "mci-"
+"""How the names of derived Services begin."""
 
-def derived_services(objects: Iterable[Object]) -> list[Object]:
-    """Return the derived Services of the config cluster's MultiClusterServices, which each cluster gets.
 
-    They are headless and called ``mci-NAME-svc-HASH``.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress ("derived Services").
+def derived_services(objects: Iterable[Object], cluster: str) -> list[Object]:
+    """Return the derived Services that a cluster gets for the config cluster's MultiClusterServices.
+
+    They are headless and called ``mci-NAME-svc-HASH``. A MultiClusterService with ``clusters`` is for those alone.
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress ("derived Services", "Cluster
+    selection").
+
+    Args:
+        objects: of the config cluster.
+        cluster: ``LOCATION/CLUSTER``.
     """
-    return [_build_derived_service(one) for one in objects if one["kind"] == "MultiClusterService"]
+    services = (one for one in objects if one["kind"] == "MultiClusterService")
+    return [derived_service(one) for one in services if is_selected(one, cluster)]
 
 
-def _build_derived_service(service: Object) -> Object:
+def is_selected(service: Object, cluster: str) -> bool:
+    """Return whether a MultiClusterService is for a cluster."""
+    return {"link": cluster} in service["spec"].get("clusters", [{"link": cluster}])
+
+
+def derived_service(service: Object) -> Object:
+    """Return the derived Service of a MultiClusterService."""
     metadata, template = service["metadata"], service["spec"]["template"]["spec"]
     identity = f"{metadata['namespace']}/{metadata['name']}"
     digest = base64.b32encode(hashlib.sha256(identity.encode()).digest()).decode().lower()[:16]
@@ -25,6 +40,6 @@ def _build_derived_service(service: Object) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": f"mci-{metadata['name']}-svc-{digest}", "namespace": metadata["namespace"]},
+        "metadata": {"name": f"{DERIVED}{metadata['name']}-svc-{digest}", "namespace": metadata["namespace"]},
         "spec": spec,
     }

@@ -50,13 +50,23 @@ def test_a_containers_environment(tmp_path: Path) -> None:
     assert pod({}, tmp_path)._variables(container) == expected
 
 
+TOKYO = "asia-northeast1/matt-tokyo-cluster-1"
+
+
 def test_the_service_of_the_fleet(reference: Synthesis) -> None:
-    services = derived_services(reference.objects("tokyo"))
+    services = derived_services(reference.objects("tokyo"), TOKYO)
     assert len(services) == 1
     assert services[0]["metadata"]["name"].startswith("mci-istio-ingressgateway-svc-")
     assert services[0]["spec"]["clusterIP"] == "None"
     assert [port["port"] for port in services[0]["spec"]["ports"]] == [15021, 80, 443]
-    assert derived_services(reference.objects("osaka")) == []
+    assert derived_services(reference.objects("osaka"), TOKYO) == []
+
+
+def test_the_service_of_the_fleet_leaves_clusters_out(reference: Synthesis) -> None:
+    service = reference.object("tokyo", "MultiClusterService", "istio-ingressgateway")
+    drained = {**service, "spec": {**service["spec"], "clusters": [{"link": TOKYO}]}}
+    assert derived_services([drained], TOKYO) == derived_services([service], TOKYO)
+    assert derived_services([drained], "asia-northeast2/matt-osaka-cluster-1") == []
 
 
 class TestToolchain:

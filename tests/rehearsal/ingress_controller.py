@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -14,9 +14,9 @@ from tests.fake_cloud.cloud import Cloud
 from tests.fake_cloud.compute import Compute
 from tests.fake_cloud.gkehub import GkeHub
 from tests.fake_cloud.references import path_of
-from tests.local_mesh.cluster import LocalCluster
+from tests.local_mesh.cluster import LocalCluster, Object
 from tests.local_mesh.errors import LocalMeshError
-from tests.local_mesh.fleet import derived_services
+from tests.local_mesh.fleet import derived_service, is_selected
 from tests.rehearsal.controller import patch, run_in_background, wait_for_creation, wait_until_established
 from tests.rehearsal.endpoint_groups import GROUPS, LINGERING, endpoint_group_objects
 
@@ -121,7 +121,8 @@ class IngressController:
         leaves = "deletionTimestamp" in metadata
         with self._lock:
             new = key not in self._seen
-            if new:
+            changed = not new and _clusters(self._seen[key]) != _clusters(found)
+            if new or changed:
                 self._seen[key] = found
             starts_to_leave = leaves and key not in self._leaving
             if starts_to_leave:
@@ -130,6 +131,8 @@ class IngressController:
             run_in_background(self._remove, cluster, key)
         elif new:
             run_in_background(self._provide, cluster, key)
+        elif changed and not leaves:
+            run_in_background(self._select, key)
 
     def _provide(self, cluster: LocalCluster, key: ObjectKey) -> None:
         kind = key[0]
@@ -141,8 +144,7 @@ class IngressController:
         }
         self._patch(cluster, key, {"metadata": metadata})
         if kind == SERVICES:
-            for member in self._clusters().values():
-                self._serve(key, member)
+            self._select(key)
             return
         time.sleep(self._cloud.latencies.of("load-balancer"))
         with self._lock:
@@ -156,6 +158,31 @@ class IngressController:
         self._write_status(cluster)
         self._create_event(cluster, key)
 
+    def _select(self, key: ObjectKey) -> None:
+        """Provide a service in the clusters that it is for, and withdraw it from all others.
+
+        Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress ("Cluster selection")
+        """
+        with self._lock:
+            service = self._seen[key]
+        others = []
+        for cluster in self._clusters().values():
+            if is_selected(service, self._link_of(cluster)):
+                self._serve(key, cluster)
+            else:
+                others.append(cluster)
+        if others:
+            self._withdraw(key, others)
+            self._groups_changed()
+
+    def _link_of(self, cluster: LocalCluster) -> str:
+        """Return ``LOCATION/CLUSTER``."""
+        location = cluster.site.location
+        paths = (
+            path for path, _ in self._cloud.store.under(f"projects/{self._cloud.project}/locations/{location}/clusters")
+        )
+        return f"{location}/{next(paths).rpartition('/')[2]}"
+
     def _remove(self, cluster: LocalCluster, key: ObjectKey) -> None:
         address = self._addresses.pop(key, "")
         time.sleep(self._cloud.latencies.of("load-balancer-delete"))
@@ -168,7 +195,7 @@ class IngressController:
         with suppress(LocalMeshError):
             self._patch(cluster, key, {"metadata": {"finalizers": None}})
         if key[0] == SERVICES:
-            self._withdraw(key)
+            self._withdraw(key, self._clusters().values())
         firewalls = [path for path in created if path.split("/")[-2] == "firewalls"]
         if firewalls:  # groups are deleted with the derived objects
             time.sleep(LINGERING)
@@ -183,15 +210,13 @@ class IngressController:
         with self._lock:
             self._associated.remove(key)
 
-    def _withdraw(self, key: ObjectKey) -> None:
-        """Delete the objects that were derived from a service in the clusters, and wait for it."""
-        _, namespace, _ = key
+    def _withdraw(self, key: ObjectKey, clusters: Iterable[LocalCluster]) -> None:
+        """Delete the objects that were derived from a service in clusters, and wait for it."""
         with self._lock:
-            services = derived_services([self._seen[key]])
-        groups = endpoint_group_objects(namespace, [_group(key)])
-        for member in self._clusters().values():
+            objects = _derived_objects(self._seen[key])
+        for cluster in clusters:
             with suppress(LocalMeshError):  # it is deleted
-                member.delete([*services, *groups])
+                cluster.delete(objects)
 
     def _serve(self, key: ObjectKey, cluster: LocalCluster) -> None:
         with self._lock:
@@ -208,18 +233,22 @@ class IngressController:
             found = self._seen[key]
         try:
             wait_for_creation(cluster, f"namespace/{namespace}")
-            cluster.apply([*derived_services([found]), *endpoint_group_objects(namespace, [_group(key)])])
+            derived, *others = _derived_objects(found)
+            cluster.apply([derived, *others])
             uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
-            derived = derived_services([found])[0]["metadata"]["name"]
         finally:
             with self._lock:
                 # A later cluster of the same region is another one.
                 self._served.discard((key, cluster.site.key))
         network = self._network()
-        about = {"cluster-uid": uid, "namespace": namespace, "service-name": derived, "port": "80"}
+        about = {"cluster-uid": uid, "namespace": namespace, "service-name": derived["metadata"]["name"], "port": "80"}
         group = {"network": network, "size": 1, "description": json.dumps(about)}
         for zone in cluster.site.zones:
             self._create(f"zones/{zone}/{GROUPS}/{_group(key)}", group)
+        self._groups_changed()
+
+    def _groups_changed(self) -> None:
+        """Have the load balancer use the endpoint groups that exist, and write them into the status."""
         self._set_backends()
         if config := self._config:
             with suppress(LocalMeshError):
@@ -360,6 +389,19 @@ class PartNames(NamedTuple):
         common, prefix = f"{key[1]}-{key[2]}", f"mci-{HASH}"
         names = (f"fw-{common}", f"fws-{common}", common, f"80-{common}", "default-l7")
         return cls(*(f"{prefix}-{name}" for name in names))
+
+
+def _clusters(service: dict[str, Any]) -> list[dict[str, str]] | None:
+    """Return the clusters that a service is for; None for all."""
+    found: list[dict[str, str]] | None = service["spec"].get("clusters")
+    return found
+
+
+def _derived_objects(service: dict[str, Any]) -> list[Object]:
+    """Return the derived Service, and the endpoint groups, of a cluster that a service is for."""
+    metadata = service["metadata"]
+    key = (SERVICES, metadata["namespace"], metadata["name"])
+    return [derived_service(service), *endpoint_group_objects(metadata["namespace"], [_group(key)])]
 
 
 def _group(key: ObjectKey) -> str:
