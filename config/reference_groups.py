@@ -122,6 +122,29 @@ cluster:
 """,
     ),
     Group(
+        "Requests to services",
+        "How long callers wait, which requests they send again, and when they turn to another region. Callers in the "
+        "mesh and the gateways have one policy. [Concepts](concepts.md#timeouts-and-retries) explains the defaults.",
+        (
+            "services.*.timeout_seconds",
+            "services.*.retries",
+            "services.*.outlier_detection",
+            "services.*.connections",
+            "services.*.failover",
+            "services.*.failover_threshold",
+        ),
+        """\
+services:
+  catalog:
+    image: asia-northeast1-docker.pkg.dev/acme-mesh-prod/shop/catalog:3.1
+    port: 8080
+    timeout_seconds: 3
+    retries: {attempts: 2, retry_on: [connect-failure, refused-stream, gateway-error]} # its requests only read
+    outlier_detection: {consecutive_5xx: 0, consecutive_gateway_errors: 3}
+    connections: {max_pending_requests: 1000}
+""",
+    ),
+    Group(
         "Workloads of other pipelines",
         "A service without `image`, and namespaces, for pods that Argo CD, Flux, Config Sync or Helm deploys. "
         "[Workloads of other pipelines](workloads.md) describes what their pods need.",

@@ -247,4 +247,10 @@ def _check_timeouts(
         return
     repair = find_and_repair(context.cluster, origin.resource, origin.namespace, origin.name)
     text = f"504 UT: {counted(late, 'request')} took longer than {limit}; {origin}, spec.http[].timeout{repair.how}"
-    yield failure("timeout", text, repair.command).about(str(origin), service=context.callee.name)
+    if repair.how:
+        yield failure("timeout", text, repair.command).about(str(origin), service=context.callee.name)
+        return
+    fix = (
+        f"find what makes the service slow, or raise services.{context.callee.name}.timeout_seconds, and run: {DEPLOY}"
+    )
+    yield warning("timeout", text, fix).about(str(origin), service=context.callee.name)

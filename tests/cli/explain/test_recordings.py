@@ -1,5 +1,6 @@
 """`mesh explain` names what was broken in a lab: each recording is of one thing that was broken by hand."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from cli.report.findings import Finding, FindingState
+from config.naming import MANIFEST_ANNOTATION
 from tests.cli.explain.recording import FOLDER, RECORDED, printed_in, replay
 
 CLIENT, GATEWAY = "sample/sleep", "istio-gateway/istio-ingressgateway"
@@ -157,6 +159,17 @@ def test_a_client_that_runs_nowhere() -> None:
     (finding,) = _findings("healthy", "sample/nobody")
     assert finding.state is FindingState.FAILURE
     assert finding.text == "no pod sample/nobody runs in tokyo"
+
+
+def test_a_timeout_that_the_configuration_has() -> None:
+    printed = printed_in("timeout")
+    found = next(one["output"] for key, one in printed.items() if "get virtualservice" in key and "foreign" in key)
+    manifest = {name: found[name] for name in ("apiVersion", "kind", "spec")}
+    manifest["metadata"] = {name: found["metadata"][name] for name in ("name", "namespace")}
+    found["metadata"]["annotations"] = {MANIFEST_ANNOTATION: json.dumps(manifest)}
+    finding = [one for _, one in replay("timeout", [CLIENT], printed=printed).findings()][-1]
+    assert (finding.name, finding.state) == ("timeout", FindingState.WARNING)
+    assert "raise services.helloworld.timeout_seconds" in finding.fix
 
 
 def test_an_expired_certificate() -> None:
