@@ -51,8 +51,8 @@ test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)
 check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## run every check that this machine can run: tests, providers, policy, lab, rehearsals; DAY2=small: eight configuration changes instead of all
 	@DAY2=$(DAY2) tools/check
 
-lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and proxies on this machine (Linux), and test failover; REGIONS=3: with three regions; SERVICES=1: test the keys of services instead; EXERCISES=1: do the exercises of docs/exercises.md instead
-	@exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS)) $(if $(SERVICES),--services) $(if $(EXERCISES),--exercises)
+lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and proxies on this machine (Linux), and test failover; REGIONS=3: with three regions; SERVICES=1: test the keys of services instead; EXERCISES=1: do the exercises of docs/exercises.md instead; BUDGET=1: measure the failover budget instead (docs/failover.md)
+	@exec $(PYTHON) -m tests.lab $(if $(REGIONS),--regions $(REGIONS)) $(if $(SERVICES),--services) $(if $(EXERCISES),--exercises) $(if $(BUDGET),--budget $(BUDGET:1=all)) $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only '$(ONLY)')
 
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab, and open a shell in it
 	@exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))

@@ -1,4 +1,4 @@
-"""``python -m tests.lab [--regions N] [--services | --exercises | --shell | --check]``.
+"""``python -m tests.lab [--regions N] [--services | --exercises | --budget [SERIES] | --shell | --check]``.
 
 It runs outside, and then again, isolated.
 """
@@ -9,6 +9,7 @@ import sys
 
 from config import ConfigError, Environment, config_path, load
 from config.paths import ROOT
+from tests.lab.budget.run import NAMES, Options
 from tests.lab.environments import with_regions
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import is_inside, use_private_folders
@@ -30,6 +31,11 @@ def main() -> int:
     parser.add_argument("--regions", type=int, help="number of regions (default: the regions of the configuration)")
     parser.add_argument("--services", action="store_true", help="check the keys of `services`, instead of the demo")
     parser.add_argument("--exercises", action="store_true", help="do the exercises of docs/exercises.md, instead")
+    parser.add_argument("--budget", nargs="?", const="all", choices=NAMES, help="measure the failover budget, instead")
+    parser.add_argument(
+        "--runs", type=int, help="runs of a series of the budget (default: 30; 10 with more than two regions)"
+    )
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="the budget's faults of these names")
     parser.add_argument("--shell", action="store_true", help="start the lab, and open a shell in it")
     parser.add_argument(
         "--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if a prerequisite is missing, else with 0"
@@ -56,6 +62,9 @@ def main() -> int:
                 lab.check_services(report)
             elif arguments.exercises:
                 lab.check_exercises(report)
+            elif arguments.budget:
+                options = Options.build(arguments.budget, arguments.runs, arguments.only, len(lab.regions))
+                lab.measure_budget(options, report)
             else:
                 lab.check(report)
         return report.status

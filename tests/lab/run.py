@@ -12,6 +12,12 @@ from config.paths import ROOT
 from tests.lab import faults, responses
 from tests.lab.analysis import analyze
 from tests.lab.authorization import check_authorization, with_unauthorized_clients
+from tests.lab.budget import page
+from tests.lab.budget.curve import curve_services
+from tests.lab.budget.measurement import CURVE
+from tests.lab.budget.mesh import BudgetMesh, outlier_numbers, read_services, with_budget_services, with_drained
+from tests.lab.budget.results import Results
+from tests.lab.budget.run import Budget, Options
 from tests.lab.callers import check_callers
 from tests.lab.demo import LabDemo
 from tests.lab.environments import demo_steps
@@ -25,6 +31,7 @@ from tests.lab.services import FILE, GRPC, HTTP, LabServices, with_pipeline, wit
 from tests.lab.shell import run_shell, shell_variables
 from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import ignore_sigint
+from tests.local_mesh.network import REGIONAL_FRONT_END
 from tests.local_mesh.rendered import objects_by_region
 from tests.local_mesh.toolchain import get_toolchain
 from tests.reporting.report import Report
@@ -65,6 +72,11 @@ class Lab:
         self._lab = LocalMesh(self._steps.c, tools=self._tools, state=state, logs=logs, report=show)
         self._lab.start()
         self._mesh_cli = MeshCli(self._lab, self._tools, state / "mesh_cli")
+
+    @property
+    def regions(self) -> list[str]:
+        """Keys of the regions."""
+        return list(self._lab.regions)
 
     def shell(self) -> int:
         """Open a shell in the lab, and return its exit status."""
@@ -148,6 +160,55 @@ class Lab:
         check_protocol_failover(services, report)
         report.progress("istioctl analyze")
         report.add(analyze(self._lab, self._tools, environment.revision, rendered))
+        self._report_size(started, report)
+        self._lab.check()
+
+    def measure_budget(self, options: Options, report: Report) -> None:
+        """Measure the failover budget.
+
+        Args:
+            options: what is measured.
+            report: of the figures.
+
+        Raises:
+            LocalMeshError: a program failed.
+        """
+        report.tried = f"the failover budget in {', '.join(self._lab.regions)}: {REAL}"
+        services = curve_services() if CURVE in options.series else read_services()
+        environment = with_budget_services(self._steps.c, services)
+        home = list(self._lab.regions)[-1]
+        rendered = objects_by_region(environment, self._state / "rendered" / "budget")
+        drained = objects_by_region(with_drained(environment, home), self._state / "rendered" / "drained")
+        report.progress("applying the services")
+        self._lab.apply(rendered)
+        self._lab.wait_for_rollout(SERVICES_SECONDS)
+        started = time.monotonic() - self._began
+        mesh = BudgetMesh(self._lab, self._tools, self._state / "budget", self._logs / "load-balancer.log")
+        self._lab.network.add_front_end(REGIONAL_FRONT_END)
+        mesh.load_balancer.start(mesh.gateways())
+
+        def drain() -> None:
+            mesh.load_balancer.set_backends(mesh.gateways(drained=home))
+            self._lab.apply_changes(rendered, drained)
+
+        def undrain() -> None:
+            self._lab.apply_changes(drained, rendered)
+            mesh.load_balancer.set_backends(mesh.gateways())
+
+        results = Results(options.file)
+        numbers = outlier_numbers(rendered[home], next(iter(services)))
+        Budget(
+            mesh,
+            results,
+            options,
+            services=list(services),
+            numbers=numbers,
+            drain=drain,
+            undrain=undrain,
+            report=report,
+        ).measure()
+        if options.file:
+            page.write(results)
         self._report_size(started, report)
         self._lab.check()
 

@@ -248,6 +248,11 @@ class LocalMesh:
 
         self._each(converge, list(self.regions.values()))
 
+    def apply_changes(self, old: Mapping[str, Sequence[Object]], new: Mapping[str, Sequence[Object]]) -> None:
+        """Apply only the objects of each region that differ, as terraform does."""
+        changed = {key: [one for one in objects if one not in old[key]] for key, objects in new.items()}
+        self._each(lambda key: self.regions[key].cluster.apply(changed[key]), [key for key in changed if changed[key]])
+
     def wait_for_rollout(self, seconds: float = 120) -> None:
         """Wait until all Deployments are complete.
 

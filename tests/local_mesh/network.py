@@ -176,6 +176,18 @@ class LabNetwork:
             if other != key:
                 self._route(key, other)
 
+    def block(self, key: str, address: IPv4Address) -> None:
+        """Drop a region's packets to an address, as if it could not be reached."""
+        self._netlink[key].route("add", dst=f"{address}/32", type="blackhole")
+
+    def unblock(self, key: str, address: IPv4Address) -> None:
+        self._netlink[key].route("del", dst=f"{address}/32", type="blackhole")
+
+    def add_front_end(self, address: IPv4Address) -> None:
+        """Add an address of the lab's own, for requests that come from a load balancer."""
+        hub = self._netlink[""]
+        hub.addr("add", index=_index(hub, "lo"), address=str(address), prefixlen=32)
+
     def take_down(self, key: str) -> None:
         """Take down the link between the lab itself and a region; other regions still reach it."""
         netlink = self._netlink[key]

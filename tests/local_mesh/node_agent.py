@@ -93,6 +93,18 @@ class NodeAgent:
             LocalMeshError: it is not ready in time.
         """
         pod.start(self._network.pod(self._namespace_name(pod)), self._token(pod), self._protocols(pod))
+        self._wait_until_ready(pod)
+
+    def restart_sidecar(self, pod: Pod) -> None:
+        """Start the killed proxy of a pod again, and wait until the pod is ready.
+
+        Raises:
+            LocalMeshError: it is not ready in time.
+        """
+        pod.start_sidecar()
+        self._wait_until_ready(pod)
+
+    def _wait_until_ready(self, pod: Pod) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while not (pod.terminating.is_set() or pod.ready):
             if time.monotonic() > deadline:

@@ -13,7 +13,7 @@ from typing import Any
 
 from config.paths import ROOT
 from tests.kubelet import expand
-from tests.local_mesh.application.facts import UNHEALTHY_FILE, UNREADY_FILE
+from tests.local_mesh.application.facts import HANGING_FILE, SLOW_FILE, UNHEALTHY_FILE, UNREADY_FILE
 from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.probes import ContainerProbes, Target
 from tests.local_mesh.processes import Program
@@ -109,12 +109,18 @@ class Pod:
 
             capture(network, self._context.services)
         self._write_files(token)
-        for container in self._containers:
-            if container["name"] == SIDECAR:
-                self._sidecars.append(self._start(container, network, self._agent_command(container)))
-            elif container in self.manifest["spec"]["containers"]:
+        self.start_sidecar()
+        for container in self.manifest["spec"]["containers"]:
+            if container["name"] != SIDECAR:
                 self._start_application(container)
         self._probes = self._build_probes()
+
+    def start_sidecar(self) -> None:
+        """Start its proxy, if it has one."""
+        assert self._network is not None, "start the pod first"
+        for container in self._containers:
+            if container["name"] == SIDECAR:
+                self._sidecars.append(self._start(container, self._network, self._agent_command(container)))
 
     def _start_application(self, container: dict[str, Any]) -> None:
         assert self._network is not None, "start the pod first"
@@ -131,7 +137,12 @@ class Pod:
             program = self._applications.get(container["name"])
             if probes.has_to_restart and program is not None:
                 program.kill()
-                for name in (UNHEALTHY_FILE, UNREADY_FILE):  # a container starts with the files of its image
+                for name in (
+                    UNHEALTHY_FILE,
+                    UNREADY_FILE,
+                    SLOW_FILE,
+                    HANGING_FILE,
+                ):  # a container starts with the files of its image
                     (self._folder / name).unlink(missing_ok=True)
                 self._start_application(container)
                 self.restarts += 1
@@ -155,8 +166,18 @@ class Pod:
         """Let the application return 503."""
         (self._folder / UNHEALTHY_FILE).touch()
 
+    def respond_slowly(self) -> None:
+        """Let the application take a second for each response."""
+        (self._folder / SLOW_FILE).touch()
+
+    def hang(self) -> None:
+        """Let the application respond no more, while it takes connections and stays ready."""
+        (self._folder / HANGING_FILE).touch()
+
     def recover(self) -> None:
-        (self._folder / UNHEALTHY_FILE).unlink()
+        """End what `return_503`, `respond_slowly` or `hang` began."""
+        for name in (UNHEALTHY_FILE, SLOW_FILE, HANGING_FILE):
+            (self._folder / name).unlink(missing_ok=True)
 
     def fail_readiness(self) -> None:
         """Let the application fail its readiness probes; it still serves requests."""
@@ -172,6 +193,15 @@ class Pod:
             program.kill()
         self._applications.clear()
         self._sidecars.clear()
+
+    def kill_sidecar(self) -> None:
+        """Kill the proxy without a notice to the control plane: connections to the pod are refused."""
+        self.lost = True
+        for program in self._sidecars:
+            program.kill()
+        self._sidecars.clear()
+        for probes in self._probes:  # so that it is ready only when the next proxy is
+            probes.reset()
 
     def stop(self) -> None:
         """Stop the programs as a kubelet stops a pod.

@@ -69,6 +69,10 @@ class Program:
         """Send it SIGTERM, but not its children."""
         self._process.terminate()
 
+    def interrupt(self) -> None:
+        """Send it SIGINT, but not its children."""
+        self._process.send_signal(signal.SIGINT)
+
     def kill(self) -> None:
         """Kill it and its children."""
         with contextlib.suppress(ProcessLookupError):

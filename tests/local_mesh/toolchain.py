@@ -31,6 +31,7 @@ OLD_FOLDER_VARIABLE = "HARNESS_TOOLS"
 ISTIO = "v0.0.0-20260827124520-eed52ebb66ad"
 KWOK = "v0.7.0"
 KUBERNETES = "v1.34.2"
+VEGETA = "v12.12.0"
 KUBERNETES_MODULE = Path(__file__).parent / "kubernetes"
 
 BOOTSTRAP = "envoy_bootstrap.json"
@@ -110,6 +111,14 @@ BUNDLES = (
         minutes=1,
         compiled=700,
         packages=(f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}", f"sigs.k8s.io/kwok/cmd/kwokctl@{KWOK}"),
+    ),
+    Bundle(
+        "vegeta",
+        VEGETA,
+        ("vegeta",),
+        minutes=0.5,
+        compiled=240,
+        packages=(f"github.com/tsenart/vegeta/v12@{VEGETA}",),
     ),
 )
 

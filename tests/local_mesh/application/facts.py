@@ -9,6 +9,14 @@ from pathlib import Path
 UNHEALTHY_FILE = "unhealthy"
 """While this file exists in a pod's folder, the application responds to every request with an error."""
 
+SLOW_FILE = "slow"
+"""While this file exists in a pod's folder, each response takes `SLOW_SECONDS`."""
+
+SLOW_SECONDS = 1.0
+
+HANGING_FILE = "hanging"
+"""While this file exists in a pod's folder, the application does not respond."""
+
 UNREADY_FILE = "unready"
 """While this file exists in a pod's folder, the application fails its readiness probes, of any type."""
 
@@ -110,12 +118,24 @@ class Application:
         """Return the status, the headers and the body of the response to an HTTP request."""
         if request.path.partition("?")[0] == READY_PATH:
             status, body = (200, "ready\n") if self.ready else (503, "not ready\n")
-        elif not self.healthy:
+            return self._answer(request, status, body)
+        self._delay()
+        if not self.healthy:
             status, body = 503, "unhealthy\n"
         elif request.headers.get("accept") == JSON:
             status, body = 200, self.describe(request)
         else:
             status, body = 200, self.greet()
+        return self._answer(request, status, body)
+
+    def _delay(self) -> None:
+        """Wait, if the application is slow or hangs. It still is ready then."""
+        if (self.folder / SLOW_FILE).exists():
+            time.sleep(SLOW_SECONDS)
+        while (self.folder / HANGING_FILE).exists():
+            time.sleep(POLL_SECONDS)
+
+    def _answer(self, request: Request, status: int, body: str) -> tuple[int, dict[str, str], bytes]:
         content = body.encode()
         answer = {
             "content-type": JSON if body.startswith("{") else "text/plain",

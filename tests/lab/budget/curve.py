@@ -1,0 +1,103 @@
+"""The curve from which the defaults of outlier detection are chosen: five minutes of errors, with different numbers.
+
+The longer an ejection, the fewer requests fail while a fault lasts, and the later the failback.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.lab.budget.limits import FAILBACK_SECONDS, LONG_FAULT_RATE, LONG_FAULT_SECONDS, LONG_FAULT_SHARE
+from tests.lab.budget.measurement import CURVE, Measurement
+from tests.lab.budget.mesh import read_services
+
+DEFAULT = "default"
+"""The service without numbers of its own."""
+
+VARIANTS = (
+    *((5, 10, 30), (5, 1, 30), (5, 1, 10), (5, 1, 5), (5, 1, 3), (5, 1, 2), (5, 1, 1)),
+    *((3, 1, 5), (3, 1, 3), (3, 1, 2), (1, 1, 3), (1, 1, 1)),
+)
+"""Consecutive errors, interval and ejection time in seconds. The first is mesh.yaml's."""
+
+COLUMNS = (
+    "Consecutive errors",
+    "Interval (s)",
+    "Ejection time (s)",
+    "Requests a second",
+    "Failed requests",
+    f"Share of {LONG_FAULT_RATE} a second (%)",
+    "Longest ejection (s)",
+    "Failback time (s)",
+)
+
+
+def curve_services() -> dict[str, Any]:
+    """Return a service for each variant, and one with the defaults."""
+    common = read_services()["healthy"]
+    return {DEFAULT: common} | {
+        f"{CURVE}-{errors}-{interval}-{ejection}": common
+        | {
+            "outlier_detection": {
+                "consecutive_5xx": errors,
+                "interval_seconds": interval,
+                "ejection_seconds": ejection,
+            }
+        }
+        for errors, interval, ejection in VARIANTS
+    }
+
+
+def cells(measurement: Measurement) -> tuple[str, ...]:
+    """Return the cells of a variant for a table with `COLUMNS`."""
+    outage = measurement.outage
+    name = measurement.fault.removeprefix(f"{CURVE}-")
+    numbers = (DEFAULT, "", "") if name == DEFAULT else tuple(name.split("-"))
+    return (
+        *numbers,
+        f"{outage.sent / LONG_FAULT_SECONDS:.0f}",
+        str(outage.failed),
+        f"{100 * share(measurement):.3f}",
+        f"{outage.longest_ejection:.1f}",
+        "never" if outage.failback is None else f"{outage.failback:.1f}",
+    )
+
+
+def share(measurement: Measurement) -> float:
+    """Return the share of failed requests at `LONG_FAULT_RATE`: an ejection costs as many errors at any rate."""
+    return measurement.outage.failed / (LONG_FAULT_RATE * LONG_FAULT_SECONDS)
+
+
+def is_within_budget(measurement: Measurement) -> bool:
+    """Return whether the defaults are within the budget of a long fault; other numbers only show why."""
+    return measurement.fault != DEFAULT or share(measurement) <= LONG_FAULT_SHARE
+
+
+def draw(file: Path, measurements: Sequence[Measurement]) -> None:
+    """Draw the curve: a point for each variant.
+
+    Args:
+        file: of the picture, SVG.
+        measurements: of one run.
+    """
+    # Imported late: it takes a second. Without pyplot matplotlib needs no display.
+    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for one in measurements:
+        place = 100 * share(one), one.outage.longest_ejection
+        axes.plot(*place, "o", color="#b3261e" if one.fault == DEFAULT else "#1f77b4")
+        label = one.fault.removeprefix(f"{CURVE}-").replace("-", " / ")
+        axes.annotate(label, place, xytext=(5, 4), textcoords="offset points", fontsize="small")
+    axes.axvline(100 * LONG_FAULT_SHARE, color="#188038", linestyle="--", label="budget: failed requests")
+    axes.axhline(FAILBACK_SECONDS, color="#188038", linestyle="-.", label="budget: failback")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(f"Failed requests of {LONG_FAULT_RATE} a second during five minutes of errors (%)")
+    axes.set_ylabel("Longest ejection: worst failback time (s)")
+    axes.set_title("Outlier detection: consecutive errors / interval (s) / ejection time (s)")
+    axes.legend()
+    with rc_context({"svg.hashsalt": CURVE}):
+        figure.savefig(file, metadata={"Date": None})

@@ -1,0 +1,90 @@
+"""The failover budget: what the project promises of its defaults. docs/failover.md explains the limits."""
+
+from dataclasses import dataclass
+
+from tests.lab.budget.faults import (
+    CONNECTION_REFUSED,
+    GATEWAYS_KILLED,
+    HANGING,
+    ONE_OF_THREE_PODS,
+    REGION_CUT_OFF,
+    RETURNS_503,
+)
+
+FAILOVER_SECONDS = 2.0
+FAILBACK_SECONDS = 10.0
+HANGING_TIMEOUT_SECONDS = 2.0
+"""Of the service whose requests hang, in services.yaml."""
+
+HANGING_MARGIN_SECONDS = 0.5
+"""In addition to the timeout: the time in which five requests are sent."""
+
+LOAD_BALANCER_SECONDS = 5.0
+"""Failover time where the fake load balancer has to notice the fault: its health checks, and their timeouts."""
+
+LONG_FAULT_SHARE = 0.001
+"""Failed requests of those of a fault that lasts `LONG_FAULT_SECONDS`, at `LONG_FAULT_RATE` requests a second."""
+
+LONG_FAULT_SECONDS = 300
+LONG_FAULT_RATE = 200
+
+LOAD_BALANCER = "load balancer"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one client's figures of a fault.
+
+    Attributes:
+        failover: seconds.
+        failed: requests, at 20 a second.
+        failback: seconds.
+        errors: failed requests during failback.
+    """
+
+    failover: float = FAILOVER_SECONDS
+    failed: int = 0
+    failback: float = FAILBACK_SECONDS
+    errors: int = 0
+
+
+DRAIN_LIMITS = Limits(failover=10.0)
+"""Of a drain: no request fails. It takes as long as the control planes need."""
+
+
+EJECTIONS = 2
+"""An endpoint is ejected so often in the longest fault: at its start, and when the first ejection has ended."""
+
+_FAILED = {
+    # Five errors for each ejection, and as many requests under way.
+    CONNECTION_REFUSED: EJECTIONS * 10,
+    RETURNS_503: EJECTIONS * 10,
+    ONE_OF_THREE_PODS: EJECTIONS * 10,
+    # All requests that are sent until the timeout of the first ones.
+    HANGING: EJECTIONS * 50,
+}
+
+
+def limits(fault: str, client: str) -> Limits:
+    """Return the limits of a client of the region with the fault."""
+    if fault == HANGING:
+        return Limits(HANGING_TIMEOUT_SECONDS + HANGING_MARGIN_SECONDS, _FAILED[fault])
+    if client == LOAD_BALANCER and fault in (REGION_CUT_OFF, GATEWAYS_KILLED):
+        return Limits(LOAD_BALANCER_SECONDS, 100)
+    return Limits(failed=_FAILED.get(fault, 0))
+
+
+def budget() -> list[tuple[str, str]]:
+    """Return what docs/failover.md says of the limits."""
+    return [
+        ("failover time", f"{FAILOVER_SECONDS:g} s; while requests hang, the timeout and {HANGING_MARGIN_SECONDS:g} s"),
+        ("failback time", f"{FAILBACK_SECONDS:g} s, also the third time within three minutes"),
+        ("errors during failback", "none"),
+        (
+            f"failed requests, of a fault of {LONG_FAULT_SECONDS / 60:g} minutes",
+            f"{100 * LONG_FAULT_SHARE:g} % of {LONG_FAULT_RATE} a second",
+        ),
+        ("failed requests, of a drain", "none"),
+        ("failed requests, of two faults at once", "the sum of both alone"),
+        ("failed requests of clients in other regions", "none"),
+    ]

@@ -1,0 +1,71 @@
+"""``python -m tests.lab.budget.page``: the tables and the pictures of docs/failover.md, from the results so far."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from config.paths import ROOT
+from policy.docs import replace_between
+from tests.lab.budget import curve
+from tests.lab.budget.limits import budget
+from tests.lab.budget.measurement import CURVE, DRAIN, PAIRS, REGIONS, SERVICES
+from tests.lab.budget.pictures import draw_timelines
+from tests.lab.budget.results import FILE, Results
+from tests.lab.budget.summary import COLUMNS, rows
+
+PAGE = ROOT / "docs" / "failover.md"
+PICTURES = ROOT / "docs" / "images"
+NOT_MEASURED = "Not measured yet.\n"
+
+
+def main() -> int:
+    results = Results()
+    if not results.numbers:
+        print(f"{FILE} has no results; run `make lab BUDGET=1` first", file=sys.stderr)
+        return 1
+    write(results)
+    return 0
+
+
+def write(results: Results) -> None:
+    """Write the page and its pictures."""
+    PAGE.write_text(update(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
+    draw(results, PICTURES)
+
+
+def update(page: str, results: Results) -> str:
+    """Return the page with the tables of the results, in place of the earlier ones."""
+    page = replace_between(page, "budget", table(("Figure", "Limit"), budget()))
+    page = replace_between(page, "numbers", f"Outlier detection in these figures: {results.numbers or 'none yet'}.\n")
+    for series in (SERVICES, REGIONS, PAIRS, DRAIN, CURVE):
+        page = replace_between(page, series, "".join(_tables(series, results)).lstrip() or NOT_MEASURED)
+    return page
+
+
+def draw(results: Results, folder: Path) -> None:
+    """Draw the first run of each series with the fewest regions."""
+    for series in (SERVICES, REGIONS, DRAIN):
+        for regions in results.region_counts(series)[:1]:
+            draw_timelines(folder / f"failover-{series}.svg", results.of(series, regions, results.numbers))
+    for regions in results.region_counts(CURVE)[:1]:
+        curve.draw(folder / "failover-curve.svg", results.of(CURVE, regions, results.numbers))
+
+
+def _tables(series: str, results: Results) -> Iterator[str]:
+    for regions in results.region_counts(series):
+        measurements = results.of(series, regions, results.numbers)
+        yield f"\n{regions} regions (`make lab REGIONS={regions} BUDGET={series}`):\n\n"
+        if series == CURVE:
+            yield table(curve.COLUMNS, [curve.cells(one) for one in measurements])
+        else:
+            yield table(COLUMNS, [row.cells() for row in rows(measurements)])
+
+
+def table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

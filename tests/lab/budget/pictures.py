@@ -1,0 +1,77 @@
+"""Pictures of the budget: what became of the requests of one run, over time."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cli.traffic.colours import FAILED, response_colours
+from tests.lab.budget.measurement import STEP_SECONDS, Measurement
+
+SALT = "budget"
+"""Makes the ids in a picture the same each time it is drawn."""
+
+ROW_INCHES, WIDTH_INCHES = 1.5, 10.0
+
+
+def draw_timelines(file: Path, measurements: Sequence[Measurement]) -> None:
+    """Draw the timelines of one run: a row for each fault, a column for each client.
+
+    Args:
+        file: of the picture, SVG.
+        measurements: those without a timeline are left out.
+    """
+    # Imported late: it takes a second. Without pyplot matplotlib needs no display.
+    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    shown = {(one.fault, one.client): one for one in measurements if one.timeline}
+    faults, clients = (list(dict.fromkeys(key[part] for key in shown)) for part in (0, 1))
+    names = {name for one in shown.values() if one.timeline for name in one.timeline.series}
+    home = next(iter(shown.values())).home
+    colours = response_colours([home, *sorted(names - {home, FAILED})])
+    figure = Figure(figsize=(WIDTH_INCHES, 0.8 + ROW_INCHES * len(faults)), layout="constrained")
+    table = figure.subplots(len(faults), len(clients), sharex="col", squeeze=False)
+    legend: dict[str, Any] = {}
+    for row, fault in enumerate(faults):
+        for column, client in enumerate(clients):
+            axes = table[row][column]
+            if measurement := shown.get((fault, client)):
+                legend |= _draw(axes, measurement, colours)
+            if row == 0:
+                axes.set_title(client)
+            if column == 0:
+                axes.set_ylabel(f"{fault.replace('-', ' ')}\n(requests/s)")
+            if row == len(faults) - 1:
+                axes.set_xlabel("Seconds since the fault")
+    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=len(legend))
+    _save(figure, file, rc_context)
+
+
+def _draw(axes: Any, measurement: Measurement, colours: Mapping[str, str]) -> dict[str, Any]:
+    """Draw a timeline, and return what the legend shows, by label."""
+    line = measurement.timeline
+    assert line is not None
+    places = [line.start + number * STEP_SECONDS for number in range(len(next(iter(line.series.values()))))]
+    below = [0.0] * len(places)
+    found: dict[str, Any] = {}
+    for name, colour in colours.items():
+        if counts := line.series.get(name):
+            heights = [count / STEP_SECONDS for count in counts]
+            bars = axes.bar(places, heights, STEP_SECONDS, bottom=below, align="edge", color=colour, linewidth=0)
+            found[_label(name, measurement.home)] = bars
+            below = [one + other for one, other in zip(below, heights, strict=True)]
+    found["fault"] = axes.axvline(0, color="#202124", linestyle="--")
+    found["end of the fault"] = axes.axvline(line.ended, color="#188038", linestyle="-.")
+    axes.set_xlim(places[0], places[-1])
+    return found
+
+
+def _label(name: str, home: str) -> str:
+    if name == FAILED:
+        return "failed request"
+    return f"response from {name}" + (", the region with the fault" if name == home else "")
+
+
+def _save(figure: Any, file: Path, rc_context: Any) -> None:
+    with rc_context({"svg.hashsalt": SALT}):
+        figure.savefig(file, metadata={"Date": None})
