@@ -60,6 +60,7 @@ def test_all_that_there_is(tmp_path: Path) -> None:
         "lab REGIONS=2",
         "lab REGIONS=2 SERVICES=1",
         "lab REGIONS=2 EXERCISES=1",
+        "lab REGIONS=2 BUDGET=small",
         "rehearse-scripts",
         "rehearse",
         "rehearse CONTROL_PLANE=fleet SHORT=1",
@@ -85,7 +86,7 @@ def test_what_is_left_out_is_said_at_the_end(tmp_path: Path) -> None:
 
 
 MAKEFILE = """
-PARAMETERS = REGIONS SERVICES EXERCISES CONTROL_PLANE SHORT DAY2 UPGRADE ACCEPTANCE FAULTS
+PARAMETERS = REGIONS SERVICES EXERCISES BUDGET CONTROL_PLANE SHORT DAY2 UPGRADE ACCEPTANCE FAULTS
 check:
 	@DAY2=$(DAY2) ./check
 %:

@@ -11,7 +11,7 @@ from tests.lab.budget.limits import FAILBACK_SECONDS, LONG_FAULT_RATE, LONG_FAUL
 from tests.lab.budget.measurement import CURVE, Measurement
 from tests.lab.budget.mesh import read_services
 
-DEFAULT = "default"
+DEFAULT = "defaults"
 """The service without numbers of its own."""
 
 VARIANTS = (

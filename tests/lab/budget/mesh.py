@@ -40,7 +40,7 @@ def with_budget_services(environment: Environment, services: Mapping[str, Any]) 
     content = environment.model_dump(mode="json", exclude_defaults=True)
     regions = [region.key for region in environment.resolved_regions() if not region.retired]
     content["services"] = {
-        name: service
+        name: copy.deepcopy(service)  # YAML would have an alias for a part of two services
         | {
             "regions": {region: {"version": region} for region in regions},
             "routes": [{"path": f"/{name}", "match": "prefix"}],
@@ -60,7 +60,7 @@ def with_drained(environment: Environment, region: str) -> Environment:
 def read_services() -> dict[str, Any]:
     """Return the services of `FILE`."""
     content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return {name: copy.deepcopy(content["common"]) | keys for name, keys in content["services"].items()}
+    return {name: content["common"] | keys for name, keys in content["services"].items()}
 
 
 def outlier_numbers(objects: Sequence[Object], service: str) -> str:

@@ -15,6 +15,15 @@ from tests.lab.budget.summary import COLUMNS, rows
 
 PAGE = ROOT / "docs" / "failover.md"
 PICTURES = ROOT / "docs" / "images"
+TEXTS = {
+    SERVICES: "For each fault of a service, the requests of one run over time: served by the region with the fault, by "
+    "another one, or failed.",
+    REGIONS: "For each fault of a region, the requests of one run over time.",
+    DRAIN: "The requests of one drain over time.",
+    CURVE: "Failed requests against the longest ejection, for different numbers of outlier detection.",
+}
+"""What each picture shows, for readers who do not see it."""
+
 NOT_MEASURED = "Not measured yet.\n"
 
 
@@ -46,9 +55,9 @@ def draw(results: Results, folder: Path) -> None:
     """Draw the first run of each series with the fewest regions."""
     for series in (SERVICES, REGIONS, DRAIN):
         for regions in results.region_counts(series)[:1]:
-            draw_timelines(folder / f"failover-{series}.svg", results.of(series, regions, results.numbers))
+            draw_timelines(folder / _picture(series), results.of(series, regions, results.numbers))
     for regions in results.region_counts(CURVE)[:1]:
-        curve.draw(folder / "failover-curve.svg", results.of(CURVE, regions, results.numbers))
+        curve.draw(folder / _picture(CURVE), results.of(CURVE, regions, results.numbers))
 
 
 def _tables(series: str, results: Results) -> Iterator[str]:
@@ -59,6 +68,12 @@ def _tables(series: str, results: Results) -> Iterator[str]:
             yield table(curve.COLUMNS, [curve.cells(one) for one in measurements])
         else:
             yield table(COLUMNS, [row.cells() for row in rows(measurements)])
+    if series in TEXTS and results.region_counts(series):
+        yield f"\n![{TEXTS[series]}](images/{_picture(series)})\n"
+
+
+def _picture(series: str) -> str:
+    return f"failover-{series}.svg"
 
 
 def table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
