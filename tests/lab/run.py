@@ -13,9 +13,7 @@ from tests.lab import faults, responses
 from tests.lab.analysis import analyze
 from tests.lab.authorization import check_authorization, with_unauthorized_clients
 from tests.lab.budget import page
-from tests.lab.budget.curve import curve_services
-from tests.lab.budget.measurement import CURVE
-from tests.lab.budget.mesh import BudgetMesh, outlier_numbers, read_services, with_budget_services, with_drained
+from tests.lab.budget.mesh import BudgetMesh, outlier_numbers, with_budget_services, with_drained
 from tests.lab.budget.results import Results
 from tests.lab.budget.run import Budget, Options
 from tests.lab.callers import check_callers
@@ -174,7 +172,7 @@ class Lab:
             LocalMeshError: a program failed.
         """
         report.tried = f"the failover budget in {', '.join(self._lab.regions)}: {REAL}"
-        services = curve_services() if CURVE in options.series else read_services()
+        services = options.services
         environment = with_budget_services(self._steps.c, services)
         home = list(self._lab.regions)[-1]
         rendered = objects_by_region(environment, self._state / "rendered" / "budget")

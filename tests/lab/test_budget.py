@@ -157,10 +157,15 @@ def test_results_survive_and_count_by_numbers(tmp_path: Path) -> None:
     assert options.missing(SERVICES, again, 2, NUMBERS) == 3
 
 
-def test_runs() -> None:
-    assert (Options.build("all", None, "*", 2).runs, Options.build("all", None, "*", 4).runs) == (30, 10)
-    assert Options.build("all", None, "*", 2).wanted(PAIRS) == 3
-    assert Options.build(SMALL, None, "*", 2).file is None
+def test_runs_and_services_of_a_command() -> None:
+    everything = Options.build("all", None, "*", 2)
+    assert everything.runs == {SERVICES: 30, REGIONS: 30, PAIRS: 3, DRAIN: 3}
+    assert Options.build("all", None, "*", 4).runs == {SERVICES: 10, REGIONS: 10, PAIRS: 1, DRAIN: 1}
+    assert Options.build(DRAIN, 7, "*", 6).runs == {DRAIN: 7}
+    assert set(everything.services) == {*SERVICE_FAULTS, HEALTHY}
+    assert set(Options.build(DRAIN, None, "*", 6).services) == {HEALTHY}
+    assert curve.DEFAULT in Options.build(CURVE, None, "*", 2).services
+    assert (everything.file is None, Options.build(SMALL, None, "*", 2).file) == (False, None)
 
 
 def test_figures_of_many_runs() -> None:

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from config.demo import CLIENT_APP, DEMO_NAMESPACE
 from tests.lab.budget.curve import COLUMNS as CURVE_COLUMNS
-from tests.lab.budget.curve import DEFAULT, cells, is_within_budget
+from tests.lab.budget.curve import DEFAULT, cells, curve_services, is_within_budget
 from tests.lab.budget.faults import (
     GATEWAYS_KILLED,
     HEALTHY,
@@ -37,7 +37,7 @@ from tests.lab.budget.measurement import (
     evaluate,
     timeline,
 )
-from tests.lab.budget.mesh import OTHER_REGION, SIDECAR, BudgetMesh, ClientKey, Plan
+from tests.lab.budget.mesh import OTHER_REGION, SIDECAR, BudgetMesh, ClientKey, Plan, read_services
 from tests.lab.budget.results import FILE, Results
 from tests.lab.budget.summary import COLUMNS, Row, rows, sum_limits
 from tests.reporting.report import Report
@@ -45,6 +45,8 @@ from tests.reporting.table import Table
 
 if TYPE_CHECKING:  # unit tests do not need the lab's packages
     from tests.local_mesh.environment import LocalMesh
+
+LEAST_REGIONS = 2
 
 RATE = 20
 """Requests a second from each client to each service, while faults are measured."""
@@ -59,21 +61,18 @@ FAULT_SECONDS = (5.0, 7.0, 9.0)
 RECOVERY_SECONDS = 13.0
 """How long a failback is observed: longer than the budget allows."""
 
-REGION_SECONDS = {REGION_CUT_OFF: 6.0, GATEWAYS_KILLED: 5.0, ISTIOD_GONE: 5.0}
-REGION_RECOVERY_SECONDS = 5.0
+REGION_SECONDS = {REGION_CUT_OFF: 5.0, GATEWAYS_KILLED: 5.0, ISTIOD_GONE: 4.0}
+REGION_RECOVERY_SECONDS = 4.0
 DRAIN_SECONDS = 10.0
 CURVE_RECOVERY_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
 SETTLE_RATE = 5
 
 ALL = (SERVICES, REGIONS, PAIRS, DRAIN)
-"""The series, in their order."""
+"""The series but the curve, in their order: the limits of two faults need the figures of each alone."""
 
-RUN_SECONDS = {SERVICES: 25, REGIONS: 46, PAIRS: 110, DRAIN: 25, CURVE: 380}
+RUN_SECONDS = {SERVICES: 24, REGIONS: 38, PAIRS: 90, DRAIN: 22, CURVE: 370}
 """About how long a run takes, for the expected duration."""
-
-START_SECONDS = 100
-"""About how long the lab takes until the first run, with two regions."""
 
 TITLES = {
     SERVICES: "Faults of a service in one region",
@@ -84,15 +83,12 @@ TITLES = {
 }
 
 
-RUNS = {2: 30}
-"""Runs of a series, by number of regions."""
-
-RUNS_WITH_MORE_REGIONS = 10
-SMALL_RUNS = 1
+RUNS, RUNS_WITH_MORE_REGIONS = 30, 10
+"""Runs of faults: with two regions, and with more."""
 
 EVERYTHING, SMALL = "all", "small"
 NAMES = (EVERYTHING, SMALL, *ALL, CURVE)
-"""What can be measured: every series, a few runs for CI, or one series."""
+"""What can be measured: every series but the curve, a run of each for CI, or one series."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +96,12 @@ class Options:
     """What is measured.
 
     Attributes:
-        series: names.
         runs: of each series, together with those of earlier commands.
         only: pattern of the faults.
         file: of the results; None if nothing is kept.
     """
 
-    series: Sequence[str]
-    runs: int
+    runs: Mapping[str, int]
     only: str = "*"
     file: Path | None = FILE
 
@@ -122,18 +116,25 @@ class Options:
             regions: number of regions.
         """
         if name == SMALL:
-            return cls((SERVICES, REGIONS, DRAIN), runs or SMALL_RUNS, only, None)
-        return cls(ALL if name == EVERYTHING else (name,), runs or RUNS.get(regions, RUNS_WITH_MORE_REGIONS), only)
+            return cls(dict.fromkeys((SERVICES, REGIONS, DRAIN), runs or 1), only, None)
+        many = runs or (RUNS if regions == LEAST_REGIONS else RUNS_WITH_MORE_REGIONS)
+        few = max(1, many // 10)
+        every = {SERVICES: many, REGIONS: many, PAIRS: few, DRAIN: few}
+        if name == EVERYTHING:
+            return cls(every, only)
+        return cls({name: runs or every.get(name, 1)}, only)
+
+    @property
+    def services(self) -> dict[str, Any]:
+        """The services that are needed, in the language of mesh.yaml."""
+        if CURVE in self.runs:
+            return curve_services()
+        services = read_services()
+        return services if {SERVICES, PAIRS} & set(self.runs) else {HEALTHY: services[HEALTHY]}
 
     def missing(self, series: str, results: Results, regions: int, numbers: str) -> int:
         """Return the number of runs that are left."""
-        return max(0, self.wanted(series) - results.last_run(series, regions, numbers))
-
-    def wanted(self, series: str) -> int:
-        """Return the number of runs of a series: of drains and of two faults, a tenth is enough."""
-        if series == CURVE:
-            return 1
-        return self.runs if series in (SERVICES, REGIONS) else max(1, self.runs // 10)
+        return max(0, self.runs[series] - results.last_run(series, regions, numbers))
 
 
 class Budget:
@@ -186,11 +187,10 @@ class Budget:
             PAIRS: self._run_pairs,
             DRAIN: self._run_drain,
         }
-        seconds = sum(RUN_SECONDS[series] * self._missing(series) for series in self._options.series)
+        seconds = sum(RUN_SECONDS[series] * self._missing(series) for series in self._options.runs)
         self._report.progress(f"measuring takes about {seconds / 60:.0f} min")
         self._settle()
-        for series in self._options.series:
-            wanted = self._options.wanted(series)
+        for series, wanted in self._options.runs.items():
             for run in range(wanted - self._missing(series) + 1, wanted + 1):
                 self._report.progress(f"{TITLES[series]}: run {run} of {wanted}")
                 work[series](run)
