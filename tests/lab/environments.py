@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from config.environment import Environment
+from config.environment import DEMO_SERVICE, Environment
 from config.loading.load import parse_environment
 from config.problems import ConfigError
 from tests.local_mesh.errors import LocalMeshError
@@ -38,11 +38,18 @@ class DemoSteps:
         a: the demo without failover.
         b: with failover.
         c: with failover and ingress.
+        d: `c`, with its last region with the demo drained.
     """
 
     a: Environment
     b: Environment
     c: Environment
+    d: Environment
+
+    @property
+    def drained_region(self) -> str:
+        """Key of the drained region."""
+        return next(region.key for region in self.d.resolved_regions() if region.drained)
 
 
 def demo_steps(environment: Environment) -> DemoSteps:
@@ -52,7 +59,9 @@ def demo_steps(environment: Environment) -> DemoSteps:
     c = environment.model_copy(update={"demo": demo, "ingress": ingress})
     b = c.model_copy(update={"ingress": ingress.model_copy(update={"enabled": False})})
     a = b.model_copy(update={"demo": demo.model_copy(update={"failover": False})})
-    return DemoSteps(a, b, c)
+    last = list(c.deployments(c.all_services()[DEMO_SERVICE]))[-1]
+    regions = {**c.regions, last: c.regions[last].model_copy(update={"drained": True})}
+    return DemoSteps(a, b, c, d=c.model_copy(update={"regions": regions}))
 
 
 def with_regions(file: Path, number: int, variables: Mapping[str, str]) -> Environment:

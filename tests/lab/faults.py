@@ -143,7 +143,7 @@ def _format_range(seconds: Sequence[float | None]) -> str:
 
 
 @contextmanager
-def _streams(path: str, clients: Sequence[Client]) -> Iterator[list[Stream]]:
+def streaming(path: str, clients: Sequence[Client]) -> Iterator[list[Stream]]:
     with ExitStack() as stack:
         yield [stack.enter_context(client.stream(path, INTERVAL_SECONDS)) for client in clients]
 
@@ -156,7 +156,7 @@ def _measure_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table
     is_local, is_remote = conditions(demo.versions[region])
     local = _local_clients(demo, region)
     others = [demo.client(key) for key in demo.lab.regions if key != region]
-    with _streams(demo.path, list(local.values())) as streams, _streams(demo.path, others) as bystanders:
+    with streaming(demo.path, list(local.values())) as streams, streaming(demo.path, others) as bystanders:
         time.sleep(LEAD_SECONDS)
         failed_at = time.monotonic()
         fault.inject()
@@ -202,7 +202,7 @@ def _lose_region(demo: LabDemo, lost: str, report: Report) -> None:
     )
     other = next(key for key in demo.lab.regions if key != lost)
     clients = {(key, name): one for key in demo.lab.regions for name, one in _local_clients(demo, key).items()}
-    with _streams(demo.path, list(clients.values())) as streams:
+    with streaming(demo.path, list(clients.values())) as streams:
         reaches = [demo.reaches(other, lost)]
         demo.lab.network.cut_off(lost)
         time.sleep(CUT_OFF_SECONDS)
@@ -242,7 +242,7 @@ def _lose_failover_region(demo: LabDemo, region: str, lost: str) -> Table:
     removal = _demo_faults(demo, region)[0]
     removal.inject()
     local = _local_clients(demo, region)
-    with _streams(demo.path, list(local.values())) as streams:
+    with streaming(demo.path, list(local.values())) as streams:
         start = time.monotonic()
         steady = [wait_until_steady(demo.lab, stream, start, is_remote, FAILOVER_SECONDS) for stream in streams]
         time.sleep(LEAD_SECONDS)

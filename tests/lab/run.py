@@ -18,6 +18,7 @@ from tests.lab.budget.results import Results
 from tests.lab.budget.run import Budget, Options
 from tests.lab.callers import check_callers
 from tests.lab.demo import LabDemo
+from tests.lab.drain import check_drain
 from tests.lab.environments import demo_steps
 from tests.lab.exercises import PAGE, do_exercises
 from tests.lab.memory import programs_and_memory
@@ -120,6 +121,7 @@ class Lab:
         check_authorization(demo, report)
         self._start_load_balancer()
         command("verify", "ingress", "--url", f"http://{INGRESS}{demo.path}")
+        self._check_drain(demo, report)
         report.progress("istioctl analyze")
         report.add(analyze(self._lab, self._tools, self._steps.c.revision, self._rendered["c"]))
         faults.check_failover(demo, report)
@@ -209,6 +211,23 @@ class Lab:
             page.write(results)
         self._report_size(started, report)
         self._lab.check()
+
+    def _check_drain(self, demo: LabDemo, report: Report) -> None:
+        """Drain a region and undrain it; while it is drained, `mesh verify` finds responses of other regions only."""
+
+        def verify() -> None:
+            for arguments in (("locality",), ("ingress", "--url", f"http://{INGRESS}{demo.path}")):
+                self._command(report, "verify", *arguments)
+
+        check_drain(
+            demo,
+            self._steps.drained_region,
+            INGRESS,
+            report,
+            drain=lambda: self._apply("d"),
+            verify=verify,
+            undrain=lambda: self._apply("c"),
+        )
 
     def _command(self, report: Report, *arguments: str) -> None:
         report.progress(f"mesh {' '.join(arguments)}")

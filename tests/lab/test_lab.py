@@ -92,6 +92,9 @@ def test_the_steps_are_the_demos_switches() -> None:
         (True, True, False),
         (True, True, True),
     ]
+    assert steps.drained_region == "osaka"
+    assert steps.d.regions["osaka"].drained
+    assert not steps.c.regions["osaka"].drained
 
 
 def test_the_lab_applies_what_the_project_renders(reference: Synthesis) -> None:
