@@ -138,9 +138,12 @@ class IngressStack(MeshStack):
             TerraformOutput(self, "dns-records", value=records)
 
     def _load_balanced_clusters(self) -> list[str] | None:
-        """Return the links of the clusters that get requests; None if all do, as those of later regions then do."""
+        """Return the links of the clusters that get requests; None if all do, as those of later regions then do.
+
+        A region that was drained before it is retired stays left out.
+        """
         regions = self._environment.resolved_regions()
-        if not any(region.drained for region in regions):
+        if not any(region.drained for region in self._environment.regions.values()):
             return None
         return [f"{region.location}/{region.names.cluster}" for region in regions if region.serves]
 

@@ -29,9 +29,6 @@ def check_unused(environment: Environment) -> Iterator[Problem]:
     yield from _check_switches(environment)
     yield from _check_overridden(environment)
     yield from _check_retired(environment)
-    for key, region in environment.regions.items():
-        if region.retired and region.drained:
-            yield _unused(f"regions.{key}.drained", "the region is retired, so that nothing runs there")
     yield from _check_services(environment)
     yield from _check_callers(environment)
 

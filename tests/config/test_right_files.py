@@ -169,6 +169,12 @@ def check_drained(found: Synthesis) -> None:
     assert deployments(found, "osaka").keys() == {"cart-v1", "helloworld-v1", "sleep"}
 
 
+def check_drained_and_retired(found: Synthesis) -> None:
+    service = found.object("tokyo", "MultiClusterService", "istio-ingressgateway")
+    assert service["spec"]["clusters"] == [{"link": "asia-northeast1/mesh-tokyo-cluster-1"}]
+    assert found.objects("osaka") == []
+
+
 def check_nothing_on_the_mesh(found: Synthesis) -> None:
     assert deployments(found) == {}
     assert found.all("ingress", "google_compute_global_address") == {}

@@ -543,11 +543,6 @@ SHOP = "services.shop"
             "demo",
             "runs nowhere: osaka is retired",
         ),
-        (
-            {"regions.osaka.retired": True, "regions.osaka.drained": True},
-            "regions.osaka.drained",
-            "has no effect: the region is retired",
-        ),
         ({"mesh": {"default_deny": False}}, "services.cart.allow_from", "has no effect: mesh.default_deny is false"),
         (
             {"demo": {"failover": False, "outlier_detection": {"interval_seconds": 10}}},

@@ -12,6 +12,7 @@ from config.reference import effects_of_keys
 from tests.rehearsal.context import parse
 from tests.rehearsal.day2 import FileChange, read_changes, reference_key
 from tests.rehearsal.observed_effect import EnvironmentState, seen_effect
+from tests.rehearsal.snapshot import GROUPS
 from tests.synthesized import REFERENCE
 
 POOL = "cloud projects/p/locations/l/clusters/c/nodePools/nodes"
@@ -72,6 +73,7 @@ def with_pool(**fields: Any) -> EnvironmentState:
     [
         (STATE, Effect.NOTHING),
         (with_pool(autoscaling={"maxNodeCount": 4}), Effect.IN_PLACE),
+        (replace(STATE, snapshot={**STATE.snapshot, f"cloud p/zones/z{GROUPS}n": {}}), Effect.IN_PLACE),
         (replace(STATE, pods=frozenset()), Effect.ADDS_OR_DELETES),
         (replace(STATE, snapshot={POOL: STATE.snapshot[POOL]}), Effect.ADDS_OR_DELETES),
         (replace(STATE, revisions={("tokyo", "a", "b", "uid"): "2"}), Effect.RESTARTS_PODS),
