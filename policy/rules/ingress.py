@@ -66,6 +66,18 @@ def https_only(ingress: Block, entity: Entity) -> bool:
     )
 
 
+@rule("MultiClusterService")
+def own_clusters(service: Block, entity: Entity) -> bool:
+    """The load balancer sends requests to clusters of this environment only, where it has a list of clusters.
+
+    A list can name every cluster of the fleet, and whoever has the namespace there gets the requests of users.
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
+    """
+    clusters = entity.environment.resources("google_container_cluster")
+    own = {f"{cluster['location']}/{cluster['name']}" for cluster in clusters}
+    return "clusters" not in service["spec"] or {one["link"] for one in service["spec"]["clusters"]} <= own
+
+
 @rule("FrontendConfig")
 def tls_policy(front_end: Block, _: Entity) -> bool:
     """The load balancer has an SSL policy of this environment.
