@@ -491,6 +491,28 @@ def audit(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, 
     return output.finish(search(load(config), config, kubeconfig, output))
 
 
+@app.command(epilog=_epilog("mesh repair && cdktf deploy network clusters mesh ingress"))
+def repair(
+    config: Config,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without a prompt.")] = False,
+    kubeconfig: Kubeconfig = None,
+    as_json: Json = False,
+    junit: Junit = None,
+) -> int:
+    """Give terraform back what an interruption has lost, so that the next deploy succeeds.
+
+    Run it when a deploy or a destroy stops after it was interrupted. It imports what exists and is missing from the
+    state, keeps complete resources that the state has as tainted, and has the next deploy run scripts again that did
+    not finish. It prompts first, and does one step at a time. It imports only what name, description and network prove
+    to be of this environment, and lists everything else with the command. It changes terraform's states only.
+    """
+    from cli.repair.command import run_repair  # noqa: PLC0415
+
+    output = Output(as_json=as_json, junit=junit)
+    return output.finish(run_repair(load(config), config, kubeconfig, output, dry_run=dry_run, yes=yes))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run a command, and report what prevented it: on standard error, and with ``--json`` as JSON too.
 

@@ -1,6 +1,5 @@
 """Existing resources at which a deploy would fail, or which it would take over."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
@@ -11,18 +10,13 @@ from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import ClusterClient, KubectlError, reachable_clusters
-from cli.sources.remediation import api_error_fix, chained, kubectl_command, unreachable_fix
+from cli.sources.remediation import REPAIR, api_error_fix, kubectl_command, unreachable_fix
 from cli.sources.remote_secrets import unexpected_names
 from cli.sources.resources import CLUSTERS, FEATURES, MEMBERSHIPS, CloudResource, ExpectedResources, list_resources
 from cli.sources.state import TerraformStates, read_states
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place
-from config.loading.load import displayed
 from config.naming import MESH_NAMESPACE
-from config.output_folder import OutputFolder
-
-FEATURE_ADDRESSES = {"servicemesh": "service-mesh", "multiclusteringress": "multi-cluster-ingress"}
-"""By fleet feature: its name in the mesh stack, for an import."""
 
 SHOW_PLANS = "for stack in network clusters mesh ingress; do cdktf diff $stack; done"
 """cdktf shows the plan of one stack."""
@@ -63,7 +57,7 @@ def check(
     return [
         _check_mode(environment, states),
         _check_other_environments(environment, google, enabled),
-        *(_check_resource(one, found, tracked, environment, config) for one, found in resources.items()),
+        *(_check_resource(one, found, tracked, environment) for one, found in resources.items()),
         *_check_memberships(environment, google, enabled),
         *_check_clusters(environment, config, states, connected),
     ]
@@ -90,19 +84,28 @@ def _check_other_environments(environment: Environment, google: GoogleClient, en
     """
     name = "other environments in the project"
     try:
-        clusters = list_resources(google, CLUSTERS) if "container" in enabled else ()
+        others = other_environments(environment, google) if "container" in enabled else []
     except ApiError as error:
         return failure(name, f"can't list clusters: {error}", api_error_fix(error, "container", google.project))
-    others = [
-        f"{one.name} in {one.location} on {network}"
-        for one in clusters
-        if MESH_LABEL in one.content.get("resourceLabels", {})
-        and (network := str(one.content.get("network", "")).rpartition("/")[2]) != environment.names.vpc
-    ]
     if not others:
         return ok(name, "none")
     text = f"clusters of another environment are in the project's mesh: {', '.join(others)}"
     return failure(name, text, ANOTHER_PROJECT)
+
+
+def other_environments(environment: Environment, google: GoogleClient) -> list[str]:
+    """Return the clusters of other environments in the project's mesh.
+
+    Raises:
+        ApiError: The clusters can't be listed.
+        MeshError: There are no credentials.
+    """
+    return [
+        f"{one.name} in {one.location} on {network}"
+        for one in list_resources(google, CLUSTERS)
+        if MESH_LABEL in one.content.get("resourceLabels", {})
+        and (network := str(one.content.get("network", "")).rpartition("/")[2]) != environment.names.vpc
+    ]
 
 
 def tracked_ids(environment: Environment, states: TerraformStates) -> frozenset[str] | None:
@@ -117,7 +120,6 @@ def _check_resource(
     found: LookupResult,
     tracked: frozenset[str] | None,
     environment: Environment,
-    config: Path,
 ) -> Finding:
     name = f"{resource.kind.singular} {resource.name}"
     if resource.region:
@@ -140,18 +142,11 @@ def _check_resource(
         own = [region.names.cluster for region in environment.resolved_regions()]
         if cluster and cluster not in own:
             return failure(name, f"{text}, which belongs to another environment", ANOTHER_PROJECT)
-        return failure(name, text, _import_command(resource, config))
-    text = "exists but is missing from the state, so a deploy can't create it; if it is not in use, delete it"
+        return failure(name, text, REPAIR)
+    text = "exists but is missing from the state, so a deploy can't create it"
     if not resource.parent:
-        text += ", or set another project.name_prefix"
-    return failure(name, text, resource.delete_command)
-
-
-def _import_command(feature: CloudResource, config: Path) -> str:
-    """Return the command that imports a feature into the state: disabling it would affect the whole fleet."""
-    stack = f"terraform -chdir={displayed(OutputFolder.of(config).stack('mesh'))}"
-    address = f"google_gke_hub_feature.{FEATURE_ADDRESSES[feature.name]}"
-    return f"cdktf synth && {stack} init && {stack} import {address} {feature.path}"
+        text += "; if it is not of this environment, set another project.name_prefix"
+    return failure(name, text, REPAIR)
 
 
 def _check_memberships(environment: Environment, google: GoogleClient, enabled: Set[str]) -> list[Finding]:
@@ -233,17 +228,5 @@ def _check_objects(
     found = existing(cluster, untracked.get(cluster.region, ()))
     if not found:
         return ok(name, "no conflict")
-    by_namespace: defaultdict[str, list[str]] = defaultdict(list)
-    for one in found:
-        by_namespace[one.namespace].append(one.resource)
-    delete = [
-        kubectl_command(
-            cluster, *(("--namespace", namespace) if namespace else ()), "delete", "--ignore-not-found", *names
-        )
-        for namespace, names in by_namespace.items()
-    ]
     text = f"exist but are missing from the state, so the next deploy fails: {', '.join(map(str, found))}"
-    text += "; if they are not in use, delete them"
-    if any(one.kind == "Namespace" for one in found):
-        text += ", but check first: deleting a Namespace deletes everything in it"
-    return failure(name, text, chained(reversed(delete)))
+    return failure(name, text, REPAIR)

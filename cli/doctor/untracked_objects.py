@@ -35,12 +35,16 @@ class ObjectReference:
         kind: Its kind.
         name: Its name.
         api_version: Group and version of its kind.
+        stack: The stack that applies it.
+        address: Terraform's address of it there.
     """
 
     namespace: str
     kind: str
     name: str
     api_version: str
+    stack: str = ""
+    address: str = ""
 
     @property
     def resource(self) -> str:
@@ -76,14 +80,22 @@ def untracked_objects(
         synthesized = read_folder(OutputFolder.of(config).path)
     except MeshError:
         return None
-    if not _is_of(synthesized, config):
-        return None
+    return missing_from(states, synthesized) if _is_of(synthesized, config) else None
+
+
+def missing_from(states: TerraformStates, synthesized: Synthesized) -> dict[str, list[ObjectReference]]:
+    """Return the objects that are synthesized and in no state, by region.
+
+    Args:
+        states: The states of the stacks to look at; None where there is none yet.
+        synthesized: All stacks.
+    """
     untracked: defaultdict[str, list[ObjectReference]] = defaultdict(list)
     for stack, state in states.items():
         tracked = {one.address for one in state or ()}
         for address, region, manifest in kubernetes_objects(synthesized.stacks[stack]):
             if address not in tracked:
-                untracked[region].append(_reference(manifest))
+                untracked[region].append(_reference(manifest, stack, address))
     return dict(untracked)
 
 
@@ -120,9 +132,11 @@ def _existing_of_version(cluster: ClusterClient, wanted: Sequence[ObjectReferenc
     return [one for one in wanted if (one.kind, one.namespace or "<none>", one.name) in rows]
 
 
-def _reference(manifest: Mapping[str, Any]) -> ObjectReference:
+def _reference(manifest: Mapping[str, Any], stack: str, address: str) -> ObjectReference:
     named = manifest["metadata"]
-    return ObjectReference(named.get("namespace", ""), manifest["kind"], named["name"], manifest["apiVersion"])
+    return ObjectReference(
+        named.get("namespace", ""), manifest["kind"], named["name"], manifest["apiVersion"], stack, address
+    )
 
 
 def _is_of(synthesized: Synthesized, config: Path) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import typer
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from rich.console import Console
 from rich.markup import escape
@@ -91,6 +92,16 @@ class Output:
     def log(self, text: str) -> None:
         """Print what is done now."""
         self._progress.print(f"mesh: {text}", markup=False, soft_wrap=True)
+
+    def confirm(self, question: str) -> bool:
+        """Prompt for a decision; Enter is no.
+
+        Raises:
+            MeshError: There is no terminal.
+        """
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise MeshError("there is no terminal to confirm it at", "run it at a terminal, or add --yes or --dry-run")
+        return typer.confirm(question, err=True)
 
     @contextmanager
     def progress(self, what: str, totals: Mapping[str, int]) -> Iterator[ShowProgress]:

@@ -11,6 +11,9 @@ from config import Environment
 DEPLOY = "cdktf deploy network clusters mesh ingress"
 """Creates what is missing, and corrects what differs from the configuration."""
 
+REPAIR = "mesh repair"
+"""Gives terraform back what an interruption has lost."""
+
 SERVICES = {"projects": "cloudresourcemanager", "services": "serviceusage", "billing": "cloudbilling"}
 """The service names of APIs whose short name in `cli.sources.google.ENDPOINTS` is another."""
 

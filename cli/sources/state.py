@@ -25,6 +25,7 @@ class StateResource:
         attributes: Its attributes; secrets may be among them, so they are not printed.
         folder: The folder of its stack, as messages name it.
         provider: The alias of its provider: of a Kubernetes object, the key of the region.
+        tainted: Whether the next deploy replaces it, as its creation did not end well.
     """
 
     type: str
@@ -32,6 +33,7 @@ class StateResource:
     attributes: Mapping[str, Any] = field(repr=False)
     folder: str = ""
     provider: str = ""
+    tainted: bool = False
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -81,13 +83,26 @@ def read_state(file: Path, folder: str) -> tuple[StateResource, ...] | None:
         MeshError: It can't be read.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return parse_state(file.read_text(encoding="utf-8"), folder)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise MeshError(
             f"can't read the state {file}: {error}", f"restore it from {file.name}.backup, if that exists"
         ) from error
+
+
+def parse_state(text: str, folder: str) -> tuple[StateResource, ...]:
+    """Return the resources in a state.
+
+    Args:
+        text: The state's JSON.
+        folder: The folder of its stack, as messages name it.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    content = json.loads(text)
     return tuple(
         StateResource(
             resource["type"],
@@ -95,6 +110,7 @@ def read_state(file: Path, folder: str) -> tuple[StateResource, ...] | None:
             instance.get("attributes", {}),
             folder,
             resource.get("provider", "").partition('"].')[2],
+            instance.get("status") == "tainted",
         )
         for resource in content.get("resources", [])
         if resource.get("mode") == "managed"

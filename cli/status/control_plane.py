@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 from cli.report.findings import Finding, FindingState, failure, ok, warning
 from cli.sources.cluster_objects import TAG_LABEL, ClusterObjects, Object, condition
+from cli.sources.completion import installation_in, installed_inputs
 from cli.sources.described import AUTOMATIC, membership_spec, membership_state
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.implementation import check_implementation
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.mesh_components import READINESS_JOB_PREFIX, uninstall_command
 from cli.sources.remediation import DEPLOY, chained, replace_command, unmanage_command
-from cli.sources.state import StateResource, TerraformStates
+from cli.sources.state import TerraformStates
 from cli.status.comparison import GOOGLE_APIS
 from config.naming import MESH_NAMESPACE, REVISION_LABEL
 
@@ -224,8 +225,8 @@ def _check_marker(member: ObservedCluster, state: TerraformStates) -> Finding:
     Terraform's state may have an interrupted installation as done.
     """
     title = "installation"
-    installation = installation_in_state(member, state)
-    there = (member.live.marker or {}).get("data", {}).get("installed", "")
+    installation = installation_in(state, member.region.names.cluster)
+    there = installed_inputs(member.live.marker)
     fix = replace_command(installation, "control-plane_install") if installation is not None else DEPLOY
     if not there:
         return failure(title, "incomplete: its completion marker is missing", fix)
@@ -233,12 +234,6 @@ def _check_marker(member: ObservedCluster, state: TerraformStates) -> Finding:
         return ok(title, "complete; not compared with its inputs, as the state is not on this machine")
     wrong = [] if there == installation.checksum else ["installed with other inputs than those in the state"]
     return failure_or_ok(title, wrong, "complete", fix)
-
-
-def installation_in_state(member: ObservedCluster, state: TerraformStates) -> StateResource | None:
-    """Return the resource that has installed the mesh in a cluster; None if it is not known."""
-    installations = (one for one in state.get("mesh") or () if "asmcli_url" in one.inputs)
-    return next((one for one in installations if one.inputs.get("cluster") == member.region.names.cluster), None)
 
 
 def _check_readiness(member: ObservedCluster) -> Finding:

@@ -20,11 +20,12 @@ from typing import Any
 import yaml
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import COMPLETION_MARKER, Object
+from cli.sources.cluster_objects import Object
+from cli.sources.completion import INPUTS_ANNOTATION, remote_secret_in
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import chained, kubectl_command, replace_command
-from cli.sources.state import StateResource, TerraformStates
+from cli.sources.state import TerraformStates
 from config import Environment
 from config.naming import MESH_NAMESPACE, remote_secret_name
 
@@ -33,9 +34,6 @@ REMOTE_SECRET = "remote secret for "
 
 LEAST_LEFT = timedelta(days=7)
 """Of a token that expires: one without an end is the rule."""
-
-INPUTS_ANNOTATION = f"{COMPLETION_MARKER}/inputs"
-"""Annotation that scripts/create-remote-secret.sh writes: a checksum of its inputs."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def check_remote_secret(
     """
     name = f"{REMOTE_SECRET}{remote.key}"
     secret = _secret(host, remote)
-    grant = _remote_secret_in_state(f"{host.key}/{remote.key}", state)
+    grant = remote_secret_in(state, f"{host.key}/{remote.key}")
     fix = replace_command(grant, f'trust_grant["{host.key}/{remote.key}"]')
     if secret is None:
         return failure(name, f"missing: this cluster does not discover the endpoints of {remote.key}", fix)
@@ -216,14 +214,3 @@ def check_other_remote_secrets(member: ObservedCluster) -> Finding:
     return failure(
         name, f"this cluster also watches clusters that are not configured: {', '.join(others)}", chained(commands)
     )
-
-
-def _remote_secret_in_state(pair: str, state: TerraformStates) -> StateResource | None:
-    """Return the resource that has created a remote secret; None if it is not known.
-
-    Args:
-        pair: ``HOST/REMOTE``, the keys of two regions.
-        state: Of terraform.
-    """
-    created = (one for one in state.get("mesh") or () if "_grant_" in one.address)
-    return next((one for one in created if one.address.endswith(f'["{pair}"]')), None)

@@ -25,10 +25,13 @@ def check_commands(title: str, context: RehearsalContext, commands: Sequence[str
     return table
 
 
-def doctor_remediation(context: RehearsalContext) -> str:
-    """Return the remediations of `mesh doctor` for everything that would stop a deploy, a line each."""
-    findings = _findings(context.deployment.run_mesh_cli("doctor", "--json", seconds=SECONDS))
-    return "\n".join(one["fix"] for one in findings if one["state"] == "failure")
+def summary(result: "subprocess.CompletedProcess[str]") -> list[str]:
+    """Return what `mesh repair` has found and done, a line each; its errors if it has printed no report."""
+    findings = _findings(result)
+    lines = [
+        f"{one['section']}: {one['name']}: {one['text']}" for one in findings if one["section"] != "Terraform's states"
+    ]
+    return [line[:240] for line in lines or result.stderr.splitlines()[-3:]]
 
 
 def _check_command(table: Table, context: RehearsalContext, command: str) -> None:

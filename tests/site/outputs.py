@@ -21,6 +21,7 @@ from tests.cli.doctor.diagnosis import CONFIGURATION, INSTALLER, KUBECTL, PROJEC
 from tests.cli.drain.drainable_mesh import drainable
 from tests.cli.emulated_project import emulated_project
 from tests.cli.invocation import invoke
+from tests.cli.repair.interrupted import interrupted_project
 from tests.cli.test_drill import Tokyo
 from tools.docs.cli_page import OUTPUTS
 
@@ -79,6 +80,15 @@ def audit(folder: Path) -> str:
         return f"$ mesh audit\n{mesh.run('audit').stdout}"
 
 
+def repair(folder: Path) -> str:
+    with interrupted_project(folder) as interrupted:
+        interrupted.lose(interrupted.address("google_compute_subnetwork", "osaka"))
+        interrupted.lose(interrupted.address("google_compute_global_address"))
+        interrupted.write_states()
+        printed = interrupted.project.run("repair", "--yes").stdout
+    return "$ mesh repair --yes\n" + re.sub(r"-chdir=\S*/cdktf.out", "-chdir=cdktf.out", printed)
+
+
 def verify(folder: Path) -> str:
     with demo_mesh(folder) as mesh, patch("cli.traffic.cause.first_cause", lambda *_: None):
         mesh.serve("tokyo", lambda number: "tokyo")
@@ -98,7 +108,7 @@ def _traffic(mesh: DemoMesh, *arguments: str) -> str:
 
 
 RECORDERS: dict[str, Callable[[Path], str]] = {
-    one.__name__: one for one in (init, doctor, status, verify, drill, drain, undrain, audit)
+    one.__name__: one for one in (init, doctor, status, verify, drill, drain, undrain, audit, repair)
 }
 """What records the output of each command."""
 

@@ -2,36 +2,29 @@
 
 import pytest
 
-from cli.doctor.conflicts import ANOTHER_PROJECT, FEATURE_ADDRESSES, SHOW_PLANS
+from cli.doctor.conflicts import ANOTHER_PROJECT, SHOW_PLANS
 from cli.sources.google import GoogleClient
-from cli.sources.resources import FEATURES, MEMBERSHIPS, CloudResource, expected_resources
-from config.loading.load import displayed
-from config.output_folder import OutputFolder
+from cli.sources.remediation import REPAIR
+from cli.sources.resources import FEATURE_GROUPS, FEATURES, MEMBERSHIPS, CloudResource, expected_resources
 from config.paths import ROOT
 from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO, Body, diagnose, expect
 from tests.cli.emulated_project import EmulatedProject
 from tests.fake_cloud.faults import RequestFault
 from tests.synthesized import Synthesis, environment_of
 
-NAMES = {
-    "network acme-vpc": "compute networks delete acme-vpc",
-    "firewall rule acme-vpc-istio-multicluster-pods": "compute firewall-rules delete acme-vpc-istio-multicluster-pods",
-    "tokyo: subnet acme-private-vm": f"compute networks subnets delete acme-private-vm --region {TOKYO}",
-    "tokyo: router acme-tokyo-router": f"compute routers delete acme-tokyo-router --region {TOKYO}",
-    "osaka: NAT acme-osaka-nat": (
-        f"compute routers nats delete acme-osaka-nat --router acme-osaka-router --region {OSAKA}"
-    ),
-    "osaka: firewall rule acme-vpc-osaka-control-plane": "compute firewall-rules delete acme-vpc-osaka-control-plane",
-    f"osaka: service account acme-osaka-node@{PROJECT}.iam.gserviceaccount.com": (
-        f"iam service-accounts delete acme-osaka-node@{PROJECT}.iam.gserviceaccount.com"
-    ),
-    "osaka: cluster acme-osaka-cluster-1": f"container clusters delete acme-osaka-cluster-1 --location {OSAKA}",
-    "tokyo: node pool acme-tokyo-nodes": (
-        f"container node-pools delete acme-tokyo-nodes --cluster acme-tokyo-cluster-1 --location {TOKYO}"
-    ),
-    "address acme-ingress": "compute addresses delete acme-ingress --global",
-}
-"""Resources that are missing from the state, and how they are deleted."""
+NAMES = (
+    "network acme-vpc",
+    "firewall rule acme-vpc-istio-multicluster-pods",
+    "tokyo: subnet acme-private-vm",
+    "tokyo: router acme-tokyo-router",
+    "osaka: NAT acme-osaka-nat",
+    "osaka: firewall rule acme-vpc-osaka-control-plane",
+    f"osaka: service account acme-osaka-node@{PROJECT}.iam.gserviceaccount.com",
+    "osaka: cluster acme-osaka-cluster-1",
+    "tokyo: node pool acme-tokyo-nodes",
+    "address acme-ingress",
+)
+"""Resources that are missing from the state."""
 
 
 def test_names_that_are_taken(project: EmulatedProject) -> None:
@@ -46,11 +39,12 @@ def test_names_that_are_taken(project: EmulatedProject) -> None:
     project.write_state("network", *kept)
     found = diagnose(project)
     assert set(found.bad()) == set(NAMES)
-    text = "exists but is missing from the state, so a deploy can't create it; if it is not in use, delete it"
-    for name, delete in NAMES.items():
+    text = "exists but is missing from the state, so a deploy can't create it"
+    for name in NAMES:
         # Another prefix would make all anew for the sake of a part.
-        rename = "" if " NAT " in name or " node pool " in name else ", or set another project.name_prefix"
-        found.expect(name, "failure", text + rename, f"gcloud {delete} --project {PROJECT}")
+        whole = " NAT " not in name and " node pool " not in name
+        rename = "; if it is not of this environment, set another project.name_prefix" if whole else ""
+        found.expect(name, "failure", text + rename, REPAIR)
     # Whichever stack made it: all states are read.
     project.write_state("ingress", *(path for path in project.server.cloud.store.all() if "/addresses/" in path))
     assert set(diagnose(project).bad()) == set(NAMES) - {"address acme-ingress"}
@@ -63,23 +57,20 @@ def test_somebody_elses_nat_is_in_nobodys_way(project: EmulatedProject) -> None:
     assert expect(project, "tokyo: NAT acme-tokyo-nat", "ok", "not created yet").bad() == []
 
 
-@pytest.mark.parametrize(("feature", "resource"), FEATURE_ADDRESSES.items())
-def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: str, resource: str) -> None:
+@pytest.mark.parametrize("feature", FEATURE_GROUPS)
+def test_a_fleet_feature_that_is_on_already(project: EmulatedProject, feature: str) -> None:
     spec = {
         "multiclusteringress": {
             "configMembership": f"projects/{PROJECT}/locations/global/memberships/acme-tokyo-cluster-1"
         }
     }
-    has_cluster, path = "ingress" in feature, f"locations/global/features/{feature}"
-    project.add(path, **({"spec": spec} if has_cluster else {}))
+    has_cluster = "ingress" in feature
+    project.add(f"locations/global/features/{feature}", **({"spec": spec} if has_cluster else {}))
     text = "enabled but missing from the state" + (
         "; its config cluster is acme-tokyo-cluster-1" if has_cluster else ""
     )
-    stack = f"terraform -chdir={displayed(OutputFolder.of(project.config).stack('mesh'))}"
-    synth = f"cdktf synth && {stack} init"
-    fix = f"{synth} && {stack} import google_gke_hub_feature.{resource} projects/{PROJECT}/{path}"
     name = f"fleet feature {feature}"
-    assert expect(project, name, "failure", text, fix).bad() == [name]
+    assert expect(project, name, "failure", text, REPAIR).bad() == [name]
 
 
 def test_a_fleet_feature_of_another_environment(project: EmulatedProject) -> None:
@@ -103,11 +94,6 @@ def test_one_project_is_one_environment(project: EmulatedProject) -> None:
     expect(project, name, "failure", text, ANOTHER_PROJECT)
 
 
-def test_features_have_the_address_that_terraform_is_told(reference: Synthesis) -> None:
-    features = reference.all("mesh", "google_gke_hub_feature")
-    assert {one["name"]: address for address, one in features.items()} == FEATURE_ADDRESSES
-
-
 def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
     environment = environment_of((ROOT / "mesh.yaml").read_text(encoding="utf-8"))
     kinds = {
@@ -121,7 +107,7 @@ def test_all_that_the_stacks_name_is_looked_for(reference: Synthesis) -> None:
     resources = expected_resources(environment)
     assert {one.name.partition("@")[0] for one in resources} == made
     assert len(resources) == 19
-    assert {one.name for one in resources if one.kind is FEATURES} == set(FEATURE_ADDRESSES)
+    assert {one.name for one in resources if one.kind is FEATURES} == set(FEATURE_GROUPS)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.doctor.diagnosis import KUBECTL_CASES, PROJECT, TOKYO, Body, expect
+from cli.sources.remediation import REPAIR
+from tests.cli.doctor.diagnosis import KUBECTL_CASES, Body, expect
 from tests.cli.emulated_project import EmulatedProject
 from tests.synthesized import synthesize
 
@@ -56,17 +57,11 @@ ROWS = "printf '%s\n' 'Namespace <none> sample' 'Gateway sample helloworld-gatew
 
 def test_objects_that_terraform_has_lost(project: EmulatedProject, untracked: UntrackedObjects) -> None:
     untracked.reply(ROWS)
-    kubectl = f"kubectl --context gke_{PROJECT}_{TOKYO}_acme-tokyo-cluster-1"
     text = (
         "exist but are missing from the state, so the next deploy fails: Namespace sample, "
-        "Gateway sample/helloworld-gateway; if they are not in use, delete them, "
-        "but check first: deleting a Namespace deletes everything in it"
+        "Gateway sample/helloworld-gateway"
     )
-    fix = (
-        f"{kubectl} --namespace sample delete --ignore-not-found gateway.networking.istio.io/helloworld-gateway && "
-        f"{kubectl} delete --ignore-not-found namespace/sample"
-    )
-    assert expect(project, NAME, "failure", text, fix).bad() == [NAME]
+    assert expect(project, NAME, "failure", text, REPAIR).bad() == [NAME]
     # Those that terraform knows are not requested, and of the others no more than it takes to find them.
     asked = sorted((one["kind"], one["metadata"]["name"]) for one in untracked.asked())
     assert ("Gateway", "helloworld-gateway") in asked

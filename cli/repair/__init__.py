@@ -1,0 +1,1 @@
+"""`mesh repair`: what an interrupted terraform has lost, found again."""

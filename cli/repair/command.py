@@ -1,0 +1,181 @@
+"""`mesh repair`: adopts, untaints and repeats what an interrupted terraform has lost.
+
+It finds everything first, prints the plan, prompts, and does one step at a time. Each step is one command of terraform
+that takes the state's lock and changes one entry of it. So it can be killed at any point, and run again: it finds what
+is still to be done. It creates and deletes no resource.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.doctor.untracked_objects import missing_from
+from cli.errors import MeshError
+from cli.repair.objects import find_objects, find_tainted
+from cli.repair.resources import find_resources
+from cli.repair.scripts import find_half_done
+from cli.repair.step import RepairStep
+from cli.report.findings import Finding, Report, Section, failure, ok, warning
+from cli.report.output import Output
+from cli.sources.google import ApiError, GoogleClient
+from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
+from cli.sources.remediation import DEPLOY, unreachable_fix
+from cli.sources.state import StateResource, TerraformStates, parse_state
+from cli.sources.synthesized import SYNTHESIZE, Synthesized, read_folder
+from cli.sources.terraform import StackFolder, error_of
+from config import Environment
+from config.backend import place
+from config.loading.load import displayed
+from config.naming import STACKS
+from config.output_folder import OutputFolder, last_synthesized
+from config.plural import counted
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Where is looked for what is lost.
+
+    Attributes:
+        environment: The environment.
+        google: The client.
+        synthesized: All stacks.
+        states: Of the stacks whose state is readable and not locked.
+        folders: Of the same stacks.
+    """
+
+    environment: Environment
+    google: GoogleClient
+    synthesized: Synthesized
+    states: TerraformStates
+    folders: Mapping[str, StackFolder]
+
+
+def run_repair(
+    environment: Environment, config: Path, kubeconfig: Path | None, output: Output, *, dry_run: bool, yes: bool
+) -> Report:
+    """Find what terraform has lost, and repair it.
+
+    Args:
+        environment: The environment.
+        config: The configuration file.
+        kubeconfig: As for `cli.sources.kubernetes.connected_clusters`.
+        output: Where the plan and the progress are shown.
+        dry_run: Whether the plan is all.
+        yes: Whether it is done without a prompt.
+
+    Raises:
+        MeshError: The stacks are not synthesized, a tool is missing, there are no credentials, or there is no terminal
+            for the prompt.
+    """
+    synthesized = _read_synthesized(config)
+    report = Report("repair", data={"steps": []})
+    with output.spinner("reading terraform's states"):
+        states, folders = _read_states(environment, config, report.section("Terraform's states"))
+    search = _Search(environment, GoogleClient.of(environment), synthesized, states, folders)
+    with output.spinner("comparing the project and the clusters with the states"):
+        found = [*_find_all(search, kubeconfig)]
+    steps = sorted(
+        (one for one in found if isinstance(one, RepairStep)), key=lambda one: STACKS.index(one.folder.stack)
+    )
+    doubts = [one for one in found if isinstance(one, Finding)]
+    if doubts:
+        report.section("Not repaired").findings = doubts
+    section = report.section("Repair")
+    if not steps:
+        section.findings.append(ok("terraform", "nothing is lost" + (" that can be repaired" if doubts else "")))
+        return report
+    report.data["steps"] = [{"name": one.name, "cause": one.cause, "command": one.command} for one in steps]
+    if dry_run:
+        section.findings = [failure(one.name, f"{one.cause}: to {one.effect}, run", one.command) for one in steps]
+        return report
+    for one in steps:
+        output.console.print(f"{one.name}: {one.cause}\n  {one.effect}: {one.command}", markup=False, soft_wrap=True)
+    if not yes and not output.confirm(f"Do {counted(len(steps), 'step')}?"):
+        section.findings = [failure(one.name, f"not done: {one.cause}", one.command) for one in steps]
+        return report
+    for one in steps:
+        output.log(one.command)
+        result = one.folder.run(*one.arguments)
+        section.findings.append(
+            ok(one.name, f"done: {one.effect}")
+            if result.returncode == 0
+            else failure(one.name, f"{one.cause}, and this failed: {error_of(result)}", one.command)
+        )
+    section.findings.append(warning("terraform", "the states are changed: deploy, or destroy, again", DEPLOY))
+    return report
+
+
+def _read_synthesized(config: Path) -> Synthesized:
+    folder = OutputFolder.of(config)
+    if last_synthesized(folder.path) != config.resolve():
+        raise MeshError(f"{displayed(config)} is not synthesized in {displayed(folder.path)}", SYNTHESIZE)
+    return read_folder(folder.path)
+
+
+def _read_states(
+    environment: Environment, config: Path, section: Section
+) -> tuple[TerraformStates, Mapping[str, StackFolder]]:
+    """Return the states that nobody holds, with the folders of their stacks."""
+    states: dict[str, tuple[StateResource, ...]] = {}
+    with ThreadPoolExecutor(len(STACKS)) as pool:
+        read = pool.map(_read_state, folders := [StackFolder.of(config, stack) for stack in STACKS])
+        for folder, found in zip(folders, read, strict=True):
+            if isinstance(found, Finding):
+                section.findings.append(found)
+                continue
+            states[folder.stack] = found
+            where = place(environment.backend)
+            section.findings.append(ok(folder.stack, f"{counted(len(found), 'resource')}, in {where}; not locked"))
+    return states, {one.stack: one for one in folders if one.stack in states}
+
+
+def _read_state(folder: StackFolder) -> tuple[StateResource, ...] | Finding:
+    """Return a state, from wherever it is stored; a finding if it can't be read, or is locked."""
+    name = folder.stack
+    if not folder.initialized:
+        return warning(name, "not looked at: terraform is not initialized in its folder", folder.command("init"))
+    try:
+        if (holder := folder.lock_holder()) is not None:
+            unlock = folder.command("force-unlock", holder.id)
+            text = f"locked by {holder}: wait until that has ended"
+            return failure(name, text, f"pgrep -a -x terraform; if it does not run there any more: {unlock}")
+        text = folder.pull()
+        return parse_state(text, displayed(folder.path)) if text else ()
+    except MeshError as error:
+        return failure(name, str(error), error.fix)
+    except ValueError as error:
+        return failure(name, f"can't read the state: {error}", folder.command("state", "pull"))
+
+
+def _find_all(search: _Search, kubeconfig: Path | None) -> Iterator[RepairStep | Finding]:
+    yield from find_resources(search.environment, search.google, search.synthesized, search.states, search.folders)
+    for stack, state in search.states.items():
+        yield from find_tainted(state or (), search.folders[stack])
+    described = {}
+    for region in search.environment.resolved_regions():
+        one = search.google.try_find("container", cluster_path(search.environment, region))
+        if isinstance(one, ApiError) and not one.api_is_off:
+            yield warning(f"cluster of {region.key}", f"not looked at: {one}", "mesh doctor")
+        elif isinstance(one, dict) and one.get("status") == "RUNNING":
+            described[region.key] = one
+    if not described:
+        return
+    with reachable_clusters(search.environment, described, kubeconfig) as clusters:
+        for key, cluster in clusters.items():
+            yield from _find_in_cluster(search, key, cluster)
+
+
+def _find_in_cluster(search: _Search, key: str, cluster: ClusterClient | MeshError) -> list[RepairStep | Finding]:
+    name = f"cluster of {key}"
+    if isinstance(cluster, MeshError):
+        return [warning(name, f"not looked at: {cluster}", cluster.fix)]
+    region = next(one for one in search.environment.resolved_regions() if one.key == key)
+    untracked = missing_from(search.states, search.synthesized).get(key, [])
+    try:
+        found: list[RepairStep | Finding] = [*find_objects(cluster, untracked, search.folders)]
+        if mesh := search.folders.get("mesh"):
+            found += find_half_done(search.environment, region, cluster, search.states, mesh)
+    except KubectlError as error:
+        return [warning(name, f"not looked at: {error}", unreachable_fix(str(error), cluster))]
+    return found

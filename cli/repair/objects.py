@@ -1,0 +1,67 @@
+"""Kubernetes objects that exist and are missing from the state, or are tainted there.
+
+Every object of the stacks carries its manifest as an annotation, which proves that a deploy has applied it. The
+provider never adopts what exists ("Cannot create resource that already exists"), but can import it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from cli.doctor.untracked_objects import ObjectReference, existing
+from cli.repair.step import RepairStep, import_step, untaint_step
+from cli.report.findings import Finding, failure
+from cli.sources.applied import MANIFEST
+from cli.sources.kubernetes import ClusterClient
+from cli.sources.remediation import kubectl_command
+from cli.sources.state import StateResource
+from cli.sources.terraform import StackFolder
+from config.naming import MANIFEST_ANNOTATION
+
+
+def find_objects(
+    cluster: ClusterClient, untracked: Sequence[ObjectReference], folders: Mapping[str, StackFolder]
+) -> Iterator[RepairStep | Finding]:
+    """Yield a step for each object that is proved ours, and a finding for each that is not.
+
+    Args:
+        cluster: The cluster.
+        untracked: The objects that are synthesized for it, and in no state.
+        folders: Of the stacks.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
+    for one in existing(cluster, untracked):
+        where = ("--namespace", one.namespace) if one.namespace else ()
+        live = cluster.find(one.resource, *where)
+        if live is None or "deletionTimestamp" in live["metadata"]:
+            continue
+        name, folder = f"{cluster.region}: {one}", folders[one.stack]
+        if MANIFEST_ANNOTATION in live["metadata"].get("annotations", {}):
+            cause = "exists but is missing from the state; a deploy has applied it, as its annotation shows"
+            yield import_step(name, cause, folder, one.address, import_id(one))
+            continue
+        text = "exists but is missing from the state; it has no annotation of this project, so it may be someone else's"
+        adopt = folder.command("import", one.address, import_id(one))
+        delete = kubectl_command(cluster, *where, "delete", one.resource)
+        yield failure(name, text, f"if it is of this environment: {adopt}; if it is not in use: {delete}")
+
+
+def find_tainted(state: Sequence[StateResource], folder: StackFolder) -> Iterator[RepairStep]:
+    """Yield a step for each tainted Namespace: to replace it would delete everything in it.
+
+    Another object is replaced by the next deploy, which is as good as its creation.
+    """
+    for one in state:
+        if one.type != MANIFEST or not one.tainted:
+            continue
+        manifest = one.attributes["manifest"]["value"]
+        if manifest["kind"] == "Namespace":
+            name = f"{one.provider}: Namespace {manifest['metadata']['name']}"
+            cause = "tainted, so the next deploy would delete it with everything in it"
+            yield untaint_step(name, cause, folder, one.address)
+
+
+def import_id(one: ObjectReference) -> str:
+    """Return the ID that `terraform import` takes."""
+    where = f"namespace={one.namespace}," if one.namespace else ""
+    return f"apiVersion={one.api_version},kind={one.kind},{where}name={one.name}"

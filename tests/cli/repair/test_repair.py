@@ -1,0 +1,228 @@
+"""`mesh repair`: what it finds, proves, leaves alone and does."""
+
+import json
+
+import pytest
+
+from cli.repair.adoption import ADOPTED, NOT_ADOPTED
+from cli.sources.applied import MANIFEST
+from config.naming import STACKS
+from config.paths import ROOT
+from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO
+from tests.cli.repair.interrupted import Interrupted, live_object
+
+SNAPSHOTS = ROOT / "tests" / "synthesis" / "__snapshots__" / "test_snapshots"
+IDS = {
+    ("google_compute_firewall", "pods"): f"projects/{PROJECT}/global/firewalls/acme-vpc-istio-multicluster-pods",
+    ("google_compute_global_address", ""): f"projects/{PROJECT}/global/addresses/acme-ingress",
+    ("google_compute_router", "osaka"): f"projects/{PROJECT}/regions/{OSAKA}/routers/acme-osaka-router",
+    ("google_compute_router_nat", "osaka"): f"{PROJECT}/{OSAKA}/acme-osaka-router/acme-osaka-nat",
+    ("google_compute_subnetwork", "tokyo"): f"projects/{PROJECT}/regions/{TOKYO}/subnetworks/acme-private-vm",
+    ("google_container_cluster", "tokyo"): f"projects/{PROJECT}/locations/{TOKYO}/clusters/acme-tokyo-cluster-1",
+    ("google_container_node_pool", "tokyo"): f"{PROJECT}/{TOKYO}/acme-tokyo-cluster-1/acme-tokyo-nodes",
+    ("google_gke_hub_feature", "service-mesh"): f"projects/{PROJECT}/locations/global/features/servicemesh",
+    ("google_service_account", "osaka"): (
+        f"projects/{PROJECT}/serviceAccounts/acme-osaka-node@{PROJECT}.iam.gserviceaccount.com"
+    ),
+}
+
+
+def test_nothing_is_lost(interrupted: Interrupted) -> None:
+    status, found = interrupted.repair("--yes")
+    assert status == 0, found
+    assert found["terraform"]["text"] == "nothing is lost"
+    assert interrupted.done() == []
+
+
+@pytest.mark.parametrize(("type_", "part"), IDS)
+def test_what_is_proved_ours_is_imported(interrupted: Interrupted, type_: str, part: str) -> None:
+    address = interrupted.address(type_, part)
+    interrupted.lose(address)
+    status, _ = interrupted.repair("--yes")
+    assert status == 0
+    assert interrupted.done() == [f"import {address} {IDS[type_, part]}"]
+
+
+def test_a_dry_run_prints_the_plan_only(interrupted: Interrupted) -> None:
+    address = interrupted.address("google_compute_global_address")
+    interrupted.lose(address)
+    status, found = interrupted.repair("--dry-run")
+    assert status == 1
+    assert found["address acme-ingress"]["state"] == "failure"
+    assert f"import {address} projects/{PROJECT}/global/addresses/acme-ingress" in found["address acme-ingress"]["fix"]
+    assert "ours by its name and its description" in found["address acme-ingress"]["text"]
+    assert interrupted.done() == []
+
+
+def test_without_a_terminal_it_does_nothing_without_yes(interrupted: Interrupted) -> None:
+    interrupted.lose(interrupted.address("google_compute_global_address"))
+    interrupted.write_states()
+    result = interrupted.project.run("repair")
+    assert (result.returncode, interrupted.done()) == (2, [])
+    assert "--yes" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("type_", "part", "path", "change"),
+    [
+        ("google_compute_global_address", "", "global/addresses/acme-ingress", {"description": "the shop's"}),
+        (
+            "google_compute_firewall",
+            "pods",
+            "global/firewalls/acme-vpc-istio-multicluster-pods",
+            {"network": f"projects/{PROJECT}/global/networks/theirs"},
+        ),
+        (
+            "google_compute_router_nat",
+            "osaka",
+            f"regions/{OSAKA}/routers/acme-osaka-router",
+            {"network": f"projects/{PROJECT}/global/networks/theirs"},
+        ),
+        (
+            "google_gke_hub_feature",
+            "multi-cluster",
+            "locations/global/features/multiclusteringress",
+            {"spec": {"multiclusteringress": {"configMembership": "projects/p/locations/global/memberships/theirs"}}},
+        ),
+    ],
+)
+def test_what_may_be_someone_elses_is_listed(
+    interrupted: Interrupted, type_: str, part: str, path: str, change: dict[str, object]
+) -> None:
+    address = interrupted.address(type_, part)
+    interrupted.lose(address)
+    interrupted.project.server.cloud.store.get(f"projects/{PROJECT}/{path}").update(change)
+    status, found = interrupted.repair("--yes")
+    assert status == 1
+    assert interrupted.done() == []
+    (bad,) = [one for one in found.values() if one["state"] == "failure"]
+    assert "so it may not be of this environment" in bad["text"]
+    assert f" import {address} " in bad["fix"]
+    assert "delete" in bad["fix"] or "disable" in bad["fix"]
+
+
+def test_an_environment_whose_state_is_elsewhere_is_not_adopted(interrupted: Interrupted) -> None:
+    for stack in STACKS:
+        interrupted.states[stack] = []
+    status, found = interrupted.repair("--yes")
+    assert status == 1
+    assert interrupted.done() == []
+    assert "the state of the environment seems to be elsewhere" in found["network acme-vpc"]["text"]
+
+
+def test_a_network_that_was_just_created_is_adopted(interrupted: Interrupted) -> None:
+    """Nothing is on it yet."""
+    store = interrupted.project.server.cloud.store
+    for stack in STACKS:
+        interrupted.states[stack] = []
+    for path in list(store.all()):
+        if "/services/" not in path and not path.endswith("/networks/acme-vpc"):
+            store.remove(path)
+    status, _ = interrupted.repair("--yes")
+    assert status == 0
+    assert interrupted.done() == [f"import google_compute_network.vpc projects/{PROJECT}/global/networks/acme-vpc"]
+
+
+def test_a_complete_cluster_is_not_replaced(interrupted: Interrupted) -> None:
+    address = interrupted.address("google_container_cluster", "tokyo")
+    interrupted.taint(address)
+    assert interrupted.repair("--yes")[0] == 0
+    assert interrupted.done() == [f"untaint {address}"]
+
+
+def test_a_broken_cluster_is_left_to_the_next_deploy(interrupted: Interrupted) -> None:
+    address = interrupted.address("google_container_cluster", "tokyo")
+    interrupted.taint(address)
+    path = f"projects/{PROJECT}/locations/{TOKYO}/clusters/acme-tokyo-cluster-1"
+    interrupted.project.server.cloud.store.get(path)["status"] = "ERROR"
+    _, found = interrupted.repair("--yes")
+    assert "its status is ERROR" in found[f"cluster acme-tokyo-cluster-1 in {TOKYO}"]["text"]
+    assert interrupted.done() == []
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_objects_are_imported_if_a_deploy_has_applied_them(interrupted: Interrupted, ours: bool) -> None:
+    home = interrupted.project.folder
+    address = next(
+        f"{MANIFEST}.{name}"
+        for name, one in interrupted.synthesis.all("ingress", MANIFEST).items()
+        if one["provider"] == "kubernetes.tokyo" and one["manifest"]["kind"] == "Gateway"
+    )
+    interrupted.lose(address)
+    (home / "rows").write_text("Gateway sample helloworld-gateway\n", encoding="utf-8")
+    (home / "object").write_text(live_object("Gateway", "helloworld-gateway", ours=ours), encoding="utf-8")
+    status, found = interrupted.repair("--yes")
+    manifest = interrupted.synthesis.all("ingress", MANIFEST)[address.partition(".")[2]]["manifest"]
+    given = f"apiVersion={manifest['apiVersion']},kind=Gateway,namespace=sample,name=helloworld-gateway"
+    assert interrupted.done() == ([f"import {address} {given}"] if ours else [])
+    assert status == (0 if ours else 1)
+    if not ours:
+        assert "may be someone else's" in found["tokyo: Gateway sample/helloworld-gateway"]["text"]
+
+
+def test_a_tainted_namespace_is_kept(interrupted: Interrupted) -> None:
+    address = next(
+        f"{MANIFEST}.{name}"
+        for name, one in interrupted.synthesis.all("ingress", MANIFEST).items()
+        if one["manifest"]["kind"] == "Namespace"
+    )
+    interrupted.taint(address)
+    interrupted.repair("--yes")
+    assert interrupted.done() == [f"untaint {address}"]
+
+
+@pytest.mark.parametrize(
+    ("address", "triggers"),
+    [
+        ("control-plane_install", {"asmcli_url": "https://x", "cluster": "acme-tokyo-cluster-1"}),
+        ("trust_grant_1", {"holder_cluster": "acme-tokyo-cluster-1"}),
+    ],
+)
+def test_a_half_done_script_runs_again(interrupted: Interrupted, address: str, triggers: dict[str, str]) -> None:
+    key = "tokyo" if "install" in address else "tokyo/osaka"
+    instance = {"index_key": key, "attributes": {"triggers": triggers}}
+    resource = {"mode": "managed", "type": "null_resource", "name": address, "instances": [instance]}
+    interrupted.states["mesh"].append(resource)
+    assert interrupted.repair("--yes")[0] == 0
+    assert interrupted.done() == [f'taint null_resource.{address}["{key}"]']
+
+
+def test_a_lock_is_never_forced(interrupted: Interrupted) -> None:
+    interrupted.lose(interrupted.address("google_compute_subnetwork", "tokyo"))
+    text = "Error: Error acquiring the state lock\n\nLock Info:\n  ID:        12-34\n  Who:       matt@laptop\n"
+    (interrupted.project.folder / "locked.network").write_text(text, encoding="utf-8")
+    status, found = interrupted.repair("--yes")
+    assert status == 1
+    assert "locked by matt@laptop" in found["network"]["text"]
+    assert found["network"]["fix"].endswith("force-unlock 12-34")
+    assert interrupted.done() == []
+
+
+def test_a_stack_that_is_not_initialized_is_not_looked_at(interrupted: Interrupted) -> None:
+    interrupted.lose(interrupted.address("google_compute_subnetwork", "tokyo"))
+    (interrupted.project.folder / "cdktf.out" / "stacks" / "network" / ".terraform").rmdir()
+    _, found = interrupted.repair("--yes")
+    assert found["network"]["state"] == "warning"
+    assert found["network"]["fix"].endswith("stacks/network init")
+    assert interrupted.done() == []
+
+
+def test_a_step_that_fails_is_reported_and_the_next_one_is_done(interrupted: Interrupted) -> None:
+    for part in ("tokyo", "osaka"):
+        interrupted.lose(interrupted.address("google_compute_subnetwork", part))
+    (interrupted.project.folder / "refuses").touch()
+    status, found = interrupted.repair("--yes")
+    assert status == 1
+    assert len(interrupted.done()) == 2
+    assert found[f"subnet acme-private-vm in {TOKYO}"]["text"].endswith("and this failed: no")
+
+
+def test_every_resource_type_of_the_stacks_is_adopted_or_has_a_reason() -> None:
+    """The closed world: a new type needs an entry in `cli.repair.adoption`."""
+    types = {
+        type_
+        for file in SNAPSHOTS.glob("*.json")
+        for type_ in json.loads(file.read_text(encoding="utf-8")).get("resource", {})
+    }
+    assert types == {*ADOPTED, *NOT_ADOPTED, MANIFEST}
+    assert not ADOPTED.keys() & NOT_ADOPTED.keys()
