@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -50,6 +51,7 @@ class Faults:
         self._operations: list[OperationFault] = []
         self._events: list[tuple[str, Callable[[], None]]] = []
         self.taken = 0
+        self._silent_until = 0.0
 
     def add(self, fault: RequestFault | OperationFault) -> None:
         with self._lock:
@@ -63,9 +65,14 @@ class Faults:
         with self._lock:
             self._events.append((match, event))
 
+    def silence(self, seconds: float) -> None:
+        """Let every request close its connection without a response for a while; an event may call this."""
+        self._silent_until = time.monotonic() + seconds
+
     def stop(self) -> None:
         """Remove all faults; the number of those that have happened stays."""
         with self._lock:
+            self._silent_until = 0.0
             self._requests.clear()
             self._operations.clear()
             self._events.clear()
@@ -81,6 +88,8 @@ class Faults:
                 self._events.remove((match, event))
                 self.taken += 1
                 event()
+            if time.monotonic() < self._silent_until:
+                return 0
             fault = self._take(self._requests, request)
             return fault.status if fault else None
 

@@ -116,7 +116,8 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
     from tests.rehearsal.context import create_context  # noqa: PLC0415
     from tests.rehearsal.day2 import run_day2  # noqa: PLC0415
     from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
-    from tests.rehearsal.faults import FaultSelection, run_faults  # noqa: PLC0415
+    from tests.rehearsal.faults import run_faults  # noqa: PLC0415
+    from tests.rehearsal.injected_fault import FaultSelection  # noqa: PLC0415
     from tests.rehearsal.run import run  # noqa: PLC0415
     from tests.rehearsal.shell import run_shell  # noqa: PLC0415
     from tests.rehearsal.upgrade import run_upgrade  # noqa: PLC0415

@@ -24,16 +24,8 @@ from tests.rehearsal.checks import compared, deployed, nothing_changed
 from tests.rehearsal.deployment import CommandRun, Deployment, StackRun, kill_all
 from tests.rehearsal.expected import expected_objects, expected_secrets, object_key
 from tests.rehearsal.fault_wrappers import TOOLS, Call, FaultWrappers
-from tests.rehearsal.faults import (
-    INSTRUCTED,
-    RECOVERED,
-    FaultOutcome,
-    FaultSelection,
-    InjectedFault,
-    add_outcome,
-    new_table,
-    read_faults,
-)
+from tests.rehearsal.faults import RECOVERED, REPAIRED, FaultOutcome, add_outcome, new_table
+from tests.rehearsal.injected_fault import FaultSelection, InjectedFault, read_faults
 from tests.rehearsal.mesh_cli_check import check_commands
 from tests.rehearsal.prerequisites import SCRIPT_TOOLS, VERSIONS, gather_providers, rehearsal_prerequisites
 from tests.rehearsal.secret_scan import search
@@ -171,29 +163,40 @@ def test_the_faults_are_well_formed() -> None:
     assert 3 <= len(small) < len(faults)
     assert len({(one.stack, one.verb, one.name) for one in faults}) == len(faults)
     for fault in faults:
-        assert fault.stack in STACKS
-        assert fault.verb in ("deploy", "destroy")
-        patterns = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire]
-        others = [fault.lifetime, fault.mesh_delay, fault.unreachable is not None]
+        whole = fault.verb in ("change", "revert")
+        assert whole or fault.verb in ("deploy", "destroy")
+        assert (fault.stack == "all") is whole is bool(fault.set)
+        assert whole or fault.stack in STACKS
+        patterns = [fault.request, fault.operation, fault.kill, fault.kill_at, fault.expire, fault.outage, fault.twice]
+        others = [fault.lifetime, fault.mesh_delay, fault.unreachable is not None, fault.kill_after is not None]
         assert sum(map(bool, [*patterns, *others])) == 1, fault.name
         assert set(fault.modes) <= set(MODES)
-        for pattern in (*patterns, fault.stops, fault.cleanup):
+        for pattern in patterns:
             re.compile(pattern)
-        assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 409, 429, 500, 503))
-        assert not fault.cleanup or fault.stops
+        assert not fault.request or (fault.times > 0 and fault.status in (0, 400, 404, 409, 429, 500, 503))
+        assert bool(fault.outage) is bool(fault.seconds)
+
+
+def test_random_moments_are_many_and_the_same_in_every_run() -> None:
+    found, again = ([one for one in read_faults(small=False) if one.kill_after is not None] for _ in range(2))
+    assert len(found) >= 60
+    assert found == again
+    assert {(one.stack, one.verb) for one in found} == {
+        *((stack, verb) for stack in STACKS for verb in ("deploy", "destroy")),
+        *(("all", verb) for verb in ("change", "revert")),
+    }
 
 
 def test_faults_wait_for_messages_that_the_scripts_have() -> None:
     scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "scripts").glob("*.sh"))
-    patterns = [one.stops for one in read_faults(small=False) if "although" in one.stops]
-    patterns += [one.kill for one in read_faults(small=False) if "installing" in one.kill]
-    assert len(patterns) == 3
+    patterns = [one.kill for one in read_faults(small=False) if "installing" in one.kill]
+    assert len(patterns) == 1
     assert [pattern for pattern in patterns if not re.search(pattern, scripts)] == []
 
 
 @pytest.mark.parametrize(
     ("happened", "result", "expected"),
-    [(True, RECOVERED, True), (True, INSTRUCTED, True), (False, RECOVERED, False), (True, "different state", False)],
+    [(True, RECOVERED, True), (True, REPAIRED, True), (False, RECOVERED, False), (True, "different state", False)],
 )
 def test_a_fault_counts_only_if_it_happened_and_was_recovered_from(happened: bool, result: str, expected: bool) -> None:
     outcome = FaultOutcome(InjectedFault("x", "mesh", "deploy"), happened, True, result, 1.0)

@@ -1,0 +1,92 @@
+"""The faults of ``faults.yaml``, and at calls of scripts."""
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.rehearsal.fault_wrappers import Call
+
+FILE = Path(__file__).parent / "faults.yaml"
+DEPLOY, DESTROY = "deploy", "destroy"
+CHANGE, REVERT = "change", "revert"
+"""Verbs of a fault of a changed configuration, in all stacks."""
+
+ALL = "all"
+"""In place of a stack's name, for these verbs."""
+
+LONGEST_DELAY = 1.0
+"""Seconds between a line of terraform's progress and a kill at a random moment, at most."""
+
+
+@dataclass(frozen=True)
+class InjectedFault:
+    """A fault, with the keys of ``faults.yaml``, or at a call of a script."""
+
+    name: str
+    stack: str
+    verb: str
+    request: str = ""
+    status: int = 0
+    times: int = 0
+    operation: str = ""
+    kill: str = ""
+    kill_at: str = ""
+    kill_after: float | None = None
+    delay: float = 0.0
+    moments: int = 0
+    expire: str = ""
+    outage: str = ""
+    seconds: int = 0
+    twice: str = ""
+    lifetime: int = 0
+    unreachable: int | None = None
+    mesh_delay: float = 0.0
+    modes: tuple[str, ...] = ()
+    set: Mapping[str, Any] = field(default_factory=dict)
+    small: bool = False
+    call: Call | None = None
+    action: str = ""
+
+    def at_moments(self) -> Iterator["InjectedFault"]:
+        """Yield the fault, or one for each of its moments, which are the same in every run."""
+        if not self.moments:
+            yield self
+        for number in range(1, self.moments + 1):
+            chosen = random.Random(f"{self.stack} {self.verb} {self.name} {number}")
+            share, delay = chosen.random(), chosen.uniform(0, LONGEST_DELAY)
+            name = f"{self.name}: moment {number}, after {share:.0%} of its steps"
+            yield replace(self, name=name, moments=0, kill_after=share, delay=delay)
+
+
+def read_faults(small: bool, mode: str = "") -> list[InjectedFault]:
+    """Return the faults of ``faults.yaml``.
+
+    Args:
+        small: return only those of the small set.
+        mode: return only those that can happen in this control plane mode; all if empty.
+    """
+    entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    faults = [fault for entry in entries for fault in InjectedFault(**entry).at_moments() if fault.small or not small]
+    return [fault for fault in faults if not mode or not fault.modes or mode in fault.modes]
+
+
+@dataclass(frozen=True)
+class FaultSelection:
+    """A selection of faults.
+
+    Attributes:
+        small: only those of the small set.
+        only: pattern for ``STACK, VERB: NAME``; the calls of scripts have names such as
+            ``create-remote-secret.sh is killed at its call 3, kubectl``.
+    """
+
+    small: bool = False
+    only: str = ""
+
+    def wants(self, fault: InjectedFault) -> bool:
+        return re.search(self.only, f"{fault.stack}, {fault.verb}: {fault.name}") is not None
