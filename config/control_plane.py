@@ -60,6 +60,8 @@ class ControlPlane:
         takes_failover_threshold: the implementation is TRAFFIC_DIRECTOR, which has its own locality load balancing, and
             reads a threshold from a GCPTrafficDistributionPolicy. No other does.
             https://cloud.google.com/service-mesh/docs/operate-and-maintain/advanced-load-balancing-istio
+        retries_elsewhere: a retry can go to another region: ``retryRemoteLocalities``. TRAFFIC_DIRECTOR balances by
+            locality in another way, and whether it accepts the field could not be read.
         takes_sidecar_ingress: a Sidecar's ``ingress`` is supported; TRAFFIC_DIRECTOR does not support it.
             https://cloud.google.com/service-mesh/docs/supported-features-managed
     """
@@ -73,6 +75,7 @@ class ControlPlane:
     webhook_ports: tuple[str, ...]
     locality_needs_setting: bool
     takes_failover_threshold: bool
+    retries_elsewhere: bool
     takes_sidecar_ingress: bool
 
     @property
@@ -110,6 +113,7 @@ ASMCLI_IN_CLUSTER = ControlPlane(
     # The package that asmcli installs disables it for the whole mesh (its istio-operator.yaml).
     locality_needs_setting=True,
     takes_failover_threshold=False,
+    retries_elsewhere=True,
     takes_sidecar_ingress=True,
 )
 
@@ -130,6 +134,7 @@ ASMCLI_MANAGED = ControlPlane(
     webhook_ports=("15017",),
     locality_needs_setting=False,
     takes_failover_threshold=False,
+    retries_elsewhere=True,
     takes_sidecar_ingress=True,
 )
 
@@ -143,6 +148,7 @@ FLEET = ControlPlane(
     webhook_ports=(),
     locality_needs_setting=False,
     takes_failover_threshold=True,
+    retries_elsewhere=False,
     takes_sidecar_ingress=False,
 )
 

@@ -30,6 +30,7 @@ class MeshRoutes(ObjectGroup):
         routes: Sequence[HostRoutes],
         services: Mapping[str, Service],
         ingress: Ingress,
+        retries_elsewhere: bool,
         namespace: MeshNamespace,
         access: ClusterAccess,
     ) -> None:
@@ -41,6 +42,7 @@ class MeshRoutes(ObjectGroup):
             routes: of each VirtualService; that of the hosts without routes of their own is the last.
             services: all services, by name.
             ingress: the ingress, as configured.
+            retries_elsewhere: a retry can go to another region.
             namespace: the namespace of the gateways, applied.
             access: the cluster's kubernetes provider.
         """
@@ -56,7 +58,9 @@ class MeshRoutes(ObjectGroup):
         for one in routes:
             entries: list[dict[str, Any]] = []
             for path in one.paths:
-                entries += http_routes(path, services[path.service], scheme=ingress.scheme)
+                entries += http_routes(
+                    path, services[path.service], scheme=ingress.scheme, retries_elsewhere=retries_elsewhere
+                )
             virtual_service = ManifestFile(
                 self,
                 f"virtual-service-{one.name}",

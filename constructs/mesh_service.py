@@ -45,6 +45,7 @@ class MeshService(ObjectGroup):
         callers: Sequence[Caller],
         namespace: MeshNamespace,
         locality_needs_setting: bool,
+        retries_elsewhere: bool,
         access: ClusterAccess,
         identity: ITerraformDependable | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class MeshService(ObjectGroup):
                 one without.
             namespace: the namespace of the objects, applied.
             locality_needs_setting: locality load balancing is off unless the DestinationRule enables it.
+            retries_elsewhere: a retry can go to another region.
             access: the cluster's kubernetes provider.
             identity: the right of its pods to act as its Google service account, if it has one.
         """
@@ -98,7 +100,9 @@ class MeshService(ObjectGroup):
         rule = destination_rule(name, service, locality_needs_setting=locality_needs_setting)
         if rule is not None:
             apply("destination-rule", rule)
-        routes = virtual_service(name, service) if demo_routed is None else None
+        routes = None
+        if demo_routed is None:
+            routes = virtual_service(name, service, retries_elsewhere=retries_elsewhere)
         if routes is not None:
             apply("virtual-service", routes)
         if service.failover_threshold is not None:

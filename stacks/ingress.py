@@ -75,6 +75,7 @@ class IngressStack(MeshStack):
                     routes=routes,
                     services=services,
                     ingress=environment.ingress,
+                    retries_elsewhere=environment.control_plane.retries_elsewhere,
                     namespace=gateways[region.key],
                     access=access[region.key],
                 )
@@ -201,6 +202,7 @@ class IngressStack(MeshStack):
                 drained=region.drained,
                 demo_routed=environment.ingress.enabled if name == environment.demo_name else None,
                 locality_needs_setting=environment.control_plane.locality_needs_setting,
+                retries_elsewhere=environment.control_plane.retries_elsewhere,
                 callers=authorized_callers(environment, name) if environment.mesh.default_deny else (),
                 namespace=namespaces[service.namespace],
                 access=access,

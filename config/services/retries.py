@@ -13,7 +13,8 @@ class Retries(Model):
         default=2,
         ge=0,
         le=10,
-        description="Maximum number of retries per request. 0 turns them off.",
+        description="Maximum number of retries per request. The first stays in the region, and later ones leave it "
+        "(not with `fleet`). 0 turns them off.",
         json_schema_extra=IN_PLACE,
     )
     retry_on: tuple[RetryCondition, ...] = Field(

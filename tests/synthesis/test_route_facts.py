@@ -8,7 +8,12 @@ from tests.synthesized import Synthesis
 
 CLUSTERS = ("tokyo", "iowa")
 CHECKOUT = "checkout.apps.svc.cluster.local"
-RETRIES = {"attempts": 1, "retryOn": "connect-failure,gateway-error,429,unavailable", "perTryTimeout": "0.75s"}
+RETRIES = {
+    "attempts": 1,
+    "retryOn": "connect-failure,gateway-error,429,unavailable",
+    "perTryTimeout": "0.75s",
+    "retryRemoteLocalities": True,
+}
 
 
 def to(host: str, port: int) -> list[dict[str, Any]]:
@@ -44,7 +49,7 @@ def test_routes_of_a_host_without_its_own(three_regions: Synthesis, cluster: str
         "match": [{"uri": {"exact": "/hello"}}],
         "route": to("helloworld.sample.svc.cluster.local", 5000),
         "timeout": "15s",
-        "retries": {"attempts": 2, "retryOn": "connect-failure,refused-stream"},
+        "retries": {"attempts": 2, "retryOn": "connect-failure,refused-stream", "retryRemoteLocalities": True},
     }
 
 

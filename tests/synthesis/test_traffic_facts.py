@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from config.paths import ROOT
-from tests.synthesized import Synthesis, environment_of, synthesize
+from tests.synthesized import Synthesis, environment_of, minimal_configuration, synthesize
 
 CLUSTERS = ("tokyo", "iowa")
 CHECKOUT = "checkout.apps.svc.cluster.local"
@@ -16,9 +17,11 @@ POLICY = {
         "attempts": 1,
         "retryOn": "connect-failure,gateway-error,429,unavailable",
         "perTryTimeout": "0.75s",
+        "retryRemoteLocalities": True,
     },
 }
-DEFAULT_POLICY = {"timeout": "15s", "retries": {"attempts": 2, "retryOn": "connect-failure,refused-stream"}}
+DEFAULT_RETRIES = {"attempts": 2, "retryOn": "connect-failure,refused-stream"}
+DEFAULT_POLICY = {"timeout": "15s", "retries": {**DEFAULT_RETRIES, "retryRemoteLocalities": True}}
 
 
 def of_services(services: str, folder: Path) -> Synthesis:
@@ -125,5 +128,17 @@ def test_connections_without_failover(tmp_path: Path) -> None:
         tmp_path,
     )
     assert {one["metadata"]["name"] for one in found.objects("tokyo", "DestinationRule")} == {"helloworld", "a"}
+    (entry,) = found.object("tokyo", "VirtualService", "a")["spec"]["http"]
+    assert entry["retries"] == DEFAULT_RETRIES, "which stay in the region"
     policy = found.object("tokyo", "DestinationRule", "a")["spec"]["trafficPolicy"]
     assert policy == {"connectionPool": {"tcp": {"connectTimeout": "1s", "maxConnections": 5}}}
+
+
+def test_retries_in_a_mode_without_priorities_of_regions(tmp_path: Path) -> None:
+    content = minimal_configuration(tokyo=0, osaka=1)
+    content["services"] = {"a": {"image": "i", "port": 80, "routes": [{"path": "/a"}]}}
+    content["mesh"] = {"control_plane": "fleet"}
+    found = synthesize(environment_of(yaml.safe_dump(content)), tmp_path)
+    for name in ("a", "routes"):
+        entry = found.object("tokyo", "VirtualService", name)["spec"]["http"][0]
+        assert entry["retries"] == DEFAULT_RETRIES
