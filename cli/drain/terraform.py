@@ -1,32 +1,18 @@
-"""terraform in the folder of one stack, for some of its resources: a plan that is checked, and then applied.
-
-It works with every backend: terraform reads the state where it is, and writes it there.
-"""
+"""terraform in the folder of one stack, for some of its resources: a plan that is checked, and then applied."""
 
 import json
-import os
-import re
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.errors import MeshError
-from cli.sources.program_environment import program_environment
+from cli.sources.terraform import LOCK_SECONDS, error_of, run_terraform
 from config.loading.load import displayed
 
 UNCHANGED = (("no-op",), ("read",))
 """Actions of a resource that a plan does not change."""
 
 UPDATE = ("update",)
-
-LOCK_SECONDS = 60
-"""How long to wait for another run that holds the state's lock."""
-
-_PLACE = re.compile(r"(with|on) |\d+: |[╵╷]")
-"""A line between an error's title and its explanation: where it is in the JSON."""
 
 
 class TerraformError(Exception):
@@ -53,7 +39,6 @@ class StackTerraform:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._program = os.environ.get("TERRAFORM_BINARY_NAME") or "terraform"
 
     def init(self) -> None:
         """Have providers and backend ready; this changes no state.
@@ -98,43 +83,12 @@ class StackTerraform:
     def _run(self, *arguments: str) -> str:
         """Run terraform to its end, and return what it prints.
 
-        It is in a session of its own: at Ctrl-C it is interrupted once, and ends with its state written.
-
         Raises:
             MeshError: It is not installed.
             TerraformError: It failed.
         """
         flags = () if arguments[0] == "show" else ("-no-color",)
-        command = [self._program, f"-chdir={self._folder}", arguments[0], *flags, *arguments[1:]]
-        try:
-            process = subprocess.Popen(
-                command,
-                env=program_environment({"TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise MeshError(f"can't run {self._program}: {error.strerror}", "mesh doctor") from error
-        with process:
-            try:
-                output, errors = process.communicate()
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-                process.communicate()
-                raise
-        if process.returncode != 0:
-            raise TerraformError(_reason(errors) or f"exit status {process.returncode}")
-        return output
-
-
-def _reason(errors: str) -> str:
-    """Return terraform's errors in one line: of each, its title and the first line of its explanation."""
-    found = []
-    for error in errors.split("Error: ")[1:]:
-        title, *lines = (line.removeprefix("│").strip() for line in error.splitlines())
-        why = next((line for line in lines if line and not _PLACE.match(line)), "")
-        found.append(f"{title}: {why}" if why else title)
-    return "; ".join(dict.fromkeys(found))
+        result = run_terraform(self._folder, arguments[0], *flags, *arguments[1:])
+        if result.returncode != 0:
+            raise TerraformError(error_of(result))
+        return result.stdout

@@ -1,7 +1,12 @@
-"""Terraform, run in the folder of a stack that cdktf has synthesized and initialized."""
+"""terraform, run in the folder of a stack that cdktf has synthesized.
 
+It works with every backend: terraform reads the state where it is, and writes it there.
+"""
+
+import os
 import re
 import shlex
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +16,64 @@ from cli.sources.program_environment import program_environment
 from config.loading.load import displayed
 from config.output_folder import OutputFolder
 
-SECONDS = 3600
-"""Timeout of a command: an import waits until a cluster that is being created is complete."""
+LOCK_SECONDS = 60
+"""How long a command waits for another run that holds the state's lock."""
 
 _HOLDER = re.compile(r"^\W*(ID|Operation|Who|Created):\s+(\S.*?)\s*$", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LOCKED = "Error acquiring the state lock"
 _NOTHING = "null_resource.no-such-resource"
 """An address that no stack has."""
+
+_PLACE = re.compile(r"(with|on) |\d+: |[╵╷]")
+"""A line between an error's title and its explanation: where it is in the JSON."""
+
+
+def run_terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run terraform to its end, and return its exit status and output, without colours.
+
+    It is in a session of its own: at Ctrl-C it is interrupted once, and ends with its state written.
+
+    Args:
+        folder: In which it runs.
+        *arguments: Its arguments.
+
+    Raises:
+        MeshError: It is not installed.
+    """
+    program = os.environ.get("TERRAFORM_BINARY_NAME") or "terraform"
+    command = [program, f"-chdir={folder}", *arguments]
+    try:
+        process = subprocess.Popen(
+            command,
+            env=program_environment({"TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MeshError(f"can't run {program}: {error.strerror}", "mesh doctor") from error
+    with process:
+        try:
+            output, errors = process.communicate()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, _COLOUR.sub("", output), _COLOUR.sub("", errors))
+
+
+def error_of(result: "subprocess.CompletedProcess[str]") -> str:
+    """Return terraform's errors in one line: of each, its title and the first line of its explanation."""
+    found = []
+    for error in result.stderr.split("Error: ")[1:]:
+        title, *lines = (line.removeprefix("│").strip() for line in error.splitlines())
+        why = next((line for line in lines if line and not _PLACE.match(line)), "")
+        found.append(f"{title}: {why}" if why else title)
+    return "; ".join(dict.fromkeys(found)) or f"exit status {result.returncode}"
 
 
 @dataclass(frozen=True)
@@ -67,29 +122,13 @@ class StackFolder:
         """Return a terraform command for a person to copy."""
         return shlex.join(["terraform", f"-chdir={displayed(self.path)}", *arguments])
 
-    def run(self, *arguments: str, seconds: float = SECONDS) -> "subprocess.CompletedProcess[str]":
-        """Run terraform, and return its exit status and output.
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run terraform there.
 
         Raises:
-            MeshError: It is not installed, or took too long.
+            MeshError: It is not installed.
         """
-        try:
-            result = subprocess.run(
-                ["terraform", f"-chdir={self.path}", *arguments],
-                env=program_environment({"TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=seconds,
-            )
-        except FileNotFoundError as error:
-            raise MeshError("terraform is not installed", "mesh doctor") from error
-        except subprocess.TimeoutExpired as error:
-            raise MeshError(f"no result of {self.command(*arguments)} within {seconds:.0f} s", "mesh repair") from error
-        result.stdout, result.stderr = (_COLOUR.sub("", text) for text in (result.stdout, result.stderr))
-        return result
+        return run_terraform(self.path, *arguments)
 
     def pull(self) -> str:
         """Return the state as JSON, from wherever it is stored; empty if there is none.
@@ -118,10 +157,3 @@ class StackFolder:
         return LockHolder(
             found.get("ID", ""), found.get("Who", ""), found.get("Operation", ""), found.get("Created", "")
         )
-
-
-def error_of(result: "subprocess.CompletedProcess[str]") -> str:
-    """Return terraform's errors, on one line."""
-    lines = [one.strip("│╷╵ ") for one in (result.stderr or result.stdout).splitlines()]
-    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
-    return "; ".join(errors) or next((line for line in reversed(lines) if line), f"status {result.returncode}")
