@@ -198,7 +198,7 @@ def _reason(pod: Object) -> str:
 def _check_failover(member: ObservedCluster, name: str, service: Service) -> Finding:
     """Check that the DestinationRule has outlier detection if, and only if, failover is on."""
     rules = [one for one in member.live.rules if identity(one) == (service.namespace, name)]
-    found = any("outlierDetection" in one["spec"].get("trafficPolicy", {}) for one in rules)
+    found = any("outlierDetection" in one.get("spec", {}).get("trafficPolicy", {}) for one in rules)
     state = "has outlier detection" if found else "has no outlier detection" if rules else "is missing"
     wrong = [f"the DestinationRule {state}, but failover is {on_off(service.failover)}"]
     finding = failure_or_ok(f"failover of {name}", wrong if found != service.failover else [], on_off(found), DEPLOY)

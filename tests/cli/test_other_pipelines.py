@@ -29,7 +29,9 @@ def shop(mesh: DeployedMesh) -> DeployedMesh:
     for region in ("tokyo", "osaka"):
         for name in ("shop", "jobs"):
             mesh.apply(region, {"kind": "Namespace", "metadata": {"name": name, "labels": {"istio.io/rev": REVISION}}})
-        mesh.apply(region, {"kind": "DestinationRule", "metadata": {"name": "catalog", "namespace": "shop"}})
+        metadata = {"name": "catalog", "namespace": "shop"}
+        spec: dict[str, Any] = {"trafficPolicy": {"outlierDetection": {}}}
+        mesh.apply(region, {"kind": "DestinationRule", "metadata": metadata, "spec": spec})
         mesh.apply(
             region, {"kind": "AuthorizationPolicy", "metadata": {"name": "namespace-allow-from", "namespace": "jobs"}}
         )

@@ -46,7 +46,7 @@ NEW_VALUES: dict[str, Callable[[Manifest], None]] = {
     "RoleBinding": lambda one: one["subjects"][0].update(name="other"),
     "SecretProviderClass": lambda spec: spec["parameters"].update(secrets="[]"),
     "Service": lambda spec: next(one for one in spec["ports"] if one["name"] == "http").update(targetPort=5001),
-    "VirtualService": lambda spec: spec["http"][0]["match"][0].update(uri={"prefix": "/other"}),
+    "VirtualService": lambda spec: spec["http"][0]["route"][0]["destination"]["port"].update(number=5001),
 }
 """By kind: a change of a field, in the file or by hand. Of a kind with a spec, the spec is given."""
 
