@@ -100,8 +100,8 @@ schema: $(STAMPS)/mesh-packages ## generate mesh.schema.json, docs/configuration
 snapshots: $(STAMPS)/dev-packages $(NODE) ## update the snapshots to the current synthesis
 	@$(PYTHON) -m pytest tests/synthesis/test_snapshots.py --snapshot-update
 
-policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## check the hardened example against the policy, as it is and with each mutation; CONFIG=FILE: check another file
-	@$(PYTHON) -m policy $(or $(CONFIG),--mutations $(if $(DOCS),--docs))
+policy: $(STAMPS)/packages $(NODE) $(STAMPS)/checkov ## check all examples against the policy, as they are and with each mutation; CONFIG=FILE: check another file
+	@$(PYTHON) -m policy $(or $(CONFIG),$(if $(DOCS),--docs))
 
 vulnerabilities: $(STAMPS)/mesh-packages $(STAMPS)/supply $(NODE) ## look up known vulnerabilities of all locked packages
 	@$(PYTHON) -m tools.supply.vulnerabilities

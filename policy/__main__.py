@@ -1,6 +1,8 @@
-"""Checks an environment against the policy: our rules, and checkov's own checks.
+"""Checks environments against the policy: the rules of this project, and checkov's checks.
 
-    python -m policy [FILE] [--mutations] [--docs]
+    python -m policy [FILE] [--docs]
+
+Without a file, all examples are checked, as they are and with each mutation.
 
 Exit status: 0 if everything passes; 1 if something fails, or if nothing was checked; 2 if the
 checks could not be run.
@@ -10,35 +12,43 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from config import ConfigError, Environment
 from config import load as read_config
 from config.paths import ROOT
-from policy import docs, mutation, overrides, skips
-from policy.checkov.report import PYTHON, CheckovScan, scan
+from policy import docs, mutation, skips
+from policy.checkov.report import PROCESSES, PYTHON, CheckovScan, scan
+from policy.claims import Node, leaves
+from policy.generated import Generated, generate
 from policy.mutation import IneffectiveMutationError
-from policy.rule import PolicyResult, evaluate, load
-from policy.synthesis import synthesize
+from policy.overrides import chosen, credentials
+from policy.rule import RULES, claimed, evaluate
+from policy.rules.pods import workloads
+from policy.scripts import unreviewed
+from policy.synthesis import Stacks, synthesize
 
 HARDENED = ROOT / "examples" / "hardened.yaml"
-BASELINE = ""
-"""The name of the environment without a mutation."""
+EXAMPLES = (
+    ROOT / "mesh.yaml",
+    *sorted((ROOT / "examples").glob("*.yaml")),
+    *sorted((ROOT / "examples").glob("*/mesh.yaml")),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit status."""
-    parser = argparse.ArgumentParser(prog="policy", description="Check an environment against the policy.")
-    parser.add_argument("file", nargs="?", type=Path, default=HARDENED, help="read the configuration from this file")
-    parser.add_argument("--mutations", action="store_true", help="also check each mutation of the environment")
+    parser = argparse.ArgumentParser(prog="policy", description="Check environments against the policy.")
+    parser.add_argument("file", nargs="?", type=Path, help="check this configuration only, and without mutations")
     parser.add_argument("--docs", action="store_true", help="also update the tables of docs/policy.md")
     options = parser.parse_args(arguments)
     if not PYTHON.exists():
         print("policy: checkov is not installed: run `make policy`", file=sys.stderr)
         return 2
     try:
-        failures = check(options.file, mutate=options.mutations, write=options.docs)
+        failures = check([options.file] if options.file else EXAMPLES, mutate=not options.file, write=options.docs)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -48,101 +58,111 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failures else 0
 
 
-def check(config: Path, *, mutate: bool, write: bool) -> int:
-    """Check a configuration against the policy, print the results, and return the number of failures.
+def check(files: Sequence[Path], *, mutate: bool, write: bool) -> int:
+    """Check configurations against the policy, print the results, and return the number of failures.
 
     Args:
-        config: the configuration file.
-        mutate: also check that our rules find every mutation.
+        files: the configuration files.
+        mutate: also check that the rules find every mutation.
         write: with ``mutate``, update docs/policy.md.
 
     Raises:
-        ConfigError: The configuration is invalid.
+        ConfigError: A configuration is invalid.
         RuntimeError: The synthesis or checkov failed.
-        IneffectiveMutationError: A mutation does not change this configuration: it is not hardened.
+        IneffectiveMutationError: A mutation does not change the hardened example.
     """
-    configuration = read_config(config)  # reports errors of the file at once, without a synthesis
-    environment = synthesize(config)
-    result = evaluate(environment, load().values())
-    failures = report_rules(result, configuration, all_rules_apply=config == HARDENED)
-    environments = {BASELINE: environment}
-    mutations = mutation.read() if mutate else []
-    for one in mutations:
-        environments[one.name] = list(one.applied(environment))[-1]
+    configurations = {file: read_config(file) for file in files}  # reports errors at once, without a synthesis
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        synthesized = dict(zip(files, pool.map(synthesize, files), strict=True))
+    claims = {file: claimed(one) for file, one in configurations.items()}
+    failures = report_scripts()
+    for file in files:
+        failures += report_rules(str(file), configurations[file], claims[file], synthesized[file])
     with tempfile.TemporaryDirectory(prefix="mesh-policy-") as folder:
-        print(f"policy: running checkov, environments: {len(environments)}", file=sys.stderr, flush=True)
-        scans = scan(environments, Path(folder))
-    baseline = scans.pop(BASELINE)
-    failures += report_checkov(baseline, result, all_skips_used=config == HARDENED)
-    if mutations:
-        table = docs.mutations_table(mutations, environments, scans, baseline, skips.read())
-        failures += report_mutations(table)
+        named = {str(file): stacks for file, stacks in synthesized.items()}
+        roles = {str(file): {str(one.path[3]): one.role for one in workloads(configurations[file])} for file in files}
+        failures += report_checkov(scan(named, roles, Path(folder)), all_skips_used=mutate)
+    if mutate:
+        failures += report_listed(claims[HARDENED], synthesized[HARDENED])
+        every = [one for file in files for one in generate(claims[file], synthesized[file])]
+        failures += report_generated(every)
         if write:
-            docs.write(table)
+            docs.write(every)
     return failures
 
 
-def report_rules(result: PolicyResult, configuration: Environment, *, all_rules_apply: bool) -> int:
-    """Print the results of our rules; return the number of failures.
+def report_scripts() -> int:
+    """Print which scripts are not as reviewed; return how many."""
+    found = unreviewed()
+    for one in found:
+        print(f"  {one}")
+    return len(found)
 
-    Args:
-        result: of our rules.
-        configuration: the environment's configuration. What it chooses is reported, and is no failure.
-        all_rules_apply: a rule that applies to nothing is a failure. Only the hardened example has something for
-            every rule.
+
+def report_rules(name: str, configuration: Environment, claims: Mapping[str, Node], stacks: Stacks) -> int:
+    """Print what the rules find in an environment; return the number of failures.
+
+    What the configuration chooses is reported, and is no failure.
     """
-    failed, chosen = overrides.split(result, configuration)
-    counts = f"{len(result.passed)} passed, {len(failed)} failed, {len(chosen)} overridden by the configuration"
-    print(f"rules of this project: {counts}")
-    for rule, entity in failed:
-        print(f'  {rule.id}  {entity}: violates "{rule.title}"; rationale: {rule.file}')
-    for name, key in chosen.items():
-        print(f"  {name}  overridden by {key}; security trade-off: docs/security.md")
-    unmatched = result.unmatched if all_rules_apply else []
-    for one in unmatched:
-        print(f"  {one}  applies to no resource of this environment")
-    return len(failed) + len(unmatched) + (not result.passed)
+    found, secrets, overrides = evaluate(claims, stacks), credentials(configuration), chosen(configuration)
+    paths = sum(1 for _ in leaves(dict(claims)))
+    print(f"{name}: {paths} paths claimed, {len(found)} findings, {len(overrides)} overrides in the configuration")
+    for finding in found:
+        print(f"  {finding}")
+    for one in overrides:
+        print(f"  {one.rule}  overridden by {one.key}; security trade-off: docs/security.md")
+    for secret in secrets:
+        print(f"  MESH_NO_CREDENTIALS  {secret}")
+    return len(found) + len(secrets)
 
 
-def report_checkov(found: CheckovScan, result: PolicyResult, *, all_skips_used: bool) -> int:
+def report_checkov(scans: Mapping[str, CheckovScan], *, all_skips_used: bool) -> int:
     """Print checkov's results; return the number of failures.
 
     Args:
-        found: checkov's results.
-        result: the results of our rules without checkov.
-        all_skips_used: a skip that covers nothing is a failure. Only the hardened example needs every skip.
+        scans: by environment.
+        all_skips_used: a skip that covers nothing in any environment is a failure.
     """
     known = skips.read()
-    failed, unused = found.unskipped(known), found.unused(known) if all_skips_used else []
-    skipped = len(found.failed) - len(failed)
-    print(f"checks of checkov: {len(found.passed)} passed, {len(failed)} failed, {skipped} skipped with a reason")
-    for one in failed:
-        print(f'  {one.check}  {one.where}: violates "{one.title}"')
-    for skip in unused:
-        print(f"  {skip.check}  unused skip at {skip.where}: remove it from {skips.FILE.name}")
-    for file in found.unreadable:
-        print(f"  checkov can't read {file}")
-    mismatch = found.count_mismatch(result)
-    if mismatch:
-        print(f"  {mismatch}")
-    return len(failed) + len(unused) + len(found.unreadable) + bool(mismatch) + (not found.passed)
+    failures = 0
+    for name, found in scans.items():
+        failed = found.unskipped(known)
+        skipped = len(found.failed) - len(failed)
+        print(f"{name}: checkov: {len(found.passed)} passed, {len(failed)} failed, {skipped} skipped with a reason")
+        for one in failed:
+            print(f'  {one.check}  {one.where}: violates "{one.title}"')
+        for file in found.unreadable:
+            print(f"  checkov can't read {file}")
+        failures += len(failed) + len(found.unreadable) + (not found.passed)
+    unused = [skip for skip in known if all(skip in found.unused(known) for found in scans.values())]
+    for skip in unused if all_skips_used else []:
+        print(f"  {skip.check}  unused skip of {', '.join(skip.of)}: remove it from {skips.FILE.name}")
+    return failures + (len(unused) if all_skips_used else 0)
 
 
-def report_mutations(table: Sequence[docs.MutationRow]) -> int:
-    """Print what found each mutation; return how many mutations our rules missed."""
-    width = max(len(row.mutation.name) for row in table)
-    for row in table:
-        print(f"  {row.mutation.name:{width}}  {', '.join(row.rules) or 'MISSED':50}  {', '.join(row.checks) or '-'}")
-    missed = [row for row in table if not set(row.mutation.found_by) <= set(row.rules)]
-    for row in missed:
-        print(f"  {row.mutation.name}: not found by {', '.join(row.mutation.found_by)}")
-    counts = Counter((row.mutation.listed, bool(row.checks)) for row in table)
-    listed = counts[True, True] + counts[True, False]
-    print(
-        f"mutations: rules of this project found {len(table) - len(missed)} of {len(table)}; checks of checkov found "
-        f"{counts[True, True]} of the {listed} listed, and {counts[False, True]} of {len(table) - listed} others"
-    )
-    return len(missed)
+def report_listed(claims: Mapping[str, Node], stacks: Stacks) -> int:
+    """Print what finds each listed mutation; return how many the rules miss."""
+    missed = 0
+    mutations = mutation.read()
+    width = max(len(one.name) for one in mutations)
+    for one in mutations:
+        found = [{finding.found_by for finding in evaluate(claims, mutated)} for mutated in one.applied(stacks)]
+        missed += not all(found)
+        print(f"  {one.name:{width}}  {', '.join(sorted(found[-1])) if all(found) else 'MISSED'}")
+    print(f"listed mutations: {len(mutations) - missed} of {len(mutations)} found")
+    return missed
+
+
+def report_generated(mutations: Sequence[Generated]) -> int:
+    """Print how many generated mutations each rule finds, and those that none does; return the number of these."""
+    by_rule = Counter(rule for one in mutations for rule in one.found_by)
+    for rule in sorted({*RULES, *by_rule}):
+        print(f"  {rule:30} {by_rule[rule]}")
+    survivors = [one for one in mutations if not one.found_by]
+    for one in survivors:
+        print(f"  MISSED  {one}")
+    print(f"generated mutations: {len(mutations) - len(survivors)} of {len(mutations)} found")
+    return len(survivors) + (not mutations)
 
 
 if __name__ == "__main__":

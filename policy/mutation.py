@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from policy.environment import SynthesizedEnvironment
+from policy.synthesis import Stacks
 
 FOLDER = Path(__file__).parent / "mutations"
 
@@ -25,31 +25,27 @@ class Mutation:
 
     Attributes:
         name: what it does, in words.
-        found_by: ids of the rules that have to find it.
         stack: the stack to change.
         within: ``Kind/name`` of the Kubernetes objects to change; empty for the stack itself.
         at: a JSON Pointer into it, in which ``*`` is every key or index; empty for the whole object.
         change: ``set``, ``merge`` or ``append`` with a value, or ``remove``.
         value: the value.
-        listed: whether the mutation is one of those that the project began with.
     """
 
     name: str
-    found_by: tuple[str, ...]
     stack: str
     within: str
     at: str
     change: str
     value: Any
-    listed: bool
 
-    def applied(self, environment: SynthesizedEnvironment) -> Iterator[SynthesizedEnvironment]:
+    def applied(self, stacks: Stacks) -> Iterator[Stacks]:
         """Yield one copy of the environment for each match, changed there and nowhere else.
 
         Raises:
             IneffectiveMutationError: Nothing matches, or a match already has the value.
         """
-        before = environment.stacks[self.stack]
+        before = stacks[self.stack]
         steps = [step.replace("~1", "/").replace("~0", "~") for step in self.at.split("/")[1:]]
         paths = [path for root in self._roots(before) for path in _expand(_get(before, root), root, steps)]
         if not paths:
@@ -59,7 +55,7 @@ class Mutation:
             _change(mutated, path, self.change, self.value)
             if mutated == before:
                 raise IneffectiveMutationError(f"{self.name}: already the value at {'/'.join(map(str, path))}")
-            yield SynthesizedEnvironment({**environment.stacks, self.stack: mutated})
+            yield {**stacks, self.stack: mutated}
 
     def _roots(self, stack: Mapping[str, Any]) -> list[Steps]:
         """Return the paths that `at` begins at: the stack, each matching object, or the resource of a whole object."""
@@ -76,19 +72,13 @@ class Mutation:
 def read() -> list[Mutation]:
     """Return all mutations, those of ``listed.yaml`` first."""
     files = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != "listed", path.stem))
-    return [
-        _parse(entry, listed=file.stem == "listed")
-        for file in files
-        for entry in yaml.safe_load(file.read_text(encoding="utf-8"))
-    ]
+    return [_parse(entry) for file in files for entry in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
-def _parse(entry: Mapping[str, Any], *, listed: bool) -> Mutation:
+def _parse(entry: Mapping[str, Any]) -> Mutation:
     (change,) = {"set", "merge", "append", "remove"} & entry.keys()
-    rules = entry["found_by"]
-    found_by = tuple(rules) if isinstance(rules, list) else (rules,)
     place = (entry["stack"], entry.get("within", ""), entry.get("at", ""))
-    return Mutation(entry["mutation"], found_by, *place, change, entry[change], listed)
+    return Mutation(entry["mutation"], *place, change, entry[change])
 
 
 def _get(node: Any, path: Steps) -> Any:

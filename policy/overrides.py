@@ -1,16 +1,24 @@
-"""Less secure values that a configuration may choose, and the rules that then do not hold.
+"""Less secure values that a configuration may choose, and the rules that allow them then.
 
-What a file chooses is its owner's decision: the policy reports it and does not fail. The configuration decides, and
-not the JSON that is checked, so that the same weakness without its key still fails.
+What a file chooses is its owner's decision: the policy reports it and does not fail. Credentials in the file do fail.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from config.environment import Environment
 from config.services.service import Service
-from policy.environment import Entity
-from policy.rule import PolicyResult, Rule
+
+CREDENTIALS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\bya29\.[\w-]"  # a Google access token
+    r"|\beyJ[\w-]+\.eyJ[\w-]+"  # a signed token, such as of a Kubernetes service account
+    r"|\bAIza[\w-]{30}"  # a Google API key
+    r"|\bgh[pousr]_\w{30}"  # a GitHub token
+)
+NAMES = re.compile(r"(password|passwd|token|api_?key|private_?key|client_?secret|credentials?)$", re.IGNORECASE)
+"""Names of variables that are credentials."""
 
 
 @dataclass(frozen=True)
@@ -18,92 +26,93 @@ class Override:
     """A choice of the configuration.
 
     Attributes:
+        rule: id of the rule that allows it.
         key: where the configuration makes it, for messages.
         chosen: whether it does.
-        by: the services that it is about, by name; None if it is about everything that the rule applies to.
     """
 
+    rule: str
     key: str
     chosen: Callable[[Environment], bool]
-    by: Callable[[Environment], frozenset[str]] | None = None
-
-    def explains(self, environment: Environment, entity: Entity) -> bool:
-        """Return whether an entity fails its rule because of the configuration."""
-        if not self.chosen(environment):
-            return False
-        return self.by is None or _app(entity) in self.by(environment)
 
 
-def _app(entity: Entity) -> str:
-    """Return the label ``app`` of an object, the name of its service; an empty text if it has none."""
-    metadata = (entity.manifest or {}).get("metadata", {})
-    return str(metadata.get("labels", {}).get("app", ""))
+def _any_service(has: Callable[[Service], bool]) -> Callable[[Environment], bool]:
+    return lambda one: any(map(has, one.services.values()))
 
 
-def _of_services(key: str, has: Callable[[Service], bool]) -> Override:
-    def by(environment: Environment) -> frozenset[str]:
-        return frozenset(name for name, service in environment.services.items() if has(service))
-
-    return Override(key, lambda environment: bool(by(environment)), by)
-
-
-_PERMISSIVE = Override("mesh.mtls", lambda one: one.mesh.mtls == "permissive")
-_NO_DEFAULT_DENY = Override("mesh.default_deny", lambda one: not one.mesh.default_deny)
-
-OVERRIDES: Mapping[str, Override] = {
-    "MESH_DEPLOYER": Override(
-        "project.impersonate_service_account", lambda one: one.project.impersonate_service_account is None
+OVERRIDES = (
+    Override(
+        "MESH_DEPLOYER",
+        "project.impersonate_service_account",
+        lambda one: one.project.impersonate_service_account is None,
     ),
-    "MESH_PRIVATE_ENDPOINT": Override("cluster.endpoint", lambda one: one.cluster.endpoint == "public"),
-    "MESH_DATAPLANE_V2": Override("cluster.dataplane", lambda one: one.cluster.dataplane == "legacy"),
-    "MESH_INTRANODE_VISIBILITY": Override(
-        "cluster.intranode_visibility", lambda one: not one.cluster.intranode_visibility
-    ),
-    "MESH_SHIELDED_NODES": Override(
-        "cluster.secure_boot", lambda one: not all(region.nodes.secure_boot for region in one.resolved_regions())
-    ),
-    "MESH_BINARY_AUTHORIZATION": Override(
-        "cluster.binary_authorization", lambda one: not one.cluster.binary_authorization
-    ),
-    "MESH_CLUSTER_LOGS": Override("cluster.logs", lambda one: not {"workloads", "api_server"} <= set(one.cluster.logs)),
-    "MESH_CLUSTER_METRICS": Override("cluster.managed_prometheus", lambda one: not one.cluster.managed_prometheus),
-    "MESH_MAINTENANCE_WINDOW": Override("cluster.maintenance_windows", lambda one: not one.cluster.maintenance_windows),
-    "MESH_DELETION_PROTECTION": Override(
-        "cluster.deletion_protection",
-        lambda one: not one.cluster.deletion_protection or any(region.retired for region in one.resolved_regions()),
-    ),
-    "MESH_RELEASE_CHANNEL": Override("cluster.release_channel", lambda one: one.cluster.release_channel == "rapid"),
-    "MESH_AUTHORIZED_NETWORKS_NARROW": Override(
+    Override("MESH_PRIVATE_ENDPOINT", "cluster.endpoint", lambda one: one.cluster.endpoint == "public"),
+    Override(
+        "MESH_AUTHORIZED_NETWORKS",
         "cluster.authorized_networks",
         lambda one: any(network.cidr.prefixlen < 16 for network in one.cluster.authorized_networks),
     ),
-    "MESH_SECRETS_ENCRYPTED": Override(
-        "regions.*.secrets_key", lambda one: not all(region.secrets_key for region in one.resolved_regions())
+    Override("MESH_DATAPLANE_V2", "cluster.dataplane", lambda one: one.cluster.dataplane == "legacy"),
+    Override(
+        "MESH_INTRANODE_VISIBILITY", "cluster.intranode_visibility", lambda one: not one.cluster.intranode_visibility
     ),
-    "MESH_FIREWALL_PROTOCOLS": Override("network.pod_protocols", lambda one: one.network.pod_protocols != ("tcp",)),
-    "MESH_FLOW_LOGS": Override("network.flow_logs", lambda one: not one.network.flow_logs),
-    "MESH_FIREWALL_LOGS": Override("network.firewall_logs", lambda one: not one.network.firewall_logs),
-    "MESH_NAT_LOGS": Override("network.nat_log_filter", lambda one: one.network.nat_log_filter != "ALL"),
-    "MESH_STRICT_MTLS": _PERMISSIVE,
-    "MESH_NO_PLAIN_TEXT": _PERMISSIVE,
-    "MESH_DEFAULT_DENY": _NO_DEFAULT_DENY,
-    "MESH_GATEWAY_CALLERS": _NO_DEFAULT_DENY,
-    "MESH_HTTPS_ONLY": Override("ingress.plain_http", lambda one: one.ingress.plain_http),
-    "MESH_CLOUD_ARMOR": Override("ingress.security_policy", lambda one: one.ingress.security_policy is None),
-    "MESH_GATEWAY_COUNT": Override("ingress.single_replica", lambda one: one.ingress.single_replica),
-    "MESH_NOT_ROOT": _of_services("services.*.root", lambda service: service.root),
-    "MESH_READ_ONLY_ROOT": _of_services("services.*.writable_root", lambda service: service.writable_root),
-}
-"""By the id of the rule."""
+    Override(
+        "MESH_SHIELDED_NODES",
+        "cluster.secure_boot",
+        lambda one: not all(region.nodes.secure_boot for region in one.resolved_regions()),
+    ),
+    Override(
+        "MESH_BINARY_AUTHORIZATION", "cluster.binary_authorization", lambda one: not one.cluster.binary_authorization
+    ),
+    Override("MESH_CLUSTER_LOGS", "cluster.logs", lambda one: not {"workloads", "api_server"} <= set(one.cluster.logs)),
+    Override("MESH_CLUSTER_METRICS", "cluster.managed_prometheus", lambda one: not one.cluster.managed_prometheus),
+    Override("MESH_MAINTENANCE_WINDOW", "cluster.maintenance_windows", lambda one: not one.cluster.maintenance_windows),
+    Override(
+        "MESH_DELETION_PROTECTION",
+        "cluster.deletion_protection",
+        lambda one: not one.cluster.deletion_protection or any(region.retired for region in one.regions.values()),
+    ),
+    Override("MESH_RELEASE_CHANNEL", "cluster.release_channel", lambda one: one.cluster.release_channel == "rapid"),
+    Override(
+        "MESH_SECRETS_ENCRYPTED",
+        "regions.*.secrets_key",
+        lambda one: not all(region.secrets_key for region in one.regions.values()),
+    ),
+    Override("MESH_FIREWALL_PROTOCOLS", "network.pod_protocols", lambda one: one.network.pod_protocols != ("tcp",)),
+    Override("MESH_FLOW_LOGS", "network.flow_logs", lambda one: not one.network.flow_logs),
+    Override("MESH_FIREWALL_LOGS", "network.firewall_logs", lambda one: not one.network.firewall_logs),
+    Override("MESH_NAT_LOGS", "network.nat_log_filter", lambda one: one.network.nat_log_filter != "ALL"),
+    Override("MESH_STRICT_MTLS", "mesh.mtls", lambda one: one.mesh.mtls == "permissive"),
+    Override("MESH_DEFAULT_DENY", "mesh.default_deny", lambda one: not one.mesh.default_deny),
+    Override("MESH_HTTPS_ONLY", "ingress.plain_http", lambda one: one.ingress.plain_http),
+    Override("MESH_CLOUD_ARMOR", "ingress.security_policy", lambda one: one.ingress.security_policy is None),
+    Override("MESH_GATEWAY_COUNT", "ingress.single_replica", lambda one: one.ingress.single_replica),
+    Override("MESH_NOT_ROOT", "services.*.root", _any_service(lambda service: service.root)),
+    Override("MESH_READ_ONLY_ROOT", "services.*.writable_root", _any_service(lambda service: service.writable_root)),
+)
 
 
-def split(result: PolicyResult, environment: Environment) -> tuple[list[tuple[Rule, Entity]], dict[str, str]]:
-    """Return the failures that the configuration did not choose, and by rule the keys that chose the others."""
-    failed, chosen = [], {}
-    for rule, entity in result.failed:
-        override = OVERRIDES.get(rule.id)
-        if override is not None and override.explains(environment, entity):
-            chosen[rule.id] = override.key
-        else:
-            failed.append((rule, entity))
-    return failed, chosen
+def chosen(environment: Environment) -> list[Override]:
+    """Return the less secure choices of a configuration."""
+    return [one for one in OVERRIDES if one.chosen(environment)]
+
+
+def credentials(environment: Environment) -> list[str]:
+    """Return what in a configuration is a credential: it would be in states, plans and manifests."""
+    return [
+        f"{key} contains a credential: use a reference to a Secret, or `secret_manager`"
+        for key, name, text in _texts("", "", environment.model_dump(mode="json"))
+        if CREDENTIALS.search(text) or (text and NAMES.search(name) and key.endswith(f".env.{name}"))
+    ]
+
+
+def _texts(key: str, name: str, value: object) -> Iterator[tuple[str, str, str]]:
+    """Yield every text in a value: its key, the last part of the key, and the text."""
+    if isinstance(value, str):
+        yield key.removeprefix("."), name, value
+    elif isinstance(value, dict):
+        for inner, one in value.items():
+            yield from _texts(f"{key}.{inner}", str(inner), one)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _texts(f"{key}[{index}]", name, one)

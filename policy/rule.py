@@ -2,128 +2,92 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, reduce
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path as File
+from typing import Any
 
-from policy.environment import Block, Entity, SynthesizedEnvironment
+from config.environment import Environment
+from policy.addresses import OUTPUTS, REMOTE
+from policy.claims import Checksum, Claims, Finding, Is, JsonOf, Leaf, Node, Rule, add, compare, first_rule, leaves
 
-Condition = Callable[[Block, Entity], bool]
-
-OBJECT = "object"
-"""Target of `rule`: every Kubernetes object. A kind of objects is a target by its own name, such as ``Deployment``."""
-
-RESOURCE = "resource"
-"""Target of `rule`: every terraform resource."""
-
-_NO_RESOURCES = ("data", "ephemeral", "output", "provider", "region", "stack")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A condition that every entity of the rule's targets must satisfy.
-
-    Attributes:
-        id: ``MESH_`` and the function's name.
-        title: what the rule requires; the first line of the function's docstring.
-        source: a page with more about it, if there is one.
-        targets: terraform types, Kubernetes kinds, or kinds of `SynthesizedEnvironment.entities`.
-        file: the file that declares it.
-        condition: the function.
-    """
-
-    id: str
-    title: str
-    source: str
-    targets: tuple[str, ...]
-    file: str
-    condition: Condition
-
-    def applies_to(self, entity: Entity) -> bool:
-        """Return whether the entity is one of the rule's targets."""
-        if entity.kind in self.targets:
-            return True
-        if entity.manifest is not None:
-            return RESOURCE in self.targets or self._targets_object(entity.manifest)
-        return RESOURCE in self.targets and entity.kind not in _NO_RESOURCES
-
-    def passes(self, entity: Entity) -> bool:
-        """Return whether an entity satisfies the rule. A key that is missing or of another type fails it."""
-        manifest = entity.manifest
-        block = manifest if manifest is not None and self._targets_object(manifest) else entity.block
-        try:
-            return self.condition(block, entity) is True
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            return False
-
-    def _targets_object(self, manifest: Block) -> bool:
-        return OBJECT in self.targets or manifest.get("kind") in self.targets
+MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
 
 
 RULES: dict[str, Rule] = {}
 """Every rule, by its id; `load` fills it."""
 
 
-def rule(*targets: str) -> Callable[[Condition], Condition]:
-    """Declare a function as a rule for resources, or for the Kubernetes objects in them.
-
-    The function gets the resource or, for Kubernetes kinds and `OBJECT`, the object, and the
-    entity. It returns whether the rule passes, and may assume that all keys it reads exist.
-    """
-
-    def add(function: Condition) -> Condition:
-        name = getattr(function, "__name__", "")
-        text = inspect.cleandoc(function.__doc__ or "")
-        source = re.search(r"^Source: (\S+)$", text, re.MULTILINE)
-        new = Rule(
-            id=f"MESH_{name.upper()}",
-            title=text.split("\n", 1)[0].rstrip("."),
-            source=source[1] if source else "",
-            targets=targets,
-            file=f"policy/rules/{Path(inspect.getfile(function)).name}",
-            condition=function,
-        )
-        if new.id in RULES and RULES[new.id].file != new.file:
-            raise ValueError(f"two rules have the id {new.id}: rename one of them")
-        RULES[new.id] = new
-        return function
-
-    return add
+def rule(function: Callable[[Environment], Claims]) -> Callable[[Environment], Claims]:
+    """Declare a function as a rule: it yields what the rule allows, computed from the configuration alone."""
+    name = function.__name__
+    text = inspect.cleandoc(function.__doc__ or "")
+    source = re.search(r"^Source: (\S+)$", text, re.MULTILINE)
+    new = Rule(
+        id=f"MESH_{name.upper()}",
+        title=text.split("\n", 1)[0].rstrip("."),
+        source=source[1] if source else "",
+        file=f"policy/rules/{File(inspect.getfile(function)).name}",
+        claims=function,
+    )
+    if RULES.setdefault(new.id, new).file != new.file:
+        raise ValueError(f"two rules have the id {new.id}: rename one of them")
+    return function
 
 
+@cache
 def load() -> dict[str, Rule]:
     """Return all rules of `policy.rules`."""
-    for path in sorted((Path(__file__).parent / "rules").glob("[a-z]*.py")):
+    for path in sorted((File(__file__).parent / "rules").glob("[a-z]*.py")):
         import_module(f"policy.rules.{path.stem}")
     return RULES
 
 
-@dataclass(frozen=True)
-class PolicyResult:
-    """The result of all rules.
+def claimed(environment: Environment) -> dict[str, Node]:
+    """Return everything that the rules allow with a configuration, by the stack's name.
 
-    Attributes:
-        passed: each rule with each entity that satisfies it.
-        failed: each rule with each entity that does not.
+    Raises:
+        ClaimError: Two rules claim the same path.
     """
+    root: dict[str, Node] = {}
+    for one in load().values():
+        for path, fragment in one.claims(environment):
+            add(root, reduce(lambda inner, step: {step: inner}, reversed(path), fragment), one)
+    _resolve_checksums(root)
+    for stack in root.values():
+        _claim_annotations(stack)
+    for place in sorted({found for _, leaf in leaves(root) for found in _outputs_in(leaf)}):
+        content = {"value": f"${{{OUTPUTS[place]}}}", "sensitive": True}
+        add(root, {place[0]: {"output": {place[1]: content}}}, RULES["MESH_OUTPUTS"])
+    return root
 
-    passed: tuple[tuple[Rule, Entity], ...]
-    failed: tuple[tuple[Rule, Entity], ...]
 
-    @property
-    def unmatched(self) -> list[str]:
-        """Ids of the rules that applied to nothing, and so prove nothing about the environment."""
-        matched = {rule.id for rule, _ in (*self.passed, *self.failed)}
-        return sorted(RULES.keys() - matched)
+def _resolve_checksums(root: dict[str, Node]) -> None:
+    found = [(path, leaf) for path, leaf in leaves(root) if isinstance(leaf.allowed, Checksum)]
+    resolved = [Leaf(leaf.rule, leaf.allowed.resolved(root)) for _, leaf in found]  # type: ignore[attr-defined]
+    for (path, _), leaf in zip(found, resolved, strict=True):
+        node: Any = root
+        for step in path[:-1]:
+            node = node[step]
+        node[path[-1]] = leaf
 
 
-def evaluate(environment: SynthesizedEnvironment, rules: Iterable[Rule]) -> PolicyResult:
-    """Evaluate every rule for every entity that it applies to."""
-    passed: list[tuple[Rule, Entity]] = []
-    failed: list[tuple[Rule, Entity]] = []
-    for one in rules:
-        for entity in environment.entities:
-            if one.applies_to(entity):
-                (passed if one.passes(entity) else failed).append((one, entity))
-    return PolicyResult(tuple(passed), tuple(failed))
+def _claim_annotations(stack: Any) -> None:
+    """Claim the annotation of each object that has the text of the whole manifest."""
+    for block in stack.get("resource", {}).get("kubernetes_manifest", {}).values():
+        manifest = block["manifest"]
+        metadata = manifest["metadata"]
+        annotations = metadata.get("annotations", {})
+        text = JsonOf({**manifest, "metadata": dict(metadata)})
+        metadata["annotations"] = {**annotations, MANIFEST_ANNOTATION: Leaf(first_rule(manifest), text)}
+
+
+def _outputs_in(leaf: Leaf) -> Iterator[tuple[str, str]]:
+    if isinstance(leaf.allowed, Is):
+        yield from re.findall(rf"{REMOTE}(\w+)\.outputs\.([\w-]+)", str(leaf.allowed.value))
+
+
+def evaluate(claims: Mapping[str, Node], stacks: Mapping[str, Any]) -> list[Finding]:
+    """Return everything in the JSON of the stacks that is not allowed, or missing."""
+    return list(compare(dict(claims), dict(stacks), ()))

@@ -1,7 +1,6 @@
 """Checks of checkov that the project skips, each with its reason."""
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import yaml
@@ -15,23 +14,24 @@ class Skip:
 
     Attributes:
         check: checkov's id.
-        where: a shell pattern of file and resource.
+        of: what is skipped: terraform's type or the kind of an object, and for pods their role.
         reason: why the check is skipped there.
     """
 
     check: str
-    where: str
+    of: tuple[str, ...]
     reason: str
 
-    def covers(self, check: str, where: str) -> bool:
+    def covers(self, check: str, of: str) -> bool:
         """Return whether the skip covers a failure."""
-        return check == self.check and fnmatchcase(where, self.where)
+        return check == self.check and of in self.of
 
 
 def read() -> list[Skip]:
     """Return the skips of `FILE`.
 
     Raises:
-        TypeError: An entry has an unknown key, or lacks one.
+        KeyError: An entry lacks a key.
     """
-    return [Skip(**entry) for entry in yaml.safe_load(FILE.read_text(encoding="utf-8"))]
+    entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return [Skip(one["check"], tuple(one["of"]), one["reason"]) for one in entries]

@@ -1,17 +1,23 @@
-"""Synthesizes an environment for the policy."""
+"""Synthesizes environments for the policy."""
 
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from config.loading.load import CONFIG_VARIABLE
+from config.naming import STACKS
 from config.paths import ROOT
-from policy.environment import SynthesizedEnvironment
+from config.synthesized import read_stack
+
+Stacks = Mapping[str, Mapping[str, Any]]
+"""The JSON of every stack, by the stack's name."""
 
 
-def synthesize(config: Path) -> SynthesizedEnvironment:
+def synthesize(config: Path) -> Stacks:
     """Synthesize a valid configuration as `cdktf synth` does, into a temporary folder.
 
     Raises:
@@ -28,4 +34,4 @@ def synthesize(config: Path) -> SynthesizedEnvironment:
         )
         if result.returncode != 0:
             raise RuntimeError(f"can't synthesize {config}: {result.stderr.strip()}")
-        return SynthesizedEnvironment.read(Path(folder))
+        return {name: read_stack(Path(folder), name) for name in STACKS}

@@ -1,187 +1,290 @@
 """Clusters: access to the GKE control plane, and its security settings."""
 
-from ipaddress import ip_network
-
-from policy.environment import Block, Entity
+from config.environment import Environment, ResolvedRegion
+from policy.addresses import address, after, other_stack, ref, resource
+from policy.claims import Claims, Path, Sentence
 from policy.rule import rule
 
-LEAST_PREFIX = 16
-"""The shortest prefix of an authorized network: the largest range that this project gives to one region's nodes."""
+LOGS = {
+    "workloads": "WORKLOADS",
+    "api_server": "APISERVER",
+    "scheduler": "SCHEDULER",
+    "controller_manager": "CONTROLLER_MANAGER",
+}
+NODE_ROLES = ("roles/artifactregistry.reader", "roles/container.defaultNodeServiceAccount")
 
 
-@rule("google_container_cluster")
-def private_endpoint(cluster: Block, _: Entity) -> bool:
-    """GKE control planes have no public endpoint.
+def cluster(region: ResolvedRegion) -> Path:
+    return resource("clusters", "google_container_cluster", f"regions/{region.key}/cluster")
 
-    Only authorized networks protect a public endpoint: one wrong range exposes the API server.
+
+def node_grants(region: ResolvedRegion) -> list[str]:
+    """Return the addresses of the role bindings of a region's nodes."""
+    roles = [role.rpartition(".")[2] for role in NODE_ROLES]
+    return [address("google_project_iam_member", f"regions/{region.key}/node-account/{role}") for role in roles]
+
+
+@rule
+def clusters(environment: Environment) -> Claims:
+    """Each region has one private cluster in its subnet, which belongs to the project's fleet and to the mesh.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips
+    """
+    project = environment.project.id
+    number = other_stack("network", "data.google_project", "project", "number")
+    for region in environment.resolved_regions():
+        subnet = other_stack("network", "google_compute_subnetwork", f"regions/{region.key}/subnet", "self_link")
+        gateway_api = {"channel": "CHANNEL_STANDARD"} if environment.has_failover_threshold else None
+        secrets = environment.cluster.secret_manager
+        yield (
+            cluster(region),
+            {
+                "project": project,
+                "name": region.names.cluster,
+                "location": region.location,
+                "node_locations": list(region.zones) or None,
+                "description": Sentence(),
+                "network": f"${{{other_stack('network', 'google_compute_network', 'vpc', 'self_link')}}}",
+                "subnetwork": f"${{{subnet}}}",
+                "networking_mode": "VPC_NATIVE",
+                "ip_allocation_policy": {
+                    "cluster_secondary_range_name": "pods",
+                    "services_secondary_range_name": "services",
+                },
+                "default_max_pods_per_node": environment.cluster.max_pods_per_node,
+                "fleet": {"project": project},
+                "resource_labels": {"mesh_id": f"proj-${{{number}}}"},
+                "gateway_api_config": gateway_api,
+                "secret_manager_config": None if secrets is None else {"enabled": secrets},
+                # GKE's first pool, which is deleted at once.
+                "remove_default_node_pool": True,
+                "initial_node_count": 1,
+                "depends_on": after(*node_grants(region)),
+            },
+        )
+
+
+@rule
+def private_endpoint(environment: Environment) -> Claims:
+    """GKE control planes have only the endpoints that the configuration selects: by default, no public one.
+
+    Only authorized networks protect a public endpoint: one wrong range exposes the API server. Everybody with a route
+    reaches the DNS endpoint, and IAM decides.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
-    return cluster["private_cluster_config"]["enable_private_endpoint"] is True
+    endpoint = environment.cluster.endpoint
+    for region in environment.resolved_regions():
+        yield (
+            cluster(region),
+            {
+                "private_cluster_config": {
+                    "enable_private_endpoint": endpoint != "public",
+                    "master_ipv4_cidr_block": str(region.ranges.control_plane),
+                    "master_global_access_config": {"enabled": True},
+                },
+                "control_plane_endpoints_config": {
+                    "dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"},
+                },
+            },
+        )
 
 
-@rule("google_container_cluster")
-def authorized_networks(cluster: Block, _: Entity) -> bool:
-    """GKE control planes accept connections from authorized networks only, not from Google Cloud's public addresses.
+@rule
+def authorized_networks(environment: Environment) -> Claims:
+    """GKE control planes accept connections from the configured networks only, and from the pods of other istiods.
 
     Without the block every address with a route can connect, with public access all of Google's customers, and without
-    enforcement on the private endpoint all of the VPC. The list can be empty, as the DNS endpoint needs no authorized
-    network.
+    the enforcement the whole VPC.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
-    networks = cluster["master_authorized_networks_config"]
-    return (
-        networks["gcp_public_cidrs_access_enabled"] is False
-        and networks["private_endpoint_enforcement_enabled"] is True
-        and isinstance(networks["cidr_blocks"], list)
-    )
+    shape = environment.cluster
+    members = [region for region in environment.resolved_regions() if not region.retired]
+    on_nodes = environment.mesh.control_plane == "asmcli-in-cluster"
+    for region in environment.resolved_regions():
+        networks = [(one.name, one.cidr) for one in shape.authorized_networks]
+        if on_nodes and region in members:  # their istiods watch this cluster's API server
+            networks += [(f"pods-{one.key}", one.ranges.pods) for one in members if one != region]
+        if shape.operator_address is not None:
+            networks.append(("operator", shape.operator_address))
+        yield (
+            cluster(region),
+            {
+                "master_authorized_networks_config": {
+                    "cidr_blocks": [{"cidr_block": str(cidr), "display_name": name} for name, cidr in networks],
+                    "gcp_public_cidrs_access_enabled": False,
+                    "private_endpoint_enforcement_enabled": True,
+                }
+            },
+        )
 
 
-@rule("google_container_cluster")
-def authorized_networks_narrow(cluster: Block, entity: Entity) -> bool:
-    """No authorized network is wider than a /16, except pod ranges of this environment.
-
-    Two halves of the Internet are the Internet. (With control plane mode asmcli-in-cluster, istiod in
-    the pods of other clusters connects to this control plane.)
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
-    """
-    blocks = {block["cidr_block"] for block in cluster["master_authorized_networks_config"].get("cidr_blocks", [])}
-    return all(ip_network(block).prefixlen >= LEAST_PREFIX for block in blocks - entity.environment.pod_ranges())
-
-
-@rule("google_container_cluster")
-def workload_identity(cluster: Block, _: Entity) -> bool:
+@rule
+def workload_identity(environment: Environment) -> Claims:
     """Clusters use Workload Identity.
 
     Without a workload pool, a pod that calls Google Cloud uses the node's account, or a key in a Secret.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity
     """
-    return str(cluster["workload_identity_config"]["workload_pool"]).endswith(".svc.id.goog")
+    pool = f"{environment.project.id}.svc.id.goog"
+    for region in environment.resolved_regions():
+        yield cluster(region), {"workload_identity_config": {"workload_pool": pool}}
 
 
-@rule("google_container_cluster")
-def dataplane_v2(cluster: Block, _: Entity) -> bool:
-    """Clusters run Dataplane V2.
+@rule
+def dataplane_v2(environment: Environment) -> Claims:
+    """Clusters run Dataplane V2, unless the configuration has the legacy one.
 
     The legacy datapath needs an add-on to enforce network policies, and does not log them.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2
     """
-    return bool(cluster["datapath_provider"] == "ADVANCED_DATAPATH")
+    v2 = environment.cluster.dataplane == "v2"
+    provider = {"datapath_provider": "ADVANCED_DATAPATH" if v2 else None, "network_policy": {"enabled": False}}
+    for region in environment.resolved_regions():
+        yield cluster(region), provider
 
 
-@rule("google_container_cluster")
-def intranode_visibility(cluster: Block, _: Entity) -> bool:
-    """Intranode visibility is on.
+@rule
+def intranode_visibility(environment: Environment) -> Claims:
+    """Intranode visibility is as configured: on by default.
 
     Traffic between pods of one node never leaves the node, so that the subnet's flow logs would miss it.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/intranode-visibility
     """
-    return cluster["enable_intranode_visibility"] is True
+    for region in environment.resolved_regions():
+        yield cluster(region), {"enable_intranode_visibility": environment.cluster.intranode_visibility}
 
 
-@rule("google_container_cluster")
-def deletion_protection(cluster: Block, _: Entity) -> bool:
-    """Clusters have deletion protection.
+@rule
+def deletion_protection(environment: Environment) -> Claims:
+    """Clusters have deletion protection, unless the configuration turns it off or retires the region.
 
-    It stops a plan that deletes a region by mistake. To remove a region, set ``retired``.
+    It stops a plan that deletes a region by mistake.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/deleting-a-cluster
     """
-    return cluster["deletion_protection"] is True
+    for region in environment.resolved_regions():
+        protected = environment.cluster.deletion_protection and not environment.regions[region.key].retired
+        yield cluster(region), {"deletion_protection": protected}
 
 
-@rule("google_container_cluster")
-def cluster_logs(cluster: Block, _: Entity) -> bool:
-    """Clusters collect logs of the system, of workloads and of the API server.
+@rule
+def cluster_logs(environment: Environment) -> Claims:
+    """Clusters collect logs of the system and of the configured sources: workloads and the API server by default.
 
     Only the API server's log shows attacks on the cluster.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-logs
     """
-    wanted = {"SYSTEM_COMPONENTS", "WORKLOADS", "APISERVER"}
-    return wanted <= set(cluster["logging_config"]["enable_components"]) and cluster.get("logging_service") != "none"
+    components = ["SYSTEM_COMPONENTS", *(name for key, name in LOGS.items() if key in environment.cluster.logs)]
+    for region in environment.resolved_regions():
+        yield cluster(region), {"logging_config": {"enable_components": components}}
 
 
-@rule("google_container_cluster")
-def cluster_metrics(cluster: Block, _: Entity) -> bool:
-    """Clusters collect metrics of the system and of workloads.
+@rule
+def cluster_metrics(environment: Environment) -> Claims:
+    """Clusters collect metrics of the system and, unless the configuration turns it off, of workloads.
 
     Without metrics, failures go unnoticed.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/configure-metrics
     """
-    monitoring = cluster["monitoring_config"]
-    return (
-        "SYSTEM_COMPONENTS" in monitoring["enable_components"]
-        and monitoring["managed_prometheus"]["enabled"] is True
-        and cluster.get("monitoring_service") != "none"
-    )
+    prometheus = {"enabled": environment.cluster.managed_prometheus}
+    metrics = {"enable_components": ["SYSTEM_COMPONENTS"], "managed_prometheus": prometheus}
+    for region in environment.resolved_regions():
+        yield cluster(region), {"monitoring_config": metrics}
 
 
-@rule("google_container_cluster")
-def release_channel(cluster: Block, _: Entity) -> bool:
-    """Clusters follow a release channel other than rapid.
+@rule
+def release_channel(environment: Environment) -> Claims:
+    """Clusters follow the configured release channel, which can't change under a mesh that Google runs.
 
     Without a channel Google does not upgrade the control plane, and the mesh is not supported. The versions of `rapid`
-    are little tested.
+    are new to everybody.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/release-channels
     """
-    return bool(cluster["release_channel"]["channel"] in {"REGULAR", "STABLE", "EXTENDED"})
+    channel = environment.cluster.release_channel.upper()
+    condition = f'${{self.release_channel[0].channel == "{channel}"}}'
+    kept = {"postcondition": [{"condition": condition, "error_message": Sentence()}]}
+    managed = environment.mesh.control_plane != "asmcli-in-cluster"
+    ignored = ["node_config", *(["release_channel"] if managed else [])]
+    for region in environment.resolved_regions():
+        yield cluster(region), {"release_channel": {"channel": channel}}
+        yield cluster(region), {"lifecycle": {"ignore_changes": ignored, **(kept if managed else {})}}
 
 
-@rule("google_container_cluster")
-def binary_authorization(cluster: Block, _: Entity) -> bool:
-    """Binary Authorization enforces the project's policy.
+@rule
+def binary_authorization(environment: Environment) -> Claims:
+    """Binary Authorization enforces the project's policy, unless the configuration turns it off.
 
     Otherwise every account that can create a pod can run any image.
     Source: https://cloud.google.com/binary-authorization/docs/overview
     """
-    return bool(cluster["binary_authorization"]["evaluation_mode"] == "PROJECT_SINGLETON_POLICY_ENFORCE")
+    mode = "PROJECT_SINGLETON_POLICY_ENFORCE" if environment.cluster.binary_authorization else "DISABLED"
+    for region in environment.resolved_regions():
+        yield cluster(region), {"binary_authorization": {"evaluation_mode": mode}}
 
 
-@rule("google_container_cluster")
-def secrets_encrypted(cluster: Block, _: Entity) -> bool:
-    """Kubernetes Secrets are encrypted with a customer-managed key.
+@rule
+def secrets_encrypted(environment: Environment) -> Claims:
+    """Kubernetes Secrets are encrypted with the key that the configuration names for the region.
 
     The mesh's remote secrets are tokens that don't expire. Without the key a copy of etcd is useless.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/encrypting-secrets
     """
-    encryption = cluster["database_encryption"]
-    return encryption["state"] == "ENCRYPTED" and len(encryption["key_name"]) > 0
+    for region in environment.resolved_regions():
+        key = environment.regions[region.key].secrets_key
+        yield cluster(region), {"database_encryption": {"state": "ENCRYPTED" if key else "DECRYPTED", "key_name": key}}
 
 
-@rule("google_container_cluster")
-def no_legacy_access(cluster: Block, _: Entity) -> bool:
+@rule
+def no_legacy_access(environment: Environment) -> Claims:
     """Clusters use RBAC only, without legacy authorization and client certificates.
 
     Legacy authorization allows requests that RBAC denies, and a client certificate can't be revoked.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster
     """
-    certificates = cluster["master_auth"]["client_certificate_config"]
-    return not cluster.get("enable_legacy_abac") and certificates["issue_client_certificate"] is False
+    no_certificate = {"client_certificate_config": {"issue_client_certificate": False}}
+    for region in environment.resolved_regions():
+        yield cluster(region), {"enable_legacy_abac": False, "master_auth": no_certificate}
 
 
-@rule("google_container_cluster")
-def no_alpha(cluster: Block, _: Entity) -> bool:
-    """Clusters have no alpha features.
-
-    A cluster with alpha features gets no upgrades, and Google deletes it after 30 days.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/alpha-clusters
-    """
-    return not cluster.get("enable_kubernetes_alpha")
-
-
-@rule("google_container_cluster")
-def maintenance_window(cluster: Block, _: Entity) -> bool:
-    """Every cluster has a maintenance window.
+@rule
+def maintenance_window(environment: Environment) -> Claims:
+    """Every cluster has the maintenance window of its region, unless the configuration has none.
 
     During simultaneous upgrades of two regions, neither can take over from the other.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/maintenance-windows-and-exclusions
     """
-    window = cluster["maintenance_policy"]["recurring_window"]
-    return all(window[key] for key in ("start_time", "end_time", "recurrence"))
+    for key, window in environment.maintenance_windows().items():
+        recurring = {
+            "start_time": window.start_time,
+            "end_time": window.end_time,
+            "recurrence": window.recurrence,
+        }
+        path = resource("clusters", "google_container_cluster", f"regions/{key}/cluster")
+        yield path, {"maintenance_policy": {"recurring_window": recurring}}
 
 
-@rule("google_container_cluster")
-def security_posture(cluster: Block, _: Entity) -> bool:
+@rule
+def security_posture(environment: Environment) -> Claims:
     """Google's security posture scans workload configurations.
 
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-security-posture-dashboard
     """
-    return cluster["security_posture_config"]["mode"] in {"BASIC", "ENTERPRISE"}
+    for region in environment.resolved_regions():
+        yield cluster(region), {"security_posture_config": {"mode": "BASIC"}}
+
+
+@rule
+def iam_roles(environment: Environment) -> Claims:
+    """The nodes of each cluster have an account of their own with two roles, and nobody else has a role.
+
+    An editor of the project can do nearly everything in it.
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa
+    """
+    project = environment.project.id
+    for region in environment.resolved_regions():
+        account = f"regions/{region.key}/node-account"
+        names = {"account_id": region.names.node_service_account, "display_name": Sentence()}
+        yield resource("clusters", "google_service_account", account), {"project": project, **names}
+        member = f"serviceAccount:{ref('google_service_account', account, 'email')}"
+        for role in NODE_ROLES:
+            path = resource("clusters", "google_project_iam_member", f"{account}/{role.rpartition('.')[2]}")
+            yield path, {"project": project, "role": role, "member": member}

@@ -1,143 +1,399 @@
-"""Ingress: the public load balancer, and the gateways behind it."""
+"""Ingress: the public load balancer, the gateways behind it, and their routes."""
 
-import re
+import hashlib
+from typing import Any
 
-from policy.environment import Block, Entity
+from config.environment import Environment, ResolvedRegion
+from config.routing import ANY_HOST, DEFAULT_ROUTES, RoutedPath, host_routes, routed_paths
+from config.services.headers import HeaderChanges
+from config.services.service import Service
+from config.terraform_text import escape
+from policy.addresses import address, ref, resource
+from policy.claims import Claims, Sentence
+from policy.objects import applied, kubernetes_object
 from policy.rule import rule
+from policy.rules.mesh import GATEWAY, GATEWAY_NAMESPACE, in_namespace, injection_labels, members, namespaces
+from policy.rules.traffic import http_action
 
-GATEWAY = {"istio": "ingressgateway"}
-"""Labels of the gateway's pods."""
-
-LOAD_BALANCER = {"130.211.0.0/22", "35.191.0.0/16"}
+GATEWAY_LABELS = {"app": GATEWAY, "istio": "ingressgateway"}
+FRONT_ENDS = ["130.211.0.0/22", "35.191.0.0/16"]
 """The source ranges of Google's front ends: https://cloud.google.com/load-balancing/docs/https#firewall-rules"""
 
-
-@rule("region")
-def gateway_count(_: Block, entity: Entity) -> bool:
-    """Gateways have at least two pods, and a disruption budget.
-
-    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
-    """
-    gateways = [
-        one
-        for one in entity.environment.objects("Deployment", entity.name)
-        if GATEWAY.items() <= one["spec"]["template"]["metadata"]["labels"].items()
-    ]
-    return all(_is_scaled(one, entity) and _has_budget(one, entity) for one in gateways)
+ADDRESS = ref("google_compute_global_address", "address", "address")
+FRONTEND_CONFIG = "ingress-frontendconfig"
 
 
-def _is_scaled(deployment: Block, entity: Entity) -> bool:
-    return any(
-        scaler["metadata"]["namespace"] == deployment["metadata"]["namespace"]
-        and scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
-        and scaler["spec"]["minReplicas"] >= 2
-        for scaler in entity.environment.objects("HorizontalPodAutoscaler", entity.name)
-    )
+def gateways(environment: Environment) -> list[ResolvedRegion]:
+    """Return the regions that have gateways."""
+    return members(environment) if environment.ingress.enabled else []
 
 
-def _has_budget(deployment: Block, entity: Entity) -> bool:
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
-    return any(
-        budget["metadata"]["namespace"] == deployment["metadata"]["namespace"]
-        and budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
-        and (budget["spec"].get("maxUnavailable") == 1 or budget["spec"].get("minAvailable", 0) >= 1)
-        for budget in entity.environment.objects("PodDisruptionBudget", entity.name)
-    )
+def _load_balancer(environment: Environment) -> tuple[str, str]:
+    """Return the region of the load balancer's objects, and their path."""
+    key = environment.ingress.config_cluster
+    return key, f"regions/{key}/multi-cluster-ingress"
 
 
-@rule("MultiClusterIngress")
-def https_only(ingress: Block, entity: Entity) -> bool:
-    """The load balancer serves HTTPS, and redirects plain HTTP.
+def _before_load_balancer(environment: Environment) -> list[str]:
+    scripts = environment.mesh.control_plane != "fleet"
+    cleanup = "null_resource.cleanup" if scripts else "google_compute_global_address.address"
+    labels = f"regions/{environment.ingress.config_cluster}/gateway-namespace/labels"
+    return [address("kubernetes_labels", labels), cleanup]
+
+
+@rule
+def https_only(environment: Environment) -> Claims:
+    """The load balancer serves HTTPS with a certificate for each domain, and redirects plain HTTP, unless configured.
 
     Every network in between can read and change plain text.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
     """
-    annotations = ingress["metadata"]["annotations"]
-    front_ends = [
-        one
-        for one in entity.environment.objects("FrontendConfig", entity.region)
-        if one["metadata"]["name"] == annotations["networking.gke.io/frontend-config"]
-        and one["metadata"]["namespace"] == ingress["metadata"]["namespace"]
-    ]
-    return (
-        len(annotations["networking.gke.io/pre-shared-certs"]) > 0
-        and len(front_ends) == 1
-        and front_ends[0]["spec"]["redirectToHttps"]["enabled"] is True
+    ingress = environment.ingress
+    if not ingress.enabled:
+        return
+    key, path = _load_balancer(environment)
+    yield (
+        resource("ingress", "google_compute_global_address", "address"),
+        {"name": environment.names.ingress_address, "description": Sentence()},
     )
+    certificates = [f"certificates/{domain}" for domain in ingress.domains]
+    for domain, certificate in zip(ingress.domains, certificates, strict=True):
+        yield (
+            resource("ingress", "google_compute_managed_ssl_certificate", certificate),
+            {
+                "name": _certificate_name(environment, domain),
+                "description": Sentence(),
+                "managed": {"domains": [domain]},
+                "lifecycle": {"create_before_destroy": True},
+            },
+        )
+    names = [ref("google_compute_managed_ssl_certificate", one, "name") for one in certificates]
+    annotations = {
+        "networking.gke.io/static-ip": ADDRESS,
+        "networking.gke.io/frontend-config": FRONTEND_CONFIG if names else None,
+        "networking.gke.io/pre-shared-certs": ",".join(names) or None,
+    }
+    parts = [applied(f"{path}/service"), *([applied(f"{path}/frontend-config")] if names else [])]
+    backend = {"serviceName": GATEWAY, "servicePort": 80}
+    yield kubernetes_object(
+        f"{path}/ingress",
+        "MultiClusterIngress",
+        (GATEWAY_NAMESPACE, GATEWAY),
+        {"spec": {"template": {"spec": {"backend": backend}}}},
+        parts,
+        region=key,
+        metadata={"annotations": annotations},
+    )
+    if names:
+        redirect = {"enabled": not ingress.plain_http, "responseCodeName": "PERMANENT_REDIRECT"}
+        policy = ref("google_compute_ssl_policy", "certificates/policy", "name")
+        yield kubernetes_object(
+            f"{path}/frontend-config",
+            "FrontendConfig",
+            (GATEWAY_NAMESPACE, FRONTEND_CONFIG),
+            {"spec": {"sslPolicy": policy, "redirectToHttps": redirect}},
+            _before_load_balancer(environment),
+            region=key,
+        )
 
 
-@rule("MultiClusterService")
-def own_clusters(service: Block, entity: Entity) -> bool:
-    """The load balancer sends requests to clusters of this environment only, where it has a list of clusters.
-
-    A list can name every cluster of the fleet, and whoever has the namespace there gets the requests of users.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
-    """
-    clusters = entity.environment.resources("google_container_cluster")
-    own = {f"{cluster['location']}/{cluster['name']}" for cluster in clusters}
-    return "clusters" not in service["spec"] or {one["link"] for one in service["spec"]["clusters"]} <= own
+def _certificate_name(environment: Environment, domain: str) -> str:
+    prefix, digest = environment.project.name_prefix, hashlib.sha256(domain.encode()).hexdigest()[:8]
+    readable = domain.replace(".", "-")[: 63 - len(prefix) - len(digest) - 2].rstrip("-")
+    return f"{prefix}-{readable}-{digest}"
 
 
-@rule("FrontendConfig")
-def tls_policy(front_end: Block, _: Entity) -> bool:
-    """The load balancer has an SSL policy of this environment.
+@rule
+def modern_tls(environment: Environment) -> Claims:
+    """The load balancer requires TLS 1.2 or later, with modern ciphers.
 
-    Without one, Google's default accepts old TLS versions.
+    Without a policy, Google's default accepts old TLS versions.
     Source: https://cloud.google.com/load-balancing/docs/ssl-policies-concepts
     """
-    return re.fullmatch(r"\$\{google_compute_ssl_policy\.[\w-]+\.name\}", front_end["spec"]["sslPolicy"]) is not None
+    if environment.ingress.enabled and environment.ingress.domains:
+        policy = {"profile": "MODERN", "min_tls_version": "TLS_1_2", "description": Sentence()}
+        name = {"name": f"{environment.project.name_prefix}-ingress"}
+        yield resource("ingress", "google_compute_ssl_policy", "certificates/policy"), name | policy
 
 
-@rule("google_compute_ssl_policy")
-def modern_tls(policy: Block, _: Entity) -> bool:
-    """SSL policies require TLS 1.2 or later, with modern ciphers.
-
-    Source: https://cloud.google.com/load-balancing/docs/ssl-policies-concepts
-    """
-    return policy["min_tls_version"] in {"TLS_1_2", "TLS_1_3"} and policy["profile"] in {"MODERN", "RESTRICTED"}
-
-
-@rule("BackendConfig")
-def cloud_armor(config: Block, _: Entity) -> bool:
-    """A Cloud Armor policy protects the gateways.
+@rule
+def cloud_armor(environment: Environment) -> Claims:
+    """The configured Cloud Armor policy protects the gateways.
 
     It rejects floods and known attacks before they reach the mesh.
     Source: https://cloud.google.com/armor/docs/cloud-armor-overview
     """
-    return len(config["spec"]["securityPolicy"]["name"]) > 0
+    if not environment.ingress.enabled:
+        return
+    policy = environment.ingress.security_policy
+    key, path = _load_balancer(environment)
+    spec = {
+        "securityPolicy": {"name": policy} if policy else None,
+        "connectionDraining": {"drainingTimeoutSec": 40},
+        "healthCheck": {"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021},
+    }
+    before = _before_load_balancer(environment)
+    yield kubernetes_object(
+        f"{path}/backend-config", "BackendConfig", (GATEWAY_NAMESPACE, "ingress-backendconfig"), {"spec": spec}, before,
+        region=key,
+    )  # fmt: skip
 
 
-@rule("region")
-def gateway_callers(_: Block, entity: Entity) -> bool:
+@rule
+def load_balanced(environment: Environment) -> Claims:
+    """The load balancer sends requests to the gateways of every cluster of this environment but those that are drained.
+
+    A list can name every cluster of the fleet, and whoever has the namespace there gets the requests of users.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
+    """
+    if not environment.ingress.enabled:
+        return
+    key, path = _load_balancer(environment)
+    ports = {"status-port": 15021, "http2": 80, "https": 443}
+    serving = [one for one in members(environment) if not environment.regions[one.key].drained]
+    links = [{"link": f"{one.location}/{one.names.cluster}"} for one in serving]
+    drained = any(region.drained for region in environment.regions.values())
+    service = {
+        "selector": GATEWAY_LABELS,
+        "ports": [{"name": name, "protocol": "TCP", "port": one, "targetPort": one} for name, one in ports.items()],
+    }
+    yield kubernetes_object(
+        f"{path}/service",
+        "MultiClusterService",
+        (GATEWAY_NAMESPACE, GATEWAY),
+        {"spec": {"template": {"spec": service}, "clusters": links if drained else None}},
+        [applied(f"{path}/backend-config")],
+        region=key,
+        metadata={"annotations": {"cloud.google.com/backend-config": '{"default": "ingress-backendconfig"}'}},
+    )
+
+
+@rule
+def gateway_callers(environment: Environment) -> Claims:
     """Only the load balancer's source ranges are authorized to call the gateways.
 
     Requests from other addresses bypass TLS and Cloud Armor.
     Source: https://cloud.google.com/load-balancing/docs/https#firewall-rules
     """
-    policies = [
-        one
-        for one in entity.environment.objects("AuthorizationPolicy", entity.name)
-        if one["spec"].get("selector", {}).get("matchLabels", {}).items() & GATEWAY.items()
-    ]
-    return all(
-        set(sender["source"]) == {"ipBlocks"} and set(sender["source"]["ipBlocks"]) <= LOAD_BALANCER
-        for policy in policies
-        for one in policy["spec"]["rules"]
-        for sender in one["from"]
-    )
+    rules = [{"from": [{"source": {"ipBlocks": FRONT_ENDS}}], "to": [{"operation": {"ports": ["80"]}}]}]
+    selector = {"matchLabels": {"istio": "ingressgateway"}}
+    spec = {"spec": {"action": "ALLOW", "selector": selector, "rules": rules}}
+    for region in gateways(environment) if environment.mesh.default_deny else ():
+        path = f"regions/{region.key}/gateway/authorization-policy"
+        before = [in_namespace(region, GATEWAY_NAMESPACE)]
+        yield kubernetes_object(
+            path, "AuthorizationPolicy", (GATEWAY_NAMESPACE, GATEWAY), spec, before, region=region.key
+        )
 
 
-@rule("VirtualService")
-def cors_credentials(virtual_service: Block, _: Entity) -> bool:
-    """No route accepts credentials from the pages of every origin.
+@rule
+def gateway_pods(environment: Environment) -> Claims:
+    """Gateways run the mesh's own proxy, and go on until the load balancer has drained them.
 
-    Otherwise every page that a user visits can call the service as that user.
-    Source: https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/CORS
+    Source: https://istio.io/latest/docs/setup/additional-setup/gateway/
     """
-    policies = [one["corsPolicy"] for one in virtual_service["spec"]["http"] if "corsPolicy" in one]
-    return all(
-        origin.keys() == {"exact"} and origin["exact"] != "*"
-        for policy in policies
-        if policy.get("allowCredentials", False)
-        for origin in policy["allowOrigins"]
-    )
+    container = {
+        "name": "istio-proxy",
+        "image": "auto",
+        "lifecycle": {"preStop": {"sleep": {"seconds": 60}}},
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
+    }
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeTaintsPolicy": "Honor",
+        "matchLabelKeys": ["pod-template-hash"],
+        "labelSelector": {"matchLabels": {"istio": "ingressgateway"}},
+    }
+    spec = {
+        "progressDeadlineSeconds": 900,
+        "selector": {"matchLabels": GATEWAY_LABELS},
+        "template": {
+            "metadata": {
+                "labels": {**GATEWAY_LABELS, "sidecar.istio.io/inject": "true"},
+                "annotations": {"inject.istio.io/templates": "gateway"},
+            },
+            "spec": {
+                "serviceAccountName": GATEWAY,
+                "terminationGracePeriodSeconds": 90,
+                "topologySpreadConstraints": [spread],
+                "containers": [container],
+            },
+        },
+    }
+    for region in gateways(environment):
+        home = f"regions/{region.key}/gateway"
+        yield kubernetes_object(
+            f"{home}/deployment",
+            "Deployment",
+            (GATEWAY_NAMESPACE, GATEWAY),
+            {"spec": spec},
+            [applied(f"{home}/role-binding")],
+            region=region.key,
+            wait={"rollout": True},
+        )
+
+
+@rule
+def gateway_count(environment: Environment) -> Claims:
+    """Gateways have the configured number of pods, two or more by default, and evictions take one at a time.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
+    """
+    ingress = environment.ingress
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    scaling = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": GATEWAY},
+        "minReplicas": ingress.min_replicas,
+        "maxReplicas": ingress.max_replicas,
+        "metrics": [{"type": "Resource", "resource": cpu}],
+    }
+    budget = {"maxUnavailable": 1, "selector": {"matchLabels": GATEWAY_LABELS}}
+    for region in gateways(environment):
+        home, before = f"regions/{region.key}/gateway", [in_namespace(region, GATEWAY_NAMESPACE)]
+        for path, kind, spec in (
+            ("autoscaler", "HorizontalPodAutoscaler", scaling),
+            ("disruption-budget", "PodDisruptionBudget", budget),
+        ):
+            yield kubernetes_object(
+                f"{home}/{path}", kind, (GATEWAY_NAMESPACE, GATEWAY), {"spec": spec}, before, region=region.key
+            )
+
+
+def _gateway(name: str) -> dict[str, Any]:
+    """Return a Gateway: TLS ends at the load balancer, and nothing passes through unread."""
+    port = {"number": 80, "name": "http", "protocol": "HTTP"}
+    return {"spec": {"selector": {"istio": "ingressgateway"}, "servers": [{"port": port, "hosts": ["*"]}]}}
+
+
+@rule
+def routes(environment: Environment) -> Claims:
+    """Gateways take plain HTTP from the load balancer, and route the configured paths only.
+
+    Source: https://istio.io/latest/docs/reference/config/networking/virtual-service/
+    """
+    services, of_hosts = environment.all_services(), host_routes(environment)
+    demo = services[environment.demo_name] if environment.demo_name else None
+    for region in gateways(environment):
+        home = f"regions/{region.key}"
+        if demo is not None:
+            name, namespace = str(environment.demo_name), demo.namespace
+            path, before = f"{home}/service-{name}", [in_namespace(region, namespace)]
+            yield kubernetes_object(
+                f"{path}/gateway", "Gateway", (namespace, f"{name}-gateway"), _gateway(name), before, region=region.key
+            )
+            host = f"{name}.{namespace}.svc.cluster.local"
+            to = {"destination": {"host": host, "port": {"number": demo.port}}}
+            http = [{"match": [{"uri": {"exact": demo.routes[0].path[0]}}], "route": [to]}]
+            spec = {"spec": {"hosts": ["*"], "gateways": [f"{name}-gateway"], "http": http}}
+            yield kubernetes_object(
+                f"{path}/virtual-service", "VirtualService", (namespace, name), spec, before, region=region.key
+            )
+        if not of_hosts:
+            continue
+        before = [in_namespace(region, GATEWAY_NAMESPACE)]
+        yield kubernetes_object(
+            f"{home}/routes/gateway",
+            "Gateway",
+            (GATEWAY_NAMESPACE, "ingress"),
+            _gateway("ingress"),
+            before,
+            region=region.key,
+        )
+        named = [one for one in of_hosts if one.name != DEFAULT_ROUTES]
+        for one in of_hosts:
+            http = [entry for path in one.paths for entry in _entries(environment, path, services[path.service])]
+            # A host's routes exist before the others give the host up.
+            others = [f"virtual-service-{host.name}" for host in named] if one.name == DEFAULT_ROUTES else []
+            yield kubernetes_object(
+                f"{home}/routes/virtual-service-{one.name}",
+                "VirtualService",
+                (GATEWAY_NAMESPACE, one.name),
+                {"spec": {"hosts": list(one.hosts), "gateways": ["ingress"], "http": http}},
+                [applied(f"{home}/routes/{path}") for path in ("gateway", *others)],
+                create_before_destroy=one in named,
+                region=region.key,
+            )
+
+
+def _entries(environment: Environment, path: RoutedPath, service: Service) -> list[dict[str, Any]]:
+    """Return the routes of a path: a prefix is the path itself, and everything below it."""
+    route = path.route
+    common: dict[str, Any] = {"headers": _headers(route.request_headers, route.response_headers), "corsPolicy": None}
+    if route.redirect is not None:
+        https = bool(environment.ingress.domains) if route.redirect.https is None else route.redirect.https
+        common["redirect"] = {
+            "uri": route.redirect.path,
+            "authority": route.redirect.host,
+            "scheme": "https" if https else "http",
+            "redirectCode": route.redirect.status,
+        }
+    else:
+        common |= http_action(environment, path.service, service.all_ports[route.port or service.protocol])
+    if route.cors is not None:
+        cors = route.cors
+        common["corsPolicy"] = {
+            "allowOrigins": [{"exact": escape(origin)} for origin in cors.allow_origins],
+            "allowMethods": list(cors.allow_methods) or None,
+            "allowHeaders": list(cors.allow_headers) or None,
+            "exposeHeaders": list(cors.expose_headers) or None,
+            "allowCredentials": cors.allow_credentials,
+            "maxAge": f"{cors.max_age_seconds}s" if cors.max_age_seconds else None,
+        }
+    exact, below = {"uri": {"exact": escape(path.path)}}, {"uri": {"prefix": escape(f"{path.path.rstrip('/')}/")}}
+    matches = [exact] if route.match == "exact" else [below] if path.path.endswith("/") else [exact, below]
+    if route.rewrite is None:
+        return [{**common, "match": matches}]
+    inner = {"uri": escape(f"{route.rewrite.rstrip('/')}/")}
+    rewrites = [inner if match is below else {"uri": escape(route.rewrite)} for match in matches]
+    if rewrites[0] == rewrites[-1]:
+        return [{**common, "match": matches, "rewrite": inner if len(matches) > 1 else rewrites[0]}]
+    return [{**common, "match": [one], "rewrite": to} for one, to in zip(matches, rewrites, strict=True)]
+
+
+def _headers(request: HeaderChanges, response: HeaderChanges) -> dict[str, Any] | None:
+    found = {
+        kind: {
+            "set": escape(dict(one.set)) or None,
+            "add": escape(dict(one.add)) or None,
+            "remove": list(one.remove) or None,
+        }
+        for kind, one in (("request", request), ("response", response))
+        if one.set or one.add or one.remove
+    }
+    return found or None
+
+
+@rule
+def pipeline_outputs(environment: Environment) -> Claims:
+    """Other pipelines learn from outputs what their pods have to be.
+
+    Source: https://developer.hashicorp.com/terraform/language/values/outputs
+    """
+    services = {name: one for name, one in environment.services.items() if one.image is None}
+    if not services and not environment.mesh.namespaces:
+        return
+    values = {
+        "injection-labels": injection_labels(environment),
+        "namespaces": namespaces(environment),
+        "workloads": {name: _contract(environment, name, one) for name, one in services.items()},
+    }
+    for name, value in values.items():
+        yield ("ingress", "output", name), {"value": value}
+
+
+def _contract(environment: Environment, name: str, service: Service) -> dict[str, Any]:
+    paths = list(routed_paths({name: service})) if environment.ingress.enabled else []
+    routed = [{"path": one.path, "match": one.route.match, "host": one.route.host or ANY_HOST} for one in paths]
+    return {
+        "namespace": service.namespace,
+        "service_account": name,
+        "pod_labels": {"app": name},
+        "ports": {key: one.port for key, one in service.all_ports.items()},
+        "host": f"{name}.{service.namespace}.svc.cluster.local",
+        "regions": list(environment.deployments(service)),
+        "gateway": f"{GATEWAY_NAMESPACE}/ingress" if paths else None,
+        "routes": routed,
+    }

@@ -1,173 +1,393 @@
-"""The mesh: mutual TLS, and authorization."""
+"""The mesh: its control plane, namespaces, mutual TLS and authorization."""
 
-from config.naming import NAMESPACE_POLICY
-from policy.environment import Block, Entity
+from collections.abc import Iterator
+from typing import Any
+
+from config.environment import Environment, ResolvedRegion
+from policy.addresses import address, after, resource
+from policy.claims import Checksum, Claims
+from policy.objects import applied, kubernetes_object, manifest_path
 from policy.rule import rule
+from policy.rules.scripts import crds
+from policy.rules.terraform import of_cluster
 
-GATEWAYS = "*/ns/istio-gateway/sa/istio-ingressgateway"
-"""Identity of the gateways."""
+ROOT_NAMESPACE = "istio-system"
+"""A policy in it is for the whole mesh."""
 
-ROOT = "istio-system"
-"""Istio's root namespace: a policy there without a selector applies to the whole mesh."""
+GATEWAY_NAMESPACE = "istio-gateway"
+GATEWAY = "istio-ingressgateway"
+READINESS = "mesh-readiness"
+SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
+RBAC = "rbac.authorization.k8s.io"
 
 
-@rule("region")
-def strict_mtls(_: Block, entity: Entity) -> bool:
-    """Mutual TLS is strict in every cluster.
+def members(environment: Environment) -> list[ResolvedRegion]:
+    """Return the regions whose clusters are in the mesh."""
+    return [region for region in environment.resolved_regions() if not region.retired]
 
-    Otherwise callers have no verified identity that authorization policies could use.
-    Source: https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/
+
+def fleet_members(environment: Environment) -> list[ResolvedRegion]:
+    """Return the regions whose mesh control planes the fleet API installs."""
+    return members(environment) if environment.mesh.control_plane == "fleet" else []
+
+
+def injection_labels(environment: Environment) -> dict[str, str]:
+    """Return the labels with which a namespace's pods get sidecars."""
+    if environment.mesh.control_plane == "fleet":
+        return {"istio-injection": "enabled"}
+    return {"istio.io/rev": environment.revision}
+
+
+def namespaces(environment: Environment) -> dict[str, dict[str, str]]:
+    """Return the labels of the namespaces of services and other workloads."""
+    own = {name: one.labels for name, one in environment.mesh.namespaces.items()}
+    names = [*(one.namespace for one in environment.all_services().values()), *own]
+    return {name: {**injection_labels(environment), **own.get(name, {})} for name in names}
+
+
+def sources(callers: Iterator[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return callers, as namespace and account, in the form of an AuthorizationPolicy.
+
+    The star is the trust domain: the mesh has a single authority.
     """
-    policies = entity.environment.objects("PeerAuthentication", entity.name)
-    return any(
-        policy["metadata"]["namespace"] == ROOT
-        and "selector" not in policy["spec"]
-        and policy["spec"]["mtls"]["mode"] == "STRICT"
-        for policy in policies
-    )
+    every = list(dict.fromkeys(callers))
+    principals = [f"*/ns/{namespace}/sa/{account}" for namespace, account in every if account != "*"]
+    whole = [namespace for namespace, account in every if account == "*"]
+    return [{"source": {key: value}} for key, value in (("principals", principals), ("namespaces", whole)) if value]
 
 
-@rule("PeerAuthentication")
-def no_plain_text(policy: Block, _: Entity) -> bool:
-    """No workload and no port accepts plain text.
+def allowed_callers(environment: Environment, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the namespace and account of each of some callers of the configuration."""
+    services = environment.all_services()
+    for name in names:
+        namespace, slash, account = name.partition("/")
+        if slash:
+            yield namespace, account
+        elif name in services:
+            yield services[name].namespace, name
 
-    A narrower policy overrides the mesh-wide one.
-    Source: https://istio.io/latest/docs/reference/config/security/peer_authentication/
+
+def in_namespace(region: ResolvedRegion, name: str) -> str:
+    """Return the address that objects in a namespace depend on."""
+    path = "gateway-namespace" if name == GATEWAY_NAMESPACE else f"namespace-{name}"
+    return address("kubernetes_labels", f"regions/{region.key}/{path}/labels")
+
+
+@rule
+def fleet_features(environment: Environment) -> Claims:
+    """The fleet has a service mesh, and Multi Cluster Ingress with the configured config cluster.
+
+    Source: https://cloud.google.com/kubernetes-engine/fleet-management/docs/fleet-concepts
     """
-    spec = policy["spec"]
-    modes = [spec["mtls"]["mode"], *(port["mode"] for port in spec.get("portLevelMtls", {}).values())]
-    return set(modes) <= {"STRICT", "UNSET"}
+    project = environment.project.id
+    tools = after("null_resource.tools") if environment.mesh.control_plane != "fleet" else None
+    common = {"project": project, "location": "global", "depends_on": tools}
+    (config,) = [one for one in environment.resolved_regions() if one.key == environment.ingress.config_cluster]
+    location, name = (f"${{{of_cluster(config, f'fleet[0].membership_{part}')}}}" for part in ("location", "id"))
+    membership = f"projects/{project}/locations/{location}/memberships/{name}"
+    yield resource("mesh", "google_gke_hub_feature", "service-mesh"), {"name": "servicemesh", **common}
+    ingress = {"name": "multiclusteringress", "spec": {"multiclusteringress": {"config_membership": membership}}}
+    yield resource("mesh", "google_gke_hub_feature", "multi-cluster-ingress"), ingress | common
 
 
-@rule("region")
-def default_deny(_: Block, entity: Entity) -> bool:
-    """Every cluster has a default-deny policy.
+@rule
+def fleet_mesh(environment: Environment) -> Claims:
+    """With the fleet API, Google manages the control plane of each cluster, which discovers the others' endpoints.
 
-    Otherwise every pod of every cluster can call a service that has no policy.
-    Source: https://istio.io/latest/docs/ops/best-practices/security/#use-default-deny-patterns
+    Source: https://cloud.google.com/service-mesh/docs/onboarding/provision-control-plane
     """
-    return any(
-        policy["metadata"]["namespace"] == ROOT and policy["spec"] == {"action": "ALLOW", "rules": []}
-        for policy in entity.environment.objects("AuthorizationPolicy", entity.name)
-    )
+    for region in fleet_members(environment):
+        home = f"fleet-mesh/{region.key}"
+        at: Any = {"region": region.key, "stack": "mesh"}
+        yield kubernetes_object(f"{home}/namespace", "Namespace", (None, ROOT_NAMESPACE), {}, [], **at)
+        before = [applied(f"{home}/namespace")]
+        yield kubernetes_object(f"{home}/options", "ConfigMap", (ROOT_NAMESPACE, "asm-options"), {}, before, **at)
+        yield (
+            resource("mesh", "kubernetes_config_map_v1_data", f"{home}/own-options"),
+            {
+                "provider": f"kubernetes.{region.key}",
+                "metadata": {"name": "asm-options", "namespace": ROOT_NAMESPACE},
+                "data": {"multicluster_mode": "connected"},
+                "field_manager": "multi-region-mesh",
+                "force": True,
+                "depends_on": after(applied(f"{home}/options")),
+            },
+        )
+        yield (
+            resource("mesh", "google_gke_hub_feature_membership", f"{home}/membership"),
+            {
+                "project": environment.project.id,
+                "location": "global",
+                "feature": "servicemesh",
+                "membership": f"${{{of_cluster(region, 'fleet[0].membership_id')}}}",
+                "membership_location": f"${{{of_cluster(region, 'fleet[0].membership_location')}}}",
+                "mesh": {"management": "MANAGEMENT_AUTOMATIC"},
+                "depends_on": after(
+                    address("kubernetes_config_map_v1_data", f"{home}/own-options"),
+                    "google_gke_hub_feature.service-mesh",
+                    "google_gke_hub_feature.multi-cluster-ingress",
+                ),
+            },
+        )
 
 
-@rule("AuthorizationPolicy")
-def routed_ports(policy: Block, entity: Entity) -> bool:
-    """Gateways are authorized to call only the ports of a service that routes lead to.
+@rule
+def narrow_roles(environment: Environment) -> Claims:
+    """Roles in a cluster read what they name, and one creates pods in a namespace that holds nothing.
 
-    Other ports, such as those for administrators and metrics, are for callers in the mesh.
-    Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
+    A wildcard includes resources that are added later, and an account with write access can create a pod with more
+    privileges. The namespace is for a Job that tries the mesh's injector, by a dry run.
+    Source: https://kubernetes.io/docs/concepts/security/rbac-good-practices/
     """
-    spec = policy["spec"]
-    allowed = {
-        port
-        for one in spec.get("rules", [])
-        if any(GATEWAYS in sender["source"].get("principals", []) for sender in one.get("from", []))
-        for operation in one["to"]
-        for port in operation["operation"]["ports"]
-    }
-    if not allowed:
-        return True
-    host = f"{spec['selector']['matchLabels']['app']}.{policy['metadata']['namespace']}.svc.cluster.local"
-    destinations = [
-        one["destination"]
-        for virtual_service in entity.environment.objects("VirtualService", entity.region)
-        if virtual_service["spec"].get("gateways")  # others are for callers in the mesh
-        for entry in virtual_service["spec"]["http"]
-        for one in entry.get("route", [])
-    ]
-    return allowed <= {str(one["port"]["number"]) for one in destinations if one["host"] == host}
+    read = ["get", "list", "watch"]
+    account = {"kind": "ServiceAccount", "name": READINESS, "namespace": ROOT_NAMESPACE}
+    for region in fleet_members(environment):
+        home = f"fleet-mesh/{region.key}"
+        at: Any = {"region": region.key, "stack": "mesh"}
+        probed = [address("kubernetes_labels", f"{home}/probe-namespace/labels")]
+        create = {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]}
+        yield kubernetes_object(f"{home}/probe-role", "Role", (READINESS, READINESS), create, probed, **at)
+        bound = {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": READINESS}, "subjects": [account]}
+        yield kubernetes_object(f"{home}/probe-binding", "RoleBinding", (READINESS, READINESS), bound, probed, **at)
+        before = [
+            applied(f"{home}/namespace"),
+            address("google_gke_hub_feature_membership", f"{home}/membership"),
+            applied(f"{home}/probe-role"),
+            applied(f"{home}/probe-binding"),
+        ]
+        yield kubernetes_object(
+            f"{home}/readiness-account", "ServiceAccount", (ROOT_NAMESPACE, READINESS), {}, before, **at
+        )
+        groups = {
+            "apiextensions.k8s.io": "customresourcedefinitions",
+            "mesh.cloud.google.com": "controlplanerevisions",
+        }
+        rules = [{"apiGroups": [group], "resources": [kind], "verbs": read} for group, kind in groups.items()]
+        yield kubernetes_object(
+            f"{home}/readiness-role", "ClusterRole", (None, READINESS), {"rules": rules}, before, **at
+        )
+        bound = {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": READINESS}, "subjects": [account]}
+        parts = [applied(f"{home}/readiness-account"), applied(f"{home}/readiness-role")]
+        yield kubernetes_object(
+            f"{home}/readiness-binding", "ClusterRoleBinding", (None, READINESS), bound, parts, **at
+        )
+    for region in members(environment) if environment.ingress.enabled else ():
+        home = f"regions/{region.key}/gateway"
+        at = {"region": region.key}
+        namespaced = [in_namespace(region, GATEWAY_NAMESPACE)]
+        # A gateway reads the certificates that Gateways name, of its own namespace, which has none.
+        rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": read}]
+        yield kubernetes_object(
+            f"{home}/role", "Role", (GATEWAY_NAMESPACE, GATEWAY), {"rules": rules}, namespaced, **at
+        )
+        yield kubernetes_object(
+            f"{home}/service-account", "ServiceAccount", (GATEWAY_NAMESPACE, GATEWAY), {}, namespaced, **at
+        )
+        subjects = [{"kind": "ServiceAccount", "name": GATEWAY, "namespace": GATEWAY_NAMESPACE}]
+        bound = {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": GATEWAY}, "subjects": subjects}
+        parts = [applied(f"{home}/service-account"), applied(f"{home}/role")]
+        yield kubernetes_object(f"{home}/role-binding", "RoleBinding", (GATEWAY_NAMESPACE, GATEWAY), bound, parts, **at)
 
 
-@rule("AuthorizationPolicy")
-def no_allow_all(policy: Block, _: Entity) -> bool:
-    """Allow policies name sources, and either pods and operations or, by their name, that they are a namespace's.
+@rule
+def readiness(environment: Environment) -> Claims:
+    """With the fleet API, a Job in each cluster waits for the mesh, and ends.
 
-    An empty rule matches every request; a rule without a source, or with a wildcard, matches every caller; a policy
-    without a selector applies to all pods of its namespace, in the root namespace of the mesh.
-    Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/
     """
-    spec = policy["spec"]
-    if spec.get("action", "ALLOW") != "ALLOW":
-        return True
-    rules, metadata = spec.get("rules", []), policy["metadata"]
-    if metadata["name"] == NAMESPACE_POLICY:
-        narrow = metadata["namespace"] != ROOT
-    else:
-        narrow = not rules or ("selector" in spec and all(len(one["to"]) > 0 for one in rules))
-    return narrow and all(
-        len(one["from"]) > 0 and all(_names_a_source(sender["source"]) for sender in one["from"]) for one in rules
-    )
+    image, revision = environment.mesh.kubectl_image, f"controlplanerevision/{environment.revision}"
+    for region in fleet_members(environment):
+        home = f"fleet-mesh/{region.key}"
+        path = manifest_path("mesh", f"{home}/readiness")
+        kinds = ["customresourcedefinition", *crds(environment, region)]
+
+        def wait(name: str, condition: str, *what: str) -> dict[str, Any]:
+            arguments = ["wait", f"--for={condition}", "--timeout=20m", *what]
+            return {"name": name, "image": image, "args": arguments, "resources": SMALL}
+
+        in_root = f"--namespace={ROOT_NAMESPACE}"
+        probe = [
+            *("run", "injection-probe", "--dry-run=server", f"--namespace={READINESS}", f"--image={image}"),
+            *("--restart=Never", r"--output=jsonpath={.metadata.annotations.sidecar\.istio\.io/status}"),
+            "--allow-missing-template-keys=false",
+        ]
+        spec = {
+            "backoffLimit": 12,
+            "activeDeadlineSeconds": 1500,
+            "template": {
+                "metadata": {"annotations": {"sidecar.istio.io/inject": "false"}},
+                "spec": {
+                    "serviceAccountName": READINESS,
+                    "restartPolicy": "Never",
+                    "initContainers": [
+                        wait("kinds-are-there", "create", *kinds),
+                        wait("kinds-are-served", "condition=Established", *kinds),
+                        wait("control-plane-is-there", "create", in_root, revision),
+                        wait("control-plane-is-provided", "condition=ProvisioningFinished", in_root, revision),
+                    ],
+                    "containers": [{"name": "injector-works", "image": image, "args": probe, "resources": SMALL}],
+                },
+            },
+        }
+        yield kubernetes_object(
+            f"{home}/readiness",
+            "Job",
+            (ROOT_NAMESPACE, Checksum(path, f"{READINESS}-{{}}", instead=READINESS)),
+            {"spec": spec},
+            [applied(f"{home}/readiness-binding")],
+            region=region.key,
+            stack="mesh",
+            wait={"fields": {"status.succeeded": "1"}},
+        )
 
 
-def _names_a_source(source: Block) -> bool:
-    names = [
-        *source.get("principals", []),
-        *source.get("namespaces", []),
-        *source.get("ipBlocks", []),
-        *source.get("remoteIpBlocks", []),
-    ]
-    return len(names) > 0 and not {"*", "0.0.0.0/0", "::/0"} & set(names)
+def _namespaces(environment: Environment) -> Iterator[tuple[str, str, ResolvedRegion, str, dict[str, str]]]:
+    """Yield every namespace whose pods get sidecars: stack, path, region, name and labels."""
+    for region in members(environment):
+        home, labels = f"regions/{region.key}", injection_labels(environment)
+        if environment.ingress.enabled:
+            yield "ingress", f"{home}/gateway-namespace", region, GATEWAY_NAMESPACE, labels
+        for name, own in namespaces(environment).items():
+            yield "ingress", f"{home}/namespace-{name}", region, name, own
+    for region in fleet_members(environment):
+        yield "mesh", f"fleet-mesh/{region.key}/probe-namespace", region, READINESS, injection_labels(environment)
 
 
-@rule("DestinationRule")
-def certificates(destination: Block, _: Entity) -> bool:
-    """Destination rules keep mutual TLS.
-
-    TLS settings of a DestinationRule override the mesh's automatic mutual TLS.
-    Source: https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings
-    """
-    policy = destination["spec"].get("trafficPolicy", {})
-    settings = [policy, *policy.get("portLevelSettings", [])]
-    settings += [subset.get("trafficPolicy", {}) for subset in destination["spec"].get("subsets", [])]
-    return all(one.get("tls", {"mode": "ISTIO_MUTUAL"})["mode"] == "ISTIO_MUTUAL" for one in settings)
-
-
-@rule("Namespace")
-def injected(namespace: Block, _: Entity) -> bool:
+@rule
+def injected(environment: Environment) -> Claims:
     """Every namespace injects sidecars, except istio-system.
 
     A pod without a sidecar is not in the mesh: it has no certificate, and no policy protects it.
     Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
-    metadata = namespace["metadata"]
-    return metadata["name"] == ROOT or _injects(metadata["labels"])
+    for stack, path, region, name, labels in _namespaces(environment):
+        yield kubernetes_object(
+            path, "Namespace", (None, name), {}, [], region=region.key, stack=stack, metadata={"labels": labels}
+        )
 
 
-@rule("Namespace")
-def held_labels(namespace: Block, entity: Entity) -> bool:
+@rule
+def held_labels(environment: Environment) -> Claims:
     """Every deploy restores the labels of namespaces.
 
     A kubernetes_manifest shares a label with whoever changes it, and reports no conflict until it changes itself.
     Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
-    wanted = namespace["metadata"].get("labels", {})
-    held = (
-        one["labels"]
-        for one in entity.environment.resources("kubernetes_labels")
-        if one["provider"] == entity.block["provider"]
-        and one["kind"] == "Namespace"
-        and one["metadata"]["name"] == namespace["metadata"]["name"]
-        and one["force"] is True
-    )
-    return not wanted or any(labels == wanted for labels in held)
+    for stack, path, region, name, labels in _namespaces(environment):
+        yield (
+            resource(stack, "kubernetes_labels", f"{path}/labels"),
+            {
+                "provider": f"kubernetes.{region.key}",
+                "api_version": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": name},
+                "labels": labels,
+                "field_manager": "multi-region-mesh",
+                "force": True,
+                "depends_on": after(applied(path)),
+            },
+        )
 
 
-@rule("Deployment")
-def not_around_the_sidecar(deployment: Block, _: Entity) -> bool:
-    """No pod excludes traffic from its sidecar.
+@rule
+def strict_mtls(environment: Environment) -> Claims:
+    """Every cluster has one mesh-wide policy for mutual TLS, with the configured mode: strict by default.
 
-    Source: https://istio.io/latest/docs/ops/best-practices/security/#understand-traffic-capture-limitations
+    Otherwise callers have no verified identity that authorization policies could use.
+    Source: https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/
     """
-    metadata = deployment["spec"]["template"]["metadata"]
-    everything = {**metadata.get("labels", {}), **metadata.get("annotations", {})}
-    return everything.get("sidecar.istio.io/inject", "true") == "true" and not any(
-        key.startswith("traffic.sidecar.istio.io/exclude") for key in everything
-    )
+    spec = {"spec": {"mtls": {"mode": environment.mesh.mtls.upper()}}}
+    for region in members(environment):
+        path = f"regions/{region.key}/policies/peer-authentication"
+        yield kubernetes_object(path, "PeerAuthentication", (ROOT_NAMESPACE, "default"), spec, [], region=region.key)
 
 
-def _injects(labels: Block) -> bool:
-    """Return whether a namespace with these labels injects sidecars. With both labels, that is up to their values."""
-    revision, injection = labels.get("istio.io/rev"), labels.get("istio-injection")
-    return bool(revision) if injection is None else injection == "enabled" and revision is None
+@rule
+def default_deny(environment: Environment) -> Claims:
+    """Every cluster denies what no policy allows, unless the configuration turns it off.
+
+    Otherwise every pod of every cluster can call a service that has no policy.
+    Source: https://istio.io/latest/docs/ops/best-practices/security/#use-default-deny-patterns
+    """
+    spec: dict[str, Any] = {"spec": {"action": "ALLOW", "rules": []}}
+    for region in members(environment) if environment.mesh.default_deny else ():
+        path = f"regions/{region.key}/policies/default-deny"
+        before = [applied(one) for one in allow_policies(environment, region)]
+        yield kubernetes_object(
+            path, "AuthorizationPolicy", (ROOT_NAMESPACE, "default-deny"), spec, before, region=region.key
+        )
+
+
+def allow_policies(environment: Environment, region: ResolvedRegion) -> list[str]:
+    """Return the paths of the policies that allow something."""
+    home = f"regions/{region.key}"
+    allowing = [name for name, one in environment.mesh.namespaces.items() if _namespace_sources(environment, name)]
+    called = [
+        name
+        for name, service in environment.all_services().items()
+        if region.key in environment.deployments(service) and service_rules(environment, name)
+    ]
+    return [
+        *([f"{home}/gateway/authorization-policy"] if environment.ingress.enabled else []),
+        *(f"{home}/namespace-policy-{name}" for name in allowing),
+        *(f"{home}/service-{name}/authorization-policy" for name in called),
+    ]
+
+
+def _namespace_sources(environment: Environment, name: str) -> list[dict[str, Any]]:
+    return sources(allowed_callers(environment, environment.mesh.namespaces[name].allow_from))
+
+
+def service_rules(environment: Environment, name: str) -> list[dict[str, Any]]:
+    """Return the rules of a service's policy: the gateways may call its routed ports, and `allow_from` all of them."""
+    service = environment.all_services()[name]
+    ports = [one.port for one in service.all_ports.values()]
+    routed = {service.all_ports[one.port or service.protocol].port for one in service.routes if not one.redirect}
+    called: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    if routed and environment.ingress.enabled:
+        called[tuple(str(port) for port in ports if port in routed)] = [(GATEWAY_NAMESPACE, GATEWAY)]
+    for caller in allowed_callers(environment, service.allow_from):
+        called.setdefault(tuple(map(str, ports)), []).append(caller)
+    return [
+        {"from": sources(iter(callers)), "to": [{"operation": {"ports": list(numbers)}}]}
+        for numbers, callers in called.items()
+    ]
+
+
+@rule
+def no_allow_all(environment: Environment) -> Claims:
+    """Only the configured callers are authorized: to call the ports of a service, or all pods of a namespace.
+
+    An empty rule matches every request; a rule without a source, or with a wildcard, matches every caller.
+    Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
+    """
+    if not environment.mesh.default_deny:
+        return
+    spec: dict[str, Any]
+    services = environment.all_services()
+    for region in members(environment):
+        home = f"regions/{region.key}"
+        policies = allow_policies(environment, region)
+        for name in environment.mesh.namespaces:
+            path = f"{home}/namespace-policy-{name}"
+            if path in policies:
+                spec = {"spec": {"action": "ALLOW", "rules": [{"from": _namespace_sources(environment, name)}]}}
+                after_namespace = [in_namespace(region, name)]
+                yield kubernetes_object(
+                    path,
+                    "AuthorizationPolicy",
+                    (name, "namespace-allow-from"),
+                    spec,
+                    after_namespace,
+                    region=region.key,
+                )
+        for name, service in services.items():
+            path = f"{home}/service-{name}/authorization-policy"
+            if path in policies:
+                selector = {"matchLabels": {"app": name}}
+                rules = service_rules(environment, name)
+                spec = {"spec": {"action": "ALLOW", "selector": selector, "rules": rules}}
+                after_namespace = [in_namespace(region, service.namespace)]
+                yield kubernetes_object(
+                    path, "AuthorizationPolicy", (service.namespace, name), spec, after_namespace, region=region.key
+                )

@@ -1,61 +1,230 @@
-"""The VPC: subnets, egress, and flow logs."""
+"""The network: the VPC, each region's subnet and NAT, and the firewall."""
 
-import re
-
-from policy.environment import Block, Entity
+from config.environment import Environment, ResolvedRegion
+from policy.addresses import address, after, ref, resource
+from policy.claims import Claims, Path, Sentence
 from policy.rule import rule
+from policy.rules.terraform import kept_mode
+
+VPC = ref("google_compute_network", "vpc", "self_link")
+APIS = (
+    *("binaryauthorization", "cloudresourcemanager", "cloudtrace", "compute", "container", "containersecurity"),
+    *("gkehub", "iam", "iamcredentials", "logging", "mesh", "meshca", "meshconfig", "monitoring"),
+    *("multiclusteringress", "multiclusterservicediscovery"),
+)
 
 
-@rule("google_compute_network")
-def custom_subnets(network: Block, _: Entity) -> bool:
+def subnet(region: ResolvedRegion) -> Path:
+    return resource("network", "google_compute_subnetwork", f"regions/{region.key}/subnet")
+
+
+def nat(region: ResolvedRegion) -> Path:
+    return resource("network", "google_compute_router_nat", f"regions/{region.key}/nat")
+
+
+def _apis(environment: Environment) -> list[str]:
+    return [
+        *APIS,
+        *(["anthos"] if environment.project.anthos_api else []),
+        *(["secretmanager"] if environment.cluster.secret_manager else []),
+    ]
+
+
+def _after_apis(environment: Environment) -> object:
+    return after(*(address("google_project_service", f"apis/{name}") for name in _apis(environment)))
+
+
+@rule
+def enabled_apis(environment: Environment) -> Claims:
+    """Only the APIs that the system calls are enabled, and a destroy disables none.
+
+    Source: https://cloud.google.com/service-usage/docs/enable-disable
+    """
+    for name in _apis(environment):
+        yield (
+            resource("network", "google_project_service", f"apis/{name}"),
+            {
+                "project": environment.project.id,
+                "service": f"{name}.googleapis.com",
+                "disable_on_destroy": False,
+                "depends_on": after("null_resource.tools") if environment.mesh.control_plane != "fleet" else None,
+            },
+        )
+
+
+@rule
+def custom_subnets(environment: Environment) -> Claims:
     """The VPC is in custom mode.
 
-    In auto mode it has a subnet in every region of the world, with ranges that this environment does not control.
-    Source: https://cloud.google.com/vpc/docs/subnets
+    Auto mode creates a subnet in every region of the world, with Google's ranges.
+    Source: https://cloud.google.com/vpc/docs/vpc#subnet-ranges
     """
-    return network["auto_create_subnetworks"] is False
+    yield resource("network", "google_compute_network", "vpc"), {"auto_create_subnetworks": False}
 
 
-@rule("google_compute_subnetwork")
-def flow_logs(subnet: Block, _: Entity) -> bool:
-    """Every subnet has flow logs.
+@rule
+def vpc(environment: Environment) -> Claims:
+    """There is one VPC, with global routes; its name and the control plane mode can't change.
 
-    They show the connections of an incident.
-    Source: https://cloud.google.com/vpc/docs/flow-logs
+    Source: https://cloud.google.com/vpc/docs/vpc#routing_for_hybrid_networks
     """
-    return bool(subnet["log_config"]["flow_sampling"] > 0)
+    name = environment.names.vpc
+    kept = None
+    if environment.backend.type == "local":
+        kept = [{"condition": kept_mode(environment.mesh.control_plane), "error_message": Sentence()}]
+    yield (
+        resource("network", "google_compute_network", "vpc"),
+        {
+            "name": name,
+            "description": Sentence(),
+            "routing_mode": "GLOBAL",
+            "depends_on": _after_apis(environment),
+            "lifecycle": {
+                "ignore_changes": ["name"],
+                "precondition": kept,
+                "postcondition": [{"condition": f'${{self.name == "{name}"}}', "error_message": Sentence()}],
+            },
+        },
+    )
+    number = {"project_id": environment.project.id, "depends_on": _after_apis(environment)}
+    yield ("network", "data", "google_project", "project"), number
 
 
-@rule("google_compute_subnetwork")
-def private_google_access(subnet: Block, _: Entity) -> bool:
+@rule
+def subnets(environment: Environment) -> Claims:
+    """Each region has one subnet, with the ranges of the configuration for nodes, pods and services.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips
+    """
+    for region in environment.resolved_regions():
+        ranges = region.ranges
+        secondary = [
+            {"range_name": "pods", "ip_cidr_range": str(ranges.pods)},
+            {"range_name": "services", "ip_cidr_range": str(ranges.services)},
+        ]
+        yield (
+            subnet(region),
+            {
+                "name": environment.names.subnet,
+                "description": Sentence(),
+                "region": region.location,
+                "network": VPC,
+                "ip_cidr_range": str(ranges.nodes),
+                "secondary_ip_range": secondary,
+            },
+        )
+
+
+@rule
+def private_google_access(environment: Environment) -> Claims:
     """Subnets have Private Google Access.
 
-    Otherwise calls of Google's APIs need the NAT, and a rule that allows egress to all addresses.
+    Otherwise nodes reach Google's APIs through the NAT, over external addresses.
     Source: https://cloud.google.com/vpc/docs/private-google-access
     """
-    return subnet["private_ip_google_access"] is True
+    for region in environment.resolved_regions():
+        yield subnet(region), {"private_ip_google_access": True}
 
 
-@rule("google_compute_router_nat")
-def nat_own_subnets(nat: Block, _: Entity) -> bool:
-    """The NAT serves named subnets of this environment only.
+@rule
+def flow_logs(environment: Environment) -> Claims:
+    """Every subnet has flow logs of half of its flows, unless the configuration turns them off.
 
-    A NAT for all subnets also gives egress to machines that are added to the region later.
-    Source: https://cloud.google.com/nat/docs/nat-product-interactions
+    They are the only record of the connections of a compromised pod.
+    Source: https://cloud.google.com/vpc/docs/using-flow-logs
     """
-    ours = re.compile(r"\$\{google_compute_subnetwork\.[\w-]+\.(self_link|id|name)\}")
-    return (
-        nat["source_subnetwork_ip_ranges_to_nat"] == "LIST_OF_SUBNETWORKS"
-        and len(nat["subnetwork"]) > 0
-        and all(ours.fullmatch(subnet["name"]) for subnet in nat["subnetwork"])
-    )
+    logs = {"aggregation_interval": "INTERVAL_10_MIN", "flow_sampling": 0.5, "metadata": "INCLUDE_ALL_METADATA"}
+    for region in environment.resolved_regions():
+        yield subnet(region), {"log_config": logs if environment.network.flow_logs else None}
 
 
-@rule("google_compute_router_nat")
-def nat_logs(nat: Block, _: Entity) -> bool:
-    """The NAT logs all connections, and its errors.
+@rule
+def nat_own_subnets(environment: Environment) -> Claims:
+    """The NAT serves the subnet of its region only.
+
+    Source: https://cloud.google.com/nat/docs/overview
+    """
+    for region in environment.resolved_regions():
+        own = ref("google_compute_subnetwork", f"regions/{region.key}/subnet", "self_link")
+        place = {"region": region.location}
+        router = resource("network", "google_compute_router", f"regions/{region.key}/router")
+        yield router, {**place, "name": region.names.router, "network": VPC}
+        yield (
+            nat(region),
+            {
+                **place,
+                "name": region.names.nat,
+                "router": ref("google_compute_router", f"regions/{region.key}/router", "name"),
+                "nat_ip_allocate_option": "AUTO_ONLY",
+                "source_subnetwork_ip_ranges_to_nat": "LIST_OF_SUBNETWORKS",
+                "subnetwork": [{"name": own, "source_ip_ranges_to_nat": ["ALL_IP_RANGES"]}],
+            },
+        )
+
+
+@rule
+def nat_logs(environment: Environment) -> Claims:
+    """The NAT logs the connections that the configuration selects: all of them by default.
 
     All egress passes the NAT, and nothing else records it.
     Source: https://cloud.google.com/nat/docs/monitoring
     """
-    return nat["log_config"]["enable"] is True and nat["log_config"]["filter"] == "ALL"
+    for region in environment.resolved_regions():
+        yield nat(region), {"log_config": {"enable": True, "filter": environment.network.nat_log_filter}}
+
+
+def _firewalls(environment: Environment) -> dict[str, Path]:
+    """Return the firewall rules: that of the pods, and those of GKE control planes by region."""
+    # The injector of an istiod on the nodes; with the fleet API, Google's own is called.
+    regions = environment.regions if environment.mesh.control_plane != "fleet" else ()
+    ids = {"": "firewall/pods"} | {key: f"firewall/control-plane-{key}" for key in regions}
+    return {key: resource("network", "google_compute_firewall", path) for key, path in ids.items()}
+
+
+@rule
+def firewall(environment: Environment) -> Claims:
+    """Pods reach pods, and GKE control planes the injectors on their nodes; nothing else is open.
+
+    Sources are this environment's ranges, and targets its nodes. GKE adds rules of its own.
+    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules
+    """
+    regions = environment.resolved_regions()
+    paths = _firewalls(environment)
+    common = {"network": VPC, "direction": "INGRESS", "priority": 900, "description": Sentence()}
+    pods = {
+        "name": environment.names.pods_firewall,
+        "source_ranges": sorted(str(region.ranges.pods) for region in regions),
+        "target_tags": sorted(region.names.node_tag for region in regions),
+    }
+    yield paths[""], common | pods
+    for region in regions:
+        if region.key in paths:
+            control_plane = {
+                "name": region.names.webhook_firewall,
+                "source_ranges": [str(region.ranges.control_plane)],
+                "target_tags": [region.names.node_tag],
+            }
+            yield paths[region.key], common | control_plane
+
+
+@rule
+def firewall_protocols(environment: Environment) -> Claims:
+    """Pods send each other the configured protocols, tcp by default; an injector has one port.
+
+    Other protocols bypass the sidecars, and so mutual TLS.
+    Source: https://istio.io/latest/docs/ops/best-practices/security/#understand-traffic-capture-limitations
+    """
+    for key, path in _firewalls(environment).items():
+        pods = [{"protocol": protocol} for protocol in environment.network.pod_protocols]
+        yield path, {"allow": [{"protocol": "tcp", "ports": ["15017"]}] if key else pods}
+
+
+@rule
+def firewall_logs(environment: Environment) -> Claims:
+    """Firewall rules have logs, unless the configuration turns them off.
+
+    Source: https://cloud.google.com/firewall/docs/firewall-rules-logging
+    """
+    logs = {"metadata": "INCLUDE_ALL_METADATA"} if environment.network.firewall_logs else None
+    for path in _firewalls(environment).values():
+        yield path, {"log_config": logs}

@@ -1,152 +1,130 @@
 """Pods: limits on a compromised container."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from policy.environment import Block, Entity
+from config.environment import Environment
+from config.services.service import Service
+from policy.claims import Claims, Path
+from policy.objects import manifest_path
 from policy.rule import rule
 
-PODS = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
+NOBODY = {"runAsUser": 65534, "runAsGroup": 65534}
+LEAST_PORT = 1024
+"""Only root can listen on lower ports, unless a pod's sysctl allows it."""
 
 
-def _spec(workload: Block) -> Block:
-    spec: Block = workload["spec"]
-    if workload["kind"] == "CronJob":
-        spec = spec["jobTemplate"]["spec"]
-    if workload["kind"] != "Pod":
-        spec = spec["template"]["spec"]
-    return spec
+@dataclass(frozen=True)
+class Workload:
+    """What has pods.
+
+    Attributes:
+        path: of its manifest.
+        role: what it is: ``service``, ``gateway``, ``demo-client`` or ``readiness``.
+        containers: how many of each list.
+        service: the service.
+    """
+
+    path: Path
+    role: str
+    containers: dict[str, int]
+    service: Service | None = None
+
+    def claim(self, pod: dict[str, Any], container: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+        """Return the claim of a part of the pods, and of each of their containers."""
+        every = {name: [container] * count for name, count in self.containers.items()} if container else {}
+        return self.path, {"spec": {"template": {"spec": {**pod, **every}}}}
 
 
-def _containers(workload: Block) -> Iterator[Block]:
-    pod = _spec(workload)
-    yield from pod["containers"]
-    yield from pod.get("initContainers", [])
-    yield from pod.get("ephemeralContainers", [])
+def workloads(environment: Environment) -> Iterator[Workload]:
+    """Yield everything that has pods."""
+    for region in environment.resolved_regions():
+        if region.retired:
+            continue
+        home = f"regions/{region.key}"
+        if environment.ingress.enabled:
+            yield Workload(manifest_path("ingress", f"{home}/gateway/deployment"), "gateway", {"containers": 1})
+        if environment.demo.enabled:
+            yield Workload(manifest_path("ingress", f"{home}/sleep/deployment"), "demo-client", {"containers": 1})
+        for name, service in environment.all_services().items():
+            if service.image is not None and region.key in environment.deployments(service):
+                path = manifest_path("ingress", f"{home}/service-{name}/deployment")
+                yield Workload(path, "service", {"containers": 1}, service)
+        if environment.mesh.control_plane == "fleet":
+            path = manifest_path("mesh", f"fleet-mesh/{region.key}/readiness")
+            yield Workload(path, "readiness", {"containers": 1, "initContainers": 4})
 
 
-def _every(workload: Block, holds: Callable[[Block], bool]) -> bool:
-    containers = list(_containers(workload))
-    return len(containers) > 0 and all(holds(container) for container in containers)
-
-
-@rule(*PODS)
-def not_privileged(workload: Block, _: Entity) -> bool:
+@rule
+def not_privileged(environment: Environment) -> Claims:
     """No container is privileged, or can gain privileges.
 
     A privileged container is root on its node, and controls all pods there.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    return _every(
-        workload,
-        lambda one: (
-            one["securityContext"]["allowPrivilegeEscalation"] is False and not one["securityContext"].get("privileged")
-        ),
-    )
+    for one in workloads(environment):
+        explicit = {"privileged": False} if one.role == "gateway" else {}
+        yield one.claim({}, {"securityContext": {"allowPrivilegeEscalation": False, **explicit}})
 
 
-@rule(*PODS)
-def not_root(workload: Block, _: Entity) -> bool:
-    """No container runs as root.
+@rule
+def not_root(environment: Environment) -> Claims:
+    """No container runs as root, unless the configuration says so of a service.
 
     With a kernel vulnerability, root in a container becomes root on its node.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    pod = _spec(workload).get("securityContext", {})
+    for one in workloads(environment):
+        match one.role:
+            case "service":
+                assert one.service is not None
+                user = one.service.user
+                context = {"runAsNonRoot": not one.service.root, "runAsUser": user, "runAsGroup": user}
+                yield one.claim({"securityContext": context}, {})
+            case "readiness":
+                user = 65532
+                context = {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user}
+                yield one.claim({"securityContext": context}, {})
+            case "gateway":  # the mesh's template has the proxy's user
+                yield one.claim({"securityContext": {"runAsNonRoot": True}}, {})
+            case _:
+                yield one.claim({}, {"securityContext": {"runAsNonRoot": True, **NOBODY}})
 
-    def holds(container: Block) -> bool:
-        merged = {**pod, **container.get("securityContext", {})}
-        return merged["runAsNonRoot"] is True and merged.get("runAsUser") != 0
 
-    return _every(workload, holds)
-
-
-@rule(*PODS)
-def no_capabilities(workload: Block, _: Entity) -> bool:
+@rule
+def no_capabilities(environment: Environment) -> Claims:
     """No container has a capability.
 
     Each capability is one of root's privileges, and none is needed.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-
-    def holds(container: Block) -> bool:
-        capabilities = container["securityContext"]["capabilities"]
-        return "ALL" in capabilities["drop"] and not capabilities.get("add")
-
-    return _every(workload, holds)
+    for one in workloads(environment):
+        yield one.claim({}, {"securityContext": {"capabilities": {"drop": ["ALL"]}}})
 
 
-@rule(*PODS)
-def seccomp(workload: Block, _: Entity) -> bool:
-    """Every container has the runtime's seccomp profile.
+@rule
+def seccomp(environment: Environment) -> Claims:
+    """Every pod has the runtime's seccomp profile, and the sysctl for low ports only if it needs one.
 
-    It blocks the system calls that container escapes use.
+    The profile blocks the system calls that container escapes use.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    pod = _spec(workload).get("securityContext", {})
-    return _every(
-        workload, lambda one: {**pod, **one.get("securityContext", {})}["seccompProfile"]["type"] == "RuntimeDefault"
-    )
+    low_ports = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    for one in workloads(environment):
+        ports = one.service.all_ports.values() if one.service else []
+        low = one.role == "gateway" or any(port.port < LEAST_PORT for port in ports)
+        context = {"seccompProfile": {"type": "RuntimeDefault"}, "sysctls": low_ports if low else None}
+        yield one.claim({"securityContext": context}, {})
 
 
-@rule(*PODS)
-def read_only_root(workload: Block, _: Entity) -> bool:
-    """Containers have a read-only root file system.
+@rule
+def read_only_root(environment: Environment) -> Claims:
+    """Containers have a read-only root file system, unless the configuration says otherwise of a service.
 
     An attacker can then neither persist nor install tools.
     Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
     """
-    return _every(workload, lambda one: one["securityContext"]["readOnlyRootFilesystem"] is True)
-
-
-@rule(*PODS)
-def no_host(workload: Block, _: Entity) -> bool:
-    """No pod uses its node's namespaces, ports or files.
-
-    Each of them gives access to the node.
-    Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
-    """
-    pod = _spec(workload)
-    return (
-        not any(pod.get(key) for key in ("hostNetwork", "hostPID", "hostIPC"))
-        and not any("hostPath" in volume for volume in pod.get("volumes", []))
-        and _every(workload, lambda one: not any("hostPort" in port for port in one.get("ports", [])))
-    )
-
-
-@rule(*PODS)
-def requests(workload: Block, _: Entity) -> bool:
-    """Every container requests memory and CPU.
-
-    A container without requests is evicted first when its node is full, and the scheduler can't plan for it. Limits
-    are up to the service's owner.
-    Source: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
-    """
-    return _every(
-        workload, lambda one: bool(one["resources"]["requests"]["memory"]) and bool(one["resources"]["requests"]["cpu"])
-    )
-
-
-@rule(*PODS)
-def own_account(workload: Block, _: Entity) -> bool:
-    """No pod uses its namespace's default service account.
-
-    The mesh authorizes callers by service account, and can't distinguish pods that share one.
-    Source: https://istio.io/latest/docs/ops/best-practices/security/
-    """
-    return _spec(workload)["serviceAccountName"] not in {"", "default"}
-
-
-@rule(*PODS)
-def fixed_image(workload: Block, _: Entity) -> bool:
-    """Every image has a fixed version.
-
-    `latest` changes without a change of the configuration. `auto` is the mesh's proxy, at the mesh's version.
-    Source: https://kubernetes.io/docs/concepts/containers/images/
-    """
-
-    def holds(container: Block) -> bool:
-        image = container["image"]
-        tag = image.rpartition("/")[2].partition(":")[2]
-        return image == "auto" or "@sha256:" in image or tag not in {"", "latest"}
-
-    return _every(workload, holds)
+    for one in workloads(environment):
+        read_only = one.service is None or not one.service.writable_root
+        yield one.claim({}, {"securityContext": {"readOnlyRootFilesystem": read_only}})

@@ -1,12 +1,12 @@
-"""The policy: the hardened example passes every rule, and each mutation of it fails one."""
+"""The policy as a closed world: it allows what a configuration means, in every environment, and nothing else."""
 
 import copy
-import json
 import re
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,113 +16,357 @@ import yaml
 from config.control_plane import MODES
 from config.environment import Environment
 from config.paths import ROOT
-from policy import docs, mutation, overrides, skips
-from policy.__main__ import report_checkov, report_mutations, report_rules
-from policy.checkov.input_files import MANIFESTS, ORIGINAL, TERRAFORM, write_input
+from policy import docs, mutation, skips
+from policy.__main__ import EXAMPLES, HARDENED, report_checkov, report_generated, report_rules
+from policy.addresses import unique_id
+from policy.checkov.input_files import MANIFESTS, TERRAFORM, write_input
 from policy.checkov.report import PYTHON, CheckovScan, CheckRecord, scan
-from policy.docs import MutationRow
-from policy.environment import SynthesizedEnvironment
+from policy.claims import UNCLAIMED, ClaimError, Is, Node, add, compare
+from policy.generated import Generated, generate
 from policy.mutation import IneffectiveMutationError, Mutation
-from policy.rule import RULES, PolicyResult, evaluate, load
+from policy.overrides import OVERRIDES, chosen, credentials
+from policy.rule import RULES, claimed, evaluate, load
+from policy.rules.pods import workloads
+from policy.scripts import SCRIPTS, unreviewed
 from policy.skips import Skip
-from tests.synthesized import environment_of, load_without_variables, synthesize
+from policy.synthesis import Stacks
+from tests.synthesized import ENVIRONMENTS, Synthesis, environment_of, load_without_variables, synthesize
 
-HARDENED = ROOT / "examples" / "hardened.yaml"
 MUTATIONS = mutation.read()
+Synthesized = Callable[[str], Synthesis]
 
 load()
 
 
-def synthesized(environment: Environment, folder: Path) -> SynthesizedEnvironment:
-    return SynthesizedEnvironment(synthesize(environment, folder).stacks)
+@pytest.fixture(scope="session")
+def hardened(synthesized: Synthesized) -> Stacks:
+    return synthesized("hardened").stacks
 
 
 @pytest.fixture(scope="session")
-def hardened(tmp_path_factory: pytest.TempPathFactory) -> SynthesizedEnvironment:
-    return synthesized(load_without_variables(HARDENED), tmp_path_factory.mktemp("hardened"))
+def claims() -> dict[str, Node]:
+    return claimed(load_without_variables(HARDENED))
 
 
-def failures(environment: SynthesizedEnvironment) -> set[str]:
-    return {rule.id for rule, _ in evaluate(environment, RULES.values()).failed}
+def findings(environment: Environment, folder: Path) -> list[str]:
+    return [str(one) for one in evaluate(claimed(environment), synthesize(environment, folder).stacks)]
 
 
-def test_the_hardened_example_passes_every_rule(hardened: SynthesizedEnvironment) -> None:
-    result = evaluate(hardened, RULES.values())
-    assert [f"{rule.id} at {entity}" for rule, entity in result.failed] == []
-    assert result.unmatched == [], "these rules applied to nothing"
-    assert len(result.passed) > 500
+def hardened_data(**services: dict[str, Any]) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(HARDENED.read_text(encoding="utf-8"))
+    return data | {"services": {**data["services"], **services}}
 
 
-OWN_SERVICES = {
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_path_of_every_environment_is_claimed(name: str, synthesized: Synthesized) -> None:
+    """A finding without a rule says what to write."""
+    environment = load_without_variables(ENVIRONMENTS[name])
+    assert [str(one) for one in evaluate(claimed(environment), synthesized(name).stacks)] == []
+
+
+OWN_SERVICES: dict[str, dict[str, Any]] = {
     "shop": {"image": "registry.example/shop:1.2", "port": 8080, "replicas": 3, "routes": [{"path": "/shop"}]},
-    "cart": {"image": "registry.example/cart:1.2", "port": 80, "namespace": "apps"},
+    "cart": {
+        "image": "registry.example/cart:1.2",
+        "port": 80,
+        "namespace": "shops",
+        "allow_from": ["shop"],
+        "root": True,
+        "writable_root": True,
+        "autoscaling": {"min_replicas": 19, "max_replicas": 40, "cpu": 50},
+        "env": {"TEXT": "${HOME} %{if} $(NAME)", "EMPTY": ""},
+        "regions": {"london": {}},
+        "retries": {"attempts": 3, "retry_on": ["5xx"], "per_try_timeout_seconds": 0.5},
+        "timeout_seconds": 4,
+        "outlier_detection": {"consecutive_gateway_errors": 2, "consecutive_local_origin_failures": 3},
+        "connections": {
+            "max_connections": 9,
+            "max_requests": 8,
+            "idle_timeout_seconds": 60,
+            "keepalive": {"time_seconds": 9},
+        },
+    },
 }
 
 
-def hardened_with_services(mode: str) -> Environment:
-    """Return the hardened example with services of a user's own, in another mode."""
-    data = yaml.safe_load(HARDENED.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("backend", [{"type": "gcs", "bucket": "states"}, {"type": "local"}], ids=["bucket", "files"])
+@pytest.mark.parametrize("mode", MODES)
+def test_it_holds_in_every_mode_for_services_of_a_user(mode: str, backend: dict[str, str], tmp_path: Path) -> None:
+    data = hardened_data(**OWN_SERVICES) | {"backend": backend}
     asmcli = {"asmcli": {"version": "1.31.3-asm.9+config1", "sha256": "a" * 64}} if mode != "fleet" else {}
-    data["mesh"] = {**data.get("mesh", {}), "control_plane": mode, **asmcli}
-    data["services"] = OWN_SERVICES
+    data["mesh"] = {**data["mesh"], "control_plane": mode, **asmcli}
+    data["cluster"] |= {"node_pool_rollout": "one_by_one"}
+    data["regions"]["frankfurt"]["drained"] = backend["type"] == "gcs"
+    assert findings(environment_of(yaml.safe_dump(data)), tmp_path) == []
+
+
+LESS_SECURE: dict[str, Any] = {
+    "project.impersonate_service_account": None,
+    "cluster.endpoint": "public",
+    "cluster.authorized_networks": [{"name": "many", "cidr": "10.0.0.0/8"}],
+    "cluster.dataplane": "legacy",
+    "cluster.intranode_visibility": False,
+    "cluster.secure_boot": False,
+    "cluster.binary_authorization": False,
+    "cluster.logs": [],
+    "cluster.managed_prometheus": False,
+    "cluster.maintenance_windows": False,
+    "cluster.deletion_protection": False,
+    "cluster.release_channel": "rapid",
+    "regions.*.secrets_key": None,
+    "network.pod_protocols": ["tcp", "udp"],
+    "network.flow_logs": False,
+    "network.firewall_logs": False,
+    "network.nat_log_filter": "ERRORS_ONLY",
+    "mesh.mtls": "permissive",
+    "mesh.default_deny": False,
+    "ingress.plain_http": True,
+    "ingress.security_policy": None,
+    "ingress.single_replica": True,
+    "services.*.root": True,
+    "services.*.writable_root": True,
+}
+"""Keys of the configuration, each with a less secure value."""
+
+
+def less_secure(*keys: str) -> Environment:
+    """Return the hardened example with less secure values, and a service of the user's that may have them."""
+    shop = {"image": "docker.io/acme/shop:1", "port": 8080}
+    data = hardened_data() | {"services": {"shop": shop}}
+    for key in keys:
+        *steps, last = key.split(".")
+        nodes: list[Any] = [data]
+        for step in steps:
+            nodes = [one for node in nodes for one in (node.values() if step == "*" else [node.setdefault(step, {})])]
+        for node in nodes:
+            node.pop(last, None)
+            if LESS_SECURE[key] is not None:
+                node[last] = LESS_SECURE[key]
+    if "cluster.endpoint" in keys and "cluster.authorized_networks" not in keys:
+        data["cluster"]["authorized_networks"] = [{"name": "office", "cidr": "203.0.113.0/24"}]
+    if "ingress.single_replica" in keys:
+        data["ingress"]["min_replicas"] = 1
     return environment_of(yaml.safe_dump(data))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_hardened_environment_with_services_passes_in_every_mode(mode: str, tmp_path: Path) -> None:
-    assert failures(synthesized(hardened_with_services(mode), tmp_path)) == set()
+def test_less_secure_choices_are_the_owners(tmp_path: Path) -> None:
+    environment = less_secure(*LESS_SECURE)
+    assert findings(environment, tmp_path) == []
+    assert {one.key for one in chosen(environment)} == LESS_SECURE.keys()
 
 
-@pytest.mark.slow
-def test_checkov_passes_in_every_mode(tmp_path: Path) -> None:
-    if not PYTHON.exists():
-        pytest.skip("checkov is not installed: run `make policy`")
-    environments: dict[str, SynthesizedEnvironment] = {}
-    for mode in MODES:
-        (tmp_path / mode).mkdir()
-        environments[mode] = synthesized(hardened_with_services(mode), tmp_path / mode)
-    for name, found in scan(environments, tmp_path / "scan").items():
-        assert [f"{name}: {one.check} at {one.where}" for one in found.unskipped(skips.read())] == []
-        assert len(found.passed) > 500
+@pytest.mark.parametrize("key", LESS_SECURE)
+def test_a_less_secure_choice_is_reported(key: str) -> None:
+    (found,) = chosen(less_secure(key))
+    assert found.key == key
 
 
-def test_no_skip_is_bound_to_a_services_name() -> None:
-    """Exceptions are for what a resource is, so that services of any name have them."""
-    names = (*OWN_SERVICES, "helloworld")
-    assert not [skip.where for skip in skips.read() if any(name in skip.where for name in names)]
-    where = "manifests/tokyo/ingress-regions_tokyo_service-{}_deployment_1A2B3C4D.yaml Deployment.apps.{}-v1"
-    covering = [
-        {skip.check for skip in skips.read() if fnmatchcase(where.format(one, one), skip.where)} for one in names
-    ]
-    assert covering[0]
-    assert all(one == covering[0] for one in covering)
+def test_the_hardened_example_chooses_nothing_less_secure() -> None:
+    assert chosen(load_without_variables(HARDENED)) == []
+    assert {one.rule for one in OVERRIDES} <= RULES.keys()
+
+
+def test_a_less_secure_value_without_its_key_is_found(hardened: Stacks) -> None:
+    """The truth is the configuration's, and not that of the JSON."""
+    environment = less_secure("mesh.mtls")
+    mutated = copy.deepcopy(dict(hardened))
+    for resource in mutated["ingress"]["resource"]["kubernetes_manifest"].values():
+        if resource["manifest"]["kind"] == "PeerAuthentication":
+            resource["manifest"]["spec"]["mtls"]["mode"] = "PERMISSIVE"
+    found = {one.found_by for one in evaluate(claimed(load_without_variables(HARDENED)), mutated)}
+    assert found == {"MESH_STRICT_MTLS"}
+    assert [one.rule for one in chosen(environment)] == ["MESH_STRICT_MTLS"]
+
+
+def test_every_documented_override_is_tested() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Overrides\n")[2].partition("\n## ")[0]
+    first_cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| ")][2:]
+    pattern = re.compile(r"`((?:project|cluster|network|regions)\.[\w.*]+)")
+    keys = {key for cell in first_cells for key in pattern.findall(cell)}
+    assert len(keys) > 10
+    assert keys <= LESS_SECURE.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PASSWORD", "hunter2"), ("TEXT", "ghp_" + "a" * 36), ("KEY", "-----BEGIN RSA PRIVATE KEY-----")],
+)
+def test_a_credential_in_the_configuration_is_a_failure(name: str, value: str) -> None:
+    shop = {"image": "docker.io/acme/shop:1", "port": 8080, "env": {name: value}}
+    (found,) = credentials(environment_of(yaml.safe_dump(hardened_data(shop=shop))))
+    assert found.startswith(f"services.shop.env.{name} contains a credential")
+
+
+def test_examples_have_no_credentials() -> None:
+    assert [one for file in EXAMPLES for one in credentials(load_without_variables(file))] == []
 
 
 @pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.name)
-def test_rules_find_a_mutation_at_every_match(hardened: SynthesizedEnvironment, one: Mutation) -> None:
-    found = [failures(mutated) for mutated in one.applied(hardened)]
+def test_a_listed_mutation_is_found_at_every_match(hardened: Stacks, claims: dict[str, Node], one: Mutation) -> None:
+    of_stack = {one.stack: claims[one.stack]}
+    found = [evaluate(of_stack, {one.stack: changed[one.stack]}) for changed in one.applied(hardened)]
     assert found
-    assert all(set(one.found_by) <= rules for rules in found)
-
-
-def test_every_rule_finds_a_mutation() -> None:
-    """Otherwise nothing proves that the rule can fail."""
-    assert {rule for one in MUTATIONS for rule in one.found_by} == RULES.keys()
+    assert all(found)
 
 
 def test_all_listed_mutations_exist() -> None:
-    names = [one.name for one in MUTATIONS]
-    assert sum(one.listed for one in MUTATIONS) == 24
-    assert len(set(names)) == len(names) >= 36
+    assert len({one.name for one in MUTATIONS}) == len(MUTATIONS) >= 170
 
 
-def test_a_mutation_changes_one_stack_only(hardened: SynthesizedEnvironment) -> None:
-    before = json.dumps(hardened.stacks)
-    for one in MUTATIONS:
-        for mutated in one.applied(hardened):
-            changed = [name for name, stack in hardened.stacks.items() if mutated.stacks[name] != stack]
-            assert changed == [one.stack]
-    assert json.dumps(hardened.stacks) == before
+@pytest.fixture(scope="module", params=["hardened", "three_regions", "asmcli-in-cluster"])
+def generated(request: pytest.FixtureRequest, synthesized: Synthesized) -> list[Generated]:
+    environment = load_without_variables(ENVIRONMENTS[request.param])
+    before = copy.deepcopy(synthesized(request.param).stacks)
+    found = list(generate(claimed(environment), before))
+    assert before == synthesized(request.param).stacks
+    return found
+
+
+def test_every_generated_mutation_is_found(generated: list[Generated]) -> None:
+    assert [str(one) for one in generated if not one.found_by] == []
+    assert len(generated) > 5000
+    assert {one.kind for one in generated} == {"added", "changed", "duplicated", "moved", "removed"}
+
+
+def test_a_survivor_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    survivor = Generated("changed", ("network", "output", "x"), frozenset())
+    assert report_generated([survivor, Generated("added", ("network",), frozenset({UNCLAIMED}))]) == 1
+    assert "MISSED  changed at network: output.x" in capsys.readouterr().out
+    assert report_generated([]) == 1
+
+
+def test_every_rule_claims_something() -> None:
+    claiming = {
+        name
+        for file in ENVIRONMENTS.values()
+        for name, rule in RULES.items()
+        if any(True for _ in rule.claims(load_without_variables(file)))
+    }
+    assert RULES.keys() - claiming == {"MESH_FAILOVER_THRESHOLDS"}  # test_it_holds_with_a_failover_threshold
+
+
+def test_it_holds_with_a_failover_threshold(tmp_path: Path) -> None:
+    shop = {"image": "docker.io/acme/shop:1", "port": 8080, "user": 1, "failover_threshold": 40}
+    assert findings(environment_of(yaml.safe_dump(hardened_data(shop=shop))), tmp_path) == []
+
+
+def test_a_finding_says_what_to_write(hardened: Stacks, claims: dict[str, Node]) -> None:
+    mutated = copy.deepcopy(dict(hardened))
+    mutated["network"]["resource"]["google_compute_instance"] = {"bastion": {}}
+    mutated["network"]["resource"]["google_compute_network"]["vpc"]["mtu"] = 1500
+    mutated["network"]["provider"]["google"][0]["project"] = "elsewhere"
+    first, *rest = sorted(map(str, evaluate(claims, mutated)))
+    assert first.startswith('MESH_DEPLOYER  network: provider.google[0].project: is "elsewhere", allowed is "acme-mesh')
+    assert [text.partition(": no rule claims")[0] for text in rest] == [
+        "MESH_UNCLAIMED  network: resource.google_compute_instance",
+        "MESH_UNCLAIMED  network: resource.google_compute_network.vpc.mtu",
+    ]
+    assert all("add the claim to a rule in policy/rules/" in text for text in rest)
+
+
+def test_two_rules_that_claim_one_path_are_an_error() -> None:
+    first, second = (RULES[name] for name in ("MESH_VPC", "MESH_SUBNETS"))
+    node = add(None, {"name": "a", "more": {"b": 1}}, first)
+    assert add(node, {"more": {"c": 2}}, second) == node
+    for fragment in ({"name": "a"}, {"more": 1}, {"more": [{}, {"b": 1}]}):
+        with pytest.raises(ClaimError, match="MESH_SUBNETS and MESH_VPC both claim"):
+            add(node, fragment, second)
+
+
+def test_values_of_another_type_are_found() -> None:
+    assert not Is(1).allows(True)
+    assert not Is("1").allows(1)
+    node = add(None, {"a": [{"b": 1}], "c": {"d": 1}}, RULES["MESH_VPC"])
+    wrong: list[Any] = [[], {"a": {}, "c": {"d": 1}}, {"a": [], "c": {"d": 1}}, {"a": [{"b": 1}], "c": []}, "a"]
+    assert all(list(compare(node, actual, ("network",))) for actual in wrong)
+
+
+@pytest.mark.parametrize(
+    "weakened",
+    [
+        ("routes/gateway.yaml", "protocol: HTTP", "protocol: TLS\n      tls: {mode: PASSTHROUGH}", "MESH_ROUTES"),
+        ("service/deployment.yaml", "drop: [ALL]", "drop: [ALL]\n              add: [NET_ADMIN]", UNCLAIMED),
+        ("gateway/deployment.yaml", "privileged: false", "privileged: true", "MESH_NOT_PRIVILEGED"),
+        ("mesh/default-deny.yaml", "rules: []", "rules: [{}]", "MESH_DEFAULT_DENY"),
+        (
+            "namespace.yaml",
+            "labels: ${labels}",
+            "labels: {istio-injection: disabled, a: '${labels}'}",
+            "MESH_INJECTED",
+        ),
+    ],
+)
+def test_a_weakened_manifest_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weakened: tuple[str, str, str, str]
+) -> None:
+    file, old, new, rule = weakened
+    from constructs import manifest_file  # noqa: PLC0415 (starts Node.js)
+
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    text = (tmp_path / "manifests" / file).read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "manifests" / file).write_text(text.replace(old, new), encoding="utf-8")
+    monkeypatch.setattr(manifest_file, "MANIFESTS", tmp_path / "manifests")
+    manifest_file._parsed.cache_clear()
+    shop = {**OWN_SERVICES["shop"], "user": 1000}
+    try:
+        found = findings(environment_of(yaml.safe_dump(hardened_data(shop=shop))), tmp_path)
+    finally:
+        manifest_file._parsed.cache_clear()
+    assert any(one.startswith(f"{rule} ") for one in found)
+
+
+def test_a_provider_that_verifies_no_certificate_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from constructs import bindings, cluster_access  # noqa: PLC0415 (starts Node.js)
+
+    monkeypatch.setattr(cluster_access, "KubernetesProvider", partial(bindings.KubernetesProvider, insecure=True))
+    found = findings(load_without_variables(HARDENED), tmp_path)
+    assert any("provider.kubernetes[0].insecure: no rule claims true" in one for one in found)
+
+
+def test_scripts_are_as_reviewed() -> None:
+    assert unreviewed() == []
+
+
+@pytest.mark.parametrize(
+    ("script", "old", "new"),
+    [
+        ("install-mesh.sh", '!= "$ASMCLI_SHA256"', '!= "$found"'),
+        ("create-remote-secret.sh", "set -euo pipefail", "set -euxo pipefail"),
+        ("new.sh", "", "echo"),
+    ],
+)
+def test_a_changed_script_is_found(tmp_path: Path, script: str, old: str, new: str) -> None:
+    shutil.copytree(SCRIPTS, tmp_path / "scripts")
+    file = tmp_path / "scripts" / script
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    (found,) = unreviewed(tmp_path / "scripts")
+    assert f"scripts/{script}: not the reviewed content" in found
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_rule_documents_its_reason(name: str) -> None:
+    rule = RULES[name]
+    assert rule.title
+    assert rule.source.startswith("https://") or len((rule.claims.__doc__ or "").strip().splitlines()) > 2
+    assert f"def {name.removeprefix('MESH_').lower()}(" in (ROOT / rule.file).read_text(encoding="utf-8")
+
+
+def test_rules_need_no_cdktf() -> None:
+    code = "import sys; from policy.rule import load; load(); print([n for n in sys.modules if n in ('cdktf', 'jsii')])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_addresses_are_cdktfs(reference: Synthesis) -> None:
+    for stack in reference.stacks.values():
+        for named in stack["resource"].values():
+            for name, block in named.items():
+                path = block["//"]["metadata"]["path"].partition("/")[2]
+                assert unique_id("/".join(part for part in path.split("/") if part != "Default")) == name
 
 
 @pytest.mark.parametrize(
@@ -133,201 +377,61 @@ def test_a_mutation_changes_one_stack_only(hardened: SynthesizedEnvironment) -> 
         ("/resource/google_container_cluster/*/deletion_protection", "", "already the value"),
     ],
 )
-def test_a_mutation_without_an_effect_is_an_error(
-    hardened: SynthesizedEnvironment, at: str, within: str, message: str
-) -> None:
-    stack = "ingress" if within else "clusters"
-    one = Mutation("nothing", (), stack, within, at, "set", True, False)
+def test_a_mutation_without_an_effect_is_an_error(hardened: Stacks, at: str, within: str, message: str) -> None:
+    one = Mutation("nothing", "ingress" if within else "clusters", within, at, "set", True)
     with pytest.raises(IneffectiveMutationError, match=message):
         list(one.applied(hardened))
 
 
-def test_missing_keys_fail_rules(hardened: SynthesizedEnvironment) -> None:
-    """An empty cluster fails every rule for a key that it must have."""
-    stacks: dict[str, Any] = copy.deepcopy(dict(hardened.stacks))
-    clusters = stacks["clusters"]["resource"]["google_container_cluster"]
-    clusters.update({name: {} for name in clusters})
-    failed = failures(SynthesizedEnvironment(stacks))
-    assert {"MESH_PRIVATE_ENDPOINT", "MESH_WORKLOAD_IDENTITY", "MESH_CLUSTER_LOGS", "MESH_NODE_ACCOUNT"} <= failed
+def roles() -> dict[str, str]:
+    return {str(one.path[3]): one.role for one in workloads(load_without_variables(HARDENED))}
 
 
-def test_an_empty_environment_passes_nothing() -> None:
-    result = evaluate(SynthesizedEnvironment({}), RULES.values())
-    assert result.passed == ()
-    assert result.unmatched == sorted(RULES)
-
-
-@pytest.mark.parametrize("name", sorted(RULES))
-def test_a_rule_documents_its_reason(name: str) -> None:
-    rule = RULES[name]
-    text = (rule.condition.__doc__ or "").strip()
-    assert rule.title
-    assert rule.source.startswith("https://") or len(text.splitlines()) > 2
-    assert f"def {name.removeprefix('MESH_').lower()}(" in (ROOT / rule.file).read_text(encoding="utf-8")
-
-
-def test_rules_need_no_cdktf() -> None:
-    """The Python environment of checkov does not have it."""
-    code = "import sys; from policy.rule import load; load(); print([n for n in sys.modules if n in ('cdktf', 'jsii')])"
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout == "[]\n"
-
-
-def test_checkov_gets_the_whole_environment(hardened: SynthesizedEnvironment, tmp_path: Path) -> None:
-    write_input(hardened, tmp_path / "copy")
-    assert json.loads((tmp_path / "copy" / ORIGINAL).read_text(encoding="utf-8")) == hardened.stacks
+def test_checkov_gets_the_whole_environment(hardened: Stacks, tmp_path: Path) -> None:
+    write_input(hardened, roles(), tmp_path / "copy")
     count = 0
-    for name, content in hardened.stacks.items():
+    for name, content in hardened.items():
         text = (tmp_path / "copy" / TERRAFORM / name / "cdk.tf.json").read_text(encoding="utf-8")
-        written = json.loads(text)
+        written = yaml.safe_load(text)
         assert "required_version" not in written["terraform"]  # otherwise checkov reads nothing of the file
-        assert written["resource"].items() >= content.get("resource", {}).items()
-        assert len(written["resource"].get("mesh_output", {})) == len(content.get("output", {}))
+        assert written["resource"] == content["resource"]
         count += len(content["resource"].get("kubernetes_manifest", {}))
     assert len(list((tmp_path / "copy" / MANIFESTS).glob("*/*.yaml"))) == count > 0
+    folders = {path.name for path in (tmp_path / "copy" / MANIFESTS).iterdir()}
+    assert folders == {"service", "gateway", "demo-client", "readiness", "other"}
 
 
-def test_every_skip_has_a_reason() -> None:
+@pytest.mark.slow
+def test_checkov_passes(hardened: Stacks, tmp_path: Path) -> None:
+    if not PYTHON.exists():
+        pytest.skip("checkov is not installed: run `make policy`")
+    found = scan({"hardened": hardened}, {"hardened": roles()}, tmp_path / "scan")["hardened"]
+    assert [f"{one.check} at {one.where}" for one in found.unskipped(skips.read())] == []
+    assert found.unused(skips.read()) == []
+    assert len(found.passed) > 500
+
+
+def test_every_skip_is_of_a_type_and_has_a_reason() -> None:
     known = skips.read()
     assert all(len(skip.reason.split()) > 5 for skip in known)
-    assert len({(skip.check, skip.where) for skip in known}) == len(known)
-
-
-def test_the_documented_rules_are_up_to_date() -> None:
-    assert docs.rules_text(RULES.values()) in docs.FILE.read_text(encoding="utf-8"), "run `make policy DOCS=1`"
-
-
-def test_the_documented_mutations_are_up_to_date() -> None:
-    text = docs.FILE.read_text(encoding="utf-8")
-    table = text.partition("<!-- mutations -->")[2].partition("<!-- end of mutations -->")[0]
-    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
-    names = [row.split(" | ")[0].removeprefix("| ").strip("*") for row in rows]
-    assert names == [one.name for one in MUTATIONS], "run `make policy DOCS=1`"
-    assert not any("missed" in row for row in rows)
-    caught = [row for row in rows if not row.endswith("| - |")]
-    listed = sum(row.startswith("| **") for row in caught)
-    assert f"find {listed} of these, and {len(caught) - listed} of the {len(rows) - 24} others" in text
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    detected = f"detects all of {len(rows)} insecure changes to the JSON; checkov's own checks detect {len(caught)}."
-    assert detected in readme
-
-
-OVERRIDES = [
-    ("project.impersonate_service_account", None, "MESH_DEPLOYER"),
-    ("cluster.endpoint", "public", "MESH_PRIVATE_ENDPOINT"),
-    ("cluster.authorized_networks", [{"name": "many", "cidr": "10.0.0.0/8"}], "MESH_AUTHORIZED_NETWORKS_NARROW"),
-    ("cluster.dataplane", "legacy", "MESH_DATAPLANE_V2"),
-    ("cluster.intranode_visibility", False, "MESH_INTRANODE_VISIBILITY"),
-    ("cluster.secure_boot", False, "MESH_SHIELDED_NODES"),
-    ("cluster.binary_authorization", False, "MESH_BINARY_AUTHORIZATION"),
-    ("cluster.logs", [], "MESH_CLUSTER_LOGS"),
-    ("cluster.managed_prometheus", False, "MESH_CLUSTER_METRICS"),
-    ("cluster.maintenance_windows", False, "MESH_MAINTENANCE_WINDOW"),
-    ("cluster.deletion_protection", False, "MESH_DELETION_PROTECTION"),
-    ("cluster.release_channel", "rapid", "MESH_RELEASE_CHANNEL"),
-    ("regions.*.secrets_key", None, "MESH_SECRETS_ENCRYPTED"),
-    ("network.pod_protocols", ["tcp", "udp"], "MESH_FIREWALL_PROTOCOLS"),
-    ("network.flow_logs", False, "MESH_FLOW_LOGS"),
-    ("network.firewall_logs", False, "MESH_FIREWALL_LOGS"),
-    ("network.nat_log_filter", "ERRORS_ONLY", "MESH_NAT_LOGS"),
-    ("mesh.mtls", "permissive", "MESH_STRICT_MTLS"),
-    ("mesh.default_deny", False, "MESH_DEFAULT_DENY"),
-    ("ingress.plain_http", True, "MESH_HTTPS_ONLY"),
-    ("ingress.security_policy", None, "MESH_CLOUD_ARMOR"),
-    ("ingress.single_replica", True, "MESH_GATEWAY_COUNT"),
-    ("services.shop.root", True, "MESH_NOT_ROOT"),
-    ("services.shop.writable_root", True, "MESH_READ_ONLY_ROOT"),
-]
-"""Keys of the configuration with a less secure value, and the rule that fails then."""
-
-REQUIRED_WITH: dict[str, dict[str, dict[str, object]]] = {
-    "cluster.endpoint": {"cluster": {"authorized_networks": [{"name": "office", "cidr": "203.0.113.0/24"}]}},
-    "ingress.single_replica": {"ingress": {"min_replicas": 1}},
-}
-"""What the configuration requires with an override."""
-
-
-def hardened_with_shop() -> dict[str, Any]:
-    """Return the data of the hardened example with a service of the user."""
-    data: dict[str, Any] = yaml.safe_load(HARDENED.read_text(encoding="utf-8"))
-    shop = {"image": "docker.io/acme/shop:1", "port": 8080, "user": 1000, "regions": {"london": {}}}
-    return data | {"services": {"shop": shop}}
-
-
-@pytest.mark.parametrize(("key", "value", "rule"), OVERRIDES, ids=str)
-def test_a_less_secure_override_fails_a_rule(tmp_path: Path, key: str, value: object, rule: str) -> None:
-    data = hardened_with_shop()
-    for section, more in REQUIRED_WITH.get(key, {}).items():
-        data[section].update(more)
-    if key == "services.shop.root":
-        del data["services"]["shop"]["user"]  # it is not root
-    *steps, last = key.split(".")
-    nodes = [data]
-    for step in steps:
-        nodes = [one for node in nodes for one in (node.values() if step == "*" else [node.setdefault(step, {})])]
-    for node in nodes:
-        node.pop(last, None)
-        if value is not None:
-            node[last] = value
-    configuration = environment_of(yaml.safe_dump(data))
-    result = evaluate(synthesized(configuration, tmp_path), RULES.values())
-    assert rule in {one.id for one, _ in result.failed}
-    failed, chosen = overrides.split(result, configuration)
-    assert failed == []
-    assert chosen[rule].split(".")[-1] == last
-
-
-def test_a_service_of_the_user_passes_every_rule(tmp_path: Path) -> None:
-    """Otherwise the test of overrides would find nothing but the service itself."""
-    assert failures(synthesized(environment_of(yaml.safe_dump(hardened_with_shop())), tmp_path)) == set()
-
-
-def test_every_documented_override_is_tested() -> None:
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    table = page.partition("\n## Overrides\n")[2].partition("\n## ")[0]
-    first_cells = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| ")][2:]
-    pattern = re.compile(r"`((?:project|cluster|network|regions)\.[\w.*]+)")
-    keys = {key for cell in first_cells for key in pattern.findall(cell)}
-    assert len(keys) > 10
-    assert keys <= {key for key, _, _ in OVERRIDES}
-
-
-@pytest.mark.parametrize(
-    "file", ["mesh.yaml", *(f"examples/{path.name}" for path in sorted(HARDENED.parent.glob("*.yaml")))]
-)
-def test_every_example_passes(tmp_path: Path, file: str) -> None:
-    configuration = load_without_variables(ROOT / file)
-    result = evaluate(synthesized(configuration, tmp_path), RULES.values())
-    failed, chosen = overrides.split(result, configuration)
-    assert failed == []
-    assert result.passed
-    assert bool(chosen) != (file == "examples/hardened.yaml")
-
-
-def test_a_weakness_without_its_key_fails(hardened: SynthesizedEnvironment) -> None:
-    """The mutations change the JSON; the hardened example chooses nothing."""
-    configuration = load_without_variables(HARDENED)
-    changed = next(one for one in MUTATIONS if "MESH_PRIVATE_ENDPOINT" in one.found_by).applied(hardened)
-    failed, chosen = overrides.split(evaluate(list(changed)[-1], RULES.values()), configuration)
-    assert "MESH_PRIVATE_ENDPOINT" in {rule.id for rule, _ in failed}
-    assert chosen == {}
+    pairs = [(skip.check, of) for skip in known for of in skip.of]
+    assert len(set(pairs)) == len(pairs)
+    kinds = re.compile(r"google_\w+|(service|gateway|demo-client|readiness|other) (Deployment|Job|Pod|RoleBinding)")
+    assert [of for _, of in pairs if not kinds.fullmatch(of)] == []
 
 
 SCAN = CheckovScan(
-    passed=[CheckRecord("CKV_1", "good", "here")],
-    failed=[CheckRecord("CKV_2", "bad", "terraform/mesh/cdk.tf.json resource.agent")],
-    rules_passed=0,
-    rules_failed=0,
+    passed=[CheckRecord("CKV_1", "good", "gateway Pod", "here")],
+    failed=[CheckRecord("CKV_2", "bad", "gateway Deployment", "manifests/gateway/x.yaml")],
     unreadable=[],
 )
-NO_RESULT = PolicyResult((), ())
 
 
-def test_a_skip_covers_only_the_failures_that_it_matches() -> None:
+def test_a_skip_covers_only_what_it_is_of() -> None:
     assert SCAN.unskipped([]) == SCAN.failed
-    assert SCAN.unskipped([Skip("CKV_2", "terraform/mesh/* resource.ag*", "why")]) == []
-    assert SCAN.unskipped([Skip("CKV_2", "terraform/network/*", "why")]) == SCAN.failed
-    assert SCAN.unskipped([Skip("CKV_1", "*", "why")]) == SCAN.failed
+    assert SCAN.unskipped([Skip("CKV_2", ("gateway Deployment",), "why")]) == []
+    assert SCAN.unskipped([Skip("CKV_2", ("service Deployment",), "why")]) == SCAN.failed
+    assert SCAN.unskipped([Skip("CKV_1", ("gateway Deployment",), "why")]) == SCAN.failed
 
 
 @pytest.mark.parametrize(
@@ -337,7 +441,6 @@ def test_a_skip_covers_only_the_failures_that_it_matches() -> None:
         ({}, 1, 'violates "bad"'),
         ({"failed": [], "passed": []}, 1, "0 passed"),
         ({"failed": [], "unreadable": ["cdk.tf.json"]}, 1, "can't read cdk.tf.json"),
-        ({"failed": [], "rules_passed": 1}, 1, "checkov: (1, 0) rules of this project"),
     ],
 )
 def test_results_of_checkov_count_as_failures(
@@ -347,26 +450,27 @@ def test_results_of_checkov_count_as_failures(
     count: int,
     message: str,
 ) -> None:
-    monkeypatch.setattr(skips, "read", lambda: [])
-    assert report_checkov(replace(SCAN, **change), NO_RESULT, all_skips_used=True) == count
+    monkeypatch.setattr(skips, "read", list)
+    found = CheckovScan(**{"passed": SCAN.passed, "failed": SCAN.failed, "unreadable": [], **change})
+    assert report_checkov({"here": found}, all_skips_used=True) == count
     assert message in capsys.readouterr().out
 
 
 def test_a_skip_that_covers_nothing_is_a_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(skips, "read", lambda: [Skip("CKV_2", "*", "why"), Skip("CKV_3", "*", "why")])
-    assert report_checkov(SCAN, NO_RESULT, all_skips_used=True) == 1
-    assert "CKV_3  unused skip at *" in capsys.readouterr().out
+    known = [Skip("CKV_2", ("gateway Deployment",), "why"), Skip("CKV_3", ("gateway Pod",), "why")]
+    monkeypatch.setattr(skips, "read", lambda: known)
+    assert report_checkov({"here": SCAN}, all_skips_used=True) == 1
+    assert "CKV_3  unused skip of gateway Pod" in capsys.readouterr().out
 
 
-def test_a_mutation_that_our_rules_miss_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    one = MUTATIONS[0]
-    assert report_mutations([MutationRow(one, one.found_by, ())]) == 0
-    assert report_mutations([MutationRow(one, (), ("CKV_1",))]) == 1
-    assert "MISSED" in capsys.readouterr().out
+def test_the_report_names_findings_and_choices(capsys: pytest.CaptureFixture[str], claims: dict[str, Node]) -> None:
+    environment = less_secure("cluster.logs")
+    assert report_rules("here", environment, claims, {}) == len(claims)
+    text = capsys.readouterr().out
+    assert "MESH_CLUSTER_LOGS  overridden by cluster.logs; security trade-off: docs/security.md" in text
 
 
-def test_rules_that_apply_to_nothing_are_failures(capsys: pytest.CaptureFixture[str]) -> None:
-    assert report_rules(NO_RESULT, load_without_variables(HARDENED), all_rules_apply=True) == len(RULES) + 1
-    assert "MESH_STRICT_MTLS  applies to no resource of this environment" in capsys.readouterr().out
+def test_the_documented_rules_are_up_to_date() -> None:
+    assert docs.rules_text(RULES.values()) in docs.FILE.read_text(encoding="utf-8"), "run `make policy DOCS=1`"

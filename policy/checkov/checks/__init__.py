@@ -1,1 +1,0 @@
-"""The checks that checkov loads from this project (--external-checks-dir)."""

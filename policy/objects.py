@@ -1,0 +1,98 @@
+"""Kubernetes objects: how terraform applies each kind."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from policy.addresses import address, after, resource
+from policy.claims import Path
+
+API_VERSIONS = {
+    "AuthorizationPolicy": "security.istio.io/v1beta1",
+    "BackendConfig": "cloud.google.com/v1",
+    "ClusterRole": "rbac.authorization.k8s.io/v1",
+    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
+    "ConfigMap": "v1",
+    "Deployment": "apps/v1",
+    "DestinationRule": "networking.istio.io/v1beta1",
+    "FrontendConfig": "networking.gke.io/v1beta1",
+    "GCPTrafficDistributionPolicy": "networking.gke.io/v1",
+    "Gateway": "networking.istio.io/v1beta1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Job": "batch/v1",
+    "MultiClusterIngress": "networking.gke.io/v1",
+    "MultiClusterService": "networking.gke.io/v1",
+    "Namespace": "v1",
+    "PeerAuthentication": "security.istio.io/v1beta1",
+    "PodDisruptionBudget": "policy/v1",
+    "Role": "rbac.authorization.k8s.io/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
+    "SecretProviderClass": "secrets-store.csi.x-k8s.io/v1",
+    "Service": "v1",
+    "ServiceAccount": "v1",
+    "VirtualService": "networking.istio.io/v1beta1",
+}
+RESTORED = {
+    *("AuthorizationPolicy", "BackendConfig", "ClusterRole", "ClusterRoleBinding", "FrontendConfig"),
+    *("MultiClusterIngress", "MultiClusterService", "PeerAuthentication", "Role", "RoleBinding"),
+}
+"""Kinds whose fields every deploy restores, whoever changed them: those that carry security."""
+
+TIMEOUTS = {
+    "Deployment": {"create": "10m", "update": "10m"},
+    "Job": {"create": "30m", "update": "30m"},
+    "MultiClusterIngress": {"delete": "20m"},
+    "MultiClusterService": {"delete": "20m"},
+    "Namespace": {"delete": "30m"},
+}
+
+
+def manifest_path(stack: str, path: str) -> Path:
+    """Return where a stack's JSON has an object."""
+    return (*resource(stack, "kubernetes_manifest", path), "manifest")
+
+
+def applied(path: str) -> str:
+    """Return the address of an object."""
+    return address("kubernetes_manifest", path)
+
+
+def kubernetes_object(
+    path: str,
+    kind: str,
+    names: tuple[str | None, Any],
+    content: Mapping[str, Any],
+    depends_on: Sequence[str],
+    *,
+    region: str,
+    stack: str = "ingress",
+    metadata: Mapping[str, Any] | None = None,
+    create_before_destroy: bool = False,
+    wait: Mapping[str, Any] | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Return the claim of an object in a region's cluster: its manifest, and how terraform applies it.
+
+    Args:
+        path: of the object in the tree of constructs.
+        kind: its kind.
+        names: its namespace, or None for an object of the whole cluster, and its name.
+        content: its fields but the metadata.
+        depends_on: addresses.
+        region: key of the region.
+        stack: the stack.
+        metadata: labels and annotations.
+        create_before_destroy: a new object is created before the old one is deleted.
+        wait: what a deploy waits for.
+    """
+    named = {"namespace": names[0], "name": names[1], **(metadata or {})}
+    scaled = kind == "Deployment" and content["spec"].get("replicas") is None
+    computed = ["metadata", *([] if kind in RESTORED else sorted(content))]
+    return resource(stack, "kubernetes_manifest", path), {
+        "provider": f"kubernetes.{region}",
+        "depends_on": after(*depends_on),
+        "computed_fields": computed,
+        "field_manager": {"force_conflicts": True, "name": "multi-region-mesh" if scaled else None},
+        "lifecycle": {"create_before_destroy": True} if create_before_destroy else None,
+        "timeouts": TIMEOUTS.get(kind),
+        "wait": wait,
+        "manifest": {"apiVersion": API_VERSIONS[kind], "kind": kind, "metadata": named, **content},
+    }

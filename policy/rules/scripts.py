@@ -1,0 +1,342 @@
+"""Scripts that terraform runs: which, with which inputs, and their reviewed content."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from typing import Any
+
+from config.environment import Environment, ResolvedRegion
+from config.paths import ROOT
+from policy.addresses import address, after, unique_id
+from policy.claims import Claims, InAnyOrder, Matches, Sentence
+from policy.rule import rule
+from policy.rules.terraform import ca_certificate, host, of_cluster
+
+TOOLS = "gcloud gke-gcloud-auth-plugin kubectl istioctl curl git jq tar awk grep sed tr head csplit"
+ISTIO_CRDS = (
+    *("destinationrules.networking.istio.io", "gateways.networking.istio.io", "virtualservices.networking.istio.io"),
+    *("authorizationpolicies.security.istio.io", "peerauthentications.security.istio.io"),
+)
+INGRESS_CRDS = ("multiclusteringresses.networking.gke.io", "multiclusterservices.networking.gke.io")
+Instances = Mapping[str, Mapping[str, Any]]
+
+
+def crds(environment: Environment, region: ResolvedRegion) -> list[str]:
+    """Return the CRDs that a cluster has to serve before its objects can be planned."""
+    fleet = environment.mesh.control_plane == "fleet"
+    distribution = fleet and environment.has_failover_threshold
+    return [
+        *(["controlplanerevisions.mesh.cloud.google.com"] if fleet else []),
+        *ISTIO_CRDS,
+        *(INGRESS_CRDS if region.key == environment.ingress.config_cluster else ()),
+        *(["gcptrafficdistributionpolicies.networking.gke.io"] if distribution else []),
+        *(["secretproviderclasses.secrets-store.csi.x-k8s.io"] if environment.cluster.secret_manager else []),
+    ]
+
+
+def _script(
+    environment: Environment,
+    script: str,
+    instances: Instances,
+    *,
+    inputs: Sequence[str] | None = None,
+    access: Instances | None = None,
+    depends_on: InAnyOrder,
+) -> dict[str, Any]:
+    """Return what is allowed of a script: run for each instance, or on destroy if the names of inputs are given."""
+    on_destroy = inputs is not None
+    names = sorted({name for one in instances.values() for name in one}) if inputs is None else inputs
+    untriggered = sorted({name for one in (access or {}).values() for name in one})
+    own = {
+        name.upper(): f"${{{'self.triggers' if on_destroy else 'each.value'}.{name}}}"
+        for name in [*names, *untriggered]
+    }
+    content = hashlib.sha256(b"".join((ROOT / "scripts" / name).read_bytes() for name in (script, "lib.sh")))
+    return {
+        "for_each": {key: {**one, **(access or {}).get(key, {})} for key, one in instances.items()},
+        "triggers": {name: f"${{each.value.{name}}}" for name in names}
+        | ({} if on_destroy else {"script": content.hexdigest()[:16]}),
+        "provisioner": [
+            {
+                "local-exec": {
+                    "when": "destroy" if on_destroy else None,
+                    # Without the caller's functions and options, which can make a script do nothing, and succeed.
+                    "interpreter": ["bash", "-p"],
+                    "command": Matches(rf"assets/scripts/[0-9A-F]{{32}}/{re.escape(script)}"),
+                    "environment": {
+                        "PROJECT": environment.project.id,
+                        "ENDPOINT": environment.cluster.endpoint,
+                        "ACCOUNT": environment.project.impersonate_service_account or "",
+                        **own,
+                        **({} if on_destroy else {"INPUTS": "${sha256(jsonencode(self.triggers))}"}),
+                    },
+                }
+            }
+        ],
+        "depends_on": depends_on,
+    }
+
+
+def _null(stack: str, path: str) -> tuple[str, ...]:
+    return (stack, "resource", "null_resource", unique_id(path))
+
+
+def _members(environment: Environment) -> list[ResolvedRegion]:
+    return [region for region in environment.resolved_regions() if not region.retired]
+
+
+def _identity(region: ResolvedRegion) -> str:
+    return f"${{sha256({of_cluster(region, 'master_auth[0].cluster_ca_certificate')})}}"
+
+
+def _kubeconfig(region: ResolvedRegion) -> str:
+    return f"${{local.{unique_id(f'kubeconfigs/{region.key}')}}}"
+
+
+def _marker(path: str, key: str) -> str:
+    return f'${{sha256(jsonencode({address("null_resource", path)}["{key}"].triggers))}}'
+
+
+@rule
+def fixed_control_plane(environment: Environment) -> Claims:
+    """The control plane mode of an existing mesh can't change.
+
+    Source: https://cloud.google.com/service-mesh/docs/migrate/modernization-overview
+    """
+    mode = environment.mesh.control_plane
+    condition = {"condition": f'${{self.triggers.control_plane == "{mode}"}}', "error_message": Sentence()}
+    kept = {"lifecycle": {"ignore_changes": ["triggers"], "postcondition": [condition]}}
+    tools = after("null_resource.tools") if mode != "fleet" else None
+    yield _null("mesh", "fixed"), {"triggers": {"control_plane": mode}, "depends_on": tools, **kept}
+
+
+@rule
+def kubeconfigs(environment: Environment) -> Claims:
+    """Kubeconfigs hold no token, and verify the API servers' certificates.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/api-server-authentication
+    """
+    account = environment.project.impersonate_service_account
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "gke-gcloud-auth-plugin",
+        "installHint": "gcloud components install gke-gcloud-auth-plugin",
+        "interactiveMode": "Never",
+        "provideClusterInfo": True,
+    }
+    if account:
+        plugin["args"] = [f"--impersonate_service_account={account}"]
+    for region in _members(environment) if environment.mesh.control_plane != "fleet" else ():
+        name, authority = region.names.cluster, ca_certificate(environment, region)
+        server: dict[str, Any] = {"server": host(environment, region)}
+        if authority:
+            server["certificate-authority-data"] = _Expression(authority)
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": name,
+            "clusters": [{"name": name, "cluster": server}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "users": [{"name": name, "user": {"exec": plugin}}],
+        }
+        yield ("mesh", "locals", unique_id(f"kubeconfigs/{region.key}")), f"${{jsonencode({_hcl(content)})}}"
+
+
+class _Expression(str):
+    __slots__ = ()
+
+
+def _hcl(value: Any) -> str:
+    """Return a value as terraform's language writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{key}" = {_hcl(inner)}' for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_hcl, value)) + "]"
+    return str(value) if isinstance(value, _Expression) else json.dumps(value)
+
+
+@rule
+def scripts(environment: Environment) -> Claims:
+    """Terraform runs the project's own scripts only, each with inputs that are no secrets.
+
+    Inputs are triggers, which are in the state. A script gets its tokens from gcloud, as the configured account.
+    Source: https://developer.hashicorp.com/terraform/language/resources/provisioners/local-exec
+    """
+    mode, regions = environment.mesh.control_plane, environment.resolved_regions()
+    if mode == "fleet":
+        return
+    tools = {"here": {"control_plane": mode, "tools": TOOLS}}
+    for stack in ("network", "mesh"):
+        yield _null(stack, "tools"), _script(environment, "check-tools.sh", tools, depends_on=after())
+    vpc = environment.names.vpc
+    subnets = [address("google_compute_subnetwork", f"regions/{region.key}/subnet") for region in regions]
+    places = {one.key: {"cluster": one.names.cluster, "location": one.location} for one in regions}
+    yield (
+        _null("network", "mesh-cleanup"),
+        _script(
+            environment,
+            "delete-mesh-networking.sh",
+            {key: {**place, "vpc": vpc} for key, place in places.items()},
+            inputs=("vpc", "location", "cluster"),
+            depends_on=after(*subnets),
+        ),
+    )
+    ingress = environment.ingress
+    certificates = [address("google_compute_managed_ssl_certificate", f"certificates/{one}") for one in ingress.domains]
+    policy = [address("google_compute_ssl_policy", "certificates/policy")] if certificates else []
+    used = ["google_compute_global_address.address", *certificates, *policy] if ingress.enabled else []
+    yield (
+        _null("ingress", "cleanup"),
+        _script(
+            environment,
+            "wait-for-load-balancer-cleanup.sh",
+            {"mci": {"vpc": vpc}} if ingress.enabled else {},
+            inputs=("vpc",),
+            depends_on=after(*used),
+        ),
+    )
+
+
+@rule
+def installer(environment: Environment) -> Claims:
+    """asmcli installs the control planes, and only after its checksum is verified.
+
+    Source: https://cloud.google.com/service-mesh/docs/unified-install/install-dependent-tools
+    """
+    members = _members(environment)
+    if environment.mesh.control_plane == "fleet":
+        return
+    asmcli = environment.mesh.asmcli
+    file: Any = asmcli.file and Matches(rf"assets/[\w-]+/[0-9A-F]{{32}}/{re.escape(asmcli.file.rpartition('/')[2])}")
+    url = f"https://storage.googleapis.com/csm-artifacts/asm/asmcli_{asmcli.version.replace('+', '-')}"
+    places = {one.key: {"cluster": one.names.cluster, "location": one.location} for one in members}
+    yield (
+        _null("mesh", "control-plane/removal"),
+        _script(
+            environment,
+            "remove-mesh.sh",
+            places,
+            inputs=("cluster", "location"),
+            depends_on=after("google_gke_hub_feature.service-mesh"),
+        ),
+    )
+    install = _script(
+        environment,
+        "install-mesh.sh",
+        {
+            one.key: {
+                **places[one.key],
+                "identity": _identity(one),
+                "mode": "in-cluster" if environment.mesh.control_plane == "asmcli-in-cluster" else "managed",
+                "channel": environment.cluster.release_channel,
+                "revision": environment.revision,
+                "asmcli_url": url,
+                "asmcli_file": file or "",
+                "asmcli_sha256": asmcli.sha256 or "",
+            }
+            for one in members
+        },
+        depends_on=after(address("null_resource", "control-plane/removal")),
+    )
+    condition = '${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}'
+    given = {"lifecycle": {"precondition": [{"condition": condition, "error_message": Sentence()}]}}
+    yield _null("mesh", "control-plane/install"), install | given
+    yield (
+        _null("mesh", "crds/wait"),
+        _script(
+            environment,
+            "wait-for-crds.sh",
+            {
+                one.key: {
+                    **places[one.key],
+                    "identity": _identity(one),
+                    "revision": environment.revision,
+                    "installed_by": f'{address("null_resource", "control-plane/install")}["{one.key}"]',
+                    "marker": _marker("control-plane/install", one.key),
+                    "crds": " ".join(crds(environment, one)),
+                }
+                for one in members
+            },
+            access={one.key: {"cluster_kubeconfig": _kubeconfig(one)} for one in members},
+            depends_on=after(
+                address("null_resource", "control-plane/install"),
+                address("null_resource", "trust/check"),
+                "google_gke_hub_feature.multi-cluster-ingress",
+            ),
+        ),
+    )
+
+
+@rule
+def remote_secrets(environment: Environment) -> Claims:
+    """Each cluster of the mesh has a remote secret for each other one, and a retired cluster has none.
+
+    A remote secret is a token that reads the other cluster's endpoints.
+    Source: https://istio.io/latest/docs/setup/install/multicluster/multi-primary/
+    """
+    if environment.mesh.control_plane == "fleet":
+        return
+    pairs = {
+        f"{holder.key}/{remote.key}": (holder, remote) for holder, remote in permutations(_members(environment), 2)
+    }
+    names = {key: f"istio-remote-secret-{remote.remote_name}" for key, (_, remote) in pairs.items()}
+    holders = {
+        key: {"holder_cluster": holder.names.cluster, "holder_location": holder.location}
+        for key, (holder, _) in pairs.items()
+    }
+    yield (
+        _null("mesh", "trust/withdrawal"),
+        _script(
+            environment,
+            "delete-remote-secret.sh",
+            {key: {**holder, "secret_name": names[key]} for key, holder in holders.items()},
+            inputs=("holder_cluster", "holder_location", "secret_name"),
+            depends_on=after(address("null_resource", "control-plane/removal")),
+        ),
+    )
+    yield (
+        _null("mesh", "trust/grant"),
+        _script(
+            environment,
+            "create-remote-secret.sh",
+            {
+                key: {
+                    **holders[key],
+                    "holder_identity": _identity(holder),
+                    "remote_cluster": remote.names.cluster,
+                    "remote_location": remote.location,
+                    "remote_identity": _identity(remote),
+                    "remote_name": remote.remote_name,
+                    "remote_server": f"https://${{{of_cluster(remote, 'private_cluster_config[0].private_endpoint')}}}",
+                }
+                for key, (holder, remote) in pairs.items()
+            },
+            access={
+                key: {"holder_kubeconfig": _kubeconfig(holder), "remote_kubeconfig": _kubeconfig(remote)}
+                for key, (holder, remote) in pairs.items()
+            },
+            depends_on=after(
+                address("null_resource", "control-plane/install"), address("null_resource", "trust/withdrawal")
+            ),
+        ),
+    )
+    yield (
+        _null("mesh", "trust/check"),
+        _script(
+            environment,
+            "check-remote-secret.sh",
+            {
+                key: {
+                    "holder_cluster": holder.names.cluster,
+                    "secret_name": names[key],
+                    "marker": _marker("trust/grant", key),
+                    "granted_by": f'{address("null_resource", "trust/grant")}["{key}"]',
+                }
+                for key, (holder, _) in pairs.items()
+            },
+            access={key: {"holder_kubeconfig": _kubeconfig(holder)} for key, (holder, _) in pairs.items()},
+            depends_on=after(address("null_resource", "trust/grant")),
+        ),
+    )

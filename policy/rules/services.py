@@ -1,0 +1,457 @@
+"""Services: their pods, accounts and secrets, and how the mesh reaches them."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from config.container_text import escape
+from config.environment import Environment, ResolvedRegion
+from config.grammar.quantity import canonical_bytes, canonical_cpu
+from config.services.pods import RegionalDeployment
+from config.services.probe import Probe
+from config.services.resources import Limits, Requests
+from config.services.scaling import Autoscaling
+from config.services.service import Service
+from config.services.volume import Volume
+from config.terraform_text import escape as terraform_text
+from policy.addresses import address, resource
+from policy.claims import Checksum, Claims
+from policy.objects import applied, kubernetes_object, manifest_path
+from policy.rule import rule
+from policy.rules.mesh import in_namespace, members
+
+TEMPLATE = "multi-region-mesh/template"
+PROXY_DRAIN_SECONDS = 5
+KUBERNETES_GRACE_SECONDS = 30
+KUBERNETES_PROBE = {"initial_delay_seconds": 0, "period_seconds": 10, "timeout_seconds": 1}
+
+
+def _checksum(node: Any) -> str:
+    return hashlib.sha256(json.dumps(node, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def services(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, str, Service]]:
+    """Yield each service in each cluster of the mesh: region, path, name and service."""
+    for region in members(environment):
+        for name, service in environment.all_services().items():
+            yield region, f"regions/{region.key}/service-{name}", name, service
+
+
+def _deployments(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, str, Service, RegionalDeployment]]:
+    """Yield each service in each cluster in which it runs, whoever deploys its pods."""
+    for region, path, name, service in services(environment):
+        deployment = environment.deployments(service).get(region.key)
+        if deployment is not None:
+            yield region, path, name, service, deployment
+
+
+def _own_deployments(
+    environment: Environment,
+) -> Iterator[tuple[ResolvedRegion, str, str, Service, RegionalDeployment]]:
+    """Yield each service in each cluster for which this project has a Deployment."""
+    return (one for one in _deployments(environment) if one[3].image is not None)
+
+
+@rule
+def inner_services(environment: Environment) -> Claims:
+    """Every Service is internal to its cluster, and has the configured ports.
+
+    A load balancer or a node port of its own bypasses the gateway.
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/
+    """
+    for region, path, name, service in services(environment):
+        is_demo = name == environment.demo_name
+        ports = [
+            {"name": key, "port": one.port, "targetPort": one.port, "appProtocol": None if is_demo else one.protocol}
+            for key, one in service.all_ports.items()
+        ]
+        # No pod has the second label: a drained region gets no requests.
+        drained = {"multi-region-mesh/drained": "true"} if environment.regions[region.key].drained else {}
+        yield kubernetes_object(
+            f"{path}/service",
+            "Service",
+            (service.namespace, name),
+            {"spec": {"selector": {"app": name, **drained}, "ports": ports}},
+            [in_namespace(region, service.namespace)],
+            region=region.key,
+            metadata={"labels": {"app": name, "service": name}},
+        )
+
+
+@rule
+def own_account(environment: Environment) -> Claims:
+    """Pods of each service have a service account of their own, and act as the Google account that it names.
+
+    The mesh authorizes callers by service account, and can't distinguish pods that share one.
+    Source: https://istio.io/latest/docs/ops/best-practices/security/
+    """
+    for region, path, name, service, _ in _deployments(environment):
+        account = service.service_account
+        grants = [address("google_service_account_iam_member", f"workload-identity-{name}")] if account else []
+        yield kubernetes_object(
+            f"{path}/service-account",
+            "ServiceAccount",
+            (service.namespace, name),
+            {},
+            [in_namespace(region, service.namespace), *grants],
+            region=region.key,
+            metadata={"annotations": {"iam.gke.io/gcp-service-account": account} if account else None},
+        )
+    for region in members(environment) if environment.demo.enabled else ():
+        path = f"regions/{region.key}/sleep/service-account"
+        before = [in_namespace(region, "sample")]
+        yield kubernetes_object(path, "ServiceAccount", ("sample", "sleep"), {}, before, region=region.key)
+
+
+@rule
+def workload_identities(environment: Environment) -> Claims:
+    """Only the pods of the service that names it can act as a Google service account.
+
+    The one role that suffices is roles/iam.workloadIdentityUser. With a wider one, the member could also create keys,
+    which don't expire.
+    Source: https://cloud.google.com/iam/docs/best-practices-service-accounts
+    """
+    for name, service in environment.services.items():
+        account = service.service_account
+        if account is not None:
+            project = account.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
+            pods = f"{environment.project.id}.svc.id.goog[{service.namespace}/{name}]"
+            yield (
+                resource("ingress", "google_service_account_iam_member", f"workload-identity-{name}"),
+                {
+                    "service_account_id": f"projects/{project}/serviceAccounts/{account}",
+                    "role": "roles/iam.workloadIdentityUser",
+                    "member": f"serviceAccount:{pods}",
+                    "lifecycle": {"create_before_destroy": True},
+                },
+            )
+
+
+@rule
+def deployments(environment: Environment) -> Claims:
+    """Each service has the configured pods: image, command, environment, volumes, probes and resources.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
+    """
+    for region, path, name, service, deployment in _own_deployments(environment):
+        template = (*manifest_path("ingress", f"{path}/deployment"), "spec", "template")
+        labels = {"app": name, "version": deployment.version}
+        scaling = service.scaling_in(deployment)
+        secrets = [
+            applied(f"{path}/secrets-{_checksum(where)}")
+            for where, one in service.volumes.items()
+            if one.secret_manager
+        ]
+        spec = {
+            "replicas": scaling if isinstance(scaling, int) else None,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {
+                    "labels": {**labels, TEMPLATE: Checksum(template)},
+                    "annotations": _annotations(service) or None,
+                },
+                "spec": _pod(name, service, deployment),
+            },
+        }
+        yield kubernetes_object(
+            f"{path}/deployment",
+            "Deployment",
+            (service.namespace, f"{name}-{deployment.version}"),
+            {"spec": spec},
+            [applied(f"{path}/service-account"), *secrets],
+            region=region.key,
+            metadata={"labels": labels},
+            create_before_destroy=True,
+        )
+
+
+def _annotations(service: Service) -> dict[str, str]:
+    drain = {"terminationDrainDuration": f"{service.drain_seconds}s"}
+    account = service.service_account
+    return {
+        **({"proxy.istio.io/config": json.dumps(drain)} if service.drain_seconds > PROXY_DRAIN_SECONDS else {}),
+        **({"multi-region-mesh/google-service-account": account} if account else {}),
+    }
+
+
+def _pod(name: str, service: Service, deployment: RegionalDeployment) -> dict[str, Any]:
+    """Return the spec of a service's pods, but for what `policy.rules.pods` claims."""
+    labels = {"app": name, "version": deployment.version}
+    spread = [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "DoNotSchedule" if strength == "required" else "ScheduleAnyway",
+            "nodeTaintsPolicy": "Honor",
+            "matchLabelKeys": ["pod-template-hash"],
+            "labelSelector": {"matchLabels": labels},
+        }
+        for key, strength in (
+            ("topology.kubernetes.io/zone", service.topology_spread.zone),
+            ("kubernetes.io/hostname", service.topology_spread.node),
+        )
+        if strength is not None
+    ]
+    requests, limits = _quantities(service.resources.requests), _quantities(service.resources.limits)
+    drain, grace = service.drain_seconds, service.grace_seconds
+    sources, mounts = _volumes(name, service)
+    probes = service.probes.given()
+    container = {
+        "name": name,
+        "image": deployment.image or service.image,
+        "command": [terraform_text(escape(word)) for word in service.command] or None,
+        "args": [terraform_text(escape(word)) for word in service.args] or None,
+        "env": _environment(service, deployment) or None,
+        "envFrom": [_env_source(one) for one in service.env_from] or None,
+        "ports": [{"name": key, "containerPort": one.port} for key, one in service.all_ports.items()],
+        "volumeMounts": mounts or None,
+        **{f"{key}Probe": _probe(probe, service.port) for key, probe in probes.items()},
+        "lifecycle": {"preStop": {"sleep": {"seconds": drain}}} if drain else None,
+        "resources": {"requests": {**limits, **requests}, "limits": limits or None},
+    }
+    return {
+        "serviceAccountName": name,
+        "terminationGracePeriodSeconds": grace if grace != KUBERNETES_GRACE_SECONDS else None,
+        "topologySpreadConstraints": spread or None,
+        "containers": [container],
+        "volumes": sources or None,
+    }
+
+
+def _quantities(resources: Requests | Limits) -> dict[str, str]:
+    cpu, memory, disk = resources.cpu, resources.memory, resources.ephemeral_storage
+    return {
+        **({"cpu": canonical_cpu(cpu)} if cpu else {}),
+        **({"memory": canonical_bytes(memory)} if memory else {}),
+        **({"ephemeral-storage": canonical_bytes(disk)} if disk else {}),
+    }
+
+
+def _environment(service: Service, deployment: RegionalDeployment) -> list[dict[str, Any]]:
+    """Return the environment variables. An empty text is left out, as the API server does."""
+    version = {service.version_env: deployment.version} if service.version_env else {}
+    found: list[dict[str, Any]] = []
+    for name, value in sorted({**service.env, **version}.items()):
+        if isinstance(value, str):
+            found.append({"name": name, "value": terraform_text(escape(value)) or None})
+        else:
+            key = {"key": value.key, "optional": True if value.optional else None}
+            of_secret = {"secretKeyRef": {"name": value.secret, **key}}
+            of_map = {"configMapKeyRef": {"name": value.config_map, **key}}
+            found.append({"name": name, "valueFrom": of_secret if value.secret else of_map})
+    return found
+
+
+def _env_source(source: Any) -> dict[str, Any]:
+    kind, name = ("secretRef", source.secret) if source.secret else ("configMapRef", source.config_map)
+    return {"prefix": source.prefix or None, kind: {"name": name, "optional": True if source.optional else None}}
+
+
+def _volumes(service: str, of: Service) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes of a pod and their mounts: the configured ones, and a writable /tmp."""
+    tmp = "/tmp" not in of.volumes
+    sources: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}] if tmp else []
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}] if tmp else []
+    for path, volume in sorted(of.volumes.items()):
+        name = f"volume-{_checksum(path)}"
+        writable = volume.size or volume.memory
+        sources.append({"name": name, **_source(service, path, volume)})
+        mounts.append({"name": name, "mountPath": terraform_text(path), "readOnly": None if writable else True})
+    return sources, mounts
+
+
+def _source(service: str, path: str, volume: Volume) -> dict[str, Any]:
+    if volume.secret:
+        return {"secret": {"secretName": volume.secret}}
+    if volume.config_map:
+        return {"configMap": {"name": volume.config_map}}
+    if volume.secret_manager:
+        attributes = {"secretProviderClass": _class_name(service, path, volume)}
+        return {"csi": {"driver": "secrets-store-gke.csi.k8s.io", "readOnly": True, "volumeAttributes": attributes}}
+    size = canonical_bytes(str(volume.memory or volume.size))
+    return {"emptyDir": {"medium": "Memory" if volume.memory else None, "sizeLimit": size}}
+
+
+def _class_name(service: str, path: str, volume: Volume) -> str:
+    return f"{service}-{_checksum([path, dict(volume.secret_manager or {})])}"
+
+
+def _probe(probe: Probe, port: int) -> dict[str, Any]:
+    port = probe.port or port
+    defaults = {"initialDelaySeconds": 0, "periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold": 3}
+    given = [probe.initial_delay_seconds, probe.period_seconds, probe.timeout_seconds, probe.failure_threshold]
+    numbers = {name: value for (name, default), value in zip(defaults.items(), given, strict=True) if value != default}
+    successes = getattr(probe, "success_threshold", 1)
+    if successes != 1:
+        numbers["successThreshold"] = successes
+    if probe.http is not None:
+        return {"httpGet": {"path": terraform_text(probe.http), "port": port}, **numbers}
+    if probe.grpc is not None:
+        return {"grpc": {"service": terraform_text(probe.grpc) or None, "port": port}, **numbers}
+    if probe.exec is not None:
+        return {"exec": {"command": [terraform_text(escape(word)) for word in probe.exec]}, **numbers}
+    return {"tcpSocket": {"port": port}, **numbers}
+
+
+@rule
+def disruption(environment: Environment) -> Claims:
+    """Evictions take one pod of a service at a time, and a deploy waits until all of its pods are healthy.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
+    """
+    for region, path, name, service, deployment in _deployments(environment):
+        template = (*manifest_path("ingress", f"{path}/deployment"), "spec", "template")
+        labels: dict[str, Any] = {"app": name}
+        arguments: dict[str, Any] = {"region": region.key}
+        one, budget, before = "disruption-budget", name, [in_namespace(region, service.namespace)]
+        if service.image is not None:
+            one, before = "rollout-see-mesh-status", [applied(f"{path}/deployment")]
+            labels |= {"version": deployment.version, TEMPLATE: Checksum(template)}
+            scaling = service.scaling_in(deployment)
+            if isinstance(scaling, Autoscaling):
+                before.append(applied(f"{path}/autoscaler"))
+            arguments["wait"] = {"fields": _healthy(scaling)}
+        named = budget if service.image is None else Checksum(template, f"{name}-{deployment.version}-{{}}")
+        spec = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+        yield kubernetes_object(
+            f"{path}/{one}", "PodDisruptionBudget", (service.namespace, named), {"spec": spec}, before, **arguments
+        )
+
+
+def _healthy(scaling: Autoscaling | int) -> dict[str, str]:
+    """Return the expressions for a budget whose pods are all healthy."""
+    if isinstance(scaling, int):
+        return {"status.currentHealthy": f"^{scaling}$"}
+    digits = str(scaling.min_replicas)
+    larger = [
+        f"{digits[:index]}[{int(digit) + 1}-9]{'[0-9]' * (len(digits) - index - 1)}"
+        for index, digit in enumerate(digits)
+        if digit != "9"
+    ]
+    at_least = "|".join([digits, *larger, f"[1-9][0-9]{{{len(digits)},}}"])
+    return {"status.currentHealthy": f"^({at_least})$", "status.disruptionsAllowed": "^[1-9]"}
+
+
+@rule
+def autoscalers(environment: Environment) -> Claims:
+    """Autoscalers set the pods of their own service, within the configured numbers.
+
+    Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
+    """
+    for region, path, name, service, deployment in _own_deployments(environment):
+        scaling = service.scaling_in(deployment)
+        if isinstance(scaling, int):
+            continue
+        full_name = f"{name}-{deployment.version}"
+        metrics = [
+            {
+                "type": "ContainerResource",
+                "containerResource": {
+                    "name": resource_name,
+                    "container": name,
+                    "target": {"type": "Utilization", "averageUtilization": percent},
+                },
+            }
+            for resource_name, percent in (("cpu", scaling.cpu), ("memory", scaling.memory))
+            if percent is not None
+        ]
+        spec = {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": full_name},
+            "minReplicas": scaling.min_replicas,
+            "maxReplicas": scaling.max_replicas,
+            "metrics": metrics,
+        }
+        yield kubernetes_object(
+            f"{path}/autoscaler",
+            "HorizontalPodAutoscaler",
+            (service.namespace, full_name),
+            {"spec": spec},
+            [applied(f"{path}/deployment")],
+            region=region.key,
+            metadata={"labels": {"app": name}},
+        )
+
+
+@rule
+def secrets_as_files(environment: Environment) -> Claims:
+    """Secrets of Secret Manager are files of the pods that read them, and are read as the pods' own account.
+
+    `secretObjects` would copy them into Kubernetes Secrets, and `auth` let the add-on's account read them for all pods.
+    Source: https://github.com/GoogleCloudPlatform/secrets-store-csi-driver-provider-gcp/blob/main/docs/authentication.md
+    """
+    for region, path, name, service, _ in _own_deployments(environment):
+        for where, volume in service.volumes.items():
+            files = sorted((volume.secret_manager or {}).items())
+            content = json.dumps([{"path": file, "resourceName": secret} for file, secret in files])
+            if files:
+                yield kubernetes_object(
+                    f"{path}/secrets-{_checksum(where)}",
+                    "SecretProviderClass",
+                    (service.namespace, _class_name(name, where, volume)),
+                    {"spec": {"provider": "gke", "parameters": {"secrets": content}}},
+                    [in_namespace(region, service.namespace)],
+                    region=region.key,
+                )
+
+
+@rule
+def failover_thresholds(environment: Environment) -> Claims:
+    """A service fails over below the configured share of healthy endpoints.
+
+    Source: https://cloud.google.com/service-mesh/docs/operate-and-maintain/advanced-load-balancing-istio
+    """
+    for region, path, name, service in services(environment):
+        if service.failover_threshold is not None:
+            spec = {
+                "targetRefs": [{"group": "", "kind": "Service", "name": name}],
+                "default": {"failoverConfig": {"failoverHealthThreshold": service.failover_threshold}},
+            }
+            yield kubernetes_object(
+                f"{path}/traffic-distribution",
+                "GCPTrafficDistributionPolicy",
+                (service.namespace, name),
+                {"spec": spec},
+                [in_namespace(region, service.namespace)],
+                region=region.key,
+            )
+
+
+@rule
+def demo_client(environment: Environment) -> Claims:
+    """The demo's client does nothing until somebody sends requests from inside it.
+
+    Source: https://istio.io/latest/docs/setup/install/multicluster/verify/
+    """
+    container = {
+        "name": "sleep",
+        "image": environment.demo.client_image,
+        "command": ["sleep", "infinity"],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+    }
+    labels = {"app": "sleep"}
+    spec = {
+        "progressDeadlineSeconds": 900,
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {
+                "serviceAccountName": "sleep",
+                "terminationGracePeriodSeconds": 0,
+                "containers": [container],
+            },
+        },
+    }
+    for region in members(environment) if environment.demo.enabled else ():
+        home = f"regions/{region.key}/sleep"
+        yield kubernetes_object(
+            f"{home}/deployment",
+            "Deployment",
+            ("sample", "sleep"),
+            {"spec": spec},
+            [applied(f"{home}/service-account")],
+            region=region.key,
+            metadata={"labels": labels},
+            wait={"rollout": True},
+        )

@@ -1,0 +1,127 @@
+"""Traffic of services: how callers' proxies and the gateways send requests."""
+
+from typing import Any
+
+from config.environment import Environment
+from config.services.connections import Connections
+from config.services.port import ServicePort
+from config.services.service import Service
+from policy.claims import Claims
+from policy.objects import kubernetes_object
+from policy.rule import rule
+from policy.rules.mesh import in_namespace
+from policy.rules.services import services
+
+
+def _seconds(number: float | None) -> str | None:
+    """Return a number of seconds as Istio writes it."""
+    return None if number is None else f"{number:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def _host(name: str, service: Service) -> str:
+    return f"{name}.{service.namespace}.svc.cluster.local"
+
+
+def http_action(environment: Environment, name: str, port: ServicePort) -> dict[str, Any]:
+    """Return what happens to the requests to a port: the configured timeout and retries, and none of Istio's own."""
+    service = environment.all_services()[name]
+    retries = service.retries
+    elsewhere = service.failover and environment.mesh.control_plane != "fleet"
+    retried = {
+        "retryOn": ",".join(retries.retry_on),
+        "perTryTimeout": _seconds(retries.per_try_timeout_seconds),
+        "retryRemoteLocalities": True if elsewhere else None,
+    }
+    return {
+        "route": [{"destination": {"host": _host(name, service), "port": {"number": port.port}}}],
+        "timeout": _seconds(service.timeout_of(port)),
+        "retries": {"attempts": retries.attempts, **(retried if retries.attempts else {})},
+    }
+
+
+@rule
+def mesh_routes(environment: Environment) -> Claims:
+    """Callers in the mesh reach each port of a service with the configured timeout and retries.
+
+    Source: https://istio.io/latest/docs/reference/config/networking/virtual-service/
+    """
+    for region, path, name, service in services(environment):
+        ports = [one for one in service.all_ports.values() if one.protocol != "tcp"]
+        if name == environment.demo_name or not ports:
+            continue
+        http = [
+            {"match": [{"port": one.port}] if len(ports) > 1 else None, **http_action(environment, name, one)}
+            for one in ports
+        ]
+        yield kubernetes_object(
+            f"{path}/virtual-service",
+            "VirtualService",
+            (service.namespace, name),
+            {"spec": {"hosts": [_host(name, service)], "http": http}},
+            [in_namespace(region, service.namespace)],
+            region=region.key,
+        )
+
+
+@rule
+def certificates(environment: Environment) -> Claims:
+    """Destination rules have the configured numbers of failover, and leave mutual TLS to the mesh.
+
+    TLS settings of a DestinationRule override the mesh's automatic mutual TLS.
+    Source: https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings
+    """
+    # The package that asmcli installs turns locality load balancing off.
+    setting = environment.mesh.control_plane == "asmcli-in-cluster"
+    for region, path, name, service in services(environment):
+        if not service.failover and service.connections == Connections():
+            continue
+        policy = {
+            "loadBalancer": {"localityLbSetting": {"enabled": True}} if setting and service.failover else None,
+            "connectionPool": _connection_pool(service),
+            "outlierDetection": _outlier_detection(service) if service.failover else None,
+        }
+        yield kubernetes_object(
+            f"{path}/destination-rule",
+            "DestinationRule",
+            (service.namespace, name),
+            {"spec": {"host": _host(name, service), "trafficPolicy": policy}},
+            [in_namespace(region, service.namespace)],
+            region=region.key,
+        )
+
+
+def _connection_pool(service: Service) -> dict[str, Any]:
+    given, protocols = service.connections, {one.protocol for one in service.all_ports.values()}
+    idle, probing = _seconds(given.idle_timeout_seconds), given.keepalive
+    keepalive = probing and {
+        "time": _seconds(probing.time_seconds),
+        "interval": _seconds(probing.interval_seconds),
+        "probes": probing.probes,
+    }
+    http = {
+        "http1MaxPendingRequests": given.max_pending_requests,
+        "http2MaxRequests": given.max_requests,
+        "maxRequestsPerConnection": given.max_requests_per_connection,
+        "idleTimeout": idle if protocols - {"tcp"} else None,
+    }
+    tcp = {
+        "connectTimeout": _seconds(given.connect_timeout_seconds),
+        "maxConnections": given.max_connections,
+        "idleTimeout": idle if "tcp" in protocols else None,
+        "tcpKeepalive": keepalive,
+    }
+    return {"tcp": tcp, "http": http if any(http.values()) else None}
+
+
+def _outlier_detection(service: Service) -> dict[str, Any]:
+    given = service.outlier_detection
+    split = given.consecutive_local_origin_failures
+    return {
+        "consecutive5xxErrors": given.consecutive_5xx,
+        "consecutiveGatewayErrors": given.consecutive_gateway_errors or None,
+        "splitExternalLocalOriginErrors": None if split is None else True,
+        "consecutiveLocalOriginFailures": split,
+        "interval": _seconds(given.interval_seconds),
+        "baseEjectionTime": _seconds(given.ejection_seconds),
+        "maxEjectionPercent": given.max_ejection_percent,
+    }
