@@ -17,6 +17,7 @@ from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.fault_injection import FaultInjection, count_steps
 from tests.rehearsal.fault_wrappers import Call, FaultWrappers
 from tests.rehearsal.injected_fault import (
+    ACTIONS,
     ALL,
     CHANGE,
     DEPLOY,
@@ -24,6 +25,7 @@ from tests.rehearsal.injected_fault import (
     REVERT,
     FaultSelection,
     InjectedFault,
+    call_fault,
     read_faults,
 )
 from tests.rehearsal.snapshot import Snapshot, differences, take_snapshot
@@ -114,6 +116,9 @@ class FaultRehearsal:
             self._context.report.progress(f"{stack}: deploy without a fault")
             above, calls_up = self._undisturbed(DEPLOY, stack)
             faults = [one for one in self._faults if one.stack == stack]
+            if not self._selection.may_want(stack, self._faults):
+                below = above
+                continue
             if calls_up or any(one.verb == DESTROY for one in faults) or not self._small:
                 gone, calls_down = self._undisturbed(DESTROY, stack)
                 if left := [line for line in differences(below, gone) if not re.search(STAYS, line)]:
@@ -131,9 +136,11 @@ class FaultRehearsal:
         self._change_all()
 
     def _stacks(self) -> Sequence[str]:
-        """Return the stacks up to the last one with a fault."""
-        last = max(STACKS.index(one.stack) for one in self._faults if one.stack != ALL)
-        return STACKS[: last + 1] if self._small else STACKS
+        """Return the stacks up to the last one with a fault that may be selected, or all for faults of changes."""
+        if any(one.stack == ALL and self._selection.wants(one) for one in self._faults):
+            return STACKS
+        wanted = [number for number, stack in enumerate(STACKS) if self._selection.may_want(stack, self._faults)]
+        return STACKS[: max(wanted, default=-1) + 1]
 
     def _cycle(self, stack: str, faults: Sequence[InjectedFault], below: Snapshot, above: Snapshot) -> None:
         """Deploy and destroy a stack until all its faults have been injected."""
@@ -254,13 +261,11 @@ class FaultRehearsal:
 
     def _script_faults(self, stack: str, verb: str, calls: Sequence[Call]) -> list[InjectedFault]:
         return [
-            InjectedFault(
-                f"{call.script} {what} at its call {call.number}, {call.tool}", stack, verb, call=call, action=action
-            )
+            call_fault(stack, verb, call, action)
             for call in calls
             if (call.script not in ALIKE or call.number <= MOST_ALIKE)
             and (not self._small or (call.script, call.number) in SMALL_CALLS)
-            for action, what in (("fail", "fails"), ("kill", "is killed"))
+            for action in ACTIONS
         ]
 
     def _command(self, verb: str, stack: str, **options: Any) -> CommandRun:

@@ -1,15 +1,17 @@
 """The faults of ``faults.yaml``, and at calls of scripts."""
 
+import itertools
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.rehearsal.fault_wrappers import Call
+from config.paths import ROOT
+from tests.rehearsal.fault_wrappers import TOOLS, Call
 
 FILE = Path(__file__).parent / "faults.yaml"
 DEPLOY, DESTROY = "deploy", "destroy"
@@ -21,6 +23,15 @@ ALL = "all"
 
 LONGEST_DELAY = 1.0
 """Seconds between a line of terraform's progress and a kill at a random moment, at most."""
+
+
+ACTIONS = {"fail": "fails", "kill": "is killed"}
+"""What happens to a call of a script, or to the script."""
+
+VERBS = (DEPLOY, DESTROY)
+SCRIPTS = ("asmcli", *sorted(path.name for path in (ROOT / "scripts").glob("*.sh")))
+CALLS = [Call(script, number, tool) for script in SCRIPTS for number in range(1, 50) for tool in TOOLS]
+"""Every call that a script may make."""
 
 
 @dataclass(frozen=True)
@@ -90,3 +101,22 @@ class FaultSelection:
 
     def wants(self, fault: InjectedFault) -> bool:
         return re.search(self.only, f"{fault.stack}, {fault.verb}: {fault.name}") is not None
+
+    def may_want(self, stack: str, listed: Iterable[InjectedFault]) -> bool:
+        """Return whether a fault of a stack may be selected: a listed one, or one of a script's calls if not small.
+
+        Args:
+            stack: name of the stack.
+            listed: the faults of the file.
+        """
+        faults = [one for one in listed if one.stack == stack]
+        if not self.small:
+            every = itertools.product(VERBS, CALLS, ACTIONS)
+            faults += [call_fault(stack, verb, call, action) for verb, call, action in every]
+        return any(map(self.wants, faults))
+
+
+def call_fault(stack: str, verb: str, call: Call, action: str) -> InjectedFault:
+    """Return a fault at a call of a script."""
+    name = f"{call.script} {ACTIONS[action]} at its call {call.number}, {call.tool}"
+    return InjectedFault(name, stack, verb, call=call, action=action)

@@ -223,6 +223,18 @@ def test_faults_can_be_chosen_by_name() -> None:
     assert not FaultSelection(only="install").wants(call)
 
 
+def test_stacks_without_a_chosen_fault_are_left_alone() -> None:
+    faults = read_faults(small=False)
+
+    def wanted(only: str, *, small: bool = False) -> list[str]:
+        return [stack for stack in STACKS if FaultSelection(small, only).may_want(stack, faults)]
+
+    assert wanted("") == list(STACKS)
+    assert wanted("^clusters, .*killed") == ["clusters"]
+    assert wanted("^mesh, deploy: create-remote-secret.sh fails at its call 3") == ["mesh"]
+    assert wanted("create-remote-secret.sh", small=True) == []
+
+
 def test_a_command_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cdktf").write_text("#!/usr/bin/env bash\necho begun\nsleep 60\n", encoding="utf-8")
     (tmp_path / "cdktf").chmod(0o755)
