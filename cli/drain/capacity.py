@@ -1,6 +1,6 @@
 """What has to hold before a region is drained, or serves again: other regions carry its load, or its own pods do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cli.drain.live import LiveRegion, LiveRegions
 from cli.errors import MeshError
@@ -37,7 +37,7 @@ def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Ite
         own = here.ready_endpoints(service.namespace, name)
         more = sum(one.more_pods(service.namespace, name) for one in others if one.key in regions)
         if not any(ready.values()) and (own or here.problem):
-            unserved.append(f"{name} (in {', '.join(ready) or 'no other region'})")
+            unserved.append(f"{name} ({_places(ready, live)})")
         else:
             yield _compare(name, key, own, ready, more).about(service=name)
     if environment.ingress.enabled:
@@ -46,16 +46,21 @@ def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Ite
             more = sum(one.more_pods(GATEWAY_NAMESPACE, GATEWAY_NAME) for one in others)
             yield _compare(GATEWAYS, key, here.ready_gateways, ready, more)
         else:
-            unserved.append(f"{GATEWAYS} (in {', '.join(ready)})")
+            unserved.append(f"{GATEWAYS} ({_places(ready, live)})")
     if unserved:
         raise MeshError(
-            f"without {key} nothing would serve these, as no other region that is not drained has a ready endpoint: "
-            f"{', '.join(unserved)}",
+            f"nothing was changed, as nothing would serve these without {key}: {', '.join(unserved)}",
             "mesh status",
         )
 
 
-def _compare(name: str, region: str, own: int, ready: dict[str, int], more: int) -> Finding:
+def _places(ready: Mapping[str, int], live: LiveRegions) -> str:
+    """Return in which regions that are not drained nothing is ready."""
+    places = [f"{key} can't be read" if live[key].problem else f"none ready in {key}" for key in ready]
+    return ", ".join(places) or "in no other region that is not drained"
+
+
+def _compare(name: str, region: str, own: int, ready: Mapping[str, int], more: int) -> Finding:
     """Compare the pods that serve now with those of other regions and those that autoscalers can add there."""
     staying = sum(ready.values())
     places = ", ".join(f"{count} in {key}" for key, count in ready.items())

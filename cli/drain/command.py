@@ -20,7 +20,7 @@ from cli.drain.targeted_apply import TargetedApply
 from cli.drain.wait import wait_until_complete
 from cli.errors import MeshError
 from cli.report.consent import obtain_consent
-from cli.report.findings import Report, failure, ok
+from cli.report.findings import Report, failure, ok, warning
 from cli.report.output import Output
 from cli.signals import stop_on_signals
 from cli.sources.remediation import DEPLOY
@@ -35,6 +35,9 @@ from config.plural import counted
 
 READERS = 16
 """Proxies that are read at a time."""
+
+LOST = "proxies in other regions may keep its endpoints, and eject those that do not respond"
+"""What becomes of the endpoints of a region whose API server nobody can reach: no control plane updates them."""
 
 
 def run_drain(
@@ -204,6 +207,10 @@ class Drain:
     def observe(self) -> None:
         """Wait until the region is empty, or serves again."""
         live = self.live[self.options.region]
+        if live.problem:
+            text = f"not observed, as the cluster can't be read; {LOST}"
+            self.report.section(f"Requests to {live.key}").findings.append(warning("requests", text))
+            return
         observed: RegionTraffic | RegionReturn
         if self.options.drained:
             section = self.report.section(f"Requests to {live.key}")
@@ -219,7 +226,7 @@ class Drain:
             wait_until_complete(
                 observed,
                 lambda: read_traffic(self.environment, clusters, pool),
-                0 if live.problem else self.options.timeout,  # nothing updates the endpoints of a lost region
+                self.options.timeout,
                 self.output.log,
             )
         seconds = time.monotonic() - start

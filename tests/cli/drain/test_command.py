@@ -1,13 +1,14 @@
 """`mesh drain` and `mesh undrain`: what is checked, what is changed, and what is waited for."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli.drain.terraform import PlannedChange
-from tests.cli.deployed_mesh import FLEET, DeployedMesh
-from tests.cli.drain.drainable_mesh import GATEWAYS, SERVICES, DrainableMesh, drainable, manifests
+from tests.cli.deployed_mesh import FLEET, DeployedMesh, endpoints_in
+from tests.cli.drain.drainable_mesh import GATEWAYS, SERVICES, DrainableMesh, drainable, endpoint, manifests
 from tests.cli.fake_kubectl import FakeKubectlError
 
 SERVING, CHANGES, REQUESTS = "Other regions", "Changes", "Requests to osaka"
@@ -83,19 +84,19 @@ def refused(region: DrainableMesh, command: str = "drain") -> dict[str, str]:
 
 def test_a_service_that_no_other_region_serves(region: DrainableMesh) -> None:
     region.mesh.object("tokyo", "EndpointSlice", "helloworld")["endpoints"] = []
-    assert "helloworld (in tokyo)" in refused(region)["message"]
+    assert "helloworld (none ready in tokyo)" in refused(region)["message"]
     assert not region.calls
 
 
 def test_gateways_that_are_ready_nowhere_else(region: DrainableMesh) -> None:
     for one in region.mesh.objects("tokyo", "Pod", "istio-ingressgateway"):
         one["status"]["conditions"] = []
-    assert "gateways (in tokyo)" in refused(region)["message"]
+    assert "gateways (none ready in tokyo)" in refused(region)["message"]
 
 
 def test_other_regions_that_can_t_be_read(region: DrainableMesh) -> None:
     region.mesh.clusters["tokyo"]["error"] = "Unable to connect to the server: i/o timeout"
-    assert "helloworld (in tokyo)" in refused(region)["message"]
+    assert "helloworld (tokyo can't be read)" in refused(region)["message"]
 
 
 def test_the_last_region_that_serves(region: DrainableMesh) -> None:
@@ -177,7 +178,7 @@ def test_a_region_that_is_lost(region: DrainableMesh) -> None:
     assert region.applied[GATEWAYS]["spec"]["clusters"] == [{"link": "tokyo"}]
     failure = answer.findings("failure")[CHANGES, "osaka: Service sample/helloworld"]
     assert failure["fix"].endswith(f"terraform apply {SERVICES['osaka']}")
-    assert answer.findings("warning")[SERVING, "osaka"]
+    assert set(answer.findings("warning")) >= {(SERVING, "osaka"), (REQUESTS, "requests")}
 
 
 def test_the_config_cluster_that_is_lost(region: DrainableMesh) -> None:
@@ -237,7 +238,8 @@ def test_new_requests(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_proxy_that_keeps_endpoints(region: DrainableMesh) -> None:
-    region.serve("tokyo", "sleep-5d4f8-1", "outbound|5000||other.sample.svc.cluster.local")
+    own = region.mesh.clusters["tokyo"]
+    own["proxies"]["sleep-5d4f8-1"] = copy.deepcopy(own["proxy"])
     answer = region.run("drain")
     assert answer.status == 1
     assert "sample/sleep-5d4f8-1 in tokyo" in answer.findings("failure")[REQUESTS, "endpoints"]["text"]
@@ -252,8 +254,13 @@ def test_proxies_that_can_t_be_read(region: DrainableMesh) -> None:
     assert "no proxy in osaka could be read" in answer.findings("warning")[REQUESTS, "requests"]["text"]
 
 
-def test_endpoints_that_do_not_come_back(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_endpoints_that_do_not_come_back(region: DrainableMesh, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     region.set_drained()
+    unhealthy = endpoint("osaka") | {"health_status": {"eds_health_status": "UNHEALTHY"}}
+    for one in region.mesh.clusters.values() if known else ():
+        if "proxy" in one:
+            endpoints_in(one["proxy"]["clusters"]).append(unhealthy)
     monkeypatch.setattr(DrainableMesh, "take_effect", lambda _: None)
     answer = region.run("undrain")
     assert answer.status == 1

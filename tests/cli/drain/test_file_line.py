@@ -32,7 +32,7 @@ def block_regions(draw: st.DrawFn, key: str, indentation: str) -> str:
     lines = [f"{indentation}{key}:{draw(COMMENTS)}\n"]
     for name in draw(KEYS):
         lines.append(draw(BETWEEN))
-        match draw(st.sampled_from(["scalar", "mapping", "list", "literal", "folded"])):
+        match draw(st.sampled_from(["scalar", "mapping", "list", "literal", "folded", "kept"])):
             case "mapping":
                 lines.append(f"{inner}{name}:{draw(COMMENTS)}\n{inner}  min_nodes: 1{draw(COMMENTS)}\n")
             case "list":
@@ -41,6 +41,8 @@ def block_regions(draw: st.DrawFn, key: str, indentation: str) -> str:
                 lines.append(f"{inner}{name}: |\n{inner}  first # no comment\n\n{inner}  second\n")
             case "folded":
                 lines.append(f"{inner}{name}: >-{draw(COMMENTS)}\n{inner}  some\n{inner}  words\n\n")
+            case "kept":  # with its empty lines, which no other line may come before
+                lines.append(f"{inner}{name}: |+\n{inner}  text\n\n\n")
             case _:
                 lines.append(f"{inner}{name}: {draw(VALUES)}{draw(COMMENTS)}\n")
     return "".join(lines)

@@ -1,13 +1,19 @@
 """terraform for some resources of a stack: the real one, with resources that need no provider."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.drain.terraform import StackTerraform, TerraformError
+from config.paths import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on this machine")
 
@@ -64,3 +70,30 @@ def test_the_command_for_a_person(tmp_path: Path, stack: StackTerraform, monkeyp
     monkeypatch.chdir(tmp_path.parent)
     command = f"terraform -chdir={tmp_path.name} apply -target='terraform_data.first'"
     assert stack.command(["terraform_data.first"]) == command
+
+
+TERRAFORM = """#!/bin/sh
+trap 'echo interrupted >> log; sleep 1; echo written >> log; exit 1' INT
+echo started >> log
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.mark.process
+def test_ctrl_c_is_passed_on_once_and_waited_for(tmp_path: Path) -> None:
+    """Killed, terraform would lose what it has applied."""
+    program = tmp_path / "terraform"
+    program.write_text(TERRAFORM, encoding="utf-8")
+    program.chmod(0o755)
+    code = "from pathlib import Path; from cli.drain.terraform import StackTerraform; StackTerraform(Path()).init()"
+    variables = {**os.environ, "TERRAFORM_BINARY_NAME": str(program), "PYTHONPATH": str(ROOT)}
+    log = tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=variables, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not log.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)  # the start of a program is not over as soon as the program runs
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert errors.splitlines()[-1] == b"KeyboardInterrupt"
+    assert log.read_text(encoding="utf-8").split() == ["started", "interrupted", "written"]

@@ -1,0 +1,65 @@
+"""The configuration file is replaced as a whole, or left alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cli.drain.configuration_file import ConfigurationFile
+from cli.errors import MeshError
+
+TEXT = "# mine\nregions:\r\n  osaka: {number: 8} # é\r\n"
+DRAINED = "# mine\nregions:\r\n  osaka: {number: 8, drained: true} # é\r\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(TEXT.encode())
+    file.chmod(0o640)
+    return file
+
+
+def test_written_and_restored(path: Path) -> None:
+    file = ConfigurationFile.of(path, "osaka", True)
+    assert file.is_changed
+    file.write()
+    assert path.read_bytes() == DRAINED.encode()
+    assert path.stat().st_mode & 0o777 == 0o640
+    file.restore()
+    assert path.read_bytes() == TEXT.encode()
+    assert os.listdir(path.parent) == ["mesh.yaml"]
+
+
+def test_a_link_stays_one(path: Path) -> None:
+    link = path.with_name("link.yaml")
+    link.symlink_to(path.name)
+    ConfigurationFile.of(link, "osaka", True).write()
+    assert link.is_symlink()
+    assert path.read_bytes() == DRAINED.encode()
+
+
+def test_a_file_that_somebody_changes_meanwhile(path: Path) -> None:
+    file = ConfigurationFile.of(path, "osaka", True)
+    path.write_text("another", encoding="utf-8")
+    with pytest.raises(MeshError, match="changed meanwhile"):
+        file.write()
+    file.restore()
+    assert path.read_text(encoding="utf-8") == "another"
+
+
+def test_a_copy_is_beside_the_file_for_a_while(path: Path) -> None:
+    file = ConfigurationFile.of(path, "osaka", True)
+    with file.copy("content") as copy:
+        assert copy.parent == path.parent
+        assert copy.read_text(encoding="utf-8") == "content"
+    assert not copy.exists()
+
+
+def test_a_file_that_can_t_be_edited(path: Path) -> None:
+    text = "regions:\n  osaka:\n    ? number\n    : 8\n"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MeshError, match="left alone") as error:
+        ConfigurationFile.of(path, "osaka", True)
+    assert error.value.fix.startswith("write drained: true under regions.osaka")
+    assert path.read_text(encoding="utf-8") == text
