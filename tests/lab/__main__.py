@@ -9,7 +9,7 @@ import sys
 
 from config import ConfigError, Environment, config_path, load
 from config.paths import ROOT
-from tests.lab.budget.run import NAMES, Options
+from tests.lab.budget.run import EVERY_FAULT, NAMES, Options
 from tests.lab.environments import with_regions
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import is_inside, use_private_folders
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument(
         "--runs", type=int, help="runs of a series of the budget (default: 30; 10 with more than two regions)"
     )
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="the budget's faults of these names")
+    parser.add_argument("--only", default=EVERY_FAULT, metavar="PATTERN", help="the budget's faults of these names")
     parser.add_argument("--shell", action="store_true", help="start the lab, and open a shell in it")
     parser.add_argument(
         "--check", action="store_true", help=f"exit with {EXIT_SKIPPED} if a prerequisite is missing, else with 0"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.budget import curve, page
 from tests.lab.budget.faults import HANGING, HEALTHY, ISTIOD_GONE, REGION_FAULTS, RETURNS_503, SERVICE_FAULTS
-from tests.lab.budget.limits import HANGING_TIMEOUT_SECONDS, LOAD_BALANCER, limits
+from tests.lab.budget.limits import HANGING_TIMEOUT_SECONDS, LOAD_BALANCER, budget, limits
 from tests.lab.budget.load import Response, Target, parse
 from tests.lab.budget.load_balancer import _assignment
 from tests.lab.budget.measurement import (
@@ -165,6 +165,7 @@ def test_runs_and_services_of_a_command() -> None:
     assert set(everything.services) == {*SERVICE_FAULTS, HEALTHY}
     assert set(Options.build(DRAIN, None, "*", 6).services) == {HEALTHY}
     assert curve.DEFAULT in Options.build(CURVE, None, "*", 2).services
+    assert Options.build("all", None, "returns*", 2).file is None
     assert (everything.file is None, Options.build(SMALL, None, "*", 2).file) == (False, None)
 
 
@@ -244,7 +245,8 @@ def test_the_services_of_the_curve_differ_in_their_numbers() -> None:
     assert all(one != other for one, other in pairwise(numbers))
 
 
-def test_every_fault_has_its_place_in_the_page() -> None:
+def test_the_page_explains_every_fault_and_has_the_current_budget() -> None:
     text = page.PAGE.read_text(encoding="utf-8")
     for fault in (*SERVICE_FAULTS, *REGION_FAULTS):
-        assert f"| {fault.replace('-', ' ').removeprefix('region ')}" in text.replace("| region cut", "| cut")
+        assert f"| {fault.replace('-', ' ')} | " in text
+    assert page.table(("Figure", "Limit"), budget()) in text

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from config.paths import ROOT
-from tests.local_mesh.application.facts import JSON, READY_FILE, READY_PATH
+from tests.local_mesh.application.facts import JSON, READY_FILE, READY_PATH, SLOW_SECONDS
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.grpc_client import GrpcClient
 from tests.local_mesh.namespace import Namespace
@@ -96,6 +96,21 @@ def test_http_1(ports: dict[str, int], subject: Pod) -> None:
     assert len(stream.responses) > 10
     assert tally(stream.responses) == {"7": len(stream.responses)}
     assert stream.since(stream.responses[-1].sent) == stream.responses[-1:]
+
+
+def test_a_slow_and_a_hanging_application(ports: dict[str, int], subject: Pod) -> None:
+    client = Client("127.0.0.1", ports["http"], "app")
+    subject.respond_slowly()
+    [response] = client.send("/hello", 1)
+    assert (response.status, response.seconds >= SLOW_SECONDS) == (200, True)
+    subject.recover()
+    subject.hang()
+    with client.stream("/hello", 1.0) as stream:
+        time.sleep(2 * SLOW_SECONDS)
+        assert not stream.responses
+        assert client.send(READY_PATH, 1)[0].status == 200
+        subject.recover()
+    assert stream.responses[0].ok
 
 
 def test_a_response_describes_its_request(ports: dict[str, int]) -> None:
