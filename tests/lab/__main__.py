@@ -9,7 +9,7 @@ import sys
 
 from config import ConfigError, Environment, config_path, load
 from config.paths import ROOT
-from tests.lab.budget.run import EVERY_FAULT, NAMES, Options
+from tests.lab.budget.options import EVERY_FAULT, NAMES, Options
 from tests.lab.environments import with_regions
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import is_inside, use_private_folders

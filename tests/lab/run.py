@@ -14,8 +14,9 @@ from tests.lab.analysis import analyze
 from tests.lab.authorization import check_authorization, with_unauthorized_clients
 from tests.lab.budget import page
 from tests.lab.budget.mesh import BudgetMesh, outlier_numbers, with_budget_services, with_drained
+from tests.lab.budget.options import Options
 from tests.lab.budget.results import Results
-from tests.lab.budget.run import Budget, Options
+from tests.lab.budget.run import Budget
 from tests.lab.callers import check_callers
 from tests.lab.demo import LabDemo
 from tests.lab.drain import check_drain

@@ -27,8 +27,8 @@ from tests.lab.budget.measurement import (
     timeline,
 )
 from tests.lab.budget.mesh import SIDECAR, read_services, with_budget_services, with_drained
+from tests.lab.budget.options import SMALL, Options
 from tests.lab.budget.results import Results
-from tests.lab.budget.run import SMALL, Options
 from tests.lab.budget.summary import Row, percentile, rows, spread, sum_limits
 from tests.lab.environments import with_regions
 from tests.synthesized import REFERENCE

@@ -12,6 +12,9 @@ from tests.lab.budget.load import Response
 SERVICES, REGIONS, DRAIN, PAIRS, CURVE = "services", "regions", "drain", "pairs", "curve"
 """The series: faults of a service, faults of a region, drains, two faults at once, and `curve`."""
 
+DRAWN = (SERVICES, REGIONS, DRAIN)
+"""Series whose first run has timelines, which pictures show."""
+
 AND = " and "
 """In the name of two faults at once."""
 

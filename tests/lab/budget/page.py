@@ -8,7 +8,7 @@ from config.paths import ROOT
 from policy.docs import replace_between
 from tests.lab.budget import curve
 from tests.lab.budget.limits import budget
-from tests.lab.budget.measurement import CURVE, DRAIN, PAIRS, REGIONS, SERVICES
+from tests.lab.budget.measurement import CURVE, DRAIN, DRAWN, PAIRS, REGIONS, SERVICES
 from tests.lab.budget.pictures import draw_timelines
 from tests.lab.budget.results import FILE, Results
 from tests.lab.budget.summary import COLUMNS, rows
@@ -53,7 +53,7 @@ def update(page: str, results: Results) -> str:
 
 def draw(results: Results, folder: Path) -> None:
     """Draw the first run of each series with the fewest regions."""
-    for series in (SERVICES, REGIONS, DRAIN):
+    for series in DRAWN:
         for regions in results.region_counts(series)[:1]:
             draw_timelines(folder / _picture(series), results.of(series, regions, results.numbers))
     for regions in results.region_counts(CURVE)[:1]:

@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatch
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from config.demo import CLIENT_APP, DEMO_NAMESPACE
 from tests.lab.budget.curve import COLUMNS as CURVE_COLUMNS
-from tests.lab.budget.curve import DEFAULT, cells, curve_services, is_within_budget
+from tests.lab.budget.curve import DEFAULT, cells, is_within_budget
 from tests.lab.budget.faults import (
     GATEWAYS_KILLED,
     HEALTHY,
@@ -29,6 +28,7 @@ from tests.lab.budget.measurement import (
     AND,
     CURVE,
     DRAIN,
+    DRAWN,
     PAIRS,
     REGIONS,
     SERVICES,
@@ -37,16 +37,15 @@ from tests.lab.budget.measurement import (
     evaluate,
     timeline,
 )
-from tests.lab.budget.mesh import OTHER_REGION, SIDECAR, BudgetMesh, ClientKey, Plan, read_services
-from tests.lab.budget.results import FILE, Results
+from tests.lab.budget.mesh import OTHER_REGION, SIDECAR, BudgetMesh, ClientKey, Plan
+from tests.lab.budget.options import Options
+from tests.lab.budget.results import Results
 from tests.lab.budget.summary import COLUMNS, Row, rows, sum_limits
 from tests.reporting.report import Report
 from tests.reporting.table import Table
 
 if TYPE_CHECKING:  # unit tests do not need the lab's packages
     from tests.local_mesh.environment import LocalMesh
-
-LEAST_REGIONS = 2
 
 RATE = 20
 """Requests a second from each client to each service, while faults are measured."""
@@ -68,9 +67,6 @@ CURVE_RECOVERY_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
 SETTLE_RATE = 5
 
-ALL = (SERVICES, REGIONS, PAIRS, DRAIN)
-"""The series but the curve, in their order: the limits of two faults need the figures of each alone."""
-
 RUN_SECONDS = {SERVICES: 24, REGIONS: 40, PAIRS: 100, DRAIN: 22, CURVE: 370}
 """About how long a run takes, for the expected duration."""
 
@@ -81,62 +77,6 @@ TITLES = {
     PAIRS: "Two faults at once",
     CURVE: "Five minutes of errors, with different numbers of outlier detection",
 }
-
-
-RUNS, RUNS_WITH_MORE_REGIONS = 30, 10
-"""Runs of faults: with two regions, and with more."""
-
-EVERYTHING, SMALL = "all", "small"
-NAMES = (EVERYTHING, SMALL, *ALL, CURVE)
-"""What can be measured: every series but the curve, a run of each for CI, or one series."""
-
-
-EVERY_FAULT = "*"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is measured.
-
-    Attributes:
-        runs: of each series, together with those of earlier commands.
-        only: pattern of the faults.
-        file: of the results; None if nothing is kept, as of a part of the faults.
-    """
-
-    runs: Mapping[str, int]
-    only: str = EVERY_FAULT
-    file: Path | None = FILE
-
-    @classmethod
-    def build(cls, name: str, runs: int | None, only: str, regions: int) -> "Options":
-        """Return the options of a command.
-
-        Args:
-            name: one of `NAMES`.
-            runs: of each series; None for the default.
-            only: pattern of the faults.
-            regions: number of regions.
-        """
-        if name == SMALL:
-            return cls(dict.fromkeys((SERVICES, REGIONS, DRAIN), runs or 1), only, None)
-        many = runs or (RUNS if regions == LEAST_REGIONS else RUNS_WITH_MORE_REGIONS)
-        few = max(1, many // 10)
-        every = {SERVICES: many, REGIONS: many, PAIRS: few, DRAIN: few}
-        chosen = every if name == EVERYTHING else {name: runs or every.get(name, 1)}
-        return cls(chosen, only, FILE if only == EVERY_FAULT else None)
-
-    @property
-    def services(self) -> dict[str, Any]:
-        """The services that are needed, in the language of mesh.yaml."""
-        if CURVE in self.runs:
-            return curve_services()
-        services = read_services()
-        return services if {SERVICES, PAIRS} & set(self.runs) else {HEALTHY: services[HEALTHY]}
-
-    def missing(self, series: str, results: Results, regions: int, numbers: str) -> int:
-        """Return the number of runs that are left."""
-        return max(0, self.runs[series] - results.last_run(series, regions, numbers))
 
 
 class Budget:
@@ -255,6 +195,8 @@ class Budget:
             for name in SERVICE_FAULTS
             if fnmatch(name, self._options.only)
         }
+        if not faults:
+            return
         seconds = FAULT_SECONDS[run % len(FAULT_SECONDS)]
         self._measure(series, run, faults, seconds=seconds, recovery=RECOVERY_SECONDS, also=also)
 
@@ -323,6 +265,7 @@ class Budget:
             time.sleep(max(0.0, began + seconds - time.monotonic()))
             ended_at = dict(zip(faults, pool.map(_end, every), strict=False))
             time.sleep(recovery)
+        drawn = run == 1 and series in DRAWN
         self._results.append(
             Measurement(
                 series,
@@ -339,7 +282,7 @@ class Budget:
                     home=None if client == OTHER_REGION else self._home,
                     pods=() if client == OTHER_REGION else fault.pods,
                 ),
-                timeline(responses, failed_at[name], ended_at[name]) if run == 1 and client != OTHER_REGION else None,
+                timeline(responses, failed_at[name], ended_at[name]) if drawn and client != OTHER_REGION else None,
             )
             for name, fault in faults.items()
             for client, responses in _responses(loads, name, self._home).items()
