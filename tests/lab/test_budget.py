@@ -63,7 +63,7 @@ def test_an_outage_has_a_failover_and_a_failback() -> None:
         failed=5,
         sent=50,
         slowest=0.01,
-        longest_ejection=0.1,
+        longest_ejection=4.6,
         failback=2.0,
         errors=0,
         sent_after=50,
@@ -223,10 +223,11 @@ def test_the_page_has_all_results(tmp_path: Path) -> None:
 
 
 def test_the_share_of_a_long_fault() -> None:
-    good = measure(CURVE, fault=curve.DEFAULT, found=replace(OUTAGE, failed=60))
-    bad = measure(CURVE, fault=curve.DEFAULT, found=replace(OUTAGE, failed=61))
-    other = measure(CURVE, fault="curve-1-1-1", found=replace(OUTAGE, failed=61))
+    good = measure(CURVE, fault=curve.DEFAULT, found=replace(OUTAGE, failed=6, sent=6000))
+    bad = measure(CURVE, fault=curve.DEFAULT, found=replace(OUTAGE, failed=7, sent=6000))
+    other = measure(CURVE, fault="curve-1-1-1", found=replace(OUTAGE, failed=7, sent=6000))
     assert [curve.is_within_budget(one) for one in (good, bad, other)] == [True, False, True]
+    assert curve.cells(good)[:6] == ("defaults", "", "", "20", "6", "0.100")
 
 
 def test_the_services_of_the_faults() -> None:
@@ -241,8 +242,8 @@ def test_the_services_of_the_faults() -> None:
 def test_the_services_of_the_curve_differ_in_their_numbers() -> None:
     environment = with_budget_services(with_regions(REFERENCE, 2, os.environ), curve.curve_services())
     numbers = [service.outlier_detection for service in environment.services.values()]
-    assert len(numbers) == len(curve.VARIANTS) + 1
-    assert all(one != other for one, other in pairwise(numbers))
+    assert len(numbers) == len(curve.VARIANTS) + 2
+    assert all(one != other for one, other in pairwise(numbers[1:]))
 
 
 def test_the_page_explains_every_fault_and_has_the_current_budget() -> None:

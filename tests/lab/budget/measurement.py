@@ -54,7 +54,8 @@ class Outage:
         failed: failed requests of those sent during the fault.
         sent: all of those.
         slowest: the longest response to them, in seconds.
-        longest_ejection: the longest time between two of the failed ones, in seconds: then the endpoint was ejected.
+        longest_ejection: the longest time from a failed one to the next, or to the end, in seconds: while a fault
+            lasts, the endpoint is ejected then. 0 if none failed.
         failback: seconds from the end of the fault until every response is local; None if that was never.
         errors: failed requests of those sent after the end.
         sent_after: all of those.
@@ -92,15 +93,15 @@ def evaluate(
         failed=count_failed(during),
         sent=len(during),
         slowest=_rounded(slowest(during)),
-        longest_ejection=_rounded(_longest_gap([one.sent for one in during if not one.ok])),
+        longest_ejection=_rounded(_longest_gap([one.sent for one in during if not one.ok], ended_at)),
         failback=failback,
         errors=count_failed(after),
         sent_after=len(after),
     )
 
 
-def _longest_gap(moments: Sequence[float]) -> float:
-    return max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
+def _longest_gap(moments: Sequence[float], end: float) -> float:
+    return max((later - earlier for earlier, later in pairwise([*moments, end])), default=0.0)
 
 
 def _first_of_steady(responses: Sequence[Response], condition: Callable[[Response], bool]) -> float | None:

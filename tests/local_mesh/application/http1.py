@@ -35,6 +35,9 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     """Does not look up its own name, which takes seconds without a name server."""
 
+    request_queue_size = 1024
+    """With the default, 5, connections of a burst are dropped on a busy machine, and tried again after a second."""
+
     def server_bind(self) -> None:
         TCPServer.server_bind(self)
 
