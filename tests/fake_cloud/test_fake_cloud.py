@@ -781,6 +781,17 @@ def test_status_0_closes_the_connection(gcp: FakeGcp, client: ApiClient) -> None
     assert client.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
 
 
+def test_an_outage_begins_with_a_request_and_ends(gcp: FakeGcp, client: ApiClient) -> None:
+    faults = gcp.server.cloud.faults
+    faults.on_request("POST .*/networks$", lambda: faults.silence(1))
+    assert client.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
+    for method, body in (("POST", {"name": "vpc"}), ("GET", None)):
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+            client.ok(method, f"{COMPUTE}/global/networks", body)
+    time.sleep(1)
+    assert client.ok("GET", f"{COMPUTE}/global/networks")["items"] == []
+
+
 def test_a_failed_operation_leaves_nothing_behind(gcp: FakeGcp, client: ApiClient) -> None:
     faults = gcp.server.cloud.faults
     faults.add(OperationFault("insert .*/networks/"))

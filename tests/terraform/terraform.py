@@ -65,16 +65,19 @@ class TerraformUser:
     folder: Path
     variables: dict[str, str]
 
-    def terraform(self, folder: Path, *arguments: str, **variables: str) -> Result:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a run."""
+        return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder / "home"),
             "TF_CLI_CONFIG_FILE": str(self.folder / "terraform.rc"),
             **VARIABLES,
             **self.variables,
-            **variables,
         }
-        return _run(folder, arguments, environment)
+
+    def terraform(self, folder: Path, *arguments: str, **variables: str) -> Result:
+        return _run(folder, arguments, {**self.environment, **variables})
 
     def run(self, folder: Path, *arguments: str, **variables: str) -> str:
         """Run terraform, which has to succeed, and return its output."""

@@ -1,14 +1,17 @@
 """The real terraform with a fake bucket: states, locks, readers, and the project's own stacks."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from cli.sources.terraform import StackFolder
 from config.backend import GcsState
 from tests.fake_cloud.storage import FakeBucket, ObjectVersion
 from tests.fake_cloud.testing import PROJECT, FakeGcp, running
@@ -21,6 +24,7 @@ from tests.terraform.test_remote_runs import FLEET
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on this machine")
 
 BUCKET = "acme-states"
+LOCK = {"ID": "", "Operation": "OperationTypeApply", "Who": "somebody@elsewhere", "Created": "2026-11-25T10:00:00Z"}
 CONSUMER = consumer("gcs", bucket=BUCKET, prefix="producer")
 
 
@@ -70,13 +74,33 @@ def test_a_state_is_kept_and_locked_and_another_stack_reads_it(user: BucketUser)
 def test_a_lock_names_its_owner_and_force_unlock_removes_it(user: BucketUser) -> None:
     producer = user.write("producer", PRODUCER)
     user.run(producer, "init")
-    lock = {"ID": "", "Operation": "OperationTypeApply", "Who": "somebody@elsewhere", "Created": "2026-11-25T10:00:00Z"}
-    user.bucket.objects["producer/default.tflock"] = ObjectVersion(json.dumps(lock).encode(), 77)
+    user.bucket.objects["producer/default.tflock"] = ObjectVersion(json.dumps(LOCK).encode(), 77)
     text = user.fail(producer, *APPLY)
     assert "Error acquiring the state lock" in text
     assert "somebody@elsewhere" in text
     user.run(producer, "force-unlock", "-force", "77")
     assert "Apply complete!" in user.run(producer, *APPLY)
+
+
+def test_mesh_repair_reads_the_state_and_its_lock(user: BucketUser) -> None:
+    producer = user.write("producer", PRODUCER)
+    user.run(producer, "init")
+    user.run(producer, *APPLY)
+    folder = StackFolder("producer", producer)
+    with patch.dict(os.environ, user.environment, clear=True):
+        assert '"hello"' in folder.pull()
+        assert folder.lock_holder() is None
+        lock = {
+            "ID": "",
+            "Operation": "OperationTypeApply",
+            "Who": "somebody@elsewhere",
+            "Created": "2026-11-25T10:00:00Z",
+        }
+        user.bucket.objects["producer/default.tflock"] = ObjectVersion(json.dumps(lock).encode(), 77)
+        holder = folder.lock_holder()
+    assert holder is not None
+    assert (holder.id, holder.who, holder.operation) == ("77", "somebody@elsewhere", "OperationTypeApply")
+    assert "producer/default.tflock" in user.bucket.objects
 
 
 def test_a_wrong_token_or_bucket_is_an_error(user: BucketUser) -> None:

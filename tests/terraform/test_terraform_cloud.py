@@ -6,15 +6,18 @@ These stacks need no provider; `test_remote_runs.py` tests the project's own sta
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from cli.sources.terraform import StackFolder
 from tests.fake_cloud.terraform_cloud.model import TerraformCloudError
 from tests.terraform.terraform import APPLY, PRODUCER, consumer
 from tests.terraform.terraform_cloud_user import TerraformCloudUser, terraform_cloud_user, write_cloud_stack
@@ -100,6 +103,18 @@ def test_a_locked_state_stops_an_apply(local: TerraformCloudUser) -> None:
     local.organization.named("producer").locked_by = "somebody"
     assert "Error acquiring the state lock" in local.fail(folder, *APPLY)
     assert local.organization.named("producer").states == []
+
+
+def test_mesh_repair_reads_the_state_and_its_lock(local: TerraformCloudUser) -> None:
+    path = local.initialize("producer", PRODUCER)
+    local.run(path, *APPLY)
+    folder = StackFolder("producer", path)
+    with patch.dict(os.environ, local.environment, clear=True):
+        assert '"hello"' in folder.pull()
+        assert folder.lock_holder() is None
+        local.organization.named("producer").locked_by = "somebody"
+        assert folder.lock_holder() is not None
+    assert local.organization.named("producer").locked_by == "somebody"
 
 
 def test_terraform_enterprise_is_another_host(local: TerraformCloudUser, tmp_path: Path) -> None:
