@@ -83,7 +83,7 @@ def private_endpoint(environment: Environment) -> Claims:
                     "master_global_access_config": {"enabled": True},
                 },
                 "control_plane_endpoints_config": {
-                    "dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"},
+                    "dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"}
                 },
             },
         )
@@ -253,11 +253,7 @@ def maintenance_window(environment: Environment) -> Claims:
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/maintenance-windows-and-exclusions
     """
     for key, window in environment.maintenance_windows().items():
-        recurring = {
-            "start_time": window.start_time,
-            "end_time": window.end_time,
-            "recurrence": window.recurrence,
-        }
+        recurring = {"start_time": window.start_time, "end_time": window.end_time, "recurrence": window.recurrence}
         path = resource("clusters", "google_container_cluster", f"regions/{key}/cluster")
         yield path, {"maintenance_policy": {"recurring_window": recurring}}
 

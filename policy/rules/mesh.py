@@ -158,10 +158,7 @@ def narrow_roles(environment: Environment) -> Claims:
         yield kubernetes_object(
             f"{home}/readiness-account", "ServiceAccount", (ROOT_NAMESPACE, READINESS), {}, before, **at
         )
-        groups = {
-            "apiextensions.k8s.io": "customresourcedefinitions",
-            "mesh.cloud.google.com": "controlplanerevisions",
-        }
+        groups = {"apiextensions.k8s.io": "customresourcedefinitions", "mesh.cloud.google.com": "controlplanerevisions"}
         rules = [{"apiGroups": [group], "resources": [kind], "verbs": read} for group, kind in groups.items()]
         yield kubernetes_object(
             f"{home}/readiness-role", "ClusterRole", (None, READINESS), {"rules": rules}, before, **at

@@ -436,11 +436,7 @@ def demo_client(environment: Environment) -> Claims:
         "selector": {"matchLabels": labels},
         "template": {
             "metadata": {"labels": labels},
-            "spec": {
-                "serviceAccountName": "sleep",
-                "terminationGracePeriodSeconds": 0,
-                "containers": [container],
-            },
+            "spec": {"serviceAccountName": "sleep", "terminationGracePeriodSeconds": 0, "containers": [container]},
         },
     }
     for region in members(environment) if environment.demo.enabled else ():

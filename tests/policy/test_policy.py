@@ -289,12 +289,7 @@ def test_values_of_another_type_are_found() -> None:
         ("service/deployment.yaml", "drop: [ALL]", "drop: [ALL]\n              add: [NET_ADMIN]", UNCLAIMED),
         ("gateway/deployment.yaml", "privileged: false", "privileged: true", "MESH_NOT_PRIVILEGED"),
         ("mesh/default-deny.yaml", "rules: []", "rules: [{}]", "MESH_DEFAULT_DENY"),
-        (
-            "namespace.yaml",
-            "labels: ${labels}",
-            "labels: {istio-injection: disabled, a: '${labels}'}",
-            "MESH_INJECTED",
-        ),
+        ("namespace.yaml", "labels: ${labels}", "labels: {istio-injection: disabled, a: '${labels}'}", "MESH_INJECTED"),
     ],
 )
 def test_a_weakened_manifest_is_found(
