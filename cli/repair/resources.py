@@ -30,6 +30,9 @@ _ARGUMENT = re.compile(r"{(\w+)}")
 _COMPLETE = {CLUSTERS: "RUNNING", NODE_POOLS: "RUNNING"}
 """By kind: the status of a complete resource; others have none."""
 
+_BROKEN, _BEING_DELETED = "ERROR", "STOPPING"
+"""Statuses of clusters and node pools. Deleting a broken one is left to the user: its nodes may run."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -93,7 +96,7 @@ def find_resources(
             if not live.api_is_off:
                 yield failure(one.name, f"unknown: {live}", api_error_fix(live, one.resource.kind.api, google.project))
             continue
-        if live is None:
+        if live is None or live.get("status") == _BEING_DELETED:
             continue
         tainted = (one.folder.stack, one.address) in tracked
         doubt = elsewhere or _doubt(environment, google, one, live, found=found, network=network)
@@ -110,6 +113,9 @@ def find_resources(
             adopt = one.folder.command("import", one.address, one.adoption.import_id(one.resource))
             delete = as_deployer(one.resource.delete_command, environment)
             yield failure(one.name, text, f"if it is: {adopt}; if it is not in use: {delete}")
+        elif live.get("status") == _BROKEN:
+            text = "exists but is missing from the state, and its creation failed: a deploy can't complete it"
+            yield failure(one.name, text, as_deployer(one.resource.delete_command, environment))
         else:
             cause = f"exists but is missing from the state; ours by {_proof(one)}"
             identifier = one.adoption.import_id(one.resource)

@@ -140,6 +140,19 @@ def test_a_broken_cluster_is_left_to_the_next_deploy(interrupted: Interrupted) -
     assert interrupted.done() == []
 
 
+@pytest.mark.parametrize(("status", "expected"), [("ERROR", 1), ("STOPPING", 0)])
+def test_a_cluster_that_is_broken_or_being_deleted_is_not_imported(
+    interrupted: Interrupted, status: str, expected: int
+) -> None:
+    interrupted.lose(interrupted.address("google_container_cluster", "tokyo"))
+    path = f"projects/{PROJECT}/locations/{TOKYO}/clusters/acme-tokyo-cluster-1"
+    interrupted.project.server.cloud.store.get(path)["status"] = status
+    code, found = interrupted.repair("--yes")
+    assert (code, interrupted.done()) == (expected, [])
+    if expected:
+        assert "its creation failed" in found[f"cluster acme-tokyo-cluster-1 in {TOKYO}"]["text"]
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_objects_are_imported_if_a_deploy_has_applied_them(interrupted: Interrupted, ours: bool) -> None:
     home = interrupted.project.folder
