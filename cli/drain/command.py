@@ -1,5 +1,6 @@
 """`mesh drain` and `mesh undrain`: the file, the clusters and the traffic change together."""
 
+import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def run_drain(
         output: Where progress is shown.
 
     Returns:
-        What was checked, applied and observed.
+        What was checked, applied and observed; also until an interruption.
 
     Raises:
         MeshError: Nothing was changed.
@@ -80,7 +81,10 @@ def run_drain(
         drain = Drain(wanted, file, live, options, report, output)
         drain.prepare(changes)
         if drain.apply():
-            drain.observe()
+            try:
+                drain.observe()
+            except KeyboardInterrupt as interrupt:
+                report.interrupted, report.signal = True, interrupt.args[0] if interrupt.args else signal.SIGINT
     return report
 
 

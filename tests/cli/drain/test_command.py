@@ -237,6 +237,29 @@ def test_new_requests(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
+def test_ctrl_c_while_it_waits(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The region stays drained, and the report says what was done."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.drain.command.read_traffic", interrupt)
+    answer = region.run("drain")
+    assert answer.status == 130
+    assert region.osaka["drained"] is True
+    assert answer.findings("ok")[CHANGES, "osaka: Service sample/helloworld"]
+
+
+def test_ctrl_c_before_anything_is_applied(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.drain.targeted_apply.TargetedApply.plan", interrupt)
+    answer = region.run("drain")
+    assert answer.status == 130
+    assert "drained" not in region.osaka
+
+
 def test_a_proxy_that_keeps_endpoints(region: DrainableMesh) -> None:
     own = region.mesh.clusters["tokyo"]
     own["proxies"]["sleep-5d4f8-1"] = copy.deepcopy(own["proxy"])
