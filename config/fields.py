@@ -144,14 +144,14 @@ https://github.com/istio/istio/blob/1.28.0/pkg/config/validation/agent/validatio
 
 
 def _retry_condition(value: object) -> object:
-    """Check a condition of retries, or a status code, which is a whole number and becomes text."""
-    if value not in (*retry_condition.CONDITIONS, *retry_condition.STATUS_CODES):
+    """Check a condition of retries, or a status code, which is a whole number."""
+    if isinstance(value, bool) or value not in (*retry_condition.CONDITIONS, *retry_condition.STATUS_CODES):
         raise _refuse(retry_condition.RULE)
-    return str(value)
+    return value
 
 
 RetryCondition = Annotated[
-    str,
+    str | int,
     BeforeValidator(_retry_condition),
     WithJsonSchema({"enum": [*retry_condition.CONDITIONS, *retry_condition.STATUS_CODES]}),
 ]

@@ -99,7 +99,7 @@ def _retries(service: Service, *, elsewhere: bool) -> dict[str, Any]:
     retries = service.retries
     if retries.attempts == 0:
         return {"attempts": 0}
-    fields: dict[str, Any] = {"attempts": retries.attempts, "retryOn": ",".join(retries.retry_on)}
+    fields: dict[str, Any] = {"attempts": retries.attempts, "retryOn": ",".join(map(str, retries.retry_on))}
     if retries.per_try_timeout_seconds is not None:
         fields["perTryTimeout"] = duration(retries.per_try_timeout_seconds)
     if elsewhere:

@@ -37,8 +37,9 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/
 https://github.com/kubernetes/apimachinery/blob/v0.34.2/pkg/api/validation/objectmeta.go (TotalAnnotationSizeLimitB)
 """
 
-ROUTE_SIZE = 300
-"""Most bytes of a path in a VirtualService beside the texts that it has of its own: 240 of JSON, and a namespace."""
+ROUTE_SIZE = 430
+"""Most bytes of a path in a VirtualService beside texts of its own: 240 of JSON, a namespace, and 130 of the timeout
+and the retries without their conditions."""
 
 
 def check_capacity(environment: Environment) -> Iterator[Problem]:
@@ -89,10 +90,12 @@ def _check_manifests(path: str, service: Service) -> Iterator[Problem]:
 
 def _check_routes(environment: Environment) -> Iterator[Problem]:
     """Check that the routes of each host fit into one object."""
+    services = environment.all_services()
     for one in host_routes(environment):
-        size = sum(_route_size(path) for path in one.paths)
+        sizes = [_route_size(path, services[path.service]) for path in one.paths]
+        size = sum(sizes)
         if size > LARGEST_MANIFEST:
-            largest = max(one.paths, key=_route_size)
+            largest = one.paths[sizes.index(max(sizes))]
             rule = (
                 f"{len(one.paths)} paths for {', '.join(one.hosts)} are about {size} bytes in a Kubernetes object, "
                 f"which holds {LARGEST_MANIFEST} at most; take away paths or headers, or use prefixes (most: "
@@ -101,11 +104,12 @@ def _check_routes(environment: Environment) -> Iterator[Problem]:
             yield Problem("services", rule)
 
 
-def _route_size(one: RoutedPath) -> int:
+def _route_size(one: RoutedPath, service: Service) -> int:
     """Return the most bytes of a path in its VirtualService: a prefix that is rewritten has two entries."""
     settings = json.dumps(one.route.model_dump(exclude={"path", "match", "host", "port"}, exclude_defaults=True))
     entries = 2 if one.route.match == "prefix" and one.route.rewrite else 1
-    return entries * (ROUTE_SIZE + 2 * len(one.path) + len(one.service) + _size(settings))
+    conditions = sum(len(str(condition)) + 1 for condition in service.retries.retry_on)
+    return entries * (ROUTE_SIZE + conditions + 2 * len(one.path) + len(one.service) + _size(settings))
 
 
 def _size(value: object) -> int:

@@ -28,7 +28,7 @@ def http_action(environment: Environment, name: str, port: ServicePort) -> dict[
     retries = service.retries
     elsewhere = service.failover and environment.mesh.control_plane != "fleet"
     retried = {
-        "retryOn": ",".join(retries.retry_on),
+        "retryOn": ",".join(map(str, retries.retry_on)),
         "perTryTimeout": _seconds(retries.per_try_timeout_seconds),
         "retryRemoteLocalities": True if elsewhere else None,
     }
