@@ -24,6 +24,7 @@ from tests.lab.environments import demo_steps
 from tests.lab.exercises import PAGE, do_exercises
 from tests.lab.memory import programs_and_memory
 from tests.lab.mesh_cli import MeshCli
+from tests.lab.policies import check_policies
 from tests.lab.probing import check_probes
 from tests.lab.protocols import check_protocol_failover, check_protocols
 from tests.lab.routing import check_routes
@@ -154,6 +155,7 @@ class Lab:
         check_routes(services, report)
         check_protocols(services, report)
         check_callers(services, report)
+        check_policies(services, report)
         self._mesh_cli.configure(environment)
         for service in (HTTP, GRPC):
             self._command(report, "verify", "locality", "--service", service)

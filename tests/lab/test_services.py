@@ -5,13 +5,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.lab.environments import with_regions
 from tests.lab.protocols import REQUESTS, _is_even
 from tests.lab.routing import CASES, RouteCase, show_port, show_preflight, show_service
 from tests.lab.services import GRPC, HTTP, NAMESPACE, PRICES, TCP, with_services, with_tag
 from tests.local_mesh.traffic import DemoResponse
-from tests.synthesized import REFERENCE
+from tests.synthesized import REFERENCE, environment_of
 
 GOOD = {"image": "example.com/lab-http:1", "version": "tokyo", "path": "/a", "port": 9090}
 
@@ -32,6 +33,13 @@ def test_the_services_are_added_in_every_region(number: int) -> None:
         region: region for region in regions
     }
     assert list(environment.deployments(found[PRICES])) == regions[-1:]
+
+
+def test_the_environment_is_a_configuration_again() -> None:
+    """The commands of `mesh` read it from a file."""
+    environment = with_services(with_regions(REFERENCE, 2, {}))
+    text = yaml.safe_dump(environment.model_dump(mode="json", exclude_defaults=True))
+    assert environment_of(text) == environment
 
 
 def test_another_tag_is_for_one_region_and_the_labs_services() -> None:

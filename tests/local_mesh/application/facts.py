@@ -29,6 +29,15 @@ READY_PATH = "/ready"
 BAD_TAG = "bad"
 """Tag of an image whose application is never ready, and responds to every request with an error."""
 
+SLOW_PATH = "/slow"
+"""Path whose responses take `SLOW_SECONDS`."""
+
+FLAKY_PATH = "/flaky"
+"""Path that is a 503 at the first try of a request; a retry gets a response."""
+
+ATTEMPT = "x-envoy-attempt-count"
+"""Request header of a client's proxy, with the number of the try."""
+
 JSON = "application/json"
 """With this ``Accept`` header, a response describes its request; else it is the demo's text."""
 
@@ -116,11 +125,12 @@ class Application:
 
     def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         """Return the status, the headers and the body of the response to an HTTP request."""
-        if request.path.partition("?")[0] == READY_PATH:
+        path = request.path.partition("?")[0]
+        if path == READY_PATH:
             status, body = (200, "ready\n") if self.ready else (503, "not ready\n")
             return self._answer(request, status, body)
-        self._delay()
-        if not self.healthy:
+        self._delay(path)
+        if not self.healthy or (path == FLAKY_PATH and request.headers.get(ATTEMPT, "1") == "1"):
             status, body = 503, "unhealthy\n"
         elif request.headers.get("accept") == JSON:
             status, body = 200, self.describe(request)
@@ -128,9 +138,9 @@ class Application:
             status, body = 200, self.greet()
         return self._answer(request, status, body)
 
-    def _delay(self) -> None:
+    def _delay(self, path: str) -> None:
         """Wait, if the application is slow or hangs. It still is ready then."""
-        if (self.folder / SLOW_FILE).exists():
+        if path == SLOW_PATH or (self.folder / SLOW_FILE).exists():
             time.sleep(SLOW_SECONDS)
         while (self.folder / HANGING_FILE).exists():
             time.sleep(POLL_SECONDS)
