@@ -1,10 +1,11 @@
 """Which callers are authorized to call a service, as identities in the mesh."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from config.environment import Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.services.service import Service
 
 WHOLE_NAMESPACE = "*"
 
@@ -27,15 +28,31 @@ class Caller:
 def authorized_callers(environment: Environment, name: str) -> tuple[Caller, ...]:
     """Return the authorized callers of a service: the gateways, for the ports with routes, and its ``allow_from``.
 
-    A name that no service has is left out; `config.validation.services` has refused it.
+    So are the callers of a service whose requests are mirrored to it, as the copies have their identity. A name that no
+    service has is left out; `config.validation.services` has refused it.
     """
     service = environment.all_services()[name]
+    found = list(_direct_callers(environment, service))
+    for other in environment.services.values():
+        if other.mirror is not None and other.mirror.service == name:
+            found += _mirrored_callers(environment, other, service)
+    return tuple(dict.fromkeys(found))
+
+
+def _direct_callers(environment: Environment, service: Service) -> Iterator[Caller]:
     ports = tuple(one.port for one in service.all_ports.values())
     routed = {service.routed_port(route).port for route in service.routes if route.redirect is None}
-    found = []
     if routed and environment.ingress.enabled:
-        found.append(Caller(GATEWAY_NAMESPACE, GATEWAY_NAME, tuple(port for port in ports if port in routed)))
-    return tuple(dict.fromkeys([*found, *_callers(environment, service.allow_from, ports)]))
+        yield Caller(GATEWAY_NAMESPACE, GATEWAY_NAME, tuple(port for port in ports if port in routed))
+    yield from _callers(environment, service.allow_from, ports)
+
+
+def _mirrored_callers(environment: Environment, service: Service, target: Service) -> Iterator[Caller]:
+    """Yield the callers of a service, for the ports of another one to which their requests are mirrored."""
+    mirrored = service.mirrored_ports(target)
+    for caller in _direct_callers(environment, service):
+        if ports := tuple(mirrored[port] for port in caller.ports if port in mirrored):
+            yield replace(caller, ports=ports)
 
 
 def namespace_callers(environment: Environment, name: str) -> tuple[Caller, ...]:

@@ -237,11 +237,11 @@ class Environment(Model):
         """Whether a service has a failover threshold, which is an object of GKE's Gateway API."""
         return any(service.failover_threshold is not None for service in self.services.values())
 
-    def deployments(self, service: Service) -> dict[str, RegionalDeployment]:
+    def deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what a service runs in each region that is not retired, whoever deploys its pods."""
-        wanted = service.regions or {key: RegionalDeployment() for key in self.regions}
-        return {key: wanted[key] for key in wanted if not self.regions[key].retired}
+        wanted = service.regions or self.regions
+        return {key: service.deployments_in(key) for key in wanted if not self.regions[key].retired}
 
-    def serving_deployments(self, service: Service) -> dict[str, RegionalDeployment]:
+    def serving_deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what of a service's deployments gets requests: those of regions that are not drained."""
         return {key: one for key, one in self.deployments(service).items() if not self.regions[key].drained}

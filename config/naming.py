@@ -150,6 +150,11 @@ class RegionNames:
         yield Limit("firewall rule", self.webhook_firewall, 63)
 
 
+def subset_name(version: str) -> str:
+    """Return the name of a version in a DestinationRule, where it is a DNS label."""
+    return version.replace(".", "-")
+
+
 def service_host(name: str, namespace: str) -> str:
     """Return the name by which the mesh knows a Service."""
     return f"{name}.{namespace}.svc.cluster.local"

@@ -78,6 +78,11 @@ class Problem:
         return printable(text if self.line is None else f"line {self.line}: {text}")
 
 
+def quoted(key: str) -> str:
+    """Return a key as it is in a path: one with a dot is in quotes."""
+    return f"'{key}'" if "." in key else key
+
+
 def printable(text: str) -> str:
     """Return a text without the escape sequences that a file may contain and a terminal would execute."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

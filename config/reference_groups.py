@@ -145,6 +145,26 @@ services:
 """,
     ),
     Group(
+        "Versions, mirroring and weights",
+        "Which version of a service and which region gets how many of its requests. "
+        "[Versions, mirroring and weights](versions.md) explains a canary release from start to end.",
+        ("services.*.versions", "services.*.mirror", "services.*.region_weights"),
+        """\
+services:
+  cart:
+    image: asia-northeast1-docker.pkg.dev/acme-mesh-prod/shop/cart:1.4
+    port: 8080
+    versions:
+      v1: 95
+      v2: {weight: 5, image: "asia-northeast1-docker.pkg.dev/acme-mesh-prod/shop/cart:1.5", replicas: 1}
+    mirror: {service: cart-next, percent: 10}
+    # Not with mesh.control_plane: fleet: region_weights: {tokyo: {tokyo: 90, osaka: 10}}
+  cart-next:
+    image: asia-northeast1-docker.pkg.dev/acme-mesh-prod/shop/cart:2.0
+    port: 8080
+""",
+    ),
+    Group(
         "Workloads of other pipelines",
         "A service without `image`, and namespaces, for pods that Argo CD, Flux, Config Sync or Helm deploys. "
         "[Workloads of other pipelines](workloads.md) describes what their pods need.",

@@ -31,6 +31,7 @@ def _workload(environment: Environment, name: str, service: Service) -> dict[str
         "namespace": service.namespace,
         "service_account": name,
         "pod_labels": {"app": name},
+        **({"versions": service.weights} if service.versions else {}),
         "ports": {key: one.port for key, one in service.all_ports.items()},
         "host": service_host(name, service.namespace),
         "regions": list(environment.deployments(service)),

@@ -1,5 +1,6 @@
 """A routed path, as the entries of a VirtualService."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from config.routing import RoutedPath
@@ -10,7 +11,9 @@ from config.services.service import Service
 from constructs.service_traffic import http_action
 
 
-def http_routes(one: RoutedPath, service: Service, *, scheme: str, retries_elsewhere: bool) -> list[dict[str, Any]]:
+def http_routes(
+    one: RoutedPath, services: Mapping[str, Service], *, scheme: str, retries_elsewhere: bool
+) -> list[dict[str, Any]]:
     """Return the entries of a path.
 
     A prefix matches whole segments, which Istio's does not: it becomes an exact match, and a prefix with a slash at
@@ -18,13 +21,13 @@ def http_routes(one: RoutedPath, service: Service, *, scheme: str, retries_elsew
 
     Args:
         one: the routed path.
-        service: its service.
+        services: all services, by name.
         scheme: ``https`` or ``http``, as users come in.
         retries_elsewhere: a retry can go to another region.
     """
     entries: list[dict[str, Any]] = []
     for match, rewrite in _matches(one):
-        entry = {"match": [match], **_entry(one, service, scheme, retries_elsewhere=retries_elsewhere)}
+        entry = {"match": [match], **_entry(one, services, scheme, retries_elsewhere=retries_elsewhere)}
         if rewrite is not None:
             entry["rewrite"] = {"uri": rewrite}
         if entries and entries[-1] == {**entry, "match": entries[-1]["match"]}:
@@ -45,14 +48,15 @@ def _matches(one: RoutedPath) -> list[tuple[dict[str, Any], str | None]]:
     return [prefix] if one.path.endswith("/") else [exact, prefix]
 
 
-def _entry(one: RoutedPath, service: Service, scheme: str, *, retries_elsewhere: bool) -> dict[str, Any]:
+def _entry(one: RoutedPath, services: Mapping[str, Service], scheme: str, *, retries_elsewhere: bool) -> dict[str, Any]:
     """Return what happens to the requests of a path."""
     route = one.route
     entry: dict[str, Any] = {}
     if route.redirect is not None:
         entry["redirect"] = _redirect(route.redirect, scheme)
     else:
-        entry |= http_action(one.service, service, service.routed_port(route), retries_elsewhere=retries_elsewhere)
+        port = services[one.service].routed_port(route)
+        entry |= http_action(one.service, services, port, retries_elsewhere=retries_elsewhere)
     headers = _given(request=_headers(route.request_headers), response=_headers(route.response_headers))
     if headers:
         entry["headers"] = headers

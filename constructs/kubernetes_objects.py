@@ -53,6 +53,7 @@ class KubernetesObjects:
     def __init__(self, stack: TerraformStack) -> None:
         self._stack = stack
         self._resources: dict[str, dict[str, Any]] = {}
+        self._moved: list[dict[str, str]] = []
 
     def add(self, path: str, arguments: Mapping[str, Any]) -> ObjectAddress:
         """Add an object.
@@ -74,10 +75,22 @@ class KubernetesObjects:
         self._resources[unique_id] = {"//": {"metadata": metadata}, **arguments}
         return ObjectAddress(f"{RESOURCE}.{unique_id}")
 
+    def move(self, former: str, path: str) -> None:
+        """Let an object keep its place in the cluster, which the state may have under another path.
+
+        Args:
+            former: the path that it has had; nothing happens if no object in the state has it.
+            path: its path.
+        """
+        addresses = {"from": former, "to": path}
+        self._moved.append({side: f"{RESOURCE}.{unique_id_of(one)}" for side, one in addresses.items()})
+
     def write(self) -> None:
         """Pass all objects to the stack. Has to be called once, after the last object is added."""
         if self._resources:
             self._stack.add_override(f"resource.{RESOURCE}", self._resources)
+        if self._moved:
+            self._stack.add_override("moved", self._moved)
 
 
 @lru_cache(maxsize=256)  # each question is two calls to Node.js, and the objects of a cluster have the same parents

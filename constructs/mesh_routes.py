@@ -32,6 +32,7 @@ class MeshRoutes(ObjectGroup):
         ingress: Ingress,
         retries_elsewhere: bool,
         namespace: MeshNamespace,
+        depends_on: Sequence[ITerraformDependable],
         access: ClusterAccess,
     ) -> None:
         """Add the objects.
@@ -44,6 +45,7 @@ class MeshRoutes(ObjectGroup):
             ingress: the ingress, as configured.
             retries_elsewhere: a retry can go to another region.
             namespace: the namespace of the gateways, applied.
+            depends_on: what the destinations of the routes need.
             access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
@@ -58,9 +60,7 @@ class MeshRoutes(ObjectGroup):
         for one in routes:
             entries: list[dict[str, Any]] = []
             for path in one.paths:
-                entries += http_routes(
-                    path, services[path.service], scheme=ingress.scheme, retries_elsewhere=retries_elsewhere
-                )
+                entries += http_routes(path, services, scheme=ingress.scheme, retries_elsewhere=retries_elsewhere)
             virtual_service = ManifestFile(
                 self,
                 f"virtual-service-{one.name}",
@@ -75,7 +75,7 @@ class MeshRoutes(ObjectGroup):
                     },
                 ),
                 access=access,
-                depends_on=[gateway.applied, *of_hosts] if one.name == DEFAULT_ROUTES else [gateway.applied],
+                depends_on=[gateway.applied, *depends_on, *(of_hosts if one.name == DEFAULT_ROUTES else [])],
                 deleted_last=one.name != DEFAULT_ROUTES,
             )
             of_hosts.append(virtual_service.applied)

@@ -1,6 +1,6 @@
 """A service on the mesh, in one cluster."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.authorization import Caller
@@ -18,8 +18,12 @@ from constructs.mesh_namespace import MeshNamespace
 from constructs.secret_files import secret_classes
 from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
 from constructs.service_scaling import autoscaler_manifest, healthy_fields
-from constructs.service_traffic import destination_rule, virtual_service
+from constructs.service_traffic import LocalityWeights, destination_rule, virtual_service
 from constructs.workload_identity import ANNOTATION
+
+DEPLOYMENT, AUTOSCALER = "deployment", "autoscaler"
+ROLLOUT = "rollout-see-mesh-status"
+"""Construct id of the disruption budget: its address is all that terraform prints of a wait that fails."""
 
 
 class MeshService(ObjectGroup):
@@ -30,6 +34,7 @@ class MeshService(ObjectGroup):
 
     Attributes:
         allow_policies: the policies that authorize its callers, if there are any.
+        needed_by_routes: what has to be applied before a route sends requests to one of several versions.
     """
 
     def __init__(
@@ -38,12 +43,13 @@ class MeshService(ObjectGroup):
         id_: str,
         *,
         name: str,
-        service: Service,
-        deployment: RegionalDeployment | None,
+        services: Mapping[str, Service],
+        deployments: Sequence[RegionalDeployment],
         drained: bool,
         demo_routed: bool | None,
         callers: Sequence[Caller],
         namespace: MeshNamespace,
+        weights: LocalityWeights | None,
         locality_needs_setting: bool,
         retries_elsewhere: bool,
         access: ClusterAccess,
@@ -55,14 +61,15 @@ class MeshService(ObjectGroup):
             scope: the parent construct.
             id_: the construct id, which addresses follow from.
             name: the service's name.
-            service: the service, as configured.
-            deployment: what runs in this cluster, whoever deploys it; None if nothing does.
+            services: all services, by name.
+            deployments: what runs in this cluster, whoever deploys it: one, or one for each of several versions.
             drained: no request goes to the region. Its Service selects no pod, and its pods stay ready.
             demo_routed: None unless the service is the demo, whose objects have fixed names: with an enabled ingress,
                 they include a Gateway and a VirtualService. `MeshRoutes` has those of other services.
             callers: authorized callers. Without any there is no policy, which suits a mesh with default deny and
                 one without.
             namespace: the namespace of the objects, applied.
+            weights: where the requests of this cluster's clients go, unless the nearest region serves them.
             locality_needs_setting: locality load balancing is off unless the DestinationRule enables it.
             retries_elsewhere: a retry can go to another region.
             access: the cluster's kubernetes provider.
@@ -71,6 +78,8 @@ class MeshService(ObjectGroup):
         super().__init__(scope, id_)
         names = {"name": name, "namespace": namespace.name}
         self.allow_policies: list[ITerraformDependable] = []
+        self.needed_by_routes: list[ITerraformDependable] = []
+        service = services[name]
 
         def apply(id_: str, manifest: dict[str, Any], *also: ITerraformDependable) -> ITerraformDependable:
             after = [namespace.applied, *also]
@@ -79,7 +88,7 @@ class MeshService(ObjectGroup):
         ports = [_service_port(key, one, is_demo=demo_routed is not None) for key, one in service.all_ports.items()]
         selector = {"app": name} | (DRAINED_SELECTOR if drained else {})
         apply("service", render("service/service.yaml", {**names, "selector": selector, "ports": ports}))
-        if deployment is not None:
+        if deployments:
             google_account = service.service_account
             annotations = {ANNOTATION: google_account} if google_account else None
             account = apply(
@@ -90,21 +99,29 @@ class MeshService(ObjectGroup):
             if service.image is None:  # another pipeline deploys the pods
                 apply("disruption-budget", render("service/pipeline-disruption-budget.yaml", names))
             else:
-                manifest = deployment_manifest(name, service, deployment, namespace.name)
                 classes = secret_classes(name, namespace.name, service.volumes)
                 secrets = [apply(f"secrets-{checksum(path)}", one) for path, one in classes.items()]
-                self._run(manifest, service.scaling_in(deployment), [account, *secrets], access)
+                for deployment in deployments:
+                    manifest = deployment_manifest(name, service, deployment, namespace.name)
+                    suffix = f"-{deployment.version}" if service.versions else ""
+                    applied = self._run(manifest, service.scaling_in(deployment), [account, *secrets], access, suffix)
+                    if service.versions:
+                        self.needed_by_routes += applied
+                if service.versions:
+                    self._keep_single_version(service.main_version, access)
             if callers:
                 policy = render("service/authorization-policy.yaml", {**names, "rules": _rules(callers)})
                 self.allow_policies.append(apply("authorization-policy", policy))
-        rule = destination_rule(name, service, locality_needs_setting=locality_needs_setting)
+        rule = destination_rule(name, service, locality_needs_setting=locality_needs_setting, weights=weights)
         if rule is not None:
-            apply("destination-rule", rule)
+            rule_applied = apply("destination-rule", rule)
+            if service.versions:
+                self.needed_by_routes.append(rule_applied)
         routes = None
         if demo_routed is None:
-            routes = virtual_service(name, service, retries_elsewhere=retries_elsewhere)
+            routes = virtual_service(name, services, retries_elsewhere=retries_elsewhere)
         if routes is not None:
-            apply("virtual-service", routes)
+            apply("virtual-service", routes, *self.needed_by_routes)
         if service.failover_threshold is not None:
             threshold = {"threshold": service.failover_threshold}
             apply("traffic-distribution", render("service/traffic-distribution-policy.yaml", {**names, **threshold}))
@@ -120,24 +137,26 @@ class MeshService(ObjectGroup):
         scaling: Autoscaling | int,
         needed: Sequence[ITerraformDependable],
         access: ClusterAccess,
-    ) -> None:
-        """Add the Deployment, and wait until the pods of its template are healthy.
+        suffix: str,
+    ) -> list[ITerraformDependable]:
+        """Add a Deployment, and wait until the pods of its template are healthy. Return the Deployment and what waits.
 
         The wait is the disruption budget's. A Deployment whose create has failed would be replaced, and
         with its name created before the old one is deleted. The budget is replaced with each template,
         and an old version's Deployment is deleted after that.
         """
         applied = ManifestFile(
-            self, "deployment", manifest=deployment, access=access, depends_on=needed, new_name_first=True
+            self, f"{DEPLOYMENT}{suffix}", manifest=deployment, access=access, depends_on=needed, new_name_first=True
         ).applied
         before = [applied]
         if isinstance(scaling, Autoscaling):  # the wait is for its minimum
             scaler = autoscaler_manifest(deployment, scaling)
-            before.append(ManifestFile(self, "autoscaler", manifest=scaler, access=access, depends_on=before).applied)
+            id_ = f"{AUTOSCALER}{suffix}"
+            before.append(ManifestFile(self, id_, manifest=scaler, access=access, depends_on=before).applied)
         labels = deployment["spec"]["template"]["metadata"]["labels"]
-        ManifestFile(
+        rollout = ManifestFile(
             self,
-            "rollout-see-mesh-status",  # the address is all that terraform prints of a wait that fails
+            f"{ROLLOUT}{suffix}",
             manifest=render(
                 "service/pod-disruption-budget.yaml",
                 {
@@ -150,7 +169,16 @@ class MeshService(ObjectGroup):
             access=access,
             depends_on=before,
             wait_for=healthy_fields(scaling),
-        )
+        ).applied
+        return [applied, rollout]
+
+    def _keep_single_version(self, version: str, access: ClusterAccess) -> None:
+        """Keep the objects of a service that has had one version until now, as those of one of several.
+
+        Without this, a deploy would create them again under the same names, which fails, and delete the old ones.
+        """
+        for id_ in (DEPLOYMENT, AUTOSCALER, ROLLOUT):
+            access.objects.move(f"{self.path}/{id_}", f"{self.path}/{id_}-{version}")
 
 
 def _service_port(name: str, port: ServicePort, *, is_demo: bool) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from config.authorization import authorized_callers, namespace_callers
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from config.naming import GATEWAY_NAMESPACE
 from config.routing import host_routes, routed_paths
+from config.services.service import Service
 from config.workload_contract import workload_outputs
 from constructs import Construct
 from constructs.bindings import ComputeGlobalAddress, ITerraformDependable, NullProvider, TerraformOutput
@@ -17,6 +18,7 @@ from constructs.mesh_routes import MeshRoutes
 from constructs.mesh_service import MeshService
 from constructs.multi_cluster_ingress import MultiClusterIngress
 from constructs.namespace_policy import NamespacePolicy
+from constructs.service_traffic import LocalityWeights
 from constructs.sleep_client import SleepClient
 from constructs.workload_identity import WorkloadIdentity
 from stacks.base import MeshStack, StateLocation
@@ -67,7 +69,7 @@ class IngressStack(MeshStack):
             allow_policies: list[ITerraformDependable] = []
             if environment.ingress.enabled:
                 gateways[region.key] = self._gateway(region, access[region.key], allow_policies)
-            self._services(region, access[region.key], allow_policies)
+            needed_by_routes = self._services(region, access[region.key], allow_policies)
             if region.key in gateways and routes:
                 MeshRoutes(
                     self.region_scope(region.key),
@@ -77,6 +79,7 @@ class IngressStack(MeshStack):
                     ingress=environment.ingress,
                     retries_elsewhere=environment.control_plane.retries_elsewhere,
                     namespace=gateways[region.key],
+                    depends_on=needed_by_routes,
                     access=access[region.key],
                 )
             MeshPolicies(
@@ -173,7 +176,8 @@ class IngressStack(MeshStack):
 
     def _services(
         self, region: ResolvedRegion, access: ClusterAccess, allow_policies: list[ITerraformDependable]
-    ) -> None:
+    ) -> list[ITerraformDependable]:
+        """Add the services of a region, and return what routes to them need."""
         environment = self._environment
         namespaces = {
             name: MeshNamespace(
@@ -192,15 +196,18 @@ class IngressStack(MeshStack):
                     access=access,
                 )
                 allow_policies.append(policy.applied)
-        for name, service in environment.all_services().items():
+        services = environment.all_services()
+        needed_by_routes: list[ITerraformDependable] = []
+        for name, service in services.items():
             of_mesh = MeshService(
                 self.region_scope(region.key),
                 f"service-{name}",
                 name=name,
-                service=service,
-                deployment=environment.deployments(service).get(region.key),
+                services=services,
+                deployments=environment.deployments(service).get(region.key, ()),
                 drained=region.drained,
                 demo_routed=environment.ingress.enabled if name == environment.demo_name else None,
+                weights=self._locality_weights(region, service),
                 locality_needs_setting=environment.control_plane.locality_needs_setting,
                 retries_elsewhere=environment.control_plane.retries_elsewhere,
                 callers=authorized_callers(environment, name) if environment.mesh.default_deny else (),
@@ -209,14 +216,23 @@ class IngressStack(MeshStack):
                 identity=self._identities[name].granted if name in self._identities else None,
             )
             allow_policies += of_mesh.allow_policies
+            needed_by_routes += of_mesh.needed_by_routes
         if environment.demo.enabled:
             SleepClient(
                 self.region_scope(region.key),
                 "sleep",
                 image=environment.demo.client_image,
-                namespace=namespaces[environment.all_services()[DEMO_SERVICE].namespace],
+                namespace=namespaces[services[DEMO_SERVICE].namespace],
                 access=access,
             )
+        return needed_by_routes
+
+    def _locality_weights(self, region: ResolvedRegion, service: Service) -> LocalityWeights | None:
+        weights = service.region_weights.get(region.key)
+        if weights is None:
+            return None
+        regions = self._environment.regions
+        return LocalityWeights(region.location, {regions[key].region: weight for key, weight in weights.items()})
 
     def _connect_command(self, region: ResolvedRegion) -> str:
         flags = {"public": "", "private": " --internal-ip", "dns": " --dns-endpoint"}

@@ -21,7 +21,7 @@ from cli.sources.remediation import chained
 from cli.status.control_plane import CONTROL_PLANE
 from cli.status.mesh import namespaces_of, proxies_of, restarts
 from config import ResolvedRegion
-from config.naming import MESH_NAMESPACE
+from config.naming import MESH_NAMESPACE, subset_name
 from config.plural import counted
 from config.services.service import Service
 
@@ -184,7 +184,7 @@ def _check_service(
     for key, other in regions.items():
         problems = defaultdict[str, list[ObservedProxy]](list)
         for proxy in proxies:
-            if problem := _problem(proxy, member, other, host, failover=service.failover):
+            if problem := _problem(proxy, member, other, named):
                 problems[problem].append(proxy)
         for problem, which in problems.items():
             wrong.append(f"{_names(which, proxies)}: {problem.format(region=key)}")
@@ -211,11 +211,44 @@ DRAINED = "endpoints known in {region}, which is drained"
 WRONG_PRIORITY = "the endpoints in {region} get requests as those of this region do"
 
 
-def _problem(
-    proxy: ObservedProxy, member: ObservedCluster, other: ObservedCluster, host: str, *, failover: bool
-) -> str:
-    """Return what a proxy does not know of a service in a region, as a template; empty if it knows everything."""
-    there, here = (_known(proxy, host, each.region) for each in (other, member))
+def _problem(proxy: ObservedProxy, member: ObservedCluster, other: ObservedCluster, named: tuple[str, Service]) -> str:
+    """Return what a proxy does not know of a service in a region, as a template; empty if it knows everything.
+
+    Of several versions, that is the endpoints of each that gets requests and is ready there.
+    """
+    name, service = named
+    host = f"{name}.{service.namespace}.svc."
+    own = [one for one in proxy.endpoints if one.outbound and one.host.startswith(host)]
+    if not service.versions:
+        return _problem_of([one for one in own if not one.subset], member, other, service)
+    ready = _ready_versions(other, name, service)
+    problems = (
+        _problem_of([one for one in own if one.subset == subset_name(version)], member, other, service)
+        for version, weight in service.weights.items()
+        if weight and version in ready
+    )
+    return next(filter(None, problems), "")
+
+
+def _ready_versions(member: ObservedCluster, name: str, service: Service) -> set[str]:
+    """Return the versions of a service that have a ready pod in a cluster."""
+    labels = (
+        one["metadata"].get("labels", {})
+        for one in member.live.pods
+        if one["metadata"]["namespace"] == service.namespace and condition(one, "Ready") == "True"
+    )
+    return {one["version"] for one in labels if one.get("app") == name and "version" in one}
+
+
+def _problem_of(own: Sequence[ProxyEndpoint], member: ObservedCluster, other: ObservedCluster, service: Service) -> str:
+    """Return what is missing of the endpoints that get the same requests.
+
+    With weights for the regions, all have the same priority; a region without a weight is not to have any.
+    """
+    weights = service.region_weights.get(member.key)
+    if weights is not None and other.key not in weights:
+        return ""
+    there, here = ([one for one in own if _is_in(one, each.region)] for each in (other, member))
     if not there:
         return UNKNOWN
     if all(one.ejected for one in there):
@@ -223,7 +256,8 @@ def _problem(
     if not any(one.healthy for one in there):
         return UNHEALTHY
     alike = bool(here) and min(one.priority for one in there) <= min(one.priority for one in here)
-    return WRONG_PRIORITY if alike and failover and other.key != member.key else ""
+    by_priority = service.failover and weights is None
+    return WRONG_PRIORITY if alike and by_priority and other.key != member.key else ""
 
 
 def _has_endpoints(member: ObservedCluster, service: Service, name: str) -> bool:

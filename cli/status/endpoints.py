@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cli.report.findings import Finding, failure, ok
 from cli.sources.cluster_objects import Object, condition
@@ -17,15 +17,15 @@ def check_endpoints(member: ObservedCluster) -> Iterator[Finding]:
     """Yield how many endpoints each service has in a cluster whose pods are available: a Service may select none."""
     environment = member.environment
     for name, service in environment.all_services().items():
-        configured = environment.deployments(service).get(member.key)
+        configured = environment.deployments(service).get(member.key, ())
         found = _service(member, service.namespace, name)
-        if configured is None or found is None:
+        if not configured or found is None:
             continue
         if member.region.drained:
             yield _check_drained(member, name, service)
             continue
         title, ready = f"endpoints of {name}", ready_endpoints(member.live.slices, service.namespace, name)
-        available = _available(member, name, service, configured.version)
+        available = _available(member, name, service, [one.version for one in configured])
         if ready or not available:  # pods that are not available are another finding
             yield ok(title, counted(ready, "ready endpoint")).about(service=name)
             continue
@@ -44,11 +44,11 @@ def _check_drained(member: ObservedCluster, name: str, service: Service) -> Find
     return finding.about(f"Service {service.namespace}/{name}", service=name)
 
 
-def _available(member: ObservedCluster, name: str, service: Service, version: str | None) -> int:
+def _available(member: ObservedCluster, name: str, service: Service, versions: Sequence[str]) -> int:
     """Return how many pods of a service are available; of pods of another pipeline, those with its label."""
     if service.image:
-        deployment = member.live.deployment(service.namespace, f"{name}-{version}") or {}
-        return int(deployment.get("status", {}).get("availableReplicas", 0))
+        deployments = [member.live.deployment(service.namespace, f"{name}-{version}") or {} for version in versions]
+        return sum(int(one.get("status", {}).get("availableReplicas", 0)) for one in deployments)
     pods = (one for one in member.live.pods if one["metadata"]["namespace"] == service.namespace)
     own = (one for one in pods if one["metadata"].get("labels", {}).get("app") == name)
     return sum(condition(one, "Ready") == "True" for one in own)

@@ -11,7 +11,7 @@ from config.demo import CLIENT_APP
 from config.environment import DEMO_SERVICE
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.plural import counted
-from config.services.scaling import Autoscaling
+from config.services.pods import RegionalDeployment
 from config.services.service import Service
 
 
@@ -19,7 +19,7 @@ def check_services(member: ObservedCluster) -> Iterator[Finding]:
     """Yield whether each service runs as configured; other numbers of replicas are drift, or an unfinished drill."""
     environment = member.environment
     for name, service in environment.all_services().items():
-        yield (_check_deployments if service.image else _check_pods_of_another_pipeline)(member, name, service)
+        yield from (_check_deployments if service.image else _check_pods_of_another_pipeline)(member, name, service)
         yield _check_failover(member, name, service)
     if environment.demo.enabled:
         namespace = environment.all_services()[DEMO_SERVICE].namespace
@@ -81,30 +81,30 @@ def _check_autoscaled(
     return ok(title, f"{counted(ready, 'pod')} ready, autoscaling {live}")
 
 
-def _check_deployments(member: ObservedCluster, name: str, service: Service) -> Finding:
+def _check_deployments(member: ObservedCluster, name: str, service: Service) -> Iterator[Finding]:
     """Check a service's Deployments in one region, and find those that should not run there."""
-    wanted = member.environment.deployments(service).get(member.key)
+    wanted = member.environment.deployments(service).get(member.key, ())
     deployed = (one["metadata"] for one in member.live.deployments)
     found = (one for one in deployed if one.get("namespace") == service.namespace)
-    own = "" if wanted is None else f"{name}-{wanted.version}"
-    others = [one["name"] for one in found if one.get("labels", {}).get("app") == name and one["name"] != own]
-    finding = ok(f"service {name}", "not in this region, as configured")
-    if wanted is not None:
-        finding = _check_deployment(member, name, service, own, service.scaling_in(wanted))
-    if not others:
-        return finding.about(service=name)
-    failed = finding.state is FindingState.FAILURE
-    wrong = [*([finding.text] if failed else []), *(f"{one} is not configured in this region" for one in others)]
-    kubectl = f"{member.kubectl} --namespace {service.namespace}"
-    fixes = [*([finding.fix] if failed else []), *(f"{kubectl} delete deployment {one}" for one in others)]
-    return failure(f"service {name}", "; ".join(wrong), chained(fixes)).about(service=name)
+    own = {f"{name}-{one.version}" for one in wanted}
+    others = [one["name"] for one in found if one.get("labels", {}).get("app") == name and one["name"] not in own]
+    first, *further = [_check_deployment(member, name, service, one) for one in wanted] or [
+        ok(f"service {name}", "not in this region, as configured")
+    ]
+    if others:
+        failed = first.state is FindingState.FAILURE
+        wrong = [*([first.text] if failed else []), *(f"{one} is not configured in this region" for one in others)]
+        kubectl = f"{member.kubectl} --namespace {service.namespace}"
+        fixes = [*([first.fix] if failed else []), *(f"{kubectl} delete deployment {one}" for one in others)]
+        first = failure(first.name, "; ".join(wrong), chained(fixes))
+    yield from (one.about(service=name) for one in (first, *further))
 
 
-def _check_deployment(
-    member: ObservedCluster, name: str, service: Service, own: str, scaling: Autoscaling | int
-) -> Finding:
-    """Check the Deployment of a service that runs in a region."""
-    title, namespace = f"service {name}", service.namespace
+def _check_deployment(member: ObservedCluster, name: str, service: Service, deployment: RegionalDeployment) -> Finding:
+    """Check a Deployment of a service that runs in a region."""
+    version = f", version {deployment.version}" if service.versions else ""
+    title, namespace, own = f"service {name}{version}", service.namespace, f"{name}-{deployment.version}"
+    scaling = service.scaling_in(deployment)
     scaler = member.live.autoscaler(namespace, own)
     if isinstance(scaling, int):
         if scaler is not None:
@@ -122,8 +122,11 @@ def _check_deployment(
     return _check_autoscaled(member, names, found, scaler, (scaling.min_replicas, scaling.max_replicas))
 
 
-def _check_pods_of_another_pipeline(member: ObservedCluster, name: str, service: Service) -> Finding:
-    """Check that a service has a ready pod in each of its regions, and none elsewhere; the rest is the pipeline's."""
+def _check_pods_of_another_pipeline(member: ObservedCluster, name: str, service: Service) -> Iterator[Finding]:
+    """Check that a service has a ready pod in each of its regions, and none elsewhere; the rest is the pipeline's.
+
+    Of several versions, each that gets requests has to have one.
+    """
     pods = [
         one
         for one in member.live.pods
@@ -135,12 +138,17 @@ def _check_pods_of_another_pipeline(member: ObservedCluster, name: str, service:
         wrong = (
             [f"{counted(len(pods), 'pod')} of it here, but services.{name}.regions has no {member.key}"] if pods else []
         )
-        return failure_or_ok(title, wrong, "not in this region, as configured", look).about(service=name)
+        yield failure_or_ok(title, wrong, "not in this region, as configured", look).about(service=name)
+        return
     reasons = [f"pod {one['metadata']['name']}: {_reason(one)}" for one in pods]
     wrong = [] if ready else ["; ".join([f"no pod with the label app={name} is ready", *reasons])]
+    if ready:
+        serving = {one["metadata"]["labels"].get("version") for one in ready}
+        idle = [version for version, weight in service.weights.items() if weight and version not in serving]
+        wrong = [f"no ready pod has the label version={one}, which gets requests" for one in idle]
     right = f"{len(ready)} of {counted(len(pods), 'pod')} ready, deployed by another pipeline"
     fix = f"deploy it with its own pipeline, then: {look}"
-    return failure_or_ok(title, wrong, right, fix).about(service=name)
+    yield failure_or_ok(title, wrong, right, fix).about(service=name)
 
 
 def _deployment_problems(

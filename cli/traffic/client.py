@@ -104,12 +104,14 @@ class Requests:
         grpc: Whether it is a gRPC method.
         host: The name by which proxies know the service whose endpoints they count.
         port: Of that service.
+        mirror: The subset of it that gets copies of requests, which do not count; empty if there is none.
     """
 
     url: str
     grpc: bool
     host: str
     port: int
+    mirror: str = ""
 
 
 class LoadGenerator:
@@ -205,7 +207,7 @@ def start_load(client: TrafficClient, requests: Requests, load: LoadProfile, fin
     piece = 1 if requests.grpc else load.piece
     arguments = [
         *(requests.url, "grpc" if requests.grpc else "http", mark, f"{TIMEOUT_SECONDS:g}"),
-        *(str(piece), f"{load.pause:g}", f"{load.count_every:g}", requests.host, str(requests.port)),
+        *(str(piece), f"{load.pause:g}", f"{load.count_every:g}", requests.host, str(requests.port), requests.mirror),
         *map(str, load.counts()),
     ]
     process = client.cluster.popen(

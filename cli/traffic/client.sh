@@ -2,7 +2,7 @@
 # Sends requests with curl from where it runs, a pod of the mesh, and prints each response.
 # `mesh` sends it there and reads it.
 #
-#   sh -c "$(cat client.sh)" client URL PROTOCOL MARK SECONDS PIECE PAUSE EVERY HOST PORT COUNT...
+#   sh -c "$(cat client.sh)" client URL PROTOCOL MARK SECONDS PIECE PAUSE EVERY HOST PORT MIRROR COUNT...
 #
 #   PROTOCOL grpc for gRPC: an empty message in HTTP/2; any other for HTTP
 #   MARK     begins the line of a response: MARK STATUS SECONDS CURL'S-EXIT-STATUS CURL'S-MESSAGE
@@ -13,14 +13,15 @@
 #   EVERY    seconds between two lines of counters; 0 for none: MARK counters ADDRESS=LOCALITY=NUMBER...
 #   HOST     name of the service that the counters are about
 #   PORT     its port
+#   MIRROR   subset of the service that gets copies of requests, which do not count; may be empty
 #   COUNT    requests of one worker; there are as many workers as counts
 #
 # Several workers print at the same time, so that a piece is printed at once, and is less than a pipe takes at once.
 # Ends when its standard input does: the CLI may have ended.
 set -u
 
-url=$1 protocol=$2 mark=$3 seconds=$4 piece=$5 pause=$6 every=$7 host=$8 port=$9
-shift 9
+url=$1 protocol=$2 mark=$3 seconds=$4 piece=$5 pause=$6 every=$7 host=$8 port=$9 mirror=${10}
+shift 10
 
 if ! command -v curl >/dev/null 2>&1; then
   echo "curl is not installed in the client pod" >&2
@@ -57,8 +58,8 @@ work() {
 # read_counters: how many responses other than errors the proxy of this pod had from each endpoint of the service.
 read_counters() {
   clusters=$(curl --silent --max-time "$seconds" http://127.0.0.1:15000/clusters) || return
-  printf '%s\n' "$clusters" | awk -F:: -v mark="$mark" -v host="$host" -v port="$port" '
-    split($1, of, "|") == 4 && of[1] == "outbound" && of[2] == port && of[4] == host {
+  printf '%s\n' "$clusters" | awk -F:: -v mark="$mark" -v host="$host" -v port="$port" -v mirror="$mirror" '
+    split($1, of, "|") == 4 && of[1] == "outbound" && of[2] == port && of[4] == host && (mirror == "" || of[3] != mirror) {
       if ($3 == "region") region[$2] = $4
       if ($3 == "rq_success") succeeded[$2] += $4
     }

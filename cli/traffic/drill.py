@@ -131,6 +131,9 @@ def _check_options(environment: Environment, target: Target, region: str) -> Non
         raise MeshError(
             f"no other region runs {name}", f"add a region to {key}.{'versions' if demo else 'regions'}, and deploy"
         )
+    if target.service.region_weights:
+        text = f"{key}.region_weights sends requests to other regions also without a fault"
+        raise MeshError(text, "drill a service without region_weights, or take them away and deploy before the drill")
     if not target.service.failover:
         text = f"{key}.failover is false, so responses are not local before the fault"
         raise MeshError(text, f"set {key}.failover: true, and run: {DEPLOY_INGRESS}")

@@ -1,18 +1,20 @@
 """What `mesh verify` expects of a region's responses in each step."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.options import VerifyStep
 from cli.traffic.shares import LEAST_EXPECTED, probability
-from cli.traffic.target import Target
+from cli.traffic.target import ONLY_VERSION, Target
 from config import Environment
 from config.environment import DEMO_SERVICE
 from config.plural import counted
+from config.services.versions import ALL_WEIGHTS
 
 DEPLOY_INGRESS = "cdktf deploy ingress --ignore-missing-stack-dependencies"
 
@@ -51,7 +53,7 @@ class Expectation:
         confidence: Between 0 and 1: the part of all runs in which even shares pass, however
             many regions there are.
         regions: The number of regions that send requests.
-        pods: The number of ready pods by region; only for `VerifyStep.SPLIT`.
+        pods: The number of ready pods of each version by region; only for `VerifyStep.SPLIT`.
         drained: Keys of the drained regions.
     """
 
@@ -60,28 +62,53 @@ class Expectation:
     requests: int
     confidence: float
     regions: int
-    pods: Mapping[str, int]
+    pods: Mapping[str, Mapping[str, int]]
     drained: Collection[str] = ()
 
-    @property
-    def shares(self) -> dict[str, float]:
-        """Each region's share of the responses where requests are spread evenly over all pods."""
-        total = sum(self.pods.values())
-        return {region: pods / total for region, pods in sorted(self.pods.items()) if pods}
+    def shares(self, region: str) -> dict[str, float]:
+        """Return each region's share of the responses to a region's requests; empty if all are to be local."""
+        if self.step is VerifyStep.SPLIT:
+            return self._even_shares
+        weights = self.target.service.region_weights.get(region, {}) if self.step is VerifyStep.LOCALITY else {}
+        weights = {key: weights[key] for key in sorted(weights) if key in self.target.regions}
+        return {key: weight / sum(weights.values()) for key, weight in weights.items()}
 
-    def check_sample_size(self) -> None:
-        """Raise a MeshError if there is no split, or these are too few requests to see it."""
-        if silent := [region for region in self.target.regions if not self.pods.get(region)]:
+    @cached_property
+    def _even_shares(self) -> dict[str, float]:
+        """The shares where the requests of each version are spread evenly over all of its pods."""
+        shares = dict.fromkeys(sorted(self.pods), 0.0)
+        for version, weight in (self.target.service.weights or {ONLY_VERSION: ALL_WEIGHTS}).items():
+            total = sum(own.get(version, 0) for own in self.pods.values())
+            for region, own in self.pods.items() if total else ():
+                shares[region] += weight / ALL_WEIGHTS * own.get(version, 0) / total
+        return {region: share for region, share in shares.items() if share}
+
+    def check_sample_size(self, clients: Sequence[str]) -> None:
+        """Check that the shares can be told apart by the number of requests.
+
+        Args:
+            clients: Keys of the regions that send requests.
+
+        Raises:
+            MeshError: These are too few requests, or a region has no ready pod.
+        """
+        if self.step is VerifyStep.SPLIT:
+            self._check_ready()
+        shares = [share for share in map(self.shares, clients) if share]
+        if not shares:
+            return
+        least = math.ceil(LEAST_EXPECTED / min(min(one.values()) for one in shares))
+        if self.requests < least:
+            text = f"{self.requests} requests are too few to compare the shares of {counted(len(shares[0]), 'region')}"
+            raise MeshError(text, f"mesh verify {self.step} --requests {least}")
+
+    def _check_ready(self) -> None:
+        """Raise a MeshError if a region has no ready pod."""
+        if silent := [region for region in self.target.regions if not any(self.pods.get(region, {}).values())]:
             text = (
                 f"{self.target.name} has no ready pod in {', '.join(silent)}, so that no response can come from there"
             )
             raise MeshError(text, f"mesh status --service {self.target.name}")
-        least = math.ceil(LEAST_EXPECTED / min(self.shares.values()))
-        if self.requests < least:
-            text = (
-                f"{self.requests} requests are too few to compare the shares of {counted(len(self.shares), 'region')}"
-            )
-            raise MeshError(text, f"mesh verify split --requests {least}")
 
     def check(self, region: str, counts: ResponseCounts, problem: str = "") -> Finding:
         """Return whether a region's responses are as expected.
@@ -101,7 +128,8 @@ class Expectation:
             return failure(region, text, "mesh status")
         if counts.unknown:
             return self._unknown(region, counts)
-        return self._split(region, counts) if self.step is VerifyStep.SPLIT else self._local(region, counts)
+        shares = self.shares(region)
+        return self._split(region, counts, shares) if shares else self._local(region, counts)
 
     def _unknown(self, region: str, counts: ResponseCounts) -> Finding:
         text = f"unknown region: {counts.unknown} of {counted(counts.sent, 'response')}"
@@ -131,17 +159,20 @@ class Expectation:
         fix = "check that its pods are ready and that its DestinationRule exists: mesh status"
         return failure(region, f"{text}: {counts.region_summary()}", fix)
 
-    def _split(self, region: str, counts: ResponseCounts) -> Finding:
-        shares = self.shares
+    def _split(self, region: str, counts: ResponseCounts, shares: Mapping[str, float]) -> Finding:
         words = ", ".join(f"{key} {counts.regions.get(key, 0)}" for key in shares)
         if silent := [key for key in shares if not counts.regions.get(key)]:
             fix = "check endpoint discovery, and that a deploy has no changes: mesh status && cdktf diff network"
             return failure(region, f"no response from {', '.join(silent)}: {words}", fix)
         if strange := sorted(set(counts.regions) - set(shares)):
-            return failure(region, f"responses from {', '.join(strange)}, which has no ready pod", DEPLOY_INGRESS)
+            why = "has no ready pod" if self.step is VerifyStep.SPLIT else f"has no weight in region_weights.{region}"
+            return failure(region, f"responses from {', '.join(strange)}, which {why}", DEPLOY_INGRESS)
         # All regions together are to hold at the stated confidence (C. E. Bonferroni, 1936).
         chance = probability(counts.regions, shares)
         if chance < (1 - self.confidence) / self.regions:
-            fix = "check that the pods are as configured, and that no DestinationRule exists: mesh status"
-            return failure(region, f"uneven shares: {words}; by chance in {100 * chance:.1g} % of runs", fix)
+            what, fix = "uneven shares", "check that the pods are as configured, and that no DestinationRule exists"
+            if self.step is not VerifyStep.SPLIT:
+                what, fix = "other shares than configured", "check that the DestinationRule is as configured"
+            text = f"{what}: {words}; by chance in {100 * chance:.1g} % of runs"
+            return failure(region, text, f"{fix}: mesh status")
         return ok(region, f"{words}; a difference this large or larger: by chance in {100 * chance:.0f} % of runs")

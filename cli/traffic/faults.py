@@ -77,9 +77,10 @@ class FaultySubject:
         return str(self.service.namespace)
 
     @property
-    def deployment(self) -> str:
-        """Name of its Deployment, if no other pipeline deploys its pods."""
-        return f"{self.name}-{self.environment.deployments(self.service)[self.cluster.region].version}"
+    def deployments(self) -> list[str]:
+        """Names of its Deployments that are to have pods, if no other pipeline deploys these."""
+        runs = self.environment.deployments(self.service)[self.cluster.region]
+        return [f"{self.name}-{one.version}" for one in runs if self.service.scaling_in(one)]
 
     def faults(self, wanted: FaultKind | None) -> list[ServiceFault]:
         """Return the faults to inject.
@@ -92,15 +93,15 @@ class FaultySubject:
         """
         region = self.cluster.region
         try:
-            deployment = self._find_deployment()
+            deployments = self._find_deployments()
             sidecars = self.cluster.get(SIDECARS, "--namespace", self.namespace)["items"]
             refused = {
-                FaultKind.REMOVED: next(self._why_not_removed(deployment), ""),
+                FaultKind.REMOVED: next(self._why_not_removed(deployments), ""),
                 FaultKind.FAILING: next(self._why_not_failing(sidecars), ""),
             }
         except KubectlError as error:
             raise MeshError(f"can't read {self.name} in {region}: {error}", "mesh status") from None
-        self._check_interrupted(deployment, sidecars)
+        self._check_interrupted(deployments, sidecars)
         kinds = [wanted] if wanted in refused else list(refused)
         works = [kind for kind in kinds if not refused[kind]]
         if not works or (wanted is not None and len(works) < len(kinds)):
@@ -110,43 +111,46 @@ class FaultySubject:
                 f"{self.name} in {region} can't fail in this way: {'; '.join(reasons)}",
                 f"mesh drill {region} --service {self.name} --fault {others[0]}" if others else self._without_faults(),
             )
-        return [self._removed(deployment or {}) if kind is FaultKind.REMOVED else self._failing() for kind in works]
+        return [self._removed(deployments) if kind is FaultKind.REMOVED else self._failing() for kind in works]
 
-    def _find_deployment(self) -> Object | None:
+    def _find_deployments(self) -> dict[str, Object]:
+        """Return the Deployments that exist, by name."""
         if self._has_another_pipeline:
-            return None
+            return {}
         where = ("--namespace", self.namespace, "--show-managed-fields")
-        return self.cluster.find(f"deployment/{self.deployment}", *where)
+        found = {name: self.cluster.find(f"deployment/{name}", *where) for name in self.deployments}
+        return {name: one for name, one in found.items() if one is not None}
 
     @property
     def _has_another_pipeline(self) -> bool:
-        return not (self.service.image or self.environment.deployments(self.service)[self.cluster.region].image)
+        return self.service.image is None
 
-    def _check_interrupted(self, deployment: Object | None, sidecars: Sequence[Object]) -> None:
+    def _check_interrupted(self, deployments: Mapping[str, Object], sidecars: Sequence[Object]) -> None:
         """Raise a MeshError if the service fails already."""
         region, where = self.cluster.region, f"--namespace {self.namespace}"
         if any(one["metadata"]["name"] == DRILL_SIDECAR for one in sidecars):
             fix = f"{self.cluster.command} {where} delete {SIDECARS} {DRILL_SIDECAR}"
             raise MeshError(f"an earlier drill was interrupted, or still runs: its Sidecar is in {region}", fix)
-        if deployment is None:
-            return
-        replicas = deployment["metadata"].get("annotations", {}).get(DRILL_ANNOTATION)
-        if replicas is None and deployment["spec"].get("replicas", 1) > 0:
-            return
-        scale = f"{self.cluster.command} {where} scale deployment/{self.deployment} --replicas={replicas or 1}"
-        if replicas is None:
-            raise MeshError(f"{self.name} in {region} already has 0 replicas", scale)
-        annotate = f"{self.cluster.command} {where} annotate deployment/{self.deployment} {DRILL_ANNOTATION}-"
-        text = f"an earlier drill was interrupted, or still runs: {self.deployment} in {region} has its annotation"
-        raise MeshError(text, f"{scale} && {annotate}")
+        for name, deployment in deployments.items():
+            replicas = deployment["metadata"].get("annotations", {}).get(DRILL_ANNOTATION)
+            if replicas is None and deployment["spec"].get("replicas", 1) > 0:
+                continue
+            scale = f"{self.cluster.command} {where} scale deployment/{name} --replicas={replicas or 1}"
+            if replicas is None:
+                raise MeshError(f"{name} in {region} already has 0 replicas", scale)
+            annotate = f"{self.cluster.command} {where} annotate deployment/{name} {DRILL_ANNOTATION}-"
+            text = f"an earlier drill was interrupted, or still runs: {name} in {region} has its annotation"
+            raise MeshError(text, f"{scale} && {annotate}")
 
-    def _why_not_removed(self, deployment: Object | None) -> Iterator[str]:
+    def _why_not_removed(self, deployments: Mapping[str, Object]) -> Iterator[str]:
         if self._has_another_pipeline:
             yield "another pipeline deploys its pods, and sets their number"
-        elif deployment is None:
-            yield f"the Deployment {self.deployment} does not exist"
-        elif owners := find_owners(self.cluster, deployment):
-            yield f"its replicas have another owner: {', '.join(owners)}"
+            return
+        for name in self.deployments:
+            if name not in deployments:
+                yield f"the Deployment {name} does not exist"
+            elif owners := find_owners(self.cluster, deployments[name]):
+                yield f"its replicas have another owner: {', '.join(owners)}"
 
     def _why_not_failing(self, sidecars: Sequence[Object]) -> Iterator[str]:
         if not self.environment.control_plane.takes_sidecar_ingress:
@@ -164,21 +168,28 @@ class FaultySubject:
             return f"drill the demo service: mesh drill {self.cluster.region}"
         return "make lab measures the failover of a service without a cloud"
 
-    def _removed(self, deployment: Object) -> ServiceFault:
-        replicas = int(deployment["spec"].get("replicas", 1))
-        name, where = f"deployment/{self.deployment}", ("--namespace", self.namespace)
-        scale, annotate = ("scale", name, *where), ("annotate", name, *where)
+    def _removed(self, deployments: Mapping[str, Object]) -> ServiceFault:
+        where = ("--namespace", self.namespace)
+        replicas = {name: int(one["spec"].get("replicas", 1)) for name, one in deployments.items()}
+        effects = [f"{name} is scaled from {number} to 0 replicas" for name, number in replicas.items()]
+
+        def prepare() -> None:
+            for name, number in replicas.items():
+                annotation = f"{DRILL_ANNOTATION}={number}"
+                self.cluster.run("annotate", f"deployment/{name}", *where, annotation, "--overwrite")
+
+        scaled = [(f"deployment/{name}", number) for name, number in replicas.items()]
         return ServiceFault(
             FaultKind.REMOVED,
-            f"{self.deployment} is scaled from {replicas} to 0 replicas: {counted(replicas, 'pod stops', 'pods stop')}",
-            partial(self.cluster.run, *scale, "--replicas=0"),
+            f"{' and '.join(effects)}: {counted(sum(replicas.values()), 'pod stops', 'pods stop')}",
+            partial(self.cluster.run, "scale", *(name for name, _ in scaled), *where, "--replicas=0"),
             [
-                RollbackStep((*scale, f"--replicas={replicas}")),
-                RollbackStep((*annotate, f"{DRILL_ANNOTATION}-")),
-                RollbackStep(("rollout", "status", name, *where, "--timeout=25s")),
+                *(RollbackStep(("scale", name, *where, f"--replicas={number}")) for name, number in scaled),
+                *(RollbackStep(("annotate", name, *where, f"{DRILL_ANNOTATION}-")) for name, _ in scaled),
+                *(RollbackStep(("rollout", "status", name, *where, "--timeout=25s")) for name, _ in scaled),
             ],
             announced=True,
-            prepare=partial(self.cluster.run, *annotate, f"{DRILL_ANNOTATION}={replicas}", "--overwrite"),
+            prepare=prepare,
         )
 
     def _failing(self) -> ServiceFault:

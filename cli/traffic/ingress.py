@@ -101,7 +101,8 @@ class GatewayCounters:
         try:
             for name in self._pods(cluster):
                 for one in read_endpoints(cluster, GATEWAY_NAMESPACE, name):
-                    if one.outbound and one.host == self.target.host:
+                    copies = self.target.mirror and one.subset == self.target.mirror
+                    if one.outbound and one.host == self.target.host and not copies:
                         found[cluster.region, name, one.address, one.port] += one.succeeded
         except KubectlError as error:
             raise MeshError(f"can't read the gateways in {cluster.region}: {error}", "mesh status") from None

@@ -12,7 +12,7 @@ from cli.traffic.attribution import FindRegion
 from cli.traffic.client import TrafficClient
 from cli.traffic.target import Target
 from config import Environment
-from config.naming import GATEWAY_NAMESPACE
+from config.naming import GATEWAY_NAMESPACE, subset_name
 from config.plural import counted
 from config.services.outlier_detection import OutlierDetection
 
@@ -36,8 +36,11 @@ class ServiceProxy:
     endpoints: Sequence[ProxyEndpoint]
 
     def regions(self, find_region: FindRegion) -> set[str]:
-        """Return the keys of the regions in which it knows healthy endpoints."""
-        return {find_region(one.address, one.region) for one in self.endpoints if one.healthy}
+        """Return the keys of the regions in which it knows healthy endpoints, of each version that gets requests."""
+        subsets = {one.subset for one in self.endpoints}
+        healthy = [one for one in self.endpoints if one.healthy]
+        found = [{find_region(one.address, one.region) for one in healthy if one.subset == name} for name in subsets]
+        return set.intersection(*found) if found else set()
 
     @property
     def ejected(self) -> int:
@@ -123,4 +126,8 @@ def _ready_gateways(cluster: ClusterClient) -> list[str]:
 
 
 def _is_of(endpoint: ProxyEndpoint, target: Target) -> bool:
-    return endpoint.outbound and (endpoint.host, endpoint.service_port) == (target.host, target.service.port)
+    """Return whether an endpoint gets requests of the service: those of several versions are in subsets."""
+    weights = target.service.weights
+    subsets = {subset_name(version) for version, weight in weights.items() if weight} if weights else {""}
+    of_port = endpoint.outbound and (endpoint.host, endpoint.service_port) == (target.host, target.service.port)
+    return of_port and endpoint.subset in subsets

@@ -1,10 +1,13 @@
 """The service that `mesh verify` and `mesh drill` send requests to, and the caller that may send them."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cli.errors import MeshError
+from cli.sources.cluster_objects import condition
 from cli.sources.endpoint_slices import SERVICE_LABEL, ready_endpoints
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.traffic.client import Requests
@@ -12,7 +15,7 @@ from config import Environment
 from config.authorization import WHOLE_NAMESPACE, Caller, authorized_callers, namespace_callers
 from config.demo import CLIENT_APP, DEMO_NAMESPACE
 from config.environment import DEMO_SERVICE
-from config.naming import GATEWAY_NAMESPACE, service_host
+from config.naming import GATEWAY_NAMESPACE, service_host, subset_name
 from config.services.pods import RegionalDeployment
 from config.services.service import Service
 
@@ -21,6 +24,11 @@ HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
 DEFAULT_ACCOUNT = "default"
 """The service account that Kubernetes creates in every namespace."""
+
+ONLY_VERSION = ""
+"""In place of the version of a service that has one in each region."""
+
+T = TypeVar("T")
 
 ENDPOINT_SLICES = "endpointslices.discovery.k8s.io"
 
@@ -38,7 +46,7 @@ class Target:
 
     name: str
     service: Service
-    deployments: Mapping[str, RegionalDeployment]
+    deployments: Mapping[str, Sequence[RegionalDeployment]]
     path: str
 
     @classmethod
@@ -85,18 +93,20 @@ class Target:
         return f"http://{self.name}.{self.namespace}:{self.service.port}{self.path}"
 
     @property
+    def mirror(self) -> str:
+        """The subset that gets copies of the requests; empty if there is none."""
+        mirror = self.service.mirror
+        return "" if mirror is None or mirror.version is None else subset_name(mirror.version)
+
+    @property
     def requests(self) -> Requests:
         """What a client in a cluster sends."""
-        return Requests(self.url, self.grpc, self.host, self.service.port)
+        return Requests(self.url, self.grpc, self.host, self.service.port, self.mirror)
 
     @property
     def regions(self) -> list[str]:
         """The keys of the regions that are to have pods of it, and serve."""
-        return [key for key, one in self.deployments.items() if self.service.scaling_in(one) != 0]
-
-    def deployment(self, region: str) -> str:
-        """Return the name of a region's Deployment, if this project creates it."""
-        return f"{self.name}-{self.deployments[region].version}"
+        return [key for key, some in self.deployments.items() if any(map(self.service.scaling_in, some))]
 
     def caller(self, environment: Environment) -> Caller | None:
         """Return pods of a namespace of the mesh that are authorized to call the service; None if there are none.
@@ -153,8 +163,36 @@ class Target:
                 ) from None
             return ready_endpoints(slices, self.namespace, self.name)
 
-        with ThreadPoolExecutor(max(len(clusters), 1)) as pool:
-            return dict(zip(clusters, pool.map(count, clusters.values()), strict=True))
+        return _of_each(clusters, count)
+
+    def ready_versions(self, clusters: Mapping[str, ClusterClient]) -> dict[str, dict[str, int]]:
+        """Return the number of ready pods in each cluster, by region and by version.
+
+        All pods of a service with one version in each region are of `ONLY_VERSION`.
+
+        Raises:
+            MeshError: A cluster can't be read.
+        """
+        if not self.service.versions:
+            return {key: {ONLY_VERSION: number} for key, number in self.ready_pods(clusters).items()}
+
+        def count(cluster: ClusterClient) -> dict[str, int]:
+            try:
+                pods = cluster.get("pods", "--namespace", self.namespace, "--selector", f"app={self.name}")["items"]
+            except KubectlError as error:
+                raise MeshError(
+                    f"can't read the pods of {self.name} in {cluster.region}: {error}", "mesh status"
+                ) from None
+            ready = (one["metadata"]["labels"] for one in pods if condition(one, "Ready") == "True")
+            return Counter(labels.get("version", "") for labels in ready)
+
+        return _of_each(clusters, count)
+
+
+def _of_each(clusters: Mapping[str, ClusterClient], read: Callable[[ClusterClient], T]) -> dict[str, T]:
+    """Read something of all clusters at the same time, and return it by region."""
+    with ThreadPoolExecutor(max(len(clusters), 1)) as pool:
+        return dict(zip(clusters, pool.map(read, clusters.values()), strict=True))
 
 
 def _default(environment: Environment) -> str:

@@ -72,15 +72,14 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
     report = Report(f"verify {options.step}")
     google = GoogleClient.of(environment)
     with connected_clusters(environment, google, kubeconfig) as clusters:
-        pods = target.ready_pods(clusters) if options.step is VerifyStep.SPLIT else {}
+        pods = target.ready_versions(clusters) if options.step is VerifyStep.SPLIT else {}
         drained = [region.key for region in environment.resolved_regions() if region.drained]
         expectation = Expectation(
             options.step, target, options.requests, options.confidence, len(regions), pods, drained
         )
         requests, load = target.requests, LoadProfile(options.requests, options.concurrency)
         gateways = None
-        if options.step is VerifyStep.SPLIT:
-            expectation.check_sample_size()
+        expectation.check_sample_size(regions)
         if options.step is VerifyStep.INGRESS:
             given = options.url or public_url(environment, clusters[environment.ingress.config_cluster], target)
             requests = replace(requests, url=quote(given, safe=URL_CHARACTERS))
@@ -223,7 +222,7 @@ def _data(expectation: Expectation, url: str, counted: Mapping[str, ResponseCoun
         "service": expectation.target.name,
         "url": url,
         "confidence": expectation.confidence,
-        "expected_shares": expectation.shares if expectation.step is VerifyStep.SPLIT else {},
+        "expected_shares": expectation.shares("") if expectation.step is VerifyStep.SPLIT else {},
         "regions": {
             key: {
                 "requests": counts.sent,
@@ -231,7 +230,13 @@ def _data(expectation: Expectation, url: str, counted: Mapping[str, ResponseCoun
                 "unknown": counts.unknown,
                 "failed": dict(counts.problems),
                 "milliseconds": {f"p{percent}": 1000 * value for percent, value in counts.percentiles().items()},
+                **({"expected_shares": shares} if (shares := _weighted(expectation, key)) else {}),
             }
             for key, counts in counted.items()
         },
     }
+
+
+def _weighted(expectation: Expectation, region: str) -> dict[str, float]:
+    """Return the shares that `region_weights` gives to the requests of a region; empty if it gives none."""
+    return expectation.shares(region) if expectation.step is VerifyStep.LOCALITY else {}

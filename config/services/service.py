@@ -1,15 +1,22 @@
 """A service: its pods, its port, who calls it, and how it fails over."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, IN_PLACE, RESTARTS_PODS
-from config.fields import CallerName, NamespaceName, Port, PortName, RegionKey, Seconds, ServiceAccountEmail
+from config.fields import CallerName, NamespaceName, Port, PortName, RegionKey, Seconds, ServiceAccountEmail, Version
 from config.services.connections import Connections
+from config.services.mirror import Mirror
 from config.services.outlier_detection import OutlierDetection
 from config.services.pods import Pods, RegionalDeployment
 from config.services.port import Protocol, ServicePort
 from config.services.retries import Retries
 from config.services.route import Route
+from config.services.versions import ServiceVersion, VersionSettings, version_settings
+
+DEFAULT_DEPLOYMENT = RegionalDeployment()
+"""Of a region without settings of its own."""
 
 TIMEOUT_SECONDS = 15
 """Default of `timeout_seconds`."""
@@ -96,6 +103,43 @@ class Service(Pods):
         json_schema_extra=ADDS_OR_DELETES,
     )
 
+    versions: dict[Version, ServiceVersion] = Field(
+        default={},
+        max_length=20,
+        description="Versions of the service in each of its regions, and the percentage of the requests that each "
+        "gets: `{v1: 95, v2: 5}`. If empty, each region has one version, which gets all of its requests.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    mirror: Mirror | None = Field(
+        default=None,
+        description="Sends copies of the requests to another service or version. Clients get no response to a copy.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    region_weights: dict[RegionKey, dict[RegionKey, Annotated[int, Field(ge=1, le=100)]]] = Field(
+        default={},
+        description="Where the requests of a region's clients and gateways go, as percentages that add up to 100: "
+        "`{tokyo: {tokyo: 90, osaka: 10}}`. When one of these regions fails, the others serve its share; a region "
+        "without a percentage serves none. Clients in regions that are not listed use the nearest region.",
+        json_schema_extra=IN_PLACE,
+    )
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """The percentage of the requests by version; empty if a region has one version only."""
+        return {version: version_settings(one).weight for version, one in self.versions.items()}
+
+    @property
+    def main_version(self) -> str:
+        """Of several versions, the one that gets most of the requests, or the first of those."""
+        return max(self.weights, key=lambda version: self.weights[version])
+
+    def deployments_in(self, region: str) -> tuple[RegionalDeployment, ...]:
+        """Return what the service runs in a region, retired or not: a Deployment for each version."""
+        regional = self.regions.get(region, DEFAULT_DEPLOYMENT)
+        if not self.versions:
+            return (regional,)
+        return tuple(_of_version(version, version_settings(one), regional) for version, one in self.versions.items())
+
     @property
     def all_ports(self) -> dict[str, ServicePort]:
         """The ports by their names in the Service, the main one first."""
@@ -115,6 +159,24 @@ class Service(Pods):
         """Return the timeout of requests to a port in seconds, or None if they have none."""
         return self.timeout_seconds if port.protocol in WITH_TIMEOUT else None
 
+    def mirrored_ports(self, target: "Service") -> dict[int, int]:
+        """Return the ports of a service that get copies of this one's requests, by the ports that get the requests.
+
+        The main port corresponds to the main port, and a further one to that of the same name.
+        """
+        pairs = {self.port: target.all_ports[target.protocol]}
+        pairs |= {one.port: target.ports[name] for name, one in self.ports.items() if name in target.ports}
+        read = {one.port for one in self.http_ports}
+        return {port: copy.port for port, copy in pairs.items() if port in read and copy.protocol != "tcp"}
+
     def routed_port(self, route: Route) -> ServicePort:
         """Return the port that gets the requests of a route."""
         return self.all_ports[route.port or self.protocol]
+
+
+def _of_version(version: str, settings: VersionSettings, regional: RegionalDeployment) -> RegionalDeployment:
+    """Return what runs of a version in a region. The number of pods of a version has precedence over a region's."""
+    number = {"replicas": regional.replicas, "autoscaling": regional.autoscaling}
+    if settings.replicas is not None:
+        number = {"replicas": settings.replicas, "autoscaling": None}
+    return RegionalDeployment(version=version, image=settings.image).model_copy(update=number)

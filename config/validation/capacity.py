@@ -10,7 +10,6 @@ from config.environment import Environment
 from config.plural import counted
 from config.problems import Problem
 from config.routing import RoutedPath, host_routes
-from config.services.pods import RegionalDeployment
 from config.services.scaling import Autoscaling
 from config.services.service import Service
 from config.validation.nodes import zone_count
@@ -171,8 +170,12 @@ def _pods(environment: Environment, key: str, *, max_pods: bool) -> dict[str, in
     for name, service in environment.all_services().items():
         if service.image is None or (service.regions and key not in service.regions):
             continue
-        scaling = service.scaling_in(service.regions.get(key, RegionalDeployment()))
-        if isinstance(scaling, Autoscaling):
-            scaling = scaling.max_replicas if max_pods else scaling.min_replicas
-        pods[name] = scaling
+        pods[name] = sum(_number(service.scaling_in(one), max_pods=max_pods) for one in service.deployments_in(key))
     return pods
+
+
+def _number(scaling: Autoscaling | int, *, max_pods: bool) -> int:
+    """Return the number of pods of a Deployment: the least, or the most."""
+    if isinstance(scaling, int):
+        return scaling
+    return scaling.max_replicas if max_pods else scaling.min_replicas

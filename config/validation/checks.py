@@ -28,6 +28,7 @@ from config.validation.service_accounts import check_service_accounts
 from config.validation.services import check_services
 from config.validation.source_addresses import check_source_addresses
 from config.validation.traffic import check_traffic
+from config.validation.traffic_shares import check_traffic_shares
 from config.validation.unused import check_unused
 
 CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
@@ -45,6 +46,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_services,
     check_drained,
     check_traffic,
+    check_traffic_shares,
     check_pods,
     check_ports,
     check_routes,

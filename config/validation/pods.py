@@ -7,7 +7,7 @@ from config.environment import Environment
 from config.grammar import reserved
 from config.grammar.mount_path import is_within
 from config.grammar.quantity import byte_count, millicpus
-from config.problems import Problem
+from config.problems import Problem, quoted
 from config.services.service import Service
 from config.services.volume import Volume
 
@@ -25,7 +25,7 @@ def check_pods(environment: Environment) -> Iterator[Problem]:
         yield from _check_programs(path, service)
         yield from _check_probe_ports(path, service)
         for folder, volume in service.volumes.items():
-            key = f"'{folder}'" if "." in folder else folder
+            key = quoted(folder)
             yield from _check_mount_path(f"{path}.volumes.{key}", folder, volume, service)
             if volume.secret_manager is not None:
                 yield from _check_secret_manager(environment, f"{path}.volumes.{key}.secret_manager", service)

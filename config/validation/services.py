@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from config.environment import DEMO_SERVICE, Environment
-from config.problems import Problem, Suggestion
-from config.services.pods import Pods, RegionalDeployment
+from config.problems import Problem, Suggestion, quoted
+from config.services.pods import Pods
 from config.services.service import Service
+from config.services.versions import VersionSettings
 from config.validation.references import check_region_key
 
 
@@ -46,6 +47,10 @@ def _check_pods_of_another_pipeline(path: str, service: Service) -> Iterator[Pro
     """Check that a service without an image has no key of pods, which another pipeline deploys."""
     given = [f"{path}.{key}" for key in Pods.model_fields if key in service.model_fields_set]
     given += [f"{path}.regions.{key}.{own}" for key, one in service.regions.items() for own in one.model_fields_set]
+    for version, settings in service.versions.items():
+        if isinstance(settings, VersionSettings):
+            own = sorted(settings.model_fields_set - {"weight"})
+            given += [f"{path}.versions.{quoted(version)}.{key}" for key in own]
     for key in given:
         rule = (
             f"describes pods, which another pipeline deploys (docs/workloads.md), as {path} has no image; take it "
@@ -73,11 +78,12 @@ def _check_deployment_names(environment: Environment) -> Iterator[Problem]:
     owners: dict[tuple[str, str, str], str] = {}
     for name, service in environment.all_services().items():
         for key in (service.regions or environment.regions) if service.image is not None else ():
-            runs = service.regions.get(key, RegionalDeployment())
-            owner = owners.setdefault((key, service.namespace, f"{name}-{runs.version}"), name)
-            if owner != name:
+            deployments = [f"{name}-{one.version}" for one in service.deployments_in(key)]
+            taken = [(one, owners.setdefault((key, service.namespace, one), name)) for one in deployments]
+            if others := [(one, owner) for one, owner in taken if owner != name]:
+                deployment, owner = others[0]
                 rule = (
-                    f"its Deployment in {key} would be called {f'{name}-{runs.version}'!r}, and so is that of {owner}; "
+                    f"its Deployment in {key} would be called {deployment!r}, and so is that of {owner}; "
                     "choose another name, version or namespace"
                 )
                 yield Problem(f"services.{name}", rule)

@@ -14,6 +14,8 @@ from config.environment import DEMO_SERVICE, Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.problems import Problem, Suggestion
 from config.services.outlier_detection import OutlierDetection
+from config.services.service import Service
+from config.services.versions import version_settings
 from config.validation.addresses import RANGE_KINDS
 from config.validation.ingress import LEAST_REPLICAS
 
@@ -105,10 +107,26 @@ def _check_overridden(environment: Environment) -> Iterator[Problem]:
                 f"regions.{key}.number", "the region gives all its ranges, and its maintenance does not follow"
             )
     for name, service in environment.services.items():
-        own = service.regions.values()
-        if own and all(one.replicas is not None or one.autoscaling is not None for one in own):
-            for key in _given(service, only=("replicas", "autoscaling")):
-                yield _unused(f"services.{name}.{key}", "each of its regions has its own")
+        yield from _check_overridden_pods(f"services.{name}", service)
+
+
+def _check_overridden_pods(path: str, service: Service) -> Iterator[Problem]:
+    """Check the pods of a service, where each of its regions or versions has settings of its own."""
+    versions = [version_settings(one) for one in service.versions.values()]
+    if versions and all(one.image is not None for one in versions):
+        yield _unused(f"{path}.image", "each of its versions has its own; leave out that of one version")
+    number = ("replicas", "autoscaling")
+    if versions and all(one.replicas is not None for one in versions):
+        for key in _given(service, only=number):
+            yield _unused(f"{path}.{key}", "each of its versions has its own")
+        for region, one in service.regions.items():
+            for key in _given(one, only=number):
+                yield _unused(f"{path}.regions.{region}.{key}", "each version has its own")
+    elif service.regions and all(
+        one.replicas is not None or one.autoscaling is not None for one in service.regions.values()
+    ):
+        for key in _given(service, only=number):
+            yield _unused(f"{path}.{key}", "each of its regions has its own")
 
 
 def _check_retired(environment: Environment) -> Iterator[Problem]:
@@ -134,7 +152,7 @@ def _check_services(environment: Environment) -> Iterator[Problem]:
         if not runs:
             rule = f"runs nowhere: {', '.join(service.regions)} {_are(service.regions)} retired; name another region"
             yield Problem(path, rule)
-        elif service.image is not None and all(service.scaling_in(one) == 0 for one in runs.values()):
+        elif service.image is not None and all(service.scaling_in(one) == 0 for some in runs.values() for one in some):
             yield Problem(path, "has no pods: replicas is 0 in each of its regions, so that calls fail")
 
 

@@ -13,6 +13,7 @@ from policy.claims import Claims, Sentence
 from policy.objects import applied, kubernetes_object
 from policy.rule import rule
 from policy.rules.mesh import GATEWAY, GATEWAY_NAMESPACE, in_namespace, injection_labels, members, namespaces
+from policy.rules.services import needed_by_routes
 from policy.rules.traffic import http_action
 
 GATEWAY_LABELS = {"app": GATEWAY, "istio": "ingressgateway"}
@@ -303,6 +304,7 @@ def routes(environment: Environment) -> Claims:
             region=region.key,
         )
         named = [one for one in of_hosts if one.name != DEFAULT_ROUTES]
+        needed = [one for name in services for one in needed_by_routes(environment, region, name)]
         for one in of_hosts:
             http = [entry for path in one.paths for entry in _entries(environment, path, services[path.service])]
             # A host's routes exist before the others give the host up.
@@ -312,7 +314,7 @@ def routes(environment: Environment) -> Claims:
                 "VirtualService",
                 (GATEWAY_NAMESPACE, one.name),
                 {"spec": {"hosts": list(one.hosts), "gateways": ["ingress"], "http": http}},
-                [applied(f"{home}/routes/{path}") for path in ("gateway", *others)],
+                [*(applied(f"{home}/routes/{path}") for path in ("gateway", *others)), *needed],
                 create_before_destroy=one in named,
                 region=region.key,
             )
@@ -391,6 +393,7 @@ def _contract(environment: Environment, name: str, service: Service) -> dict[str
         "namespace": service.namespace,
         "service_account": name,
         "pod_labels": {"app": name},
+        "versions": service.weights or None,
         "ports": {key: one.port for key, one in service.all_ports.items()},
         "host": f"{name}.{service.namespace}.svc.cluster.local",
         "regions": list(environment.deployments(service)),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from config.environment import Environment, ResolvedRegion
+from config.services.service import Service
 from policy.addresses import address, after, resource
 from policy.claims import Checksum, Claims
 from policy.objects import applied, kubernetes_object, manifest_path
@@ -335,16 +336,33 @@ def _namespace_sources(environment: Environment, name: str) -> list[dict[str, An
     return sources(allowed_callers(environment, environment.mesh.namespaces[name].allow_from))
 
 
+def _senders(environment: Environment, service: Service) -> Iterator[tuple[list[int], tuple[str, str]]]:
+    """Yield the ports of a service with who may call them: the gateways those with routes, others all of them."""
+    ports = [one.port for one in service.all_ports.values()]
+    routed = {service.all_ports[one.port or service.protocol].port for one in service.routes if not one.redirect}
+    if routed and environment.ingress.enabled:
+        yield [port for port in ports if port in routed], (GATEWAY_NAMESPACE, GATEWAY)
+    for caller in allowed_callers(environment, service.allow_from):
+        yield ports, caller
+
+
 def service_rules(environment: Environment, name: str) -> list[dict[str, Any]]:
     """Return the rules of a service's policy: the gateways may call its routed ports, and `allow_from` all of them."""
     service = environment.all_services()[name]
-    ports = [one.port for one in service.all_ports.values()]
-    routed = {service.all_ports[one.port or service.protocol].port for one in service.routes if not one.redirect}
     called: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-    if routed and environment.ingress.enabled:
-        called[tuple(str(port) for port in ports if port in routed)] = [(GATEWAY_NAMESPACE, GATEWAY)]
-    for caller in allowed_callers(environment, service.allow_from):
-        called.setdefault(tuple(map(str, ports)), []).append(caller)
+    senders = list(_senders(environment, service))
+    for other in environment.services.values():  # copies have the identity of who has sent the request
+        if other.mirror is not None and other.mirror.service == name:
+            copied = other.mirrored_ports(service)
+            senders += [
+                ([copied[port] for port in ports if port in copied], caller)
+                for ports, caller in _senders(environment, other)
+            ]
+    for ports, caller in senders:
+        callers = called.setdefault(tuple(map(str, ports)), [])
+        if ports and caller not in callers:
+            callers.append(caller)
+    called.pop((), None)
     return [
         {"from": sources(iter(callers)), "to": [{"operation": {"ports": list(numbers)}}]}
         for numbers, callers in called.items()

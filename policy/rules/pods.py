@@ -9,6 +9,7 @@ from config.services.service import Service
 from policy.claims import Claims, Path
 from policy.objects import manifest_path
 from policy.rule import rule
+from policy.rules.services import versions
 
 NOBODY = {"runAsUser": 65534, "runAsGroup": 65534}
 LEAST_PORT = 1024
@@ -48,8 +49,8 @@ def workloads(environment: Environment) -> Iterator[Workload]:
         if environment.demo.enabled:
             yield Workload(manifest_path("ingress", f"{home}/sleep/deployment"), "demo-client", {"containers": 1})
         for name, service in environment.all_services().items():
-            if service.image is not None and region.key in environment.deployments(service):
-                path = manifest_path("ingress", f"{home}/service-{name}/deployment")
+            for version in versions(environment, service, region.key):
+                path = manifest_path("ingress", f"{home}/service-{name}/deployment{version.suffix}")
                 yield Workload(path, "service", {"containers": 1}, service)
         if environment.mesh.control_plane == "fleet":
             path = manifest_path("mesh", f"fleet-mesh/{region.key}/readiness")

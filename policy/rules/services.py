@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from config.container_text import escape
@@ -38,19 +39,74 @@ def services(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, st
             yield region, f"regions/{region.key}/service-{name}", name, service
 
 
-def _deployments(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, str, Service, RegionalDeployment]]:
+def _running(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, str, Service]]:
     """Yield each service in each cluster in which it runs, whoever deploys its pods."""
     for region, path, name, service in services(environment):
-        deployment = environment.deployments(service).get(region.key)
-        if deployment is not None:
-            yield region, path, name, service, deployment
+        if region.key in environment.deployments(service):
+            yield region, path, name, service
 
 
-def _own_deployments(
-    environment: Environment,
-) -> Iterator[tuple[ResolvedRegion, str, str, Service, RegionalDeployment]]:
-    """Yield each service in each cluster for which this project has a Deployment."""
-    return (one for one in _deployments(environment) if one[3].image is not None)
+@dataclass(frozen=True)
+class Version:
+    """One of a service's versions in a region, or the only one.
+
+    Attributes:
+        deployment: what runs.
+        suffix: of the paths of its objects; empty for an only version.
+    """
+
+    deployment: RegionalDeployment
+    suffix: str
+
+    @property
+    def name(self) -> str:
+        return str(self.deployment.version)
+
+
+def versions(environment: Environment, service: Service, region: str) -> list[Version]:
+    """Return the versions of a service for which a cluster has Deployments."""
+    if service.image is None:
+        return []
+    several = bool(service.versions)
+    wanted = environment.deployments(service).get(region, ())
+    return [Version(one, f"-{one.version}" if several else "") for one in wanted]
+
+
+def needed_by_routes(environment: Environment, region: ResolvedRegion, name: str) -> list[str]:
+    """Return what is applied before routes to one of several versions: its pods are healthy, and the mesh knows it."""
+    service, path = environment.all_services()[name], f"regions/{region.key}/service-{name}"
+    if not service.versions:
+        return []
+    parts = [
+        f"{part}{one.suffix}"
+        for one in versions(environment, service, region.key)
+        for part in ("deployment", "rollout-see-mesh-status")
+    ]
+    return [applied(f"{path}/{part}") for part in (*parts, "destination-rule")]
+
+
+@rule
+def kept_deployments(environment: Environment) -> Claims:
+    """A service that gets a second version keeps the objects of its first one.
+
+    Source: https://developer.hashicorp.com/terraform/language/modules/develop/refactoring
+    """
+    moved = []
+    for _, path, _, service in _running(environment):
+        if service.versions and service.image is not None:
+            weights = service.weights
+            main = max(weights, key=lambda version: weights[version])
+            for part in ("deployment", "autoscaler", "rollout-see-mesh-status"):
+                moved.append({"from": applied(f"{path}/{part}"), "to": applied(f"{path}/{part}-{main}")})
+    if moved:
+        yield ("ingress", "moved"), moved
+
+
+def _own_deployments(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, str, Service, Version]]:
+    """Yield each version of each service in each cluster for which this project has a Deployment."""
+    for region, path, name, service in _running(environment):
+        for version in versions(environment, service, region.key):
+            yield region, path, name, service, version
 
 
 @rule
@@ -86,7 +142,7 @@ def own_account(environment: Environment) -> Claims:
     The mesh authorizes callers by service account, and can't distinguish pods that share one.
     Source: https://istio.io/latest/docs/ops/best-practices/security/
     """
-    for region, path, name, service, _ in _deployments(environment):
+    for region, path, name, service in _running(environment):
         account = service.service_account
         grants = [address("google_service_account_iam_member", f"workload-identity-{name}")] if account else []
         yield kubernetes_object(
@@ -134,8 +190,9 @@ def deployments(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
     """
-    for region, path, name, service, deployment in _own_deployments(environment):
-        template = (*manifest_path("ingress", f"{path}/deployment"), "spec", "template")
+    for region, path, name, service, version in _own_deployments(environment):
+        deployment, full_path = version.deployment, f"{path}/deployment{version.suffix}"
+        template = (*manifest_path("ingress", full_path), "spec", "template")
         labels = {"app": name, "version": deployment.version}
         scaling = service.scaling_in(deployment)
         secrets = [
@@ -155,7 +212,7 @@ def deployments(environment: Environment) -> Claims:
             },
         }
         yield kubernetes_object(
-            f"{path}/deployment",
+            full_path,
             "Deployment",
             (service.namespace, f"{name}-{deployment.version}"),
             {"spec": spec},
@@ -300,22 +357,33 @@ def disruption(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
     """
-    for region, path, name, service, deployment in _deployments(environment):
-        template = (*manifest_path("ingress", f"{path}/deployment"), "spec", "template")
-        labels: dict[str, Any] = {"app": name}
-        arguments: dict[str, Any] = {"region": region.key}
-        one, budget, before = "disruption-budget", name, [in_namespace(region, service.namespace)]
-        if service.image is not None:
-            one, before = "rollout-see-mesh-status", [applied(f"{path}/deployment")]
-            labels |= {"version": deployment.version, TEMPLATE: Checksum(template)}
-            scaling = service.scaling_in(deployment)
-            if isinstance(scaling, Autoscaling):
-                before.append(applied(f"{path}/autoscaler"))
-            arguments["wait"] = {"fields": _healthy(scaling)}
-        named = budget if service.image is None else Checksum(template, f"{name}-{deployment.version}-{{}}")
-        spec = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+    for region, path, name, service in _running(environment):
+        if service.image is None:
+            before = [in_namespace(region, service.namespace)]
+            spec: dict[str, Any] = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}}
+            yield kubernetes_object(
+                f"{path}/disruption-budget",
+                "PodDisruptionBudget",
+                (service.namespace, name),
+                {"spec": spec},
+                before,
+                region=region.key,
+            )
+    for region, path, name, service, version in _own_deployments(environment):
+        template = (*manifest_path("ingress", f"{path}/deployment{version.suffix}"), "spec", "template")
+        scaling = service.scaling_in(version.deployment)
+        before = [applied(f"{path}/deployment{version.suffix}")]
+        if isinstance(scaling, Autoscaling):
+            before.append(applied(f"{path}/autoscaler{version.suffix}"))
+        labels = {"app": name, "version": version.name, TEMPLATE: Checksum(template)}
         yield kubernetes_object(
-            f"{path}/{one}", "PodDisruptionBudget", (service.namespace, named), {"spec": spec}, before, **arguments
+            f"{path}/rollout-see-mesh-status{version.suffix}",
+            "PodDisruptionBudget",
+            (service.namespace, Checksum(template, f"{name}-{version.name}-{{}}")),
+            {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}},
+            before,
+            region=region.key,
+            wait={"fields": _healthy(scaling)},
         )
 
 
@@ -339,11 +407,11 @@ def autoscalers(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
     """
-    for region, path, name, service, deployment in _own_deployments(environment):
-        scaling = service.scaling_in(deployment)
+    for region, path, name, service, version in _own_deployments(environment):
+        scaling = service.scaling_in(version.deployment)
         if isinstance(scaling, int):
             continue
-        full_name = f"{name}-{deployment.version}"
+        full_name = f"{name}-{version.name}"
         metrics = [
             {
                 "type": "ContainerResource",
@@ -363,11 +431,11 @@ def autoscalers(environment: Environment) -> Claims:
             "metrics": metrics,
         }
         yield kubernetes_object(
-            f"{path}/autoscaler",
+            f"{path}/autoscaler{version.suffix}",
             "HorizontalPodAutoscaler",
             (service.namespace, full_name),
             {"spec": spec},
-            [applied(f"{path}/deployment")],
+            [applied(f"{path}/deployment{version.suffix}")],
             region=region.key,
             metadata={"labels": {"app": name}},
         )
@@ -380,7 +448,7 @@ def secrets_as_files(environment: Environment) -> Claims:
     `secretObjects` would copy them into Kubernetes Secrets, and `auth` let the add-on's account read them for all pods.
     Source: https://github.com/GoogleCloudPlatform/secrets-store-csi-driver-provider-gcp/blob/main/docs/authentication.md
     """
-    for region, path, name, service, _ in _own_deployments(environment):
+    for region, path, name, service in _running(environment):
         for where, volume in service.volumes.items():
             files = sorted((volume.secret_manager or {}).items())
             content = json.dumps([{"path": file, "resourceName": secret} for file, secret in files])

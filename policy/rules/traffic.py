@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from config.environment import Environment
+from config.environment import Environment, ResolvedRegion
 from config.services.connections import Connections
 from config.services.port import ServicePort
 from config.services.service import Service
@@ -10,7 +10,7 @@ from policy.claims import Claims
 from policy.objects import kubernetes_object
 from policy.rule import rule
 from policy.rules.mesh import in_namespace
-from policy.rules.services import services
+from policy.rules.services import needed_by_routes, services
 
 
 def _seconds(number: float | None) -> str | None:
@@ -33,10 +33,42 @@ def http_action(environment: Environment, name: str, port: ServicePort) -> dict[
         "retryRemoteLocalities": True if elsewhere else None,
     }
     return {
-        "route": [{"destination": {"host": _host(name, service), "port": {"number": port.port}}}],
+        "route": _destinations(name, service, port),
+        **_copies(environment, service, name, port),
         "timeout": _seconds(service.timeout_of(port)),
         "retries": {"attempts": retries.attempts, **(retried if retries.attempts else {})},
     }
+
+
+def _destinations(name: str, service: Service, port: ServicePort) -> list[dict[str, Any]]:
+    """Return the destinations of requests: the service, or each of its versions with a weight."""
+    to = {"host": _host(name, service), "port": {"number": port.port}}
+    shares = {version: weight for version, weight in service.weights.items() if weight}
+    return [
+        {"destination": {**to, "subset": _subset(version)}, "weight": weight if len(shares) > 1 else None}
+        for version, weight in shares.items()
+    ] or [{"destination": to}]
+
+
+def _subset(version: str) -> str:
+    return version.replace(".", "-")
+
+
+def _copies(environment: Environment, service: Service, name: str, port: ServicePort) -> dict[str, Any]:
+    """Return where copies of requests go: a version, or the same port of another service of the configuration."""
+    mirror = service.mirror
+    if mirror is None:
+        return {}
+    to: dict[str, Any] = {"host": _host(name, service), "port": {"number": port.port}}
+    if mirror.service is None:
+        to["subset"] = _subset(str(mirror.version))
+    else:
+        other = environment.all_services()[mirror.service]
+        number = service.mirrored_ports(other).get(port.port)
+        if number is None:
+            return {}
+        to = {"host": _host(mirror.service, other), "port": {"number": number}}
+    return {"mirror": to, "mirrorPercentage": {"value": mirror.percent}}
 
 
 @rule
@@ -47,8 +79,10 @@ def mesh_routes(environment: Environment) -> Claims:
     """
     for region, path, name, service in services(environment):
         ports = [one for one in service.all_ports.values() if one.protocol != "tcp"]
-        if name == environment.demo_name or not ports:
+        others = [one for one in service.all_ports.values() if one.protocol == "tcp" and service.versions]
+        if name == environment.demo_name or not (ports or others):
             continue
+        tcp = [{"match": [{"port": one.port}], "route": _destinations(name, service, one)} for one in others]
         http = [
             {"match": [{"port": one.port}] if len(ports) > 1 else None, **http_action(environment, name, one)}
             for one in ports
@@ -57,8 +91,8 @@ def mesh_routes(environment: Environment) -> Claims:
             f"{path}/virtual-service",
             "VirtualService",
             (service.namespace, name),
-            {"spec": {"hosts": [_host(name, service)], "http": http}},
-            [in_namespace(region, service.namespace)],
+            {"spec": {"hosts": [_host(name, service)], "http": http or None, "tcp": tcp or None}},
+            [in_namespace(region, service.namespace), *needed_by_routes(environment, region, name)],
             region=region.key,
         )
 
@@ -73,21 +107,35 @@ def certificates(environment: Environment) -> Claims:
     # The package that asmcli installs turns locality load balancing off.
     setting = environment.mesh.control_plane == "asmcli-in-cluster"
     for region, path, name, service in services(environment):
-        if not service.failover and service.connections == Connections():
+        if not service.failover and service.connections == Connections() and not service.versions:
             continue
+        locality = {
+            "enabled": True if setting and service.failover else None,
+            "distribute": _distribution(environment, region, service),
+        }
         policy = {
-            "loadBalancer": {"localityLbSetting": {"enabled": True}} if setting and service.failover else None,
+            "loadBalancer": {"localityLbSetting": locality} if any(locality.values()) else None,
             "connectionPool": _connection_pool(service),
             "outlierDetection": _outlier_detection(service) if service.failover else None,
         }
+        subsets = [{"name": _subset(version), "labels": {"version": version}} for version in service.versions]
         yield kubernetes_object(
             f"{path}/destination-rule",
             "DestinationRule",
             (service.namespace, name),
-            {"spec": {"host": _host(name, service), "trafficPolicy": policy}},
+            {"spec": {"host": _host(name, service), "trafficPolicy": policy, "subsets": subsets or None}},
             [in_namespace(region, service.namespace)],
             region=region.key,
         )
+
+
+def _distribution(environment: Environment, region: ResolvedRegion, service: Service) -> list[dict[str, Any]] | None:
+    """Return where the requests of a region's clients go, if not to the nearest region."""
+    weights = service.region_weights.get(region.key)
+    if weights is None:
+        return None
+    to = {f"{environment.regions[key].region}/*": weight for key, weight in weights.items()}
+    return [{"from": f"{region.location}/*", "to": to}]
 
 
 def _connection_pool(service: Service) -> dict[str, Any]:

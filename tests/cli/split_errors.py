@@ -9,7 +9,7 @@ from cli.report.findings import FindingState
 from cli.traffic.counts import ResponseCounts
 from cli.traffic.expectation import Expectation
 from cli.traffic.options import VerifyStep
-from cli.traffic.target import Target
+from cli.traffic.target import ONLY_VERSION, Target
 from config import load
 from config.paths import ROOT
 from tests.synthesized import REFERENCE
@@ -25,7 +25,7 @@ TABLE_FILE = ROOT / "docs" / "testing.md"
 def accepted(share: int, requests: int) -> float:
     """Return the share of the runs that accept a split in which tokyo serves `share` per cent of the requests."""
     target = Target.of(load(REFERENCE))
-    pods = {"tokyo": 1, "osaka": 1}
+    pods = {"tokyo": {ONLY_VERSION: 1}, "osaka": {ONLY_VERSION: 1}}
     expectation = Expectation(VerifyStep.SPLIT, target, requests, CONFIDENCE, regions=1, pods=pods)
     dice = numpy.random.default_rng([SEED, share, requests])
     times = 0

@@ -87,15 +87,18 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
         boxes |= {f"{id_}_mesh": {"mesh control plane"}, f"{id_}_services": {"services"}}
         for name, service in services.items():
             text = f"{name}.{service.namespace}: in other regions only"
-            if here := environment.deployments(service).get(key):
-                given = (here.autoscaling, here.replicas, service.autoscaling, service.replicas)
-                scaling = next(one for one in given if one is not None)
-                pods = scaling if isinstance(scaling, int) else scaling.max_replicas
-                least = "" if isinstance(scaling, int) else f"{scaling.min_replicas} to "
-                text = f"{name}.{service.namespace}: {here.version}, {least}{pods} pod{'s' * (pods != 1)}"
+            if deployments := environment.deployments(service).get(key):
+                texts = []
+                for here in deployments:
+                    given = (here.autoscaling, here.replicas, service.autoscaling, service.replicas)
+                    scaling = next(one for one in given if one is not None)
+                    pods = scaling if isinstance(scaling, int) else scaling.max_replicas
+                    least = "" if isinstance(scaling, int) else f"{scaling.min_replicas} to "
+                    texts.append(f"{here.version}, {least}{pods} pod{'s' * (pods != 1)}")
+                    serving[id_] |= bool(pods) and service.failover and not region.drained
+                text = f"{name}.{service.namespace}: {'; '.join(texts)}"
                 if service.image is None:
                     text = f"{name}.{service.namespace}: pods of another pipeline"
-                serving[id_] |= bool(pods) and service.failover and not region.drained
             boxes[f"{id_}_services"].add(text + " (no failover)" * (not service.failover))
         if ingress.enabled:
             served = [one for one in routed_paths(services) if one.route.redirect is None]

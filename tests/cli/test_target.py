@@ -39,7 +39,6 @@ def test_the_demo_is_the_default() -> None:
     target = Target.of(environment("shop"))
     assert target.url == "http://helloworld.sample:5000/hello"
     assert target.regions == ["tokyo", "osaka"]
-    assert target.deployment("osaka") == "helloworld-v2"
     assert target.client_account(environment("shop")) == ("sample", "sleep")
 
 

@@ -100,7 +100,8 @@ def _check_ranges(environment: Environment, data: dict[str, Any]) -> Iterator[st
 def _check_services(environment: Environment) -> Iterator[str]:
     deployments: set[tuple[str, str, str]] = set()
     for name, service in environment.all_services().items():
-        for key, runs in environment.deployments(service).items():
+        placed = [(key, one) for key, some in environment.deployments(service).items() for one in some]
+        for key, runs in placed:
             deployment = f"{name}-{runs.version}"
             if not re.fullmatch(_SUBDOMAIN, deployment):
                 yield f"Deployment {deployment!r}"

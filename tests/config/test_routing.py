@@ -92,7 +92,7 @@ def test_a_prefix_matches_whole_segments(request_path: str, service: str) -> Non
     (found,) = routes_of(data)
     services = environment(data).all_services()
     for path in found.paths:
-        for entry in http_routes(path, services[path.service], scheme="http", retries_elsewhere=True):
+        for entry in http_routes(path, services, scheme="http", retries_elsewhere=True):
             for match in entry["match"]:
                 (kind, text), *_ = match["uri"].items()
                 if request_path == text if kind == "exact" else request_path.startswith(text):

@@ -289,6 +289,15 @@ CHANGES: dict[str, Any] = {
     "services.*.topology_spread.zone": "preferred",
     "services.*.user": 1234,
     "services.*.version_env": "VERSION",
+    "services.*.versions": {"v1": 90, "v2": 10},
+    "services.*.versions.*.image": "example.com/shop:2",
+    "services.*.versions.*.replicas": 3,
+    "services.*.versions.*.weight": 90,
+    "services.*.mirror": {"service": "cart", "percent": 10},
+    "services.*.mirror.percent": 20,
+    "services.*.mirror.service": "old",
+    "services.*.mirror.version": "v2",
+    "services.*.region_weights": {"tokyo": {"tokyo": 90, "osaka": 10}},
     "services.*.volumes": {"/cache": {"size": "1Gi"}},
     "services.*.volumes.*.config_map": "other",
     "services.*.volumes.*.memory": "64Mi",
@@ -356,6 +365,31 @@ def _autoscaled_everywhere(data: Data) -> None:
     data["services"]["shop"]["regions"] = {"osaka": {"autoscaling": {"max_replicas": 5, "memory": 80}}}
 
 
+def _versions(data: Data) -> None:
+    data["services"]["shop"] |= {
+        "versions": {"v1": {"weight": 100}, "v2": {"weight": 0, "image": "example.com/shop:3"}},
+        "mirror": {"version": "v2", "percent": 10},
+    }
+
+
+def _versions_with_everything(data: Data) -> None:
+    _versions(data)
+    shop = data["services"]["shop"]
+    shop["versions"]["v1"] |= {"image": "example.com/shop:4", "replicas": 3}
+    shop["versions"]["v2"]["replicas"] = 1
+    shop["regions"] = {"osaka": {"replicas": 5}}
+
+
+def _versions_of_another_pipeline(data: Data) -> None:
+    _of_another_pipeline(data)
+    data["services"]["shop"]["versions"] = {"v1": 100, "v2": 0}
+
+
+def _weights(data: Data) -> None:
+    data["mesh"]["control_plane"] = "asmcli-managed"
+    data["services"]["shop"]["region_weights"] = {"tokyo": {"tokyo": 50, "osaka": 50}}
+
+
 def _retired(data: Data) -> None:
     data["regions"]["osaka"]["retired"] = True
     data["demo"] = {"versions": {"tokyo": "v1", "osaka": "v2"}}
@@ -404,6 +438,11 @@ CONTEXTS: dict[str, Callable[[Data], None]] = {
     "no failover": _off("services.shop.failover", False),
     "a root service": _off("services.shop.root", True),
     "a service of another pipeline": _of_another_pipeline,
+    "several versions": _versions,
+    "several versions with everything": _versions_with_everything,
+    "several versions of another pipeline": _versions_of_another_pipeline,
+    "a mirrored service": _off("services.shop.mirror", {"service": "cart"}),
+    "weights of regions": _weights,
     "a service without pods": _off("services.shop.replicas", 0),
     "autoscaled services": _autoscaled,
     "a service autoscaled in each of its regions": _autoscaled_everywhere,

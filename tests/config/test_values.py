@@ -38,9 +38,17 @@ KEYS: Data = {  # what a name of the user's own stands for
 }
 
 
-def with_value(key: str, value: object) -> tuple[Data, str]:
-    """Return the valid configuration with a value, and the path of what was tried."""
+def with_value(key: str, value: object, mode: str | None = None) -> tuple[Data, str]:
+    """Return the valid configuration with a value, and the path of what was tried.
+
+    Args:
+        key: where the value is.
+        value: what is tried.
+        mode: the control plane mode; None for the default.
+    """
     data = copy.deepcopy(VALID)
+    if mode is not None:
+        data["mesh"] = {"control_plane": mode}
     here: Any = data
     *steps, last = key.split(".")
     for step in steps:
@@ -66,7 +74,7 @@ def parse(data: Data) -> None:
 
 @pytest.mark.parametrize("case", cases("wrong"))
 def test_a_wrong_value(case: Data) -> None:
-    data, path = with_value(case["key"], case["value"])
+    data, path = with_value(case["key"], case["value"], case.get("mode"))
     with pytest.raises(ConfigError) as caught:
         parse(data)
     for problem in caught.value.problems:
@@ -78,7 +86,7 @@ def test_a_wrong_value(case: Data) -> None:
 
 @pytest.mark.parametrize("case", cases("right"))
 def test_a_right_value(case: Data) -> None:
-    data, _ = with_value(case["key"], case["value"])
+    data, _ = with_value(case["key"], case["value"], case.get("mode"))
     parse(data)
     jsonschema.Draft202012Validator(json.loads(schema_text())).validate(data)  # editors accept it, too
 

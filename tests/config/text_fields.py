@@ -39,7 +39,9 @@ _REQUIRED: Data = {
     "port": 8080,
     "region": "us-east1",
     "secret": "database",
+    "service": "helloworld",
     "time_seconds": 60,
+    "weight": 100,
 }
 _KEY = "tokyo"
 """A valid key of any mapping: of a region, a service or a variable."""
@@ -167,6 +169,8 @@ def _at_valid(steps: tuple[Step, ...]) -> Any:
 
 def _value_of_key(values: Data) -> Any:
     """Return a valid value of a key with any name."""
+    if any(one.get("type") == "integer" for one in values.get("oneOf", ())):  # weights, which add up to 100
+        return 100
     if "$ref" not in values:
         return "v1"
     node = SCHEMA["$defs"][values["$ref"].rsplit("/", 1)[1]]

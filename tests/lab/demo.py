@@ -40,7 +40,7 @@ class LabDemo:
     def versions(self) -> dict[str, str]:
         """The version in each region that has the service."""
         deployments = self.environment.deployments(self.service)
-        return {key: deployment.version for key, deployment in deployments.items()}
+        return {key: deployment.version for key, (deployment,) in deployments.items()}
 
     @property
     def service(self) -> Service:

@@ -22,7 +22,7 @@ def step_a(demo: LabDemo, report: Report) -> None:
     versions = sorted(set(demo.versions.values()))
     pods = {version: 0 for version in versions}
     for region, version in demo.versions.items():
-        deployment = demo.environment.deployments(demo.service)[region]
+        (deployment,) = demo.environment.deployments(demo.service)[region]
         pods[version] += demo.service.replicas if deployment.replicas is None else deployment.replicas
     requests = REQUESTS_A_VERSION * len(versions)
     table = Table(

@@ -29,7 +29,7 @@ def test_the_services_are_added_in_every_region(number: int) -> None:
     regions = list(environment.regions)
     found = environment.services
     assert {HTTP, GRPC, TCP, PRICES} <= set(found)
-    assert {key: one.version for key, one in environment.deployments(found[HTTP]).items()} == {
+    assert {key: one.version for key, (one,) in environment.deployments(found[HTTP]).items()} == {
         region: region for region in regions
     }
     assert list(environment.deployments(found[PRICES])) == regions[-1:]

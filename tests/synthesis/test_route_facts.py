@@ -34,7 +34,8 @@ def test_one_gateway_for_all_routes(three_regions: Synthesis, cluster: str) -> N
 def test_routes_of_a_host_without_its_own(three_regions: Synthesis, cluster: str) -> None:
     spec = three_regions.object(cluster, "VirtualService", "routes")["spec"]
     assert (spec["hosts"], spec["gateways"]) == (["shop.example.com"], ["ingress"])
-    checkout, basket, hello = spec["http"]
+    checkout, basket, hello, cart = spec["http"]
+    assert cart["match"] == [{"uri": {"exact": "/cart"}}, {"uri": {"prefix": "/cart/"}}]
     assert checkout == {
         "match": [{"uri": {"exact": "/checkout"}}, {"uri": {"prefix": "/checkout/"}}],
         "route": to(CHECKOUT, 8080),
@@ -66,9 +67,11 @@ def test_routes_of_a_host(three_regions: Synthesis, cluster: str) -> None:
         {"exact": "/hello"},
         {"exact": "/admin"},
         {"prefix": "/admin/"},
+        {"exact": "/cart"},
+        {"prefix": "/cart/"},
         {"prefix": "/v1/"},
     ]
-    admin, below, version = (spec["http"][index] for index in (3, 4, 5))
+    admin, below, version = (spec["http"][index] for index in (3, 4, 6))
     same = {
         "route": to(CHECKOUT, 9090),
         "timeout": "2.5s",

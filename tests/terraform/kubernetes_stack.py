@@ -42,6 +42,7 @@ class KubernetesStack:
     Attributes:
         folder: in which terraform runs.
         resources: what the next deploy applies; tests change it as a change of the file would.
+        moved: addresses of objects that the state may have under others, as in a stack's JSON.
     """
 
     def __init__(self, folder: Path, synthesis: Synthesis, resources: Resources, kubeconfig: Path) -> None:
@@ -49,6 +50,7 @@ class KubernetesStack:
         self._versions = read_stack(synthesis.outdir, "ingress")["terraform"]["required_providers"]["kubernetes"]
         self._kubeconfig = kubeconfig
         self.resources = copy.deepcopy(resources)
+        self.moved: list[dict[str, str]] = []
         self._write()
         initialized(folder)
 
@@ -62,6 +64,7 @@ class KubernetesStack:
             "terraform": {"required_providers": {"kubernetes": self._versions}},
             "provider": {"kubernetes": {"config_path": str(self._kubeconfig)}},
             "resource": {kind: named for kind, named in self.resources.items() if named},
+            **({"moved": self.moved} if self.moved else {}),
         }
         (self.folder / "cdk.tf.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
 

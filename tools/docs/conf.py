@@ -20,6 +20,7 @@ NAVIGATION = {
     "Guides": [
         "/docs/operations",
         "/docs/workloads",
+        "/docs/versions",
         "/docs/troubleshooting",
         "/docs/exercises",
         "/docs/security",
