@@ -123,7 +123,7 @@ def _check_region_weights(environment: Environment, path: str, service: Service)
                 rule = "has no pods of the service, so that the requests would fail; give its percentage to another"
                 yield Problem(f"{place}.{client}.{key}", rule)
         yield from _check_sum(f"{place}.{client}", weights)
-        if all(key in environment.regions and environment.regions[key].drained for key in weights):
+        if weights and all(key in environment.regions and environment.regions[key].drained for key in weights):
             rule = "has drained regions only, so that nothing serves its requests; add a region that is not drained"
             yield Problem(f"{place}.{client}", rule)
         elif len(weights) == 1:
