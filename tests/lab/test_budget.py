@@ -208,16 +208,18 @@ def test_limits_of_two_faults_are_the_sum(tmp_path: Path) -> None:
 def test_the_page_has_all_results(tmp_path: Path) -> None:
     results = Results(tmp_path / "results.jsonl")
     results.append([measure(), measure(run=2), measure(client=LOAD_BALANCER), measure(DRAIN, fault=DRAIN)])
+    results.append([measure(REGIONS, fault=ISTIOD_GONE), measure(PAIRS, fault=f"{RETURNS_503}{AND}{ISTIOD_GONE}")])
     results.append(measure(CURVE, fault=f"curve-5-1-{number}") for number in (1, 5))
     text = page.update(page.PAGE.read_text(encoding="utf-8"), results)
     assert "| returns 503 | sidecar | 2 | 0.3 | 5 | 200 | 4 | 0 |" in text
     assert "2 regions (`make lab REGIONS=2 BUDGET=drain`)" in text
     assert "| 5 | 1 | 5 |" in text
+    assert "| returns 503 and istiod gone | sidecar | 1 | 0.3 | 5 | 100 | 4 | 0 | 10 |" in text
     assert NUMBERS in text
     assert page.update(text, results) == text
     page.draw(results, tmp_path)
     drawn = {file.name: file.read_bytes() for file in tmp_path.glob("*.svg")}
-    assert set(drawn) == {"failover-services.svg", "failover-drain.svg", "failover-curve.svg"}
+    assert set(drawn) == {f"failover-{name}.svg" for name in ("services", "regions", "drain", "curve")}
     page.draw(results, tmp_path)
     assert {file.name: file.read_bytes() for file in tmp_path.glob("*.svg")} == drawn
 

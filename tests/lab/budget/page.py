@@ -11,7 +11,7 @@ from tests.lab.budget.limits import budget
 from tests.lab.budget.measurement import CURVE, DRAIN, DRAWN, PAIRS, REGIONS, SERVICES
 from tests.lab.budget.pictures import draw_timelines
 from tests.lab.budget.results import FILE, Results
-from tests.lab.budget.summary import COLUMNS, rows
+from tests.lab.budget.summary import COLUMNS, rows, sum_limits
 
 PAGE = ROOT / "docs" / "failover.md"
 PICTURES = ROOT / "docs" / "images"
@@ -66,6 +66,9 @@ def _tables(series: str, results: Results) -> Iterator[str]:
         yield f"\n{regions} regions (`make lab REGIONS={regions} BUDGET={series}`):\n\n"
         if series == CURVE:
             yield table(curve.COLUMNS, [curve.cells(one) for one in measurements])
+        elif series == PAIRS:
+            pairs = [(*row.cells(), str(sum_limits(row, results).failed)) for row in rows(measurements)]
+            yield table((*COLUMNS, "Failed requests of both alone, at most"), pairs)
         else:
             yield table(COLUMNS, [row.cells() for row in rows(measurements)])
     if series in TEXTS and results.region_counts(series):
