@@ -10,6 +10,7 @@ from typing import Any
 from tests.lab.budget.limits import FAILBACK_SECONDS, LONG_FAULT_SECONDS, LONG_FAULT_SHARE
 from tests.lab.budget.measurement import CURVE, Measurement
 from tests.lab.budget.mesh import read_services
+from tests.lab.budget.pictures import save
 
 DEFAULT = "defaults"
 """The service without numbers of its own."""
@@ -85,7 +86,6 @@ def draw(file: Path, measurements: Sequence[Measurement]) -> None:
         measurements: of one run.
     """
     # Imported late: it takes a second. Without pyplot matplotlib needs no display.
-    from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -107,5 +107,4 @@ def draw(file: Path, measurements: Sequence[Measurement]) -> None:
     axes.set_ylabel("Longest ejection: worst failback time (s)")
     axes.set_title("Outlier detection: consecutive errors / interval (s) / ejection time (s)")
     axes.legend()
-    with rc_context({"svg.hashsalt": CURVE}):
-        figure.savefig(file, metadata={"Date": None})
+    save(figure, file)

@@ -11,6 +11,7 @@ SALT = "budget"
 """Makes the ids in a picture the same each time it is drawn."""
 
 ROW_INCHES, WIDTH_INCHES = 1.5, 10.0
+LEGEND_COLUMNS = 3
 
 
 def draw_timelines(file: Path, measurements: Sequence[Measurement]) -> None:
@@ -21,7 +22,6 @@ def draw_timelines(file: Path, measurements: Sequence[Measurement]) -> None:
         measurements: those without a timeline are left out.
     """
     # Imported late: it takes a second. Without pyplot matplotlib needs no display.
-    from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     shown = {(one.fault, one.client): one for one in measurements if one.timeline}
@@ -29,7 +29,7 @@ def draw_timelines(file: Path, measurements: Sequence[Measurement]) -> None:
     names = {name for one in shown.values() if one.timeline for name in one.timeline.series}
     home = next(iter(shown.values())).home
     colours = response_colours([home, *sorted(names - {home, FAILED})])
-    figure = Figure(figsize=(WIDTH_INCHES, 0.8 + ROW_INCHES * len(faults)), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, 1.2 + ROW_INCHES * len(faults)), layout="constrained")
     table = figure.subplots(len(faults), len(clients), sharex="col", squeeze=False)
     legend: dict[str, Any] = {}
     for row, fault in enumerate(faults):
@@ -43,26 +43,27 @@ def draw_timelines(file: Path, measurements: Sequence[Measurement]) -> None:
                 axes.set_ylabel(f"{fault.replace('-', ' ')}\n(requests/s)")
             if row == len(faults) - 1:
                 axes.set_xlabel("Seconds since the fault")
-    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=len(legend))
-    _save(figure, file, rc_context)
+    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=LEGEND_COLUMNS)
+    save(figure, file)
 
 
 def _draw(axes: Any, measurement: Measurement, colours: Mapping[str, str]) -> dict[str, Any]:
     """Draw a timeline, and return what the legend shows, by label."""
     line = measurement.timeline
     assert line is not None
-    places = [line.start + number * STEP_SECONDS for number in range(len(next(iter(line.series.values()))))]
-    below = [0.0] * len(places)
+    steps = len(next(iter(line.series.values())))
+    edges = [line.start + number * STEP_SECONDS for number in range(steps + 1)]
+    below = [0.0] * steps
     found: dict[str, Any] = {}
     for name, colour in colours.items():
         if counts := line.series.get(name):
-            heights = [count / STEP_SECONDS for count in counts]
-            bars = axes.bar(places, heights, STEP_SECONDS, bottom=below, align="edge", color=colour, linewidth=0)
-            found[_label(name, measurement.home)] = bars
-            below = [one + other for one, other in zip(below, heights, strict=True)]
+            above = [under + count / STEP_SECONDS for under, count in zip(below, counts, strict=True)]
+            found[_label(name, measurement.home)] = axes.stairs(above, edges, baseline=below, fill=True, color=colour)
+            below = above
     found["fault"] = axes.axvline(0, color="#202124", linestyle="--")
     found["end of the fault"] = axes.axvline(line.ended, color="#188038", linestyle="-.")
-    axes.set_xlim(places[0], places[-1])
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(bottom=0)
     return found
 
 
@@ -72,6 +73,9 @@ def _label(name: str, home: str) -> str:
     return f"response from {name}" + (", the region with the fault" if name == home else "")
 
 
-def _save(figure: Any, file: Path, rc_context: Any) -> None:
-    with rc_context({"svg.hashsalt": SALT}):
+def save(figure: Any, file: Path) -> None:
+    """Write a figure, the same each time."""
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    with rc_context({"svg.hashsalt": SALT, "svg.fonttype": "none"}):
         figure.savefig(file, metadata={"Date": None})
