@@ -435,7 +435,7 @@ def test_seconds_of_failure() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"failover": False}, "demo.failover is false"),
+        ({"failover": False, "outlier_detection": {}}, "demo.failover is false"),
         ({"versions": {"tokyo": "v1"}}, "no other region runs helloworld"),
         ({"versions": {"osaka": "v2"}}, "helloworld does not run in tokyo"),
     ],
