@@ -240,7 +240,8 @@ class Environment(Model):
     def deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what a service runs in each region that is not retired, whoever deploys its pods."""
         wanted = service.regions or self.regions
-        return {key: service.deployments_in(key) for key in wanted if not self.regions[key].retired}
+        known = (key for key in wanted if key in self.regions)  # check_services refuses the others
+        return {key: service.deployments_in(key) for key in known if not self.regions[key].retired}
 
     def serving_deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what of a service's deployments gets requests: those of regions that are not drained."""
