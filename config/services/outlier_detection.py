@@ -7,7 +7,9 @@ from config.fields import Model, Seconds
 
 CONSECUTIVE_5XX = 5
 INTERVAL_SECONDS = 1
-EJECTION_SECONDS = 5
+EJECTION_SECONDS = 3
+"""Short, so that a region is back within 10 s of a fault of some seconds, and longer faults cost more failed requests:
+docs/failover.md has the curve (`make lab BUDGET=curve`)."""
 MAX_EJECTION_PERCENT = 100
 """The default of Istio, 10, rounds down to no endpoint of a service's few: 160 of 160 requests failed when the pods of
 a region refused connections, and 1 or 2 with 100 (`make lab`)."""

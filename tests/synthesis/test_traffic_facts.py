@@ -100,7 +100,7 @@ def test_the_demo_has_the_defaults_of_services(three_regions: Synthesis, name: s
     assert policy["outlierDetection"] == {
         "consecutive5xxErrors": 5,
         "interval": "1s",
-        "baseEjectionTime": "5s",
+        "baseEjectionTime": "3s",
         "maxEjectionPercent": 100,
     }
 
