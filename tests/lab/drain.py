@@ -47,7 +47,7 @@ def check_drain(
         undrain: applies those of the configuration in which it is not.
     """
     report.progress(f"draining {region}")
-    clients = {(region, "its gateway"): demo.gateways(region)[0]}
+    clients = {}
     for key in demo.lab.regions:
         where = demo.lab.network.region(key)
         clients[key, "client"] = demo.client(key)

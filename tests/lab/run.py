@@ -222,6 +222,7 @@ class Lab:
             for arguments in (("locality",), ("ingress", "--url", f"http://{INGRESS}{demo.path}")):
                 self._command(report, "verify", *arguments)
 
+        self._lab.wait_for_autoscalers()  # the load balancer has no health checks
         check_drain(
             demo,
             self._steps.drained_region,

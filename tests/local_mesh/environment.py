@@ -21,6 +21,7 @@ from tests.local_mesh.fake_kubelet import serve_pods
 from tests.local_mesh.fleet import DERIVED, derived_services
 from tests.local_mesh.istiod import Istiod, istio_manifests
 from tests.local_mesh.load_balancer import serve
+from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.network import REGIONAL_FRONT_END, LabNetwork, RegionAddresses
 from tests.local_mesh.node_agent import NodeAgent
 from tests.local_mesh.pod import Pod, PodContext
@@ -212,11 +213,11 @@ class LocalMesh:
                 self.network.add_address(region.key, one)
             serve(self.network.region(region.key), address, partial(self._gateways, region, namespace, app))
 
-    def _gateways(self, near: LocalRegion, namespace: str, app: str) -> list[IPv4Address]:
-        """Return the addresses of the gateways that get the requests from a region."""
+    def _gateways(self, near: LocalRegion, namespace: str, app: str) -> tuple[Namespace, list[IPv4Address]]:
+        """Return the gateways that get the requests from a region: their region, and their addresses."""
         balanced = [region for region in self.regions.values() if region.balanced]
         region = near if near in balanced or not balanced else balanced[0]
-        return [pod.address for pod in region.agent.pods(namespace, app)]
+        return self.network.region(region.key), [pod.address for pod in region.agent.pods(namespace, app)]
 
     def _follow_services(self, region: LocalRegion) -> None:
         """Read the Services again when they change."""

@@ -14,20 +14,20 @@ PORT = 80
 CONNECT_SECONDS = 2.0
 PIECE = 65_536
 
-Backends = Callable[[], Sequence[IPv4Address]]
-"""Returns the addresses of the current gateways."""
+Backends = Callable[[], tuple[Namespace, Sequence[IPv4Address]]]
+"""Returns the addresses of the current gateways, and their region, in which the front end connects to them."""
 
 
 def serve(region: Namespace, address: IPv4Address, backends: Backends) -> None:
     """Listen on the address in a region, in the background, and forward connections.
 
-    The real load balancer sends a request to the nearest healthy region; here a region has
-    its own gateways only, as each region has the same address.
+    The real load balancer sends a request to the nearest healthy region; here `backends` chooses it, without a look
+    at the health.
 
     Args:
         region: a namespace that has the address, and `REGIONAL_FRONT_END`.
         address: of the load balancer.
-        backends: returns the addresses of the gateways.
+        backends: returns the gateways.
     """
     listener = region.run(lambda: socket.create_server((str(address), PORT)))
 
@@ -42,7 +42,9 @@ def serve(region: Namespace, address: IPv4Address, backends: Backends) -> None:
 
 def _forward(client: socket.socket, backends: Backends) -> None:
     with client, suppress(OSError, IndexError):  # without a gateway, the connection ends
-        gateway = str(random.choice(backends()))
+        region, gateways = backends()
+        region.enter()  # the source address is in every region
+        gateway = str(random.choice(gateways))
         source = (str(REGIONAL_FRONT_END), 0)
         with socket.create_connection((gateway, PORT), timeout=CONNECT_SECONDS, source_address=source) as server:
             server.settimeout(None)
