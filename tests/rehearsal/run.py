@@ -11,6 +11,7 @@ from tests.rehearsal import checks, mesh_cli_check, mesh_leftovers
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.deployment import CommandRun
+from tests.rehearsal.drain_check import DrainCheck
 from tests.rehearsal.expected import remote_secrets
 from tests.rehearsal.remote_secret_check import server_and_token
 from tests.rehearsal.secret_scan import scan_for_secrets
@@ -46,7 +47,7 @@ class Rehearsal:
             steps.append(self._deploy_again)
             if selected == "all" and self._context.lab is None:  # pods run in the first regions only
                 steps += [self._add_region, self._retire_region]
-            steps += [self._toggle_destination_rule, self._change_control_plane_mode, self._destroy]
+            steps += [self._toggle_destination_rule, self._drain_region, self._change_control_plane_mode, self._destroy]
         for step in steps:
             step()
             if not self._report.ok:
@@ -112,6 +113,10 @@ class Rehearsal:
         same = [f"~{rule[1:]}: .metadata" for rule in rules]
         title = "DestinationRule restored: no other changes"
         self._report.add(without, checks.compared(title, found, same, on, ok=on.ok and on.totals()[1] == 0))
+
+    def _drain_region(self) -> None:
+        for table in DrainCheck(self._context).run():
+            self._report.add(table)
 
     def _add_region(self) -> None:
         new = self._new_region
