@@ -28,8 +28,9 @@ from tests.lab.policies import check_policies
 from tests.lab.probing import check_probes
 from tests.lab.protocols import check_protocol_failover, check_protocols
 from tests.lab.routing import check_routes
-from tests.lab.services import FILE, GRPC, HTTP, LabServices, with_pipeline, with_services, with_tag
+from tests.lab.services import FILE, GRPC, HTTP, VERSIONS, WEIGHTS, LabServices, with_pipeline, with_services, with_tag
 from tests.lab.shell import run_shell, shell_variables
+from tests.lab.traffic_shares import check_traffic_shares
 from tests.local_mesh.environment import LocalMesh
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.network import REGIONAL_FRONT_END
@@ -156,8 +157,9 @@ class Lab:
         check_protocols(services, report)
         check_callers(services, report)
         check_policies(services, report)
+        check_traffic_shares(services, report)
         self._mesh_cli.configure(environment)
-        for service in (HTTP, GRPC):
+        for service in (HTTP, GRPC, VERSIONS, WEIGHTS):
             self._command(report, "verify", "locality", "--service", service)
         check_probes(services, lambda region, tag: self._lab.apply(with_tag(applied, region, tag)), report)
         check_protocol_failover(services, report)

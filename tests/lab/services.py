@@ -23,12 +23,19 @@ from tests.local_mesh.traffic import Client, TcpClient
 
 if TYPE_CHECKING:  # unit tests do not need the lab's packages
     from tests.local_mesh.environment import LocalMesh
+    from tests.local_mesh.namespace import Namespace
 
 FILE = Path(__file__).parent / "services.yaml"
 
 NAMESPACE = "lab"
 HTTP, HTTP2, GRPC, TCP = "lab-http", "lab-http2", "lab-grpc", "lab-tcp"
 """The services, each named after the protocol of its main port."""
+
+VERSIONS, WEIGHTS = "lab-versions", "lab-weights"
+"""Services whose requests are split: between versions, and between regions."""
+
+OTHER_WEIGHT = 30
+"""Percentage of the requests of the first region's clients that go to the second region."""
 
 SHOP_HOST, API_HOST, OTHER_HOST = "shop.lab.example", "api.lab.example", "other.lab.example"
 """Hosts of the load balancer: two with routes of their own, and one without."""
@@ -46,7 +53,10 @@ def with_services(environment: Environment) -> Environment:
     regions = [region.key for region in environment.resolved_regions() if not region.retired]
     services: dict[str, Any] = _read(FILE)
     for service in services.values():
-        service["regions"] = {region: {"version": region} for region in regions}
+        service["regions"] = {region: {} if "versions" in service else {"version": region} for region in regions}
+    if len(regions) > 1 and not environment.control_plane.takes_failover_threshold:
+        first, second = regions[:2]
+        services[WEIGHTS]["region_weights"] = {first: {first: 100 - OTHER_WEIGHT, second: OTHER_WEIGHT}}
     example = _read(WORKLOADS / "mesh.yaml")
     example["services"][PRICES]["regions"] = {regions[-1]: {}}
     content["services"] = {**content.get("services", {}), **services, **example["services"]}
@@ -139,6 +149,10 @@ class LabServices:
             where=self.lab.network.pod(f"{region}.{client.name}"),
             headers={"Accept": JSON},
         )
+
+    def gateway_namespace(self, region: str) -> "Namespace":
+        """Return where the gateway runs that gets the requests of `gateway`."""
+        return self.lab.network.pod(f"{region}.{self.lab.pod(region, GATEWAY_NAMESPACE, GATEWAY_NAME).name}")
 
     def outsider(self, region: str, service: str, port: int) -> Client:
         """Return a client without a sidecar, which sends requests to a pod of a service."""
