@@ -302,7 +302,7 @@ def test_a_region_without_a_ready_pod(mesh: DemoMesh) -> None:
 def test_ejections_of_earlier_are_reported(mesh: DemoMesh) -> None:
     mesh.write_proxies("tokyo", tokyo={"failed_outlier_check": True})
     result = mesh.run("drill", "tokyo", *RATE, "--fault", "removed")
-    assert "the client has ejected 1 endpoint before: an ejection lasts 3 s, longer by that each time" in result.errors
+    assert "the client has ejected 1 endpoint before: an ejection lasts 30 s, longer by that each time" in result.errors
 
 
 def test_so_many_pods_that_the_drill_would_stop_before_they_are_ejected(mesh: DemoMesh) -> None:
