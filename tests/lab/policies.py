@@ -8,9 +8,10 @@ from tests.reporting.table import Table
 REQUESTS = 3
 
 MOST_LATER = 0.5
-CLOCKS = 0.01
-"""Difference between the clock of the client and the timers of the proxy and of the application."""
 """Seconds by which a response may be later than the service or the timeout makes it."""
+
+CLOCKS = 0.01
+"""Seconds by which the clock of the client may differ from the timers of the proxy and of the application."""
 
 
 def check_policies(services: LabServices, report: Report) -> None:
