@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from cli.traffic.outage import count_failed, first_arrival, start_of_last_run
+from tests.lab.budget.faults import RETURNS_503
+from tests.lab.budget.limits import LOAD_BALANCER, limits
 from tests.lab.faults import (
     FAILOVER_SECONDS,
     INTERVAL_SECONDS,
-    MOST_FAILED,
     conditions,
     format_failed,
     format_seconds,
@@ -148,7 +149,7 @@ def _check_liveness(services: LabServices, region: str, report: Report) -> None:
         restarted = _wait_for(services, lambda: pod.restarts > 0 and pod.ready)
         seconds = time.monotonic() - failed_at
     failed = stream.since(failed_at)
-    good = restarted and bool(failed) and count_failed(failed) <= MOST_FAILED
+    good = restarted and bool(failed) and count_failed(failed) <= limits(RETURNS_503, LOAD_BALANCER).failed
     table.add(PROBES[HTTP], pod.restarts, f"{seconds:.1f}", format_failed(failed), ok=good)
     report.add(table)
 
