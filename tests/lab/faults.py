@@ -161,8 +161,8 @@ def _measure_fault(demo: LabDemo, region: str, fault: ServiceFault, table: Table
         failed_at = time.monotonic()
         fault.inject()
         left = [wait_until_steady(demo.lab, stream, failed_at, is_remote, FAILOVER_SECONDS) for stream in streams]
-        ended_at = time.monotonic()
         fault.end()
+        ended_at = time.monotonic()  # all pods that were restarted are ready again
         returned = [wait_until_steady(demo.lab, stream, ended_at, is_local, FAILBACK_SECONDS) for stream in streams]
     outages = []
     for name, stream, steady in zip(local, streams, map(all, zip(left, returned, strict=True)), strict=True):

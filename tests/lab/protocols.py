@@ -129,9 +129,9 @@ def _measure(services: LabServices, region: str, faults: dict[str, ServiceFault]
             fault.inject()
         for stream in streams.values():
             wait_until_steady(services.lab, stream, failed_at, is_remote, FAILOVER_SECONDS)
-        ended_at = time.monotonic()
         for fault in faults.values():
             fault.end()
+        ended_at = time.monotonic()  # all pods are ready again
         for stream in streams.values():
             wait_until_steady(services.lab, stream, ended_at, is_local, FAILBACK_SECONDS)
     for name, stream in streams.items():
