@@ -40,7 +40,7 @@ from tests.reporting.report import Report
 
 GIB = 1 << 30
 REAL = "real Kubernetes control planes, istiod, Envoy and mutual TLS, on this machine"
-SERVICES_SECONDS = 180
+SERVICES_SECONDS = 360
 """Limit of the start of all services, of which there are more than of the demo."""
 
 INGRESS = IPv4Address("198.51.100.1")
