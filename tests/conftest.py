@@ -43,17 +43,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give all tests that synthesize to one worker, as it starts Node.js: 3 s and 900 MB each time.
 
-    It goes by files: pytest-xdist 3.8 ignores `xdist_group` with pytest 9.2.
+    So it does with those that share a table which takes minutes. It goes by files: pytest-xdist 3.8 ignores
+    `xdist_group` with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 (installed where tests run in parallel)
 
     @cache
-    def synthesizes(file: str) -> bool:
+    def shared(file: str) -> str:
+        """Return what the tests of a file share; empty if it is nothing that takes long."""
         text = (ROOT / file).read_text(encoding="utf-8")
-        return bool(re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b|\bstacks\.wiring\b", text))
+        if re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b|\bstacks\.wiring\b", text):
+            return "synthesis"
+        return file if "tests.config.recorded_stacks" in text else ""
 
     scheduler = LoadScopeScheduling(config, log)
-    scheduler._split_scope = lambda nodeid: "synthesis" if synthesizes(nodeid.partition("::")[0]) else nodeid
+    scheduler._split_scope = lambda nodeid: shared(nodeid.partition("::")[0]) or nodeid
     return scheduler
 
 
