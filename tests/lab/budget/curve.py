@@ -18,10 +18,7 @@ DEFAULT = "defaults"
 RETRIED = "defaults-and-retries-of-503"
 """The same with retries, which only requests without side effects may have."""
 
-VARIANTS = (
-    *((5, 10, 30), (5, 1, 300), (5, 1, 100), (5, 1, 30), (5, 1, 10), (5, 1, 5), (5, 1, 3), (5, 1, 2), (5, 1, 1)),
-    *((3, 1, 3), (1, 1, 3), (1, 1, 1)),
-)
+VARIANTS = ((5, 10, 30), (5, 1, 300), (5, 1, 100), (5, 1, 30), (5, 1, 10), (5, 1, 5), (1, 1, 3))
 """Consecutive errors, interval and ejection time in seconds. The first is mesh.yaml's."""
 
 COLUMNS = (
@@ -38,7 +35,7 @@ COLUMNS = (
 
 def curve_services() -> dict[str, Any]:
     """Return a service for each variant, after those with the defaults."""
-    common = read_services()["healthy"]
+    common = read_services()["healthy"] | {"replicas": 1}
     retried = common | {"retries": {"retry_on": ["connect-failure", "refused-stream", 503]}}
     return {DEFAULT: common, RETRIED: retried} | {
         f"{CURVE}-{errors}-{interval}-{ejection}": common
