@@ -128,6 +128,7 @@ class Budget:
             REGIONS: self._run_regions,
             PAIRS: self._run_pairs,
             DRAIN: self._run_drain,
+            CURVE: self._run_curve,
         }
         seconds = sum(RUN_SECONDS[series] * self._missing(series) for series in self._options.runs)
         self._report.progress(f"measuring takes about {seconds / 60:.0f} min")
