@@ -21,7 +21,7 @@ RUNS, RUNS_WITH_MORE_REGIONS = 30, 10
 
 EVERYTHING, SMALL = "all", "small"
 NAMES = (EVERYTHING, SMALL, *ALL, CURVE)
-"""What can be measured: every series but the curve, a run of each for CI, or one series."""
+"""What can be measured: every series but the curve, a run of the faults alone for CI, or one series."""
 
 
 EVERY_FAULT = "*"
@@ -52,7 +52,7 @@ class Options:
             regions: number of regions.
         """
         if name == SMALL:
-            return cls(dict.fromkeys((SERVICES, REGIONS, DRAIN), runs or 1), only, None)
+            return cls(dict.fromkeys((SERVICES, REGIONS), runs or 1), only, None)
         many = runs or (RUNS if regions == LEAST_REGIONS else RUNS_WITH_MORE_REGIONS)
         few = max(1, many // 10)
         every = {SERVICES: many, REGIONS: many, PAIRS: few, DRAIN: few}
