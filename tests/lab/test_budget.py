@@ -224,6 +224,17 @@ def test_the_page_has_all_results(tmp_path: Path) -> None:
     assert {file.name: file.read_bytes() for file in tmp_path.glob("*.svg")} == drawn
 
 
+def test_the_page_keeps_the_tables_that_were_not_measured_again(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.jsonl")
+    results.append([measure(), measure(DRAIN, fault=DRAIN)])
+    earlier = page.update(page.PAGE.read_text(encoding="utf-8"), results)
+    later = Results(tmp_path / "later.jsonl")
+    later.append([measure(found=replace(OUTAGE, failed=7))])
+    text = page.update(earlier, later)
+    assert "| returns 503 | sidecar | 1 | 0.3 | 7 | 100 | 4 | 0 |" in text
+    assert "| drain | sidecar | 1 | 0.3 | 5 | 100 | 4 | 0 |" in text
+
+
 def test_the_share_of_a_long_fault() -> None:
     good = measure(CURVE, fault=curve.RETRIED, found=replace(OUTAGE, failed=6, sent=6000))
     bad = measure(CURVE, fault=curve.RETRIED, found=replace(OUTAGE, failed=7, sent=6000))

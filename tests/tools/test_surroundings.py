@@ -185,7 +185,7 @@ def test_ci_runs_in_the_checkout(checkout: Path, tmp_path: Path) -> None:
     program(tmp_path / "bin" / "make", 'pwd; echo "$@"')
     (tmp_path / "trap" / ".ci").mkdir(parents=True)
     result = run(checkout, ".ci/run", variables={"CDPATH": str(tmp_path / "trap")}, path=tmp_path / "bin")
-    assert result.stdout == f"{checkout}\ncheck DAY2=small\n"
+    assert result.stdout == f"{checkout}\ncheck SMALL=1\n"
 
 
 PIP_SETTINGS = r"""

@@ -24,8 +24,6 @@ TEXTS = {
 }
 """What each picture shows, for readers who do not see it."""
 
-NOT_MEASURED = "Not measured yet.\n"
-
 
 def main() -> int:
     results = Results()
@@ -43,11 +41,15 @@ def write(results: Results) -> None:
 
 
 def update(page: str, results: Results) -> str:
-    """Return the page with the tables of the results, in place of the earlier ones."""
+    """Return the page with the tables of the results, in place of the earlier ones.
+
+    The tables of a series without results stay: a series can be measured again alone.
+    """
     page = replace_between(page, "budget", table(("Figure", "Limit"), budget()))
     page = replace_between(page, "numbers", f"Outlier detection in these figures: {results.numbers or 'none yet'}.\n")
     for series in (SERVICES, REGIONS, PAIRS, DRAIN, CURVE):
-        page = replace_between(page, series, "".join(_tables(series, results)).lstrip() or NOT_MEASURED)
+        if tables := "".join(_tables(series, results)).lstrip():
+            page = replace_between(page, series, tables)
     return page
 
 
