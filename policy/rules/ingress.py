@@ -131,7 +131,10 @@ def cloud_armor(environment: Environment) -> Claims:
     spec = {
         "securityPolicy": {"name": policy} if policy else None,
         "connectionDraining": {"drainingTimeoutSec": 40},
-        "healthCheck": {"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021},
+        "healthCheck": {
+            **{"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021},
+            **{"checkIntervalSec": 5, "timeoutSec": 5},
+        },
     }
     before = _before_load_balancer(environment)
     yield kubernetes_object(
