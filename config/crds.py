@@ -16,6 +16,19 @@ MCI_CRDS = (
 )
 """Of Multi Cluster Ingress, in its config cluster only."""
 
+EXPORT_CRD = "serviceexports.net.gke.io"
+"""Of multi-cluster services, in every cluster of an environment that uses multi-cluster Gateway."""
+
+GATEWAY_CRDS = (
+    "serviceimports.net.gke.io",
+    "gateways.gateway.networking.k8s.io",
+    "httproutes.gateway.networking.k8s.io",
+    "healthcheckpolicies.networking.gke.io",
+    "gcpbackendpolicies.networking.gke.io",
+    "gcpgatewaypolicies.networking.gke.io",
+)
+"""Of multi-cluster Gateway, in its config cluster only."""
+
 TRAFFIC_DISTRIBUTION_CRD = "gcptrafficdistributionpolicies.networking.gke.io"
 """Of GKE's Gateway API; where a service has a failover threshold."""
 
@@ -30,18 +43,27 @@ CONTROL_PLANE_CRD = "controlplanerevisions.mesh.cloud.google.com"
 
 
 def required_crds(
-    *, config_cluster: bool, traffic_distribution: bool = False, secret_manager: bool = False
+    *,
+    config_cluster: bool,
+    multi_cluster_ingress: bool = True,
+    gateway: bool = False,
+    traffic_distribution: bool = False,
+    secret_manager: bool = False,
 ) -> tuple[str, ...]:
     """Return the CRDs that a cluster has to serve before the stack `ingress` is planned.
 
     Args:
-        config_cluster: whether the cluster holds the Multi Cluster Ingress objects.
+        config_cluster: whether the cluster holds the objects of the load balancer.
+        multi_cluster_ingress: whether these may be of Multi Cluster Ingress.
+        gateway: whether these are of multi-cluster Gateway.
         traffic_distribution: whether a service has a failover threshold.
         secret_manager: whether the clusters have the Secret Manager add-on.
     """
     return (
         ISTIO_CRDS
-        + (MCI_CRDS if config_cluster else ())
+        + (MCI_CRDS if config_cluster and multi_cluster_ingress else ())
+        + ((EXPORT_CRD,) if gateway else ())
+        + (GATEWAY_CRDS if config_cluster and gateway else ())
         + ((TRAFFIC_DISTRIBUTION_CRD,) if traffic_distribution else ())
         + ((SECRET_PROVIDER_CRD,) if secret_manager else ())
     )

@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 
 from pydantic import Field
 
-from config.apis import ANTHOS, APIS, SECRET_MANAGER
+from config.apis import ANTHOS, APIS, CERTIFICATE_MANAGER, GATEWAY_APIS, SECRET_MANAGER
 from config.backend import Backend, CloudState, GcsState, LocalState
 from config.cluster import AuthorizedNetwork, Channel, Cluster, NodePoolShape
 from config.control_plane import ControlPlane, control_plane, managed_revision, pinned_revision
@@ -93,7 +93,12 @@ class Environment(Model):
     @property
     def apis(self) -> tuple[str, ...]:
         """The Google Cloud APIs to enable: names before ``.googleapis.com``."""
-        chosen = {ANTHOS: self.project.anthos_api, SECRET_MANAGER: self.cluster.secret_manager}
+        chosen = {
+            ANTHOS: self.project.anthos_api,
+            SECRET_MANAGER: self.cluster.secret_manager,
+            **dict.fromkeys(GATEWAY_APIS, self.ingress.uses_gateway),
+            CERTIFICATE_MANAGER: self.has_certificate_map,
+        }
         return (*APIS, *(name for name, wanted in chosen.items() if wanted))
 
     @property
@@ -236,6 +241,16 @@ class Environment(Model):
     def has_failover_threshold(self) -> bool:
         """Whether a service has a failover threshold, which is an object of GKE's Gateway API."""
         return any(service.failover_threshold is not None for service in self.services.values())
+
+    @property
+    def gateway_api(self) -> bool:
+        """Whether the clusters serve GKE's Gateway API."""
+        return self.has_failover_threshold or self.ingress.uses_gateway
+
+    @property
+    def has_certificate_map(self) -> bool:
+        """Whether Certificate Manager has certificates of the domains, for the external Gateway."""
+        return bool(self.ingress.domains) and "external" in self.ingress.exposures
 
     def deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what a service runs in each region that is not retired, whoever deploys its pods."""

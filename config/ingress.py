@@ -1,5 +1,7 @@
 """`ingress`: the one entry in front of all regions."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, IN_PLACE, NOTHING
@@ -12,16 +14,35 @@ Source: https://cloud.google.com/load-balancing/docs/quotas#ssl_certificates
 """
 
 
+Api = Literal["multi-cluster-ingress", "gateway", "both"]
+
+Exposure = Literal["external", "internal"]
+
+
 class Ingress(Model):
-    """Multi Cluster Ingress, and the gateways that it sends requests to."""
+    """The load balancer, and the gateways that it sends requests to."""
 
     config_cluster: RegionKey = Field(
-        description="Key of the region whose cluster holds the Multi Cluster Ingress objects (the config cluster).",
+        description="Key of the region whose cluster holds the objects of the load balancer (the config cluster).",
         json_schema_extra=ADDS_OR_DELETES,
     )
     enabled: bool = Field(
         default=True,
-        description="Creates the gateways, the public address and Multi Cluster Ingress.",
+        description="Creates the gateways and the load balancer in front of them.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    api: Api = Field(
+        default="multi-cluster-ingress",
+        description="API that the load balancer is configured with: Multi Cluster Ingress, or multi-cluster Gateway, "
+        "which Google recommends and `mesh init` writes. `both` is for the migration: two load balancers in front of "
+        "the same gateways, each with an address of its own.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    exposure: Literal["external", "internal", "both"] = Field(
+        default="external",
+        description="Clients that the load balancer serves: of the internet, of the VPC (with an internal address in "
+        "each region), or both. Other values than `external` require `api: gateway`. The internal side serves plain "
+        "HTTP.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     domains: tuple[DomainName, ...] = Field(
@@ -62,6 +83,23 @@ class Ingress(Model):
     )
 
     @property
+    def uses_mci(self) -> bool:
+        """Whether there is a load balancer of Multi Cluster Ingress."""
+        return self.enabled and self.api != "gateway"
+
+    @property
+    def uses_gateway(self) -> bool:
+        """Whether there is a load balancer of multi-cluster Gateway."""
+        return self.enabled and self.api != "multi-cluster-ingress"
+
+    @property
+    def exposures(self) -> tuple[Exposure, ...]:
+        """The Gateways: one for each kind of clients."""
+        if not self.uses_gateway:
+            return ()
+        return ("external", "internal") if self.exposure == "both" else (self.exposure,)
+
+    @property
     def scheme(self) -> str:
-        """How users come in: ``https`` as soon as there is a domain."""
-        return "https" if self.domains else "http"
+        """How users come in: ``https`` as soon as there is a domain, but not from inside the VPC only."""
+        return "https" if self.domains and self.exposures != ("internal",) else "http"

@@ -30,7 +30,10 @@ NAMESPACE_POLICY = "namespace-allow-from"
 
 GATEWAY_NAMESPACE = "istio-gateway"
 GATEWAY_NAME = "istio-ingressgateway"
-"""Of the gateways, and of Multi Cluster Ingress' objects."""
+"""Of the gateways, and of the load balancer's objects."""
+
+GATEWAY_LABELS = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+"""Of the gateways' pods."""
 
 ROUTES_GATEWAY = "ingress"
 """Name of the Gateway, in `GATEWAY_NAMESPACE`, of all routes but the demo's."""
@@ -73,6 +76,15 @@ class ProjectNames:
         return f"{self.prefix}-ingress"
 
     @property
+    def gateway_address(self) -> str:
+        """The address of multi-cluster Gateway; the other one is Multi Cluster Ingress'."""
+        return f"{self.prefix}-gateway"
+
+    @property
+    def certificate_map(self) -> str:
+        return f"{self.prefix}-ingress"
+
+    @property
     def ssl_policy(self) -> str:
         return f"{self.prefix}-ingress"
 
@@ -91,6 +103,7 @@ class ProjectNames:
         yield Limit("subnet", self.subnet, 63)
         yield Limit("firewall rule", self.pods_firewall, 63)
         yield Limit("address", self.ingress_address, 63)
+        yield Limit("address", self.gateway_address, 63)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class AsmcliMesh(Construct):
         scripts: ScriptFolder,
         context: ScriptContext,
         service_mesh: ITerraformDependable,
-        ingress: ITerraformDependable,
+        ingress: Sequence[ITerraformDependable],
     ) -> None:
         """Add the resources.
 
@@ -39,7 +39,7 @@ class AsmcliMesh(Construct):
             scripts: the stack's copy of the scripts.
             context: how scripts reach the clusters.
             service_mesh: the fleet's service mesh feature, enabled.
-            ingress: the fleet's Multi Cluster Ingress feature, enabled.
+            ingress: the fleet's features for the load balancer, enabled.
         """
         super().__init__(scope, id_)
         control_plane = AsmcliControlPlane(
@@ -84,9 +84,11 @@ class AsmcliMesh(Construct):
             members=members,
             kubeconfigs=kubeconfigs,
             config_cluster=environment.ingress.config_cluster,
+            multi_cluster_ingress=environment.ingress.api != "gateway",
+            gateway=environment.ingress.uses_gateway,
             secret_manager=environment.cluster.secret_manager is True,
             revision=environment.revision,
             installed_by=control_plane.installed_by,
             completion_marker=control_plane.completion_marker,
-            depends_on=[control_plane.installed, remote_secrets.ready, ingress],
+            depends_on=[control_plane.installed, remote_secrets.ready, *ingress],
         )

@@ -77,6 +77,13 @@ from cdktf import (
     Testing,
     Token,
 )
+from cdktf_cdktf_provider_google.certificate_manager_certificate import (
+    CertificateManagerCertificate,
+    CertificateManagerCertificateManaged,
+)
+from cdktf_cdktf_provider_google.certificate_manager_certificate_map import CertificateManagerCertificateMap
+from cdktf_cdktf_provider_google.certificate_manager_certificate_map_entry import CertificateManagerCertificateMapEntry
+from cdktf_cdktf_provider_google.certificate_manager_dns_authorization import CertificateManagerDnsAuthorization
 from cdktf_cdktf_provider_google.compute_firewall import ComputeFirewall, ComputeFirewallAllow, ComputeFirewallLogConfig
 from cdktf_cdktf_provider_google.compute_global_address import ComputeGlobalAddress
 from cdktf_cdktf_provider_google.compute_managed_ssl_certificate import (

@@ -8,6 +8,7 @@ from constructs.bindings import (
     GkeHubFeatureSpec,
     GkeHubFeatureSpecMulticlusteringress,
     ITerraformDependable,
+    ProjectIamMember,
 )
 
 
@@ -29,8 +30,51 @@ class ServiceMeshFeature(Construct):
         )
 
 
+class MultiClusterServicesFeature(Construct):
+    """The fleet's multi-cluster services, which multi-cluster Gateway routes to.
+
+    In each cluster, an importer watches the endpoints of the others; its role is by its Kubernetes service account.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-services
+
+    Attributes:
+        enabled: dependency of everything that needs the feature.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        project: str,
+        project_number: str,
+        depends_on: Sequence[ITerraformDependable] = (),
+    ) -> None:
+        super().__init__(scope, id_)
+        feature = GkeHubFeature(
+            self,
+            "Default",
+            project=project,
+            name="multiclusterservicediscovery",
+            location="global",
+            depends_on=list(depends_on) or None,
+        )
+        pool = f"projects/{project_number}/locations/global/workloadIdentityPools/{project}.svc.id.goog"
+        importer = ProjectIamMember(
+            self,
+            "importer",
+            project=project,
+            role="roles/compute.networkViewer",
+            member=f"principal://iam.googleapis.com/{pool}/subject/ns/gke-mcs/sa/gke-mcs-importer",
+            depends_on=[feature],
+        )
+        self.enabled: list[ITerraformDependable] = [feature, importer]
+
+
 class MultiClusterIngressFeature(Construct):
-    """The fleet's Multi Cluster Ingress, with the cluster that holds its objects.
+    """The fleet's controller of load balancers, with the cluster that holds its objects.
+
+    Multi Cluster Ingress and multi-cluster Gateway have the same one.
 
     Attributes:
         enabled: dependency of everything that needs the controller and its CRDs.
@@ -58,4 +102,30 @@ class MultiClusterIngressFeature(Construct):
                 multiclusteringress=GkeHubFeatureSpecMulticlusteringress(config_membership=config_membership)
             ),
             depends_on=list(depends_on) or None,
+        )
+
+
+class GatewayController(Construct):
+    """The role with which the controller of multi-cluster Gateway reads and writes objects in the clusters.
+
+    Its agent does not exist before the feature is enabled, and a role for an account that does not exist is refused.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/enabling-multi-cluster-gateways
+
+    Attributes:
+        authorized: dependency of everything that needs the controller.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, project: str, project_number: str, feature: ITerraformDependable
+    ) -> None:
+        super().__init__(scope, id_)
+        account = f"service-{project_number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
+        self.authorized: ITerraformDependable = ProjectIamMember(
+            self,
+            "Default",
+            project=project,
+            role="roles/container.admin",
+            member=f"serviceAccount:{account}",
+            depends_on=[feature],
         )

@@ -40,6 +40,8 @@ class FleetMesh(Construct):
         members: Sequence[MeshMember],
         access: Mapping[str, ClusterAccess],
         config_cluster: str,
+        multi_cluster_ingress: bool,
+        gateway: bool,
         traffic_distribution: bool,
         secret_manager: bool,
         revision: str,
@@ -70,6 +72,8 @@ class FleetMesh(Construct):
             )
             served = required_crds(
                 config_cluster=member.key == config_cluster,
+                multi_cluster_ingress=multi_cluster_ingress,
+                gateway=gateway,
                 traffic_distribution=traffic_distribution,
                 secret_manager=secret_manager,
             )

@@ -14,7 +14,7 @@ from constructs.bindings import (
 
 
 class IngressCertificates(Construct):
-    """A Google-managed certificate for each domain, and an SSL policy.
+    """The SSL policy of the load balancers, and a certificate for each domain for that of Multi Cluster Ingress.
 
     One certificate for each domain: a shared one is issued only when the DNS records of
     all domains are right, and adding a domain would replace it for all of them.
@@ -26,10 +26,19 @@ class IngressCertificates(Construct):
     Attributes:
         names: names of the certificates, in the domains' order: clients without SNI get the first.
         ssl_policy: name of the SSL policy.
+        policy: the SSL policy, as a dependency.
         all: every resource, as dependencies.
     """
 
     def __init__(self, scope: Construct, id_: str, *, names: ProjectNames, domains: Sequence[str]) -> None:
+        """Add the resources.
+
+        Args:
+            scope: the parent construct.
+            id_: the construct id, which addresses follow from.
+            names: names of the environment.
+            domains: those that get a certificate here; none without Multi Cluster Ingress.
+        """
         super().__init__(scope, id_)
         certificates = [
             ComputeManagedSslCertificate(
@@ -54,4 +63,5 @@ class IngressCertificates(Construct):
         )
         self.names = [certificate.name for certificate in certificates]
         self.ssl_policy: str = policy.name
+        self.policy: ITerraformDependable = policy
         self.all: list[ITerraformDependable] = [*certificates, policy]

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from config.kinds import RESTORED_KINDS
+from config.kinds import GATEWAY_API, is_restored
 from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
 from config.paths import ROOT
 from config.terraform_text import escape
@@ -130,7 +130,15 @@ _KINDS = {
     "MultiClusterIngress": _Kind(deletion="20m"),
     "MultiClusterService": _Kind(deletion="20m"),
     "Namespace": _Kind(deletion="30m"),
+    "ServiceExport": _Kind(deletion="20m"),
 }
+
+_GATEWAY_KINDS = {"Gateway": _Kind(deletion="20m")}
+"""Of the Gateway API."""
+
+
+def _kind_of(group: str, kind: str) -> _Kind:
+    return (_GATEWAY_KINDS if group == GATEWAY_API else _KINDS).get(kind, _Kind())
 
 
 class ManifestFile:
@@ -142,7 +150,7 @@ class ManifestFile:
     annotation has the whole manifest, which changes the metadata with whatever changes. Of such fields the
     provider also applies the manifest's own alone, and with force: they are taken back, and others' stay.
 
-    A field in ``computed_fields`` shows no drift. The kinds of `RESTORED_KINDS` have none but the metadata: every
+    A field in ``computed_fields`` shows no drift. The kinds of `is_restored` have none but the metadata: every
     deploy takes their fields back. Of all kinds, `mesh status` shows the drift, by the annotation.
 
     Source: PlanResourceChange in
@@ -178,13 +186,15 @@ class ManifestFile:
                 has failed, terraform would create it once more first, under the same name.
             deleted_last: once it is not configured any more, it is deleted after what has depended on it was changed.
         """
-        kind = _KINDS.get(manifest["kind"], _Kind())
+        group = manifest["apiVersion"].partition("/")[0]
+        kind = _kind_of(group, manifest["kind"])
         own = manifest.keys() - {"apiVersion", "kind", "metadata"}
+        computed = [] if is_restored(group, manifest["kind"]) else sorted(own)
         arguments: dict[str, Any] = {
             "manifest": _with_annotation(manifest),
             "provider": access.provider_address,
             "depends_on": [address_of(one) for one in depends_on],
-            "computed_fields": ["metadata", *([] if manifest["kind"] in RESTORED_KINDS else sorted(own))],
+            "computed_fields": ["metadata", *computed],
             "field_manager": {"force_conflicts": True, **({"name": FIELD_MANAGER} if _is_autoscaled(manifest) else {})},
         }
         wait = {"rollout": kind.rollout and not new_name_first, "fields": wait_for or kind.fields}

@@ -12,7 +12,7 @@ from constructs.script_folder import ScriptFolder
 
 
 class ServedCrds(Construct):
-    """Waits until Istio's CRDs are established in every cluster, and Multi Cluster Ingress's in the config cluster.
+    """Waits until Istio's CRDs are established in every cluster, and the load balancer's in the config cluster.
 
     A kubernetes_manifest needs its CRD when it is *planned*, so this has to be true
     before the plan of the ingress stack, not just before its apply.
@@ -33,6 +33,8 @@ class ServedCrds(Construct):
         members: Sequence[MeshMember],
         kubeconfigs: Mapping[str, str],
         config_cluster: str,
+        multi_cluster_ingress: bool,
+        gateway: bool,
         secret_manager: bool,
         revision: str,
         installed_by: str,
@@ -48,7 +50,9 @@ class ServedCrds(Construct):
             context: how scripts reach the clusters.
             members: the clusters of the mesh; retired ones are not among them.
             kubeconfigs: kubeconfigs as JSON, by region key.
-            config_cluster: region key of the cluster that holds the Multi Cluster Ingress objects.
+            config_cluster: region key of the cluster that holds the objects of the load balancer.
+            multi_cluster_ingress: these may be of Multi Cluster Ingress.
+            gateway: these are of multi-cluster Gateway.
             secret_manager: the clusters have the Secret Manager add-on, whose CRD is waited for, too.
             revision: the mesh's revision label.
             installed_by: address of the resource that installs the control planes.
@@ -71,7 +75,12 @@ class ServedCrds(Construct):
                     "installed_by": f'{installed_by}["{member.key}"]',
                     "marker": completion_marker(member.key),
                     "crds": " ".join(
-                        required_crds(config_cluster=member.key == config_cluster, secret_manager=secret_manager)
+                        required_crds(
+                            config_cluster=member.key == config_cluster,
+                            multi_cluster_ingress=multi_cluster_ingress,
+                            gateway=gateway,
+                            secret_manager=secret_manager,
+                        )
                     ),
                 }
                 for member in members

@@ -45,7 +45,7 @@ class ClustersStack(MeshStack):
                 node_service_account=account.email,
                 node_grants=account.grants,
                 peer_api_clients=environment.peer_api_clients(region.key),
-                gateway_api=environment.has_failover_threshold,
+                gateway_api=environment.gateway_api,
                 channel_is_fixed=not environment.control_plane.runs_on_nodes,
             )
             follows = NodePool(

@@ -3,20 +3,18 @@
 from config.authorization import authorized_callers, namespace_callers
 from config.environment import DEMO_SERVICE, Environment, ResolvedRegion
 from config.naming import GATEWAY_NAMESPACE
-from config.routing import host_routes, routed_paths
+from config.routing import host_routes
 from config.services.service import Service
 from config.workload_contract import workload_outputs
 from constructs import Construct
-from constructs.bindings import ComputeGlobalAddress, ITerraformDependable, NullProvider, TerraformOutput
+from constructs.bindings import ITerraformDependable, NullProvider, TerraformOutput
 from constructs.cluster_access import ClusterAccess
-from constructs.ingress_certificates import IngressCertificates
+from constructs.exported_gateway import ExportedGateway
 from constructs.ingress_gateway import IngressGateway
-from constructs.load_balancer_cleanup import LoadBalancerCleanup
 from constructs.mesh_namespace import MeshNamespace
 from constructs.mesh_policies import MeshPolicies
 from constructs.mesh_routes import MeshRoutes
 from constructs.mesh_service import MeshService
-from constructs.multi_cluster_ingress import MultiClusterIngress
 from constructs.namespace_policy import NamespacePolicy
 from constructs.service_traffic import LocalityWeights
 from constructs.sleep_client import SleepClient
@@ -24,6 +22,7 @@ from constructs.workload_identity import WorkloadIdentity
 from stacks.base import MeshStack, StateLocation
 from stacks.cluster_access import add_cluster_access
 from stacks.clusters import ClustersStack
+from stacks.load_balancers import LoadBalancers
 from stacks.mesh import MeshControlStack
 
 
@@ -60,6 +59,7 @@ class IngressStack(MeshStack):
             if service.service_account is not None
         }
         gateways: dict[str, MeshNamespace] = {}
+        exported: list[ITerraformDependable] = []
         services, routes = environment.all_services(), host_routes(environment)
         for region in environment.resolved_regions():
             TerraformOutput(self, f"cluster-{region.key}", value=region.names.cluster)
@@ -69,6 +69,15 @@ class IngressStack(MeshStack):
             allow_policies: list[ITerraformDependable] = []
             if environment.ingress.enabled:
                 gateways[region.key] = self._gateway(region, access[region.key], allow_policies)
+            if environment.ingress.uses_gateway:
+                export = ExportedGateway(
+                    self.region_scope(region.key),
+                    "exported-gateway",
+                    namespace=gateways[region.key],
+                    drained=region.drained,
+                    access=access[region.key],
+                )
+                exported.append(export.exported)
             needed_by_routes = self._services(region, access[region.key], allow_policies)
             if region.key in gateways and routes:
                 MeshRoutes(
@@ -92,64 +101,9 @@ class IngressStack(MeshStack):
 
         for name, value in workload_outputs(environment).items():
             TerraformOutput(self, name, value=value)
-        self._load_balancer(gateways, access)
+        LoadBalancers(self, environment=environment, namespaces=gateways, exported=exported, access=access)
         self.objects.write()
         self.add_dependency(mesh)
-
-    def _load_balancer(self, gateways: dict[str, MeshNamespace], access: dict[str, ClusterAccess]) -> None:
-        environment, ingress = self._environment, self._environment.ingress
-        address = certificates = None
-        if ingress.enabled:
-            address = ComputeGlobalAddress(
-                self,
-                "address",
-                name=environment.names.ingress_address,
-                description="Where the multi-region mesh answers.",
-            )
-        if ingress.enabled and ingress.domains:
-            certificates = IngressCertificates(self, "certificates", names=environment.names, domains=ingress.domains)
-        # Without local scripts, the finalizers of the ingress objects have to suffice.
-        cleanup: ITerraformDependable | None = address
-        if environment.control_plane.runs_local_scripts:
-            cleanup = LoadBalancerCleanup(
-                self,
-                "cleanup",
-                scripts=self.scripts,
-                context=self.script_context,
-                vpc=environment.names.vpc,
-                address=address,
-                certificates=certificates.all if certificates else [],
-            ).ready
-        if address is None or cleanup is None:
-            return
-        config_cluster = ingress.config_cluster
-        # In the region's scope: another config cluster means other objects.
-        MultiClusterIngress(
-            self.region_scope(config_cluster),
-            "multi-cluster-ingress",
-            namespace=gateways[config_cluster],
-            ingress=ingress,
-            address=address.address,
-            clusters=self._load_balanced_clusters(),
-            certificates=certificates,
-            cleanup_ready=cleanup,
-            access=access[config_cluster],
-        )
-        TerraformOutput(self, "vip", value=address.address)
-        TerraformOutput(self, "url", value=self._first_url(address.address))
-        if ingress.domains:
-            records = [f"{domain}. A {address.address}" for domain in ingress.domains]
-            TerraformOutput(self, "dns-records", value=records)
-
-    def _load_balanced_clusters(self) -> list[str] | None:
-        """Return the links of the clusters that get requests; None if all do, as those of later regions then do.
-
-        A region that was drained before it is retired stays left out.
-        """
-        regions = self._environment.resolved_regions()
-        if not any(region.drained for region in self._environment.regions.values()):
-            return None
-        return [f"{region.location}/{region.names.cluster}" for region in regions if region.serves]
 
     def _gateway(
         self, region: ResolvedRegion, access: ClusterAccess, allow_policies: list[ITerraformDependable]
@@ -240,11 +194,3 @@ class IngressStack(MeshStack):
             f"gcloud container clusters get-credentials {region.names.cluster} --location {region.location} "
             f"--project {self._environment.project.id}{flags[self._environment.cluster.endpoint]}"
         )
-
-    def _first_url(self, address: str) -> str:
-        """Return the URL of the first path that a service serves."""
-        environment, ingress = self._environment, self._environment.ingress
-        paths = routed_paths(environment.all_services())
-        first = next((one for one in paths if one.route.redirect is None), None)
-        host = (first and first.route.host) or (ingress.domains[0] if ingress.domains else address)
-        return f"{ingress.scheme}://{host}{first.path if first else '/'}"

@@ -5,9 +5,14 @@ from typing import assert_never
 from config.environment import Environment
 from constructs import Construct
 from constructs.asmcli_mesh import AsmcliMesh
-from constructs.bindings import NullProvider
+from constructs.bindings import DataGoogleProject, ITerraformDependable, NullProvider
 from constructs.fixed_control_plane import RECORD, FixedControlPlane
-from constructs.fleet_features import MultiClusterIngressFeature, ServiceMeshFeature
+from constructs.fleet_features import (
+    GatewayController,
+    MultiClusterIngressFeature,
+    MultiClusterServicesFeature,
+    ServiceMeshFeature,
+)
 from constructs.fleet_mesh import FleetMesh
 from constructs.mesh_member import MeshMember
 from stacks.base import MeshStack, StateLocation
@@ -57,13 +62,25 @@ class MeshControlStack(MeshStack):
         # After the tools: without them nothing is installed yet, and another mode can still be chosen.
         FixedControlPlane(self, RECORD, name=environment.mesh.control_plane, depends_on=tools)
         service_mesh = ServiceMeshFeature(self, "service-mesh", project=project, depends_on=tools)
-        ingress = MultiClusterIngressFeature(
+        number, services = "", list(tools)
+        if environment.ingress.uses_gateway:
+            number = DataGoogleProject(self, "project", project_id=project).number
+            services += MultiClusterServicesFeature(
+                self, "multi-cluster-services", project=project, project_number=number, depends_on=tools
+            ).enabled
+        feature = MultiClusterIngressFeature(
             self,
             "multi-cluster-ingress",
             project=project,
             config_membership=clusters.clusters[config_cluster].membership,
-            depends_on=tools,
-        )
+            depends_on=services,
+        ).enabled
+        ingress: list[ITerraformDependable] = [feature]
+        if environment.ingress.uses_gateway:
+            controller = GatewayController(
+                self, "gateway-controller", project=project, project_number=number, feature=feature
+            )
+            ingress.append(controller.authorized)
         installer = environment.control_plane.installer
         match installer:
             case "asmcli":
@@ -75,7 +92,7 @@ class MeshControlStack(MeshStack):
                     scripts=self.scripts,
                     context=self.script_context,
                     service_mesh=service_mesh.enabled,
-                    ingress=ingress.enabled,
+                    ingress=ingress,
                 )
             case "fleet-api":
                 FleetMesh(
@@ -85,12 +102,14 @@ class MeshControlStack(MeshStack):
                     members=members,
                     access=access,
                     config_cluster=config_cluster,
+                    multi_cluster_ingress=environment.ingress.api != "gateway",
+                    gateway=environment.ingress.uses_gateway,
                     traffic_distribution=environment.has_failover_threshold,
                     secret_manager=environment.cluster.secret_manager is True,
                     revision=environment.revision,
                     injection_labels=environment.injection_labels,
                     kubectl_image=environment.mesh.kubectl_image,
-                    depends_on=[service_mesh.enabled, ingress.enabled],
+                    depends_on=[service_mesh.enabled, *ingress],
                 )
             case _:
                 assert_never(installer)

@@ -14,7 +14,7 @@ from cli.status.foreign import check_foreign
 from cli.status.former_managers import check_former_managers
 from cli.status.interrupted import check_interrupted, drilled
 from config import Environment
-from config.kinds import RESTORED_KINDS
+from config.kinds import is_restored
 from config.naming import MANIFEST_ANNOTATION
 from config.plural import counted
 
@@ -84,7 +84,7 @@ def _line(key: ObjectKey, change: Difference, live: Object) -> str:
     who = changed_by(live, change.path)
     if change.own is None:
         end = "a deploy does not remove it"
-    elif key.kind in RESTORED_KINDS or (key.kind == "Namespace" and change.path[:2] == ("metadata", "labels")):
+    elif is_restored(key.group, key.kind) or (key.kind == "Namespace" and change.path[:2] == ("metadata", "labels")):
         end = "the next deploy restores it"
     else:
         end = "a deploy restores it only after a change of this object in the configuration"
