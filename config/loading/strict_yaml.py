@@ -23,6 +23,7 @@ from config.problems import MISSING, Problem
 Path = tuple[str | int, ...]
 
 _STRING, _NULL, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float"))
+_OCTAL_OF_YAML_12 = re.compile(r"0o[0-7]+")
 _PLAIN_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _PLAIN_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
 _YAML_11_BOOLEANS = {"y", "n", "yes", "no", "on", "off"}
@@ -56,6 +57,10 @@ class Source:
     problems: list[Problem] = field(default_factory=list)
 
 
+_SEPARATORS = frozenset(".[]")
+"""Characters between the steps of a path; a step that has one is quoted."""
+
+
 def dotted(path: Path) -> str:
     """Write a path as people do: ``regions.osaka.zones[1]``."""
     text = ""
@@ -67,7 +72,7 @@ def dotted(path: Path) -> str:
 def _with_step(text: str, step: str | int) -> str:
     if isinstance(step, int):
         return f"{text}[{step}]"
-    name = step if step and not re.search(r"[.\[\]]", step) else f"'{step}'"
+    name = step if step and _SEPARATORS.isdisjoint(step) else f"'{step}'"
     return f"{text}.{name}" if text else name
 
 
@@ -250,7 +255,7 @@ class _Reader:
             rule = "is a boolean to some YAML readers and text to others; write true, false or quotes"
             raise self._refuse(node, path, rule, text)
         if node.tag == _STRING:
-            if re.fullmatch(r"0o[0-7]+", text):
+            if _OCTAL_OF_YAML_12.fullmatch(text):
                 raise self._refuse(node, path, "is an octal number to some YAML readers", text)
             if _NUMBER_OF_YAML_12.fullmatch(text):
                 rule = "is a number to some YAML readers and text to others; use quotes for text"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from config.environment import Environment
 from config.grammar.reserved import GOOGLE_PUBLIC, GOOGLE_RANGES
@@ -55,6 +55,9 @@ def check_ranges(environment: Environment) -> Iterator[Problem]:
             yield from unfit
             if not unfit:
                 placed.append(one)
+    ordered = sorted(one.network for one in placed)
+    if not any(first.overlaps(second) for first, second in pairwise(ordered)):
+        return  # of any ranges that overlap, two are neighbours in this order
     for first, second in combinations(placed, 2):
         if first.region != second.region and _same_number(environment, first.region, second.region):
             continue  # check_regions reports the number

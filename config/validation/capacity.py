@@ -49,17 +49,18 @@ def check_capacity(environment: Environment) -> Iterator[Problem]:
     for key, region in environment.regions.items():
         if not region.retired:
             yield from _check_services(environment, key, len(services))
-            yield from _check_pods(environment, key)
+            yield from _check_pods(environment, key, services)
 
 
 def check_largest_scale(environment: Environment) -> Iterator[Problem]:
     """Warn of autoscalers that want more pods than the nodes run, where the least number of pods has room."""
     if not any(_is_autoscaled(service) for service in environment.services.values()):
         return
+    services = environment.all_services()
     for key, region in environment.regions.items():
         if region.retired:
             continue
-        least, most = _pods(environment, key, max_pods=False), _pods(environment, key, max_pods=True)
+        least, most = (_pods(environment, key, services, max_pods=largest) for largest in (False, True))
         room, nodes = _room(environment, key)
         wanted = sum(most.values()) + (environment.ingress.max_replicas if environment.ingress.enabled else 0)
         if least != most and wanted > room:
@@ -141,9 +142,9 @@ def _check_services(environment: Environment, key: str, own: int) -> Iterator[Pr
         yield Problem(f"regions.{key}.services", rule, str(network))
 
 
-def _check_pods(environment: Environment, key: str) -> Iterator[Problem]:
+def _check_pods(environment: Environment, key: str, services: Mapping[str, Service]) -> Iterator[Problem]:
     room, nodes = _room(environment, key)
-    needed = _pods(environment, key, max_pods=False)
+    needed = _pods(environment, key, services, max_pods=False)
     of_services = sum(needed.values())
     of_gateways = environment.ingress.min_replicas if environment.ingress.enabled else 0
     if of_services + of_gateways > room:
@@ -164,10 +165,10 @@ def _room(environment: Environment, key: str) -> tuple[int, int]:
     return nodes * environment.cluster.max_pods_per_node, nodes
 
 
-def _pods(environment: Environment, key: str, *, max_pods: bool) -> dict[str, int]:
+def _pods(environment: Environment, key: str, services: Mapping[str, Service], *, max_pods: bool) -> dict[str, int]:
     """Return the number of pods in a region by service, without those of other pipelines: the least, or the most."""
     pods = {CLIENT_APP: 1} if environment.demo.enabled else {}
-    for name, service in environment.all_services().items():
+    for name, service in services.items():
         if service.image is None or (service.regions and key not in service.regions):
             continue
         pods[name] = sum(_number(service.scaling_in(one), max_pods=max_pods) for one in service.deployments_in(key))

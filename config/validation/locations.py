@@ -44,8 +44,8 @@ def _check_machine_type(path: str, name: str) -> Iterator[Problem]:
 def _check_name(path: str, name: str, kind: str, known: Sequence[str], farthest: int = FARTHEST) -> Iterator[Problem]:
     if name in known:
         return
-    of_like_length = [one for one in known if abs(len(one) - len(name)) <= farthest]  # the others are farther away
-    nearest = min(of_like_length, key=lambda one: distance(name, one), default=None)
+    alike = [one for one in known if abs(len(one) - len(name)) <= farthest and len(set(name) - set(one)) <= farthest]
+    nearest = min(alike, key=lambda one: distance(name, one), default=None)  # the others are farther away
     if nearest is not None and distance(name, nearest) <= farthest:
         rule = f"is not among Google's {kind} of {AS_OF}; did you mean {nearest!r}? `mesh doctor` looks it up at Google"
         yield Problem(path, rule, name)

@@ -1,6 +1,6 @@
 """Pods of `services`: resources, commands, volumes and termination."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from config.cluster import vcpus
 from config.environment import Environment
@@ -16,12 +16,16 @@ AMOUNTS: dict[str, Callable[[str], int]] = {"cpu": millicpus, "memory": byte_cou
 
 
 def check_pods(environment: Environment) -> Iterator[Problem]:
+    machines = {
+        key: environment.cluster.node_pool(region.cluster).machine_type for key, region in environment.regions.items()
+    }
+    cpus = {key: vcpus(machine) for key, machine in machines.items()}
     for name, service in environment.services.items():
         if service.image is None:
             continue  # check_services reports keys of pods
         path = f"services.{name}"
         yield from _check_limits(f"{path}.resources", service)
-        yield from _check_nodes(environment, f"{path}.resources", service)
+        yield from _check_nodes(machines, cpus, f"{path}.resources", service)
         yield from _check_programs(path, service)
         yield from _check_probe_ports(path, service)
         for folder, volume in service.volumes.items():
@@ -42,20 +46,26 @@ def _check_limits(path: str, service: Service) -> Iterator[Problem]:
             yield Problem(f"{path}.limits.{key}", rule, limit)
 
 
-def _check_nodes(environment: Environment, path: str, service: Service) -> Iterator[Problem]:
-    """Check that a node of each region has the CPUs that a pod requests. Some of them are the node's own."""
-    requested = service.resources.requests.cpu
-    for key in service.regions or environment.regions:
-        if key not in environment.regions:
-            continue  # check_services reports it
-        machine = environment.cluster.node_pool(environment.regions[key].cluster).machine_type
-        cpus = vcpus(machine)
-        if cpus is not None and millicpus(requested) >= cpus * 1000:
+def _check_nodes(
+    machines: Mapping[str, str], cpus: Mapping[str, int | None], path: str, service: Service
+) -> Iterator[Problem]:
+    """Check that a node of each region has the CPUs that a pod requests. Some of them are the node's own.
+
+    Args:
+        machines: the machine type of the nodes, by region.
+        cpus: the vCPUs of such a machine, by region; None if its name doesn't contain them.
+        path: of the service's resources.
+        service: the service.
+    """
+    requested = millicpus(service.resources.requests.cpu)
+    for key in service.regions or machines:
+        has = cpus.get(key)  # check_services reports unknown regions
+        if has is not None and requested >= has * 1000:
             rule = (
-                f"is more than a node in {key} can give: {machine} has {cpus} vCPUs, some of them for the node itself; "
-                "lower it, or choose another machine_type"
+                f"is more than a node in {key} can give: {machines[key]} has {has} vCPUs, some of them for the node "
+                "itself; lower it, or choose another machine_type"
             )
-            yield Problem(f"{path}.requests.cpu", rule, requested)
+            yield Problem(f"{path}.requests.cpu", rule, service.resources.requests.cpu)
             return
 
 
