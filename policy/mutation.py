@@ -70,15 +70,20 @@ class Mutation:
 
 
 def read() -> list[Mutation]:
-    """Return all mutations, those of ``listed.yaml`` first."""
+    """Return all mutations, those of ``listed.yaml`` first.
+
+    A file has them by their place, the stack with an object or the start of `Mutation.at`, and there by name.
+    """
     files = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != "listed", path.stem))
-    return [_parse(entry) for file in files for entry in yaml.safe_load(file.read_text(encoding="utf-8"))]
+    groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8")).items()]
+    return [_parse(place, name, entry) for place, entries in groups for name, entry in entries.items()]
 
 
-def _parse(entry: Mapping[str, Any]) -> Mutation:
-    (change,) = {"set", "merge", "append", "remove"} & entry.keys()
-    place = (entry["stack"], entry.get("within", ""), entry.get("at", ""))
-    return Mutation(entry["mutation"], *place, change, entry[change])
+def _parse(place: str, name: str, entry: Mapping[str, Any]) -> Mutation:
+    stack, _, where = place.partition(" ")
+    within, start = ("", where) if where.startswith("/") else (where, "")
+    (change,) = entry.keys() - {"at"}
+    return Mutation(name, stack, within, start + entry.get("at", ""), change, entry[change])
 
 
 def _get(node: Any, path: Steps) -> Any:

@@ -37,6 +37,8 @@ RESTORED = {
 }
 """Kinds whose fields every deploy restores, whoever changed them: those that carry security."""
 
+GATEWAY_NAMESPACE = "istio-gateway"
+
 TIMEOUTS = {
     "Deployment": {"create": "10m", "update": "10m"},
     "Job": {"create": "30m", "update": "30m"},
@@ -56,15 +58,19 @@ def applied(path: str) -> str:
     return address("kubernetes_manifest", path)
 
 
+def in_namespace(region: str, name: str) -> str:
+    """Return the address that objects in a namespace of a region's cluster depend on."""
+    path = "gateway-namespace" if name == GATEWAY_NAMESPACE else f"namespace-{name}"
+    return address("kubernetes_labels", f"regions/{region}/{path}/labels")
+
+
 def kubernetes_object(
     path: str,
     kind: str,
     names: tuple[str | None, Any],
     content: Mapping[str, Any],
-    depends_on: Sequence[str],
+    depends_on: Sequence[str] | None = None,
     *,
-    region: str,
-    stack: str = "ingress",
     metadata: Mapping[str, Any] | None = None,
     create_before_destroy: bool = False,
     wait: Mapping[str, Any] | None = None,
@@ -72,21 +78,22 @@ def kubernetes_object(
     """Return the claim of an object in a region's cluster: its manifest, and how terraform applies it.
 
     Args:
-        path: of the object in the tree of constructs.
+        path: of the object in the tree of constructs, which names the region.
         kind: its kind.
         names: its namespace, or None for an object of the whole cluster, and its name.
         content: its fields but the metadata.
-        depends_on: addresses.
-        region: key of the region.
-        stack: the stack.
+        depends_on: addresses; by default, the namespace's.
         metadata: labels and annotations.
         create_before_destroy: a new object is created before the old one is deleted.
         wait: what a deploy waits for.
     """
+    scope, region = path.split("/")[:2]
+    if depends_on is None:
+        depends_on = [in_namespace(region, str(names[0]))]
     named = {"namespace": names[0], "name": names[1], **(metadata or {})}
     scaled = kind == "Deployment" and content["spec"].get("replicas") is None
     computed = ["metadata", *([] if kind in RESTORED else sorted(content))]
-    return resource(stack, "kubernetes_manifest", path), {
+    return resource("mesh" if scope == "fleet-mesh" else "ingress", "kubernetes_manifest", path), {
         "provider": f"kubernetes.{region}",
         "depends_on": after(*depends_on),
         "computed_fields": computed,

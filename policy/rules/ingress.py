@@ -10,9 +10,9 @@ from config.services.service import Service
 from config.terraform_text import escape
 from policy.addresses import address, ref, resource
 from policy.claims import Claims, Sentence
-from policy.objects import applied, kubernetes_object
+from policy.objects import GATEWAY_NAMESPACE, applied, kubernetes_object
 from policy.rule import rule
-from policy.rules.mesh import GATEWAY, GATEWAY_NAMESPACE, in_namespace, injection_labels, members, namespaces
+from policy.rules.mesh import GATEWAY, injection_labels, members, namespaces
 from policy.rules.services import needed_by_routes
 from policy.rules.traffic import http_action
 
@@ -29,10 +29,9 @@ def gateways(environment: Environment) -> list[ResolvedRegion]:
     return members(environment) if environment.ingress.enabled else []
 
 
-def _load_balancer(environment: Environment) -> tuple[str, str]:
-    """Return the region of the load balancer's objects, and their path."""
-    key = environment.ingress.config_cluster
-    return key, f"regions/{key}/multi-cluster-ingress"
+def _load_balancer(environment: Environment) -> str:
+    """Return the path of the load balancer's objects."""
+    return f"regions/{environment.ingress.config_cluster}/multi-cluster-ingress"
 
 
 def _before_load_balancer(environment: Environment) -> list[str]:
@@ -52,7 +51,7 @@ def https_only(environment: Environment) -> Claims:
     ingress = environment.ingress
     if not ingress.enabled:
         return
-    key, path = _load_balancer(environment)
+    path = _load_balancer(environment)
     yield (
         resource("ingress", "google_compute_global_address", "address"),
         {"name": environment.names.ingress_address, "description": Sentence()},
@@ -82,7 +81,6 @@ def https_only(environment: Environment) -> Claims:
         (GATEWAY_NAMESPACE, GATEWAY),
         {"spec": {"template": {"spec": {"backend": backend}}}},
         parts,
-        region=key,
         metadata={"annotations": annotations},
     )
     if names:
@@ -94,7 +92,6 @@ def https_only(environment: Environment) -> Claims:
             (GATEWAY_NAMESPACE, FRONTEND_CONFIG),
             {"spec": {"sslPolicy": policy, "redirectToHttps": redirect}},
             _before_load_balancer(environment),
-            region=key,
         )
 
 
@@ -127,7 +124,7 @@ def cloud_armor(environment: Environment) -> Claims:
     if not environment.ingress.enabled:
         return
     policy = environment.ingress.security_policy
-    key, path = _load_balancer(environment)
+    path = _load_balancer(environment)
     spec = {
         "securityPolicy": {"name": policy} if policy else None,
         "connectionDraining": {"drainingTimeoutSec": 40},
@@ -139,7 +136,6 @@ def cloud_armor(environment: Environment) -> Claims:
     before = _before_load_balancer(environment)
     yield kubernetes_object(
         f"{path}/backend-config", "BackendConfig", (GATEWAY_NAMESPACE, "ingress-backendconfig"), {"spec": spec}, before,
-        region=key,
     )  # fmt: skip
 
 
@@ -153,7 +149,7 @@ def load_balanced(environment: Environment) -> Claims:
     """
     if not environment.ingress.enabled:
         return
-    key, path = _load_balancer(environment)
+    path = _load_balancer(environment)
     ports = {"status-port": 15021, "http2": 80, "https": 443}
     serving = [one for one in members(environment) if not environment.regions[one.key].drained]
     links = [{"link": f"{one.location}/{one.names.cluster}"} for one in serving]
@@ -168,7 +164,6 @@ def load_balanced(environment: Environment) -> Claims:
         (GATEWAY_NAMESPACE, GATEWAY),
         {"spec": {"template": {"spec": service}, "clusters": links if drained else None}},
         [applied(f"{path}/backend-config")],
-        region=key,
         metadata={"annotations": {"cloud.google.com/backend-config": '{"default": "ingress-backendconfig"}'}},
     )
 
@@ -185,10 +180,7 @@ def gateway_callers(environment: Environment) -> Claims:
     spec = {"spec": {"action": "ALLOW", "selector": selector, "rules": rules}}
     for region in gateways(environment) if environment.mesh.default_deny else ():
         path = f"regions/{region.key}/gateway/authorization-policy"
-        before = [in_namespace(region, GATEWAY_NAMESPACE)]
-        yield kubernetes_object(
-            path, "AuthorizationPolicy", (GATEWAY_NAMESPACE, GATEWAY), spec, before, region=region.key
-        )
+        yield kubernetes_object(path, "AuthorizationPolicy", (GATEWAY_NAMESPACE, GATEWAY), spec)
 
 
 @rule
@@ -235,7 +227,6 @@ def gateway_pods(environment: Environment) -> Claims:
             (GATEWAY_NAMESPACE, GATEWAY),
             {"spec": spec},
             [applied(f"{home}/role-binding")],
-            region=region.key,
             wait={"rollout": True},
         )
 
@@ -256,14 +247,12 @@ def gateway_count(environment: Environment) -> Claims:
     }
     budget = {"maxUnavailable": 1, "selector": {"matchLabels": GATEWAY_LABELS}}
     for region in gateways(environment):
-        home, before = f"regions/{region.key}/gateway", [in_namespace(region, GATEWAY_NAMESPACE)]
+        home = f"regions/{region.key}/gateway"
         for path, kind, spec in (
             ("autoscaler", "HorizontalPodAutoscaler", scaling),
             ("disruption-budget", "PodDisruptionBudget", budget),
         ):
-            yield kubernetes_object(
-                f"{home}/{path}", kind, (GATEWAY_NAMESPACE, GATEWAY), {"spec": spec}, before, region=region.key
-            )
+            yield kubernetes_object(f"{home}/{path}", kind, (GATEWAY_NAMESPACE, GATEWAY), {"spec": spec})
 
 
 def _gateway(name: str) -> dict[str, Any]:
@@ -284,27 +273,17 @@ def routes(environment: Environment) -> Claims:
         home = f"regions/{region.key}"
         if demo is not None:
             name, namespace = str(environment.demo_name), demo.namespace
-            path, before = f"{home}/service-{name}", [in_namespace(region, namespace)]
-            yield kubernetes_object(
-                f"{path}/gateway", "Gateway", (namespace, f"{name}-gateway"), _gateway(name), before, region=region.key
-            )
+            path = f"{home}/service-{name}"
+            yield kubernetes_object(f"{path}/gateway", "Gateway", (namespace, f"{name}-gateway"), _gateway(name))
             host = f"{name}.{namespace}.svc.cluster.local"
             to = {"destination": {"host": host, "port": {"number": demo.port}}}
             http = [{"match": [{"uri": {"exact": demo.routes[0].path[0]}}], "route": [to]}]
             spec = {"spec": {"hosts": ["*"], "gateways": [f"{name}-gateway"], "http": http}}
-            yield kubernetes_object(
-                f"{path}/virtual-service", "VirtualService", (namespace, name), spec, before, region=region.key
-            )
+            yield kubernetes_object(f"{path}/virtual-service", "VirtualService", (namespace, name), spec)
         if not of_hosts:
             continue
-        before = [in_namespace(region, GATEWAY_NAMESPACE)]
         yield kubernetes_object(
-            f"{home}/routes/gateway",
-            "Gateway",
-            (GATEWAY_NAMESPACE, "ingress"),
-            _gateway("ingress"),
-            before,
-            region=region.key,
+            f"{home}/routes/gateway", "Gateway", (GATEWAY_NAMESPACE, "ingress"), _gateway("ingress")
         )
         named = [one for one in of_hosts if one.name != DEFAULT_ROUTES]
         needed = [one for name in services for one in needed_by_routes(environment, region, name)]
@@ -319,7 +298,6 @@ def routes(environment: Environment) -> Claims:
                 {"spec": {"hosts": list(one.hosts), "gateways": ["ingress"], "http": http}},
                 [*(applied(f"{home}/routes/{path}") for path in ("gateway", *others)), *needed],
                 create_before_destroy=one in named,
-                region=region.key,
             )
 
 

@@ -7,7 +7,7 @@ from config.environment import Environment, ResolvedRegion
 from config.services.service import Service
 from policy.addresses import address, after, resource
 from policy.claims import Checksum, Claims
-from policy.objects import applied, kubernetes_object, manifest_path
+from policy.objects import GATEWAY_NAMESPACE, applied, kubernetes_object, manifest_path
 from policy.rule import rule
 from policy.rules.scripts import crds
 from policy.rules.terraform import of_cluster
@@ -15,7 +15,6 @@ from policy.rules.terraform import of_cluster
 ROOT_NAMESPACE = "istio-system"
 """A policy in it is for the whole mesh."""
 
-GATEWAY_NAMESPACE = "istio-gateway"
 GATEWAY = "istio-ingressgateway"
 READINESS = "mesh-readiness"
 SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
@@ -68,12 +67,6 @@ def allowed_callers(environment: Environment, names: tuple[str, ...]) -> Iterato
             yield services[name].namespace, name
 
 
-def in_namespace(region: ResolvedRegion, name: str) -> str:
-    """Return the address that objects in a namespace depend on."""
-    path = "gateway-namespace" if name == GATEWAY_NAMESPACE else f"namespace-{name}"
-    return address("kubernetes_labels", f"regions/{region.key}/{path}/labels")
-
-
 @rule
 def fleet_features(environment: Environment) -> Claims:
     """The fleet has a service mesh, and Multi Cluster Ingress with the configured config cluster.
@@ -99,10 +92,9 @@ def fleet_mesh(environment: Environment) -> Claims:
     """
     for region in fleet_members(environment):
         home = f"fleet-mesh/{region.key}"
-        at: Any = {"region": region.key, "stack": "mesh"}
-        yield kubernetes_object(f"{home}/namespace", "Namespace", (None, ROOT_NAMESPACE), {}, [], **at)
+        yield kubernetes_object(f"{home}/namespace", "Namespace", (None, ROOT_NAMESPACE), {}, [])
         before = [applied(f"{home}/namespace")]
-        yield kubernetes_object(f"{home}/options", "ConfigMap", (ROOT_NAMESPACE, "asm-options"), {}, before, **at)
+        yield kubernetes_object(f"{home}/options", "ConfigMap", (ROOT_NAMESPACE, "asm-options"), {}, before)
         yield (
             resource("mesh", "kubernetes_config_map_v1_data", f"{home}/own-options"),
             {
@@ -144,47 +136,34 @@ def narrow_roles(environment: Environment) -> Claims:
     account = {"kind": "ServiceAccount", "name": READINESS, "namespace": ROOT_NAMESPACE}
     for region in fleet_members(environment):
         home = f"fleet-mesh/{region.key}"
-        at: Any = {"region": region.key, "stack": "mesh"}
         probed = [address("kubernetes_labels", f"{home}/probe-namespace/labels")]
         create = {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]}
-        yield kubernetes_object(f"{home}/probe-role", "Role", (READINESS, READINESS), create, probed, **at)
+        yield kubernetes_object(f"{home}/probe-role", "Role", (READINESS, READINESS), create, probed)
         bound = {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": READINESS}, "subjects": [account]}
-        yield kubernetes_object(f"{home}/probe-binding", "RoleBinding", (READINESS, READINESS), bound, probed, **at)
+        yield kubernetes_object(f"{home}/probe-binding", "RoleBinding", (READINESS, READINESS), bound, probed)
         before = [
             applied(f"{home}/namespace"),
             address("google_gke_hub_feature_membership", f"{home}/membership"),
             applied(f"{home}/probe-role"),
             applied(f"{home}/probe-binding"),
         ]
-        yield kubernetes_object(
-            f"{home}/readiness-account", "ServiceAccount", (ROOT_NAMESPACE, READINESS), {}, before, **at
-        )
+        yield kubernetes_object(f"{home}/readiness-account", "ServiceAccount", (ROOT_NAMESPACE, READINESS), {}, before)
         groups = {"apiextensions.k8s.io": "customresourcedefinitions", "mesh.cloud.google.com": "controlplanerevisions"}
         rules = [{"apiGroups": [group], "resources": [kind], "verbs": read} for group, kind in groups.items()]
-        yield kubernetes_object(
-            f"{home}/readiness-role", "ClusterRole", (None, READINESS), {"rules": rules}, before, **at
-        )
+        yield kubernetes_object(f"{home}/readiness-role", "ClusterRole", (None, READINESS), {"rules": rules}, before)
         bound = {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": READINESS}, "subjects": [account]}
         parts = [applied(f"{home}/readiness-account"), applied(f"{home}/readiness-role")]
-        yield kubernetes_object(
-            f"{home}/readiness-binding", "ClusterRoleBinding", (None, READINESS), bound, parts, **at
-        )
+        yield kubernetes_object(f"{home}/readiness-binding", "ClusterRoleBinding", (None, READINESS), bound, parts)
     for region in members(environment) if environment.ingress.enabled else ():
         home = f"regions/{region.key}/gateway"
-        at = {"region": region.key}
-        namespaced = [in_namespace(region, GATEWAY_NAMESPACE)]
         # A gateway reads the certificates that Gateways name, of its own namespace, which has none.
         rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": read}]
-        yield kubernetes_object(
-            f"{home}/role", "Role", (GATEWAY_NAMESPACE, GATEWAY), {"rules": rules}, namespaced, **at
-        )
-        yield kubernetes_object(
-            f"{home}/service-account", "ServiceAccount", (GATEWAY_NAMESPACE, GATEWAY), {}, namespaced, **at
-        )
+        yield kubernetes_object(f"{home}/role", "Role", (GATEWAY_NAMESPACE, GATEWAY), {"rules": rules})
+        yield kubernetes_object(f"{home}/service-account", "ServiceAccount", (GATEWAY_NAMESPACE, GATEWAY), {})
         subjects = [{"kind": "ServiceAccount", "name": GATEWAY, "namespace": GATEWAY_NAMESPACE}]
         bound = {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": GATEWAY}, "subjects": subjects}
         parts = [applied(f"{home}/service-account"), applied(f"{home}/role")]
-        yield kubernetes_object(f"{home}/role-binding", "RoleBinding", (GATEWAY_NAMESPACE, GATEWAY), bound, parts, **at)
+        yield kubernetes_object(f"{home}/role-binding", "RoleBinding", (GATEWAY_NAMESPACE, GATEWAY), bound, parts)
 
 
 @rule
@@ -233,8 +212,6 @@ def readiness(environment: Environment) -> Claims:
             (ROOT_NAMESPACE, Checksum(path, f"{READINESS}-{{}}", instead=READINESS)),
             {"spec": spec},
             [applied(f"{home}/readiness-binding")],
-            region=region.key,
-            stack="mesh",
             wait={"fields": {"status.succeeded": "1"}},
         )
 
@@ -258,10 +235,8 @@ def injected(environment: Environment) -> Claims:
     A pod without a sidecar is not in the mesh: it has no certificate, and no policy protects it.
     Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
-    for stack, path, region, name, labels in _namespaces(environment):
-        yield kubernetes_object(
-            path, "Namespace", (None, name), {}, [], region=region.key, stack=stack, metadata={"labels": labels}
-        )
+    for _, path, _, name, labels in _namespaces(environment):
+        yield kubernetes_object(path, "Namespace", (None, name), {}, [], metadata={"labels": labels})
 
 
 @rule
@@ -297,7 +272,7 @@ def strict_mtls(environment: Environment) -> Claims:
     spec = {"spec": {"mtls": {"mode": environment.mesh.mtls.upper()}}}
     for region in members(environment):
         path = f"regions/{region.key}/policies/peer-authentication"
-        yield kubernetes_object(path, "PeerAuthentication", (ROOT_NAMESPACE, "default"), spec, [], region=region.key)
+        yield kubernetes_object(path, "PeerAuthentication", (ROOT_NAMESPACE, "default"), spec, [])
 
 
 @rule
@@ -311,9 +286,7 @@ def default_deny(environment: Environment) -> Claims:
     for region in members(environment) if environment.mesh.default_deny else ():
         path = f"regions/{region.key}/policies/default-deny"
         before = [applied(one) for one in allow_policies(environment, region)]
-        yield kubernetes_object(
-            path, "AuthorizationPolicy", (ROOT_NAMESPACE, "default-deny"), spec, before, region=region.key
-        )
+        yield kubernetes_object(path, "AuthorizationPolicy", (ROOT_NAMESPACE, "default-deny"), spec, before)
 
 
 def allow_policies(environment: Environment, region: ResolvedRegion) -> list[str]:
@@ -387,22 +360,11 @@ def no_allow_all(environment: Environment) -> Claims:
             path = f"{home}/namespace-policy-{name}"
             if path in policies:
                 spec = {"spec": {"action": "ALLOW", "rules": [{"from": _namespace_sources(environment, name)}]}}
-                after_namespace = [in_namespace(region, name)]
-                yield kubernetes_object(
-                    path,
-                    "AuthorizationPolicy",
-                    (name, "namespace-allow-from"),
-                    spec,
-                    after_namespace,
-                    region=region.key,
-                )
+                yield kubernetes_object(path, "AuthorizationPolicy", (name, "namespace-allow-from"), spec)
         for name, service in services.items():
             path = f"{home}/service-{name}/authorization-policy"
             if path in policies:
                 selector = {"matchLabels": {"app": name}}
                 rules = service_rules(environment, name)
                 spec = {"spec": {"action": "ALLOW", "selector": selector, "rules": rules}}
-                after_namespace = [in_namespace(region, service.namespace)]
-                yield kubernetes_object(
-                    path, "AuthorizationPolicy", (service.namespace, name), spec, after_namespace, region=region.key
-                )
+                yield kubernetes_object(path, "AuthorizationPolicy", (service.namespace, name), spec)

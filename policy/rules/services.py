@@ -18,9 +18,9 @@ from config.services.volume import Volume
 from config.terraform_text import escape as terraform_text
 from policy.addresses import address, resource
 from policy.claims import Checksum, Claims
-from policy.objects import applied, kubernetes_object, manifest_path
+from policy.objects import applied, in_namespace, kubernetes_object, manifest_path
 from policy.rule import rule
-from policy.rules.mesh import in_namespace, members
+from policy.rules.mesh import members
 
 TEMPLATE = "multi-region-mesh/template"
 PROXY_DRAIN_SECONDS = 5
@@ -129,8 +129,6 @@ def inner_services(environment: Environment) -> Claims:
             "Service",
             (service.namespace, name),
             {"spec": {"selector": {"app": name, **drained}, "ports": ports}},
-            [in_namespace(region, service.namespace)],
-            region=region.key,
             metadata={"labels": {"app": name, "service": name}},
         )
 
@@ -150,14 +148,12 @@ def own_account(environment: Environment) -> Claims:
             "ServiceAccount",
             (service.namespace, name),
             {},
-            [in_namespace(region, service.namespace), *grants],
-            region=region.key,
+            [in_namespace(region.key, service.namespace), *grants],
             metadata={"annotations": {"iam.gke.io/gcp-service-account": account} if account else None},
         )
     for region in members(environment) if environment.demo.enabled else ():
         path = f"regions/{region.key}/sleep/service-account"
-        before = [in_namespace(region, "sample")]
-        yield kubernetes_object(path, "ServiceAccount", ("sample", "sleep"), {}, before, region=region.key)
+        yield kubernetes_object(path, "ServiceAccount", ("sample", "sleep"), {})
 
 
 @rule
@@ -190,7 +186,7 @@ def deployments(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
     """
-    for region, path, name, service, version in _own_deployments(environment):
+    for _, path, name, service, version in _own_deployments(environment):
         deployment, full_path = version.deployment, f"{path}/deployment{version.suffix}"
         template = (*manifest_path("ingress", full_path), "spec", "template")
         labels = {"app": name, "version": deployment.version}
@@ -217,7 +213,6 @@ def deployments(environment: Environment) -> Claims:
             (service.namespace, f"{name}-{deployment.version}"),
             {"spec": spec},
             [applied(f"{path}/service-account"), *secrets],
-            region=region.key,
             metadata={"labels": labels},
             create_before_destroy=True,
         )
@@ -357,19 +352,13 @@ def disruption(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
     """
-    for region, path, name, service in _running(environment):
+    for _, path, name, service in _running(environment):
         if service.image is None:
-            before = [in_namespace(region, service.namespace)]
             spec: dict[str, Any] = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}}
             yield kubernetes_object(
-                f"{path}/disruption-budget",
-                "PodDisruptionBudget",
-                (service.namespace, name),
-                {"spec": spec},
-                before,
-                region=region.key,
+                f"{path}/disruption-budget", "PodDisruptionBudget", (service.namespace, name), {"spec": spec}
             )
-    for region, path, name, service, version in _own_deployments(environment):
+    for _, path, name, service, version in _own_deployments(environment):
         template = (*manifest_path("ingress", f"{path}/deployment{version.suffix}"), "spec", "template")
         scaling = service.scaling_in(version.deployment)
         before = [applied(f"{path}/deployment{version.suffix}")]
@@ -382,7 +371,6 @@ def disruption(environment: Environment) -> Claims:
             (service.namespace, Checksum(template, f"{name}-{version.name}-{{}}")),
             {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}},
             before,
-            region=region.key,
             wait={"fields": _healthy(scaling)},
         )
 
@@ -407,7 +395,7 @@ def autoscalers(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
     """
-    for region, path, name, service, version in _own_deployments(environment):
+    for _, path, name, service, version in _own_deployments(environment):
         scaling = service.scaling_in(version.deployment)
         if isinstance(scaling, int):
             continue
@@ -436,7 +424,6 @@ def autoscalers(environment: Environment) -> Claims:
             (service.namespace, full_name),
             {"spec": spec},
             [applied(f"{path}/deployment{version.suffix}")],
-            region=region.key,
             metadata={"labels": {"app": name}},
         )
 
@@ -448,7 +435,7 @@ def secrets_as_files(environment: Environment) -> Claims:
     `secretObjects` would copy them into Kubernetes Secrets, and `auth` let the add-on's account read them for all pods.
     Source: https://github.com/GoogleCloudPlatform/secrets-store-csi-driver-provider-gcp/blob/main/docs/authentication.md
     """
-    for region, path, name, service in _running(environment):
+    for _, path, name, service in _running(environment):
         for where, volume in service.volumes.items():
             files = sorted((volume.secret_manager or {}).items())
             content = json.dumps([{"path": file, "resourceName": secret} for file, secret in files])
@@ -458,8 +445,6 @@ def secrets_as_files(environment: Environment) -> Claims:
                     "SecretProviderClass",
                     (service.namespace, _class_name(name, where, volume)),
                     {"spec": {"provider": "gke", "parameters": {"secrets": content}}},
-                    [in_namespace(region, service.namespace)],
-                    region=region.key,
                 )
 
 
@@ -469,7 +454,7 @@ def failover_thresholds(environment: Environment) -> Claims:
 
     Source: https://cloud.google.com/service-mesh/docs/operate-and-maintain/advanced-load-balancing-istio
     """
-    for region, path, name, service in services(environment):
+    for _, path, name, service in services(environment):
         if service.failover_threshold is not None:
             spec = {
                 "targetRefs": [{"group": "", "kind": "Service", "name": name}],
@@ -480,8 +465,6 @@ def failover_thresholds(environment: Environment) -> Claims:
                 "GCPTrafficDistributionPolicy",
                 (service.namespace, name),
                 {"spec": spec},
-                [in_namespace(region, service.namespace)],
-                region=region.key,
             )
 
 
@@ -515,7 +498,6 @@ def demo_client(environment: Environment) -> Claims:
             ("sample", "sleep"),
             {"spec": spec},
             [applied(f"{home}/service-account")],
-            region=region.key,
             metadata={"labels": labels},
             wait={"rollout": True},
         )

@@ -7,9 +7,8 @@ from config.services.connections import Connections
 from config.services.port import ServicePort
 from config.services.service import Service
 from policy.claims import Claims
-from policy.objects import kubernetes_object
+from policy.objects import in_namespace, kubernetes_object
 from policy.rule import rule
-from policy.rules.mesh import in_namespace
 from policy.rules.services import needed_by_routes, services
 
 
@@ -92,8 +91,7 @@ def mesh_routes(environment: Environment) -> Claims:
             "VirtualService",
             (service.namespace, name),
             {"spec": {"hosts": [_host(name, service)], "http": http or None, "tcp": tcp or None}},
-            [in_namespace(region, service.namespace), *needed_by_routes(environment, region, name)],
-            region=region.key,
+            [in_namespace(region.key, service.namespace), *needed_by_routes(environment, region, name)],
         )
 
 
@@ -124,8 +122,6 @@ def certificates(environment: Environment) -> Claims:
             "DestinationRule",
             (service.namespace, name),
             {"spec": {"host": _host(name, service), "trafficPolicy": policy, "subsets": subsets or None}},
-            [in_namespace(region, service.namespace)],
-            region=region.key,
         )
 
 
