@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.sources.api_server import FAILURES
+from cli.sources.applied import group_of
 from cli.sources.kubernetes import ClusterClient, NoResponseError
-from config.crds import CONTROL_PLANE_CRD, MCI_CRDS
+from config.crds import CONTROL_PLANE_CRD, EXPORT_CRD, GATEWAY_CRDS, MCI_CRDS
 from config.naming import GATEWAY_NAMESPACE, MESH_NAMESPACE, REVISION_LABEL
 
 Object = Mapping[str, Any]
@@ -37,6 +38,13 @@ KINDS = {
     "AuthorizationPolicy": "authorizations",
     "MultiClusterIngress": "ingresses",
     "MultiClusterService": "services",
+    "Gateway": "gateways",
+    "HTTPRoute": "routes",
+    "ServiceExport": "exports",
+    "ServiceImport": "imports",
+    "HealthCheckPolicy": "policies",
+    "GCPBackendPolicy": "policies",
+    "GCPGatewayPolicy": "policies",
     "Event": "events",
     "EndpointSlice": "slices",
 }
@@ -97,6 +105,11 @@ class ClusterObjects:
         authorizations: The AuthorizationPolicies.
         ingresses: The MultiClusterIngresses.
         services: The MultiClusterServices.
+        gateways: The Gateways of the Gateway API, not Istio's.
+        routes: The HTTPRoutes.
+        exports: The ServiceExports of the fleet's multi-cluster services.
+        imports: Their ServiceImports.
+        policies: The policies of GKE's Gateway API.
         events: The events in the gateways' namespace.
         slices: The EndpointSlices.
         applied: The objects of all kinds that the stacks apply and of all of Istio's kinds, with their managed fields.
@@ -119,6 +132,11 @@ class ClusterObjects:
     authorizations: Sequence[Object] = ()
     ingresses: Sequence[Object] = ()
     services: Sequence[Object] = ()
+    gateways: Sequence[Object] = ()
+    routes: Sequence[Object] = ()
+    exports: Sequence[Object] = ()
+    imports: Sequence[Object] = ()
+    policies: Sequence[Object] = ()
     events: Sequence[Object] = ()
     slices: Sequence[Object] = ()
     applied: Sequence[Object] = ()
@@ -160,6 +178,7 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
     custom += [name for name, kind in served.items() if kind in wanted or kind[0].endswith(ISTIO_GROUPS)]
     if served.keys() >= set(MCI_CRDS):
         custom += [*MCI_CRDS, *GKE_CRDS]
+    custom += (EXPORT_CRD, *GATEWAY_CRDS)  # the config cluster's, and all clusters'
     custom = sorted(one for one in dict.fromkeys(custom) if one in served and one not in APPLIED)
     calls: list[tuple[str, ...]] = [
         ("nodes,pods,endpointslices.discovery.k8s.io,jobs.batch", everywhere),
@@ -168,7 +187,7 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
     ]
     if custom:
         calls.append((",".join(custom), everywhere, "--show-managed-fields"))
-    if served.keys() >= set(MCI_CRDS):
+    if any(served.keys() >= set(crds) for crds in (MCI_CRDS, GATEWAY_CRDS)):
         calls.append(("events", "--namespace", GATEWAY_NAMESPACE))
     found: dict[str, list[Object]] = {attribute: [] for attribute in KINDS.values()}
     applied: list[Object] = []
@@ -177,8 +196,8 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
         for call, listed in zip(calls, pool.map(lambda call: cluster.get(*call)["items"], calls), strict=True):
             applied += listed if "--show-managed-fields" in call else ()
             for one in listed:
-                if one["kind"] in KINDS:
-                    found[KINDS[one["kind"]]].append(one)
+                if (attribute := KINDS.get(one["kind"])) and not _is_istio_gateway(one):
+                    found[attribute].append(one)
     found["injectors"] = [one for one in found["injectors"] if REVISION_LABEL in one["metadata"].get("labels", {})]
     return ClusterObjects(
         served,
@@ -208,6 +227,11 @@ def _served(cluster: ClusterClient) -> dict[str, tuple[str, str]]:
         group = version.rpartition("/")[0]
         found[f"{name}.{group}".rstrip(".")] = (group, kind)
     return found
+
+
+def _is_istio_gateway(one: Object) -> bool:
+    """Return whether an object is a Gateway of Istio, of which `ClusterObjects.gateways` has none."""
+    return one["kind"] == "Gateway" and group_of(one).endswith(ISTIO_GROUPS)
 
 
 def identity(one: Object) -> tuple[str, str]:

@@ -2,22 +2,36 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import cluster_path
-from cli.sources.resources import FIREWALL_RULES, CloudResource, list_resources
+from cli.sources.resources import FIREWALL_RULES, CloudResource, fleet_features, list_resources
 from cli.sources.worker_pool import worker_pool
 from config import Environment, ResolvedRegion
 
-FEATURES = ("servicemesh", "multiclusteringress")
 AUTOMATIC = "MANAGEMENT_AUTOMATIC"
 """Value in the mesh feature for a cluster whose mesh Google installs and runs."""
 
 
 NOT_ASKED = "notAsked"
 """Reason of the `ApiError` of everything that was not looked up."""
+
+
+@dataclass(frozen=True)
+class MapCertificate:
+    """What Certificate Manager has of a domain.
+
+    Attributes:
+        certificate: Its certificate.
+        authorization: Its DNS authorization.
+        entry: Its entry in the certificate map.
+    """
+
+    certificate: LookupResult
+    authorization: LookupResult
+    entry: LookupResult
 
 
 @dataclass(frozen=True)
@@ -29,9 +43,12 @@ class DescribedEnvironment:
         clusters: The clusters, by region.
         memberships: Their memberships in the fleet, by region.
         features: The fleet's features, by name.
-        address: The address that is reserved for the ingress.
-        certificates: The ingress' certificates, by domain.
+        address: The address that is reserved for Multi Cluster Ingress.
+        certificates: Its certificates, by domain.
         firewall_rules: All firewall rules of the project.
+        gateway_address: The address that is reserved for the external Gateway.
+        map_certificates: What Certificate Manager has for it, by domain.
+        policy: The project's IAM policy; None without a Gateway.
     """
 
     project: LookupResult
@@ -41,6 +58,9 @@ class DescribedEnvironment:
     address: LookupResult
     certificates: Mapping[str, LookupResult]
     firewall_rules: tuple[CloudResource, ...] | ApiError
+    gateway_address: LookupResult = None
+    map_certificates: Mapping[str, MapCertificate] = field(default_factory=dict)
+    policy: LookupResult = None
 
     def existing_clusters(self) -> dict[str, dict[str, Any]]:
         """Return the clusters that exist, by region."""
@@ -49,7 +69,10 @@ class DescribedEnvironment:
     def without_response(self) -> list[ApiError]:
         """Return the errors of the lookups that got no response."""
         others = (self.clusters, self.memberships, self.features, self.certificates)
-        found = [self.project, self.address, self.firewall_rules, *(one for each in others for one in each.values())]
+        found = [self.project, self.address, self.gateway_address, self.policy, self.firewall_rules]
+        found += [one for each in others for one in each.values()]
+        for each in self.map_certificates.values():
+            found += [each.certificate, each.authorization, each.entry]
         return [one for one in found if isinstance(one, ApiError) and one.no_response]
 
 
@@ -60,8 +83,8 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
         MeshError: There are no credentials.
     """
     regions = environment.resolved_regions()
-    home, names = f"projects/{google.project}", environment.names
-    domains = environment.ingress.domains if environment.ingress.enabled else ()
+    home, names, ingress = f"projects/{google.project}", environment.names, environment.ingress
+    domains = ingress.domains if ingress.uses_mci else ()
     with worker_pool(8) as pool:
 
         def start(api: str, path: str) -> "Future[LookupResult]":
@@ -73,7 +96,21 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
         certificates = {
             domain: start("compute", f"{home}/global/sslCertificates/{names.certificate(domain)}") for domain in domains
         }
-        features = {name: start("gkehub", f"{home}/locations/global/features/{name}") for name in FEATURES}
+        gateway_address = None
+        if "external" in ingress.exposures:
+            gateway_address = start("compute", f"{home}/global/addresses/{names.gateway_address}")
+        manager = f"{home}/locations/global"
+        map_certificates = {
+            domain: [
+                start("certificatemanager", f"{manager}/{path}")
+                for path in certificate_paths(environment, domain).values()
+            ]
+            for domain in (ingress.domains if environment.has_certificate_map else ())
+        }
+        policy = pool.submit(_read_policy, google) if ingress.uses_gateway else None
+        features = {
+            name: start("gkehub", f"{home}/locations/global/features/{name}") for name in fleet_features(environment)
+        }
         started = {region.key: start("container", cluster_path(environment, region)) for region in regions}
         clusters = _results(started)
         paths = {key: membership_path(google.project, cluster) for key, cluster in clusters.items()}
@@ -87,7 +124,20 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
             address.result(),
             _results(certificates),
             rules.result(),
+            gateway_address.result() if gateway_address else None,
+            {domain: MapCertificate(*(one.result() for one in each)) for domain, each in map_certificates.items()},
+            policy.result() if policy else None,
         )
+
+
+def certificate_paths(environment: Environment, domain: str) -> dict[str, str]:
+    """Return the paths of what Certificate Manager has for a domain, from its location on, by collection."""
+    name = environment.names.certificate(domain)
+    return {
+        "certificates": f"certificates/{name}",
+        "dnsAuthorizations": f"dnsAuthorizations/{name}",
+        "certificateMapEntries": f"certificateMaps/{environment.names.certificate_map}/certificateMapEntries/{name}",
+    }
 
 
 def undescribed_environment(environment: Environment, why: str) -> DescribedEnvironment:
@@ -99,8 +149,15 @@ def undescribed_environment(environment: Environment, why: str) -> DescribedEnvi
     """
     error = ApiError(0, NOT_ASKED, why)
     by_region = {region.key: error for region in environment.resolved_regions()}
-    features = dict.fromkeys(FEATURES, error)
-    return DescribedEnvironment(error, by_region, by_region, features, error, {}, error)
+    features = dict.fromkeys(fleet_features(environment), error)
+    return DescribedEnvironment(error, by_region, by_region, features, error, {}, error, error, {}, error)
+
+
+def _read_policy(google: GoogleClient) -> LookupResult:
+    try:
+        return google.post("projects", f"projects/{google.project}:getIamPolicy", {})
+    except ApiError as error:
+        return error
 
 
 def _list_firewall_rules(google: GoogleClient) -> tuple[CloudResource, ...] | ApiError:

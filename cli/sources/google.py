@@ -43,6 +43,10 @@ RETRIES = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 50
 
 ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "billing": ("GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT", "https://cloudbilling.googleapis.com/v1/"),
+    "certificatemanager": (
+        "GOOGLE_CERTIFICATE_MANAGER_CUSTOM_ENDPOINT",
+        "https://certificatemanager.googleapis.com/v1/",
+    ),
     "compute": ("GOOGLE_COMPUTE_CUSTOM_ENDPOINT", "https://compute.googleapis.com/compute/v1/"),
     "container": ("GOOGLE_CONTAINER_CUSTOM_ENDPOINT", "https://container.googleapis.com/v1/"),
     "gkehub": ("GOOGLE_GKE_HUB2_CUSTOM_ENDPOINT", "https://gkehub.googleapis.com/v1/"),

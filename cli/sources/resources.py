@@ -93,7 +93,14 @@ LISTED = {
 UNSCOPED = (FIREWALL_RULES, NETWORKS)
 """What is in no region and in no zone: Compute Engine has no aggregated list of it, and gcloud no flag."""
 
-FEATURE_GROUPS = {"servicemesh": "mesh", "multiclusteringress": "ingress"}
+MULTI_CLUSTER_SERVICES = "multiclusterservicediscovery"
+"""The fleet feature by which clusters export Services; with multi-cluster Gateway only."""
+
+FEATURE_GROUPS = {
+    "servicemesh": "mesh",
+    MULTI_CLUSTER_SERVICES: "multi-cluster-services",
+    "multiclusteringress": "ingress",
+}
 """gcloud's command group of each fleet feature that the mesh stack enables."""
 
 
@@ -166,6 +173,11 @@ ProjectResources = Mapping[ResourceKind, tuple[CloudResource, ...] | ApiError]
 """All resources of the project, by kind; an error where the list is not known."""
 
 
+def fleet_features(environment: Environment) -> tuple[str, ...]:
+    """Return the names of the fleet features that an environment has, in the order in which they are enabled."""
+    return tuple(one for one in FEATURE_GROUPS if one != MULTI_CLUSTER_SERVICES or environment.ingress.uses_gateway)
+
+
 def expected_resources(environment: Environment) -> list[CloudResource]:
     """Return what the stacks create under a name of the environment, in the order of creation."""
     home, names = f"projects/{environment.project.id}", environment.names
@@ -175,7 +187,9 @@ def expected_resources(environment: Environment) -> list[CloudResource]:
     ]
     for region in environment.resolved_regions():
         found += _expected_in_region(environment, region)
-    found += [CloudResource(FEATURES, f"{home}/locations/global/features/{name}") for name in FEATURE_GROUPS]
+    found += [
+        CloudResource(FEATURES, f"{home}/locations/global/features/{name}") for name in fleet_features(environment)
+    ]
     if environment.ingress.enabled:
         domains = environment.ingress.domains
         found.append(CloudResource(ADDRESSES, f"{home}/global/addresses/{names.ingress_address}"))

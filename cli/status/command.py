@@ -16,13 +16,13 @@ from cli.signals import stop_on_signals
 from cli.sources.applied import AppliedObjects, applied_objects
 from cli.sources.cluster_objects import condition, read_objects
 from cli.sources.described import (
-    FEATURES,
     NOT_ASKED,
     DescribedEnvironment,
     describe_environment,
     membership_state,
     undescribed_environment,
 )
+from cli.sources.front_end import MULTI_CLUSTER_GATEWAY, MULTI_CLUSTER_INGRESS, front_ends
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import (
     ClusterClient,
@@ -35,8 +35,10 @@ from cli.sources.kubernetes import (
 from cli.sources.member import ObservedCluster
 from cli.sources.provider_credentials import LOGIN
 from cli.sources.remediation import api_error_fix, unreachable_fix
+from cli.sources.resources import fleet_features
 from cli.sources.state import TerraformStates, read_states
 from cli.sources.worker_pool import worker_pool
+from cli.status.certificate_map import check_certificate, check_certificate_map
 from cli.status.clusters import check_gke, check_membership, check_nodes
 from cli.status.comparison import GOOGLE_APIS
 from cli.status.control_plane import multicluster_mode, pinned_istiod, ready_replicas
@@ -50,12 +52,18 @@ from cli.status.endpoint_discovery import (
 )
 from cli.status.endpoints import check_endpoints
 from cli.status.firewall import check_firewall
-from cli.status.ingress import check_config_cluster, check_ingress, vip
+from cli.status.gateway import KINDS as GATEWAY_KINDS
+from cli.status.gateway import check_gateway
+from cli.status.gateway import check_policies as check_gateway_policies
+from cli.status.ingress import check_ingress
+from cli.status.load_balancer import check_config_cluster, check_events
 from cli.status.mesh import check_feature, check_mesh, proxies_of
+from cli.status.multi_cluster_services import check_bindings, check_import, check_memberships
 from cli.status.objects import check_objects
 from cli.status.policies import check_policies
 from cli.status.retired import check_retired
-from cli.status.services import check_gateway, check_services
+from cli.status.services import check_gateway as check_gateway_pods
+from cli.status.services import check_services
 from cli.status.webhooks import check_webhooks
 from config import Environment, ResolvedRegion
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
@@ -130,10 +138,13 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
                 report.section(title, region=member.key).findings += findings
                 overview.rows.append(_row(member, found, discovery))
     report.section("Network").findings += check_firewall(environment, found.firewall_rules)
-    report.section("Fleet").findings += [check_feature(name, found.features[name], google.project) for name in FEATURES]
+    report.section("Fleet").findings += [
+        check_feature(name, found.features[name], google.project) for name in fleet_features(environment)
+    ]
     if environment.ingress.enabled:
         told = causes.get(environment.ingress.config_cluster, frozenset())
-        report.section("Multi Cluster Ingress").findings += without_consequences(_check_ingress(members, found), told)
+        for title, findings in _check_load_balancers(members, found).items():
+            report.section(title).findings += without_consequences(findings, told)
     if errors := found.without_response():
         for section in report.sections:
             section.findings = without_consequences(section.findings, frozenset([GOOGLE_APIS]))
@@ -248,7 +259,7 @@ def _check_cluster(member: ObservedCluster, found: DescribedEnvironment, state: 
 def check_deployed(member: ObservedCluster) -> list[Finding]:
     """Return what is wrong with the objects of the stacks and what these run; a cause is told once."""
     objects = list(check_objects(member))
-    findings = [*check_policies(member), *check_services(member), *check_endpoints(member), check_gateway(member)]
+    findings = [*check_policies(member), *check_services(member), *check_endpoints(member), check_gateway_pods(member)]
     findings += check_webhooks(member)
     return [*without_consequences(findings, causes_of(objects)), *objects]
 
@@ -268,11 +279,49 @@ def without_consequences(findings: Iterable[Finding], causes: frozenset[str]) ->
     return [one for one in findings if not (one.is_problem and one.objects and one.objects <= causes)]
 
 
-def _check_ingress(members: list[ObservedCluster], found: DescribedEnvironment) -> Iterator[Finding]:
-    yield check_config_cluster(members, found.features["multiclusteringress"])
+def _check_load_balancers(members: list[ObservedCluster], found: DescribedEnvironment) -> dict[str, list[Finding]]:
+    """Return what is found of the load balancers in front of the gateways, by API."""
     member = _config_member(members)
-    if member.objects is not None:  # or else the cluster's own section says why
-        yield from check_ingress(member, members, found.address, found.certificates)
+    sections: dict[str, list[Finding]] = {}
+    for front_end in front_ends(member.environment):
+        if not sections:
+            feature = found.features["multiclusteringress"]
+            sections[front_end.api] = [check_config_cluster(members, feature)]
+        section = sections.setdefault(front_end.api, [])
+        if member.objects is None:
+            continue  # the cluster's own section says why
+        if front_end.api == MULTI_CLUSTER_INGRESS:
+            section += check_ingress(front_end, member, members, found.address, found.certificates)
+        else:
+            section += check_gateway(front_end, member, found.gateway_address)
+    if member.environment.ingress.uses_gateway:
+        sections[MULTI_CLUSTER_GATEWAY] += _check_behind_gateways(members, member, found)
+    return sections
+
+
+def _check_behind_gateways(
+    members: list[ObservedCluster], member: ObservedCluster, found: DescribedEnvironment
+) -> Iterator[Finding]:
+    """Yield what is found of all that the Gateways share: their backend, its policies, the certificates, and IAM.
+
+    Args:
+        members: All clusters.
+        member: The config cluster.
+        found: The described environment.
+    """
+    yield from check_memberships(members, found.features, member.project)
+    yield from check_bindings(found.policy, found.project, member)
+    for domain, certificate in found.map_certificates.items():
+        yield check_certificate(domain, certificate, member.project)
+    if member.objects is None:
+        return
+    if found.map_certificates:
+        external = next(one for one in front_ends(member.environment) if one.name == "external")
+        yield from check_certificate_map(member, external.find(member.live))
+    yield from check_gateway_policies(member)
+    yield from check_import(member, members)
+    show = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} get events"
+    yield check_events(member.live.events, GATEWAY_KINDS, show)
 
 
 def _config_member(members: Iterable[ObservedCluster]) -> ObservedCluster:
@@ -345,8 +394,18 @@ def _data(members: list[ObservedCluster], found: DescribedEnvironment) -> dict[s
                 "nodes": len(member.objects.nodes),
                 "proxies": {"current": len(pods.current), "outdated": len(pods.outdated), "missing": len(pods.missing)},
             }
+    addresses = _addresses(_config_member(members))
     return {
         "revision": members[0].environment.revision,
         "clusters": clusters,
-        "vip": vip(_config_member(members)) or None,
+        "vip": next(iter(addresses.values()), None),
+        "addresses": addresses,
     }
+
+
+def _addresses(member: ObservedCluster) -> dict[str, str]:
+    """Return the addresses that the load balancers in front of the gateways report, each after its name."""
+    if member.objects is None:
+        return {}
+    found = {one.title: one.addresses(one.find(member.objects)) for one in front_ends(member.environment)}
+    return {title: ", ".join(addresses) for title, addresses in found.items() if addresses}

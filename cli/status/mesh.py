@@ -10,6 +10,7 @@ from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.proxies import has_proxy
 from cli.sources.remediation import DEPLOY, chained
+from cli.sources.resources import FEATURE_GROUPS
 from cli.sources.state import TerraformStates
 from cli.status.comparison import unknown
 from cli.status.control_plane import check_control_plane
@@ -50,6 +51,8 @@ def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformS
     yield from check_control_plane(member, feature, state)
     wanted = required_crds(
         config_cluster=member.key == member.environment.ingress.config_cluster,
+        multi_cluster_ingress=member.environment.ingress.api != "gateway",
+        gateway=member.environment.ingress.uses_gateway,
         traffic_distribution=member.environment.has_failover_threshold,
         secret_manager=member.environment.cluster.secret_manager is True,
     )
@@ -193,8 +196,7 @@ def _wants_proxy(pod: Object) -> bool:
 def check_feature(name: str, found: LookupResult, project: str) -> Finding:
     """Return whether a feature of the fleet is on."""
     title = f"feature {name}"
-    commands = {"servicemesh": "mesh", "multiclusteringress": "ingress"}
-    describe = f"gcloud container fleet {commands[name]} describe --project {project}"
+    describe = f"gcloud container fleet {FEATURE_GROUPS[name]} describe --project {project}"
     if isinstance(found, ApiError):
         return unknown(title, found, "gkehub", project)
     if found is None:

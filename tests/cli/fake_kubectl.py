@@ -23,8 +23,13 @@ KINDS = {
     "events": "Event",
     "frontendconfigs.networking.gke.io": "FrontendConfig",
     "gateways.networking.istio.io": "Gateway",
+    "gateways.gateway.networking.k8s.io": "Gateway",
+    "gcpbackendpolicies.networking.gke.io": "GCPBackendPolicy",
+    "gcpgatewaypolicies.networking.gke.io": "GCPGatewayPolicy",
     "gcptrafficdistributionpolicies.networking.gke.io": "GCPTrafficDistributionPolicy",
+    "healthcheckpolicies.networking.gke.io": "HealthCheckPolicy",
     "horizontalpodautoscalers.autoscaling": "HorizontalPodAutoscaler",
+    "httproutes.gateway.networking.k8s.io": "HTTPRoute",
     "jobs.batch": "Job",
     "multiclusteringresses.networking.gke.io": "MultiClusterIngress",
     "multiclusterservices.networking.gke.io": "MultiClusterService",
@@ -40,6 +45,8 @@ KINDS = {
     "roles.rbac.authorization.k8s.io": "Role",
     "secrets": "Secret",
     "serviceaccounts": "ServiceAccount",
+    "serviceexports.net.gke.io": "ServiceExport",
+    "serviceimports.net.gke.io": "ServiceImport",
     "services": "Service",
     "sidecars.networking.istio.io": "Sidecar",
     "validatingwebhookconfigurations.admissionregistration.k8s.io": "ValidatingWebhookConfiguration",
@@ -55,7 +62,9 @@ CLUSTER_SCOPED = (
     "ValidatingWebhookConfiguration",
 )
 BUILT_IN_GROUPS = ("", "apps", "autoscaling", "batch", "policy")
-"""And those that end with k8s.io."""
+"""And those that end with k8s.io, but for `GATEWAY_API`."""
+
+GATEWAY_API = "gateway.networking.k8s.io"
 
 SERVED_BY_GKE = ("backendconfigs.cloud.google.com", "frontendconfigs.networking.gke.io")
 
@@ -148,8 +157,8 @@ def _get(cluster: Object, kinds: str, names: list[str], options: dict[str, str])
     for kind in wanted:
         if kind not in KINDS or not _is_served(kind, cluster):
             raise FakeKubectlError(f'error: the server doesn\'t have a resource type "{kind.partition(".")[0]}"')
-    items = [one for one in cluster["objects"] if one["kind"] in map(KINDS.get, wanted) and _matches(one, options)]
-    items = [{"apiVersion": version_of(one["kind"]), **one} for one in items]
+    objects = [{"apiVersion": version_of(one["kind"]), **one} for one in cluster["objects"]]
+    items = [one for one in objects if any(_is_of(one, kind) for kind in wanted) and _matches(one, options)]
     if names:
         items = [one for one in items if one["metadata"]["name"] in names]
         missing = set(names) - {one["metadata"]["name"] for one in items}
@@ -162,13 +171,19 @@ def _get(cluster: Object, kinds: str, names: list[str], options: dict[str, str])
     return json.dumps(items[0] if len(names) == 1 else {"apiVersion": "v1", "kind": "List", "items": items})
 
 
+def _is_of(one: Object, kind: str) -> bool:
+    """Return whether an object is of a kind, by the kind's name for kubectl: two groups have a Gateway."""
+    group: str = one["apiVersion"].rpartition("/")[0]
+    return (one["kind"], group) == (KINDS[kind], kind.partition(".")[2])
+
+
 def _is_served(kind: str, cluster: Object) -> bool:
     if kind in SERVED_BY_GKE:
         return True
     group = kind.partition(".")[2]
     return (
         group in BUILT_IN_GROUPS
-        or group.endswith("k8s.io")
+        or (group.endswith("k8s.io") and group != GATEWAY_API)
         or any(
             one["kind"] == "CustomResourceDefinition"
             and one["metadata"]["name"] == kind
@@ -183,7 +198,8 @@ def _api_resource(kind: str) -> str:
     name = kind.partition(".")[0]
     namespaced = "false" if KINDS[kind] in CLUSTER_SCOPED else "true"
     short = "x" if len(name) > 8 else ""
-    return f"{name}   {short}   {version_of(KINDS[kind])}   {namespaced}   {KINDS[kind]}\n"
+    group = kind.partition(".")[2]
+    return f"{name}   {short}   {f'{group}/v1' if group else 'v1'}   {namespaced}   {KINDS[kind]}\n"
 
 
 def version_of(kind: str) -> str:

@@ -776,7 +776,7 @@ CASES: dict[str, Case] = {
         _ingress(VIP="198.51.100.9"),
         (INGRESS, "address"),
         f"{ADDRESS} is reserved, but the load balancer has 198.51.100.9",
-        f"{TOKYO} --namespace istio-gateway describe multiclusteringress {GATEWAY}",
+        f"{TOKYO} --namespace istio-gateway describe multiclusteringresses.networking.gke.io {GATEWAY}",
     ),
     "no address serves": Case(
         _ingress(VIP=""),
@@ -799,13 +799,13 @@ CASES: dict[str, Case] = {
         lambda mesh: mesh.object("tokyo", "MultiClusterIngress")["status"]["CloudResources"].pop("ForwardingRules"),
         (INGRESS, "load balancer"),
         "not created yet: ForwardingRules",
-        f"{TOKYO} --namespace istio-gateway describe multiclusteringress",
+        f"{TOKYO} --namespace istio-gateway describe multiclusteringresses.networking.gke.io",
     ),
     "a region that gets no requests": Case(
         _without_osaka,
         (INGRESS, "endpoints"),
         "none in osaka: the load balancer sends no requests there",
-        f"{TOKYO} --namespace istio-gateway describe multiclusteringress",
+        f"{TOKYO} --namespace istio-gateway describe multiclusteringresses.networking.gke.io",
     ),
     "the ingress' controller warns": Case(
         _event, (INGRESS, "events"), "SYNC: no such BackendConfig", f"{TOKYO} --namespace istio-gateway", "warning"

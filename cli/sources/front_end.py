@@ -1,0 +1,109 @@
+"""The load balancers in front of the gateways: for each, the object of the config cluster that reports its state.
+
+Google's controllers build them: Multi Cluster Ingress from a MultiClusterIngress, multi-cluster Gateway from a Gateway
+for each exposure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+
+from cli.sources.cluster_objects import ClusterObjects, Object, identity
+from config import Environment, ResolvedRegion
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+
+MULTI_CLUSTER_INGRESS = "Multi Cluster Ingress"
+MULTI_CLUSTER_GATEWAY = "Multi-cluster Gateway"
+
+INTERNAL = "internal"
+"""The exposure whose load balancer has an address in each region, which only clients in that region reach."""
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """A load balancer.
+
+    Attributes:
+        api: `MULTI_CLUSTER_INGRESS` or `MULTI_CLUSTER_GATEWAY`.
+        kind: Kind of the object.
+        resource: The kind for kubectl, in full: Istio, too, has a kind Gateway.
+        name: Name of the object.
+    """
+
+    api: str
+    kind: str
+    resource: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.api if self.api == MULTI_CLUSTER_INGRESS else f"{self.api} {self.name}"
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether only clients in the VPC reach it."""
+        return self.api == MULTI_CLUSTER_GATEWAY and self.name == INTERNAL
+
+    @property
+    def reference(self) -> str:
+        """The object in messages."""
+        return f"{self.kind} {GATEWAY_NAMESPACE}/{self.name}"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Kind, name and namespace for kubectl."""
+        return (self.resource, self.name, "--namespace", GATEWAY_NAMESPACE)
+
+    def describe(self, kubectl: str) -> str:
+        """Return the command that shows the object's state and events.
+
+        Args:
+            kubectl: The start of the command.
+        """
+        return f"{kubectl} --namespace {GATEWAY_NAMESPACE} describe {self.resource} {self.name}"
+
+    def find(self, objects: ClusterObjects) -> Object | None:
+        """Return the object; None if it does not exist."""
+        items = objects.ingresses if self.api == MULTI_CLUSTER_INGRESS else objects.gateways
+        return next((one for one in items if identity(one) == (GATEWAY_NAMESPACE, self.name)), None)
+
+    def addresses(self, one: Object | None) -> list[str]:
+        """Return the addresses that the controller reports in the object."""
+        status = (one or {}).get("status") or {}
+        if self.api == MULTI_CLUSTER_INGRESS:
+            return [str(status["VIP"])] if status.get("VIP") else []
+        return [str(each["value"]) for each in status.get("addresses") or () if each.get("value")]
+
+    def address_for(self, region: ResolvedRegion, addresses: Sequence[str]) -> str:
+        """Return the address that clients in a region use; empty if there is none.
+
+        Args:
+            region: The region.
+            addresses: All addresses.
+        """
+        if not self.is_internal:
+            return addresses[0] if addresses else ""
+        return next((one for one in addresses if _is_in(one, region)), "")
+
+
+def front_ends(environment: Environment) -> list[FrontEnd]:
+    """Return the load balancers of the configuration; of the one that users reach by default first."""
+    ingress = environment.ingress
+    found = []
+    if ingress.uses_mci:
+        resource = "multiclusteringresses.networking.gke.io"
+        found.append(FrontEnd(MULTI_CLUSTER_INGRESS, "MultiClusterIngress", resource, GATEWAY_NAME))
+    found += [
+        FrontEnd(MULTI_CLUSTER_GATEWAY, "Gateway", "gateways.gateway.networking.k8s.io", exposure)
+        for exposure in ingress.exposures
+    ]
+    return found
+
+
+def _is_in(address: str, region: ResolvedRegion) -> bool:
+    """Return whether an address is of a region's subnet, from which its internal load balancers get theirs."""
+    try:
+        return IPv4Address(address) in region.ranges.nodes
+    except AddressValueError:
+        return False
