@@ -45,6 +45,7 @@ class ResolvedRegion:
         remote_name: the cluster's name in other clusters' meshes.
         secrets_key: resource name of the Cloud KMS key for the cluster's Secrets; None for Google's own.
         maintenance: when GKE may upgrade the cluster; None for any time.
+        proxies: range of the internal load balancer's proxies; None without one.
         drained: no request goes to the region, and its pods stay ready; a retired region is not drained.
         retired: the region's cluster has left the mesh and the ingress.
     """
@@ -58,6 +59,7 @@ class ResolvedRegion:
     remote_name: str
     secrets_key: str | None
     maintenance: MaintenanceWindow | None
+    proxies: IPv4Network | None
     drained: bool
     retired: bool
 
@@ -110,7 +112,7 @@ class Environment(Model):
 
         Args:
             key: the region's key.
-            kind: ``nodes``, ``pods``, ``services`` or ``control_plane``.
+            kind: ``nodes``, ``pods``, ``services``, ``control_plane`` or ``proxies``.
 
         Raises:
             ValueError: the range is neither given nor to be derived.
@@ -166,6 +168,7 @@ class Environment(Model):
             remote_name=remote_cluster_name(self.project.id, region.region, names.cluster),
             secrets_key=region.secrets_key,
             maintenance=maintenance,
+            proxies=self.range_of(key, "proxies") if "internal" in self.ingress.exposures else None,
             drained=region.drained and not region.retired,
             retired=region.retired,
         )

@@ -68,6 +68,15 @@ class ProjectNames:
         return f"{self.prefix}-private-vm"
 
     @property
+    def proxy_subnet(self) -> str:
+        """The subnet of the internal load balancer's proxies, in each region."""
+        return f"{self.prefix}-proxies"
+
+    @property
+    def internal_load_balancer_firewall(self) -> str:
+        return f"{self.vpc}-internal-load-balancer"
+
+    @property
     def pods_firewall(self) -> str:
         return f"{self.vpc}-istio-multicluster-pods"
 
@@ -102,6 +111,8 @@ class ProjectNames:
         yield Limit("VPC", self.vpc, 63)
         yield Limit("subnet", self.subnet, 63)
         yield Limit("firewall rule", self.pods_firewall, 63)
+        yield Limit("firewall rule", self.internal_load_balancer_firewall, 63)
+        yield Limit("subnet", self.proxy_subnet, 63)
         yield Limit("address", self.ingress_address, 63)
         yield Limit("address", self.gateway_address, 63)
 

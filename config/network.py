@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from config.effects import IN_PLACE, REPLACES_CLUSTER
+from config.effects import ADDS_OR_DELETES, IN_PLACE, REPLACES_CLUSTER
 from config.fields import Cidr, Model
 
 PodProtocol = Literal["tcp", "udp", "icmp", "esp", "ah", "sctp"]
@@ -53,6 +53,30 @@ class RangePool(Model):
         return IPv4Network((start, size))
 
 
+class ProxyPool(RangePool):
+    """A pool for proxy-only subnets, which have nothing to do with the clusters.
+
+    Google recommends a /23 and requires a /26 for each subnet.
+    Source: https://cloud.google.com/load-balancing/docs/proxy-only-subnets
+    """
+
+    pool: Cidr = Field(description="Range that is divided into blocks.", json_schema_extra=ADDS_OR_DELETES)
+    block: int = Field(
+        ge=8,
+        le=26,
+        description="Prefix length of a block. Each region number has one block.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+    size: int | None = Field(
+        default=None,
+        ge=8,
+        le=26,
+        description="Prefix length of the region's range, which starts at the start of its block. If unset, the "
+        "range is the whole block.",
+        json_schema_extra=ADDS_OR_DELETES,
+    )
+
+
 class AddressPlan(Model):
     """How a region's ranges follow from its number: 0 and 8 give the ranges of the sample environment."""
 
@@ -60,6 +84,7 @@ class AddressPlan(Model):
     pods: RangePool = RangePool(pool=IPv4Network("10.0.0.0/10"), block=14)
     services: RangePool = RangePool(pool=IPv4Network("10.64.0.0/16"), block=20)
     control_plane: RangePool = RangePool(pool=IPv4Network("192.168.0.0/16"), block=24, size=28)
+    proxies: ProxyPool = ProxyPool(pool=IPv4Network("10.65.0.0/16"), block=23)
 
 
 class Network(Model):

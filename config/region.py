@@ -18,7 +18,7 @@ class Region(Model):
         ge=0,
         le=4095,
         description="Selects the region's block in each pool of `network.address_plan`: 0 to 15 with the default "
-        "pools. Required, unless the region sets all four ranges. Never change a number, and never reuse the number of "
+        "pools. Required, unless the region sets all its ranges. Never change a number, and never reuse the number of "
         "a deleted region.",
         json_schema_extra=REPLACES_CLUSTER,
     )
@@ -41,6 +41,13 @@ class Region(Model):
         default=None,
         description="Range for the GKE control plane, a /28. If unset, `number` determines it.",
         json_schema_extra=REPLACES_CLUSTER,
+    )
+    proxies: Cidr | None = Field(
+        default=None,
+        description="Range for the proxies of the internal load balancer, a /26 or larger, where `ingress.exposure` "
+        "has one. If unset, `number` determines it. A subnet in use can't be replaced: change it only while there is "
+        "no internal load balancer.",
+        json_schema_extra=ADDS_OR_DELETES,
     )
     zones: tuple[Zone, ...] = Field(
         default=(),

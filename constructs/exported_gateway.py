@@ -1,5 +1,7 @@
 """A cluster's gateways, as a backend of multi-cluster Gateway."""
 
+from collections.abc import Sequence
+
 from config.naming import DRAINED_SELECTOR, GATEWAY_LABELS, GATEWAY_NAME
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
@@ -16,7 +18,14 @@ class ExportedGateway(ObjectGroup):
     """
 
     def __init__(
-        self, scope: Scope, id_: str, *, namespace: MeshNamespace, drained: bool, access: ClusterAccess
+        self,
+        scope: Scope,
+        id_: str,
+        *,
+        namespace: MeshNamespace,
+        drained: bool,
+        needed: Sequence[ITerraformDependable],
+        access: ClusterAccess,
     ) -> None:
         """Add the objects.
 
@@ -26,6 +35,7 @@ class ExportedGateway(ObjectGroup):
             namespace: the namespace of the gateways, applied.
             drained: no request goes to the region. The Service selects no pod, so that the cluster has no endpoint
                 for the load balancer, and its export stays.
+            needed: what has to be applied before the export, and is deleted after it.
             access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
@@ -43,5 +53,5 @@ class ExportedGateway(ObjectGroup):
             "export",
             manifest=render("ingress/service-export.yaml", names),
             access=access,
-            depends_on=[service.applied],
+            depends_on=[service.applied, *needed],
         ).applied

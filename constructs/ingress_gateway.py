@@ -1,5 +1,8 @@
 """The mesh's gateway in one cluster."""
 
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
 from config.naming import GATEWAY_NAME
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
@@ -42,6 +45,7 @@ class IngressGateway(ObjectGroup):
         min_replicas: int,
         max_replicas: int,
         default_deny: bool,
+        proxies: Sequence[IPv4Network],
         access: ClusterAccess,
     ) -> None:
         """Add the gateway's objects.
@@ -53,6 +57,7 @@ class IngressGateway(ObjectGroup):
             min_replicas: fewest gateway pods.
             max_replicas: most gateway pods.
             default_deny: the mesh denies what no policy allows, so that the load balancer needs a policy.
+            proxies: ranges of the internal load balancer's proxies, in all regions; empty without one.
             access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
@@ -111,7 +116,8 @@ class IngressGateway(ObjectGroup):
                 self,
                 "authorization-policy",
                 manifest=render(
-                    "gateway/authorization-policy.yaml", {**names, "load_balancer_ranges": LOAD_BALANCER_RANGES}
+                    "gateway/authorization-policy.yaml",
+                    {**names, "load_balancer_ranges": [*LOAD_BALANCER_RANGES, *map(str, proxies)]},
                 ),
                 access=access,
                 depends_on=[namespace.applied],

@@ -20,6 +20,7 @@ class MeshFirewall(Construct):
         id_: str,
         *,
         pods_rule_name: str,
+        proxies_rule_name: str,
         regions: Sequence[ResolvedRegion],
         vpc: str,
         logs: bool,
@@ -32,6 +33,7 @@ class MeshFirewall(Construct):
             scope: the parent construct.
             id_: the construct id, which addresses follow from.
             pods_rule_name: name of the rule between clusters.
+            proxies_rule_name: name of the rule for the internal load balancer, if the regions have ranges for one.
             regions: all regions, the retired ones too.
             vpc: self link of the network.
             logs: log the connections that the rules admit.
@@ -68,5 +70,21 @@ class MeshFirewall(Construct):
                 source_ranges=[str(region.ranges.control_plane)],
                 target_tags=[region.names.node_tag],
                 allow=[ComputeFirewallAllow(protocol="tcp", ports=list(webhook_ports))],
+                log_config=log_config,
+            )
+        proxies = [str(region.proxies) for region in regions if region.proxies is not None]
+        if proxies:
+            ComputeFirewall(
+                self,
+                "internal-load-balancer",
+                name=proxies_rule_name,
+                description="The proxies of the internal load balancer reach the gateways of every cluster. Health "
+                "checks come from Google's own ranges, which a rule of the load balancer's controller has.",
+                network=vpc,
+                direction="INGRESS",
+                priority=FIREWALL_PRIORITY,
+                source_ranges=sorted(proxies),
+                target_tags=sorted(region.names.node_tag for region in regions),
+                allow=[ComputeFirewallAllow(protocol="tcp", ports=["80", "15021"])],
                 log_config=log_config,
             )

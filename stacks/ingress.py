@@ -59,6 +59,7 @@ class IngressStack(MeshStack):
             if service.service_account is not None
         }
         gateways: dict[str, MeshNamespace] = {}
+        load_balancers = LoadBalancers(self, environment)
         exported: list[ITerraformDependable] = []
         services, routes = environment.all_services(), host_routes(environment)
         for region in environment.resolved_regions():
@@ -75,6 +76,7 @@ class IngressStack(MeshStack):
                     "exported-gateway",
                     namespace=gateways[region.key],
                     drained=region.drained,
+                    needed=load_balancers.before_exports,
                     access=access[region.key],
                 )
                 exported.append(export.exported)
@@ -101,7 +103,7 @@ class IngressStack(MeshStack):
 
         for name, value in workload_outputs(environment).items():
             TerraformOutput(self, name, value=value)
-        LoadBalancers(self, environment=environment, namespaces=gateways, exported=exported, access=access)
+        load_balancers.add_objects(namespaces=gateways, exported=exported, access=access)
         self.objects.write()
         self.add_dependency(mesh)
 
@@ -123,6 +125,7 @@ class IngressStack(MeshStack):
             min_replicas=ingress.min_replicas,
             max_replicas=ingress.max_replicas,
             default_deny=self._environment.mesh.default_deny,
+            proxies=[one.proxies for one in self._environment.resolved_regions() if one.proxies is not None],
             access=access,
         )
         allow_policies += gateway.allow_policies

@@ -10,140 +10,55 @@ from constructs.cluster_access import ClusterAccess
 from constructs.ingress_certificates import IngressCertificates
 from constructs.load_balancer_cleanup import GATEWAY, MCI, LoadBalancerCleanup
 from constructs.mesh_namespace import MeshNamespace
-from constructs.multi_cluster_gateway import MultiClusterGateway
+from constructs.multi_cluster_gateway import EXTERNAL, MultiClusterGateway
 from constructs.multi_cluster_ingress import MultiClusterIngress
 from stacks.base import MeshStack
 
 
 class LoadBalancers:
-    """The load balancer of each configured API, and the outputs with their addresses.
+    """The load balancer of each configured API: its cloud resources first, then its objects and the outputs.
 
     Each API has an address of its own, so that one can be added before the other is removed.
+
+    Attributes:
+        before_exports: what the exports of the gateways need. They are deleted after the load balancer, and before the
+            wait for the deletion of its cloud resources and theirs.
     """
 
-    def __init__(
-        self,
-        stack: MeshStack,
-        *,
-        environment: Environment,
-        namespaces: Mapping[str, MeshNamespace],
-        exported: Sequence[ITerraformDependable],
-        access: Mapping[str, ClusterAccess],
-    ) -> None:
-        """Add everything.
-
-        Args:
-            stack: the stack of the objects in the clusters.
-            environment: the configuration.
-            namespaces: the gateways' namespaces, by region key; empty without an ingress.
-            exported: the exports of the gateways in all clusters, for multi-cluster Gateway.
-            access: the clusters' kubernetes providers, by region key.
-        """
+    def __init__(self, stack: MeshStack, environment: Environment) -> None:
         self._stack = stack
         self._environment = environment
-        self._namespaces = namespaces
-        self._access = access
-        ingress = environment.ingress
-        certificates = None
+        ingress, names = environment.ingress, environment.names
+        self._certificates: IngressCertificates | None = None
         if ingress.domains and (ingress.uses_mci or environment.has_certificate_map):
-            certificates = IngressCertificates(
-                stack,
-                "certificates",
-                names=environment.names,
-                domains=ingress.domains if ingress.uses_mci else (),
+            self._certificates = IngressCertificates(
+                stack, "certificates", names=names, domains=ingress.domains if ingress.uses_mci else ()
             )
-        address = self._multi_cluster_ingress(certificates)
-        certificate_map = None
+        self._certificate_map: CertificateMap | None = None
         if environment.has_certificate_map:
-            certificate_map = CertificateMap(stack, "certificate-map", names=environment.names, domains=ingress.domains)
-        gateway_address = self._multi_cluster_gateway(certificates, certificate_map, exported)
-        if address and gateway_address:
-            TerraformOutput(stack, "gateway-vip", value=gateway_address)
-        vip = address or gateway_address
-        if vip is None:
-            return
-        TerraformOutput(stack, "vip", value=vip)
-        TerraformOutput(stack, "url", value=self._first_url(vip))
-        if ingress.domains:
-            records = [f"{domain}. A {vip}" for domain in ingress.domains]
-            TerraformOutput(
-                stack, "dns-records", value=[*records, *(certificate_map.records if certificate_map else [])]
-            )
+            self._certificate_map = CertificateMap(stack, "certificate-map", names=names, domains=ingress.domains)
 
-    def _multi_cluster_ingress(self, certificates: IngressCertificates | None) -> str | None:
-        """Add the load balancer of Multi Cluster Ingress, if it is configured, and return its address."""
-        ingress = self._environment.ingress
-        address = None
-        if ingress.uses_mci:
-            address = ComputeGlobalAddress(
-                self._stack,
-                "address",
-                name=self._environment.names.ingress_address,
-                description="Where the multi-region mesh answers.",
-            )
-        used: list[ITerraformDependable] = [] if address is None else [address]
-        if certificates is not None:
-            used += certificates.all
-        # With no instance, too, when there is no load balancer any more: the removal of its instance waits.
-        cleanup = self._cleanup("cleanup", MCI, used, exists=address is not None)
-        if address is None:
-            return None
-        # In the region's scope: another config cluster means other objects.
-        MultiClusterIngress(
-            self._stack.region_scope(ingress.config_cluster),
-            "multi-cluster-ingress",
-            namespace=self._namespaces[ingress.config_cluster],
-            ingress=ingress,
-            address=address.address,
-            clusters=self._load_balanced_clusters(),
-            certificates=certificates,
-            cleanup_ready=cleanup or address,
-            access=self._access[ingress.config_cluster],
-        )
-        return address.address
+        self._address = self._reserve("address", names.ingress_address) if ingress.uses_mci else None
+        used: list[ITerraformDependable] = [] if self._address is None else [self._address]
+        if self._certificates is not None:
+            used += self._certificates.all
+        # Without a load balancer, too: its instance is removed, which waits.
+        cleanup = self._cleanup("cleanup", MCI, used, exists=ingress.uses_mci)
+        self._before_ingress = used[:1] if cleanup is None else [cleanup]
 
-    def _multi_cluster_gateway(
-        self,
-        certificates: IngressCertificates | None,
-        certificate_map: CertificateMap | None,
-        exported: Sequence[ITerraformDependable],
-    ) -> str | None:
-        """Add the load balancers of multi-cluster Gateway, if they are configured.
+        is_external = EXTERNAL in ingress.exposures
+        self._gateway_address = self._reserve("gateway-address", names.gateway_address) if is_external else None
+        used = [] if self._gateway_address is None else [self._gateway_address]
+        if self._certificates is not None and self._certificate_map is not None:
+            used += [self._certificates.policy, *self._certificate_map.entries]
+        cleanup = None
+        if ingress.api != "multi-cluster-ingress":
+            cleanup = self._cleanup("gateway-cleanup", GATEWAY, used, exists=ingress.uses_gateway)
+        self._before_gateway = used if cleanup is None else [cleanup]
+        self.before_exports: list[ITerraformDependable] = [] if cleanup is None else [cleanup]
 
-        Returns:
-            The address of the external one, if there is one.
-        """
-        environment, ingress = self._environment, self._environment.ingress
-        if ingress.api == "multi-cluster-ingress":
-            return None
-        address = None
-        if "external" in ingress.exposures:
-            address = ComputeGlobalAddress(
-                self._stack,
-                "gateway-address",
-                name=environment.names.gateway_address,
-                description="Where the multi-region mesh answers.",
-            )
-        used = [*exported, *([address] if address is not None else [])]
-        if certificate_map is not None and certificates is not None:
-            used += [certificates.policy, *certificate_map.entries]
-        cleanup = self._cleanup("gateway-cleanup", GATEWAY, used, exists=ingress.uses_gateway)
-        if not ingress.uses_gateway:
-            return None
-        MultiClusterGateway(
-            self._stack.region_scope(ingress.config_cluster),
-            "multi-cluster-gateway",
-            namespace=self._namespaces[ingress.config_cluster],
-            ingress=ingress,
-            address=None if address is None else address.name,
-            # In drained regions, too: their clients keep their address, and other regions serve it.
-            locations=[region.location for region in environment.resolved_regions() if not region.retired],
-            certificates=certificate_map,
-            ssl_policy=certificates.ssl_policy if certificate_map and certificates else None,
-            needed=[cleanup] if cleanup is not None else used,
-            access=self._access[ingress.config_cluster],
-        )
-        return None if address is None else address.address
+    def _reserve(self, id_: str, name: str) -> ComputeGlobalAddress:
+        return ComputeGlobalAddress(self._stack, id_, name=name, description="Where the multi-region mesh answers.")
 
     def _cleanup(
         self, id_: str, controller: str, used: Sequence[ITerraformDependable], *, exists: bool
@@ -161,6 +76,69 @@ class LoadBalancers:
             exists=exists,
             used=used,
         ).ready
+
+    def add_objects(
+        self,
+        *,
+        namespaces: Mapping[str, MeshNamespace],
+        exported: Sequence[ITerraformDependable],
+        access: Mapping[str, ClusterAccess],
+    ) -> None:
+        """Add the objects in the config cluster, and the outputs.
+
+        Args:
+            namespaces: the gateways' namespaces, by region key; empty without an ingress.
+            exported: the exports of the gateways in all clusters, for multi-cluster Gateway.
+            access: the clusters' kubernetes providers, by region key.
+        """
+        environment, ingress = self._environment, self._environment.ingress
+        if not ingress.enabled:
+            return
+        # In the region's scope: another config cluster means other objects.
+        scope, namespace = self._stack.region_scope(ingress.config_cluster), namespaces[ingress.config_cluster]
+        if self._address is not None:
+            (cleanup_ready,) = self._before_ingress
+            MultiClusterIngress(
+                scope,
+                "multi-cluster-ingress",
+                namespace=namespace,
+                ingress=ingress,
+                address=self._address.address,
+                clusters=self._load_balanced_clusters(),
+                certificates=self._certificates,
+                cleanup_ready=cleanup_ready,
+                access=access[ingress.config_cluster],
+            )
+        if ingress.uses_gateway:
+            has_map = self._certificates is not None and self._certificate_map is not None
+            MultiClusterGateway(
+                scope,
+                "multi-cluster-gateway",
+                namespace=namespace,
+                ingress=ingress,
+                address=None if self._gateway_address is None else self._gateway_address.name,
+                # In drained regions, too: their clients keep their address, and other regions serve it.
+                locations=[region.location for region in environment.resolved_regions() if not region.retired],
+                certificates=self._certificate_map,
+                ssl_policy=self._certificates.ssl_policy if has_map and self._certificates else None,
+                needed=[*exported, *self._before_gateway],
+                access=access[ingress.config_cluster],
+            )
+        self._add_outputs()
+
+    def _add_outputs(self) -> None:
+        domains = self._environment.ingress.domains
+        addresses = [one.address for one in (self._address, self._gateway_address) if one is not None]
+        if not addresses:
+            return
+        TerraformOutput(self._stack, "vip", value=addresses[0])
+        TerraformOutput(self._stack, "url", value=self._first_url(addresses[0]))
+        if len(addresses) > 1:
+            TerraformOutput(self._stack, "gateway-vip", value=addresses[1])
+        if domains:
+            records = [f"{domain}. A {addresses[0]}" for domain in domains]
+            authorizations = [] if self._certificate_map is None else self._certificate_map.records
+            TerraformOutput(self._stack, "dns-records", value=[*records, *authorizations])
 
     def _load_balanced_clusters(self) -> list[str] | None:
         """Return the links of the clusters that get requests; None if all do, as those of later regions then do.

@@ -7,6 +7,7 @@ from constructs.enabled_apis import EnabledApis
 from constructs.fixed_control_plane import kept_mode
 from constructs.mesh_firewall import MeshFirewall
 from constructs.mesh_networking_cleanup import MeshNetworkingCleanup
+from constructs.proxy_subnet import ProxySubnet
 from constructs.regional_subnet import RegionalSubnet
 from constructs.vpc import Vpc
 from stacks.base import MeshStack, StateLocation
@@ -54,6 +55,16 @@ class NetworkStack(MeshStack):
             )
             for region in regions
         }
+        for region in regions:
+            if region.proxies is not None:
+                ProxySubnet(
+                    self.region_scope(region.key),
+                    "proxies",
+                    name=environment.names.proxy_subnet,
+                    location=region.location,
+                    proxies=region.proxies,
+                    vpc=self.vpc.self_link,
+                )
         if environment.control_plane.runs_local_scripts:
             MeshNetworkingCleanup(
                 self,
@@ -68,6 +79,7 @@ class NetworkStack(MeshStack):
             self,
             "firewall",
             pods_rule_name=environment.names.pods_firewall,
+            proxies_rule_name=environment.names.internal_load_balancer_firewall,
             regions=regions,
             vpc=self.vpc.self_link,
             logs=network.firewall_logs,

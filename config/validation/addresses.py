@@ -11,6 +11,13 @@ from config.problems import Problem
 from config.validation.nodes import zone_count
 
 RANGE_KINDS = ("nodes", "pods", "services", "control_plane")
+"""Of every environment."""
+
+PROXIES = "proxies"
+"""The kind that an environment with an internal load balancer has, too."""
+
+SMALLEST_PROXIES = 26
+"""Longest prefix of a proxy-only subnet. https://cloud.google.com/load-balancing/docs/proxy-only-subnets"""
 
 SURGE_NODES = 1
 """Nodes beyond the pool's size that an upgrade adds for a while (GKE's default, max_surge 1)."""
@@ -37,6 +44,11 @@ class _PlacedRange:
     @property
     def path(self) -> str:
         return f"regions.{self.region}.{self.kind}"
+
+
+def range_kinds(environment: Environment) -> tuple[str, ...]:
+    """Return the kinds of ranges that each region has."""
+    return (*RANGE_KINDS, PROXIES) if "internal" in environment.ingress.exposures else RANGE_KINDS
 
 
 def check_ranges(environment: Environment) -> Iterator[Problem]:
@@ -72,7 +84,7 @@ def _same_number(environment: Environment, first: str, second: str) -> bool:
 
 
 def _check_address_plan(environment: Environment) -> Iterator[Problem]:
-    for kind in RANGE_KINDS:
+    for kind in range_kinds(environment):
         pool = getattr(environment.network.address_plan, kind)
         path = f"network.address_plan.{kind}"
         if pool.capacity == 0:
@@ -82,13 +94,14 @@ def _check_address_plan(environment: Environment) -> Iterator[Problem]:
 
 
 def _place(environment: Environment, key: str) -> list[_PlacedRange] | Problem:
-    """Return a region's four ranges, or why it doesn't have them."""
+    """Return a region's ranges, or why it doesn't have them."""
     region = environment.regions[key]
-    missing = [kind for kind in RANGE_KINDS if getattr(region, kind) is None]
+    kinds = range_kinds(environment)
+    missing = [kind for kind in kinds if getattr(region, kind) is None]
     if missing and region.number is None:
         return Problem(f"regions.{key}", f"give it a number, or its own {', '.join(missing)}")
     try:
-        return [_PlacedRange(key, kind, environment.range_of(key, kind)) for kind in RANGE_KINDS]
+        return [_PlacedRange(key, kind, environment.range_of(key, kind)) for kind in kinds]
     except ValueError as error:
         return Problem(f"regions.{key}.number", f"gives no range: {error}", region.number)
 
@@ -100,6 +113,8 @@ def _check_size(environment: Environment, one: _PlacedRange) -> Iterator[Problem
         return
     if one.kind == "control_plane" and network.prefixlen != 28:
         yield Problem(one.path, "must be a /28: GKE takes no other size", shown)
+    if one.kind == PROXIES and network.prefixlen > SMALLEST_PROXIES:
+        yield Problem(one.path, "must be a /26 or larger: a proxy-only subnet can't be smaller", shown)
     if one.kind == "services" and not 16 <= network.prefixlen <= 27:
         yield Problem(one.path, "must be from /16 to /27: GKE takes no other size for services", shown)
     if one.kind == "pods" and not 9 <= network.prefixlen <= 24:

@@ -26,6 +26,15 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
     for index, domain in enumerate(ingress.domains):
         if domain in ingress.domains[:index]:
             yield Problem(f"ingress.domains[{index}]", "is listed twice", domain)
+    if ingress.api != "gateway" and ingress.exposure != "external":
+        rule = "requires ingress.api: gateway, as Multi Cluster Ingress has no internal load balancer"
+        yield Problem("ingress.exposure", rule, ingress.exposure)
+    elif ingress.security_policy is not None and ingress.exposure != "external":
+        rule = (
+            "is not possible with an internal load balancer, which has the same backends: Cloud Armor has no policies "
+            "for one that is in several regions; set ingress.exposure: external, or leave the policy out"
+        )
+        yield Problem("ingress.security_policy", rule, ingress.security_policy)
     if ingress.min_replicas < LEAST_REPLICAS and not ingress.single_replica:
         rule = (
             f"leaves a region without a gateway while its only pod moves; set {LEAST_REPLICAS} or more, or "
