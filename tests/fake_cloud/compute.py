@@ -55,6 +55,11 @@ KINDS: Mapping[str, Kind] = {
 GLOBAL_ADDRESSES = IPv4Network("198.51.100.0/24")
 """Range of reserved addresses: for documentation (RFC 5737), which are never in use."""
 
+PROXY_ONLY = ("GLOBAL_MANAGED_PROXY", "REGIONAL_MANAGED_PROXY")
+"""Purposes of subnets for the proxies of load balancers."""
+
+SMALLEST_OF_PROXIES = 26
+
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "firewalls": {"disabled": False, "priority": 1000, "direction": "INGRESS", "logConfig": {"enable": False}},
     "networks": {
@@ -127,7 +132,7 @@ class Compute:
         with self._cloud.store.lock:
             if self._cloud.store.find(path) is not None:
                 raise already_exists(path)  # before its own ranges are found to be taken
-            self._check(request.name, request.body)
+            self._check(request.path, request.body)
             self._cloud.store.add(path, self.resource(path, request.body))
         return self._start("insert", path, failed=lambda: self._cloud.store.remove(path))
 
@@ -180,7 +185,7 @@ class Compute:
             resource.update(address=self._free_address(), status="RESERVED")
         return resource | {field: _fingerprint(resource) for field in KINDS[collection].fingerprints}
 
-    def _check(self, collection: str, body: Body) -> None:
+    def _check(self, folder: str, body: Body) -> None:
         """Check that the network exists, and that a subnet's ranges overlap with no other of its network.
 
         Raises:
@@ -188,7 +193,7 @@ class Compute:
         """
         if "network" in body:
             self._cloud.store.get(path_of(body["network"]))
-        if collection != "subnetworks":
+        if not folder.endswith("/subnetworks"):
             return
         for wanted in ranges_of(body):
             for used, owner in self.used_ranges(path_of(body["network"])):
@@ -197,6 +202,27 @@ class Compute:
                     raise CloudError(400, "invalid", message)
             if sum(wanted.overlaps(other) for other in ranges_of(body)) > 1:
                 raise CloudError(400, "invalid", f"Invalid IPCidrRange: {wanted} conflicts with another of its subnet.")
+        if body.get("purpose") in PROXY_ONLY:
+            self._check_proxy_only(folder, body)
+
+    def _check_proxy_only(self, folder: str, body: Body) -> None:
+        """Check what holds for a subnet of proxies: a role, a size, and that it is the only active one.
+
+        Source: https://cloud.google.com/load-balancing/docs/proxy-only-subnets
+
+        Raises:
+            CloudError: 400.
+        """
+        if "role" not in body or body.get("secondaryIpRanges") or body.get("privateIpGoogleAccess"):
+            raise CloudError(400, "invalid", "A proxy-only subnetwork has a role, and nothing that instances need.")
+        if IPv4Network(body["ipCidrRange"]).prefixlen > SMALLEST_OF_PROXIES:
+            raise CloudError(
+                400, "invalid", f"Invalid IPCidrRange: a proxy-only subnetwork is at least a /{SMALLEST_OF_PROXIES}."
+            )
+        for path, other in self._cloud.store.under(folder):
+            same = path_of(other["network"]) == path_of(body["network"]) and other["purpose"] == body["purpose"]
+            if same and body["role"] == other.get("role") == "ACTIVE":
+                raise CloudError(400, "invalid", f"The network has an active proxy-only subnetwork here: {path}")
 
     def used_ranges(self, network: str) -> list[tuple[IPv4Network, str]]:
         """Return the ranges of a network's subnets and control planes, each with its owner's path."""

@@ -7,6 +7,7 @@ from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.errors import CloudError
+from tests.fake_cloud.references import workload_pool_exists
 
 PREFIX = "/iam/v1/"
 
@@ -111,8 +112,7 @@ class Iam:
         pool = _POOL_MEMBER.fullmatch(member)
         if pool is None:
             raise CloudError(400, "badRequest", f"Invalid member {member}.")
-        clusters = (one for path, one in self._cloud.store.all().items() if path.split("/")[-2:-1] == ["clusters"])
-        if pool[1] not in {one.get("workloadIdentityConfig", {}).get("workloadPool") for one in clusters}:
+        if not workload_pool_exists(self._cloud.store, pool[1]):
             message = (
                 f"Identity Pool does not exist ({pool[1]}). Please check that you specified a valid resource name as "
                 "returned in the `name` attribute in the configuration API."

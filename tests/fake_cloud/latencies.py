@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 SECONDS = {
     "address": 5.0,
+    "certificate": 10.0,
     "cluster": 360.0,
     "cluster-delete": 240.0,
     "cluster-update": 60.0,

@@ -18,7 +18,8 @@ from tools.acceptance.redaction import DATA_KEYED, NUMBER, PROJECT
 Body = dict[str, Any]
 _NAMED = re.compile(
     r"(projects|regions|zones|locations|networks|subnetworks|firewalls|addresses|routers|clusters|nodePools|features"
-    r"|serviceAccounts|sslCertificates|sslPolicies|memberships)/[^/]+"
+    r"|serviceAccounts|sslCertificates|sslPolicies|memberships|dnsAuthorizations|certificates|certificateMaps"
+    r"|certificateMapEntries)/[^/]+"
 )
 WITHOUT_NAME = r"\1/*"
 

@@ -36,3 +36,9 @@ def _named(node: Any) -> Iterator[str]:
             yield from _named(value)
     elif isinstance(node, str) and "projects/" in node:
         yield path_of(node)
+
+
+def workload_pool_exists(store: Store, pool: str) -> bool:
+    """Return whether a cluster uses a workload identity pool, such as ``PROJECT.svc.id.goog``."""
+    clusters = (one for path, one in store.all().items() if path.split("/")[-2:-1] == ["clusters"])
+    return pool in {one.get("workloadIdentityConfig", {}).get("workloadPool") for one in clusters}

@@ -8,10 +8,15 @@ from werkzeug.routing import Rule
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, ApiRequest, Body, Cloud, rule
 from tests.fake_cloud.errors import CloudError, not_found
+from tests.fake_cloud.references import workload_pool_exists
 
 PREFIX = "/cloudresourcemanager/v1/"
 BILLING = "/cloudbilling/v1/"
 
+_WORKLOAD = re.compile(
+    rf"principal://iam\.googleapis\.com/projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/"
+    r"([a-z][-a-z0-9]*\.svc\.id\.goog)/subject/ns/[a-z0-9-]+/sa/[a-z0-9.-]+"
+)
 _SERVICE_AGENT = re.compile(rf"service-{PROJECT_NUMBER}@gcp-sa-([a-z]+)\.iam\.gserviceaccount\.com")
 
 
@@ -92,10 +97,24 @@ class ResourceManager:
         return request.name
 
     def _check_member(self, member: str) -> None:
+        if member.startswith("principal://"):
+            self._check_workload(member)
+            return
         email = member.removeprefix("serviceAccount:")
         path = f"projects/{self._cloud.project}/serviceAccounts/{email}"
         if not self._is_service_agent(email) and self._cloud.store.find(path) is None:
             raise CloudError(400, "badRequest", f"Service account {email} does not exist.")
+
+    def _check_workload(self, member: str) -> None:
+        """Check that the workload identity pool of a principal exists: the first cluster that uses it creates it.
+
+        Source: https://cloud.google.com/iam/docs/principal-identifiers
+        """
+        workload = _WORKLOAD.fullmatch(member)
+        if workload is None:
+            raise CloudError(400, "badRequest", f"Invalid member {member}.")
+        if not workload_pool_exists(self._cloud.store, workload[1]):
+            raise CloudError(400, "badRequest", f"Identity Pool does not exist ({workload[1]}).")
 
     def _is_service_agent(self, email: str) -> bool:
         """Return whether an address is that of a feature's service agent, which comes some time after the feature.

@@ -11,7 +11,17 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from tests.fake_cloud import compute, container, gkehub, iam, iam_credentials, resource_manager, service_usage
+from tests.fake_cloud import (
+    certificate_manager,
+    compute,
+    container,
+    gkehub,
+    iam,
+    iam_credentials,
+    resource_manager,
+    service_usage,
+)
+from tests.fake_cloud.certificate_manager import CertificateManager
 from tests.fake_cloud.cloud import ApiRequest, Body, Cloud
 from tests.fake_cloud.compute import Compute
 from tests.fake_cloud.conformance.conformance import Conformance
@@ -31,6 +41,7 @@ log = logging.getLogger(__name__)
 
 VARIABLES = {
     "GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT": resource_manager.BILLING,
+    "GOOGLE_CERTIFICATE_MANAGER_CUSTOM_ENDPOINT": certificate_manager.PREFIX,
     "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": compute.PREFIX,
     "GOOGLE_CONTAINER_CUSTOM_ENDPOINT": container.PREFIX,
     "GOOGLE_GKE_HUB2_CUSTOM_ENDPOINT": gkehub.PREFIX,
@@ -69,6 +80,7 @@ class FakeCloudServer(Listener):
         gkehub: the fleet.
         resource_manager: the project.
         iam: service accounts.
+        certificates: Certificate Manager.
         quotas: of Compute Engine.
         recorded: returns a recorded answer to a GET, or None: see `tests.fake_cloud.recorded`.
     """
@@ -90,6 +102,7 @@ class FakeCloudServer(Listener):
         self.gkehub = GkeHub(cloud, changed, has_resources)
         self.resource_manager = ResourceManager(cloud)
         self.iam = Iam(cloud)
+        self.certificates = CertificateManager(cloud)
         self.quotas = Quotas(cloud)
         self.recorded: Callable[[str], Body | None] = lambda path: None
         apis: tuple[Api, ...] = (
@@ -100,6 +113,7 @@ class FakeCloudServer(Listener):
             self.resource_manager,
             self.quotas,
             self.iam,
+            self.certificates,
             IamCredentials(cloud),
         )
         self._map = Map([one for api in apis for one in api.rules()], strict_slashes=False)

@@ -183,6 +183,19 @@ def test_a_subnet_does_not_overlap_with_a_control_planes_range(client: ApiClient
     assert "192.168.8.0/28" in error.message
 
 
+def test_a_network_has_one_active_subnet_of_proxies_a_region(client: ApiClient) -> None:
+    make_network(client)
+    body = build_subnet("proxies", "10.9.0.0/26") | {"purpose": "GLOBAL_MANAGED_PROXY", "role": "ACTIVE"}
+    for wrong in ({"role": None}, {"privateIpGoogleAccess": True}, {"ipCidrRange": "10.9.0.0/27"}):
+        content = {name: value for name, value in (body | wrong).items() if value is not None}
+        assert client.error("POST", SUBNETS, content).reason == "invalid"
+    client.ok("POST", SUBNETS, body)
+    other = body | {"name": "other", "ipCidrRange": "10.9.1.0/26"}
+    assert "proxies" in client.error("POST", SUBNETS, other).message
+    client.ok("POST", SUBNETS, other | {"purpose": "REGIONAL_MANAGED_PROXY"})
+    client.ok("POST", SUBNETS.replace(LOCATION, "asia-northeast2"), other | {"ipCidrRange": "10.9.2.0/26"})
+
+
 def test_names_are_unique(client: ApiClient) -> None:
     make_cluster(client)
     client.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})
@@ -661,6 +674,24 @@ def test_a_service_agent_comes_some_time_after_its_feature() -> None:
         while client.call("POST", f"{POLICY}:setIamPolicy", change)[0] != 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_a_workload_is_a_member_once_its_pool_exists(client: ApiClient) -> None:
+    pools = f"principal://iam.googleapis.com/projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools"
+    importer = f"{pools}/{PROJECT}.svc.id.goog/subject/ns/gke-mcs/sa/gke-mcs-importer"
+
+    def grant(member: str) -> int:
+        policy = client.ok("POST", f"{POLICY}:getIamPolicy", {})
+        bindings = [*policy["bindings"], {"role": "roles/compute.networkViewer", "members": [member]}]
+        return client.call("POST", f"{POLICY}:setIamPolicy", {"policy": {**policy, "bindings": bindings}})[0]
+
+    assert grant(importer) == 400
+    make_subnet(client)
+    body = build_cluster()
+    body["cluster"]["workloadIdentityConfig"] = {"workloadPool": f"{PROJECT}.svc.id.goog"}
+    client.run("POST", CLUSTERS, body)
+    assert grant(importer) == 200
+    assert grant(importer.replace(PROJECT_NUMBER, "1")) == 400
 
 
 # --- what `mesh doctor` reads besides
