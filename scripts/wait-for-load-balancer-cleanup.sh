@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Waits until Multi Cluster Ingress has deleted the resources of its load balancer.
+# Waits until the controllers of the fleet have deleted the resources of its load balancers.
 #
 # Inputs, as environment variables, in addition to those of lib.sh:
 #   VPC           name of the network
 #   WAIT_SECONDS  timeout in seconds; 1200 by default
 #
-# Runs after the ingress objects are deleted. Until their load balancer is deleted, the
-# fleet's feature can't be disabled, and orphaned endpoint groups and firewall rules
+# Runs after the ingress objects are deleted. Until their load balancers are deleted, the
+# fleet's features can't be disabled, and orphaned endpoint groups and firewall rules
 # block the deletion of the network.
 #
-# Other teams of the project may have load balancers of Multi Cluster Ingress, too. Ours is
-# the one whose chain of forwarding rule, target proxy, URL map, backend service and endpoint
-# group ends on our network. Resources that were part of it are remembered, because the chain
-# may be broken while it is deleted.
+# Multi Cluster Ingress calls its resources mci-HASH-*, multi-cluster Gateway gkemcg1-*, and
+# multi-cluster Services gkemcs-*, for every team of the project alike. Ours are those whose
+# chain of forwarding rule, target proxy, URL map, backend service and endpoint group ends on
+# our network. Resources that were part of it are remembered, because the chain may be broken
+# while it is deleted.
 
 # Exit if the library is missing.
 set -euo pipefail
@@ -25,18 +26,24 @@ readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 require_tools gcloud jq
 make_workspace
 
+# The Service of the gateways.
+readonly NAMESPACE=istio-gateway SERVICE=istio-ingressgateway
+
 readonly KINDS=(forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks
   firewall-rules network-endpoint-groups)
+
+# Without brackets, which a filter of gcloud has for its own expressions.
+readonly PREFIXES='^mci-|^gkemcg1-|^gkemcs-'
 
 # For most kinds of resources, gcloud only warns about an incomplete list, and exits with 0.
 readonly INCOMPLETE="Some requests did not succeed"
 
 # list KIND: writes the resources of a kind that may be ours, as JSON; sets known=0 if the list is incomplete.
 list() {
-  local flags=(--global --filter 'name~^mci-')
+  local flags=(--global --filter "name~$PREFIXES")
   case "$1" in
-    firewall-rules) flags=(--filter "name~^mci- AND network~/$VPC\$") ;;
-    network-endpoint-groups) flags=(--filter "name~-mci- AND network~/$VPC\$") ;;
+    firewall-rules) flags=(--filter "name~$PREFIXES AND network~/$VPC\$") ;;
+    network-endpoint-groups) flags=(--filter "name~^k8s1- AND network~/$VPC\$") ;;
   esac
   gcloud compute "$1" list --project "$PROJECT" "${flags[@]}" --format json >"$WORK/$1.json" 2>"$WORK/errors" || {
     cat "$WORK/errors" >&2
@@ -53,8 +60,16 @@ list() {
 readonly OURS='
   def path: sub("^.*/projects/"; "");
   def is_group: contains("/networkEndpointGroups/");
-  [to_entries[] | .key as $kind | .value[] | {
-    line: "\($kind): \(.name)", path: (.selfLink | path), hash: (.name | split("-")[1]),
+  # Of the gateways: derived by Multi Cluster Ingress, or exported. Other Services have endpoint groups, too.
+  def is_of_gateways: (.name | contains("-mci-"))
+    or (.description // "" | fromjson? | .namespace == $namespace and ."service-name" == $service);
+  [to_entries[] | .key as $kind | .value[]
+  | select($kind != "network-endpoint-groups" or ([is_of_gateways] | any)) | {
+    line: "\($kind): \(.name)", path: (.selfLink | path),
+    # What all resources of a load balancer of Multi Cluster Ingress have in common.
+    hash: ((.name | select(startswith("mci-")) | split("-")[1]) // null),
+    # A forwarding rule inside a network.
+    ours: (.network // "" | endswith("/global/networks/\($vpc)")),
     refers: [del(.selfLink) | .. | strings | select(contains("/projects/")) | path]
   }] as $parts
   | ($parts | map({(.path): .refers}) | add // {}) as $graph
@@ -66,11 +81,11 @@ readonly OURS='
       groups: [$parts[] | select(.reached | index($path)) | .reached[] | select(is_group)]
     }] as $parts
   | [$parts[] | select((.groups - (.groups - $groups) != []) or (.line | startswith("firewall-rules: ")))] as $sure
-  | ($sure | map(.hash)) as $hashes
+  | ($sure | map(.hash // empty)) as $hashes
   | $parts[] | .line as $line | .hash as $hash
   | select(
       ($sure | any(.line == $line))
-      or (.groups == [] and (($hashes | index($hash)) or ($remembered | index($line))))
+      or (.groups == [] and (.ours or ($hashes | index($hash)) or ($remembered | index($line))))
     )
   | $line'
 
@@ -84,7 +99,9 @@ find_left() {
     jq --arg kind "$kind" '{($kind): .}' "$WORK/$kind.json"
   done | jq -s 'add // {}' >"$WORK/all.json"
   touch "$WORK/left"
-  jq -r --rawfile before "$WORK/left" '($before | split("\n")) as $remembered | '"$OURS" "$WORK/all.json" >"$WORK/now"
+  jq -r --rawfile before "$WORK/left" --arg vpc "$VPC" --arg namespace "$NAMESPACE" --arg service "$SERVICE" \
+    '($before | split("\n")) as $remembered | '"$OURS" "$WORK/all.json" >"$WORK/now" ||
+    die "could not read the lists of the load balancer's resources; the lines above show the reason"
   cp "$WORK/now" "$WORK/left"
 }
 

@@ -26,7 +26,13 @@ CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig", "ServiceNetworkEndpointGroup")
 """Kinds that every new GKE cluster serves."""
 
-WITH_FEATURES = {"Gateway API": ("GCPTrafficDistributionPolicy",), "Secret Manager": ("SecretProviderClass",)}
+WITH_FEATURES = {
+    "Gateway API": (
+        *("GatewayClass", "Gateway", "HTTPRoute"),
+        *("GCPBackendPolicy", "GCPGatewayPolicy", "GCPTrafficDistributionPolicy", "HealthCheckPolicy"),
+    ),
+    "Secret Manager": ("SecretProviderClass",),
+}
 """Kinds of GKE's features that the stacks use."""
 
 

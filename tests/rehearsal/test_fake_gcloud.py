@@ -50,14 +50,22 @@ FIELDS = {
 """The field by which a resource refers to the next one."""
 
 VALUE = ("--format", "json")
-LIST_NAMED = ("list", "--global", "--project", PROJECT, "--filter", "name~^mci-", *VALUE)
+LIST_NAMED = ("list", "--global", "--project", PROJECT, "--filter", "name~^mci-|^gkemcg1-|^gkemcs-", *VALUE)
 LIST_FIREWALLS = (
-    *("compute", "firewall-rules", "list", "--project", PROJECT, "--filter", "name~^mci- AND network~/vpc$"),
+    *(
+        "compute",
+        "firewall-rules",
+        "list",
+        "--project",
+        PROJECT,
+        "--filter",
+        "name~^mci-|^gkemcg1-|^gkemcs- AND network~/vpc$",
+    ),
     *VALUE,
 )
 LIST_GROUPS = (
     *("compute", "network-endpoint-groups", "list", "--project", PROJECT),
-    *("--filter", "name~-mci- AND network~/vpc$", *VALUE),
+    *("--filter", "name~^k8s1- AND network~/vpc$", *VALUE),
 )
 
 
@@ -101,10 +109,10 @@ class GcloudSandbox:
 
     def create_load_balancer(self) -> None:
         """Create the resources of a load balancer, and for each a similar one that is not part of it."""
-        group = f"{self.gcp.base}{COMPUTE}/zones/{ZONE}/networkEndpointGroups/own-mci-vpc"
+        group = f"{self.gcp.base}{COMPUTE}/zones/{ZONE}/networkEndpointGroups/k8s1-own-mci-vpc"
         below = ""
         for collection in reversed(GLOBAL.values()):
-            for name in ("mci-1", "own-mci-2"):
+            for name in ("mci-1", "k8s1-own-mci-2"):
                 backends = {"backends": [{"group": group}]} if collection == "backendServices" else {}
                 link = f"{self.gcp.base}{COMPUTE}/global/{below}/{name}"
                 body = {"name": name, **backends, **({FIELDS[collection]: link} if collection in FIELDS else {})}
@@ -113,7 +121,7 @@ class GcloudSandbox:
         self.caller.ok("POST", f"{COMPUTE}/global/networks", {"name": "vpc-2"})
         for network in ("vpc", "vpc-2"):
             link = f"{self.gcp.base}{COMPUTE}/global/networks/{network}"
-            for name in (f"mci-{network}", f"own-mci-{network}"):
+            for name in (f"mci-{network}", f"k8s1-own-mci-{network}"):
                 body = {"name": name, "network": link}
                 self.caller.ok("POST", f"{COMPUTE}/global/firewalls", body)
                 self.caller.ok("POST", f"{COMPUTE}/zones/{ZONE}/networkEndpointGroups", body)
@@ -239,7 +247,7 @@ def test_lists(sandbox: GcloudSandbox) -> None:
         result = sandbox.run("gcloud", "compute", kind, *LIST_NAMED)
         assert (result.returncode, listed_names(result.stdout)) == (0, ["mci-1"]), result.stderr
     assert listed_names(sandbox.run("gcloud", *LIST_FIREWALLS).stdout) == ["mci-vpc"]
-    assert listed_names(sandbox.run("gcloud", *LIST_GROUPS).stdout) == ["own-mci-vpc"]
+    assert listed_names(sandbox.run("gcloud", *LIST_GROUPS).stdout) == ["k8s1-own-mci-vpc"]
 
 
 def test_the_script_that_waits_for_the_load_balancer(sandbox: GcloudSandbox) -> None:
@@ -254,7 +262,7 @@ def test_the_script_that_waits_for_the_load_balancer(sandbox: GcloudSandbox) -> 
     result = wait()
     assert result.returncode == 1
     left = [f"{kind}: mci-1" for kind in GLOBAL]
-    left += ["firewall-rules: mci-vpc", "network-endpoint-groups: own-mci-vpc"]
+    left += ["firewall-rules: mci-vpc", "network-endpoint-groups: k8s1-own-mci-vpc"]
     assert result.stderr.splitlines()[:-1] == left
 
 
@@ -380,7 +388,7 @@ def test_lists_equal_those_of_the_real_gcloud(sandbox: GcloudSandbox) -> None:
         results = sandbox.run("gcloud", *command), sandbox.run(gcloud, *command, **variables)
         return [(result.returncode, listed_names(result.stdout or "[]")) for result in results]
 
-    for command, name in ((named, "mci-1"), (LIST_FIREWALLS, "mci-vpc"), (LIST_GROUPS, "own-mci-vpc")):
+    for command, name in ((named, "mci-1"), (LIST_FIREWALLS, "mci-vpc"), (LIST_GROUPS, "k8s1-own-mci-vpc")):
         assert both(*command) == [(0, [name])] * 2
     sandbox.gcp.server.cloud.faults.add(RequestFault("GET .*/(firewalls|urlMaps)$", 503, 4))
     assert both(*named) == [(0, [])] * 2

@@ -540,11 +540,48 @@ def test_parts_that_were_ours_are_remembered(sandbox: Sandbox) -> None:
     assert "mci-3" not in run.output
 
 
+def exported_group(namespace: str, service: str) -> dict[str, str]:
+    """Return the endpoint group of an exported Service, whose name is cut."""
+    about = {"cluster-uid": "1", "namespace": namespace, "service-name": service, "port": "80"}
+    return endpoint_group(f"k8s1-a-{namespace[:9]}-{service[:9]}-80-b") | {"description": json.dumps(about)}
+
+
+EXPORTED = exported_group("istio-gateway", "istio-ingressgateway")
+
+
+@pytest.mark.parametrize("prefix", ["gkemcg1-istio-gateway-external", "gkemcs-test-project-matt-vpc"])
+def test_resources_of_multi_cluster_gateway_and_services_are_waited_for(sandbox: Sandbox, prefix: str) -> None:
+    """Those of other namespaces and networks, whose names begin alike, are not."""
+    theirs = exported_group("shop", "cart")
+    own, others = balancer(prefix, EXPORTED["selfLink"]), balancer(f"{prefix}-2", theirs["selfLink"])
+    lists = {kind: own[kind] + others[kind] for kind in PARTS}
+    serve_lists(sandbox, lists | {"network-endpoint-groups": [EXPORTED, theirs]})
+    run = sandbox.fail("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
+    left = {line for line in run.output.splitlines() if re.match(r"[a-z-]+: (gke|k8s1)", line)}
+    assert left == {f"{kind}: {prefix}-{kind}" for kind in PARTS} | {f"network-endpoint-groups: {EXPORTED['name']}"}
+    assert "name~^mci-|^gkemcg1-|^gkemcs-" in run.calls_of("gcloud")[0]
+
+
+def test_a_rule_that_leads_nowhere_is_ours_if_it_is_in_our_network(sandbox: Sandbox) -> None:
+    """A repeated run remembers nothing of what the first one has seen."""
+    [ours], [other] = (balancer(f"gkemcs-p-{network}", "")["forwarding-rules"] for network in ("matt-vpc", "other"))
+    inside = ours | {"network": f"{COMPUTE}/global/networks/matt-vpc"}
+    serve_lists(sandbox, {"forwarding-rules": [inside, other]})
+    run = sandbox.fail("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc", WAIT_SECONDS="1")
+    assert f"forwarding-rules: {ours['name']}\n" in run.output
+    assert other["name"] not in run.output
+
+
 @pytest.mark.parametrize("kind", ["forwarding-rules", "health-checks", "firewall-rules", "network-endpoint-groups"])
 def test_a_failed_list_of_the_load_balancers_resources_is_an_error(sandbox: Sandbox, kind: str) -> None:
     sandbox.fake_tool("gcloud", f'if [[ "$*" == *{kind}* ]]; then echo "permission denied" >&2; exit 1; fi')
     run = sandbox.fail("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc")
     assert "permission denied" in run.output
+
+
+def test_a_list_that_can_not_be_read_is_an_error(sandbox: Sandbox) -> None:
+    sandbox.fake_tool("gcloud", 'echo "[{\\"name\\": 1}]"')
+    assert "could not read the lists" in sandbox.fail("wait-for-load-balancer-cleanup.sh", VPC="matt-vpc").output
 
 
 @pytest.mark.parametrize("kind", ["forwarding-rules", "url-maps", "network-endpoint-groups"])
