@@ -192,7 +192,9 @@ class CertificateManager:
             "data": f"{data}.{int(digest[32:34], 16) % 20}.authorize.certificatemanager.goog.",
         }
 
-    def _start(self, verb: str, path: str, work: Callable[[], Resource | None], **options: Callable[[], None]) -> Body:
+    def _start(
+        self, verb: str, path: str, work: Callable[[], Resource | None], failed: Callable[[], None] | None = None
+    ) -> Body:
         metadata = {"@type": f"{_TYPES}.OperationMetadata", "target": path, "verb": verb, "apiVersion": "v1"}
 
         def run() -> Body:
@@ -202,7 +204,7 @@ class CertificateManager:
             return {"@type": f"{_TYPES}.{KINDS[path.split('/')[-2]].type}", **self._shown(path, found)}
 
         return self._cloud.operations.start(
-            "longrunning", verb, path, "certificate", work=run, metadata=metadata, **options
+            "longrunning", verb, path, "certificate", work=run, metadata=metadata, failed=failed
         )
 
 

@@ -30,6 +30,7 @@ class DrainCheck:
     def __init__(self, context: RehearsalContext) -> None:
         self._context = context
         self._deployment = context.deployment
+        self._objects = 0
         environment = context.environment
         self.region = next(
             one.key
@@ -43,10 +44,13 @@ class DrainCheck:
         text = self._deployment.config.read_bytes()
         before = take_snapshot(cloud, identities=True)
         namespace = environment.all_services()[DEMO_SERVICE].namespace
-        changed = [
-            f"~ {environment.ingress.config_cluster} MultiClusterService {GATEWAY_NAMESPACE}/{GATEWAY_NAME}",
-            f"~ {self.region} Service {namespace}/{DEMO_SERVICE}",
-        ]
+        changed = [f"~ {self.region} Service {namespace}/{DEMO_SERVICE}"]
+        if environment.ingress.uses_mci:
+            config_cluster = environment.ingress.config_cluster
+            changed.append(f"~ {config_cluster} MultiClusterService {GATEWAY_NAMESPACE}/{GATEWAY_NAME}")
+        if environment.ingress.uses_gateway:
+            changed.append(f"~ {self.region} Service {GATEWAY_NAMESPACE}/{GATEWAY_NAME}")
+        self._objects = len(changed)
         table = Table(
             f"Region {self.region} drained, and put back into service",
             ["Command", "Exit status", "Objects updated", "Warnings", "Failures", "Duration (s)"],
@@ -93,7 +97,7 @@ class DrainCheck:
         counts = (len(applied), len(wrong["warning"]), len(wrong["failure"]))
         table.add(
             *(f"mesh {command} {self.region}", result.returncode, *counts, f"{seconds:.0f}"),
-            ok=result.returncode == 0 and len(applied) == 2,
+            ok=result.returncode == 0 and len(applied) == self._objects,
         )
         table.notes += [f"{one['name']}: {one['text']}" for each in wrong.values() for one in each][:MOST_LINES]
         if result.returncode:

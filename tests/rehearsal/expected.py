@@ -41,13 +41,22 @@ ISTIO_KINDS = (
 GKE_KINDS = (
     "backendconfigs.cloud.google.com",
     "frontendconfigs.networking.gke.io",
+    "gateways.gateway.networking.k8s.io",
+    "gcpbackendpolicies.networking.gke.io",
+    "gcpgatewaypolicies.networking.gke.io",
     "gcptrafficdistributionpolicies.networking.gke.io",
+    "healthcheckpolicies.networking.gke.io",
+    "httproutes.gateway.networking.k8s.io",
     "multiclusteringresses.networking.gke.io",
     "multiclusterservices.networking.gke.io",
     "secretproviderclasses.secrets-store.csi.x-k8s.io",
+    "serviceexports.net.gke.io",
 )
 TEMPLATE_CHECKSUM = re.compile("-[0-9a-f]{8}$")
 """At the end of the name of a service's disruption budget."""
+
+OF_CONTROLLERS = ("mci-", "gke-mcs-")
+"""Beginnings of the names of Services that the fleet's controllers derive."""
 
 IGNORED_NAMES = frozenset({"kube-root-ca.crt", "default", "kubernetes"})
 """Names of objects that Kubernetes creates by itself."""
@@ -91,11 +100,30 @@ def expected_objects(environment: Environment, region: str) -> set[ObjectKey]:
         found |= {(kind, GATEWAY_NAMESPACE, GATEWAY) for kind in kinds}
         if default_deny:
             found.add(("AuthorizationPolicy", GATEWAY_NAMESPACE, GATEWAY))
-        if region == environment.ingress.config_cluster:
-            found |= {(f"MultiCluster{kind}", GATEWAY_NAMESPACE, GATEWAY) for kind in ("Ingress", "Service")}
-            found.add(("BackendConfig", GATEWAY_NAMESPACE, "ingress-backendconfig"))
-            if environment.ingress.domains:
-                found.add(("FrontendConfig", GATEWAY_NAMESPACE, "ingress-frontendconfig"))
+        found |= _expected_entry(environment, region)
+    return found
+
+
+def _expected_entry(environment: Environment, region: str) -> set[ObjectKey]:
+    """Return the objects of the load balancers, of which most are in the config cluster."""
+    ingress, found = environment.ingress, set[ObjectKey]()
+    in_config_cluster = region == ingress.config_cluster
+    if ingress.api != "multi-cluster-ingress":
+        found |= {(kind, GATEWAY_NAMESPACE, GATEWAY) for kind in ("Service", "ServiceExport")}
+    if in_config_cluster and ingress.api != "gateway":
+        found |= {(f"MultiCluster{kind}", GATEWAY_NAMESPACE, GATEWAY) for kind in ("Ingress", "Service")}
+        found.add(("BackendConfig", GATEWAY_NAMESPACE, "ingress-backendconfig"))
+        if ingress.domains:
+            found.add(("FrontendConfig", GATEWAY_NAMESPACE, "ingress-frontendconfig"))
+    if in_config_cluster and ingress.api != "multi-cluster-ingress":
+        found |= {(kind, GATEWAY_NAMESPACE, GATEWAY) for kind in ("HealthCheckPolicy", "GCPBackendPolicy")}
+        external = ingress.exposure != "internal"
+        for name in ("external",) * external + ("internal",) * (ingress.exposure != "external"):
+            found |= {(kind, GATEWAY_NAMESPACE, name) for kind in ("Gateway", "HTTPRoute")}
+        if external and ingress.domains:
+            found.add(("GCPGatewayPolicy", GATEWAY_NAMESPACE, "external"))
+            if not ingress.plain_http:
+                found.add(("HTTPRoute", GATEWAY_NAMESPACE, "external-redirect"))
     return found
 
 
@@ -108,7 +136,7 @@ def found_objects(
         kind, namespace, name = key = object_key(item)
         in_root = namespace == ROOT_NAMESPACE and kind in ROOT_KINDS
         # The mesh creates one that is called default, too.
-        if not in_root and (name in IGNORED_NAMES or name.startswith("mci-") or is_of_the_mesh(item)):
+        if not in_root and (name in IGNORED_NAMES or name.startswith(OF_CONTROLLERS) or is_of_the_mesh(item)):
             continue
         if namespace in ours or in_root or (kind == "Namespace" and name in ours):
             found[key] = item

@@ -1,7 +1,6 @@
 """The simulated controller of Multi Cluster Ingress, which Google runs."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -10,27 +9,22 @@ from typing import Any, NamedTuple
 import yaml
 
 from config.paths import ROOT
-from tests.fake_cloud.cloud import Cloud
-from tests.fake_cloud.compute import Compute
-from tests.fake_cloud.gkehub import GkeHub
-from tests.fake_cloud.references import path_of
 from tests.local_mesh.cluster import LocalCluster, Object
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fleet import derived_service, is_selected
-from tests.rehearsal.controller import patch, run_in_background, wait_for_creation, wait_until_established
+from tests.rehearsal.cloud_parts import CloudParts
+from tests.rehearsal.config_cluster import ConfigClusterController, ObjectKey
+from tests.rehearsal.controller import run_in_background, wait_for_creation, wait_until_established
 from tests.rehearsal.endpoint_groups import GROUPS, LINGERING, endpoint_group_objects
 
-FEATURE = "multiclusteringress"
 INGRESSES = "multiclusteringresses.networking.gke.io"
 SERVICES = "multiclusterservices.networking.gke.io"
 CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 GROUP = "networking.gke.io"
 FINALIZERS = {INGRESSES: "mci.finalizer.networking.gke.io", SERVICES: "mcs.finalizer.networking.gke.io"}
-ObjectKey = tuple[str, str, str]
-"""Kind, namespace and name."""
 
 
-class IngressController:
+class IngressController(ConfigClusterController):
     """Changes objects and the fake cloud as the real controller does.
 
     It creates its CRDs some time after the feature is enabled; adds finalizers, annotations and
@@ -39,53 +33,24 @@ class IngressController:
     """
 
     def __init__(
-        self, cloud: Cloud, clusters: Callable[[], Mapping[str, LocalCluster]], balance: Callable[[str], None]
+        self, parts: CloudParts, clusters: Callable[[], Mapping[str, LocalCluster]], balance: Callable[[str], None]
     ) -> None:
         """Watch nothing yet.
 
         Args:
-            cloud: gets the load balancer.
+            parts: of load balancers.
             clusters: returns the running clusters by region.
             balance: called with the address of a new load balancer.
         """
+        super().__init__(parts, clusters)
         self._balance = balance
-        self.compute: Compute
-        self.gkehub: GkeHub
-        self._cloud = cloud
-        self._clusters = clusters
-        self._lock = threading.Lock()
-        self._location: str | None = None
-        self._config: LocalCluster | None = None
-        self._seen: dict[ObjectKey, dict[str, Any]] = {}
         self._leaving: set[ObjectKey] = set()
         self._served: set[tuple[ObjectKey, str]] = set()
         self._addresses: dict[ObjectKey, str] = {}
-        self._associated: list[ObjectKey] = []
 
-    def feature_changed(self, feature: str, content: dict[str, Any] | None) -> None:
-        """Handle a feature that was enabled, changed or disabled."""
-        if feature != FEATURE:
-            return
-        self._location = None
-        if content is not None:
-            self._location = path_of(content["spec"]["multiclusteringress"]["configMembership"]).split("/")[3]
-        self._find_config_cluster()
-
-    def _find_config_cluster(self) -> None:
-        """Watch the config cluster, if it is not watched yet."""
-        found = [one for one in self._clusters().values() if one.site.location == self._location]
-        cluster = found[0] if found else None
-        if cluster is self._config:
-            return
-        self._config = cluster
-        if cluster is not None:
-            for kind in (INGRESSES, SERVICES):
-                run_in_background(self._watch, cluster, kind)
-
-    def has_resources(self, feature: str) -> bool:
-        """Return whether the feature is associated with objects or cloud resources, so that it can't be disabled."""
-        with self._lock:
-            return feature == FEATURE and bool(self._seen or self._associated)
+    def watch_config_cluster(self, cluster: LocalCluster) -> None:
+        for kind in (INGRESSES, SERVICES):
+            run_in_background(self._watch, cluster, kind)
 
     def cluster_started(self, cluster: LocalCluster) -> None:
         """Handle a new cluster, which may be the config cluster: provide the existing services in it."""
@@ -191,7 +156,7 @@ class IngressController:
         for path in created:
             if path.split("/")[-2] not in lingering:
                 self._cloud.store.remove(path)
-        self._set_users(address)
+        self._parts.set_users(address)
         with suppress(LocalMeshError):
             self._patch(cluster, key, {"metadata": {"finalizers": None}})
         if key[0] == SERVICES:
@@ -205,10 +170,7 @@ class IngressController:
             self._seen.pop(key, None)
             self._leaving.discard(key)
             self._served = {(one, region) for one, region in self._served if one != key}
-            self._associated.append(key)
-        time.sleep(self._cloud.latencies.of("feature-release"))
-        with self._lock:
-            self._associated.remove(key)
+        self._release(key)
 
     def _withdraw(self, key: ObjectKey, clusters: Iterable[LocalCluster]) -> None:
         """Delete the objects that were derived from a service in clusters, and wait for it."""
@@ -240,11 +202,11 @@ class IngressController:
             with self._lock:
                 # A later cluster of the same region is another one.
                 self._served.discard((key, cluster.site.key))
-        network = self._network()
+        network = self._parts.network()
         about = {"cluster-uid": uid, "namespace": namespace, "service-name": derived["metadata"]["name"], "port": "80"}
         group = {"network": network, "size": 1, "description": json.dumps(about)}
         for zone in cluster.site.zones:
-            self._create(f"zones/{zone}/{GROUPS}/{_group(key)}", group)
+            self._parts.create(f"zones/{zone}/{GROUPS}/{_group(key)}", group)
         self._groups_changed()
 
     def _groups_changed(self) -> None:
@@ -291,28 +253,31 @@ class IngressController:
         cluster.apply([event])
 
     def _create_load_balancer(self, key: ObjectKey, address: str) -> None:
-        parts, network = PartNames.of(key), self._network()
+        parts, network = PartNames.of(key), self._parts.network()
         name, service = parts.name, parts.service
-        self._create(f"global/healthChecks/{service}", {})
-        check = self._link(f"global/healthChecks/{service}")
-        self._create(f"global/backendServices/{service}", {"healthChecks": [check], "backends": []})
+        self._parts.create(f"global/healthChecks/{service}", {})
+        check = self._parts.link(f"global/healthChecks/{service}")
+        self._parts.create(f"global/backendServices/{service}", {"healthChecks": [check], "backends": []})
         self._set_backends()
-        self._create(f"global/urlMaps/{name}", {"defaultService": self._link(f"global/backendServices/{service}")})
-        self._create(f"global/targetHttpProxies/{name}", {"urlMap": self._link(f"global/urlMaps/{name}")})
-        rule = {"target": self._link(f"global/targetHttpProxies/{name}"), "IPAddress": address}
-        self._create(f"global/forwardingRules/{parts.rule}", rule)
+        default = self._parts.link(f"global/backendServices/{service}")
+        self._parts.create(f"global/urlMaps/{name}", {"defaultService": default})
+        self._parts.create(f"global/targetHttpProxies/{name}", {"urlMap": self._parts.link(f"global/urlMaps/{name}")})
+        rule = {"target": self._parts.link(f"global/targetHttpProxies/{name}"), "IPAddress": address}
+        self._parts.create(f"global/forwardingRules/{parts.rule}", rule)
         if certificates := self._certificates(key):
-            proxy = {"urlMap": self._link(f"global/urlMaps/{name}"), "sslCertificates": certificates}
-            self._create(f"global/targetHttpsProxies/{name}", proxy)
-            rule = {"target": self._link(f"global/targetHttpsProxies/{name}"), "IPAddress": address}
-            self._create(f"global/forwardingRules/{parts.https_rule}", rule)
-        self._set_users(address)
-        self._create(f"global/firewalls/{parts.firewall}", {"network": network, "allowed": [{"IPProtocol": "tcp"}]})
+            proxy = {"urlMap": self._parts.link(f"global/urlMaps/{name}"), "sslCertificates": certificates}
+            self._parts.create(f"global/targetHttpsProxies/{name}", proxy)
+            rule = {"target": self._parts.link(f"global/targetHttpsProxies/{name}"), "IPAddress": address}
+            self._parts.create(f"global/forwardingRules/{parts.https_rule}", rule)
+        self._parts.set_users(address)
+        firewall = {"network": network, "allowed": [{"IPProtocol": "tcp"}]}
+        self._parts.create(f"global/firewalls/{parts.firewall}", firewall)
 
     def _set_backends(self) -> None:
         """Have every backend service lead to the endpoint groups of its namespace."""
         with self._cloud.store.lock:
-            groups = [self._link(path.split("/", 2)[2]) for path in self._cloud.store.all() if f"/{GROUPS}/" in path]
+            places = (path.split("/", 2)[2] for path in self._cloud.store.all() if f"/{GROUPS}/" in path)
+            groups = [self._parts.link(place) for place in places]
             for key in [key for key in self._seen if key[0] == INGRESSES]:
                 path = f"projects/{self._cloud.project}/global/backendServices/{PartNames.of(key).service}"
                 if (service := self._cloud.store.find(path)) is not None:
@@ -327,41 +292,11 @@ class IngressController:
         with self._lock:
             annotations = self._seen[key]["metadata"].get("annotations", {})
         names = annotations.get("networking.gke.io/pre-shared-certs", "")
-        return [self._link(f"global/sslCertificates/{name}") for name in names.split(",") if name]
-
-    def _create(self, place: str, body: dict[str, Any]) -> None:
-        path = f"projects/{self._cloud.project}/{place}"
-        if self._cloud.store.find(path) is None:
-            resource = self.compute.resource(path, {"name": path.rpartition("/")[2], **body})
-            self._cloud.store.add(path, resource)
+        return [self._parts.link(f"global/sslCertificates/{name}") for name in names.split(",") if name]
 
     def _created(self, key: ObjectKey) -> list[str]:
         names = PartNames.of(key) if key[0] == INGRESSES else (_group(key),)
         return [path for path in self._cloud.store.all() if path.rpartition("/")[2] in names]
-
-    def _link(self, place: str) -> str:
-        return f"{self._cloud.base}/compute/v1/projects/{self._cloud.project}/{place}"
-
-    def _network(self) -> str:
-        """Return the link of the clusters' network."""
-        networks = list(self._cloud.store.under(f"projects/{self._cloud.project}/global/networks"))
-        return str(networks[0][1]["selfLink"])
-
-    def _set_users(self, address: str) -> None:
-        """Set the forwarding rules that use an address, if it is a reserved one."""
-        place = f"projects/{self._cloud.project}/global"
-        rules = [one for _, one in self._cloud.store.under(f"{place}/forwardingRules")]
-        users = [one["selfLink"] for one in rules if one["IPAddress"] == address]
-        with self._cloud.store.lock:
-            for _, resource in self._cloud.store.under(f"{place}/addresses"):
-                if resource["address"] == address:
-                    resource.pop("users", None)
-                    resource.update({"status": "IN_USE", "users": users} if users else {"status": "RESERVED"})
-
-    def _patch(self, cluster: LocalCluster, key: ObjectKey, content: dict[str, Any], subresource: str = "") -> None:
-        kind, namespace, name = key
-        flags = ["--subresource", subresource] if subresource else []
-        patch(cluster, kind, {"namespace": namespace, "name": name}, content, *flags)
 
 
 HASH = "8se3df"

@@ -4,19 +4,22 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from config.environment import ResolvedRegion
-from tests.fake_cloud.cloud import Body, Cloud, Endpoints
+from tests.fake_cloud.cloud import PROJECT_NUMBER, Body, Cloud, Endpoints
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.server import FakeCloudServer
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.istiod import istio_manifests
 from tests.local_mesh.toolchain import Toolchain
+from tests.rehearsal.cloud_parts import CloudParts
 from tests.rehearsal.control_planes import GkeControlPlanes
 from tests.rehearsal.endpoint_groups import EndpointGroups
 from tests.rehearsal.fake_istiod import FakeIstiod
+from tests.rehearsal.gateway_controller import AGENT_ROLE, GatewayController
 from tests.rehearsal.ingress_controller import IngressController
 from tests.rehearsal.job_runner import JobRunner
 from tests.rehearsal.mesh_controller import FEATURE, MeshController, managed_memberships
+from tests.rehearsal.service_controller import ServiceController
 from tests.rehearsal.traffic_director import TrafficDirector, digest_of, is_around_cluster
 
 PORT = 8080
@@ -74,11 +77,23 @@ class SimulatedCloud:
             regions, tools=tools, state=state, simulates_pods=not pods_run, port=PORT, authority=authority
         )
         self.fake = Cloud.create(project, BASE, latencies, self, account)
-        self._ingress = IngressController(self.fake, self.planes.by_region, self._balance)
-        self.server = FakeCloudServer(
-            self.fake, changed=self._feature_changed, has_resources=self._ingress.has_resources, host=EVERY_ADDRESS
+        parts = CloudParts(self.fake)
+        self._ingress = IngressController(parts, self.planes.by_region, self._balance)
+        self._services = ServiceController(
+            parts, self.planes.by_region, membership=self._membership, changed=self._services_changed
         )
-        self._ingress.compute = self.server.compute
+        self._gateway = GatewayController(
+            parts,
+            self.planes.by_region,
+            self._services,
+            authorized=self._agent_is_authorized,
+            cluster_path=lambda cluster: self._path(*self._place(cluster)),
+            balance=self._balance,
+        )
+        self.server = FakeCloudServer(
+            self.fake, changed=self._feature_changed, has_resources=self._has_resources, host=EVERY_ADDRESS
+        )
+        parts.compute = self.server.compute
         self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
 
     def start_apis(self) -> None:
@@ -111,7 +126,8 @@ class SimulatedCloud:
         if not self._pods_run:
             FakeIstiod(cluster, self._revision).start()
         JobRunner(cluster, self._tools).start()
-        self._ingress.cluster_started(cluster)
+        for controller in (self._ingress, self._services, self._gateway):
+            controller.cluster_started(cluster)
         return endpoints
 
     def serve_kinds(self, location: str, name: str, of: str) -> None:
@@ -121,20 +137,43 @@ class SimulatedCloud:
         self.planes.add_nodes(location, name)
 
     def stop(self, location: str, name: str) -> None:
+        cluster = self.planes.running.get((location, name))
         self.planes.stop(location, name)
         self._meshes.pop((location, name), None)
         self.server.gkehub.remove_membership(location, name)
         self._ingress.cluster_stopped(location)
+        if cluster is not None:
+            self._services.cluster_stopped(cluster)
 
     def _balance(self, address: str) -> None:
         self.balance(address)
 
     def _feature_changed(self, feature: str, content: Body | None) -> None:
-        self._ingress.feature_changed(feature, content)
+        for controller in (self._ingress, self._services, self._gateway):
+            controller.feature_changed(feature, content)
         if feature == FEATURE:
             managed = managed_memberships(content)
             for place, mesh in list(self._meshes.items()):
                 mesh.manage(place in managed)
+
+    def _has_resources(self, feature: str) -> bool:
+        return any(one.has_resources(feature) for one in (self._ingress, self._services, self._gateway))
+
+    def _services_changed(self) -> None:
+        self._gateway.wake()
+
+    def _agent_is_authorized(self) -> bool:
+        """Return whether the agent of the fleet's ingress has the role that multi-cluster Gateway needs."""
+        agent = f"serviceAccount:service-{PROJECT_NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
+        return (AGENT_ROLE, agent) in self.server.resource_manager.grants()
+
+    def _place(self, cluster: LocalCluster) -> tuple[str, str]:
+        """Return the location and the name of a running cluster."""
+        return next(place for place, one in self.planes.running.items() if one is cluster)
+
+    def _membership(self, cluster: LocalCluster) -> str:
+        location, name = self._place(cluster)
+        return f"projects/{PROJECT_NUMBER}/locations/{location}/memberships/{name}"
 
     def _channel(self, location: str, name: str) -> str:
         """Return a cluster's release channel."""
