@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# Waits until the controllers of the fleet have deleted the resources of its load balancers.
+# Waits until a controller of the fleet has deleted the resources of its load balancer.
 #
 # Inputs, as environment variables, in addition to those of lib.sh:
 #   VPC           name of the network
+#   CONTROLLER    mci for Multi Cluster Ingress, the default; gkemcg1 for multi-cluster Gateway
 #   WAIT_SECONDS  timeout in seconds; 1200 by default
 #
-# Runs after the ingress objects are deleted. Until their load balancers are deleted, the
-# fleet's features can't be disabled, and orphaned endpoint groups and firewall rules
+# Runs after the ingress objects are deleted. Until their load balancer is deleted, the
+# fleet's feature can't be disabled, and orphaned endpoint groups and firewall rules
 # block the deletion of the network.
 #
-# Multi Cluster Ingress calls its resources mci-HASH-*, multi-cluster Gateway gkemcg1-*, and
-# multi-cluster Services gkemcs-*, for every team of the project alike. Ours are those whose
-# chain of forwarding rule, target proxy, URL map, backend service and endpoint group ends on
-# our network. Resources that were part of it are remembered, because the chain may be broken
-# while it is deleted.
+# Other teams of the project may have load balancers of the same controller, too. Ours is
+# the one whose chain of forwarding rule, target proxy, URL map, backend service and endpoint
+# group ends on our network. Resources that were part of it are remembered, because the chain
+# may be broken while it is deleted.
+#
+# The endpoint groups of multi-cluster Gateway are those of the exported Service, which is
+# deleted later.
 
 # Exit if the library is missing.
 set -euo pipefail
@@ -21,6 +24,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 : "${VPC:?}"
+readonly CONTROLLER="${CONTROLLER:-mci}"
 readonly WAIT_SECONDS="${WAIT_SECONDS:-1200}"
 
 require_tools gcloud jq
@@ -32,17 +36,14 @@ readonly NAMESPACE=istio-gateway SERVICE=istio-ingressgateway
 readonly KINDS=(forwarding-rules target-http-proxies target-https-proxies url-maps backend-services health-checks
   firewall-rules network-endpoint-groups)
 
-# Without brackets, which a filter of gcloud has for its own expressions.
-readonly PREFIXES='^mci-|^gkemcg1-|^gkemcs-'
-
 # For most kinds of resources, gcloud only warns about an incomplete list, and exits with 0.
 readonly INCOMPLETE="Some requests did not succeed"
 
 # list KIND: writes the resources of a kind that may be ours, as JSON; sets known=0 if the list is incomplete.
 list() {
-  local flags=(--global --filter "name~$PREFIXES")
+  local flags=(--global --filter "name~^$CONTROLLER-")
   case "$1" in
-    firewall-rules) flags=(--filter "name~$PREFIXES AND network~/$VPC\$") ;;
+    firewall-rules) flags=(--filter "name~^$CONTROLLER- AND network~/$VPC\$") ;;
     network-endpoint-groups) flags=(--filter "name~^k8s1- AND network~/$VPC\$") ;;
   esac
   gcloud compute "$1" list --project "$PROJECT" "${flags[@]}" --format json >"$WORK/$1.json" 2>"$WORK/errors" || {
@@ -60,11 +61,12 @@ list() {
 readonly OURS='
   def path: sub("^.*/projects/"; "");
   def is_group: contains("/networkEndpointGroups/");
-  # Of the gateways: derived by Multi Cluster Ingress, or exported. Other Services have endpoint groups, too.
-  def is_of_gateways: (.name | contains("-mci-"))
-    or (.description // "" | fromjson? | .namespace == $namespace and ."service-name" == $service);
+  # Of a Service that is derived by Multi Cluster Ingress, or of the exported one; others have endpoint groups, too.
+  def is_backend:
+    if $controller == "mci" then .name | contains("-mci-")
+    else .description // "" | fromjson? | .namespace == $namespace and ."service-name" == $service end;
   [to_entries[] | .key as $kind | .value[]
-  | select($kind != "network-endpoint-groups" or ([is_of_gateways] | any)) | {
+  | select($kind != "network-endpoint-groups" or ([is_backend] | any)) | {
     line: "\($kind): \(.name)", path: (.selfLink | path),
     # What all resources of a load balancer of Multi Cluster Ingress have in common.
     hash: ((.name | select(startswith("mci-")) | split("-")[1]) // null),
@@ -87,6 +89,7 @@ readonly OURS='
       ($sure | any(.line == $line))
       or (.groups == [] and (.ours or ($hashes | index($hash)) or ($remembered | index($line))))
     )
+  | select($controller == "mci" or (.path | is_group | not))
   | $line'
 
 # Writes the lines of the remaining resources, and sets known.
@@ -99,7 +102,7 @@ find_left() {
     jq --arg kind "$kind" '{($kind): .}' "$WORK/$kind.json"
   done | jq -s 'add // {}' >"$WORK/all.json"
   touch "$WORK/left"
-  jq -r --rawfile before "$WORK/left" --arg vpc "$VPC" --arg namespace "$NAMESPACE" --arg service "$SERVICE" \
+  jq -r --rawfile before "$WORK/left" --arg vpc "$VPC" --arg controller "$CONTROLLER" --arg namespace "$NAMESPACE" --arg service "$SERVICE" \
     '($before | split("\n")) as $remembered | '"$OURS" "$WORK/all.json" >"$WORK/now" ||
     die "could not read the lists of the load balancer's resources; the lines above show the reason"
   cp "$WORK/now" "$WORK/left"

@@ -124,7 +124,11 @@ def create_context(
         cloud, tools=tools, mirror=mirror, state=state, download=download, authority=authority
     )
     variables = command_environment.variables if wrappers is None else wrappers.variables(command_environment.variables)
-    forbidden = None if environment.control_plane.runs_local_scripts else ForbiddenTools(state / "forbidden")
+    # Without an account to impersonate, a plugin issues the tokens for the clusters.
+    needs_tools = (
+        environment.control_plane.runs_local_scripts or environment.project.impersonate_service_account is None
+    )
+    forbidden = None if needs_tools else ForbiddenTools(state / "forbidden")
     deployment = Deployment(
         copy.deepcopy(content),
         state / "deployment",

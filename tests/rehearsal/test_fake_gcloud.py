@@ -50,7 +50,7 @@ FIELDS = {
 """The field by which a resource refers to the next one."""
 
 VALUE = ("--format", "json")
-LIST_NAMED = ("list", "--global", "--project", PROJECT, "--filter", "name~^mci-|^gkemcg1-|^gkemcs-", *VALUE)
+LIST_NAMED = ("list", "--global", "--project", PROJECT, "--filter", "name~^mci-", *VALUE)
 LIST_FIREWALLS = (
     *(
         "compute",
@@ -59,7 +59,7 @@ LIST_FIREWALLS = (
         "--project",
         PROJECT,
         "--filter",
-        "name~^mci-|^gkemcg1-|^gkemcs- AND network~/vpc$",
+        "name~^mci- AND network~/vpc$",
     ),
     *VALUE,
 )
