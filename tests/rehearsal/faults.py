@@ -95,7 +95,7 @@ class FaultRehearsal:
         self._wrappers = wrappers
         self._selection = selection
         self._small = selection.small
-        self._faults = read_faults(selection.small, context.environment.mesh.control_plane)
+        self._faults = read_faults(selection.small, context.environment)
         self._table = new_table()
         self._outcomes: list[FaultOutcome] = []
         self._steps: dict[tuple[str, str], int] = {}

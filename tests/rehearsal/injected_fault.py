@@ -3,13 +3,15 @@
 import itertools
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from config.environment import Environment
 from config.paths import ROOT
 from tests.rehearsal.fault_wrappers import TOOLS, Call
 
@@ -58,10 +60,17 @@ class InjectedFault:
     unreachable: int | None = None
     mesh_delay: float = 0.0
     modes: tuple[str, ...] = ()
+    when: Mapping[str, Sequence[str]] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
     small: bool = False
     call: Call | None = None
     action: str = ""
+
+    def can_happen(self, environment: Environment) -> bool:
+        """Return whether the environment has what the fault concerns."""
+        if self.modes and environment.mesh.control_plane not in self.modes:
+            return False
+        return all(attrgetter(key)(environment) in values for key, values in self.when.items())
 
     def at_moments(self) -> Iterator["InjectedFault"]:
         """Yield the fault, or one for each of its moments, which are the same in every run."""
@@ -74,16 +83,16 @@ class InjectedFault:
             yield replace(self, name=name, moments=0, kill_after=share, delay=delay)
 
 
-def read_faults(small: bool, mode: str = "") -> list[InjectedFault]:
+def read_faults(small: bool, environment: Environment | None = None) -> list[InjectedFault]:
     """Return the faults of ``faults.yaml``.
 
     Args:
         small: return only those of the small set.
-        mode: return only those that can happen in this control plane mode; all if empty.
+        environment: return only those that can happen in this environment; all if there is none.
     """
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     faults = [fault for entry in entries for fault in InjectedFault(**entry).at_moments() if fault.small or not small]
-    return [fault for fault in faults if not mode or not fault.modes or mode in fault.modes]
+    return [fault for fault in faults if environment is None or fault.can_happen(environment)]
 
 
 @dataclass(frozen=True)

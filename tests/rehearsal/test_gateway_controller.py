@@ -120,9 +120,9 @@ def test_exports_of_a_name_become_one_import(world: World) -> None:
     world.enable()
     for region in world.clusters:
         world.export(region)
-    clusters = [{"cluster": f"memberships/{region}"} for region in sorted(world.clusters)]
+    status = {"status": {"clusters": [{"cluster": f"memberships/{region}"} for region in sorted(world.clusters)]}}
+    wait_until(lambda: all(status in one.patches(IMPORTS) for one in world.clusters.values()))
     for cluster in world.clusters.values():
-        wait_until(lambda one=cluster: {"status": {"clusters": clusters}} in one.patches(IMPORTS))
         found = cluster.applied["ServiceImport", EXPORTED[1]]
         assert found["metadata"]["annotations"] == {"net.gke.io/derived-service": derived_name(EXPORTED)}
         assert found["spec"]["ports"][1] == {"name": "http2", "port": 80}
