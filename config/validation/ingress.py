@@ -17,7 +17,13 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
     if home is not None and home.retired:
         rule = "is retired; choose another region first, and deploy"
         yield Problem("ingress.config_cluster", rule, ingress.config_cluster)
-    if ingress.enabled and not ingress.domains and not ingress.plain_http:
+    if ingress.exposures == ("internal",) and not ingress.plain_http:
+        rule = (
+            "has clients inside the VPC only, and so no HTTPS, as no certificates are documented for a load balancer "
+            "that is internal to several regions: accept plain HTTP by ingress.plain_http: true"
+        )
+        yield Problem("ingress", rule)
+    elif ingress.enabled and not ingress.domains and not ingress.plain_http:
         rule = (
             "has no domain, and so no HTTPS: set ingress.domains, or accept plain HTTP by ingress.plain_http: true, "
             "which anyone on the network path can read and change"

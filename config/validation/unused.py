@@ -16,7 +16,7 @@ from config.problems import Problem, Suggestion
 from config.services.outlier_detection import OutlierDetection
 from config.services.service import Service
 from config.services.versions import version_settings
-from config.validation.addresses import RANGE_KINDS
+from config.validation.addresses import PROXIES, range_kinds
 from config.validation.ingress import LEAST_REPLICAS
 
 SHAPE = ("machine_type", "min_nodes", "max_nodes", "disk_size_gb", "secure_boot")
@@ -44,7 +44,14 @@ def _check_switches(environment: Environment) -> Iterator[Problem]:
         for name, service in environment.services.items():
             if service.routes:
                 yield _unused(f"services.{name}.routes", "ingress.enabled is false")
-    elif ingress.single_replica and ingress.min_replicas >= LEAST_REPLICAS:
+    if "internal" not in ingress.exposures:
+        why = "ingress.exposure is external" if ingress.enabled else "ingress.enabled is false"
+        for key in _given(environment.network.address_plan, only=(PROXIES,)):
+            yield _unused(f"network.address_plan.{key}", why)
+        for region, one in environment.regions.items():
+            if one.proxies is not None:
+                yield _unused(f"regions.{region}.{PROXIES}", why)
+    if ingress.enabled and ingress.single_replica and ingress.min_replicas >= LEAST_REPLICAS:
         yield _unused("ingress.single_replica", f"ingress.min_replicas is {ingress.min_replicas}")
     if not environment.demo.enabled:
         for key in _given(environment.demo, but=("enabled",)):
@@ -97,11 +104,12 @@ def _check_overridden(environment: Environment) -> Iterator[Problem]:
     if windows and all(region.maintenance_start is not None for region in regions):
         for key in _given(cluster, only=("maintenance_start",)):
             yield _unused(f"cluster.{key}", "each region has its own")
-    for kind in _given(environment.network.address_plan, only=RANGE_KINDS):
+    kinds = range_kinds(environment)
+    for kind in _given(environment.network.address_plan, only=kinds):
         if all(getattr(region, kind) is not None for region in regions):
             yield _unused(f"network.address_plan.{kind}", f"each region gives its own {kind}")
     for key, region in environment.regions.items():
-        has_ranges = all(getattr(region, kind) is not None for kind in RANGE_KINDS)
+        has_ranges = all(getattr(region, kind) is not None for kind in kinds)
         if region.number is not None and has_ranges and (region.maintenance_start is not None or not windows):
             yield _unused(
                 f"regions.{key}.number", "the region gives all its ranges, and its maintenance does not follow"

@@ -21,7 +21,13 @@ _SUBDOMAIN = rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*"
 _LABEL_VALUE = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 
 NAMES: dict[type, dict[str, str]] = {
-    ProjectNames: dict.fromkeys(("vpc", "subnet", "pods_firewall", "ingress_address", "ssl_policy"), _COMPUTE),
+    ProjectNames: dict.fromkeys(
+        (
+            *("vpc", "subnet", "proxy_subnet", "pods_firewall", "internal_load_balancer_firewall"),
+            *("ingress_address", "gateway_address", "ssl_policy", "certificate_map"),
+        ),
+        _COMPUTE,
+    ),
     RegionNames: dict.fromkeys(("router", "nat", "node_tag", "webhook_firewall"), _COMPUTE)
     | {"cluster": _GKE, "node_pool": _GKE, "node_service_account": _ACCOUNT},
 }

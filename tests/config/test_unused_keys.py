@@ -40,6 +40,7 @@ BASE: Data = {
             "pods": {"pool": "10.0.0.0/10", "block": 14},
             "services": {"pool": "10.64.0.0/16", "block": 20},
             "control_plane": {"pool": "192.168.0.0/16", "block": 24, "size": 28},
+            "proxies": {"pool": "10.65.0.0/16", "block": 23},
         }
     },
     "cluster": {
@@ -81,14 +82,16 @@ RANGES = {
     "tokyo": {
         "nodes": "10.128.0.0/20",
         "pods": "10.132.0.0/16",
-        "services": "10.160.0.0/20",
-        "control_plane": "10.161.0.0/28",
+        "services": "10.140.0.0/20",
+        "control_plane": "10.141.0.0/28",
+        "proxies": "10.144.0.0/26",
     },
     "osaka": {
         "nodes": "10.129.0.0/20",
         "pods": "10.133.0.0/16",
-        "services": "10.162.0.0/20",
-        "control_plane": "10.163.0.0/28",
+        "services": "10.142.0.0/20",
+        "control_plane": "10.143.0.0/28",
+        "proxies": "10.145.0.0/26",
     },
 }
 SHAPE = {"machine_type": "n2-standard-8", "min_nodes": 2, "max_nodes": 3, "disk_size_gb": 50, "secure_boot": True}
@@ -139,6 +142,9 @@ CHANGES: dict[str, Any] = {
     "network.address_plan.pods.pool": "10.128.0.0/10",
     "network.address_plan.pods.block": 15,
     "network.address_plan.pods.size": 16,
+    "network.address_plan.proxies.pool": "10.66.0.0/16",
+    "network.address_plan.proxies.block": 24,
+    "network.address_plan.proxies.size": 25,
     "network.address_plan.services.pool": "10.65.0.0/16",
     "network.address_plan.services.block": 21,
     "network.address_plan.services.size": 22,
@@ -181,7 +187,9 @@ CHANGES: dict[str, Any] = {
     "mesh.namespaces": {"team-b": {}},
     "mesh.namespaces.*.allow_from": ["shop"],
     "mesh.namespaces.*.labels": {"team": "b"},
+    "ingress.api": "gateway",
     "ingress.config_cluster": "osaka",
+    "ingress.exposure": "external",
     "ingress.domains": ["shop.example.com"],
     "ingress.enabled": False,
     "ingress.max_replicas": 8,
@@ -412,10 +420,27 @@ def _one_region(data: Data) -> None:
     del data["services"]["cart"]["regions"]["tokyo"]
 
 
+def _gateway(data: Data) -> None:
+    data["ingress"] |= {"api": "gateway", "exposure": "both"}
+
+
+def _own_ranges_of_gateway(data: Data) -> None:
+    _gateway(data)
+    _own_ranges(data)
+
+
+def _internal(data: Data) -> None:
+    data["ingress"] |= {"api": "gateway", "exposure": "internal", "plain_http": True}
+
+
 CONTEXTS: dict[str, Callable[[Data], None]] = {
     "everything is on": lambda data: None,
     "no ingress": _off("ingress.enabled", False),
     "no ingress, and plain HTTP": _off("ingress", {"config_cluster": "tokyo", "enabled": False, "plain_http": True}),
+    "multi-cluster Gateway": _gateway,
+    "multi-cluster Gateway, with ranges of their own": _own_ranges_of_gateway,
+    "an internal load balancer": _internal,
+    "both APIs": _off("ingress.api", "both"),
     "no demo": _off("demo", {"enabled": False}),
     "no maintenance windows": _off("cluster.maintenance_windows", False),
     "asmcli-managed": _off("mesh.control_plane", "asmcli-managed"),
@@ -564,6 +589,8 @@ SHOP = "services.shop"
         ({"ingress.enabled": False}, "ingress.domains", "has no effect: ingress.enabled is false"),
         ({"ingress.enabled": False}, f"{SHOP}.routes", "has no effect: ingress.enabled is false"),
         ({"ingress.enabled": False, "ingress.security_policy": "edge"}, "ingress.security_policy", "has no effect"),
+        ({"ingress.enabled": False, "ingress.api": "gateway"}, "ingress.api", "has no effect: ingress.enabled is"),
+        ({"regions.osaka.proxies": "10.66.0.0/26"}, "regions.osaka.proxies", "ingress.exposure is external"),
         ({"ingress.single_replica": True}, "ingress.single_replica", "has no effect: ingress.min_replicas is 2"),
         ({"demo": {"enabled": False, "failover": False}}, "demo.failover", "has no effect: demo.enabled is false"),
         (
