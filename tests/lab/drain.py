@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from cli.traffic.outage import count_failed, start_of_last_run
 from config.environment import DEMO_SERVICE
-from tests.lab.demo import GATEWAY_PORT, PUBLIC_HOST, LabDemo
+from tests.lab.demo import GATEWAY_PORT, LabDemo
 from tests.lab.faults import (
     INTERVAL_SECONDS,
     LEAD_SECONDS,
@@ -29,6 +29,7 @@ def check_drain(
     demo: LabDemo,
     region: str,
     address: IPv4Address,
+    host: str,
     report: Report,
     *,
     drain: Callable[[], None],
@@ -41,6 +42,7 @@ def check_drain(
         demo: the demo.
         region: key of the region.
         address: of the load balancer.
+        host: that it serves.
         report: of the checks.
         drain: applies the objects of the configuration in which the region is drained.
         verify: runs while the region is drained.
@@ -51,7 +53,7 @@ def check_drain(
     for key in demo.lab.regions:
         where = demo.lab.network.region(key)
         clients[key, "client"] = demo.client(key)
-        clients[key, "load balancer"] = Client(str(address), GATEWAY_PORT, PUBLIC_HOST, where=where)
+        clients[key, "load balancer"] = Client(str(address), GATEWAY_PORT, host, where=where)
     _, is_remote = conditions(demo.versions[region])
     with streaming(demo.path, list(clients.values())) as streams:
         time.sleep(LEAD_SECONDS)

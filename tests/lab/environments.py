@@ -53,9 +53,9 @@ class DemoSteps:
 
 
 def demo_steps(environment: Environment) -> DemoSteps:
-    """Return an environment's demo steps."""
+    """Return an environment's demo steps. Without certificates, the load balancers serve plain HTTP."""
     demo = environment.demo.model_copy(update={"enabled": True, "failover": True})
-    ingress = environment.ingress.model_copy(update={"enabled": True})
+    ingress = environment.ingress.model_copy(update={"enabled": True, "plain_http": True})
     c = environment.model_copy(update={"demo": demo, "ingress": ingress})
     b = c.model_copy(update={"ingress": ingress.model_copy(update={"enabled": False})})
     a = b.model_copy(update={"demo": demo.model_copy(update={"failover": False})})

@@ -7,7 +7,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from config.environment import DEMO_SERVICE, Environment
-from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.paths import ROOT
 from tests.lab import faults, responses
 from tests.lab.analysis import analyze
@@ -18,10 +17,11 @@ from tests.lab.budget.options import Options
 from tests.lab.budget.results import Results
 from tests.lab.budget.run import Budget
 from tests.lab.callers import check_callers
-from tests.lab.demo import LabDemo
+from tests.lab.demo import PUBLIC_HOST, LabDemo
 from tests.lab.drain import check_drain
 from tests.lab.environments import demo_steps
 from tests.lab.exercises import PAGE, do_exercises
+from tests.lab.front_ends import check_front_ends
 from tests.lab.memory import programs_and_memory
 from tests.lab.mesh_cli import MeshCli
 from tests.lab.policies import check_policies
@@ -32,6 +32,7 @@ from tests.lab.services import FILE, GRPC, HTTP, VERSIONS, WEIGHTS, LabServices,
 from tests.lab.shell import run_shell, shell_variables
 from tests.lab.traffic_shares import check_traffic_shares
 from tests.local_mesh.environment import LocalMesh
+from tests.local_mesh.front_end import FrontEnd, FrontEndKey, ordered_front_ends
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.network import REGIONAL_FRONT_END
 from tests.local_mesh.rendered import objects_by_region
@@ -44,7 +45,7 @@ SERVICES_SECONDS = 360
 """Limit of the start of all services, of which there are more than of the demo."""
 
 INGRESS = IPv4Address("198.51.100.1")
-"""Address of the fake load balancer: for documentation (RFC 5737), which is never in use."""
+"""Address of the first fake load balancer: for documentation (RFC 5737), which is never in use."""
 
 
 class Lab:
@@ -83,7 +84,9 @@ class Lab:
     def shell(self) -> int:
         """Open a shell in the lab, and return its exit status."""
         variables = self._prepare_shell()
-        return run_shell(self._lab, variables, ingress=INGRESS, state=self._state, logs=self._logs)
+        return run_shell(
+            self._lab, variables, ingress=self._public_host or str(INGRESS), state=self._state, logs=self._logs
+        )
 
     def check_exercises(self, report: Report) -> None:
         """Do the exercises of docs/exercises.md.
@@ -122,8 +125,9 @@ class Lab:
         self._apply("c")
         responses.step_c(demo, report)
         check_authorization(demo, report)
-        self._start_load_balancer()
-        command("verify", "ingress", "--url", f"http://{INGRESS}{demo.path}")
+        self._start_load_balancers()
+        check_front_ends(demo, self._front_ends, report)
+        command("verify", "ingress", "--url", self._url(demo))
         self._check_drain(demo, report)
         report.progress("istioctl analyze")
         report.add(analyze(self._lab, self._tools, self._steps.c.revision, self._rendered["c"]))
@@ -188,17 +192,19 @@ class Lab:
         self._lab.apply(rendered)
         self._lab.wait_for_rollout(SERVICES_SECONDS)
         started = time.monotonic() - self._began
-        mesh = BudgetMesh(self._lab, self._tools, self._state / "budget", self._logs / "load-balancer.log")
+        front_end = next(iter(ordered_front_ends(rendered).values()))
+        log = self._logs / "load-balancer.log"
+        mesh = BudgetMesh(self._lab, self._tools, front_end, self._state / "budget", log)
         self._lab.network.add_front_end(REGIONAL_FRONT_END)
-        mesh.load_balancer.start(mesh.gateways())
+        mesh.load_balancer.start(front_end, mesh.gateways())
 
         def drain() -> None:
-            mesh.load_balancer.set_backends(mesh.gateways(drained=home))
+            mesh.load_balancer.set_endpoints(mesh.gateways(drained=home))
             self._lab.apply_changes(rendered, drained)
 
         def undrain() -> None:
             self._lab.apply_changes(drained, rendered)
-            mesh.load_balancer.set_backends(mesh.gateways())
+            mesh.load_balancer.set_endpoints(mesh.gateways())
 
         results = Results(options.file)
         numbers = outlier_numbers(rendered[home], next(iter(services)))
@@ -221,14 +227,15 @@ class Lab:
         """Drain a region and undrain it; while it is drained, `mesh verify` finds responses of other regions only."""
 
         def verify() -> None:
-            for arguments in (("locality",), ("ingress", "--url", f"http://{INGRESS}{demo.path}")):
+            for arguments in (("locality",), ("ingress", "--url", self._url(demo))):
                 self._command(report, "verify", *arguments)
 
-        self._lab.wait_for_autoscalers()  # the load balancer has no health checks
+        self._lab.wait_for_autoscalers()  # so that no gateway starts while requests are counted
         check_drain(
             demo,
             self._steps.drained_region,
             INGRESS,
+            self._public_host or PUBLIC_HOST,
             report,
             drain=lambda: self._apply("d"),
             verify=verify,
@@ -253,10 +260,24 @@ class Lab:
     def _prepare_shell(self) -> dict[str, str]:
         """Deploy all, and return the environment of commands in the lab."""
         self._apply("c")
-        self._start_load_balancer()
+        self._start_load_balancers()
         self._show("waiting for the second gateway of each region, which its autoscaler adds")
         self._lab.wait_for_autoscalers()
         return shell_variables(self._lab, self._mesh_cli, self._state / "rendered" / "c", self._state / "shell-tools")
 
-    def _start_load_balancer(self) -> None:
-        self._lab.balance(INGRESS, GATEWAY_NAMESPACE, GATEWAY_NAME)
+    @property
+    def _front_ends(self) -> dict[IPv4Address, tuple[FrontEndKey, FrontEnd]]:
+        """The load balancers, by their addresses."""
+        return {INGRESS + at: found for at, found in enumerate(ordered_front_ends(self._rendered["c"]).items())}
+
+    @property
+    def _public_host(self) -> str | None:
+        """The first host of the first load balancer; None if it serves all hosts."""
+        return next(iter(self._front_ends[INGRESS][1].hosts), None)
+
+    def _url(self, demo: LabDemo) -> str:
+        return f"http://{self._public_host or INGRESS}{demo.path}"
+
+    def _start_load_balancers(self) -> None:
+        for address, (key, _) in self._front_ends.items():
+            self._lab.balance(address, key)

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from ipaddress import IPv4Address
 from itertools import permutations
 from pathlib import Path
 
@@ -32,13 +31,13 @@ Contexts: {contexts}. Logs: {logs}. For more terminals in the lab, run tmux here
 """
 
 
-def run_shell(lab: LocalMesh, variables: Mapping[str, str], *, ingress: IPv4Address, state: Path, logs: Path) -> int:
+def run_shell(lab: LocalMesh, variables: Mapping[str, str], *, ingress: str, state: Path, logs: Path) -> int:
     """Open a shell inside and return its exit status.
 
     Args:
         lab: the running mesh.
         variables: of `shell_variables`.
-        ingress: address of the fake load balancer.
+        ingress: host or address of the fake load balancer.
         state: folder of everything that is deleted with the lab.
         logs: folder of the programs' logs.
     """

@@ -12,7 +12,6 @@ from tests.lab.budget import curve, page
 from tests.lab.budget.faults import HANGING, HEALTHY, ISTIOD_GONE, REGION_FAULTS, RETURNS_503, SERVICE_FAULTS
 from tests.lab.budget.limits import HANGING_TIMEOUT_SECONDS, LOAD_BALANCER, budget, limits
 from tests.lab.budget.load import Response, Target, parse
-from tests.lab.budget.load_balancer import _assignment
 from tests.lab.budget.measurement import (
     AND,
     CURVE,
@@ -119,22 +118,6 @@ def test_a_row_of_vegeta() -> None:
         "GET http://10.0.0.1:8080/slow",
         "Host: slow.budget:8080",
     ]
-
-
-@pytest.mark.parametrize(
-    ("region", "backends", "expected"),
-    [
-        (HOME, {OTHER: ["10.0.0.1"], HOME: ["10.0.1.1"]}, {OTHER: 1, HOME: 0}),
-        (HOME, {OTHER: ["10.0.0.1"], HOME: []}, {OTHER: 0}),
-        (HOME, {OTHER: ["10.0.0.1"]}, {OTHER: 0}),
-        (HOME, {}, {}),
-    ],
-)
-def test_the_load_balancer_prefers_the_own_region(
-    region: str, backends: dict[str, list[str]], expected: dict[str, int]
-) -> None:
-    [found] = _assignment(region, backends)["resources"]
-    assert {one["locality"]["region"]: one["priority"] for one in found["endpoints"]} == expected
 
 
 def measure(

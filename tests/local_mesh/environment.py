@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from ipaddress import IPv4Address
 from itertools import permutations
 from pathlib import Path
@@ -18,10 +17,10 @@ from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import ClusterSite, LocalCluster
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fake_kubelet import serve_pods
-from tests.local_mesh.fleet import DERIVED, derived_services
+from tests.local_mesh.fleet import derived_services
+from tests.local_mesh.front_end import Endpoints, FrontEnd, FrontEndKey, endpoints, front_ends, key_of
 from tests.local_mesh.istiod import Istiod, istio_manifests
-from tests.local_mesh.load_balancer import serve
-from tests.local_mesh.namespace import Namespace
+from tests.local_mesh.load_balancer import FIRST_PORT, LoadBalancer
 from tests.local_mesh.network import REGIONAL_FRONT_END, LabNetwork, RegionAddresses
 from tests.local_mesh.node_agent import NodeAgent
 from tests.local_mesh.pod import Pod, PodContext
@@ -38,6 +37,23 @@ ZONES = "abc"
 
 PARALLEL = 4
 
+APPLIED_SECONDS = 0.5
+"""How often a load balancer follows objects that the lab itself has applied."""
+
+CLUSTER_SECONDS = 3
+"""How often it reads those in the clusters. A change of the real one takes minutes."""
+
+LOAD_BALANCING = (
+    "backendconfigs.cloud.google.com",
+    "gateways.gateway.networking.k8s.io",
+    "healthcheckpolicies.networking.gke.io",
+    "httproutes.gateway.networking.k8s.io",
+    "multiclusteringresses.networking.gke.io",
+    "multiclusterservices.networking.gke.io",
+    "serviceexports.net.gke.io",
+)
+"""CRDs of the objects that load balancers follow."""
+
 
 class LocalRegion:
     """One region: its cluster, its istiod, its pods.
@@ -49,7 +65,8 @@ class LocalRegion:
         agent: runs the pods.
         member: the cluster for the project's scripts.
         hosts: file that pods read as ``/etc/hosts``.
-        balanced: the load balancer sends requests to the region's gateways.
+        services: the cluster's Services.
+        public: addresses of public hosts, which pods find as by DNS.
         applied: objects of the last `LocalMesh.apply`.
     """
 
@@ -62,7 +79,8 @@ class LocalRegion:
         self.agent = agent
         self.member = ScriptCluster(cluster, region.names.cluster, region.location, region.remote_name)
         self.hosts = hosts
-        self.balanced = False
+        self.services: list[Object] = []
+        self.public: dict[str, IPv4Address] = {}
         self.applied: list[Object] = []
 
     @property
@@ -71,15 +89,15 @@ class LocalRegion:
         return f"{self.member.location}/{self.member.name}"
 
     def read_services(self) -> None:
-        """Write the names of istiod and of the Services for the region's pods, and note derived Services."""
-        services = self.cluster.get("services", "--all-namespaces")["items"]
-        self.balanced = any(one["metadata"]["name"].startswith(DERIVED) for one in services)
+        """Write the names of istiod and of the Services for the region's pods, and note the Services."""
+        self.services = services = self.cluster.get("services", "--all-namespaces")["items"]
         lines = ["127.0.0.1 localhost", f"{self.istiod.address} {self.istiod.service_name}"]
         for service in services:
             name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
             names = (f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local")
             if service["spec"]["clusterIP"] != "None":
                 lines.append(f"{service['spec']['clusterIP']} {' '.join(names)}")
+        lines += [f"{address} {host}" for host, address in self.public.items()]
         self.hosts.parent.mkdir(parents=True, exist_ok=True)
         self.hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -127,7 +145,7 @@ class LocalMesh:
         self._rendering = threading.Lock()
         self._connecting = threading.Lock()
         self._installed: list[LocalRegion] = []
-        self._balanced: set[IPv4Address] = set()
+        self._balanced: dict[IPv4Address, tuple[FrontEndKey | None, LoadBalancer]] = {}
         self._istio: list[Object] = []
         self._authority = Authority.create()
         present = [region for region in environment.resolved_regions() if not region.retired]
@@ -200,24 +218,72 @@ class LocalMesh:
         )
         region.agent.start()
 
-    def balance(self, address: IPv4Address, namespace: str, app: str) -> None:
-        """Serve one address in every region, once: with the region's own gateways, or with those of another one.
+    def balance(self, address: IPv4Address, key: FrontEndKey | None = None) -> None:
+        """Serve an address in every region from now on, as an object of the config cluster says.
 
-        The regions that the load balancer sends requests to are those with derived Services.
+        Its hosts, if no other load balancer has them, resolve to it from now on.
+
+        Args:
+            address: of the load balancer.
+            key: kind and name of the object; by default, it is the one to which controllers have given the address.
         """
         if address in self._balanced:
             return
-        self._balanced.add(address)
+        if not self._balanced:
+            self.network.add_front_end(REGIONAL_FRONT_END)
+        number = len(self._balanced)
+        balancer = LoadBalancer(
+            self._tools,
+            list(self.regions),
+            self._state / "load-balancers" / str(address),
+            self._logs / f"load-balancer-{address}.log",
+            first_port=FIRST_PORT + number * len(self.regions),
+        )
+        front_end, found = self._front_end(self._objects(), address, key)
+        balancer.start(front_end, found)
+        self._balanced[address] = key, balancer
         for region in self.regions.values():
-            for one in (address, REGIONAL_FRONT_END):
-                self.network.add_address(region.key, one)
-            serve(self.network.region(region.key), address, partial(self._gateways, region, namespace, app))
+            self.network.add_address(region.key, address)
+            balancer.serve(region.key, self.network.region(region.key), address)
+            region.public = dict.fromkeys(front_end.hosts, address) | region.public
+            if region.services:
+                region.read_services()
+        if not number:
+            threading.Thread(target=self._follow_objects, daemon=True).start()
 
-    def _gateways(self, near: LocalRegion, namespace: str, app: str) -> tuple[Namespace, list[IPv4Address]]:
-        """Return the gateways that get the requests from a region: their region, and their addresses."""
-        balanced = [region for region in self.regions.values() if region.balanced]
-        region = near if near in balanced or not balanced else balanced[0]
-        return self.network.region(region.key), [pod.address for pod in region.agent.pods(namespace, app)]
+    def _follow_objects(self) -> None:
+        """Let the load balancers serve what the objects say now, again and again."""
+        try:
+            while True:
+                time.sleep(CLUSTER_SECONDS if self._clusters else APPLIED_SECONDS)
+                objects = self._objects()
+                for address, (key, balancer) in list(self._balanced.items()):
+                    balancer.check()
+                    balancer.configure(*self._front_end(objects, address, key))
+        except Exception as error:
+            self._failures.append(error)
+
+    def _front_end(
+        self, objects: Mapping[str, Sequence[Object]], address: IPv4Address, key: FrontEndKey | None
+    ) -> tuple[FrontEnd, Endpoints]:
+        """Return what an object says, and the pods to which that leads; without the object, nothing is served."""
+        everything = [one for region in self.regions for one in objects[region]]
+        services = [one for region in self.regions.values() for one in region.services]
+        key = key or key_of(str(address), everything)
+        front_end = front_ends(everything, services).get(key, FrontEnd()) if key else FrontEnd()
+        regions = {region.key: [*objects[region.key], *region.services] for region in self.regions.values()}
+        return front_end, endpoints(front_end, regions, self._select)
+
+    def _select(self, region: str, namespace: str, labels: Mapping[str, str]) -> list[IPv4Address]:
+        pods = self.regions[region].agent.selected(namespace, labels)
+        return [pod.address for pod in pods if not pod.terminating.is_set()]
+
+    def _objects(self) -> dict[str, list[Object]]:
+        """Return what was applied; where somebody else applies objects, those of the load balancers in the clusters."""
+        for region in self.regions.values() if self._clusters else ():
+            with suppress(LocalMeshError):  # it does not run, or is busy: what was read last still holds
+                region.applied = _read_load_balancing(region.cluster)
+        return {region.key: region.applied for region in self.regions.values()}
 
     def _follow_services(self, region: LocalRegion) -> None:
         """Read the Services again when they change."""
@@ -358,6 +424,14 @@ class LocalMesh:
             cluster, self.network, context, folder=folder / "pods", on_error=self._failures.append, istiod=istiod
         )
         return LocalRegion(region, cluster, istiod, agent, folder / "hosts")
+
+
+def _read_load_balancing(cluster: LocalCluster) -> list[Object]:
+    """Return a cluster's objects of the kinds that it has."""
+    served = {name.rpartition("/")[2] for name in cluster.kubectl("get", "crds", "--output", "name").split()}
+    kinds = [kind for kind in LOAD_BALANCING if kind in served]
+    found: list[Object] = cluster.get(",".join(kinds), "--all-namespaces")["items"] if kinds else []
+    return found
 
 
 def _addresses(region: ResolvedRegion) -> RegionAddresses:

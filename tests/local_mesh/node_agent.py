@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network
 from itertools import count
@@ -79,11 +79,17 @@ class NodeAgent:
 
     def pods(self, namespace: str, app: str) -> list[Pod]:
         """Return the running pods with a label ``app``."""
+        return self.selected(namespace, {"app": app})
+
+    def selected(self, namespace: str, labels: Mapping[str, str]) -> list[Pod]:
+        """Return the running pods with labels, as a Service selects them: without any, none."""
         with self._lock:
             return [
                 pod
                 for pod in self._pods.values()
-                if pod.namespace == namespace and pod.manifest["metadata"].get("labels", {}).get("app") == app
+                if labels
+                and pod.namespace == namespace
+                and labels.items() <= pod.manifest["metadata"].get("labels", {}).items()
             ]
 
     def restart(self, pod: Pod) -> None:

@@ -11,7 +11,6 @@ import yaml
 
 from config.environment import Environment
 from config.loading.load import parse_environment
-from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.fake_cloud.conformance.disagreements import accepted_disagreements
 from tests.fake_cloud.latencies import Latencies
 from tests.fake_cloud.server import FakeCloudServer
@@ -117,7 +116,7 @@ def create_context(
             clusters=clusters,
         )
         cloud.install = lab.install
-        cloud.balance = lambda address: lab.balance(IPv4Address(address), GATEWAY_NAMESPACE, GATEWAY_NAME)
+        cloud.balance = lambda address: lab.balance(IPv4Address(address))
     cloud.start_apis()
     download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
     command_environment = create_command_environment(

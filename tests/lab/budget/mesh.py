@@ -15,8 +15,9 @@ from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.lab.budget.faults import NAMESPACE
 from tests.lab.budget.limits import LOAD_BALANCER
 from tests.lab.budget.load import Load, Target
-from tests.lab.budget.load_balancer import LoadBalancer
 from tests.lab.demo import PUBLIC_HOST
+from tests.local_mesh.front_end import Endpoints, FrontEnd
+from tests.local_mesh.load_balancer import LoadBalancer
 from tests.local_mesh.rendered import Object
 from tests.local_mesh.toolchain import Toolchain
 
@@ -86,17 +87,20 @@ class BudgetMesh:
     Attributes:
         lab: the running mesh.
         load_balancer: in front of its gateways.
+        front_end: what it serves.
     """
 
-    def __init__(self, lab: "LocalMesh", tools: Toolchain, folder: Path, log: Path) -> None:
+    def __init__(self, lab: "LocalMesh", tools: Toolchain, front_end: FrontEnd, folder: Path, log: Path) -> None:
         """Prepare the load balancer.
 
         Args:
             lab: the running mesh, with the services.
             tools: the toolchain.
+            front_end: of the load balancer.
             folder: for files.
             log: of the load balancer.
         """
+        self.front_end = front_end
         self.lab = lab
         self._tools = tools
         self._folder = folder
@@ -104,13 +108,14 @@ class BudgetMesh:
         self._addresses: dict[tuple[str, str], str] = {}
         self.load_balancer = LoadBalancer(tools, list(lab.regions), folder / "load-balancer", log)
 
-    def gateways(self, drained: str | None = None) -> dict[str, list[str]]:
-        """Return the addresses of the gateways that the load balancer uses, by region."""
-        return {
+    def gateways(self, drained: str | None = None) -> Endpoints:
+        """Return the addresses of the gateways that the load balancer uses."""
+        found = {
             key: [str(pod.address) for pod in region.agent.pods(GATEWAY_NAMESPACE, GATEWAY_NAME)]
             for key, region in self.lab.regions.items()
             if key != drained
         }
+        return dict.fromkeys(self.front_end.backends, found)
 
     @contextmanager
     def clients(self, plan: Plan) -> Iterator[dict[ClientKey, Load]]:
@@ -123,7 +128,8 @@ class BudgetMesh:
         folder = self._folder / "load" / str(self._loads)
         if client == LOAD_BALANCER:
             address = self.load_balancer.address(region)
-            return Load(self._tools, [Target(name, address, PUBLIC_HOST) for name in services], rate, folder, None)
+            host = next(iter(self.front_end.hosts), PUBLIC_HOST)
+            return Load(self._tools, [Target(name, address, host) for name in services], rate, folder, None)
         pod = self.lab.pod(region, DEMO_NAMESPACE, CLIENT_APP)
         targets = [
             Target(name, f"{self._address(region, name)}:{PORT}", f"{name}.{NAMESPACE}:{PORT}") for name in services
