@@ -49,6 +49,9 @@ def main() -> int:
     parser.add_argument(
         "--upgrade", action="store_true", help="deploy an environment that an earlier commit has deployed"
     )
+    parser.add_argument(
+        "--migration", action="store_true", help="migrate from Multi Cluster Ingress to multi-cluster Gateway, and back"
+    )
     parser.add_argument("--without-terraform", action="store_true", help="rehearse the scripts and manifests only")
     fewer = parser.add_mutually_exclusive_group()
     fewer.add_argument("--only-deploy", action="store_true", help="only the first deploy")
@@ -66,10 +69,11 @@ def main() -> int:
     session = Session("rehearsal", ROOT)
     providers = session.folder / "providers"
     prerequisites = rehearsal_prerequisites(providers, with_terraform=not arguments.without_terraform)
+    arguments.lab = arguments.lab or arguments.migration
     try:
         path = _path(arguments)
         if arguments.lab and load(path).mesh.control_plane not in IN_LAB:
-            raise LocalMeshError(f"--lab works with mesh.control_plane: {' or '.join(IN_LAB)} only")
+            raise LocalMeshError(f"requests work with mesh.control_plane: {' or '.join(IN_LAB)} only")
         regions = arguments.regions or sum(not one.retired for one in load(path).resolved_regions())
         if arguments.check:
             check_prerequisites(prerequisites)
@@ -96,6 +100,8 @@ def _title(arguments: argparse.Namespace) -> str:
         return "Rehearsal of changes"
     if arguments.upgrade:
         return "Rehearsal of an upgrade"
+    if arguments.migration:
+        return "Rehearsal of a migration"
     if arguments.without_terraform:
         return "Rehearsal of scripts"
     return "Rehearsal of faults" if arguments.faults else "Rehearsal"
@@ -118,6 +124,7 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
     from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
     from tests.rehearsal.faults import run_faults  # noqa: PLC0415
     from tests.rehearsal.injected_fault import FaultSelection  # noqa: PLC0415
+    from tests.rehearsal.migration import run_migration  # noqa: PLC0415
     from tests.rehearsal.run import run  # noqa: PLC0415
     from tests.rehearsal.shell import run_shell  # noqa: PLC0415
     from tests.rehearsal.upgrade import run_upgrade  # noqa: PLC0415
@@ -150,6 +157,8 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
         run_day2(context, only_small=arguments.day2 == "small", pattern=arguments.only)
     elif arguments.upgrade:
         run_upgrade(context, path.with_suffix(".tar.xz"))
+    elif arguments.migration:
+        run_migration(context)
     elif wrappers is None:
         run(context, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
     elif arguments.without_terraform:
