@@ -6,6 +6,7 @@ from typing import Any
 from policy.addresses import address, after, resource
 from policy.claims import Path
 
+GATEWAY_API = "gateway.networking.k8s.io/v1"
 API_VERSIONS = {
     "AuthorizationPolicy": "security.istio.io/v1beta1",
     "BackendConfig": "cloud.google.com/v1",
@@ -15,8 +16,12 @@ API_VERSIONS = {
     "Deployment": "apps/v1",
     "DestinationRule": "networking.istio.io/v1beta1",
     "FrontendConfig": "networking.gke.io/v1beta1",
+    "GCPBackendPolicy": "networking.gke.io/v1",
+    "GCPGatewayPolicy": "networking.gke.io/v1",
     "GCPTrafficDistributionPolicy": "networking.gke.io/v1",
     "Gateway": "networking.istio.io/v1beta1",
+    "HTTPRoute": GATEWAY_API,
+    "HealthCheckPolicy": "networking.gke.io/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "Job": "batch/v1",
     "MultiClusterIngress": "networking.gke.io/v1",
@@ -29,11 +34,13 @@ API_VERSIONS = {
     "SecretProviderClass": "secrets-store.csi.x-k8s.io/v1",
     "Service": "v1",
     "ServiceAccount": "v1",
+    "ServiceExport": "net.gke.io/v1",
     "VirtualService": "networking.istio.io/v1beta1",
 }
 RESTORED = {
     *("AuthorizationPolicy", "BackendConfig", "ClusterRole", "ClusterRoleBinding", "FrontendConfig"),
-    *("MultiClusterIngress", "MultiClusterService", "PeerAuthentication", "Role", "RoleBinding"),
+    *("MultiClusterIngress", "MultiClusterService", "PeerAuthentication", "Role", "RoleBinding", "ServiceExport"),
+    *("GCPBackendPolicy", "GCPGatewayPolicy", "HTTPRoute", "HealthCheckPolicy", f"{GATEWAY_API}/Gateway"),
 }
 """Kinds whose fields every deploy restores, whoever changed them: those that carry security."""
 
@@ -45,6 +52,8 @@ TIMEOUTS = {
     "MultiClusterIngress": {"delete": "20m"},
     "MultiClusterService": {"delete": "20m"},
     "Namespace": {"delete": "30m"},
+    "ServiceExport": {"delete": "20m"},
+    f"{GATEWAY_API}/Gateway": {"delete": "20m"},
 }
 
 
@@ -79,7 +88,7 @@ def kubernetes_object(
 
     Args:
         path: of the object in the tree of constructs, which names the region.
-        kind: its kind.
+        kind: its kind, after the API version if `API_VERSIONS` has another one.
         names: its namespace, or None for an object of the whole cluster, and its name.
         content: its fields but the metadata.
         depends_on: addresses; by default, the namespace's.
@@ -90,6 +99,7 @@ def kubernetes_object(
     scope, region = path.split("/")[:2]
     if depends_on is None:
         depends_on = [in_namespace(region, str(names[0]))]
+    version, _, short = kind.rpartition("/")
     named = {"namespace": names[0], "name": names[1], **(metadata or {})}
     scaled = kind == "Deployment" and content["spec"].get("replicas") is None
     computed = ["metadata", *([] if kind in RESTORED else sorted(content))]
@@ -101,5 +111,5 @@ def kubernetes_object(
         "lifecycle": {"create_before_destroy": True} if create_before_destroy else None,
         "timeouts": TIMEOUTS.get(kind),
         "wait": wait,
-        "manifest": {"apiVersion": API_VERSIONS[kind], "kind": kind, "metadata": named, **content},
+        "manifest": {"apiVersion": version or API_VERSIONS[kind], "kind": short, "metadata": named, **content},
     }

@@ -34,7 +34,7 @@ def clusters(environment: Environment) -> Claims:
     number = other_stack("network", "data.google_project", "project", "number")
     for region in environment.resolved_regions():
         subnet = other_stack("network", "google_compute_subnetwork", f"regions/{region.key}/subnet", "self_link")
-        gateway_api = {"channel": "CHANNEL_STANDARD"} if environment.has_failover_threshold else None
+        gateway_api = {"channel": "CHANNEL_STANDARD"} if environment.gateway_api else None
         secrets = environment.cluster.secret_manager
         yield (
             cluster(region),

@@ -49,7 +49,7 @@ def https_only(environment: Environment) -> Claims:
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
     """
     ingress = environment.ingress
-    if not ingress.enabled:
+    if not ingress.uses_mci:
         return
     path = _load_balancer(environment)
     yield (
@@ -61,7 +61,7 @@ def https_only(environment: Environment) -> Claims:
         yield (
             resource("ingress", "google_compute_managed_ssl_certificate", certificate),
             {
-                "name": _certificate_name(environment, domain),
+                "name": certificate_name(environment, domain),
                 "description": Sentence(),
                 "managed": {"domains": [domain]},
                 "lifecycle": {"create_before_destroy": True},
@@ -95,7 +95,8 @@ def https_only(environment: Environment) -> Claims:
         )
 
 
-def _certificate_name(environment: Environment, domain: str) -> str:
+def certificate_name(environment: Environment, domain: str) -> str:
+    """Return the name of a domain's certificate."""
     prefix, digest = environment.project.name_prefix, hashlib.sha256(domain.encode()).hexdigest()[:8]
     readable = domain.replace(".", "-")[: 63 - len(prefix) - len(digest) - 2].rstrip("-")
     return f"{prefix}-{readable}-{digest}"
@@ -108,7 +109,7 @@ def modern_tls(environment: Environment) -> Claims:
     Without a policy, Google's default accepts old TLS versions.
     Source: https://cloud.google.com/load-balancing/docs/ssl-policies-concepts
     """
-    if environment.ingress.enabled and environment.ingress.domains:
+    if environment.ingress.domains and (environment.ingress.uses_mci or environment.has_certificate_map):
         policy = {"profile": "MODERN", "min_tls_version": "TLS_1_2", "description": Sentence()}
         name = {"name": f"{environment.project.name_prefix}-ingress"}
         yield resource("ingress", "google_compute_ssl_policy", "certificates/policy"), name | policy
@@ -121,7 +122,7 @@ def cloud_armor(environment: Environment) -> Claims:
     It rejects floods and known attacks before they reach the mesh.
     Source: https://cloud.google.com/armor/docs/cloud-armor-overview
     """
-    if not environment.ingress.enabled:
+    if not environment.ingress.uses_mci:
         return
     policy = environment.ingress.security_policy
     path = _load_balancer(environment)
@@ -147,7 +148,7 @@ def load_balanced(environment: Environment) -> Claims:
 
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
     """
-    if not environment.ingress.enabled:
+    if not environment.ingress.uses_mci:
         return
     path = _load_balancer(environment)
     ports = {"status-port": 15021, "http2": 80, "https": 443}

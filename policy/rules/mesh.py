@@ -9,7 +9,7 @@ from policy.addresses import address, after, resource
 from policy.claims import Checksum, Claims
 from policy.objects import GATEWAY_NAMESPACE, applied, kubernetes_object, manifest_path
 from policy.rule import rule
-from policy.rules.scripts import crds
+from policy.rules.scripts import crds, load_balancer_features
 from policy.rules.terraform import of_cluster
 
 ROOT_NAMESPACE = "istio-system"
@@ -29,6 +29,11 @@ def members(environment: Environment) -> list[ResolvedRegion]:
 def fleet_members(environment: Environment) -> list[ResolvedRegion]:
     """Return the regions whose mesh control planes the fleet API installs."""
     return members(environment) if environment.mesh.control_plane == "fleet" else []
+
+
+def endpoints_of(environment: Environment, region: ResolvedRegion, labels: dict[str, str]) -> dict[str, str]:
+    """Return a Service's selector: in a drained region, with a second label, which no pod has."""
+    return labels | ({"multi-region-mesh/drained": "true"} if environment.regions[region.key].drained else {})
 
 
 def injection_labels(environment: Environment) -> dict[str, str]:
@@ -75,13 +80,19 @@ def fleet_features(environment: Environment) -> Claims:
     """
     project = environment.project.id
     tools = after("null_resource.tools") if environment.mesh.control_plane != "fleet" else None
-    common = {"project": project, "location": "global", "depends_on": tools}
+    common = {"project": project, "location": "global"}
     (config,) = [one for one in environment.resolved_regions() if one.key == environment.ingress.config_cluster]
     location, name = (f"${{{of_cluster(config, f'fleet[0].membership_{part}')}}}" for part in ("location", "id"))
     membership = f"projects/{project}/locations/{location}/memberships/{name}"
-    yield resource("mesh", "google_gke_hub_feature", "service-mesh"), {"name": "servicemesh", **common}
+    yield (
+        resource("mesh", "google_gke_hub_feature", "service-mesh"),
+        {"name": "servicemesh", "depends_on": tools, **common},
+    )
     ingress = {"name": "multiclusteringress", "spec": {"multiclusteringress": {"config_membership": membership}}}
-    yield resource("mesh", "google_gke_hub_feature", "multi-cluster-ingress"), ingress | common
+    importer = address("google_project_iam_member", "multi-cluster-services/importer")
+    services = after("google_gke_hub_feature.multi-cluster-services", importer, *tools.values if tools else ())
+    before = services if environment.ingress.uses_gateway else tools
+    yield resource("mesh", "google_gke_hub_feature", "multi-cluster-ingress"), ingress | common | {"depends_on": before}
 
 
 @rule
@@ -118,7 +129,7 @@ def fleet_mesh(environment: Environment) -> Claims:
                 "depends_on": after(
                     address("kubernetes_config_map_v1_data", f"{home}/own-options"),
                     "google_gke_hub_feature.service-mesh",
-                    "google_gke_hub_feature.multi-cluster-ingress",
+                    *load_balancer_features(environment),
                 ),
             },
         )

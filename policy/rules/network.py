@@ -27,6 +27,8 @@ def _apis(environment: Environment) -> list[str]:
         *APIS,
         *(["anthos"] if environment.project.anthos_api else []),
         *(["secretmanager"] if environment.cluster.secret_manager else []),
+        *(["dns", "trafficdirector"] if environment.ingress.uses_gateway else []),
+        *(["certificatemanager"] if environment.has_certificate_map else []),
     ]
 
 

@@ -11,6 +11,7 @@ from config.environment import Environment, ResolvedRegion
 from config.paths import ROOT
 from policy.addresses import address, after, unique_id
 from policy.claims import Claims, InAnyOrder, Matches, Sentence
+from policy.objects import applied
 from policy.rule import rule
 from policy.rules.terraform import ca_certificate, host, of_cluster
 
@@ -18,6 +19,10 @@ TOOLS = "gcloud gke-gcloud-auth-plugin kubectl istioctl curl git jq tar awk grep
 ISTIO_CRDS = (
     *("destinationrules.networking.istio.io", "gateways.networking.istio.io", "virtualservices.networking.istio.io"),
     *("authorizationpolicies.security.istio.io", "peerauthentications.security.istio.io"),
+)
+GATEWAY_CRDS = (
+    *("serviceimports.net.gke.io", "gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io"),
+    *(f"{kind}.networking.gke.io" for kind in ("healthcheckpolicies", "gcpbackendpolicies", "gcpgatewaypolicies")),
 )
 INGRESS_CRDS = ("multiclusteringresses.networking.gke.io", "multiclusterservices.networking.gke.io")
 Instances = Mapping[str, Mapping[str, Any]]
@@ -27,10 +32,14 @@ def crds(environment: Environment, region: ResolvedRegion) -> list[str]:
     """Return the CRDs that a cluster has to serve before its objects can be planned."""
     fleet = environment.mesh.control_plane == "fleet"
     distribution = fleet and environment.has_failover_threshold
+    ingress = environment.ingress
+    config_cluster = region.key == ingress.config_cluster
     return [
         *(["controlplanerevisions.mesh.cloud.google.com"] if fleet else []),
         *ISTIO_CRDS,
-        *(INGRESS_CRDS if region.key == environment.ingress.config_cluster else ()),
+        *(INGRESS_CRDS if config_cluster and ingress.api != "gateway" else ()),
+        *(["serviceexports.net.gke.io"] if ingress.uses_gateway else []),
+        *(GATEWAY_CRDS if config_cluster and ingress.uses_gateway else ()),
         *(["gcptrafficdistributionpolicies.networking.gke.io"] if distribution else []),
         *(["secretproviderclasses.secrets-store.csi.x-k8s.io"] if environment.cluster.secret_manager else []),
     ]
@@ -97,6 +106,24 @@ def _kubeconfig(region: ResolvedRegion) -> str:
 
 def _marker(path: str, key: str) -> str:
     return f'${{sha256(jsonencode({address("null_resource", path)}["{key}"].triggers))}}'
+
+
+def load_balancer_features(environment: Environment) -> list[str]:
+    """Return the addresses of what the load balancer needs of the fleet."""
+    gateway = ["google_project_iam_member.gateway-controller"] if environment.ingress.uses_gateway else []
+    return ["google_gke_hub_feature.multi-cluster-ingress", *gateway]
+
+
+def used_by_gateways(environment: Environment) -> list[str]:
+    """Return the addresses of what the load balancers use: it is deleted after them."""
+    domains = environment.ingress.domains if environment.has_certificate_map else ()
+    entries = [f"certificate-map/{domain}/entry" for domain in domains]
+    return [
+        *(applied(f"regions/{region.key}/exported-gateway/export") for region in _members(environment)),
+        *(["google_compute_global_address.gateway-address"] if "external" in environment.ingress.exposures else []),
+        *([address("google_compute_ssl_policy", "certificates/policy")] if domains else []),
+        *(address("google_certificate_manager_certificate_map_entry", entry) for entry in entries),
+    ]
 
 
 @rule
@@ -186,17 +213,19 @@ def scripts(environment: Environment) -> Claims:
     ingress = environment.ingress
     certificates = [address("google_compute_managed_ssl_certificate", f"certificates/{one}") for one in ingress.domains]
     policy = [address("google_compute_ssl_policy", "certificates/policy")] if certificates else []
-    used = ["google_compute_global_address.address", *certificates, *policy] if ingress.enabled else []
-    yield (
-        _null("ingress", "cleanup"),
-        _script(
+    used = {"mci": ["google_compute_global_address.address", *certificates, *policy] if ingress.uses_mci else []}
+    if ingress.api != "multi-cluster-ingress":
+        used["gkemcg1"] = used_by_gateways(environment) if ingress.uses_gateway else []
+    for controller, resources in used.items():
+        values = {"vpc": vpc} if controller == "mci" else {"vpc": vpc, "controller": controller}
+        cleanup = _script(
             environment,
             "wait-for-load-balancer-cleanup.sh",
-            {"mci": {"vpc": vpc}} if ingress.enabled else {},
-            inputs=("vpc",),
-            depends_on=after(*used),
-        ),
-    )
+            {controller: values} if resources else {},
+            inputs=tuple(values),
+            depends_on=after(*resources),
+        )
+        yield _null("ingress", "cleanup" if controller == "mci" else "gateway-cleanup"), cleanup
 
 
 @rule
@@ -263,7 +292,7 @@ def installer(environment: Environment) -> Claims:
             depends_on=after(
                 address("null_resource", "control-plane/install"),
                 address("null_resource", "trust/check"),
-                "google_gke_hub_feature.multi-cluster-ingress",
+                *load_balancer_features(environment),
             ),
         ),
     )

@@ -20,7 +20,7 @@ from policy.addresses import address, resource
 from policy.claims import Checksum, Claims
 from policy.objects import applied, in_namespace, kubernetes_object, manifest_path
 from policy.rule import rule
-from policy.rules.mesh import members
+from policy.rules.mesh import endpoints_of, members
 
 TEMPLATE = "multi-region-mesh/template"
 PROXY_DRAIN_SECONDS = 5
@@ -122,13 +122,12 @@ def inner_services(environment: Environment) -> Claims:
             {"name": key, "port": one.port, "targetPort": one.port, "appProtocol": None if is_demo else one.protocol}
             for key, one in service.all_ports.items()
         ]
-        # No pod has the second label: a drained region gets no requests.
-        drained = {"multi-region-mesh/drained": "true"} if environment.regions[region.key].drained else {}
+        selector = endpoints_of(environment, region, {"app": name})
         yield kubernetes_object(
             f"{path}/service",
             "Service",
             (service.namespace, name),
-            {"spec": {"selector": {"app": name, **drained}, "ports": ports}},
+            {"spec": {"selector": selector, "ports": ports}},
             metadata={"labels": {"app": name, "service": name}},
         )
 

@@ -5,12 +5,13 @@ from typing import Any
 
 from config.environment import Environment, ResolvedRegion
 from config.naming import STACKS
-from policy.addresses import REMOTE, other_stack
+from policy.addresses import REMOTE, other_stack, ref
 from policy.claims import Allowed, Claims, Matches
 from policy.rule import rule
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 VERSIONS = {"google": "6.50.0", "kubernetes": "2.38.0", "null": "3.2.4"}
+ADDRESS = "google_compute_global_address"
 READS = {"clusters": "network", "mesh": "clusters", "ingress": "clusters"}
 """The stack whose outputs a stack reads."""
 
@@ -178,11 +179,21 @@ def outputs(environment: Environment) -> Claims:
             f"--project {environment.project.id}{flag}"
         )
     if ingress.enabled:
-        address = "${google_compute_global_address.address.address}"
-        records = [f"{domain}. A {address}" for domain in ingress.domains]
-        values |= {"vip": address, "url": _first_url(environment, address), "dns-records": records or None}
+        of_gateway = ref(ADDRESS, "gateway-address", "address") if "external" in ingress.exposures else None
+        address = ref(ADDRESS, "address", "address") if ingress.uses_mci else of_gateway
+        values["gateway-vip"] = of_gateway if ingress.uses_mci else None
+        if address is not None:
+            values |= {"vip": address, "url": _first_url(environment, address)}
+            values["dns-records"] = [f"{domain}. A {address}" for domain in ingress.domains]
+            values["dns-records"] += [_authorization(domain) for domain in ingress.domains if of_gateway]
     for name, value in values.items():
-        yield ("ingress", "output"), {name: None if value is None else {"value": value}}
+        yield ("ingress", "output"), {name: {"value": value} if value else None}
+
+
+def _authorization(domain: str) -> str:
+    """Return the DNS record that authorizes a certificate."""
+    kind, path = "google_certificate_manager_dns_authorization", f"certificate-map/{domain}/authorization"
+    return " ".join(ref(kind, path, f"dns_resource_record[0].{part}") for part in ("name", "type", "data"))
 
 
 def _first_url(environment: Environment, address: str) -> str:
