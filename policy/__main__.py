@@ -30,11 +30,10 @@ from policy.rules.pods import workloads
 from policy.scripts import unreviewed
 from policy.synthesis import Stacks, synthesize
 
-HARDENED = ROOT / "examples" / "hardened.yaml"
 EXAMPLES = (
     ROOT / "mesh.yaml",
-    *sorted((ROOT / "examples").glob("*.yaml")),
-    *sorted((ROOT / "examples").glob("*/mesh.yaml")),
+    *sorted(mutation.EXAMPLES.glob("*.yaml")),
+    *sorted(mutation.EXAMPLES.glob("*/mesh.yaml")),
 )
 
 
@@ -83,7 +82,7 @@ def check(files: Sequence[Path], *, mutate: bool, write: bool) -> int:
         roles = {str(file): {str(one.path[3]): one.role for one in workloads(configurations[file])} for file in files}
         failures += report_checkov(scan(named, roles, Path(folder)), all_skips_used=mutate)
     if mutate:
-        failures += report_listed(claims[HARDENED], synthesized[HARDENED])
+        failures += report_listed({file.stem: (claims[file], synthesized[file]) for file in files})
         every = [one for file in files for one in generate(claims[file], synthesized[file])]
         failures += report_generated(every)
         if write:
@@ -140,12 +139,17 @@ def report_checkov(scans: Mapping[str, CheckovScan], *, all_skips_used: bool) ->
     return failures + (len(unused) if all_skips_used else 0)
 
 
-def report_listed(claims: Mapping[str, Node], stacks: Stacks) -> int:
-    """Print what finds each listed mutation; return how many the rules miss."""
+def report_listed(examples: Mapping[str, tuple[Mapping[str, Node], Stacks]]) -> int:
+    """Print what finds each listed mutation; return how many the rules miss.
+
+    Args:
+        examples: the claims and the JSON of each, by name.
+    """
     missed = 0
     mutations = mutation.read()
     width = max(len(one.name) for one in mutations)
     for one in mutations:
+        claims, stacks = examples[one.example]
         found = [{finding.found_by for finding in evaluate(claims, mutated)} for mutated in one.applied(stacks)]
         missed += not all(found)
         print(f"  {one.name:{width}}  {', '.join(sorted(found[-1])) if all(found) else 'MISSED'}")

@@ -1,4 +1,4 @@
-"""Policy mutations: each is one change to the synthesized JSON that makes a hardened environment less secure."""
+"""Policy mutations: each is one change to the synthesized JSON that makes an environment less secure."""
 
 import copy
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from config.paths import ROOT
 from policy.synthesis import Stacks
 
+EXAMPLES = ROOT / "examples"
 FOLDER = Path(__file__).parent / "mutations"
 
 Steps = tuple[Any, ...]  # keys and indexes
@@ -25,6 +27,7 @@ class Mutation:
 
     Attributes:
         name: what it does, in words.
+        example: the example that it changes: that of its file's name, or the hardened one.
         stack: the stack to change.
         within: ``Kind/name`` of the Kubernetes objects to change; empty for the stack itself.
         at: a JSON Pointer into it, in which ``*`` is every key or index; empty for the whole object.
@@ -33,6 +36,7 @@ class Mutation:
     """
 
     name: str
+    example: str
     stack: str
     within: str
     at: str
@@ -75,15 +79,19 @@ def read() -> list[Mutation]:
     A file has them by their place, the stack with an object or the start of `Mutation.at`, and there by name.
     """
     files = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != "listed", path.stem))
-    groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8")).items()]
-    return [_parse(place, name, entry) for place, entries in groups for name, entry in entries.items()]
+    return [
+        _parse(name, file.stem if (EXAMPLES / file.name).exists() else "hardened", place, entry)
+        for file in files
+        for place, entries in yaml.safe_load(file.read_text(encoding="utf-8")).items()
+        for name, entry in entries.items()
+    ]
 
 
-def _parse(place: str, name: str, entry: Mapping[str, Any]) -> Mutation:
+def _parse(name: str, example: str, place: str, entry: Mapping[str, Any]) -> Mutation:
     stack, _, where = place.partition(" ")
     within, start = ("", where) if where.startswith("/") else (where, "")
     (change,) = entry.keys() - {"at"}
-    return Mutation(name, stack, within, start + entry.get("at", ""), change, entry[change])
+    return Mutation(name, example, stack, within, start + entry.get("at", ""), change, entry[change])
 
 
 def _get(node: Any, path: Steps) -> Any:

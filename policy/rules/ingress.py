@@ -176,7 +176,8 @@ def gateway_callers(environment: Environment) -> Claims:
     Requests from other addresses bypass TLS and Cloud Armor.
     Source: https://cloud.google.com/load-balancing/docs/https#firewall-rules
     """
-    rules = [{"from": [{"source": {"ipBlocks": FRONT_ENDS}}], "to": [{"operation": {"ports": ["80"]}}]}]
+    proxies = [str(region.proxies) for region in environment.resolved_regions() if region.proxies]
+    rules = [{"from": [{"source": {"ipBlocks": [*FRONT_ENDS, *proxies]}}], "to": [{"operation": {"ports": ["80"]}}]}]
     selector = {"matchLabels": {"istio": "ingressgateway"}}
     spec = {"spec": {"action": "ALLOW", "selector": selector, "rules": rules}}
     for region in gateways(environment) if environment.mesh.default_deny else ():

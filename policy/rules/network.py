@@ -1,5 +1,8 @@
 """The network: the VPC, each region's subnet and NAT, and the firewall."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from config.environment import Environment, ResolvedRegion
 from policy.addresses import address, after, ref, resource
 from policy.claims import Claims, Path, Sentence
@@ -118,6 +121,26 @@ def subnets(environment: Environment) -> Claims:
 
 
 @rule
+def proxy_subnets(environment: Environment) -> Claims:
+    """The proxies of the internal load balancer have a range of their own in each region.
+
+    Source: https://cloud.google.com/load-balancing/docs/proxy-only-subnets
+    """
+    for region in environment.resolved_regions():
+        if region.proxies is not None:
+            content = {
+                "name": environment.names.proxy_subnet,
+                "description": Sentence(),
+                "region": region.location,
+                "network": VPC,
+                "ip_cidr_range": str(region.proxies),
+                "purpose": "GLOBAL_MANAGED_PROXY",
+                "role": "ACTIVE",
+            }
+            yield resource("network", "google_compute_subnetwork", f"regions/{region.key}/proxies"), content
+
+
+@rule
 def private_google_access(environment: Environment) -> Claims:
     """Subnets have Private Google Access.
 
@@ -175,50 +198,48 @@ def nat_logs(environment: Environment) -> Claims:
         yield nat(region), {"log_config": {"enable": True, "filter": environment.network.nat_log_filter}}
 
 
-def _firewalls(environment: Environment) -> dict[str, Path]:
-    """Return the firewall rules: that of the pods, and those of GKE control planes by region."""
+def _firewalls(environment: Environment) -> Iterator[tuple[Path, dict[str, Any], list[dict[str, Any]]]]:
+    """Yield the firewall rules: path, names with sources and targets, and what is allowed."""
+    regions, names = environment.resolved_regions(), environment.names
+    tags = sorted(region.names.node_tag for region in regions)
+    pods = sorted(str(region.ranges.pods) for region in regions)
+    proxies = sorted(str(region.proxies) for region in regions if region.proxies)
+    protocols = [{"protocol": protocol} for protocol in environment.network.pod_protocols]
+    rules: dict[str, Any] = {"pods": (names.pods_firewall, pods, tags, protocols)}
     # The injector of an istiod on the nodes; with the fleet API, Google's own is called.
-    regions = environment.regions if environment.mesh.control_plane != "fleet" else ()
-    ids = {"": "firewall/pods"} | {key: f"firewall/control-plane-{key}" for key in regions}
-    return {key: resource("network", "google_compute_firewall", path) for key, path in ids.items()}
+    for region in regions if environment.mesh.control_plane != "fleet" else ():
+        ranges, injector = [str(region.ranges.control_plane)], [{"protocol": "tcp", "ports": ["15017"]}]
+        name, tag = region.names.webhook_firewall, region.names.node_tag
+        rules[f"control-plane-{region.key}"] = (name, ranges, [tag], injector)
+    if proxies:
+        gateways = [{"protocol": "tcp", "ports": ["80", "15021"]}]
+        rules["internal-load-balancer"] = (names.internal_load_balancer_firewall, proxies, tags, gateways)
+    for key, (name, ranges, targets, allowed) in rules.items():
+        content = {"name": name, "source_ranges": ranges, "target_tags": targets}
+        yield resource("network", "google_compute_firewall", f"firewall/{key}"), content, allowed
 
 
 @rule
 def firewall(environment: Environment) -> Claims:
-    """Pods reach pods, and GKE control planes the injectors on their nodes; nothing else is open.
+    """Pods reach pods, GKE control planes the injectors on their nodes, and the internal load balancer the gateways.
 
-    Sources are this environment's ranges, and targets its nodes. GKE adds rules of its own.
+    Nothing else is open. Sources are this environment's ranges, and targets its nodes. GKE adds rules of its own.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules
     """
-    regions = environment.resolved_regions()
-    paths = _firewalls(environment)
     common = {"network": VPC, "direction": "INGRESS", "priority": 900, "description": Sentence()}
-    pods = {
-        "name": environment.names.pods_firewall,
-        "source_ranges": sorted(str(region.ranges.pods) for region in regions),
-        "target_tags": sorted(region.names.node_tag for region in regions),
-    }
-    yield paths[""], common | pods
-    for region in regions:
-        if region.key in paths:
-            control_plane = {
-                "name": region.names.webhook_firewall,
-                "source_ranges": [str(region.ranges.control_plane)],
-                "target_tags": [region.names.node_tag],
-            }
-            yield paths[region.key], common | control_plane
+    for path, content, _ in _firewalls(environment):
+        yield path, common | content
 
 
 @rule
 def firewall_protocols(environment: Environment) -> Claims:
-    """Pods send each other the configured protocols, tcp by default; an injector has one port.
+    """Pods send each other the configured protocols, tcp by default; injectors and gateways have their ports.
 
     Other protocols bypass the sidecars, and so mutual TLS.
     Source: https://istio.io/latest/docs/ops/best-practices/security/#understand-traffic-capture-limitations
     """
-    for key, path in _firewalls(environment).items():
-        pods = [{"protocol": protocol} for protocol in environment.network.pod_protocols]
-        yield path, {"allow": [{"protocol": "tcp", "ports": ["15017"]}] if key else pods}
+    for path, _, allowed in _firewalls(environment):
+        yield path, {"allow": allowed}
 
 
 @rule
@@ -228,5 +249,5 @@ def firewall_logs(environment: Environment) -> Claims:
     Source: https://cloud.google.com/firewall/docs/firewall-rules-logging
     """
     logs = {"metadata": "INCLUDE_ALL_METADATA"} if environment.network.firewall_logs else None
-    for path in _firewalls(environment).values():
+    for path, _, _ in _firewalls(environment):
         yield path, {"log_config": logs}

@@ -11,7 +11,6 @@ from config.environment import Environment, ResolvedRegion
 from config.paths import ROOT
 from policy.addresses import address, after, unique_id
 from policy.claims import Claims, InAnyOrder, Matches, Sentence
-from policy.objects import applied
 from policy.rule import rule
 from policy.rules.terraform import ca_certificate, host, of_cluster
 
@@ -119,7 +118,6 @@ def used_by_gateways(environment: Environment) -> list[str]:
     domains = environment.ingress.domains if environment.has_certificate_map else ()
     entries = [f"certificate-map/{domain}/entry" for domain in domains]
     return [
-        *(applied(f"regions/{region.key}/exported-gateway/export") for region in _members(environment)),
         *(["google_compute_global_address.gateway-address"] if "external" in environment.ingress.exposures else []),
         *([address("google_compute_ssl_policy", "certificates/policy")] if domains else []),
         *(address("google_certificate_manager_certificate_map_entry", entry) for entry in entries),
@@ -213,19 +211,20 @@ def scripts(environment: Environment) -> Claims:
     ingress = environment.ingress
     certificates = [address("google_compute_managed_ssl_certificate", f"certificates/{one}") for one in ingress.domains]
     policy = [address("google_compute_ssl_policy", "certificates/policy")] if certificates else []
-    used = {"mci": ["google_compute_global_address.address", *certificates, *policy] if ingress.uses_mci else []}
+    used = ["google_compute_global_address.address", *certificates, *policy]
+    cleanups = [("cleanup", "mci", {"vpc": vpc}, used if ingress.uses_mci else None)]
     if ingress.api != "multi-cluster-ingress":
-        used["gkemcg1"] = used_by_gateways(environment) if ingress.uses_gateway else []
-    for controller, resources in used.items():
-        values = {"vpc": vpc} if controller == "mci" else {"vpc": vpc, "controller": controller}
+        used_there = used_by_gateways(environment) if ingress.uses_gateway else None
+        cleanups.append(("gateway-cleanup", "gkemcg1", {"vpc": vpc, "controller": "gkemcg1"}, used_there))
+    for path, controller, values, resources in cleanups:
         cleanup = _script(
             environment,
             "wait-for-load-balancer-cleanup.sh",
-            {controller: values} if resources else {},
+            {} if resources is None else {controller: values},
             inputs=tuple(values),
-            depends_on=after(*resources),
+            depends_on=after(*(resources or ())),
         )
-        yield _null("ingress", "cleanup" if controller == "mci" else "gateway-cleanup"), cleanup
+        yield _null("ingress", path), cleanup
 
 
 @rule

@@ -17,7 +17,7 @@ from config.control_plane import MODES
 from config.environment import Environment
 from config.paths import ROOT
 from policy import docs, mutation, skips
-from policy.__main__ import EXAMPLES, HARDENED, report_checkov, report_generated, report_rules
+from policy.__main__ import EXAMPLES, report_checkov, report_generated, report_rules
 from policy.addresses import unique_id
 from policy.checkov.input_files import MANIFESTS, TERRAFORM, write_input
 from policy.checkov.report import PYTHON, CheckovScan, CheckRecord, scan
@@ -32,6 +32,7 @@ from policy.skips import Skip
 from policy.synthesis import Stacks
 from tests.synthesized import ENVIRONMENTS, Synthesis, environment_of, load_without_variables, synthesize
 
+HARDENED = ROOT / "examples" / "hardened.yaml"
 MUTATIONS = mutation.read()
 Synthesized = Callable[[str], Synthesis]
 
@@ -44,8 +45,8 @@ def hardened(synthesized: Synthesized) -> Stacks:
 
 
 @pytest.fixture(scope="session")
-def claims() -> dict[str, Node]:
-    return claimed(load_without_variables(HARDENED))
+def claims() -> dict[str, dict[str, Node]]:
+    return {name: claimed(load_without_variables(ENVIRONMENTS[name])) for name in ("hardened", "gateway")}
 
 
 def findings(environment: Environment, folder: Path) -> list[str]:
@@ -97,6 +98,16 @@ def test_it_holds_in_every_mode_for_services_of_a_user(mode: str, backend: dict[
     data["mesh"] = {**data["mesh"], "control_plane": mode, **asmcli}
     data["cluster"] |= {"node_pool_rollout": "one_by_one"}
     data["regions"]["frankfurt"]["drained"] = backend["type"] == "gcs"
+    data["ingress"]["api"] = "both" if backend["type"] == "gcs" else "gateway"
+    assert findings(environment_of(yaml.safe_dump(data)), tmp_path) == []
+
+
+@pytest.mark.parametrize("domains", [[], ["shop.example.com"]])
+@pytest.mark.parametrize("exposure", ["external", "internal", "both"])
+def test_it_holds_for_every_kind_of_gateway(exposure: str, domains: list[str], tmp_path: Path) -> None:
+    data = yaml.safe_load(ENVIRONMENTS["gateway"].read_text(encoding="utf-8"))
+    data["ingress"] |= {"exposure": exposure, "domains": domains, "plain_http": not domains or exposure == "internal"}
+    data["regions"]["osaka"]["retired"] = exposure == "both"
     assert findings(environment_of(yaml.safe_dump(data)), tmp_path) == []
 
 
@@ -203,18 +214,21 @@ def test_examples_have_no_credentials() -> None:
 
 
 @pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.name)
-def test_a_listed_mutation_is_found_at_every_match(hardened: Stacks, claims: dict[str, Node], one: Mutation) -> None:
-    of_stack = {one.stack: claims[one.stack]}
-    found = [evaluate(of_stack, {one.stack: changed[one.stack]}) for changed in one.applied(hardened)]
+def test_a_listed_mutation_is_found_at_every_match(
+    synthesized: Synthesized, claims: dict[str, dict[str, Node]], one: Mutation
+) -> None:
+    of_stack = {one.stack: claims[one.example][one.stack]}
+    changed = one.applied(synthesized(one.example).stacks)
+    found = [evaluate(of_stack, {one.stack: stacks[one.stack]}) for stacks in changed]
     assert found
     assert all(found)
 
 
 def test_all_listed_mutations_exist() -> None:
-    assert len({one.name for one in MUTATIONS}) == len(MUTATIONS) >= 170
+    assert len({one.name for one in MUTATIONS}) == len(MUTATIONS) >= 215
 
 
-@pytest.fixture(scope="module", params=["hardened", "three_regions", "asmcli-in-cluster"])
+@pytest.fixture(scope="module", params=["hardened", "three_regions", "asmcli-in-cluster", "gateway"])
 def generated(request: pytest.FixtureRequest, synthesized: Synthesized) -> list[Generated]:
     environment = load_without_variables(ENVIRONMENTS[request.param])
     before = copy.deepcopy(synthesized(request.param).stacks)
@@ -251,12 +265,12 @@ def test_it_holds_with_a_failover_threshold(tmp_path: Path) -> None:
     assert findings(environment_of(yaml.safe_dump(hardened_data(shop=shop))), tmp_path) == []
 
 
-def test_a_finding_says_what_to_write(hardened: Stacks, claims: dict[str, Node]) -> None:
+def test_a_finding_says_what_to_write(hardened: Stacks, claims: dict[str, dict[str, Node]]) -> None:
     mutated = copy.deepcopy(dict(hardened))
     mutated["network"]["resource"]["google_compute_instance"] = {"bastion": {}}
     mutated["network"]["resource"]["google_compute_network"]["vpc"]["mtu"] = 1500
     mutated["network"]["provider"]["google"][0]["project"] = "elsewhere"
-    first, *rest = sorted(map(str, evaluate(claims, mutated)))
+    first, *rest = sorted(map(str, evaluate(claims["hardened"], mutated)))
     assert first.startswith('MESH_DEPLOYER  network: provider.google[0].project: is "elsewhere", allowed is "acme-mesh')
     assert [text.partition(": no rule claims")[0] for text in rest] == [
         "MESH_UNCLAIMED  network: resource.google_compute_instance",
@@ -373,7 +387,7 @@ def test_addresses_are_cdktfs(reference: Synthesis) -> None:
     ],
 )
 def test_a_mutation_without_an_effect_is_an_error(hardened: Stacks, at: str, within: str, message: str) -> None:
-    one = Mutation("nothing", "ingress" if within else "clusters", within, at, "set", True)
+    one = Mutation("nothing", "hardened", "ingress" if within else "clusters", within, at, "set", True)
     with pytest.raises(IneffectiveMutationError, match=message):
         list(one.applied(hardened))
 
@@ -460,9 +474,11 @@ def test_a_skip_that_covers_nothing_is_a_failure(
     assert "CKV_3  unused skip of gateway Pod" in capsys.readouterr().out
 
 
-def test_the_report_names_findings_and_choices(capsys: pytest.CaptureFixture[str], claims: dict[str, Node]) -> None:
+def test_the_report_names_findings_and_choices(
+    capsys: pytest.CaptureFixture[str], claims: dict[str, dict[str, Node]]
+) -> None:
     environment = less_secure("cluster.logs")
-    assert report_rules("here", environment, claims, {}) == len(claims)
+    assert report_rules("here", environment, claims["hardened"], {}) == len(claims["hardened"])
     text = capsys.readouterr().out
     assert "MESH_CLUSTER_LOGS  overridden by cluster.logs; security trade-off: docs/security.md" in text
 
