@@ -1,7 +1,5 @@
 """A cluster's gateways, as a backend of multi-cluster Gateway."""
 
-from collections.abc import Sequence
-
 from config.naming import DRAINED_SELECTOR, GATEWAY_LABELS, GATEWAY_NAME
 from constructs.bindings import ITerraformDependable
 from constructs.cluster_access import ClusterAccess
@@ -18,14 +16,7 @@ class ExportedGateway(ObjectGroup):
     """
 
     def __init__(
-        self,
-        scope: Scope,
-        id_: str,
-        *,
-        namespace: MeshNamespace,
-        drained: bool,
-        needed: Sequence[ITerraformDependable],
-        access: ClusterAccess,
+        self, scope: Scope, id_: str, *, namespace: MeshNamespace, drained: bool, access: ClusterAccess
     ) -> None:
         """Add the objects.
 
@@ -35,7 +26,6 @@ class ExportedGateway(ObjectGroup):
             namespace: the namespace of the gateways, applied.
             drained: no request goes to the region. The Service selects no pod, so that the cluster has no endpoint
                 for the load balancer, and its export stays.
-            needed: what has to be applied before the export, and is deleted after it.
             access: the cluster's kubernetes provider.
         """
         super().__init__(scope, id_)
@@ -53,5 +43,5 @@ class ExportedGateway(ObjectGroup):
             "export",
             manifest=render("ingress/service-export.yaml", names),
             access=access,
-            depends_on=[service.applied, *needed],
+            depends_on=[service.applied],
         ).applied

@@ -59,7 +59,6 @@ class IngressStack(MeshStack):
             if service.service_account is not None
         }
         gateways: dict[str, MeshNamespace] = {}
-        load_balancers = LoadBalancers(self, environment)
         exported: list[ITerraformDependable] = []
         services, routes = environment.all_services(), host_routes(environment)
         for region in environment.resolved_regions():
@@ -76,7 +75,6 @@ class IngressStack(MeshStack):
                     "exported-gateway",
                     namespace=gateways[region.key],
                     drained=region.drained,
-                    needed=load_balancers.before_exports,
                     access=access[region.key],
                 )
                 exported.append(export.exported)
@@ -103,7 +101,7 @@ class IngressStack(MeshStack):
 
         for name, value in workload_outputs(environment).items():
             TerraformOutput(self, name, value=value)
-        load_balancers.add_objects(namespaces=gateways, exported=exported, access=access)
+        LoadBalancers(self, environment=environment, namespaces=gateways, exported=exported, access=access)
         self.objects.write()
         self.add_dependency(mesh)
 

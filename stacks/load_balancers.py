@@ -16,18 +16,34 @@ from stacks.base import MeshStack
 
 
 class LoadBalancers:
-    """The load balancer of each configured API: its cloud resources first, then its objects and the outputs.
+    """The load balancer of each configured API, and the outputs with their addresses.
 
     Each API has an address of its own, so that one can be added before the other is removed.
-
-    Attributes:
-        before_exports: what the exports of the gateways need. They are deleted after the load balancer, and before the
-            wait for the deletion of its cloud resources and theirs.
     """
 
-    def __init__(self, stack: MeshStack, environment: Environment) -> None:
+    def __init__(
+        self,
+        stack: MeshStack,
+        *,
+        environment: Environment,
+        namespaces: Mapping[str, MeshNamespace],
+        exported: Sequence[ITerraformDependable],
+        access: Mapping[str, ClusterAccess],
+    ) -> None:
+        """Add everything.
+
+        Args:
+            stack: the stack of the objects in the clusters.
+            environment: the configuration.
+            namespaces: the gateways' namespaces, by region key; empty without an ingress.
+            exported: the exports of the gateways in all clusters, for multi-cluster Gateway. They are deleted after
+                it, as the endpoint groups at the end of its cloud resources are theirs.
+            access: the clusters' kubernetes providers, by region key.
+        """
         self._stack = stack
         self._environment = environment
+        self._namespaces = namespaces
+        self._access = access
         ingress, names = environment.ingress, environment.names
         self._certificates: IngressCertificates | None = None
         if ingress.domains and (ingress.uses_mci or environment.has_certificate_map):
@@ -37,28 +53,61 @@ class LoadBalancers:
         self._certificate_map: CertificateMap | None = None
         if environment.has_certificate_map:
             self._certificate_map = CertificateMap(stack, "certificate-map", names=names, domains=ingress.domains)
-
         self._address = self._reserve("address", names.ingress_address) if ingress.uses_mci else None
-        used: list[ITerraformDependable] = [] if self._address is None else [self._address]
-        if self._certificates is not None:
-            used += self._certificates.all
-        # Without a load balancer, too: its instance is removed, which waits.
-        cleanup = self._cleanup("cleanup", MCI, used, exists=ingress.uses_mci)
-        self._before_ingress = used[:1] if cleanup is None else [cleanup]
-
         is_external = EXTERNAL in ingress.exposures
         self._gateway_address = self._reserve("gateway-address", names.gateway_address) if is_external else None
-        used = [] if self._gateway_address is None else [self._gateway_address]
-        if self._certificates is not None and self._certificate_map is not None:
-            used += [self._certificates.policy, *self._certificate_map.entries]
-        cleanup = None
+        self._add_multi_cluster_ingress()
         if ingress.api != "multi-cluster-ingress":
-            cleanup = self._cleanup("gateway-cleanup", GATEWAY, used, exists=ingress.uses_gateway)
-        self._before_gateway = used if cleanup is None else [cleanup]
-        self.before_exports: list[ITerraformDependable] = [] if cleanup is None else [cleanup]
+            self._add_multi_cluster_gateway(exported)
+        self._add_outputs()
 
     def _reserve(self, id_: str, name: str) -> ComputeGlobalAddress:
         return ComputeGlobalAddress(self._stack, id_, name=name, description="Where the multi-region mesh answers.")
+
+    def _add_multi_cluster_ingress(self) -> None:
+        """Add its objects. Without them, the wait for their deletion has no instance, and an earlier one runs."""
+        ingress, address = self._environment.ingress, self._address
+        used: list[ITerraformDependable] = [] if address is None else [address]
+        used += [] if self._certificates is None else self._certificates.all
+        cleanup = self._cleanup("cleanup", MCI, used, exists=address is not None)
+        if address is None:
+            return
+        # In the region's scope: another config cluster means other objects.
+        MultiClusterIngress(
+            self._stack.region_scope(ingress.config_cluster),
+            "multi-cluster-ingress",
+            namespace=self._namespaces[ingress.config_cluster],
+            ingress=ingress,
+            address=address.address,
+            clusters=self._load_balanced_clusters(),
+            certificates=self._certificates,
+            cleanup_ready=address if cleanup is None else cleanup,
+            access=self._access[ingress.config_cluster],
+        )
+
+    def _add_multi_cluster_gateway(self, exported: Sequence[ITerraformDependable]) -> None:
+        environment, ingress = self._environment, self._environment.ingress
+        address, ssl_policy = self._gateway_address, None
+        used = [*exported, *([] if address is None else [address])]
+        if self._certificates is not None and self._certificate_map is not None:
+            ssl_policy = self._certificates.ssl_policy
+            used += [self._certificates.policy, *self._certificate_map.entries]
+        cleanup = self._cleanup("gateway-cleanup", GATEWAY, used, exists=ingress.uses_gateway)
+        if not ingress.uses_gateway:
+            return
+        MultiClusterGateway(
+            self._stack.region_scope(ingress.config_cluster),
+            "multi-cluster-gateway",
+            namespace=self._namespaces[ingress.config_cluster],
+            ingress=ingress,
+            address=None if address is None else address.name,
+            # In drained regions, too: their clients keep their address, and other regions serve it.
+            locations=[region.location for region in environment.resolved_regions() if not region.retired],
+            certificates=self._certificate_map,
+            ssl_policy=ssl_policy,
+            needed=used if cleanup is None else [cleanup],
+            access=self._access[ingress.config_cluster],
+        )
 
     def _cleanup(
         self, id_: str, controller: str, used: Sequence[ITerraformDependable], *, exists: bool
@@ -76,55 +125,6 @@ class LoadBalancers:
             exists=exists,
             used=used,
         ).ready
-
-    def add_objects(
-        self,
-        *,
-        namespaces: Mapping[str, MeshNamespace],
-        exported: Sequence[ITerraformDependable],
-        access: Mapping[str, ClusterAccess],
-    ) -> None:
-        """Add the objects in the config cluster, and the outputs.
-
-        Args:
-            namespaces: the gateways' namespaces, by region key; empty without an ingress.
-            exported: the exports of the gateways in all clusters, for multi-cluster Gateway.
-            access: the clusters' kubernetes providers, by region key.
-        """
-        environment, ingress = self._environment, self._environment.ingress
-        if not ingress.enabled:
-            return
-        # In the region's scope: another config cluster means other objects.
-        scope, namespace = self._stack.region_scope(ingress.config_cluster), namespaces[ingress.config_cluster]
-        if self._address is not None:
-            (cleanup_ready,) = self._before_ingress
-            MultiClusterIngress(
-                scope,
-                "multi-cluster-ingress",
-                namespace=namespace,
-                ingress=ingress,
-                address=self._address.address,
-                clusters=self._load_balanced_clusters(),
-                certificates=self._certificates,
-                cleanup_ready=cleanup_ready,
-                access=access[ingress.config_cluster],
-            )
-        if ingress.uses_gateway:
-            has_map = self._certificates is not None and self._certificate_map is not None
-            MultiClusterGateway(
-                scope,
-                "multi-cluster-gateway",
-                namespace=namespace,
-                ingress=ingress,
-                address=None if self._gateway_address is None else self._gateway_address.name,
-                # In drained regions, too: their clients keep their address, and other regions serve it.
-                locations=[region.location for region in environment.resolved_regions() if not region.retired],
-                certificates=self._certificate_map,
-                ssl_policy=self._certificates.ssl_policy if has_map and self._certificates else None,
-                needed=[*exported, *self._before_gateway],
-                access=access[ingress.config_cluster],
-            )
-        self._add_outputs()
 
     def _add_outputs(self) -> None:
         domains = self._environment.ingress.domains

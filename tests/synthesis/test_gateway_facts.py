@@ -288,11 +288,11 @@ def test_destruction_waits_for_the_load_balancers(both: Synthesis, reference: Sy
     assert scripts["cleanup"] == reference.all("ingress", "null_resource")["cleanup"]
     wait = scripts["gateway-cleanup"]
     assert wait["for_each"] == {"gkemcg1": {"controller": "gkemcg1", "vpc": "matt-vpc"}}
-    assert wait["depends_on"] == ["google_compute_global_address.gateway-address"]
-    for part in ("exported-gateway_export", "multi-cluster-gateway_external_"):
-        found = [one for name, one in both.all("ingress", "kubernetes_manifest").items() if part in name]
-        assert found
-        assert all("null_resource.gateway-cleanup" in one["depends_on"] for one in found)
+    *exports, address = wait["depends_on"]
+    assert ["_exported-gateway_export_" in one for one in exports] == [True, True]
+    assert address == "google_compute_global_address.gateway-address"
+    external = both.one("ingress", "kubernetes_manifest", "multi-cluster-gateway_external_")
+    assert "null_resource.gateway-cleanup" in external["depends_on"]
 
 
 def test_its_deletion_may_take_long(gateway: Synthesis) -> None:
