@@ -30,11 +30,17 @@ from cli.sources.resources import (
 from cli.sources.state import TerraformStates, read_states
 from config import Environment
 from config.backend import LocalState, place
-from config.crds import MCI_CRDS
+from config.crds import EXPORT_CRD, MCI_CRDS
 from config.naming import MESH_NAMESPACE
 from config.plural import counted
 
 ALL_DEPLOYED = "configured resources are not orphaned while one configured cluster exists"
+
+OF_LOAD_BALANCERS = (*MCI_CRDS, "gateways.gateway.networking.k8s.io", EXPORT_CRD)
+"""Kinds for whose objects controllers create load balancers, and endpoint groups."""
+
+MULTI_CLUSTER_CLASS = "-mc"
+"""End of the names of the classes of multi-cluster Gateways; others have load balancers of a cluster alone."""
 
 Clusters = Mapping[str, tuple[ClusterClient, ClusterContent] | None]
 """By region, the configured clusters that exist; None where the content is not known."""
@@ -120,9 +126,14 @@ def _read_content(key: str, cluster: ClusterClient | MeshError) -> tuple[Cluster
         return failure(name, str(cluster), cluster.fix or "mesh doctor")
     try:
         uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
-        objects = [cluster.find(kind, "--all-namespaces") or {} for kind in MCI_CRDS]
-        ingress, service = (bool(one.get("items")) for one in objects)
-        content = ClusterContent(uid, read_names(cluster), read_components(cluster), ingress or service, service)
+        objects = [
+            one
+            for name in OF_LOAD_BALANCERS
+            for one in (cluster.find(name, "--all-namespaces") or {}).get("items", ())
+            if one["kind"] != "Gateway" or one["spec"].get("gatewayClassName", "").endswith(MULTI_CLUSTER_CLASS)
+        ]
+        kinds = frozenset(one["kind"] for one in objects)
+        content = ClusterContent(uid, read_names(cluster), read_components(cluster), kinds)
         return cluster, content
     except KubectlError as error:
         return failure(name, f"can't read its objects: {error}", unreachable_fix(str(error), cluster))

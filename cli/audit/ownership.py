@@ -1,8 +1,8 @@
 """Which resources a deployed environment owns, and which are orphaned.
 
 Subject to this are: resources on the environment's VPC; those whose name the configuration derives
-(`config.naming`), for the configured regions and for regions that were removed from the file; and the parts of Multi
-Cluster Ingress' load balancers that lead to the VPC (`cli.audit.load_balancer`). All others in the project are foreign.
+(`config.naming`), for the configured regions and for regions that were removed from the file; and the parts of the
+load balancers in front of the gateways (`cli.audit.load_balancer`). All others in the project are foreign.
 
 Of these, the following are owned, and the rest is orphaned:
 
@@ -16,9 +16,12 @@ Of these, the following are owned, and the rest is orphaned:
 - The same holds of the mesh's, ``gke-CLUSTER-HASH-mcsd``; like the mesh's endpoint groups, ``gsmrsvd-…``,
   it can outlive the cluster, and then no subnet and no network can be deleted.
 - A network endpoint group is owned if the cluster whose id is in its description exists, and,
-  if it is Multi Cluster Ingress', as long as there is a MultiClusterService.
+  if it is Multi Cluster Ingress', as long as there is a MultiClusterService; if it is that of the
+  exported gateways, as long as there is a ServiceExport.
 - Everything else of Multi Cluster Ingress is owned as long as there is a MultiClusterIngress or
   a MultiClusterService in a cluster.
+- Everything else of multi-cluster Gateway is owned as long as there is a Gateway of one of its
+  classes, and what multi-cluster services has as long as there is a ServiceExport.
 - A remote secret is orphaned if the cluster that it names is gone, or if the control plane mode
   uses no remote secrets.
 - The fleet's management of a mesh is owned if it is in terraform's state, or, where that is not
@@ -34,12 +37,18 @@ https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress-set
 kubernetes/ingress-gce, pkg/utils/negdescription.go.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cli.audit.load_balancer import PREFIX, LoadBalancerParts
+from cli.audit.load_balancer import (
+    MULTI_CLUSTER_INGRESS,
+    Controller,
+    LoadBalancerParts,
+    backend_controller,
+    controller_of,
+    described,
+)
 from cli.sources.described import AUTOMATIC
 from cli.sources.google import ApiError
 from cli.sources.kubernetes import cluster_path
@@ -62,9 +71,6 @@ from cli.sources.state import TerraformStates
 from config import Environment
 from config.naming import RegionNames, remote_cluster_name
 
-MCI_IN_GROUP = "-mci-"
-"""In an endpoint group's name: the Services that the fleet derives are called ``mci-NAME-svc-HASH``."""
-
 _GKE_RULE = re.compile(r"gke-(.+)-[0-9a-f]{8}-[a-z-]+")
 MESH_GROUP = "gsmrsvd-"
 _MESH_RULE = re.compile(r"gke-.+-mcsd")
@@ -86,15 +92,13 @@ class ClusterContent:
         uid: Uid of its namespace kube-system, by which endpoint groups name the cluster.
         secrets: Names of its remote secrets.
         components: Components of a mesh, of any mode.
-        has_ingress: Whether a MultiClusterIngress or a MultiClusterService is in it.
-        has_service: Whether a MultiClusterService is.
+        kinds: Which kinds of objects it has, of those that load balancers are for.
     """
 
     uid: str
     secrets: Sequence[str] = ()
     components: Sequence[MeshComponent] = ()
-    has_ingress: bool = False
-    has_service: bool = False
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -178,14 +182,15 @@ class OwnershipRules:
         rules, addresses = resources[FIREWALL_RULES], resources[ADDRESSES]
         own_rules = set() if isinstance(rules, ApiError) else {one.name for one in rules if self._on_vpc(one)}
         own_addresses = [] if isinstance(addresses, ApiError) else filter(self._has_derived_name, addresses)
-        address = next((str(one.content.get("address", "")) for one in own_addresses), "")
-        return LoadBalancerParts(resources, self._vpc, address, own_rules)
+        reserved = {str(one.content["address"]) for one in own_addresses if one.content.get("address")}
+        return LoadBalancerParts(resources, self._vpc, reserved, own_rules, self._configured_paths())
 
     def _of_part(self, part: CloudResource) -> Ownership:
         """Return the ownership of a part of a load balancer."""
-        if not self._load_balancer.serves(part):
+        controller = controller_of(part)
+        if controller is None or not self._load_balancer.serves(part):
             return OWNED
-        ownership, unknown = self._of_ingress(), self._load_balancer.unknown(part)
+        ownership, unknown = self._of_objects(controller), self._load_balancer.unknown(part)
         return Ownership(unknown=unknown) if unknown and ownership.orphaned else ownership
 
     def of_secret(self, name: str) -> Ownership:
@@ -229,26 +234,32 @@ class OwnershipRules:
         wanted = any((region.names.cluster, region.location) == (name, location) for region in regions)
         return OWNED if wanted else Ownership("no configured region has this cluster")
 
-    def _of_ingress(self, service: bool = False) -> Ownership:
-        """Return the ownership of what Multi Cluster Ingress creates.
+    def _of_objects(self, controller: Controller, backend: bool = False) -> Ownership:
+        """Return the ownership of what a controller creates for the objects of a cluster.
 
         Args:
-            service: Whether it creates it for a MultiClusterService.
+            controller: The controller.
+            backend: Whether it creates it for a backend, such as a MultiClusterService.
         """
+        kinds = {controller.backend} if backend else {controller.kind}
+        if controller is MULTI_CLUSTER_INGRESS:
+            kinds.add(controller.backend)
         known = [one for one in self._contents.values() if one is not None]
-        if any(one.has_service if service else one.has_ingress for one in known):
+        if any(kinds & one.kinds for one in known):
             return OWNED
         if self._clusters is None:
             return CLUSTERS_UNKNOWN
         if len(known) < len(self._contents) or self._has_other_clusters():
             return CONTENT_UNKNOWN
-        return Ownership(f"no MultiCluster{'Service' if service else 'Ingress'} exists any more")
+        kind = controller.backend if backend else controller.kind
+        return Ownership(f"no {kind} exists any more")
 
     def _of_endpoint_group(self, group: CloudResource) -> Ownership:
-        ownership = self._of_ingress(service=True) if MCI_IN_GROUP in group.name else OWNED
+        controller = backend_controller(group)
+        ownership = OWNED if controller is None else self._of_objects(controller, backend=True)
         if self._clusters is None:
             return CLUSTERS_UNKNOWN
-        if uid := _cluster_uid(group):
+        if uid := str(described(group).get("cluster-uid", "")):
             if uid in [one.uid for one in self._contents.values() if one is not None]:
                 return ownership
             if any(one is None for one in self._contents.values()) or self._has_other_clusters():
@@ -258,8 +269,8 @@ class OwnershipRules:
         return ownership if near else Ownership("no cluster exists in its region any more")
 
     def _of_firewall_rule(self, rule: CloudResource) -> Ownership:
-        if rule.name.startswith(PREFIX):
-            return self._of_ingress()
+        if (controller := controller_of(rule)) is not None:
+            return self._of_objects(controller)
         if found := _GKE_RULE.fullmatch(rule.name):
             return self._of_cluster(found[1])
         if rule.name.startswith("k8s-"):  # of a Service in one of the clusters; it does not name the cluster
@@ -320,17 +331,28 @@ class OwnershipRules:
         names, name, is_global = self.environment.names, resource.name, resource.location == "global"
         match resource.kind.collection:
             case "addresses":
-                return is_global and name == names.ingress_address
+                return is_global and name in (names.ingress_address, names.gateway_address)
             case "sslPolicies":
                 return is_global and name == names.ssl_policy
             case "sslCertificates":
                 # Also that of a domain that was removed from the file.
                 domains = resource.content.get("managed", {}).get("domains", [])
                 return is_global and name in [names.certificate(domain) for domain in domains]
+            case "certificateMaps":
+                return name == names.certificate_map
+            case "certificates" | "dnsAuthorizations" | "certificateMapEntries":
+                content = resource.content
+                domains = [
+                    *content.get("managed", {}).get("domains", []),
+                    content.get("domain"),
+                    content.get("hostname"),
+                ]
+                return name in [names.certificate(domain) for domain in domains if domain]
             case "networks":
                 return resource.path == self._vpc
             case "firewalls":
-                return name == names.pods_firewall or self._is_for_webhooks(name)
+                own = (names.pods_firewall, names.internal_load_balancer_firewall)
+                return name in own or self._is_for_webhooks(name)
             case "serviceAccounts":
                 return self._is_region_name(name.partition("@")[0], lambda region: region.node_service_account)
             case _:
@@ -364,12 +386,3 @@ class OwnershipRules:
 
     def _configured_paths(self) -> list[str]:
         return [cluster_path(self.environment, region) for region in self.environment.resolved_regions()]
-
-
-def _cluster_uid(group: CloudResource) -> str:
-    """Return the id of an endpoint group's cluster; empty if its description has none."""
-    try:
-        content = json.loads(group.content.get("description") or "{}")
-    except ValueError:
-        return ""
-    return str(content.get("cluster-uid", "")) if isinstance(content, dict) else ""

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from cli.sources.resources import (
     ACCOUNTS,
     ADDRESSES,
+    AUTHORIZATIONS,
     CERTIFICATES,
     CLUSTERS,
     FEATURES,
     FIREWALL_RULES,
+    MAP_CERTIFICATES,
+    MAP_ENTRIES,
+    MAPS,
     NATS,
     NETWORKS,
     NODE_POOLS,
@@ -51,9 +55,16 @@ class Adoption:
 
 
 _GLOBAL, _REGIONAL = "projects/{project}/global", "projects/{project}/regions/{region}"
+_MANAGER = "projects/{project}/locations/global"
 _CLUSTER = "projects/{project}/locations/{location}/clusters"
 
 ADOPTED: Mapping[str, Adoption] = {
+    "google_certificate_manager_certificate": Adoption(MAP_CERTIFICATES, f"{_MANAGER}/certificates/{{name}}"),
+    "google_certificate_manager_certificate_map": Adoption(MAPS, f"{_MANAGER}/certificateMaps/{{name}}"),
+    "google_certificate_manager_certificate_map_entry": Adoption(
+        MAP_ENTRIES, f"{_MANAGER}/certificateMaps/{{map}}/certificateMapEntries/{{name}}"
+    ),
+    "google_certificate_manager_dns_authorization": Adoption(AUTHORIZATIONS, f"{_MANAGER}/dnsAuthorizations/{{name}}"),
     "google_compute_firewall": Adoption(FIREWALL_RULES, f"{_GLOBAL}/firewalls/{{name}}", on_network=True),
     "google_compute_global_address": Adoption(ADDRESSES, f"{_GLOBAL}/addresses/{{name}}"),
     "google_compute_managed_ssl_certificate": Adoption(CERTIFICATES, f"{_GLOBAL}/sslCertificates/{{name}}"),

@@ -84,7 +84,7 @@ def find_resources(
     parents = [
         CloudResource(ROUTERS if one.resource.kind is NATS else CLUSTERS, one.resource.parent)
         for one in lost
-        if one.resource.parent
+        if one.resource.kind.embedded
     ]
     apis = {one.adoption.kind.api for one in lost}
     found = look_up(google, [*parents, *(one.resource for one in lost)], apis) if lost else {}
@@ -177,7 +177,7 @@ def _doubt(
         argument, field = adoption.description
         if live.get(field, "") != one.arguments.get(argument, ""):
             return f"its {argument.replace('_', ' ')} is {live.get(field, '')!r}"
-    if resource.parent:
+    if resource.kind.embedded:
         kind = ROUTERS if resource.kind is NATS else CLUSTERS
         parent = found[CloudResource(kind, resource.parent)]
         whole = CloudResource(kind, resource.parent, content=parent if isinstance(parent, dict) else {})
@@ -205,7 +205,7 @@ def _proof(one: Candidate) -> str:
         proofs.append(f"its {one.adoption.description[0].replace('_', ' ')}")
     if one.adoption.on_network:
         proofs.append("its network")
-    if one.resource.parent:
+    if one.resource.kind.embedded:
         proofs.append(f"its {one.resource.kind.parent}")
     if one.resource.kind is FEATURES:
         proofs = ["the project's clusters"]

@@ -26,6 +26,7 @@ class ResourceKind:
         gcloud: gcloud's command group.
         stack: The stack that creates such resources; empty if only controllers do.
         parent: gcloud's flag for the resource that this one is a component of; empty for a resource of its own.
+        embedded: Whether the API returns it with that resource.
     """
 
     singular: str
@@ -34,6 +35,7 @@ class ResourceKind:
     gcloud: str
     stack: str = ""
     parent: str = ""
+    embedded: bool = False
 
     @property
     def title(self) -> str:
@@ -52,7 +54,7 @@ class ResourceKind:
                 return f"aggregated/{self.collection}", "items"
             case "iam":
                 return self.collection, "accounts"
-            case "container":
+            case "container" | "certificatemanager":
                 return f"locations/-/{self.collection}", self.collection
             case _:
                 return f"locations/{'global' if self is FEATURES else '-'}/{self.collection}", "resources"
@@ -67,14 +69,28 @@ HEALTH_CHECKS = ResourceKind("health check", "compute", "healthChecks", "compute
 ENDPOINT_GROUPS = ResourceKind("endpoint group", "compute", "networkEndpointGroups", "compute network-endpoint-groups")
 CERTIFICATES = ResourceKind("SSL certificate", "compute", "sslCertificates", "compute ssl-certificates", "ingress")
 SSL_POLICIES = ResourceKind("SSL policy", "compute", "sslPolicies", "compute ssl-policies", "ingress")
+MAPS = ResourceKind("certificate map", "certificatemanager", "certificateMaps", "certificate-manager maps", "ingress")
+MAP_ENTRIES = ResourceKind(
+    *("certificate map entry", "certificatemanager", "certificateMapEntries", "certificate-manager maps entries"),
+    *("ingress", "map"),
+)
+MAP_CERTIFICATES = ResourceKind(
+    "certificate", "certificatemanager", "certificates", "certificate-manager certificates", "ingress"
+)
+AUTHORIZATIONS = ResourceKind(
+    *("DNS authorization", "certificatemanager", "dnsAuthorizations", "certificate-manager dns-authorizations"),
+    "ingress",
+)
 ADDRESSES = ResourceKind("address", "compute", "addresses", "compute addresses", "ingress")
 FIREWALL_RULES = ResourceKind("firewall rule", "compute", "firewalls", "compute firewall-rules", "network")
 ROUTERS = ResourceKind("router", "compute", "routers", "compute routers", "network")
-NATS = ResourceKind("NAT", "compute", "nats", "compute routers nats", "network", parent="router")
+NATS = ResourceKind("NAT", "compute", "nats", "compute routers nats", "network", parent="router", embedded=True)
 SUBNETS = ResourceKind("subnet", "compute", "subnetworks", "compute networks subnets", "network")
 NETWORKS = ResourceKind("network", "compute", "networks", "compute networks", "network")
 CLUSTERS = ResourceKind("cluster", "container", "clusters", "container clusters", "clusters")
-NODE_POOLS = ResourceKind("node pool", "container", "nodePools", "container node-pools", "clusters", parent="cluster")
+NODE_POOLS = ResourceKind(
+    "node pool", "container", "nodePools", "container node-pools", "clusters", parent="cluster", embedded=True
+)
 MEMBERSHIPS = ResourceKind("membership", "gkehub", "memberships", "container fleet memberships")
 FEATURES = ResourceKind("fleet feature", "gkehub", "features", "container fleet", "mesh")
 ACCOUNTS = ResourceKind("service account", "iam", "serviceAccounts", "iam service-accounts", "clusters")
@@ -83,7 +99,10 @@ LOAD_BALANCER = (FORWARDING_RULES, HTTP_PROXIES, HTTPS_PROXIES, URL_MAPS, BACKEN
 """In the order in which they can be deleted: each refers to the next."""
 
 LISTED = {
-    "Load balancer": (*LOAD_BALANCER, CERTIFICATES, SSL_POLICIES, ENDPOINT_GROUPS),
+    "Load balancer": (
+        *(*LOAD_BALANCER, CERTIFICATES, SSL_POLICIES),
+        *(MAP_ENTRIES, MAPS, MAP_CERTIFICATES, AUTHORIZATIONS, ENDPOINT_GROUPS),
+    ),
     "Fleet and clusters": (FEATURES, CLUSTERS, MEMBERSHIPS),
     "Network": (ADDRESSES, FIREWALL_RULES, ROUTERS, SUBNETS, NETWORKS),
     "Accounts": (ACCOUNTS,),
@@ -190,14 +209,28 @@ def expected_resources(environment: Environment) -> list[CloudResource]:
     found += [
         CloudResource(FEATURES, f"{home}/locations/global/features/{name}") for name in fleet_features(environment)
     ]
-    if environment.ingress.enabled:
-        domains = environment.ingress.domains
-        found.append(CloudResource(ADDRESSES, f"{home}/global/addresses/{names.ingress_address}"))
-        if domains:
-            found.append(CloudResource(SSL_POLICIES, f"{home}/global/sslPolicies/{names.ssl_policy}"))
-        certificates = map(names.certificate, domains)
-        found += [CloudResource(CERTIFICATES, f"{home}/global/sslCertificates/{name}") for name in certificates]
-    return found
+    return [*found, *_expected_for_ingress(environment)]
+
+
+def _expected_for_ingress(environment: Environment) -> Iterator[CloudResource]:
+    """Yield what the stack `ingress` creates for the load balancers."""
+    home, names, ingress = f"projects/{environment.project.id}", environment.names, environment.ingress
+    if ingress.uses_mci:
+        yield CloudResource(ADDRESSES, f"{home}/global/addresses/{names.ingress_address}")
+    if "external" in ingress.exposures:
+        yield CloudResource(ADDRESSES, f"{home}/global/addresses/{names.gateway_address}")
+    if ingress.domains and (ingress.uses_mci or environment.has_certificate_map):
+        yield CloudResource(SSL_POLICIES, f"{home}/global/sslPolicies/{names.ssl_policy}")
+    if ingress.uses_mci:
+        for domain in ingress.domains:
+            yield CloudResource(CERTIFICATES, f"{home}/global/sslCertificates/{names.certificate(domain)}")
+    if environment.has_certificate_map:
+        location, certificates = f"{home}/locations/global", f"certificateMaps/{names.certificate_map}"
+        yield CloudResource(MAPS, f"{location}/{certificates}")
+        for name in map(names.certificate, ingress.domains):
+            yield CloudResource(AUTHORIZATIONS, f"{location}/dnsAuthorizations/{name}")
+            yield CloudResource(MAP_CERTIFICATES, f"{location}/certificates/{name}")
+            yield CloudResource(MAP_ENTRIES, f"{location}/{certificates}/certificateMapEntries/{name}")
 
 
 def _expected_in_region(environment: Environment, region: ResolvedRegion) -> Iterator[CloudResource]:
@@ -205,6 +238,8 @@ def _expected_in_region(environment: Environment, region: ResolvedRegion) -> Ite
     regional, cluster = f"{home}/regions/{region.location}", cluster_path(environment, region)
     router = f"{regional}/routers/{names.router}"
     yield CloudResource(SUBNETS, f"{regional}/subnetworks/{environment.names.subnet}", key)
+    if region.proxies is not None:
+        yield CloudResource(SUBNETS, f"{regional}/subnetworks/{environment.names.proxy_subnet}", key)
     yield CloudResource(ROUTERS, router, key)
     yield CloudResource(NATS, f"{router}/nats/{names.nat}", key)
     if environment.control_plane.webhook_ports:
@@ -226,11 +261,11 @@ def look_up(google: GoogleClient, resources: Sequence[CloudResource], enabled: S
     Raises:
         MeshError: There are no credentials.
     """
-    wholes = [one for one in resources if not one.parent]
+    wholes = [one for one in resources if not one.kind.embedded]
     with ThreadPoolExecutor(8) as pool:
         results = pool.map(partial(_look_up, google, enabled), wholes)
         found = dict(zip((one.path for one in wholes), results, strict=True))
-    return {one: _component(one, found[one.parent]) if one.parent else found[one.path] for one in resources}
+    return {one: _component(one, found[one.parent]) if one.kind.embedded else found[one.path] for one in resources}
 
 
 def _look_up(google: GoogleClient, enabled: Set[str], resource: CloudResource) -> LookupResult:
@@ -260,7 +295,7 @@ def list_all(google: GoogleClient) -> ProjectResources:
         try:
             return list_resources(google, kind)
         except ApiError as error:
-            return error
+            return () if error.api_is_off and kind.api == "certificatemanager" else error  # only a Gateway needs it
 
     kinds = [kind for topic in LISTED.values() for kind in topic]
     with ThreadPoolExecutor(8) as pool:
@@ -274,8 +309,14 @@ def list_resources(google: GoogleClient, kind: ResourceKind) -> tuple[CloudResou
         ApiError: The list is refused, or is not complete.
         MeshError: There are no credentials.
     """
+    if kind is MAP_ENTRIES:  # each map has a list of its own
+        maps = [one.path for one in list_resources(google, MAPS)]
+        entries = [
+            one for path in maps for one in google.list_items(kind.api, f"{path}/{kind.collection}", kind.collection)
+        ]
+        return tuple(CloudResource(kind, path_in(one["name"], google.project), content=one) for one in entries)
     path, items = kind.list_request
-    link = "name" if kind.api in ("iam", "gkehub") else "selfLink"
+    link = "name" if kind.api in ("iam", "gkehub", "certificatemanager") else "selfLink"
     found = google.list_items(kind.api, f"projects/{google.project}/{path}", items)
     resources = (CloudResource(kind, path_in(one[link], google.project), content=one) for one in found)
     return tuple(sorted(resources, key=lambda one: one.path))

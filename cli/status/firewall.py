@@ -1,4 +1,4 @@
-"""`mesh status`, of the firewall: pods of every region reach pods of every other one, and injectors their nodes.
+"""`mesh status`, of the firewall: it admits pods of other regions, injectors, and the internal load balancer.
 
 Hierarchical firewall policies and those of the network are not read.
 Source: https://cloud.google.com/firewall/docs/firewalls
@@ -59,7 +59,13 @@ def _expected(environment: Environment) -> dict[str, Rules]:
         for one in regions
         if ports
     }
-    return {environment.names.pods_firewall: pods, **webhooks}
+    proxies = {
+        "sources": frozenset(str(one.proxies) for one in regions if one.proxies is not None),
+        "target tags": pods["target tags"],
+        "protocols": frozenset(("tcp:80", "tcp:15021")),
+    }
+    balancer = {environment.names.internal_load_balancer_firewall: proxies} if proxies["sources"] else {}
+    return {environment.names.pods_firewall: pods, **webhooks, **balancer}
 
 
 def _check_rule(name: str, wanted: Rules, found: Mapping[str, Any] | None) -> Finding:

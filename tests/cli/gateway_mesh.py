@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import yaml
+
+from config.loading.load import parse_environment
 from config.naming import ProjectNames
 from tests.cli.deployed_mesh import (
     GATEWAY,
@@ -9,11 +12,13 @@ from tests.cli.deployed_mesh import (
     PARENT,
     PROJECT,
     VERSIONS,
+    VPC,
     DeployedMesh,
     endpoints,
     membership_key,
 )
 from tests.fake_cloud.cloud import PROJECT_NUMBER
+from tests.fake_cloud.testing import enable
 
 Object = dict[str, Any]
 
@@ -108,6 +113,8 @@ def _change_cloud(mesh: DeployedMesh, exposures: list[str], domain: bool) -> Non
         link = f"{mesh.gcp.base}/compute/v1/{path}"
         mesh.cloud[path] = {"name": "matt-gateway", "selfLink": link, "address": GATEWAY_ADDRESS}
         ingress["google_compute_global_address.gateway-address"] = {"id": path}
+    if "internal" in exposures:
+        _add_proxies(mesh, network)
     manager = mesh.gcp.server.resource_manager
     bindings = [{"role": role, "members": [member]} for role, member in BINDINGS.items()]
     manager._policy = {"version": 1, "etag": manager._policy["etag"], "bindings": bindings}
@@ -115,7 +122,30 @@ def _change_cloud(mesh: DeployedMesh, exposures: list[str], domain: bool) -> Non
         _add_certificate(mesh)
 
 
+def _add_proxies(mesh: DeployedMesh, state: Object) -> None:
+    """Create the subnets of the internal load balancer's proxies, and the rule that admits them."""
+    ranges = {}
+    for region in parse_environment(yaml.safe_dump(mesh.content), "mesh.yaml", {}).resolved_regions():
+        ranges[region.key] = str(region.proxies)
+        path = f"{PARENT}/regions/{region.location}/subnetworks/matt-proxies"
+        mesh.cloud[path] = {
+            **{"name": "matt-proxies", "selfLink": f"{mesh.gcp.base}/compute/v1/{path}", "network": VPC},
+            **{"purpose": "GLOBAL_MANAGED_PROXY", "role": "ACTIVE", "ipCidrRange": ranges[region.key]},
+        }
+        state[f"google_compute_subnetwork.proxies-{region.key}"] = {"id": path}
+    path = f"{PARENT}/global/firewalls/matt-vpc-internal-load-balancer"
+    mesh.cloud[path] = {
+        **{"name": path.rpartition("/")[2], "selfLink": f"{mesh.gcp.base}/compute/v1/{path}", "network": VPC},
+        **{"priority": 900, "direction": "INGRESS", "sourceRanges": [*ranges.values()]},
+        "allowed": [{"IPProtocol": "tcp", "ports": ["80", "15021"]}],
+        "targetTags": [f"matt-{region}-node" for region in LOCATIONS],
+    }
+    state["google_compute_firewall.internal"] = {"id": path}
+
+
 def _add_certificate(mesh: DeployedMesh) -> None:
+    enable(mesh.gcp.client(), "certificatemanager")
+    mesh.gcp.server.certificates.records.add(RECORD["name"])
     name = NAMES.certificate(DOMAIN)
     authorization = f"{MANAGER}/dnsAuthorizations/{name}"
     mesh.cloud[authorization] = {"name": authorization, "domain": DOMAIN, "dnsResourceRecord": RECORD}

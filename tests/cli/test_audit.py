@@ -323,11 +323,11 @@ def test_a_list_that_is_not_complete() -> None:
     part = CloudResource(BACKEND_SERVICES, "projects/p/global/backendServices/mci-1-a")
     other = CloudResource(BACKEND_SERVICES, "projects/p/global/backendServices/shop")
     lists: ProjectResources = {kind: () for kind in LOAD_BALANCER} | {BACKEND_SERVICES: (part, other)}
-    parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ApiError(403, "forbidden", "no")}, VPC, "", set())
+    parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ApiError(403, "forbidden", "no")}, VPC, (), ())
     assert parts.serves(part)
     assert "can't all be listed" in parts.unknown(part)
     assert not parts.serves(other)
-    parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ()}, VPC, "", set())
+    parts = LoadBalancerParts({**lists, ENDPOINT_GROUPS: ()}, VPC, (), ())
     assert not parts.serves(part)
 
 

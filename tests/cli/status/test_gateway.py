@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from config.naming import MANIFEST_ANNOTATION
 from tests.cli.deployed_mesh import ADDRESS, DEPLOY, GATEWAY, PARENT, PROJECT, Case, DeployedMesh, membership_key
 from tests.cli.gateway_mesh import (
     AGENT,
@@ -132,6 +133,14 @@ CASES: dict[str, Case] = {
         (SECTION, "feature multiclusterservicediscovery in osaka"),
         "ERROR: no importer",
         f"gcloud container fleet multi-cluster-services describe --project {PROJECT}",
+    ),
+    "the internal load balancer's proxies are not admitted": Case(
+        lambda mesh: mesh.cloud[f"{PARENT}/global/firewalls/matt-vpc-internal-load-balancer"].update(
+            allowed=[{"IPProtocol": "tcp", "ports": ["80"]}]
+        ),
+        ("Network", "firewall rule matt-vpc-internal-load-balancer"),
+        "protocols: tcp:15021 missing",
+        "cdktf deploy network",
     ),
     "another config cluster": Case(
         lambda mesh: mesh.feature("multiclusteringress").update(
@@ -315,16 +324,22 @@ def test_a_drained_region_has_no_endpoint(mesh: DeployedMesh) -> None:
     assert findings[SECTION, "endpoints"]["text"] == "in every region but osaka, as configured"
 
 
-def _of_domain(mesh: DeployedMesh, state: str) -> None:
+def _without_record(mesh: DeployedMesh) -> None:
+    mesh.gcp.server.certificates.records.clear()
     attempt = {"domain": DOMAIN, "state": "FAILED", "failureReason": "CONFIG"}
-    mesh.cloud[CERTIFICATE]["managed"] |= {"state": state, "authorizationAttemptInfo": [attempt]}
+    mesh.cloud[CERTIFICATE]["managed"]["authorizationAttemptInfo"] = [attempt]
+
+
+def _without_redirect(mesh: DeployedMesh) -> None:
+    mesh.remove("tokyo", "HTTPRoute", "external-redirect")
+    _listener(mesh)["attachedRoutes"] = 0
 
 
 DOMAIN_CASES: dict[str, Case] = {
     "a certificate waits for its record": Case(
-        lambda mesh: _of_domain(mesh, "PROVISIONING"),
+        _without_record,
         (SECTION, f"certificate of {DOMAIN}"),
-        "PROVISIONING (CONFIG): HTTPS fails until Google has issued it",
+        "HTTPS fails until Google has issued it",
         f"create the DNS record {RECORD['name']} CNAME {RECORD['data']}",
         "warning",
     ),
@@ -335,7 +350,7 @@ DOMAIN_CASES: dict[str, Case] = {
         "the certificate map has no entry for it",
     ),
     "no redirect": Case(
-        lambda mesh: mesh.remove("tokyo", "HTTPRoute", "external-redirect"),
+        _without_redirect,
         ("tokyo", "HTTPRoute istio-gateway/external-redirect"),
         "missing",
         "apply -target='kubernetes_manifest.tokyo_istio-gateway_httproute_external-redirect'",
@@ -362,6 +377,7 @@ def test_another_certificate_map_is_used(mesh: DeployedMesh) -> None:
     use_gateway(mesh, domain=True)
     annotations = gateway_of(mesh)["metadata"]["annotations"]
     annotations["networking.gke.io/certmap"] = "others"
+    del annotations[MANIFEST_ANNOTATION]  # nor is the state here: nothing tells what was applied
     mesh.states = {}
     wrong = mesh.run_json("status").findings("failure")
     assert wrong[SECTION, "certificate map"]["text"] == "the Gateway uses others, but matt-ingress is configured"
