@@ -26,6 +26,9 @@ MCI, GATEWAY, BOTH = "multi-cluster-ingress", "gateway", "both"
 NAMES = {MCI: "Multi Cluster Ingress", GATEWAY: "multi-cluster Gateway"}
 
 INTERVAL_SECONDS = 0.1
+REQUESTS = 50
+"""From each region, of `mesh verify ingress`."""
+
 SECONDS = 300
 """Timeout of a command."""
 
@@ -171,9 +174,9 @@ class Migration:
         for api in apis:
             address = self._address(api)
             served = self._wait_until_served(address)
-            # With both, it verifies both by default.
+            url = f"http://{address}{self._demo.path}"
             result = self._deployment.run_mesh_cli(
-                *("verify", "ingress", "--url", f"http://{address}{self._demo.path}", "--json"), seconds=SECONDS
+                *("verify", "ingress", "--url", url, "--requests", str(REQUESTS), "--json"), seconds=SECONDS
             )
             seconds = f"{time.monotonic() - start:.0f}"
             table.add(NAMES[api], address, result.returncode, seconds, ok=served and result.returncode == 0)
