@@ -82,6 +82,7 @@ def document(values: Values, file: Path = ROOT / "mesh.yaml") -> str:
     lines.append(f"\nmesh:\n  control_plane: {_scalar(mode)} # can't be changed later: docs/control-plane-modes.md\n")
     lines += _asmcli_lines(mode, values["asmcli_sha256"])
     lines.append(f"\ningress:\n  config_cluster: {_scalar(regions[0][0])}\n")
+    lines.append("  api: gateway # the one that Google recommends: docs/gateway.md\n")
     if domains := values["domains"]:
         lines.append(f"  domains: [{', '.join(map(_scalar, domains))}]\n")
     else:

@@ -108,6 +108,7 @@ mesh:
 
 ingress:
   config_cluster: asia-northeast1
+  api: gateway # the one that Google recommends: docs/gateway.md
   plain_http: true # for HTTPS, replace this line: domains: [shop.example.com]
 """
     )
