@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from config.control_plane import MODES
+from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.lab import responses
 from tests.lab.demo import LabDemo
 from tests.local_mesh.isolation import ignore_sigint
@@ -135,13 +136,20 @@ class Rehearsal:
         # All pods' ranges are in one firewall rule.
         environment = self._context.environment
         shared = ["+ ", f"{self._firewalls}{environment.names.pods_firewall}", self._members, self._backends]
+        objects = self._of_all_regions()
+        shared += objects
+        rules = 1
+        if "internal" in environment.ingress.exposures:
+            shared.append(f"{self._firewalls}{environment.names.internal_load_balancer_firewall}")
+            rules += 1
         # GKE control planes that admit the new pods.
         others = [one for one in environment.resolved_regions() if one.key != new and not one.retired]
         admitting = others if environment.control_plane.runs_on_nodes else []
         folder = f"~ cloud projects/{self._cloud.fake.project}/locations"
         shared += [f"{folder}/{one.location}/clusters/{one.names.cluster}: {NETWORKS}" for one in admitting]
         title = f"Region {new} added: changes elsewhere"
-        table = checks.compared(title, found, shared, run, ok=run.totals()[1:] == (1 + len(admitting), 0))
+        changes = rules + len(objects) + len(admitting)
+        table = checks.compared(title, found, shared, run, ok=run.totals()[1:] == (changes, 0))
         table.notes += run.destroyed()
         added, changed, destroyed = run.totals()
         self._report.figure(
@@ -174,7 +182,9 @@ class Rehearsal:
             rest = self._deployment.deploy()
         self._report.add(checks.deployed(f"Region {new} deleted: all stacks", rest))
         found = differences(self._before_addition, take_snapshot(self._cloud, identities=True))
-        table = checks.compared(f"Region {new} deleted: differences from before it was added", found, [self._firewalls])
+        # These objects have been updated twice.
+        allowed = [self._firewalls, *(f"{one}: .metadata.generation" for one in self._of_all_regions())]
+        table = checks.compared(f"Region {new} deleted: differences from before it was added", found, allowed)
         seconds = retired.seconds + cluster.seconds + rest.seconds
         self._report.figure("Region removed", f"{seconds:.0f} s; {table.rows[0][1]} unexpected differences from before")
         self._report.add(table)
@@ -256,6 +266,21 @@ class Rehearsal:
         """Return the line of differences about the memberships whose mesh the fleet manages."""
         folder = f"projects/{self._cloud.fake.project}/locations/global/features"
         return f"~ cloud {folder}/servicemesh: .membershipSpecs"
+
+    def _of_all_regions(self) -> list[str]:
+        """Return the beginnings of lines of differences about older objects that name something of every region.
+
+        They are those of the internal load balancer: its Gateway has an address in each region, and the gateways admit
+        the proxies of all regions.
+        """
+        environment = self._context.environment
+        if "internal" not in environment.ingress.exposures:
+            return []
+        found = [f"~ {environment.ingress.config_cluster} Gateway {GATEWAY_NAMESPACE}/internal"]
+        if environment.mesh.default_deny:
+            older = [one.key for one in environment.resolved_regions() if one.key != self._new_region]
+            found += [f"~ {key} AuthorizationPolicy {GATEWAY_NAMESPACE}/{GATEWAY_NAME}" for key in older]
+        return found
 
     @property
     def _backends(self) -> str:

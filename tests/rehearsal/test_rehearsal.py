@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +33,7 @@ from tests.rehearsal.secret_scan import search
 from tests.rehearsal.snapshot import differences
 from tests.rehearsal.upgrade import AllowedLoss, losses
 from tests.reporting.table import Table
-from tests.synthesized import REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
+from tests.synthesized import ENVIRONMENTS, REFERENCE, THREE_REGIONS, Synthesis, load_without_variables
 
 SCRIPT = """#!/usr/bin/env bash
 gcloud first
@@ -145,6 +146,13 @@ def test_the_expected_objects_are_those_that_the_stacks_render(reference: Synthe
     environment = load_without_variables(REFERENCE)
     for region in ("tokyo", "osaka"):
         rendered = {object_key(one) for one in reference.objects(region)}
+        assert expected_objects(environment, region) == rendered
+
+
+def test_the_expected_objects_of_multi_cluster_gateway(synthesized: Callable[[str], Synthesis]) -> None:
+    environment = load_without_variables(ENVIRONMENTS["gateway"])
+    for region in ("tokyo", "osaka"):
+        rendered = {object_key(one) for one in synthesized("gateway").objects(region)}
         assert expected_objects(environment, region) == rendered
 
 
