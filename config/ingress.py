@@ -58,7 +58,7 @@ class Ingress(Model):
         default=False,
         description="Serves plain HTTP. Required without `domains`. With them, it turns off the redirect to HTTPS: "
         "keep it until the certificates are ACTIVE. Requests and responses can be read and changed in transit.",
-        json_schema_extra=IN_PLACE,
+        json_schema_extra=ADDS_OR_DELETES,
     )
     security_policy: PolicyName | None = Field(
         default=None,
