@@ -63,11 +63,13 @@ def test_all_that_there_is(tmp_path: Path) -> None:
         "lab REGIONS=2 EXERCISES=1",
         "rehearse-scripts",
         "rehearse",
-        "rehearse CONTROL_PLANE=fleet SHORT=1",
+        "rehearse CONFIG=examples/gateway.yaml SHORT=1",
         "rehearse DAY2=all",
         "rehearse UPGRADE=1",
         "rehearse-faults FAULTS=small",
+        "rehearse CONTROL_PLANE=fleet SHORT=1",
         "rehearse CONTROL_PLANE=asmcli-in-cluster SHORT=1",
+        "rehearse MIGRATION=1",
         "rehearse ACCEPTANCE=1",
         "check: durations",
         "check: passed, except for what was left out:",
@@ -87,7 +89,7 @@ def test_what_is_left_out_is_said_at_the_end(tmp_path: Path) -> None:
 
 
 MAKEFILE = """
-PARAMETERS = REGIONS SERVICES EXERCISES BUDGET CONTROL_PLANE SHORT DAY2 UPGRADE ACCEPTANCE FAULTS SMALL
+PARAMETERS = REGIONS SERVICES EXERCISES BUDGET CONFIG CONTROL_PLANE SHORT DAY2 UPGRADE MIGRATION ACCEPTANCE FAULTS SMALL
 check:
 	@SMALL=$(SMALL) ./check
 %:
@@ -105,11 +107,12 @@ def test_the_small_set_is_for_check_only(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     less = (
         *("lab REGIONS=2 EXERCISES=1", "rehearse-scripts"),
-        *("rehearse CONTROL_PLANE=asmcli-in-cluster SHORT=1", "rehearse ACCEPTANCE=1"),
+        *("rehearse CONTROL_PLANE=fleet SHORT=1", "rehearse CONTROL_PLANE=asmcli-in-cluster SHORT=1"),
+        *("rehearse MIGRATION=1", "rehearse ACCEPTANCE=1"),
     )
     assert set(less) < set(plain)
     assert made(result) == [line.replace("DAY2=all", "DAY2=small") for line in plain if line not in less]
-    assert any(line.startswith("exercises; ") and line.endswith("not with SMALL=1") for line in left_out(result))
+    assert "not with SMALL=1: the exercises" in left_out(result)
 
 
 @pytest.mark.parametrize("failing", ["PYTEST", "SUPPLY", "LAB", "REHEARSAL"])
