@@ -6,6 +6,9 @@ from config.environment import Environment
 from config.problems import Problem
 from config.validation.references import check_region_key
 
+MOST_ADDRESSES = 16
+"""Addresses of a Gateway: https://gateway-api.sigs.k8s.io/reference/spec/#gatewayspec (maxItems of its CRD)."""
+
 LEAST_REPLICAS = 2
 """Gateway pods in a cluster, so that one may go."""
 
@@ -41,6 +44,13 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
             "for one that is in several regions; set ingress.exposure: external, or leave the policy out"
         )
         yield Problem("ingress.security_policy", rule, ingress.security_policy)
+    members = [region for region in environment.regions.values() if not region.retired]
+    if "internal" in ingress.exposures and len(members) > MOST_ADDRESSES:
+        rule = (
+            f"needs an internal address in each of {len(members)} regions, and a Gateway has {MOST_ADDRESSES} at most; "
+            "set ingress.exposure: external, or divide the regions between environments"
+        )
+        yield Problem("ingress.exposure", rule, ingress.exposure)
     if ingress.min_replicas < LEAST_REPLICAS and not ingress.single_replica:
         rule = (
             f"leaves a region without a gateway while its only pod moves; set {LEAST_REPLICAS} or more, or "

@@ -25,7 +25,7 @@ class CheckRecord:
     Attributes:
         check: its id.
         title: what it requires.
-        of: what it is about: terraform's type, or role and kind of an object.
+        of: what it is about: terraform's type (and whether it is of a service agent), or role and kind.
         where: file and resource.
     """
 

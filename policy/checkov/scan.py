@@ -28,10 +28,10 @@ def scan(folder: Path) -> dict[str, Any]:
     # checkov's name of a resource has no type.
     stacks = {file.parent.name: json.loads(file.read_text("utf-8")) for file in (folder / TERRAFORM).glob("*/*.json")}
     types = {
-        (stack, name): kind
+        (stack, name): f"{kind} of a service agent" if "@gcp-sa-" in block.get("member", "") else kind
         for stack, content in stacks.items()
         for kind, named in content["resource"].items()
-        for name in named
+        for name, block in named.items()
     }
     for part, runner, framework in runs:
         report = runner.run(root_folder=str(folder / part), runner_filter=RunnerFilter(framework=[framework]))

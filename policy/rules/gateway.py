@@ -30,11 +30,6 @@ def _target(name: str) -> dict[str, str]:
     return {"group": GATEWAY_API.partition("/")[0], "kind": "Gateway", "name": name}
 
 
-def _cleanup(environment: Environment) -> list[str]:
-    """Return the address of the script that waits for the deletion of the load balancers, if there is one."""
-    return [address("null_resource", "gateway-cleanup")] if environment.mesh.control_plane != "fleet" else []
-
-
 @rule
 def gateway_roles(environment: Environment) -> Claims:
     """The controller of multi-cluster Gateway has the role that Google documents, and the importers read the network.
@@ -87,9 +82,7 @@ def exported_gateways(environment: Environment) -> Claims:
             ],
         }
         yield kubernetes_object(f"{home}/service", "Service", names, {"spec": spec})
-        yield kubernetes_object(
-            f"{home}/export", "ServiceExport", names, {}, [applied(f"{home}/service"), *_cleanup(environment)]
-        )
+        yield kubernetes_object(f"{home}/export", "ServiceExport", names, {}, [applied(f"{home}/service")])
 
 
 @rule
@@ -126,8 +119,8 @@ def gateway_listeners(environment: Environment) -> Claims:
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/secure-gateway
     """
     home, names = _home(environment), environment.names
-    exports = [applied(f"regions/{region.key}/exported-gateway/export") for region in members(environment)]
-    needed = [*exports, *(_cleanup(environment) or used_by_gateways(environment))]
+    scripts = environment.mesh.control_plane != "fleet"
+    needed = [address("null_resource", "gateway-cleanup")] if scripts else used_by_gateways(environment)
     first = in_namespace(environment.ingress.config_cluster, GATEWAY_NAMESPACE)
     listeners = {"http": 80} | ({"https": 443} if environment.has_certificate_map else {})
     addresses: dict[str, Any] = {}

@@ -308,7 +308,8 @@ def _entries(environment: Environment, path: RoutedPath, service: Service) -> li
     route = path.route
     common: dict[str, Any] = {"headers": _headers(route.request_headers, route.response_headers), "corsPolicy": None}
     if route.redirect is not None:
-        https = bool(environment.ingress.domains) if route.redirect.https is None else route.redirect.https
+        secure = environment.ingress.domains and environment.ingress.exposures != ("internal",)
+        https = bool(secure) if route.redirect.https is None else route.redirect.https
         common["redirect"] = {
             "uri": route.redirect.path,
             "authority": route.redirect.host,

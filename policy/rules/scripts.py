@@ -11,6 +11,7 @@ from config.environment import Environment, ResolvedRegion
 from config.paths import ROOT
 from policy.addresses import address, after, unique_id
 from policy.claims import Claims, InAnyOrder, Matches, Sentence
+from policy.objects import applied
 from policy.rule import rule
 from policy.rules.terraform import ca_certificate, host, of_cluster
 
@@ -118,6 +119,7 @@ def used_by_gateways(environment: Environment) -> list[str]:
     domains = environment.ingress.domains if environment.has_certificate_map else ()
     entries = [f"certificate-map/{domain}/entry" for domain in domains]
     return [
+        *(applied(f"regions/{region.key}/exported-gateway/export") for region in _members(environment)),
         *(["google_compute_global_address.gateway-address"] if "external" in environment.ingress.exposures else []),
         *([address("google_compute_ssl_policy", "certificates/policy")] if domains else []),
         *(address("google_certificate_manager_certificate_map_entry", entry) for entry in entries),

@@ -200,4 +200,4 @@ def _first_url(environment: Environment, address: str) -> str:
     services, ingress = environment.all_services().values(), environment.ingress
     routes = [route for service in services for route in service.routes if route.redirect is None]
     hosts = [*(one.host for one in routes[:1] if one.host), *ingress.domains, address]
-    return f"{'https' if ingress.domains else 'http'}://{hosts[0]}{routes[0].path[0] if routes else '/'}"
+    return f"{ingress.scheme}://{hosts[0]}{routes[0].path[0] if routes else '/'}"

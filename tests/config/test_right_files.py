@@ -175,6 +175,44 @@ def check_drained_and_retired(found: Synthesis) -> None:
     assert found.objects("osaka") == []
 
 
+def check_both_apis(found: Synthesis) -> None:
+    addresses = {one["name"] for one in found.all("ingress", "google_compute_global_address").values()}
+    assert addresses == {"mesh-ingress", "mesh-gateway"}
+    (of_mci,) = found.objects("tokyo", "MultiClusterService")
+    assert of_mci["spec"]["clusters"] == [{"link": "asia-northeast2/mesh-osaka-cluster-1"}]
+    for region, drained in {"tokyo": True, "osaka": False}.items():
+        assert len(found.objects(region, "ServiceExport")) == 1
+        exported = found.object(region, "Service", "istio-ingressgateway")
+        assert ("multi-region-mesh/drained" in exported["spec"]["selector"]) is drained
+    assert found.objects("seoul") == []
+    policies = [found.object("tokyo", kind, name) for kind, name in CLOUD_ARMOR.items()]
+    assert "edge" in json.dumps(policies[0]["spec"])
+    assert "edge" in json.dumps(policies[1]["spec"])
+
+
+CLOUD_ARMOR = {"BackendConfig": "ingress-backendconfig", "GCPBackendPolicy": "istio-ingressgateway"}
+
+
+def check_internal_load_balancer(found: Synthesis) -> None:
+    subnets = found.all("network", "google_compute_subnetwork").values()
+    proxies = {one["region"]: one["ip_cidr_range"] for one in subnets if one.get("purpose") == "GLOBAL_MANAGED_PROXY"}
+    assert proxies == {"asia-northeast1": "10.65.0.0/23", "asia-northeast2": "10.66.0.64/26"}
+    assert found.all("ingress", "google_compute_global_address") == {}
+    gateway = found.object("tokyo", "Gateway", "internal")
+    assert [one["value"] for one in gateway["spec"]["addresses"]] == ["asia-northeast1", "asia-northeast2"]
+    assert [one["protocol"] for one in gateway["spec"]["listeners"]] == ["HTTP"]
+    (route,) = found.objects("tokyo", "HTTPRoute")
+    assert route["spec"]["hostnames"] == ["shop.example.com"]
+    redirects = [
+        one["redirect"]
+        for one in found.object("tokyo", "VirtualService", "routes")["spec"]["http"]
+        if "redirect" in one
+    ]
+    assert {one["scheme"] for one in redirects} == {"http"}
+    callers = found.object("osaka", "AuthorizationPolicy", "istio-ingressgateway")["spec"]["rules"][0]["from"]
+    assert callers[0]["source"]["ipBlocks"][2:] == ["10.65.0.0/23", "10.66.0.64/26"]
+
+
 def check_nothing_on_the_mesh(found: Synthesis) -> None:
     assert deployments(found) == {}
     assert found.all("ingress", "google_compute_global_address") == {}

@@ -392,8 +392,8 @@ def test_a_mutation_without_an_effect_is_an_error(hardened: Stacks, at: str, wit
         list(one.applied(hardened))
 
 
-def roles() -> dict[str, str]:
-    return {str(one.path[3]): one.role for one in workloads(load_without_variables(HARDENED))}
+def roles(name: str = "hardened") -> dict[str, str]:
+    return {str(one.path[3]): one.role for one in workloads(load_without_variables(ENVIRONMENTS[name]))}
 
 
 def test_checkov_gets_the_whole_environment(hardened: Stacks, tmp_path: Path) -> None:
@@ -411,13 +411,16 @@ def test_checkov_gets_the_whole_environment(hardened: Stacks, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_checkov_passes(hardened: Stacks, tmp_path: Path) -> None:
+def test_checkov_passes(synthesized: Synthesized, tmp_path: Path) -> None:
     if not PYTHON.exists():
         pytest.skip("checkov is not installed: run `make policy`")
-    found = scan({"hardened": hardened}, {"hardened": roles()}, tmp_path / "scan")["hardened"]
-    assert [f"{one.check} at {one.where}" for one in found.unskipped(skips.read())] == []
-    assert found.unused(skips.read()) == []
-    assert len(found.passed) > 500
+    names, known = ("hardened", "gateway"), skips.read()
+    stacks = {name: synthesized(name).stacks for name in names}
+    scans = scan(stacks, {name: roles(name) for name in names}, tmp_path / "scan")
+    for found in scans.values():
+        assert [f"{one.check} at {one.where}" for one in found.unskipped(known)] == []
+        assert len(found.passed) > 500
+    assert [skip for skip in known if all(skip in found.unused(known) for found in scans.values())] == []
 
 
 def test_every_skip_is_of_a_type_and_has_a_reason() -> None:
@@ -425,7 +428,8 @@ def test_every_skip_is_of_a_type_and_has_a_reason() -> None:
     assert all(len(skip.reason.split()) > 5 for skip in known)
     pairs = [(skip.check, of) for skip in known for of in skip.of]
     assert len(set(pairs)) == len(pairs)
-    kinds = re.compile(r"google_\w+|(service|gateway|demo-client|readiness|other) (Deployment|Job|Pod|RoleBinding)")
+    of_pods = r"(service|gateway|demo-client|readiness|other) (Deployment|Job|Pod|RoleBinding)"
+    kinds = re.compile(rf"google_\w+( of a service agent)?|{of_pods}")
     assert [of for _, of in pairs if not kinds.fullmatch(of)] == []
 
 
