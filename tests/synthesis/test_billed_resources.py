@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cli.init.document import document
+from config.kinds import GATEWAY_API
 from config.paths import ROOT
 from config.validation.nodes import ZONES_OF_A_REGION
 from tests.synthesized import Synthesis, environment_of, synthesize
@@ -30,8 +31,11 @@ COUNTED = {
 """Google Cloud resources that the table has, by themselves or by what Google creates for them."""
 
 NOT_BILLED = {
+    "google_certificate_manager_certificate",
+    "google_certificate_manager_certificate_map",
+    "google_certificate_manager_certificate_map_entry",
+    "google_certificate_manager_dns_authorization",
     "google_compute_firewall",
-    "google_compute_managed_ssl_certificate",
     "google_compute_network",
     "google_compute_router",
     "google_compute_ssl_policy",
@@ -41,7 +45,7 @@ NOT_BILLED = {
     "google_project_service",
     "google_service_account",
 }
-"""Google Cloud resources without a price of their own; README has what is billed by volume, such as flow logs."""
+"""Google Cloud resources without a price of their own, or with none below 100; README has what is billed by volume."""
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +115,8 @@ def _synthesized(synthesis: Synthesis) -> Counts:
         f"Boot disks of nodes, {disk_gb} GB, `{disk_type}`": nodes,
         "Cloud NAT gateways": _twice(len(synthesis.all("network", "google_compute_router_nat"))),
         "Global external addresses": _twice(len(synthesis.all("ingress", "google_compute_global_address"))),
-        "Forwarding rules": _twice(sum(map(_forwarding_rules, synthesis.objects(kind="MultiClusterIngress")))),
-        "Backends of Multi Cluster Ingress: gateway pods": gateways,
+        "Forwarding rules": _twice(sum(map(_forwarding_rules, synthesis.objects(kind="Gateway")))),
+        "Backends of Multi Cluster Ingress or multi-cluster Gateway: gateway pods": gateways,
         "Mesh clients: pods with a proxy, gateways included": _sum(iter((gateways, _deployed(synthesis)))),
     }
 
@@ -127,12 +131,14 @@ def _zones(pool: dict[str, Any]) -> int:
     return len(pool.get("node_locations", ())) or ZONES_OF_A_REGION
 
 
-def _forwarding_rules(ingress: dict[str, Any]) -> int:
-    """Return one for HTTP, and with certificates one for HTTPS.
+def _forwarding_rules(gateway: dict[str, Any]) -> int:
+    """Return one for each listener and address of a load balancer; Istio's Gateways have none.
 
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
+    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/gateway-api
     """
-    return 2 if "networking.gke.io/pre-shared-certs" in ingress["metadata"].get("annotations", {}) else 1
+    if not gateway["apiVersion"].startswith(f"{GATEWAY_API}/"):
+        return 0
+    return len(gateway["spec"]["listeners"]) * len(gateway["spec"]["addresses"])
 
 
 def _twice(count: int) -> tuple[int, int]:

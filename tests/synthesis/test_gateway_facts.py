@@ -221,6 +221,7 @@ def test_without_domains_there_is_no_https(both: Synthesis) -> None:
 def test_policies_of_the_backends(external: Synthesis, gateway: Synthesis) -> None:
     health = external.object("tokyo", "HealthCheckPolicy", SERVICE)["spec"]
     assert health["targetRef"] == IMPORT
+    assert (health["default"]["checkIntervalSec"], health["default"]["timeoutSec"]) == (5, 5)
     check = health["default"]["config"]
     assert check["type"] == "HTTP"
     assert check["httpHealthCheck"]["requestPath"] == "/healthz/ready"

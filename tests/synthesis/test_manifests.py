@@ -23,11 +23,15 @@ from tests.synthesized import Synthesis, load_without_variables, synthesize
 MANIFESTS = ROOT / "manifests"
 SCHEMAS = Path(__file__).parent / "schemas"
 KUBERNETES_VERSION = "1.33"  # near what GKE's stable channel has
-CRD_GROUPS = ("networking.istio.io/", "security.istio.io/", "cloud.google.com/", "networking.gke.io/v1")
+CRD_GROUPS = (
+    *("networking.istio.io/", "security.istio.io/"),
+    *("cloud.google.com/", "networking.gke.io/v1", "gateway.networking.k8s.io/v1"),
+)
 OWN_SCHEMAS = {
     "MultiClusterIngress": SCHEMAS / "multi-cluster-ingress.json",
     "MultiClusterService": SCHEMAS / "multi-cluster-service.json",
     "SecretProviderClass": SCHEMAS / "secret-provider-class.json",
+    "ServiceExport": SCHEMAS / "service-export.json",
 }
 
 
@@ -91,7 +95,13 @@ def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     return synthesize(environment, tmp_path_factory.mktemp("thresholds"))
 
 
-@pytest.mark.parametrize("environment", ["reference", "three_regions", "thresholds"])
+@pytest.fixture(scope="module")
+def gateway(synthesized: Callable[[str], Synthesis]) -> Synthesis:
+    """examples/gateway.yaml."""
+    return synthesized("gateway")
+
+
+@pytest.mark.parametrize("environment", ["reference", "three_regions", "thresholds", "gateway"])
 def test_every_object_is_valid(environment: str, request: pytest.FixtureRequest) -> None:
     synthesis: Synthesis = request.getfixturevalue(environment)
     objects = synthesis.objects()
@@ -100,8 +110,11 @@ def test_every_object_is_valid(environment: str, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-def every_object(reference: Synthesis, three_regions: Synthesis, thresholds: Synthesis) -> list[dict[str, Any]]:
-    return [*reference.objects("tokyo"), *three_regions.objects("iowa"), *thresholds.objects("tokyo")]
+def every_object(
+    reference: Synthesis, three_regions: Synthesis, thresholds: Synthesis, gateway: Synthesis
+) -> list[dict[str, Any]]:
+    regions = ((reference, "tokyo"), (three_regions, "iowa"), (thresholds, "tokyo"), (gateway, "tokyo"))
+    return [one for synthesis, region in regions for one in synthesis.objects(region)]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +128,16 @@ def every_object(reference: Synthesis, three_regions: Synthesis, thresholds: Syn
         ("Role", "rules.0.verb", ["get"]),
         ("DestinationRule", "spec.trafficPolicy.outlierDetection.maxEjectionPercnt", 100),
         ("DestinationRule", "spec.trafficPolicy.outlierDetection.interval", 10),
-        ("Gateway", "spec.servers.0.port.number", "80"),
+        ("networking.istio.io/Gateway", "spec.servers.0.port.number", "80"),
+        ("gateway.networking.k8s.io/Gateway", "spec.addresses.0.name", "x"),
+        ("HTTPRoute", "spec.rules.0.backendRefs.0.port", 0),
+        ("HTTPRoute", "spec.parentRefs.0.section", "https"),
+        ("HealthCheckPolicy", "spec.default.config.httpHealthCheck.portSpecification", "USE_PORT"),
+        ("HealthCheckPolicy", "spec.default.config.httpHealthCheck.path", "/"),
+        ("GCPBackendPolicy", "spec.default.connectionDraining.drainingTimeoutSec", 4000),
+        ("GCPBackendPolicy", "spec.default.securityPolicyName", "x"),
+        ("GCPGatewayPolicy", "spec.default.sslpolicy", "x"),
+        ("ServiceExport", "spec", {}),
         ("VirtualService", "spec.http.0.route.0.destination.prt", 80),
         ("PeerAuthentication", "spec.mtls.mode", "strict"),
         ("PeerAuthentication", "spec.mtls.mod", "STRICT"),
@@ -136,7 +158,9 @@ def every_object(reference: Synthesis, three_regions: Synthesis, thresholds: Syn
 def test_an_error_is_found(every_object: list[dict[str, Any]], kind: str, path: str, value: Any) -> None:
     """The schemas reject errors."""
     # The largest object of the kind: a default-deny policy is empty.
-    one = copy.deepcopy(max((one for one in every_object if one["kind"] == kind), key=lambda one: len(json.dumps(one))))
+    group, _, kind = kind.rpartition("/")
+    candidates = [one for one in every_object if one["kind"] == kind and one["apiVersion"].startswith(group)]
+    one = copy.deepcopy(max(candidates, key=lambda one: len(json.dumps(one))))
     *steps, last = path.split(".")
     here: Any = one
     for step in steps:
@@ -160,7 +184,7 @@ def test_every_file_is_used(synthesized: Callable[[str], Synthesis], thresholds:
     kinds = {yaml.safe_load((MANIFESTS / file).read_text(encoding="utf-8"))["kind"] for file in manifest_files()}
     assert kinds == {
         one["kind"]
-        for found in (*map(synthesized, ("reference", "three_regions", "fleet")), thresholds)
+        for found in (*map(synthesized, ("reference", "three_regions", "fleet", "gateway")), thresholds)
         for stack in found.stacks.values()
         for *_, one in kubernetes_objects(stack)
     }

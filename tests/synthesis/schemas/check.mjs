@@ -1,4 +1,4 @@
-// Checks Kubernetes objects of Istio's and GKE's own kinds against the schemas of
+// Checks Kubernetes objects of Istio's and GKE's own kinds, and of the Gateway API's, against the schemas of
 // their CRDs, as @kubernetes-models compiles them.
 //
 // Reads a JSON list of objects from standard input and writes a JSON list with one
@@ -10,6 +10,7 @@
 import { readFileSync } from "node:fs";
 
 const KINDS = {
+  "gateway.networking.k8s.io/v1": "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1",
   "networking.istio.io/v1beta1": "@kubernetes-models/istio/networking.istio.io/v1beta1",
   "security.istio.io/v1beta1": "@kubernetes-models/istio/security.istio.io/v1beta1",
   "cloud.google.com/v1": "@kubernetes-models/gke/cloud.google.com/v1",
