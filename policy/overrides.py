@@ -85,6 +85,7 @@ OVERRIDES = (
     Override("MESH_STRICT_MTLS", "mesh.mtls", lambda one: one.mesh.mtls == "permissive"),
     Override("MESH_DEFAULT_DENY", "mesh.default_deny", lambda one: not one.mesh.default_deny),
     Override("MESH_HTTPS_ONLY", "ingress.plain_http", lambda one: one.ingress.plain_http),
+    Override("MESH_GATEWAY_LISTENERS", "ingress.exposure", lambda one: "internal" in one.ingress.exposures),
     Override("MESH_CLOUD_ARMOR", "ingress.security_policy", lambda one: one.ingress.security_policy is None),
     Override("MESH_GATEWAY_COUNT", "ingress.single_replica", lambda one: one.ingress.single_replica),
     Override("MESH_NOT_ROOT", "services.*.root", _any_service(lambda service: service.root)),

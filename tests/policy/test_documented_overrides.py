@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 NOT_SECURITY_RELEVANT = {
     "cluster.node_pool_rollout",
     "cluster.secret_manager",
+    "ingress.api",
     "ingress.enabled",
     "mesh.control_plane",
     "regions.*.drained",
