@@ -193,14 +193,15 @@ def gateway_backends(environment: Environment) -> Claims:
     if not environment.ingress.uses_gateway:
         return
     home = _home(environment)
-    check = {"portSpecification": "USE_FIXED_PORT", "port": 15021, "requestPath": "/healthz/ready"}
+    http = {"portSpecification": "USE_FIXED_PORT", "port": 15021, "requestPath": "/healthz/ready"}
+    check = {"checkIntervalSec": 5, "timeoutSec": 5, "config": {"type": "HTTP", "httpHealthCheck": http}}
     policy = {
         "securityPolicy": environment.ingress.security_policy,
         "connectionDraining": {"drainingTimeoutSec": DRAIN_SECONDS},
         "logging": {"enabled": True},
     }
     for path, kind, default in (
-        ("health-check", "HealthCheckPolicy", {"config": {"type": "HTTP", "httpHealthCheck": check}}),
+        ("health-check", "HealthCheckPolicy", check),
         ("backend-policy", "GCPBackendPolicy", policy),
     ):
         spec = {"default": default, "targetRef": IMPORT}
