@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fake_cloud.testing import COMPUTE, PROJECT, ApiClient, FakeGcp, enable, running
+from tests.fake_cloud.testing import APIS, COMPUTE, PROJECT, ApiClient, FakeGcp, enable, running
 from tests.synthesized import environment_of, synthesize
 from tests.terraform.google_cloud import google_variables
 from tests.terraform.terraform import APPLY, initialized, run_terraform
@@ -23,22 +24,25 @@ class IngressResources:
     gcp: FakeGcp
     folder: Path
 
-    def write(self, name: str, domains: str) -> None:
+    def write(self, name: str, domains: str, api: str = "multi-cluster-ingress") -> None:
         """Synthesize an environment, and write a stack with the Google Cloud resources only.
 
         Args:
             name: a new folder's name.
             domains: the list of domains in YAML.
+            api: of the ingress.
         """
         text = f"project: {{id: {PROJECT}, name_prefix: matt}}\nregions: {{a: {{region: asia-east1, number: 3}}}}\n"
-        text += f"ingress: {{config_cluster: a, domains: {domains}}}\ncluster: {{endpoint: dns}}\n"
+        text += f"ingress: {{config_cluster: a, api: {api}, domains: {domains}}}\ncluster: {{endpoint: dns}}\n"
         folder = self.folder / name
         folder.mkdir()
         stack = synthesize(environment_of(text), folder).stacks["ingress"]
         providers = {"google": stack["terraform"]["required_providers"]["google"]}
         content = {"terraform": {"required_providers": providers}, "provider": {"google": [{"project": PROJECT}]}}
         content["resource"] = {
-            kind: resources for kind, resources in stack["resource"].items() if kind.startswith(GOOGLE)
+            kind: {name: _standalone(one) for name, one in resources.items()}
+            for kind, resources in stack["resource"].items()
+            if kind.startswith(GOOGLE)
         }
         self.terraform_folder.mkdir(exist_ok=True)
         (self.terraform_folder / "main.tf.json").write_text(json.dumps(content), encoding="utf-8")
@@ -51,15 +55,21 @@ class IngressResources:
         variables = google_variables(self.gcp) | {"GOOGLE_OAUTH_ACCESS_TOKEN": self.gcp.token()}
         return run_terraform(self.terraform_folder, *arguments, **variables)
 
-    def names(self, collection: str) -> set[str]:
-        found = self.gcp.server.cloud.store.under(f"{PLACE}/{collection}")
-        return {resource["name"] for _, resource in found}
+    def names(self, collection: str, place: str = PLACE) -> set[str]:
+        found = self.gcp.server.cloud.store.under(f"{place}/{collection}")
+        return {path.rpartition("/")[2] for path, _ in found}
+
+
+def _standalone(block: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource without its dependencies on objects in the clusters."""
+    kept = [one for one in block.get("depends_on", ()) if one.startswith(GOOGLE)]
+    return {**{key: value for key, value in block.items() if key != "depends_on"}, "depends_on": kept}
 
 
 @pytest.fixture
 def ingress(_providers: None, tmp_path: Path) -> Iterator[IngressResources]:
     with running() as gcp:
-        enable(gcp.client())
+        enable(gcp.client(), *APIS, "certificatemanager")
         yield IngressResources(gcp, tmp_path)
 
 
@@ -84,6 +94,29 @@ def test_certificates_are_added_and_removed_with_their_domains(ingress: IngressR
 
     ingress.run("destroy", "-auto-approve")
     assert ingress.names("sslCertificates") == ingress.names("sslPolicies") == ingress.names("addresses") == set()
+    assert ingress.gcp.server.journal.unknown() == []
+
+
+def test_a_certificate_map_has_an_entry_for_each_domain(ingress: IngressResources) -> None:
+    place = f"projects/{PROJECT}/locations/global"
+    ingress.write("first", "[shop.example.com, www.example.com]", "gateway")
+    initialized(ingress.terraform_folder)
+    ingress.run(*APPLY)
+    assert ingress.names("certificateMaps", place) == {"matt-ingress"}
+    entries = ingress.names("certificateMapEntries", f"{place}/certificateMaps/matt-ingress")
+    assert len(entries) == 2
+    assert ingress.names("certificates", place) == ingress.names("dnsAuthorizations", place) == entries
+    assert ingress.names("sslCertificates") == set()
+    # Responses have the project's number, and the certificates become active.
+    assert "No changes." in ingress.run("plan")
+    ingress.gcp.server.certificates.records |= {"_acme-challenge.shop.example.com.", "_acme-challenge.www.example.com."}
+    assert "No changes." in ingress.run("plan")
+
+    ingress.write("second", "[shop.example.com]", "gateway")
+    assert "0 added, 0 changed, 3 destroyed" in ingress.run(*APPLY)
+    ingress.run("destroy", "-auto-approve")
+    for collection in ("certificates", "certificateMaps", "dnsAuthorizations"):
+        assert ingress.names(collection, place) == set()
     assert ingress.gcp.server.journal.unknown() == []
 
 
