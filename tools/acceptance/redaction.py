@@ -19,9 +19,10 @@ DATA_KEYED = frozenset(
 """Fields whose keys are data, and no field names."""
 
 _WORDS = (
-    "accounts addresses aggregated all backendServices clusters com compute container default features firewalls "
-    "forwardingRules global googleapis healthChecks http https iam instanceGroupManagers instanceGroups locations "
-    "memberships networkEndpointGroups networks nodePools operations projects regions routers serviceAccounts services "
+    "accounts addresses aggregated all backendServices certificatemanager certificateMapEntries certificateMaps "
+    "certificates clusters com compute container default dnsAuthorizations features firewalls forwardingRules global "
+    "googleapis healthChecks http https iam instanceGroupManagers instanceGroups locations memberships "
+    "networkEndpointGroups networks nodePools operations projects regions routers serviceAccounts services "
     "sslCertificates sslPolicies subnetworks targetHttpProxies targetHttpsProxies urlMaps www zones"
 )
 WORDS = frozenset(_WORDS.split())
