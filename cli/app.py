@@ -312,7 +312,7 @@ def verify(
         typer.Option(
             metavar="URL",
             help="With ingress, send requests to URL.",
-            show_default="the first domain, or else the address of Multi Cluster Ingress",
+            show_default="the first domain, or else the address of each load balancer",
         ),
     ] = None,
     plot: Annotated[
@@ -325,7 +325,7 @@ def verify(
     """Send requests to a service from each cluster, and check which region responds.
 
     Run it after a deploy. The steps: split (A), without the DestinationRule (failover: false), every region responds
-    in every cluster, in even shares; locality (B), every response is local; ingress (C), the load balancer routes
+    in every cluster, in even shares; locality (B), every response is local; ingress (C), each load balancer routes
     each region's requests to that region. The requests come from a Job in each cluster, which is deleted at the end.
     The counters of the proxies tell which region has responded. The service has to be an HTTP or gRPC service.
     """

@@ -6,6 +6,9 @@
 Arrows between regions share a vertical line in their lane. No arrow runs through a text: each has its height in a row.
 """
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from cli.topology.canvas import BOLD, LINE, NORMAL, Canvas, Rectangle
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
 
@@ -28,7 +31,8 @@ class _Picture:
     def __init__(self, graph: Graph) -> None:
         self._graph, self._canvas = graph, Canvas()
         self._places: dict[str, Rectangle] = {}
-        self._above = [one for one in graph.arrows if one.starts == ("users",)]
+        above = {box.id for box in graph.boxes}
+        self._above = [one for one in graph.arrows if above.issuperset((*one.starts, *one.ends))]
         self._within = [one for one in graph.arrows if one.kind not in LANES]
         self._between = {one.kind: one for one in graph.arrows if one not in self._above + self._within}
         # Below the upper edge of a box: where arrows within a region are, and those between regions start and end.
@@ -91,17 +95,22 @@ class _Picture:
         self._canvas.text(id_, place, *arrow.label, color=arrow.kind.value[0])
 
     def _draw_ingress(self) -> float:
-        """Draw the users and the load balancer, if there is one, and return where the VPC begins."""
-        boxes, left = self._graph.boxes, PAD
-        bottom = max((LINE * len(box.lines) + 3 * PAD for box in boxes), default=-PAD)
-        for box in boxes:
-            right = left + self._box_width(box)
-            self._draw_box(box, Rectangle(left, PAD, right, bottom))
-            left = right + max(self._canvas.width(*one.label) for one in self._above) + 2 * PAD
-        for arrow in self._above:
-            users, balancer = (self._places[box.id] for box in boxes)
-            self._draw_arrow("users-lb", arrow, users.right, balancer.left, (PAD + bottom) / 2)
-        return bottom + 2 * PAD
+        """Draw a row for each load balancer, beside its clients, and return where the VPC begins."""
+        boxes = {box.id: box for box in self._graph.boxes}
+        widths = [self._box_width(boxes[one.starts[0]]) + self._canvas.width(*one.label) for one in self._above]
+        left, bottom = PAD + max(widths, default=0) + 2 * PAD, 0.0
+        for users, group in groupby(self._above, lambda one: boxes[one.starts[0]]):
+            top, right, rows = bottom + PAD, PAD + self._box_width(users), []
+            for arrow in group:
+                balancer, row = boxes[arrow.ends[0]], bottom + PAD
+                bottom = row + max(LINE * len(box.lines) for box in (users, balancer)) + 2 * PAD
+                rows.append((arrow, balancer, Rectangle(left, row, left + self._box_width(balancer), bottom)))
+            self._draw_box(users, Rectangle(PAD, top, right, bottom))
+            for _, balancer, place in rows:
+                self._draw_box(balancer, place)
+            for arrow, balancer, place in rows:
+                self._draw_arrow(f"{users.id}-{balancer.id}", arrow, right, left, (place.top + place.bottom) / 2)
+        return bottom + 2 * PAD if boxes else PAD
 
     def _draw_region(self, region: Group, top: float) -> float:
         """Draw a region from a height on, and return its bottom."""
@@ -133,6 +142,16 @@ class _Picture:
             edges = (one.right, other.left) if one.left < other.left else (one.left, other.right)
             self._draw_arrow(f"{start}-{end}", arrow, *edges, one.top + self._level)
 
+    def _way_down(self, id_: str, balancers: Sequence[str], lane: float) -> list[tuple[float, float]]:
+        """Return the line from a load balancer to its lane: from below the last one, and beside it from others."""
+        place, last = self._places[id_], self._places[balancers[-1]]
+        level = last.bottom + PAD
+        if place is last:
+            x = place.left + 2 * PAD
+            return [(x, place.bottom), (x, level), (lane, level)]
+        x, y = max(self._places[one].right for one in balancers) + PAD, (place.top + place.bottom) / 2
+        return [(place.right, y), (x, y), (x, level), (lane, level)]
+
     def _draw_between(self, arrow: Arrow) -> None:
         """Draw a vertical line in a lane, lines from each start to it, and arrows from it to each end."""
         lane, kind, name, joins = self._lanes[arrow.kind], arrow.kind, arrow.kind.name.lower(), set()
@@ -140,9 +159,8 @@ class _Picture:
         for id_ in arrow.starts:
             (x, top), (level, _) = edges[id_], self._levels[kind]
             points = [(x, top + level), (lane, top + level)]
-            if id_ == "lb":
-                x, y = self._places[id_].left + 2 * PAD, self._places[id_].bottom
-                points = [(x, y), (x, y + PAD), (lane, y + PAD)]
+            if kind is Kind.INGRESS:
+                points = self._way_down(id_, arrow.starts, lane)
             self._canvas.line(f"{id_}-{name}", kind, *points)
             joins.add(points[-1])
         for id_ in arrow.ends:

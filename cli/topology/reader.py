@@ -3,16 +3,19 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import permutations, product
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli.errors import MeshError
 from cli.sources.described import AUTOMATIC
+from cli.sources.front_end import INTERNAL
 from cli.sources.synthesized import SYNTHESIZE, Synthesized
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
+from config.kinds import GATEWAY_API
 from config.naming import DRAINED_SELECTOR, GATEWAY_NAMESPACE
 from config.plural import counted
 
 Json = Mapping[str, Any]
+STATIC_IP = "networking.gke.io/static-ip"
 Pair = tuple[str, str]
 
 
@@ -22,6 +25,38 @@ def read_graph(synthesized: Synthesized) -> Graph:
         return _Reader(synthesized).graph()
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise MeshError(f"{synthesized.folder} is not one synthesis of this project: {error!r}", SYNTHESIZE) from error
+
+
+class _Users(NamedTuple):
+    """The clients of a load balancer.
+
+    Attributes:
+        id: Of the box.
+        lines: Its text.
+    """
+
+    id: str
+    lines: tuple[str, ...]
+
+
+USERS = _Users("users", ("users",))
+VPC_CLIENTS = _Users("clients", ("clients", "in the VPC"))
+
+
+class _LoadBalancer(NamedTuple):
+    """A load balancer in front of the gateways.
+
+    Attributes:
+        id: Of the box.
+        users: Its clients.
+        lines: Its text.
+        scheme: Of the requests.
+    """
+
+    id: str
+    users: _Users
+    lines: tuple[str, ...]
+    scheme: str
 
 
 class _Reader:
@@ -62,13 +97,14 @@ class _Reader:
         """Return the graph."""
         (vpc,) = self._network("network").values()
         project = self._json.stacks["network"]["provider"]["google"][0]["project"]
-        above = tuple(self._ingress())
+        above = tuple(self._load_balancers())
         regions = tuple(self._region(key) for key in self._clusters)
         if above:
             gateways = (f"{id_}_gateway" for key, id_ in self._ids.items() if key not in self._drained)
             boxes = {box.id for region in regions for box in region.groups[0].boxes}
             ends = tuple(one for one in gateways if one in boxes)
-            self._arrows.append(Arrow(Kind.INGRESS, ("nearest region",), ("lb",), ends))
+            balancers = tuple(one.id for one in above if one.kind is Kind.INGRESS)
+            self._arrows.append(Arrow(Kind.INGRESS, ("nearest region",), balancers, ends))
         self._connect_regions("gateway" if above else "services")
         group = Group("vpc", (f"VPC {vpc['name']}, project {project}",), (), regions)
         return Graph(above, group, tuple(self._arrows))
@@ -105,7 +141,9 @@ class _Reader:
             for one in self._objects[key, "HorizontalPodAutoscaler"]
         }
         pods: dict[str, dict[str, tuple[int, int]]] = {
-            f"{one['metadata']['name']}.{one['metadata']['namespace']}": {} for one in self._objects[key, "Service"]
+            f"{one['metadata']['name']}.{one['metadata']['namespace']}": {}
+            for one in self._objects[key, "Service"]
+            if one["metadata"]["namespace"] != GATEWAY_NAMESPACE  # the gateways, which are exported
         }
         for deployment in self._objects[key, "Deployment"]:
             labels, metadata = deployment["spec"]["selector"]["matchLabels"], deployment["metadata"]
@@ -148,26 +186,70 @@ class _Reader:
         connected = [key for key in self._control_planes if modes.get(key) == "connected"]
         yield from dict.fromkeys(permutations(connected, 2), "connected mode").items()
 
-    def _ingress(self) -> Iterator[Box]:
-        """Yield the users and the load balancer, where there is one."""
-        addresses = self._json.resources("ingress", "google_compute_global_address").values()
+    def _load_balancers(self) -> Iterator[Box]:
+        """Yield the clients and the load balancers, where there are any."""
+        found = list(self._read_load_balancers())
+        for users in dict.fromkeys(one.users for one in found):
+            yield Box(users.id, Kind.INFRASTRUCTURE, users.lines)
+        for one in found:
+            yield Box(one.id, Kind.INGRESS, ("load balancer", *one.lines))
+            self._arrows.append(Arrow(Kind.INGRESS, (f"{one.scheme} requests",), (one.users.id,), (one.id,)))
+
+    def _read_load_balancers(self) -> Iterator["_LoadBalancer"]:
+        """Yield the load balancers of the config cluster: of Multi Cluster Ingress, and of each Gateway."""
         certificates = self._json.resources("ingress", "google_compute_managed_ssl_certificate").values()
         domains = [domain for one in certificates for domain in one["managed"]["domains"]]
         for key in self._clusters:
             for ingress in self._objects[key, "MultiClusterIngress"]:
                 policies = [one["spec"].get("securityPolicy") for one in self._objects[key, "BackendConfig"]]
                 lines = (
-                    "load balancer",
                     f"Multi Cluster Ingress {ingress['metadata']['name']}",
-                    *(f"address {one['name']}" for one in addresses),
+                    *self._address_lines([ingress["metadata"]["annotations"][STATIC_IP]]),
                     *(f"https://{domain}" for domain in domains),
                     *(f"Cloud Armor policy {one['name']}" for one in policies if one),
                 )
-                yield from (Box("users", Kind.INFRASTRUCTURE, ("users",)), Box("lb", Kind.INGRESS, lines))
                 frontends = self._objects[key, "FrontendConfig"]
                 redirected = any(one["spec"]["redirectToHttps"]["enabled"] for one in frontends)
-                scheme = "HTTP" if not domains else "HTTPS" if redirected else "HTTP and HTTPS"
-                self._arrows.append(Arrow(Kind.INGRESS, (f"{scheme} requests",), ("users",), ("lb",)))
+                yield _LoadBalancer("lb", USERS, lines, _scheme(bool(domains), redirected))
+            for gateway in self._objects[key, "Gateway"]:
+                if gateway["apiVersion"].startswith(f"{GATEWAY_API}/"):
+                    yield self._read_gateway(key, gateway)
+
+    def _read_gateway(self, key: str, gateway: Json) -> "_LoadBalancer":
+        """Read the load balancer of a Gateway.
+
+        Args:
+            key: Of the config cluster's region.
+            gateway: The Gateway of the Gateway API.
+        """
+        name, spec = gateway["metadata"]["name"], gateway["spec"]
+        routes = [
+            one["spec"]
+            for one in self._objects[key, "HTTPRoute"]
+            if name in [parent["name"] for parent in one["spec"]["parentRefs"]]
+        ]
+        secure = any(one["protocol"] == "HTTPS" for one in spec["listeners"])
+        redirected = any("filters" in rule for route in routes for rule in route["rules"])
+        scheme = "https" if secure else "http"
+        policies = [one["spec"]["default"].get("securityPolicy") for one in self._objects[key, "GCPBackendPolicy"]]
+        lines = (
+            f"multi-cluster Gateway {name}",
+            *self._address_lines(one["value"] for one in spec["addresses"]),
+            *(
+                f"{scheme}://{one}"
+                for one in dict.fromkeys(host for route in routes for host in route.get("hostnames") or ())
+            ),
+            *(f"Cloud Armor policy {one}" for one in policies if one),
+        )
+        users = VPC_CLIENTS if name == INTERNAL else USERS
+        return _LoadBalancer(name, users, lines, _scheme(secure, redirected))
+
+    def _address_lines(self, values: Iterable[str]) -> Iterator[str]:
+        """Yield what is to be read of each address: the name of a reserved one, or the region of another."""
+        reserved = self._json.resources("ingress", "google_compute_global_address")
+        for value in values:
+            one = reserved.get(self._follow("ingress", value))
+            yield f"address {one['name']}" if one else f"address in {value}"
 
     def _region(self, key: str) -> Group:
         id_, cluster = self._ids[key], self._clusters[key]
@@ -242,6 +324,11 @@ class _Reader:
         starts, ends = (tuple(f"{self._ids[key]}_{part}" for key in dict.fromkeys(keys)) for keys, part in sides)
         if starts and ends:
             self._arrows.append(Arrow(kind, label, starts, ends))
+
+
+def _scheme(secure: bool, redirected: bool) -> str:
+    """Return by which schemes a load balancer serves requests."""
+    return "HTTP" if not secure else "HTTPS" if redirected else "HTTP and HTTPS"
 
 
 def _number_of_pods(least: int, most: int) -> str:

@@ -105,6 +105,7 @@ class Requests:
         host: The name by which proxies know the service whose endpoints they count.
         port: Of that service.
         mirror: The subset of it that gets copies of requests, which do not count; empty if there is none.
+        connect: The address that requests go to; empty for that of the URL's host.
     """
 
     url: str
@@ -112,6 +113,7 @@ class Requests:
     host: str
     port: int
     mirror: str = ""
+    connect: str = ""
 
 
 class LoadGenerator:
@@ -208,7 +210,7 @@ def start_load(client: TrafficClient, requests: Requests, load: LoadProfile, fin
     arguments = [
         *(requests.url, "grpc" if requests.grpc else "http", mark, f"{TIMEOUT_SECONDS:g}"),
         *(str(piece), f"{load.pause:g}", f"{load.count_every:g}", requests.host, str(requests.port), requests.mirror),
-        *map(str, load.counts()),
+        *(requests.connect, *map(str, load.counts())),
     ]
     process = client.cluster.popen(
         *("exec", client.pod, "--namespace", client.namespace, "--container", CONTAINER, "--stdin"),

@@ -2,7 +2,7 @@
 # Sends requests with curl from where it runs, a pod of the mesh, and prints each response.
 # `mesh` sends it there and reads it.
 #
-#   sh -c "$(cat client.sh)" client URL PROTOCOL MARK SECONDS PIECE PAUSE EVERY HOST PORT MIRROR COUNT...
+#   sh -c "$(cat client.sh)" client URL PROTOCOL MARK SECONDS PIECE PAUSE EVERY HOST PORT MIRROR CONNECT COUNT...
 #
 #   PROTOCOL grpc for gRPC: an empty message in HTTP/2; any other for HTTP
 #   MARK     begins the line of a response: MARK STATUS SECONDS CURL'S-EXIT-STATUS CURL'S-MESSAGE
@@ -14,14 +14,15 @@
 #   HOST     name of the service that the counters are about
 #   PORT     its port
 #   MIRROR   subset of the service that gets copies of requests, which do not count; may be empty
+#   CONNECT  address that requests go to, in place of that of the URL's host; may be empty
 #   COUNT    requests of one worker; there are as many workers as counts
 #
 # Several workers print at the same time, so that a piece is printed at once, and is less than a pipe takes at once.
 # Ends when its standard input does: the CLI may have ended.
 set -u
 
-url=$1 protocol=$2 mark=$3 seconds=$4 piece=$5 pause=$6 every=$7 host=$8 port=$9 mirror=${10}
-shift 10
+url=$1 protocol=$2 mark=$3 seconds=$4 piece=$5 pause=$6 every=$7 host=$8 port=$9 mirror=${10} connect=${11}
+shift 11
 
 if ! command -v curl >/dev/null 2>&1; then
   echo "curl is not installed in the client pod" >&2
@@ -31,7 +32,7 @@ fi
 # send NUMBER: sends requests over one connection, where the server keeps it.
 send() {
   # The part behind # is never sent: it only counts.
-  set -- --silent --output /dev/null --max-time "$seconds" \
+  set -- --silent --output /dev/null --max-time "$seconds" ${connect:+--connect-to "::$connect:"} \
     --write-out "\n$mark %{http_code} %{time_total} %{exitcode} %{errormsg}\n" "$url#[1-$1]"
   if [ "$protocol" = grpc ]; then
     # An empty message: not compressed, and of length 0. The status is in a trailer.

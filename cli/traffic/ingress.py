@@ -1,13 +1,13 @@
 """Requests through the load balancer: its address, and which gateways get them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from cli.errors import MeshError
+from cli.sources.front_end import FrontEnd, front_ends
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.proxies import read_endpoints
 from cli.traffic.client import TrafficClient
@@ -16,7 +16,6 @@ from cli.traffic.target import Target
 from config import Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
-INGRESS = "multiclusteringresses.networking.gke.io"
 GATEWAY_SELECTOR = f"app={GATEWAY_NAME}"
 
 Counters = Mapping[tuple[str, str, str, int], int]
@@ -39,25 +38,80 @@ def check_ingress(environment: Environment, target: Target) -> None:
         raise MeshError(text, f"add a route to services.{target.name}.routes, and deploy")
 
 
-def public_url(environment: Environment, config_cluster: ClusterClient, target: Target) -> str:
-    """Return the URL for users: the host of the first route, or the first domain, or else the address.
+@dataclass(frozen=True)
+class PublicEndpoint:
+    """How clients reach a service through a load balancer.
+
+    Attributes:
+        name: The load balancer's, for messages.
+        url: Where requests go.
+        connect: By region of the client: the address that they go to; empty for that of the URL's host.
+    """
+
+    name: str
+    url: str
+    connect: Mapping[str, str]
+
+
+def public_endpoints(
+    environment: Environment, config_cluster: ClusterClient | None, target: Target
+) -> list[PublicEndpoint]:
+    """Return how clients reach a service through each load balancer, the one that users reach by default first.
+
+    The host is that of the first route, or the first domain, or else the address. Where a domain can lead to one load
+    balancer only, the others get their requests by their address.
+
+    Args:
+        environment: The environment.
+        config_cluster: The client of the config cluster, which has the addresses.
+        target: The service.
 
     Raises:
-        MeshError: There is none yet.
+        MeshError: A load balancer has no address yet.
     """
-    if environment.ingress.domains:
-        hosts = [route.host for route in target.service.routes if route.host and route.redirect is None]
-        return f"https://{(hosts or environment.ingress.domains)[0]}{target.path}"
+    found, ingress = front_ends(environment), environment.ingress
+    hosts = [route.host for route in target.service.routes if route.host and route.redirect is None]
+    host = next(iter((*hosts, *ingress.domains)), "") if ingress.domains else ""
+    if host and len(found) == 1 and not found[0].is_internal:
+        return [PublicEndpoint(found[0].title, f"https://{host}{target.path}", {})]
+    return [_endpoint(one, environment, _addresses(one, environment, config_cluster), host, target) for one in found]
+
+
+def _addresses(front_end: FrontEnd, environment: Environment, config_cluster: ClusterClient | None) -> list[str]:
+    """Return the addresses of a load balancer.
+
+    Raises:
+        MeshError: It has none yet.
+    """
     try:
-        found: dict[str, Any] | None = config_cluster.find(INGRESS, GATEWAY_NAME, "--namespace", GATEWAY_NAMESPACE)
+        one = None if config_cluster is None else config_cluster.find(*front_end.arguments)
     except KubectlError as error:
         raise MeshError(
             f"can't read the address in {environment.ingress.config_cluster}: {error}", "mesh status"
         ) from None
-    address = (found or {}).get("status", {}).get("VIP", "")
-    if not address:
-        raise MeshError("Multi Cluster Ingress has no address yet", "mesh status")
-    return f"http://{address}{target.path}"
+    if addresses := front_end.addresses(one):
+        return addresses
+    raise MeshError(f"{front_end.title} has no address yet", "mesh status")
+
+
+def _endpoint(
+    front_end: FrontEnd, environment: Environment, addresses: Sequence[str], host: str, target: Target
+) -> PublicEndpoint:
+    """Return how clients reach a service by the addresses of a load balancer.
+
+    Args:
+        front_end: The load balancer.
+        environment: The environment.
+        addresses: Its addresses.
+        host: That it serves; empty for all.
+        target: The service.
+    """
+    regions = [one for one in environment.resolved_regions() if not one.retired]
+    connect = {one.key: front_end.address_for(one, addresses) or addresses[0] for one in regions}
+    # The internal load balancer has no certificate.
+    scheme = "https" if host and not front_end.is_internal else "http"
+    url = f"{scheme}://{host or addresses[0]}{target.path}"
+    return PublicEndpoint(front_end.title, url, connect if host or front_end.is_internal else {})
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class VerifyOptions:
         regions: That send requests; all if empty.
         service: That gets the requests; the default of `cli.traffic.target.Target.of` without one.
         path: Of the requests; likewise.
-        url: For `VerifyStep.INGRESS`, in place of the address that Multi Cluster Ingress reports.
+        url: For `VerifyStep.INGRESS`, in place of the addresses that the load balancers report.
         plot: File for a plot.
     """
 

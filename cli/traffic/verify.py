@@ -1,13 +1,13 @@
 """`mesh verify`: which region responds, measured by requests from inside each cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from cli.errors import MeshError
-from cli.report.findings import Report, Section
+from cli.report.findings import Finding, Report, Section
 from cli.report.output import Output, ShowProgress
 from cli.signals import stop_on_signals
 from cli.sources.google import GoogleClient
@@ -20,7 +20,14 @@ from cli.traffic.client_job import client_jobs
 from cli.traffic.colours import response_colours
 from cli.traffic.counts import UNKNOWN, ResponseCounts
 from cli.traffic.expectation import Expectation, check_failover
-from cli.traffic.ingress import GatewayCounters, by_gateway, check_ingress, public_url, requests_by_gateway
+from cli.traffic.ingress import (
+    GatewayCounters,
+    PublicEndpoint,
+    by_gateway,
+    check_ingress,
+    public_endpoints,
+    requests_by_gateway,
+)
 from cli.traffic.options import VerifyOptions, VerifyStep
 from cli.traffic.shares import interval
 from cli.traffic.target import Target
@@ -77,12 +84,16 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
         expectation = Expectation(
             options.step, target, options.requests, options.confidence, len(regions), pods, drained
         )
-        requests, load = target.requests, LoadProfile(options.requests, options.concurrency)
+        requests, load = (
+            {"": dict.fromkeys(regions, target.requests)},
+            LoadProfile(options.requests, options.concurrency),
+        )
         gateways = None
         expectation.check_sample_size(regions)
         if options.step is VerifyStep.INGRESS:
-            given = options.url or public_url(environment, clusters[environment.ingress.config_cluster], target)
-            requests = replace(requests, url=quote(given, safe=URL_CHARACTERS))
+            endpoints = [PublicEndpoint("", options.url, {})] if options.url else None
+            endpoints = endpoints or public_endpoints(environment, clusters[environment.ingress.config_cluster], target)
+            requests = {one.name: _through(one, target, regions) for one in endpoints}
             load = replace(load, count_every=0)
             gateways = GatewayCounters(clusters, target)
         output.log(f"starting a client in {', '.join(regions)}")
@@ -91,37 +102,83 @@ def run_verify(environment: Environment, kubeconfig: Path | None, options: Verif
         with client_jobs(
             sources, account, image=image, purpose=VERIFY, seconds=LONGEST_SECONDS, log=output.log
         ) as clients:
-            run = _Run(requests, load, region_finder(environment), output)
-            run.send(clients, gateways)
-            counted = run.counted
-            findings = [expectation.check(key, counts, run.problems[key]) for key, counts in counted.items()]
-            if not run.interrupted:
+            runs = {}
+            for name, each in requests.items():
+                runs[name] = run = _Run(each, load, region_finder(environment), output)
+                run.send(clients, gateways)
+                run.findings = [
+                    expectation.check(key, counts, run.problems[key]) for key, counts in run.counted.items()
+                ]
+                if run.interrupted:
+                    break
                 callers = gateways.clients() if gateways else clients
-                findings = [with_cause(one, environment, clusters, target, callers.get(one.name)) for one in findings]
+                run.findings = [
+                    with_cause(one, environment, clusters, target, callers.get(one.name)) for one in run.findings
+                ]
 
-    section = report.section(
-        TITLES[options.step],
-        [
-            "Client region",
-            "Gateway region" if gateways else "Response from",
-            *("Count", "Share (%)", f"{100 * options.confidence:.4g} % interval", ""),
-        ],
-    )
-    report.interrupted = run.interrupted
-    for key, counts in counted.items():
-        _add_rows(section, key, counts, options.confidence)
-    section.findings += findings
+    for name, run in runs.items():
+        title = f"{TITLES[options.step]}: {name}" if len(requests) > 1 else TITLES[options.step]
+        _add_sections(report, title, run, options.confidence, "Gateway region" if gateways else "Response from")
+    report.interrupted = any(run.interrupted for run in runs.values())
+    data = {name: _data(expectation, run.url, run.counted) for name, run in runs.items()}
+    report.data.update(next(iter(data.values())))
+    if len(requests) > 1:
+        report.data["load_balancers"] = {
+            name: {key: one[key] for key in ("url", "regions")} for name, one in data.items()
+        }
+    if options.plot is not None:
+        _draw(options.plot, report.command, runs, options.confidence, response_colours(environment.regions))
+    return report
+
+
+def _draw(file: Path, command: str, runs: Mapping[str, "_Run"], confidence: float, colours: Mapping[str, str]) -> None:
+    """Plot the responses of all runs.
+
+    Args:
+        file: The plot.
+        command: Of the report.
+        runs: By load balancer, if there are several.
+        confidence: Of the intervals.
+        colours: Of the responses.
+    """
+    from cli.traffic import plot  # noqa: PLC0415
+
+    labelled = {
+        f"{key}, {name}" if len(runs) > 1 else key: (run.counted[key], finding)
+        for name, run in runs.items()
+        for key, finding in zip(run.counted, run.findings, strict=True)
+    }
+    failed = [label for label, (_, finding) in labelled.items() if finding.is_problem]
+    verdict = f"failed from {', '.join(failed)}" if failed else "ok"
+    counted = {label: counts for label, (counts, _) in labelled.items()}
+    plot.draw(file, f"{command}: {verdict}", counted, confidence, colours)
+
+
+def _add_sections(report: Report, title: str, run: "_Run", confidence: float, responder: str) -> None:
+    """Add the responses and the latencies of a run to the report.
+
+    Args:
+        report: The report.
+        title: Of the section.
+        run: The run.
+        confidence: Of the intervals.
+        responder: Heading of the column with the region of what has responded.
+    """
+    columns = ["Client region", responder, "Count", "Share (%)", f"{100 * confidence:.4g} % interval", ""]
+    section = report.section(title, columns)
+    for key, counts in run.counted.items():
+        _add_rows(section, key, counts, confidence)
+    section.findings += run.findings
     times = report.section("Latency of successful requests", ["Client region", "p50 (ms)", "p90 (ms)", "p99 (ms)"])
-    for key, counts in counted.items():
+    for key, counts in run.counted.items():
         values = [f"{1000 * value:.1f}" for value in counts.percentiles().values()]
         times.rows.append((key, *(values or ("", "", ""))))
-    report.data.update(_data(expectation, requests.url, counted))
-    if options.plot is not None:
-        colours = response_colours(environment.regions)
-        failed = [one.name for one in findings if one.is_problem]
-        verdict = f"failed from {', '.join(failed)}" if failed else "ok"
-        plot.draw(options.plot, f"{report.command}: {verdict}", counted, options.confidence, colours)
-    return report
+
+
+def _through(endpoint: PublicEndpoint, target: Target, regions: Sequence[str]) -> dict[str, Requests]:
+    """Return the requests of each region through a load balancer."""
+    url = quote(endpoint.url, safe=URL_CHARACTERS)
+    return {key: replace(target.requests, url=url, connect=endpoint.connect.get(key, "")) for key in regions}
 
 
 @dataclass
@@ -129,22 +186,29 @@ class _Run:
     """The requests of all regions.
 
     Attributes:
-        requests: What is sent.
+        requests: What is sent from each region.
         load: How many from each region.
         find_region: Tells the region of an endpoint.
         output: Where progress is shown.
         counted: The responses, by the region of the client.
         problems: Why not all requests have ended, by the region of the client.
         interrupted: Whether Ctrl-C has stopped them.
+        findings: What follows from the responses.
     """
 
-    requests: Requests
+    requests: Mapping[str, Requests]
     load: LoadProfile
     find_region: FindRegion
     output: Output
     counted: dict[str, ResponseCounts] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where the requests go."""
+        return next(iter(self.requests.values())).url
 
     def send(self, clients: Mapping[str, TrafficClient | MeshError], gateways: GatewayCounters | None) -> None:
         """Send the requests: from all clients at the same time, or from one after the other.
@@ -158,7 +222,7 @@ class _Run:
             self.counted[key] = ResponseCounts.of([])
             self.problems[key] = str(client) if isinstance(client, MeshError) else ""
         totals = dict.fromkeys(found, self.load.requests)
-        with self.output.progress(f"sending requests to {self.requests.url}", totals) as progress:
+        with self.output.progress(f"sending requests to {self.url}", totals) as progress:
             if gateways is None:
                 self._send(found, progress)
                 return
@@ -173,7 +237,7 @@ class _Run:
 
     def _send(self, clients: Mapping[str, TrafficClient], progress: ShowProgress) -> None:
         generators = {
-            key: start_load(client, self.requests, self.load, self.find_region) for key, client in clients.items()
+            key: start_load(client, self.requests[key], self.load, self.find_region) for key, client in clients.items()
         }
 
         def watch() -> None:

@@ -41,6 +41,7 @@ def generated(count: int, more: str = "", ingress: str = "plain_http: true") -> 
     return environment_of(f"{head}cluster: {{endpoint: dns}}\ningress: {{config_cluster: end, {ingress}}}\n{more}")
 
 
+HTTPS = "plain_http: true, domains: [a.example.com]"
 IN_CLUSTER = (
     "demo: {enabled: false}\nmesh: {control_plane: asmcli-in-cluster, asmcli: {version: 1.31.3-asm.9+config1}}\n"
 )
@@ -55,11 +56,37 @@ CONFIGURED = {
     "drained": environment_of(
         REFERENCE.read_text(encoding="utf-8").replace("number: 8", "number: 8\n    drained: true")
     ),
+    "Gateways": generated(2, ingress=f"{HTTPS}, api: gateway, exposure: both"),
+    "both APIs": generated(2, ingress="plain_http: true, api: both, security_policy: edge"),
     "no ingress": generated(3, SHOP % "false", ingress="enabled: false"),
 }
 DOCUMENTED = [("topology", "svg"), ("topology", "png"), ("three-regions", "svg"), ("six-regions", "svg")]
 AWKWARD = 'style: a"b]`c` <i>&amp;#35; %%{init: {}}%% classDef x:y#z; |--> \\n \n {d} (e) é'
 Arrows = set[tuple[str, str, str]]
+
+
+def add_load_balancers(environment: Environment, boxes: dict[str, set[str]], arrows: Arrows) -> list[str]:
+    """Add what a picture has to show of the load balancers and their clients, and return their boxes."""
+    ingress = environment.ingress
+    balancers = {"lb": "users"} if ingress.uses_mci else {}
+    balancers |= {one: "clients" if one == "internal" else "users" for one in ingress.exposures}
+    for balancer, users in balancers.items():
+        secure = bool(ingress.domains) and balancer != "internal"
+        name = f"multi-cluster Gateway {balancer}"
+        boxes |= {
+            users: {users},
+            balancer: {"Multi Cluster Ingress istio-ingressgateway" if balancer == "lb" else name},
+        }
+        boxes[balancer] |= {f"http{'s' * secure}://{one}" for one in ingress.domains}
+        boxes[balancer] |= {f"Cloud Armor policy {ingress.security_policy}"} if ingress.security_policy else set()
+        if balancer == "internal":
+            boxes[balancer] |= {f"address in {one.region}" for one in environment.regions.values()}
+        else:
+            names = {"lb": environment.names.ingress_address, "external": environment.names.gateway_address}
+            boxes[balancer].add(f"address {names[balancer]}")
+        schemes = ["HTTP"] * (ingress.plain_http or not secure) + ["HTTPS"] * secure
+        arrows.add((users, balancer, f"{' and '.join(schemes)} requests"))
+    return [*balancers]
 
 
 def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
@@ -68,10 +95,7 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
     config = ingress.config_cluster
     boxes = {"vpc_title": {f"VPC {environment.names.vpc}, project {environment.project.id}"}}
     arrows, serving = Arrows(), dict[str, bool]()
-    if ingress.enabled:
-        boxes |= {"users": {"users"}, "lb": {f"https://{one}" for one in ingress.domains}}
-        schemes = ["HTTP"] * (ingress.plain_http or not ingress.domains) + ["HTTPS"] * bool(ingress.domains)
-        arrows.add(("users", "lb", f"{' and '.join(schemes)} requests"))
+    balancers = add_load_balancers(environment, boxes, arrows)
     for number, region in enumerate(environment.resolved_regions(), 1):
         id_, names, ranges, key = f"r{number}", region.names, region.ranges, region.key
         state = " (retired)" * region.retired + " (drained)" * region.drained
@@ -105,7 +129,7 @@ def expected(environment: Environment) -> tuple[dict[str, set[str]], Arrows]:
             routes = sorted(one.base + "/*" * (one.route.match == "prefix") for one in served)
             boxes[f"{id_}_gateway"] = {"gateway", "istio-ingressgateway"}
             if not region.drained:
-                arrows.add(("lb", f"{id_}_gateway", "nearest region"))
+                arrows |= {(one, f"{id_}_gateway", "nearest region") for one in balancers}
                 arrows.add((f"{id_}_gateway", f"{id_}_services", " ".join(["requests to", *routes])))
     for one, other in permutations(serving, 2):
         arrows.add((f"{one}_mesh", f"{other}_gke", "endpoint discovery"))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import kubernetes_validate
@@ -20,10 +21,10 @@ from cli.sources.kubernetes import ClusterClient
 from cli.traffic import cause, client_job
 from cli.traffic.client import LoadProfile
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.ingress import public_url
+from cli.traffic.ingress import public_endpoints
 from cli.traffic.shares import interval, probability
 from cli.traffic.target import Target
-from tests.cli.demo_mesh import ELSEWHERE, Behaviour, DemoMesh, demo_mesh
+from tests.cli.demo_mesh import ELSEWHERE, PUBLIC_ADDRESS, Behaviour, DemoMesh, demo_mesh
 from tests.cli.split_errors import TABLE_FILE, table
 from tests.synthesized import REFERENCE, environment_of
 
@@ -241,11 +242,82 @@ def test_ingress_asks_the_address_that_multi_cluster_ingress_reports(mesh: DemoM
     assert given.status == 0
 
 
-def test_ingress_asks_by_the_domain_if_there_is_one() -> None:
-    text = REFERENCE.read_text(encoding="utf-8").replace("plain_http: true", "domains: [shop.example.com, b.example]")
-    nobody_is_asked = cast(ClusterClient, None)
+def test_ingress_asks_each_load_balancer(mesh: DemoMesh) -> None:
+    """With both APIs, the one that users reach by default comes first, and a failure names its load balancer."""
+    mesh.content["ingress"]["api"] = "both"
+    mesh.serve("tokyo", always("tokyo"))
+    mesh.serve("osaka", always("osaka"))
+    (mesh.folder / "tokyo" / "ingress.json").write_text(json.dumps({"status": {"VIP": PUBLIC_ADDRESS}}))
+    without = mesh.run("verify", "ingress", "--requests", "20")
+    assert without.status == 2
+    assert without.errors.splitlines()[0] == "mesh: Multi-cluster Gateway external has no address yet"
+    status = {"addresses": [{"type": "IPAddress", "value": "127.0.0.1"}]}
+    (mesh.folder / "tokyo" / "external.json").write_text(json.dumps({"status": status}))
+    plot = mesh.folder / "both.svg"
+    result = mesh.run("verify", "ingress", "--requests", "20", "--json", "--plot", str(plot))
+    titles = [one["title"] for one in result.report["sections"] if one["findings"]]
+    assert [title.rpartition(": ")[2] for title in titles] == [
+        "Multi Cluster Ingress",
+        "Multi-cluster Gateway external",
+    ]
+    first, second = [one["findings"] for one in result.report["sections"] if one["findings"]]
+    assert {one["state"] for one in first} == {"ok"}
+    assert {one["state"] for one in second} == {"failure"}, "nothing serves at the Gateway's address"
+    assert result.status == 1
+    data = result.report["data"]
+    assert data["url"] == data["load_balancers"]["Multi Cluster Ingress"]["url"] == f"http://{PUBLIC_ADDRESS}/hello"
+    assert data["load_balancers"]["Multi-cluster Gateway external"]["url"] == "http://127.0.0.1/hello"
+    assert "tokyo, Multi-cluster Gateway external" in plot.read_text(encoding="utf-8")
+
+
+def _config_cluster(**addresses: list[str]) -> ClusterClient:
+    """Return a cluster with the objects of load balancers, by the addresses of each."""
+    found = {
+        name: {"status": {"VIP": values[0]} if name == "mci" else {"addresses": [{"value": one} for one in values]}}
+        for name, values in addresses.items()
+    }
+    client = Mock()
+    client.find = lambda kind, name, *_: found.get("mci" if kind.startswith("multi") else name)
+    return cast(ClusterClient, client)
+
+
+def _endpoints(ingress: str, **addresses: list[str]) -> list[tuple[str, str, dict[str, str]]]:
+    text = REFERENCE.read_text(encoding="utf-8").replace("plain_http: true", ingress)
     environment = environment_of(text)
-    assert public_url(environment, nobody_is_asked, Target.of(environment)) == "https://shop.example.com/hello"
+    found = public_endpoints(environment, _config_cluster(**addresses), Target.of(environment))
+    return [(one.name, one.url, dict(one.connect)) for one in found]
+
+
+DOMAINS = "domains: [shop.example.com, b.example]"
+MCI, EXTERNAL = "Multi Cluster Ingress", "Multi-cluster Gateway external"
+INTERNAL = "Multi-cluster Gateway internal"
+
+
+@pytest.mark.parametrize(("api", "name"), [("multi-cluster-ingress", MCI), ("gateway", EXTERNAL)])
+def test_ingress_asks_by_the_domain_if_there_is_one(api: str, name: str) -> None:
+    """As users do: the domain's record leads to the only load balancer."""
+    assert _endpoints(f"{DOMAINS}\n  api: {api}") == [(name, "https://shop.example.com/hello", {})]
+
+
+def test_ingress_asks_both_load_balancers_of_a_domain() -> None:
+    """Its record leads to one of them, so that requests go to their addresses, with the domain for a host."""
+    found = _endpoints(f"{DOMAINS}\n  api: both", mci=["198.51.100.7"], external=["198.51.100.8"])
+    url = "https://shop.example.com/hello"
+    assert found == [
+        (MCI, url, dict.fromkeys(("tokyo", "osaka"), "198.51.100.7")),
+        (EXTERNAL, url, dict.fromkeys(("tokyo", "osaka"), "198.51.100.8")),
+    ]
+
+
+def test_ingress_asks_the_internal_load_balancer_of_each_region() -> None:
+    """Without HTTPS, and by the address in the client's region, whatever their order."""
+    settings = "plain_http: true\n  api: gateway\n  exposure: internal"
+    addresses = {"tokyo": "172.16.0.9", "osaka": "172.24.0.9"}
+    [(name, url, connect)] = _endpoints(settings, internal=[*reversed(addresses.values())])
+    assert (name, connect) == (INTERNAL, addresses)
+    assert url == "http://172.24.0.9/hello"
+    [(_, url, connect)] = _endpoints(f"{settings}\n  {DOMAINS}", internal=[*addresses.values()])
+    assert (url, connect) == ("http://shop.example.com/hello", addresses)
 
 
 @pytest.mark.process
