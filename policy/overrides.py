@@ -6,9 +6,11 @@ What a file chooses is its owner's decision: the policy reports it and does not 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import not_
+from typing import Any
 
+from config.cluster import AuthorizedNetwork
 from config.environment import Environment
-from config.services.service import Service
 
 CREDENTIALS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
@@ -27,75 +29,60 @@ class Override:
 
     Attributes:
         rule: id of the rule that allows it.
-        key: where the configuration makes it, for messages.
-        chosen: whether it does.
+        key: where the configuration makes it; a star is each of several.
+        less_secure: whether a value is the less secure one.
     """
 
     rule: str
     key: str
-    chosen: Callable[[Environment], bool]
+    less_secure: Callable[[Any], bool]
+
+    def is_chosen(self, environment: Environment) -> bool:
+        """Return whether the configuration makes the choice anywhere."""
+        values: list[Any] = [environment]
+        for step in self.key.split("."):
+            values = [one for value in values for one in (value.values() if step == "*" else [getattr(value, step)])]
+        return any(map(self.less_secure, values))
 
 
-def _any_service(has: Callable[[Service], bool]) -> Callable[[Environment], bool]:
-    return lambda one: any(map(has, one.services.values()))
+def _has_large_range(networks: tuple[AuthorizedNetwork, ...]) -> bool:
+    return any(one.cidr.prefixlen < 16 for one in networks)
 
 
 OVERRIDES = (
-    Override(
-        "MESH_DEPLOYER",
-        "project.impersonate_service_account",
-        lambda one: one.project.impersonate_service_account is None,
-    ),
-    Override("MESH_PRIVATE_ENDPOINT", "cluster.endpoint", lambda one: one.cluster.endpoint == "public"),
-    Override(
-        "MESH_AUTHORIZED_NETWORKS",
-        "cluster.authorized_networks",
-        lambda one: any(network.cidr.prefixlen < 16 for network in one.cluster.authorized_networks),
-    ),
-    Override("MESH_DATAPLANE_V2", "cluster.dataplane", lambda one: one.cluster.dataplane == "legacy"),
-    Override(
-        "MESH_INTRANODE_VISIBILITY", "cluster.intranode_visibility", lambda one: not one.cluster.intranode_visibility
-    ),
-    Override(
-        "MESH_SHIELDED_NODES",
-        "cluster.secure_boot",
-        lambda one: not all(region.nodes.secure_boot for region in one.resolved_regions()),
-    ),
-    Override(
-        "MESH_BINARY_AUTHORIZATION", "cluster.binary_authorization", lambda one: not one.cluster.binary_authorization
-    ),
-    Override("MESH_CLUSTER_LOGS", "cluster.logs", lambda one: not {"workloads", "api_server"} <= set(one.cluster.logs)),
-    Override("MESH_CLUSTER_METRICS", "cluster.managed_prometheus", lambda one: not one.cluster.managed_prometheus),
-    Override("MESH_MAINTENANCE_WINDOW", "cluster.maintenance_windows", lambda one: not one.cluster.maintenance_windows),
-    Override(
-        "MESH_DELETION_PROTECTION",
-        "cluster.deletion_protection",
-        lambda one: not one.cluster.deletion_protection or any(region.retired for region in one.regions.values()),
-    ),
-    Override("MESH_RELEASE_CHANNEL", "cluster.release_channel", lambda one: one.cluster.release_channel == "rapid"),
-    Override(
-        "MESH_SECRETS_ENCRYPTED",
-        "regions.*.secrets_key",
-        lambda one: not all(region.secrets_key for region in one.regions.values()),
-    ),
-    Override("MESH_FIREWALL_PROTOCOLS", "network.pod_protocols", lambda one: one.network.pod_protocols != ("tcp",)),
-    Override("MESH_FLOW_LOGS", "network.flow_logs", lambda one: not one.network.flow_logs),
-    Override("MESH_FIREWALL_LOGS", "network.firewall_logs", lambda one: not one.network.firewall_logs),
-    Override("MESH_NAT_LOGS", "network.nat_log_filter", lambda one: one.network.nat_log_filter != "ALL"),
-    Override("MESH_STRICT_MTLS", "mesh.mtls", lambda one: one.mesh.mtls == "permissive"),
-    Override("MESH_DEFAULT_DENY", "mesh.default_deny", lambda one: not one.mesh.default_deny),
-    Override("MESH_HTTPS_ONLY", "ingress.plain_http", lambda one: one.ingress.plain_http),
-    Override("MESH_GATEWAY_LISTENERS", "ingress.exposure", lambda one: "internal" in one.ingress.exposures),
-    Override("MESH_CLOUD_ARMOR", "ingress.security_policy", lambda one: one.ingress.security_policy is None),
-    Override("MESH_GATEWAY_COUNT", "ingress.single_replica", lambda one: one.ingress.single_replica),
-    Override("MESH_NOT_ROOT", "services.*.root", _any_service(lambda service: service.root)),
-    Override("MESH_READ_ONLY_ROOT", "services.*.writable_root", _any_service(lambda service: service.writable_root)),
+    Override("MESH_DEPLOYER", "project.impersonate_service_account", not_),
+    Override("MESH_PRIVATE_ENDPOINT", "cluster.endpoint", lambda endpoint: endpoint == "public"),
+    Override("MESH_AUTHORIZED_NETWORKS", "cluster.authorized_networks", _has_large_range),
+    Override("MESH_DATAPLANE_V2", "cluster.dataplane", lambda dataplane: dataplane == "legacy"),
+    Override("MESH_INTRANODE_VISIBILITY", "cluster.intranode_visibility", not_),
+    Override("MESH_SHIELDED_NODES", "cluster.secure_boot", not_),
+    Override("MESH_SHIELDED_NODES", "regions.*.cluster.secure_boot", lambda own: own is False),
+    Override("MESH_BINARY_AUTHORIZATION", "cluster.binary_authorization", not_),
+    Override("MESH_CLUSTER_LOGS", "cluster.logs", lambda logs: not {"workloads", "api_server"} <= set(logs)),
+    Override("MESH_CLUSTER_METRICS", "cluster.managed_prometheus", not_),
+    Override("MESH_MAINTENANCE_WINDOW", "cluster.maintenance_windows", not_),
+    Override("MESH_DELETION_PROTECTION", "cluster.deletion_protection", not_),
+    Override("MESH_DELETION_PROTECTION", "regions.*.retired", bool),
+    Override("MESH_RELEASE_CHANNEL", "cluster.release_channel", lambda channel: channel == "rapid"),
+    Override("MESH_SECRETS_ENCRYPTED", "regions.*.secrets_key", not_),
+    Override("MESH_FIREWALL_PROTOCOLS", "network.pod_protocols", lambda protocols: protocols != ("tcp",)),
+    Override("MESH_FLOW_LOGS", "network.flow_logs", not_),
+    Override("MESH_FIREWALL_LOGS", "network.firewall_logs", not_),
+    Override("MESH_NAT_LOGS", "network.nat_log_filter", lambda events: events != "ALL"),
+    Override("MESH_STRICT_MTLS", "mesh.mtls", lambda mode: mode == "permissive"),
+    Override("MESH_DEFAULT_DENY", "mesh.default_deny", not_),
+    Override("MESH_HTTPS_ONLY", "ingress.plain_http", bool),
+    Override("MESH_GATEWAY_LISTENERS", "ingress.exposure", lambda exposure: exposure != "external"),
+    Override("MESH_CLOUD_ARMOR", "ingress.security_policy", not_),
+    Override("MESH_GATEWAY_COUNT", "ingress.single_replica", bool),
+    Override("MESH_NOT_ROOT", "services.*.root", bool),
+    Override("MESH_READ_ONLY_ROOT", "services.*.writable_root", bool),
 )
 
 
 def chosen(environment: Environment) -> list[Override]:
     """Return the less secure choices of a configuration."""
-    return [one for one in OVERRIDES if one.chosen(environment)]
+    return [one for one in OVERRIDES if one.is_chosen(environment)]
 
 
 def credentials(environment: Environment) -> list[str]:

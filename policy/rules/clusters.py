@@ -36,32 +36,30 @@ def clusters(environment: Environment) -> Claims:
         subnet = other_stack("network", "google_compute_subnetwork", f"regions/{region.key}/subnet", "self_link")
         gateway_api = {"channel": "CHANNEL_STANDARD"} if environment.gateway_api else None
         secrets = environment.cluster.secret_manager
-        yield (
-            cluster(region),
-            {
-                "project": project,
-                "name": region.names.cluster,
-                "location": region.location,
-                "node_locations": list(region.zones) or None,
-                "description": Sentence(),
-                "network": f"${{{other_stack('network', 'google_compute_network', 'vpc', 'self_link')}}}",
-                "subnetwork": f"${{{subnet}}}",
-                "networking_mode": "VPC_NATIVE",
-                "ip_allocation_policy": {
-                    "cluster_secondary_range_name": "pods",
-                    "services_secondary_range_name": "services",
-                },
-                "default_max_pods_per_node": environment.cluster.max_pods_per_node,
-                "fleet": {"project": project},
-                "resource_labels": {"mesh_id": f"proj-${{{number}}}"},
-                "gateway_api_config": gateway_api,
-                "secret_manager_config": None if secrets is None else {"enabled": secrets},
-                # GKE's first pool, which is deleted at once.
-                "remove_default_node_pool": True,
-                "initial_node_count": 1,
-                "depends_on": after(*node_grants(region)),
+        content = {
+            "project": project,
+            "name": region.names.cluster,
+            "location": region.location,
+            "node_locations": list(region.zones) or None,
+            "description": Sentence(),
+            "network": f"${{{other_stack('network', 'google_compute_network', 'vpc', 'self_link')}}}",
+            "subnetwork": f"${{{subnet}}}",
+            "networking_mode": "VPC_NATIVE",
+            "ip_allocation_policy": {
+                "cluster_secondary_range_name": "pods",
+                "services_secondary_range_name": "services",
             },
-        )
+            "default_max_pods_per_node": environment.cluster.max_pods_per_node,
+            "fleet": {"project": project},
+            "resource_labels": {"mesh_id": f"proj-${{{number}}}"},
+            "gateway_api_config": gateway_api,
+            "secret_manager_config": None if secrets is None else {"enabled": secrets},
+            # GKE's first pool, which is deleted at once.
+            "remove_default_node_pool": True,
+            "initial_node_count": 1,
+            "depends_on": after(*node_grants(region)),
+        }
+        yield cluster(region), content
 
 
 @rule
@@ -74,19 +72,15 @@ def private_endpoint(environment: Environment) -> Claims:
     """
     endpoint = environment.cluster.endpoint
     for region in environment.resolved_regions():
-        yield (
-            cluster(region),
-            {
-                "private_cluster_config": {
-                    "enable_private_endpoint": endpoint != "public",
-                    "master_ipv4_cidr_block": str(region.ranges.control_plane),
-                    "master_global_access_config": {"enabled": True},
-                },
-                "control_plane_endpoints_config": {
-                    "dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"}
-                },
+        content = {
+            "private_cluster_config": {
+                "enable_private_endpoint": endpoint != "public",
+                "master_ipv4_cidr_block": str(region.ranges.control_plane),
+                "master_global_access_config": {"enabled": True},
             },
-        )
+            "control_plane_endpoints_config": {"dns_endpoint_config": {"allow_external_traffic": endpoint == "dns"}},
+        }
+        yield cluster(region), content
 
 
 @rule
@@ -106,16 +100,14 @@ def authorized_networks(environment: Environment) -> Claims:
             networks += [(f"pods-{one.key}", one.ranges.pods) for one in members if one != region]
         if shape.operator_address is not None:
             networks.append(("operator", shape.operator_address))
-        yield (
-            cluster(region),
-            {
-                "master_authorized_networks_config": {
-                    "cidr_blocks": [{"cidr_block": str(cidr), "display_name": name} for name, cidr in networks],
-                    "gcp_public_cidrs_access_enabled": False,
-                    "private_endpoint_enforcement_enabled": True,
-                }
-            },
-        )
+        content = {
+            "master_authorized_networks_config": {
+                "cidr_blocks": [{"cidr_block": str(cidr), "display_name": name} for name, cidr in networks],
+                "gcp_public_cidrs_access_enabled": False,
+                "private_endpoint_enforcement_enabled": True,
+            }
+        }
+        yield cluster(region), content
 
 
 @rule

@@ -15,10 +15,7 @@ from policy.rules.terraform import ADDRESS
 IMPORT = {"group": "net.gke.io", "kind": "ServiceImport", "name": GATEWAY}
 """The gateways of all clusters, to the load balancer."""
 
-CLASSES = {
-    "external": "gke-l7-global-external-managed-mc",
-    "internal": "gke-l7-cross-regional-internal-managed-mc",
-}
+CLASSES = {"external": "gke-l7-global-external-managed-mc", "internal": "gke-l7-cross-regional-internal-managed-mc"}
 DRAIN_SECONDS = 40
 
 

@@ -21,6 +21,7 @@ FRONT_ENDS = ["130.211.0.0/22", "35.191.0.0/16"]
 """The source ranges of Google's front ends: https://cloud.google.com/load-balancing/docs/https#firewall-rules"""
 
 ADDRESS = ref("google_compute_global_address", "address", "address")
+NAMES = (GATEWAY_NAMESPACE, GATEWAY)
 FRONTEND_CONFIG = "ingress-frontendconfig"
 
 
@@ -58,15 +59,13 @@ def https_only(environment: Environment) -> Claims:
     )
     certificates = [f"certificates/{domain}" for domain in ingress.domains]
     for domain, certificate in zip(ingress.domains, certificates, strict=True):
-        yield (
-            resource("ingress", "google_compute_managed_ssl_certificate", certificate),
-            {
-                "name": certificate_name(environment, domain),
-                "description": Sentence(),
-                "managed": {"domains": [domain]},
-                "lifecycle": {"create_before_destroy": True},
-            },
-        )
+        content = {
+            "name": certificate_name(environment, domain),
+            "description": Sentence(),
+            "managed": {"domains": [domain]},
+            "lifecycle": {"create_before_destroy": True},
+        }
+        yield resource("ingress", "google_compute_managed_ssl_certificate", certificate), content
     names = [ref("google_compute_managed_ssl_certificate", one, "name") for one in certificates]
     annotations = {
         "networking.gke.io/static-ip": ADDRESS,
@@ -74,25 +73,15 @@ def https_only(environment: Environment) -> Claims:
         "networking.gke.io/pre-shared-certs": ",".join(names) or None,
     }
     parts = [applied(f"{path}/service"), *([applied(f"{path}/frontend-config")] if names else [])]
-    backend = {"serviceName": GATEWAY, "servicePort": 80}
-    yield kubernetes_object(
-        f"{path}/ingress",
-        "MultiClusterIngress",
-        (GATEWAY_NAMESPACE, GATEWAY),
-        {"spec": {"template": {"spec": {"backend": backend}}}},
-        parts,
-        metadata={"annotations": annotations},
-    )
+    backend, metadata = {"serviceName": GATEWAY, "servicePort": 80}, {"annotations": annotations}
+    content = {"spec": {"template": {"spec": {"backend": backend}}}}
+    yield kubernetes_object(f"{path}/ingress", "MultiClusterIngress", NAMES, content, parts, metadata=metadata)
     if names:
         redirect = {"enabled": not ingress.plain_http, "responseCodeName": "PERMANENT_REDIRECT"}
         policy = ref("google_compute_ssl_policy", "certificates/policy", "name")
-        yield kubernetes_object(
-            f"{path}/frontend-config",
-            "FrontendConfig",
-            (GATEWAY_NAMESPACE, FRONTEND_CONFIG),
-            {"spec": {"sslPolicy": policy, "redirectToHttps": redirect}},
-            _before_load_balancer(environment),
-        )
+        spec, before = {"sslPolicy": policy, "redirectToHttps": redirect}, _before_load_balancer(environment)
+        own = (GATEWAY_NAMESPACE, FRONTEND_CONFIG)
+        yield kubernetes_object(f"{path}/frontend-config", "FrontendConfig", own, {"spec": spec}, before)
 
 
 def certificate_name(environment: Environment, domain: str) -> str:
@@ -159,14 +148,10 @@ def load_balanced(environment: Environment) -> Claims:
         "selector": GATEWAY_LABELS,
         "ports": [{"name": name, "protocol": "TCP", "port": one, "targetPort": one} for name, one in ports.items()],
     }
-    yield kubernetes_object(
-        f"{path}/service",
-        "MultiClusterService",
-        (GATEWAY_NAMESPACE, GATEWAY),
-        {"spec": {"template": {"spec": service}, "clusters": links if drained else None}},
-        [applied(f"{path}/backend-config")],
-        metadata={"annotations": {"cloud.google.com/backend-config": '{"default": "ingress-backendconfig"}'}},
-    )
+    spec = {"template": {"spec": service}, "clusters": links if drained else None}
+    metadata = {"annotations": {"cloud.google.com/backend-config": '{"default": "ingress-backendconfig"}'}}
+    before = [applied(f"{path}/backend-config")]
+    yield kubernetes_object(f"{path}/service", "MultiClusterService", NAMES, {"spec": spec}, before, metadata=metadata)
 
 
 @rule
@@ -182,7 +167,7 @@ def gateway_callers(environment: Environment) -> Claims:
     spec = {"spec": {"action": "ALLOW", "selector": selector, "rules": rules}}
     for region in gateways(environment) if environment.mesh.default_deny else ():
         path = f"regions/{region.key}/gateway/authorization-policy"
-        yield kubernetes_object(path, "AuthorizationPolicy", (GATEWAY_NAMESPACE, GATEWAY), spec)
+        yield kubernetes_object(path, "AuthorizationPolicy", NAMES, spec)
 
 
 @rule
@@ -223,14 +208,8 @@ def gateway_pods(environment: Environment) -> Claims:
     }
     for region in gateways(environment):
         home = f"regions/{region.key}/gateway"
-        yield kubernetes_object(
-            f"{home}/deployment",
-            "Deployment",
-            (GATEWAY_NAMESPACE, GATEWAY),
-            {"spec": spec},
-            [applied(f"{home}/role-binding")],
-            wait={"rollout": True},
-        )
+        before, wait = [applied(f"{home}/role-binding")], {"rollout": True}
+        yield kubernetes_object(f"{home}/deployment", "Deployment", NAMES, {"spec": spec}, before, wait=wait)
 
 
 @rule
@@ -254,7 +233,7 @@ def gateway_count(environment: Environment) -> Claims:
             ("autoscaler", "HorizontalPodAutoscaler", scaling),
             ("disruption-budget", "PodDisruptionBudget", budget),
         ):
-            yield kubernetes_object(f"{home}/{path}", kind, (GATEWAY_NAMESPACE, GATEWAY), {"spec": spec})
+            yield kubernetes_object(f"{home}/{path}", kind, NAMES, {"spec": spec})
 
 
 def _gateway(name: str) -> dict[str, Any]:
@@ -284,23 +263,18 @@ def routes(environment: Environment) -> Claims:
             yield kubernetes_object(f"{path}/virtual-service", "VirtualService", (namespace, name), spec)
         if not of_hosts:
             continue
-        yield kubernetes_object(
-            f"{home}/routes/gateway", "Gateway", (GATEWAY_NAMESPACE, "ingress"), _gateway("ingress")
-        )
+        names = (GATEWAY_NAMESPACE, "ingress")
+        yield kubernetes_object(f"{home}/routes/gateway", "Gateway", names, _gateway("ingress"))
         named = [one for one in of_hosts if one.name != DEFAULT_ROUTES]
         needed = [one for name in services for one in needed_by_routes(environment, region, name)]
         for one in of_hosts:
             http = [entry for path in one.paths for entry in _entries(environment, path, services[path.service])]
             # A host's routes exist before the others give the host up.
             others = [f"virtual-service-{host.name}" for host in named] if one.name == DEFAULT_ROUTES else []
-            yield kubernetes_object(
-                f"{home}/routes/virtual-service-{one.name}",
-                "VirtualService",
-                (GATEWAY_NAMESPACE, one.name),
-                {"spec": {"hosts": list(one.hosts), "gateways": ["ingress"], "http": http}},
-                [*(applied(f"{home}/routes/{path}") for path in ("gateway", *others)), *needed],
-                create_before_destroy=one in named,
-            )
+            before = [*(applied(f"{home}/routes/{path}") for path in ("gateway", *others)), *needed]
+            rules = {"spec": {"hosts": list(one.hosts), "gateways": ["ingress"], "http": http}}
+            path, names = f"{home}/routes/virtual-service-{one.name}", (GATEWAY_NAMESPACE, one.name)
+            yield kubernetes_object(path, "VirtualService", names, rules, before, create_before_destroy=one in named)
 
 
 def _entries(environment: Environment, path: RoutedPath, service: Service) -> list[dict[str, Any]]:

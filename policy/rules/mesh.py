@@ -106,33 +106,29 @@ def fleet_mesh(environment: Environment) -> Claims:
         yield kubernetes_object(f"{home}/namespace", "Namespace", (None, ROOT_NAMESPACE), {}, [])
         before = [applied(f"{home}/namespace")]
         yield kubernetes_object(f"{home}/options", "ConfigMap", (ROOT_NAMESPACE, "asm-options"), {}, before)
-        yield (
-            resource("mesh", "kubernetes_config_map_v1_data", f"{home}/own-options"),
-            {
-                "provider": f"kubernetes.{region.key}",
-                "metadata": {"name": "asm-options", "namespace": ROOT_NAMESPACE},
-                "data": {"multicluster_mode": "connected"},
-                "field_manager": "multi-region-mesh",
-                "force": True,
-                "depends_on": after(applied(f"{home}/options")),
-            },
-        )
-        yield (
-            resource("mesh", "google_gke_hub_feature_membership", f"{home}/membership"),
-            {
-                "project": environment.project.id,
-                "location": "global",
-                "feature": "servicemesh",
-                "membership": f"${{{of_cluster(region, 'fleet[0].membership_id')}}}",
-                "membership_location": f"${{{of_cluster(region, 'fleet[0].membership_location')}}}",
-                "mesh": {"management": "MANAGEMENT_AUTOMATIC"},
-                "depends_on": after(
-                    address("kubernetes_config_map_v1_data", f"{home}/own-options"),
-                    "google_gke_hub_feature.service-mesh",
-                    *load_balancer_features(environment),
-                ),
-            },
-        )
+        content = {
+            "provider": f"kubernetes.{region.key}",
+            "metadata": {"name": "asm-options", "namespace": ROOT_NAMESPACE},
+            "data": {"multicluster_mode": "connected"},
+            "field_manager": "multi-region-mesh",
+            "force": True,
+            "depends_on": after(applied(f"{home}/options")),
+        }
+        yield resource("mesh", "kubernetes_config_map_v1_data", f"{home}/own-options"), content
+        content = {
+            "project": environment.project.id,
+            "location": "global",
+            "feature": "servicemesh",
+            "membership": f"${{{of_cluster(region, 'fleet[0].membership_id')}}}",
+            "membership_location": f"${{{of_cluster(region, 'fleet[0].membership_location')}}}",
+            "mesh": {"management": "MANAGEMENT_AUTOMATIC"},
+            "depends_on": after(
+                address("kubernetes_config_map_v1_data", f"{home}/own-options"),
+                "google_gke_hub_feature.service-mesh",
+                *load_balancer_features(environment),
+            ),
+        }
+        yield resource("mesh", "google_gke_hub_feature_membership", f"{home}/membership"), content
 
 
 @rule
@@ -217,14 +213,9 @@ def readiness(environment: Environment) -> Claims:
                 },
             },
         }
-        yield kubernetes_object(
-            f"{home}/readiness",
-            "Job",
-            (ROOT_NAMESPACE, Checksum(path, f"{READINESS}-{{}}", instead=READINESS)),
-            {"spec": spec},
-            [applied(f"{home}/readiness-binding")],
-            wait={"fields": {"status.succeeded": "1"}},
-        )
+        names = (ROOT_NAMESPACE, Checksum(path, f"{READINESS}-{{}}", instead=READINESS))
+        before, ended = [applied(f"{home}/readiness-binding")], {"fields": {"status.succeeded": "1"}}
+        yield kubernetes_object(f"{home}/readiness", "Job", names, {"spec": spec}, before, wait=ended)
 
 
 def _namespaces(environment: Environment) -> Iterator[tuple[str, str, ResolvedRegion, str, dict[str, str]]]:
@@ -258,19 +249,17 @@ def held_labels(environment: Environment) -> Claims:
     Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
     for stack, path, region, name, labels in _namespaces(environment):
-        yield (
-            resource(stack, "kubernetes_labels", f"{path}/labels"),
-            {
-                "provider": f"kubernetes.{region.key}",
-                "api_version": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": name},
-                "labels": labels,
-                "field_manager": "multi-region-mesh",
-                "force": True,
-                "depends_on": after(applied(path)),
-            },
-        )
+        content = {
+            "provider": f"kubernetes.{region.key}",
+            "api_version": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name},
+            "labels": labels,
+            "field_manager": "multi-region-mesh",
+            "force": True,
+            "depends_on": after(applied(path)),
+        }
+        yield resource(stack, "kubernetes_labels", f"{path}/labels"), content
 
 
 @rule

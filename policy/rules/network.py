@@ -46,15 +46,13 @@ def enabled_apis(environment: Environment) -> Claims:
     Source: https://cloud.google.com/service-usage/docs/enable-disable
     """
     for name in _apis(environment):
-        yield (
-            resource("network", "google_project_service", f"apis/{name}"),
-            {
-                "project": environment.project.id,
-                "service": f"{name}.googleapis.com",
-                "disable_on_destroy": False,
-                "depends_on": after("null_resource.tools") if environment.mesh.control_plane != "fleet" else None,
-            },
-        )
+        content = {
+            "project": environment.project.id,
+            "service": f"{name}.googleapis.com",
+            "disable_on_destroy": False,
+            "depends_on": after("null_resource.tools") if environment.mesh.control_plane != "fleet" else None,
+        }
+        yield resource("network", "google_project_service", f"apis/{name}"), content
 
 
 @rule
@@ -77,20 +75,18 @@ def vpc(environment: Environment) -> Claims:
     kept = None
     if environment.backend.type == "local":
         kept = [{"condition": kept_mode(environment.mesh.control_plane), "error_message": Sentence()}]
-    yield (
-        resource("network", "google_compute_network", "vpc"),
-        {
-            "name": name,
-            "description": Sentence(),
-            "routing_mode": "GLOBAL",
-            "depends_on": _after_apis(environment),
-            "lifecycle": {
-                "ignore_changes": ["name"],
-                "precondition": kept,
-                "postcondition": [{"condition": f'${{self.name == "{name}"}}', "error_message": Sentence()}],
-            },
+    content = {
+        "name": name,
+        "description": Sentence(),
+        "routing_mode": "GLOBAL",
+        "depends_on": _after_apis(environment),
+        "lifecycle": {
+            "ignore_changes": ["name"],
+            "precondition": kept,
+            "postcondition": [{"condition": f'${{self.name == "{name}"}}', "error_message": Sentence()}],
         },
-    )
+    }
+    yield resource("network", "google_compute_network", "vpc"), content
     number = {"project_id": environment.project.id, "depends_on": _after_apis(environment)}
     yield ("network", "data", "google_project", "project"), number
 
@@ -107,17 +103,15 @@ def subnets(environment: Environment) -> Claims:
             {"range_name": "pods", "ip_cidr_range": str(ranges.pods)},
             {"range_name": "services", "ip_cidr_range": str(ranges.services)},
         ]
-        yield (
-            subnet(region),
-            {
-                "name": environment.names.subnet,
-                "description": Sentence(),
-                "region": region.location,
-                "network": VPC,
-                "ip_cidr_range": str(ranges.nodes),
-                "secondary_ip_range": secondary,
-            },
-        )
+        content = {
+            "name": environment.names.subnet,
+            "description": Sentence(),
+            "region": region.location,
+            "network": VPC,
+            "ip_cidr_range": str(ranges.nodes),
+            "secondary_ip_range": secondary,
+        }
+        yield subnet(region), content
 
 
 @rule
@@ -174,17 +168,15 @@ def nat_own_subnets(environment: Environment) -> Claims:
         place = {"region": region.location}
         router = resource("network", "google_compute_router", f"regions/{region.key}/router")
         yield router, {**place, "name": region.names.router, "network": VPC}
-        yield (
-            nat(region),
-            {
-                **place,
-                "name": region.names.nat,
-                "router": ref("google_compute_router", f"regions/{region.key}/router", "name"),
-                "nat_ip_allocate_option": "AUTO_ONLY",
-                "source_subnetwork_ip_ranges_to_nat": "LIST_OF_SUBNETWORKS",
-                "subnetwork": [{"name": own, "source_ip_ranges_to_nat": ["ALL_IP_RANGES"]}],
-            },
-        )
+        content = {
+            **place,
+            "name": region.names.nat,
+            "router": ref("google_compute_router", f"regions/{region.key}/router", "name"),
+            "nat_ip_allocate_option": "AUTO_ONLY",
+            "source_subnetwork_ip_ranges_to_nat": "LIST_OF_SUBNETWORKS",
+            "subnetwork": [{"name": own, "source_ip_ranges_to_nat": ["ALL_IP_RANGES"]}],
+        }
+        yield nat(region), content
 
 
 @rule

@@ -34,25 +34,23 @@ def node_pools(environment: Environment) -> Claims:
     regions = environment.resolved_regions()
     for region in regions:
         nodes = region.nodes
-        yield (
-            pool(region),
-            {
-                "project": environment.project.id,
-                "name": region.names.node_pool,
-                "location": region.location,
-                "cluster": ref("google_container_cluster", f"regions/{region.key}/cluster", "name"),
-                "node_locations": list(region.zones) or None,
-                "initial_node_count": nodes.min_nodes,
-                "autoscaling": {"min_node_count": nodes.min_nodes, "max_node_count": nodes.max_nodes},
-                "upgrade_settings": {"max_surge": 1, "max_unavailable": 0},
-                "node_config": {
-                    "machine_type": nodes.machine_type,
-                    "disk_size_gb": nodes.disk_size_gb,
-                    "disk_type": "pd-balanced",
-                    "tags": [region.names.node_tag],
-                },
+        content = {
+            "project": environment.project.id,
+            "name": region.names.node_pool,
+            "location": region.location,
+            "cluster": ref("google_container_cluster", f"regions/{region.key}/cluster", "name"),
+            "node_locations": list(region.zones) or None,
+            "initial_node_count": nodes.min_nodes,
+            "autoscaling": {"min_node_count": nodes.min_nodes, "max_node_count": nodes.max_nodes},
+            "upgrade_settings": {"max_surge": 1, "max_unavailable": 0},
+            "node_config": {
+                "machine_type": nodes.machine_type,
+                "disk_size_gb": nodes.disk_size_gb,
+                "disk_type": "pd-balanced",
+                "tags": [region.names.node_tag],
             },
-        )
+        }
+        yield pool(region), content
 
 
 @rule

@@ -123,13 +123,9 @@ def inner_services(environment: Environment) -> Claims:
             for key, one in service.all_ports.items()
         ]
         selector = endpoints_of(environment, region, {"app": name})
-        yield kubernetes_object(
-            f"{path}/service",
-            "Service",
-            (service.namespace, name),
-            {"spec": {"selector": selector, "ports": ports}},
-            metadata={"labels": {"app": name, "service": name}},
-        )
+        spec, metadata = {"selector": selector, "ports": ports}, {"labels": {"app": name, "service": name}}
+        names = (service.namespace, name)
+        yield kubernetes_object(f"{path}/service", "Service", names, {"spec": spec}, metadata=metadata)
 
 
 @rule
@@ -142,14 +138,10 @@ def own_account(environment: Environment) -> Claims:
     for region, path, name, service in _running(environment):
         account = service.service_account
         grants = [address("google_service_account_iam_member", f"workload-identity-{name}")] if account else []
-        yield kubernetes_object(
-            f"{path}/service-account",
-            "ServiceAccount",
-            (service.namespace, name),
-            {},
-            [in_namespace(region.key, service.namespace), *grants],
-            metadata={"annotations": {"iam.gke.io/gcp-service-account": account} if account else None},
-        )
+        before = [in_namespace(region.key, service.namespace), *grants]
+        metadata = {"annotations": {"iam.gke.io/gcp-service-account": account}} if account else None
+        names = (service.namespace, name)
+        yield kubernetes_object(f"{path}/service-account", "ServiceAccount", names, {}, before, metadata=metadata)
     for region in members(environment) if environment.demo.enabled else ():
         path = f"regions/{region.key}/sleep/service-account"
         yield kubernetes_object(path, "ServiceAccount", ("sample", "sleep"), {})
@@ -168,15 +160,13 @@ def workload_identities(environment: Environment) -> Claims:
         if account is not None:
             project = account.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
             pods = f"{environment.project.id}.svc.id.goog[{service.namespace}/{name}]"
-            yield (
-                resource("ingress", "google_service_account_iam_member", f"workload-identity-{name}"),
-                {
-                    "service_account_id": f"projects/{project}/serviceAccounts/{account}",
-                    "role": "roles/iam.workloadIdentityUser",
-                    "member": f"serviceAccount:{pods}",
-                    "lifecycle": {"create_before_destroy": True},
-                },
-            )
+            content = {
+                "service_account_id": f"projects/{project}/serviceAccounts/{account}",
+                "role": "roles/iam.workloadIdentityUser",
+                "member": f"serviceAccount:{pods}",
+                "lifecycle": {"create_before_destroy": True},
+            }
+            yield resource("ingress", "google_service_account_iam_member", f"workload-identity-{name}"), content
 
 
 @rule
@@ -206,14 +196,13 @@ def deployments(environment: Environment) -> Claims:
                 "spec": _pod(name, service, deployment),
             },
         }
-        yield kubernetes_object(
-            full_path,
-            "Deployment",
+        names, before = (
             (service.namespace, f"{name}-{deployment.version}"),
-            {"spec": spec},
             [applied(f"{path}/service-account"), *secrets],
-            metadata={"labels": labels},
-            create_before_destroy=True,
+        )
+        content, metadata = {"spec": spec}, {"labels": labels}
+        yield kubernetes_object(
+            full_path, "Deployment", names, content, before, metadata=metadata, create_before_destroy=True
         )
 
 
@@ -364,14 +353,10 @@ def disruption(environment: Environment) -> Claims:
         if isinstance(scaling, Autoscaling):
             before.append(applied(f"{path}/autoscaler{version.suffix}"))
         labels = {"app": name, "version": version.name, TEMPLATE: Checksum(template)}
-        yield kubernetes_object(
-            f"{path}/rollout-see-mesh-status{version.suffix}",
-            "PodDisruptionBudget",
-            (service.namespace, Checksum(template, f"{name}-{version.name}-{{}}")),
-            {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}},
-            before,
-            wait={"fields": _healthy(scaling)},
-        )
+        spec, wait = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}, {"fields": _healthy(scaling)}
+        names = (service.namespace, Checksum(template, f"{name}-{version.name}-{{}}"))
+        rollout = f"{path}/rollout-see-mesh-status{version.suffix}"
+        yield kubernetes_object(rollout, "PodDisruptionBudget", names, {"spec": spec}, before, wait=wait)
 
 
 def _healthy(scaling: Autoscaling | int) -> dict[str, str]:
@@ -417,14 +402,9 @@ def autoscalers(environment: Environment) -> Claims:
             "maxReplicas": scaling.max_replicas,
             "metrics": metrics,
         }
-        yield kubernetes_object(
-            f"{path}/autoscaler{version.suffix}",
-            "HorizontalPodAutoscaler",
-            (service.namespace, full_name),
-            {"spec": spec},
-            [applied(f"{path}/deployment{version.suffix}")],
-            metadata={"labels": {"app": name}},
-        )
+        autoscaler, names = f"{path}/autoscaler{version.suffix}", (service.namespace, full_name)
+        before, metadata = [applied(f"{path}/deployment{version.suffix}")], {"labels": {"app": name}}
+        yield kubernetes_object(autoscaler, "HorizontalPodAutoscaler", names, {"spec": spec}, before, metadata=metadata)
 
 
 @rule
@@ -439,12 +419,9 @@ def secrets_as_files(environment: Environment) -> Claims:
             files = sorted((volume.secret_manager or {}).items())
             content = json.dumps([{"path": file, "resourceName": secret} for file, secret in files])
             if files:
-                yield kubernetes_object(
-                    f"{path}/secrets-{_checksum(where)}",
-                    "SecretProviderClass",
-                    (service.namespace, _class_name(name, where, volume)),
-                    {"spec": {"provider": "gke", "parameters": {"secrets": content}}},
-                )
+                names = (service.namespace, _class_name(name, where, volume))
+                spec = {"spec": {"provider": "gke", "parameters": {"secrets": content}}}
+                yield kubernetes_object(f"{path}/secrets-{_checksum(where)}", "SecretProviderClass", names, spec)
 
 
 @rule
@@ -459,12 +436,8 @@ def failover_thresholds(environment: Environment) -> Claims:
                 "targetRefs": [{"group": "", "kind": "Service", "name": name}],
                 "default": {"failoverConfig": {"failoverHealthThreshold": service.failover_threshold}},
             }
-            yield kubernetes_object(
-                f"{path}/traffic-distribution",
-                "GCPTrafficDistributionPolicy",
-                (service.namespace, name),
-                {"spec": spec},
-            )
+            names, policy = (service.namespace, name), f"{path}/traffic-distribution"
+            yield kubernetes_object(policy, "GCPTrafficDistributionPolicy", names, {"spec": spec})
 
 
 @rule
@@ -491,12 +464,8 @@ def demo_client(environment: Environment) -> Claims:
     }
     for region in members(environment) if environment.demo.enabled else ():
         home = f"regions/{region.key}/sleep"
+        before, metadata, wait = [applied(f"{home}/service-account")], {"labels": labels}, {"rollout": True}
+        names, content = ("sample", "sleep"), {"spec": spec}
         yield kubernetes_object(
-            f"{home}/deployment",
-            "Deployment",
-            ("sample", "sleep"),
-            {"spec": spec},
-            [applied(f"{home}/service-account")],
-            metadata={"labels": labels},
-            wait={"rollout": True},
+            f"{home}/deployment", "Deployment", names, content, before, metadata=metadata, wait=wait
         )

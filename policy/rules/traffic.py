@@ -86,13 +86,10 @@ def mesh_routes(environment: Environment) -> Claims:
             {"match": [{"port": one.port}] if len(ports) > 1 else None, **http_action(environment, name, one)}
             for one in ports
         ]
-        yield kubernetes_object(
-            f"{path}/virtual-service",
-            "VirtualService",
-            (service.namespace, name),
-            {"spec": {"hosts": [_host(name, service)], "http": http or None, "tcp": tcp or None}},
-            [in_namespace(region.key, service.namespace), *needed_by_routes(environment, region, name)],
-        )
+        spec = {"hosts": [_host(name, service)], "http": http or None, "tcp": tcp or None}
+        before = [in_namespace(region.key, service.namespace), *needed_by_routes(environment, region, name)]
+        names = (service.namespace, name)
+        yield kubernetes_object(f"{path}/virtual-service", "VirtualService", names, {"spec": spec}, before)
 
 
 @rule
@@ -117,12 +114,8 @@ def certificates(environment: Environment) -> Claims:
             "outlierDetection": _outlier_detection(service) if service.failover else None,
         }
         subsets = [{"name": _subset(version), "labels": {"version": version}} for version in service.versions]
-        yield kubernetes_object(
-            f"{path}/destination-rule",
-            "DestinationRule",
-            (service.namespace, name),
-            {"spec": {"host": _host(name, service), "trafficPolicy": policy, "subsets": subsets or None}},
-        )
+        spec = {"spec": {"host": _host(name, service), "trafficPolicy": policy, "subsets": subsets or None}}
+        yield kubernetes_object(f"{path}/destination-rule", "DestinationRule", (service.namespace, name), spec)
 
 
 def _distribution(environment: Environment, region: ResolvedRegion, service: Service) -> list[dict[str, Any]] | None:
