@@ -10,7 +10,7 @@ from typing import Any
 from config.environment import Environment, ResolvedRegion
 from config.paths import ROOT
 from policy.addresses import address, after, unique_id
-from policy.claims import Claims, InAnyOrder, Matches, Sentence
+from policy.claims import Claims, Matches, Path, Sentence
 from policy.objects import applied
 from policy.rule import rule
 from policy.rules.terraform import ca_certificate, host, of_cluster
@@ -47,14 +47,25 @@ def crds(environment: Environment, region: ResolvedRegion) -> list[str]:
 
 def _script(
     environment: Environment,
+    where: tuple[str, str],
     script: str,
     instances: Instances,
+    depends_on: Sequence[str],
     *,
     inputs: Sequence[str] | None = None,
     access: Instances | None = None,
-    depends_on: InAnyOrder,
-) -> dict[str, Any]:
-    """Return what is allowed of a script: run for each instance, or on destroy if the names of inputs are given."""
+) -> tuple[Path, dict[str, Any]]:
+    """Return the claim of a script: it runs for each instance, or on destroy if the names of inputs are given.
+
+    Args:
+        environment: the configuration.
+        where: its stack, and its path there.
+        script: its file.
+        instances: the inputs, by instance.
+        depends_on: addresses; those with a slash are paths of other scripts of the stack.
+        inputs: names of the inputs on destroy.
+        access: inputs that are no triggers.
+    """
     on_destroy = inputs is not None
     names = sorted({name for one in instances.values() for name in one}) if inputs is None else inputs
     untriggered = sorted({name for one in (access or {}).values() for name in one})
@@ -63,7 +74,8 @@ def _script(
         for name in [*names, *untriggered]
     }
     content = hashlib.sha256(b"".join((ROOT / "scripts" / name).read_bytes() for name in (script, "lib.sh")))
-    return {
+    after_these = (address("null_resource", one) if "/" in one else one for one in depends_on)
+    return _null(*where), {
         "for_each": {key: {**one, **(access or {}).get(key, {})} for key, one in instances.items()},
         "triggers": {name: f"${{each.value.{name}}}" for name in names}
         | ({} if on_destroy else {"script": content.hexdigest()[:16]}),
@@ -84,7 +96,7 @@ def _script(
                 }
             }
         ],
-        "depends_on": depends_on,
+        "depends_on": after(*after_these),
     }
 
 
@@ -196,19 +208,17 @@ def scripts(environment: Environment) -> Claims:
         return
     tools = {"here": {"control_plane": mode, "tools": TOOLS}}
     for stack in ("network", "mesh"):
-        yield _null(stack, "tools"), _script(environment, "check-tools.sh", tools, depends_on=after())
+        yield _script(environment, (stack, "tools"), "check-tools.sh", tools, [])
     vpc = environment.names.vpc
     subnets = [address("google_compute_subnetwork", f"regions/{region.key}/subnet") for region in regions]
     places = {one.key: {"cluster": one.names.cluster, "location": one.location} for one in regions}
-    yield (
-        _null("network", "mesh-cleanup"),
-        _script(
-            environment,
-            "delete-mesh-networking.sh",
-            {key: {**place, "vpc": vpc} for key, place in places.items()},
-            inputs=("vpc", "location", "cluster"),
-            depends_on=after(*subnets),
-        ),
+    yield _script(
+        environment,
+        ("network", "mesh-cleanup"),
+        "delete-mesh-networking.sh",
+        {key: {**place, "vpc": vpc} for key, place in places.items()},
+        inputs=("vpc", "location", "cluster"),
+        depends_on=subnets,
     )
     ingress = environment.ingress
     certificates = [address("google_compute_managed_ssl_certificate", f"certificates/{one}") for one in ingress.domains]
@@ -219,14 +229,9 @@ def scripts(environment: Environment) -> Claims:
         used_there = used_by_gateways(environment) if ingress.uses_gateway else None
         cleanups.append(("gateway-cleanup", "gkemcg1", {"vpc": vpc, "controller": "gkemcg1"}, used_there))
     for path, controller, values, resources in cleanups:
-        cleanup = _script(
-            environment,
-            "wait-for-load-balancer-cleanup.sh",
-            {} if resources is None else {controller: values},
-            inputs=tuple(values),
-            depends_on=after(*(resources or ())),
-        )
-        yield _null("ingress", path), cleanup
+        instances = {} if resources is None else {controller: values}
+        script, names = "wait-for-load-balancer-cleanup.sh", tuple(values)
+        yield _script(environment, ("ingress", path), script, instances, resources or (), inputs=names)
 
 
 @rule
@@ -242,18 +247,17 @@ def installer(environment: Environment) -> Claims:
     file: Any = asmcli.file and Matches(rf"assets/[\w-]+/[0-9A-F]{{32}}/{re.escape(asmcli.file.rpartition('/')[2])}")
     url = f"https://storage.googleapis.com/csm-artifacts/asm/asmcli_{asmcli.version.replace('+', '-')}"
     places = {one.key: {"cluster": one.names.cluster, "location": one.location} for one in members}
-    yield (
-        _null("mesh", "control-plane/removal"),
-        _script(
-            environment,
-            "remove-mesh.sh",
-            places,
-            inputs=("cluster", "location"),
-            depends_on=after("google_gke_hub_feature.service-mesh"),
-        ),
-    )
-    install = _script(
+    yield _script(
         environment,
+        ("mesh", "control-plane/removal"),
+        "remove-mesh.sh",
+        places,
+        inputs=("cluster", "location"),
+        depends_on=["google_gke_hub_feature.service-mesh"],
+    )
+    path, install = _script(
+        environment,
+        ("mesh", "control-plane/install"),
         "install-mesh.sh",
         {
             one.key: {
@@ -268,34 +272,28 @@ def installer(environment: Environment) -> Claims:
             }
             for one in members
         },
-        depends_on=after(address("null_resource", "control-plane/removal")),
+        depends_on=["control-plane/removal"],
     )
     condition = '${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}'
     given = {"lifecycle": {"precondition": [{"condition": condition, "error_message": Sentence()}]}}
-    yield _null("mesh", "control-plane/install"), install | given
-    yield (
-        _null("mesh", "crds/wait"),
-        _script(
-            environment,
-            "wait-for-crds.sh",
-            {
-                one.key: {
-                    **places[one.key],
-                    "identity": _identity(one),
-                    "revision": environment.revision,
-                    "installed_by": f'{address("null_resource", "control-plane/install")}["{one.key}"]',
-                    "marker": _marker("control-plane/install", one.key),
-                    "crds": " ".join(crds(environment, one)),
-                }
-                for one in members
-            },
-            access={one.key: {"cluster_kubeconfig": _kubeconfig(one)} for one in members},
-            depends_on=after(
-                address("null_resource", "control-plane/install"),
-                address("null_resource", "trust/check"),
-                *load_balancer_features(environment),
-            ),
-        ),
+    yield path, install | given
+    yield _script(
+        environment,
+        ("mesh", "crds/wait"),
+        "wait-for-crds.sh",
+        {
+            one.key: {
+                **places[one.key],
+                "identity": _identity(one),
+                "revision": environment.revision,
+                "installed_by": f'{address("null_resource", "control-plane/install")}["{one.key}"]',
+                "marker": _marker("control-plane/install", one.key),
+                "crds": " ".join(crds(environment, one)),
+            }
+            for one in members
+        },
+        access={one.key: {"cluster_kubeconfig": _kubeconfig(one)} for one in members},
+        depends_on=["control-plane/install", "trust/check", *load_balancer_features(environment)],
     )
 
 
@@ -316,57 +314,49 @@ def remote_secrets(environment: Environment) -> Claims:
         key: {"holder_cluster": holder.names.cluster, "holder_location": holder.location}
         for key, (holder, _) in pairs.items()
     }
-    yield (
-        _null("mesh", "trust/withdrawal"),
-        _script(
-            environment,
-            "delete-remote-secret.sh",
-            {key: {**holder, "secret_name": names[key]} for key, holder in holders.items()},
-            inputs=("holder_cluster", "holder_location", "secret_name"),
-            depends_on=after(address("null_resource", "control-plane/removal")),
-        ),
+    yield _script(
+        environment,
+        ("mesh", "trust/withdrawal"),
+        "delete-remote-secret.sh",
+        {key: {**holder, "secret_name": names[key]} for key, holder in holders.items()},
+        inputs=("holder_cluster", "holder_location", "secret_name"),
+        depends_on=["control-plane/removal"],
     )
-    yield (
-        _null("mesh", "trust/grant"),
-        _script(
-            environment,
-            "create-remote-secret.sh",
-            {
-                key: {
-                    **holders[key],
-                    "holder_identity": _identity(holder),
-                    "remote_cluster": remote.names.cluster,
-                    "remote_location": remote.location,
-                    "remote_identity": _identity(remote),
-                    "remote_name": remote.remote_name,
-                    "remote_server": f"https://${{{of_cluster(remote, 'private_cluster_config[0].private_endpoint')}}}",
-                }
-                for key, (holder, remote) in pairs.items()
-            },
-            access={
-                key: {"holder_kubeconfig": _kubeconfig(holder), "remote_kubeconfig": _kubeconfig(remote)}
-                for key, (holder, remote) in pairs.items()
-            },
-            depends_on=after(
-                address("null_resource", "control-plane/install"), address("null_resource", "trust/withdrawal")
-            ),
-        ),
+    yield _script(
+        environment,
+        ("mesh", "trust/grant"),
+        "create-remote-secret.sh",
+        {
+            key: {
+                **holders[key],
+                "holder_identity": _identity(holder),
+                "remote_cluster": remote.names.cluster,
+                "remote_location": remote.location,
+                "remote_identity": _identity(remote),
+                "remote_name": remote.remote_name,
+                "remote_server": f"https://${{{of_cluster(remote, 'private_cluster_config[0].private_endpoint')}}}",
+            }
+            for key, (holder, remote) in pairs.items()
+        },
+        access={
+            key: {"holder_kubeconfig": _kubeconfig(holder), "remote_kubeconfig": _kubeconfig(remote)}
+            for key, (holder, remote) in pairs.items()
+        },
+        depends_on=["control-plane/install", "trust/withdrawal"],
     )
-    yield (
-        _null("mesh", "trust/check"),
-        _script(
-            environment,
-            "check-remote-secret.sh",
-            {
-                key: {
-                    "holder_cluster": holder.names.cluster,
-                    "secret_name": names[key],
-                    "marker": _marker("trust/grant", key),
-                    "granted_by": f'{address("null_resource", "trust/grant")}["{key}"]',
-                }
-                for key, (holder, _) in pairs.items()
-            },
-            access={key: {"holder_kubeconfig": _kubeconfig(holder)} for key, (holder, _) in pairs.items()},
-            depends_on=after(address("null_resource", "trust/grant")),
-        ),
+    yield _script(
+        environment,
+        ("mesh", "trust/check"),
+        "check-remote-secret.sh",
+        {
+            key: {
+                "holder_cluster": holder.names.cluster,
+                "secret_name": names[key],
+                "marker": _marker("trust/grant", key),
+                "granted_by": f'{address("null_resource", "trust/grant")}["{key}"]',
+            }
+            for key, (holder, _) in pairs.items()
+        },
+        access={key: {"holder_kubeconfig": _kubeconfig(holder)} for key, (holder, _) in pairs.items()},
+        depends_on=["trust/grant"],
     )
