@@ -7,40 +7,28 @@ from policy.addresses import address, after, resource
 from policy.claims import Path
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
-API_VERSIONS = {
-    "AuthorizationPolicy": "security.istio.io/v1beta1",
-    "BackendConfig": "cloud.google.com/v1",
-    "ClusterRole": "rbac.authorization.k8s.io/v1",
-    "ClusterRoleBinding": "rbac.authorization.k8s.io/v1",
-    "ConfigMap": "v1",
-    "Deployment": "apps/v1",
-    "DestinationRule": "networking.istio.io/v1beta1",
-    "FrontendConfig": "networking.gke.io/v1beta1",
-    "GCPBackendPolicy": "networking.gke.io/v1",
-    "GCPGatewayPolicy": "networking.gke.io/v1",
-    "GCPTrafficDistributionPolicy": "networking.gke.io/v1",
-    "Gateway": "networking.istio.io/v1beta1",
-    "HTTPRoute": GATEWAY_API,
-    "HealthCheckPolicy": "networking.gke.io/v1",
-    "HorizontalPodAutoscaler": "autoscaling/v2",
-    "Job": "batch/v1",
-    "MultiClusterIngress": "networking.gke.io/v1",
-    "MultiClusterService": "networking.gke.io/v1",
-    "Namespace": "v1",
-    "PeerAuthentication": "security.istio.io/v1beta1",
-    "PodDisruptionBudget": "policy/v1",
-    "Role": "rbac.authorization.k8s.io/v1",
-    "RoleBinding": "rbac.authorization.k8s.io/v1",
-    "SecretProviderClass": "secrets-store.csi.x-k8s.io/v1",
-    "Service": "v1",
-    "ServiceAccount": "v1",
-    "ServiceExport": "net.gke.io/v1",
-    "VirtualService": "networking.istio.io/v1beta1",
+_KINDS = {
+    "apps/v1": "Deployment",
+    "autoscaling/v2": "HorizontalPodAutoscaler",
+    "batch/v1": "Job",
+    "cloud.google.com/v1": "BackendConfig",
+    GATEWAY_API: "HTTPRoute",
+    "net.gke.io/v1": "ServiceExport",
+    "networking.gke.io/v1": "GCPBackendPolicy GCPGatewayPolicy GCPTrafficDistributionPolicy "
+    "HealthCheckPolicy MultiClusterIngress MultiClusterService",
+    "networking.gke.io/v1beta1": "FrontendConfig",
+    "networking.istio.io/v1beta1": "DestinationRule Gateway VirtualService",
+    "policy/v1": "PodDisruptionBudget",
+    "rbac.authorization.k8s.io/v1": "ClusterRole ClusterRoleBinding Role RoleBinding",
+    "secrets-store.csi.x-k8s.io/v1": "SecretProviderClass",
+    "security.istio.io/v1beta1": "AuthorizationPolicy PeerAuthentication",
+    "v1": "ConfigMap Namespace Service ServiceAccount",
 }
+API_VERSIONS = {kind: version for version, kinds in _KINDS.items() for kind in kinds.split()}
 RESTORED = {
     *("AuthorizationPolicy", "BackendConfig", "ClusterRole", "ClusterRoleBinding", "FrontendConfig"),
-    *("MultiClusterIngress", "MultiClusterService", "PeerAuthentication", "Role", "RoleBinding", "ServiceExport"),
-    *("GCPBackendPolicy", "GCPGatewayPolicy", "HTTPRoute", "HealthCheckPolicy", f"{GATEWAY_API}/Gateway"),
+    *("GCPBackendPolicy", "GCPGatewayPolicy", "HTTPRoute", "HealthCheckPolicy", "MultiClusterIngress"),
+    *("MultiClusterService", "PeerAuthentication", "Role", "RoleBinding", "ServiceExport", f"{GATEWAY_API}/Gateway"),
 }
 """Kinds whose fields every deploy restores, whoever changed them: those that carry security."""
 

@@ -1,5 +1,7 @@
 """Clusters: access to the GKE control plane, and its security settings."""
 
+from typing import Any
+
 from config.environment import Environment, ResolvedRegion
 from policy.addresses import address, after, other_stack, ref, resource
 from policy.claims import Claims, Path, Sentence
@@ -16,6 +18,11 @@ NODE_ROLES = ("roles/artifactregistry.reader", "roles/container.defaultNodeServi
 
 def cluster(region: ResolvedRegion) -> Path:
     return resource("clusters", "google_container_cluster", f"regions/{region.key}/cluster")
+
+
+def every_cluster(environment: Environment, content: dict[str, Any]) -> Claims:
+    """Claim the same part of each cluster."""
+    return ((cluster(region), content) for region in environment.resolved_regions())
 
 
 def node_grants(region: ResolvedRegion) -> list[str]:
@@ -118,8 +125,7 @@ def workload_identity(environment: Environment) -> Claims:
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity
     """
     pool = f"{environment.project.id}.svc.id.goog"
-    for region in environment.resolved_regions():
-        yield cluster(region), {"workload_identity_config": {"workload_pool": pool}}
+    yield from every_cluster(environment, {"workload_identity_config": {"workload_pool": pool}})
 
 
 @rule
@@ -131,8 +137,7 @@ def dataplane_v2(environment: Environment) -> Claims:
     """
     v2 = environment.cluster.dataplane == "v2"
     provider = {"datapath_provider": "ADVANCED_DATAPATH" if v2 else None, "network_policy": {"enabled": False}}
-    for region in environment.resolved_regions():
-        yield cluster(region), provider
+    yield from every_cluster(environment, provider)
 
 
 @rule
@@ -142,8 +147,7 @@ def intranode_visibility(environment: Environment) -> Claims:
     Traffic between pods of one node never leaves the node, so that the subnet's flow logs would miss it.
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/intranode-visibility
     """
-    for region in environment.resolved_regions():
-        yield cluster(region), {"enable_intranode_visibility": environment.cluster.intranode_visibility}
+    yield from every_cluster(environment, {"enable_intranode_visibility": environment.cluster.intranode_visibility})
 
 
 @rule
@@ -166,8 +170,7 @@ def cluster_logs(environment: Environment) -> Claims:
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-logs
     """
     components = ["SYSTEM_COMPONENTS", *(name for key, name in LOGS.items() if key in environment.cluster.logs)]
-    for region in environment.resolved_regions():
-        yield cluster(region), {"logging_config": {"enable_components": components}}
+    yield from every_cluster(environment, {"logging_config": {"enable_components": components}})
 
 
 @rule
@@ -179,8 +182,7 @@ def cluster_metrics(environment: Environment) -> Claims:
     """
     prometheus = {"enabled": environment.cluster.managed_prometheus}
     metrics = {"enable_components": ["SYSTEM_COMPONENTS"], "managed_prometheus": prometheus}
-    for region in environment.resolved_regions():
-        yield cluster(region), {"monitoring_config": metrics}
+    yield from every_cluster(environment, {"monitoring_config": metrics})
 
 
 @rule
@@ -209,8 +211,7 @@ def binary_authorization(environment: Environment) -> Claims:
     Source: https://cloud.google.com/binary-authorization/docs/overview
     """
     mode = "PROJECT_SINGLETON_POLICY_ENFORCE" if environment.cluster.binary_authorization else "DISABLED"
-    for region in environment.resolved_regions():
-        yield cluster(region), {"binary_authorization": {"evaluation_mode": mode}}
+    yield from every_cluster(environment, {"binary_authorization": {"evaluation_mode": mode}})
 
 
 @rule
@@ -233,8 +234,7 @@ def no_legacy_access(environment: Environment) -> Claims:
     Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster
     """
     no_certificate = {"client_certificate_config": {"issue_client_certificate": False}}
-    for region in environment.resolved_regions():
-        yield cluster(region), {"enable_legacy_abac": False, "master_auth": no_certificate}
+    yield from every_cluster(environment, {"enable_legacy_abac": False, "master_auth": no_certificate})
 
 
 @rule
@@ -256,8 +256,7 @@ def security_posture(environment: Environment) -> Claims:
 
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-security-posture-dashboard
     """
-    for region in environment.resolved_regions():
-        yield cluster(region), {"security_posture_config": {"mode": "BASIC"}}
+    yield from every_cluster(environment, {"security_posture_config": {"mode": "BASIC"}})
 
 
 @rule

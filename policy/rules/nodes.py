@@ -8,7 +8,7 @@ from config.environment import Environment, ResolvedRegion
 from policy.addresses import address, after, ref, resource
 from policy.claims import Claims, Path, Sentence
 from policy.rule import rule
-from policy.rules.clusters import cluster, node_grants
+from policy.rules.clusters import cluster, every_cluster, node_grants
 from policy.rules.terraform import CLOUD_PLATFORM
 
 SECURE_BOOT = "node_config[0].shielded_instance_config"
@@ -83,8 +83,7 @@ def private_nodes(environment: Environment) -> Claims:
     Traffic of an external address bypasses the load balancer, the NAT and their logs.
     Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
-    for region in environment.resolved_regions():
-        yield cluster(region), {"private_cluster_config": {"enable_private_nodes": True}}
+    yield from every_cluster(environment, {"private_cluster_config": {"enable_private_nodes": True}})
 
 
 @rule
@@ -155,5 +154,4 @@ def kubelet_port(environment: Environment) -> Claims:
     """
     closed = {"insecure_kubelet_readonly_port_enabled": "FALSE"}
     yield from _node_config(environment, {"kubelet_config": closed})
-    for region in environment.resolved_regions():
-        yield cluster(region), {"node_pool_defaults": {"node_config_defaults": closed}}
+    yield from every_cluster(environment, {"node_pool_defaults": {"node_config_defaults": closed}})

@@ -49,8 +49,8 @@ def workloads(environment: Environment) -> Iterator[Workload]:
         if environment.demo.enabled:
             yield Workload(manifest_path("ingress", f"{home}/sleep/deployment"), "demo-client", {"containers": 1})
         for name, service in environment.all_services().items():
-            for version in versions(environment, service, region.key):
-                path = manifest_path("ingress", f"{home}/service-{name}/deployment{version.suffix}")
+            for _, suffix in versions(environment, service, region.key):
+                path = manifest_path("ingress", f"{home}/service-{name}/deployment{suffix}")
                 yield Workload(path, "service", {"containers": 1}, service)
         if environment.mesh.control_plane == "fleet":
             path = manifest_path("mesh", f"fleet-mesh/{region.key}/readiness")

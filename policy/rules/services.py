@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from config.container_text import escape
@@ -46,30 +45,10 @@ def _running(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, st
             yield region, path, name, service
 
 
-@dataclass(frozen=True)
-class Version:
-    """One of a service's versions in a region, or the only one.
-
-    Attributes:
-        deployment: what runs.
-        suffix: of the paths of its objects; empty for an only version.
-    """
-
-    deployment: RegionalDeployment
-    suffix: str
-
-    @property
-    def name(self) -> str:
-        return str(self.deployment.version)
-
-
-def versions(environment: Environment, service: Service, region: str) -> list[Version]:
-    """Return the versions of a service for which a cluster has Deployments."""
-    if service.image is None:
-        return []
-    several = bool(service.versions)
-    wanted = environment.deployments(service).get(region, ())
-    return [Version(one, f"-{one.version}" if several else "") for one in wanted]
+def versions(environment: Environment, service: Service, region: str) -> list[tuple[RegionalDeployment, str]]:
+    """Return what a cluster has Deployments of: each version of a service, with what ends the paths of its objects."""
+    wanted = environment.deployments(service).get(region, ()) if service.image is not None else ()
+    return [(one, f"-{one.version}" if service.versions else "") for one in wanted]
 
 
 def needed_by_routes(environment: Environment, region: ResolvedRegion, name: str) -> list[str]:
@@ -78,8 +57,8 @@ def needed_by_routes(environment: Environment, region: ResolvedRegion, name: str
     if not service.versions:
         return []
     parts = [
-        f"{part}{one.suffix}"
-        for one in versions(environment, service, region.key)
+        f"{part}{suffix}"
+        for _, suffix in versions(environment, service, region.key)
         for part in ("deployment", "rollout-see-mesh-status")
     ]
     return [applied(f"{path}/{part}") for part in (*parts, "destination-rule")]
@@ -102,11 +81,11 @@ def kept_deployments(environment: Environment) -> Claims:
         yield ("ingress", "moved"), moved
 
 
-def _own_deployments(environment: Environment) -> Iterator[tuple[ResolvedRegion, str, str, Service, Version]]:
+def _own_deployments(environment: Environment) -> Iterator[tuple[str, str, Service, RegionalDeployment, str]]:
     """Yield each version of each service in each cluster for which this project has a Deployment."""
     for region, path, name, service in _running(environment):
-        for version in versions(environment, service, region.key):
-            yield region, path, name, service, version
+        for deployment, suffix in versions(environment, service, region.key):
+            yield path, name, service, deployment, suffix
 
 
 @rule
@@ -175,8 +154,8 @@ def deployments(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
     """
-    for _, path, name, service, version in _own_deployments(environment):
-        deployment, full_path = version.deployment, f"{path}/deployment{version.suffix}"
+    for path, name, service, deployment, suffix in _own_deployments(environment):
+        full_path = f"{path}/deployment{suffix}"
         template = (*manifest_path("ingress", full_path), "spec", "template")
         labels = {"app": name, "version": deployment.version}
         scaling = service.scaling_in(deployment)
@@ -346,16 +325,16 @@ def disruption(environment: Environment) -> Claims:
             yield kubernetes_object(
                 f"{path}/disruption-budget", "PodDisruptionBudget", (service.namespace, name), {"spec": spec}
             )
-    for _, path, name, service, version in _own_deployments(environment):
-        template = (*manifest_path("ingress", f"{path}/deployment{version.suffix}"), "spec", "template")
-        scaling = service.scaling_in(version.deployment)
-        before = [applied(f"{path}/deployment{version.suffix}")]
+    for path, name, service, deployment, suffix in _own_deployments(environment):
+        template = (*manifest_path("ingress", f"{path}/deployment{suffix}"), "spec", "template")
+        scaling = service.scaling_in(deployment)
+        before = [applied(f"{path}/deployment{suffix}")]
         if isinstance(scaling, Autoscaling):
-            before.append(applied(f"{path}/autoscaler{version.suffix}"))
-        labels = {"app": name, "version": version.name, TEMPLATE: Checksum(template)}
+            before.append(applied(f"{path}/autoscaler{suffix}"))
+        labels = {"app": name, "version": deployment.version, TEMPLATE: Checksum(template)}
         spec, wait = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}, {"fields": _healthy(scaling)}
-        names = (service.namespace, Checksum(template, f"{name}-{version.name}-{{}}"))
-        rollout = f"{path}/rollout-see-mesh-status{version.suffix}"
+        names = (service.namespace, Checksum(template, f"{name}-{deployment.version}-{{}}"))
+        rollout = f"{path}/rollout-see-mesh-status{suffix}"
         yield kubernetes_object(rollout, "PodDisruptionBudget", names, {"spec": spec}, before, wait=wait)
 
 
@@ -379,11 +358,11 @@ def autoscalers(environment: Environment) -> Claims:
 
     Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
     """
-    for _, path, name, service, version in _own_deployments(environment):
-        scaling = service.scaling_in(version.deployment)
+    for path, name, service, deployment, suffix in _own_deployments(environment):
+        scaling = service.scaling_in(deployment)
         if isinstance(scaling, int):
             continue
-        full_name = f"{name}-{version.name}"
+        full_name = f"{name}-{deployment.version}"
         metrics = [
             {
                 "type": "ContainerResource",
@@ -402,8 +381,8 @@ def autoscalers(environment: Environment) -> Claims:
             "maxReplicas": scaling.max_replicas,
             "metrics": metrics,
         }
-        autoscaler, names = f"{path}/autoscaler{version.suffix}", (service.namespace, full_name)
-        before, metadata = [applied(f"{path}/deployment{version.suffix}")], {"labels": {"app": name}}
+        autoscaler, names = f"{path}/autoscaler{suffix}", (service.namespace, full_name)
+        before, metadata = [applied(f"{path}/deployment{suffix}")], {"labels": {"app": name}}
         yield kubernetes_object(autoscaler, "HorizontalPodAutoscaler", names, {"spec": spec}, before, metadata=metadata)
 
 
