@@ -14,6 +14,14 @@ from config.environment import Environment
 Path = tuple[str | int, ...]
 """Keys and indexes from the root: the name of the stack comes first."""
 
+
+def at(node: Any, path: Path) -> Any:
+    """Return what is at a path."""
+    for step in path:
+        node = node[step]
+    return node
+
+
 Claims = Iterator[tuple[Path, Any]]
 """Paths, each with what is allowed there: values, `Allowed`, and mappings and lists of them. None is for nothing."""
 
@@ -143,10 +151,7 @@ class Checksum(Allowed):
 
     def resolved(self, root: Node) -> Is:
         """Return the claim with the checksum."""
-        node = root
-        for step in self.of:
-            node = node[step]  # type: ignore[index]
-        text = json.dumps(_value(node), sort_keys=True)
+        text = json.dumps(_value(at(root, self.of)), sort_keys=True)
         return Is(self.text.format(hashlib.sha256(text.encode()).hexdigest()[:8]))
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path as Folder
 from typing import Any
 
-from policy.claims import Leaf, Node, Path, compare, leaves, text_of
+from policy.claims import Leaf, Node, Path, at, compare, leaves, text_of
 
 SECTIONS = ("check", "ephemeral", "import", "locals", "module", "moved", "output", "removed", "variable")
 KINDS = {
@@ -60,7 +60,7 @@ def generate(claims: Mapping[str, Node], stacks: Mapping[str, Any]) -> Iterator[
             yield _set(everything, root, "moved", path, value)
     for path in _inner_paths(everything):
         yield _remove(everything, root, path)
-        actual = _get(root, path)
+        actual = at(root, path)
         if isinstance(actual, list) and actual:
             yield _set(everything, root, "duplicated", path, [*actual, actual[0]])
         elif isinstance(actual, dict) and len(path) == len(_block(path)) == 4:
@@ -130,7 +130,7 @@ def _block(path: Path) -> Path:
 
 
 def _set(claims: Node, root: Any, kind: str, path: Path, value: Any) -> Generated:
-    parent, key = _get(root, path[:-1]), path[-1]
+    parent, key = at(root, path[:-1]), path[-1]
     existed = not isinstance(parent, dict) or key in parent
     before = parent[key] if existed else None
     parent[key] = value
@@ -143,7 +143,7 @@ def _set(claims: Node, root: Any, kind: str, path: Path, value: Any) -> Generate
 
 
 def _remove(claims: Node, root: Any, path: Path) -> Generated:
-    parent, key = _get(root, path[:-1]), path[-1]
+    parent, key = at(root, path[:-1]), path[-1]
     before = list(parent.items()) if isinstance(parent, dict) else list(parent)
     del parent[key]
     found = _found(claims, root, path)
@@ -160,16 +160,5 @@ def _found(claims: Node, root: Any, path: Path) -> frozenset[str]:
     where = _block(path)
     if len(path) <= len(where):
         where = path[:-1]
-    node, actual = _get_claims(claims, where), _get(root, where)
+    node, actual = at(claims, where), at(root, where)
     return frozenset(one.found_by for one in compare(node, actual, where))
-
-
-def _get(node: Any, path: Path) -> Any:
-    for step in path:
-        node = node[step]
-    return node
-
-
-def _get_claims(node: Node, path: Path) -> Node:
-    found: Node = _get(node, path)
-    return found

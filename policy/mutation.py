@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from config.paths import ROOT
+from policy.claims import at
 from policy.synthesis import Stacks
 
 EXAMPLES = ROOT / "examples"
@@ -30,7 +31,7 @@ class Mutation:
         example: the example that it changes: that of its file's name, or the hardened one.
         stack: the stack to change.
         within: ``Kind/name`` of the Kubernetes objects to change; empty for the stack itself.
-        at: a JSON Pointer into it, in which ``*`` is every key or index; empty for the whole object.
+        pointer: a JSON Pointer into it, in which ``*`` is every key or index; empty for the whole object.
         change: ``set``, ``merge`` or ``append`` with a value, or ``remove``.
         value: the value.
     """
@@ -39,7 +40,7 @@ class Mutation:
     example: str
     stack: str
     within: str
-    at: str
+    pointer: str
     change: str
     value: Any
 
@@ -50,10 +51,10 @@ class Mutation:
             IneffectiveMutationError: Nothing matches, or a match already has the value.
         """
         before = stacks[self.stack]
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in self.at.split("/")[1:]]
-        paths = [path for root in self._roots(before) for path in _expand(_get(before, root), root, steps)]
+        steps = [step.replace("~1", "/").replace("~0", "~") for step in self.pointer.split("/")[1:]]
+        paths = [path for root in self._roots(before) for path in _expand(at(before, root), root, steps)]
         if not paths:
-            raise IneffectiveMutationError(f"{self.name}: {self.stack} has nothing at {self.within} {self.at}")
+            raise IneffectiveMutationError(f"{self.name}: {self.stack} has nothing at {self.within} {self.pointer}")
         for path in paths:
             mutated: dict[str, Any] = copy.deepcopy(dict(before))
             _change(mutated, path, self.change, self.value)
@@ -67,7 +68,7 @@ class Mutation:
             return [()]
         kind, _, name = self.within.partition("/")
         return [
-            ("resource", "kubernetes_manifest", address, *(["manifest"] if self.at else []))
+            ("resource", "kubernetes_manifest", address, *(["manifest"] if self.pointer else []))
             for address, resource in stack["resource"]["kubernetes_manifest"].items()
             if resource["manifest"]["kind"] == kind and name in ("*", resource["manifest"]["metadata"]["name"])
         ]
@@ -76,7 +77,7 @@ class Mutation:
 def read() -> list[Mutation]:
     """Return all mutations, those of ``listed.yaml`` first.
 
-    A file has them by their place, the stack with an object or the start of `Mutation.at`, and there by name.
+    A file has them by their place, the stack with an object or the start of `Mutation.pointer`, and there by name.
     """
     files = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != "listed", path.stem))
     return [
@@ -92,12 +93,6 @@ def _parse(name: str, example: str, place: str, entry: Mapping[str, Any]) -> Mut
     within, start = ("", where) if where.startswith("/") else (where, "")
     (change,) = entry.keys() - {"at"}
     return Mutation(name, example, stack, within, start + entry.get("at", ""), change, entry[change])
-
-
-def _get(node: Any, path: Steps) -> Any:
-    for step in path:
-        node = node[step]
-    return node
 
 
 def _expand(node: Any, path: Steps, steps: list[str]) -> Iterator[Steps]:
@@ -119,7 +114,7 @@ def _expand(node: Any, path: Steps, steps: list[str]) -> Iterator[Steps]:
 
 
 def _change(stack: MutableMapping[str, Any], path: Steps, change: str, value: Any) -> None:
-    node, last = _get(stack, path[:-1]), path[-1]
+    node, last = at(stack, path[:-1]), path[-1]
     match change:
         case "set":
             node[last] = copy.deepcopy(value)

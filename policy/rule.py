@@ -10,7 +10,7 @@ from typing import Any
 
 from config.environment import Environment
 from policy.addresses import OUTPUTS, REMOTE
-from policy.claims import Checksum, Claims, Finding, Is, JsonOf, Leaf, Node, Rule, add, compare, first_rule, leaves
+from policy.claims import Checksum, Claims, Finding, Is, JsonOf, Leaf, Node, Rule, add, at, compare, first_rule, leaves
 
 MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
 
@@ -67,10 +67,7 @@ def _resolve_checksums(root: dict[str, Node]) -> None:
     found = [(path, leaf) for path, leaf in leaves(root) if isinstance(leaf.allowed, Checksum)]
     resolved = [Leaf(leaf.rule, leaf.allowed.resolved(root)) for _, leaf in found]  # type: ignore[attr-defined]
     for (path, _), leaf in zip(found, resolved, strict=True):
-        node: Any = root
-        for step in path[:-1]:
-            node = node[step]
-        node[path[-1]] = leaf
+        at(root, path[:-1])[path[-1]] = leaf
 
 
 def _claim_annotations(stack: Any) -> None:
