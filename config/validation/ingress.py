@@ -7,7 +7,10 @@ from config.problems import Problem
 from config.validation.references import check_region_key
 
 MOST_ADDRESSES = 16
-"""Addresses of a Gateway: https://gateway-api.sigs.k8s.io/reference/spec/#gatewayspec (maxItems of its CRD)."""
+"""Addresses of a Gateway, by its CRD.
+
+Source: https://github.com/kubernetes-sigs/gateway-api/blob/main/config/crd/standard/gateway.networking.k8s.io_gateways.yaml
+"""
 
 LEAST_REPLICAS = 2
 """Gateway pods in a cluster, so that one may go."""
