@@ -247,6 +247,16 @@ def test_every_generated_mutation_is_found(generated: list[Generated]) -> None:
     assert {one.kind for one in generated} == {"added", "changed", "duplicated", "moved", "removed"}
 
 
+def test_every_generated_mutation_of_both_apis_is_found(tmp_path: Path) -> None:
+    """Of the hardened example: no other one has Cloud Armor before multi-cluster Gateway."""
+    data = hardened_data()
+    data["ingress"]["api"] = "both"
+    environment = environment_of(yaml.safe_dump(data))
+    found = list(generate(claimed(environment), synthesize(environment, tmp_path).stacks))
+    assert [str(one) for one in found if not one.found_by] == []
+    assert "MESH_GATEWAY_BACKENDS" in {rule for one in found for rule in one.found_by}
+
+
 def test_a_survivor_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     survivor = Generated("changed", ("network", "output", "x"), frozenset())
     assert report_generated([survivor, Generated("added", ("network",), frozenset({UNCLAIMED}))]) == 1
