@@ -61,6 +61,24 @@ def in_namespace(region: str, name: str) -> str:
     return address("kubernetes_labels", f"regions/{region}/{path}/labels")
 
 
+def spread(key: str, when_unsatisfiable: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return the constraint that spreads pods over the values of a node's label."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": key,
+        "whenUnsatisfiable": when_unsatisfiable,
+        "nodeTaintsPolicy": "Honor",
+        "matchLabelKeys": ["pod-template-hash"],
+        "labelSelector": {"matchLabels": labels},
+    }
+
+
+def bound(kind: str, name: str, namespace: str) -> dict[str, Any]:
+    """Return the content of the binding of a role to the service account of the same name."""
+    account = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    return {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}, "subjects": [account]}
+
+
 def kubernetes_object(
     path: str,
     kind: str,

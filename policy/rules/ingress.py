@@ -10,7 +10,7 @@ from config.services.service import Service
 from config.terraform_text import escape
 from policy.addresses import address, ref, resource
 from policy.claims import Claims, Sentence
-from policy.objects import GATEWAY_NAMESPACE, applied, kubernetes_object
+from policy.objects import GATEWAY_NAMESPACE, applied, kubernetes_object, spread
 from policy.rule import rule
 from policy.rules.mesh import GATEWAY, injection_labels, members, namespaces
 from policy.rules.services import needed_by_routes
@@ -182,14 +182,7 @@ def gateway_pods(environment: Environment) -> Claims:
         "lifecycle": {"preStop": {"sleep": {"seconds": 60}}},
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
     }
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "topology.kubernetes.io/zone",
-        "whenUnsatisfiable": "DoNotSchedule",
-        "nodeTaintsPolicy": "Honor",
-        "matchLabelKeys": ["pod-template-hash"],
-        "labelSelector": {"matchLabels": {"istio": "ingressgateway"}},
-    }
+    over_zones = spread("topology.kubernetes.io/zone", "DoNotSchedule", {"istio": "ingressgateway"})
     spec = {
         "progressDeadlineSeconds": 900,
         "selector": {"matchLabels": GATEWAY_LABELS},
@@ -201,7 +194,7 @@ def gateway_pods(environment: Environment) -> Claims:
             "spec": {
                 "serviceAccountName": GATEWAY,
                 "terminationGracePeriodSeconds": 90,
-                "topologySpreadConstraints": [spread],
+                "topologySpreadConstraints": [over_zones],
                 "containers": [container],
             },
         },

@@ -7,7 +7,7 @@ from config.environment import Environment, ResolvedRegion
 from config.services.service import Service
 from policy.addresses import address, after, resource
 from policy.claims import Checksum, Claims
-from policy.objects import GATEWAY_NAMESPACE, applied, kubernetes_object, manifest_path
+from policy.objects import GATEWAY_NAMESPACE, applied, bound, kubernetes_object, manifest_path
 from policy.rule import rule
 from policy.rules.scripts import crds, load_balancer_features
 from policy.rules.terraform import of_cluster
@@ -18,7 +18,6 @@ ROOT_NAMESPACE = "istio-system"
 GATEWAY = "istio-ingressgateway"
 READINESS = "mesh-readiness"
 SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
-RBAC = "rbac.authorization.k8s.io"
 
 
 def members(environment: Environment) -> list[ResolvedRegion]:
@@ -140,14 +139,13 @@ def narrow_roles(environment: Environment) -> Claims:
     Source: https://kubernetes.io/docs/concepts/security/rbac-good-practices/
     """
     read = ["get", "list", "watch"]
-    account = {"kind": "ServiceAccount", "name": READINESS, "namespace": ROOT_NAMESPACE}
     for region in fleet_members(environment):
         home = f"fleet-mesh/{region.key}"
         probed = [address("kubernetes_labels", f"{home}/probe-namespace/labels")]
         create = {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]}
         yield kubernetes_object(f"{home}/probe-role", "Role", (READINESS, READINESS), create, probed)
-        bound = {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": READINESS}, "subjects": [account]}
-        yield kubernetes_object(f"{home}/probe-binding", "RoleBinding", (READINESS, READINESS), bound, probed)
+        to_role = bound("Role", READINESS, ROOT_NAMESPACE)
+        yield kubernetes_object(f"{home}/probe-binding", "RoleBinding", (READINESS, READINESS), to_role, probed)
         before = [
             applied(f"{home}/namespace"),
             address("google_gke_hub_feature_membership", f"{home}/membership"),
@@ -158,19 +156,18 @@ def narrow_roles(environment: Environment) -> Claims:
         groups = {"apiextensions.k8s.io": "customresourcedefinitions", "mesh.cloud.google.com": "controlplanerevisions"}
         rules = [{"apiGroups": [group], "resources": [kind], "verbs": read} for group, kind in groups.items()]
         yield kubernetes_object(f"{home}/readiness-role", "ClusterRole", (None, READINESS), {"rules": rules}, before)
-        bound = {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": READINESS}, "subjects": [account]}
+        to_role = bound("ClusterRole", READINESS, ROOT_NAMESPACE)
         parts = [applied(f"{home}/readiness-account"), applied(f"{home}/readiness-role")]
-        yield kubernetes_object(f"{home}/readiness-binding", "ClusterRoleBinding", (None, READINESS), bound, parts)
+        yield kubernetes_object(f"{home}/readiness-binding", "ClusterRoleBinding", (None, READINESS), to_role, parts)
     for region in members(environment) if environment.ingress.enabled else ():
         home = f"regions/{region.key}/gateway"
         # A gateway reads the certificates that Gateways name, of its own namespace, which has none.
         rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": read}]
         yield kubernetes_object(f"{home}/role", "Role", (GATEWAY_NAMESPACE, GATEWAY), {"rules": rules})
         yield kubernetes_object(f"{home}/service-account", "ServiceAccount", (GATEWAY_NAMESPACE, GATEWAY), {})
-        subjects = [{"kind": "ServiceAccount", "name": GATEWAY, "namespace": GATEWAY_NAMESPACE}]
-        bound = {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": GATEWAY}, "subjects": subjects}
         parts = [applied(f"{home}/service-account"), applied(f"{home}/role")]
-        yield kubernetes_object(f"{home}/role-binding", "RoleBinding", (GATEWAY_NAMESPACE, GATEWAY), bound, parts)
+        to_role = bound("Role", GATEWAY, GATEWAY_NAMESPACE)
+        yield kubernetes_object(f"{home}/role-binding", "RoleBinding", (GATEWAY_NAMESPACE, GATEWAY), to_role, parts)
 
 
 @rule

@@ -17,7 +17,7 @@ from config.services.volume import Volume
 from config.terraform_text import escape as terraform_text
 from policy.addresses import address, resource
 from policy.claims import Checksum, Claims
-from policy.objects import applied, in_namespace, kubernetes_object, manifest_path
+from policy.objects import applied, in_namespace, kubernetes_object, manifest_path, spread
 from policy.rule import rule
 from policy.rules.mesh import endpoints_of, members
 
@@ -197,15 +197,8 @@ def _annotations(service: Service) -> dict[str, str]:
 def _pod(name: str, service: Service, deployment: RegionalDeployment) -> dict[str, Any]:
     """Return the spec of a service's pods, but for what `policy.rules.pods` claims."""
     labels = {"app": name, "version": deployment.version}
-    spread = [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": "DoNotSchedule" if strength == "required" else "ScheduleAnyway",
-            "nodeTaintsPolicy": "Honor",
-            "matchLabelKeys": ["pod-template-hash"],
-            "labelSelector": {"matchLabels": labels},
-        }
+    spreads = [
+        spread(key, "DoNotSchedule" if strength == "required" else "ScheduleAnyway", labels)
         for key, strength in (
             ("topology.kubernetes.io/zone", service.topology_spread.zone),
             ("kubernetes.io/hostname", service.topology_spread.node),
@@ -232,7 +225,7 @@ def _pod(name: str, service: Service, deployment: RegionalDeployment) -> dict[st
     return {
         "serviceAccountName": name,
         "terminationGracePeriodSeconds": grace if grace != KUBERNETES_GRACE_SECONDS else None,
-        "topologySpreadConstraints": spread or None,
+        "topologySpreadConstraints": spreads or None,
         "containers": [container],
         "volumes": sources or None,
     }
