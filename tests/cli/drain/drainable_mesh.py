@@ -23,6 +23,8 @@ Object = dict[str, Any]
 
 GATEWAYS = f"kubernetes_manifest.tokyo_{GATEWAY_NAME}"
 SERVICES = {region: f"kubernetes_manifest.{region}_service" for region in VERSIONS}
+EXPORTED = {region: f"kubernetes_manifest.{region}_exported-gateway" for region in VERSIONS}
+"""The Services that multi-cluster Gateway has for backends."""
 
 
 @dataclass
@@ -107,10 +109,15 @@ def _is_in(host: Object, region: str) -> bool:
 def manifests(content: Object) -> dict[str, Object]:
     """Return what the stack `ingress` has for a configuration: by address, the manifests that may differ."""
     drained = [key for key, one in content["regions"].items() if one.get("drained")]
-    found = {}
-    for region, address in SERVICES.items():
-        selector = {"app": "helloworld", **(DRAINED_SELECTOR if region in drained else {})}
-        found[address] = _manifest("v1", "Service", "sample", "helloworld", {"selector": selector})
+    api, found = content.get("ingress", {}).get("api", "multi-cluster-ingress"), {}
+    services = [(SERVICES, "sample", "helloworld")]
+    services += [(EXPORTED, GATEWAY_NAMESPACE, GATEWAY_NAME)] if api != "multi-cluster-ingress" else []
+    for addresses, namespace, name in services:
+        for region, address in addresses.items():
+            selector = {"app": name, **(DRAINED_SELECTOR if region in drained else {})}
+            found[address] = _manifest("v1", "Service", namespace, name, {"selector": selector})
+    if api == "gateway":
+        return found
     clusters = {"clusters": [{"link": key} for key in VERSIONS if key not in drained]} if drained else {}
     found[GATEWAYS] = _manifest(
         "networking.gke.io/v1", "MultiClusterService", GATEWAY_NAMESPACE, GATEWAY_NAME, {"template": {}, **clusters}

@@ -8,7 +8,7 @@ import pytest
 
 from cli.drain.terraform import PlannedChange
 from tests.cli.deployed_mesh import FLEET, DeployedMesh, endpoints_in
-from tests.cli.drain.drainable_mesh import GATEWAYS, SERVICES, DrainableMesh, drainable, endpoint, manifests
+from tests.cli.drain.drainable_mesh import EXPORTED, GATEWAYS, SERVICES, DrainableMesh, drainable, endpoint, manifests
 from tests.cli.fake_kubectl import FakeKubectlError
 
 SERVING, CHANGES, REQUESTS = "Other regions", "Changes", "Requests to osaka"
@@ -40,6 +40,25 @@ def test_drain(region: DrainableMesh) -> None:
         "applied": [SERVICES["osaka"], GATEWAYS],
         "seconds": answer.data["data"]["seconds"],
     }
+
+
+@pytest.mark.parametrize(
+    ("api", "addresses"),
+    [
+        ("gateway", [SERVICES["osaka"], EXPORTED["osaka"]]),
+        ("both", [SERVICES["osaka"], EXPORTED["osaka"], GATEWAYS]),
+    ],
+)
+def test_drain_behind_multi_cluster_gateway(region: DrainableMesh, api: str, addresses: list[str]) -> None:
+    """The exported Service changes in place; with both APIs, so does the MultiClusterService."""
+    region.mesh.content["ingress"]["api"] = api
+    region.applied = manifests(region.mesh.content)
+    answer = region.run("drain")
+    assert answer.status == 0, answer.data
+    assert region.calls == [("init",), ("plan", *addresses), ("apply",)]
+    assert (CHANGES, "osaka: Service istio-gateway/istio-ingressgateway") in answer.findings("ok")
+    assert region.run("undrain").status == 0
+    assert region.applied == manifests({"regions": {"tokyo": {}, "osaka": {}}, "ingress": {"api": api}})
 
 
 def test_undrain(region: DrainableMesh) -> None:
