@@ -124,6 +124,28 @@ WITHOUT_SCRIPTS: Permissions = {
 }
 """What terraform requires besides, where it configures the mesh itself."""
 
+WITH_CERTIFICATE_MAP: Permissions = {
+    "roles/certificatemanager.owner": {
+        "google_certificate_manager_dns_authorization": (
+            *_all("certificatemanager.dnsauthorizations", "create", "delete", "get", "update", "use"),
+            "certificatemanager.operations.get",
+        ),
+        "google_certificate_manager_certificate": _all(
+            "certificatemanager.certs", "create", "delete", "get", "update", "use"
+        ),
+        "google_certificate_manager_certificate_map": _all(
+            "certificatemanager.certmaps", "create", "delete", "get", "update", "use"
+        ),
+        "google_certificate_manager_certificate_map_entry": _all(
+            "certificatemanager.certmapentries", "create", "delete", "get", "update"
+        ),
+    },
+}
+"""What the certificates of multi-cluster Gateway require.
+
+Source: https://cloud.google.com/certificate-manager/docs/access-control
+"""
+
 AT_THE_DNS_ENDPOINT: Permissions = {"roles/container.admin": {"kubernetes_manifest": ("container.clusters.connect",)}}
 """What the DNS endpoint requires of every client, scripts too."""
 
@@ -131,10 +153,11 @@ AT_THE_DNS_ENDPOINT: Permissions = {"roles/container.admin": {"kubernetes_manife
 def required_permissions(environment: Environment) -> list[RequiredPermissions]:
     """Return the permissions that the stacks of an environment require, and the scripts, where some are run."""
     scripts = environment.control_plane.runs_local_scripts
-    endpoint = [AT_THE_DNS_ENDPOINT] if environment.cluster.endpoint == "dns" else []
+    others = [AT_THE_DNS_ENDPOINT] if environment.cluster.endpoint == "dns" else []
+    others += [WITH_CERTIFICATE_MAP] if environment.has_certificate_map else []
     return [
         RequiredPermissions(role, by, permissions)
-        for some in (BY_ROLE, *([] if scripts else [WITHOUT_SCRIPTS]), *endpoint)
+        for some in (BY_ROLE, *([] if scripts else [WITHOUT_SCRIPTS]), *others)
         for role, by_user in some.items()
         for by, permissions in by_user.items()
         if scripts or not by.endswith(".sh")

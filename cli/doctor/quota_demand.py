@@ -41,7 +41,7 @@ LOAD_BALANCER: tuple[str, ...] = (
     "BACKEND_SERVICES",
     "HEALTH_CHECKS",
 )
-"""Multi Cluster Ingress creates at least one of each, and a firewall rule."""
+"""The controller of a load balancer creates at least one of each, and a firewall rule."""
 
 QUOTAS = {NETWORKS: "NETWORKS", SUBNETS: "SUBNETWORKS", ROUTERS: "ROUTERS", FIREWALL_RULES: "FIREWALLS"}
 """By kind of resource: the project's quota that it counts against."""
@@ -176,7 +176,7 @@ def _existing(region: ResolvedRegion, cluster: Mapping[str, Any] | None, least: 
 
 def _of_project(environment: Environment, resources: ExpectedResources) -> Iterator[QuotaDemand]:
     missing = Counter(one.kind for one, found in resources.items() if not isinstance(found, dict))
-    balancers = int(environment.ingress.enabled and not _has_load_balancer(resources))
+    balancers = _missing_load_balancers(environment, resources)
     missing[FIREWALL_RULES] += GKE_FIREWALLS * missing[CLUSTERS] + balancers
 
     def of_quota(quota: str, count: int, of: str = "") -> QuotaDemand:
@@ -188,12 +188,24 @@ def _of_project(environment: Environment, resources: ExpectedResources) -> Itera
         )
     if environment.ingress.enabled:
         yield of_quota("STATIC_ADDRESSES", missing[ADDRESSES], "the address of the load balancer")
-        quotas = LOAD_BALANCER
-        if domains := len(environment.ingress.domains):
+        quotas, domains = LOAD_BALANCER, len(environment.ingress.domains)
+        if domains and environment.ingress.uses_mci:
             yield of_quota("SSL_CERTIFICATES", missing[CERTIFICATES], f"certificates of {counted(domains, 'domain')}")
+        if domains:
             quotas = ("TARGET_HTTPS_PROXIES", *LOAD_BALANCER)
         for quota in quotas:
             yield of_quota(quota, balancers, "the load balancer")
+
+
+def _missing_load_balancers(environment: Environment, resources: ExpectedResources) -> int:
+    """Return how many load balancers are still to be created; one with an address exists if that is in use."""
+    names, found = environment.names, {one.name: each for one, each in resources.items() if isinstance(each, dict)}
+    addresses = {"external": names.gateway_address} if "external" in environment.ingress.exposures else {}
+    addresses |= {"mci": names.ingress_address} if environment.ingress.uses_mci else {}
+    missing = [name for name in addresses.values() if found.get(name, {}).get("status") != "IN_USE"]
+    # An internal one has no address of its own; what it needs is created before it.
+    internal = "internal" in environment.ingress.exposures and names.proxy_subnet not in found
+    return len(missing) + int(internal)
 
 
 def _has_load_balancer(resources: ExpectedResources) -> bool:

@@ -146,6 +146,8 @@ class Drain:
         self.present = [one for one in changes if not self.live[one.region].problem]
         if self.lost and not self.present:
             text = "none of the clusters whose objects change can be read"
+            if not self.environment.ingress.uses_mci:  # whose objects are in the config cluster
+                text += "; requests still go to the region's gateways as long as they pass their health checks"
             raise MeshError(text, f"mesh status --region {self.lost[0].region}")
         obtain_consent(self._what_happens(), given=self.options.yes)
 

@@ -8,7 +8,7 @@ from cli.doctor import permissions, service_accounts
 from cli.report.findings import FindingState
 from cli.sources.google import GoogleClient
 from config.paths import ROOT
-from tests.cli.doctor.diagnosis import DEPLOYER, PROJECT, expect, in_mode
+from tests.cli.doctor.diagnosis import DEPLOYER, PROJECT, diagnose, expect, in_mode
 from tests.cli.emulated_project import EmulatedProject
 from tests.synthesized import Synthesis, environment_of, synthesize
 
@@ -48,6 +48,14 @@ def test_the_dns_endpoint_asks_for_a_permission_of_its_own(project: EmulatedProj
     expect(project, "roles/container.admin", "failure", "the caller lacks container.clusters.connect,...", "...")
 
 
+def test_certificates_of_a_gateway_ask_for_permissions_of_their_own(project: EmulatedProject) -> None:
+    role = "roles/certificatemanager.owner"
+    project.server.resource_manager.withheld.add("certificatemanager.certs.create")
+    assert role not in diagnose(project).findings
+    project.configure("plain_http: true", "domains: [shop.example.com], api: gateway")
+    expect(project, role, "failure", "the caller lacks certificatemanager.certs.create, required by ...", "...")
+
+
 def test_every_resource_and_script_has_its_permissions(
     reference: Synthesis, three_regions: Synthesis, tmp_path: Path
 ) -> None:
@@ -70,6 +78,10 @@ def test_every_resource_and_script_has_its_permissions(
         assert count <= permissions.MOST_AT_ONCE
     fleet = in_mode("fleet").replace("plain_http: true", "domains: [shop.example.com]")  # as three_regions has some
     assert needed("fleet")[0] == used(synthesize(environment_of(fleet), tmp_path))
+    folder = tmp_path / "both"
+    folder.mkdir()
+    both = environment_of(fleet.replace("domains:", "api: both, domains:"))
+    assert {need.by for need in permissions.required_permissions(both)} == used(synthesize(both, folder))
 
 
 def test_every_kind_of_object_has_its_permission(tmp_path: Path) -> None:

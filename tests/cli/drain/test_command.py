@@ -308,3 +308,13 @@ def test_endpoints_that_do_not_come_back(region: DrainableMesh, known: bool, mon
     assert answer.status == 1
     failure = answer.findings("failure")["Endpoints in osaka", "endpoints of helloworld"]
     assert "mesh explain helloworld" in failure["fix"]
+
+
+def test_a_lost_region_behind_multi_cluster_gateway_alone(region: DrainableMesh) -> None:
+    """All that changes is in its own cluster."""
+    region.mesh.content["ingress"]["api"] = "gateway"
+    region.applied = manifests(region.mesh.content)
+    region.mesh.clusters["osaka"]["error"] = "Unable to connect to the server: i/o timeout"
+    error = refused(region)
+    assert "still go to the region's gateways as long as they pass their health checks" in error["message"]
+    assert error["fix"] == "mesh status --region osaka"
