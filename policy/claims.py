@@ -36,7 +36,7 @@ class Rule:
     Attributes:
         id: ``MESH_`` and the function's name.
         title: what the rule requires; the first line of the function's docstring.
-        source: a page with more about it, if there is one.
+        source: a page with more about it.
         file: the file that declares it.
         claims: the function.
     """

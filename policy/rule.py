@@ -15,25 +15,28 @@ from policy.claims import Checksum, Claims, Finding, Is, JsonOf, Leaf, Node, Rul
 MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
 
 
+_Function = Callable[[Environment], Claims]
+
 RULES: dict[str, Rule] = {}
 """Every rule, by its id; `load` fills it."""
 
 
-def rule(function: Callable[[Environment], Claims]) -> Callable[[Environment], Claims]:
-    """Declare a function as a rule: it yields what the rule allows, computed from the configuration alone."""
-    name = function.__name__
-    text = inspect.cleandoc(function.__doc__ or "")
-    source = re.search(r"^Source: (\S+)$", text, re.MULTILINE)
-    new = Rule(
-        id=f"MESH_{name.upper()}",
-        title=text.split("\n", 1)[0].rstrip("."),
-        source=source[1] if source else "",
-        file=f"policy/rules/{File(inspect.getfile(function)).name}",
-        claims=function,
-    )
-    if RULES.setdefault(new.id, new).file != new.file:
-        raise ValueError(f"two rules have the id {new.id}: rename one of them")
-    return function
+def rule(source: str) -> Callable[[_Function], _Function]:
+    """Declare a function as a rule: it yields what the rule allows, computed from the configuration alone.
+
+    Args:
+        source: a page with more about it.
+    """
+
+    def declare(function: _Function) -> _Function:
+        title = inspect.cleandoc(function.__doc__ or "").split("\n", 1)[0].rstrip(".")
+        file = f"policy/rules/{File(inspect.getfile(function)).name}"
+        new = Rule(f"MESH_{function.__name__.upper()}", title, source, file, function)
+        if RULES.setdefault(new.id, new).file != new.file:
+            raise ValueError(f"two rules have the id {new.id}: rename one of them")
+        return function
+
+    return declare
 
 
 @cache

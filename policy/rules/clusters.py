@@ -31,12 +31,9 @@ def node_grants(region: ResolvedRegion) -> list[str]:
     return [address("google_project_iam_member", f"regions/{region.key}/node-account/{role}") for role in roles]
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips")
 def clusters(environment: Environment) -> Claims:
-    """Each region has one private cluster in its subnet, which belongs to the project's fleet and to the mesh.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips
-    """
+    """Each region has one private cluster in its subnet, which belongs to the project's fleet and to the mesh."""
     project = environment.project.id
     number = other_stack("network", "data.google_project", "project", "number")
     for region in environment.resolved_regions():
@@ -69,13 +66,12 @@ def clusters(environment: Environment) -> Claims:
         yield cluster(region), content
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation")
 def private_endpoint(environment: Environment) -> Claims:
     """GKE control planes have only the endpoints that the configuration selects: by default, no public one.
 
     Only authorized networks protect a public endpoint: one wrong range exposes the API server. Everybody with a route
     reaches the DNS endpoint, and IAM decides.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
     endpoint = environment.cluster.endpoint
     for region in environment.resolved_regions():
@@ -90,13 +86,12 @@ def private_endpoint(environment: Environment) -> Claims:
         yield cluster(region), content
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation")
 def authorized_networks(environment: Environment) -> Claims:
     """GKE control planes accept connections from the configured networks only, and from the pods of other istiods.
 
     Without the block every address with a route can connect, with public access all of Google's customers, and without
     the enforcement the whole VPC.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
     shape = environment.cluster
     members = [region for region in environment.resolved_regions() if not region.retired]
@@ -117,81 +112,74 @@ def authorized_networks(environment: Environment) -> Claims:
         yield cluster(region), content
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity")
 def workload_identity(environment: Environment) -> Claims:
     """Clusters use Workload Identity.
 
     Without a workload pool, a pod that calls Google Cloud uses the node's account, or a key in a Secret.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity
     """
     pool = f"{environment.project.id}.svc.id.goog"
     yield from every_cluster(environment, {"workload_identity_config": {"workload_pool": pool}})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2")
 def dataplane_v2(environment: Environment) -> Claims:
     """Clusters run Dataplane V2, unless the configuration has the legacy one.
 
     The legacy datapath needs an add-on to enforce network policies, and does not log them.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2
     """
     v2 = environment.cluster.dataplane == "v2"
     provider = {"datapath_provider": "ADVANCED_DATAPATH" if v2 else None, "network_policy": {"enabled": False}}
     yield from every_cluster(environment, provider)
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/intranode-visibility")
 def intranode_visibility(environment: Environment) -> Claims:
     """Intranode visibility is as configured: on by default.
 
     Traffic between pods of one node never leaves the node, so that the subnet's flow logs would miss it.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/intranode-visibility
     """
     yield from every_cluster(environment, {"enable_intranode_visibility": environment.cluster.intranode_visibility})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/deleting-a-cluster")
 def deletion_protection(environment: Environment) -> Claims:
     """Clusters have deletion protection, unless the configuration turns it off or retires the region.
 
     It stops a plan that deletes a region by mistake.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/deleting-a-cluster
     """
     for region in environment.resolved_regions():
         protected = environment.cluster.deletion_protection and not environment.regions[region.key].retired
         yield cluster(region), {"deletion_protection": protected}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/about-logs")
 def cluster_logs(environment: Environment) -> Claims:
     """Clusters collect logs of the system and of the configured sources: workloads and the API server by default.
 
     Only the API server's log shows attacks on the cluster.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-logs
     """
     components = ["SYSTEM_COMPONENTS", *(name for key, name in LOGS.items() if key in environment.cluster.logs)]
     yield from every_cluster(environment, {"logging_config": {"enable_components": components}})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/configure-metrics")
 def cluster_metrics(environment: Environment) -> Claims:
     """Clusters collect metrics of the system and, unless the configuration turns it off, of workloads.
 
     Without metrics, failures go unnoticed.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/configure-metrics
     """
     prometheus = {"enabled": environment.cluster.managed_prometheus}
     metrics = {"enable_components": ["SYSTEM_COMPONENTS"], "managed_prometheus": prometheus}
     yield from every_cluster(environment, {"monitoring_config": metrics})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/release-channels")
 def release_channel(environment: Environment) -> Claims:
     """Clusters follow the configured release channel, which can't change under a mesh that Google runs.
 
     Without a channel Google does not upgrade the control plane, and the mesh is not supported. The versions of `rapid`
     are new to everybody.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/release-channels
     """
     channel = environment.cluster.release_channel.upper()
     condition = f'${{self.release_channel[0].channel == "{channel}"}}'
@@ -203,46 +191,42 @@ def release_channel(environment: Environment) -> Claims:
         yield cluster(region), {"lifecycle": {"ignore_changes": ignored, **(kept if managed else {})}}
 
 
-@rule
+@rule("https://cloud.google.com/binary-authorization/docs/overview")
 def binary_authorization(environment: Environment) -> Claims:
     """Binary Authorization enforces the project's policy, unless the configuration turns it off.
 
     Otherwise every account that can create a pod can run any image.
-    Source: https://cloud.google.com/binary-authorization/docs/overview
     """
     mode = "PROJECT_SINGLETON_POLICY_ENFORCE" if environment.cluster.binary_authorization else "DISABLED"
     yield from every_cluster(environment, {"binary_authorization": {"evaluation_mode": mode}})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/encrypting-secrets")
 def secrets_encrypted(environment: Environment) -> Claims:
     """Kubernetes Secrets are encrypted with the key that the configuration names for the region.
 
     The mesh's remote secrets are tokens that don't expire. Without the key a copy of etcd is useless.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/encrypting-secrets
     """
     for region in environment.resolved_regions():
         key = environment.regions[region.key].secrets_key
         yield cluster(region), {"database_encryption": {"state": "ENCRYPTED" if key else "DECRYPTED", "key_name": key}}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster")
 def no_legacy_access(environment: Environment) -> Claims:
     """Clusters use RBAC only, without legacy authorization and client certificates.
 
     Legacy authorization allows requests that RBAC denies, and a client certificate can't be revoked.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster
     """
     no_certificate = {"client_certificate_config": {"issue_client_certificate": False}}
     yield from every_cluster(environment, {"enable_legacy_abac": False, "master_auth": no_certificate})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/maintenance-windows-and-exclusions")
 def maintenance_window(environment: Environment) -> Claims:
     """Every cluster has the maintenance window of its region, unless the configuration has none.
 
     During simultaneous upgrades of two regions, neither can take over from the other.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/maintenance-windows-and-exclusions
     """
     for key, window in environment.maintenance_windows().items():
         recurring = {"start_time": window.start_time, "end_time": window.end_time, "recurrence": window.recurrence}
@@ -250,21 +234,17 @@ def maintenance_window(environment: Environment) -> Claims:
         yield path, {"maintenance_policy": {"recurring_window": recurring}}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/about-security-posture-dashboard")
 def security_posture(environment: Environment) -> Claims:
-    """Google's security posture scans workload configurations.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/about-security-posture-dashboard
-    """
+    """Google's security posture scans workload configurations."""
     yield from every_cluster(environment, {"security_posture_config": {"mode": "BASIC"}})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa")
 def iam_roles(environment: Environment) -> Claims:
     """The nodes of each cluster have an account of their own with two roles, and nobody else has a role.
 
     An editor of the project can do nearly everything in it.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa
     """
     project = environment.project.id
     for region in environment.resolved_regions():

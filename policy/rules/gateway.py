@@ -27,12 +27,9 @@ def _target(name: str) -> dict[str, str]:
     return {"group": GATEWAY_API.partition("/")[0], "kind": "Gateway", "name": name}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/enabling-multi-cluster-gateways")
 def gateway_roles(environment: Environment) -> Claims:
-    """The controller of multi-cluster Gateway has the role that Google documents, and the importers read the network.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/enabling-multi-cluster-gateways
-    """
+    """The controller of multi-cluster Gateway has its documented role, and the importers read the network."""
     if not environment.ingress.uses_gateway:
         return
     project = environment.project.id
@@ -61,12 +58,9 @@ def gateway_roles(environment: Environment) -> Claims:
         yield resource("mesh", "google_project_iam_member", path), {**grant, "depends_on": feature_enabled}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-services")
 def exported_gateways(environment: Environment) -> Claims:
-    """Each cluster exports its gateways to the load balancer; a drained one has no endpoint there.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-services
-    """
+    """Each cluster exports its gateways to the load balancer; a drained one has no endpoint there."""
     names, ports = (GATEWAY_NAMESPACE, GATEWAY), {"status-port": 15021, "http2": 80}
     for region in members(environment) if environment.ingress.uses_gateway else ():
         home = f"regions/{region.key}/exported-gateway"
@@ -82,12 +76,9 @@ def exported_gateways(environment: Environment) -> Claims:
         yield kubernetes_object(f"{home}/export", "ServiceExport", names, {}, [applied(f"{home}/service")])
 
 
-@rule
+@rule("https://cloud.google.com/certificate-manager/docs/deploy-google-managed-dns-auth")
 def certificate_map(environment: Environment) -> Claims:
-    """Multi-cluster Gateway has a certificate for each domain, which Google issues by a DNS authorization.
-
-    Source: https://cloud.google.com/certificate-manager/docs/deploy-google-managed-dns-auth
-    """
+    """Multi-cluster Gateway has a certificate for each domain, which Google issues by a DNS authorization."""
     if not environment.has_certificate_map:
         return
     kind = "google_certificate_manager_{}".format
@@ -108,12 +99,11 @@ def certificate_map(environment: Environment) -> Claims:
         yield resource("ingress", kind("certificate_map_entry"), f"{home}/entry"), {**name, **entry}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/secure-gateway")
 def gateway_listeners(environment: Environment) -> Claims:
     """A Gateway for each kind of clients takes HTTPS with the domains' certificates, and routes of its namespace only.
 
     Plain HTTP is for the redirect, for clients of the VPC, and where the configuration serves it.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/secure-gateway
     """
     home, names = _home(environment), environment.names
     scripts = environment.mesh.control_plane != "fleet"
@@ -154,12 +144,11 @@ def gateway_listeners(environment: Environment) -> Claims:
         )
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/deploying-multi-cluster-gateways")
 def gateway_routes(environment: Environment) -> Claims:
     """All requests go to the mesh's gateways, and plain HTTP of the internet is redirected, unless configured.
 
     A route to a service would bypass mutual TLS and default deny.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/deploying-multi-cluster-gateways
     """
     home, hosts = _home(environment), list(environment.ingress.domains) or None
     redirected = environment.has_certificate_map and not environment.ingress.plain_http
@@ -181,12 +170,9 @@ def gateway_routes(environment: Environment) -> Claims:
             )
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources")
 def gateway_backends(environment: Environment) -> Claims:
-    """The gateways behind multi-cluster Gateway have the configured Cloud Armor policy, logs and a health check.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources
-    """
+    """The gateways behind multi-cluster Gateway have the configured Cloud Armor policy, logs and a health check."""
     if not environment.ingress.uses_gateway:
         return
     home = _home(environment)

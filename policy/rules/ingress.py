@@ -42,12 +42,11 @@ def _before_load_balancer(environment: Environment) -> list[str]:
     return [address("kubernetes_labels", labels), cleanup]
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress")
 def https_only(environment: Environment) -> Claims:
     """The load balancer serves HTTPS with a certificate for each domain, and redirects plain HTTP, unless configured.
 
     Every network in between can read and change plain text.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
     """
     ingress = environment.ingress
     if not ingress.uses_mci:
@@ -91,12 +90,11 @@ def certificate_name(environment: Environment, domain: str) -> str:
     return f"{prefix}-{readable}-{digest}"
 
 
-@rule
+@rule("https://cloud.google.com/load-balancing/docs/ssl-policies-concepts")
 def modern_tls(environment: Environment) -> Claims:
     """The load balancer requires TLS 1.2 or later, with modern ciphers.
 
     Without a policy, Google's default accepts old TLS versions.
-    Source: https://cloud.google.com/load-balancing/docs/ssl-policies-concepts
     """
     if environment.ingress.domains and (environment.ingress.uses_mci or environment.has_certificate_map):
         policy = {"profile": "MODERN", "min_tls_version": "TLS_1_2", "description": Sentence()}
@@ -104,12 +102,11 @@ def modern_tls(environment: Environment) -> Claims:
         yield resource("ingress", "google_compute_ssl_policy", "certificates/policy"), name | policy
 
 
-@rule
+@rule("https://cloud.google.com/armor/docs/cloud-armor-overview")
 def cloud_armor(environment: Environment) -> Claims:
     """The configured Cloud Armor policy protects the gateways.
 
     It rejects floods and known attacks before they reach the mesh.
-    Source: https://cloud.google.com/armor/docs/cloud-armor-overview
     """
     if not environment.ingress.uses_mci:
         return
@@ -129,13 +126,11 @@ def cloud_armor(environment: Environment) -> Claims:
     )  # fmt: skip
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress")
 def load_balanced(environment: Environment) -> Claims:
     """The load balancer sends requests to the gateways of every cluster of this environment but those that are drained.
 
     A list can name every cluster of the fleet, and whoever has the namespace there gets the requests of users.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress
     """
     if not environment.ingress.uses_mci:
         return
@@ -154,12 +149,11 @@ def load_balanced(environment: Environment) -> Claims:
     yield kubernetes_object(f"{path}/service", "MultiClusterService", NAMES, {"spec": spec}, before, metadata=metadata)
 
 
-@rule
+@rule("https://cloud.google.com/load-balancing/docs/https#firewall-rules")
 def gateway_callers(environment: Environment) -> Claims:
     """Only the load balancer's source ranges are authorized to call the gateways.
 
     Requests from other addresses bypass TLS and Cloud Armor.
-    Source: https://cloud.google.com/load-balancing/docs/https#firewall-rules
     """
     proxies = [str(region.proxies) for region in environment.resolved_regions() if region.proxies]
     rules = [{"from": [{"source": {"ipBlocks": [*FRONT_ENDS, *proxies]}}], "to": [{"operation": {"ports": ["80"]}}]}]
@@ -170,12 +164,9 @@ def gateway_callers(environment: Environment) -> Claims:
         yield kubernetes_object(path, "AuthorizationPolicy", NAMES, spec)
 
 
-@rule
+@rule("https://istio.io/latest/docs/setup/additional-setup/gateway/")
 def gateway_pods(environment: Environment) -> Claims:
-    """Gateways run the mesh's own proxy, and go on until the load balancer has drained them.
-
-    Source: https://istio.io/latest/docs/setup/additional-setup/gateway/
-    """
+    """Gateways run the mesh's own proxy, and go on until the load balancer has drained them."""
     container = {
         "name": "istio-proxy",
         "image": "auto",
@@ -205,12 +196,9 @@ def gateway_pods(environment: Environment) -> Claims:
         yield kubernetes_object(f"{home}/deployment", "Deployment", NAMES, {"spec": spec}, before, wait=wait)
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/workloads/pods/disruptions/")
 def gateway_count(environment: Environment) -> Claims:
-    """Gateways have the configured number of pods, two or more by default, and evictions take one at a time.
-
-    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
-    """
+    """Gateways have the configured number of pods, two or more by default, and evictions take one at a time."""
     ingress = environment.ingress
     cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
     scaling = {
@@ -235,12 +223,9 @@ def _gateway(name: str) -> dict[str, Any]:
     return {"spec": {"selector": {"istio": "ingressgateway"}, "servers": [{"port": port, "hosts": ["*"]}]}}
 
 
-@rule
+@rule("https://istio.io/latest/docs/reference/config/networking/virtual-service/")
 def routes(environment: Environment) -> Claims:
-    """Gateways take plain HTTP from the load balancer, and route the configured paths only.
-
-    Source: https://istio.io/latest/docs/reference/config/networking/virtual-service/
-    """
+    """Gateways take plain HTTP from the load balancer, and route the configured paths only."""
     services, of_hosts = environment.all_services(), host_routes(environment)
     demo = services[environment.demo_name] if environment.demo_name else None
     for region in gateways(environment):
@@ -319,12 +304,9 @@ def _headers(request: HeaderChanges, response: HeaderChanges) -> dict[str, Any] 
     return found or None
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/values/outputs")
 def pipeline_outputs(environment: Environment) -> Claims:
-    """Other pipelines learn from outputs what their pods have to be.
-
-    Source: https://developer.hashicorp.com/terraform/language/values/outputs
-    """
+    """Other pipelines learn from outputs what their pods have to be."""
     services = {name: one for name, one in environment.services.items() if one.image is None}
     if not services and not environment.mesh.namespaces:
         return

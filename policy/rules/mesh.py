@@ -71,12 +71,9 @@ def allowed_callers(environment: Environment, names: tuple[str, ...]) -> Iterato
             yield services[name].namespace, name
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/fleet-management/docs/fleet-concepts")
 def fleet_features(environment: Environment) -> Claims:
-    """The fleet has a service mesh, and Multi Cluster Ingress with the configured config cluster.
-
-    Source: https://cloud.google.com/kubernetes-engine/fleet-management/docs/fleet-concepts
-    """
+    """The fleet has a service mesh, and Multi Cluster Ingress with the configured config cluster."""
     project = environment.project.id
     tools = after("null_resource.tools") if environment.mesh.control_plane != "fleet" else None
     common = {"project": project, "location": "global"}
@@ -94,12 +91,9 @@ def fleet_features(environment: Environment) -> Claims:
     yield resource("mesh", "google_gke_hub_feature", "multi-cluster-ingress"), ingress | common | {"depends_on": before}
 
 
-@rule
+@rule("https://cloud.google.com/service-mesh/docs/onboarding/provision-control-plane")
 def fleet_mesh(environment: Environment) -> Claims:
-    """With the fleet API, Google manages the control plane of each cluster, which discovers the others' endpoints.
-
-    Source: https://cloud.google.com/service-mesh/docs/onboarding/provision-control-plane
-    """
+    """With the fleet API, Google manages the control plane of each cluster, which discovers the others' endpoints."""
     for region in fleet_members(environment):
         home = f"fleet-mesh/{region.key}"
         yield kubernetes_object(f"{home}/namespace", "Namespace", (None, ROOT_NAMESPACE), {}, [])
@@ -130,13 +124,12 @@ def fleet_mesh(environment: Environment) -> Claims:
         yield resource("mesh", "google_gke_hub_feature_membership", f"{home}/membership"), content
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/security/rbac-good-practices/")
 def narrow_roles(environment: Environment) -> Claims:
     """Roles in a cluster read what they name, and one creates pods in a namespace that holds nothing.
 
     A wildcard includes resources that are added later, and an account with write access can create a pod with more
     privileges. The namespace is for a Job that tries the mesh's injector, by a dry run.
-    Source: https://kubernetes.io/docs/concepts/security/rbac-good-practices/
     """
     read = ["get", "list", "watch"]
     for region in fleet_members(environment):
@@ -170,12 +163,9 @@ def narrow_roles(environment: Environment) -> Claims:
         yield kubernetes_object(f"{home}/role-binding", "RoleBinding", (GATEWAY_NAMESPACE, GATEWAY), to_role, parts)
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/workloads/controllers/job/")
 def readiness(environment: Environment) -> Claims:
-    """With the fleet API, a Job in each cluster waits for the mesh, and ends.
-
-    Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/
-    """
+    """With the fleet API, a Job in each cluster waits for the mesh, and ends."""
     image, revision = environment.mesh.kubectl_image, f"controlplanerevision/{environment.revision}"
     for region in fleet_members(environment):
         home = f"fleet-mesh/{region.key}"
@@ -227,23 +217,21 @@ def _namespaces(environment: Environment) -> Iterator[tuple[str, str, ResolvedRe
         yield "mesh", f"fleet-mesh/{region.key}/probe-namespace", region, READINESS, injection_labels(environment)
 
 
-@rule
+@rule("https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/")
 def injected(environment: Environment) -> Claims:
     """Every namespace injects sidecars, except istio-system.
 
     A pod without a sidecar is not in the mesh: it has no certificate, and no policy protects it.
-    Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
     for _, path, _, name, labels in _namespaces(environment):
         yield kubernetes_object(path, "Namespace", (None, name), {}, [], metadata={"labels": labels})
 
 
-@rule
+@rule("https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/")
 def held_labels(environment: Environment) -> Claims:
     """Every deploy restores the labels of namespaces.
 
     A kubernetes_manifest shares a label with whoever changes it, and reports no conflict until it changes itself.
-    Source: https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
     """
     for stack, path, region, name, labels in _namespaces(environment):
         content = {
@@ -259,12 +247,11 @@ def held_labels(environment: Environment) -> Claims:
         yield resource(stack, "kubernetes_labels", f"{path}/labels"), content
 
 
-@rule
+@rule("https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/")
 def strict_mtls(environment: Environment) -> Claims:
     """Every cluster has one mesh-wide policy for mutual TLS, with the configured mode: strict by default.
 
     Otherwise callers have no verified identity that authorization policies could use.
-    Source: https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/
     """
     spec = {"spec": {"mtls": {"mode": environment.mesh.mtls.upper()}}}
     for region in members(environment):
@@ -272,12 +259,11 @@ def strict_mtls(environment: Environment) -> Claims:
         yield kubernetes_object(path, "PeerAuthentication", (ROOT_NAMESPACE, "default"), spec, [])
 
 
-@rule
+@rule("https://istio.io/latest/docs/ops/best-practices/security/#use-default-deny-patterns")
 def default_deny(environment: Environment) -> Claims:
     """Every cluster denies what no policy allows, unless the configuration turns it off.
 
     Otherwise every pod of every cluster can call a service that has no policy.
-    Source: https://istio.io/latest/docs/ops/best-practices/security/#use-default-deny-patterns
     """
     spec: dict[str, Any] = {"spec": {"action": "ALLOW", "rules": []}}
     for region in members(environment) if environment.mesh.default_deny else ():
@@ -339,12 +325,11 @@ def service_rules(environment: Environment, name: str) -> list[dict[str, Any]]:
     ]
 
 
-@rule
+@rule("https://istio.io/latest/docs/reference/config/security/authorization-policy/")
 def no_allow_all(environment: Environment) -> Claims:
     """Only the configured callers are authorized: to call the ports of a service, or all pods of a namespace.
 
     An empty rule matches every request; a rule without a source, or with a wildcard, matches every caller.
-    Source: https://istio.io/latest/docs/reference/config/security/authorization-policy/
     """
     if not environment.mesh.default_deny:
         return

@@ -39,12 +39,9 @@ def _after_apis(environment: Environment) -> object:
     return after(*(address("google_project_service", f"apis/{name}") for name in _apis(environment)))
 
 
-@rule
+@rule("https://cloud.google.com/service-usage/docs/enable-disable")
 def enabled_apis(environment: Environment) -> Claims:
-    """Only the APIs that the system calls are enabled, and a destroy disables none.
-
-    Source: https://cloud.google.com/service-usage/docs/enable-disable
-    """
+    """Only the APIs that the system calls are enabled, and a destroy disables none."""
     for name in _apis(environment):
         content = {
             "project": environment.project.id,
@@ -55,22 +52,18 @@ def enabled_apis(environment: Environment) -> Claims:
         yield resource("network", "google_project_service", f"apis/{name}"), content
 
 
-@rule
+@rule("https://cloud.google.com/vpc/docs/vpc#subnet-ranges")
 def custom_subnets(environment: Environment) -> Claims:
     """The VPC is in custom mode.
 
     Auto mode creates a subnet in every region of the world, with Google's ranges.
-    Source: https://cloud.google.com/vpc/docs/vpc#subnet-ranges
     """
     yield resource("network", "google_compute_network", "vpc"), {"auto_create_subnetworks": False}
 
 
-@rule
+@rule("https://cloud.google.com/vpc/docs/vpc#routing_for_hybrid_networks")
 def vpc(environment: Environment) -> Claims:
-    """There is one VPC, with global routes; its name and the control plane mode can't change.
-
-    Source: https://cloud.google.com/vpc/docs/vpc#routing_for_hybrid_networks
-    """
+    """There is one VPC, with global routes; its name and the control plane mode can't change."""
     name = environment.names.vpc
     kept = None
     if environment.backend.type == "local":
@@ -91,12 +84,9 @@ def vpc(environment: Environment) -> Claims:
     yield ("network", "data", "google_project", "project"), number
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips")
 def subnets(environment: Environment) -> Claims:
-    """Each region has one subnet, with the ranges of the configuration for nodes, pods and services.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips
-    """
+    """Each region has one subnet, with the ranges of the configuration for nodes, pods and services."""
     for region in environment.resolved_regions():
         ranges = region.ranges
         secondary = [
@@ -114,12 +104,9 @@ def subnets(environment: Environment) -> Claims:
         yield subnet(region), content
 
 
-@rule
+@rule("https://cloud.google.com/load-balancing/docs/proxy-only-subnets")
 def proxy_subnets(environment: Environment) -> Claims:
-    """The proxies of the internal load balancer have a range of their own in each region.
-
-    Source: https://cloud.google.com/load-balancing/docs/proxy-only-subnets
-    """
+    """The proxies of the internal load balancer have a range of their own in each region."""
     for region in environment.resolved_regions():
         if region.proxies is not None:
             content = {
@@ -134,35 +121,30 @@ def proxy_subnets(environment: Environment) -> Claims:
             yield resource("network", "google_compute_subnetwork", f"regions/{region.key}/proxies"), content
 
 
-@rule
+@rule("https://cloud.google.com/vpc/docs/private-google-access")
 def private_google_access(environment: Environment) -> Claims:
     """Subnets have Private Google Access.
 
     Otherwise nodes reach Google's APIs through the NAT, over external addresses.
-    Source: https://cloud.google.com/vpc/docs/private-google-access
     """
     for region in environment.resolved_regions():
         yield subnet(region), {"private_ip_google_access": True}
 
 
-@rule
+@rule("https://cloud.google.com/vpc/docs/using-flow-logs")
 def flow_logs(environment: Environment) -> Claims:
     """Every subnet has flow logs of half of its flows, unless the configuration turns them off.
 
     They are the only record of the connections of a compromised pod.
-    Source: https://cloud.google.com/vpc/docs/using-flow-logs
     """
     logs = {"aggregation_interval": "INTERVAL_10_MIN", "flow_sampling": 0.5, "metadata": "INCLUDE_ALL_METADATA"}
     for region in environment.resolved_regions():
         yield subnet(region), {"log_config": logs if environment.network.flow_logs else None}
 
 
-@rule
+@rule("https://cloud.google.com/nat/docs/overview")
 def nat_own_subnets(environment: Environment) -> Claims:
-    """The NAT serves the subnet of its region only.
-
-    Source: https://cloud.google.com/nat/docs/overview
-    """
+    """The NAT serves the subnet of its region only."""
     for region in environment.resolved_regions():
         own = ref("google_compute_subnetwork", f"regions/{region.key}/subnet", "self_link")
         place = {"region": region.location}
@@ -179,12 +161,11 @@ def nat_own_subnets(environment: Environment) -> Claims:
         yield nat(region), content
 
 
-@rule
+@rule("https://cloud.google.com/nat/docs/monitoring")
 def nat_logs(environment: Environment) -> Claims:
     """The NAT logs the connections that the configuration selects: all of them by default.
 
     All egress passes the NAT, and nothing else records it.
-    Source: https://cloud.google.com/nat/docs/monitoring
     """
     for region in environment.resolved_regions():
         yield nat(region), {"log_config": {"enable": True, "filter": environment.network.nat_log_filter}}
@@ -211,35 +192,30 @@ def _firewalls(environment: Environment) -> Iterator[tuple[Path, dict[str, Any],
         yield resource("network", "google_compute_firewall", f"firewall/{key}"), content, allowed
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules")
 def firewall(environment: Environment) -> Claims:
     """Pods reach pods, GKE control planes the injectors on their nodes, and the internal load balancer the gateways.
 
     Nothing else is open. Sources are this environment's ranges, and targets its nodes. GKE adds rules of its own.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/firewall-rules
     """
     common = {"network": VPC, "direction": "INGRESS", "priority": 900, "description": Sentence()}
     for path, content, _ in _firewalls(environment):
         yield path, common | content
 
 
-@rule
+@rule("https://istio.io/latest/docs/ops/best-practices/security/#understand-traffic-capture-limitations")
 def firewall_protocols(environment: Environment) -> Claims:
     """Pods send each other the configured protocols, tcp by default; injectors and gateways have their ports.
 
     Other protocols bypass the sidecars, and so mutual TLS.
-    Source: https://istio.io/latest/docs/ops/best-practices/security/#understand-traffic-capture-limitations
     """
     for path, _, allowed in _firewalls(environment):
         yield path, {"allow": allowed}
 
 
-@rule
+@rule("https://cloud.google.com/firewall/docs/firewall-rules-logging")
 def firewall_logs(environment: Environment) -> Claims:
-    """Firewall rules have logs, unless the configuration turns them off.
-
-    Source: https://cloud.google.com/firewall/docs/firewall-rules-logging
-    """
+    """Firewall rules have logs, unless the configuration turns them off."""
     logs = {"metadata": "INCLUDE_ALL_METADATA"} if environment.network.firewall_logs else None
     for path, _, _ in _firewalls(environment):
         yield path, {"log_config": logs}

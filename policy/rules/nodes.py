@@ -25,12 +25,9 @@ def _node_config(environment: Environment, config: Any) -> Iterator[tuple[Path, 
         yield pool(region), {"node_config": config}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/node-pools")
 def node_pools(environment: Environment) -> Claims:
-    """Each cluster has one node pool, of the configured machines, with the network tag of its region.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/node-pools
-    """
+    """Each cluster has one node pool, of the configured machines, with the network tag of its region."""
     regions = environment.resolved_regions()
     for region in regions:
         nodes = region.nodes
@@ -53,12 +50,9 @@ def node_pools(environment: Environment) -> Claims:
         yield pool(region), content
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/meta-arguments/lifecycle")
 def pool_rollout(environment: Environment) -> Claims:
-    """A change that replaces node pools is refused, unless the configuration lets the regions' pools follow each other.
-
-    Source: https://developer.hashicorp.com/terraform/language/meta-arguments/lifecycle
-    """
+    """A change that replaces node pools is refused, unless the pools of the regions are to follow each other."""
     one_by_one = environment.cluster.node_pool_rollout == "one_by_one"
     before: list[str] = []
     for region in environment.resolved_regions():
@@ -76,22 +70,20 @@ def pool_rollout(environment: Environment) -> Claims:
         before = [address("google_container_node_pool", f"regions/{region.key}/nodes")] if one_by_one else []
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation")
 def private_nodes(environment: Environment) -> Claims:
     """Nodes have no external address.
 
     Traffic of an external address bypasses the load balancer, the NAT and their logs.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/network-isolation
     """
     yield from every_cluster(environment, {"private_cluster_config": {"enable_private_nodes": True}})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa")
 def node_account(environment: Environment) -> Claims:
     """Nodes have a dedicated service account.
 
     Compute Engine's default account is an editor of many projects, and a process on a node can act as the account.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa
     """
     for region in environment.resolved_regions():
         email = ref("google_service_account", f"regions/{region.key}/node-account", "email")
@@ -100,22 +92,20 @@ def node_account(environment: Environment) -> Claims:
         yield pool(region), account
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/protecting-cluster-metadata")
 def node_metadata(environment: Environment) -> Claims:
     """Pods have no access to the node's metadata.
 
     The metadata server returns the token of the node's account.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/protecting-cluster-metadata
     """
     yield from _node_config(environment, {"workload_metadata_config": {"mode": "GKE_METADATA"}})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/shielded-gke-nodes")
 def shielded_nodes(environment: Environment) -> Claims:
     """Nodes have integrity monitoring and, unless the configuration turns it off, secure boot.
 
     Without them a modified kernel survives reboots.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/shielded-gke-nodes
     """
     for region in environment.resolved_regions():
         shielded = {"enable_secure_boot": region.nodes.secure_boot, "enable_integrity_monitoring": True}
@@ -124,33 +114,30 @@ def shielded_nodes(environment: Environment) -> Claims:
         yield pool(region), config
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/node-images")
 def node_image(environment: Environment) -> Claims:
     """Nodes run Container-Optimized OS.
 
     Its root file system is read-only, and its attack surface is small.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/node-images
     """
     yield from _node_config(environment, {"image_type": "COS_CONTAINERD"})
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/concepts/node-auto-upgrades")
 def node_upgrades(environment: Environment) -> Claims:
     """Google upgrades and repairs nodes.
 
     Upgrades fix vulnerabilities.
-    Source: https://cloud.google.com/kubernetes-engine/docs/concepts/node-auto-upgrades
     """
     for region in environment.resolved_regions():
         yield pool(region), {"management": {"auto_upgrade": True, "auto_repair": True}}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/disable-kubelet-readonly-port")
 def kubelet_port(environment: Environment) -> Claims:
     """The kubelet's read-only port is closed, also in other node pools.
 
     Port 10255 lists the node's pods without authentication.
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/disable-kubelet-readonly-port
     """
     closed = {"insecure_kubelet_readonly_port_enabled": "FALSE"}
     yield from _node_config(environment, {"kubelet_config": closed})

@@ -57,24 +57,22 @@ def workloads(environment: Environment) -> Iterator[Workload]:
             yield Workload(path, "readiness", {"containers": 1, "initContainers": 4})
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/security/pod-security-standards/")
 def not_privileged(environment: Environment) -> Claims:
     """No container is privileged, or can gain privileges.
 
     A privileged container is root on its node, and controls all pods there.
-    Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     for one in workloads(environment):
         explicit = {"privileged": False} if one.role == "gateway" else {}
         yield one.claim({}, {"securityContext": {"allowPrivilegeEscalation": False, **explicit}})
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/security/pod-security-standards/")
 def not_root(environment: Environment) -> Claims:
     """No container runs as root, unless the configuration says so of a service.
 
     With a kernel vulnerability, root in a container becomes root on its node.
-    Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     for one in workloads(environment):
         match one.role:
@@ -93,23 +91,21 @@ def not_root(environment: Environment) -> Claims:
                 yield one.claim({}, {"securityContext": {"runAsNonRoot": True, **NOBODY}})
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/security/pod-security-standards/")
 def no_capabilities(environment: Environment) -> Claims:
     """No container has a capability.
 
     Each capability is one of root's privileges, and none is needed.
-    Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     for one in workloads(environment):
         yield one.claim({}, {"securityContext": {"capabilities": {"drop": ["ALL"]}}})
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/security/pod-security-standards/")
 def seccomp(environment: Environment) -> Claims:
     """Every pod has the runtime's seccomp profile, and the sysctl for low ports only if it needs one.
 
     The profile blocks the system calls that container escapes use.
-    Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     low_ports = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
     for one in workloads(environment):
@@ -119,12 +115,11 @@ def seccomp(environment: Environment) -> Claims:
         yield one.claim({"securityContext": context}, {})
 
 
-@rule
+@rule("https://kubernetes.io/docs/tasks/configure-pod-container/security-context/")
 def read_only_root(environment: Environment) -> Claims:
     """Containers have a read-only root file system, unless the configuration says otherwise of a service.
 
     An attacker can then neither persist nor install tools.
-    Source: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
     """
     for one in workloads(environment):
         read_only = one.service is None or not one.service.writable_root

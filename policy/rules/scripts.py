@@ -138,12 +138,9 @@ def used_by_gateways(environment: Environment) -> list[str]:
     ]
 
 
-@rule
+@rule("https://cloud.google.com/service-mesh/docs/migrate/modernization-overview")
 def fixed_control_plane(environment: Environment) -> Claims:
-    """The control plane mode of an existing mesh can't change.
-
-    Source: https://cloud.google.com/service-mesh/docs/migrate/modernization-overview
-    """
+    """The control plane mode of an existing mesh can't change."""
     mode = environment.mesh.control_plane
     condition = {"condition": f'${{self.triggers.control_plane == "{mode}"}}', "error_message": Sentence()}
     kept = {"lifecycle": {"ignore_changes": ["triggers"], "postcondition": [condition]}}
@@ -151,12 +148,9 @@ def fixed_control_plane(environment: Environment) -> Claims:
     yield _null("mesh", "fixed"), {"triggers": {"control_plane": mode}, "depends_on": tools, **kept}
 
 
-@rule
+@rule("https://cloud.google.com/kubernetes-engine/docs/how-to/api-server-authentication")
 def kubeconfigs(environment: Environment) -> Claims:
-    """Kubeconfigs hold no token, and verify the API servers' certificates.
-
-    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/api-server-authentication
-    """
+    """Kubeconfigs hold no token, and verify the API servers' certificates."""
     account = environment.project.impersonate_service_account
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
@@ -196,12 +190,11 @@ def _hcl(value: Any) -> str:
     return str(value) if isinstance(value, _Expression) else json.dumps(value)
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/resources/provisioners/local-exec")
 def scripts(environment: Environment) -> Claims:
     """Terraform runs the project's own scripts only, each with inputs that are no secrets.
 
     Inputs are triggers, which are in the state. A script gets its tokens from gcloud, as the configured account.
-    Source: https://developer.hashicorp.com/terraform/language/resources/provisioners/local-exec
     """
     mode, regions = environment.mesh.control_plane, environment.resolved_regions()
     if mode == "fleet":
@@ -234,12 +227,9 @@ def scripts(environment: Environment) -> Claims:
         yield _script(environment, ("ingress", path), script, instances, resources or (), inputs=names)
 
 
-@rule
+@rule("https://cloud.google.com/service-mesh/docs/unified-install/install-dependent-tools")
 def installer(environment: Environment) -> Claims:
-    """asmcli installs the control planes, and only after its checksum is verified.
-
-    Source: https://cloud.google.com/service-mesh/docs/unified-install/install-dependent-tools
-    """
+    """asmcli installs the control planes, and only after its checksum is verified."""
     members = _members(environment)
     if environment.mesh.control_plane == "fleet":
         return
@@ -297,12 +287,11 @@ def installer(environment: Environment) -> Claims:
     )
 
 
-@rule
+@rule("https://istio.io/latest/docs/setup/install/multicluster/multi-primary/")
 def remote_secrets(environment: Environment) -> Claims:
     """Each cluster of the mesh has a remote secret for each other one, and a retired cluster has none.
 
     A remote secret is a token that reads the other cluster's endpoints.
-    Source: https://istio.io/latest/docs/setup/install/multicluster/multi-primary/
     """
     if environment.mesh.control_plane == "fleet":
         return

@@ -64,12 +64,9 @@ def needed_by_routes(environment: Environment, region: ResolvedRegion, name: str
     return [applied(f"{path}/{part}") for part in (*parts, "destination-rule")]
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/modules/develop/refactoring")
 def kept_deployments(environment: Environment) -> Claims:
-    """A service that gets a second version keeps the objects of its first one.
-
-    Source: https://developer.hashicorp.com/terraform/language/modules/develop/refactoring
-    """
+    """A service that gets a second version keeps the objects of its first one."""
     moved = []
     for _, path, _, service in _running(environment):
         if service.versions and service.image is not None:
@@ -88,12 +85,11 @@ def _own_deployments(environment: Environment) -> Iterator[tuple[str, str, Servi
             yield path, name, service, deployment, suffix
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/services-networking/service/")
 def inner_services(environment: Environment) -> Claims:
     """Every Service is internal to its cluster, and has the configured ports.
 
     A load balancer or a node port of its own bypasses the gateway.
-    Source: https://kubernetes.io/docs/concepts/services-networking/service/
     """
     for region, path, name, service in services(environment):
         is_demo = name == environment.demo_name
@@ -107,12 +103,11 @@ def inner_services(environment: Environment) -> Claims:
         yield kubernetes_object(f"{path}/service", "Service", names, {"spec": spec}, metadata=metadata)
 
 
-@rule
+@rule("https://istio.io/latest/docs/ops/best-practices/security/")
 def own_account(environment: Environment) -> Claims:
     """Pods of each service have a service account of their own, and act as the Google account that it names.
 
     The mesh authorizes callers by service account, and can't distinguish pods that share one.
-    Source: https://istio.io/latest/docs/ops/best-practices/security/
     """
     for region, path, name, service in _running(environment):
         account = service.service_account
@@ -126,13 +121,12 @@ def own_account(environment: Environment) -> Claims:
         yield kubernetes_object(path, "ServiceAccount", ("sample", "sleep"), {})
 
 
-@rule
+@rule("https://cloud.google.com/iam/docs/best-practices-service-accounts")
 def workload_identities(environment: Environment) -> Claims:
     """Only the pods of the service that names it can act as a Google service account.
 
     The one role that suffices is roles/iam.workloadIdentityUser. With a wider one, the member could also create keys,
     which don't expire.
-    Source: https://cloud.google.com/iam/docs/best-practices-service-accounts
     """
     for name, service in environment.services.items():
         account = service.service_account
@@ -148,12 +142,9 @@ def workload_identities(environment: Environment) -> Claims:
             yield resource("ingress", "google_service_account_iam_member", f"workload-identity-{name}"), content
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/workloads/controllers/deployment/")
 def deployments(environment: Environment) -> Claims:
-    """Each service has the configured pods: image, command, environment, volumes, probes and resources.
-
-    Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/
-    """
+    """Each service has the configured pods: image, command, environment, volumes, probes and resources."""
     for path, name, service, deployment, suffix in _own_deployments(environment):
         full_path = f"{path}/deployment{suffix}"
         template = (*manifest_path("ingress", full_path), "spec", "template")
@@ -306,12 +297,9 @@ def _probe(probe: Probe, port: int) -> dict[str, Any]:
     return {"tcpSocket": {"port": port}, **numbers}
 
 
-@rule
+@rule("https://kubernetes.io/docs/concepts/workloads/pods/disruptions/")
 def disruption(environment: Environment) -> Claims:
-    """Evictions take one pod of a service at a time, and a deploy waits until all of its pods are healthy.
-
-    Source: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
-    """
+    """Evictions take one pod of a service at a time, and a deploy waits until all of its pods are healthy."""
     for _, path, name, service in _running(environment):
         if service.image is None:
             spec: dict[str, Any] = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}}
@@ -345,12 +333,9 @@ def _healthy(scaling: Autoscaling | int) -> dict[str, str]:
     return {"status.currentHealthy": f"^({at_least})$", "status.disruptionsAllowed": "^[1-9]"}
 
 
-@rule
+@rule("https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/")
 def autoscalers(environment: Environment) -> Claims:
-    """Autoscalers set the pods of their own service, within the configured numbers.
-
-    Source: https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/
-    """
+    """Autoscalers set the pods of their own service, within the configured numbers."""
     for path, name, service, deployment, suffix in _own_deployments(environment):
         scaling = service.scaling_in(deployment)
         if isinstance(scaling, int):
@@ -379,12 +364,11 @@ def autoscalers(environment: Environment) -> Claims:
         yield kubernetes_object(autoscaler, "HorizontalPodAutoscaler", names, {"spec": spec}, before, metadata=metadata)
 
 
-@rule
+@rule("https://github.com/GoogleCloudPlatform/secrets-store-csi-driver-provider-gcp/blob/main/docs/authentication.md")
 def secrets_as_files(environment: Environment) -> Claims:
     """Secrets of Secret Manager are files of the pods that read them, and are read as the pods' own account.
 
     `secretObjects` would copy them into Kubernetes Secrets, and `auth` let the add-on's account read them for all pods.
-    Source: https://github.com/GoogleCloudPlatform/secrets-store-csi-driver-provider-gcp/blob/main/docs/authentication.md
     """
     for _, path, name, service in _running(environment):
         for where, volume in service.volumes.items():
@@ -396,12 +380,9 @@ def secrets_as_files(environment: Environment) -> Claims:
                 yield kubernetes_object(f"{path}/secrets-{_checksum(where)}", "SecretProviderClass", names, spec)
 
 
-@rule
+@rule("https://cloud.google.com/service-mesh/docs/operate-and-maintain/advanced-load-balancing-istio")
 def failover_thresholds(environment: Environment) -> Claims:
-    """A service fails over below the configured share of healthy endpoints.
-
-    Source: https://cloud.google.com/service-mesh/docs/operate-and-maintain/advanced-load-balancing-istio
-    """
+    """A service fails over below the configured share of healthy endpoints."""
     for _, path, name, service in services(environment):
         if service.failover_threshold is not None:
             spec = {
@@ -412,12 +393,9 @@ def failover_thresholds(environment: Environment) -> Claims:
             yield kubernetes_object(policy, "GCPTrafficDistributionPolicy", names, {"spec": spec})
 
 
-@rule
+@rule("https://istio.io/latest/docs/setup/install/multicluster/verify/")
 def demo_client(environment: Environment) -> Claims:
-    """The demo's client does nothing until somebody sends requests from inside it.
-
-    Source: https://istio.io/latest/docs/setup/install/multicluster/verify/
-    """
+    """The demo's client does nothing until somebody sends requests from inside it."""
     container = {
         "name": "sleep",
         "image": environment.demo.client_image,

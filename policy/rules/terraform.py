@@ -49,13 +49,12 @@ def of_cluster(region: ResolvedRegion, attribute: str) -> str:
     return other_stack("clusters", "google_container_cluster", f"regions/{region.key}/cluster", attribute)
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/providers/requirements")
 def pinned_providers(environment: Environment) -> Claims:
     """Every provider has one pinned version.
 
     Another version is another program with the operator's permissions. The repository has no checksums of providers, as
     cdktf recreates terraform's lock file.
-    Source: https://developer.hashicorp.com/terraform/language/providers/requirements
     """
     for stack in STACKS:
         wanted = {name: {"source": name, "version": VERSIONS[name]} for name in providers(environment, stack)}
@@ -64,12 +63,9 @@ def pinned_providers(environment: Environment) -> Claims:
         yield (stack, "terraform"), {"required_providers": wanted, "required_version": least}
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/backend")
 def states(environment: Environment) -> Claims:
-    """States are where the configuration says, and each stack reads only the one before it.
-
-    Source: https://developer.hashicorp.com/terraform/language/backend
-    """
+    """States are where the configuration says, and each stack reads only the one before it."""
     for stack in STACKS:
         yield (stack, "terraform"), _backend(environment, stack)
     for stack, read in READS.items():
@@ -93,12 +89,9 @@ def _backend(environment: Environment, stack: str) -> dict[str, Any]:
     return {"backend": {"local": {"path": path}}}
 
 
-@rule
+@rule("https://cloud.google.com/docs/authentication/use-service-account-impersonation")
 def deployer(environment: Environment) -> Claims:
-    """Terraform acts as the configured service account, in the configured project.
-
-    Source: https://cloud.google.com/docs/authentication/use-service-account-impersonation
-    """
+    """Terraform acts as the configured service account, in the configured project."""
     project, account = environment.project.id, environment.project.impersonate_service_account
     batching = [{"enable_batching": True, "send_after": "1s"}]
     own = {"project": project, "impersonate_service_account": account, "batching": batching}
@@ -113,12 +106,9 @@ def deployer(environment: Environment) -> Claims:
 NOTHING: Any = {}
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/resources/ephemeral")
 def provider_tokens(environment: Environment) -> Claims:
-    """Providers verify the API servers' certificates, and their tokens are in no state and no plan.
-
-    Source: https://developer.hashicorp.com/terraform/language/resources/ephemeral
-    """
+    """Providers verify the API servers' certificates, and their tokens are in no state and no plan."""
     account = environment.project.impersonate_service_account
     token = {
         "provider": "google.caller",
@@ -162,12 +152,11 @@ def kept_mode(mode: str) -> Matches:
     return Matches(re.escape(before) + state_path("mesh") + re.escape(after))
 
 
-@rule
+@rule("https://developer.hashicorp.com/terraform/language/manage-sensitive-data")
 def outputs(environment: Environment) -> Claims:
     """Outputs are what other stacks read, and what users need of the ingress; none is a secret.
 
     Outputs are in the state, and every stack that reads the state gets them.
-    Source: https://developer.hashicorp.com/terraform/language/manage-sensitive-data
     """
     ingress, regions = environment.ingress, environment.resolved_regions()
     flag = {"public": "", "private": " --internal-ip", "dns": " --dns-endpoint"}[environment.cluster.endpoint]

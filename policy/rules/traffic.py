@@ -70,12 +70,9 @@ def _copies(environment: Environment, service: Service, name: str, port: Service
     return {"mirror": to, "mirrorPercentage": {"value": mirror.percent}}
 
 
-@rule
+@rule("https://istio.io/latest/docs/reference/config/networking/virtual-service/")
 def mesh_routes(environment: Environment) -> Claims:
-    """Callers in the mesh reach each port of a service with the configured timeout and retries.
-
-    Source: https://istio.io/latest/docs/reference/config/networking/virtual-service/
-    """
+    """Callers in the mesh reach each port of a service with the configured timeout and retries."""
     for region, path, name, service in services(environment):
         ports = [one for one in service.all_ports.values() if one.protocol != "tcp"]
         others = [one for one in service.all_ports.values() if one.protocol == "tcp" and service.versions]
@@ -92,12 +89,11 @@ def mesh_routes(environment: Environment) -> Claims:
         yield kubernetes_object(f"{path}/virtual-service", "VirtualService", names, {"spec": spec}, before)
 
 
-@rule
+@rule("https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings")
 def certificates(environment: Environment) -> Claims:
     """Destination rules have the configured numbers of failover, and leave mutual TLS to the mesh.
 
     TLS settings of a DestinationRule override the mesh's automatic mutual TLS.
-    Source: https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings
     """
     # The package that asmcli installs turns locality load balancing off.
     setting = environment.mesh.control_plane == "asmcli-in-cluster"
