@@ -79,6 +79,20 @@ def bound(kind: str, name: str, namespace: str) -> dict[str, Any]:
     return {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}, "subjects": [account]}
 
 
+def held(kind: str, path: str, of: str, content: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Return the claim of fields of an object that every deploy restores; `of` is the object's path."""
+    scope, region = path.split("/")[:2]
+    common = {"provider": f"kubernetes.{region}", "field_manager": "multi-region-mesh", "force": True}
+    stack = "mesh" if scope == "fleet-mesh" else "ingress"
+    return resource(stack, kind, path), {**common, "depends_on": after(applied(of)), **content}
+
+
+def autoscaling(name: str, least: int, most: int, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the spec of the autoscaler of a Deployment."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    return {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": most, "metrics": metrics}
+
+
 def kubernetes_object(
     path: str,
     kind: str,

@@ -38,20 +38,12 @@ def gateway_roles(environment: Environment) -> Claims:
     tools = after("null_resource.tools") if environment.mesh.control_plane != "fleet" else None
     services = {"project": project, "location": "global", "name": "multiclusterservicediscovery", "depends_on": tools}
     yield resource("mesh", "google_gke_hub_feature", "multi-cluster-services"), services
-    pool = f"projects/{number}/locations/global/workloadIdentityPools/{project}.svc.id.goog"
+    pool = f"iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{project}.svc.id.goog"
+    importer = f"principal://{pool}/subject/ns/gke-mcs/sa/gke-mcs-importer"
+    agent = f"serviceAccount:service-{number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
     for path, feature, role, member in (
-        (
-            "multi-cluster-services/importer",
-            "multi-cluster-services",
-            "roles/compute.networkViewer",
-            f"principal://iam.googleapis.com/{pool}/subject/ns/gke-mcs/sa/gke-mcs-importer",
-        ),
-        (
-            "gateway-controller",
-            "multi-cluster-ingress",
-            "roles/container.admin",
-            f"serviceAccount:service-{number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com",
-        ),
+        ("multi-cluster-services/importer", "multi-cluster-services", "roles/compute.networkViewer", importer),
+        ("gateway-controller", "multi-cluster-ingress", "roles/container.admin", agent),
     ):
         grant = {"project": project, "role": role, "member": member}
         feature_enabled = after(address("google_gke_hub_feature", feature))

@@ -10,7 +10,7 @@ from config.services.service import Service
 from config.terraform_text import escape
 from policy.addresses import address, ref, resource
 from policy.claims import Claims, Sentence
-from policy.objects import GATEWAY_NAMESPACE, applied, kubernetes_object, spread
+from policy.objects import GATEWAY_NAMESPACE, applied, autoscaling, kubernetes_object, spread
 from policy.rule import rule
 from policy.rules.mesh import GATEWAY, injection_labels, members, namespaces
 from policy.rules.services import needed_by_routes
@@ -58,12 +58,8 @@ def https_only(environment: Environment) -> Claims:
     )
     certificates = [f"certificates/{domain}" for domain in ingress.domains]
     for domain, certificate in zip(ingress.domains, certificates, strict=True):
-        content = {
-            "name": certificate_name(environment, domain),
-            "description": Sentence(),
-            "managed": {"domains": [domain]},
-            "lifecycle": {"create_before_destroy": True},
-        }
+        named = {"name": certificate_name(environment, domain), "description": Sentence()}
+        content = {**named, "managed": {"domains": [domain]}, "lifecycle": {"create_before_destroy": True}}
         yield resource("ingress", "google_compute_managed_ssl_certificate", certificate), content
     names = [ref("google_compute_managed_ssl_certificate", one, "name") for one in certificates]
     annotations = {
@@ -201,12 +197,8 @@ def gateway_count(environment: Environment) -> Claims:
     """Gateways have the configured number of pods, two or more by default, and evictions take one at a time."""
     ingress = environment.ingress
     cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
-    scaling = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": GATEWAY},
-        "minReplicas": ingress.min_replicas,
-        "maxReplicas": ingress.max_replicas,
-        "metrics": [{"type": "Resource", "resource": cpu}],
-    }
+    metrics = [{"type": "Resource", "resource": cpu}]
+    scaling = autoscaling(GATEWAY, ingress.min_replicas, ingress.max_replicas, metrics)
     budget = {"maxUnavailable": 1, "selector": {"matchLabels": GATEWAY_LABELS}}
     for region in gateways(environment):
         home = f"regions/{region.key}/gateway"

@@ -7,7 +7,7 @@ from config.environment import Environment, ResolvedRegion
 from config.services.service import Service
 from policy.addresses import address, after, resource
 from policy.claims import Checksum, Claims
-from policy.objects import GATEWAY_NAMESPACE, applied, bound, kubernetes_object, manifest_path
+from policy.objects import GATEWAY_NAMESPACE, applied, bound, held, kubernetes_object, manifest_path
 from policy.rule import rule
 from policy.rules.scripts import crds, load_balancer_features
 from policy.rules.terraform import of_cluster
@@ -99,15 +99,9 @@ def fleet_mesh(environment: Environment) -> Claims:
         yield kubernetes_object(f"{home}/namespace", "Namespace", (None, ROOT_NAMESPACE), {}, [])
         before = [applied(f"{home}/namespace")]
         yield kubernetes_object(f"{home}/options", "ConfigMap", (ROOT_NAMESPACE, "asm-options"), {}, before)
-        content = {
-            "provider": f"kubernetes.{region.key}",
-            "metadata": {"name": "asm-options", "namespace": ROOT_NAMESPACE},
-            "data": {"multicluster_mode": "connected"},
-            "field_manager": "multi-region-mesh",
-            "force": True,
-            "depends_on": after(applied(f"{home}/options")),
-        }
-        yield resource("mesh", "kubernetes_config_map_v1_data", f"{home}/own-options"), content
+        options = {"name": "asm-options", "namespace": ROOT_NAMESPACE}
+        own = {"metadata": options, "data": {"multicluster_mode": "connected"}}
+        yield held("kubernetes_config_map_v1_data", f"{home}/own-options", f"{home}/options", own)
         content = {
             "project": environment.project.id,
             "location": "global",
@@ -205,16 +199,16 @@ def readiness(environment: Environment) -> Claims:
         yield kubernetes_object(f"{home}/readiness", "Job", names, {"spec": spec}, before, wait=ended)
 
 
-def _namespaces(environment: Environment) -> Iterator[tuple[str, str, ResolvedRegion, str, dict[str, str]]]:
-    """Yield every namespace whose pods get sidecars: stack, path, region, name and labels."""
+def _namespaces(environment: Environment) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield every namespace whose pods get sidecars: path, name and labels."""
     for region in members(environment):
         home, labels = f"regions/{region.key}", injection_labels(environment)
         if environment.ingress.enabled:
-            yield "ingress", f"{home}/gateway-namespace", region, GATEWAY_NAMESPACE, labels
+            yield f"{home}/gateway-namespace", GATEWAY_NAMESPACE, labels
         for name, own in namespaces(environment).items():
-            yield "ingress", f"{home}/namespace-{name}", region, name, own
+            yield f"{home}/namespace-{name}", name, own
     for region in fleet_members(environment):
-        yield "mesh", f"fleet-mesh/{region.key}/probe-namespace", region, READINESS, injection_labels(environment)
+        yield f"fleet-mesh/{region.key}/probe-namespace", READINESS, injection_labels(environment)
 
 
 @rule("https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/")
@@ -223,7 +217,7 @@ def injected(environment: Environment) -> Claims:
 
     A pod without a sidecar is not in the mesh: it has no certificate, and no policy protects it.
     """
-    for _, path, _, name, labels in _namespaces(environment):
+    for path, name, labels in _namespaces(environment):
         yield kubernetes_object(path, "Namespace", (None, name), {}, [], metadata={"labels": labels})
 
 
@@ -233,18 +227,9 @@ def held_labels(environment: Environment) -> Claims:
 
     A kubernetes_manifest shares a label with whoever changes it, and reports no conflict until it changes itself.
     """
-    for stack, path, region, name, labels in _namespaces(environment):
-        content = {
-            "provider": f"kubernetes.{region.key}",
-            "api_version": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": name},
-            "labels": labels,
-            "field_manager": "multi-region-mesh",
-            "force": True,
-            "depends_on": after(applied(path)),
-        }
-        yield resource(stack, "kubernetes_labels", f"{path}/labels"), content
+    for path, name, labels in _namespaces(environment):
+        content = {"api_version": "v1", "kind": "Namespace", "metadata": {"name": name}, "labels": labels}
+        yield held("kubernetes_labels", f"{path}/labels", path, content)
 
 
 @rule("https://istio.io/latest/docs/tasks/security/authentication/mtls-migration/")

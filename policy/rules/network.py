@@ -88,20 +88,11 @@ def vpc(environment: Environment) -> Claims:
 def subnets(environment: Environment) -> Claims:
     """Each region has one subnet, with the ranges of the configuration for nodes, pods and services."""
     for region in environment.resolved_regions():
-        ranges = region.ranges
-        secondary = [
-            {"range_name": "pods", "ip_cidr_range": str(ranges.pods)},
-            {"range_name": "services", "ip_cidr_range": str(ranges.services)},
-        ]
-        content = {
-            "name": environment.names.subnet,
-            "description": Sentence(),
-            "region": region.location,
-            "network": VPC,
-            "ip_cidr_range": str(ranges.nodes),
-            "secondary_ip_range": secondary,
-        }
-        yield subnet(region), content
+        named = {"name": environment.names.subnet, "description": Sentence()}
+        secondary = {"pods": region.ranges.pods, "services": region.ranges.services}
+        ranges = [{"range_name": name, "ip_cidr_range": str(one)} for name, one in secondary.items()]
+        place = {"region": region.location, "network": VPC, "ip_cidr_range": str(region.ranges.nodes)}
+        yield subnet(region), {**named, **place, "secondary_ip_range": ranges}
 
 
 @rule("https://cloud.google.com/load-balancing/docs/proxy-only-subnets")
@@ -109,16 +100,10 @@ def proxy_subnets(environment: Environment) -> Claims:
     """The proxies of the internal load balancer have a range of their own in each region."""
     for region in environment.resolved_regions():
         if region.proxies is not None:
-            content = {
-                "name": environment.names.proxy_subnet,
-                "description": Sentence(),
-                "region": region.location,
-                "network": VPC,
-                "ip_cidr_range": str(region.proxies),
-                "purpose": "GLOBAL_MANAGED_PROXY",
-                "role": "ACTIVE",
-            }
-            yield resource("network", "google_compute_subnetwork", f"regions/{region.key}/proxies"), content
+            named = {"name": environment.names.proxy_subnet, "description": Sentence()}
+            place = {"region": region.location, "network": VPC, "ip_cidr_range": str(region.proxies)}
+            path = resource("network", "google_compute_subnetwork", f"regions/{region.key}/proxies")
+            yield path, {**named, **place, "purpose": "GLOBAL_MANAGED_PROXY", "role": "ACTIVE"}
 
 
 @rule("https://cloud.google.com/vpc/docs/private-google-access")

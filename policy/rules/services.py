@@ -17,7 +17,7 @@ from config.services.volume import Volume
 from config.terraform_text import escape as terraform_text
 from policy.addresses import address, resource
 from policy.claims import Checksum, Claims
-from policy.objects import applied, in_namespace, kubernetes_object, manifest_path, spread
+from policy.objects import applied, autoscaling, in_namespace, kubernetes_object, manifest_path, spread
 from policy.rule import rule
 from policy.rules.mesh import endpoints_of, members
 
@@ -341,24 +341,16 @@ def autoscalers(environment: Environment) -> Claims:
         if isinstance(scaling, int):
             continue
         full_name = f"{name}-{deployment.version}"
-        metrics = [
-            {
-                "type": "ContainerResource",
-                "containerResource": {
-                    "name": resource_name,
-                    "container": name,
-                    "target": {"type": "Utilization", "averageUtilization": percent},
-                },
-            }
-            for resource_name, percent in (("cpu", scaling.cpu), ("memory", scaling.memory))
+        targets = {
+            used: {"type": "Utilization", "averageUtilization": percent}
+            for used, percent in (("cpu", scaling.cpu), ("memory", scaling.memory))
             if percent is not None
-        ]
-        spec = {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": full_name},
-            "minReplicas": scaling.min_replicas,
-            "maxReplicas": scaling.max_replicas,
-            "metrics": metrics,
         }
+        metrics = [
+            {"type": "ContainerResource", "containerResource": {"name": used, "container": name, "target": target}}
+            for used, target in targets.items()
+        ]
+        spec = autoscaling(full_name, scaling.min_replicas, scaling.max_replicas, metrics)
         autoscaler, names = f"{path}/autoscaler{suffix}", (service.namespace, full_name)
         before, metadata = [applied(f"{path}/deployment{suffix}")], {"labels": {"app": name}}
         yield kubernetes_object(autoscaler, "HorizontalPodAutoscaler", names, {"spec": spec}, before, metadata=metadata)
