@@ -133,7 +133,7 @@ class Migration:
             time.sleep(5)
         title = "Multi-cluster Gateway is removed"
         with self._users(title, MCI):
-            removed = self._configure(title, MCI)
+            removed = self._configure(title, MCI, objects_first=True)
         if not removed:
             return
         self._check(title, MCI)
@@ -151,11 +151,22 @@ class Migration:
             table.add("none", ok=True)
         self._report.add(table)
 
-    def _configure(self, title: str, api: str) -> bool:
-        """Deploy with an API, then once more without changes, and return whether both worked."""
+    def _configure(self, title: str, api: str, *, objects_first: bool = False) -> bool:
+        """Deploy with an API, then once more without changes, and return whether both worked.
+
+        Args:
+            title: of the tables.
+            api: the API.
+            objects_first: delete the exports first, without which the fleet's feature for them can be disabled.
+        """
         self._report.progress(f"{title}: api: {api}")
         self._ingress["api"] = api
         self._deployment.write()
+        if objects_first:
+            objects = self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
+            self._report.add(checks.deployed(f"{title}: its objects", objects, ("ingress",)))
+            if not objects.ok:
+                return False
         run = self._deployment.deploy()
         self._report.add(checks.deployed(title, run))
         if not run.ok:
