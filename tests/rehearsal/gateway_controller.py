@@ -142,12 +142,13 @@ class GatewayController(ConfigClusterController):
             found = event["object"]
             metadata = found["metadata"]
             key = (kind, metadata["namespace"], metadata["name"])
-            if kind == GATEWAYS and event["type"] != "DELETED" and "deletionTimestamp" in metadata:
+            leaves = event["type"] == "DELETED" or "deletionTimestamp" in metadata
+            if leaves and key in self._seen:
                 self._start_to_leave(cluster, key)
             if self._config is not cluster:
                 continue
             with self._lock:
-                if event["type"] == "DELETED" or "deletionTimestamp" in metadata:
+                if leaves:
                     self._objects.pop(key, None)
                 else:
                     self._objects[key] = found

@@ -118,15 +118,15 @@ class ServiceController:
         cluster.apply([one for one in documents if one["metadata"]["name"] in (EXPORTS, IMPORTS)])
         wait_until_established(cluster, EXPORTS)
         for event in cluster.follow(EXPORTS, "--all-namespaces"):
-            if event["type"] != "DELETED":
-                self._reconcile(cluster, event["object"]["metadata"])
+            metadata = event["object"]["metadata"]
+            self._reconcile(cluster, metadata, leaves=event["type"] == "DELETED" or "deletionTimestamp" in metadata)
 
-    def _reconcile(self, cluster: LocalCluster, metadata: Mapping[str, Any]) -> None:
+    def _reconcile(self, cluster: LocalCluster, metadata: Mapping[str, Any], *, leaves: bool) -> None:
         exported = (metadata["namespace"], metadata["name"])
         where = cluster.site.key
         with self._lock:
             known = where in self._exports.get(exported, {})
-            if "deletionTimestamp" in metadata:
+            if leaves:
                 if not known:
                     return
                 del self._exports[exported][where]

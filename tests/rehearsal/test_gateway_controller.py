@@ -279,6 +279,16 @@ def test_a_deleted_gateway_leaves_its_firewall_rule_for_a_while(world: World) ->
     assert not world.names("firewalls")
 
 
+def test_objects_that_are_deleted_at_once_leave_nothing(world: World) -> None:
+    """A killed terraform may create an object, and `mesh repair` delete it, before it has a finalizer."""
+    provide(world)
+    wait_until(lambda: world.gateway.has_resources("multiclusteringress"))
+    for kind in (GATEWAYS, EXPORTS):
+        world.config.events[kind].append({**world.config.events[kind][-1], "type": "DELETED"})
+    wait_until(lambda: not world.gateway.has_resources("multiclusteringress"))
+    wait_until(lambda: not world.services.has_resources(FEATURE))
+
+
 def test_a_redirect_has_no_backend(world: World) -> None:
     provide(world)
     wait_until(lambda: world.status(GATEWAYS, "external").get("addresses"))
