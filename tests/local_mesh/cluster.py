@@ -329,6 +329,9 @@ class LocalCluster:
                 **self._token_review_flags(),
                 **self._sni_flags(),
             },
+            # There is one of each. On a busy machine they would lose their leases, and end.
+            "kube-controller-manager": {"leader-elect": "false"},
+            "kube-scheduler": {"leader-elect": "false"},
             "kwok-controller": {"node-ip": str(addresses.api_server), "node-port": str(KUBELET_PORT)},
         }
         configuration: list[dict[str, Any]] = [
