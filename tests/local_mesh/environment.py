@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 
 from config.environment import Environment, ResolvedRegion
+from config.kinds import GATEWAY_API
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import ClusterSite, LocalCluster
 from tests.local_mesh.errors import LocalMeshError
@@ -165,7 +166,9 @@ class LocalMesh:
         self._report(f"starting {len(regions)} Kubernetes control planes")
         self._each(lambda region: region.cluster.start_with_nodes(), regions)
         self._report("installing istiod in each cluster")
-        crds = list(yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8")))
+        documents = yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8"))
+        served = self._environment.gateway_api
+        crds = [one for one in documents if served or one["spec"]["group"] != GATEWAY_API]
         self._each(lambda region: region.istiod.install(self._manifests()), regions)
         self._each(lambda region: region.cluster.apply(crds), regions)
         self._each(lambda region: region.istiod.wait_until_ready(), regions)
