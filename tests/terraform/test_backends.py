@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.doctor.permissions import BY_ROLE
+from cli.doctor.permissions import BY_ROLE, WITH_CERTIFICATE_MAP
 from config.backend import CloudState, GcsState
 from config.naming import STACKS
 from config.paths import ROOT
@@ -162,7 +162,7 @@ def test_the_docs_list_the_roles_that_doctor_requires() -> None:
     (listed,) = re.findall(
         r"^The account needs, in the project: (.*?) \(`mesh doctor`", DOCS.read_text("utf-8"), re.M | re.S
     )
-    assert set(re.findall(r"`(roles/[\w.]+)`", listed)) == set(BY_ROLE)
+    assert set(re.findall(r"`(roles/[\w.]+)`", listed)) == {*BY_ROLE, *WITH_CERTIFICATE_MAP}
 
 
 def test_the_docs_describe_the_names_of_workspaces(case: BackendCase) -> None:

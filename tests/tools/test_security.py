@@ -30,7 +30,7 @@ def granted(synthesis: Synthesis, stack: str) -> set[str]:
 
 
 def test_the_deployers_roles_are_those_that_doctor_asks_for() -> None:
-    needed = {*permissions.BY_ROLE, *permissions.WITHOUT_SCRIPTS}
+    needed = {*permissions.BY_ROLE, *permissions.WITHOUT_SCRIPTS, *permissions.WITH_CERTIFICATE_MAP}
     assert roles_of("the deployer") == needed
     assert len(needed) > 5
 
