@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NAVIGATION = {
     "Get started": ["/docs/getting-started", "/docs/faq"],
-    "Concepts": ["/docs/concepts", "/docs/failover", "/docs/control-plane-modes"],
+    "Concepts": ["/docs/concepts", "/docs/failover", "/docs/gateway", "/docs/control-plane-modes"],
     "Guides": [
         "/docs/operations",
         "/docs/workloads",
