@@ -41,19 +41,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all tests that synthesize to one worker, as it starts Node.js: 3 s and 900 MB each time.
+    """Give all fast tests that synthesize to one worker, as it starts Node.js: 3 s and 900 MB each time.
 
-    So it does with those that share a table which takes minutes. It goes by files: pytest-xdist 3.8 ignores
-    `xdist_group` with pytest 9.2.
+    The slow ones take minutes, most of which they wait, and those of one file share a worker. So do tests that share
+    a table which takes minutes. It goes by files: pytest-xdist 3.8 ignores `xdist_group` with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 (installed where tests run in parallel)
+
+    are_fast = "not slow" in config.option.markexpr
 
     @cache
     def shared(file: str) -> str:
         """Return what the tests of a file share; empty if it is nothing that takes long."""
         text = (ROOT / file).read_text(encoding="utf-8")
         if re.search(r"\bSynthesis\b|\bsynthesize\(|\bobjects_by_region\b|\bstacks\.wiring\b", text):
-            return "synthesis"
+            return "synthesis" if are_fast else file
         return file if "tests.config.recorded_stacks" in text else ""
 
     scheduler = LoadScopeScheduling(config, log)
