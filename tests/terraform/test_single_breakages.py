@@ -73,15 +73,29 @@ class Breakage(NamedTuple):
     state: FindingState = FindingState.FAILURE
 
 
+RESOURCES = {"Gateway": "gateways.networking.istio.io"}
+"""Kinds as arguments of kubectl, where the Gateway API has one of that name, too."""
+
+
 def gone(kind: str, namespace: str, name: str) -> Breakage:
     where = ("--namespace", namespace) if namespace else ()
     title = f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
-    return Breakage((*where, "delete", kind, name), title, "missing")
+    return Breakage((*where, "delete", RESOURCES.get(kind, kind), name), title, "missing")
 
 
 def patched(title: str, patch: Any, text: str, type_: str = "merge") -> Breakage:
     kind, namespace, name = re.split("[ /]", title)
-    command = ("--namespace", namespace, "patch", kind, name, "--type", type_, "--patch", json.dumps(patch))
+    command = (
+        "--namespace",
+        namespace,
+        "patch",
+        RESOURCES.get(kind, kind),
+        name,
+        "--type",
+        type_,
+        "--patch",
+        json.dumps(patch),
+    )
     return Breakage(command, title, text)
 
 
