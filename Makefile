@@ -41,14 +41,14 @@ synth: $(STAMPS)/packages $(STAMPS)/cdktf ## synthesize mesh.yaml to cdktf.out/;
 mesh: $(STAMPS)/mesh-packages ## install the mesh CLI; `. tools/activate` adds it to the PATH
 	@mesh --help
 
-test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/supply ## run lint, type and import checks, and the tests that need no other tools (4 minutes)
+test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)/supply ## run lint, type and import checks, and the tests that need no other tools (9 minutes)
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m tools.lint_imports
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4
 
-check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## run every check that this machine can run: tests, providers, policy, lab, rehearsals; SMALL=1: fewer rehearsals, and four configuration changes instead of all
+check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## run every check that this machine can run: tests, providers, policy, lab, rehearsals; SMALL=1: fewer rehearsals, no faults, and four configuration changes instead of all
 	@SMALL=$(SMALL) tools/check
 
 lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and proxies on this machine (Linux), and test failover; REGIONS=3: with three regions; SERVICES=1: test the keys of services instead; EXERCISES=1: do the exercises of docs/exercises.md instead; BUDGET=1: measure the failover budget instead (docs/failover.md)

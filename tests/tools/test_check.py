@@ -108,7 +108,7 @@ def test_the_small_set_is_for_check_only(tmp_path: Path) -> None:
     less = (
         *("lab REGIONS=2 EXERCISES=1", "rehearse-scripts"),
         *("rehearse CONTROL_PLANE=fleet SHORT=1", "rehearse CONTROL_PLANE=asmcli-in-cluster SHORT=1"),
-        *("rehearse UPGRADE=1", "rehearse MIGRATION=1", "rehearse ACCEPTANCE=1"),
+        *("rehearse-faults FAULTS=small", "rehearse UPGRADE=1", "rehearse MIGRATION=1", "rehearse ACCEPTANCE=1"),
     )
     assert set(less) < set(plain)
     assert made(result) == [line.replace("DAY2=all", "DAY2=small") for line in plain if line not in less]
