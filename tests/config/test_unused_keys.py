@@ -551,6 +551,7 @@ def test_every_key_of_the_schema_is_changed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_no_key_is_dropped_in_silence(context: str, looked_at: dict[tuple[str, str | None], Data]) -> None:
     before = looked_at[context, None]
