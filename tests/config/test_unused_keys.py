@@ -525,6 +525,8 @@ def text_of(context: str, key: str | None = None) -> str:
         _take_others_away(data, where)
         if key == "mesh.control_plane" and data.get("mesh", {}).get("control_plane") == value:
             value = "fleet"
+        if key.endswith(".redirect.https") and data["ingress"].get("exposure") == "internal":
+            value = True  # False is the default there
         put(data, where, value)
     return yaml.safe_dump(data, sort_keys=False)
 
