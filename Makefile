@@ -48,7 +48,7 @@ test: $(STAMPS)/dev-packages $(NODE) $(STAMPS)/cdktf $(STAMPS)/schemas $(STAMPS)
 	@$(PYTHON) -m tools.lint_imports
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4
 
-check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## run every check that this machine can run: tests, providers, policy, lab, rehearsals; SMALL=1: fewer rehearsals, no faults, and four configuration changes instead of all
+check: $(STAMPS)/dev-packages $(STAMPS)/lab-packages $(STAMPS)/docs $(NODE) $(STAMPS)/cdktf ## run every check that this machine can run: tests, providers, policy, lab, rehearsals; SMALL=1: without the longest rehearsals
 	@SMALL=$(SMALL) tools/check
 
 lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and proxies on this machine (Linux), and test failover; REGIONS=3: with three regions; SERVICES=1: test the keys of services instead; EXERCISES=1: do the exercises of docs/exercises.md instead; BUDGET=1: measure the failover budget instead (docs/failover.md)
