@@ -1,5 +1,7 @@
 """The CRDs that the stack `ingress` uses and others install; the stack `mesh` waits for them."""
 
+from config.environment import Environment
+
 AUTHORIZATION_POLICIES = "authorizationpolicies.security.istio.io"
 PEER_AUTHENTICATIONS = "peerauthentications.security.istio.io"
 
@@ -42,28 +44,20 @@ CONTROL_PLANE_CRD = "controlplanerevisions.mesh.cloud.google.com"
 """Its objects report the state of a control plane that Google runs."""
 
 
-def required_crds(
-    *,
-    config_cluster: bool,
-    multi_cluster_ingress: bool = True,
-    gateway: bool = False,
-    traffic_distribution: bool = False,
-    secret_manager: bool = False,
-) -> tuple[str, ...]:
+def required_crds(environment: Environment, region: str) -> tuple[str, ...]:
     """Return the CRDs that a cluster has to serve before the stack `ingress` is planned.
 
     Args:
-        config_cluster: whether the cluster holds the objects of the load balancer.
-        multi_cluster_ingress: whether these may be of Multi Cluster Ingress.
-        gateway: whether these are of multi-cluster Gateway.
-        traffic_distribution: whether a service has a failover threshold.
-        secret_manager: whether the clusters have the Secret Manager add-on.
+        environment: the configuration.
+        region: key of the cluster's region.
     """
+    ingress = environment.ingress
+    is_config_cluster = region == ingress.config_cluster
     return (
         ISTIO_CRDS
-        + (MCI_CRDS if config_cluster and multi_cluster_ingress else ())
-        + ((EXPORT_CRD,) if gateway else ())
-        + (GATEWAY_CRDS if config_cluster and gateway else ())
-        + ((TRAFFIC_DISTRIBUTION_CRD,) if traffic_distribution else ())
-        + ((SECRET_PROVIDER_CRD,) if secret_manager else ())
+        + (MCI_CRDS if is_config_cluster and ingress.api != "gateway" else ())
+        + ((EXPORT_CRD,) if ingress.uses_gateway else ())
+        + (GATEWAY_CRDS if is_config_cluster and ingress.uses_gateway else ())
+        + ((TRAFFIC_DISTRIBUTION_CRD,) if environment.has_failover_threshold else ())
+        + ((SECRET_PROVIDER_CRD,) if environment.cluster.secret_manager else ())
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from config.crds import required_crds
 from config.environment import Environment
 from constructs import Construct
 from constructs.asmcli_control_plane import AsmcliControlPlane
@@ -83,10 +84,7 @@ class AsmcliMesh(Construct):
             context=context,
             members=members,
             kubeconfigs=kubeconfigs,
-            config_cluster=environment.ingress.config_cluster,
-            multi_cluster_ingress=environment.ingress.api != "gateway",
-            gateway=environment.ingress.uses_gateway,
-            secret_manager=environment.cluster.secret_manager is True,
+            crds={member.key: required_crds(environment, member.key) for member in members},
             revision=environment.revision,
             installed_by=control_plane.installed_by,
             completion_marker=control_plane.completion_marker,

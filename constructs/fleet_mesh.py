@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from config.crds import CONTROL_PLANE_CRD, required_crds
+from config.crds import CONTROL_PLANE_CRD
 from config.naming import FIELD_MANAGER
 from constructs import Construct
 from constructs.bindings import (
@@ -39,11 +39,7 @@ class FleetMesh(Construct):
         project: str,
         members: Sequence[MeshMember],
         access: Mapping[str, ClusterAccess],
-        config_cluster: str,
-        multi_cluster_ingress: bool,
-        gateway: bool,
-        traffic_distribution: bool,
-        secret_manager: bool,
+        crds: Mapping[str, Sequence[str]],
         revision: str,
         injection_labels: Mapping[str, str],
         kubectl_image: str,
@@ -70,15 +66,7 @@ class FleetMesh(Construct):
                 mesh=GkeHubFeatureMembershipMesh(management="MANAGEMENT_AUTOMATIC"),
                 depends_on=[options, *depends_on],
             )
-            served = required_crds(
-                config_cluster=member.key == config_cluster,
-                multi_cluster_ingress=multi_cluster_ingress,
-                gateway=gateway,
-                traffic_distribution=traffic_distribution,
-                secret_manager=secret_manager,
-            )
-            crds = (CONTROL_PLANE_CRD, *served)
-            job = _job(crds, revision, kubectl_image)
+            job = _job((CONTROL_PLANE_CRD, *crds[member.key]), revision, kubectl_image)
             probe = self._probe(scope_of_member, access[member.key], injection_labels)
             self._wait(scope_of_member, access[member.key], job, [namespace, membership, *probe])
 

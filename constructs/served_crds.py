@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from config.crds import required_crds
 from config.terraform_text import Expression
 from constructs import Construct
 from constructs.bindings import ITerraformDependable
@@ -32,10 +31,7 @@ class ServedCrds(Construct):
         context: ScriptContext,
         members: Sequence[MeshMember],
         kubeconfigs: Mapping[str, str],
-        config_cluster: str,
-        multi_cluster_ingress: bool,
-        gateway: bool,
-        secret_manager: bool,
+        crds: Mapping[str, Sequence[str]],
         revision: str,
         installed_by: str,
         completion_marker: Callable[[str], Expression],
@@ -50,10 +46,7 @@ class ServedCrds(Construct):
             context: how scripts reach the clusters.
             members: the clusters of the mesh; retired ones are not among them.
             kubeconfigs: kubeconfigs as JSON, by region key.
-            config_cluster: region key of the cluster that holds the objects of the load balancer.
-            multi_cluster_ingress: these may be of Multi Cluster Ingress.
-            gateway: these are of multi-cluster Gateway.
-            secret_manager: the clusters have the Secret Manager add-on, whose CRD is waited for, too.
+            crds: names of the CRDs, by region key.
             revision: the mesh's revision label.
             installed_by: address of the resource that installs the control planes.
             completion_marker: returns the expected completion marker of a region.
@@ -74,14 +67,7 @@ class ServedCrds(Construct):
                     "revision": revision,
                     "installed_by": f'{installed_by}["{member.key}"]',
                     "marker": completion_marker(member.key),
-                    "crds": " ".join(
-                        required_crds(
-                            config_cluster=member.key == config_cluster,
-                            multi_cluster_ingress=multi_cluster_ingress,
-                            gateway=gateway,
-                            secret_manager=secret_manager,
-                        )
-                    ),
+                    "crds": " ".join(crds[member.key]),
                 }
                 for member in members
             },

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from config.crds import required_crds
 from config.environment import Environment
 from constructs import Construct
 from constructs.asmcli_mesh import AsmcliMesh
@@ -101,11 +102,7 @@ class MeshControlStack(MeshStack):
                     project=project,
                     members=members,
                     access=access,
-                    config_cluster=config_cluster,
-                    multi_cluster_ingress=environment.ingress.api != "gateway",
-                    gateway=environment.ingress.uses_gateway,
-                    traffic_distribution=environment.has_failover_threshold,
-                    secret_manager=environment.cluster.secret_manager is True,
+                    crds={member.key: required_crds(environment, member.key) for member in members},
                     revision=environment.revision,
                     injection_labels=environment.injection_labels,
                     kubectl_image=environment.mesh.kubectl_image,

@@ -49,13 +49,7 @@ def check_mesh(member: ObservedCluster, feature: LookupResult, state: TerraformS
         state: Of terraform.
     """
     yield from check_control_plane(member, feature, state)
-    wanted = required_crds(
-        config_cluster=member.key == member.environment.ingress.config_cluster,
-        multi_cluster_ingress=member.environment.ingress.api != "gateway",
-        gateway=member.environment.ingress.uses_gateway,
-        traffic_distribution=member.environment.has_failover_threshold,
-        secret_manager=member.environment.cluster.secret_manager is True,
-    )
+    wanted = required_crds(member.environment, member.key)
     wrong = [f"{name} is not established" for name in wanted if name not in member.live.served]
     yield failure_or_ok("CRDs", wrong, f"all {len(wanted)} established", DEPLOY)
     yield _check_namespaces(member)
