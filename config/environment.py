@@ -12,7 +12,7 @@ from config.control_plane import ControlPlane, control_plane, managed_revision, 
 from config.demo import Demo
 from config.effects import ADDS_OR_DELETES
 from config.fields import Model, RegionKey, ServiceName
-from config.ingress import Ingress
+from config.ingress import EXTERNAL, INTERNAL, Ingress
 from config.maintenance import MaintenanceWindow, staggered
 from config.mesh import Mesh
 from config.naming import INJECTION_LABEL, REVISION_LABEL, ProjectNames, RegionNames, remote_cluster_name
@@ -168,7 +168,7 @@ class Environment(Model):
             remote_name=remote_cluster_name(self.project.id, region.region, names.cluster),
             secrets_key=region.secrets_key,
             maintenance=maintenance,
-            proxies=self.range_of(key, "proxies") if "internal" in self.ingress.exposures else None,
+            proxies=self.range_of(key, "proxies") if INTERNAL in self.ingress.exposures else None,
             drained=region.drained and not region.retired,
             retired=region.retired,
         )
@@ -253,7 +253,7 @@ class Environment(Model):
     @property
     def has_certificate_map(self) -> bool:
         """Whether Certificate Manager has certificates of the domains, for the external Gateway."""
-        return bool(self.ingress.domains) and "external" in self.ingress.exposures
+        return bool(self.ingress.domains) and EXTERNAL in self.ingress.exposures
 
     def deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what a service runs in each region that is not retired, whoever deploys its pods."""

@@ -17,6 +17,10 @@ Source: https://cloud.google.com/load-balancing/docs/quotas#ssl_certificates
 Api = Literal["multi-cluster-ingress", "gateway", "both"]
 
 Exposure = Literal["external", "internal"]
+"""Clients of a Gateway: of the internet, or of the VPC. It is also the name of the Gateway and of its route."""
+
+EXTERNAL: Exposure = "external"
+INTERNAL: Exposure = "internal"
 
 
 class Ingress(Model):
@@ -97,9 +101,9 @@ class Ingress(Model):
         """The Gateways: one for each kind of clients."""
         if not self.uses_gateway:
             return ()
-        return ("external", "internal") if self.exposure == "both" else (self.exposure,)
+        return (EXTERNAL, INTERNAL) if self.exposure == "both" else (self.exposure,)
 
     @property
     def scheme(self) -> str:
         """How users come in: ``https`` as soon as there is a domain, but not from inside the VPC only."""
-        return "https" if self.domains and self.exposures != ("internal",) else "http"
+        return "https" if self.domains and self.exposures != (INTERNAL,) else "http"

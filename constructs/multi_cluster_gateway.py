@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from config.ingress import Ingress
+from config.ingress import EXTERNAL, INTERNAL, Ingress
 from config.naming import GATEWAY_NAME
 from constructs.bindings import ITerraformDependable
 from constructs.certificate_map import CertificateMap
@@ -12,9 +12,6 @@ from constructs.ingress_gateway import DRAIN_SECONDS
 from constructs.kubernetes_objects import ObjectGroup, Scope
 from constructs.manifest_file import ManifestFile, render
 from constructs.mesh_namespace import MeshNamespace
-
-EXTERNAL, INTERNAL = "external", "internal"
-"""Names of the Gateways and of their HTTPRoutes."""
 
 HTTPS = "https"
 """Name of the listener."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from config.environment import Environment
+from config.ingress import EXTERNAL
 from config.routing import routed_paths
 from constructs.bindings import ComputeGlobalAddress, ITerraformDependable, TerraformOutput
 from constructs.certificate_map import CertificateMap
@@ -10,7 +11,7 @@ from constructs.cluster_access import ClusterAccess
 from constructs.ingress_certificates import IngressCertificates
 from constructs.load_balancer_cleanup import GATEWAY, MCI, LoadBalancerCleanup
 from constructs.mesh_namespace import MeshNamespace
-from constructs.multi_cluster_gateway import EXTERNAL, MultiClusterGateway
+from constructs.multi_cluster_gateway import MultiClusterGateway
 from constructs.multi_cluster_ingress import MultiClusterIngress
 from stacks.base import MeshStack
 

@@ -25,6 +25,7 @@ from cli.sources.resources import (
     ProjectResources,
     path_in,
 )
+from config.ingress import EXTERNAL, INTERNAL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 _GROUPS = f"/{ENDPOINT_GROUPS.collection}/"
@@ -53,13 +54,13 @@ CONTROLLERS = (MULTI_CLUSTER_INGRESS, MULTI_CLUSTER_GATEWAY, MULTI_CLUSTER_SERVI
 MCI_IN_GROUP = "-mci-"
 """In an endpoint group's name: the Services that the fleet derives are called ``mci-NAME-svc-HASH``."""
 
-_OWN_NAMES = tuple(f"{GATEWAY_NAMESPACE}-{name}-" for name in ("external", "internal", GATEWAY_NAME))
+_OWN_NAMES = tuple(f"{GATEWAY_NAMESPACE}-{name}-" for name in (EXTERNAL, INTERNAL, GATEWAY_NAME))
 """How the names of the parts for our Gateways and for the exported Service go on after the prefix.
 
 What multi-cluster services has for a whole network has its project and its name.
 """
 
-_OWN_GATEWAYS = tuple(f"/namespaces/{GATEWAY_NAMESPACE}/gateways/{name}" for name in ("external", "internal"))
+_OWN_GATEWAYS = tuple(f"/namespaces/{GATEWAY_NAMESPACE}/gateways/{name}" for name in (EXTERNAL, INTERNAL))
 
 _UNMATCHED = ("kube-system-gw-serve404", "default-404")
 """How the names of what serves unmatched requests go on after the prefix."""

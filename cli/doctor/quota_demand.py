@@ -18,6 +18,7 @@ from cli.sources.resources import (
 )
 from config import Environment, ResolvedRegion
 from config.cluster import vcpus
+from config.ingress import EXTERNAL, INTERNAL
 from config.plural import counted
 from config.validation.addresses import SURGE_NODES
 from config.validation.nodes import ZONES_OF_A_REGION
@@ -200,11 +201,11 @@ def _of_project(environment: Environment, resources: ExpectedResources) -> Itera
 def _missing_load_balancers(environment: Environment, resources: ExpectedResources) -> int:
     """Return how many load balancers are still to be created; one with an address exists if that is in use."""
     names, found = environment.names, {one.name: each for one, each in resources.items() if isinstance(each, dict)}
-    addresses = {"external": names.gateway_address} if "external" in environment.ingress.exposures else {}
-    addresses |= {"mci": names.ingress_address} if environment.ingress.uses_mci else {}
-    missing = [name for name in addresses.values() if found.get(name, {}).get("status") != "IN_USE"]
+    addresses = [names.gateway_address] if EXTERNAL in environment.ingress.exposures else []
+    addresses += [names.ingress_address] if environment.ingress.uses_mci else []
+    missing = [name for name in addresses if found.get(name, {}).get("status") != "IN_USE"]
     # An internal one has no address of its own; what it needs is created before it.
-    internal = "internal" in environment.ingress.exposures and names.proxy_subnet not in found
+    internal = INTERNAL in environment.ingress.exposures and names.proxy_subnet not in found
     return len(missing) + int(internal)
 
 

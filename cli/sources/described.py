@@ -10,6 +10,7 @@ from cli.sources.kubernetes import cluster_path
 from cli.sources.resources import FIREWALL_RULES, CloudResource, fleet_features, list_resources
 from cli.sources.worker_pool import worker_pool
 from config import Environment, ResolvedRegion
+from config.ingress import EXTERNAL
 
 AUTOMATIC = "MANAGEMENT_AUTOMATIC"
 """Value in the mesh feature for a cluster whose mesh Google installs and runs."""
@@ -97,7 +98,7 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
             domain: start("compute", f"{home}/global/sslCertificates/{names.certificate(domain)}") for domain in domains
         }
         gateway_address = None
-        if "external" in ingress.exposures:
+        if EXTERNAL in ingress.exposures:
             gateway_address = start("compute", f"{home}/global/addresses/{names.gateway_address}")
         manager = f"{home}/locations/global"
         map_certificates = {

@@ -10,13 +10,11 @@ from ipaddress import AddressValueError, IPv4Address
 
 from cli.sources.cluster_objects import ClusterObjects, Object, identity
 from config import Environment, ResolvedRegion
+from config.ingress import INTERNAL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 MULTI_CLUSTER_INGRESS = "Multi Cluster Ingress"
 MULTI_CLUSTER_GATEWAY = "Multi-cluster Gateway"
-
-INTERNAL = "internal"
-"""The exposure whose load balancer has an address in each region, which only clients in that region reach."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class FrontEnd:
 
     @property
     def is_internal(self) -> bool:
-        """Whether only clients in the VPC reach it."""
+        """Whether only clients in the VPC reach it, at an address in each region."""
         return self.api == MULTI_CLUSTER_GATEWAY and self.name == INTERNAL
 
     @property

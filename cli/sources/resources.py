@@ -13,6 +13,7 @@ from typing import Any
 from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import cluster_path
 from config import Environment, ResolvedRegion
+from config.ingress import EXTERNAL
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def _expected_for_ingress(environment: Environment) -> Iterator[CloudResource]:
     home, names, ingress = f"projects/{environment.project.id}", environment.names, environment.ingress
     if ingress.uses_mci:
         yield CloudResource(ADDRESSES, f"{home}/global/addresses/{names.ingress_address}")
-    if "external" in ingress.exposures:
+    if EXTERNAL in ingress.exposures:
         yield CloudResource(ADDRESSES, f"{home}/global/addresses/{names.gateway_address}")
     if ingress.domains and (ingress.uses_mci or environment.has_certificate_map):
         yield CloudResource(SSL_POLICIES, f"{home}/global/sslPolicies/{names.ssl_policy}")

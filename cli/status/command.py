@@ -66,6 +66,7 @@ from cli.status.services import check_gateway as check_gateway_pods
 from cli.status.services import check_services
 from cli.status.webhooks import check_webhooks
 from config import Environment, ResolvedRegion
+from config.ingress import EXTERNAL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.plural import counted
 
@@ -316,7 +317,7 @@ def _check_behind_gateways(
     if member.objects is None:
         return
     if found.map_certificates:
-        external = next(one for one in front_ends(member.environment) if one.name == "external")
+        external = next(one for one in front_ends(member.environment) if one.name == EXTERNAL)
         yield from check_certificate_map(member, external.find(member.live))
     yield from check_gateway_policies(member)
     yield from check_import(member, members)

@@ -15,6 +15,7 @@ from cli.sources.member import ObservedCluster, failure_or_ok
 from cli.sources.remediation import DEPLOY
 from cli.status.comparison import unknown
 from cli.status.load_balancer import check_address
+from config.ingress import EXTERNAL
 from config.naming import GATEWAY_NAMESPACE
 from config.plural import counted
 
@@ -197,5 +198,5 @@ def _check_routes(front_end: FrontEnd, member: ObservedCluster, routes: Sequence
 def route_names(member: ObservedCluster, gateway: str) -> list[str]:
     """Return the names of the routes that the stacks apply for a Gateway."""
     ingress = member.environment.ingress
-    redirects = gateway == "external" and ingress.domains and not ingress.plain_http
+    redirects = gateway == EXTERNAL and ingress.domains and not ingress.plain_http
     return [gateway, *([f"{gateway}-redirect"] if redirects else [])]

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from cli.errors import MeshError
 from cli.sources.described import AUTOMATIC
-from cli.sources.front_end import INTERNAL
 from cli.sources.synthesized import SYNTHESIZE, Synthesized
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
+from config.ingress import INTERNAL
 from config.kinds import GATEWAY_API
 from config.naming import DRAINED_SELECTOR, GATEWAY_NAMESPACE
 from config.plural import counted

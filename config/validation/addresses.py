@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 
 from config.environment import Environment
 from config.grammar.reserved import GOOGLE_PUBLIC, GOOGLE_RANGES
+from config.ingress import INTERNAL
 from config.problems import Problem
 from config.validation.nodes import zone_count
 
@@ -48,7 +49,7 @@ class _PlacedRange:
 
 def range_kinds(environment: Environment) -> tuple[str, ...]:
     """Return the kinds of ranges that each region has."""
-    return (*RANGE_KINDS, PROXIES) if "internal" in environment.ingress.exposures else RANGE_KINDS
+    return (*RANGE_KINDS, PROXIES) if INTERNAL in environment.ingress.exposures else RANGE_KINDS
 
 
 def check_ranges(environment: Environment) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from config.environment import Environment
+from config.ingress import EXTERNAL, INTERNAL
 from config.problems import Problem
 from config.validation.references import check_region_key
 
@@ -23,7 +24,7 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
     if home is not None and home.retired:
         rule = "is retired; choose another region first, and deploy"
         yield Problem("ingress.config_cluster", rule, ingress.config_cluster)
-    if ingress.exposures == ("internal",) and not ingress.plain_http:
+    if ingress.exposures == (INTERNAL,) and not ingress.plain_http:
         rule = (
             "has clients inside the VPC only, and so no HTTPS, as no certificates are documented for a load balancer "
             "that is internal to several regions: accept plain HTTP by ingress.plain_http: true"
@@ -38,17 +39,17 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
     for index, domain in enumerate(ingress.domains):
         if domain in ingress.domains[:index]:
             yield Problem(f"ingress.domains[{index}]", "is listed twice", domain)
-    if ingress.api != "gateway" and ingress.exposure != "external":
+    if ingress.api != "gateway" and ingress.exposure != EXTERNAL:
         rule = "requires ingress.api: gateway, as Multi Cluster Ingress has no internal load balancer"
         yield Problem("ingress.exposure", rule, ingress.exposure)
-    elif ingress.security_policy is not None and ingress.exposure != "external":
+    elif ingress.security_policy is not None and ingress.exposure != EXTERNAL:
         rule = (
             "is not possible with an internal load balancer, which has the same backends: Cloud Armor has no policies "
             "for one that is in several regions; set ingress.exposure: external, or leave the policy out"
         )
         yield Problem("ingress.security_policy", rule, ingress.security_policy)
     members = [region for region in environment.regions.values() if not region.retired]
-    if "internal" in ingress.exposures and len(members) > MOST_ADDRESSES:
+    if INTERNAL in ingress.exposures and len(members) > MOST_ADDRESSES:
         rule = (
             f"needs an internal address in each of {len(members)} regions, and a Gateway has {MOST_ADDRESSES} at most; "
             "set ingress.exposure: external, or divide the regions between environments"

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from config.demo import CLIENT_APP, DEMO_NAMESPACE
 from config.environment import DEMO_SERVICE, Environment
+from config.ingress import INTERNAL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.problems import Problem, Suggestion
 from config.services.outlier_detection import OutlierDetection
@@ -44,7 +45,7 @@ def _check_switches(environment: Environment) -> Iterator[Problem]:
         for name, service in environment.services.items():
             if service.routes:
                 yield _unused(f"services.{name}.routes", "ingress.enabled is false")
-    if "internal" not in ingress.exposures:
+    if INTERNAL not in ingress.exposures:
         why = "ingress.exposure is external" if ingress.enabled else "ingress.enabled is false"
         for key in _given(environment.network.address_plan, only=(PROXIES,)):
             yield _unused(f"network.address_plan.{key}", why)
