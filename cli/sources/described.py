@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.sources.google import ApiError, GoogleClient, LookupResult
 from cli.sources.kubernetes import cluster_path
-from cli.sources.resources import FIREWALL_RULES, CloudResource, fleet_features, list_resources
+from cli.sources.resources import FIREWALL_RULES, CloudResource, certificate_resources, fleet_features, list_resources
 from cli.sources.worker_pool import worker_pool
 from config import Environment, ResolvedRegion
 from config.ingress import EXTERNAL
@@ -25,13 +25,13 @@ class MapCertificate:
     """What Certificate Manager has of a domain.
 
     Attributes:
-        certificate: Its certificate.
         authorization: Its DNS authorization.
+        certificate: Its certificate.
         entry: Its entry in the certificate map.
     """
 
-    certificate: LookupResult
     authorization: LookupResult
+    certificate: LookupResult
     entry: LookupResult
 
 
@@ -44,7 +44,7 @@ class DescribedEnvironment:
         clusters: The clusters, by region.
         memberships: Their memberships in the fleet, by region.
         features: The fleet's features, by name.
-        address: The address that is reserved for Multi Cluster Ingress.
+        address: The address that is reserved for Multi Cluster Ingress; None without it.
         certificates: Its certificates, by domain.
         firewall_rules: All firewall rules of the project.
         gateway_address: The address that is reserved for the external Gateway.
@@ -93,19 +93,17 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
 
         project = start("projects", home)
         rules = pool.submit(_list_firewall_rules, google)
-        address = start("compute", f"{home}/global/addresses/{names.ingress_address}")
+
+        def look_up_address(name: str, *, exists: bool) -> "Future[LookupResult] | None":
+            return start("compute", f"{home}/global/addresses/{name}") if exists else None
+
+        address = look_up_address(names.ingress_address, exists=ingress.uses_mci)
+        gateway_address = look_up_address(names.gateway_address, exists=EXTERNAL in ingress.exposures)
         certificates = {
             domain: start("compute", f"{home}/global/sslCertificates/{names.certificate(domain)}") for domain in domains
         }
-        gateway_address = None
-        if EXTERNAL in ingress.exposures:
-            gateway_address = start("compute", f"{home}/global/addresses/{names.gateway_address}")
-        manager = f"{home}/locations/global"
         map_certificates = {
-            domain: [
-                start("certificatemanager", f"{manager}/{path}")
-                for path in certificate_paths(environment, domain).values()
-            ]
+            domain: [start(one.kind.api, one.path) for one in certificate_resources(environment, domain)]
             for domain in (ingress.domains if environment.has_certificate_map else ())
         }
         policy = pool.submit(_read_policy, google) if ingress.uses_gateway else None
@@ -122,23 +120,13 @@ def describe_environment(environment: Environment, google: GoogleClient) -> Desc
             clusters,
             memberships,
             _results(features),
-            address.result(),
+            address.result() if address else None,
             _results(certificates),
             rules.result(),
             gateway_address.result() if gateway_address else None,
             {domain: MapCertificate(*(one.result() for one in each)) for domain, each in map_certificates.items()},
             policy.result() if policy else None,
         )
-
-
-def certificate_paths(environment: Environment, domain: str) -> dict[str, str]:
-    """Return the paths of what Certificate Manager has for a domain, from its location on, by collection."""
-    name = environment.names.certificate(domain)
-    return {
-        "certificates": f"certificates/{name}",
-        "dnsAuthorizations": f"dnsAuthorizations/{name}",
-        "certificateMapEntries": f"certificateMaps/{environment.names.certificate_map}/certificateMapEntries/{name}",
-    }
 
 
 def undescribed_environment(environment: Environment, why: str) -> DescribedEnvironment:

@@ -226,12 +226,21 @@ def _expected_for_ingress(environment: Environment) -> Iterator[CloudResource]:
         for domain in ingress.domains:
             yield CloudResource(CERTIFICATES, f"{home}/global/sslCertificates/{names.certificate(domain)}")
     if environment.has_certificate_map:
-        location, certificates = f"{home}/locations/global", f"certificateMaps/{names.certificate_map}"
-        yield CloudResource(MAPS, f"{location}/{certificates}")
-        for name in map(names.certificate, ingress.domains):
-            yield CloudResource(AUTHORIZATIONS, f"{location}/dnsAuthorizations/{name}")
-            yield CloudResource(MAP_CERTIFICATES, f"{location}/certificates/{name}")
-            yield CloudResource(MAP_ENTRIES, f"{location}/{certificates}/certificateMapEntries/{name}")
+        yield CloudResource(MAPS, f"{home}/locations/global/certificateMaps/{names.certificate_map}")
+        for domain in ingress.domains:
+            yield from certificate_resources(environment, domain)
+
+
+def certificate_resources(environment: Environment, domain: str) -> list[CloudResource]:
+    """Return what Certificate Manager has for a domain: its authorization, its certificate, and its entry in the map."""
+    home, name = f"projects/{environment.project.id}/locations/global", environment.names.certificate(domain)
+    return [
+        CloudResource(AUTHORIZATIONS, f"{home}/dnsAuthorizations/{name}"),
+        CloudResource(MAP_CERTIFICATES, f"{home}/certificates/{name}"),
+        CloudResource(
+            MAP_ENTRIES, f"{home}/certificateMaps/{environment.names.certificate_map}/certificateMapEntries/{name}"
+        ),
+    ]
 
 
 def _expected_in_region(environment: Environment, region: ResolvedRegion) -> Iterator[CloudResource]:
