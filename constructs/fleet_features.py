@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from config.controller_roles import gateway_controller_role, importer_role
 from constructs import Construct
 from constructs.bindings import (
     GkeHubFeature,
@@ -59,15 +60,8 @@ class MultiClusterServicesFeature(Construct):
             location="global",
             depends_on=list(depends_on) or None,
         )
-        pool = f"projects/{project_number}/locations/global/workloadIdentityPools/{project}.svc.id.goog"
-        importer = ProjectIamMember(
-            self,
-            "importer",
-            project=project,
-            role="roles/compute.networkViewer",
-            member=f"principal://iam.googleapis.com/{pool}/subject/ns/gke-mcs/sa/gke-mcs-importer",
-            depends_on=[feature],
-        )
+        role, member = importer_role(project, project_number)
+        importer = ProjectIamMember(self, "importer", project=project, role=role, member=member, depends_on=[feature])
         self.enabled: list[ITerraformDependable] = [feature, importer]
 
 
@@ -120,12 +114,7 @@ class GatewayController(Construct):
         self, scope: Construct, id_: str, *, project: str, project_number: str, feature: ITerraformDependable
     ) -> None:
         super().__init__(scope, id_)
-        account = f"service-{project_number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
+        role, member = gateway_controller_role(project_number)
         self.authorized: ITerraformDependable = ProjectIamMember(
-            self,
-            "Default",
-            project=project,
-            role="roles/container.admin",
-            member=f"serviceAccount:{account}",
-            depends_on=[feature],
+            self, "Default", project=project, role=role, member=member, depends_on=[feature]
         )

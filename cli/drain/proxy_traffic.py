@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address
 
+from cli.sources.addresses import is_in
 from cli.sources.cluster_objects import Object, identity
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.proxies import ProxyEndpoint, has_proxy, read_endpoints
@@ -133,15 +133,8 @@ def endpoints_in(pod: PodTraffic, region: ResolvedRegion, hosts: Mapping[str, st
     """
     for one in pod.endpoints:
         mine = one.host in hosts if one.host else not one.cluster.endswith(PASSTHROUGH)
-        if mine and not one.inbound and _is_in(one.address, region):
+        if mine and not one.inbound and is_in(one.address, region.ranges.pods):
             yield one
-
-
-def _is_in(address: str, region: ResolvedRegion) -> bool:
-    try:
-        return IPv4Address(address) in region.ranges.pods
-    except AddressValueError:
-        return False
 
 
 def hosts_of(environment: Environment) -> dict[str, str]:

@@ -239,6 +239,11 @@ def identity(one: Object) -> tuple[str, str]:
     return one["metadata"]["namespace"], one["metadata"]["name"]
 
 
+def find_object(items: Iterable[Object], namespace: str, name: str) -> Object | None:
+    """Return the object of a name; None if there is none."""
+    return next((one for one in items if identity(one) == (namespace, name)), None)
+
+
 def condition(one: Object, kind: str) -> str:
     """Return the status of one of an object's conditions, such as ``True``; empty if it has none of that kind."""
     conditions = one.get("status", {}).get("conditions", [])

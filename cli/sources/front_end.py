@@ -6,9 +6,9 @@ for each exposure.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
 
-from cli.sources.cluster_objects import ClusterObjects, Object, identity
+from cli.sources.addresses import is_in
+from cli.sources.cluster_objects import ClusterObjects, Object, find_object
 from config import Environment, ResolvedRegion
 from config.ingress import INTERNAL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
@@ -64,7 +64,7 @@ class FrontEnd:
     def find(self, objects: ClusterObjects) -> Object | None:
         """Return the object; None if it does not exist."""
         items = objects.ingresses if self.api == MULTI_CLUSTER_INGRESS else objects.gateways
-        return next((one for one in items if identity(one) == (GATEWAY_NAMESPACE, self.name)), None)
+        return find_object(items, GATEWAY_NAMESPACE, self.name)
 
     def addresses(self, one: Object | None) -> list[str]:
         """Return the addresses that the controller reports in the object."""
@@ -82,7 +82,7 @@ class FrontEnd:
         """
         if not self.is_internal:
             return addresses[0] if addresses else ""
-        return next((one for one in addresses if _is_in(one, region)), "")
+        return next((one for one in addresses if is_in(one, region.ranges.nodes)), "")  # from the region's subnet
 
 
 def front_ends(environment: Environment) -> list[FrontEnd]:
@@ -97,11 +97,3 @@ def front_ends(environment: Environment) -> list[FrontEnd]:
         for exposure in ingress.exposures
     ]
     return found
-
-
-def _is_in(address: str, region: ResolvedRegion) -> bool:
-    """Return whether an address is of a region's subnet, from which its internal load balancers get theirs."""
-    try:
-        return IPv4Address(address) in region.ranges.nodes
-    except AddressValueError:
-        return False

@@ -232,7 +232,7 @@ def _expected_for_ingress(environment: Environment) -> Iterator[CloudResource]:
 
 
 def certificate_resources(environment: Environment, domain: str) -> list[CloudResource]:
-    """Return what Certificate Manager has for a domain: its authorization, its certificate, and its entry in the map."""
+    """Return what Certificate Manager has for a domain: authorization, certificate, and its entry in the map."""
     home, name = f"projects/{environment.project.id}/locations/global", environment.names.certificate(domain)
     return [
         CloudResource(AUTHORIZATIONS, f"{home}/dnsAuthorizations/{name}"),

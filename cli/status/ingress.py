@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.cluster_objects import Object, identity
+from cli.sources.cluster_objects import Object, find_object
 from cli.sources.front_end import FrontEnd
 from cli.sources.google import ApiError, LookupResult
 from cli.sources.member import ObservedCluster, failure_or_ok
@@ -42,7 +42,7 @@ def check_ingress(
         certificates: As Compute Engine has them, by domain.
     """
     ingress = front_end.find(member.live)
-    service = next((one for one in member.live.services if identity(one) == (GATEWAY_NAMESPACE, GATEWAY_NAME)), None)
+    service = find_object(member.live.services, GATEWAY_NAMESPACE, GATEWAY_NAME)
     missing = [kind for kind, one in zip(KINDS, (ingress, service), strict=True) if one is None]
     text = f"MultiClusterIngress and MultiClusterService exist in {member.key}"
     about = (f"{kind} {GATEWAY_NAMESPACE}/{GATEWAY_NAME}" for kind in missing)

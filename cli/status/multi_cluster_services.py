@@ -7,7 +7,7 @@ https://cloud.google.com/kubernetes-engine/docs/how-to/enabling-multi-cluster-ga
 from collections.abc import Iterator, Mapping, Sequence
 
 from cli.report.findings import Finding, failure, warning
-from cli.sources.cluster_objects import Object, identity
+from cli.sources.cluster_objects import Object, find_object
 from cli.sources.described import membership_state
 from cli.sources.endpoint_slices import ready_endpoints
 from cli.sources.google import ApiError, LookupResult
@@ -16,6 +16,7 @@ from cli.sources.remediation import DEPLOY, as_deployer
 from cli.sources.resources import FEATURE_GROUPS, MULTI_CLUSTER_SERVICES
 from cli.status.comparison import unknown
 from cli.status.load_balancer import check_served_regions
+from config.controller_roles import gateway_controller_role, importer_role
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
 IMPORT = f"ServiceImport {GATEWAY_NAMESPACE}/{GATEWAY_NAME}"
@@ -57,7 +58,7 @@ def check_import(member: ObservedCluster, members: Sequence[ObservedCluster]) ->
         members: All clusters.
     """
     show = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} get {RESOURCES} --output yaml"
-    found = next((one for one in member.live.imports if identity(one) == (GATEWAY_NAMESPACE, GATEWAY_NAME)), None)
+    found = find_object(member.live.imports, GATEWAY_NAMESPACE, GATEWAY_NAME)
     if found is None:
         text = "missing: multi-cluster services has not imported the exported gateways, which takes up to 20 minutes"
         yield failure(IMPORT, text, show)
@@ -89,34 +90,20 @@ def check_bindings(policy: LookupResult, project: LookupResult, member: Observed
     """
     if not isinstance(project, dict):
         return  # which another finding tells
-    number = project["projectNumber"]
-    for name, (identity_, role) in service_bindings(member.project, str(number)).items():
+    number = str(project["projectNumber"])
+    wanted = {
+        "IAM of the importer": importer_role(member.project, number),
+        "IAM of the Gateway controller": gateway_controller_role(number),
+    }
+    for name, (role, account) in wanted.items():
         if isinstance(policy, ApiError):
             yield unknown(name, policy, "projects", member.project)
             continue
         bindings = (policy or {}).get("bindings", ())
-        has = any(one["role"] == role and identity_ in one["members"] for one in bindings)
-        add = f"gcloud projects add-iam-policy-binding {member.project} --role={role} --member={identity_}"
+        has = any(one["role"] == role and account in one["members"] for one in bindings)
+        add = f"gcloud projects add-iam-policy-binding {member.project} --role={role} --member={account}"
         fix = f"{DEPLOY}, or at once: {as_deployer(add, member.environment)} --condition=None"
-        yield failure_or_ok(name, [] if has else [f"{identity_} lacks {role}"], role, fix)
-
-
-def service_bindings(project: str, number: str) -> dict[str, tuple[str, str]]:
-    """Return the members and the roles that the stack `mesh` binds for Google's controllers.
-
-    Args:
-        project: The project's id.
-        number: Its number.
-    """
-    pool = f"projects/{number}/locations/global/workloadIdentityPools/{project}.svc.id.goog"
-    agent = f"service-{number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
-    return {
-        "IAM of the importer": (
-            f"principal://iam.googleapis.com/{pool}/subject/ns/gke-mcs/sa/gke-mcs-importer",
-            "roles/compute.networkViewer",
-        ),
-        "IAM of the Gateway controller": (f"serviceAccount:{agent}", "roles/container.admin"),
-    }
+        yield failure_or_ok(name, [] if has else [f"{account} lacks {role}"], role, fix)
 
 
 def _clusters(one: Object) -> list[str]:
