@@ -10,8 +10,6 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from config.environment import Environment, ResolvedRegion
 from config.kinds import GATEWAY_API
 from tests.local_mesh.authority import Authority
@@ -20,6 +18,7 @@ from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fake_kubelet import serve_pods
 from tests.local_mesh.fleet import derived_services
 from tests.local_mesh.front_end import Endpoints, FrontEnd, FrontEndKey, endpoints, front_ends, key_of
+from tests.local_mesh.gke_crds import gke_crds
 from tests.local_mesh.istiod import Istiod, istio_manifests
 from tests.local_mesh.load_balancer import FIRST_PORT, LoadBalancer
 from tests.local_mesh.network import REGIONAL_FRONT_END, LabNetwork, RegionAddresses
@@ -166,9 +165,8 @@ class LocalMesh:
         self._report(f"starting {len(regions)} Kubernetes control planes")
         self._each(lambda region: region.cluster.start_with_nodes(), regions)
         self._report("installing istiod in each cluster")
-        documents = yaml.safe_load_all((Path(__file__).parent / "gke-crds.yaml").read_text(encoding="utf-8"))
         served = self._environment.gateway_api
-        crds = [one for one in documents if served or one["spec"]["group"] != GATEWAY_API]
+        crds = [one for one in gke_crds() if served or one["spec"]["group"] != GATEWAY_API]
         self._each(lambda region: region.istiod.install(self._manifests()), regions)
         self._each(lambda region: region.cluster.apply(crds), regions)
         self._each(lambda region: region.istiod.wait_until_ready(), regions)

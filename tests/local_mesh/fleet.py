@@ -35,11 +35,18 @@ def derived_service(service: Object) -> Object:
     """Return the derived Service of a MultiClusterService."""
     metadata, template = service["metadata"], service["spec"]["template"]["spec"]
     identity = f"{metadata['namespace']}/{metadata['name']}"
-    digest = base64.b32encode(hashlib.sha256(identity.encode()).digest()).decode().lower()[:16]
     spec: dict[str, Any] = {"clusterIP": "None", "selector": template["selector"], "ports": template["ports"]}
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": f"{DERIVED}{metadata['name']}-svc-{digest}", "namespace": metadata["namespace"]},
+        "metadata": {
+            "name": f"{DERIVED}{metadata['name']}-svc-{digest(identity, 16)}",
+            "namespace": metadata["namespace"],
+        },
         "spec": spec,
     }
+
+
+def digest(text: str, length: int) -> str:
+    """Return the part of a controller's name that makes it different from all others."""
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()[:length]

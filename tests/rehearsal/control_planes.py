@@ -6,15 +6,13 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from config.environment import ResolvedRegion
-from config.paths import ROOT
 from tests.fake_cloud.cloud import Endpoints
 from tests.fake_cloud.container import dns_endpoint
 from tests.fake_cloud.errors import CloudError
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import ClusterOptions, ClusterSite, LocalCluster, SniCertificate
+from tests.local_mesh.gke_crds import gke_crds
 from tests.local_mesh.network import LabNetwork, RegionAddresses
 from tests.local_mesh.toolchain import Toolchain
 
@@ -22,7 +20,6 @@ PUBLIC = IPv4Network("192.0.2.0/24")
 """Range of public endpoints: for documentation (RFC 5737), so that no environment uses it."""
 
 ZONES = "abc"
-CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 WITH_EVERY_CLUSTER = ("BackendConfig", "FrontendConfig", "ServiceNetworkEndpointGroup")
 """Kinds that every new GKE cluster serves."""
 
@@ -158,5 +155,4 @@ class GkeControlPlanes:
 
 
 def _crds(kinds: Collection[str]) -> list[dict[str, Any]]:
-    documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
-    return [one for one in documents if one["spec"]["names"]["kind"] in kinds]
+    return [one for one in gke_crds() if one["spec"]["names"]["kind"] in kinds]

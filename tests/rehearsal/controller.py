@@ -1,7 +1,8 @@
-"""What the simulated controllers share: threads that end with their cluster, waiting, and patches."""
+"""What the simulated controllers share: threads that end with their cluster, waiting, times, and patches."""
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -28,6 +29,11 @@ def wait_for_creation(cluster: LocalCluster, name: str, *flags: str) -> None:
 def wait_until_established(cluster: LocalCluster, crd: str) -> None:
     """Wait until the API server serves the kind of a CRD."""
     cluster.kubectl("wait", "--for=condition=Established", f"customresourcedefinition/{crd}", "--timeout=60s")
+
+
+def timestamp() -> str:
+    """Return the present as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def patch(cluster: LocalCluster, kind: str, metadata: Mapping[str, Any], content: object, *flags: str) -> None:

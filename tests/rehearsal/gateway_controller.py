@@ -11,7 +11,7 @@ from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal.cloud_parts import CloudParts
 from tests.rehearsal.config_cluster import ConfigClusterController, ObjectKey
-from tests.rehearsal.controller import patch, run_in_background, wait_for_creation, wait_until_established
+from tests.rehearsal.controller import patch, run_in_background, timestamp, wait_for_creation, wait_until_established
 from tests.rehearsal.endpoint_groups import LINGERING
 from tests.rehearsal.gateway_parts import (
     CERTIFICATE_MAP,
@@ -301,8 +301,7 @@ class GatewayController(ConfigClusterController):
         wanted["networking.gke.io/ssl-certificates"] = ""
         current = gateway["metadata"].get("annotations", {})
         if any(current.get(name) != value for name, value in wanted.items()):
-            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            wanted["networking.gke.io/last-reconcile-time"] = now
+            wanted["networking.gke.io/last-reconcile-time"] = timestamp()
             self._patch(cluster, key, {"metadata": {"annotations": wanted}})
 
     def _write_status(
@@ -450,7 +449,7 @@ def _policy_of(
 
 def _build(conditions: Sequence[Condition], metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return conditions as a status has them."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = timestamp()
     return [
         {
             "type": one.type,

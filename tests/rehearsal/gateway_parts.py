@@ -1,11 +1,11 @@
 """The resources of a Gateway's load balancers: their names, and their content as the objects have it."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.local_mesh.fleet import digest
 
 EXTERNAL_CLASS = "gke-l7-global-external-managed-mc"
 INTERNAL_CLASS = "gke-l7-cross-regional-internal-managed-mc"
@@ -157,8 +157,7 @@ class GatewayParts:
     def _name(self, namespace: str, name: str, of: str, *, visible: str = "") -> str:
         """Return a name, whose end differs for everything that the load balancers of a fleet have."""
         text = "/".join((self.scheme, *self._identity(), namespace, name, of))
-        digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()[:12]
-        return f"{PREFIX}{namespace}-{name}-{f'{visible}-' if visible else ''}{digest}"
+        return f"{PREFIX}{namespace}-{name}-{f'{visible}-' if visible else ''}{digest(text, 12)}"
 
 
 def firewall(network: str) -> Place:

@@ -6,20 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-import yaml
-
-from config.paths import ROOT
 from tests.local_mesh.cluster import LocalCluster, Object
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.fleet import derived_service, is_selected
+from tests.local_mesh.gke_crds import gke_crds
 from tests.rehearsal.cloud_parts import CloudParts
 from tests.rehearsal.config_cluster import ConfigClusterController, ObjectKey
-from tests.rehearsal.controller import run_in_background, wait_for_creation, wait_until_established
+from tests.rehearsal.controller import run_in_background, timestamp, wait_for_creation, wait_until_established
 from tests.rehearsal.endpoint_groups import GROUPS, LINGERING, endpoint_group_objects
 
 INGRESSES = "multiclusteringresses.networking.gke.io"
 SERVICES = "multiclusterservices.networking.gke.io"
-CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 GROUP = "networking.gke.io"
 FINALIZERS = {INGRESSES: "mci.finalizer.networking.gke.io", SERVICES: "mcs.finalizer.networking.gke.io"}
 
@@ -70,8 +67,7 @@ class IngressController(ConfigClusterController):
 
     def _watch(self, cluster: LocalCluster, kind: str) -> None:
         time.sleep(self._cloud.latencies.of("feature-controller"))
-        documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
-        cluster.apply([one for one in documents if one["metadata"]["name"] in FINALIZERS])
+        cluster.apply(gke_crds(*FINALIZERS))
         wait_until_established(cluster, kind)
         for event in cluster.follow(kind, "--all-namespaces"):
             if self._config is not cluster:
@@ -101,10 +97,9 @@ class IngressController(ConfigClusterController):
 
     def _provide(self, cluster: LocalCluster, key: ObjectKey) -> None:
         kind = key[0]
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         metadata = {
             "finalizers": [FINALIZERS[kind]],
-            "annotations": {"networking.gke.io/last-reconcile-time": now},
+            "annotations": {"networking.gke.io/last-reconcile-time": timestamp()},
             "labels": {"networking.gke.io/reconciled": "true"},
         }
         self._patch(cluster, key, {"metadata": metadata})

@@ -4,7 +4,6 @@ import base64
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +13,7 @@ from tests.kubelet import container_environment
 from tests.local_mesh.cluster import LocalCluster
 from tests.local_mesh.node_agent import JOB_LABEL
 from tests.local_mesh.toolchain import Toolchain
-from tests.rehearsal.controller import patch, run_in_background
+from tests.rehearsal.controller import patch, run_in_background, timestamp
 
 ENTRYPOINTS = {"kubectl": "kubectl"}
 """The programs of the supported images, by the last part of the image's name."""
@@ -78,14 +77,14 @@ class JobRunner:
     def _run_pod(self, pod: Object, ended: threading.Event) -> None:
         spec = pod["spec"]
         kinds = {"initContainerStatuses": spec.get("initContainers", []), "containerStatuses": spec["containers"]}
-        status: Object = {"phase": "Running", "startTime": _now()}
+        status: Object = {"phase": "Running", "startTime": timestamp()}
         status |= {key: [_waiting(one) for one in containers] for key, containers in kinds.items()}
         with tempfile.TemporaryDirectory() as folder:
             account = Path(folder, "serviceaccount")
             self._write_account(pod, account)
             for key, containers in kinds.items():
                 for number, container in enumerate(containers):
-                    status[key][number] |= {"state": {"running": {"startedAt": _now()}}, "started": True}
+                    status[key][number] |= {"state": {"running": {"startedAt": timestamp()}}, "started": True}
                     self._write_status(pod, status)
                     with Path(folder, container["name"]).open("w+", encoding="utf-8") as log:
                         code = self._run_container(container, account, log, ended)
@@ -146,9 +145,5 @@ def _waiting(container: Mapping[str, Any]) -> Object:
 
 def _terminated(code: int, last: str) -> Object:
     about = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "message": last}
-    state = {"terminated": {**about, "startedAt": _now(), "finishedAt": _now()}}
+    state = {"terminated": {**about, "startedAt": timestamp(), "finishedAt": timestamp()}}
     return {"state": state, "ready": code == 0, "started": False}
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,7 +1,5 @@
 """The simulated controller of multi-cluster Services, which Google runs."""
 
-import base64
-import hashlib
 import json
 import threading
 import time
@@ -9,20 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-import yaml
-
-from config.paths import ROOT
 from tests.fake_cloud.cloud import PROJECT_NUMBER
 from tests.local_mesh.cluster import LocalCluster, Object
 from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.fleet import digest
+from tests.local_mesh.gke_crds import gke_crds
 from tests.rehearsal.cloud_parts import CloudParts
-from tests.rehearsal.controller import patch, run_in_background, wait_until_established
+from tests.rehearsal.controller import patch, run_in_background, timestamp, wait_until_established
 from tests.rehearsal.endpoint_groups import GROUPS, LINGERING, endpoint_group_objects
 
 FEATURE = "multiclusterservicediscovery"
 EXPORTS = "serviceexports.net.gke.io"
 IMPORTS = "serviceimports.net.gke.io"
-CRDS = ROOT / "tests" / "local_mesh" / "gke-crds.yaml"
 FINALIZER = "serviceexport.net.gke.io"
 """Its real name is not documented."""
 
@@ -114,8 +110,7 @@ class ServiceController:
 
     def _watch(self, cluster: LocalCluster) -> None:
         time.sleep(self._cloud.latencies.of("feature-controller"))
-        documents = yaml.safe_load_all(CRDS.read_text(encoding="utf-8"))
-        cluster.apply([one for one in documents if one["metadata"]["name"] in (EXPORTS, IMPORTS)])
+        cluster.apply(gke_crds(EXPORTS, IMPORTS))
         wait_until_established(cluster, EXPORTS)
         for event in cluster.follow(EXPORTS, "--all-namespaces"):
             metadata = event["object"]["metadata"]
@@ -160,7 +155,7 @@ class ServiceController:
             }
             for zone in cluster.site.zones:
                 self._parts.create(f"zones/{zone}/{GROUPS}/{_group(exported, port)}", body)
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = timestamp()
         conditions = [
             {"type": kind, "status": "True", "reason": kind, "message": "", "lastTransitionTime": now}
             for kind in ("Initialized", "Exported")
@@ -312,8 +307,7 @@ def _is_of(about: Mapping[str, str], exported: Exported) -> bool:
 
 def derived_name(exported: Exported) -> str:
     """Return the name of the derived Service of an exported one."""
-    digest = base64.b32encode(hashlib.sha256("/".join(exported).encode()).digest()).decode().lower()[:10]
-    return f"{DERIVED}{digest}"
+    return f"{DERIVED}{digest('/'.join(exported), 10)}"
 
 
 def _import_of(exported: Exported, spec: Mapping[str, Any], network: str) -> Object:

@@ -21,7 +21,6 @@ HOME = "projects/p"
 NETWORK = {"name": "vpc", "selfLink": "https://c/compute/v1/projects/p/global/networks/vpc"}
 EXPORTED = ("istio-gateway", "istio-ingressgateway")
 MEMBERSHIP = f"{HOME}/locations/us-west1/memberships/west"
-LINK = "http://127.0.0.1:1/compute/v1"
 
 
 class Cluster(FakeCluster):

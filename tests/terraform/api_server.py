@@ -5,7 +5,6 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import yaml
 
 from tests.local_mesh import processes
 from tests.local_mesh.cluster import SIMULATED_PODS
+from tests.local_mesh.gke_crds import gke_crds
 from tests.local_mesh.istiod import istio_manifests
 from tests.local_mesh.toolchain import Toolchain
 
@@ -98,7 +98,7 @@ def api_server(folder: Path, tools: Toolchain) -> Iterator[ApiServer]:
     processes.run([*kwokctl, *create, "--kubeconfig", str(cluster.kubeconfig)], variables=variables, seconds=180)
     try:
         crds = [one for one in istio_manifests(tools, "default", tools.envoy) if "CustomResource" in one["kind"]]
-        crds += yaml.safe_load_all(resources.files("tests.local_mesh").joinpath("gke-crds.yaml").read_text("utf-8"))
+        crds += gke_crds()
         objects = [*crds, *map(_node, ZONES)]
         cluster.kubectl("apply", "--server-side", "-f", "-", text=yaml.safe_dump_all(objects))
         yield cluster
