@@ -63,7 +63,7 @@ def check_policies(member: ObservedCluster) -> Iterator[Finding]:
             if each["status"] == "False":
                 resource = f"{one['kind'].lower()}.networking.gke.io"
                 fix = f"{member.kubectl} --namespace {GATEWAY_NAMESPACE} describe {resource} {one['metadata']['name']}"
-                text = f"{_told(each)}: it is not in effect"
+                text = f"{_describe(each)}: it is not in effect"
                 yield failure(f"{one['kind']} {one['metadata']['name']}", text, fix)
 
 
@@ -89,7 +89,7 @@ def _problems(
         optional: Those that are compared where they are reported.
     """
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    wrong = [_told(conditions[kind]) for kind in (*required, *optional) if _is_wrong(conditions.get(kind))]
+    wrong = [_describe(conditions[kind]) for kind in (*required, *optional) if _is_wrong(conditions.get(kind))]
     if missing := [kind for kind in required if kind not in conditions]:
         wrong.append(f"not reported yet: {', '.join(missing)}")
     generation = one["metadata"].get("generation", 0)
@@ -102,7 +102,7 @@ def _is_wrong(condition: Mapping[str, Any] | None) -> bool:
     return condition is not None and condition["status"] != "True"
 
 
-def _told(condition: Mapping[str, Any]) -> str:
+def _describe(condition: Mapping[str, Any]) -> str:
     """Return a condition in words."""
     reason = ": ".join(filter(None, (condition.get("reason", ""), condition.get("message", ""))))
     kind = condition["type"].rpartition("/")[2]
@@ -156,7 +156,9 @@ def _check_listener(
         return failure(name, "not reported yet", describe)
     wrong = _problems(one, status, ("Accepted", "Programmed", "ResolvedRefs"))
     wrong += [
-        _told(each) for each in status.get("conditions", ()) if (each["type"], each["status"]) == ("Conflicted", "True")
+        _describe(each)
+        for each in status.get("conditions", ())
+        if (each["type"], each["status"]) == ("Conflicted", "True")
     ]
     wanted = sum(parent.get("sectionName", listener["name"]) == listener["name"] for _, parent in attached)
     number = status.get("attachedRoutes", 0)

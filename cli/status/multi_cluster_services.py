@@ -45,9 +45,9 @@ def check_memberships(
             state = membership_state(features.get(name), member.region, member.described).get("state", {})
             code, text = state.get("code", "OK"), state.get("description", "")
             if code != "OK":
-                told = f"{code}: {text}" if text else code
+                reported = f"{code}: {text}" if text else code
                 fix = f"gcloud container fleet {FEATURE_GROUPS[name]} describe --project {project}"
-                yield (warning if code == "WARNING" else failure)(f"feature {name} in {member.key}", told, fix)
+                yield (warning if code == "WARNING" else failure)(f"feature {name} in {member.key}", reported, fix)
 
 
 def check_import(member: ObservedCluster, members: Sequence[ObservedCluster]) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def check_bindings(policy: LookupResult, project: LookupResult, member: Observed
         member: Any cluster.
     """
     if not isinstance(project, dict):
-        return  # which another finding tells
+        return  # another finding reports it
     number = str(project["projectNumber"])
     wanted = {
         "IAM of the importer": importer_role(member.project, number),

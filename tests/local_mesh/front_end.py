@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any, Literal
 
+from config.kinds import GATEWAY_API
 from tests.local_mesh.fleet import derived_service
 from tests.local_mesh.rendered import Object
 
@@ -12,9 +13,6 @@ PORT = 80
 """Of the listener that is simulated. HTTPS is not: no certificate of Google's is here."""
 
 INGRESS, GATEWAY = "MultiClusterIngress", "Gateway"
-GATEWAY_API = "gateway.networking.k8s.io/"
-"""Istio has a Gateway, too."""
-
 IMPORT, EXPORT = "ServiceImport", "ServiceExport"
 
 CHECK_SECONDS = 1.0
@@ -142,7 +140,7 @@ def front_ends(objects: Iterable[Object], services: Iterable[Object] = ()) -> di
     present = [one for one in objects if "deletionTimestamp" not in one["metadata"]]
     exported = [*services, *(one for one in present if one["kind"] == "Service")]
     found = {(INGRESS, _name(one)): _ingress(one, present) for one in present if one["kind"] == INGRESS}
-    gateways = [one for one in present if one["kind"] == GATEWAY and one["apiVersion"].startswith(GATEWAY_API)]
+    gateways = [one for one in present if one["kind"] == GATEWAY and one["apiVersion"].startswith(f"{GATEWAY_API}/")]
     return found | {(GATEWAY, _name(one)): _gateway(one, present, exported) for one in gateways}
 
 
