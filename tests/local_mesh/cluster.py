@@ -16,6 +16,7 @@ import yaml
 
 from tests.local_mesh import processes
 from tests.local_mesh.errors import LocalMeshError
+from tests.local_mesh.kwok import CREATE_CLUSTER, CREATE_SECONDS, kwok_configuration
 from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.network import RegionAddresses
 from tests.local_mesh.toolchain import Toolchain
@@ -174,7 +175,7 @@ class LocalCluster:
         configuration = self._folder / "kwokctl.yaml"
         configuration.write_text(yaml.safe_dump_all(self._build_configuration()), encoding="utf-8")
         self._kwokctl(
-            *("create", "cluster", "--name", self.site.key, "--runtime", "binary", "--wait", "120s"),
+            *(*CREATE_CLUSTER, "--name", self.site.key),
             *("--config", str(configuration), "--kubeconfig", str(self.kubeconfig)),
         )
         content = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
@@ -202,7 +203,7 @@ class LocalCluster:
             [str(self._tools.path("kwokctl")), *arguments],
             namespace=self.namespace,
             variables=self._tools.variables() | {"KWOK_WORKDIR": str(self._folder / "kwok")},
-            seconds=180,
+            seconds=CREATE_SECONDS,
         )
 
     def _token_review_flags(self) -> dict[str, str]:
@@ -302,22 +303,14 @@ class LocalCluster:
     def delete(self, objects: Sequence[Object]) -> None:
         self.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", "-", text=_build_list(objects))
 
-    def _build_configuration(self) -> list[dict[str, Any]]:
-        programs = {
-            "etcdBinary": "etcd",
-            "kubeApiserverBinary": "kube-apiserver",
-            "kubeControllerManagerBinary": "kube-controller-manager",
-            "kubeSchedulerBinary": "kube-scheduler",
-            "kwokControllerBinary": "kwok",
-        }
+    def _build_configuration(self) -> list[Mapping[str, Any]]:
         addresses = self.site.addresses
         audit = {}
         if self._options.audit:
             policy = self._folder / "audit.yaml"
             policy.write_text(yaml.safe_dump(_AUDIT), encoding="utf-8")
             audit = {"kubeAuditPolicy": str(policy)}
-        # Not as arguments of kwokctl: it confuses those of one program with another's (0.7.0).
-        flags: dict[str, dict[str, str]] = {
+        flags = {
             "kube-apiserver": {
                 "service-cluster-ip-range": str(self.site.services),
                 "min-request-timeout": str(WATCH_SECONDS),
@@ -329,30 +322,17 @@ class LocalCluster:
                 **self._token_review_flags(),
                 **self._sni_flags(),
             },
-            # There is one of each. On a busy machine they would lose their leases, and end.
-            "kube-controller-manager": {"leader-elect": "false"},
-            "kube-scheduler": {"leader-elect": "false"},
             "kwok-controller": {"node-ip": str(addresses.api_server), "node-port": str(KUBELET_PORT)},
         }
-        configuration: list[dict[str, Any]] = [
-            {
-                "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
-                "kind": "KwokctlConfiguration",
-                "options": {
-                    "bindAddress": "0.0.0.0",
-                    "kubeApiserverPort": 443,
-                    "kubeApiserverCertSANs": [str(address) for address in addresses.own],
-                    **audit,
-                    **{option: str(self._tools.path(program)) for option, program in programs.items()},
-                },
-                "componentsPatches": [
-                    {"name": name, "extraArgs": [{"key": key, "value": value} for key, value in given.items()]}
-                    for name, given in flags.items()
-                ],
-            },
-        ]
+        options = {
+            "bindAddress": "0.0.0.0",
+            "kubeApiserverPort": 443,
+            "kubeApiserverCertSANs": [str(address) for address in addresses.own],
+            **audit,
+        }
         stages = list(yaml.safe_load_all(SIMULATED_PODS.read_text(encoding="utf-8")))
-        return [*configuration, *(stages if self._options.simulates_pods else [_NO_POD_STAGES])]
+        kept = stages if self._options.simulates_pods else [_NO_POD_STAGES]
+        return kwok_configuration(self._tools, kept, options=options, flags=flags)
 
     def _build_nodes(self) -> list[dict[str, Any]]:
         """Return a node for each zone, of the size of an e2-standard-4."""

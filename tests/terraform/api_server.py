@@ -2,9 +2,10 @@
 
 import copy
 import json
+import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,26 @@ from tests.local_mesh import processes
 from tests.local_mesh.cluster import SIMULATED_PODS
 from tests.local_mesh.gke_crds import gke_crds
 from tests.local_mesh.istiod import istio_manifests
+from tests.local_mesh.kwok import CREATE_CLUSTER, CREATE_SECONDS, kwok_configuration
 from tests.local_mesh.toolchain import Toolchain
 
 BROKEN_IMAGE = "registry.example/broken"
 """Pods with this image, of any tag, never get ready."""
 
 ZONES = ("a", "b", "c")
+
+_PORTS = (
+    "etcdPeerPort",
+    "etcdPort",
+    "kubeApiserverPort",
+    "kubeControllerManagerPort",
+    "kubeSchedulerPort",
+    "kwokControllerPort",
+)
+"""Options of kwokctl. It would choose the highest unused ports, and so would another one that starts at the same time.
+
+Source: https://github.com/kubernetes-sigs/kwok/blob/v0.7.0/pkg/utils/net/unused_port.go
+"""
 
 _JOBS_SUCCEED: dict[str, Any] = {
     "apiVersion": "kwok.x-k8s.io/v1alpha1",
@@ -94,9 +109,9 @@ def api_server(folder: Path, tools: Toolchain) -> Iterator[ApiServer]:
     configuration.write_text(yaml.safe_dump_all(_configuration(tools)), encoding="utf-8")
     variables = tools.variables() | {"KWOK_WORKDIR": str(folder / "kwok")}
     kwokctl = [str(tools.path("kwokctl"))]
-    create = ["create", "cluster", "--runtime", "binary", "--wait", "120s", "--config", str(configuration)]
-    processes.run([*kwokctl, *create, "--kubeconfig", str(cluster.kubeconfig)], variables=variables, seconds=180)
+    files = ["--config", str(configuration), "--kubeconfig", str(cluster.kubeconfig)]
     try:
+        processes.run([*kwokctl, *CREATE_CLUSTER, *files], variables=variables, seconds=CREATE_SECONDS)
         crds = [one for one in istio_manifests(tools, "default", tools.envoy) if "CustomResource" in one["kind"]]
         crds += gke_crds()
         objects = [*crds, *map(_node, ZONES)]
@@ -106,14 +121,7 @@ def api_server(folder: Path, tools: Toolchain) -> Iterator[ApiServer]:
         subprocess.run([*kwokctl, "delete", "cluster"], env=variables, capture_output=True, check=False, timeout=60)
 
 
-def _configuration(tools: Toolchain) -> list[dict[str, Any]]:
-    programs = {
-        "etcdBinary": "etcd",
-        "kubeApiserverBinary": "kube-apiserver",
-        "kubeControllerManagerBinary": "kube-controller-manager",
-        "kubeSchedulerBinary": "kube-scheduler",
-        "kwokControllerBinary": "kwok",
-    }
+def _configuration(tools: Toolchain) -> list[Mapping[str, Any]]:
     stages = list(yaml.safe_load_all(SIMULATED_PODS.read_text(encoding="utf-8")))
     works = {
         "key": f'.spec.containers.[].image | startswith("{BROKEN_IMAGE}")',
@@ -124,11 +132,13 @@ def _configuration(tools: Toolchain) -> list[dict[str, Any]]:
     for stage in stages:
         if stage["metadata"]["name"] != "pods-are-removed":
             stage["spec"]["selector"]["matchExpressions"].append(works)
-    options = {program: str(tools.path(name)) for program, name in programs.items()}
-    return [
-        {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration", "options": options},
-        *stages,
-    ]
+    return kwok_configuration(tools, stages, options=dict(zip(_PORTS, _unused_ports(len(_PORTS)), strict=True)))
+
+
+def _unused_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in sockets]
 
 
 def _node(zone: str) -> dict[str, Any]:
