@@ -22,6 +22,9 @@ MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
 FIELD_MANAGER = "multi-region-mesh"
 """Field manager of what a deploy applies to a part of an object; terraform's own is that of whole objects."""
 
+DRAINED_SUFFIX = "-drained"
+"""Of a second Service, which selects the pods of a service in a drained region."""
+
 DRAINED_SELECTOR = {"multi-region-mesh/drained": "true"}
 """In the selector of each Service in a drained region: no pod has the label, so that the Service selects none."""
 

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.authorization import Caller
-from config.naming import DRAINED_SELECTOR
 from config.services.pods import RegionalDeployment
-from config.services.port import ServicePort
 from config.services.scaling import Autoscaling
 from config.services.service import Service
 from constructs.authorization_sources import authorization_sources
@@ -17,6 +15,7 @@ from constructs.manifest_file import ManifestFile, checksum, render
 from constructs.mesh_namespace import MeshNamespace
 from constructs.secret_files import secret_classes
 from constructs.service_deployment import TEMPLATE_LABEL, deployment_manifest
+from constructs.service_endpoints import drained_service_manifest, service_manifest
 from constructs.service_scaling import autoscaler_manifest, healthy_fields
 from constructs.service_traffic import LocalityWeights, destination_rule, virtual_service
 from constructs.workload_identity import ANNOTATION
@@ -63,7 +62,8 @@ class MeshService(ObjectGroup):
             name: the service's name.
             services: all services, by name.
             deployments: what runs in this cluster, whoever deploys it: one, or one for each of several versions.
-            drained: no request goes to the region. Its Service selects no pod, and its pods stay ready.
+            drained: no request goes to the region. Its Service selects no pod, and its pods stay ready. A second
+                Service selects them from before that until after it.
             demo_routed: None unless the service is the demo, whose objects have fixed names: with an enabled ingress,
                 they include a Gateway and a VirtualService. `MeshRoutes` has those of other services.
             callers: authorized callers. Without any there is no policy, which suits a mesh with default deny and
@@ -81,13 +81,18 @@ class MeshService(ObjectGroup):
         self.needed_by_routes: list[ITerraformDependable] = []
         service = services[name]
 
-        def apply(id_: str, manifest: dict[str, Any], *also: ITerraformDependable) -> ITerraformDependable:
+        def apply(
+            id_: str, manifest: dict[str, Any], *also: ITerraformDependable, deleted_last: bool = False
+        ) -> ITerraformDependable:
             after = [namespace.applied, *also]
-            return ManifestFile(self, id_, manifest=manifest, access=access, depends_on=after).applied
+            return ManifestFile(
+                self, id_, manifest=manifest, access=access, depends_on=after, deleted_last=deleted_last
+            ).applied
 
-        ports = [_service_port(key, one, is_demo=demo_routed is not None) for key, one in service.all_ports.items()]
-        selector = {"app": name} | (DRAINED_SELECTOR if drained else {})
-        apply("service", render("service/service.yaml", {**names, "selector": selector, "ports": ports}))
+        is_demo = demo_routed is not None
+        also = [drained_service_manifest(name, service, is_demo=is_demo)] if drained and deployments else []
+        before = [apply("drained-service", one, deleted_last=True) for one in also]
+        apply("service", service_manifest(name, service, is_demo=is_demo, drained=drained), *before)
         if deployments:
             google_account = service.service_account
             annotations = {ANNOTATION: google_account} if google_account else None
@@ -118,7 +123,7 @@ class MeshService(ObjectGroup):
             if service.versions:
                 self.needed_by_routes.append(rule_applied)
         routes = None
-        if demo_routed is None:
+        if not is_demo:
             routes = virtual_service(name, services, retries_elsewhere=retries_elsewhere)
         if routes is not None:
             apply("virtual-service", routes, *self.needed_by_routes)
@@ -179,15 +184,6 @@ class MeshService(ObjectGroup):
         """
         for id_ in (DEPLOYMENT, AUTOSCALER, ROLLOUT):
             access.objects.move(f"{self.path}/{id_}", f"{self.path}/{id_}-{version}")
-
-
-def _service_port(name: str, port: ServicePort, *, is_demo: bool) -> dict[str, Any]:
-    """Return a port of the Service. The mesh reads its protocol from `appProtocol`, or else from the port's name.
-
-    The demo has the name alone.
-    """
-    number = {"name": name, "port": port.port, "targetPort": port.port}
-    return number if is_demo else {**number, "appProtocol": port.protocol}
 
 
 def _rules(callers: Sequence[Caller]) -> list[dict[str, Any]]:

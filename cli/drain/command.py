@@ -18,6 +18,7 @@ from cli.drain.options import DrainOptions
 from cli.drain.proxy_traffic import read_traffic
 from cli.drain.return_to_service import RegionReturn
 from cli.drain.targeted_apply import TargetedApply
+from cli.drain.terraform import CREATE, DELETE, UPDATE
 from cli.drain.wait import wait_until_complete
 from cli.errors import MeshError
 from cli.report.consent import obtain_consent
@@ -33,6 +34,8 @@ from config import Environment
 from config.backend import LocalState
 from config.loading.load import displayed
 from config.plural import counted
+
+VERBS = {CREATE: "create", UPDATE: "update", DELETE: "delete"}
 
 READERS = 16
 """Proxies that are read at a time."""
@@ -159,9 +162,13 @@ class Drain:
         else:
             lines = [f"{region} will serve again."]
         lines.append(f"{file} {'is changed' if self.file.is_changed else 'has the change already'}.")
-        lines.append(f"terraform updates, in the stack {STACK}: {_listed(self.present)}.")
+        for actions, verb in VERBS.items():
+            if objects := [one for one in self.present if one.actions == actions]:
+                lines.append(f"terraform {verb}s, in the stack {STACK}: {_listed(objects)}.")
+        if not self.present:
+            lines.append("terraform changes nothing.")
         if self.lost:
-            lines.append(f"Not updated, as the cluster can't be read: {_listed(self.lost)}.")
+            lines.append(f"Not changed, as the cluster can't be read: {_listed(self.lost)}.")
         return "\n".join(lines)
 
     def apply(self) -> bool:
@@ -182,10 +189,10 @@ class Drain:
             fix = f"{self.options.command}, or: {terraform.command(self.present)}"
             section.findings.append(failure("terraform apply", problem, fix))
             return False
-        section.findings += [ok(f"{one.region}: {one.key}", "updated") for one in self.present]
+        section.findings += [ok(f"{one.region}: {one.key}", f"{VERBS[one.actions]}d") for one in self.present]
         self.report.data["applied"] = [one.address for one in self.present]
         for one in self.lost:
-            text = f"not updated, as the cluster can't be read: {self.live[one.region].problem}"
+            text = f"not {VERBS[one.actions]}d, as the cluster can't be read: {self.live[one.region].problem}"
             fix = f"when it can be read again: {self.options.command}, or: {terraform.command([one])}"
             section.findings.append(failure(f"{one.region}: {one.key}", text, fix))
         return True
@@ -241,4 +248,4 @@ class Drain:
 
 
 def _listed(objects: Sequence[ChangedObject]) -> str:
-    return "; ".join(f"{one.key} in {one.region}" for one in objects) or "nothing"
+    return "; ".join(f"{one.key} in {one.region}" for one in objects)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cli.drain.terraform import CREATE, DELETE, UPDATE, Actions
 from cli.errors import MeshError
 from cli.sources.applied import MANIFEST, ObjectKey, without_annotation
 from cli.sources.remediation import DEPLOY
@@ -17,21 +18,28 @@ STACK = STACKS[-1]
 
 @dataclass(frozen=True)
 class ChangedObject:
-    """A Kubernetes object that differs.
+    """A Kubernetes object that differs, or that only one of the two syntheses has.
 
     Attributes:
         address: Terraform's address of it.
         region: Key of the region of its cluster.
         key: Its kind and name.
-        before: Its manifest before the change.
-        after: Its manifest after it.
+        before: Its manifest before the change; None if it is created.
+        after: Its manifest after it; None if it is deleted.
     """
 
     address: str
     region: str
     key: ObjectKey
-    before: Mapping[str, Any] = field(repr=False)
-    after: Mapping[str, Any] = field(repr=False)
+    before: Mapping[str, Any] | None = field(repr=False)
+    after: Mapping[str, Any] | None = field(repr=False)
+
+    @property
+    def actions(self) -> Actions:
+        """What terraform does with it."""
+        if self.before is None:
+            return CREATE
+        return DELETE if self.after is None else UPDATE
 
 
 def changed_objects(before: Synthesized, after: Synthesized) -> list[ChangedObject]:
@@ -51,16 +59,15 @@ def changed_objects(before: Synthesized, after: Synthesized) -> list[ChangedObje
         {address: (region, manifest) for address, region, manifest in kubernetes_objects(each.stacks[STACK])}
         for each in (before, after)
     )
-    others += sorted(old.keys() ^ new.keys())
     if others:
         raise MeshError(f"the key drained would change other resources, too: {', '.join(others)}", DEPLOY)
-    return [
-        ChangedObject(
-            address, region, ObjectKey.of(manifest), without_annotation(old[address][1]), without_annotation(manifest)
-        )
-        for address, (region, manifest) in new.items()
-        if address in old and old[address][1] != manifest
-    ]
+    changes = []
+    for address, (region, manifest) in {**old, **new}.items():
+        states = (one[address][1] if address in one else None for one in (old, new))
+        first, last = (None if one is None else without_annotation(one) for one in states)
+        if first != last:
+            changes.append(ChangedObject(address, region, ObjectKey.of(manifest), first, last))
+    return changes
 
 
 def _kinds(synthesized: Synthesized, stack: str) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.drain.difference import STACK, ChangedObject
-from cli.drain.terraform import UNCHANGED, UPDATE, PlannedChange, StackTerraform, TerraformError
+from cli.drain.terraform import DELETE, UNCHANGED, PlannedChange, StackTerraform, TerraformError
 from cli.errors import MeshError
 from cli.sources.applied import without_annotation
 from cli.sources.remediation import DEPLOY
@@ -43,7 +43,8 @@ class TargetedApply:
         except TerraformError as error:
             raise MeshError(f"terraform can't plan the change, and nothing was changed: {error}", DEPLOY) from None
         objects = {one.address: one for one in changes}
-        found = {one.address for one in planned}
+        # What was deleted already, before an interruption, is in no plan.
+        found = {one.address for one in planned} | {one.address for one in changes if one.actions == DELETE}
         wrong = [text for one in planned if (text := _problem(one, objects.get(one.address)))]
         wrong += [f"{address} is not in the plan" for address in objects.keys() - found]
         if wrong:
@@ -72,11 +73,13 @@ def _problem(planned: PlannedChange, change: ChangedObject | None) -> str:
     if planned.actions in UNCHANGED:
         return ""
     verbs = " and ".join(planned.actions)
-    if change is None or planned.actions != UPDATE:
+    if change is None or planned.actions != change.actions:
         return f"{verbs} {planned.address}"
+    if not planned.before:  # it is created
+        return ""
     # As the last deploy has applied it: before this change, or already with it, where only drift is corrected.
     last = without_annotation(planned.before["manifest"])
-    if _matches(change.before, last) or _matches(change.after, last):
+    if any(one is not None and _matches(one, last) for one in (change.before, change.after)):
         return ""
     return f"{verbs} {change.key} in {change.region}, which was deployed from another configuration"
 

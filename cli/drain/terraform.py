@@ -12,7 +12,11 @@ from config.loading.load import displayed
 UNCHANGED = (("no-op",), ("read",))
 """Actions of a resource that a plan does not change."""
 
-UPDATE = ("update",)
+Actions = tuple[str, ...]
+
+CREATE: Actions = ("create",)
+UPDATE: Actions = ("update",)
+DELETE: Actions = ("delete",)
 
 
 class TerraformError(Exception):
@@ -25,12 +29,12 @@ class PlannedChange:
 
     Attributes:
         address: Of the resource.
-        actions: Such as `UPDATE`.
+        actions: `UNCHANGED`, `CREATE`, `UPDATE`, `DELETE`, or another of terraform's.
         before: Its attributes in the state.
     """
 
     address: str
-    actions: tuple[str, ...]
+    actions: Actions
     before: Mapping[str, Any] = field(repr=False)
 
 

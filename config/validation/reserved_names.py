@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from config.environment import Environment
 from config.grammar import reserved
+from config.naming import DRAINED_SUFFIX
 from config.problems import Problem
 from config.services.service import Service
 
@@ -11,6 +12,10 @@ from config.services.service import Service
 def check_reserved_names(environment: Environment) -> Iterator[Problem]:
     for name, service in environment.services.items():
         yield from _check_service(f"services.{name}", name, service)
+        other = environment.all_services().get(name.removesuffix(DRAINED_SUFFIX))
+        if name.endswith(DRAINED_SUFFIX) and other is not None and other.namespace == service.namespace:
+            rule = f"is the name of a second Service of {name.removesuffix(DRAINED_SUFFIX)} in a drained region"
+            yield Problem(f"services.{name}", f"{rule}; choose another", name)
     for name in environment.mesh.namespaces:
         yield from _check_namespace(f"mesh.namespaces.{name}", name)
 

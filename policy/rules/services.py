@@ -89,7 +89,7 @@ def _own_deployments(environment: Environment) -> Iterator[tuple[str, str, Servi
 def inner_services(environment: Environment) -> Claims:
     """Every Service is internal to its cluster, and has the configured ports.
 
-    A load balancer or a node port of its own bypasses the gateway.
+    A load balancer or a node port of its own bypasses the gateway. A drained region's sidecars still serve these ports.
     """
     for region, path, name, service in services(environment):
         is_demo = name == environment.demo_name
@@ -99,8 +99,13 @@ def inner_services(environment: Environment) -> Claims:
         ]
         selector = endpoints_of(environment, region, {"app": name})
         spec, metadata = {"selector": selector, "ports": ports}, {"labels": {"app": name, "service": name}}
-        names = (service.namespace, name)
-        yield kubernetes_object(f"{path}/service", "Service", names, {"spec": spec}, metadata=metadata)
+        names, before = (service.namespace, name), [in_namespace(region.key, service.namespace)]
+        if region.drained and region.key in environment.deployments(service):
+            pods = {"spec": {"clusterIP": "None", "selector": {"app": name}, "ports": ports}}
+            own, hidden = (names[0], f"{name}-drained"), {"annotations": {"networking.istio.io/exportTo": "~"}}
+            before.append(applied(full_path := f"{path}/drained-service"))
+            yield kubernetes_object(full_path, "Service", own, pods, metadata=hidden, create_before_destroy=True)
+        yield kubernetes_object(f"{path}/service", "Service", names, {"spec": spec}, before, metadata=metadata)
 
 
 @rule("https://istio.io/latest/docs/ops/best-practices/security/")

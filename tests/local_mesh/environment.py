@@ -101,6 +101,12 @@ class LocalRegion:
         self.hosts.parent.mkdir(parents=True, exist_ok=True)
         self.hosts.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
+    def delete_others(self, applied: Iterable[Object], wanted: Iterable[Object]) -> None:
+        """Delete those of the applied objects that are not wanted."""
+        names = {_identity(one) for one in wanted}
+        if others := [one for one in applied if _identity(one) not in names]:
+            self.cluster.delete(others)
+
     def service_address(self, namespace: str, name: str) -> str:
         address: str = self.cluster.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
         return address
@@ -299,27 +305,29 @@ class LocalMesh:
             return self._istio
 
     def apply(self, objects: dict[str, list[Object]]) -> None:
-        """Apply each region's objects, and delete those that only an earlier call applied."""
+        """Apply each region's objects, and then delete those that only an earlier call applied."""
         configured = [one for wanted in objects.values() for one in wanted]
 
         def converge(region: LocalRegion) -> None:
             wanted = [*objects.get(region.key, []), *derived_services(configured, region.link)]
-            names = {_identity(one) for one in wanted}
-            removed = [one for one in region.applied if _identity(one) not in names]
-            if removed:
-                region.cluster.delete(removed)
             region.cluster.apply([one for one in wanted if one["kind"] == "Namespace"])
             region.cluster.apply([one for one in wanted if one["kind"] == "Service"])
             region.read_services()
             region.cluster.apply([one for one in wanted if one["kind"] not in ("Namespace", "Service")])
+            region.delete_others(region.applied, wanted)
             region.applied = wanted
 
         self._each(converge, list(self.regions.values()))
 
     def apply_changes(self, old: Mapping[str, Sequence[Object]], new: Mapping[str, Sequence[Object]]) -> None:
-        """Apply only the objects of each region that differ, as terraform does."""
-        changed = {key: [one for one in objects if one not in old[key]] for key, objects in new.items()}
-        self._each(lambda key: self.regions[key].cluster.apply(changed[key]), [key for key in changed if changed[key]])
+        """Apply only the objects of each region that differ, and then delete those that are not in it any more."""
+
+        def converge(region: LocalRegion) -> None:
+            if changed := [one for one in new[region.key] if one not in old[region.key]]:
+                region.cluster.apply(changed)
+            region.delete_others(old[region.key], new[region.key])
+
+        self._each(converge, list(self.regions.values()))
 
     def wait_for_rollout(self, seconds: float = 120) -> None:
         """Wait until all Deployments are complete.

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from config.environment import DEMO_SERVICE
-from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
+from config.naming import DRAINED_SUFFIX, GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.rehearsal import checks
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext
@@ -44,7 +44,8 @@ class DrainCheck:
         text = self._deployment.config.read_bytes()
         before = take_snapshot(cloud, identities=True)
         namespace = environment.all_services()[DEMO_SERVICE].namespace
-        changed = [f"~ {self.region} Service {namespace}/{DEMO_SERVICE}"]
+        added = f"+ {self.region} Service {namespace}/{DEMO_SERVICE}{DRAINED_SUFFIX}"
+        changed = [added, f"~ {self.region} Service {namespace}/{DEMO_SERVICE}"]
         if environment.ingress.uses_mci:
             config_cluster = environment.ingress.config_cluster
             changed.append(f"~ {config_cluster} MultiClusterService {GATEWAY_NAMESPACE}/{GATEWAY_NAME}")
@@ -53,7 +54,7 @@ class DrainCheck:
         self._objects = len(changed)
         table = Table(
             f"Region {self.region} drained, and put back into service",
-            ["Command", "Exit status", "Objects updated", "Warnings", "Failures", "Duration (s)"],
+            ["Command", "Exit status", "Objects changed", "Warnings", "Failures", "Duration (s)"],
         )
         # What the controllers of Multi Cluster Ingress do with the region's cluster, and with the load balancer.
         home = f"cloud projects/{environment.project.id}"
@@ -75,7 +76,7 @@ class DrainCheck:
         undrained = self._deployment.config.read_bytes()
         found = differences(before, take_snapshot(cloud, identities=True))
         # Only the generations, which count the updates. A Service has none.
-        same = [f"{one}: .metadata.generation" for one in changed]
+        same = [f"{one}: .metadata.generation" for one in changed if one != added]
         title = f"Region {self.region} serves again: differences from before"
         yield checks.compared(title, found, [*same, *theirs], ok=undrained == text)
         self._deployment.content = yaml.safe_load(undrained)

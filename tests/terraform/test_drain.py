@@ -1,6 +1,7 @@
 """A region drained by terraform, with the real provider and a real API server: exactly the objects that differ."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,12 +12,14 @@ from cli.drain.file_line import with_drained
 from cli.drain.targeted_apply import TargetedApply
 from cli.drain.terraform import StackTerraform
 from cli.errors import MeshError
+from cli.sources.applied import ObjectKey
 from cli.sources.synthesized import Synthesized
 from config.naming import DRAINED_SELECTOR
+from tests.local_mesh.errors import LocalMeshError
 from tests.synthesized import REFERENCE, Synthesis, environment_of, synthesize
 from tests.terraform.api_server import ApiServer
 from tests.terraform.kubernetes_stack import KubernetesStack, region_resources
-from tests.terraform.terraform import terraform
+from tests.terraform.terraform import run_terraform, terraform
 
 pytestmark = pytest.mark.providers
 
@@ -25,6 +28,7 @@ REGION = "osaka"
 
 MCS = ("--namespace", "istio-gateway", "multiclusterservices.networking.gke.io", "istio-ingressgateway")
 SERVICE = ("--namespace", "sample", "service", "helloworld")
+KEPT = ("--namespace", "sample", "service", "helloworld-drained")
 
 
 @dataclass
@@ -81,11 +85,13 @@ def test_exactly_what_differs_is_applied(draining: Draining) -> None:
     assert {(one.region, one.key.kind, one.key.name) for one in draining.changes} == {
         (REGION, "MultiClusterService", "istio-ingressgateway"),
         (REGION, "Service", "helloworld"),
+        (REGION, "Service", "helloworld-drained"),
     }
     draining.write()
     draining.apply.plan(draining.changes)
     assert not draining.apply.apply()
     assert draining.selector() == {"app": "helloworld", **DRAINED_SELECTOR}
+    assert draining.cluster.get(*KEPT)["spec"]["selector"] == {"app": "helloworld"}
     links = draining.cluster.get(*MCS)["spec"]["clusters"]
     assert links == [{"link": "asia-northeast1/matt-tokyo-cluster-1"}]
     # The state is right: a deploy finds nothing.
@@ -93,6 +99,28 @@ def test_exactly_what_differs_is_applied(draining: Draining) -> None:
     assert plan.returncode == 0, plan.stdout
     # And again, such as after an interruption.
     draining.apply.plan(draining.changes)
+    assert not draining.apply.apply()
+
+
+def test_exactly_that_is_undone(draining: Draining, syntheses: tuple[Synthesis, Synthesis]) -> None:
+    """The Service selects the pods again before the one that has selected them meanwhile is deleted."""
+    draining.stack.deploy()
+    before, after = syntheses
+    draining.stack.resources = region_resources(before, REGION, "ingress")
+    draining.write()
+    changes = changed_objects(*(Synthesized(one.outdir, one.stacks) for one in (after, before)))
+    draining.apply.plan(changes)
+    output = run_terraform(draining.stack.folder, "apply", "planned")
+    selects = re.search(r"helloworld_service_\w+: Modifications complete", output)
+    deleted = re.search(r"helloworld_drained-service_\w+: Destroying", output)
+    assert selects, output
+    assert deleted, output
+    assert selects.start() < deleted.start(), output
+    assert draining.selector() == {"app": "helloworld"}
+    with pytest.raises(LocalMeshError, match="NotFound"):
+        draining.cluster.get(*KEPT)
+    # And again, such as after an interruption.
+    draining.apply.plan(changes)
     assert not draining.apply.apply()
 
 
@@ -107,8 +135,10 @@ def test_other_pending_changes_are_refused(draining: Draining) -> None:
 
 def test_another_configuration_is_refused(draining: Draining) -> None:
     """The Service was deployed with another port, say from another branch."""
-    (service,) = (one for one in draining.changes if one.key.kind == "Service")
-    service.before["spec"]["ports"][0]["port"] = service.after["spec"]["ports"][0]["port"] = 5001
+    (service,) = (one for one in draining.changes if one.key == ObjectKey("", "Service", "sample", "helloworld"))
+    for one in (service.before, service.after):
+        assert one is not None
+        one["spec"]["ports"][0]["port"] = 5001
     draining.write()
     with pytest.raises(MeshError, match="Service sample/helloworld in osaka, which was deployed from another"):
         draining.apply.plan(draining.changes)

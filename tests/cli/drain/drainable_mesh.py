@@ -13,7 +13,7 @@ from unittest.mock import patch
 import yaml
 
 from cli.drain import emptiness, wait
-from cli.drain.terraform import PlannedChange, TerraformError
+from cli.drain.terraform import CREATE, DELETE, UPDATE, PlannedChange, TerraformError
 from config.naming import DRAINED_SELECTOR, GATEWAY_NAME, GATEWAY_NAMESPACE, STACKS
 from config.output_folder import OutputFolder
 from config.synthesized import stack_file
@@ -23,6 +23,9 @@ Object = dict[str, Any]
 
 GATEWAYS = f"kubernetes_manifest.tokyo_{GATEWAY_NAME}"
 SERVICES = {region: f"kubernetes_manifest.{region}_service" for region in VERSIONS}
+DRAINED = {region: f"kubernetes_manifest.{region}_drained-service" for region in VERSIONS}
+"""The Services that select the pods while a region is drained."""
+
 EXPORTED = {region: f"kubernetes_manifest.{region}_exported-gateway" for region in VERSIONS}
 """The Services that multi-cluster Gateway has for backends."""
 
@@ -62,7 +65,7 @@ class DrainableMesh:
     def set_drained(self) -> None:
         """Have everything as after `mesh drain osaka`."""
         self.mesh.content["regions"]["osaka"]["drained"] = True
-        self.applied.update(manifests(self.mesh.content))
+        self.applied = manifests(self.mesh.content)
         self.take_effect()
 
     def take_effect(self) -> None:
@@ -116,6 +119,9 @@ def manifests(content: Object) -> dict[str, Object]:
         for region, address in addresses.items():
             selector = {"app": name, **(DRAINED_SELECTOR if region in drained else {})}
             found[address] = _manifest("v1", "Service", namespace, name, {"selector": selector})
+    for region in drained:
+        spec = {"selector": {"app": "helloworld"}}
+        found[DRAINED[region]] = _manifest("v1", "Service", "sample", "helloworld-drained", spec)
     if api == "gateway":
         return found
     clusters = {"clusters": [{"link": key} for key in VERSIONS if key not in drained]} if drained else {}
@@ -166,19 +172,24 @@ def _fake_terraform(mesh: DrainableMesh) -> type:
             content = json.loads((self._folder / "cdk.tf.json").read_text(encoding="utf-8"))
             planned = {}
             for address in addresses:
-                planned[address] = content["resource"]["kubernetes_manifest"][address.partition(".")[2]]["manifest"]
+                configured = content["resource"]["kubernetes_manifest"].get(address.partition(".")[2])
+                if configured or address in mesh.applied:
+                    planned[address] = configured and configured["manifest"]
             file.write_text(json.dumps(planned), encoding="utf-8")
             return [*map(self._change, planned, planned.values()), *mesh.pending]
 
-        def _change(self, address: str, manifest: Object) -> PlannedChange:
+        def _change(self, address: str, manifest: Object | None) -> PlannedChange:
             before = mesh.applied.get(address)
             if before is None:
-                return PlannedChange(address, ("create",), {})
-            return PlannedChange(address, ("no-op",) if before == manifest else ("update",), {"manifest": before})
+                return PlannedChange(address, CREATE, {})
+            if manifest is None:
+                return PlannedChange(address, DELETE, {"manifest": before})
+            return PlannedChange(address, ("no-op",) if before == manifest else UPDATE, {"manifest": before})
 
         def apply(self, file: Path) -> None:
             self._call("apply")
-            mesh.applied.update(json.loads(file.read_text(encoding="utf-8")))
+            mesh.applied |= json.loads(file.read_text(encoding="utf-8"))
+            mesh.applied = {address: one for address, one in mesh.applied.items() if one is not None}
             mesh.take_effect()
 
         def command(self, addresses: Sequence[str]) -> str:

@@ -8,7 +8,16 @@ import pytest
 
 from cli.drain.terraform import PlannedChange
 from tests.cli.deployed_mesh import FLEET, DeployedMesh, endpoints_in
-from tests.cli.drain.drainable_mesh import EXPORTED, GATEWAYS, SERVICES, DrainableMesh, drainable, endpoint, manifests
+from tests.cli.drain.drainable_mesh import (
+    DRAINED,
+    EXPORTED,
+    GATEWAYS,
+    SERVICES,
+    DrainableMesh,
+    drainable,
+    endpoint,
+    manifests,
+)
 from tests.cli.fake_kubectl import FakeKubectlError
 
 SERVING, CHANGES, REQUESTS = "Other regions", "Changes", "Requests to osaka"
@@ -27,17 +36,18 @@ def test_drain(region: DrainableMesh) -> None:
     assert answer.status == 0, answer.data
     assert region.osaka["drained"] is True
     assert region.applied == manifests({"regions": {"tokyo": {}, "osaka": {"drained": True}}})
-    assert region.calls == [("init",), ("plan", SERVICES["osaka"], GATEWAYS), ("apply",)]
+    assert region.calls == [("init",), ("plan", SERVICES["osaka"], GATEWAYS, DRAINED["osaka"]), ("apply",)]
     found = answer.findings("ok")
-    assert {name for section, name in found if section == CHANGES and ":" in name} == {
-        "tokyo: MultiClusterService istio-gateway/istio-ingressgateway",
-        "osaka: Service sample/helloworld",
+    assert {name: one["text"] for (section, name), one in found.items() if section == CHANGES and ":" in name} == {
+        "tokyo: MultiClusterService istio-gateway/istio-ingressgateway": "updated",
+        "osaka: Service sample/helloworld": "updated",
+        "osaka: Service sample/helloworld-drained": "created",
     }
     assert found[REQUESTS, "new requests"]["text"] == "none to 4 pods"
     assert answer.data["data"] == {
         "region": "osaka",
         "drained": True,
-        "applied": [SERVICES["osaka"], GATEWAYS],
+        "applied": [SERVICES["osaka"], GATEWAYS, DRAINED["osaka"]],
         "seconds": answer.data["data"]["seconds"],
     }
 
@@ -45,8 +55,8 @@ def test_drain(region: DrainableMesh) -> None:
 @pytest.mark.parametrize(
     ("api", "addresses"),
     [
-        ("gateway", [SERVICES["osaka"], EXPORTED["osaka"]]),
-        ("both", [SERVICES["osaka"], EXPORTED["osaka"], GATEWAYS]),
+        ("gateway", [SERVICES["osaka"], EXPORTED["osaka"], DRAINED["osaka"]]),
+        ("both", [SERVICES["osaka"], EXPORTED["osaka"], GATEWAYS, DRAINED["osaka"]]),
     ],
 )
 def test_drain_behind_multi_cluster_gateway(region: DrainableMesh, api: str, addresses: list[str]) -> None:
@@ -67,7 +77,15 @@ def test_undrain(region: DrainableMesh) -> None:
     assert answer.status == 0, answer.data
     assert "drained" not in region.osaka
     assert region.applied == manifests({"regions": {"tokyo": {}, "osaka": {}}})
-    assert answer.findings("ok")["Endpoints in osaka", "endpoints of helloworld"]
+    found = answer.findings("ok")
+    assert found["Endpoints in osaka", "endpoints of helloworld"]
+    assert found[CHANGES, "osaka: Service sample/helloworld-drained"]["text"] == "deleted"
+
+
+def test_a_region_that_serves_again_already(region: DrainableMesh) -> None:
+    """Such as after an interruption: what was deleted is in no plan."""
+    assert region.run("undrain").status == 0
+    assert region.applied == manifests({"regions": {"tokyo": {}, "osaka": {}}})
 
 
 def test_a_region_that_is_drained_already(region: DrainableMesh) -> None:

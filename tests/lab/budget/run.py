@@ -50,8 +50,9 @@ if TYPE_CHECKING:  # unit tests do not need the lab's packages
 RATE = 20
 """Requests a second from each client to each service, while faults are measured."""
 
-DRAIN_RATE = 100
-"""Requests a second from each of the two clients of a region, while a region is drained."""
+DRAIN_RATE, MOST_DRAIN_RATE = 100, 600
+"""Requests a second while a region is drained: from each of the two clients of a region, and at most from all clients
+together, which is what two cores carry."""
 
 LEAD_SECONDS = 2.0
 FAULT_SECONDS = (5.0, 7.0, 9.0)
@@ -216,7 +217,8 @@ class Budget:
         return Fault(DRAIN, self._drain, self._undrain, pods)
 
     def _run_drain(self, run: int) -> None:
-        plan = self._all_clients([HEALTHY], DRAIN_RATE)
+        rate = min(DRAIN_RATE, MOST_DRAIN_RATE // (2 * len(self._regions)))
+        plan = self._all_clients([HEALTHY], rate)
         fault = {HEALTHY: self._drain_fault()}
         self._measure(DRAIN, run, fault, seconds=DRAIN_SECONDS, recovery=REGION_RECOVERY_SECONDS, plan=plan)
 
