@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from config.environment import Environment, ResolvedRegion
 from config.kinds import GATEWAY_API
+from tests.local_mesh.api_reader import ApiReader
 from tests.local_mesh.authority import Authority
 from tests.local_mesh.cluster import ClusterSite, LocalCluster
 from tests.local_mesh.errors import LocalMeshError
@@ -52,7 +53,7 @@ LOAD_BALANCING = (
     "multiclusterservices.networking.gke.io",
     "serviceexports.net.gke.io",
 )
-"""CRDs of the objects that load balancers follow."""
+"""CRDs of the objects that load balancers follow; the version of all of them is v1."""
 
 
 class LocalRegion:
@@ -61,6 +62,7 @@ class LocalRegion:
     Attributes:
         key: of the region in mesh.yaml.
         cluster: the Kubernetes control plane.
+        reader: reads its objects often.
         istiod: the mesh control plane.
         agent: runs the pods.
         member: the cluster for the project's scripts.
@@ -75,6 +77,7 @@ class LocalRegion:
     ) -> None:
         self.key = region.key
         self.cluster = cluster
+        self.reader = ApiReader(cluster.kubeconfig)
         self.istiod = istiod
         self.agent = agent
         self.member = ScriptCluster(cluster, region.names.cluster, region.location, region.remote_name)
@@ -289,7 +292,7 @@ class LocalMesh:
         """Return what was applied; where somebody else applies objects, those of the load balancers in the clusters."""
         for region in self.regions.values() if self._clusters else ():
             with suppress(LocalMeshError):  # it does not run, or is busy: what was read last still holds
-                region.applied = _read_load_balancing(region.cluster)
+                region.applied = _read_load_balancing(region.reader)
         return {region.key: region.applied for region in self.regions.values()}
 
     def _follow_services(self, region: LocalRegion) -> None:
@@ -435,11 +438,12 @@ class LocalMesh:
         return LocalRegion(region, cluster, istiod, agent, folder / "hosts")
 
 
-def _read_load_balancing(cluster: LocalCluster) -> list[Object]:
+def _read_load_balancing(reader: ApiReader) -> list[Object]:
     """Return a cluster's objects of the kinds that it has."""
-    served = {name.rpartition("/")[2] for name in cluster.kubectl("get", "crds", "--output", "name").split()}
-    kinds = [kind for kind in LOAD_BALANCING if kind in served]
-    found: list[Object] = cluster.get(",".join(kinds), "--all-namespaces")["items"] if kinds else []
+    found: list[Object] = []
+    for kind in LOAD_BALANCING:
+        resource, _, group = kind.partition(".")
+        found += reader.objects(group, "v1", resource)
     return found
 
 

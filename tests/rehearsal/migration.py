@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from cli.traffic.outage import count_failed
+from config.naming import STACKS
 from tests.lab.demo import PUBLIC_HOST, LabDemo
 from tests.local_mesh.front_end import PORT
 from tests.local_mesh.isolation import ignore_sigint
@@ -28,6 +29,9 @@ NAMES = {MCI: "Multi Cluster Ingress", GATEWAY: "multi-cluster Gateway"}
 INTERVAL_SECONDS = 0.1
 REQUESTS = 50
 """From each region, of `mesh verify ingress`."""
+
+SYNTHESIZED = "--skip-synth"
+"""Flag of a deploy of the file that the deploy before it has synthesized."""
 
 SECONDS = 300
 """Timeout of a command."""
@@ -109,7 +113,7 @@ class Migration:
         self._report.add(checks.deployed(f"{title}: its objects", objects, ("ingress",)))
         if not objects.ok:
             return
-        feature = self._deployment.deploy()
+        feature = self._deployment.deploy(STACKS, SYNTHESIZED)
         self._report.add(checks.deployed(f"{title}: the fleet's feature", feature))
         if not feature.ok:
             return
@@ -162,17 +166,19 @@ class Migration:
         self._report.progress(f"{title}: api: {api}")
         self._ingress["api"] = api
         self._deployment.write()
+        flags = []
         if objects_first:
+            flags = [SYNTHESIZED]
             objects = self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
             self._report.add(checks.deployed(f"{title}: its objects", objects, ("ingress",)))
             if not objects.ok:
                 return False
-        run = self._deployment.deploy()
+        run = self._deployment.deploy(STACKS, *flags)
         self._report.add(checks.deployed(title, run))
         if not run.ok or api == BOTH:
             return run.ok
         start = take_checkpoint(self._context.cloud)
-        again = self._deployment.deploy()
+        again = self._deployment.deploy(STACKS, SYNTHESIZED)
         changes = changes_since(self._context.cloud, start)
         table = checks.nothing_changed(f"{title}: the second deploy changes nothing", again, changes)
         self._report.add(table)
