@@ -19,6 +19,7 @@ from tests.local_mesh.traffic import Client, Stream
 from tests.rehearsal import checks, mesh_cli_check
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
+from tests.rehearsal.gateway_class_check import check_classes
 from tests.rehearsal.run import ADDED_CLUSTER_ONLY
 from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.table import Table
@@ -201,6 +202,9 @@ class Migration:
                 table.notes += _problems(result.stdout) or result.stderr.splitlines()[:MOST_LINES]
         self._report.add(table)
         self._report.add(mesh_cli_check.check_commands(f"{title}: mesh status", self._context, ("status",)))
+        if GATEWAY in apis:
+            config_cluster = self._context.cloud.clusters()[self._ingress["config_cluster"]]
+            self._report.add(check_classes(f"{title}: istiod leaves Google's Gateways alone", config_cluster))
 
     @property
     def _demo(self) -> LabDemo:
