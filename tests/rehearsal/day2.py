@@ -4,7 +4,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.observed_effect import observe, seen_effect
+from tests.rehearsal.run import ADDED_CLUSTER_ONLY
 from tests.reporting.table import Table
 
 FILE = Path(__file__).parent / "day2.yaml"
@@ -41,12 +42,14 @@ class FileChange:
         set: new values by key, with the names of this environment.
         effect: a weaker effect than the reference has for the keys; None for that of the reference.
         small: it is one of a small selection.
+        first: stacks that are deployed first, as docs/gateway.md has it.
     """
 
     change: str
     set: Mapping[str, Any] = field(default_factory=dict)
     effect: Effect | None = None
     small: bool = False
+    first: Sequence[str] = ()
 
     def apply(self, content: dict[str, Any]) -> None:
         """Change the content of a file."""
@@ -160,7 +163,7 @@ class Day2:
         self._create_accounts()
         expected = change.expected_effect(self._effects)
         with self._send_requests(change) as streams:
-            run = self._deployment.deploy()
+            run = self._deploy(change)
             made = changes_since(self._context.cloud, start)
             if expected is Effect.REFUSED:
                 self._deployment.content = before_content
@@ -187,6 +190,16 @@ class Day2:
         if not empty:
             problems += [*again.errors(), *made_again]
         self._table.notes += [f"{change.change}: {line}" for line in problems[:MOST_LINES]]
+
+    def _deploy(self, change: FileChange) -> CommandRun:
+        """Deploy a change, and return the result of the command that failed, or of all together."""
+        if not change.first:
+            return self._deployment.deploy()
+        first = self._deployment.deploy(change.first, ADDED_CLUSTER_ONLY)
+        if not first.ok:
+            return first
+        rest = self._deployment.deploy()
+        return replace(rest, seconds=first.seconds + rest.seconds, stacks=[*first.stacks, *rest.stacks])
 
     def _create_accounts(self) -> None:
         """Create the Google service accounts that the services act as, as their owners do."""

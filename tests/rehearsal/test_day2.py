@@ -40,6 +40,19 @@ def test_each_change_changes_a_valid_file_into_another() -> None:
         assert parse(content) != before, change.change
 
 
+def test_objects_of_multi_cluster_gateway_are_deleted_before_the_feature_that_has_them() -> None:
+    """A fleet's feature for multi-cluster services can't be disabled while there are exports."""
+    content = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
+    leaving = 0
+    for change in read_changes(only_small=False):
+        exported = parse(content).ingress.uses_gateway
+        change.apply(content)
+        leaves = exported and not parse(content).ingress.uses_gateway
+        assert ("ingress" in change.first) == leaves, change.change
+        leaving += leaves
+    assert leaving
+
+
 @pytest.mark.parametrize(
     ("path", "key"),
     [
