@@ -1,12 +1,14 @@
 """Synthesizes the environment that mesh.yaml, or the file in MESH_CONFIG, describes."""
 
 import gc
+import os
 import shutil
 import sys
 
 from config import ConfigError, config_path, load
 from config.output_folder import OutputFolder, OutputFolderError
 from config.paths import ROOT
+from config.temporary_folder import own_temporary_folder
 from config.terraform_variables import TerraformVariablesError
 from config.terraform_variables import check as check_variables
 
@@ -44,4 +46,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with own_temporary_folder() as temporary:
+        if temporary is not None:
+            os.environ["TMPDIR"] = str(temporary)  # for Node.js, too
+        status = main()
+    sys.exit(status)

@@ -19,6 +19,7 @@ from pathlib import Path
 from config import ConfigError, Environment
 from config import load as read_config
 from config.paths import ROOT
+from config.temporary_folder import own_temporary_folder
 from policy import docs, mutation, skips
 from policy.checkov.report import PROCESSES, PYTHON, CheckovScan, scan
 from policy.claims import Node, leaves
@@ -77,7 +78,7 @@ def check(files: Sequence[Path], *, mutate: bool, write: bool) -> int:
     failures = report_scripts()
     for file in files:
         failures += report_rules(str(file), configurations[file], claims[file], synthesized[file])
-    with tempfile.TemporaryDirectory(prefix="mesh-policy-") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         named = {str(file): stacks for file, stacks in synthesized.items()}
         roles = {str(file): {str(one.path[3]): one.role for one in workloads(configurations[file])} for file in files}
         failures += report_checkov(scan(named, roles, Path(folder)), all_skips_used=mutate)
@@ -170,4 +171,6 @@ def report_generated(mutations: Sequence[Generated]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with own_temporary_folder():
+        status = main(sys.argv[1:])
+    sys.exit(status)

@@ -23,7 +23,7 @@ def synthesize(config: Path) -> Stacks:
     Raises:
         RuntimeError: The synthesis failed.
     """
-    with tempfile.TemporaryDirectory(prefix="mesh-policy-") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
             [sys.executable, "main.py"],
             cwd=ROOT,

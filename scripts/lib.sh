@@ -93,10 +93,32 @@ require_tools() {
   fi
 }
 
-# Creates $WORK, a folder that only this user can read and that is removed on every exit.
+# remove_abandoned PREFIX: deletes the folders PREFIX.PROCESS.XXXXXXXX of this user whose process was killed, unless a
+# program that it has started still has the folder among its arguments.
+remove_abandoned() {
+  local commands folder number
+  commands="$(ps -A -ww -o args= 2>/dev/null)" || return 0
+  for folder in "$1".*.*; do
+    number="${folder%.*}"
+    number="${number##*.}"
+    if [[ -d "$folder" && ! -L "$folder" && -O "$folder" && "$number" =~ ^[0-9]+$ ]] &&
+      ! kill -0 "$number" 2>/dev/null && [[ "$commands" != *"$folder"* ]]; then
+      rm -rf "$folder" || true
+    fi
+  done
+}
+
+# Creates $WORK, a folder that only this user can read and that is removed on every exit. If the script is killed, the
+# next one removes it, or the next `mesh` (config/temporary_folder.py).
 make_workspace() {
   umask 077
-  WORK="$(mktemp -d)"
+  local machine prefix
+  machine="$(uname -n)"
+  machine="${machine//[^A-Za-z0-9]/}"
+  prefix="${TMPDIR:-/tmp}"
+  prefix="${prefix%/}/mesh.${machine:0:8}"
+  remove_abandoned "$prefix"
+  WORK="$(mktemp -d "$prefix.$$.XXXXXXXX")"
   readonly WORK
   trap 'rm -rf "$WORK"' EXIT
   trap 'exit 129' HUP

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from config.temporary_folder import own_temporary_folder
+
 PACKAGES = {
     "cdktf": ("cdktn", "0.23.4"),
     "cdktf-cdktf-provider-google": ("cdktn-provider-google", "18.0.0"),
@@ -210,4 +212,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with own_temporary_folder():
+        status = main()
+    sys.exit(status)

@@ -106,7 +106,7 @@ def _differences(file: ConfigurationFile) -> list[ChangedObject]:
     """Return the objects that the change means, by two syntheses into temporary folders."""
 
     def synthesized(text: str) -> Synthesized:
-        with tempfile.TemporaryDirectory(prefix="mesh-") as folder, file.copy(text) as copy:
+        with tempfile.TemporaryDirectory() as folder, file.copy(text) as copy:
             synthesize(copy, Path(folder))
             return read_folder(Path(folder))
 
@@ -178,7 +178,7 @@ class Drain:
             MeshError: Nothing was changed.
         """
         config, section = self.file.path, self.report.section("Changes")
-        with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+        with tempfile.TemporaryDirectory() as folder:
             terraform = TargetedApply.of(config, Path(folder))
             self._plan(terraform)
             with self.output.spinner(f"terraform apply: {counted(len(self.present), 'object')}"):

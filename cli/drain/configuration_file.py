@@ -12,6 +12,7 @@ from cli.drain.file_line import LineError, line_to_write, with_drained
 from cli.errors import MeshError
 from config import ConfigError, Environment
 from config.loading.load import displayed, parse_environment
+from config.temporary_folder import prefix_of_process, remove_abandoned
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,11 @@ class ConfigurationFile:
         file.replace(target)
 
     def _temporary(self, text: str) -> Path:
-        folder = self.path.resolve().parent
+        folder, name = self.path.resolve().parent, f".{self.path.name}"
         try:
-            with tempfile.NamedTemporaryFile("wb", dir=folder, prefix=f".{self.path.name}.", delete=False) as file:
+            remove_abandoned(folder, name)
+            prefix = prefix_of_process(name)
+            with tempfile.NamedTemporaryFile("wb", dir=folder, prefix=prefix, delete=False) as file:
                 file.write(text.encode())
         except OSError as error:
             raise MeshError(f"can't write into {folder}: {error.strerror}", "check your permissions there") from error

@@ -236,7 +236,7 @@ def proxied(commands: Mapping[str, Sequence[str]], variables: Mapping[str, str])
         commands: Of kubectl, with the flags by which it finds the cluster, by region.
         variables: The environment of kubectl.
     """
-    with tempfile.TemporaryDirectory(prefix="mesh-") as folder, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         started = {}
         for number, (key, command) in enumerate(commands.items()):
             path = Path(folder) / str(number)

@@ -255,7 +255,7 @@ def reachable_clusters(
     """
     _check_tools(file)
     found: dict[str, ClusterClient | MeshError] = {}
-    with tempfile.TemporaryDirectory(prefix="mesh-") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for region in environment.resolved_regions():
             if region.key not in described:
                 continue

@@ -35,7 +35,7 @@ def _synthesize(config: Path) -> Synthesized:
     """Synthesize into a temporary folder."""
     load(config)  # reports every problem of the file
     with (
-        tempfile.TemporaryDirectory(prefix="mesh-") as folder,
+        tempfile.TemporaryDirectory() as folder,
         Output().spinner(f"synthesizing {displayed(config)}"),
     ):
         synthesize(config, Path(folder))

@@ -21,6 +21,7 @@ from typing import Any
 
 from cli.sources.kubernetes import ClusterClient
 from config.paths import ROOT
+from config.temporary_folder import own_temporary_folder
 
 CALL_SECONDS = 30.0
 PAUSE_SECONDS = 3.0
@@ -143,8 +144,8 @@ def main() -> int:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     content = json.loads(sys.stdin.readline())
-    with tempfile.TemporaryDirectory(prefix="mesh-") as own:
-        # The command's folders are deleted when it ends, or by another process like this one when it was killed.
+    with tempfile.TemporaryDirectory() as own:
+        # The command's folders are deleted when it ends, or after this one when it was killed.
         copies = {folder: f"{own}/{number}" for number, folder in enumerate(content["folders"])}
         for folder, copy in copies.items():
             shutil.copytree(folder, copy)
@@ -166,9 +167,6 @@ def main() -> int:
         print(json.dumps(failed), flush=True)
     else:
         _report(failed)
-        if not failed:
-            for folder in content["folders"]:
-                shutil.rmtree(folder, ignore_errors=True)
     return 1 if failed else 0
 
 
@@ -234,4 +232,6 @@ def _print(text: str, *lines: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with own_temporary_folder():
+        status = main()
+    sys.exit(status)

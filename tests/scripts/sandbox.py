@@ -24,6 +24,7 @@ REAL_TOOLS = (
     "jq",
     "mkdir",
     "mktemp",
+    "ps",
     "rm",
     "sha256sum",
     "touch",

@@ -215,6 +215,28 @@ def test_a_signal_leaves_no_temporary_file(sandbox: Sandbox, stop: signal.Signal
     assert run.status != 0
 
 
+def test_what_a_killed_script_leaves_is_deleted_by_the_next_one(sandbox: Sandbox) -> None:
+    """Not while the program that it has started still runs."""
+    sandbox.fake_tool("asmcli", 'touch "$HERE/running"; python3 -c "import time; time.sleep(60)"', folder="home")
+    (sandbox.folder / "bin" / "python3").symlink_to(sys.executable)
+    process = sandbox.start("install-mesh.sh", **install_inputs(sandbox))
+    deadline = time.monotonic() + 20
+    while not (sandbox.folder / "running").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    [left] = sandbox.temporary_files()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    networking = {"VPC": "vpc", "LOCATION": "asia-northeast1", "CLUSTER": "cluster"}
+    with sandbox.start("delete-mesh-networking.sh", **networking) as other:
+        other.communicate(timeout=20)
+    assert sandbox.temporary_files() == [left]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    sandbox.succeed("delete-mesh-networking.sh", **networking)
+    assert sandbox.temporary_files() == []
+
+
 # --- create-remote-secret.sh and delete-remote-secret.sh
 
 

@@ -24,6 +24,7 @@ import yaml
 
 from config.paths import ROOT
 from config.plural import counted
+from config.temporary_folder import own_temporary_folder
 from tools.supply.locked import NPM_FOLDERS, Package, npm_packages, python_packages
 
 ACCEPTED = Path(__file__).parent / "accepted.yaml"
@@ -100,7 +101,7 @@ def query_pip_audit(packages: Sequence[Package]) -> Result:
     found: list[Vulnerability] = []
     seen: set[str] = set()
     for batch in _without_two_versions(lines):
-        with tempfile.TemporaryDirectory(prefix="mesh-supply-") as folder:
+        with tempfile.TemporaryDirectory() as folder:
             requirements = Path(folder, "requirements.txt")
             requirements.write_text("\n".join(batch) + "\n", encoding="utf-8")
             command = [str(PIP_AUDIT), "--requirement", str(requirements), "--require-hashes", "--disable-pip"]
@@ -224,4 +225,6 @@ def _json_of(command: Sequence[str], folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with own_temporary_folder():
+        status = main()
+    sys.exit(status)
