@@ -1,11 +1,11 @@
 """`mesh repair`: adopts, untaints and repeats what an interrupted terraform has lost.
 
 It finds everything first, prints the plan, prompts, and does one step at a time. Each step is one command of terraform
-that takes the state's lock and changes one entry of it. So it can be killed at any point, and run again: it finds what
-is still to be done. It creates and deletes no resource.
+that takes the state's lock and changes one entry of it; first, one that releases a lock whose terraform has ended. So
+it can be killed at any point, and run again: it finds what is still to be done. It creates and deletes no resource.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from cli.errors import MeshError
 from cli.repair.objects import find_objects, find_tainted
 from cli.repair.resources import find_resources
 from cli.repair.scripts import find_half_done
-from cli.repair.step import RepairStep
+from cli.repair.step import RepairStep, unlock_step
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
 from cli.sources.google import ApiError, GoogleClient
@@ -23,7 +23,7 @@ from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, re
 from cli.sources.remediation import DEPLOY, unreachable_fix
 from cli.sources.state import StateResource, TerraformStates, parse_state
 from cli.sources.synthesized import SYNTHESIZE, Synthesized, read_folder
-from cli.sources.terraform import StackFolder, error_of
+from cli.sources.terraform import LockHolder, StackFolder, error_of
 from config import Environment
 from config.backend import place
 from config.loading.load import displayed
@@ -70,8 +70,12 @@ def run_repair(
     """
     synthesized = _read_synthesized(config)
     report = Report("repair", data={"steps": []})
+    section = report.section("Terraform's states")
     with output.spinner("reading terraform's states"):
-        states, folders = _read_states(environment, config, report.section("Terraform's states"))
+        states, folders, locks = _read_states(environment, config, section)
+    if locks and _repair(locks, report, report.section("Locks"), output, dry_run=dry_run, yes=yes):
+        with output.spinner("reading terraform's states"):
+            states, folders, _ = _read_states(environment, config, section)
     search = _Search(environment, GoogleClient.of(environment), synthesized, states, folders)
     with output.spinner("comparing the project and the clusters with the states"):
         found = [*_find_all(search, kubeconfig)]
@@ -84,16 +88,24 @@ def run_repair(
     section = report.section("Repair")
     if not steps:
         section.findings.append(ok("terraform", "nothing is lost" + (" that can be repaired" if doubts else "")))
-        return report
-    report.data["steps"] = [{"name": one.name, "cause": one.cause, "command": one.command} for one in steps]
+    elif _repair(steps, report, section, output, dry_run=dry_run, yes=yes):
+        section.findings.append(warning("terraform", "the states are changed: deploy, or destroy, again", DEPLOY))
+    return report
+
+
+def _repair(
+    steps: Sequence[RepairStep], report: Report, section: Section, output: Output, *, dry_run: bool, yes: bool
+) -> bool:
+    """Show steps, obtain the consent, and do one after the other; return whether they were done."""
+    report.data["steps"] += [{"name": one.name, "cause": one.cause, "command": one.command} for one in steps]
     if dry_run:
         section.findings = [failure(one.name, f"{one.cause}: to {one.effect}, run", one.command) for one in steps]
-        return report
+        return False
     for one in steps:
         output.console.print(f"{one.name}: {one.cause}\n  {one.effect}: {one.command}", markup=False, soft_wrap=True)
     if not yes and not output.confirm(f"Do {counted(len(steps), 'step')}?"):
         section.findings = [failure(one.name, f"not done: {one.cause}", one.command) for one in steps]
-        return report
+        return False
     for one in steps:
         output.log(one.command)
         result = one.folder.run(*one.arguments)
@@ -102,8 +114,7 @@ def run_repair(
             if result.returncode == 0
             else failure(one.name, f"{one.cause}, and this failed: {error_of(result)}", one.command)
         )
-    section.findings.append(warning("terraform", "the states are changed: deploy, or destroy, again", DEPLOY))
-    return report
+    return True
 
 
 def _read_synthesized(config: Path) -> Synthesized:
@@ -115,31 +126,42 @@ def _read_synthesized(config: Path) -> Synthesized:
 
 def _read_states(
     environment: Environment, config: Path, section: Section
-) -> tuple[TerraformStates, Mapping[str, StackFolder]]:
-    """Return the states that nobody holds, with the folders of their stacks."""
+) -> tuple[TerraformStates, Mapping[str, StackFolder], Sequence[RepairStep]]:
+    """Return the states that nobody holds, with the folders of their stacks; and how to release the others' locks."""
     states: dict[str, tuple[StateResource, ...]] = {}
+    holders: list[tuple[StackFolder, LockHolder]] = []
+    locks: list[RepairStep] = []
+    section.findings.clear()
     with ThreadPoolExecutor(len(STACKS)) as pool:
         read = pool.map(_read_state, folders := [StackFolder.of(config, stack) for stack in STACKS])
         for folder, found in zip(folders, read, strict=True):
+            if isinstance(found, LockHolder):
+                holders.append((folder, found))
+                continue
             if isinstance(found, Finding):
                 section.findings.append(found)
                 continue
             states[folder.stack] = found
             where = place(environment.backend)
             section.findings.append(ok(folder.stack, f"{counted(len(found), 'resource')}, in {where}; not locked"))
-    return states, {one.stack: one for one in folders if one.stack in states}
+    for folder, holder in holders:  # now that no terraform of this command runs
+        if holder.has_ended():
+            locks.append(unlock_step(folder, holder))
+            continue
+        unlock = folder.command("force-unlock", holder.id)
+        fix = f"pgrep -a -x terraform; if it does not run there any more: {unlock}"
+        section.findings.append(failure(folder.stack, f"locked by {holder}: wait until that has ended", fix))
+    return states, {one.stack: one for one in folders if one.stack in states}, locks
 
 
-def _read_state(folder: StackFolder) -> tuple[StateResource, ...] | Finding:
-    """Return a state, from wherever it is stored; a finding if it can't be read, or is locked."""
+def _read_state(folder: StackFolder) -> tuple[StateResource, ...] | LockHolder | Finding:
+    """Return a state, from wherever it is stored; the holder of its lock; or a finding if it can't be read."""
     name = folder.stack
     if not folder.initialized:
         return warning(name, "not looked at: terraform is not initialized in its folder", folder.command("init"))
     try:
         if (holder := folder.lock_holder()) is not None:
-            unlock = folder.command("force-unlock", holder.id)
-            text = f"locked by {holder}: wait until that has ended"
-            return failure(name, text, f"pgrep -a -x terraform; if it does not run there any more: {unlock}")
+            return holder
         text = folder.pull()
         return parse_state(text, displayed(folder.path)) if text else ()
     except MeshError as error:

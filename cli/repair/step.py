@@ -1,8 +1,8 @@
-"""A step of a repair: one command of terraform that changes one state."""
+"""A step of a repair: one command of terraform that changes one state, or releases its lock."""
 
 from dataclasses import dataclass
 
-from cli.sources.terraform import StackFolder
+from cli.sources.terraform import LockHolder, StackFolder
 
 
 @dataclass(frozen=True)
@@ -42,3 +42,9 @@ def taint_step(name: str, cause: str, folder: StackFolder, address: str) -> Repa
 def untaint_step(name: str, cause: str, folder: StackFolder, address: str) -> RepairStep:
     """Return the step that keeps the next deploy from replacing what is complete."""
     return RepairStep(name, cause, "keep it", folder, ("untaint", address))
+
+
+def unlock_step(folder: StackFolder, holder: LockHolder) -> RepairStep:
+    """Return the step that releases a lock whose holder has ended."""
+    cause = f"locked by {holder}, which does not run any more"
+    return RepairStep(f"lock of {folder.stack}", cause, "release it", folder, ("force-unlock", "-force", holder.id))

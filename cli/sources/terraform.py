@@ -3,6 +3,7 @@
 It works with every backend: terraform reads the state where it is, and writes it there.
 """
 
+import getpass
 import os
 import re
 import shlex
@@ -41,7 +42,7 @@ def run_terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess
     Raises:
         MeshError: It is not installed.
     """
-    program = os.environ.get("TERRAFORM_BINARY_NAME") or "terraform"
+    program = _program()
     command = [program, f"-chdir={folder}", *arguments]
     try:
         process = subprocess.Popen(
@@ -64,6 +65,11 @@ def run_terraform(folder: Path, *arguments: str) -> "subprocess.CompletedProcess
             process.communicate()
             raise
     return subprocess.CompletedProcess(command, process.returncode, _COLOUR.sub("", output), _COLOUR.sub("", errors))
+
+
+def _program() -> str:
+    """Return the name or path of terraform."""
+    return os.environ.get("TERRAFORM_BINARY_NAME") or "terraform"
 
 
 def error_of(result: "subprocess.CompletedProcess[str]") -> str:
@@ -91,6 +97,16 @@ class LockHolder:
     who: str
     operation: str
     created: str
+
+    def has_ended(self) -> bool:
+        """Return whether it certainly has: it ran as this user on this machine, on which no terraform runs now."""
+        if not self.id or self.who != f"{getpass.getuser()}@{os.uname().nodename}":
+            return False
+        try:
+            listed = subprocess.run(["ps", "-A", "-o", "comm="], capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        return Path(_program()).name not in {Path(line.strip()).name for line in listed.splitlines()}
 
     def __str__(self) -> str:
         return f"{self.who or 'an unknown user'}, {self.operation or 'unknown operation'}, since {self.created or '?'}"

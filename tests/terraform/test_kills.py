@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.sources.provider_processes import orphaned_providers
 from tests.terraform.terraform import APPLY, NO_TOKEN, VARIABLES, run_terraform, terraform
 from tests.terraform.test_terraform_scripts import MeshDeployment
 
@@ -79,6 +80,14 @@ class InterruptedDeployment:
         process.communicate(timeout=60)  # a script that survives keeps the pipe open until its end
         (self._here / "slow").unlink()
         assert process.returncode == -signal.SIGKILL
+        self._end_providers(alone=not with_scripts)
+
+    def _end_providers(self, *, alone: bool) -> None:
+        """End the providers of a killed terraform, if it was killed alone: they do not end with it."""
+        left = list(orphaned_providers([self._stack]))
+        assert bool(left) == alone, left
+        for one in left:
+            os.kill(one.pid, signal.SIGKILL)
 
     def deploy(self) -> str:
         """Deploy; return ``recovered``, or the output of a deploy that found incomplete work."""

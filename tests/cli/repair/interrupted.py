@@ -23,8 +23,9 @@ stack="${1##*/}"; home="${0%/bin/*}"
 case "$2 $3" in
   "state pull") [ ! -e "$home/state.$stack" ] || cat "$home/state.$stack" ;;
   "state rm")
-    if [ -e "$home/locked.$stack" ]; then cat "$home/locked.$stack" >&2; exit 1; fi
+    if [ -s "$home/locked.$stack" ]; then cat "$home/locked.$stack" >&2; exit 1; fi
     echo "Would have removed nothing." ;;
+  "force-unlock "*) : >"$home/locked.$stack" ;;
   *) [ ! -e "$home/refuses" ] || { echo "Error: no" >&2; exit 1; } ;;
 esac
 """
@@ -117,6 +118,11 @@ class Interrupted:
             for one in resources:
                 if (one["type"], one["name"]) == (type_, name):
                     one["instances"][0]["status"] = "tainted"
+
+    def lock(self, stack: str, holder: str) -> None:
+        """Have a terraform hold the lock of a state, which a user has started on a machine: ``USER@MACHINE``."""
+        text = f"Error: Error acquiring the state lock\n\nLock Info:\n  ID:        12-34\n  Who:       {holder}\n"
+        (self.project.folder / f"locked.{stack}").write_text(text, encoding="utf-8")
 
     def write_states(self) -> None:
         """Have terraform return the states."""

@@ -1,6 +1,8 @@
 """`mesh repair`: what it finds, proves, leaves alone and does."""
 
+import getpass
 import json
+import os
 
 import pytest
 
@@ -200,15 +202,38 @@ def test_a_half_done_script_runs_again(interrupted: Interrupted, address: str, t
     assert interrupted.done() == [f'taint null_resource.{address}["{key}"]']
 
 
-def test_a_lock_is_never_forced(interrupted: Interrupted) -> None:
+ME = f"{getpass.getuser()}@{os.uname().nodename}"
+
+
+@pytest.mark.parametrize(
+    ("holder", "runs"),
+    [("matt@laptop", "bash"), (ME, "bash\n/usr/bin/terraform"), (ME, "")],
+    ids=["else", "runs", "ps"],
+)
+def test_a_lock_that_may_be_held_is_not_released(interrupted: Interrupted, holder: str, runs: str) -> None:
     interrupted.lose(interrupted.address("google_compute_subnetwork", "tokyo"))
-    text = "Error: Error acquiring the state lock\n\nLock Info:\n  ID:        12-34\n  Who:       matt@laptop\n"
-    (interrupted.project.folder / "locked.network").write_text(text, encoding="utf-8")
+    interrupted.lock("network", holder)
+    interrupted.project.fake_program("ps", f"echo '{runs}'" if runs else "exit 1")
     status, found = interrupted.repair("--yes")
     assert status == 1
-    assert "locked by matt@laptop" in found["network"]["text"]
+    assert f"locked by {holder}" in found["network"]["text"]
     assert found["network"]["fix"].endswith("force-unlock 12-34")
     assert interrupted.done() == []
+
+
+def test_a_lock_of_a_killed_terraform_is_released_and_then_the_state_repaired(interrupted: Interrupted) -> None:
+    address = interrupted.address("google_compute_subnetwork", "tokyo")
+    interrupted.lose(address)
+    interrupted.lock("network", ME)
+    interrupted.project.fake_program("ps", "echo bash; echo terraform-provider-google")
+    status, found = interrupted.repair("--dry-run")
+    assert (status, interrupted.done()) == (1, [])
+    assert f"locked by {ME}" in found["lock of network"]["text"]
+    assert found["lock of network"]["fix"].endswith("stacks/network force-unlock -force 12-34")
+    status, found = interrupted.repair("--yes")
+    assert status == 0, found
+    subnet = IDS["google_compute_subnetwork", "tokyo"]
+    assert interrupted.done() == ["force-unlock -force 12-34", f"import {address} {subnet}"]
 
 
 def test_a_stack_that_is_not_initialized_is_not_looked_at(interrupted: Interrupted) -> None:
