@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
+from cli.repair.step import unlock_step
 from cli.sources.terraform import StackFolder
 from config.backend import GcsState
 from tests.fake_cloud.storage import FakeBucket, ObjectVersion
@@ -101,6 +105,37 @@ def test_mesh_repair_reads_the_state_and_its_lock(user: BucketUser) -> None:
     assert holder is not None
     assert (holder.id, holder.who, holder.operation) == ("77", "somebody@elsewhere", "OperationTypeApply")
     assert "producer/default.tflock" in user.bucket.objects
+
+
+def test_the_lock_of_a_killed_terraform_is_released(user: BucketUser) -> None:
+    """By what `mesh repair` does; not while a terraform runs on this machine."""
+    script = {"provisioner": [{"local-exec": {"command": "test -e begun || { touch begun; exec sleep 60; }"}}]}
+    path = user.write("slow", {"resource": {"terraform_data": {"slow": script}}})
+    user.run(path, "init")
+    ps, begun = user.folder / "ps", path / "begun"
+    ps.write_text("#!/bin/sh\necho $RUNS\n", encoding="utf-8")
+    ps.chmod(0o755)
+    with subprocess.Popen(
+        ["terraform", *APPLY], cwd=path, env=user.environment, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not begun.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert "Error acquiring the state lock" in user.fail(path, *APPLY)
+    folder = StackFolder("slow", path)
+    with patch.dict(os.environ, user.environment, clear=True):
+        os.environ.update(PATH=f"{user.folder}:{os.environ['PATH']}", RUNS="terraform")
+        holder = folder.lock_holder()
+        assert holder is not None
+        assert holder.operation == "OperationTypeApply"
+        assert not holder.has_ended()
+        os.environ["RUNS"] = "bash"
+        assert holder.has_ended()
+        result = folder.run(*unlock_step(folder, holder).arguments)
+        assert result.returncode == 0, result.stderr
+    assert "Apply complete!" in user.run(path, *APPLY)
 
 
 def test_a_wrong_token_or_bucket_is_an_error(user: BucketUser) -> None:
