@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cli.audit.interrupted import check_lock, find_on_machine, read_interrupted
 from cli.audit.ownership import ClusterContent, OwnershipRules
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
@@ -28,10 +29,11 @@ from cli.sources.resources import (
     list_all,
 )
 from cli.sources.state import TerraformStates, read_states
+from cli.sources.terraform import StackFolder
 from config import Environment
 from config.backend import LocalState, place
 from config.crds import EXPORT_CRD, MCI_CRDS
-from config.naming import MESH_NAMESPACE
+from config.naming import MESH_NAMESPACE, STACKS
 from config.plural import counted
 
 ALL_DEPLOYED = "configured resources are not orphaned while one configured cluster exists"
@@ -87,6 +89,7 @@ def search(environment: Environment, config: Path, kubeconfig: Path | None, outp
     if described:
         _check_secrets(report, rules, clusters)
         _check_components(report, rules, clusters)
+    _check_interrupted(report, environment, config, clusters)
     for title, kinds in LISTED.items():
         section = report.section(title)
         if FEATURES in kinds:
@@ -133,8 +136,8 @@ def _read_content(key: str, cluster: ClusterClient | MeshError) -> tuple[Cluster
             if one["kind"] != "Gateway" or one["spec"].get("gatewayClassName", "").endswith(MULTI_CLUSTER_CLASS)
         ]
         kinds = frozenset(one["kind"] for one in objects)
-        content = ClusterContent(uid, read_names(cluster), read_components(cluster), kinds)
-        return cluster, content
+        interrupted = list(read_interrupted(cluster))
+        return cluster, ClusterContent(uid, read_names(cluster), read_components(cluster), kinds, interrupted)
     except KubectlError as error:
         return failure(name, f"can't read its objects: {error}", unreachable_fix(str(error), cluster))
 
@@ -155,6 +158,26 @@ def _check_components(report: Report, rules: OwnershipRules, clusters: Clusters)
             yield f"{one.kind} {one.name} in {key}", why, one.delete_command(cluster)
 
     _check_clusters(report, "Other mesh control planes", clusters, orphans, lambda _: "none")
+
+
+def _check_interrupted(report: Report, environment: Environment, config: Path, clusters: Clusters) -> None:
+    """Add a section with what killed commands have left in the clusters, on this machine, and in the states' locks."""
+
+    def orphans(key: str, _: ClusterClient, content: ClusterContent) -> Iterable[Orphan]:
+        for one in content.interrupted:
+            yield f"{one.key} in {key}", one.cause, one.fix
+
+    title = "Interrupted commands"
+    _check_clusters(report, title, clusters, orphans, lambda _: "none")
+    section = report.sections[-1] if clusters else report.section(title)
+    folders = [StackFolder.of(config, stack) for stack in STACKS]
+    found = list(find_on_machine(folders))
+    for orphan in found:
+        _add_orphan(report, section, *orphan)
+    if not found:
+        section.findings.append(ok("on this machine", "none"))
+    if not isinstance(environment.backend, LocalState):
+        section.findings += [finding for folder in folders for finding in check_lock(folder)]
 
 
 def _check_clusters(

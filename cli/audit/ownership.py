@@ -51,6 +51,7 @@ from cli.audit.load_balancer import (
 )
 from cli.sources.described import AUTOMATIC
 from cli.sources.google import ApiError
+from cli.sources.interrupted import InterruptedObject
 from cli.sources.kubernetes import cluster_path
 from cli.sources.mesh_components import MeshComponent
 from cli.sources.resources import (
@@ -93,12 +94,14 @@ class ClusterContent:
         secrets: Names of its remote secrets.
         components: Components of a mesh, of any mode.
         kinds: Which kinds of objects it has, of those that load balancers are for.
+        interrupted: What interrupted commands have left in it.
     """
 
     uid: str
     secrets: Sequence[str] = ()
     components: Sequence[MeshComponent] = ()
     kinds: frozenset[str] = frozenset()
+    interrupted: Sequence[InterruptedObject] = ()
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from cli.report.findings import Finding, failure, ok, warning
 from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import COMPARED_ELSEWHERE, Object
+from cli.sources.interrupted import drilled
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import DEPLOY, chained
 from cli.sources.synthesized import SYNTHESIZE
 from cli.status.drift import REPLICAS, Difference, changed_by, changes_in, restore_command
 from cli.status.foreign import check_foreign
 from cli.status.former_managers import check_former_managers
-from cli.status.interrupted import check_interrupted, drilled
+from cli.status.interrupted import check_interrupted
 from config import Environment
 from config.kinds import is_restored
 from config.naming import MANIFEST_ANNOTATION

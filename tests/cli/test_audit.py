@@ -51,8 +51,8 @@ def test_what_is_deployed_belongs(mesh: DeployedMesh, tmp_path: Path) -> None:
     assert set(answer.findings()) == set(answer.findings("ok"))
     assert answer.data["data"] == {"orphaned": []}
     sections = [section["title"] for section in answer.data["sections"]]
-    assert sections[:4] == ["Deployed environment", "Remote secrets", "Other mesh control planes", "Load balancer"]
-    assert sections[4:] == ["Fleet and clusters", "Network", "Accounts"]
+    assert sections[:3] == ["Deployed environment", "Remote secrets", "Other mesh control planes"]
+    assert sections[3:] == ["Interrupted commands", "Load balancer", "Fleet and clusters", "Network", "Accounts"]
     assert junit_failures(tmp_path / "audit.xml") == set()
     assert mesh.gcp.server.journal.unknown() == []
 
@@ -126,6 +126,25 @@ def _cluster(mesh: DeployedMesh) -> None:
     link = f"{mesh.gcp.base}/container/v1/{path}"
     found = {**mesh.cluster("tokyo"), "name": "matt-paris-cluster-1", "selfLink": link}
     mesh.cloud[path] = found
+
+
+def _temporary(kind: str, name: str, command: str) -> Callable[[DeployedMesh], None]:
+    """Return what creates an object of a command, and its CRD, if it has one."""
+
+    def spoil(mesh: DeployedMesh) -> None:
+        if kind == "Sidecar":
+            status = {"conditions": [{"type": "Established", "status": "True"}]}
+            crd = {"metadata": {"name": "sidecars.networking.istio.io"}, "status": status}
+            mesh.add("tokyo", {"kind": "CustomResourceDefinition", **crd})
+        labels = {"multi-region-mesh/temporary": command}
+        mesh.add("tokyo", {"kind": kind, "metadata": {"name": name, "namespace": "sample", "labels": labels}})
+
+    return spoil
+
+
+def _drilled(mesh: DeployedMesh) -> None:
+    found = mesh.object("tokyo", "Deployment", "helloworld")
+    found["metadata"]["annotations"]["multi-region-mesh/drill"] = "3"
 
 
 def _secret(mesh: DeployedMesh) -> None:
@@ -233,6 +252,25 @@ CASES: dict[str, Case] = {
         ),
         "its cluster does not exist any more",
         f"{TOKYO} --namespace istio-system delete secret istio-remote-secret-gke-{PROJECT}-{ASIA}-matt-paris-cluster-1",
+    ),
+    "the client of an interrupted verification": Case(
+        _temporary("Job", "mesh-verify-1f", "verify"),
+        ("Interrupted commands", "Job sample/mesh-verify-1f in tokyo"),
+        "mesh verify was interrupted, unless it still runs",
+        f"{TOKYO} --namespace sample delete job.batch mesh-verify-1f",
+    ),
+    "the Sidecar of an interrupted drill": Case(
+        _temporary("Sidecar", "mesh-drill", "drill"),
+        ("Interrupted commands", "Sidecar sample/mesh-drill in tokyo"),
+        "mesh drill was interrupted, unless it still runs",
+        f"{TOKYO} --namespace sample delete sidecar.networking.istio.io mesh-drill",
+    ),
+    "a Deployment of an interrupted drill": Case(
+        _drilled,
+        ("Interrupted commands", "Deployment sample/helloworld-v1 in tokyo"),
+        "mesh drill has scaled it from 3 to 0, and was interrupted unless it still runs",
+        f"{TOKYO} --namespace sample scale deployment.apps helloworld-v1 --replicas=3 && "
+        f"{TOKYO} --namespace sample annotate deployment.apps helloworld-v1 multi-region-mesh/drill-",
     ),
 }
 
