@@ -483,7 +483,8 @@ def audit(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, 
     """List orphaned resources of the environment, each with the command that deletes it.
 
     Run it after a destroy, after a region is removed, and after an interrupted deploy. It covers what the stacks, the
-    mesh and the ingress create in the project and in the clusters. It deletes nothing.
+    mesh and the ingress create in the project and in the clusters, and what killed commands have left there, on this
+    machine, and as locks of states. It deletes nothing.
     """
     from cli.audit.command import search  # noqa: PLC0415
 
@@ -504,8 +505,9 @@ def repair(
 
     Run it when a deploy or a destroy stops after it was interrupted. It imports what exists and is missing from the
     state, keeps complete resources that the state has as tainted, and has the next deploy run scripts again that did
-    not finish. It prompts first, and does one step at a time. It imports only what name, description and network prove
-    to be of this environment, and lists everything else with the command. It changes terraform's states only.
+    not finish. It releases locks of a terraform that ran on this machine and does not any more. It prompts first, and
+    does one step at a time. It imports only what name, description and network prove to be of this environment, and
+    lists everything else with the command. It changes terraform's states only.
     """
     from cli.repair.command import run_repair  # noqa: PLC0415
 
