@@ -211,7 +211,13 @@ class DemoMesh:
 
     def variables(self) -> Mapping[str, str]:
         path = os.pathsep.join([str(FAKE_TOOLS), os.environ["PATH"]])
-        return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "FAKE_CLUSTERS": str(self.folder)}
+        own = {"PATH": path, "PYTHONPATH": str(ROOT), "FAKE_CLUSTERS": str(self.folder)}
+        return os.environ | own | {"TMPDIR": str(self.temporary)}
+
+    @property
+    def temporary(self) -> Path:
+        """The folder for temporary files."""
+        return self.folder / "tmp"
 
     def run(self, *arguments: str) -> Result:
         """Run a command of the CLI to its end."""
@@ -240,6 +246,7 @@ def demo_mesh(folder: Path) -> Iterator[DemoMesh]:
     mesh = DemoMesh(folder, content)
     contexts = [{"name": key, "context": {"cluster": key, "user": key}} for key in content["regions"]]
     (folder / "kubeconfig").write_text(yaml.safe_dump({"contexts": contexts}), encoding="utf-8")
+    mesh.temporary.mkdir()
     for key in content["regions"]:
         (folder / key).mkdir()
         (folder / key / "replicas").write_text("1", encoding="utf-8")

@@ -177,9 +177,11 @@ def test_even_when_it_is_killed(mesh: DemoMesh) -> None:
     wait_until(lambda: replicas(mesh) == "0")
     assert annotation.read_text(encoding="utf-8") == "3"
     process.kill()
+    process.wait(SECONDS)
     wait_until(lambda: replicas(mesh) == "3")
     wait_until(lambda: not annotation.exists())
     assert "what was changed is rolled back" in process.communicate(timeout=SECONDS)[1]
+    assert not list(mesh.temporary.iterdir()), "its own folder, and that of the rollback"
 
 
 @pytest.mark.process
