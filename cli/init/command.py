@@ -17,6 +17,7 @@ from config.control_plane import MODES
 from config.loading.load import check_location, displayed
 from config.paths import ROOT
 from config.project import Project
+from config.temporary_folder import prefix_of_process, remove_abandoned
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,10 @@ def _check_values(values: Values) -> None:
 
 def _write(file: Path, text: str, shown: str) -> None:
     """Write a file whole or not at all, and never over another one."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    name = f".{file.name}"
+    draft = file.with_name(f"{prefix_of_process(name)}draft")
     try:
+        remove_abandoned(file.parent, name)
         with draft.open("x", encoding="utf-8") as stream:
             stream.write(text)
         os.link(draft, file)

@@ -141,3 +141,20 @@ def test_what_a_killed_drain_leaves_beside_the_file_is_deleted_by_the_next_one(t
     ConfigurationFile(config, "old", "new", "old").write()
     assert names(temporary) == ["mesh.yaml"]
     assert config.read_text(encoding="utf-8") == "new"
+
+
+def test_what_a_killed_init_leaves_beside_the_file_is_deleted_by_the_next_one(temporary: Path) -> None:
+    options = ["init", "--project", "acme-mesh", "--region", "asia-northeast1", "--plain-http"]
+    command = ["-m", "cli", *options, "--output", str(temporary / "mesh.yaml")]
+    hold = "os.link = lambda *_: print('there', flush=True) or time.sleep(60)"
+    code = f"import os, time; from cli.app import main; {hold}; main({command[2:]})"
+    process = start(temporary, sys.executable, "-c", code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "there\n"
+    kill(process)
+    [left] = names(temporary)
+    assert left.startswith(".mesh.yaml.")
+    again = start(temporary, sys.executable, *command)
+    again.communicate(timeout=SECONDS)
+    assert again.returncode == 0
+    assert names(temporary) == ["mesh.yaml"]
