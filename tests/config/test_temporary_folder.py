@@ -22,6 +22,21 @@ pytestmark = pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not on
 MACHINE = prefix_of_process(NAME).rpartition(f"{os.getpid()}.")[0]
 SECONDS = 60
 
+FOLDERS = ("cli", "config", "constructs", "policy", "stacks", "tools")
+USERS = {
+    "cli/drain/command.py": "cli/__main__.py",
+    "cli/drain/configuration_file.py": "cli/__main__.py",
+    "cli/sources/api_server.py": "cli/__main__.py",
+    "cli/sources/kubernetes.py": "cli/__main__.py",
+    "cli/topology/command.py": "cli/__main__.py",
+    "cli/traffic/rollback.py": "cli/traffic/rollback.py",
+    "policy/__main__.py": "policy/__main__.py",
+    "policy/synthesis.py": "policy/__main__.py",
+    "tools/move_to_cdktn.py": "tools/move_to_cdktn.py",
+    "tools/supply/vulnerabilities.py": "tools/supply/vulnerabilities.py",
+}
+"""Every module with temporary files, and the program that gives it a folder."""
+
 HOLD = """
 from config.temporary_folder import own_temporary_folder
 import tempfile, time
@@ -29,6 +44,18 @@ with own_temporary_folder(), tempfile.NamedTemporaryFile() as file:
     print(file.name, flush=True)
     time.sleep(60)
 """
+
+
+def test_every_program_with_temporary_files_has_a_folder_of_its_own() -> None:
+    """The closed world: a module or a script that makes some needs the mechanism, and a line in `USERS`."""
+    modules = [ROOT / "main.py", *(file for name in FOLDERS for file in (ROOT / name).rglob("*.py"))]
+    found = {str(file.relative_to(ROOT)) for file in modules if "import tempfile\n" in file.read_text(encoding="utf-8")}
+    assert found - {"config/temporary_folder.py"} == USERS.keys()
+    for program in {"main.py", *USERS.values()}:
+        assert "    with own_temporary_folder()" in (ROOT / program).read_text(encoding="utf-8"), program
+    shell = [file for name in ("scripts", "tools") for file in (ROOT / name).rglob("*") if file.is_file()]
+    with_shell = [file.name for file in shell if b"mktemp" in file.read_bytes() and file.suffix != ".pyc"]
+    assert with_shell == ["lib.sh"]
 
 
 @pytest.fixture
