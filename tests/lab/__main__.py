@@ -17,6 +17,7 @@ from tests.local_mesh.prerequisites import (
     EXIT_SKIPPED,
     MissingPrerequisiteError,
     check_prerequisites,
+    inotify_prerequisite,
     local_mesh_prerequisites,
 )
 from tests.local_mesh.session import Session
@@ -48,6 +49,8 @@ def main() -> int:
             check_prerequisites(prerequisites)
             return 0
         environment = _environment(arguments.regions)
+        regions = sum(not region.retired for region in environment.resolved_regions())
+        prerequisites.append(inotify_prerequisite(regions))
         if not is_inside():
             return session.run_inside(sys.argv[1:], prerequisites, lambda: get_toolchain(session.progress))
         use_private_folders(session.state)

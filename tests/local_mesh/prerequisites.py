@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import util
+from pathlib import Path
 
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import PROGRAMS, check_namespaces
@@ -21,6 +22,10 @@ LEAST_GO = (1, 21)
 
 BUILD_GIB = 10
 """Disk space that a build takes while it runs: 0.9 GiB of programs, the rest modules and Go's build cache."""
+
+INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_INSTANCES = 40
+"""Instances of inotify that a region takes: 2 for each of up to 16 pods, and those of its control planes."""
 
 GIB = 1 << 30
 
@@ -98,6 +103,19 @@ def local_mesh_prerequisites(target: str) -> list[Prerequisite]:
         Prerequisite("disk space", "to build the toolchain", f"free some, {programs}", _disk_space),
         Prerequisite(FOLDER_VARIABLE, "instead of a built toolchain", "add them, or unset it", _given_programs),
     ]
+
+
+def inotify_prerequisite(regions: int) -> Prerequisite:
+    """Return what the proxies of a number of regions need to watch their files."""
+    wanted = regions * INOTIFY_INSTANCES
+
+    def find_problem() -> str:
+        limit = int(INOTIFY_LIMIT.read_text(encoding="ascii"))
+        return f"{limit}, less than {wanted}" if limit < wanted else ""
+
+    name = "fs.inotify.max_user_instances"
+    remedy = f"run `sysctl -w {name}=1024` as root"
+    return Prerequisite(name, f"by the proxies of {regions} regions", remedy, find_problem)
 
 
 def _namespaces() -> str:

@@ -204,6 +204,12 @@ class TestPrerequisites:
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
         assert prerequisites._go() == problem
 
+    def test_inotify(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(prerequisites, "INOTIFY_LIMIT", tmp_path / "limit")
+        (tmp_path / "limit").write_text("128\n", encoding="ascii")
+        assert prerequisites.inotify_prerequisite(3).find_problem() == ""
+        assert prerequisites.inotify_prerequisite(4).find_problem() == "128, less than 160"
+
     def test_nothing_is_needed_for_a_build_where_the_user_names_programs(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
