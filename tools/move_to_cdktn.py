@@ -14,8 +14,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from config.temporary_folder import own_temporary_folder
-
 PACKAGES = {
     "cdktf": ("cdktn", "0.23.4"),
     "cdktf-cdktf-provider-google": ("cdktn-provider-google", "18.0.0"),
@@ -212,6 +210,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with own_temporary_folder():
-        status = main()
-    sys.exit(status)
+    sys.exit(main())

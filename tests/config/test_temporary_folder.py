@@ -32,7 +32,6 @@ USERS = {
     "cli/traffic/rollback.py": "cli/traffic/rollback.py",
     "policy/__main__.py": "policy/__main__.py",
     "policy/synthesis.py": "policy/__main__.py",
-    "tools/move_to_cdktn.py": "tools/move_to_cdktn.py",
     "tools/supply/vulnerabilities.py": "tools/supply/vulnerabilities.py",
 }
 """Every module with temporary files, and the program that gives it a folder."""
@@ -50,7 +49,8 @@ def test_every_program_with_temporary_files_has_a_folder_of_its_own() -> None:
     """The closed world: a module or a script that makes some needs the mechanism, and a line in `USERS`."""
     modules = [ROOT / "main.py", *(file for name in FOLDERS for file in (ROOT / name).rglob("*.py"))]
     found = {str(file.relative_to(ROOT)) for file in modules if "import tempfile\n" in file.read_text(encoding="utf-8")}
-    assert found - {"config/temporary_folder.py"} == USERS.keys()
+    # The move runs once, in pipenv's environment, and can import nothing of the project.
+    assert found - {"config/temporary_folder.py", "tools/move_to_cdktn.py"} == USERS.keys()
     for program in {"main.py", *USERS.values()}:
         assert "    with own_temporary_folder()" in (ROOT / program).read_text(encoding="utf-8"), program
     shell = [file for name in ("scripts", "tools") for file in (ROOT / name).rglob("*") if file.is_file()]
