@@ -152,8 +152,11 @@ class Compute:
 
     def delete(self, request: ApiRequest) -> Body:
         with self._cloud.store.lock:
-            self._cloud.store.get(request.path)
-            if user := user_of(self._cloud.store, request.path):
+            found = self._cloud.store.get(request.path)
+            user = user_of(self._cloud.store, request.path)
+            if found.get("purpose") in PROXY_ONLY:
+                user = user or self._load_balancer_in(request.path, found["network"])
+            if user:
                 raise in_use(request.path, user)
         return self._start("delete", request.path, work=lambda: self._cloud.store.remove(request.path))
 
@@ -223,6 +226,20 @@ class Compute:
             same = path_of(other["network"]) == path_of(body["network"]) and other["purpose"] == body["purpose"]
             if same and body["role"] == other.get("role") == "ACTIVE":
                 raise CloudError(400, "invalid", f"The network has an active proxy-only subnetwork here: {path}")
+
+    def _load_balancer_in(self, path: str, network: str) -> str | None:
+        """Return the forwarding rule of a load balancer in the region and the network of a subnet of proxies, if any.
+
+        Source: https://cloud.google.com/load-balancing/docs/proxy-only-subnets. It says so of
+        regional load balancers; that it holds of those in several regions, too, is inferred.
+        """
+        region, _, _ = path.partition("/subnetworks/")
+        for other, one in self._cloud.store.all().items():
+            if "/forwardingRules/" in other and one.get("loadBalancingScheme") == "INTERNAL_MANAGED":
+                here = path_of(one["subnetwork"]).startswith(f"{region}/")
+                if here and path_of(one["network"]) == path_of(network):
+                    return other
+        return None
 
     def used_ranges(self, network: str) -> list[tuple[IPv4Network, str]]:
         """Return the ranges of a network's subnets and control planes, each with its owner's path."""

@@ -196,6 +196,25 @@ def test_a_network_has_one_active_subnet_of_proxies_a_region(client: ApiClient) 
     client.ok("POST", SUBNETS.replace(LOCATION, "asia-northeast2"), other | {"ipCidrRange": "10.9.2.0/26"})
 
 
+def test_a_subnet_of_proxies_stays_while_its_region_has_a_load_balancer(gcp: FakeGcp, client: ApiClient) -> None:
+    make_network(client)
+    proxies = {"purpose": "GLOBAL_MANAGED_PROXY", "role": "ACTIVE"}
+    client.ok("POST", SUBNETS, build_subnet("proxies", "10.9.0.0/26") | proxies)
+    rule = {
+        "loadBalancingScheme": "INTERNAL_MANAGED",
+        "network": f"{gcp.base}/compute/v1/{NETWORK}",
+        "subnetwork": f"projects/{PROJECT}/regions/asia-northeast2/subnetworks/nodes",
+    }
+    place = f"projects/{PROJECT}/global/forwardingRules/gateway"
+    gcp.server.cloud.store.add(place, rule | {"subnetwork": f"projects/{PROJECT}/regions/{LOCATION}/subnetworks/nodes"})
+    error = client.error("DELETE", f"{SUBNETS}/proxies")
+    assert (error.code, error.reason) == (400, "resourceInUseByAnotherResource")
+    assert place in error.message
+    gcp.server.cloud.store.remove(place)
+    gcp.server.cloud.store.add(place, rule)
+    client.ok("DELETE", f"{SUBNETS}/proxies")
+
+
 def test_names_are_unique(client: ApiClient) -> None:
     make_cluster(client)
     client.ok("POST", f"{COMPUTE}/global/addresses", {"name": "address"})

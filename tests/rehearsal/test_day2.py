@@ -8,6 +8,7 @@ import yaml
 
 from config.effects import Effect
 from config.environment import Environment
+from config.ingress import INTERNAL
 from config.reference import effects_of_keys
 from tests.rehearsal.context import parse
 from tests.rehearsal.day2 import FileChange, read_changes, reference_key
@@ -40,14 +41,16 @@ def test_each_change_changes_a_valid_file_into_another() -> None:
         assert parse(content) != before, change.change
 
 
-def test_objects_of_multi_cluster_gateway_are_deleted_before_the_feature_that_has_them() -> None:
-    """A fleet's feature for multi-cluster services can't be disabled while there are exports."""
+def test_objects_of_multi_cluster_gateway_are_deleted_before_what_they_use() -> None:
+    """Exports keep the fleet's feature for them, and an internal load balancer keeps the subnets of its proxies."""
     content = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
     leaving = 0
     for change in read_changes(only_small=False):
-        exported = parse(content).ingress.uses_gateway
+        before = parse(content).ingress
         change.apply(content)
-        leaves = exported and not parse(content).ingress.uses_gateway
+        after = parse(content).ingress
+        exported = before.uses_gateway and not after.uses_gateway
+        leaves = exported or (INTERNAL in before.exposures and INTERNAL not in after.exposures)
         assert ("ingress" in change.first) == leaves, change.change
         leaving += leaves
     assert leaving
