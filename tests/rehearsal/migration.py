@@ -7,15 +7,15 @@ controllers, and the load balancers, which serve what the objects say (`tests.lo
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from cli.traffic.outage import count_failed
-from config.naming import STACKS
+from config.naming import GATEWAY_NAMESPACE, STACKS
 from tests.lab.demo import PUBLIC_HOST, LabDemo
 from tests.local_mesh.front_end import PORT
 from tests.local_mesh.isolation import ignore_sigint
-from tests.local_mesh.traffic import Client, Stream
+from tests.local_mesh.traffic import Client, DemoResponse, Stream
 from tests.rehearsal import checks, mesh_cli_check
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
@@ -41,6 +41,13 @@ SECONDS_TO_SERVE = 120
 """Time in which a new load balancer has to serve; Google's takes about ten minutes."""
 
 MOST_LINES = 12
+
+OF_GATEWAY = (
+    *("/gkemcg1-", "/gkemcs-", "/certificateMaps/", "/features/multiclusterservicediscovery", "gke-mcs-importer"),
+    *(f" {kind} {GATEWAY_NAMESPACE}/" for kind in ("Gateway", "HTTPRoute", "ServiceExport")),
+    *(f" {kind} {GATEWAY_NAMESPACE}/" for kind in ("GCPBackendPolicy", "GCPGatewayPolicy", "HealthCheckPolicy")),
+)
+"""Parts of lines of differences about resources and objects that only multi-cluster Gateway has."""
 
 
 def run_migration(context: RehearsalContext) -> None:
@@ -142,14 +149,8 @@ class Migration:
         if not removed:
             return
         self._check(title, MCI)
-        home = f"projects/{self._context.cloud.fake.project}"
-        # The config cluster is another one, and so is the place of the objects.
-        found = [
-            line
-            for line in differences(self._before, take_snapshot(self._context.cloud))
-            if "gkemcg1" in line or "/certificateMaps/" in line or " Gateway " in line or "gateway.networking" in line
-        ]
-        table = Table(f"{title}: what is left of it in {home}", ["Resource"])
+        found = left_of_gateway(differences(self._before, take_snapshot(self._context.cloud)))
+        table = Table(f"{title}: what is left of it", ["Resource"])
         for line in found:
             table.add(line, ok=False)
         if not found:
@@ -249,7 +250,29 @@ class Migration:
             self._requests += len(responses)
             self._failed += failed
             self._table.add(step, NAMES[api], len(responses), failed, ok=bool(responses) and not failed)
+            self._table.notes += [f"{step}, {NAMES[api]}: {line}" for line in failures(responses)]
         self._report.figure("Failed requests", f"{self._failed} of {self._requests} during the migration")
+
+
+def left_of_gateway(differences_since: Sequence[str]) -> list[str]:
+    """Return the differences that are resources or objects of multi-cluster Gateway, or of multi-cluster services.
+
+    The clusters go on serving the Gateway API, as docs/gateway.md has it, so CRDs are none of these.
+
+    Args:
+        differences_since: since a time without it.
+    """
+    added = [line for line in differences_since if line.startswith("+ ") and " CustomResourceDefinition " not in line]
+    return [line for line in added if any(one in line for one in OF_GATEWAY)]
+
+
+def failures(responses: Sequence[DemoResponse]) -> list[str]:
+    """Return how many requests failed in each way, and how long the slowest of them took."""
+    ways: dict[str, list[float]] = {}
+    for one in responses:
+        if not one.ok:
+            ways.setdefault(one.version, []).append(one.seconds)
+    return [f"{len(seconds)} with {way}, after {max(seconds):.1f} s at most" for way, seconds in sorted(ways.items())]
 
 
 def _problems(report: str) -> list[str]:
