@@ -20,7 +20,7 @@ from config.temporary_folder import NAME, own_temporary_folder, prefix_of_proces
 pytestmark = pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not on this machine")
 
 MACHINE = prefix_of_process(NAME).rpartition(f"{os.getpid()}.")[0]
-SECONDS = 60
+SECONDS = 180
 
 FOLDERS = ("cli", "config", "constructs", "policy", "stacks", "tools")
 USERS = {
