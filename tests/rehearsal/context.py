@@ -76,7 +76,7 @@ def create_context(
     """Start an empty cloud, and write the configuration of the environment that is deployed into it.
 
     Args:
-        content: of the configuration; the checksum of asmcli is added.
+        content: of the configuration; the checksum of asmcli is added where it is used.
         more: the same with one region more.
         tools: programs of the local mesh.
         mirror: folder of terraform providers; None for a rehearsal without terraform.
@@ -87,9 +87,10 @@ def create_context(
         pods_run: run pods with sidecars, in a mesh that requests are sent to.
         wrappers: programs that may fail.
     """
-    for one in (content, more):
-        asmcli = one.setdefault("mesh", {}).setdefault("asmcli", {})
-        asmcli["sha256"] = hashlib.sha256(ASMCLI.read_bytes()).hexdigest()
+    if parse(more).control_plane.runs_local_scripts:
+        for one in (content, more):
+            asmcli = one.setdefault("mesh", {}).setdefault("asmcli", {})
+            asmcli["sha256"] = hashlib.sha256(ASMCLI.read_bytes()).hexdigest()
     environment = parse(more)
     authority = Authority.create()
     cloud = SimulatedCloud(
