@@ -11,7 +11,7 @@ from cli.sources.synthesized import SYNTHESIZE, Synthesized
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
 from config.ingress import INTERNAL
 from config.kinds import GATEWAY_API
-from config.naming import DRAINED_SELECTOR, GATEWAY_NAMESPACE
+from config.naming import DRAINED_SELECTOR, DRAINED_SUFFIX, GATEWAY_NAMESPACE
 from config.plural import counted
 
 Json = Mapping[str, Any]
@@ -144,6 +144,7 @@ class _Reader:
             f"{one['metadata']['name']}.{one['metadata']['namespace']}": {}
             for one in self._objects[key, "Service"]
             if one["metadata"]["namespace"] != GATEWAY_NAMESPACE  # the gateways, which are exported
+            and not one["metadata"]["name"].endswith(DRAINED_SUFFIX)  # which nobody calls
         }
         for deployment in self._objects[key, "Deployment"]:
             labels, metadata = deployment["spec"]["selector"]["matchLabels"], deployment["metadata"]
