@@ -4,8 +4,7 @@
 
 Without a file, all examples are checked, as they are and with each mutation.
 
-Exit status: 0 if everything passes; 1 if something fails, or if nothing was checked; 2 if the
-checks could not be run.
+Exit status: 0 if everything passes; 1 if something fails, or if nothing was checked; 2 if the checks could not be run.
 """
 
 import argparse
@@ -93,8 +92,7 @@ def check(files: Sequence[Path], *, mutate: bool, write: bool) -> int:
 
 def report_scripts() -> int:
     """Print which scripts are not as reviewed; return how many."""
-    found = unreviewed()
-    for one in found:
+    for one in (found := unreviewed()):
         print(f"  {one}")
     return len(found)
 
@@ -123,8 +121,7 @@ def report_checkov(scans: Mapping[str, CheckovScan], *, all_skips_used: bool) ->
         scans: by environment.
         all_skips_used: a skip that covers nothing in any environment is a failure.
     """
-    known = skips.read()
-    failures = 0
+    known, failures = skips.read(), 0
     for name, found in scans.items():
         failed = found.unskipped(known)
         skipped = len(found.failed) - len(failed)

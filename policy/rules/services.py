@@ -70,8 +70,7 @@ def kept_deployments(environment: Environment) -> Claims:
     moved = []
     for _, path, _, service in _running(environment):
         if service.versions and service.image is not None:
-            weights = service.weights
-            main = max(weights, key=lambda version: weights[version])
+            main = max(service.weights, key=service.weights.__getitem__)
             for part in ("deployment", "autoscaler", "rollout-see-mesh-status"):
                 moved.append({"from": applied(f"{path}/{part}"), "to": applied(f"{path}/{part}-{main}")})
     if moved:
@@ -97,9 +96,9 @@ def inner_services(environment: Environment) -> Claims:
             {"name": key, "port": one.port, "targetPort": one.port, "appProtocol": None if is_demo else one.protocol}
             for key, one in service.all_ports.items()
         ]
-        selector = endpoints_of(environment, region, {"app": name})
-        spec, metadata = {"selector": selector, "ports": ports}, {"labels": {"app": name, "service": name}}
+        spec = {"selector": endpoints_of(environment, region, {"app": name}), "ports": ports}
         names, before = (service.namespace, name), [in_namespace(region.key, service.namespace)]
+        metadata = {"labels": {"app": name, "service": name}}
         if region.drained and region.key in environment.deployments(service):
             pods = {"spec": {"clusterIP": "None", "selector": {"app": name}, "ports": ports}}
             own, hidden = (names[0], f"{name}-drained"), {"annotations": {"networking.istio.io/exportTo": "~"}}
