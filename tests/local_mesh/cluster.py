@@ -16,7 +16,13 @@ import yaml
 
 from tests.local_mesh import processes
 from tests.local_mesh.errors import LocalMeshError
-from tests.local_mesh.kwok import CREATE_CLUSTER, CREATE_SECONDS, kwok_configuration
+from tests.local_mesh.kwok import (
+    CREATE_CLUSTER,
+    CREATE_SECONDS,
+    START_CLUSTER,
+    keep_controller_manager,
+    kwok_configuration,
+)
 from tests.local_mesh.namespace import Namespace
 from tests.local_mesh.network import RegionAddresses
 from tests.local_mesh.toolchain import Toolchain
@@ -183,6 +189,15 @@ class LocalCluster:
         content["contexts"][0]["name"] = content["current-context"] = self.site.key
         self.kubeconfig.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.kubeconfig.chmod(0o600)
+        keep_controller_manager(
+            self._kwok,
+            works=self._has_default_account,
+            start=lambda: self._kwokctl(*START_CLUSTER, "--name", self.site.key),
+        )
+
+    def _has_default_account(self) -> bool:
+        """Return whether there is what the controller manager creates in each namespace."""
+        return bool(self.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "--output", "name").strip())
 
     def add_nodes(self) -> None:
         """Add a node in each zone."""

@@ -15,7 +15,13 @@ from tests.local_mesh import processes
 from tests.local_mesh.cluster import SIMULATED_PODS
 from tests.local_mesh.gke_crds import gke_crds
 from tests.local_mesh.istiod import istio_manifests
-from tests.local_mesh.kwok import CREATE_CLUSTER, CREATE_SECONDS, kwok_configuration
+from tests.local_mesh.kwok import (
+    CREATE_CLUSTER,
+    CREATE_SECONDS,
+    START_CLUSTER,
+    keep_controller_manager,
+    kwok_configuration,
+)
 from tests.local_mesh.toolchain import Toolchain
 
 BROKEN_IMAGE = "registry.example/broken"
@@ -112,6 +118,11 @@ def api_server(folder: Path, tools: Toolchain) -> Iterator[ApiServer]:
     files = ["--config", str(configuration), "--kubeconfig", str(cluster.kubeconfig)]
     try:
         processes.run([*kwokctl, *CREATE_CLUSTER, *files], variables=variables, seconds=CREATE_SECONDS)
+        keep_controller_manager(
+            folder / "kwok" / "clusters" / "kwok",
+            works=lambda: bool(cluster.kubectl("get", "serviceaccount", "default", "--ignore-not-found").strip()),
+            start=lambda: processes.run([*kwokctl, *START_CLUSTER], variables=variables, seconds=CREATE_SECONDS),
+        )
         crds = [one for one in istio_manifests(tools, "default", tools.envoy) if "CustomResource" in one["kind"]]
         crds += gke_crds()
         objects = [*crds, *map(_node, ZONES)]
