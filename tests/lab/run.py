@@ -190,7 +190,7 @@ class Lab:
         drained = objects_by_region(with_drained(environment, home), self._state / "rendered" / "drained")
         report.progress("applying the services")
         self._lab.apply(rendered)
-        self._lab.wait_for_rollout(SERVICES_SECONDS)
+        self._lab.wait_for_autoscalers(SERVICES_SECONDS)  # the load balancer gets the gateways that are there
         started = time.monotonic() - self._began
         front_end = next(iter(ordered_front_ends(rendered).values()))
         log = self._logs / "load-balancer.log"

@@ -155,7 +155,8 @@ def _cluster(backend: Backend, region: str, endpoints: Path) -> dict[str, Any]:
         "eds_cluster_config": {"eds_config": _file(endpoints)},
         "health_checks": [check],
         "ignore_health_on_host_removal": True,
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # Without a window, two gateways that fail leave at the same time: the second one would wait for a second.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
     }
 
 
