@@ -57,12 +57,10 @@ def remove_abandoned(parent: Path, name: str) -> None:
     """
     pattern = re.compile(re.escape(_prefix_of_machine(name)) + r"(\d+)\.[^.]+")
     found = [(path, match[1]) for path in parent.iterdir() if (match := pattern.fullmatch(path.name))]
-    abandoned = [path for path, number in found if _is_own(path) and not _runs(int(number))]
-    if not abandoned:
+    if not found or (processes := _processes()) is None:
         return
-    commands = _commands()
-    for path in abandoned:
-        if commands is None or str(path) in commands:
+    for path, number in found:
+        if not _is_own(path) or number in processes or any(str(path) in command for command in processes.values()):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -81,18 +79,15 @@ def _is_own(path: Path) -> bool:
         return False
 
 
-def _runs(number: int) -> bool:
-    """Return whether a process of this user has an id; another user's has it by chance."""
-    with suppress(OSError):
-        os.kill(number, 0)
-        return True
-    return False
+def _processes() -> dict[str, str] | None:
+    """Return the command lines of all processes by their ids; None where they are not known.
 
-
-def _commands() -> str | None:
-    """Return the command lines of all processes; None where they are not known."""
+    Those that have ended, and whose parent has not noticed, are left out.
+    """
+    command = ["ps", "-A", "-ww", "-o", "pid=", "-o", "stat=", "-o", "args="]
     try:
-        result = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return result.stdout
+    fields = (line.split(maxsplit=2) for line in result.stdout.splitlines())
+    return {one[0]: one[-1] for one in fields if not one[1].startswith("Z")}

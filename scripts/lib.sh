@@ -96,13 +96,14 @@ require_tools() {
 # remove_abandoned PREFIX: deletes the folders PREFIX.PROCESS.XXXXXXXX of this user whose process was killed, unless a
 # program that it has started still has the folder among its arguments.
 remove_abandoned() {
-  local commands folder number
-  commands="$(ps -A -ww -o args= 2>/dev/null)" || return 0
+  local folder number processes running
+  processes="$(ps -A -ww -o pid= -o stat= -o args= 2>/dev/null)" || return 0
   for folder in "$1".*.*; do
     number="${folder%.*}"
     number="${number##*.}"
+    running=$'\n *'"$number"' +[^Z]' # Z: it has ended, and its parent has not noticed
     if [[ -d "$folder" && ! -L "$folder" && -O "$folder" && "$number" =~ ^[0-9]+$ ]] &&
-      ! kill -0 "$number" 2>/dev/null && [[ "$commands" != *"$folder"* ]]; then
+      [[ ! $'\n'"$processes" =~ $running && "$processes" != *"$folder"* ]]; then
       rm -rf "$folder" || true
     fi
   done

@@ -163,9 +163,12 @@ def check_drained(found: Synthesis) -> None:
     assert service["spec"]["clusters"] == [{"link": "asia-northeast3/mesh-seoul-cluster-1"}]
     for region, drained in {"tokyo": True, "osaka": True, "seoul": False}.items():
         selectors = {one["metadata"]["name"]: one["spec"]["selector"] for one in found.objects(region, "Service")}
+        kept = {name: selectors.pop(name) for name in [*selectors] if name.endswith("-drained")}
         assert selectors.keys() == {"helloworld", "cart", "catalog"}
         for name, selector in selectors.items():
             assert selector == {"app": name} | ({"multi-region-mesh/drained": "true"} if drained else {})
+        apps = {one["spec"]["selector"]["matchLabels"]["app"] for one in found.objects(region, "Deployment")}
+        assert kept == ({f"{name}-drained": {"app": name} for name in apps & selectors.keys()} if drained else {})
     assert deployments(found, "osaka").keys() == {"cart-v1", "helloworld-v1", "sleep"}
 
 
