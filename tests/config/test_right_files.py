@@ -167,8 +167,8 @@ def check_drained(found: Synthesis) -> None:
         assert selectors.keys() == {"helloworld", "cart", "catalog"}
         for name, selector in selectors.items():
             assert selector == {"app": name} | ({"multi-region-mesh/drained": "true"} if drained else {})
-        apps = {one["spec"]["selector"]["matchLabels"]["app"] for one in found.objects(region, "Deployment")}
-        assert kept == ({f"{name}-drained": {"app": name} for name in apps & selectors.keys()} if drained else {})
+        running = {one["metadata"]["name"] for one in found.objects(region, "ServiceAccount")} & selectors.keys()
+        assert kept == ({f"{name}-drained": {"app": name} for name in running} if drained else {})
     assert deployments(found, "osaka").keys() == {"cart-v1", "helloworld-v1", "sleep"}
 
 
