@@ -109,6 +109,7 @@ class LocalRegion:
         names = {_identity(one) for one in wanted}
         if others := [one for one in applied if _identity(one) not in names]:
             self.cluster.delete(others)
+            self.read_services()
 
     def service_address(self, namespace: str, name: str) -> str:
         address: str = self.cluster.get("service", name, "--namespace", namespace)["spec"]["clusterIP"]
