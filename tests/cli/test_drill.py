@@ -38,7 +38,7 @@ from tests.cli.demo_mesh import Behaviour, DemoMesh, demo_mesh
 from tests.local_mesh.traffic import DemoResponse
 
 RATE = ("--rate", "50")
-SECONDS = 30.0
+SECONDS = 90
 EJECTED_AT = 5
 IMPATIENT_SECONDS = 4.0
 AWAY_AFTER = 10
