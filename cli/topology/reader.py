@@ -11,8 +11,11 @@ from cli.sources.synthesized import SYNTHESIZE, Synthesized
 from cli.topology.graph import Arrow, Box, Graph, Group, Kind
 from config.ingress import INTERNAL
 from config.kinds import GATEWAY_API
-from config.naming import DRAINED_SELECTOR, DRAINED_SUFFIX, GATEWAY_NAMESPACE
+from config.naming import DRAINED_SELECTOR, GATEWAY_NAMESPACE
 from config.plural import counted
+
+EXPORT_TO = "networking.istio.io/exportTo"
+"""Annotation of a Service that no client in the mesh sees."""
 
 Json = Mapping[str, Any]
 STATIC_IP = "networking.gke.io/static-ip"
@@ -144,7 +147,7 @@ class _Reader:
             f"{one['metadata']['name']}.{one['metadata']['namespace']}": {}
             for one in self._objects[key, "Service"]
             if one["metadata"]["namespace"] != GATEWAY_NAMESPACE  # the gateways, which are exported
-            and not one["metadata"]["name"].endswith(DRAINED_SUFFIX)  # which nobody calls
+            and EXPORT_TO not in one["metadata"].get("annotations", {})  # of pods in a drained region, for no client
         }
         for deployment in self._objects[key, "Deployment"]:
             labels, metadata = deployment["spec"]["selector"]["matchLabels"], deployment["metadata"]

@@ -52,6 +52,7 @@ CONFIGURED = {
     "retired region": load_without_variables(THREE_REGIONS),
     "one region": generated(1, ingress="plain_http: true, domains: [a.example.com]"),
     "in-cluster": generated(2, IN_CLUSTER + SHOP % "true"),
+    "a name like that of a drained service": generated(2, "services: {not-drained: {port: 80, regions: {end: {}}}}"),
     "another pipeline": generated(2, "services: {own: {port: 80, regions: {end: {}}}}"),
     "drained": environment_of(
         REFERENCE.read_text(encoding="utf-8").replace("number: 8", "number: 8\n    drained: true")
