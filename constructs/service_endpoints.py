@@ -23,7 +23,7 @@ def service_manifest(name: str, service: Service, *, is_demo: bool, drained: boo
 
 
 def drained_service_manifest(name: str, service: Service, *, is_demo: bool) -> dict[str, Any]:
-    """Return the Service that selects the pods while the region is drained; nobody calls it."""
+    """Return the Service that selects the pods while the region is drained; no client calls it."""
     names = {"name": f"{name}{DRAINED_SUFFIX}", "namespace": service.namespace, "app": name}
     return render("service/drained-service.yaml", {**names, "ports": _ports(service, is_demo)})
 

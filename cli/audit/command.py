@@ -177,7 +177,7 @@ def _check_interrupted(report: Report, environment: Environment, config: Path, c
     if not found:
         section.findings.append(ok("on this machine", "none"))
     if not isinstance(environment.backend, LocalState):
-        section.findings += [finding for folder in folders for finding in check_lock(folder)]
+        section.findings += [check_lock(folder) for folder in folders]
 
 
 def _check_clusters(

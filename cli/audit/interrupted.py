@@ -1,6 +1,6 @@
 """What killed commands have left, and the next one does not delete: in a cluster, on this machine, and as a lock."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from cli.errors import MeshError
 from cli.report.findings import Finding, failure, ok, warning
@@ -34,13 +34,12 @@ def read_interrupted(cluster: ClusterClient) -> Iterator[InterruptedObject]:
     yield from drilled_deployments(cluster.command, cluster.get("deployments.apps", "--all-namespaces")["items"])
 
 
-def find_on_machine(folders: Iterable[StackFolder]) -> Iterator[tuple[str, str, str]]:
+def find_on_machine(folders: Sequence[StackFolder]) -> Iterator[tuple[str, str, str]]:
     """Yield name, reason and command of what a killed terraform has left on this machine.
 
     Args:
         folders: The folders of the stacks.
     """
-    folders = list(folders)
     for one in orphaned_providers(folder.path for folder in folders):
         yield f"process {one.pid}, {one.name}", "the terraform that has started it was killed", f"kill {one.pid}"
     for folder in folders:
@@ -54,20 +53,17 @@ def find_on_machine(folders: Iterable[StackFolder]) -> Iterator[tuple[str, str, 
             )
 
 
-def check_lock(folder: StackFolder) -> Iterator[Finding]:
-    """Yield who holds the lock of a state that is not a local file: the lock of one ends with its terraform."""
+def check_lock(folder: StackFolder) -> Finding:
+    """Return who holds the lock of a state that is not a local file: the lock of one ends with its terraform."""
     name = f"lock of {folder.stack}"
     if not folder.initialized:
-        yield ok(name, "not looked at: terraform is not initialized in its folder")
-        return
+        return ok(name, "not looked at: terraform is not initialized in its folder")
     try:
         holder = folder.lock_holder()
     except MeshError as error:
-        yield warning(name, f"not looked at: {error}", error.fix)
-        return
+        return warning(name, f"not looked at: {error}", error.fix)
     if holder is None:
-        yield ok(name, "not held")
-    elif holder.has_ended():
-        yield failure(name, f"held by {holder}, which does not run any more", REPAIR)
-    else:
-        yield warning(name, f"held by {holder}: it still runs, or was killed on another machine", REPAIR)
+        return ok(name, "not held")
+    if holder.has_ended():
+        return failure(name, f"held by {holder}, which does not run any more", REPAIR)
+    return warning(name, f"held by {holder}: it still runs, or was killed on another machine", REPAIR)

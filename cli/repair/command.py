@@ -127,7 +127,7 @@ def _read_synthesized(config: Path) -> Synthesized:
 def _read_states(
     environment: Environment, config: Path, section: Section
 ) -> tuple[TerraformStates, Mapping[str, StackFolder], Sequence[RepairStep]]:
-    """Return the states that nobody holds, with the folders of their stacks; and how to release the others' locks."""
+    """Return the states without a lock, the folders of their stacks, and the steps that release other states' locks."""
     states: dict[str, tuple[StateResource, ...]] = {}
     holders: list[tuple[StackFolder, LockHolder]] = []
     locks: list[RepairStep] = []

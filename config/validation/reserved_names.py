@@ -12,9 +12,10 @@ from config.services.service import Service
 def check_reserved_names(environment: Environment) -> Iterator[Problem]:
     for name, service in environment.services.items():
         yield from _check_service(f"services.{name}", name, service)
-        other = environment.all_services().get(name.removesuffix(DRAINED_SUFFIX))
-        if name.endswith(DRAINED_SUFFIX) and other is not None and other.namespace == service.namespace:
-            rule = f"is the name of a second Service of {name.removesuffix(DRAINED_SUFFIX)} in a drained region"
+        base = name.removesuffix(DRAINED_SUFFIX)
+        other = environment.all_services().get(base)
+        if base != name and other is not None and other.namespace == service.namespace:
+            rule = f"is the name of a second Service of {base} in a drained region"
             yield Problem(f"services.{name}", f"{rule}; choose another", name)
     for name in environment.mesh.namespaces:
         yield from _check_namespace(f"mesh.namespaces.{name}", name)

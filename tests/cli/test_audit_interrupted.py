@@ -92,7 +92,7 @@ def test_a_state_that_terraform_could_not_store(mesh: DeployedMesh, folder: Path
 )
 def test_a_lock_in_a_bucket(tmp_path: Path, holder: LockHolder | MeshError | None, state: str, text: str) -> None:
     folder = StackFolder("mesh", tmp_path)
-    [finding] = check_lock(folder)
+    finding = check_lock(folder)
     assert finding.text == "not looked at: terraform is not initialized in its folder"
     (tmp_path / ".terraform").mkdir()
     (tmp_path / ".terraform.lock.hcl").touch()
@@ -102,7 +102,7 @@ def test_a_lock_in_a_bucket(tmp_path: Path, holder: LockHolder | MeshError | Non
         patch.object(StackFolder, "lock_holder", side_effect=[holder]),
         patch.dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}"),
     ):
-        [finding] = check_lock(folder)
+        finding = check_lock(folder)
     assert finding.name == "lock of mesh"
     assert finding.state.value == state
     assert finding.text.startswith(text)

@@ -89,7 +89,7 @@ def keep_controller_manager(cluster: Path, *, works: Callable[[], bool], start: 
         if time.monotonic() > deadline:
             raise LocalMeshError(f"the {_CONTROLLER_MANAGER} of {cluster.name} does not work")
         if _has_ended(pid):
-            pid.unlink()  # kwokctl takes an ended process for a running one while nobody has waited for it
+            pid.unlink()  # to kwokctl, an ended process runs until its parent has waited for it
             start()
         time.sleep(SECONDS_BETWEEN_LOOKS)
 

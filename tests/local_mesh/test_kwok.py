@@ -25,7 +25,7 @@ def write_pid(tmp_path: Path) -> Callable[[int], Path]:
 
 
 def test_an_ended_controller_manager_is_started_again(tmp_path: Path, write_pid: Callable[[int], Path]) -> None:
-    """Also while nobody has waited for it, as its parent is not kwokctl any more."""
+    """Also before its parent, which is not kwokctl any more, has waited for it."""
     with subprocess.Popen(["true"]) as ended, subprocess.Popen(["sleep", "60"]) as running:
         file = write_pid(ended.pid)
         subprocess.run(["sleep", "0.2"], check=True)  # it is a zombie now

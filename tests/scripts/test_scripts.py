@@ -200,15 +200,21 @@ def test_a_failing_asmcli_fails_the_script(sandbox: Sandbox) -> None:
     assert "asmcli failed in tokyo-1" in run.output
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_leaves_no_temporary_file(sandbox: Sandbox, stop: signal.Signals) -> None:
-    sandbox.fake_tool("asmcli", 'touch "$HERE/running"; exec python3 -c "import time; time.sleep(20)"', folder="home")
+def start_installation(sandbox: Sandbox, asmcli: str) -> "subprocess.Popen[str]":
+    """Start an installation, and return it when asmcli runs, which takes its time."""
+    sandbox.fake_tool("asmcli", f'touch "$HERE/running"; {asmcli}', folder="home")
     (sandbox.folder / "bin" / "python3").symlink_to(sys.executable)
     process = sandbox.start("install-mesh.sh", **install_inputs(sandbox))
     deadline = time.monotonic() + 20
     while not (sandbox.folder / "running").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    return process
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_leaves_no_temporary_file(sandbox: Sandbox, stop: signal.Signals) -> None:
+    process = start_installation(sandbox, 'exec python3 -c "import time; time.sleep(20)"')
     assert len(sandbox.temporary_files()) == 1
     os.killpg(process.pid, stop)
     run = sandbox.finish(process)
@@ -217,13 +223,7 @@ def test_a_signal_leaves_no_temporary_file(sandbox: Sandbox, stop: signal.Signal
 
 def test_what_a_killed_script_leaves_is_deleted_by_the_next_one(sandbox: Sandbox) -> None:
     """Not while the program that it has started still runs."""
-    sandbox.fake_tool("asmcli", 'touch "$HERE/running"; python3 -c "import time; time.sleep(60)"', folder="home")
-    (sandbox.folder / "bin" / "python3").symlink_to(sys.executable)
-    process = sandbox.start("install-mesh.sh", **install_inputs(sandbox))
-    deadline = time.monotonic() + 20
-    while not (sandbox.folder / "running").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    process = start_installation(sandbox, 'python3 -c "import time; time.sleep(60)"')
     [left] = sandbox.temporary_files()
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

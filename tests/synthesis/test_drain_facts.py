@@ -40,9 +40,7 @@ def test_its_pods_keep_a_service(drained: Synthesis) -> None:
     assert kept["spec"] == {"clusterIP": "None", "selector": {"app": "helloworld"}, "ports": service["spec"]["ports"]}
     blocks = drained.all("ingress", "kubernetes_manifest")
     (name,) = (name for name in blocks if "service-helloworld_drained-service" in name)
-    assert blocks[name]["lifecycle"] == {
-        "create_before_destroy": True
-    }  # so that it is deleted after the Service changes
+    assert blocks[name]["lifecycle"] == {"create_before_destroy": True}, "it is deleted after the Service has changed"
     (called,) = (one for one in blocks.values() if one["manifest"] == service)
     assert f"kubernetes_manifest.{name}" in called["depends_on"]
 
