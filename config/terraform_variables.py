@@ -40,6 +40,12 @@ DATA_FOLDER = "TF_DATA_DIR"
 Source: https://developer.hashicorp.com/terraform/cli/config/environment-variables#tf_data_dir
 """
 
+WORKSPACE = "TF_WORKSPACE"
+"""The workspace whose state terraform uses; another one than `default` is created on the way, empty.
+
+Source: https://developer.hashicorp.com/terraform/cli/config/environment-variables#tf_workspace
+"""
+
 
 class TerraformVariablesError(Exception):
     """Variables that must not be set for a deploy."""
@@ -70,6 +76,12 @@ def problems(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "migrate the state of one stack to the backend of another"
         )
         yield text, f"unset {DATA_FOLDER}"
+    if variables.get(WORKSPACE, "") not in ("", "default"):
+        text = (
+            f"{WORKSPACE} in the environment: terraform would use another state than the one that has what is "
+            "deployed, and create everything a second time"
+        )
+        yield text, f"unset {WORKSPACE}"
 
 
 def _is_shared(folder: str) -> bool:

@@ -33,6 +33,7 @@ printf '%s\n' "$REMOTE_KUBECONFIG" >"$WORK/remote"
 create() {
   istioctl create-remote-secret \
     --kubeconfig "$WORK/remote" \
+    --istioNamespace istio-system \
     --name "$REMOTE_NAME" \
     --server "$REMOTE_SERVER" |
     kubectl annotate --local --filename - "$MARKER_NAME/inputs=$INPUTS" --output yaml |

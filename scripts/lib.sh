@@ -20,12 +20,14 @@ if [[ "${#shell_settings[@]}" -gt 0 ]]; then
 fi
 unset shell_settings line
 
-# kubectl's preferences, the caller's kubeconfig and gcloud's verbosity have no effect either.
+# kubectl's preferences, the caller's kubeconfig and gcloud's verbosity have no effect either. Without user output,
+# gcloud prints no list and exits with 0: everything would count as deleted.
 for name in $(compgen -e KUBE_) KUBECONFIG; do
   unset "$name"
 done
 unset name
 export KUBERC=off
+export CLOUDSDK_CORE_USER_OUTPUT_ENABLED=true
 export CLOUDSDK_CORE_VERBOSITY=warning
 
 : "${PROJECT:?}" "${ENDPOINT:?}"
@@ -62,7 +64,8 @@ stop_incomplete() {
   # cdktf-cli inserts a path behind every resource name that it finds, which would break the
   # command; the shell ignores the two quotes. -target excludes the checks of other clusters,
   # which fail if those are incomplete, too.
-  local address="${2//_/"''_"}" folder
+  local quoted="''_" address folder
+  address="${2//_/$quoted}" # bash 4.2 keeps quotes that are written here
   printf -v folder '%q' "$PWD"
   die "  terraform -chdir=$folder apply -replace='$address' -target='$address'"
 }

@@ -35,7 +35,7 @@ if [[ -n "$istiod" ]]; then
   # An in-cluster control plane also has roles, a CNI plugin and more outside its namespace.
   require_tools istioctl
   say "uninstalling istiod from $CLUSTER"
-  istioctl uninstall --kubeconfig "$WORK/kubeconfig" --purge --skip-confirmation
+  istioctl uninstall --kubeconfig "$WORK/kubeconfig" --istioNamespace istio-system --purge --skip-confirmation
 fi
 say "deleting the mesh's webhooks in $CLUSTER"
 readonly WEBHOOKS=("validatingwebhookconfigurations,mutatingwebhookconfigurations"

@@ -12,6 +12,8 @@ OVERRIDES = {
     # gke-gcloud-auth-plugin gets its token from gcloud, which would write the response into its log.
     "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1",
     "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+    # Without it, gcloud prints nothing and exits with 0.
+    "CLOUDSDK_CORE_USER_OUTPUT_ENABLED": "true",
     "CLOUDSDK_CORE_VERBOSITY": "warning",
     "DISABLE_VERSION_CHECK": "1",
     # Source: https://kubernetes.io/docs/reference/kubectl/kuberc/
@@ -19,7 +21,7 @@ OVERRIDES = {
 }
 """Stops preferences, questions, checks for updates, and logs."""
 
-REMOVED = ("BASHOPTS", "BASH_ENV", "ENV", "KUBECONFIG", "SHELLOPTS", "TF_DATA_DIR")
+REMOVED = ("BASHOPTS", "BASH_ENV", "ENV", "KUBECONFIG", "SHELLOPTS", "TF_DATA_DIR", "TF_WORKSPACE")
 REMOVED_PREFIXES = ("BASH_FUNC_", "KUBE_")
 
 

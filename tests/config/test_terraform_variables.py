@@ -27,14 +27,24 @@ def test_a_data_folder_of_all_stacks_is_refused(folder: str) -> None:
         check({"TF_DATA_DIR": folder})
 
 
+def test_another_workspace_is_refused() -> None:
+    with pytest.raises(TerraformVariablesError, match=r"^TF_WORKSPACE in .*another state.*: unset TF_WORKSPACE$"):
+        check({"TF_WORKSPACE": "production"})
+
+
 def test_every_problem_is_reported() -> None:
     with pytest.raises(TerraformVariablesError) as error:
-        check({"KUBE_TOKEN": SECRET, "KUBE_HOST": "https://other", "TF_DATA_DIR": "/tmp/data"})
+        check({"KUBE_TOKEN": SECRET, "KUBE_HOST": "https://other", "TF_DATA_DIR": "/tmp/data", "TF_WORKSPACE": "x"})
     lines = str(error.value).splitlines()
-    assert [line.rpartition(": ")[2] for line in lines] == ["unset KUBE_HOST KUBE_TOKEN", "unset TF_DATA_DIR"]
+    assert [line.rpartition(": ")[2] for line in lines] == [
+        *("unset KUBE_HOST KUBE_TOKEN", "unset TF_DATA_DIR", "unset TF_WORKSPACE")
+    ]
 
 
-@pytest.mark.parametrize("variables", [{}, {"KUBE_TOKEN": ""}, {"KUBE_EDITOR": "vi"}, OWN_FOLDER, {"TF_DATA_DIR": ""}])
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"KUBE_TOKEN": ""}, {"KUBE_EDITOR": "vi"}, OWN_FOLDER, {"TF_DATA_DIR": ""}, {"TF_WORKSPACE": "default"}],
+)
 def test_what_changes_nothing_is_accepted(variables: dict[str, str]) -> None:
     check(variables)
 

@@ -245,7 +245,7 @@ def test_a_remote_secret_is_piped_and_has_the_private_endpoint(sandbox: Sandbox)
     work = r"\S+/tmp/\S+"
     (made,) = run.calls_of("istioctl")
     assert re.fullmatch(
-        rf"create-remote-secret --kubeconfig {work}/remote "
+        rf"create-remote-secret --kubeconfig {work}/remote --istioNamespace istio-system "
         rf"--name gke-test-project-asia-northeast2-osaka-1 --server https://192\.168\.8\.2",
         made,
     )
@@ -336,6 +336,7 @@ def test_personal_settings_change_nothing(sandbox: Sandbox) -> None:
         "SHELLOPTS": "xtrace",
         "KUBECONFIG": "/nowhere",
         "KUBE_TOKEN": TOKEN,
+        "CLOUDSDK_CORE_USER_OUTPUT_ENABLED": "false",
         "CLOUDSDK_CORE_VERBOSITY": "none",
     }
     run = sandbox.succeed("delete-remote-secret.sh", **DELETION)
@@ -344,8 +345,19 @@ def test_personal_settings_change_nothing(sandbox: Sandbox) -> None:
     assert "+ make_workspace" not in run.output
     found = (sandbox.folder / "kubectl.env").read_text(encoding="utf-8").splitlines()
     assert "KUBERC=off" in found
-    assert "CLOUDSDK_CORE_VERBOSITY=warning" in found
+    assert {"CLOUDSDK_CORE_USER_OUTPUT_ENABLED=true", "CLOUDSDK_CORE_VERBOSITY=warning"} <= set(found)
     assert not [line for line in found if line.startswith(("KUBE_", "KUBECONFIG=", "BASH_FUNC"))]
+
+
+def test_a_gcloud_that_is_to_print_nothing_hides_no_resource(sandbox: Sandbox) -> None:
+    """With `gcloud config set core/user_output_enabled false`, a list is empty and the exit status 0."""
+    sandbox.fake_tool(
+        "gcloud",
+        'if [[ "${CLOUDSDK_CORE_USER_OUTPUT_ENABLED:-false}" == false ]]; then exit; fi\n'
+        'if [[ "$*" == *groups\\ list* ]]; then printf "gsmrsvd-a\\tasia-northeast1-a\\n"; fi',
+    )
+    run = sandbox.succeed("delete-mesh-networking.sh", **LEFT)
+    assert "network-endpoint-groups delete gsmrsvd-a" in "".join(run.calls)
 
 
 @pytest.mark.parametrize("script", [path.name for path in sorted(SCRIPTS.glob("*.sh")) if path.name != "lib.sh"])
@@ -687,6 +699,15 @@ def test_incomplete_work_of_a_killed_terraform_is_found(sandbox: Sandbox, missin
     run = sandbox.succeed(script, **inputs)
 
 
+@pytest.mark.parametrize("level", ["4.0", "4.2", "5.0"])
+def test_the_printed_command_is_the_same_by_any_bash(sandbox: Sandbox, level: str) -> None:
+    """Up to 4.2, quotes in a quoted replacement stay."""
+    sandbox.variables = {"BASH_COMPAT": level}
+    sandbox.fake_tool("kubectl", "")
+    run = sandbox.fail("wait-for-crds.sh", **WAIT | {"INSTALLED_BY": "null_resource.a_b"}, CRDS="a.x.io")
+    assert "apply -replace='null''_resource.a''_b' -target='null''_resource.a''_b'" in run.output
+
+
 def test_removal_deletes_the_managed_control_plane(sandbox: Sandbox) -> None:
     run = sandbox.succeed("remove-mesh.sh", **CLUSTER)
     deleted = [call for call in run.calls_of("kubectl") if " delete " in call]
@@ -702,7 +723,8 @@ def test_removal_uninstalls_istiod_completely(sandbox: Sandbox) -> None:
     sandbox.fake_tool("kubectl", 'if [[ "$*" == *"get deployment"*app=istiod* ]]; then printf deployment/istiod; fi')
     run = sandbox.succeed("remove-mesh.sh", **CLUSTER)
     (call,) = run.calls_of("istioctl")
-    assert re.fullmatch(r"uninstall --kubeconfig \S+/kubeconfig --purge --skip-confirmation", call)
+    options = "--istioNamespace istio-system --purge --skip-confirmation"
+    assert re.fullmatch(rf"uninstall --kubeconfig \S+/kubeconfig {options}", call)
     order = [one.split(" ")[0] for one in run.calls if one == f"istioctl {call}" or "delete namespace" in one]
     assert order == ["istioctl", "kubectl"]
 

@@ -335,7 +335,7 @@ def test_a_deploy_without_a_synthesis(
 
 
 @pytest.mark.parametrize("command", [("deploy", "--skip-synth", "mesh"), ("diff", "mesh"), ("destroy",), ("output",)])
-@pytest.mark.parametrize("name", ["KUBE_TOKEN", "KUBE_CONFIG_PATH", "TF_DATA_DIR"])
+@pytest.mark.parametrize("name", ["KUBE_TOKEN", "KUBE_CONFIG_PATH", "TF_DATA_DIR", "TF_WORKSPACE"])
 def test_cdktf_does_not_start_with_variables_that_lead_terraform_elsewhere(
     checkout: Path, command: tuple[str, ...], name: str
 ) -> None:
