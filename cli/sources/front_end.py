@@ -16,6 +16,12 @@ from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 MULTI_CLUSTER_INGRESS = "Multi Cluster Ingress"
 MULTI_CLUSTER_GATEWAY = "Multi-cluster Gateway"
 
+_BACKEND_SERVICES = "networking.gke.io/backend-services"
+"""Annotation of a Gateway with the paths of its backend services."""
+
+_UNMATCHED = "gw-serve404"
+"""In the name of the backend service for requests that no route matches, which has no endpoints."""
+
 
 @dataclass(frozen=True)
 class FrontEnd:
@@ -72,6 +78,14 @@ class FrontEnd:
         if self.api == MULTI_CLUSTER_INGRESS:
             return [str(status["VIP"])] if status.get("VIP") else []
         return [str(each["value"]) for each in status.get("addresses") or () if each.get("value")]
+
+    def backend_services(self, one: Object | None) -> list[str]:
+        """Return the names of the backend services that the controller reports in the object."""
+        if self.api == MULTI_CLUSTER_INGRESS:
+            return [*((one or {}).get("status") or {}).get("CloudResources", {}).get("BackendServices", ())]
+        paths = (one or {}).get("metadata", {}).get("annotations", {}).get(_BACKEND_SERVICES, "")
+        names = [path.strip().rpartition("/")[2] for path in paths.split(",") if path.strip()]
+        return [name for name in names if _UNMATCHED not in name]
 
     def address_for(self, region: ResolvedRegion, addresses: Sequence[str]) -> str:
         """Return the address that clients in a region use; empty if there is none.

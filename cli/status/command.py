@@ -38,6 +38,7 @@ from cli.sources.remediation import api_error_fix, unreachable_fix
 from cli.sources.resources import fleet_features
 from cli.sources.state import TerraformStates, read_states
 from cli.sources.worker_pool import worker_pool
+from cli.status.backend_health import check_backend_health
 from cli.status.certificate_map import check_certificate, check_certificate_map
 from cli.status.clusters import check_gke, check_membership, check_nodes
 from cli.status.comparison import GOOGLE_APIS
@@ -144,7 +145,9 @@ def run_status(environment: Environment, config: Path, kubeconfig: Path | None, 
     ]
     if environment.ingress.enabled:
         told = causes.get(environment.ingress.config_cluster, frozenset())
-        for title, findings in _check_load_balancers(members, found).items():
+        with output.spinner("reading the health of the load balancers' endpoints"):
+            load_balancers = _check_load_balancers(members, found, google)
+        for title, findings in load_balancers.items():
             report.section(title).findings += without_consequences(findings, told)
     if errors := found.without_response():
         for section in report.sections:
@@ -280,8 +283,16 @@ def without_consequences(findings: Iterable[Finding], causes: frozenset[str]) ->
     return [one for one in findings if not (one.is_problem and one.objects and one.objects <= causes)]
 
 
-def _check_load_balancers(members: list[ObservedCluster], found: DescribedEnvironment) -> dict[str, list[Finding]]:
-    """Return what is found of the load balancers in front of the gateways, by API."""
+def _check_load_balancers(
+    members: list[ObservedCluster], found: DescribedEnvironment, google: GoogleClient
+) -> dict[str, list[Finding]]:
+    """Return what is found of the load balancers in front of the gateways, by API.
+
+    Args:
+        members: All clusters.
+        found: The described environment.
+        google: The APIs, which are not called again if one has not responded.
+    """
     member = _config_member(members)
     sections: dict[str, list[Finding]] = {}
     for front_end in front_ends(member.environment):
@@ -295,6 +306,8 @@ def _check_load_balancers(members: list[ObservedCluster], found: DescribedEnviro
             section += check_ingress(front_end, member, members, found.address, found.certificates)
         else:
             section += check_gateway(front_end, member, found.gateway_address)
+        if not found.without_response():
+            section += check_backend_health(front_end, member, members, google)
     if member.environment.ingress.uses_gateway:
         sections[MULTI_CLUSTER_GATEWAY] += _check_behind_gateways(members, member, found)
     return sections

@@ -114,6 +114,7 @@ class DeployedMesh:
         states: terraform's states by stack: attributes by address, the text of the file, or None for no file.
         variables: environment variables of the commands, besides those that every command has.
         kubectl_calls: the arguments of each call that the last command has made.
+        health: what a load balancer's health checks report of the endpoints in each zone, by region.
     """
 
     gcp: FakeGcp
@@ -124,6 +125,13 @@ class DeployedMesh:
     states: dict[str, dict[str, Object] | str | None] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     kubectl_calls: list[list[str]] = field(default_factory=list)
+    health: dict[str, list[str]] = field(default_factory=lambda: {key: ["HEALTHY"] for key in VERSIONS})
+
+    def endpoint_health(self, group: str) -> list[Object]:
+        """Return the health of the endpoints of a group, by its path."""
+        zone = group.split("/")[3]
+        region = next(key for key, one in LOCATIONS.items() if zone.startswith(one))
+        return [{"ipAddress": "10.0.0.1", "healthState": one} for one in self.health[region]]
 
     @property
     def cloud(self) -> dict[str, Object]:
@@ -236,7 +244,7 @@ class DeployedMesh:
 @contextmanager
 def restored(mesh: DeployedMesh) -> Iterator[DeployedMesh]:
     """Restore at the end of a block what the block changes."""
-    before = copy.deepcopy((mesh.cloud, mesh.content, mesh.clusters, mesh.states))
+    before = copy.deepcopy((mesh.cloud, mesh.content, mesh.clusters, mesh.states, mesh.health))
     try:
         yield mesh
         check_conformance(mesh.gcp.server)
@@ -244,7 +252,7 @@ def restored(mesh: DeployedMesh) -> Iterator[DeployedMesh]:
         mesh.gcp.server.cloud.faults.clear()
         mesh.cloud.clear()
         mesh.cloud.update(before[0])
-        mesh.content, mesh.clusters, mesh.states = before[1:]
+        mesh.content, mesh.clusters, mesh.states, mesh.health = before[1:]
         mesh.variables = {}
 
 
@@ -270,6 +278,7 @@ def deploy(folder: Path, mode: str = MANAGED) -> Iterator[DeployedMesh]:
         caller = gcp.client()
         enable(caller)
         mesh = DeployedMesh(gcp, folder, gcp.token())
+        gcp.server.compute.endpoint_health = mesh.endpoint_health
         mesh.content["mesh"] = {"control_plane": mode, "asmcli": {"version": "1.28.5-asm.12+config1"}}
         states = _make_cloud(caller, mesh, mode)
         for region in LOCATIONS:

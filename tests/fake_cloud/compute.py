@@ -79,11 +79,13 @@ class Compute:
 
     Attributes:
         silent: places, such as ``zones/us-west1-a``, that are unreachable in aggregated lists.
+        endpoint_health: returns the health of the endpoints of a group, by its path.
     """
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self.silent: set[str] = set()
+        self.endpoint_health: Callable[[str], list[Body]] = lambda group: []
 
     def rules(self) -> list[Rule]:
         collection = f"<any({', '.join(KINDS)}):collection>"
@@ -102,6 +104,8 @@ class Compute:
                 rule("DELETE", f"{folder}/<name>", self.delete),
                 rule("POST", f"{folder}/<name>", self.set_labels, suffix="/setLabels"),
             ]
+        services = f"{PREFIX}projects/<project>/global/backendServices/<name>"
+        rules.append(rule("POST", services, self.get_health, suffix="/getHealth"))
         return rules
 
     def index(self, request: ApiRequest) -> Body:
@@ -149,6 +153,22 @@ class Compute:
 
     def set_labels(self, request: ApiRequest) -> Body:
         return self.patch(request)
+
+    def get_health(self, request: ApiRequest) -> Body:
+        """Return the health of the endpoints of one group of a backend service.
+
+        Source: https://cloud.google.com/compute/docs/reference/rest/v1/backendServices/getHealth; that another group
+        is refused is inferred.
+
+        Raises:
+            CloudError: 400 or 404.
+        """
+        group = path_of(request.body["group"])
+        if group not in {path_of(one["group"]) for one in self._cloud.store.get(request.path).get("backends", ())}:
+            raise CloudError(400, "invalid", f"The backend service does not use {group}.")
+        health = self.endpoint_health(group)
+        content = {"healthStatus": health} if health else {}
+        return {"kind": "compute#backendServiceGroupHealth", **content}
 
     def delete(self, request: ApiRequest) -> Body:
         with self._cloud.store.lock:

@@ -157,6 +157,22 @@ def test_a_subnet_with_an_endpoint_group_can_not_be_deleted(client: ApiClient) -
     client.ok("DELETE", f"{SUBNETS}/one")
 
 
+def test_health_is_of_a_group_that_the_backend_service_uses(client: ApiClient, gcp: FakeGcp) -> None:
+    make_network(client)
+    groups = f"{COMPUTE}/zones/{LOCATION}-a/networkEndpointGroups"
+    for name in ("one", "other"):
+        client.ok("POST", groups, {"name": name, "network": f"https://www.googleapis.com/compute/v1/{NETWORK}"})
+    backends = [{"group": f"https://www.googleapis.com{groups}/one"}]
+    client.ok("POST", f"{COMPUTE}/global/backendServices", {"name": "service", "backends": backends})
+    path = f"{COMPUTE}/global/backendServices/service/getHealth"
+    assert "healthStatus" not in client.ok("POST", path, backends[0])
+    health = [{"ipAddress": "10.4.0.2", "healthState": "UNHEALTHY"}]
+    gcp.server.compute.endpoint_health = lambda group: health if group.endswith("/one") else []
+    assert client.ok("POST", path, backends[0])["healthStatus"] == health
+    error = client.error("POST", path, {"group": f"https://www.googleapis.com{groups}/other"})
+    assert (error.code, error.reason) == (400, "invalid")
+
+
 def test_ranges_of_subnets_do_not_overlap(client: ApiClient) -> None:
     make_network(client)
     client.ok("POST", SUBNETS, build_subnet("one", "10.0.0.0/20", "10.4.0.0/14"))

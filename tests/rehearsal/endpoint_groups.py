@@ -1,5 +1,6 @@
 """The simulated controller of network endpoint groups, which runs in GKE's control plane."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,6 +46,31 @@ class EndpointGroups:
             if kind == GROUPS and name == metadata["name"] and zone in zones:
                 self._store.remove(path)
         patch(self._cluster, KIND, metadata, {"metadata": {"finalizers": None}})
+
+
+def endpoint_health(cluster: LocalCluster, group: Mapping[str, Any], zone: str) -> list[dict[str, Any]]:
+    """Return the health of a group's endpoints: those of its Service in its zone, healthy if their pods are ready.
+
+    A health check of Google's asks the pod itself. That it agrees with the pod's readiness is assumed: both ask the
+    gateway's own readiness endpoint.
+
+    Args:
+        cluster: whose Service the group is of.
+        group: the endpoint group.
+        zone: of the group.
+    """
+    about = json.loads(group["description"])
+    label = f"kubernetes.io/service-name={about['service-name']}"
+    found = cluster.get("--namespace", about["namespace"], "endpointslices", "--selector", label)
+    return [
+        {
+            "ipAddress": one["addresses"][0],
+            "healthState": "HEALTHY" if one["conditions"].get("ready") else "UNHEALTHY",
+        }
+        for each in found["items"]
+        for one in each.get("endpoints") or ()
+        if one.get("zone") == zone
+    ]
 
 
 def endpoint_group_objects(namespace: str, names: Sequence[str]) -> list[Object]:

@@ -13,7 +13,7 @@ from tests.local_mesh.istiod import istio_manifests
 from tests.local_mesh.toolchain import Toolchain
 from tests.rehearsal.cloud_parts import CloudParts
 from tests.rehearsal.control_planes import GkeControlPlanes
-from tests.rehearsal.endpoint_groups import EndpointGroups
+from tests.rehearsal.endpoint_groups import EndpointGroups, endpoint_health
 from tests.rehearsal.fake_istiod import FakeIstiod
 from tests.rehearsal.gateway_controller import AGENT_ROLE, GatewayController
 from tests.rehearsal.ingress_controller import IngressController
@@ -94,6 +94,7 @@ class SimulatedCloud:
             self.fake, changed=self._feature_changed, has_resources=self._has_resources, host=EVERY_ADDRESS
         )
         parts.compute = self.server.compute
+        self.server.compute.endpoint_health = self._endpoint_health
         self._crds = [one for one in istio_manifests(tools, revision, tools.envoy) if one["kind"] == _CRD]
 
     def start_apis(self) -> None:
@@ -161,6 +162,12 @@ class SimulatedCloud:
 
     def _services_changed(self) -> None:
         self._gateway.wake()
+
+    def _endpoint_health(self, group: str) -> list[Body]:
+        """Return the health of the endpoints of an endpoint group."""
+        zone = group.split("/")[3]
+        cluster = next((one for one in self.clusters().values() if zone in one.site.zones), None)
+        return [] if cluster is None else endpoint_health(cluster, self.fake.store.get(group), zone)
 
     def _agent_is_authorized(self) -> bool:
         """Return whether the agent of the fleet's ingress has the role that multi-cluster Gateway needs."""
