@@ -22,6 +22,12 @@ IMPORTS = "serviceimports.net.gke.io"
 FINALIZER = "serviceexport.net.gke.io"
 """Its real name is not documented."""
 
+IMPORTER_ROLE = "roles/compute.networkViewer"
+"""Role that the importers need in the project.
+
+Source: https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-services
+"""
+
 DERIVED = "gke-mcs-"
 """How the names of derived Services begin."""
 
@@ -48,6 +54,7 @@ class ServiceController:
         clusters: Callable[[], Mapping[str, LocalCluster]],
         *,
         membership: Callable[[LocalCluster], str],
+        authorized: Callable[[], bool],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         """Watch nothing yet.
@@ -56,12 +63,14 @@ class ServiceController:
             parts: of load balancers.
             clusters: returns the running clusters by region.
             membership: returns the name of a cluster's membership.
+            authorized: returns whether the importers may read the network; without, they import nothing.
             changed: called when imports or endpoint groups have changed.
         """
         self._parts = parts
         self._cloud = parts.cloud
         self._clusters = clusters
         self._membership = membership
+        self._authorized = authorized
         self._changed = changed
         self._lock = threading.RLock()
         self._enabled = False
@@ -191,6 +200,8 @@ class ServiceController:
 
     def _settle(self, exported: Exported) -> None:
         """Have the import, the derived Services and the services of the network be those of the current exports."""
+        while self.exporting(exported) and not self._authorized():
+            time.sleep(RETRY_SECONDS)
         with self._lock:
             exporting = dict(self._exports.get(exported, {}))
             if exporting:

@@ -19,7 +19,7 @@ from tests.rehearsal.gateway_controller import AGENT_ROLE, GatewayController
 from tests.rehearsal.ingress_controller import IngressController
 from tests.rehearsal.job_runner import JobRunner
 from tests.rehearsal.mesh_controller import FEATURE, MeshController, managed_memberships
-from tests.rehearsal.service_controller import ServiceController
+from tests.rehearsal.service_controller import IMPORTER_ROLE, ServiceController
 from tests.rehearsal.traffic_director import TrafficDirector, digest_of, is_around_cluster
 
 PORT = 8080
@@ -80,7 +80,11 @@ class SimulatedCloud:
         parts = CloudParts(self.fake)
         self._ingress = IngressController(parts, self.planes.by_region, self._balance)
         self._services = ServiceController(
-            parts, self.planes.by_region, membership=self._membership, changed=self._services_changed
+            parts,
+            self.planes.by_region,
+            membership=self._membership,
+            authorized=self._importer_is_authorized,
+            changed=self._services_changed,
         )
         self._gateway = GatewayController(
             parts,
@@ -173,6 +177,12 @@ class SimulatedCloud:
         """Return whether the agent of the fleet's ingress has the role that multi-cluster Gateway needs."""
         agent = f"serviceAccount:service-{PROJECT_NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
         return (AGENT_ROLE, agent) in self.server.resource_manager.grants()
+
+    def _importer_is_authorized(self) -> bool:
+        """Return whether the importer of multi-cluster services, by its Kubernetes account, may read the network."""
+        pool = f"projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/{self.fake.project}.svc.id.goog"
+        importer = f"principal://iam.googleapis.com/{pool}/subject/ns/gke-mcs/sa/gke-mcs-importer"
+        return (IMPORTER_ROLE, importer) in self.server.resource_manager.grants()
 
     def _place(self, cluster: LocalCluster) -> tuple[str, str]:
         """Return the location and the name of a running cluster."""

@@ -46,6 +46,7 @@ class World:
         self.cloud = Cloud.create("p", "http://127.0.0.1:1", Latencies(0), FakeControlPlanes())
         self.clusters = {region: Cluster(region) for region in ("us-west1", "us-east1")}
         self.authorized = False
+        self.importer_authorized = True
         parts = CloudParts(self.cloud)
         parts.compute = Compute(self.cloud)
         self.store = self.cloud.store
@@ -55,6 +56,7 @@ class World:
             parts,
             lambda: cast(Any, self.clusters),
             membership=lambda cluster: f"memberships/{cluster.site.key}",
+            authorized=lambda: self.importer_authorized,
             changed=self.wake,
         )
         self.gateway = GatewayController(
@@ -130,6 +132,17 @@ def test_exports_of_a_name_become_one_import(world: World) -> None:
     service = f"{HOME}/global/backendServices/gkemcs-istio-gateway-istio-ingressgateway-tcp-80"
     wait_until(lambda: len(world.store.get(service)["backends"]) == 2)
     assert world.store.get(f"{HOME}/global/forwardingRules/gkemcs-p-vpc")["network"] == NETWORK["selfLink"]
+
+
+def test_nothing_is_imported_without_the_role_of_the_importers(world: World) -> None:
+    world.importer_authorized = False
+    world.enable()
+    for region in world.clusters:
+        world.export(region)
+    wait_until(lambda: len(world.services.groups(EXPORTED, 80)) == 2)
+    assert not [key for one in world.clusters.values() for key in one.applied if key[0] == "ServiceImport"]
+    world.importer_authorized = True
+    wait_until(lambda: all(("ServiceImport", EXPORTED[1]) in one.applied for one in world.clusters.values()))
 
 
 def test_the_feature_has_resources_until_the_last_export_and_its_services_are_deleted(world: World) -> None:
