@@ -68,7 +68,11 @@ class Controllers:
                 cloud.store.add(parts.path(place), body)
         clusters: Mapping[str, LocalCluster] = {REGION: cluster}
         self.services = ServiceController(
-            parts, lambda: clusters, membership=lambda one: f"memberships/{one.site.key}", changed=self._wake
+            parts,
+            lambda: clusters,
+            membership=lambda one: f"memberships/{one.site.key}",
+            authorized=lambda: True,
+            changed=self._wake,
         )
         self.gateway = GatewayController(
             parts, lambda: clusters, self.services, authorized=lambda: True, cluster_path=lambda one: one.site.key
