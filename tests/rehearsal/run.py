@@ -1,5 +1,6 @@
 """The steps of a rehearsal, inside its namespaces."""
 
+import copy
 from collections.abc import Callable
 from typing import Literal
 
@@ -124,7 +125,7 @@ class Rehearsal:
         self._report.progress(f"adding region {new}")
         self._before_addition = take_snapshot(self._cloud, identities=True)
         self._deployment.content = {
-            **self._context.more,
+            **copy.deepcopy(self._context.more),
             "demo": self._deployment.content["demo"] | _demo(self._context.more),
         }
         self._deployment.write()
