@@ -6,10 +6,16 @@ from config.environment import Environment
 from config.naming import Limit
 from config.problems import Problem
 
-CONTROLLERS = {"gsmrsvd": "Cloud Service Mesh", "mci": "Multi Cluster Ingress"}
+CONTROLLERS = {
+    "gkemcg1": "multi-cluster Gateway",
+    "gkemcs": "multi-cluster Services",
+    "gsmrsvd": "Cloud Service Mesh",
+    "mci": "Multi Cluster Ingress",
+}
 """What the names of a Google controller's resources begin with, before a hyphen.
 
 Sources: https://cloud.google.com/kubernetes-engine/docs/how-to/troubleshooting-and-ops,
+https://cloud.google.com/kubernetes-engine/docs/how-to/deploying-multi-cluster-gateways,
 https://cloud.google.com/service-mesh/docs/troubleshooting/troubleshoot-cleanup
 """
 
