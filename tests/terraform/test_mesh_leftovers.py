@@ -19,7 +19,8 @@ HINT = "`mesh audit`"
 DESTROY = (
     sys.executable,
     "-I",
-    str(ROOT / "tools" / "destroy.py"),
+    str(ROOT / "tools" / "next_command.py"),
+    "destroy",
     "terraform",
     "destroy",
     "-auto-approve",

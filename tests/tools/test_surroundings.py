@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -230,14 +230,20 @@ def test_a_home_that_cannot_be_written(checkout: Path, command: tuple[str, ...],
 DESTROY = (".tools/bin/cdktf", "destroy", "network")
 
 
-@pytest.mark.parametrize(("verb", "status", "said"), [("destroy", 0, 0), ("destroy", 3, 1), ("deploy", 3, 0)])
-def test_a_destroy_that_fails_names_the_audit(checkout: Path, verb: str, status: int, said: int) -> None:
+@pytest.mark.parametrize(
+    ("verb", "status", "named"),
+    [
+        *(("destroy", 0, []), ("destroy", 3, ["mesh audit"])),
+        *(("deploy", 0, []), ("deploy", 3, ["mesh status"]), ("apply", 3, ["mesh status"]), ("diff", 3, [])),
+    ],
+)
+def test_a_failure_names_the_next_command(checkout: Path, verb: str, status: int, named: Sequence[str]) -> None:
     program(checkout / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
     shutil.copytree(ROOT / "config", checkout / "config", ignore=shutil.ignore_patterns("__pycache__"))
     program(checkout / "node_modules" / ".bin" / "cdktf", f'echo "$@"; exit {status}')
     result = run(checkout, ".tools/bin/cdktf", verb, "network")
     assert (result.returncode, result.stdout) == (status, f"{verb} network\n")
-    assert result.stderr.count("`mesh audit`") == said
+    assert re.findall(r"`(mesh \w+)`", result.stderr) == named
 
 
 def test_a_destroy_that_is_stopped_passes_it_on(checkout: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs `cdktf destroy`, for tools/cdk; if it fails, prints the next command, as terraform's errors name none.
+"""Runs `cdktf deploy` or `cdktf destroy`, for tools/cdk; if it fails, prints the next command, as terraform names none.
 
 It runs in a Python without the project's packages.
 """
@@ -8,13 +8,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-HINT = """
+HINTS = {
+    "deploy": """
+cdktf deploy failed. If a Deployment did not become ready in time, run `mesh status`: it names the pod and the reason.
+docs/troubleshooting.md explains other errors. Correct the cause, and then run the same deploy again.
+""",
+    "destroy": """
 cdktf destroy failed. If Google Cloud refused to delete a resource that is still in use, run `mesh audit`: it lists
 orphaned resources, each with the command that deletes it. Run these commands, and then the same destroy again.
-"""
+""",
+}
+"""What to print after a failure, by the command of cdktf."""
 
 
-def main(command: Sequence[str]) -> int:
+def main(verb: str, command: Sequence[str]) -> int:
     """Run a command and return its exit status, as a shell does."""
     with subprocess.Popen(command) as process:
         # The terminal sends Ctrl-C to the command, too; the others are sent to one process.
@@ -23,9 +30,9 @@ def main(command: Sequence[str]) -> int:
             signal.signal(number, lambda received, _: process.send_signal(received))
         status = process.wait()
     if status:
-        print(HINT, file=sys.stderr)
+        print(HINTS[verb], file=sys.stderr)
     return status if status >= 0 else 128 - status
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
