@@ -57,7 +57,7 @@ lab: $(STAMPS)/lab-packages $(NODE) ## run a mesh of real control planes and pro
 lab-shell: $(STAMPS)/lab-packages $(NODE) ## start the lab, and open a shell in it
 	@exec $(PYTHON) -m tests.lab --shell $(if $(REGIONS),--regions $(REGIONS))
 
-rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulated Google Cloud (Linux); CONTROL_PLANE=fleet: the example of another control plane mode; SHORT=1: without adding and removing a region; LAB=1: with requests; DAY2=1: with configuration changes (DAY2=small: with four); UPGRADE=1: with an upgrade from an earlier commit; MIGRATION=1: with a migration to multi-cluster Gateway and back; ACCEPTANCE=1: with make acceptance
+rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulated Google Cloud (Linux); CONTROL_PLANE=fleet: the example of another control plane mode; SHORT=1: without adding and removing a region; LAB=1: with requests; DAY2=1: with configuration changes (DAY2=small: with eight; with SHORT=1: between the other steps); UPGRADE=1: with an upgrade from an earlier commit; MIGRATION=1: with a migration to multi-cluster Gateway and back; ACCEPTANCE=1: with make acceptance
 	@exec $(PYTHON) -m tests.rehearsal $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(SHORT),--short) $(if $(REGIONS),--regions $(REGIONS)) $(if $(LAB),--lab) $(if $(DAY2),--day2 $(if $(filter small,$(DAY2)),small,all)) $(if $(ONLY),--only '$(ONLY)') $(if $(UPGRADE),--upgrade) $(if $(MIGRATION),--migration) $(if $(ACCEPTANCE),--acceptance)
 
 rehearse-shell: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulated Google Cloud, and open a shell there; CONTROL_PLANE=fleet: the example of another control plane mode

@@ -33,7 +33,7 @@ the items of a list. *required* keys have no default; *unset* keys have no value
 ## Effects of changes
 
 To change a deployed environment, edit the file and run `cdktf deploy network clusters mesh ingress`. The last column of
-each table is the strongest effect that a change of the key can have. `make rehearse DAY2=1` makes 37 such changes and
+each table is the strongest effect that a change of the key can have. `make rehearse DAY2=1` makes such changes and
 compares their effects with this page; none of them replaces a cluster.
 
 """

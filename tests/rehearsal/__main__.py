@@ -45,7 +45,11 @@ def main() -> int:
     parser.add_argument("--regions", type=int, help="number of regions (default: the regions of the configuration)")
     parser.add_argument("--faults", choices=("all", "small"), help="inject faults, one at a time")
     parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults or changes whose names match")
-    parser.add_argument("--day2", choices=("all", "small"), help="make all changes of the file, or the small set")
+    parser.add_argument(
+        "--day2",
+        choices=("all", "small"),
+        help="make all changes of the file, or the small set; with --short, between the other steps",
+    )
     parser.add_argument(
         "--upgrade", action="store_true", help="deploy an environment that an earlier commit has deployed"
     )
@@ -120,7 +124,7 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
     # Imported late: inside, cdktf takes its folders when it is loaded.
     from tests.rehearsal.acceptance import acceptance_content, run_acceptance  # noqa: PLC0415
     from tests.rehearsal.context import create_context  # noqa: PLC0415
-    from tests.rehearsal.day2 import run_day2  # noqa: PLC0415
+    from tests.rehearsal.day2 import read_changes, run_day2  # noqa: PLC0415
     from tests.rehearsal.fault_wrappers import FaultWrappers  # noqa: PLC0415
     from tests.rehearsal.faults import run_faults  # noqa: PLC0415
     from tests.rehearsal.injected_fault import FaultSelection  # noqa: PLC0415
@@ -151,16 +155,17 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
     )
     if arguments.shell:
         return run_shell(context)
+    changes = read_changes(arguments.day2 == "small", arguments.only) if arguments.day2 else []
     if arguments.acceptance:
         run_acceptance(context)
-    elif arguments.day2:
-        run_day2(context, only_small=arguments.day2 == "small", pattern=arguments.only)
+    elif changes and not arguments.short:
+        run_day2(context, changes)
     elif arguments.upgrade:
         run_upgrade(context, path.with_suffix(".tar.xz"))
     elif arguments.migration:
         run_migration(context)
     elif wrappers is None:
-        run(context, "deploy" if arguments.only_deploy else "short" if arguments.short else "all")
+        run(context, "deploy" if arguments.only_deploy else "short" if arguments.short else "all", changes)
     elif arguments.without_terraform:
         run_without_terraform(context, wrappers, arguments.faults == "all")
     else:

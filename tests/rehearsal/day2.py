@@ -15,14 +15,14 @@ from config.effects import Effect
 from config.grammar.service_account import project_of
 from config.reference import effects_of_keys
 from tests.lab.demo import LabDemo
+from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.traffic import Client, Stream
 from tests.rehearsal import checks
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
-from tests.rehearsal.deployment import CommandRun
+from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, CommandRun
 from tests.rehearsal.observed_effect import observe, seen_effect
-from tests.rehearsal.run import ADDED_CLUSTER_ONLY
 from tests.reporting.table import Table
 
 FILE = Path(__file__).parent / "day2.yaml"
@@ -73,12 +73,19 @@ class FileChange:
 
 
 def read_changes(only_small: bool, pattern: str = "") -> list[FileChange]:
-    """Return the changes, or the small selection of them, whose names match a regular expression."""
+    """Return the changes, or the small selection of them, whose names match a regular expression.
+
+    Raises:
+        LocalMeshError: none matches.
+    """
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     changes = [
         FileChange(**{**entry, "effect": Effect(entry["effect"]) if "effect" in entry else None}) for entry in entries
     ]
-    return [one for one in changes if (one.small or not only_small) and re.search(pattern, one.change)]
+    found = [one for one in changes if (one.small or not only_small) and re.search(pattern, one.change)]
+    if not found:
+        raise LocalMeshError(f"no change in {FILE.name} has a name that matches {pattern}")
+    return found
 
 
 def reference_key(path: str, keys: Mapping[str, Any]) -> str:
@@ -97,10 +104,9 @@ def reference_key(path: str, keys: Mapping[str, Any]) -> str:
     raise KeyError(f"{path}: no key of the reference with an effect")
 
 
-def run_day2(context: RehearsalContext, *, only_small: bool, pattern: str) -> None:
+def run_day2(context: RehearsalContext, changes: Sequence[FileChange]) -> None:
     """Deploy, and make the changes."""
     ignore_sigint()
-    changes = read_changes(only_small, pattern)
     report = context.report
     report.tried = (
         f"changes of a deployed mesh.yaml, {len(changes)} in all, each deployed twice, then without changes: "

@@ -23,6 +23,8 @@ from tests.local_mesh import processes
 SECONDS = 3600
 """Timeout of a command, whatever the durations of the cloud are."""
 
+ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
+
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STACK = re.compile(rf"^({'|'.join(STACKS)})(?: |$)")

@@ -19,8 +19,8 @@ from tests.local_mesh.traffic import Client, DemoResponse, Stream
 from tests.rehearsal import checks, mesh_cli_check
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
+from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY
 from tests.rehearsal.gateway_class_check import check_classes
-from tests.rehearsal.run import ADDED_CLUSTER_ONLY
 from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.table import Table
 

@@ -1,7 +1,7 @@
 """The steps of a rehearsal, inside its namespaces."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from config.control_plane import MODES
@@ -12,7 +12,8 @@ from tests.local_mesh.isolation import ignore_sigint
 from tests.rehearsal import checks, mesh_cli_check, mesh_leftovers
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
-from tests.rehearsal.deployment import CommandRun
+from tests.rehearsal.day2 import Day2, FileChange
+from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, CommandRun
 from tests.rehearsal.drain_check import DrainCheck
 from tests.rehearsal.expected import remote_secrets
 from tests.rehearsal.remote_secret_check import server_and_token
@@ -20,7 +21,6 @@ from tests.rehearsal.secret_scan import scan_for_secrets
 from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.report import Report
 
-ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
 NO_MIGRATION = "a mesh can't be migrated to"
 """In the message of a plan that would change the control plane mode."""
 
@@ -41,12 +41,19 @@ class Rehearsal:
         self._report = context.report
         self._tokens: list[str] = []
 
-    def run(self, selected: Steps) -> None:
-        """Run the steps until one fails."""
+    def run(self, selected: Steps, changes: Sequence[FileChange] = ()) -> None:
+        """Run the steps until one fails.
+
+        Args:
+            selected: which steps.
+            changes: of the file, which are deployed after the second deploy.
+        """
         self._empty = take_snapshot(self._cloud)
         steps: list[Callable[[], None]] = [self._deploy]
         if selected != "deploy":
             steps.append(self._deploy_again)
+            if changes:
+                steps.append(lambda: Day2(self._context).run(changes))
             if selected == "all" and self._context.lab is None:  # pods run in the first regions only
                 steps += [self._add_region, self._retire_region]
             steps += [self._toggle_destination_rule, self._drain_region, self._change_control_plane_mode, self._destroy]
@@ -299,12 +306,13 @@ def _demo(content: dict[str, object]) -> dict[str, object]:
     return demo
 
 
-def run(context: RehearsalContext, steps: Steps) -> None:
+def run(context: RehearsalContext, steps: Steps, changes: Sequence[FileChange] = ()) -> None:
     """Rehearse a deploy.
 
     Args:
         context: what is rehearsed.
         steps: which steps to run.
+        changes: of the file, to deploy besides.
 
     Raises:
         LocalMeshError: something did not start.
@@ -318,5 +326,5 @@ def run(context: RehearsalContext, steps: Steps) -> None:
         "Kubernetes, emulated Google Cloud"
     )
     context.report.progress(f"fake tools, besides asmcli and Google's controllers: {fake_tools}")
-    Rehearsal(context).run(steps)
+    Rehearsal(context).run(steps, changes)
     conclude(context, complete=steps == "all" and context.lab is None)

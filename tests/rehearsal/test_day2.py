@@ -28,7 +28,7 @@ STATE = EnvironmentState(
 def test_the_changes_are_enough_and_of_every_section() -> None:
     changes = read_changes(only_small=False)
     assert len(changes) >= 25
-    assert len(read_changes(only_small=True)) == 4
+    assert len(read_changes(only_small=True)) == 8
     sections = {path.partition(".")[0] for change in changes for path in change.set}
     assert sections == set(Environment.model_fields) - {"backend"}, "another backend is another place of the state"
 

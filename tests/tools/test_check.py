@@ -63,7 +63,7 @@ def test_all_that_there_is(tmp_path: Path) -> None:
         "lab REGIONS=2 EXERCISES=1",
         "rehearse-scripts",
         "rehearse",
-        "rehearse CONFIG=examples/gateway.yaml SHORT=1",
+        "rehearse CONFIG=examples/gateway.yaml SHORT=1 DAY2=small",
         "rehearse DAY2=all",
         "rehearse-faults FAULTS=small",
         "rehearse UPGRADE=1",
