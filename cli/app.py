@@ -24,8 +24,8 @@ from config.control_plane import MODES
 from config.paths import ROOT
 
 EXIT_STATUSES = (
-    "Exit status: 0 without failures (warnings do not count); 1 if a check fails; 2 if the command could not start, "
-    "such as for a wrong configuration or missing credentials; 130 after Ctrl-C."
+    "Exit status: 0 if there is no failure (warnings do not count); 1 if a check fails; 2 if the command could not "
+    "start, for example because the configuration is invalid or credentials are missing; 130 after Ctrl-C."
 )
 
 
@@ -83,8 +83,8 @@ Kubeconfig = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Connect to the clusters by the contexts in FILE, which have the names of the region keys or those that "
-        "gcloud gives them.",
+        help="Connect to the clusters through the contexts in FILE. Each context is named after the region's key, or "
+        "has the name that gcloud gives it.",
         show_default="the endpoints that the GKE API returns",
     ),
 ]
@@ -166,7 +166,7 @@ def init(
     from cli.init.command import write_configuration  # noqa: PLC0415
 
     if domain and plain_http:
-        raise MeshError("--domain and --plain-http exclude each other", "mesh init --help")
+        raise MeshError("--domain and --plain-http can't be combined; leave one out", "mesh init --help")
     given = {
         "project": project,
         "name_prefix": name_prefix,
@@ -199,24 +199,24 @@ def status(
     region: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="Report this region only; repeat for several.")
     ] = None,
-    service: Annotated[str | None, typer.Option(metavar="NAME", help="Leave out what is about other services.")] = None,
-    show_all: Annotated[bool, typer.Option("--all", help="Print also what is as it should be.")] = False,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="Report this service only.")] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Print passed checks too.")] = False,
     only_failures: Annotated[bool, typer.Option("--only-failures", help="Report failures only.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Repeat it every 10 seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat the checks every 10 seconds, until Ctrl-C.")] = False,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
     prometheus: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also write the report to FILE in the text format of Prometheus."),
+        typer.Option(metavar="FILE", help="Also write the report to FILE, in Prometheus text format."),
     ] = None,
 ) -> int:
     """Compare the clusters, the mesh and the ingress with the configuration.
 
-    Run it after a deploy, and first of all when a deploy or requests fail: each failure names the command that
-    corrects it. Every object that the stacks apply is compared with the one in the cluster, and objects in effect that
-    no stack applies are reported. With --kubeconfig, it works without Google credentials: it then checks the clusters
-    alone, and reports what it did not check. It changes nothing.
+    Run it after a deploy, and as the first step when a deploy or requests fail: each failure names the command that
+    corrects it. It compares every object that the stacks apply with the one in the cluster, and reports objects that
+    are in effect although no stack applies them. With --kubeconfig, it works without Google credentials: it then checks
+    the clusters only, and reports what it did not check. It changes nothing.
     """
     if kubeconfig is not None:
         # Clusters are enough, so don't wait long for a metadata server; google.auth reads these when it is imported.
@@ -242,7 +242,7 @@ def status(
 @app.command(epilog=_epilog("mesh explain checkout --from osaka"))
 def explain(
     service: Annotated[
-        str, typer.Argument(metavar="SERVICE", help="The service that requests are for: its name, or NAMESPACE/NAME.")
+        str, typer.Argument(metavar="SERVICE", help="Follow requests to this service: its name, or NAMESPACE/NAME.")
     ],
     config: Config,
     source: Annotated[
@@ -250,32 +250,38 @@ def explain(
         typer.Option(
             "--from",
             metavar="REGION|CLIENT",
-            help="Follow requests from this region, or from this client, NAMESPACE/NAME of a pod, a service account or "
-            "a label app; repeat for several.",
+            help="Follow requests from this region, or from this client: NAMESPACE/NAME, with the name of a pod, of a "
+            "service account, or of the label `app`; repeat for several.",
             show_default="a client and a gateway in every region",
         ),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            metavar="NUMBER", min=1, max=65535, help="Port of the Service.", show_default="the main port of the service"
+            metavar="NUMBER",
+            min=1,
+            max=65535,
+            help="Follow requests to this port of the Service.",
+            show_default="the main port of the service",
         ),
     ] = None,
     path: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Path of the URL.", show_default="the first path of the service's routes, or else /"
+            metavar="PATH",
+            help="Follow requests for this path.",
+            show_default="the first path of the service's routes, or else /",
         ),
     ] = None,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
 ) -> int:
-    """Follow a request to a service, hop by hop, and name the first thing on its path that makes it fail.
+    """Follow a request to a service, hop by hop, and name the first cause of a failure on its path.
 
-    Run it for a 403, a 404, a 503 or a timeout. It reads the configuration with which the proxies of client and server
-    run: listener, route, endpoints with their health and priority, TLS mode and authorization. It sends no request and
-    changes nothing.
+    Run it when requests get a 403, 404 or 503, or time out. It reads the running configuration of the client's and the
+    server's proxies: listener, route, endpoints with their health and priority, TLS mode and authorization. It sends no
+    request and changes nothing.
     """
     from cli.explain.command import run_explain  # noqa: PLC0415
     from cli.explain.options import ExplainOptions  # noqa: PLC0415
@@ -287,13 +293,13 @@ def explain(
 
 @app.command(epilog=_epilog("mesh verify locality --requests 1000 --plot responses.svg"))
 def verify(
-    step: Annotated[VerifyStep, typer.Argument(metavar="STEP", help="Measure split, locality or ingress.")],
+    step: Annotated[VerifyStep, typer.Argument(metavar="STEP", help="Check split, locality or ingress.")],
     config: Config,
     requests: Annotated[
         int, typer.Option("--requests", "-n", metavar="NUMBER", min=10, help="Send NUMBER requests from each region.")
     ] = 200,
     concurrency: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, max=100, help="Send NUMBER requests at a time from each region.")
+        int, typer.Option(metavar="NUMBER", min=1, max=100, help="Send NUMBER requests in parallel from each region.")
     ] = 10,
     confidence: Annotated[
         float,
@@ -311,7 +317,7 @@ def verify(
         str | None,
         typer.Option(
             metavar="URL",
-            help="With ingress, send requests to URL.",
+            help="Send requests to URL (step ingress only).",
             show_default="the first domain, or else the address of each load balancer",
         ),
     ] = None,
@@ -324,10 +330,11 @@ def verify(
 ) -> int:
     """Send requests to a service from each cluster, and check which region responds.
 
-    Run it after a deploy. The steps: split (A), without the DestinationRule (failover: false), every region responds
-    in every cluster, in even shares; locality (B), every response is local; ingress (C), each load balancer routes
-    each region's requests to that region. The requests come from a Job in each cluster, which is deleted at the end.
-    The counters of the proxies tell which region has responded. The service has to be an HTTP or gRPC service.
+    Run it after a deploy. STEP is what to check: with split (A), without the DestinationRule (failover: false), all
+    regions respond to each cluster, in even shares; with locality (B), every response comes from the cluster's own
+    region; with ingress (C), each load balancer routes each region's requests to that region. A Job in each cluster
+    sends the requests, and is deleted at the end. The proxies' counters tell which region responded. The service must
+    use HTTP or gRPC.
     """
     from cli.traffic.verify import run_verify  # noqa: PLC0415
 
@@ -357,14 +364,14 @@ def drill(
         typer.Option(
             metavar="SECONDS",
             min=1,
-            help="Stop, and roll the fault back, when all requests of a region fail for so long.",
+            help="Stop and roll the fault back when all requests of a region have failed for SECONDS.",
         ),
     ] = 5,
     restore_seconds: Annotated[
-        int, typer.Option(metavar="SECONDS", min=1, help="Retry a rollback that fails for this long.")
+        int, typer.Option(metavar="SECONDS", min=1, help="If the rollback fails, retry it for SECONDS.")
     ] = 300,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Let a service that is not the demo fail, without a prompt.")
+        bool, typer.Option("--yes", help="Make a service other than the demo fail without a prompt.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Plot the responses to FILE, which ends in .png or .svg.")
@@ -375,10 +382,10 @@ def drill(
 ) -> int:
     """Make a service fail in one region, and measure failover and failback.
 
-    Run it before users depend on failover, and after a change of the failover settings. It is refused, before it
-    changes anything, unless every region serves its own requests and the proxies of the region have healthy endpoints
-    in every other one. It takes up to eight minutes for each fault. The drill rolls the fault back however it ends,
-    also after Ctrl-C or kill -9, and by itself when all requests of a region fail.
+    Run it before users depend on failover, and after changing the failover settings. It refuses to start unless every
+    region serves its own requests and the proxies of the region have healthy endpoints in every other region. It takes
+    up to eight minutes for each fault. The fault is always rolled back, even after Ctrl-C or kill -9, and as soon as
+    all requests of a region fail.
     """
     from cli.traffic.drill import run_drill  # noqa: PLC0415
 
@@ -388,8 +395,8 @@ def drill(
 
 
 DRAIN_STATUSES = (
-    "Exit status: 0 if the region is empty, or serves again; 1 if something is left at the timeout, or was not "
-    "applied; 2 if nothing was changed; 130 after Ctrl-C."
+    "Exit status: 0 if the region is drained (drain) or serves again (undrain); 1 if it is not by the timeout, or a "
+    "change was not applied; 2 if nothing was changed; 130 after Ctrl-C."
 )
 
 
@@ -398,7 +405,7 @@ def drain(
     region: Annotated[str, typer.Argument(metavar="REGION", help="Drain this region (its key).")],
     config: Config,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Wait for this long until the region is empty.")
+        float, typer.Option(metavar="SECONDS", min=0, help="Wait up to SECONDS until no request reaches the region.")
     ] = 600,
     yes: Annotated[bool, typer.Option("--yes", help="Change the file and the clusters without a prompt.")] = False,
     kubeconfig: Kubeconfig = None,
@@ -407,9 +414,9 @@ def drain(
 ) -> int:
     """Take a region out of service: other regions serve its requests, and its pods stay ready.
 
-    Run it before work on a region. It is refused, before it changes anything, unless every service of the region has
-    ready endpoints in another region. It sets the region's key `drained` in the configuration file, applies what that
-    means and nothing else, and waits until no request reaches the region. `mesh undrain` puts the region back.
+    Run it before maintenance of a region. It refuses to start unless every service of the region has ready endpoints in
+    another region. It sets `drained: true` for the region in the configuration file, applies this change only, and
+    waits until no request reaches the region. `mesh undrain` puts the region back.
     """
     return _drain(region, config, timeout, yes, kubeconfig, Output(as_json=as_json, junit=junit), drained=True)
 
@@ -419,7 +426,7 @@ def undrain(
     region: Annotated[str, typer.Argument(metavar="REGION", help="Put this region (its key) back into service.")],
     config: Config,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Wait for this long until the region serves.")
+        float, typer.Option(metavar="SECONDS", min=0, help="Wait up to SECONDS until the region serves again.")
     ] = 600,
     yes: Annotated[bool, typer.Option("--yes", help="Change the file and the clusters without a prompt.")] = False,
     kubeconfig: Kubeconfig = None,
@@ -428,8 +435,8 @@ def undrain(
 ) -> int:
     """Put a drained region back into service.
 
-    Run it when the work on the region is done. It removes the key `drained` from the configuration file, applies what
-    that means and nothing else, and waits until the proxies of all regions know the region's endpoints.
+    Run it after maintenance of a region. It removes `drained` from the configuration file, applies this change only,
+    and waits until the proxies of all regions know the region's endpoints.
     """
     return _drain(region, config, timeout, yes, kubeconfig, Output(as_json=as_json, junit=junit), drained=False)
 
@@ -454,7 +461,7 @@ def _drain(
 def picture(
     config: Config,
     format_: Annotated[
-        PictureFormat, typer.Option("--format", help="Write the text of a Mermaid flowchart, or an image.")
+        PictureFormat, typer.Option("--format", help="Write a Mermaid flowchart, or an image.")
     ] = PictureFormat.MERMAID,
     output_file: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Write to FILE.", show_default="standard output")
@@ -483,8 +490,8 @@ def audit(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, 
     """List orphaned resources of the environment, each with the command that deletes it.
 
     Run it after a destroy, after a region is removed, and after an interrupted deploy. It covers what the stacks, the
-    mesh and the ingress create in the project and in the clusters, and what killed commands have left there, on this
-    machine, and as locks of states. It deletes nothing.
+    mesh and the load balancer create in the project and in the clusters, and what killed commands leave behind: there,
+    on this machine, and as state locks. It deletes nothing.
     """
     from cli.audit.command import search  # noqa: PLC0415
 
@@ -495,19 +502,19 @@ def audit(config: Config, kubeconfig: Kubeconfig = None, as_json: Json = False, 
 @app.command(epilog=_epilog("mesh repair && cdktf deploy network clusters mesh ingress"))
 def repair(
     config: Config,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without a prompt.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Repair without a prompt.")] = False,
     kubeconfig: Kubeconfig = None,
     as_json: Json = False,
     junit: Junit = None,
 ) -> int:
-    """Give terraform back what an interruption has lost, so that the next deploy succeeds.
+    """Repair terraform's states after an interrupted deploy, so that the next one succeeds.
 
-    Run it when a deploy or a destroy stops after it was interrupted. It imports what exists and is missing from the
-    state, keeps complete resources that the state has as tainted, and has the next deploy run scripts again that did
-    not finish. It releases locks of a terraform that ran on this machine and does not any more. It prompts first, and
-    does one step at a time. It imports only what name, description and network prove to be of this environment, and
-    lists everything else with the command. It changes terraform's states only.
+    Run it when a deploy or a destroy was interrupted, and fails when it is repeated. It imports resources that exist
+    but are missing from the state, untaints resources that are complete, and marks unfinished scripts to run again. It
+    releases state locks of terraform processes that ran on this machine and have ended. It imports a resource only if
+    its name, description and network prove that it belongs to this environment, and lists any other one with the
+    command that imports it. It prompts first, and changes nothing but the states.
     """
     from cli.repair.command import run_repair  # noqa: PLC0415
 
@@ -558,7 +565,8 @@ def _run(arguments: Sequence[str]) -> int:
         if not arguments:  # the help is what there is to see
             return NOT_TRIED
         where = getattr(error, "ctx", None)
-        return _refused(arguments, error.format_message(), f"{where.command_path if where else 'mesh'} --help")
+        message = error.format_message().replace("Value error, ", "")  # of pydantic, which checks the values
+        return _refused(arguments, message, f"{where.command_path if where else 'mesh'} --help")
     except (KeyboardInterrupt, typer.Abort) as error:
         print("mesh: interrupted", file=sys.stderr)
         # With the number of a signal other than Ctrl-C: `cli.signals`.
@@ -573,7 +581,7 @@ def _run(arguments: Sequence[str]) -> int:
         return _refused(
             arguments,
             message,
-            "check that the file exists and that you have permission, and run the command again",
+            "check that the file's folder exists and that you may write to it, then run the command again",
             FAILED,
         )
     except Exception as error:

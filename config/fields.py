@@ -159,7 +159,7 @@ RetryCondition = Annotated[
 
 def _only_true(value: object) -> object:
     if value is not True:
-        raise _refuse("can only be true; take the key away instead")
+        raise _refuse("can only be true; remove the key instead")
     return value
 
 

@@ -41,7 +41,8 @@ class Callee:
         if not slash:
             names = ", ".join(services) or "none"
             raise MeshError(
-                f"the configuration has no service {text}, but {names}", "name another Service as NAMESPACE/NAME"
+                f"the configuration has no service {text}; it has {names}",
+                "name one of these, or a Service that is not in the configuration as NAMESPACE/NAME",
             )
         return cls(environment, name, namespace, None)
 

@@ -36,7 +36,7 @@ def problem(text: str) -> str | None:
     if colon and ":" in tag:
         return f"must be a container image, which has one tag; {path} has {' and '.join(map(repr, tag.split(':')))}"
     if colon and not re.fullmatch(_TAG, tag):
-        return "has an empty tag; name one, or take the colon away" if not tag else _tag_problem(tag)
+        return "has an empty tag; name one, or remove the colon" if not tag else _tag_problem(tag)
     parts = [*(named[:slash].split("/") if slash >= 0 else []), path]
     if "" in parts:
         return "must be a container image; between two slashes, or at an end, a part of the name is empty"

@@ -23,7 +23,7 @@ def problem(text: str) -> str | None:
     if re.fullmatch(PATTERN, text):
         return None
     if not text.strip():
-        return f"is empty; name a service account such as {_EXAMPLE}, or take the key away"
+        return f"is empty; name a service account such as {_EXAMPLE}, or remove the key"
     found = re.search(r"[A-Za-z0-9.-]+@[A-Za-z0-9.-]+", text)
     if found and found[0] != text and re.fullmatch(PATTERN, found[0]):
         return f"must be a service account's e-mail address alone; write {found[0]!r}"

@@ -26,7 +26,7 @@ def problem(text: str) -> str | None:
         return f"must be a path that starts with a slash; write {'/' + text.lstrip(' ./')!r}"
     for sign, name in (("?", "query"), ("#", "fragment")):
         if sign in text:
-            return f"must be a path without a {name}: take away what begins with {sign}; routes match the path alone"
+            return f"must be a path without a {name}, as routes match the path only; remove it, from {sign} on"
     if "\\" in text:
         return "must be a path without backslashes, which gateways turn into slashes"
     if bad := re.search(r"%(?![0-9A-Fa-f]{2})", text):

@@ -118,14 +118,17 @@ def _read(path: Path, source: str) -> str:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe or a device could wait for ever
-            raise ConfigError(source, [Problem("", "is a folder, a pipe or a device; name a file")])
+            raise ConfigError(source, [Problem("", "is not a regular file; name a YAML file")])
         with path.open("rb") as file:
             content = file.read(LONGEST + 1)
         if len(content) > LONGEST:
-            raise ConfigError(source, [Problem("", f"is longer than {LONGEST} bytes; is it a configuration at all?")])
+            raise ConfigError(
+                source,
+                [Problem("", f"is longer than {LONGEST} bytes, the most for a configuration; name another file")],
+            )
         return content.decode("utf-8")
     except FileNotFoundError:
-        rule = f"there is no such file; {CONFIG_VARIABLE} names another one"
+        rule = f"there is no such file; set {CONFIG_VARIABLE} to yours, or write one by `mesh init`"
         raise ConfigError(source, [Problem("", rule)]) from None
     except UnicodeDecodeError:
         raise ConfigError(source, [Problem("", "is not UTF-8; save it as UTF-8")]) from None
@@ -143,11 +146,18 @@ def _with_installer(environment: Environment, folder: Path, source: str) -> Envi
         file = folder.joinpath(given).resolve()
         found, is_folder = file.is_file(), file.is_dir()
     except (OSError, RuntimeError) as error:  # too long a name, a folder that is closed, links in a circle
-        raise ConfigError(source, [Problem("mesh.asmcli.file", f"can't be looked at: {error}", given)]) from None
+        raise ConfigError(source, [Problem("mesh.asmcli.file", f"can't be read: {error}", given)]) from None
     if is_folder:
         raise ConfigError(source, [Problem("mesh.asmcli.file", "is a folder; name the file in it", given)])
     if not found:
-        raise ConfigError(source, [Problem("mesh.asmcli.file", "there is no such file", given)])
+        raise ConfigError(
+            source,
+            [
+                Problem(
+                    "mesh.asmcli.file", "there is no such file; the path is relative to this configuration file", given
+                )
+            ],
+        )
     asmcli = environment.mesh.asmcli.model_copy(update={"file": str(file)})
     mesh = environment.mesh.model_copy(update={"asmcli": asmcli})
     return environment.model_copy(update={"mesh": mesh})
@@ -290,7 +300,7 @@ def _problem(path: DataPath, error: Any) -> Problem:
     if kind == "missing":
         return Problem(name, "is missing")
     if value is None:
-        return Problem(name, "is empty; give it a value, or take the key away")
+        return Problem(name, "is empty; give it a value, or remove the key")
     if kind == "extra_forbidden":
         known = _field_names(path[:-1])
         where = dotted(path[:-1]) or "the file"

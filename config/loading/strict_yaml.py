@@ -93,7 +93,7 @@ def parse(text: str) -> Source:
     """Read a YAML document. What is wrong with it is in the result, never raised."""
     source = Source()
     if end := _LINE_ENDS_OF_YAML_11.search(text):
-        rule = f"holds U+{ord(end[0]):04X}, which ends a line to some YAML readers and not to others; take it away"
+        rule = f"holds U+{ord(end[0]):04X}, which only some YAML readers take for the end of a line; remove it"
         source.problems.append(Problem("", rule, line=_line_of(text, end.start())))
         return source
     try:
@@ -106,15 +106,16 @@ def parse(text: str) -> Source:
             start = error.context_mark
             what = f"{error.context}{f' from line {start.line + 1}' if start else ''}, {what}"
         if mark and "cannot start any token" in what:  # libyaml does not show which
-            what = f"{what}: {_character_at(text, mark.line, mark.column)!r}"
+            character = _character_at(text, mark.line, mark.column)
+            what = f"{what}: {character!r}{'; indent with spaces' if character == chr(9) else ''}"
         source.problems.append(Problem("", f"not YAML: {what}", line=mark.line + 1 if mark else None))
         return source
     except ReaderError as error:
-        rule = f"not YAML: it holds the control character #x{error.character:04x}"
+        rule = f"not YAML: it has the control character #x{error.character:04x}"
         source.problems.append(Problem("", rule, line=_line_of(text, error.position)))
         return source
     except ValueError:  # PyYAML's own slips, such as "\U00110000"
-        source.problems.append(Problem("", "not YAML: it holds a number or a character that there is none of"))
+        source.problems.append(Problem("", "not YAML: it has a number or an escaped character that does not exist"))
         return source
     if node is not None:
         _Reader(source, tagged).read_document(node)
@@ -225,7 +226,7 @@ class _Reader:
             raise self._refuse(node, path, "a key must be text; put what starts with { or [ in quotes")
         key = self._read(node, (*path, "(key)"))
         if key is None or key == "":
-            raise self._refuse(node, (*path, ""), "a key is empty; name it, or take the line away")
+            raise self._refuse(node, (*path, ""), "a key is empty; name it, or remove the line")
         if not isinstance(key, str):
             raise self._refuse(node, (*path, str(node.value)), "a key must be text; put it in quotes")
         return key

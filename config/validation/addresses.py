@@ -100,11 +100,11 @@ def _place(environment: Environment, key: str) -> list[_PlacedRange] | Problem:
     kinds = range_kinds(environment)
     missing = [kind for kind in kinds if getattr(region, kind) is None]
     if missing and region.number is None:
-        return Problem(f"regions.{key}", f"give it a number, or its own {', '.join(missing)}")
+        return Problem(f"regions.{key}", f"has no address ranges; set its number, or its own {', '.join(missing)}")
     try:
         return [_PlacedRange(key, kind, environment.range_of(key, kind)) for kind in kinds]
     except ValueError as error:
-        return Problem(f"regions.{key}.number", f"gives no range: {error}", region.number)
+        return Problem(f"regions.{key}.number", f"has no address range: {error}", region.number)
 
 
 def _check_size(environment: Environment, one: _PlacedRange) -> Iterator[Problem]:
@@ -113,13 +113,13 @@ def _check_size(environment: Environment, one: _PlacedRange) -> Iterator[Problem
         yield Problem(one.path, rule, shown)
         return
     if one.kind == "control_plane" and network.prefixlen != 28:
-        yield Problem(one.path, "must be a /28: GKE takes no other size", shown)
+        yield Problem(one.path, "must be a /28, the only size that GKE accepts", shown)
     if one.kind == PROXIES and network.prefixlen > SMALLEST_PROXIES:
-        yield Problem(one.path, "must be a /26 or larger: a proxy-only subnet can't be smaller", shown)
+        yield Problem(one.path, "must be a /26 or larger, the sizes of a proxy-only subnet", shown)
     if one.kind == "services" and not 16 <= network.prefixlen <= 27:
-        yield Problem(one.path, "must be from /16 to /27: GKE takes no other size for services", shown)
+        yield Problem(one.path, "must be from /16 to /27, the sizes that GKE accepts for services", shown)
     if one.kind == "pods" and not 9 <= network.prefixlen <= 24:
-        yield Problem(one.path, "must be from /9 to /24: GKE takes no other size for pods", shown)
+        yield Problem(one.path, "must be from /9 to /24, the sizes that GKE accepts for pods", shown)
         return
     if one.kind not in ("nodes", "pods"):
         return
@@ -131,7 +131,7 @@ def _check_size(environment: Environment, one: _PlacedRange) -> Iterator[Problem
     else:
         room = network.num_addresses // pod_addresses_per_node(environment.cluster.max_pods_per_node)
     if room < nodes:
-        rule = f"has room for {max(room, 0)} nodes, and the pool can grow to {nodes} (an upgrade's extra one included)"
+        rule = f"has room for {max(room, 0)} nodes, and the pool can grow to {nodes}, with the extra one of an upgrade"
         yield Problem(one.path, rule, shown)
 
 

@@ -98,7 +98,7 @@ def _check_routes(environment: Environment) -> Iterator[Problem]:
             largest = one.paths[sizes.index(max(sizes))]
             rule = (
                 f"{len(one.paths)} paths for {', '.join(one.hosts)} are about {size} bytes in a Kubernetes object, "
-                f"which holds {LARGEST_MANIFEST} at most; take away paths or headers, or use prefixes (most: "
+                f"which holds {LARGEST_MANIFEST} at most; remove paths or headers, or use prefixes (most: "
                 f"{largest.service})"
             )
             yield Problem("services", rule)

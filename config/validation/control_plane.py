@@ -32,8 +32,8 @@ def check_control_plane(environment: Environment) -> Iterator[Problem]:
             network = one.ranges.control_plane
             if not is_reserved(network):
                 rule = (
-                    f"with mesh.control_plane: {mode}, is where pods are seen by their nodes' addresses, which this "
-                    "control plane does not admit; choose a private range, or mesh.control_plane: fleet"
+                    f"with mesh.control_plane: {mode}, makes GKE send pods' requests from their nodes' addresses, "
+                    "which this control plane does not admit; choose a private range, or mesh.control_plane: fleet"
                 )
                 yield Problem(f"regions.{one.key}.control_plane", rule, str(network))
             pods = one.ranges.pods
@@ -48,6 +48,6 @@ def check_control_plane(environment: Environment) -> Iterator[Problem]:
     if given + others > MOST_AUTHORIZED_NETWORKS:
         rule = (
             f"with mesh.control_plane: {mode}, with the pods of {others} other clusters, which {mode} has to admit, "
-            f"there are {given + others}; GKE takes {MOST_AUTHORIZED_NETWORKS}. Name fewer, wider networks"
+            f"there are {given + others}; GKE takes {MOST_AUTHORIZED_NETWORKS}. List fewer, wider networks"
         )
         yield Problem("cluster.authorized_networks", rule, f"{given} networks")

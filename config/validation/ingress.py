@@ -22,7 +22,7 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
     yield from check_region_key(environment, "ingress.config_cluster", ingress.config_cluster)
     home = environment.regions.get(ingress.config_cluster)
     if home is not None and home.retired:
-        rule = "is retired; choose another region first, and deploy"
+        rule = "is retired; choose another region, and deploy that first"
         yield Problem("ingress.config_cluster", rule, ingress.config_cluster)
     if ingress.exposures == (INTERNAL,) and not ingress.plain_http:
         rule = (

@@ -86,7 +86,7 @@ def _check_reserved(endpoint: str, entries: Sequence[tuple[str, IPv4Network]]) -
 def check_pod_protocols(environment: Environment) -> Iterator[Problem]:
     protocols = environment.network.pod_protocols
     if "tcp" not in protocols:
-        yield Problem("network.pod_protocols", "has no tcp, the protocol of the mesh", ", ".join(protocols))
+        yield Problem("network.pod_protocols", "must include tcp, the protocol of the mesh", ", ".join(protocols))
     yield from _check_duplicates("network.pod_protocols", protocols)
 
 

@@ -26,13 +26,19 @@ def check_node_pools(environment: Environment) -> Iterator[Problem]:
 
         found: list[Problem] = []
         if shape.min_nodes > shape.max_nodes:
-            found.append(Problem(at("min_nodes"), f"is more than max_nodes, {shape.max_nodes}", shape.min_nodes))
+            found.append(
+                Problem(
+                    at("min_nodes"),
+                    f"is more than max_nodes, {shape.max_nodes}; lower it, or raise max_nodes",
+                    shape.min_nodes,
+                )
+            )
         count = vcpus(shape.machine_type)
         if count is not None and count < MESH_VCPUS_A_NODE:
-            rule = f"has {count} vCPUs; the mesh requires {MESH_VCPUS_A_NODE} a node"
+            rule = f"has {count} vCPUs, and the mesh requires {MESH_VCPUS_A_NODE} in each node; choose a larger type"
             found.append(Problem(at("machine_type"), rule, shape.machine_type))
         elif count is not None and (pool := count * shape.max_nodes * zone_count(region)) < MESH_VCPUS_A_POOL:
-            rule = f"makes a pool of {pool} vCPUs; the mesh requires {MESH_VCPUS_A_POOL}"
+            rule = f"makes a pool of {pool} vCPUs at most, and the mesh requires {MESH_VCPUS_A_POOL}; raise it"
             found.append(Problem(at("max_nodes"), rule, shape.max_nodes))
         for problem in found:
             if (problem.path, problem.rule) not in reported:

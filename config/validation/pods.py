@@ -83,7 +83,7 @@ def _check_probe_ports(path: str, service: Service) -> Iterator[Problem]:
         if probe.port is None:
             continue
         if probe.exec is not None:
-            yield Problem(f"{path}.probes.{key}.port", "has no effect on exec; take it away", probe.port)
+            yield Problem(f"{path}.probes.{key}.port", "has no effect on exec; remove it", probe.port)
         elif probe.port in reserved.SIDECAR_PORTS:
             yield Problem(f"{path}.probes.{key}.port", "belongs to the sidecar; choose another port", probe.port)
 
@@ -98,7 +98,7 @@ def _check_mount_path(path: str, folder: str, volume: Volume, service: Service) 
             return
     if is_within("/tmp", folder) and volume.read_only:
         yield Problem(
-            path, "can't be mounted there: the container has to be able to write to /tmp; choose another path"
+            path, "can't be read-only there, as the container must be able to write to /tmp; choose another path"
         )
     for other, above in service.volumes.items():
         if other != folder and is_within(folder, other) and above.read_only:
@@ -137,7 +137,7 @@ def _check_volume_sizes(path: str, service: Service) -> Iterator[Problem]:
 def _check_termination(path: str, service: Service) -> Iterator[Problem]:
     if service.grace_seconds <= service.drain_seconds:
         rule = (
-            f"must be more than drain_seconds: {service.drain_seconds}, so that the container can end by itself "
+            f"must be more than drain_seconds: {service.drain_seconds}, so that the container can exit by itself "
             "after that; raise it"
         )
         yield Problem(f"{path}.grace_seconds", rule, service.grace_seconds)

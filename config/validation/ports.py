@@ -15,5 +15,5 @@ def check_ports(environment: Environment) -> Iterator[Problem]:
                 yield Problem(path, "is the name of the main port, its protocol; choose another")
             first = numbers.setdefault(one.port, f"ports.{key}")
             if first != f"ports.{key}":
-                rule = f"is the number of services.{name}.{first}, too; choose another"
+                rule = f"is also the number of services.{name}.{first}; choose another"
                 yield Problem(f"{path}.port", rule, one.port, other=f"services.{name}.{first}")

@@ -14,21 +14,26 @@ def check_regions(environment: Environment) -> Iterator[Problem]:
     for key, region in environment.regions.items():
         path = f"regions.{key}"
         if region.region in locations:
-            rule = f"is also the region of {locations[region.region]}; each key needs a region of its own"
+            rule = f"is also the region of {locations[region.region]}; choose another, as a region has one cluster"
             yield Problem(f"{path}.region", rule, region.region)
         locations.setdefault(region.region, key)
         if region.number is not None:
             if region.number in numbers:
-                rule = f"is also the number of {numbers[region.number]}; the number decides the ranges"
+                rule = (
+                    f"is also the number of {numbers[region.number]}; choose one that no region has or ever had, as it "
+                    "decides the address ranges"
+                )
                 yield Problem(f"{path}.number", rule, region.number)
             numbers.setdefault(region.number, key)
         for index, zone in enumerate(region.zones):
             if not zone.startswith(f"{region.region}-"):
-                yield Problem(f"{path}.zones[{index}]", f"is not in {region.region}", zone)
+                yield Problem(f"{path}.zones[{index}]", f"is not in {region.region}; choose a zone of the region", zone)
             if zone in region.zones[:index]:
                 yield Problem(f"{path}.zones[{index}]", "is listed twice", zone)
     if all(region.retired for region in environment.regions.values()):
-        yield Problem("regions", "all are retired; to take everything down, run cdktf destroy")
+        yield Problem(
+            "regions", "all are retired; to destroy the environment, run cdktf destroy network clusters mesh ingress"
+        )
 
 
 def check_maintenance(environment: Environment) -> Iterator[Problem]:
@@ -38,13 +43,16 @@ def check_maintenance(environment: Environment) -> Iterator[Problem]:
     given = [key for key, region in environment.regions.items() if region.maintenance_start is not None]
     for first, second in combinations(given, 2):
         if windows[first].overlaps(windows[second]):
-            rule = f"is at the same time as {first}'s ({windows[first]}); two regions could be in maintenance at once"
+            rule = (
+                f"overlaps the window of {first} ({windows[first]}), so that both could be in maintenance at once; "
+                "move one of them"
+            )
             yield Problem(f"regions.{second}.maintenance_start", rule, environment.regions[second].maintenance_start)
     left = [key for key in environment.regions if key not in windows]
     if left:
         rule = (
-            f"leave no 12 hours of the week for {', '.join(left)}, as a week has {WINDOWS_A_WEEK}; move those with a "
-            "maintenance_start, or set cluster.maintenance_windows: false, and GKE upgrades whenever it likes"
+            f"leave no maintenance window of 12 hours for {', '.join(left)}, as a week has {WINDOWS_A_WEEK}; move "
+            "those with a maintenance_start, or set cluster.maintenance_windows: false: GKE then upgrades at any time"
         )
         yield Problem("regions", rule)
 
@@ -54,11 +62,14 @@ def check_secrets_keys(environment: Environment) -> Iterator[Problem]:
     elsewhere = [key for key, name in keys.items() if name.split("/")[3] != environment.regions[key].region]
     for key in elsewhere:
         place, home = keys[key].split("/")[3], environment.regions[key].region
-        rule = f"is in {place}, and the cluster in {home}: a region needs a key there"
+        rule = f"is in {place}, and the cluster in {home}; name a key in {home}"
         yield Problem(f"regions.{key}.secrets_key", rule, keys[key])
     if not keys or elsewhere:
         return
     for key, region in environment.regions.items():
         if key not in keys and not region.retired:
-            rule = f"is missing, and {next(iter(keys))} has one: remote secrets of every cluster are in every other one"
+            rule = (
+                f"is missing, and {next(iter(keys))} has one; set it for all, as each cluster holds remote secrets of "
+                "the others"
+            )
             yield Problem(f"regions.{key}.secrets_key", rule)

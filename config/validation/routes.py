@@ -27,7 +27,9 @@ def check_routes(environment: Environment) -> Iterator[Problem]:
             yield from _check_headers(f"{path}.request_headers", route.request_headers)
             yield from _check_headers(f"{path}.response_headers", route.response_headers)
             if route.cors is not None and route.cors.allow_credentials and "*" in route.cors.allow_origins:
-                rule = "does not go with the origin '*': every page could act as its visitor; list the origins"
+                rule = (
+                    "can't be combined with the origin '*', as every page could act for its visitor; list the origins"
+                )
                 yield Problem(f"{path}.cors.allow_credentials", rule, True)
     yield from _check_conflicts(environment)
     yield from _check_loops(environment)
@@ -36,7 +38,7 @@ def check_routes(environment: Environment) -> Iterator[Problem]:
 def _check_host(environment: Environment, path: str, route: Route) -> Iterator[Problem]:
     domains = environment.ingress.domains
     if route.host is not None and domains and route.host not in domains:
-        rule = f"is not one of ingress.domains ({', '.join(domains)}), so that no request has this host"
+        rule = f"is not one of ingress.domains ({', '.join(domains)}), so no request has this host; choose one of them"
         yield Problem(f"{path}.host", rule, route.host, Suggestion(route.host, domains))
 
 
@@ -45,9 +47,14 @@ def _check_redirect(path: str, route: Route) -> Iterator[Problem]:
         return
     for key in NOT_WITH_REDIRECT:
         if getattr(route, key) != type(route).model_fields[key].default:
-            yield Problem(f"{path}.{key}", "does not go with redirect: the service gets no request; take one away")
+            yield Problem(
+                f"{path}.{key}",
+                "can't be combined with redirect, with which the service gets no request; remove one of them",
+            )
     if route.redirect.path is None and route.redirect.host is None:
-        rule = "leads to the URL that was requested; give it a path or a host (the load balancer redirects HTTP itself)"
+        rule = (
+            "leads back to the requested URL; set its path or host (the load balancer itself redirects HTTP to HTTPS)"
+        )
         yield Problem(f"{path}.redirect", rule)
 
 
@@ -59,7 +66,7 @@ def _check_port(path: str, route: Route, service: Service) -> Iterator[Problem]:
     elif (protocol := service.routed_port(route).protocol) in WITHOUT_ROUTES:
         rule = (
             f"would send requests to a port with the protocol {protocol}, and Google's load balancer sends HTTP/1.1 to "
-            "the gateways; name a port with http or http2 in `port`, or take the route away"
+            "the gateways; name a port with http or http2 in `port`, or remove the route"
         )
         yield Problem(path, rule)
 
@@ -101,7 +108,10 @@ def _check_loops(environment: Environment) -> Iterator[Problem]:
                 looping.setdefault(f"{_path(one)} {one.path}", one)
     for one in looping.values():
         assert one.route.redirect is not None
-        yield Problem(_path(one), f"has a redirect to {one.route.redirect.path}, which this route matches again")
+        yield Problem(
+            _path(one),
+            f"has a redirect to {one.route.redirect.path}, which this route matches again; change one of them",
+        )
 
 
 def _first_match(tried: Mapping[str, Sequence[RoutedPath]], path: str) -> RoutedPath | None:

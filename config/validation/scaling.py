@@ -19,12 +19,12 @@ def _check(path: str, one: Pods | RegionalDeployment) -> Iterator[Problem]:
     if scaling is None:
         return
     if "replicas" in one.model_fields_set:
-        rule = "does not go with autoscaling, which sets the number of pods; take one of them away"
+        rule = "can't be combined with autoscaling, which sets the number of pods; remove one of them"
         yield Problem(f"{path}.replicas", rule, one.replicas)
     if scaling.min_replicas > scaling.max_replicas:
         least = f"{scaling.min_replicas}{'' if 'min_replicas' in scaling.model_fields_set else ' by default'}"
         rule = f"is less than min_replicas, {least}"
         yield Problem(f"{path}.autoscaling.max_replicas", rule, scaling.max_replicas)
     if not scaling.targets:
-        rule = "says nothing to scale by; add cpu or memory, a percentage of what the container requests"
+        rule = "has no metric; add cpu or memory, a percentage of what the container requests"
         yield Problem(f"{path}.autoscaling", rule)

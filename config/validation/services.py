@@ -40,7 +40,7 @@ def _check_own_pods(path: str, service: Service) -> Iterator[Problem]:
     if service.root and service.user is not None:
         yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
     if service.version_env is not None and service.version_env in service.env:
-        yield Problem(f"{path}.version_env", "is in env, too; take one of them away", service.version_env)
+        yield Problem(f"{path}.version_env", "is also in env; remove one of them", service.version_env)
 
 
 def _check_pods_of_another_pipeline(path: str, service: Service) -> Iterator[Problem]:

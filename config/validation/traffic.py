@@ -26,8 +26,8 @@ def _check_timeout(path: str, service: Service) -> Iterator[Problem]:
     given = "timeout_seconds" in service.model_fields_set and service.timeout_seconds is not None
     if given and not any(port.protocol in WITH_TIMEOUT for port in service.http_ports):
         rule = (
-            f"is for ports of http and http2, and {path} has none: streams of gRPC may be open for as long as they "
-            "like, and TCP has no requests; take it away"
+            f"is for ports of http and http2, and {path} has none: gRPC streams can stay open for any time, "
+            "and TCP has no requests; remove it"
         )
         yield Problem(f"{path}.timeout_seconds", rule, service.timeout_seconds)
 
@@ -36,19 +36,21 @@ def _check_retries(path: str, service: Service) -> Iterator[Problem]:
     retries = service.retries
     at = f"{path}.retries"
     if retries.model_fields_set and not service.http_ports:
-        yield Problem(at, f"needs requests of HTTP or gRPC, and {path} has no such port; take it away")
+        yield Problem(at, f"needs a port with HTTP or gRPC, and {path} has none; remove it")
         return
     if retries.attempts == 0:
         for key in ("retry_on", "per_try_timeout_seconds"):
             if key in retries.model_fields_set:
-                yield Problem(f"{at}.{key}", "does not go with attempts: 0, which turns retries off; take one away")
+                yield Problem(
+                    f"{at}.{key}", "can't be combined with attempts: 0, which turns retries off; remove one of them"
+                )
         return
     for index, condition in enumerate(retries.retry_on):
         where = f"{at}.retry_on[{index}]"
         if condition in retries.retry_on[:index]:
-            yield Problem(where, "stands there twice", condition)
+            yield Problem(where, "is listed twice", condition)
         elif condition in OF_GRPC and not any(port.protocol in ("http2", "grpc") for port in service.http_ports):
-            rule = f"is a status of gRPC, and {path} has no port with the protocol grpc or http2; take it away"
+            rule = f"is a gRPC status, and {path} has no port with the protocol grpc or http2; remove it"
             yield Problem(where, rule, condition)
     yield from _check_tries(path, service)
 
@@ -59,9 +61,7 @@ def _check_tries(path: str, service: Service) -> Iterator[Problem]:
         return
     at = f"{path}.retries.per_try_timeout_seconds"
     if not {*TIMED_OUT} & {*service.retries.retry_on}:
-        rule = (
-            f"ends a try that retry_on does not retry; add one of {', '.join(TIMED_OUT)} to retry_on, or take it away"
-        )
+        rule = f"ends a try that retry_on does not retry; add one of {', '.join(TIMED_OUT)} to retry_on, or remove it"
         yield Problem(at, rule, limit)
     timeouts = [timeout for port in service.http_ports if (timeout := service.timeout_of(port)) is not None]
     if timeouts and limit >= timeouts[0]:
@@ -72,7 +72,7 @@ def _check_tries(path: str, service: Service) -> Iterator[Problem]:
 def _check_connections(path: str, service: Service) -> Iterator[Problem]:
     for key in OF_REQUESTS:
         if getattr(service.connections, key) is not None and not service.http_ports:
-            rule = f"limits requests, and {path} has no port of HTTP or gRPC; take it away"
+            rule = f"limits requests, and {path} has no port with HTTP or gRPC; remove it"
             yield Problem(f"{path}.connections.{key}", rule)
 
 
@@ -80,8 +80,10 @@ def _check_outlier_detection(path: str, detection: OutlierDetection) -> Iterator
     at = f"{path}.outlier_detection"
     errors, gateway_errors = detection.consecutive_5xx, detection.consecutive_gateway_errors
     if not errors and not gateway_errors and detection.consecutive_local_origin_failures is None:
-        rule = "turns off all that ejects an endpoint; set consecutive_gateway_errors, or failover: false in its place"
+        rule = "turns off every ejection; set consecutive_gateway_errors, or failover: false instead"
         yield Problem(f"{at}.consecutive_5xx", rule, errors)
     if errors and gateway_errors >= errors:
-        rule = f"must be less than consecutive_5xx, {errors}, which counts the same responses, or consecutive_5xx be 0"
+        rule = (
+            f"must be less than consecutive_5xx, {errors}, which counts the same responses, or set consecutive_5xx: 0"
+        )
         yield Problem(f"{at}.consecutive_gateway_errors", rule, gateway_errors)

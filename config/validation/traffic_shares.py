@@ -30,7 +30,7 @@ def _check_versions(environment: Environment, path: str, service: Service) -> It
     for key, region in service.regions.items():
         for own in NOT_WITH_VERSIONS:
             if own in region.model_fields_set:
-                rule = f"does not go with versions, which has it for every region: take it away, or {path}.versions"
+                rule = f"can't be combined with versions, which set it for every region; remove it, or {path}.versions"
                 yield Problem(f"{path}.regions.{key}.{own}", rule, getattr(region, own))
     names: dict[str, str] = {}
     for version in service.versions:
@@ -61,7 +61,7 @@ def _check_sum(path: str, weights: Mapping[str, int]) -> Iterator[Problem]:
 def _check_mirror(path: str, name: str, service: Service, known: Mapping[str, Service]) -> Iterator[Problem]:
     assert service.mirror is not None
     if service.protocol == "tcp":
-        yield Problem(path, "does not go with protocol: tcp, in which the mesh sees no requests; take it away")
+        yield Problem(path, "can't be combined with protocol: tcp, as the mesh sees no requests in it; remove it")
     elif service.mirror.service is not None:
         yield from _check_mirror_service(f"{path}.service", (name, service), service.mirror.service, known)
     elif service.mirror.version is not None:
@@ -115,7 +115,7 @@ def _check_region_weights(environment: Environment, path: str, service: Service)
     for client, weights in service.region_weights.items():
         yield from check_region_key(environment, f"{place}.{client}", client)
         if client in environment.regions and environment.regions[client].retired:
-            yield Problem(f"{place}.{client}", "is retired, and has no clients; take it away")
+            yield Problem(f"{place}.{client}", "is retired, and has no clients; remove it")
         for key in weights:
             unknown = list(check_region_key(environment, f"{place}.{client}.{key}", key))
             yield from unknown

@@ -149,7 +149,7 @@ def _check_retired(environment: Environment) -> Iterator[Problem]:
         if idle:
             more = f" and {len(idle) - MOST_NAMED} more" if len(idle) > MOST_NAMED else ""
             names = f"{', '.join(idle[:MOST_NAMED])}{more}"
-            rule = f"leaves {names} without effect: nothing runs in a retired region; take them away with it"
+            rule = f"leaves {names} without effect, as nothing runs in a retired region; remove them"
             yield Problem(f"regions.{key}.retired", rule)
 
 
@@ -212,13 +212,13 @@ def _check_known_callers(
     seen: set[str] = set()
     for index, caller in enumerate(callers):
         if caller in seen:
-            yield Problem(f"{path}[{index}]", "stands there twice", caller)
+            yield Problem(f"{path}[{index}]", "is listed twice", caller)
         seen.add(caller)
         namespace, _, account = caller.partition("/")
         candidates = spaces if account == "*" else accounts
         if account and caller not in candidates and namespace not in others:
             what = "namespace" if account == "*" else "account"
-            rule = f"is no {what} of this file: unless something else creates it, nothing is authorized by it"
+            rule = f"is no {what} of this file; unless something else creates it, the entry authorizes nothing"
             yield Problem(f"{path}[{index}]", rule, caller, Suggestion(caller, candidates))
 
 

@@ -168,7 +168,7 @@ def test_words_that_yaml_has_a_meaning_for_are_quoted(tmp_path: Path) -> None:
         (("--authorized-network", "203.0.113.7"), "for the one address write 203.0.113.7/32"),
         (("--asmcli-sha256", "1234"), "--asmcli-sha256: mesh.asmcli.sha256 = '1234'"),
         (("--name-prefix", "a-long-name-prefix", "--region", "europe-west1"), "shorten project.name_prefix or"),
-        (("--domain", "shop.example.com"), "--domain and --plain-http exclude each other"),
+        (("--domain", "shop.example.com"), "--domain and --plain-http can't be combined"),
     ],
 )
 def test_a_wrong_flag_is_refused_in_two_lines(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ CASES = [
     ("cluster.maintenance_start", "saturday", "cluster.maintenance_start", "a day and a full hour"),
     ("cluster.maintenance_start", "saturday 24:00", "cluster.maintenance_start", "a day and a full hour"),
     ("regions.tokyo.maintenance_start", "saturday 15:30", "regions.tokyo.maintenance_start", "a day and a full hour"),
-    ("regions", SAME_TIME, "regions.tokyo.maintenance_start", "at the same time as osaka's (sunday 02:00 UTC"),
-    ("regions", SUNDAY_TO_MONDAY, "regions.tokyo.maintenance_start", "at the same time as osaka's"),
+    ("regions", SAME_TIME, "regions.tokyo.maintenance_start", "overlaps the window of osaka (sunday 02:00 UTC"),
+    ("regions", SUNDAY_TO_MONDAY, "regions.tokyo.maintenance_start", "overlaps the window of osaka"),
     ("regions.tokyo.secrets_key", KEY, "regions.osaka.secrets_key", "is missing, and tokyo has one"),
     (
         "regions.osaka.secrets_key",
@@ -105,7 +105,7 @@ CASES = [
     ),
     ("regions.tokyo.secrets_key", f"{KEY}/cryptoKeyVersions/1", "regions.tokyo.secrets_key", "without a version"),
     ("regions.tokyo.secrets_key", "k", "regions.tokyo.secrets_key", "a key of Cloud KMS"),
-    ("network.pod_protocols", ["udp"], "network.pod_protocols", "has no tcp"),
+    ("network.pod_protocols", ["udp"], "network.pod_protocols", "must include tcp"),
     ("network.pod_protocols", ["tcp", "tcp"], "network.pod_protocols[1]", "is listed twice"),
     ("network.pod_protocols", ["all"], "network.pod_protocols[0]", "one of tcp, udp, icmp, esp, ah, sctp"),
     ("cluster.max_pods_per_node", 1, "cluster.max_pods_per_node", "8 or more"),
@@ -240,7 +240,7 @@ def test_a_wrong_file_exits_with_2_at_once_without_a_traceback_or_output(tmp_pat
 def test_a_missing_file(tmp_path: Path) -> None:
     result = run_main(tmp_path / "none.yaml", tmp_path)
     assert result.returncode == 2
-    assert "there is no such file; MESH_CONFIG names another one" in result.stderr
+    assert "there is no such file; set MESH_CONFIG to yours, or write one by `mesh init`" in result.stderr
 
 
 def test_the_operators_address_from_the_environment() -> None:
@@ -274,7 +274,7 @@ def test_any_number_of_regions(count: int) -> None:
 def test_more_regions_than_maintenance_windows_in_a_week() -> None:
     found = problems_of(minimal_configuration(**{f"r{number}": number for number in range(WINDOWS_A_WEEK + 1)}))
     assert found.keys() == {"regions"}
-    assert "leave no 12 hours of the week for r14" in found["regions"]
+    assert "leave no maintenance window of 12 hours for r14" in found["regions"]
     assert "cluster.maintenance_windows: false" in found["regions"]
 
 

@@ -41,7 +41,7 @@ def _unreadable(folder: Path) -> Path:
     return file
 
 
-NOT_A_FILE = "is a folder, a pipe or a device; name a file"
+NOT_A_FILE = "is not a regular file; name a YAML file"
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,14 @@ NOT_A_FILE = "is a folder, a pipe or a device; name a file"
         (lambda folder: Path("/dev/zero"), NOT_A_FILE),
         (lambda folder: folder / "a\0b", "can't be read: embedded null byte"),
         (lambda folder: folder / ("a" * 300), "can't be read: File name too long"),
-        (lambda folder: folder / "none.yaml", "there is no such file; MESH_CONFIG names another one"),
-        (lambda folder: folder / "none" / "none.yaml", "there is no such file; MESH_CONFIG names another one"),
+        (
+            lambda folder: folder / "none.yaml",
+            "there is no such file; set MESH_CONFIG to yours, or write one by `mesh init`",
+        ),
+        (
+            lambda folder: folder / "none" / "none.yaml",
+            "there is no such file; set MESH_CONFIG to yours, or write one by `mesh init`",
+        ),
     ],
 )
 def test_an_unreadable_file_is_an_error(make: Callable[[Path], Path], message: str, tmp_path: Path) -> None:

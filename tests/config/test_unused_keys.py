@@ -656,7 +656,7 @@ SHOP = "services.shop"
             "mesh.namespaces.team-a.allow_from[0]",
             "is no namespace of",
         ),
-        ({f"{SHOP}.allow_from": ["cart", "cart"]}, f"{SHOP}.allow_from[1]", "stands there twice"),
+        ({f"{SHOP}.allow_from": ["cart", "cart"]}, f"{SHOP}.allow_from[1]", "is listed twice"),
     ],
 )
 def test_a_warning(changes: Data, path: str, text: str) -> None:

@@ -69,7 +69,7 @@ def test_sources(environment: Environment) -> None:
 def test_services(environment: Environment) -> None:
     assert str(Callee.of(environment, "helloworld")) == "sample/helloworld"
     assert Callee.of(environment, "other/helloworld").configured is None
-    with pytest.raises(MeshError, match="the configuration has no service checkout, but helloworld"):
+    with pytest.raises(MeshError, match="the configuration has no service checkout; it has helloworld"):
         Callee.of(environment, "checkout")
 
 
