@@ -1,20 +1,21 @@
 """Runs the steps, and cleans up whatever happens."""
 
-import re
 import shlex
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from config import Environment
 from config.plural import counted
-from tools.acceptance.commands import CommandRunner, InterruptedRunError, Signals, json_report, say
+from tools.acceptance.commands import CommandRunner, InterruptedRunError, Signals, say
 from tools.acceptance.progress import CommandRecord, Progress, StepRecord, StepState
 from tools.acceptance.recording import redaction_of
 from tools.acceptance.report import MARKDOWN, result, write_report
 from tools.acceptance.step import Step, StepFailedError
+from tools.acceptance.steps import NOTHING_TO_READ, REPAIR
 from tools.acceptance.versions import versions
 from tools.acceptance.workspace import Workspace
 
@@ -24,8 +25,6 @@ ATTEMPTS_TO_DESTROY = 3
 
 SECONDS_TO_BE_CREATED = 20 * 60
 """For which what a killed terraform has begun may still be in creation: a cluster takes half of it."""
-
-_REMOVAL = re.compile(r"(gcloud|kubectl|cdktf synth) .* (delete|import) ")
 
 CREATING = "deploy"
 """The step before which there is nothing to destroy."""
@@ -104,7 +103,7 @@ class Acceptance:
                 raise InterruptedRunError
             if self._progress.state(step.name) in (None, StepState.RUNNING):
                 if step.name == CREATING and self._progress.state(CREATING):
-                    self._remove_untracked()
+                    self._repair()
                 self._run_step(step)
             if step.needed and self._progress.state(step.name) is StepState.FAILED:
                 self._progress.ending = f"the checks after {step.name} depend on it"
@@ -193,41 +192,11 @@ class Acceptance:
     def measure(self, name: str, value: object) -> None:
         self._record.measured[name] = value
 
-    def _remove_untracked(self) -> None:
-        """Remove what a terraform that was killed has created and lost, by the commands of `mesh doctor`.
+    def _repair(self) -> None:
+        """Have terraform adopt what a terraform that was killed has created and lost.
 
-        Before the first deploy `mesh doctor` has found all these names free. What is still being created can't be
-        deleted yet.
+        What is still being created may have to be waited for. What can't be adopted, the deploy names.
         """
         self._record = self._progress.steps[CREATING]
-        deadline = time.monotonic() + SECONDS_TO_BE_CREATED
-        while True:
-            _, output = self._run_command(["mesh", "doctor", "--json"])
-            removals = untracked_removals(output)
-            if any(command.startswith("kubectl") for command in removals):
-                self._get_credentials()
-            statuses = [self._run_command(["sh", "-c", command])[0] for command in removals]
-            if not any(statuses) or time.monotonic() > deadline:
-                return
-            self._wait()
-
-    def _get_credentials(self) -> None:
-        """Add a context for each cluster, as `mesh doctor`'s commands of kubectl name it."""
-        for region in self.environment.resolved_regions():
-            place = ["--location", region.location, "--project", self.workspace.project, "--dns-endpoint"]
-            self._run_command(["gcloud", "container", "clusters", "get-credentials", region.names.cluster, *place])
-
-
-def untracked_removals(output: str) -> list[str]:
-    """Return the commands of `mesh doctor --json` that remove what terraform does not know, or import it."""
-    try:
-        report = json_report(output)
-    except ValueError:
-        return []
-    return [
-        finding["fix"]
-        for section in report["sections"]
-        if section["title"] == "Conflicts"
-        for finding in section["findings"]
-        if finding["state"] == "failure" and _REMOVAL.match(finding["fix"])
-    ]
+        with suppress(StepFailedError):
+            self.command(*REPAIR, seconds=SECONDS_TO_BE_CREATED, allowed=(0, NOTHING_TO_READ))

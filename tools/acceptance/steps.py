@@ -19,6 +19,10 @@ _PLANNED = re.compile(r"^ *# (.+ (?:will|must) be .+)$", re.MULTILINE)
 ROLLOUT = "_rollout-see-mesh-status_"
 """In the address of a service's disruption budget, which is replaced with each template of its pods."""
 
+REPAIR = ("mesh", "repair", "--yes")
+NOTHING_TO_READ = 2
+"""Exit status of `mesh repair` where no stack is synthesized yet, so that terraform has created nothing."""
+
 SECONDS_TO_SERVE = 30 * 60
 """For which the load balancer may still be in the making after a deploy: Google gives minutes, and no bound."""
 
@@ -71,10 +75,17 @@ def _destroy(context: StepContext) -> None:
     try:
         output = context.command(*words)
     except StepFailedError:
-        if not _delete_what_the_mesh_has_left(context):
+        mended = (_adopt_what_terraform_has_lost(context), _delete_what_the_mesh_has_left(context))
+        if not any(mended):
             raise
         output = context.command(*words)
     _note_counts(context, output)
+
+
+def _adopt_what_terraform_has_lost(context: StepContext) -> bool:
+    """Run `mesh repair`, as after a terraform that was killed, and return whether there was anything to repair."""
+    report = json_report(context.command(*REPAIR, "--json", allowed=(0, 1, NOTHING_TO_READ)))
+    return bool(report.get("data", {}).get("steps"))
 
 
 def _delete_what_the_mesh_has_left(context: StepContext) -> bool:

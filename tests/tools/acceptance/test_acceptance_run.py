@@ -120,6 +120,24 @@ def test_a_change_that_replaces_something_fails(machine: FakeMachine) -> None:
     assert problem.endswith("it destroys kubernetes_manifest.regions_a_service-helloworld_deployment_E331408D")
 
 
+NOTHING_LEFT = """
+      mesh-repair*--json*) echo '{"data": {"steps": []}}' ;;
+      mesh-audit*--json*) echo '{"data": {"orphaned": []}}' ;;
+"""
+
+
+def test_what_terraform_has_lost_is_adopted_before_it_is_destroyed(machine: FakeMachine) -> None:
+    """As when a deploy was killed, and the next one has not begun."""
+    machine.behave("""case "$name $*" in
+      cdktf-destroy*) [ -e "$folder/repaired" ] || exit 1 ;;
+      mesh-repair*--json*) touch "$folder/repaired"; echo '{"data": {"steps": [{"name": "cluster a"}]}}' ;;
+      mesh-audit*--json*) echo '{"data": {"orphaned": []}}' ;;
+    esac""")
+    assert machine.run() == 0
+    calls = [one for one in machine.calls() if "version" not in one]
+    assert calls[-5:] == [DESTROY, "mesh repair --yes --json", "mesh audit --json", DESTROY, "mesh audit"]
+
+
 def test_destroy_is_tried_again(machine: FakeMachine) -> None:
     machine.behave(
         'case "$name" in cdktf-destroy*) [ -e "$folder/tried" ] || { touch "$folder/tried"; exit 1; } ;; esac'
@@ -144,16 +162,22 @@ def test_what_the_mesh_has_left_is_deleted_and_nothing_else(machine: FakeMachine
       cdktf-destroy*) [ -e "$folder/deleted" ] || exit 1 ;;
       gcloud-*delete*) touch "$folder/deleted" ;;
       mesh-audit*--json*) echo "mesh: listing" >&2; cat "$folder/audited"; exit 1 ;;
+      mesh-repair*) echo '{"data": {"steps": []}}' ;;
     esac""")
     assert machine.run() == 0
     calls = [one for one in machine.calls() if "version" not in one]
-    assert calls[-5:] == [DESTROY, "mesh audit --json", f"{command} --quiet", DESTROY, "mesh audit"]
+    assert calls[-6:] == [
+        *(DESTROY, "mesh repair --yes --json", "mesh audit --json", f"{command} --quiet", DESTROY, "mesh audit"),
+    ]
 
 
 def test_what_was_not_destroyed_is_said_and_the_next_run_only_destroys(
     machine: FakeMachine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    machine.behave('case "$name" in cdktf-destroy*) exit 1 ;; esac')
+    machine.behave(f"""case "$name $*" in
+      cdktf-destroy*) exit 1 ;;
+      {NOTHING_LEFT}
+    esac""")
     assert machine.run() == 1
     assert "NOT DESTROYED" in capsys.readouterr().out
     before = machine.called("cdktf deploy")
@@ -214,11 +238,7 @@ case "$name" in
     echo "a line for whoever reads it"
     touch "$folder/applied"
     ;;
-  mesh-doctor)
-    case "$*" in *--json*)
-      [ -e "$folder/removed" ] || { echo "looking"; cat "$folder/doctor.json"; echo; echo "looked"; } ;;
-    esac ;;
-  gcloud*delete*) [ -e "$folder/creating" ] && touch "$folder/removed" || { touch "$folder/creating"; exit 1; } ;;
+  mesh-repair) [ -e "$folder/creating" ] || { touch "$folder/creating"; exit 1; } ;;
 esac
 """
 
@@ -235,10 +255,6 @@ sys.exit(FakeMachine(Workspace.of(sys.argv[1], Path(sys.argv[2]))).run())
 def test_a_run_that_was_killed_goes_on_after_the_command_that_it_left(machine: FakeMachine, tmp_path: Path) -> None:
     folder = machine.workspace.folder
     machine.behave(CUT_OFF)
-    fixes = ["gcloud container clusters delete a --project p", "gcloud auth application-default login", "set it back"]
-    findings = [{"state": "failure", "fix": fix} for fix in fixes]
-    report = {"sections": [{"title": "Conflicts", "findings": findings}]}
-    (folder / "doctor.json").write_text(json.dumps(report), encoding="utf-8")
     with subprocess.Popen([sys.executable, "-c", PROGRAM, PROJECT, str(tmp_path)], cwd=ROOT) as process:
         _wait_for((folder / "applying").exists)
         process.kill()
@@ -255,12 +271,10 @@ def test_a_run_that_was_killed_goes_on_after_the_command_that_it_left(machine: F
     thread.join()
     assert (folder / "released").read_text(encoding="utf-8") == "1", "nothing runs beside the command of before"
     calls = machine.calls()
-    again = calls.index("mesh doctor --json")
-    assert calls[again : again + 5] == [
-        "mesh doctor --json",
-        fixes[0],  # it is still being created
-        "mesh doctor --json",
-        fixes[0],
+    again = calls.index("mesh repair --yes")
+    assert calls[again : again + 3] == [
+        "mesh repair --yes",  # a cluster is still being created
+        "mesh repair --yes",
         "cdktf deploy network clusters mesh ingress --auto-approve",
     ]
     assert machine.called(DESTROY) == 1
