@@ -44,7 +44,7 @@ def objects(title: str, context: RehearsalContext) -> Table:
     """Compare the objects and remote secrets in each cluster with the expected ones."""
     columns = [
         *("Region", "Expected objects", "Missing objects", "Unexpected objects", "Unready Deployments"),
-        *("Remote secrets", "Private endpoints in them", "Accepted tokens"),
+        *("Remote secrets", "Secrets with a private endpoint", "Accepted tokens"),
     ]
     table = Table(title, columns)
     environment = context.environment
