@@ -24,9 +24,15 @@ terraform-google-kubernetes-engine's issue 2584 and cluster-toolkit's issue 6331
 """
 
 SETS = frozenset(
-    {"allowed", "cidrBlocks", "locations", "members", "oauthScopes", "protocols", "sourceRanges", "targetTags"}
+    {
+        *("allowed", "cidrBlocks", "locations", "members", "oauthScopes", "protocols", "secondaryIpRanges"),
+        *("sourceRanges", "targetTags"),
+    }
 )
-"""Names of other fields with sets. Their order is not documented; here it is the reverse one."""
+"""Names of other fields with sets. Their order is not documented; here it is the reverse one.
+
+That of a subnet's secondary ranges was seen reversed: terraform-provider-google's issues 1770, 3477 and 16026.
+"""
 
 
 def in_set_order(message: Mapping[str, Any]) -> dict[str, Any]:
