@@ -7,7 +7,7 @@ from cli.sources.applied import ObjectKey
 from cli.sources.cluster_objects import Object
 from cli.sources.kubernetes import ClusterClient
 from cli.sources.remediation import chained, kubectl_command
-from cli.status.drift import Difference, changed_by, changes_in, restore_command
+from cli.status.drift import Difference, changed_by, changes_in, restore_commands
 from config.naming import MANIFEST_ANNOTATION
 
 LONGEST = 120
@@ -45,7 +45,7 @@ def repair_object(cluster: ClusterClient, one: Object, field: str = "spec") -> R
     if not changes:
         return Repair("", "")
     texts = [f"{_shown(change)}{f' by {who}' if (who := changed_by(one, change.path)) else ''}" for change in changes]
-    commands = (restore_command(cluster.command, manifest, change) for change in changes)
+    commands = restore_commands(cluster.command, manifest, changes)
     return Repair(f"; {', '.join(texts)}", chained(commands))
 
 

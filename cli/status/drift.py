@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,12 +181,21 @@ def _added(own: Any, live: Any, path: Path, fields: Mapping[str, Any]) -> Iterat
         where = (*path, step)
         if there is None or where == REPLICAS or step == RESTARTED:
             continue
-        if mine is None and not (isinstance(there, Mapping) and kind == "f" and inner):
+        if mine is None and not (isinstance(there, Mapping) and kind == "f" and inner and not _is_whole(there, inner)):
             yield Difference(where, None, there)
         elif inner:
             yield from _added(mine, there, where, inner)
         elif isinstance(mine, Mapping) and isinstance(there, Mapping):  # an atomic map, such as a Service's selector
             yield from (Difference((*where, name), None, there[name]) for name in there.keys() - mine.keys())
+
+
+def _is_whole(value: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    """Return whether fields have all of a mapping: without one of them, what is left of it may not be valid."""
+    return RESTARTED not in value and all(
+        (inner := fields.get(f"f:{key}")) is not None
+        and (not inner or not isinstance(one, Mapping) or _is_whole(one, inner))
+        for key, one in value.items()
+    )
 
 
 def _is_item(item: Mapping[str, Any], key: Mapping[str, Any]) -> bool:
@@ -227,27 +236,71 @@ def _matches(key: str, step: Any) -> bool:
     return key.startswith("k:") and _is_item(step, json.loads(key[2:]))
 
 
-def restore_command(kubectl: str, manifest: Object, change: Difference) -> str:
-    """Return the kubectl command that restores a field now, or removes an added one."""
+def restore_commands(kubectl: str, manifest: Object, changes: Iterable[Difference]) -> list[str]:
+    """Return the kubectl commands that restore fields now, and remove added ones.
+
+    One patch has all of them that can be in one: where somebody has put a field in the place of one of ours, such as
+    another source of a variable, the API server refuses both an object with both and one with neither.
+    """
     key = ObjectKey.of(manifest)
     where = ["--namespace", key.namespace] if key.namespace else []
-    if change.path == REPLICAS:
-        return f"{kubectl} {shlex.join([*where, 'scale', key.resource, key.name, f'--replicas={change.own}'])}"
-    # A patch would merge the ports of a Service by their numbers, and so add one whose number was changed.
-    custom = key.group not in STRATEGIC_GROUPS or (change.path[:2] == PORTS and change.path[-1] == "port")
-    steps: list[Any] = list(change.path)
-    value = change.own
-    if custom and (items := [number for number, one in enumerate(steps) if isinstance(one, Mapping)]):
-        steps = steps[: items[0]]  # a merge patch replaces whole lists
-        value = manifest
-        for step in steps:
-            value = value[step]
-    elif value is None and isinstance(steps[-1], Mapping):
-        value = [{"$patch": "delete", **_identifying_fields(steps.pop())}]
-    for step in reversed(steps):
-        value = [_identifying_fields(step) | value] if isinstance(step, Mapping) else {step: value}
-    words = ["patch", key.resource, key.name, *where, *(["--type", "merge"] if custom else [])]
-    return f"{kubectl} {shlex.join([*words, '--patch', json.dumps(value)])}"
+    commands: list[str] = []
+    strategic: list[_Part] = []
+    merge: dict[tuple[Any, ...], Any] = {}
+    for one in changes:
+        # A patch would merge the ports of a Service by their numbers, and so add one whose number was changed.
+        custom = key.group not in STRATEGIC_GROUPS or (one.path[:2] == PORTS and one.path[-1] == "port")
+        if one.path == REPLICAS:
+            words = [*where, "scale", key.resource, key.name, f"--replicas={one.own}"]
+            commands.append(f"{kubectl} {shlex.join(words)}")
+        elif custom:
+            steps, value = _whole_lists(manifest, one)
+            merge[steps] = value
+        else:
+            strategic.append((one.path, one.own))
+    for parts, options in ((strategic, []), (list(merge.items()), ["--type", "merge"])):
+        if parts:
+            words = ["patch", key.resource, key.name, *where, *options, "--patch", json.dumps(_patch(parts))]
+            commands.append(f"{kubectl} {shlex.join(words)}")
+    return commands
+
+
+_Part = tuple[Path, Any]
+"""A path, and the value to put there; None to remove what is there."""
+
+
+def _whole_lists(manifest: Object, change: Difference) -> _Part:
+    """Return what a merge patch has for a change: it replaces whole lists."""
+    items = [number for number, one in enumerate(change.path) if isinstance(one, Mapping)]
+    if not items:
+        return change.path, change.own
+    steps, value = change.path[: items[0]], manifest
+    for step in steps:
+        value = value[step]
+    return steps, value
+
+
+def _patch(parts: Sequence[_Part]) -> Any:
+    """Return a patch of all parts."""
+    if whole := [value for path, value in parts if not path]:
+        return whole[0]
+    by_step: list[tuple[Any, list[_Part]]] = []
+    for (step, *rest), value in parts:
+        known = next((group for one, group in by_step if one == step), None)
+        if known is None:
+            by_step.append((step, known := []))
+        known.append((tuple(rest), value))
+    if isinstance(by_step[0][0], Mapping):
+        return [_item_patch(step, group) for step, group in by_step]
+    return {step: _patch(group) for step, group in by_step}
+
+
+def _item_patch(item: Mapping[str, Any], parts: Sequence[_Part]) -> dict[str, Any]:
+    """Return the patch of an item of a list, which the API server finds by its fields."""
+    if ((), None) in parts:
+        return {"$patch": "delete", **_identifying_fields(item)}
+    patch: dict[str, Any] = _patch(parts)
+    return _identifying_fields(item) | patch
 
 
 def _identifying_fields(item: Mapping[str, Any]) -> dict[str, Any]:

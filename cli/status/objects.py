@@ -10,7 +10,7 @@ from cli.sources.interrupted import drilled
 from cli.sources.member import ObservedCluster
 from cli.sources.remediation import DEPLOY, chained
 from cli.sources.synthesized import SYNTHESIZE
-from cli.status.drift import REPLICAS, Difference, changed_by, changes_in, restore_command
+from cli.status.drift import REPLICAS, Difference, changed_by, changes_in, restore_commands
 from cli.status.foreign import check_foreign
 from cli.status.former_managers import check_former_managers
 from cli.status.interrupted import check_interrupted
@@ -77,7 +77,7 @@ def _changed(member: ObservedCluster, manifests: Mapping[ObjectKey, Object], liv
         if not changes:
             continue
         text = ". ".join(_line(key, one, live[key]) for one in changes)
-        fix = chained(restore_command(member.kubectl, manifest, one) for one in changes)
+        fix = chained(restore_commands(member.kubectl, manifest, changes))
         yield failure(str(key), text, fix).about(str(key), service=service_of(member.environment, key))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.status.drift import Difference, differences, restore_command
+from cli.status.drift import Difference, differences, restore_commands
 from config.naming import MANIFEST_ANNOTATION
 from tests.cli.deployed_mesh import DeployedMesh
 
@@ -157,7 +157,39 @@ def test_a_port_with_another_number_is_replaced() -> None:
     manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"ports": [port]}}
     (change,) = differences(manifest, {"metadata": {}, "spec": {"ports": [{**port, "port": 5002}]}})
     patch = json.dumps({"spec": {"ports": [port]}})
-    assert restore_command("kubectl", manifest, change) == f"kubectl patch service x --type merge --patch '{patch}'"
+    commands = restore_commands("kubectl", manifest, [change])
+    assert commands == [f"kubectl patch service x --type merge --patch '{patch}'"]
+
+
+def test_one_patch_ends_what_excludes_each_other() -> None:
+    """Somebody has put another source of a variable, and another kind of probe, in the place of ours."""
+    variable = {"name": "A", "value": "1"}
+    container = {"name": "c", "env": [variable], "readinessProbe": {"tcpSocket": {"port": 80}}}
+    source, probe = {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}, {"path": "/", "scheme": "HTTP"}
+    theirs = {"name": "c", "env": [{"name": "A", "valueFrom": source}], "readinessProbe": {"httpGet": probe}}
+    variables: Object = {'k:{"name":"A"}': {"f:valueFrom": {".": {}, "f:fieldRef": {}}}}
+    fields: Object = {"f:env": variables, "f:readinessProbe": {"f:httpGet": {".": {}, "f:path": {}, "f:scheme": {}}}}
+    owned: Object = {"f:spec": {"f:containers": {'k:{"name":"c"}': fields}}}
+    live = {
+        "metadata": {"managedFields": [{"manager": "kubectl-edit", "fieldsV1": owned}]},
+        "spec": {"containers": [theirs], "paused": True, "replicas": 2},
+    }
+    spec: Object = {"containers": [container], "paused": False, "replicas": 1}
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}, "spec": spec}
+    scale, patch = restore_commands("kubectl", manifest, list(differences(manifest, live)))
+    assert scale == "kubectl scale deployment.apps x --replicas=1"
+    assert json.loads(shlex.split(patch)[-1]) == {
+        "spec": {
+            "containers": [
+                {
+                    "name": "c",
+                    "env": [{"name": "A", "value": "1", "valueFrom": None}],
+                    "readinessProbe": {"tcpSocket": {"port": 80}, "httpGet": None},
+                }
+            ],
+            "paused": False,
+        }
+    }
 
 
 def test_a_rollout_that_fails_names_pod_and_reason(mesh: DeployedMesh) -> None:
