@@ -24,6 +24,7 @@ from cli.sources.provider_credentials import (
     LOGIN,
     SCOPE,
     ProviderCredentials,
+    connection_cause,
     first_line,
     provider_credentials,
     quota_project,
@@ -255,7 +256,9 @@ class GoogleClient:
         except (exceptions.GoogleAuthError, requests.RequestException) as error:
             no_response = (exceptions.TransportError, requests.RequestException)
             if isinstance(error, no_response) or isinstance(error.__cause__, no_response):
-                raise ApiError(0, "noResponse", f"no response from {url.split('/')[2]}: {first_line(error)}") from error
+                raise ApiError(
+                    0, "noResponse", f"no response from {url.split('/')[2]}: {connection_cause(error)}"
+                ) from error
             raise MeshError(f"invalid credentials: {first_line(error)}", LOGIN) from error
         try:
             content = response.json()

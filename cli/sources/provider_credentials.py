@@ -8,6 +8,7 @@ Source: hashicorp/terraform-provider-google, google/provider/provider.go and goo
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -130,5 +131,14 @@ def quota_project(project: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, without its full stop: text follows it."""
+    return (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
+
+
+def connection_cause(error: Exception) -> str:
+    """Return why a connection failed: the operating system's words, which requests and urllib3 wrap in their own."""
+    text = first_line(error)
+    found = re.findall(r"\[Errno -?\d+\] ([^'\")]+)", text)
+    if not found:
+        return text
+    return f"through the proxy: {found[-1]}" if "proxy" in text.lower() or "socks" in text.lower() else found[-1]

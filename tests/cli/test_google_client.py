@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from cli.sources.google import ApiError, GoogleClient, http_session
-from cli.sources.provider_credentials import ADC_VARIABLE
+from cli.sources.provider_credentials import ADC_VARIABLE, connection_cause
 from tests.cli.doctor.diagnosis import PROJECT
 from tests.cli.loopback_server import http_server
 
@@ -112,3 +112,16 @@ def test_a_part_of_a_list_is_no_list(page: dict[str, Any], text: str) -> None:
     google = PagedClient({"": PLAIN[""], "2": {"items": [{"a": 2}], **page}})
     with pytest.raises(ApiError, match=f"^{text}$"):
         list(google.list_items("compute", "x", "items"))
+
+
+@pytest.mark.parametrize(
+    ("url", "proxies", "cause"),
+    [
+        ("http://127.0.0.1:1/x", {}, "Connection refused"),
+        ("https://127.0.0.1:1/x", {"https": "http://127.0.0.1:2"}, "through the proxy: Connection refused"),
+    ],
+)
+def test_a_connection_that_fails_is_named_in_a_few_words(url: str, proxies: dict[str, str], cause: str) -> None:
+    with pytest.raises(requests.RequestException) as caught:
+        requests.get(url, proxies=proxies, timeout=5)
+    assert connection_cause(caught.value) == cause
