@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from config.effects import EFFECT, Effect
@@ -33,7 +33,7 @@ the items of a list. *required* keys have no default; *unset* keys have no value
 ## Effects of changes
 
 To change a deployed environment, edit the file and run `cdktf deploy network clusters mesh ingress`. The last column of
-each table is the strongest effect that a change of the key can have. `make rehearse DAY2=1` makes such changes and
+each table is the strongest effect that a change of the key can have. `make rehearse DAY2=1` makes 89 such changes and
 compares their effects with this page; none of them replaces a cluster.
 
 """
@@ -106,21 +106,32 @@ def _rows(node: dict[str, Any], root: dict[str, Any], prefix: str, defaults: dic
         field = properties[name]
         path = f"{prefix}{name}"
         value = defaults.get(name, field.get("default"))
-        members = [_resolve(member, root) for member in field.get("anyOf", field.get("oneOf", [field]))]
+        members = [_resolve(member, root) for member in _alternatives(field)]
         nested = [member for member in members if _is_section(member)]
         description = field.get("description") or next((m["description"] for m in members if "description" in m), "")
         description = description.partition("\n")[0]
         effect = field.get(EFFECT, "")
         if nested:
-            kind = SECTIONS[_entry(nested[0], root)[1]]
+            kind = SECTIONS[_entries(nested[0], root)[1]]
             default = "*required*" if name in required else "unset" if kind == "object" else "empty"
             yield Row(path, description, kind, default, effect, section=True)
             for member in nested:
-                entry, step = _entry(member, root)
-                yield from _rows(entry, root, f"{path}{step}.", value if isinstance(value, dict) and not step else {})
+                entries, step = _entries(member, root)
+                own_defaults = value if isinstance(value, dict) and not step else {}
+                tables = [list(_rows(entry, root, f"{path}{step}.", own_defaults)) for entry in entries]
+                yield from tables[0] if len(tables) == 1 else _merge(tables)
         else:
             default = "*required*" if name in required else _default(value)
             yield Row(path, description, _kind(members), default, effect)
+
+
+def _merge(tables: list[list[Row]]) -> Iterator[Row]:
+    """Yield the rows of sections that exclude each other. A key that one of them doesn't have is not required."""
+    everywhere = set.intersection(*({row.key for row in rows} for rows in tables))
+    rows = {row.key: row for rows in tables for row in rows}
+    for key in sorted(rows):
+        row = rows[key]
+        yield row if key in everywhere or row.default != "*required*" else replace(row, default="unset")
 
 
 def _order(root: dict[str, Any], prefix: str) -> Any:
@@ -135,12 +146,22 @@ def _resolve(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def _entry(node: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _alternatives(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a field can be, one of which may be one of several itself."""
+    inner = node.get("anyOf", node.get("oneOf"))
+    if inner is None or "properties" in node:
+        yield node
+    else:
+        for one in inner:
+            yield from _alternatives(one)
+
+
+def _entries(node: dict[str, Any], root: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
     """Return what holds a section's keys, and how it is reached: itself, a map's value or a list's item."""
     if "properties" in node:
-        return node, ""
+        return [node], ""
     step = "[]" if isinstance(node.get("items"), dict) else ".*"
-    return _resolve(next(_sections_within(node)), root), step
+    return [_resolve(one, root) for one in _sections_within(node)], step
 
 
 def _is_section(node: dict[str, Any]) -> bool:

@@ -97,8 +97,10 @@ services:
     env:
       LOG_LEVEL: info
       DB_PASSWORD: {secret: database, key: password}
+      POD_NAME: {field: metadata.name}
     volumes:
       /etc/checkout: {config_map: settings}
+      /etc/nginx/nginx.conf: {config_map: settings, key: nginx.conf} # one file
       /cache: {size: 1Gi}
       /etc/keys: {secret_manager: {signing.pem: projects/acme-mesh-prod/secrets/signing/versions/latest}}
     topology_spread: {zone: preferred}
@@ -117,6 +119,7 @@ services:
       tokyo: {}
       osaka:
         replicas: 6
+        env: {DB_HOST: osaka.database.internal}
 cluster:
   secret_manager: true # for the volume /etc/keys
 """,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from config.container_text import escape
-from config.services.variable import EnvSource, EnvVariable, KeyReference
+from config.services.variable import EnvSource, EnvVariable, FieldReference, KeyReference
 
 REFERENCES = {"secret": "secretKeyRef", "config_map": "configMapKeyRef"}
 SOURCES = {"secret": "secretRef", "config_map": "configMapRef"}
@@ -15,6 +15,8 @@ def variable(name: str, value: EnvVariable) -> dict[str, Any]:
     An empty value is left out: it means the same, and the API server leaves it out too, which the provider takes for
     an inconsistent result.
     """
+    if isinstance(value, FieldReference):
+        return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": value.field}}}
     if isinstance(value, KeyReference):
         return {"name": name, "valueFrom": {REFERENCES[value.chosen]: {**_object(value), "key": value.key}}}
     return {"name": name, "value": escape(value)} if value else {"name": name}

@@ -27,7 +27,8 @@ def container_volumes(service: str, volumes: Mapping[str, Volume]) -> tuple[list
     for path, volume in sorted(volumes.items()):
         name = f"volume-{checksum(path)}"
         sources.append({"name": name, **_source(service, path, volume)})
-        mounts.append({"name": name, "mountPath": path} | ({"readOnly": True} if volume.read_only else {}))
+        file = {"subPath": volume.key} if volume.key else {}
+        mounts.append({"name": name, "mountPath": path} | file | ({"readOnly": True} if volume.read_only else {}))
     return sources, mounts
 
 

@@ -11,9 +11,8 @@ def probe_manifest(probe: Probe, port: int) -> dict[str, Any]:
 
     Args:
         probe: as configured.
-        port: the service's port, where the probe names no other.
+        port: number of the port that it connects to.
     """
-    port = port if probe.port is None else probe.port
     manifest: dict[str, Any] = {}
     match probe.chosen:
         case "http":

@@ -44,10 +44,11 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
         deployment: what runs in the cluster.
         namespace: of the Deployment.
     """
-    env: dict[str, EnvVariable] = dict(service.env)
+    env: dict[str, EnvVariable] = {**service.env, **deployment.env}
     if service.version_env is not None:
         env[service.version_env] = deployment.version
-    probes = service.probes
+    given = service.probes.given()
+    probes = {key: probe_manifest(probe, service.probed_port(probe)) for key, probe in given.items()}
     requests, limits = _resources(service.resources)
     low_port = any(one.port < FIRST_UNPRIVILEGED_PORT for one in service.all_ports.values())
     annotations = _proxy_config(service.drain_seconds)
@@ -69,9 +70,9 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
             "run_as_non_root": not service.root,
             "read_only_root": not service.writable_root,
             "sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}] if low_port else None,
-            "readiness_probe": probe_manifest(probes.readiness, service.port),
-            "liveness_probe": probe_manifest(probes.liveness, service.port) if probes.liveness else None,
-            "startup_probe": probe_manifest(probes.startup, service.port) if probes.startup else None,
+            "readiness_probe": probes["readiness"],
+            "liveness_probe": probes.get("liveness"),
+            "startup_probe": probes.get("startup"),
             "requests": requests,
             "limits": limits or None,
             "command": _words(service.command),
@@ -86,6 +87,7 @@ def deployment_manifest(name: str, service: Service, deployment: RegionalDeploym
         },
     )
     template = rendered["spec"]["template"]
+    template["metadata"]["labels"] |= service.labels
     template["metadata"]["labels"][TEMPLATE_LABEL] = checksum(template)
     return rendered
 

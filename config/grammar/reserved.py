@@ -33,6 +33,14 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-accou
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
 
+POD_LABELS = {
+    "app": "is the name of the service, by which it selects its pods",
+    "istio": "selects the gateways of the mesh",
+    "pod-template-hash": "belongs to Kubernetes, which tells the pods of a rollout by it",
+    "version": "is the version of the pods, which has a key of its own",
+}
+"""Labels of a service's pods that select pods."""
+
 MOUNT_PATHS = {
     "/dev": "the container runtime",
     "/etc/hostname": "the container runtime",

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from config.effects import ADDS_OR_DELETES, RESTARTS_PODS
-from config.fields import ContainerText, EnvName, Image, Model, MountPath, Version
+from config.fields import ContainerText, EnvName, Image, LabelName, LabelValue, Model, MountPath, Version
 from config.services.probe import Probes
 from config.services.resources import Resources
 from config.services.scaling import Autoscaling
@@ -35,6 +35,12 @@ class RegionalDeployment(Model):
         default=None,
         description="Overrides the `autoscaling` or the `replicas` of the service, as a whole.",
         json_schema_extra=ADDS_OR_DELETES,
+    )
+    env: dict[EnvName, EnvVariable] = Field(
+        default={},
+        description="Further environment variables, such as the address of a database in this region. They have "
+        "precedence over the `env` of the service.",
+        json_schema_extra=RESTARTS_PODS,
     )
 
 
@@ -72,8 +78,8 @@ class Pods(Model):
     )
     env: dict[EnvName, EnvVariable] = Field(
         default={},
-        description="Environment variables of the container: text, or a reference to a key of a Secret or a "
-        "ConfigMap, which docs/security.md explains. Text is literal.",
+        description="Environment variables of the container: text, a reference to a key of a Secret or a "
+        "ConfigMap, which docs/security.md explains, or a field of the pod. Text is literal.",
         json_schema_extra=RESTARTS_PODS,
     )
     env_from: tuple[EnvSource, ...] = Field(
@@ -87,6 +93,13 @@ class Pods(Model):
     version_env: EnvName | None = Field(
         default=None,
         description="Name of an environment variable that holds the version.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    labels: dict[LabelName, LabelValue] = Field(
+        default={},
+        max_length=60,
+        description="Further labels of the pods, such as a team or a cost center. Those of the mesh, of Kubernetes and "
+        "of the service can't be set.",
         json_schema_extra=RESTARTS_PODS,
     )
     user: int | None = Field(

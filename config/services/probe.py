@@ -1,14 +1,34 @@
 """`services.*.probes`: how the kubelet decides that a container is up, ready and alive."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from config.effects import RESTARTS_PODS
-from config.fields import Alternatives, ContainerText, Model, OnlyTrue, Port, ProbePath, ProbeService
+from config.fields import (
+    TAG_MARK,
+    Alternatives,
+    ContainerText,
+    Model,
+    OnlyTrue,
+    Port,
+    PortName,
+    ProbePath,
+    ProbeService,
+)
 
 KUBERNETES_PERIOD = 10
 """Default of `periodSeconds`: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.34/#probe-v1-core"""
+
+NUMBER, NAME = f"{TAG_MARK}number)", f"{TAG_MARK}name)"
+
+
+def _kind(value: object) -> str:
+    return NAME if isinstance(value, str) else NUMBER
+
+
+ProbePort = Annotated[Annotated[Port, Tag(NUMBER)] | Annotated[PortName, Tag(NAME)], Discriminator(_kind)]
+"""The number of a port, or the name of one of the service's ports."""
 
 
 class Probe(Alternatives):
@@ -37,10 +57,10 @@ class Probe(Alternatives):
         description="Program to run in the container, without a shell, and its arguments. Exit status 0 is a success.",
         json_schema_extra=RESTARTS_PODS,
     )
-    port: Port | None = Field(
+    port: ProbePort | None = Field(
         default=None,
-        description="Port of the container to probe; without it, the `port` of the service. It may be one that the "
-        "Service does not have.",
+        description="Port of the container to probe; without it, the `port` of the service. A name is one of `ports`; "
+        "a number may be of a port that the Service does not have.",
         json_schema_extra=RESTARTS_PODS,
     )
     initial_delay_seconds: int = Field(

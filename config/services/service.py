@@ -11,6 +11,7 @@ from config.services.mirror import Mirror
 from config.services.outlier_detection import OutlierDetection
 from config.services.pods import Pods, RegionalDeployment
 from config.services.port import Protocol, ServicePort
+from config.services.probe import Probe
 from config.services.retries import Retries
 from config.services.route import Route
 from config.services.versions import ServiceVersion, VersionSettings, version_settings
@@ -77,7 +78,7 @@ class Service(Pods):
         default=TIMEOUT_SECONDS,
         description="Seconds after which a request to a port of `http` or `http2` without a complete response gets a "
         "504, retries included. `null` for none, which streamed responses need. Requests of gRPC have the deadline "
-        "that their caller sets.",
+        "that their caller sets. Of services with routes, the longest is the load balancer's, too.",
         json_schema_extra=IN_PLACE,
     )
     retries: Retries = Field(default=Retries(), description="Retries of requests of HTTP and gRPC.")
@@ -169,6 +170,12 @@ class Service(Pods):
         read = {one.port for one in self.http_ports}
         return {port: copy.port for port, copy in pairs.items() if port in read and copy.protocol != "tcp"}
 
+    def probed_port(self, probe: Probe) -> int:
+        """Return the number of the port that a probe connects to."""
+        if isinstance(probe.port, str):
+            return self.all_ports[probe.port].port
+        return self.port if probe.port is None else probe.port
+
     def routed_port(self, route: Route) -> ServicePort:
         """Return the port that gets the requests of a route."""
         return self.all_ports[route.port or self.protocol]
@@ -176,7 +183,7 @@ class Service(Pods):
 
 def _of_version(version: str, settings: VersionSettings, regional: RegionalDeployment) -> RegionalDeployment:
     """Return what runs of a version in a region. The number of pods of a version has precedence over a region's."""
-    number = {"replicas": regional.replicas, "autoscaling": regional.autoscaling}
+    own = {"replicas": regional.replicas, "autoscaling": regional.autoscaling, "env": regional.env}
     if settings.replicas is not None:
-        number = {"replicas": settings.replicas, "autoscaling": None}
-    return RegionalDeployment(version=version, image=settings.image).model_copy(update=number)
+        own |= {"replicas": settings.replicas, "autoscaling": None}
+    return RegionalDeployment(version=version, image=settings.image).model_copy(update=own)

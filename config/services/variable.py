@@ -1,13 +1,27 @@
 """`services.*.env` and `env_from`: the environment of a service's container, also from Secrets and ConfigMaps."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from config.effects import RESTARTS_PODS
-from config.fields import TAG_MARK, Alternatives, ContainerText, EnvName, ObjectKey, ObjectName
+from config.fields import TAG_MARK, Alternatives, ContainerText, EnvName, Model, ObjectKey, ObjectName
 
-TEXT, REFERENCE = f"{TAG_MARK}text)", f"{TAG_MARK}reference)"
+TEXT, REFERENCE, FIELD = f"{TAG_MARK}text)", f"{TAG_MARK}reference)", f"{TAG_MARK}field)"
+
+PodFieldPath = Literal[
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.podIP",
+]
+"""Fields of a pod that a variable can have.
+
+https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#available-fields
+"""
 
 
 class _Source(Alternatives):
@@ -29,7 +43,18 @@ class _Source(Alternatives):
 class KeyReference(_Source):
     """A key of a Secret or a ConfigMap, whose value a variable gets when the container starts."""
 
-    key: ObjectKey = Field(description="Key in the Secret or the ConfigMap.", json_schema_extra=RESTARTS_PODS)
+    key: ObjectKey = Field(
+        description="Key in the Secret or the ConfigMap, required with either.", json_schema_extra=RESTARTS_PODS
+    )
+
+
+class FieldReference(Model):
+    """A field of the pod, whose value a variable gets when the container starts."""
+
+    field: PodFieldPath = Field(
+        description="Field of the pod, such as its name or its address, in place of a reference.",
+        json_schema_extra=RESTARTS_PODS,
+    )
 
 
 class EnvSource(_Source):
@@ -41,10 +66,15 @@ class EnvSource(_Source):
 
 
 def _kind(value: object) -> str:
+    if isinstance(value, FieldReference) or (isinstance(value, dict) and "field" in value):
+        return FIELD
     return REFERENCE if isinstance(value, (dict, KeyReference)) else TEXT
 
 
 EnvVariable = Annotated[
-    Annotated[ContainerText, Tag(TEXT)] | Annotated[KeyReference, Tag(REFERENCE)], Discriminator(_kind)
+    Annotated[ContainerText, Tag(TEXT)]
+    | Annotated[KeyReference, Tag(REFERENCE)]
+    | Annotated[FieldReference, Tag(FIELD)],
+    Discriminator(_kind),
 ]
 """The value of an environment variable: text, or a reference to it."""

@@ -13,6 +13,7 @@ class Volume(Alternatives):
 
     alternatives: ClassVar[tuple[str, ...]] = ("secret", "config_map", "secret_manager", "size", "memory")
     writable: ClassVar[tuple[str, ...]] = ("size", "memory")
+    with_keys: ClassVar[tuple[str, ...]] = ("secret", "config_map")
 
     secret: ObjectName | None = Field(
         default=None,
@@ -30,6 +31,12 @@ class Volume(Alternatives):
         description="Secrets of Secret Manager, by the name of the file that has the content. They are read when a pod "
         "starts, as the `service_account`, which needs `roles/secretmanager.secretAccessor` on each. Requires "
         "`cluster.secret_manager`.",
+        json_schema_extra=RESTARTS_PODS,
+    )
+    key: ObjectKey | None = Field(
+        default=None,
+        description="Mounts one key of the Secret or the ConfigMap as a file at the path, beside the files that the "
+        "image has there. Its content stays until the pod restarts.",
         json_schema_extra=RESTARTS_PODS,
     )
     size: Bytes | None = Field(

@@ -7,7 +7,7 @@ from config.environment import Environment
 from config.grammar import reserved
 from config.grammar.mount_path import is_within
 from config.grammar.quantity import byte_count, millicpus
-from config.problems import Problem, quoted
+from config.problems import Problem, Suggestion, quoted
 from config.services.service import Service
 from config.services.volume import Volume
 
@@ -31,6 +31,9 @@ def check_pods(environment: Environment) -> Iterator[Problem]:
         for folder, volume in service.volumes.items():
             key = quoted(folder)
             yield from _check_mount_path(f"{path}.volumes.{key}", folder, volume, service)
+            if volume.key is not None and volume.chosen not in volume.with_keys:
+                rule = f"does not go with {volume.chosen}, which has no keys; remove it"
+                yield Problem(f"{path}.volumes.{key}.key", rule, volume.key)
             if volume.secret_manager is not None:
                 yield from _check_secret_manager(environment, f"{path}.volumes.{key}.secret_manager", service)
         yield from _check_volume_sizes(f"{path}.volumes", service)
@@ -84,6 +87,11 @@ def _check_probe_ports(path: str, service: Service) -> Iterator[Problem]:
             continue
         if probe.exec is not None:
             yield Problem(f"{path}.probes.{key}.port", "has no effect on exec; remove it", probe.port)
+        elif isinstance(probe.port, str):
+            ports = service.all_ports
+            if probe.port not in ports:
+                rule = f"is not a port of the service ({', '.join(ports)}); name one of them, or write a number"
+                yield Problem(f"{path}.probes.{key}.port", rule, probe.port, Suggestion(probe.port, list(ports)))
         elif probe.port in reserved.SIDECAR_PORTS:
             yield Problem(f"{path}.probes.{key}.port", "belongs to the sidecar; choose another port", probe.port)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from config.environment import DEMO_SERVICE, Environment
+from config.grammar import reserved
 from config.problems import Problem, Suggestion, quoted
 from config.services.pods import Pods
 from config.services.service import Service
@@ -39,8 +40,12 @@ def _check_callers(path: str, allow_from: Sequence[str], known: Mapping[str, Ser
 def _check_own_pods(path: str, service: Service) -> Iterator[Problem]:
     if service.root and service.user is not None:
         yield Problem(f"{path}.root", f"does not go with user: {service.user}; take one of them away", True)
-    if service.version_env is not None and service.version_env in service.env:
-        yield Problem(f"{path}.version_env", "is also in env; remove one of them", service.version_env)
+    places = {"env": service.env, **{f"regions.{key}.env": one.env for key, one in service.regions.items()}}
+    if found := [place for place, env in places.items() if service.version_env in env]:
+        yield Problem(f"{path}.version_env", f"is also in {found[0]}; remove one of them", service.version_env)
+    for label, owner in reserved.POD_LABELS.items():
+        if label in service.labels:
+            yield Problem(f"{path}.labels.{label}", f"{owner}; remove it", service.labels[label])
 
 
 def _check_pods_of_another_pipeline(path: str, service: Service) -> Iterator[Problem]:

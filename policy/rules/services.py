@@ -13,6 +13,7 @@ from config.services.probe import Probe
 from config.services.resources import Limits, Requests
 from config.services.scaling import Autoscaling
 from config.services.service import Service
+from config.services.variable import FieldReference
 from config.services.volume import Volume
 from config.terraform_text import escape as terraform_text
 from policy.addresses import address, resource
@@ -164,7 +165,7 @@ def deployments(environment: Environment) -> Claims:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {
-                    "labels": {**labels, TEMPLATE: Checksum(template)},
+                    "labels": {**labels, **service.labels, TEMPLATE: Checksum(template)},
                     "annotations": _annotations(service) or None,
                 },
                 "spec": _pod(name, service, deployment),
@@ -213,7 +214,7 @@ def _pod(name: str, service: Service, deployment: RegionalDeployment) -> dict[st
         "envFrom": [_env_source(one) for one in service.env_from] or None,
         "ports": [{"name": key, "containerPort": one.port} for key, one in service.all_ports.items()],
         "volumeMounts": mounts or None,
-        **{f"{key}Probe": _probe(probe, service.port) for key, probe in probes.items()},
+        **{f"{key}Probe": _probe(probe, service) for key, probe in probes.items()},
         "lifecycle": {"preStop": {"sleep": {"seconds": drain}}} if drain else None,
         "resources": {"requests": {**limits, **requests}, "limits": limits or None},
     }
@@ -239,9 +240,11 @@ def _environment(service: Service, deployment: RegionalDeployment) -> list[dict[
     """Return the environment variables. An empty text is left out, as the API server does."""
     version = {service.version_env: deployment.version} if service.version_env else {}
     found: list[dict[str, Any]] = []
-    for name, value in sorted({**service.env, **version}.items()):
+    for name, value in sorted({**service.env, **deployment.env, **version}.items()):
         if isinstance(value, str):
             found.append({"name": name, "value": terraform_text(escape(value)) or None})
+        elif isinstance(value, FieldReference):
+            found.append({"name": name, "valueFrom": {"fieldRef": {"fieldPath": value.field}}})
         else:
             key = {"key": value.key, "optional": True if value.optional else None}
             of_secret = {"secretKeyRef": {"name": value.secret, **key}}
@@ -264,7 +267,8 @@ def _volumes(service: str, of: Service) -> tuple[list[dict[str, Any]], list[dict
         name = f"volume-{_checksum(path)}"
         writable = volume.size or volume.memory
         sources.append({"name": name, **_source(service, path, volume)})
-        mounts.append({"name": name, "mountPath": terraform_text(path), "readOnly": None if writable else True})
+        mount = {"name": name, "mountPath": terraform_text(path), "subPath": volume.key}
+        mounts.append({**mount, "readOnly": None if writable else True})
     return sources, mounts
 
 
@@ -284,8 +288,10 @@ def _class_name(service: str, path: str, volume: Volume) -> str:
     return f"{service}-{_checksum([path, dict(volume.secret_manager or {})])}"
 
 
-def _probe(probe: Probe, port: int) -> dict[str, Any]:
-    port = probe.port or port
+def _probe(probe: Probe, service: Service) -> dict[str, Any]:
+    port = service.ports[probe.port].port if probe.port in service.ports else probe.port
+    if port in (None, service.protocol):
+        port = service.port
     defaults = {"initialDelaySeconds": 0, "periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold": 3}
     given = [probe.initial_delay_seconds, probe.period_seconds, probe.timeout_seconds, probe.failure_threshold]
     numbers = {name: value for (name, default), value in zip(defaults.items(), given, strict=True) if value != default}

@@ -73,7 +73,10 @@ BASE: Data = {
             "image": "example.com/cart:1",
             "port": 8080,
             "allow_from": ["shop"],
-            "regions": {"tokyo": {"version": "v1"}, "osaka": {"version": "v2"}},
+            "regions": {
+                "tokyo": {"version": "v1"},
+                "osaka": {"version": "v2", "env": {"B": {"config_map": "settings", "key": "b"}}},
+            },
         },
     },
 }
@@ -110,6 +113,14 @@ PROBE = {
     "port": 9095,
     "tcp": True,
     "timeout_seconds": 7,
+}
+
+VARIABLE: Data = {
+    "config_map": "other",
+    "field": "status.podIP",
+    "key": "other",
+    "optional": True,
+    "secret": "other",
 }
 
 OUTLIER_DETECTION = {
@@ -223,10 +234,7 @@ CHANGES: dict[str, Any] = {
     "services.*.autoscaling.memory": 70,
     "services.*.autoscaling.min_replicas": 3,
     "services.*.env": {"C": "d"},
-    "services.*.env.*.config_map": "other",
-    "services.*.env.*.key": "other",
-    "services.*.env.*.optional": True,
-    "services.*.env.*.secret": "other",
+    **{f"services.*.env.*.{key}": value for key, value in VARIABLE.items()},
     "services.*.env_from": [{"secret": "other"}],
     "services.*.env_from[].config_map": "other",
     "services.*.env_from[].optional": True,
@@ -236,6 +244,7 @@ CHANGES: dict[str, Any] = {
     "services.*.failover_threshold": 50,
     "services.*.grace_seconds": 60,
     "services.*.image": "example.com/shop:2",
+    "services.*.labels": {"team": "shop"},
     "services.*.namespace": "others",
     **{f"services.*.outlier_detection.{key}": value for key, value in OUTLIER_DETECTION.items()},
     "services.*.port": 9090,
@@ -250,6 +259,8 @@ CHANGES: dict[str, Any] = {
     "services.*.regions.*.autoscaling.max_replicas": 9,
     "services.*.regions.*.autoscaling.memory": 70,
     "services.*.regions.*.autoscaling.min_replicas": 3,
+    "services.*.regions.*.env": {"C": "d"},
+    **{f"services.*.regions.*.env.*.{key}": value for key, value in VARIABLE.items()},
     "services.*.regions.*.image": "example.com/cart:2",
     "services.*.regions.*.replicas": 3,
     "services.*.regions.*.version": "v7",
@@ -308,6 +319,7 @@ CHANGES: dict[str, Any] = {
     "services.*.region_weights": {"tokyo": {"tokyo": 90, "osaka": 10}},
     "services.*.volumes": {"/cache": {"size": "1Gi"}},
     "services.*.volumes.*.config_map": "other",
+    "services.*.volumes.*.key": "other.conf",
     "services.*.volumes.*.memory": "64Mi",
     "services.*.volumes.*.secret": "other",
     "services.*.volumes.*.secret_manager": {"a": "projects/p/secrets/s/versions/1"},

@@ -46,9 +46,11 @@ def test_secrets_and_config_maps_are_references(three_regions: Synthesis) -> Non
     (container,) = three_regions.pod("iowa", "checkout-v5")["containers"]
     by_name = {one["name"]: one.get("valueFrom") for one in container["env"]}
     assert by_name == {
+        "DATABASE": None,
         "GREETING": None,
         "NOTHING": None,
         "PASSWORD": {"secretKeyRef": {"name": "database", "key": "password"}},
+        "POD": {"fieldRef": {"fieldPath": "metadata.name"}},
         "SETTINGS": {"configMapKeyRef": {"name": "settings", "key": "settings.json", "optional": True}},
         "VERSION": None,
     }
@@ -58,9 +60,29 @@ def test_secrets_and_config_maps_are_references(three_regions: Synthesis) -> Non
     ]
 
 
+def test_a_region_has_variables_of_its_own(three_regions: Synthesis) -> None:
+    env = {
+        region: {one["name"]: one.get("value") for one in three_regions.pod(region, name)["containers"][0]["env"]}
+        for region, name in (("iowa", "checkout-v5"), ("tokyo", "checkout-v4"))
+    }
+    assert (env["iowa"]["DATABASE"], env["iowa"]["NOTHING"]) == ("iowa.database.example", "something")
+    assert "DATABASE" not in env["tokyo"]
+    assert env["tokyo"]["NOTHING"] is None
+
+
+def test_labels_are_those_of_pods_and_select_none(three_regions: Synthesis) -> None:
+    deployment = three_regions.object("iowa", "Deployment", "checkout-v5")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels.pop("multi-region-mesh/template")
+    assert labels == {"app": "checkout", "version": "v5", "team": "shop", "example.com/cost-center": "42"}
+    assert deployment["spec"]["selector"]["matchLabels"] == {"app": "checkout", "version": "v5"}
+
+
 def test_volumes(three_regions: Synthesis) -> None:
     pod = three_regions.pod("iowa", "checkout-v5")
     (container,) = pod["containers"]
+    files = {one["mountPath"]: one["subPath"] for one in container["volumeMounts"] if "subPath" in one}
+    assert files == {"/etc/nginx/shop.conf": "nginx.conf"}
     sources = {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in pod["volumes"]}
     assert len(sources) == len(pod["volumes"]), "names are unique"
     mounted = {one["mountPath"]: (sources[one["name"]], one.get("readOnly")) for one in container["volumeMounts"]}
@@ -78,6 +100,7 @@ def test_volumes(three_regions: Synthesis) -> None:
             True,
         ),
         "/etc/shop": ({"configMap": {"name": "settings"}}, True),
+        "/etc/nginx/shop.conf": ({"configMap": {"name": "settings"}}, True),
         "/var/cache/shop": ({"emptyDir": {"sizeLimit": "1G"}}, None),
         "/scratch": ({"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, None),
     }
