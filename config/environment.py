@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from math import ceil
 
 from pydantic import Field
 
@@ -23,6 +24,14 @@ from config.services.pods import RegionalDeployment
 from config.services.service import Service
 
 DEMO_SERVICE = "helloworld"
+
+LOAD_BALANCER_SECONDS, LONGEST_LOAD_BALANCER_SECONDS = 30, 86400
+"""Google's load balancer: the timeout of a response by default, which also ends a WebSocket, and the longest that
+Google recommends, as its proxies restart.
+
+https://cloud.google.com/compute/docs/reference/rest/v1/backendServices (timeoutSec)
+https://gcpdiag.dev/rules/lb/BP/2025_002/
+"""
 
 
 @dataclass(frozen=True)
@@ -254,6 +263,23 @@ class Environment(Model):
     def has_certificate_map(self) -> bool:
         """Whether Certificate Manager has certificates of the domains, for the external Gateway."""
         return bool(self.ingress.domains) and EXTERNAL in self.ingress.exposures
+
+    @property
+    def load_balancer_seconds(self) -> int | None:
+        """The load balancer's timeout, which all services share; None if its own is long enough.
+
+        It is longer than the timeout of each service with routes, so that the gateways respond first.
+        """
+        timeouts = [
+            service.timeout_of(service.routed_port(route))
+            for service in self.services.values()
+            for route in service.routes
+            if route.redirect is None
+        ]
+        if None in timeouts:
+            return LONGEST_LOAD_BALANCER_SECONDS
+        longest = max((ceil(seconds) + 1 for seconds in timeouts if seconds is not None), default=0)
+        return longest if longest > LOAD_BALANCER_SECONDS else None
 
     def deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what a service runs in each region that is not retired, whoever deploys its pods."""

@@ -34,6 +34,7 @@ class MultiClusterGateway(ObjectGroup):
         *,
         namespace: MeshNamespace,
         ingress: Ingress,
+        timeout_seconds: int | None,
         address: str | None,
         locations: Sequence[str],
         certificates: CertificateMap | None,
@@ -48,6 +49,7 @@ class MultiClusterGateway(ObjectGroup):
             id_: the construct id, which addresses follow from.
             namespace: the namespace of the objects, applied.
             ingress: the ingress, as configured.
+            timeout_seconds: the load balancers' timeout; None for Google's default.
             address: name of the reserved global address; None without an external Gateway.
             locations: regions in which the internal Gateway has an address.
             certificates: certificates of the domains; None for plain HTTP only.
@@ -70,6 +72,7 @@ class MultiClusterGateway(ObjectGroup):
                 first,
                 name=GATEWAY_NAME,
                 security_policy=ingress.security_policy,
+                timeout_seconds=timeout_seconds,
                 drain_seconds=DRAIN_SECONDS,
             ),
         ]

@@ -27,6 +27,7 @@ class MultiClusterIngress(ObjectGroup):
         *,
         namespace: MeshNamespace,
         ingress: Ingress,
+        timeout_seconds: int | None,
         address: str,
         clusters: Sequence[str] | None,
         certificates: IngressCertificates | None,
@@ -40,6 +41,7 @@ class MultiClusterIngress(ObjectGroup):
             id_: the construct id, which addresses follow from.
             namespace: the namespace of the objects, applied.
             ingress: the ingress, as configured.
+            timeout_seconds: the load balancer's timeout; None for Google's default.
             address: the reserved global address.
             clusters: ``LOCATION/CLUSTER`` of each cluster that gets requests; None for all of the fleet.
             certificates: certificates of the domains; None for plain HTTP only.
@@ -56,7 +58,12 @@ class MultiClusterIngress(ObjectGroup):
             "backend-config",
             manifest=render(
                 "ingress/backend-config.yaml",
-                {"namespace": namespace.name, "security_policy": policy, "drain_seconds": DRAIN_SECONDS},
+                {
+                    "namespace": namespace.name,
+                    "security_policy": policy,
+                    "timeout_seconds": timeout_seconds,
+                    "drain_seconds": DRAIN_SECONDS,
+                },
             ),
             access=access,
             depends_on=[namespace.applied, cleanup_ready],

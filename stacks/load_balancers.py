@@ -79,6 +79,7 @@ class LoadBalancers:
             "multi-cluster-ingress",
             namespace=self._namespaces[ingress.config_cluster],
             ingress=ingress,
+            timeout_seconds=self._environment.load_balancer_seconds,
             address=address.address,
             clusters=self._load_balanced_clusters(),
             certificates=self._certificates,
@@ -101,6 +102,7 @@ class LoadBalancers:
             "multi-cluster-gateway",
             namespace=self._namespaces[ingress.config_cluster],
             ingress=ingress,
+            timeout_seconds=environment.load_balancer_seconds,
             address=None if address is None else address.name,
             # In drained regions, too: their clients keep their address, and other regions serve it.
             locations=[region.location for region in environment.resolved_regions() if not region.retired],

@@ -172,6 +172,7 @@ def gateway_backends(environment: Environment) -> Claims:
     check = {"checkIntervalSec": 5, "timeoutSec": 5, "config": {"type": "HTTP", "httpHealthCheck": http}}
     policy = {
         "securityPolicy": environment.ingress.security_policy,
+        "timeoutSec": environment.load_balancer_seconds,
         "connectionDraining": {"drainingTimeoutSec": DRAIN_SECONDS},
         "logging": {"enabled": True},
     }

@@ -110,6 +110,7 @@ def cloud_armor(environment: Environment) -> Claims:
     path = _load_balancer(environment)
     spec = {
         "securityPolicy": {"name": policy} if policy else None,
+        "timeoutSec": environment.load_balancer_seconds,
         "connectionDraining": {"drainingTimeoutSec": 40},
         "healthCheck": {
             **{"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021},

@@ -34,10 +34,13 @@ def changed(folder: Path, changes: dict[str, str]) -> Synthesis:
     return synthesize(environment_of(text), folder)
 
 
+SLOW = "services:\n  slow: {image: 'example.com/slow:1', port: 80, timeout_seconds: 59.5, routes: [{path: /slow}]}\n"
+
+
 @pytest.fixture(scope="module")
 def external(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     """For clients of the internet only, with Cloud Armor."""
-    changes = {"exposure: both": "security_policy: edge"}
+    changes = {"exposure: both": "security_policy: edge", "ingress:\n": f"{SLOW}ingress:\n"}
     return changed(tmp_path_factory.mktemp("external"), changes)
 
 
@@ -237,9 +240,11 @@ def test_policies_of_the_backends(external: Synthesis, gateway: Synthesis) -> No
     assert backend["targetRef"] == IMPORT
     assert backend["default"]["securityPolicy"] == "edge"
     assert backend["default"]["logging"]["enabled"] is True
+    assert backend["default"]["timeoutSec"] == 61, "the gateways respond before the load balancer does"
     hook = external.pod("tokyo", SERVICE)["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert 25 <= backend["default"]["connectionDraining"]["drainingTimeoutSec"] < hook
-    assert "securityPolicy" not in gateway.object("tokyo", "GCPBackendPolicy", SERVICE)["spec"]["default"]
+    default = gateway.object("tokyo", "GCPBackendPolicy", SERVICE)["spec"]["default"]
+    assert {"securityPolicy", "timeoutSec"}.isdisjoint(default)
 
 
 def test_old_tls_is_refused(gateway: Synthesis) -> None:
