@@ -81,13 +81,18 @@ def _refuse(rule: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{rule}", {"rule": rule})
 
 
+def _quotes(value: object) -> str:
+    """Return how a value becomes text, unless it is more than one value."""
+    return ", not a list or a mapping" if isinstance(value, (list, tuple, dict)) else "; put it in quotes"
+
+
 def _text(pattern: str, rule: str, longest: int, shortest: int = 1, further: Callable[[str], str] = str) -> Any:
     """A string that matches ``pattern`` whole; ``rule`` says so in words."""
     compiled = re.compile(pattern)
 
     def check(value: object) -> object:
         if not isinstance(value, str):
-            raise _refuse(f"must be text ({rule}); put it in quotes")
+            raise _refuse(f"must be text ({rule}){_quotes(value)}")
         if not value and shortest:
             raise _refuse(f"is empty; it must be {rule}")
         # Not even looked at if it is far too long: some patterns take their time.
@@ -108,7 +113,7 @@ def _grammar(
 
     def check(value: object) -> object:
         if not isinstance(value, str):
-            raise _refuse("must be text; put it in quotes")
+            raise _refuse(f"must be text{_quotes(value)}")
         if len(value) > longest:
             raise _refuse(f"must be 1 to {longest} characters long, and is {len(value)}")
         if rule := problem(value):

@@ -33,6 +33,8 @@ def problem(text: str) -> str | None:
         return f"has a % without two hexadecimal digits after it, at character {bad.start() + 1}; for a % write %25"
     if bad := re.search(r"[^/%]", re.sub(_PCHAR, "", text)):
         return f"must be a path of a URL, in which {bad[0]!r} is written {quote(bad[0])!r}"
+    if re.search(r"/\*+(/|$)", text):
+        return "has *, which is not a wildcard in a route; write the path before it, with match: prefix"
     return _changed(text)
 
 

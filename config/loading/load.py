@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.environment import Environment
 from config.fields import TAG_MARK
+from config.loading.kubernetes_keys import absent_key, known_elsewhere
 from config.loading.renamed_keys import renamed_key
 from config.loading.shared_state import check_state
 from config.loading.strict_yaml import Path as DataPath
@@ -253,7 +254,8 @@ def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
         try:
             return Environment.model_validate(rest), list(problems.values())
         except ValidationError as error:
-            if rest is data:
+            first = rest is data
+            if first:
                 rest = copy.deepcopy(data)
             containing = {place for known in problems for place in _upwards(known)}
             errors = [(_data_path(one["loc"], rest), one) for one in error.errors(include_url=False)]
@@ -264,6 +266,7 @@ def _validate(data: dict[str, Any]) -> tuple[Environment | None, list[Problem]]:
                 # What a section lacks in a later round has been taken away as wrong, as is a list's only item.
                 follows = not containing.isdisjoint((problem.path, dotted(path)))
                 follows |= one["type"] == "too_short" and path in items
+                follows |= one["type"] == "missing" and not first and dotted(path[:-1]) in containing
                 if not follows and not problems.keys() & {problem.path, dotted(path)}:
                     problems[problem.path] = problem
                 paths.add(path)
@@ -294,21 +297,26 @@ def _data_path(location: tuple[int | str, ...], data: Any) -> DataPath:
     return tuple(path)
 
 
+MOST_FIELDS = 12
+"""Most keys that a message lists."""
+
+
 def _problem(path: DataPath, error: Any) -> Problem:
     kind, value = error["type"], error["input"]
     name = dotted(path)
     if kind == "missing":
-        return Problem(name, "is missing")
+        return Problem(name, absent_key(path) or "is missing")
     if value is None:
-        return Problem(name, "is empty; give it a value, or remove the key")
+        empty = "write {} for the defaults" if _is_section_of_defaults(path) else "give it a value"
+        return Problem(name, f"is empty; {empty}, or remove the key")
     if kind == "extra_forbidden":
-        known = _field_names(path[:-1])
+        fields = _field_names(path[:-1])
         where = dotted(path[:-1]) or "the file"
-        if renamed := renamed_key(path, value):
-            return Problem(name, renamed)
-        if path[-1] in known:
+        if known := renamed_key(path, value) or known_elsewhere(path):
+            return Problem(name, known)
+        if path[-1] in fields:
             return Problem(name, f"does not go with the type of {where}")
-        suggestion = Suggestion(path[-1], known, otherwise=f" ({', '.join(known)})")
+        suggestion = Suggestion(path[-1], fields, otherwise=f" ({', '.join(fields)})")
         return Problem(name, f"{where} has no such key", suggestion=suggestion)
     if kind == "rule":
         in_key = "[key]" in error["loc"]
@@ -326,10 +334,10 @@ def _problem(path: DataPath, error: Any) -> Problem:
     rules = {
         "greater_than_equal": f"must be {limits.get('ge')} or more",
         "less_than_equal": f"must be {limits.get('le')} or less",
-        "model_attributes_type": "must be a mapping of keys to values",
-        "model_type": "must be a mapping of keys to values",
-        "dict_type": "must be a mapping of keys to values",
-        "tuple_type": "must be a list",
+        "model_attributes_type": _mapping_rule(path, value),
+        "model_type": _mapping_rule(path, value),
+        "dict_type": _mapping_rule(path, value),
+        "tuple_type": f"must be a list{_as_list(value)}",
         "bool_type": "must be true or false",
         "int_type": "must be a whole number, without quotes or leading zeros",
         "string_type": "must be text; put it in quotes",
@@ -344,8 +352,39 @@ def _problem(path: DataPath, error: Any) -> Problem:
     return Problem(name, rules.get(kind, f"{error['msg'][0].lower()}{error['msg'][1:]}"), shown)
 
 
+def _as_list(value: Any) -> str:
+    """Return how a text is written that has to be a list."""
+    return "; write it in brackets, each word as an entry of its own" if isinstance(value, str) else ""
+
+
+def _mapping_rule(path: DataPath, value: Any) -> str:
+    """Return what has to be at a path instead of a text, a number or a list."""
+    rule = "must be a mapping of keys to values"
+    fields = _field_names(path)
+    if fields and len(fields) <= MOST_FIELDS:
+        return f"{rule} ({', '.join(fields)})"
+    names = value if isinstance(value, list) and all(isinstance(one, str) for one in value) else []
+    if names and _is_section_of_defaults((*path, names[0])):
+        return f"{rule}; write {{{', '.join(f'{one}: {{}}' for one in names[:MOST_FIELDS])}}}"
+    return rule
+
+
+def _is_section_of_defaults(path: DataPath) -> bool:
+    """Return whether a section with a name of the file's own stands at a path, all of whose keys have defaults."""
+    models = [one for one in _models(path) if isinstance(one, type) and issubclass(one, BaseModel)]
+    named = bool(path) and path[-1] not in _field_names(path[:-1])
+    return (
+        named and bool(models) and not any(field.is_required() for one in models for field in one.model_fields.values())
+    )
+
+
 def _field_names(path: DataPath) -> list[str]:
     """Return the keys that the model has at a path."""
+    return sorted({name for kind in _models(path) if hasattr(kind, "model_fields") for name in kind.model_fields})
+
+
+def _models(path: DataPath) -> list[Any]:
+    """Return the types that the model has at a path."""
     here: list[Any] = [Environment]
     for step in path:
         following: list[Any] = []
@@ -355,7 +394,7 @@ def _field_names(path: DataPath) -> list[str]:
             elif get_origin(kind) in (dict, tuple):
                 following += _members(get_args(kind)[1 if get_origin(kind) is dict else 0])
         here = following
-    return sorted({name for kind in here if hasattr(kind, "model_fields") for name in kind.model_fields})
+    return here
 
 
 def _members(annotation: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from config.loading.strict_yaml import Path
 
 RENAMED = {
+    ("mesh", "channel"): "is the channel of the clusters now; remove it, or set cluster.release_channel: {value}",
     ("services", "*", "route"): "is `routes` now, a list; write routes: [{value}]",
 }
 """What to write in place of a key, by its path; a star is any name. ``{value}`` is what the file has there."""
