@@ -1,5 +1,6 @@
 """Tests of the table of changes, and of what is seen of them; the rehearsal itself is `make rehearse DAY2=1`."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 from config.effects import Effect
 from config.environment import Environment
 from config.ingress import INTERNAL
-from config.reference import effects_of_keys
+from config.reference import effects_of_keys, reference_text
 from tests.rehearsal.context import parse
 from tests.rehearsal.day2 import FileChange, read_changes, reference_key
 from tests.rehearsal.observed_effect import EnvironmentState, seen_effect
@@ -39,6 +40,49 @@ def test_each_change_changes_a_valid_file_into_another() -> None:
         before = parse(content)
         change.apply(content)
         assert parse(content) != before, change.change
+
+
+NOT_CHANGED = {
+    "services.*.failover_threshold": "only `fleet` has it",
+}
+"""Keys of services that no change has, and why."""
+
+
+def test_every_key_of_services_and_their_namespaces_is_changed() -> None:
+    effects = effects_of_keys()
+    content = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
+    changed: set[str] = set()
+    for change in read_changes(only_small=False):
+        before = dict(values(content))
+        change.apply(content)
+        after = dict(values(content))
+        different = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+        changed |= {key for path in different if (key := key_of(path, effects)) is not None}
+    wanted = {
+        key for key, effect in effects.items() if effect and key.startswith(("services.*.", "mesh.namespaces.*."))
+    }
+    assert wanted - changed == NOT_CHANGED.keys()
+
+
+def values(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield everything in a file: its path, and its value."""
+    yield path, node
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for step, one in inner:
+        yield from values(one, (*path, "[]" if isinstance(node, list) else str(step)))
+
+
+def key_of(path: tuple[str, ...], keys: Mapping[str, Any]) -> str | None:
+    """Return the key of the reference at a path, if there is one."""
+    for key in keys:
+        pattern = key.replace("[]", ".[]").split(".")
+        if len(pattern) == len(path) and all(one in ("*", step) for one, step in zip(pattern, path, strict=True)):
+            return key
+    return None
+
+
+def test_the_reference_names_the_number_of_changes() -> None:
+    assert f"makes {len(read_changes(only_small=False))} such changes" in reference_text()
 
 
 def test_objects_of_multi_cluster_gateway_are_deleted_before_what_they_use() -> None:
