@@ -39,7 +39,7 @@ ingress:
 GROUPS = (
     Group(
         "Project and identity",
-        "The project that everything is created in, and the account that creates it.",
+        "The project that contains all resources, and the account that creates them.",
         ("project",),
         """\
 project:
@@ -69,7 +69,7 @@ regions:
     ),
     Group(
         "Ingress and domains",
-        "One public address in front of all regions; the load balancer sends each request to the nearest gateway.",
+        "The load balancer has one address for all regions, and sends each request to the nearest gateway.",
         ("ingress",),
         """\
 ingress:
@@ -126,8 +126,8 @@ cluster:
     ),
     Group(
         "Requests to services",
-        "How long callers wait, which requests they send again, and when they turn to another region. Callers in the "
-        "mesh and the gateways have one policy. [Concepts](concepts.md#timeouts-and-retries) explains the defaults.",
+        "Timeouts, retries and failover of requests to a service. The same policy applies to callers in the mesh and "
+        "to the gateways. [Concepts](concepts.md#timeouts-and-retries) explains the defaults.",
         (
             "services.*.timeout_seconds",
             "services.*.retries",
@@ -149,7 +149,7 @@ services:
     ),
     Group(
         "Versions, mirroring and weights",
-        "Which version of a service and which region gets how many of its requests. "
+        "Shares of the requests to a service, by version and by region. "
         "[Versions, mirroring and weights](versions.md) explains a canary release from start to end.",
         ("services.*.versions", "services.*.mirror", "services.*.region_weights"),
         """\

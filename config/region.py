@@ -73,9 +73,9 @@ class Region(Model):
     )
     drained: bool = Field(
         default=False,
-        description="Takes the region out of service, for work on it: the load balancer and other regions send it no "
-        "requests, and its own callers are served by other regions. Its pods stay ready, so that `false` puts it back "
-        "into service at once.",
+        description="Takes the region out of service for maintenance: the load balancer and other regions send it no "
+        "requests, and other regions serve its own callers. Its pods stay ready, so that `false` puts it back into "
+        "service immediately.",
         json_schema_extra=IN_PLACE,
     )
     retired: bool = Field(

@@ -41,6 +41,7 @@ class Cors(Model):
         default=None,
         ge=1,
         le=86400,
-        description="How long a browser may keep the answer to a preflight request. If unset, the browser decides.",
+        description="Seconds for which a browser may cache the response to a preflight request. If unset, the browser "
+        "decides.",
         json_schema_extra=IN_PLACE,
     )

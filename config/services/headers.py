@@ -10,10 +10,10 @@ class HeaderChanges(Model):
     """Changes of the headers of requests or responses."""
 
     set: dict[HeaderName, HeaderValue] = Field(
-        default={}, description="Headers that get this value, whatever they had.", json_schema_extra=IN_PLACE
+        default={}, description="Headers that are set to this value, in place of any other.", json_schema_extra=IN_PLACE
     )
     add: dict[HeaderName, HeaderValue] = Field(
-        default={}, description="Headers that get this value in addition to what they have.", json_schema_extra=IN_PLACE
+        default={}, description="Headers to which this value is added.", json_schema_extra=IN_PLACE
     )
     remove: tuple[HeaderName, ...] = Field(
         default=(), strict=False, description="Headers that are removed.", json_schema_extra=IN_PLACE

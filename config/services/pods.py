@@ -65,7 +65,8 @@ class Pods(Model):
         default=(),
         strict=False,
         max_length=100,
-        description="Program to run in place of the image's own, and its first arguments. Text is literal: `$(NAME)` "
+        description="Program to run instead of the one of the image, and its first arguments. Text is literal: "
+        "`$(NAME)` "
         "is not replaced.",
         json_schema_extra=RESTARTS_PODS,
     )
@@ -73,7 +74,7 @@ class Pods(Model):
         default=(),
         strict=False,
         max_length=100,
-        description="Arguments of the program, in place of the image's own. Text is literal.",
+        description="Arguments of the program, instead of those of the image. Text is literal.",
         json_schema_extra=RESTARTS_PODS,
     )
     env: dict[EnvName, EnvVariable] = Field(
@@ -135,7 +136,7 @@ class Pods(Model):
         default=5,
         ge=0,
         le=600,
-        description="Seconds for which a terminating pod goes on as before, until every proxy has stopped sending it "
+        description="Seconds for which a terminating pod keeps serving, until every proxy has stopped sending it "
         "requests.",
         json_schema_extra=RESTARTS_PODS,
     )

@@ -10,7 +10,9 @@ class Requests(Model):
     """What a node reserves for each pod."""
 
     cpu: Cpu = Field(
-        default="100m", description="CPUs such as `2`, or thousandths such as `500m`.", json_schema_extra=RESTARTS_PODS
+        default="100m",
+        description="Number of CPUs, such as `2`, or `500m` for half of one.",
+        json_schema_extra=RESTARTS_PODS,
     )
     memory: Bytes = Field(default="64Mi", description="Memory, such as `512Mi`.", json_schema_extra=RESTARTS_PODS)
     ephemeral_storage: Bytes | None = Field(
@@ -25,12 +27,13 @@ class Limits(Model):
 
     cpu: Cpu | None = Field(
         default=None,
-        description="CPUs above which the container is throttled. If unset, those that the node has left.",
+        description="CPUs above which the container is throttled. If unset, it can use all free CPUs of the node.",
         json_schema_extra=RESTARTS_PODS,
     )
     memory: Bytes | None = Field(
         default=None,
-        description="Memory above which the container is killed. If unset, a leak takes the memory of its neighbors.",
+        description="Memory above which the container is killed. If unset, a memory leak affects other pods on the "
+        "node.",
         json_schema_extra=RESTARTS_PODS,
     )
     ephemeral_storage: Bytes | None = Field(

@@ -23,7 +23,8 @@ class Autoscaling(Model):
         default=None,
         ge=1,
         le=1000,
-        description="Average use of CPU to keep, in percent of what the container requests. `cpu`, `memory` or both "
+        description="Target for the average CPU use, in percent of the CPU that the container requests. `cpu`, "
+        "`memory` or both "
         "are required; with both, the larger number of pods applies.",
         json_schema_extra=IN_PLACE,
     )
@@ -31,7 +32,7 @@ class Autoscaling(Model):
         default=None,
         ge=1,
         le=1000,
-        description="Average use of memory to keep, in percent of what the container requests.",
+        description="Target for the average memory use, in percent of the memory that the container requests.",
         json_schema_extra=IN_PLACE,
     )
 

@@ -50,8 +50,7 @@ class Service(Pods):
     routes: tuple[Route, ...] = Field(
         default=(),
         strict=False,
-        description="Requests from outside that the service gets. If empty, the service is available inside the mesh "
-        "only.",
+        description="Requests of users that are routed to the service. If empty, only clients in the mesh can call it.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     allow_from: tuple[CallerName, ...] = Field(
@@ -65,7 +64,7 @@ class Service(Pods):
     service_account: ServiceAccountEmail | None = Field(
         default=None,
         description="Google service account as which the pods call Google's APIs, by Workload Identity Federation for "
-        "GKE. It exists already, in any project; what it may do is up to its owner. Without it, the pods have the "
+        "GKE. It must exist, in any project, and its owner grants its roles. Without it, the pods have the "
         "identity of their Kubernetes service account alone.",
         json_schema_extra=RESTARTS_PODS,
     )
@@ -95,7 +94,8 @@ class Service(Pods):
         ge=1,
         le=99,
         description="With `fleet`: percentage of healthy endpoints in a region below which requests also go to other "
-        "regions. If unset, Google's default, 70, applies: then one of two pods that is not ready is enough.",
+        "regions. If unset, Google's default, 70, applies: then one of two pods that is not ready makes requests leave "
+        "the region.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     regions: dict[RegionKey, RegionalDeployment] = Field(

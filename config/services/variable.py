@@ -35,7 +35,7 @@ class _Source(Alternatives):
     )
     optional: bool = Field(
         default=False,
-        description="Starts the container also without the object or the key.",
+        description="Whether the container starts without the object or the key.",
         json_schema_extra=RESTARTS_PODS,
     )
 
