@@ -20,9 +20,25 @@ def read_stack(folder: Path, stack: str) -> dict[str, Any]:
         OSError: The file can't be read.
         ValueError: The file is not a JSON object.
     """
-    content = json.loads(stack_file(folder, stack).read_text(encoding="utf-8"))
+    return parse_stack(stack_file(folder, stack).read_text(encoding="utf-8"))
+
+
+def parse_stack(text: str) -> dict[str, Any]:
+    """Parse a stack's JSON.
+
+    Raises:
+        ValueError: The text is not a JSON object, or has a key twice: terraform would take both, and Python the last.
+    """
+    content = json.loads(text, object_pairs_hook=_distinct)
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
+    return content
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError(f"a JSON object has a key twice: {', '.join(key for key, _ in pairs)}")
     return content
 
 

@@ -25,8 +25,10 @@ def at(node: Any, path: Path) -> Any:
 Claims = Iterator[tuple[Path, Any]]
 """Paths, each with what is allowed there: values, `Allowed`, and mappings and lists of them. None is for nothing."""
 
-BODY_DEPTH = 4
-"""Steps to the body of a resource. Up to there, terraform takes the key ``//`` for a comment."""
+
+def _is_comment(path: Path) -> bool:
+    """Return whether terraform takes the key ``//`` there for a comment: in a stack, and in the body of a resource."""
+    return len(path) == 1 or (len(path) == 4 and path[1] in ("resource", "data"))
 
 
 @dataclass(frozen=True)
@@ -121,18 +123,19 @@ class Matches(Allowed):
 
 @dataclass(frozen=True)
 class Sentence(Allowed):
-    """Text for people. It may show what terraform compares, and no other value."""
+    """Text for people. It may show the value of one expression: what terraform compares, or nothing."""
+
+    shown: str = ""
 
     def allows(self, value: Any) -> bool:
-        if not isinstance(value, str) or not value or "%{" in value:
-            return False
-        return all(map(_SHOWN.match, value.split("${")[1:]))
+        return isinstance(value, str) and bool(value) and not _TEMPLATE.search(value.replace(f"${{{self.shown}}}", ""))
 
     def others(self) -> list[Any]:
-        return ["The key: ${google_service_account_key.nodes.private_key}", "", ["no text"]]
+        key = "google_service_account_key.nodes.private_key"
+        return [f"The key: ${{{key}}}", f'${{{self.shown} == "" ? "" : {key}}}', f"${{{key}}}%{{if}}", "", ["no text"]]
 
     def __str__(self) -> str:
-        return "a sentence without references, but for ${self.…} and ${each.value.…}"
+        return f"a sentence without references, but for ${{{self.shown}}}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ def _value(node: Node) -> Any:
     return node.allowed.value
 
 
-_SHOWN = re.compile(r'(self|each\.value)\.\w|path\.module}|join\("", distinct\(\[for one in try\(jsondecode\(file\("$')
+_TEMPLATE = re.compile("[$%]{")
 
 
 @dataclass(frozen=True)
@@ -271,7 +274,7 @@ def compare(node: Node, actual: Any, path: Path) -> Iterator[Finding]:
             else:
                 yield Finding(first_rule(claimed), (*path, key), "is missing")
         for key, value in actual.items():
-            if key not in node and not (key == "//" and len(path) <= BODY_DEPTH):
+            if key not in node and not (key == "//" and _is_comment(path)):
                 yield Finding(None, (*path, key), f"no rule claims {_short(value)}")
     elif isinstance(node, list) and isinstance(actual, list):
         for index, (claimed, value) in enumerate(zip(node, actual, strict=False)):
@@ -279,7 +282,11 @@ def compare(node: Node, actual: Any, path: Path) -> Iterator[Finding]:
         if len(node) != len(actual):
             yield Finding(first_rule(node), path, f"has {len(actual)} items, allowed are {len(node)}")
     else:
-        yield Finding(first_rule(node), path, f"is {_short(actual)}, allowed is a {_kind(node)}")
+        yield Finding(
+            first_rule(node),
+            path,
+            f"is {_short(actual)}, allowed is a {'list' if isinstance(node, list) else 'mapping'}",
+        )
 
 
 def first_rule(node: Node) -> Rule:
@@ -303,10 +310,6 @@ def text_of(path: Path) -> str:
     stack, *steps = path or ("",)
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return f"{stack}: {text.removeprefix('.')}"
-
-
-def _kind(node: Node) -> str:
-    return "list" if isinstance(node, list) else "mapping"
 
 
 def _short(value: Any) -> str:

@@ -59,7 +59,7 @@ def generate(claims: Mapping[str, Node], stacks: Mapping[str, Any]) -> Iterator[
         for value in _elsewhere(path, leaf):
             yield _set(everything, root, "moved", path, value)
     for path in _inner_paths(everything):
-        yield _remove(everything, root, path)
+        yield _set(everything, root, "removed", path)
         actual = at(root, path)
         if isinstance(actual, list) and actual:
             yield _set(everything, root, "duplicated", path, [*actual, actual[0]])
@@ -129,30 +129,18 @@ def _block(path: Path) -> Path:
     return path[: 4 if path[1] in ("resource", "data", "ephemeral") else 3]
 
 
-def _set(claims: Node, root: Any, kind: str, path: Path, value: Any) -> Generated:
+def _set(claims: Node, root: Any, kind: str, path: Path, value: Any = None) -> Generated:
+    """Set a value, or remove what is there, and restore the block afterwards."""
     parent, key = at(root, path[:-1]), path[-1]
-    existed = not isinstance(parent, dict) or key in parent
-    before = parent[key] if existed else None
-    parent[key] = value
-    found = _found(claims, root, path)
-    if existed:
-        parent[key] = before
-    else:
+    before = copy.copy(parent)
+    if kind == "removed":
         del parent[key]
-    return Generated(kind, path, found)
-
-
-def _remove(claims: Node, root: Any, path: Path) -> Generated:
-    parent, key = at(root, path[:-1]), path[-1]
-    before = list(parent.items()) if isinstance(parent, dict) else list(parent)
-    del parent[key]
+    else:
+        parent[key] = value
     found = _found(claims, root, path)
     parent.clear()
-    if isinstance(parent, dict):
-        parent.update(before)
-    else:
-        parent.extend(before)
-    return Generated("removed", path, found)
+    (parent.update if isinstance(parent, dict) else parent.extend)(before)
+    return Generated(kind, path, found)
 
 
 def _found(claims: Node, root: Any, path: Path) -> frozenset[str]:

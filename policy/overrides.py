@@ -17,9 +17,12 @@ CREDENTIALS = re.compile(
     r"|\bya29\.[\w-]"  # a Google access token
     r"|\beyJ[\w-]+\.eyJ[\w-]+"  # a signed token, such as of a Kubernetes service account
     r"|\bAIza[\w-]{30}"  # a Google API key
-    r"|\bgh[pousr]_\w{30}"  # a GitHub token
+    r"|\b(gh[pousr]|github_pat|glpat|xox[abp]|npm|sk_live|GOCSPX)[_-][\w-]{16}"  # tokens of GitHub, Slack and others
+    r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b"  # an access key of AWS
+    r"|://[^/\s:@]+:[^/\s@$]+@"  # a URL with a password
 )
-NAMES = re.compile(r"(password|passwd|token|api_?key|private_?key|client_?secret|credentials?)$", re.IGNORECASE)
+_NAME = "(^|_)(pass|pwd|secret)|password|passwd|passphrase|token|(api|access|private|secret|signing)_?key|credentials?"
+NAMES = re.compile(f"({_NAME})$", re.IGNORECASE)
 """Names of variables that are credentials."""
 
 

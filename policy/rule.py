@@ -13,10 +13,7 @@ from policy.addresses import OUTPUTS, REMOTE
 from policy.claims import Checksum, Claims, Finding, Is, JsonOf, Leaf, Node, Rule, add, at, compare, first_rule, leaves
 
 MANIFEST_ANNOTATION = "multi-region-mesh/manifest"
-
-
 _Function = Callable[[Environment], Claims]
-
 RULES: dict[str, Rule] = {}
 """Every rule, by its id; `load` fills it."""
 

@@ -28,10 +28,6 @@ class Skip:
 
 
 def read() -> list[Skip]:
-    """Return the skips of `FILE`.
-
-    Raises:
-        KeyError: An entry lacks a key.
-    """
+    """Return the skips of `FILE`."""
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return [Skip(one["check"], tuple(one["of"]), one["reason"]) for one in entries]

@@ -8,13 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from config.backend import state_file
 from config.loading.load import CONFIG_VARIABLE
 from config.naming import STACKS
 from config.paths import ROOT
-from config.synthesized import read_stack
+from config.synthesized import parse_stack, stack_file
 
 Stacks = Mapping[str, Mapping[str, Any]]
 """The JSON of every stack, by the stack's name."""
+
+
+def state_path(stack: str) -> str:
+    """Return the path of a stack's local state from the folders of the stacks, if the output is in ``cdktf.out``."""
+    return f"../../../terraform.{stack}.tfstate"
 
 
 def synthesize(config: Path) -> Stacks:
@@ -34,4 +40,13 @@ def synthesize(config: Path) -> Stacks:
         )
         if result.returncode != 0:
             raise RuntimeError(f"can't synthesize {config}: {result.stderr.strip()}")
-        return {name: read_stack(Path(folder), name) for name in STACKS}
+        return {name: _read(config.resolve(), Path(folder).resolve(), name) for name in STACKS}
+
+
+def _read(config: Path, folder: Path, stack: str) -> Mapping[str, Any]:
+    """Return a stack's JSON. Its paths of states beside the configuration are those of `state_path`, and no others."""
+    file = stack_file(folder, stack)
+    text = file.read_text(encoding="utf-8")
+    for one in STACKS:
+        text = text.replace(os.path.relpath(state_file(config, one), file.parent), state_path(one))
+    return parse_stack(text)

@@ -183,7 +183,7 @@ def release_channel(environment: Environment) -> Claims:
     """
     channel = environment.cluster.release_channel.upper()
     condition = f'${{self.release_channel[0].channel == "{channel}"}}'
-    kept = {"postcondition": [{"condition": condition, "error_message": Sentence()}]}
+    kept = {"postcondition": [{"condition": condition, "error_message": Sentence("self.release_channel[0].channel")}]}
     managed = environment.mesh.control_plane != "asmcli-in-cluster"
     ignored = ["node_config", *(["release_channel"] if managed else [])]
     for region in environment.resolved_regions():

@@ -8,8 +8,8 @@ from policy.claims import Claims, Sentence
 from policy.objects import GATEWAY_API, GATEWAY_NAMESPACE, applied, in_namespace, kubernetes_object
 from policy.rule import rule
 from policy.rules.ingress import GATEWAY_LABELS, certificate_name
-from policy.rules.mesh import GATEWAY, endpoints_of, members
-from policy.rules.scripts import used_by_gateways
+from policy.rules.mesh import GATEWAY, endpoints_of
+from policy.rules.scripts import members, used_by_gateways
 from policy.rules.terraform import ADDRESS
 
 IMPORT = {"group": "net.gke.io", "kind": "ServiceImport", "name": GATEWAY}

@@ -12,7 +12,8 @@ from policy.addresses import address, ref, resource
 from policy.claims import Claims, Sentence
 from policy.objects import GATEWAY_NAMESPACE, applied, autoscaling, kubernetes_object, spread
 from policy.rule import rule
-from policy.rules.mesh import GATEWAY, injection_labels, members, namespaces
+from policy.rules.mesh import GATEWAY, injection_labels, namespaces
+from policy.rules.scripts import members
 from policy.rules.services import needed_by_routes
 from policy.rules.traffic import http_action
 

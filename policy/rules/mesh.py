@@ -9,7 +9,7 @@ from policy.addresses import address, after, resource
 from policy.claims import Checksum, Claims
 from policy.objects import GATEWAY_NAMESPACE, applied, bound, held, kubernetes_object, manifest_path
 from policy.rule import rule
-from policy.rules.scripts import crds, load_balancer_features
+from policy.rules.scripts import crds, load_balancer_features, members
 from policy.rules.terraform import of_cluster
 
 ROOT_NAMESPACE = "istio-system"
@@ -18,11 +18,6 @@ ROOT_NAMESPACE = "istio-system"
 GATEWAY = "istio-ingressgateway"
 READINESS = "mesh-readiness"
 SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
-
-
-def members(environment: Environment) -> list[ResolvedRegion]:
-    """Return the regions whose clusters are in the mesh."""
-    return [region for region in environment.resolved_regions() if not region.retired]
 
 
 def fleet_members(environment: Environment) -> list[ResolvedRegion]:

@@ -67,7 +67,7 @@ def vpc(environment: Environment) -> Claims:
     name = environment.names.vpc
     kept = None
     if environment.backend.type == "local":
-        kept = [{"condition": kept_mode(environment.mesh.control_plane), "error_message": Sentence()}]
+        kept = [kept_mode(environment.mesh.control_plane)]
     content = {
         "name": name,
         "description": Sentence(),
@@ -76,7 +76,7 @@ def vpc(environment: Environment) -> Claims:
         "lifecycle": {
             "ignore_changes": ["name"],
             "precondition": kept,
-            "postcondition": [{"condition": f'${{self.name == "{name}"}}', "error_message": Sentence()}],
+            "postcondition": [{"condition": f'${{self.name == "{name}"}}', "error_message": Sentence("self.name")}],
         },
     }
     yield resource("network", "google_compute_network", "vpc"), content

@@ -62,7 +62,7 @@ def pool_rollout(environment: Environment) -> Claims:
         )
         together = {
             "ignore_changes": ["initial_node_count", "name", SECURE_BOOT],
-            "postcondition": [{"condition": condition, "error_message": Sentence()}],
+            "postcondition": [{"condition": condition, "error_message": Sentence("self.name")}],
         }
         following = {"ignore_changes": ["initial_node_count"], "create_before_destroy": True}
         yield pool(region), {"lifecycle": following if one_by_one else together}

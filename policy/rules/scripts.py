@@ -85,7 +85,7 @@ def _script(
                     "when": "destroy" if on_destroy else None,
                     # Without the caller's functions and options, which can make a script do nothing, and succeed.
                     "interpreter": ["bash", "-p"],
-                    "command": Matches(rf"assets/scripts/[0-9A-F]{{32}}/{re.escape(script)}"),
+                    "command": f"assets/scripts/{_shipped()}/{script}",
                     "environment": {
                         "PROJECT": environment.project.id,
                         "ENDPOINT": environment.cluster.endpoint,
@@ -100,11 +100,21 @@ def _script(
     }
 
 
+def _shipped() -> str:
+    """Return the folder of the reviewed scripts in a stack's output, which is named after their content.
+
+    Source: https://github.com/hashicorp/terraform-cdk/blob/v0.21.0/packages/cdktf/lib/private/fs.ts
+    """
+    content = b"".join(path.read_bytes() for path in sorted((ROOT / "scripts").iterdir()))
+    return hashlib.md5(content).hexdigest().upper()
+
+
 def _null(stack: str, path: str) -> tuple[str, ...]:
     return (stack, "resource", "null_resource", unique_id(path))
 
 
-def _members(environment: Environment) -> list[ResolvedRegion]:
+def members(environment: Environment) -> list[ResolvedRegion]:
+    """Return the regions whose clusters are in the mesh."""
     return [region for region in environment.resolved_regions() if not region.retired]
 
 
@@ -131,7 +141,7 @@ def used_by_gateways(environment: Environment) -> list[str]:
     domains = environment.ingress.domains if environment.has_certificate_map else ()
     entries = [f"certificate-map/{domain}/entry" for domain in domains]
     return [
-        *(applied(f"regions/{region.key}/exported-gateway/export") for region in _members(environment)),
+        *(applied(f"regions/{region.key}/exported-gateway/export") for region in members(environment)),
         *(["google_compute_global_address.gateway-address"] if "external" in environment.ingress.exposures else []),
         *([address("google_compute_ssl_policy", "certificates/policy")] if domains else []),
         *(address("google_certificate_manager_certificate_map_entry", entry) for entry in entries),
@@ -142,7 +152,10 @@ def used_by_gateways(environment: Environment) -> list[str]:
 def fixed_control_plane(environment: Environment) -> Claims:
     """The control plane mode of an existing mesh can't change."""
     mode = environment.mesh.control_plane
-    condition = {"condition": f'${{self.triggers.control_plane == "{mode}"}}', "error_message": Sentence()}
+    condition = {
+        "condition": f'${{self.triggers.control_plane == "{mode}"}}',
+        "error_message": Sentence("self.triggers.control_plane"),
+    }
     kept = {"lifecycle": {"ignore_changes": ["triggers"], "postcondition": [condition]}}
     tools = after("null_resource.tools") if mode != "fleet" else None
     yield _null("mesh", "fixed"), {"triggers": {"control_plane": mode}, "depends_on": tools, **kept}
@@ -161,7 +174,7 @@ def kubeconfigs(environment: Environment) -> Claims:
     }
     if account:
         plugin["args"] = [f"--impersonate_service_account={account}"]
-    for region in _members(environment) if environment.mesh.control_plane != "fleet" else ():
+    for region in members(environment) if environment.mesh.control_plane != "fleet" else ():
         name, authority = region.names.cluster, ca_certificate(environment, region)
         server: dict[str, Any] = {"server": host(environment, region)}
         if authority:
@@ -230,13 +243,12 @@ def scripts(environment: Environment) -> Claims:
 @rule("https://cloud.google.com/service-mesh/docs/unified-install/install-dependent-tools")
 def installer(environment: Environment) -> Claims:
     """asmcli installs the control planes, and only after its checksum is verified."""
-    members = _members(environment)
     if environment.mesh.control_plane == "fleet":
         return
     asmcli = environment.mesh.asmcli
     file: Any = asmcli.file and Matches(rf"assets/[\w-]+/[0-9A-F]{{32}}/{re.escape(asmcli.file.rpartition('/')[2])}")
     url = f"https://storage.googleapis.com/csm-artifacts/asm/asmcli_{asmcli.version.replace('+', '-')}"
-    places = {one.key: {"cluster": one.names.cluster, "location": one.location} for one in members}
+    places = {one.key: {"cluster": one.names.cluster, "location": one.location} for one in members(environment)}
     yield _script(
         environment,
         ("mesh", "control-plane/removal"),
@@ -260,12 +272,14 @@ def installer(environment: Environment) -> Claims:
                 "asmcli_file": file or "",
                 "asmcli_sha256": asmcli.sha256 or "",
             }
-            for one in members
+            for one in members(environment)
         },
         depends_on=["control-plane/removal"],
     )
     condition = '${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}'
-    given = {"lifecycle": {"precondition": [{"condition": condition, "error_message": Sentence()}]}}
+    given = {
+        "lifecycle": {"precondition": [{"condition": condition, "error_message": Sentence("each.value.asmcli_url")}]}
+    }
     yield path, install | given
     yield _script(
         environment,
@@ -280,9 +294,9 @@ def installer(environment: Environment) -> Claims:
                 "marker": _marker("control-plane/install", one.key),
                 "crds": " ".join(crds(environment, one)),
             }
-            for one in members
+            for one in members(environment)
         },
-        access={one.key: {"cluster_kubeconfig": _kubeconfig(one)} for one in members},
+        access={one.key: {"cluster_kubeconfig": _kubeconfig(one)} for one in members(environment)},
         depends_on=["control-plane/install", "trust/check", *load_balancer_features(environment)],
     )
 
@@ -295,9 +309,7 @@ def remote_secrets(environment: Environment) -> Claims:
     """
     if environment.mesh.control_plane == "fleet":
         return
-    pairs = {
-        f"{holder.key}/{remote.key}": (holder, remote) for holder, remote in permutations(_members(environment), 2)
-    }
+    pairs = {f"{holder.key}/{remote.key}": (holder, remote) for holder, remote in permutations(members(environment), 2)}
     names = {key: f"istio-remote-secret-{remote.remote_name}" for key, (_, remote) in pairs.items()}
     holders = {
         key: {"holder_cluster": holder.names.cluster, "holder_location": holder.location}

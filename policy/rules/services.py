@@ -20,7 +20,8 @@ from policy.addresses import address, resource
 from policy.claims import Checksum, Claims
 from policy.objects import applied, autoscaling, in_namespace, kubernetes_object, manifest_path, spread
 from policy.rule import rule
-from policy.rules.mesh import endpoints_of, members
+from policy.rules.mesh import endpoints_of
+from policy.rules.scripts import members
 
 TEMPLATE = "multi-region-mesh/template"
 PROXY_DRAIN_SECONDS = 5

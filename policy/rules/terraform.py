@@ -1,13 +1,13 @@
 """Terraform: providers, states, and the outputs between stacks."""
 
-import re
 from typing import Any
 
 from config.environment import Environment, ResolvedRegion
 from config.naming import STACKS
 from policy.addresses import REMOTE, other_stack, ref
-from policy.claims import Allowed, Claims, Matches
+from policy.claims import Claims, Sentence
 from policy.rule import rule
+from policy.synthesis import state_path
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 VERSIONS = {"google": "6.50.0", "kubernetes": "2.38.0", "null": "3.2.4"}
@@ -22,9 +22,18 @@ def providers(environment: Environment, stack: str) -> list[str]:
     return {"network": ["google", *scripts], "clusters": ["google"]}.get(stack, ["google", "kubernetes", "null"])
 
 
-def state_path(stack: str) -> str:
-    """Return the form of the path of a local state: beside the configuration, from the folder of the output."""
-    return rf"(\.\./)+([\w.-]+/)*terraform\.([\w-]+\.)*{stack}\.tfstate"
+def _installed_modes() -> str:
+    """Return an expression for the control plane modes in the local state of the mesh."""
+    return (
+        f'distinct([for one in try(jsondecode(file("${{path.module}}/{state_path("mesh")}")).resources, []) : '
+        'one.instances[0].attributes.triggers.control_plane if one.name == "fixed" && length(one.instances) > 0])'
+    )
+
+
+def kept_mode(mode: str) -> dict[str, Any]:
+    """Return the precondition that the mesh in the state was installed with a mode, or that there is none."""
+    condition = f'${{alltrue([for mode in {_installed_modes()} : mode == "{mode}"])}}'
+    return {"condition": condition, "error_message": Sentence(f'join("", {_installed_modes()})')}
 
 
 def host(environment: Environment, region: ResolvedRegion) -> str:
@@ -85,8 +94,7 @@ def _backend(environment: Environment, stack: str) -> dict[str, Any]:
             return {"cloud": {**place, "workspaces": {"name": name}}}
         case "gcs":
             return {"backend": {"gcs": {"bucket": backend.bucket, "prefix": name}}}
-    path: Allowed = Matches(state_path(stack))
-    return {"backend": {"local": {"path": path}}}
+    return {"backend": {"local": {"path": state_path(stack)}}}
 
 
 @rule("https://cloud.google.com/docs/authentication/use-service-account-impersonation")
@@ -140,16 +148,6 @@ def provider_tokens(environment: Environment) -> Claims:
 
 
 TOKEN = "google_service_account_access_token.kubernetes"
-
-
-def kept_mode(mode: str) -> Matches:
-    """Return the condition that the mesh in the state was installed with a mode, or that there is none."""
-    before, after = (
-        '${alltrue([for mode in distinct([for one in try(jsondecode(file("${path.module}/',
-        '")).resources, []) : one.instances[0].attributes.triggers.control_plane if one.name == "fixed" && '
-        f'length(one.instances) > 0]) : mode == "{mode}"])}}',
-    )
-    return Matches(re.escape(before) + state_path("mesh") + re.escape(after))
 
 
 @rule("https://developer.hashicorp.com/terraform/language/manage-sensitive-data")

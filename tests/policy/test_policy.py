@@ -16,6 +16,7 @@ import yaml
 from config.control_plane import MODES
 from config.environment import Environment
 from config.paths import ROOT
+from config.synthesized import parse_stack
 from policy import docs, mutation, skips
 from policy.__main__ import EXAMPLES, report_checkov, report_generated, report_rules
 from policy.addresses import unique_id
@@ -205,12 +206,27 @@ def test_every_documented_override_is_tested() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PASSWORD", "hunter2"), ("TEXT", "ghp_" + "a" * 36), ("KEY", "-----BEGIN RSA PRIVATE KEY-----")],
+    [
+        ("PASSWORD", "hunter2"),
+        ("DB_PASS", "hunter2"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("TEXT", "ghp_" + "a" * 36),
+        ("TEXT", "xoxb-" + "1" * 20),
+        ("TEXT", "AKIA" + "A" * 16),
+        ("TEXT", "postgres://shop:hunter2@db/shop"),
+        ("KEY", "-----BEGIN RSA PRIVATE KEY-----"),
+    ],
 )
 def test_a_credential_in_the_configuration_is_a_failure(name: str, value: str) -> None:
     shop = {"image": "docker.io/acme/shop:1", "port": 8080, "env": {name: value}}
     (found,) = credentials(environment_of(yaml.safe_dump(hardened_data(shop=shop))))
     assert found.startswith(f"services.shop.env.{name} contains a credential")
+
+
+def test_names_and_references_are_no_credentials() -> None:
+    env = {"COMPASS": "north", "PUBLIC_KEY": "abc", "DATABASE": "postgres://shop:$(PASSWORD)@db/shop", "A": "a://b@c"}
+    shop = {"image": "docker.io/acme/shop:1", "port": 8080, "env": env}
+    assert credentials(environment_of(yaml.safe_dump(hardened_data(shop=shop)))) == []
 
 
 def test_examples_have_no_credentials() -> None:
@@ -293,6 +309,43 @@ def test_a_finding_says_what_to_write(hardened: Stacks, claims: dict[str, dict[s
     assert all("add the claim to a rule in policy/rules/" in text for text in rest)
 
 
+STATE_ELSEWHERE = "../../../other/terraform.clusters.tfstate"
+VPC_LIFECYCLE = "network resource google_compute_network vpc lifecycle"
+WEAKENED_VALUES = {
+    "clusters terraform backend local path": STATE_ELSEWHERE,
+    "mesh data terraform_remote_state cross-stack-reference-input-clusters config path": STATE_ELSEWHERE,
+    f"{VPC_LIFECYCLE} precondition 0 condition": "${true}",
+    "network resource google_compute_network vpc description": "${self.name}",
+    f"{VPC_LIFECYCLE} postcondition 0 error_message": '${self.name == "" ? "" : a.b}',
+    f"{VPC_LIFECYCLE} //": "no comment",
+    "ingress output url value": {"//": "no comment"},
+}
+
+
+@pytest.mark.parametrize("place", WEAKENED_VALUES)
+def test_another_state_sentence_or_comment_is_found(synthesized: Synthesized, place: str) -> None:
+    stacks = copy.deepcopy(synthesized("gateway").stacks)
+    *steps, last = [int(step) if step.isdigit() else step for step in place.split()]
+    node: Any = stacks
+    for step in steps:
+        node = node[step]
+    assert node.get(last) != WEAKENED_VALUES[place]
+    node[last] = WEAKENED_VALUES[place]
+    assert evaluate(claimed(load_without_variables(ENVIRONMENTS["gateway"])), stacks)
+
+
+def test_a_comment_in_data_is_found() -> None:
+    node = add(None, {"output": {"names": {"value": {"a": 1}}}, "locals": {"a": "b"}}, RULES["MESH_OUTPUTS"])
+    actual = {"//": 1, "output": {"names": {"value": {"a": 1, "//": "${a.b}"}}}, "locals": {"a": "b", "//": 1}}
+    found = [one.path for one in compare(node, actual, ("ingress",))]
+    assert found == [("ingress", "output", "names", "value", "//"), ("ingress", "locals", "//")]
+
+
+def test_a_key_that_is_there_twice_is_an_error() -> None:
+    with pytest.raises(ValueError, match="a key twice: provisioner, provisioner"):
+        parse_stack('{"resource": {"null_resource": {"a": {"provisioner": [], "provisioner": []}}}}')
+
+
 def test_two_rules_that_claim_one_path_are_an_error() -> None:
     first, second = (RULES[name] for name in ("MESH_VPC", "MESH_SUBNETS"))
     node = add(None, {"name": "a", "more": {"b": 1}}, first)
@@ -346,6 +399,18 @@ def test_a_provider_that_verifies_no_certificate_is_found(tmp_path: Path, monkey
     monkeypatch.setattr(cluster_access, "KubernetesProvider", partial(bindings.KubernetesProvider, insecure=True))
     found = findings(load_without_variables(HARDENED), tmp_path)
     assert any("provider.kubernetes[0].insecure: no rule claims true" in one for one in found)
+
+
+def test_scripts_of_another_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform runs the copy in the output, not the reviewed file."""
+    from constructs import script_folder  # noqa: PLC0415 (starts Node.js)
+
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    with (tmp_path / "scripts" / "lib.sh").open("a") as library:
+        library.write("echo\n")
+    monkeypatch.setattr(script_folder, "SCRIPTS", tmp_path / "scripts")
+    found = findings(load_without_variables(ENVIRONMENTS["asmcli-in-cluster"]), tmp_path)
+    assert any("local-exec.command: is" in one for one in found)
 
 
 def test_scripts_are_as_reviewed() -> None:
