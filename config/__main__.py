@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     file = parser.parse_args(arguments).file
     try:
-        load(Path(file) if file else config_path(ROOT))
+        load(config_path(ROOT) if file is None else Path(file))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

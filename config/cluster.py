@@ -33,12 +33,27 @@ def vcpus(machine_type: str) -> int | None:
 
     Source: https://cloud.google.com/compute/docs/machine-resource
     """
-    if re.search(r"-(micro|small|medium)$", machine_type):
+    if re.search(r"-(micro|small|medium)($|-\d)", machine_type):
         return 2  # shared-core machines have 2 at most
     custom = re.search(r"custom-(\d+)-\d+", machine_type)
     standard = re.search(r"-(?:standard|highmem|highcpu|megamem|ultramem)-(\d+)", machine_type)
     found = custom or standard
     return int(found[1]) if found else None
+
+
+GIB_A_VCPU = {"standard": 4, "highmem": 8, "highcpu": 2}
+"""Most memory of a vCPU, in GiB, in any series.
+
+Source: https://cloud.google.com/compute/docs/machine-resource
+"""
+
+
+def memory_bytes(machine_type: str) -> int | None:
+    """Return the memory of a machine type at most, or None if its name doesn't tell."""
+    if custom := re.search(r"custom-(?:\d+|micro|small|medium)-(\d+)", machine_type):
+        return int(custom[1]) << 20
+    shape = re.search(r"-(standard|highmem|highcpu)-(\d+)", machine_type)
+    return int(shape[2]) * GIB_A_VCPU[shape[1]] << 30 if shape else None
 
 
 class AuthorizedNetwork(Model):
@@ -80,6 +95,20 @@ class NodePoolShape(Model):
         node_config.go of provider 6.50.0).
         """
         return hashlib.sha256(f"secure_boot={self.secure_boot}".encode()).hexdigest()[:4]
+
+    @property
+    def capacity(self) -> dict[str, int | None]:
+        """What a node has at most by resource, in the units of `config.grammar.quantity.AMOUNTS`; None if unknown.
+
+        Some of it is for the node itself. Machines with local SSDs have more storage than their boot disk.
+        """
+        count = vcpus(self.machine_type)
+        has_ssds = "lssd" in self.machine_type
+        return {
+            "cpu": None if count is None else count * 1000,
+            "memory": memory_bytes(self.machine_type),
+            "ephemeral_storage": None if has_ssds else self.disk_size_gb << 30,
+        }
 
 
 class NodePoolOverride(Model):
@@ -167,6 +196,7 @@ class Cluster(NodePoolShape):
     logs: tuple[LogSource, ...] = Field(
         default=("workloads", "api_server"),
         strict=False,
+        max_length=len(LOG_COMPONENTS),
         description="Log sources in addition to the system components: `workloads`, `api_server`, `scheduler`, "
         "`controller_manager`. Without `api_server`, there is no record of requests to the GKE control plane.",
         json_schema_extra=IN_PLACE,

@@ -282,10 +282,14 @@ class Environment(Model):
         return longest if longest > LOAD_BALANCER_SECONDS else None
 
     def deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
-        """Return what a service runs in each region that is not retired, whoever deploys its pods."""
+        """Return what a service runs in each of its regions, whoever deploys its pods."""
+        return {key: service.deployments_in(key) for key in self.regions_of(service)}
+
+    def regions_of(self, service: Service) -> tuple[str, ...]:
+        """Return the keys of the regions where a service runs: those that are not retired."""
         wanted = service.regions or self.regions
         known = (key for key in wanted if key in self.regions)  # check_services refuses the others
-        return {key: service.deployments_in(key) for key in known if not self.regions[key].retired}
+        return tuple(key for key in known if not self.regions[key].retired)
 
     def serving_deployments(self, service: Service) -> dict[str, tuple[RegionalDeployment, ...]]:
         """Return what of a service's deployments gets requests: those of regions that are not drained."""

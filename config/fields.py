@@ -150,7 +150,7 @@ https://github.com/istio/istio/blob/1.28.0/pkg/config/validation/agent/validatio
 
 def _retry_condition(value: object) -> object:
     """Check a condition of retries, or a status code, which is a whole number."""
-    if isinstance(value, bool) or value not in (*retry_condition.CONDITIONS, *retry_condition.STATUS_CODES):
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or value not in retry_condition.ALL:
         raise _refuse(retry_condition.RULE)
     return value
 
@@ -158,7 +158,7 @@ def _retry_condition(value: object) -> object:
 RetryCondition = Annotated[
     str | int,
     BeforeValidator(_retry_condition),
-    WithJsonSchema({"enum": [*retry_condition.CONDITIONS, *retry_condition.STATUS_CODES]}),
+    WithJsonSchema({"enum": list(retry_condition.ALL)}),
 ]
 
 
@@ -264,7 +264,7 @@ Version = _text(
     longest=30,
 )
 SecretVersion = _text(
-    rf"projects/({_LABEL}|[0-9]+)/secrets/[A-Za-z0-9_-]{{1,255}}/versions/(latest|[0-9]+|[A-Za-z][A-Za-z0-9_-]*)",
+    rf"projects/({_LABEL}|[0-9]+)/secrets/[A-Za-z0-9_-]{{1,255}}/versions/(latest|[1-9][0-9]*|[A-Za-z][A-Za-z0-9_-]*)",
     "a version of a secret in Secret Manager, projects/PROJECT/secrets/SECRET/versions/VERSION",
     longest=400,
 )
@@ -300,33 +300,40 @@ UrlPaths = Annotated[
 """One path, or a list of them."""
 RouteHost = _grammar(domain.route_host_problem, domain.ROUTE_HOST_PATTERN, longest=253)
 HeaderName = _grammar(header.name_problem, header.NAME, longest=100)
+HeaderNames = _grammar(header.names_problem, header.NAME, longest=100)
+"""A header, or ``*`` for all."""
 Origin = _grammar(origin.problem, origin.PATTERN, longest=270)
-ProbePath = _text(
-    r"/[A-Za-z0-9._~:@/-]*(\?[A-Za-z0-9._~:@/=&+-]*)?", "a path such as /ready, and a query if need be", longest=500
-)
+ProbePath = _grammar(url_path.request_problem, url_path.REQUEST_PATTERN, longest=500)
 ProbeService = _text(r"[A-Za-z0-9._/-]*", "a service such as shop.Orders", longest=200, shortest=0)
 """A service of the gRPC health checking protocol. https://github.com/grpc/grpc/blob/master/doc/health-checking.md"""
 Bytes = _grammar(quantity.bytes_problem, f"({quantity.BYTES_PATTERN})", longest=40)
 Organization = _text(r"[A-Za-z0-9][A-Za-z0-9_-]*", "letters, digits, hyphens, underscores", longest=60)
 HostName = _grammar(domain.host_problem, domain.HOST_PATTERN, longest=253)
 ObjectPrefix = _text(
-    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)*",
-    "a folder in a bucket, such as teams/mesh: letters, digits, dots, hyphens, underscores, slashes between",
+    r"(?!\.well-known/acme-challenge(/|$)|\.\.?/|\.\.?$|.*/\.\.?/|.*/\.\.?$)[A-Za-z0-9._~=+@-]+(/[A-Za-z0-9._~=+@-]+)*",
+    "a folder in a bucket, such as teams/mesh: letters, digits and ._~=+@-, with single slashes between its parts",
     longest=200,
 )
+"""Characters that mean nothing to other tools, and no part . or .. (https://cloud.google.com/storage/docs/objects)."""
 DomainName = _grammar(domain.problem, domain.PATTERN, longest=63)
 """A domain that Google issues a managed certificate for: no wildcard, and at most 63 characters.
 
 Source: https://cloud.google.com/load-balancing/docs/ssl-certificates/google-managed-certs#limitations
 (from memory: the page could not be read here)
 """
-Label = _text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", "a plain label", longest=60)
+Label = _text(
+    r"[A-Za-z0-9][A-Za-z0-9 ._-]*",
+    "a short name: letters without accents, digits, spaces, dots, underscores and hyphens, from a letter or digit",
+    longest=60,
+)
 LabelName = _grammar(label_name.problem, label_name.PATTERN, longest=label_name.LONGEST)
 LabelValue = _text(
-    r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?",
+    r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?",
     "a label's value: letters, digits, and hyphens, underscores and dots between them",
     longest=63,
+    shortest=0,
 )
+"""It may be empty. https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"""
 KmsKey = _text(
     rf"projects/{_LABEL}/locations/[a-z]+(-[a-z]+[0-9]+)?/keyRings/[A-Za-z0-9_-]{{1,63}}/cryptoKeys/[A-Za-z0-9_-]{{1,63}}",
     "a key of Cloud KMS, projects/PROJECT/locations/REGION/keyRings/RING/cryptoKeys/KEY, without a version",

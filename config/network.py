@@ -1,7 +1,7 @@
 """`network`: one VPC, and the plan by which regions get their ranges."""
 
 from ipaddress import IPv4Network
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -96,6 +96,7 @@ class Network(Model):
     pod_protocols: tuple[PodProtocol, ...] = Field(
         default=("tcp",),
         strict=False,
+        max_length=len(get_args(PodProtocol)),
         description="IP protocols that pods of one cluster can use to reach pods of another. The mesh uses TCP only. "
         "Other protocols bypass the sidecars.",
         json_schema_extra=IN_PLACE,

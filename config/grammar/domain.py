@@ -46,7 +46,7 @@ def host_problem(text: str) -> str | None:
     if rule := _spelling(text, port_allowed=True):
         return rule
     host, _, port = text.partition(":")
-    if port and not 1 <= int(port) <= 65535:
+    if port and not (re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
         return f"must be a host name; {port} is not a valid port"
     return _labels(host)
 

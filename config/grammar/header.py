@@ -6,8 +6,8 @@ https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/hea
 
 import re
 
-NAME = r"[A-Za-z0-9_-]+"
-"""The names that are in use. Others are allowed, and many servers refuse them."""
+NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+"""A token of https://www.rfc-editor.org/rfc/rfc9110#section-5.1, which is what Envoy takes."""
 
 VALUE = r"[!-$&-~]([ -$&-~\t]*[!-$&-~])?"
 
@@ -41,9 +41,16 @@ def name_problem(text: str) -> str | None:
         return "is a pseudo-header, which proxies set; `rewrite` changes the path"
     if not re.fullmatch(NAME, text):
         return "must be the name of a header, such as X-Team: letters, digits, hyphens"
+    if text == "*":
+        return "is no name of a header, and stands for none; list each header"
     lower = text.lower()
     why = OWNED.get(lower) or next((why for start, why in OWNED_PREFIXES.items() if lower.startswith(start)), None)
     return f"can't be changed by a route: {why}" if why else None
+
+
+def names_problem(text: str) -> str | None:
+    """Return what is wrong with the name of a header, or ``*`` for all, which pages may send or read; or None."""
+    return None if text == "*" else name_problem(text)
 
 
 def value_problem(text: str) -> str | None:

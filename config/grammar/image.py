@@ -53,7 +53,7 @@ def problem(text: str) -> str | None:
             )
     if len("/".join(parts)) > LONGEST_NAME:
         return f"must have {LONGEST_NAME} characters at most before the tag"
-    if not at and not colon and re.fullmatch(r"[0-9a-f]{64}", named):
+    if not at and re.fullmatch(r"(sha256:)?[0-9a-f]{64}", named):
         return "must be a container image, and is a checksum; write NAME@sha256:CHECKSUM"
     return None
 

@@ -7,7 +7,9 @@ the container runtime, which resolves the rest.
 
 import re
 
-PATTERN = r"(/[A-Za-z0-9._@+~-]+)+"
+_CHARACTER = r"[!-#%-)+-.0-9;-\[\]-~]"
+PATTERN = rf"(/{_CHARACTER}({{_CHARACTER}}|[ ]+{_CHARACTER})*)+".replace("{_CHARACTER}", _CHARACTER)
+"""Printable ASCII. A colon separates paths; $, * and backslashes are slips: nothing replaces a variable here."""
 
 
 def problem(text: str) -> str | None:
@@ -24,7 +26,10 @@ def problem(text: str) -> str | None:
     if "." in parts or ".." in parts:
         return "has a part . or ..; write the path that it leads to"
     if not re.fullmatch(PATTERN, text):
-        return "must be an absolute path of letters, digits and ._@+~- such as /etc/shop"
+        return (
+            "must be an absolute path such as /etc/shop, in ASCII, without : $ * and backslashes, and without spaces "
+            "at the ends of its parts"
+        )
     return None
 
 

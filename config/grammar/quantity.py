@@ -5,6 +5,7 @@ signs, and fractions that it would round.
 """
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 CPU_PATTERN = r"[0-9]{1,6}m|[0-9]{1,3}(\.[0-9]{1,3})?"
@@ -89,3 +90,7 @@ def canonical_bytes(text: str) -> str:
     units = BINARY if text.endswith("i") else DECIMAL
     suffix = max((one for one in units if count % units[one] == 0), key=lambda one: units[one], default="")
     return f"{count // units.get(suffix, 1)}{suffix}"
+
+
+AMOUNTS: dict[str, Callable[[str], int]] = {"cpu": millicpus, "memory": byte_count, "ephemeral_storage": byte_count}
+"""How each resource is counted."""

@@ -20,4 +20,7 @@ CONDITIONS = (*NOT_REACHED, *TIMED_OUT, "retriable-4xx", *OF_GRPC)
 
 STATUS_CODES = tuple(status.value for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST)
 
+ALL: dict[str | int, None] = dict.fromkeys((*CONDITIONS, *STATUS_CODES))
+"""Both, in this order."""
+
 RULE = f"must be one of {', '.join(CONDITIONS)}, or a status code from 400 such as 503"

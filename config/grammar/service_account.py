@@ -40,6 +40,11 @@ def problem(text: str) -> str | None:
     return f"must be a service account's e-mail address, such as {_EXAMPLE}"
 
 
+def is_service_agent(email: str) -> bool:
+    """Return whether an account is one of Google's own, in a project of Google's."""
+    return _SERVICE_AGENT.fullmatch(email) is not None
+
+
 def google_owner(email: str) -> str | None:
     """Return what Google's account of this address is; None for an account that somebody has created.
 
@@ -47,7 +52,7 @@ def google_owner(email: str) -> str | None:
     """
     if _DEFAULT.fullmatch(email):
         return "a default service account, which all workloads of its project share, often with roles/editor"
-    if _SERVICE_AGENT.fullmatch(email):
+    if is_service_agent(email):
         return "a service agent, which Google manages and only its own services use"
     return None
 

@@ -13,6 +13,10 @@ _PCHAR = r"([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
 PATTERN = rf"/(?!/)({_PCHAR}+/)*{_PCHAR}*"
 """Without two slashes in a row. Envoy can merge them, as servers do."""
 
+_QUERY = r"([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
+REQUEST_PATTERN = rf"/(?!/)({_PCHAR}|/)*(\?{_QUERY})?"
+"""A path with a query, as a client writes it."""
+
 _UNRESERVED = r"[A-Za-z0-9._~-]"
 
 
@@ -29,13 +33,36 @@ def problem(text: str) -> str | None:
             return f"must be a path without a {name}, as routes match the path only; remove it, from {sign} on"
     if "\\" in text:
         return "must be a path without backslashes, which gateways turn into slashes"
-    if bad := re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        return f"has a % without two hexadecimal digits after it, at character {bad.start() + 1}; for a % write %25"
-    if bad := re.search(r"[^/%]", re.sub(_PCHAR, "", text)):
-        return f"must be a path of a URL, in which {bad[0]!r} is written {quote(bad[0])!r}"
+    if rule := _characters(text, "a path of a URL"):
+        return rule
     if re.search(r"/\*+(/|$)", text):
         return "has *, which is not a wildcard in a route; write the path before it, with match: prefix"
     return _changed(text)
+
+
+def request_problem(text: str) -> str | None:
+    """Return what is wrong with the path of a request, which may have a query; or None.
+
+    The kubelet parses it, and reads a host between two slashes and the next one, which it drops:
+    https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/probe/http/request.go (formatURL)
+    """
+    if not text.startswith("/"):
+        return "must be a path such as /ready, and a query if need be"
+    if text.startswith("//"):
+        return f"must start with one slash: what follows two is read as a host; write {'/' + text.lstrip('/')!r}"
+    path, _, query = text.partition("?")
+    if "#" in text:
+        return "must be a path without a fragment, which no request has: take away what begins with #"
+    return _characters(path, "a path of a URL") or _characters(query.replace("?", "/"), "the query of a URL")
+
+
+def _characters(text: str, kind: str) -> str | None:
+    """Return what is wrong with the characters of a part of a URL, or None."""
+    if bad := re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        return f"has a % without two hexadecimal digits after it, at character {bad.start() + 1}; for a % write %25"
+    if bad := re.search(r"[^/%]", re.sub(_PCHAR, "", text)):
+        return f"must be {kind}, in which {bad[0]!r} is written {quote(bad[0])!r}"
+    return None
 
 
 def _changed(text: str) -> str | None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -44,6 +45,7 @@ _PLACEHOLDERS: dict[DataPath, Any] = {
     ("regions",): {_PLACEHOLDER: {"region": f"{_PLACEHOLDER}-region0", "number": 0}},
     ("regions", "*"): {"region": f"{_PLACEHOLDER}-region"},
     ("regions", "*", "region"): f"{_PLACEHOLDER}-region",
+    ("cluster", "operator_address"): "192.0.2.1/32",
     ("ingress",): {"config_cluster": _PLACEHOLDER},
     ("ingress", "config_cluster"): _PLACEHOLDER,
     ("services", "*", "image"): _PLACEHOLDER,
@@ -106,7 +108,10 @@ def check_location(path: Path, source: str) -> None:
     Raises:
         ConfigError: Terraform would evaluate the path.
     """
-    if "${" in str(path.resolve()) or "%{" in str(path.resolve()):
+    resolved = str(path.resolve())
+    if not resolved.isprintable() and any("\ud800" <= one <= "\udfff" for one in resolved):
+        raise ConfigError(source, [Problem("", "has a path that is not UTF-8, which no JSON can hold; rename it")])
+    if "${" in resolved or "%{" in resolved:
         # The state is kept beside it, under its name.
         raise ConfigError(source, [Problem("", "has ${ or %{ in its path, which terraform would evaluate; rename it")])
 
@@ -151,14 +156,10 @@ def _with_installer(environment: Environment, folder: Path, source: str) -> Envi
     if is_folder:
         raise ConfigError(source, [Problem("mesh.asmcli.file", "is a folder; name the file in it", given)])
     if not found:
-        raise ConfigError(
-            source,
-            [
-                Problem(
-                    "mesh.asmcli.file", "there is no such file; the path is relative to this configuration file", given
-                )
-            ],
-        )
+        rule = "there is no such file; the path is relative to this configuration file"
+        if file.exists():
+            rule = "is a pipe or a device; name a file"
+        raise ConfigError(source, [Problem("mesh.asmcli.file", rule, given)])
     asmcli = environment.mesh.asmcli.model_copy(update={"file": str(file)})
     mesh = environment.mesh.model_copy(update={"asmcli": asmcli})
     return environment.model_copy(update={"mesh": mesh})
@@ -194,16 +195,20 @@ def parse_environment(text: str, source: str, variables: Mapping[str, str], warn
 
 
 def _place(problems: list[Problem], lines: Mapping[DataPath, int], variables: Mapping[str, str]) -> list[Problem]:
-    """Return problems with their lines, in the order of the file."""
+    """Return problems in the order of the file. Those that are shown have their lines."""
     by_name = lines_by_name(lines)
-    placed = [
-        replace(problem, line=problem.line or _line(problem.path, by_name), rule=_rule_with_line(problem, by_name))
-        for problem in problems
-    ]
-    if variables.get(OPERATOR_VARIABLE):  # what is wrong with it is in no line of the file
-        at = "cluster.operator_address"
-        placed = [replace(one, path=OPERATOR_VARIABLE, line=None) if one.path == at else one for one in placed]
-    return sorted(placed, key=lambda problem: problem.line or sys.maxsize)
+    # What is wrong with it is in no line of the file.
+    operator = "cluster.operator_address" if variables.get(OPERATOR_VARIABLE) else None
+
+    def line(problem: Problem) -> int | None:
+        return None if problem.path == operator else problem.line or _line(problem.path, by_name)
+
+    def placed(problem: Problem) -> Problem:
+        path = OPERATOR_VARIABLE if problem.path == operator else problem.path
+        return replace(problem, path=path, line=line(problem), rule=_rule_with_line(problem, by_name))
+
+    ordered = sorted(problems, key=lambda problem: line(problem) or sys.maxsize)
+    return [*map(placed, ordered[:MOST_SHOWN]), *ordered[MOST_SHOWN:]]
 
 
 def _rule_with_line(problem: Problem, lines: Mapping[str, int]) -> str:
@@ -378,9 +383,11 @@ def _is_section_of_defaults(path: DataPath) -> bool:
     )
 
 
-def _field_names(path: DataPath) -> list[str]:
+@lru_cache(maxsize=256)
+def _field_names(path: DataPath) -> tuple[str, ...]:
     """Return the keys that the model has at a path."""
-    return sorted({name for kind in _models(path) if hasattr(kind, "model_fields") for name in kind.model_fields})
+    kinds = (kind for kind in _models(path) if hasattr(kind, "model_fields"))
+    return tuple(sorted({name for kind in kinds for name in kind.model_fields}))
 
 
 def _models(path: DataPath) -> list[Any]:

@@ -229,6 +229,10 @@ class _Reader:
             raise self._refuse(node, (*path, ""), "a key is empty; name it, or remove the line")
         if not isinstance(key, str):
             raise self._refuse(node, (*path, str(node.value)), "a key must be text; put it in quotes")
+        if not node.style and key != key.strip():
+            space = ord(next(letter for letter in key if letter.isspace() and letter != " "))
+            rule = f"begins or ends with U+{space:04X}, which is no space to YAML; write ordinary spaces"
+            raise self._refuse(node, (*path, key), rule)
         return key
 
     def _sequence(self, node: yaml.SequenceNode, path: Path) -> list[Any]:

@@ -1,11 +1,14 @@
 """`services.*.routes[].cors`: which pages of other origins may call a route."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from config.effects import IN_PLACE
-from config.fields import HeaderName, Model, Origin
+from config.fields import HeaderNames, Model, Origin
+
+ANY = "*"
+"""In a list: every origin, or every header."""
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -23,14 +26,21 @@ class Cors(Model):
     allow_methods: tuple[Method, ...] = Field(
         default=(),
         strict=False,
+        max_length=len(get_args(Method)),
         description="Methods that pages may use, in addition to GET, HEAD and POST.",
         json_schema_extra=IN_PLACE,
     )
-    allow_headers: tuple[HeaderName, ...] = Field(
-        default=(), strict=False, description="Request headers that pages may send.", json_schema_extra=IN_PLACE
+    allow_headers: tuple[HeaderNames, ...] = Field(
+        default=(),
+        strict=False,
+        description="Request headers that pages may send; `*` for all but `Authorization`.",
+        json_schema_extra=IN_PLACE,
     )
-    expose_headers: tuple[HeaderName, ...] = Field(
-        default=(), strict=False, description="Response headers that pages may read.", json_schema_extra=IN_PLACE
+    expose_headers: tuple[HeaderNames, ...] = Field(
+        default=(),
+        strict=False,
+        description="Response headers that pages may read; `*` for all.",
+        json_schema_extra=IN_PLACE,
     )
     allow_credentials: bool = Field(
         default=False,

@@ -14,6 +14,12 @@ from config.services.volume import Volume
 KUBERNETES_GRACE_SECONDS = 30
 """Default of `terminationGracePeriodSeconds`."""
 
+LARGEST_USER = 2**31 - 1
+"""Largest user ID that the API server accepts.
+
+https://github.com/kubernetes/apimachinery/blob/v0.34.2/pkg/util/validation/validation.go (IsValidUserID)
+"""
+
 
 class RegionalDeployment(Model):
     """The settings of a service in one region."""
@@ -106,7 +112,7 @@ class Pods(Model):
     user: int | None = Field(
         default=None,
         ge=1,
-        le=4294967294,
+        le=LARGEST_USER,
         description="Numeric user ID of the container. If unset, the image has to set one, other than 0.",
         json_schema_extra=RESTARTS_PODS,
     )

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from config.effects import IN_PLACE
 from config.fields import Model, RetryCondition, Seconds
+from config.grammar import retry_condition
 
 
 class Retries(Model):
@@ -21,6 +22,7 @@ class Retries(Model):
         default=("connect-failure", "refused-stream"),
         strict=False,
         min_length=1,
+        max_length=len(retry_condition.ALL),
         description="Conditions of Envoy, and HTTP status codes, on which a request is sent again. By default, the "
         "request can't have reached the application. With conditions other than `connect-failure`, `refused-stream` "
         "and `reset-before-request`, the application may process a request more than once.",

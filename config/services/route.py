@@ -53,7 +53,7 @@ class Route(Model):
     host: RouteHost | None = Field(
         default=None,
         description="Host name of the requests: one of `ingress.domains`, if there are any. If unset, the route is for "
-        "all domains, and without domains for every host.",
+        "all domains, and without domains for every host. Routes can name up to 200 hosts.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     port: PortName | None = Field(

@@ -1,5 +1,7 @@
 """A service: its pods, its port, who calls it, and how it fails over."""
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -14,6 +16,7 @@ from config.services.port import Protocol, ServicePort
 from config.services.probe import Probe
 from config.services.retries import Retries
 from config.services.route import Route
+from config.services.scaling import Autoscaling
 from config.services.versions import ServiceVersion, VersionSettings, version_settings
 
 DEFAULT_DEPLOYMENT = RegionalDeployment()
@@ -139,7 +142,25 @@ class Service(Pods):
         regional = self.regions.get(region, DEFAULT_DEPLOYMENT)
         if not self.versions:
             return (regional,)
-        return tuple(_of_version(version, version_settings(one), regional) for version, one in self.versions.items())
+        if id(regional) not in self._deployments:
+            versions = {version: version_settings(one) for version, one in self.versions.items()}
+            deployments = tuple(_of_version(version, one, regional) for version, one in versions.items())
+            self._deployments[id(regional)] = deployments
+        return self._deployments[id(regional)]
+
+    def scalings_in(self, region: str) -> Iterator[Autoscaling | int]:
+        """Yield what sets the number of pods of each Deployment in a region, or the number, as `deployments_in`."""
+        of_region = self.scaling_in(self.regions.get(region, DEFAULT_DEPLOYMENT))
+        if not self.versions:
+            yield of_region
+        for one in self.versions.values():
+            replicas = one.replicas if isinstance(one, VersionSettings) else None
+            yield of_region if replicas is None else replicas
+
+    @cached_property
+    def _deployments(self) -> dict[int, tuple[RegionalDeployment, ...]]:
+        """The versions as they run in a region, by the id of its settings: many regions have none of their own."""
+        return {}
 
     @property
     def all_ports(self) -> dict[str, ServicePort]:
@@ -183,7 +204,11 @@ class Service(Pods):
 
 def _of_version(version: str, settings: VersionSettings, regional: RegionalDeployment) -> RegionalDeployment:
     """Return what runs of a version in a region. The number of pods of a version has precedence over a region's."""
-    own = {"replicas": regional.replicas, "autoscaling": regional.autoscaling, "env": regional.env}
-    if settings.replicas is not None:
-        own |= {"replicas": settings.replicas, "autoscaling": None}
-    return RegionalDeployment(version=version, image=settings.image).model_copy(update=own)
+    own = settings.replicas is not None
+    return RegionalDeployment.model_construct(  # all of it has been validated
+        version=version,
+        image=settings.image,
+        replicas=settings.replicas if own else regional.replicas,
+        autoscaling=None if own else regional.autoscaling,
+        env=regional.env,
+    )

@@ -7,9 +7,10 @@ from pydantic import BaseModel
 
 from config.demo import CLIENT_APP
 from config.environment import Environment
+from config.grammar.quantity import AMOUNTS
 from config.plural import counted
 from config.problems import Problem
-from config.routing import RoutedPath, host_routes
+from config.routing import ANY_HOST, RoutedPath, routed_paths
 from config.services.scaling import Autoscaling
 from config.services.service import Service
 from config.validation.nodes import zone_count
@@ -41,6 +42,10 @@ ROUTE_SIZE = 430
 and the retries without their conditions."""
 
 
+MOST_HOSTS = 200
+"""Most hosts that routes can name: each has an object in every cluster, which repeats the routes for all hosts."""
+
+
 def check_capacity(environment: Environment) -> Iterator[Problem]:
     for name, service in environment.services.items():
         yield from _check_manifests(f"services.{name}", service)
@@ -49,7 +54,7 @@ def check_capacity(environment: Environment) -> Iterator[Problem]:
     for key, region in environment.regions.items():
         if not region.retired:
             yield from _check_services(environment, key, len(services))
-            yield from _check_pods(environment, key, services)
+            yield from _check_pods(environment, key, _pods(environment, key, services, max_pods=False))
 
 
 def check_largest_scale(environment: Environment) -> Iterator[Problem]:
@@ -71,6 +76,38 @@ def check_largest_scale(environment: Environment) -> Iterator[Problem]:
             yield Problem(f"regions.{key}", rule)
 
 
+def check_requests(environment: Environment) -> Iterator[Problem]:
+    """Warn of regions whose nodes don't have what the pods of the services request together.
+
+    Requests of the mesh and of GKE are not known here; a pod that fits on no node is an error of its own.
+    """
+    services = environment.all_services()
+    requests = {
+        resource: {name: AMOUNTS[resource](getattr(one.resources.requests, resource)) for name, one in services.items()}
+        for resource in ("cpu", "memory")
+    }
+    for key, region in environment.regions.items():
+        if region.retired:
+            continue
+        pods = _pods(environment, key, services, max_pods=False)
+        shape = environment.cluster.node_pool(region.cluster)
+        _, nodes = _room(environment, key)
+        for resource, of_pod in requests.items():
+            has = shape.capacity[resource]
+            needed = {name: number * of_pod[name] for name, number in pods.items() if name in of_pod}
+            if has is None or sum(needed.values()) <= nodes * has:
+                continue
+            largest = max(needed, key=lambda name: needed[name])
+            unit, name = (1000, "CPUs") if resource == "cpu" else (2**30, "GiB of memory")
+            rule = (
+                f"has pods that request {sum(needed.values()) / unit:.5g} {name} ({needed[largest] / unit:.5g} of them "
+                f"for {largest}), and its nodes have {nodes * has / unit:.5g} at most, so that some stay pending: "
+                f"{counted(nodes, 'node')} of {shape.machine_type}; raise cluster.max_nodes, or lower replicas or "
+                f"resources.requests.{resource}"
+            )
+            yield Problem(f"regions.{key}", rule)
+
+
 def _is_autoscaled(service: Service) -> bool:
     """Return whether an autoscaler sets the number of pods in a region."""
     return bool(service.autoscaling or any(one.autoscaling for one in service.regions.values()))
@@ -88,17 +125,41 @@ def _check_manifests(path: str, service: Service) -> Iterator[Problem]:
             yield Problem(f"{path}.{key}", rule)
 
 
+def routes_fit(environment: Environment) -> bool:
+    """Return whether there are so few hosts, and paths of each, that they can be looked at one by one."""
+    of_hosts = _paths_by_host(environment)
+    for_all = len(of_hosts.pop(None))
+    most = for_all + max(map(len, of_hosts.values()), default=0)
+    return len(of_hosts) <= MOST_HOSTS and most <= LARGEST_MANIFEST // ROUTE_SIZE
+
+
+def _paths_by_host(environment: Environment) -> dict[str | None, list[RoutedPath]]:
+    """Return the paths of each host that a route names, and those for all hosts under None."""
+    found: dict[str | None, list[RoutedPath]] = {None: []}
+    for one in routed_paths(environment.all_services()):
+        found.setdefault(one.route.host, []).append(one)
+    return found
+
+
 def _check_routes(environment: Environment) -> Iterator[Problem]:
-    """Check that the routes of each host fit into one object."""
+    """Check that there are not too many hosts, and that the routes of each fit into one object."""
     services = environment.all_services()
-    for one in host_routes(environment):
-        sizes = [_route_size(path, services[path.service]) for path in one.paths]
-        size = sum(sizes)
+    of_hosts = _paths_by_host(environment)
+    for_all = of_hosts.pop(None)
+    if len(of_hosts) > MOST_HOSTS:
+        rule = f"have routes for {len(of_hosts)} hosts, and {MOST_HOSTS} are possible; leave out host in some"
+        yield Problem("services", rule)
+        return
+    size_for_all = sum(_route_size(path, services[path.service]) for path in for_all)
+    if not of_hosts or size_for_all > LARGEST_MANIFEST:  # then each host has too many
+        of_hosts = {ANY_HOST: []}
+    for host, own in of_hosts.items():
+        size = size_for_all + sum(_route_size(path, services[path.service]) for path in own)
         if size > LARGEST_MANIFEST:
-            largest = one.paths[sizes.index(max(sizes))]
+            largest = max((*for_all, *own), key=lambda path: _route_size(path, services[path.service]))
             rule = (
-                f"{len(one.paths)} paths for {', '.join(one.hosts)} are about {size} bytes in a Kubernetes object, "
-                f"which holds {LARGEST_MANIFEST} at most; remove paths or headers, or use prefixes (most: "
+                f"{len(for_all) + len(own)} paths for {host} are about {size} bytes in a Kubernetes object, which "
+                f"holds {LARGEST_MANIFEST} at most; remove paths or headers, or use prefixes (most: "
                 f"{largest.service})"
             )
             yield Problem("services", rule)
@@ -142,9 +203,8 @@ def _check_services(environment: Environment, key: str, own: int) -> Iterator[Pr
         yield Problem(f"regions.{key}.services", rule, str(network))
 
 
-def _check_pods(environment: Environment, key: str, services: Mapping[str, Service]) -> Iterator[Problem]:
+def _check_pods(environment: Environment, key: str, needed: Mapping[str, int]) -> Iterator[Problem]:
     room, nodes = _room(environment, key)
-    needed = _pods(environment, key, services, max_pods=False)
     of_services = sum(needed.values())
     of_gateways = environment.ingress.min_replicas if environment.ingress.enabled else 0
     if of_services + of_gateways > room:
@@ -171,7 +231,7 @@ def _pods(environment: Environment, key: str, services: Mapping[str, Service], *
     for name, service in services.items():
         if service.image is None or (service.regions and key not in service.regions):
             continue
-        pods[name] = sum(_number(service.scaling_in(one), max_pods=max_pods) for one in service.deployments_in(key))
+        pods[name] = sum(_number(one, max_pods=max_pods) for one in service.scalings_in(key))
     return pods
 
 

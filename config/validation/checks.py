@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from config.environment import Environment
 from config.problems import Problem
 from config.validation.addresses import check_ranges
-from config.validation.capacity import check_capacity, check_largest_scale
+from config.validation.capacity import check_capacity, check_largest_scale, check_requests
 from config.validation.control_plane import check_control_plane
 from config.validation.drained import check_drained
 from config.validation.ingress import check_ingress
@@ -17,14 +17,16 @@ from config.validation.locations import check_locations
 from config.validation.names import check_names
 from config.validation.networks import check_authorized_networks, check_logs, check_pod_protocols
 from config.validation.nodes import check_node_pools
-from config.validation.pods import check_pods
+from config.validation.pod_security import check_pod_security
+from config.validation.pods import check_pods, check_volume_room
 from config.validation.ports import check_ports
 from config.validation.regions import check_maintenance, check_regions, check_secrets_keys
 from config.validation.remote_runner import check_remote_runner
 from config.validation.reserved_names import check_reserved_names
+from config.validation.route_warnings import check_patterns, check_redirects
 from config.validation.routes import check_routes
-from config.validation.scaling import check_scaling
-from config.validation.service_accounts import check_service_accounts
+from config.validation.scaling import check_reachable_targets, check_scaling
+from config.validation.service_accounts import check_deployer, check_service_accounts
 from config.validation.services import check_services
 from config.validation.source_addresses import check_source_addresses
 from config.validation.traffic import check_traffic
@@ -53,6 +55,7 @@ CHECKS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_service_accounts,
     check_scaling,
     check_reserved_names,
+    check_pod_security,
     check_capacity,
     check_remote_runner,
 )
@@ -64,7 +67,17 @@ def check(environment: Environment) -> list[Problem]:
     return found or list(check_control_plane(environment))
 
 
-WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (check_locations, check_unused, check_largest_scale)
+WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
+    check_locations,
+    check_unused,
+    check_largest_scale,
+    check_requests,
+    check_reachable_targets,
+    check_patterns,
+    check_redirects,
+    check_volume_room,
+    check_deployer,
+)
 """Checks that find what is probably not meant, in an environment that is accepted."""
 
 

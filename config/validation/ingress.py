@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from config.environment import Environment
 from config.ingress import EXTERNAL, INTERNAL
 from config.problems import Problem
+from config.validation.duplicates import check_duplicates
 from config.validation.references import check_region_key
 
 MOST_ADDRESSES = 16
@@ -36,9 +37,7 @@ def check_ingress(environment: Environment) -> Iterator[Problem]:
             "which anyone on the network path can read and change"
         )
         yield Problem("ingress", rule)
-    for index, domain in enumerate(ingress.domains):
-        if domain in ingress.domains[:index]:
-            yield Problem(f"ingress.domains[{index}]", "is listed twice", domain)
+    yield from check_duplicates("ingress.domains", ingress.domains)
     if ingress.api != "gateway" and ingress.exposure != EXTERNAL:
         rule = "requires ingress.api: gateway, as Multi Cluster Ingress has no internal load balancer"
         yield Problem("ingress.exposure", rule, ingress.exposure)

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, collapse_addresses
 
 from config.environment import Environment
 from config.problems import Problem
+from config.validation.duplicates import check_duplicates
 from config.validation.source_addresses import NO_SOURCES, authorized_networks
 
 HALF_OF_ALL = 1 << 31
@@ -87,14 +88,8 @@ def check_pod_protocols(environment: Environment) -> Iterator[Problem]:
     protocols = environment.network.pod_protocols
     if "tcp" not in protocols:
         yield Problem("network.pod_protocols", "must include tcp, the protocol of the mesh", ", ".join(protocols))
-    yield from _check_duplicates("network.pod_protocols", protocols)
+    yield from check_duplicates("network.pod_protocols", protocols)
 
 
 def check_logs(environment: Environment) -> Iterator[Problem]:
-    yield from _check_duplicates("cluster.logs", environment.cluster.logs)
-
-
-def _check_duplicates(path: str, values: Sequence[str]) -> Iterator[Problem]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            yield Problem(f"{path}[{index}]", "is listed twice", value)
+    yield from check_duplicates("cluster.logs", environment.cluster.logs)

@@ -1,31 +1,28 @@
 """Pods of `services`: resources, commands, volumes and termination."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from config.cluster import vcpus
+from config.cluster import NodePoolShape
 from config.environment import Environment
 from config.grammar import reserved
 from config.grammar.mount_path import is_within
-from config.grammar.quantity import byte_count, millicpus
+from config.grammar.quantity import AMOUNTS, byte_count
 from config.problems import Problem, Suggestion, quoted
 from config.services.service import Service
 from config.services.volume import Volume
 
-AMOUNTS: dict[str, Callable[[str], int]] = {"cpu": millicpus, "memory": byte_count, "ephemeral_storage": byte_count}
-"""How each resource is counted."""
+STORAGE = "ephemeral_storage"
 
 
 def check_pods(environment: Environment) -> Iterator[Problem]:
-    machines = {
-        key: environment.cluster.node_pool(region.cluster).machine_type for key, region in environment.regions.items()
-    }
-    cpus = {key: vcpus(machine) for key, machine in machines.items()}
+    shapes = {key: environment.cluster.node_pool(region.cluster) for key, region in environment.regions.items()}
+    capacities = {key: shape.capacity for key, shape in shapes.items()}
     for name, service in environment.services.items():
         if service.image is None:
             continue  # check_services reports keys of pods
         path = f"services.{name}"
         yield from _check_limits(f"{path}.resources", service)
-        yield from _check_nodes(machines, cpus, f"{path}.resources", service)
+        yield from _check_nodes(shapes, capacities, f"{path}.resources", service)
         yield from _check_programs(path, service)
         yield from _check_probe_ports(path, service)
         for folder, volume in service.volumes.items():
@@ -50,26 +47,42 @@ def _check_limits(path: str, service: Service) -> Iterator[Problem]:
 
 
 def _check_nodes(
-    machines: Mapping[str, str], cpus: Mapping[str, int | None], path: str, service: Service
+    shapes: Mapping[str, NodePoolShape], capacities: Mapping[str, Mapping[str, int | None]], path: str, service: Service
 ) -> Iterator[Problem]:
-    """Check that a node of each region has the CPUs that a pod requests. Some of them are the node's own.
+    """Check that a node of each region has what a pod requests. Some of it is for the node itself.
 
     Args:
-        machines: the machine type of the nodes, by region.
-        cpus: the vCPUs of such a machine, by region; None if its name doesn't contain them.
+        shapes: the nodes, by region.
+        capacities: what such a node has at most, by region and resource.
         path: of the service's resources.
         service: the service.
     """
-    requested = millicpus(service.resources.requests.cpu)
-    for key in service.regions or machines:
-        has = cpus.get(key)  # check_services reports unknown regions
-        if has is not None and requested >= has * 1000:
-            rule = (
-                f"is more than a node in {key} can give: {machines[key]} has {has} vCPUs, some of them for the node "
-                "itself; lower it, or choose another machine_type"
-            )
-            yield Problem(f"{path}.requests.cpu", rule, service.resources.requests.cpu)
-            return
+    for key, amount in AMOUNTS.items():
+        where, given = "requests", getattr(service.resources.requests, key)
+        if given is None:  # then the API server takes the limit
+            where, given = "limits", getattr(service.resources.limits, key)
+        if given is None:
+            continue
+        requested = amount(given)
+        for region in service.regions or shapes:
+            has = capacities.get(region, {}).get(key)  # check_services reports unknown regions
+            if has is not None and requested >= has:
+                rule = (
+                    f"is more than a node in {region} can give: {_node(shapes[region], key, has)}, some of it for the "
+                    f"node itself; lower it, or choose another {'disk_size_gb' if key == STORAGE else 'machine_type'}"
+                )
+                yield Problem(f"{path}.{where}.{key}", rule, given)
+                break
+
+
+def _node(shape: NodePoolShape, resource: str, has: int) -> str:
+    """Return what a node has of a resource, for messages."""
+    match resource:
+        case "cpu":
+            return f"{shape.machine_type} has {has // 1000} vCPUs"
+        case "memory":
+            return f"{shape.machine_type} has {has / 2**30:.5g} GiB of memory at most"
+    return f"its disk has {shape.disk_size_gb} GB"
 
 
 def _check_programs(path: str, service: Service) -> Iterator[Problem]:
@@ -149,3 +162,19 @@ def _check_termination(path: str, service: Service) -> Iterator[Problem]:
             "after that; raise it"
         )
         yield Problem(f"{path}.grace_seconds", rule, service.grace_seconds)
+
+
+def check_volume_room(environment: Environment) -> Iterator[Problem]:
+    """Warn of empty folders that can be larger than what a node has, which evicts or kills their pods before."""
+    shapes = {key: environment.cluster.node_pool(region.cluster) for key, region in environment.regions.items()}
+    capacities = {key: shape.capacity for key, shape in shapes.items()}
+    for name, service in environment.services.items():
+        for folder, volume in service.volumes.items():
+            for key, resource in (("size", STORAGE), ("memory", "memory")):
+                size = getattr(volume, key)
+                for region in (service.regions or shapes) if size is not None else ():
+                    has = capacities[region][resource]
+                    if has is not None and byte_count(size) >= has:
+                        rule = f"is more than a node in {region} has: {_node(shapes[region], resource, has)}; lower it"
+                        yield Problem(f"services.{name}.volumes.{quoted(folder)}.{key}", rule, size)
+                        break

@@ -6,6 +6,7 @@ from itertools import combinations
 from config.environment import Environment
 from config.maintenance import WINDOWS_A_WEEK
 from config.problems import Problem
+from config.validation.duplicates import check_duplicates
 
 
 def check_regions(environment: Environment) -> Iterator[Problem]:
@@ -28,8 +29,7 @@ def check_regions(environment: Environment) -> Iterator[Problem]:
         for index, zone in enumerate(region.zones):
             if not zone.startswith(f"{region.region}-"):
                 yield Problem(f"{path}.zones[{index}]", f"is not in {region.region}; choose a zone of the region", zone)
-            if zone in region.zones[:index]:
-                yield Problem(f"{path}.zones[{index}]", "is listed twice", zone)
+        yield from check_duplicates(f"{path}.zones", region.zones)
     if all(region.retired for region in environment.regions.values()):
         yield Problem(
             "regions", "all are retired; to destroy the environment, run cdktf destroy network clusters mesh ingress"

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from config.environment import Environment
 from config.problems import Problem, Suggestion
-from config.routing import RoutedPath, host_routes, routed_paths
+from config.routing import HostRoutes, RoutedPath, host_routes, routed_paths
+from config.services.cors import Cors
 from config.services.headers import HeaderChanges
 from config.services.route import Route
 from config.services.service import Service
+from config.validation.capacity import routes_fit
 
 NOT_WITH_REDIRECT = ("port", "rewrite", "request_headers", "cors")
 """Keys of a route that are for requests that a service gets."""
@@ -26,11 +28,7 @@ def check_routes(environment: Environment) -> Iterator[Problem]:
                 yield from _check_port(path, route, service)
             yield from _check_headers(f"{path}.request_headers", route.request_headers)
             yield from _check_headers(f"{path}.response_headers", route.response_headers)
-            if route.cors is not None and route.cors.allow_credentials and "*" in route.cors.allow_origins:
-                rule = (
-                    "can't be combined with the origin '*', as every page could act for its visitor; list the origins"
-                )
-                yield Problem(f"{path}.cors.allow_credentials", rule, True)
+            yield from _check_cors(f"{path}.cors", route.cors)
     yield from _check_conflicts(environment)
     yield from _check_loops(environment)
 
@@ -82,6 +80,22 @@ def _check_headers(path: str, changes: HeaderChanges) -> Iterator[Problem]:
             yield Problem(f"{path}.{place}", f"is the header of {path}.{first}; name it once")
 
 
+def _check_cors(path: str, cors: Cors | None) -> Iterator[Problem]:
+    """Check what does not go with credentials: for requests with them, browsers read ``*`` as a name.
+
+    https://fetch.spec.whatwg.org/#cors-protocol-and-credentials
+    """
+    if cors is None or not cors.allow_credentials:
+        return
+    if "*" in cors.allow_origins:
+        rule = "can't be combined with the origin '*', as every page could act for its visitor; list the origins"
+        yield Problem(f"{path}.allow_credentials", rule, True)
+    for key in ("allow_headers", "expose_headers"):
+        if "*" in getattr(cors, key):
+            rule = "has '*', which browsers read as a name if the request has credentials; list the headers"
+            yield Problem(f"{path}.{key}", rule)
+
+
 def _check_conflicts(environment: Environment) -> Iterator[Problem]:
     owners: dict[tuple[str | None, str, str], RoutedPath] = {}
     for one in routed_paths(environment.all_services()):
@@ -94,24 +108,63 @@ def _check_conflicts(environment: Environment) -> Iterator[Problem]:
 
 
 def _check_loops(environment: Environment) -> Iterator[Problem]:
-    """Check that no redirect leads to itself."""
-    looping: dict[str, RoutedPath] = {}
-    for group in host_routes(environment):
-        tried: dict[str, list[RoutedPath]] = {}
-        for one in group.paths:
-            tried.setdefault(one.base, []).append(one)
-        for one in group.paths:
-            redirect = one.route.redirect
-            if redirect is None or redirect.path is None or redirect.host not in (None, *group.hosts):
-                continue
-            if _first_match(tried, redirect.path) is one:
-                looping.setdefault(f"{_path(one)} {one.path}", one)
-    for one in looping.values():
-        assert one.route.redirect is not None
-        yield Problem(
-            _path(one),
-            f"has a redirect to {one.route.redirect.path}, which this route matches again; change one of them",
-        )
+    """Check that no redirect leads to itself, at once or by others: browsers give up."""
+    if not routes_fit(environment):
+        return  # check_capacity reports it
+    groups = host_routes(environment)
+    redirects = [(group, one) for group in groups for one in group.paths if one.route.redirect is not None]
+    if not redirects:
+        return
+    tried = {group.name: _by_base(group) for group in groups}
+    serving = {host: group.name for group in groups for host in group.hosts}
+    routed = {id(one): one for group in groups for one in group.paths}
+    leads_to: dict[_Place, _Place | None] = {}
+    for group, one in redirects:
+        redirect = one.route.redirect
+        assert redirect is not None
+        there = group.name if redirect.host is None or redirect.host in group.hosts else serving.get(redirect.host)
+        if there is not None and (redirect.host or redirect.path):
+            match = _first_match(tried[there], redirect.path or one.path)
+            leads_to[group.name, id(one)] = None if match is None else (there, id(match))
+    circles = {frozenset(one for _, one in circle): circle for circle in reversed([*_circles(leads_to)])}
+    for circle in reversed(circles.values()):
+        first, *others = (routed[one] for _, one in circle)
+        assert first.route.redirect is not None
+        to = f"{first.route.redirect.host or ''}{first.route.redirect.path or first.path}"
+        rule = f"has a redirect to {to}, which this route matches again; change one of them"
+        if others:
+            rule = f"has a redirect to {to}, which leads back here by {_path(others[0])}, so that browsers give up"
+        yield Problem(_path(first), rule)
+
+
+_Place = tuple[str, int]
+"""A route of a group: its name, and the id of the route."""
+
+
+def _by_base(group: HostRoutes) -> dict[str, list[RoutedPath]]:
+    """Return the routes of a host by `RoutedPath.base`, each list in the order in which the gateways try them."""
+    tried: dict[str, list[RoutedPath]] = {}
+    for one in group.paths:
+        tried.setdefault(one.base, []).append(one)
+    return tried
+
+
+def _circles(leads_to: Mapping[_Place, _Place | None]) -> Iterator[Sequence[_Place]]:
+    """Yield each circle of redirects once.
+
+    Args:
+        leads_to: for each redirect, the route that gets the next request of its clients, if there is one.
+    """
+    done: set[_Place] = set()
+    for start in leads_to:
+        steps: dict[_Place, int] = {}
+        here: _Place | None = start
+        while here is not None and here not in done and here not in steps:
+            steps[here] = len(steps)
+            here = leads_to.get(here)
+        if here is not None and here in steps:
+            yield list(steps)[steps[here] :]
+        done.update(steps)
 
 
 def _first_match(tried: Mapping[str, Sequence[RoutedPath]], path: str) -> RoutedPath | None:

@@ -1,4 +1,4 @@
-"""`services.*.service_account`: which Google service accounts suit the pods of a service."""
+"""Which Google service accounts suit those who deploy, and the pods of a service."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from config.problems import Problem
 
 def check_service_accounts(environment: Environment) -> Iterator[Problem]:
     project = environment.project
+    deployer = project.impersonate_service_account
     nodes = {
         f"{environment.region_names(key).node_service_account}@{project.id}.iam.gserviceaccount.com": key
         for key in environment.regions
@@ -25,6 +26,14 @@ def check_service_accounts(environment: Environment) -> Iterator[Problem]:
                 f"is the account of {nodes[email]}'s nodes, whose roles are the nodes' own; create one for the service"
             )
             yield Problem(path, rule, email)
-        elif email == project.impersonate_service_account:
+        elif email == deployer:
             rule = "is the account that deploys: the pods could change everything; create one for the service"
             yield Problem(path, rule, email)
+
+
+def check_deployer(environment: Environment) -> Iterator[Problem]:
+    """Warn of an account of Google's own: nobody gets a role on it, and so no token of it."""
+    deployer = environment.project.impersonate_service_account
+    if deployer is not None and service_account.is_service_agent(deployer):
+        rule = "is a service agent, as which only Google's own services act; create an account for the deploys"
+        yield Problem("project.impersonate_service_account", rule, deployer)

@@ -81,7 +81,7 @@ def _check_failover_threshold(environment: Environment, path: str, service: Serv
 def _check_deployment_names(environment: Environment) -> Iterator[Problem]:
     """Check that no two Deployments have one name: it is SERVICE-VERSION, so a-b of c is also a of b-c."""
     owners: dict[tuple[str, str, str], str] = {}
-    for name, service in environment.all_services().items():
+    for name, service in _with_prefixes(environment.all_services()).items():
         for key in (service.regions or environment.regions) if service.image is not None else ():
             deployments = [f"{name}-{one.version}" for one in service.deployments_in(key)]
             taken = [(one, owners.setdefault((key, service.namespace, one), name)) for one in deployments]
@@ -93,3 +93,13 @@ def _check_deployment_names(environment: Environment) -> Iterator[Problem]:
                 )
                 yield Problem(f"services.{name}", rule)
                 break
+
+
+def _with_prefixes(services: Mapping[str, Service]) -> dict[str, Service]:
+    """Return the services whose names begin with that of another one and a hyphen, and those others."""
+    found = set()
+    for name in services:
+        parts = name.split("-")
+        above = {"-".join(parts[:count]) for count in range(1, len(parts))} & services.keys()
+        found |= above | {name} if above else set()
+    return {name: one for name, one in services.items() if name in found}

@@ -7,6 +7,7 @@ from config.grammar.retry_condition import OF_GRPC, TIMED_OUT
 from config.problems import Problem
 from config.services.outlier_detection import OutlierDetection
 from config.services.service import WITH_TIMEOUT, Service
+from config.validation.duplicates import check_duplicates
 
 OF_REQUESTS = ("max_pending_requests", "max_requests", "max_requests_per_connection")
 """Keys of ``connections`` that limit requests, which only ports of HTTP and gRPC have."""
@@ -45,13 +46,12 @@ def _check_retries(path: str, service: Service) -> Iterator[Problem]:
                     f"{at}.{key}", "can't be combined with attempts: 0, which turns retries off; remove one of them"
                 )
         return
-    for index, condition in enumerate(retries.retry_on):
-        where = f"{at}.retry_on[{index}]"
-        if condition in retries.retry_on[:index]:
-            yield Problem(where, "is listed twice", condition)
-        elif condition in OF_GRPC and not any(port.protocol in ("http2", "grpc") for port in service.http_ports):
-            rule = f"is a gRPC status, and {path} has no port with the protocol grpc or http2; remove it"
-            yield Problem(where, rule, condition)
+    yield from check_duplicates(f"{at}.retry_on", retries.retry_on)
+    if not any(port.protocol in ("http2", "grpc") for port in service.http_ports):
+        for condition in OF_GRPC:
+            if condition in retries.retry_on:
+                rule = f"is a gRPC status, and {path} has no port with the protocol grpc or http2; remove it"
+                yield Problem(f"{at}.retry_on[{retries.retry_on.index(condition)}]", rule, condition)
     yield from _check_tries(path, service)
 
 

@@ -44,10 +44,12 @@ def _check_versions(environment: Environment, path: str, service: Service) -> It
 
 def _check_pods_of_versions(environment: Environment, path: str, service: Service) -> Iterator[Problem]:
     """Check that a version that gets requests has pods somewhere."""
-    wanted = [one for some in environment.deployments(service).values() for one in some]
+    has_pods: dict[str, bool] = {}
+    for key in environment.regions_of(service):
+        for version, scaling in zip(service.versions, service.scalings_in(key), strict=True):
+            has_pods[version] = has_pods.get(version, False) or scaling != 0
     for version, weight in service.weights.items():
-        own = [service.scaling_in(one) for one in wanted if one.version == version]
-        if weight and own and not any(own):
+        if weight and not has_pods.get(version, True):
             rule = f"gets {weight} % of the requests and has no pods, so that they fail: set its weight or replicas"
             yield Problem(f"{path}.versions.{quoted(version)}", rule)
 
@@ -111,7 +113,7 @@ def _check_region_weights(environment: Environment, path: str, service: Service)
             place, "does not go with failover: false, by which requests go to all pods; take one of them away"
         )
         return
-    runs = environment.deployments(service)
+    runs = environment.regions_of(service)
     for client, weights in service.region_weights.items():
         yield from check_region_key(environment, f"{place}.{client}", client)
         if client in environment.regions and environment.regions[client].retired:

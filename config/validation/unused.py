@@ -14,10 +14,12 @@ from config.environment import DEMO_SERVICE, Environment
 from config.ingress import INTERNAL
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.problems import Problem, Suggestion
+from config.services.cors import ANY, Cors
 from config.services.outlier_detection import OutlierDetection
 from config.services.service import Service
 from config.services.versions import version_settings
 from config.validation.addresses import PROXIES, range_kinds
+from config.validation.duplicates import check_duplicates
 from config.validation.ingress import LEAST_REPLICAS
 
 SHAPE = ("machine_type", "min_nodes", "max_nodes", "disk_size_gb", "secure_boot")
@@ -34,6 +36,29 @@ def check_unused(environment: Environment) -> Iterator[Problem]:
     yield from _check_retired(environment)
     yield from _check_services(environment)
     yield from _check_callers(environment)
+    yield from _check_lists(environment)
+
+
+def _check_lists(environment: Environment) -> Iterator[Problem]:
+    """Check lists of services, of which an item repeats or includes another one."""
+    for name, service in environment.services.items():
+        seen: dict[tuple[object, ...], int] = {}
+        for index, source in enumerate(service.env_from):
+            first = seen.setdefault((source.chosen, getattr(source, source.chosen), source.prefix), index)
+            if first != index:
+                path = f"services.{name}.env_from"
+                yield _unused(f"{path}[{first}]", f"{path}[{index}] is the same, and a later one has precedence")
+        for index, route in enumerate(service.routes):
+            if route.cors is not None:
+                yield from _check_cors(f"services.{name}.routes[{index}].cors", route.cors)
+
+
+def _check_cors(path: str, cors: Cors) -> Iterator[Problem]:
+    for key in ("allow_origins", "allow_methods", "allow_headers", "expose_headers"):
+        values = getattr(cors, key)
+        yield from check_duplicates(f"{path}.{key}", values)
+        if ANY in values and any(value != ANY for value in values):
+            yield Problem(f"{path}.{key}", "has '*', which is all of them; take the others away, or '*'")
 
 
 def _check_switches(environment: Environment) -> Iterator[Problem]:
@@ -55,7 +80,7 @@ def _check_switches(environment: Environment) -> Iterator[Problem]:
     if ingress.enabled and ingress.single_replica and ingress.min_replicas >= LEAST_REPLICAS:
         yield _unused("ingress.single_replica", f"ingress.min_replicas is {ingress.min_replicas}")
     if not environment.demo.enabled:
-        for key in _given(environment.demo, but=("enabled",)):
+        for key in _given(environment.demo, but=("enabled", "client_image")):  # Jobs of `mesh verify` have it, too
             yield _unused(f"demo.{key}", "demo.enabled is false")
     elif not environment.demo.failover and environment.demo.outlier_detection != OutlierDetection():
         yield _unused("demo.outlier_detection", "demo.failover is false")
@@ -143,6 +168,8 @@ def _check_retired(environment: Environment) -> Iterator[Problem]:
     for key, region in environment.regions.items():
         if not region.retired:
             continue
+        if region.drained:
+            yield _unused(f"regions.{key}.drained", f"regions.{key}.retired is true, and nothing runs there")
         idle = [f"services.{name}.regions.{key}" for name, one in environment.services.items() if key in one.regions]
         if environment.demo.enabled and key in environment.demo.versions:
             idle.append(f"demo.versions.{key}")
@@ -157,11 +184,11 @@ def _check_services(environment: Environment) -> Iterator[Problem]:
     """Check that each service, and the demo, has pods somewhere."""
     for name, service in environment.all_services().items():
         path = "demo" if name == DEMO_SERVICE and environment.demo.enabled else f"services.{name}"
-        runs = environment.deployments(service)
+        runs = environment.regions_of(service)
         if not runs:
             rule = f"runs nowhere: {', '.join(service.regions)} {_are(service.regions)} retired; name another region"
             yield Problem(path, rule)
-        elif service.image is not None and all(service.scaling_in(one) == 0 for some in runs.values() for one in some):
+        elif service.image is not None and all(one == 0 for key in runs for one in service.scalings_in(key)):
             yield Problem(path, "has no pods: replicas is 0 in each of its regions, so that calls fail")
 
 
@@ -209,11 +236,8 @@ def _check_known_callers(
     """
     accounts = dict.fromkeys(known)
     spaces = dict.fromkeys([*(f"{one.partition('/')[0]}/*" for one in accounts), *(f"{one}/*" for one in others)])
-    seen: set[str] = set()
+    yield from check_duplicates(path, callers)
     for index, caller in enumerate(callers):
-        if caller in seen:
-            yield Problem(f"{path}[{index}]", "is listed twice", caller)
-        seen.add(caller)
         namespace, _, account = caller.partition("/")
         candidates = spaces if account == "*" else accounts
         if account and caller not in candidates and namespace not in others:

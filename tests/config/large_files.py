@@ -77,7 +77,8 @@ def _wrong_files() -> dict[str, str]:
         + "demo:\n  versions:\n"
         + "".join(f"    regien-{number}: v1\n" for number in range(5000)),
         "a networks list of 5000": configuration(2, cluster=f", endpoint: public, authorized_networks: [{networks}]"),
-        "one source of logs 20000 times": configuration(2, cluster=f", logs: [{'workloads, ' * 20000}]"),
+        "one source of logs 40000 times": configuration(2, cluster=f", logs: [{'workloads, ' * 40000}]"),
+        "one condition of retries 40000 times": f"{small}{service}    retries: {{retry_on: [{'503, ' * 40_000}]}}\n",
         "wrong domains": configuration(2, domains="".join(f", a{number}" for number in range(10000))),
         "one range for all regions": configuration(2, REGIONS).replace(
             "    number:", "    pods: 10.0.0.0/16\n    number:"

@@ -11,6 +11,7 @@ import pytest
 
 from config import ConfigError, load
 from config.__main__ import main
+from config.loading.load import OPERATOR_VARIABLE, parse_environment
 from config.paths import ROOT
 
 
@@ -73,6 +74,32 @@ def test_an_unreadable_file_is_an_error(make: Callable[[Path], Path], message: s
     assert str(caught.value).count("\n") == 1
 
 
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"m\xff.yaml")
+    file.write_bytes((ROOT / "mesh.yaml").read_bytes())
+    with pytest.raises(ConfigError, match="has a path that is not UTF-8, which no JSON can hold; rename it"):
+        load(file, {})
+
+
+def test_an_installer_that_is_a_pipe(tmp_path: Path) -> None:
+    _pipe(tmp_path)
+    file = tmp_path / "mesh.yaml"
+    text = (ROOT / "examples" / "asmcli-managed.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace("control_plane:", "asmcli: {file: pipe}\n  control_plane:"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mesh\.asmcli\.file = 'pipe': is a pipe or a device; name a file"):
+        load(file, {})
+
+
+def test_a_wrong_address_of_the_operator_is_the_only_error() -> None:
+    """What it leaves without an authorized network follows from it."""
+    text = (ROOT / "mesh.yaml").read_text(encoding="utf-8").replace("    - name: office", "    # - name: office")
+    text = text.replace("      cidr: 203.0.113.0/24\n", "").replace("  authorized_networks:\n", "")
+    for address in ("203.0.113.7", " 203.0.113.7/32"):
+        with pytest.raises(ConfigError) as caught:
+            parse_environment(text, "mesh.yaml", {OPERATOR_VARIABLE: address})
+        assert [one.path for one in caught.value.problems] == [OPERATOR_VARIABLE]
+
+
 def test_an_input_output_error_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mesh.yaml"
     file.write_text("{}", encoding="utf-8")
@@ -97,6 +124,8 @@ def test_the_command_checks_the_file_in_its_argument(
     monkeypatch.setenv("MESH_CONFIG", str(wrong))
     assert main([]) == 2
     assert main([str(right)]) == 0
+    monkeypatch.setenv("MESH_CONFIG", str(right))
+    assert main([""]) == 2  # an unset variable of a script names no file
 
 
 @pytest.mark.process

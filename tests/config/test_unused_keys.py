@@ -341,6 +341,7 @@ READ_ELSEWHERE = {
     "backend.execution": "config/validation/remote_runner.py, as backends.md says",
     "ingress.single_replica": "config/validation/ingress.py",
     "backend.type": "the value is the type of the context",
+    "demo.client_image": "cli/traffic: `mesh verify` and `mesh drill` have it without the demo, too",
 }
 """Keys that are not for the stacks, and what reads them."""
 
@@ -669,6 +670,43 @@ SHOP = "services.shop"
             "is no namespace of",
         ),
         ({f"{SHOP}.allow_from": ["cart", "cart"]}, f"{SHOP}.allow_from[1]", "is listed twice"),
+        ({"regions.osaka.retired": True, "regions.osaka.drained": True}, "regions.osaka.drained", "has no effect"),
+        (
+            {f"{SHOP}.env_from": [{"secret": "a"}, {"config_map": "a"}, {"secret": "a"}]},
+            f"{SHOP}.env_from[0]",
+            "services.shop.env_from[2] is the same, and a later one has precedence",
+        ),
+        (
+            {f"{SHOP}.routes": [{"path": "/x", "cors": {"allow_origins": ["https://a.example.com"] * 2}}]},
+            f"{SHOP}.routes[0].cors.allow_origins[1]",
+            "is listed twice",
+        ),
+        (
+            {f"{SHOP}.routes": [{"path": "/x", "cors": {"allow_origins": ["*", "https://a.example.com"]}}]},
+            f"{SHOP}.routes[0].cors.allow_origins",
+            "has '*', which is all of them",
+        ),
+        (
+            {
+                f"{SHOP}.autoscaling": {"max_replicas": 5, "cpu": 200, "memory": 80},
+                f"{SHOP}.resources": {"requests": {"cpu": 1}, "limits": {"cpu": 2, "memory": "64Mi"}},
+            },
+            f"{SHOP}.autoscaling.cpu",
+            "is never exceeded, so that no pod is added: resources.limits.cpu is 2, 200 % of the request",
+        ),
+        (
+            {
+                "ingress.domains": [],
+                "ingress.plain_http": True,
+                f"{SHOP}.routes": [{"path": "/x", "redirect": {"path": "/y", "https": True}}],
+            },
+            f"{SHOP}.routes[0].redirect.https",
+            "leads to HTTPS, which the load balancer does not serve without ingress.domains",
+        ),
+        ({f"{SHOP}.volumes": {"/c": {"size": "1Ti"}}}, f"{SHOP}.volumes./c.size", "its disk has 100 GB"),
+        ({f"{SHOP}.volumes": {"/c": {"memory": "16Gi"}}}, f"{SHOP}.volumes./c.memory", "has 16 GiB of memory at most"),
+        ({f"{SHOP}.routes": [{"path": "/x.*"}]}, f"{SHOP}.routes[0].path", "'x.*' too, which is no pattern"),
+        ({f"{SHOP}.routes": [{"path": "/u/:id/x"}]}, f"{SHOP}.routes[0].path", "below /u write path: /u"),
     ],
 )
 def test_a_warning(changes: Data, path: str, text: str) -> None:

@@ -92,6 +92,28 @@ def test_a_name_that_is_new_or_known(given: Data) -> None:
     assert warnings_of(given) == []
 
 
+@pytest.mark.parametrize(
+    ("requests", "replicas", "text"),
+    [
+        ({"cpu": 2}, 18, "request 36.1 CPUs (36 of them for shop), and its nodes have 36 at most"),
+        ({"memory": "9Gi"}, 16, "request 144.06 GiB of memory (144 of them for shop), and its nodes have 144 at most"),
+        ({"cpu": 2, "memory": "8Gi"}, 17, ""),
+    ],
+)
+def test_requests_that_the_nodes_do_not_have_together(requests: Data, replicas: int, text: str) -> None:
+    shop = {"image": "i", "port": 80, "replicas": replicas, "resources": {"requests": requests}}
+    found = warnings_of(environment() | {"services": {"shop": shop}})
+    assert [one.path for one in found] == (["regions.tokyo"] if text else [])
+    assert all(text in one.rule for one in found)
+
+
+def test_a_service_agent_as_deployer() -> None:
+    agent = "service-123456789012@container-engine-robot.iam.gserviceaccount.com"
+    (found,) = warnings_of(environment() | {"project": {"id": "test-project", "impersonate_service_account": agent}})
+    assert found.path == "project.impersonate_service_account"
+    assert "is a service agent, as which only Google's own services act" in found.rule
+
+
 def test_the_files_of_the_project_have_no_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     for file in (ROOT / "mesh.yaml", *(ROOT / "examples").glob("*.yaml"), *(ROOT / "examples").rglob("mesh.yaml")):
         load(file, {})

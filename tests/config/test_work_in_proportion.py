@@ -58,6 +58,34 @@ def test_the_documented_limits_fit_into_one_file(services: int, regions: int, ea
     assert (len(environment.services), len(environment.regions)) == (services, regions)
 
 
+def many_versions(regional: str, services: int = SERVICES) -> str:
+    """Return a configuration with 20 versions of each service in 64 regions."""
+    versions = ", ".join(f"v{number}: 5" for number in range(20))
+    service = f"    port: 8080\n    versions: {{{versions}}}\n    regions: {{{regional}}}\n"
+    text = configuration(services, REGIONS, cluster=", machine_type: e2-standard-32")
+    return text.replace("    replicas: 3\n", "    replicas: 1\n").replace("    port: 8080\n", service)
+
+
+def test_many_versions_of_every_service(file: Path) -> None:
+    file.write_text(many_versions(""), encoding="utf-8")
+    assert_fast(lambda: load(file, {}))
+
+
+def test_many_versions_with_other_numbers_of_pods_in_every_region(file: Path) -> None:
+    regional = ", ".join(f"region-{number}: {{replicas: {number + 1}}}" for number in range(REGIONS))
+    file.write_text(many_versions(regional, SERVICES // 2), encoding="utf-8")
+    assert "its nodes run 6600 at most" in str(refusal_of(file))
+
+
+def test_many_hosts(file: Path) -> None:
+    routes = [f"      - {{path: /{number}, host: h{number}.example.com}}\n" for number in range(2500)]
+    routes += [f"      - {{path: /all-{number}}}\n" for number in range(2500)]
+    service = "  x:\n    image: a\n    port: 1\n    routes:\n"
+    head = configuration(2).replace("domains: [shop.example.com]", "plain_http: true")
+    file.write_text(head + service + "".join(routes), encoding="utf-8")
+    assert "have routes for 2500 hosts, and 200 are possible" in str(refusal_of(file))
+
+
 def test_many_callers_of_other_pipelines(file: Path) -> None:
     callers = "".join(f"      - a/b{number}\n" for number in range(9000))
     service = "  orders-{}:\n    image: a\n    port: 1\n    allow_from:\n" + callers
