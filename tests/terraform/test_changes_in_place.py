@@ -334,6 +334,53 @@ def test_status_shows_the_drift_and_who_made_it(cluster: ApiServer, deployed: Ku
     assert settled_drift(cluster, deployed) == {}
 
 
+def test_a_field_in_the_place_of_ours_is_ended_by_the_printed_command(
+    cluster: ApiServer, hardened: Synthesis, tmp_path: Path
+) -> None:
+    """The API server refuses an object with both, so that no deploy can take ours back."""
+    resources = region_resources(hardened, REGION, "ingress")["kubernetes_manifest"]
+    wanted = {("Deployment", "helloworld-v1"), ("PodDisruptionBudget", "istio-ingressgateway")}
+    names = {one["manifest"]["metadata"]["namespace"] for one in resources.values() if identity(one) in wanted}
+    wanted |= {("Namespace", name) for name in names}
+    few = {name: {**one, "depends_on": []} for name, one in resources.items() if identity(one) in wanted}
+    stack = KubernetesStack(tmp_path, hardened, {"kubernetes_manifest": few}, cluster.kubeconfig)
+    namespaces = [f"kubernetes_manifest.{name}" for name in stack.manifests("Namespace")]
+    for name in stack.manifests().keys() - stack.manifests("Namespace").keys():
+        stack.resources["kubernetes_manifest"][name]["depends_on"] = namespaces
+    stack.deploy()
+    try:
+        service, (budget,) = deployment(stack, "helloworld"), stack.manifests("PodDisruptionBudget").values()
+        (container,) = service["spec"]["template"]["spec"]["containers"]
+        source = {"value": None, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+        theirs = {
+            "name": container["name"],
+            "env": [{"name": one["name"], **source} for one in container["env"]],
+            "readinessProbe": {"tcpSocket": None, "httpGet": {"path": "/", "port": 5000}},
+        }
+        patch = {"spec": {"template": {"spec": {"containers": [theirs]}}}}
+        cluster.kubectl("patch", *of(service), "--patch", json.dumps(patch))
+        fewest = {"spec": {"maxUnavailable": None, "minAvailable": 1}}
+        cluster.kubectl("patch", *of(budget), "--patch", json.dumps(fewest))
+        container["env"][0]["value"] = "changed"
+        service["metadata"]["annotations"][MANIFEST_ANNOTATION] = "changed"
+        assert "may not be specified when" in stack.fail()
+
+        found = drift(cluster, stack)
+        for one in (service, budget):
+            name = f"{one['kind']} {one['metadata']['namespace']}/{one['metadata']['name']}"
+            repair(cluster, found[name])
+            assert name not in drift(cluster, stack)
+        stack.deploy()
+    finally:
+        cluster.delete(stack.manifests().values())
+
+
+def identity(resource: Manifest) -> tuple[str, str]:
+    """Return kind and name of the object of a resource."""
+    manifest = resource["manifest"]
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
 def test_an_autoscaler_goes_on_during_a_rollout(cluster: ApiServer, deployed: KubernetesStack) -> None:
     gateway = deployment(deployed, "istio-ingressgateway")
     done = threading.Event()
