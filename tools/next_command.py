@@ -21,8 +21,29 @@ orphaned resources, each with the command that deletes it. Run these commands, a
 """What to print after a failure, by the command of cdktf."""
 
 
+STACKS = ("network", "clusters", "mesh", "ingress")
+UNORDERED = "--ignore-missing-stack-dependencies"
+"""With this flag cdktf deploys all named stacks at the same time, although each reads the state of others.
+
+Source: cdktf-project.ts of cdktf-cli 0.21, which takes the next stack without a look at its dependencies.
+"""
+
+
+def unordered_stacks(verb: str, command: Sequence[str]) -> str:
+    """Return what to run in place of a command that would deploy several stacks at the same time; empty if none."""
+    stacks = [one for one in command[1:] if one in STACKS]
+    if UNORDERED not in command or len(stacks) < 2:
+        return ""
+    ordered = sorted(stacks, key=STACKS.index, reverse=verb == "destroy")
+    return " && ".join(f"cdktf {verb} {one} {UNORDERED}" for one in ordered)
+
+
 def main(verb: str, command: Sequence[str]) -> int:
-    """Run a command and return its exit status, as a shell does."""
+    """Run a command and return its exit status, as a shell does; 2 if it is refused."""
+    if instead := unordered_stacks(verb, command):
+        print(f"cdktf would {verb} these stacks at the same time: {UNORDERED} is for one stack", file=sys.stderr)
+        print(f"  run: {instead}", file=sys.stderr)
+        return 2
     with subprocess.Popen(command) as process:
         # The terminal sends Ctrl-C to the command, too; the others are sent to one process.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

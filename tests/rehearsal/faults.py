@@ -13,7 +13,7 @@ from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal import mesh_cli_check
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.day2 import FileChange
-from tests.rehearsal.deployment import CommandRun
+from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, SYNTHESIZED, CommandRun
 from tests.rehearsal.fault_injection import FaultInjection, count_steps
 from tests.rehearsal.fault_wrappers import Call, FaultWrappers
 from tests.rehearsal.injected_fault import (
@@ -30,8 +30,6 @@ from tests.rehearsal.injected_fault import (
 )
 from tests.rehearsal.snapshot import Snapshot, differences, take_snapshot
 from tests.reporting.table import Table
-
-ALONE = ("--ignore-missing-stack-dependencies",)
 
 STAYS = "/services/| CustomResourceDefinition |/gsmrsvd-|/gke-.*-mcsd"
 """What a destroy leaves: APIs, as others may use them; Istio's CRDs, which are deleted with their cluster; and what a
@@ -270,8 +268,10 @@ class FaultRehearsal:
 
     def _command(self, verb: str, stack: str, **options: Any) -> CommandRun:
         command = self._deployment.destroy if verb == DESTROY else self._deployment.deploy
-        stacks = STACKS if stack == ALL else (stack,)
-        return command(stacks, *ALONE, "--skip-synth", seconds=SECONDS, **options)
+        if stack == ALL:
+            return command(STACKS, SYNTHESIZED, seconds=SECONDS, **options)
+        # With this flag cdktf would deploy several stacks at the same time.
+        return command((stack,), ADDED_CLUSTER_ONLY, SYNTHESIZED, seconds=SECONDS, **options)
 
     def _require(self, run: CommandRun) -> None:
         if not run.ok:

@@ -19,7 +19,7 @@ from tests.local_mesh.traffic import Client, DemoResponse, Stream
 from tests.rehearsal import checks, mesh_cli_check
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
-from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY
+from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, SYNTHESIZED
 from tests.rehearsal.gateway_class_check import check_classes
 from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.table import Table
@@ -30,9 +30,6 @@ NAMES = {MCI: "Multi Cluster Ingress", GATEWAY: "multi-cluster Gateway"}
 INTERVAL_SECONDS = 0.1
 REQUESTS = 50
 """From each region, of `mesh verify ingress`."""
-
-SYNTHESIZED = "--skip-synth"
-"""Flag of a deploy of the file that the deploy before it has synthesized."""
 
 SECONDS = 300
 """Timeout of a command."""

@@ -10,6 +10,7 @@ from typing import Any
 from config.naming import STACKS
 from config.paths import ROOT
 from tools.docs.cli_page import commands as mesh_commands
+from tools.next_command import unordered_stacks
 
 SEPARATORS = {"&&", "||", "|", ";"}
 
@@ -135,6 +136,8 @@ def _check_cdktf(arguments: list[str]) -> Iterator[str]:
     missing = [stack for word in named for stack in STACKS[: STACKS.index(word)] if stack not in named]
     if name == "deploy" and missing and "--ignore-missing-stack-dependencies" not in rest:
         yield f"cdktf deploy {' '.join(named)}: cdktf refuses this without {missing[0]}"
+    if instead := unordered_stacks(name, arguments):
+        yield f"cdktf {name} {' '.join(named)}: cdktf would do this at the same time; {instead}"
     for word in rest:
         if word.startswith("-") and word not in CDKTF[name]:
             yield f"cdktf {name} {word}: not one of {', '.join(CDKTF[name])}"

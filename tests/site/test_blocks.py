@@ -41,6 +41,11 @@ def test_every_command_exists(block: Block) -> None:
         ("mesh status --jsn | cat", "mesh status --jsn: no such option"),
         ("cdktf deploy networks", "cdktf deploy networks: no such stack"),
         ("cdktf deploy mesh ingress", "cdktf deploy mesh ingress: cdktf refuses this without network"),
+        (
+            "cdktf deploy mesh ingress --ignore-missing-stack-dependencies",
+            "cdktf deploy mesh ingress: cdktf would do this at the same time; cdktf deploy mesh "
+            "--ignore-missing-stack-dependencies && cdktf deploy ingress --ignore-missing-stack-dependencies",
+        ),
         ("cdktf deploy --yes network", "cdktf deploy --yes: not one of"),
         ("cdktf apply", "cdktf apply: not one of"),
         ("for one in a b; do cdktf diff $one; cdktf plan $one; done", "cdktf plan: not one of"),

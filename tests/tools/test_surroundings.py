@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from config.naming import STACKS
 from config.paths import ROOT
+from tools import next_command
 
 pytestmark = pytest.mark.process
 
@@ -244,6 +246,30 @@ def test_a_failure_names_the_next_command(checkout: Path, verb: str, status: int
     result = run(checkout, ".tools/bin/cdktf", verb, "network")
     assert (result.returncode, result.stdout) == (status, f"{verb} network\n")
     assert re.findall(r"`(mesh \w+)`", result.stderr) == named
+
+
+@pytest.mark.parametrize(
+    ("verb", "stacks", "instead"),
+    [
+        ("deploy", ("ingress", "mesh"), ["deploy mesh", "deploy ingress"]),
+        ("destroy", ("mesh", "ingress"), ["destroy ingress", "destroy mesh"]),
+        ("deploy", ("mesh",), []),
+    ],
+)
+def test_stacks_are_not_deployed_at_the_same_time(
+    checkout: Path, verb: str, stacks: Sequence[str], instead: Sequence[str]
+) -> None:
+    program(checkout / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
+    shutil.copytree(ROOT / "config", checkout / "config", ignore=shutil.ignore_patterns("__pycache__"))
+    program(checkout / "node_modules" / ".bin" / "cdktf", 'echo "$@"')
+    result = run(checkout, ".tools/bin/cdktf", verb, *stacks, "--ignore-missing-stack-dependencies")
+    assert result.returncode == (2 if instead else 0)
+    assert bool(result.stdout) == (not instead)
+    assert re.findall(r"cdktf (\w+ \w+) --ignore-missing", result.stderr) == list(instead)
+
+
+def test_the_names_of_the_stacks_are_those_of_the_project() -> None:
+    assert next_command.STACKS == STACKS
 
 
 def test_a_destroy_that_is_stopped_passes_it_on(checkout: Path) -> None:
