@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from config.environment import DEMO_SERVICE
 from config.naming import DRAINED_SUFFIX, GATEWAY_NAME, GATEWAY_NAMESPACE
 from tests.rehearsal import checks
 from tests.rehearsal.changes import changes_since, take_checkpoint
@@ -43,9 +42,9 @@ class DrainCheck:
         environment, cloud = self._context.environment, self._context.cloud
         text = self._deployment.config.read_bytes()
         before = take_snapshot(cloud, identities=True)
-        namespace = environment.all_services()[DEMO_SERVICE].namespace
-        added = f"+ {self.region} Service {namespace}/{DEMO_SERVICE}{DRAINED_SUFFIX}"
-        changed = [added, f"~ {self.region} Service {namespace}/{DEMO_SERVICE}"]
+        services = [f"{self.region} Service {one.namespace}/{name}" for name, one in environment.all_services().items()]
+        added = [f"+ {one}{DRAINED_SUFFIX}" for one in services]
+        changed = [*added, *(f"~ {one}" for one in services)]
         if environment.ingress.uses_mci:
             config_cluster = environment.ingress.config_cluster
             changed.append(f"~ {config_cluster} MultiClusterService {GATEWAY_NAMESPACE}/{GATEWAY_NAME}")
@@ -76,7 +75,7 @@ class DrainCheck:
         undrained = self._deployment.config.read_bytes()
         found = differences(before, take_snapshot(cloud, identities=True))
         # Only the generations, which count the updates. A Service has none.
-        same = [f"{one}: .metadata.generation" for one in changed if one != added]
+        same = [f"{one}: .metadata.generation" for one in changed if one not in added]
         title = f"Region {self.region} serves again: differences from before"
         yield checks.compared(title, found, [*same, *theirs], ok=undrained == text)
         self._deployment.content = yaml.safe_load(undrained)
