@@ -46,8 +46,8 @@ RENAMES = (
         r"CDK\1Terrain](https://cdktn.io)",
     ),
     (
-        r"HashiCorp\s+archived\s+CDK\s+for\s+Terraform\s+in\s+December\s+2025\.\s+\[One\s+command\]\(docs/cdktn\.md\)\s+moves\s+a"
-        r"\s+checkout\s+to\s+its\s+successor;\s+lab\s+and\s+rehearsals\s+were\s+not\s+run\s+after\s+it\.",
+        r"HashiCorp\s+archived\s+CDK\s+for\s+Terraform\s+in\s+December\s+2025;\s+\[one\s+command\]\(docs/cdktn\.md\)\s+moves\s+a"
+        r"\s+checkout\s+to\s+its\s+successor,\s+after\s+which\s+the\s+lab\s+and\s+the\s+rehearsals\s+have\s+not\s+been\s+run\.",
         "The project\nused CDK for Terraform, archived in December 2025, [before](docs/cdktn.md).",
     ),
     # The successor has kept the names of these: cdktf.json, cdktf.out, Testing.fake_cdktf_json_path.

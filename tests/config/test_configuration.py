@@ -109,7 +109,7 @@ CASES = [
     ("network.pod_protocols", ["tcp", "tcp"], "network.pod_protocols[1]", "is listed twice"),
     ("network.pod_protocols", ["all"], "network.pod_protocols[0]", "one of tcp, udp, icmp, esp, ah, sctp"),
     ("cluster.max_pods_per_node", 1, "cluster.max_pods_per_node", "8 or more"),
-    ("mesh.channel", "fast", "mesh.channel", "no such key"),
+    ("mesh.channel", "fast", "mesh.channel", "is the channel of the clusters now"),
     ("ingress.min_replicas", 1, "ingress.min_replicas", "ingress.single_replica: true"),
     ("ingress.plain_http", False, "ingress", "ingress.plain_http: true"),
     ("ingress.plain_http", ..., "ingress", "set ingress.domains"),

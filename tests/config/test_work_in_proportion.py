@@ -134,4 +134,4 @@ def test_the_command_takes_less_than_a_second(file: Path) -> None:
     subprocess.run([sys.executable, "-m", "config", str(file)], cwd=ROOT, check=True)
     after = os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system
-    assert used < 1.5  # on a machine that does nothing else: 0.9
+    assert used < 2  # on a machine that does nothing else: 0.9; beside other tests, up to 1.5

@@ -273,7 +273,7 @@ def test_text_reaches_the_cluster_unchanged(three_regions: Synthesis) -> None:
     written = 'price: ${PRICE:-0} %{ if true } $HOME `id` "quoted"'
     raw = json.dumps(three_regions.stacks["ingress"])
     assert raw.count(json.dumps(written.replace("$", "$$").replace("${", "$${").replace("%{", "%%{"))) == 2
-    (container,) = three_regions.pod("iowa", "checkout-v5")["containers"]
+    (container,) = three_regions.pod("tokyo", "checkout-v4")["containers"]
     assert container_environment(container["env"])["GREETING"] == written
     # The API server drops empty values, which the provider does not support.
     assert {"name": "NOTHING"} in container["env"]

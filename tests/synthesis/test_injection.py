@@ -44,8 +44,18 @@ HEADERS = tuple(
     for side in ("request", "response")
     for change in ("set", "add")
 )
-IN_PODS = (IN_CONTAINERS, NAMES_IN_CONTAINERS, VERSION_IN_CONTAINERS, PREFIX_IN_CONTAINERS, *WORDS_IN_CONTAINERS)
-DATA = (*IN_PODS, FILE, *HEADERS)
+NAMES_OF_HEADERS = (
+    *(one.replace(".tokyo", ".KEY").replace("services.KEY", "services.tokyo") for one in HEADERS),
+    *(f"services.tokyo.routes.0.{side}_headers.remove.0" for side in ("request", "response")),
+    *(f"services.tokyo.routes.0.cors.{one}_headers.0" for one in ("allow", "expose")),
+)
+IN_CONTAINERS_OF_A_REGION = "services.tokyo.regions.tokyo.env.tokyo"
+NAMES_IN_CONTAINERS_OF_A_REGION = "services.tokyo.regions.tokyo.env.KEY"
+IN_PODS = (
+    *(IN_CONTAINERS, NAMES_IN_CONTAINERS, IN_CONTAINERS_OF_A_REGION, NAMES_IN_CONTAINERS_OF_A_REGION),
+    *(VERSION_IN_CONTAINERS, PREFIX_IN_CONTAINERS, *WORDS_IN_CONTAINERS),
+)
+DATA = (*IN_PODS, FILE, *HEADERS, *NAMES_OF_HEADERS)
 
 HARMLESS = re.compile(r"[A-Za-z0-9._/:@~*-]*")
 """Texts without a special meaning; other fields may accept these."""
@@ -142,7 +152,7 @@ def test_unknown_expressions_are_recognized() -> None:
 
 
 def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
-    """Synthesize a service with every text as an environment variable, and as the value of a header.
+    """Synthesize a service with every text as an environment variable, and as the name and the value of a header.
 
     Returns:
         The synthesis, and the texts by variable.
@@ -151,22 +161,43 @@ def in_containers(folder: Path) -> tuple[Synthesis, dict[str, str]]:
     env |= {text: f"N{number}" for number, text in enumerate(accepted(NAMES_IN_CONTAINERS))}
     words = [text for text in accepted(IN_CONTAINERS) if text]
     probes = {name: {"exec": words[index::3]} for index, name in enumerate(("liveness", "readiness", "startup"))}
-    route = {"path": "/checkout", "response_headers": {"set": header_values()}}
+    here = {f"R{number}": text for number, text in enumerate(accepted(IN_CONTAINERS_OF_A_REGION))}
+    here |= {text: f"M{number}" for number, text in enumerate(accepted(NAMES_IN_CONTAINERS_OF_A_REGION))}
+    names = header_names()
+    route = {
+        "path": "/checkout",
+        "request_headers": {"remove": names},
+        "response_headers": {"set": response_headers()},
+        "cors": {"allow_origins": ["https://example.com"], "allow_headers": [*names], "expose_headers": [*names]},
+    }
     commands = {"command": words[::2], "args": words[1::2]}
     sources = [{"secret": "keys", "prefix": text} for text in accepted(PREFIX_IN_CONTAINERS)[:50]]
     pods = {"image": "i", "port": 8080, "env": env, "env_from": sources, "probes": probes, **commands}
-    services = {"checkout": {**pods, "routes": [route]}}
+    services = {"checkout": {**pods, "routes": [route], "regions": {"tokyo": {"env": here}}}}
     environment = environment_of(yaml.safe_dump(VALID | {"services": services}))
-    return synthesize(environment, folder), env
+    return synthesize(environment, folder), env | here
 
 
-def header_values() -> dict[str, str]:
-    """Return every text that can be the value of a header, by header."""
-    return {f"T{number}": text for number, text in enumerate(accepted(HEADERS[0]))}
+def header_names() -> list[str]:
+    """Return every text that can be the name of a header."""
+    found = [text for text in TEXTS if isinstance(parse(FIELDS[NAMES_OF_HEADERS[0]], text), Environment)]
+    assert "$HOME" in found
+    return list({text.lower(): text for text in found}.values())  # whose case does not count
+
+
+def response_headers() -> dict[str, str]:
+    """Return every text that can be the value of a header, by header, and every text that can be its name."""
+    values = {f"T{number}": text for number, text in enumerate(accepted(HEADERS[0]))}
+    return values | {name: "value" for name in header_names()}
 
 
 def route_headers(manifest: dict[str, Any]) -> dict[str, str]:
-    headers: dict[str, str] = manifest["spec"]["http"][0]["headers"]["response"]["set"]
+    """Return the headers that a route sets, after a look whether it removes and allows the same names."""
+    route = manifest["spec"]["http"][0]
+    names = header_names()
+    assert route["headers"]["request"]["remove"] == names
+    assert route["corsPolicy"]["allowHeaders"] == route["corsPolicy"]["exposeHeaders"] == names
+    headers: dict[str, str] = route["headers"]["response"]["set"]
     return headers
 
 
@@ -186,7 +217,7 @@ def test_texts_in_containers_are_no_expressions(tmp_path: Path) -> None:
     synthesis, env = in_containers(tmp_path)
     assert_all_expressions_are_known(synthesis)
     assert container_env(synthesis.object("tokyo", "Deployment", "checkout-v1")) == env
-    assert route_headers(synthesis.object("tokyo", "VirtualService", "routes")) == header_values()
+    assert route_headers(synthesis.object("tokyo", "VirtualService", "routes")) == response_headers()
 
 
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on this machine")
@@ -204,7 +235,7 @@ def test_terraform_reads_texts_in_containers_unchanged(tmp_path: Path) -> None:
     run_terraform(folder, *APPLY)
     outputs = json.loads(run_terraform(folder, "output", "-json"))
     assert container_env(outputs["manifests"]["value"]["Deployment"]) == env
-    assert route_headers(outputs["manifests"]["value"]["VirtualService"]) == header_values()
+    assert route_headers(outputs["manifests"]["value"]["VirtualService"]) == response_headers()
     assert not list(tmp_path.rglob("ran"))
 
 
