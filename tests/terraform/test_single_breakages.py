@@ -233,7 +233,7 @@ BREAKAGES = {
     "another strategy": patched(
         "Deployment sample/helloworld-v1",
         {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}},
-        "spec.strategy.type = Recreate was added",
+        'spec.strategy = {"type": "Recreate"} was added',
     ),
     "no readiness probe": patched(
         "Deployment sample/helloworld-v1",
