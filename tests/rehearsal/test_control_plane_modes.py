@@ -28,7 +28,7 @@ from tests.rehearsal.mesh_controller import MeshController, managed_memberships
 from tests.rehearsal.run import NO_MIGRATION
 from tests.synthesized import THREE_REGIONS, load_without_variables
 
-SECONDS = 20.0
+SECONDS = 60.0
 AUTOMATIC = {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}
 
 

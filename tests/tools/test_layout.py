@@ -27,7 +27,7 @@ def test_constructs_has_no_init() -> None:
 def test_both_packages_of_that_name_are_found() -> None:
     code = "from constructs import Construct; from constructs.vpc import Vpc; print(issubclass(Vpc, Construct))"
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=180
     )
     assert result.stdout == "True\n", result.stderr
 
@@ -50,7 +50,7 @@ def test_only_the_modules_in_use_are_loaded() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     assert 15 < int(result.stdout) < 80
     assert result.stderr == ""
@@ -59,7 +59,7 @@ def test_only_the_modules_in_use_are_loaded() -> None:
 def test_the_configuration_is_checked_without_cdktf() -> None:
     code = "import sys, config; print(any(name.startswith(('cdktf', 'jsii', 'constructs')) for name in sys.modules))"
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=180
     )
     assert result.stdout == "False\n"
 
