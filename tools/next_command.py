@@ -22,7 +22,7 @@ orphaned resources, each with the command that deletes it. Run these commands, a
 
 
 STACKS = ("network", "clusters", "mesh", "ingress")
-UNORDERED = "--ignore-missing-stack-dependencies"
+ONE_STACK_ONLY = "--ignore-missing-stack-dependencies"
 """With this flag cdktf deploys all named stacks at the same time, although each reads the state of others.
 
 Source: cdktf-project.ts of cdktf-cli 0.21, which takes the next stack without a look at its dependencies.
@@ -32,16 +32,16 @@ Source: cdktf-project.ts of cdktf-cli 0.21, which takes the next stack without a
 def unordered_stacks(verb: str, command: Sequence[str]) -> str:
     """Return what to run in place of a command that would deploy several stacks at the same time; empty if none."""
     stacks = [one for one in command[1:] if one in STACKS]
-    if UNORDERED not in command or len(stacks) < 2:
+    if ONE_STACK_ONLY not in command or len(stacks) < 2:
         return ""
     ordered = sorted(stacks, key=STACKS.index, reverse=verb == "destroy")
-    return " && ".join(f"cdktf {verb} {one} {UNORDERED}" for one in ordered)
+    return " && ".join(f"cdktf {verb} {one} {ONE_STACK_ONLY}" for one in ordered)
 
 
 def main(verb: str, command: Sequence[str]) -> int:
     """Run a command and return its exit status, as a shell does; 2 if it is refused."""
     if instead := unordered_stacks(verb, command):
-        print(f"cdktf would {verb} these stacks at the same time: {UNORDERED} is for one stack", file=sys.stderr)
+        print(f"cdktf would {verb} these stacks at the same time: {ONE_STACK_ONLY} is for one stack", file=sys.stderr)
         print(f"  run: {instead}", file=sys.stderr)
         return 2
     with subprocess.Popen(command) as process:

@@ -21,9 +21,10 @@ from tests.local_mesh.traffic import Client, Stream
 from tests.rehearsal import checks
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
-from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, CommandRun
+from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.observed_effect import observe, seen_effect
 from tests.reporting.table import Table
+from tools.next_command import ONE_STACK_ONLY
 
 FILE = Path(__file__).parent / "day2.yaml"
 INTERVAL_SECONDS = 0.1
@@ -201,7 +202,7 @@ class Day2:
         """Deploy a change, and return the result of the command that failed, or of all together."""
         if not change.first:
             return self._deployment.deploy()
-        first = self._deployment.deploy(change.first, ADDED_CLUSTER_ONLY)
+        first = self._deployment.deploy(change.first, ONE_STACK_ONLY)
         if not first.ok:
             return first
         rest = self._deployment.deploy()

@@ -26,9 +26,6 @@ SECONDS = 3600
 SYNTHESIZED = "--skip-synth"
 """Flag of a deploy of the file that the deploy before it has synthesized."""
 
-ADDED_CLUSTER_ONLY = "--ignore-missing-stack-dependencies"
-"""Flag of a deploy of one stack. Several stacks would be deployed at the same time, whatever they depend on."""
-
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STACK = re.compile(rf"^({'|'.join(STACKS)})(?: |$)")
 _COUNTS = re.compile(r"(Apply|Destroy) complete! Resources: (?:(\d+) added, (\d+) changed, )?(\d+) destroyed")

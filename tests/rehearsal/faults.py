@@ -13,7 +13,7 @@ from tests.local_mesh.errors import LocalMeshError
 from tests.rehearsal import mesh_cli_check
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.day2 import FileChange
-from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, SYNTHESIZED, CommandRun
+from tests.rehearsal.deployment import SYNTHESIZED, CommandRun
 from tests.rehearsal.fault_injection import FaultInjection, count_steps
 from tests.rehearsal.fault_wrappers import Call, FaultWrappers
 from tests.rehearsal.injected_fault import (
@@ -30,6 +30,7 @@ from tests.rehearsal.injected_fault import (
 )
 from tests.rehearsal.snapshot import Snapshot, differences, take_snapshot
 from tests.reporting.table import Table
+from tools.next_command import ONE_STACK_ONLY
 
 STAYS = "/services/| CustomResourceDefinition |/gsmrsvd-|/gke-.*-mcsd"
 """What a destroy leaves: APIs, as others may use them; Istio's CRDs, which are deleted with their cluster; and what a
@@ -271,7 +272,7 @@ class FaultRehearsal:
         if stack == ALL:
             return command(STACKS, SYNTHESIZED, seconds=SECONDS, **options)
         # With this flag cdktf would deploy several stacks at the same time.
-        return command((stack,), ADDED_CLUSTER_ONLY, SYNTHESIZED, seconds=SECONDS, **options)
+        return command((stack,), ONE_STACK_ONLY, SYNTHESIZED, seconds=SECONDS, **options)
 
     def _require(self, run: CommandRun) -> None:
         if not run.ok:

@@ -19,10 +19,11 @@ from tests.local_mesh.traffic import Client, DemoResponse, Stream
 from tests.rehearsal import checks, mesh_cli_check
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
-from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, SYNTHESIZED
+from tests.rehearsal.deployment import SYNTHESIZED
 from tests.rehearsal.gateway_class_check import check_classes
 from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.table import Table
+from tools.next_command import ONE_STACK_ONLY
 
 MCI, GATEWAY, BOTH = "multi-cluster-ingress", "gateway", "both"
 NAMES = {MCI: "Multi Cluster Ingress", GATEWAY: "multi-cluster Gateway"}
@@ -114,7 +115,7 @@ class Migration:
         self._ingress["config_cluster"] = other
         self._deployment.write()
         start = time.monotonic()
-        objects = self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
+        objects = self._deployment.deploy(("ingress",), ONE_STACK_ONLY)
         self._report.add(checks.deployed(f"{title}: its objects", objects, ("ingress",)))
         if not objects.ok:
             return
@@ -168,7 +169,7 @@ class Migration:
         flags = []
         if objects_first:
             flags = [SYNTHESIZED]
-            objects = self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
+            objects = self._deployment.deploy(("ingress",), ONE_STACK_ONLY)
             self._report.add(checks.deployed(f"{title}: its objects", objects, ("ingress",)))
             if not objects.ok:
                 return False

@@ -13,13 +13,14 @@ from tests.rehearsal import checks, mesh_cli_check, mesh_leftovers
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.day2 import Day2, FileChange
-from tests.rehearsal.deployment import ADDED_CLUSTER_ONLY, CommandRun
+from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.drain_check import DrainCheck
 from tests.rehearsal.expected import remote_secrets
 from tests.rehearsal.remote_secret_check import server_and_token
 from tests.rehearsal.secret_scan import scan_for_secrets
 from tests.rehearsal.snapshot import differences, take_snapshot
 from tests.reporting.report import Report
+from tools.next_command import ONE_STACK_ONLY
 
 NO_MIGRATION = "a mesh can't be migrated to"
 """In the message of a plan that would change the control plane mode."""
@@ -181,7 +182,7 @@ class Rehearsal:
         del self._deployment.content["regions"][new]
         self._deployment.content["demo"].get("versions", {}).pop(new, None)
         self._deployment.write()
-        cluster = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
+        cluster = self._deployment.deploy(("clusters",), ONE_STACK_ONLY)
         self._report.add(checks.deployed(f"Region {new} deleted: its cluster", cluster, ("clusters",)))
         if not cluster.ok:
             return
@@ -201,7 +202,7 @@ class Rehearsal:
         self._report.progress("destroy: deletion protection off, then cdktf destroy network clusters mesh ingress")
         self._deployment.content.setdefault("cluster", {})["deletion_protection"] = False
         self._deployment.write()
-        unprotected = self._deployment.deploy(("clusters",), ADDED_CLUSTER_ONLY)
+        unprotected = self._deployment.deploy(("clusters",), ONE_STACK_ONLY)
         if not unprotected.ok:
             self._report.add(checks.deployed("Destroy: deletion protection off", unprotected, ("clusters",)))
             return
@@ -297,7 +298,7 @@ class Rehearsal:
 
     def _ingress(self) -> CommandRun:
         self._deployment.write()
-        return self._deployment.deploy(("ingress",), ADDED_CLUSTER_ONLY)
+        return self._deployment.deploy(("ingress",), ONE_STACK_ONLY)
 
 
 def _demo(content: dict[str, object]) -> dict[str, object]:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cli.report.output import NOT_TRIED
 from config import Environment
 from config.plural import counted
 from tools.acceptance.commands import CommandRunner, InterruptedRunError, Signals, say
@@ -15,7 +16,7 @@ from tools.acceptance.progress import CommandRecord, Progress, StepRecord, StepS
 from tools.acceptance.recording import redaction_of
 from tools.acceptance.report import MARKDOWN, result, write_report
 from tools.acceptance.step import Step, StepFailedError
-from tools.acceptance.steps import NOTHING_TO_READ, REPAIR
+from tools.acceptance.steps import REPAIR
 from tools.acceptance.versions import versions
 from tools.acceptance.workspace import Workspace
 
@@ -199,4 +200,4 @@ class Acceptance:
         """
         self._record = self._progress.steps[CREATING]
         with suppress(StepFailedError):
-            self.command(*REPAIR, seconds=SECONDS_TO_BE_CREATED, allowed=(0, NOTHING_TO_READ))
+            self.command(*REPAIR, seconds=SECONDS_TO_BE_CREATED, allowed=(0, NOT_TRIED))

@@ -4,13 +4,14 @@ import re
 import shlex
 
 from cli.audit.ownership import LEFT_BY_MESH
+from cli.report.output import NOT_TRIED
 from config.naming import STACKS
 from tools.acceptance.commands import json_report
 from tools.acceptance.configuration import change_in_place
 from tools.acceptance.recording import record_answers
 from tools.acceptance.step import Step, StepContext, StepFailedError
+from tools.next_command import ONE_STACK_ONLY
 
-ADDED_STACK_ONLY = "--ignore-missing-stack-dependencies"
 _STACK = re.compile(rf"({'|'.join(STACKS)})\b")
 _COUNTS = re.compile(r"complete! Resources: (?:(\d+) added, (\d+) changed, )?(\d+) destroyed")
 _DESTROYED = re.compile(r"(\S+): Destroying\.\.\.")
@@ -20,8 +21,7 @@ ROLLOUT = "_rollout-see-mesh-status_"
 """In the address of a service's disruption budget, which is replaced with each template of its pods."""
 
 REPAIR = ("mesh", "repair", "--yes")
-NOTHING_TO_READ = 2
-"""Exit status of `mesh repair` where no stack is synthesized yet, so that terraform has created nothing."""
+"""Its status is `NOT_TRIED` where no stack is synthesized yet, so that terraform has created nothing."""
 
 SECONDS_TO_SERVE = 30 * 60
 """For which the load balancer may still be in the making after a deploy: Google gives minutes, and no bound."""
@@ -49,7 +49,7 @@ def _verify(context: StepContext) -> None:
 
 def _change(context: StepContext) -> None:
     change_in_place(context.workspace.config)
-    output = context.command("cdktf", "deploy", "ingress", "--auto-approve", ADDED_STACK_ONLY)
+    output = context.command("cdktf", "deploy", "ingress", "--auto-approve", ONE_STACK_ONLY)
     _note_counts(context, output)
     if replaced := [one for one in _DESTROYED.findall(output) if ROLLOUT not in one]:
         raise StepFailedError(f"the new image is not deployed in place: it destroys {', '.join(replaced)}")
@@ -84,7 +84,7 @@ def _destroy(context: StepContext) -> None:
 
 def _adopt_what_terraform_has_lost(context: StepContext) -> bool:
     """Run `mesh repair`, as after a terraform that was killed, and return whether there was anything to repair."""
-    report = json_report(context.command(*REPAIR, "--json", allowed=(0, 1, NOTHING_TO_READ)))
+    report = json_report(context.command(*REPAIR, "--json", allowed=(0, 1, NOT_TRIED)))
     return bool(report.get("data", {}).get("steps"))
 
 
