@@ -124,4 +124,4 @@ def unique_id_of(path: str) -> str:
         if not names or not names[-1].endswith(component):
             names.append(component)
     readable = "_".join(re.sub("[^A-Za-z0-9_-]", "", name) for name in names)[:240]
-    return f"{readable}_{hashlib.md5('/'.join(components).encode()).hexdigest()[:8].upper()}"
+    return f"{readable}_{hashlib.md5('/'.join(components).encode(), usedforsecurity=False).hexdigest()[:8].upper()}"

@@ -1,29 +1,30 @@
-"""The scripts that terraform runs, as they were reviewed."""
+"""The shell scripts that terraform and users run, as they were reviewed."""
 
-import hashlib
+import re
+from hashlib import sha256
 from pathlib import Path
 
 import yaml
 
 from config.paths import ROOT
 
-SCRIPTS = ROOT / "scripts"
 FILE = Path(__file__).parent / "scripts.yaml"
 
+_SHELL = re.compile(rb"#!/bin/sh\b|#!.*\bbash\b|# shellcheck shell=")
+"""Begins a shell script."""
 
-def unreviewed(folder: Path = SCRIPTS) -> list[str]:
-    """Return what differs from the reviewed scripts, each with what to do."""
+
+def unreviewed(root: Path = ROOT) -> list[str]:
+    """Return what differs from the reviewed scripts in a checkout, each with what to do."""
     reviewed = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    what = "review it (docs/policy.md#scripts), then set its line in policy/scripts.yaml:"
+    # Terraform runs the copy of all of scripts/. Other folders have scripts among other files.
+    files = [*(root / "scripts").iterdir()]
+    for folder in (".ci", "cli", "tools"):
+        files += [one for one in (root / folder).rglob("*") if one.is_file() and _SHELL.match(one.read_bytes())]
+    found = {one.relative_to(root).as_posix(): sha256(one.read_bytes()).hexdigest() for one in files}
     return [
-        *(
-            f"MESH_REVIEWED_SCRIPTS  scripts/{name}: not the reviewed content; {what} sha256: {digest}"
-            for name, digest in found.items()
-            if reviewed.get(name, {}).get("sha256") != digest
-        ),
-        *(
-            f"MESH_REVIEWED_SCRIPTS  scripts/{name}: does not exist; remove its line from policy/scripts.yaml"
-            for name in sorted(reviewed.keys() - found.keys())
-        ),
+        f"MESH_REVIEWED_SCRIPTS  {path}: not the reviewed content; review it (docs/policy.md#scripts), then set its "
+        f"line in policy/scripts.yaml: sha256: {found.get(path, 'none, as it does not exist: remove the line')}"
+        for path in sorted(reviewed.keys() | found.keys())
+        if reviewed.get(path, {}).get("sha256") != found.get(path)
     ]

@@ -128,12 +128,8 @@ def narrow_roles(environment: Environment) -> Claims:
         yield kubernetes_object(f"{home}/probe-role", "Role", (READINESS, READINESS), create, probed)
         to_role = bound("Role", READINESS, ROOT_NAMESPACE)
         yield kubernetes_object(f"{home}/probe-binding", "RoleBinding", (READINESS, READINESS), to_role, probed)
-        before = [
-            applied(f"{home}/namespace"),
-            address("google_gke_hub_feature_membership", f"{home}/membership"),
-            applied(f"{home}/probe-role"),
-            applied(f"{home}/probe-binding"),
-        ]
+        before = [applied(f"{home}/{part}") for part in ("namespace", "probe-role", "probe-binding")]
+        before.append(address("google_gke_hub_feature_membership", f"{home}/membership"))
         yield kubernetes_object(f"{home}/readiness-account", "ServiceAccount", (ROOT_NAMESPACE, READINESS), {}, before)
         groups = {"apiextensions.k8s.io": "customresourcedefinitions", "mesh.cloud.google.com": "controlplanerevisions"}
         rules = [{"apiGroups": [group], "resources": [kind], "verbs": read} for group, kind in groups.items()]
@@ -289,11 +285,8 @@ def service_rules(environment: Environment, name: str) -> list[dict[str, Any]]:
     senders = list(_senders(environment, service))
     for other in environment.services.values():  # copies have the identity of who has sent the request
         if other.mirror is not None and other.mirror.service == name:
-            copied = other.mirrored_ports(service)
-            senders += [
-                ([copied[port] for port in ports if port in copied], caller)
-                for ports, caller in _senders(environment, other)
-            ]
+            copied, others = other.mirrored_ports(service), _senders(environment, other)
+            senders += [([copied[port] for port in ports if port in copied], caller) for ports, caller in others]
     for ports, caller in senders:
         callers = called.setdefault(tuple(map(str, ports)), [])
         if ports and caller not in callers:

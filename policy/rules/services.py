@@ -58,11 +58,8 @@ def needed_by_routes(environment: Environment, region: ResolvedRegion, name: str
     service, path = environment.all_services()[name], f"regions/{region.key}/service-{name}"
     if not service.versions:
         return []
-    parts = [
-        f"{part}{suffix}"
-        for _, suffix in versions(environment, service, region.key)
-        for part in ("deployment", "rollout-see-mesh-status")
-    ]
+    kinds, suffixes = ("deployment", "rollout-see-mesh-status"), versions(environment, service, region.key)
+    parts = [f"{part}{suffix}" for _, suffix in suffixes for part in kinds]
     return [applied(f"{path}/{part}") for part in (*parts, "destination-rule")]
 
 

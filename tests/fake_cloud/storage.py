@@ -149,7 +149,7 @@ class FakeBucket(Listener):
             "generation": str(version.generation),
             "metageneration": "1",
             "size": str(len(version.content)),
-            "md5Hash": base64.b64encode(hashlib.md5(version.content).digest()).decode(),
+            "md5Hash": base64.b64encode(hashlib.md5(version.content, usedforsecurity=False).digest()).decode(),
         }
 
 

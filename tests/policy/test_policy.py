@@ -28,7 +28,7 @@ from policy.mutation import IneffectiveMutationError, Mutation
 from policy.overrides import OVERRIDES, chosen, credentials
 from policy.rule import RULES, claimed, evaluate, load
 from policy.rules.pods import workloads
-from policy.scripts import SCRIPTS, unreviewed
+from policy.scripts import unreviewed
 from policy.skips import Skip
 from policy.synthesis import Stacks
 from tests.synthesized import ENVIRONMENTS, Synthesis, environment_of, load_without_variables, synthesize
@@ -420,19 +420,34 @@ def test_scripts_are_as_reviewed() -> None:
 @pytest.mark.parametrize(
     ("script", "old", "new"),
     [
-        ("install-mesh.sh", '!= "$ASMCLI_SHA256"', '!= "$found"'),
-        ("create-remote-secret.sh", "set -euo pipefail", "set -euxo pipefail"),
-        ("new.sh", "", "echo"),
+        ("scripts/install-mesh.sh", '!= "$ASMCLI_SHA256"', '!= "$found"'),
+        ("scripts/create-remote-secret.sh", "set -euo pipefail", "set -euxo pipefail"),
+        ("scripts/new.txt", "", "echo"),
+        ("cli/traffic/client.sh", 'curl "$@"', 'curl --insecure "$@"'),
+        ("tools/setup", "--require-hashes", ""),
+        ("tools/new", "", "#!/usr/bin/env bash\n"),
+        (".ci/run", "make check", "make test"),
     ],
 )
 def test_a_changed_script_is_found(tmp_path: Path, script: str, old: str, new: str) -> None:
-    shutil.copytree(SCRIPTS, tmp_path / "scripts")
-    file = tmp_path / "scripts" / script
+    for folder in ("scripts", "cli", "tools", ".ci"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    assert unreviewed(tmp_path) == []
+    file = tmp_path / script
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     assert old in text
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    (found,) = unreviewed(tmp_path / "scripts")
-    assert f"scripts/{script}: not the reviewed content" in found
+    (found,) = unreviewed(tmp_path)
+    assert f"{script}: not the reviewed content" in found
+
+
+def test_a_deleted_script_is_found(tmp_path: Path) -> None:
+    for folder in ("scripts", "cli", "tools", ".ci"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "scripts" / "lib.sh").unlink()
+    (found,) = unreviewed(tmp_path)
+    assert "scripts/lib.sh: " in found
+    assert "does not exist" in found
 
 
 @pytest.mark.parametrize("name", sorted(RULES))

@@ -202,4 +202,4 @@ def test_an_uploaded_state_matches_its_checksum(local: TerraformCloudUser) -> No
     local.run(folder, *APPLY)
     (version,) = local.organization.named("producer").states
     assert version.content is not None
-    assert version.md5 == hashlib.md5(version.content).hexdigest()
+    assert version.md5 == hashlib.md5(version.content, usedforsecurity=False).hexdigest()

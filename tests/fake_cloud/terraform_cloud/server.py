@@ -276,7 +276,7 @@ class TerraformCloud(Listener):
 
     def _upload_state(self, caller: TokenOwner, body: bytes, id_: str) -> Content:
         version = self.organization.state(id_)
-        if hashlib.md5(body).hexdigest() != version.md5 or version.content is not None:
+        if hashlib.md5(body, usedforsecurity=False).hexdigest() != version.md5 or version.content is not None:
             raise TerraformCloudError(422, "invalid", "not the announced content")
         version.content = body
         return None
