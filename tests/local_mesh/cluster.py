@@ -350,9 +350,9 @@ class LocalCluster:
         return kwok_configuration(self._tools, kept, options=options, flags=flags)
 
     def _build_nodes(self) -> list[dict[str, Any]]:
-        """Return a node for each zone, of the size of an e2-standard-4."""
+        """Return a node for each zone, of the size of an e2-standard-4 with a disk of 100 GB."""
         ranges = self.site.addresses.pods.subnets(new_prefix=NODE_MASK)
-        size = {"cpu": "4", "memory": "16Gi", "pods": "110"}
+        size = {"cpu": "4", "memory": "16Gi", "ephemeral-storage": "100Gi", "pods": "110"}
         return [
             {
                 "apiVersion": "v1",

@@ -153,7 +153,7 @@ def _unused_ports(count: int) -> list[int]:
 
 
 def _node(zone: str) -> dict[str, Any]:
-    size = {"cpu": "8", "memory": "32Gi", "pods": "110"}
+    size = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
