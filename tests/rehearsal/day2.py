@@ -4,7 +4,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.deployment import CommandRun
 from tests.rehearsal.observed_effect import observe, seen_effect
 from tests.reporting.table import Table
-from tools.next_command import ONE_STACK_ONLY
 
 FILE = Path(__file__).parent / "day2.yaml"
 INTERVAL_SECONDS = 0.1
@@ -170,7 +169,7 @@ class Day2:
         self._create_accounts()
         expected = change.expected_effect(self._effects)
         with self._send_requests(change) as streams:
-            run = self._deploy(change)
+            run = self._deployment.deploy_after(change.first)
             made = changes_since(self._context.cloud, start)
             if expected is Effect.REFUSED:
                 self._deployment.content = before_content
@@ -197,16 +196,6 @@ class Day2:
         if not empty:
             problems += [*again.errors(), *made_again]
         self._table.notes += [f"{change.change}: {line}" for line in problems[:MOST_LINES]]
-
-    def _deploy(self, change: FileChange) -> CommandRun:
-        """Deploy a change, and return the result of the command that failed, or of all together."""
-        if not change.first:
-            return self._deployment.deploy()
-        first = self._deployment.deploy(change.first, ONE_STACK_ONLY)
-        if not first.ok:
-            return first
-        rest = self._deployment.deploy()
-        return replace(rest, seconds=first.seconds + rest.seconds, stacks=[*first.stacks, *rest.stacks])
 
     def _create_accounts(self) -> None:
         """Create the Google service accounts that the services act as, as their owners do."""

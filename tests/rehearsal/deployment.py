@@ -19,6 +19,7 @@ import yaml
 from config.naming import STACKS
 from config.paths import ROOT
 from tests.local_mesh import processes
+from tools.next_command import ONE_STACK_ONLY
 
 SECONDS = 3600
 """Timeout of a command, whatever the durations of the cloud are."""
@@ -157,6 +158,17 @@ class Deployment:
     def deploy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> CommandRun:
         """Run ``cdktf deploy STACKS``."""
         return self._cdktf("deploy", stacks, *flags, **options)
+
+    def deploy_after(self, first: Sequence[str], *flags: str, **options: Any) -> CommandRun:
+        """Deploy some stacks alone and then all; return the result of the command that failed, or of both together."""
+        if not first:
+            return self.deploy(STACKS, *flags, **options)
+        alone = self.deploy(first, ONE_STACK_ONLY, *flags, **options)
+        if not alone.ok:
+            return alone
+        rest = self.deploy(STACKS, *flags, **options)
+        output, stacks = f"{alone.output}\n{rest.output}", [*alone.stacks, *rest.stacks]
+        return CommandRun(rest.status, alone.seconds + rest.seconds, output, stacks)
 
     def destroy(self, stacks: Sequence[str] = STACKS, *flags: str, **options: Any) -> CommandRun:
         """Run ``cdktf destroy STACKS``."""

@@ -22,7 +22,6 @@ from tests.rehearsal.injected_fault import (
     CHANGE,
     DEPLOY,
     DESTROY,
-    REVERT,
     FaultSelection,
     InjectedFault,
     call_fault,
@@ -97,7 +96,7 @@ class FaultRehearsal:
         self._faults = read_faults(selection.small, context.environment)
         self._table = new_table()
         self._outcomes: list[FaultOutcome] = []
-        self._steps: dict[tuple[str, str], int] = {}
+        self._steps: dict[tuple[str, str, int], int] = {}
         self._content = copy.deepcopy(context.deployment.content)
 
     def run(self) -> None:
@@ -160,12 +159,11 @@ class FaultRehearsal:
     def _disturb(self, fault: InjectedFault, expected: Snapshot) -> None:
         start = time.monotonic()
         self._context.report.progress(f"{fault.stack}, {fault.verb}: {fault.name}")
-        self._configure(fault)
 
         def run(**options: Any) -> CommandRun:
-            return self._command(fault.verb, fault.stack, **options)
+            return self._command(fault.verb, fault.stack, fault.first, **options)
 
-        steps = self._steps[fault.stack, fault.verb]
+        steps = self._steps[fault.stack, fault.verb, fault.step]
         injection = FaultInjection(fault, self._cloud, self._wrappers, steps=steps, other=run)
         with injection:
             first = run(variables=injection.variables, watch=injection.watch)
@@ -192,11 +190,6 @@ class FaultRehearsal:
         if outcome.result not in (RECOVERED, REPAIRED):
             self._require(run())
 
-    def _configure(self, fault: InjectedFault) -> None:
-        """Write the configuration of a fault that happens during a change, and synthesize it."""
-        if fault.stack == ALL:
-            self._write(fault.set if fault.verb == CHANGE else {})
-
     def _write(self, changed: Mapping[str, Any]) -> None:
         self._deployment.content = copy.deepcopy(self._content)
         FileChange("", changed).apply(self._deployment.content)
@@ -204,22 +197,25 @@ class FaultRehearsal:
         self._require(self._deployment.synth())
 
     def _change_all(self) -> None:
-        """Change the configuration of the deployed environment and revert the change, with a fault each time."""
-        faults = [one for one in self._faults if one.stack == ALL and self._selection.wants(one)]
-        for changed in list({json.dumps(one.set): one.set for one in faults}.values()):
-            snapshots: dict[str, Snapshot] = {}
-            for verb, keys in ((CHANGE, changed), (REVERT, {})):
-                self._context.report.progress(f"{verb}: deploy without a fault")
+        """Go through each cycle of changes of the deployed environment, without faults, and then with one each time."""
+        listed = [one for one in self._faults if one.stack == ALL]
+        wanted = [one for one in listed if self._selection.wants(one)]
+        for cycle in list({json.dumps(one.cycle): one.cycle for one in wanted}.values()):
+            changes = list(enumerate([*cycle, {}]))
+            first = {one.step: one.first for one in listed if one.cycle == cycle}
+            snapshots: list[Snapshot] = []
+            for step, keys in changes:
+                self._context.report.progress(f"{', '.join(keys) or 'back'}: deploy without a fault")
                 self._write(keys)
-                snapshots[verb] = self._undisturbed(verb, ALL)[0]
-            here = {verb: [one for one in faults if one.set == changed and one.verb == verb] for verb in snapshots}
-            for number in range(max(map(len, here.values()))):
-                for verb, keys in ((CHANGE, changed), (REVERT, {})):
-                    if number < len(here[verb]):
-                        self._disturb(here[verb][number], snapshots[verb])
+                snapshots.append(self._undisturbed(CHANGE, ALL, step, first.get(step, ()))[0])
+            here = [[one for one in wanted if one.cycle == cycle and one.step == step] for step, _ in changes]
+            for number in range(max(map(len, here))):
+                for step, keys in changes:
+                    self._write(keys)
+                    if number < len(here[step]):
+                        self._disturb(here[step][number], snapshots[step])
                     else:
-                        self._write(keys)
-                        self._require(self._command(verb, ALL))
+                        self._require(self._command(CHANGE, ALL, first.get(step, ())))
 
     def _add(self, outcome: FaultOutcome) -> None:
         """Add an outcome to the table, and all outcomes so far to the summary."""
@@ -234,11 +230,13 @@ class FaultRehearsal:
         report.figure("Not recovered", f"{number - recovered - repaired} of {number} faults")
         report.progress(": ".join([f"{outcome.fault.name}: {outcome.result}", *outcome.notes]))
 
-    def _undisturbed(self, verb: str, stack: str) -> tuple[Snapshot, list[Call]]:
+    def _undisturbed(
+        self, verb: str, stack: str, step: int = 0, first: Sequence[str] = ()
+    ) -> tuple[Snapshot, list[Call]]:
         self._wrappers.forget()
-        run = self._command(verb, stack)
+        run = self._command(verb, stack, first)
         self._require(run)
-        self._steps[stack, verb] = count_steps(run)
+        self._steps[stack, verb, step] = count_steps(run)
         return self._settled(), self._wrappers.calls()
 
     def _settled(self) -> Snapshot:
@@ -267,10 +265,10 @@ class FaultRehearsal:
             for action in ACTIONS
         ]
 
-    def _command(self, verb: str, stack: str, **options: Any) -> CommandRun:
+    def _command(self, verb: str, stack: str, first: Sequence[str] = (), **options: Any) -> CommandRun:
+        if verb == CHANGE:
+            return self._deployment.deploy_after(first, SYNTHESIZED, seconds=SECONDS, **options)
         command = self._deployment.destroy if verb == DESTROY else self._deployment.deploy
-        if stack == ALL:
-            return command(STACKS, SYNTHESIZED, seconds=SECONDS, **options)
         # With this flag cdktf would deploy several stacks at the same time.
         return command((stack,), ONE_STACK_ONLY, SYNTHESIZED, seconds=SECONDS, **options)
 

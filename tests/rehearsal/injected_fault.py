@@ -17,11 +17,11 @@ from tests.rehearsal.fault_wrappers import TOOLS, Call
 
 FILE = Path(__file__).parent / "faults.yaml"
 DEPLOY, DESTROY = "deploy", "destroy"
-CHANGE, REVERT = "change", "revert"
-"""Verbs of a fault of a changed configuration, in all stacks."""
+CHANGE = "change"
+"""Verb of a fault of a changed configuration, in all stacks."""
 
 ALL = "all"
-"""In place of a stack's name, for these verbs."""
+"""In place of a stack's name, for this verb."""
 
 LONGEST_DELAY = 1.0
 """Seconds between a line of terraform's progress and a kill at a random moment, at most."""
@@ -61,7 +61,9 @@ class InjectedFault:
     mesh_delay: float = 0.0
     modes: tuple[str, ...] = ()
     when: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    set: Mapping[str, Any] = field(default_factory=dict)
+    cycle: Sequence[Mapping[str, Any]] = ()
+    step: int = 0
+    first: Sequence[str] = ()
     small: bool = False
     call: Call | None = None
     action: str = ""
