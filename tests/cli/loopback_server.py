@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import BaseServer
+from ssl import SSLContext
 
 
 @contextmanager
@@ -21,11 +22,14 @@ def serving(server: BaseServer) -> Iterator[None]:
 
 
 @contextmanager
-def http_server(respond: Callable[[BaseHTTPRequestHandler], tuple[int, str]]) -> Iterator[str]:
+def http_server(
+    respond: Callable[[BaseHTTPRequestHandler], tuple[int, str]], tls: SSLContext | None = None
+) -> Iterator[str]:
     """Run an HTTP server, and give its URL.
 
     Args:
         respond: Returns the status and the body of a response, or a redirect's status and target.
+        tls: Of a server over TLS.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -47,5 +51,7 @@ def http_server(respond: Callable[[BaseHTTPRequestHandler], tuple[int, str]]) ->
             return "loopback"
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     with serving(server):
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'http' if tls is None else 'https'}://localhost:{server.server_port}"

@@ -1,6 +1,7 @@
 """The client of Google's APIs."""
 
 import json
+import ssl
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -54,6 +55,25 @@ def test_a_redirect_is_not_followed() -> None:
     with http_server(redirect) as url, pytest.raises(requests.TooManyRedirects):
         http_session(retries=False).get(f"{url}/here", timeout=5)
     assert requested == ["/here None"]
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cryptography", reason="it is of the lab's packages")
+    from tests.local_mesh.authority import Authority  # noqa: PLC0415 (needs cryptography)
+
+    authority = Authority.create()
+    issued = authority.issue(["localhost"])
+    for name, content in (("ca", authority.certificate), ("server", issued.certificate), ("key", issued.key)):
+        (tmp_path / name).write_bytes(content)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server", tmp_path / "key")
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(variable, raising=False)
+    with http_server(lambda request: (200, "here"), tls) as url:
+        with pytest.raises(requests.exceptions.SSLError):
+            http_session(retries=False).get(url, timeout=5)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca"))
+        assert http_session(retries=False).get(url, timeout=5).text == "here"
 
 
 @pytest.mark.parametrize(
