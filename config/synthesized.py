@@ -1,6 +1,7 @@
 """The JSON that cdktf has synthesized: the only reader of it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def parse_stack(text: str) -> dict[str, Any]:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError(f"a JSON object has a key twice: {', '.join(key for key, _ in pairs)}")
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        raise ValueError(f"a JSON object has a key twice: {', '.join(twice)}")
     return content
 
 

@@ -115,5 +115,6 @@ def _check_endpoints(members: Sequence[ObservedCluster], resources: Mapping[str,
     The controller writes ``zones/ZONE/networkEndpointGroups/NAME``.
     """
     zones = {group.split("/")[1] for group in resources.get("NetworkEndpointGroups", []) if group.startswith("zones/")}
-    having = {one.key for one in members if any(zone.startswith(f"{one.region.location}-") for zone in zones)}
+    locations = {zone.rpartition("-")[0] for zone in zones}
+    having = {one.key for one in members if one.region.location in locations}
     return check_served_regions(members, having, f"in {counted(len(zones), 'zone')}", describe)
