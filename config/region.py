@@ -76,7 +76,7 @@ class Region(Model):
         description="Takes the region out of service for maintenance: the load balancer and other regions send it no "
         "requests, and other regions serve its own callers. Its pods stay ready, so that `false` puts it back into "
         "service immediately.",
-        json_schema_extra=IN_PLACE,
+        json_schema_extra=ADDS_OR_DELETES,
     )
     retired: bool = Field(
         default=False,

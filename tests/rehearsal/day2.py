@@ -68,7 +68,7 @@ class FileChange:
         """
         if self.effect is not None:
             return self.effect
-        found = [effects[reference_key(path, effects)] for path in self.set]
+        found = [strongest_effect(reference_key(path, effects), effects) for path in self.set]
         return max((one for one in found if one is not None), key=list(Effect).index)
 
 
@@ -88,6 +88,12 @@ def read_changes(only_small: bool, pattern: str = "") -> list[FileChange]:
     return found
 
 
+def strongest_effect(key: str, effects: Mapping[str, Effect | None]) -> Effect | None:
+    """Return the effect of a key, or of a section: the strongest of its keys."""
+    found = [one for name, one in effects.items() if one is not None and name.startswith(f"{key}.")]
+    return effects[key] or max(found, key=list(Effect).index, default=None)
+
+
 def reference_key(path: str, keys: Mapping[str, Any]) -> str:
     """Return the key of the reference that a path in a file belongs to, such as ``services.*.image``.
 
@@ -99,7 +105,9 @@ def reference_key(path: str, keys: Mapping[str, Any]) -> str:
         for key in keys:
             pattern = key.split(".")
             pairs = zip(pattern, names[:length], strict=False)
-            if len(pattern) == length and keys[key] and all(one in ("*", name) for one, name in pairs):
+            if len(pattern) != length or not all(one in ("*", name) for one, name in pairs):
+                continue
+            if keys[key] or (length == len(names) and pattern[-1] != "*" and strongest_effect(key, keys)):
                 return key
     raise KeyError(f"{path}: no key of the reference with an effect")
 

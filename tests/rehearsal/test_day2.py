@@ -40,6 +40,7 @@ def test_each_change_changes_a_valid_file_into_another() -> None:
         before = parse(content)
         change.apply(content)
         assert parse(content) != before, change.change
+        assert change.expected_effect(effects_of_keys()), change.change
 
 
 NOT_CHANGED = {
@@ -117,6 +118,11 @@ def test_a_path_belongs_to_a_key(path: str, key: str) -> None:
 def test_a_path_that_is_no_key_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"cluster\.colour: no key"):
         reference_key("cluster.colour", effects_of_keys())
+
+
+def test_a_section_has_the_strongest_effect_of_its_keys() -> None:
+    change = FileChange("a section", {"services.shop.probes": {}})
+    assert change.expected_effect(effects_of_keys()) is Effect.RESTARTS_PODS
 
 
 def test_the_strongest_effect_is_expected() -> None:
