@@ -11,6 +11,7 @@ from constructs.bindings import (
     CertificateManagerCertificateMapEntry,
     CertificateManagerDnsAuthorization,
     ITerraformDependable,
+    TerraformResourceLifecycle,
 )
 
 
@@ -31,7 +32,12 @@ class CertificateMap(Construct):
     def __init__(self, scope: Construct, id_: str, *, names: ProjectNames, domains: Sequence[str]) -> None:
         super().__init__(scope, id_)
         certificate_map = CertificateManagerCertificateMap(
-            self, "map", name=names.certificate_map, description="Of the multi-region mesh's entry."
+            self,
+            "map",
+            name=names.certificate_map,
+            description="Of the multi-region mesh's entry.",
+            # It is deleted only after the Gateway has stopped using it.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
         self.name: str = certificate_map.name
         self.records: list[str] = []

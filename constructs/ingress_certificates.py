@@ -40,6 +40,8 @@ class IngressCertificates(Construct):
             domains: those that get a certificate here; none without Multi Cluster Ingress.
         """
         super().__init__(scope, id_)
+        # What a load balancer uses is deleted only after it has stopped using it.
+        last = TerraformResourceLifecycle(create_before_destroy=True)
         certificates = [
             ComputeManagedSslCertificate(
                 self,
@@ -47,8 +49,7 @@ class IngressCertificates(Construct):
                 name=names.certificate(domain),
                 description=f"Of the multi-region mesh's entry, for {domain}.",
                 managed=ComputeManagedSslCertificateManaged(domains=[domain]),
-                # A certificate is deleted only after the ingress has stopped using it.
-                lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+                lifecycle=last,
             )
             for domain in domains
         ]
@@ -60,6 +61,7 @@ class IngressCertificates(Construct):
             description="TLS of the multi-region mesh's entry.",
             profile="MODERN",
             min_tls_version="TLS_1_2",
+            lifecycle=last,
         )
         self.names = [certificate.name for certificate in certificates]
         self.ssl_policy: str = policy.name

@@ -7,7 +7,7 @@ from policy.addresses import address, after, ref, resource
 from policy.claims import Claims, Sentence
 from policy.objects import GATEWAY_API, GATEWAY_NAMESPACE, applied, in_namespace, kubernetes_object
 from policy.rule import rule
-from policy.rules.ingress import GATEWAY_LABELS, certificate_name
+from policy.rules.ingress import DELETED_LAST, GATEWAY_LABELS, certificate_name
 from policy.rules.mesh import GATEWAY, endpoints_of
 from policy.rules.scripts import members, used_by_gateways
 from policy.rules.terraform import ADDRESS
@@ -74,7 +74,7 @@ def certificate_map(environment: Environment) -> Claims:
     if not environment.has_certificate_map:
         return
     kind = "google_certificate_manager_{}".format
-    name = {"name": environment.names.certificate_map, "description": Sentence()}
+    name = {"name": environment.names.certificate_map, "description": Sentence(), **DELETED_LAST}
     yield resource("ingress", kind("certificate_map"), "certificate-map/map"), name
     for domain in environment.ingress.domains:
         home = f"certificate-map/{domain}"

@@ -24,6 +24,8 @@ FRONT_ENDS = ["130.211.0.0/22", "35.191.0.0/16"]
 ADDRESS = ref("google_compute_global_address", "address", "address")
 NAMES = (GATEWAY_NAMESPACE, GATEWAY)
 FRONTEND_CONFIG = "ingress-frontendconfig"
+DELETED_LAST = {"lifecycle": {"create_before_destroy": True}}
+"""Of what a load balancer uses: it is deleted only after the load balancer has changed."""
 
 
 def gateways(environment: Environment) -> list[ResolvedRegion]:
@@ -60,7 +62,7 @@ def https_only(environment: Environment) -> Claims:
     certificates = [f"certificates/{domain}" for domain in ingress.domains]
     for domain, certificate in zip(ingress.domains, certificates, strict=True):
         named = {"name": certificate_name(environment, domain), "description": Sentence()}
-        content = {**named, "managed": {"domains": [domain]}, "lifecycle": {"create_before_destroy": True}}
+        content = {**named, "managed": {"domains": [domain]}, **DELETED_LAST}
         yield resource("ingress", "google_compute_managed_ssl_certificate", certificate), content
     names = [ref("google_compute_managed_ssl_certificate", one, "name") for one in certificates]
     annotations = {
@@ -94,7 +96,7 @@ def modern_tls(environment: Environment) -> Claims:
     Without a policy, Google's default accepts old TLS versions.
     """
     if environment.ingress.domains and (environment.ingress.uses_mci or environment.has_certificate_map):
-        policy = {"profile": "MODERN", "min_tls_version": "TLS_1_2", "description": Sentence()}
+        policy = {"profile": "MODERN", "min_tls_version": "TLS_1_2", "description": Sentence(), **DELETED_LAST}
         name = {"name": f"{environment.project.name_prefix}-ingress"}
         yield resource("ingress", "google_compute_ssl_policy", "certificates/policy"), name | policy
 

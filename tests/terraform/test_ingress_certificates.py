@@ -15,6 +15,11 @@ from tests.terraform.terraform import APPLY, initialized, run_terraform
 
 PLACE = f"projects/{PROJECT}/global"
 GOOGLE = "google_"
+MANIFEST, DATA = "kubernetes_manifest", "terraform_data"
+NONE = "[]"
+
+Resources = dict[str, dict[str, dict[str, Any]]]
+"""By type and name."""
 
 
 @dataclass
@@ -24,32 +29,47 @@ class IngressResources:
     gcp: FakeGcp
     folder: Path
 
-    def write(self, name: str, domains: str, api: str = "multi-cluster-ingress") -> None:
-        """Synthesize an environment, and write a stack with the Google Cloud resources only.
+    def write(self, name: str, domains: str, api: str = "multi-cluster-ingress", *, objects: bool = False) -> None:
+        """Synthesize an environment, and write a stack with the Google Cloud resources.
 
         Args:
             name: a new folder's name.
             domains: the list of domains in YAML.
             api: of the ingress.
+            objects: with a `terraform_data` for each object in the clusters, which has its content and dependencies.
         """
         text = f"project: {{id: {PROJECT}, name_prefix: matt}}\nregions: {{a: {{region: asia-east1, number: 3}}}}\n"
-        text += f"ingress: {{config_cluster: a, api: {api}, domains: {domains}}}\ncluster: {{endpoint: dns}}\n"
+        plain = str(domains == NONE).lower()
+        text += f"ingress: {{config_cluster: a, api: {api}, domains: {domains}, plain_http: {plain}}}\n"
+        text += "cluster: {endpoint: dns}\n"
         folder = self.folder / name
         folder.mkdir()
         stack = synthesize(environment_of(text), folder).stacks["ingress"]
         providers = {"google": stack["terraform"]["required_providers"]["google"]}
         content = {"terraform": {"required_providers": providers}, "provider": {"google": [{"project": PROJECT}]}}
-        content["resource"] = {
-            kind: {name: _standalone(one) for name, one in resources.items()}
-            for kind, resources in stack["resource"].items()
+        resources: Resources = {
+            kind: {name: _standalone(one, objects=objects) for name, one in found.items()}
+            for kind, found in stack["resource"].items()
             if kind.startswith(GOOGLE)
         }
+        if objects:
+            manifests = stack["resource"]["kubernetes_manifest"]
+            resources[DATA] = {name: _data(one) for name, one in manifests.items()}
         self.terraform_folder.mkdir(exist_ok=True)
-        (self.terraform_folder / "main.tf.json").write_text(json.dumps(content), encoding="utf-8")
+        (self.terraform_folder / "main.tf.json").write_text(
+            json.dumps({**content, "resource": resources}), encoding="utf-8"
+        )
 
     @property
     def terraform_folder(self) -> Path:
         return self.folder / "terraform"
+
+    def object_of(self, name_of_kind: str) -> str:
+        """Return the address of the only object of a kind or a GatewayClass."""
+        content = json.loads((self.terraform_folder / "main.tf.json").read_text(encoding="utf-8"))
+        objects = content["resource"][DATA].items()
+        [found] = [name for name, one in objects if name_of_kind in (one["input"]["kind"], _class(one["input"]))]
+        return f"{DATA}.{found}"
 
     def run(self, *arguments: str) -> str:
         variables = google_variables(self.gcp) | {"GOOGLE_OAUTH_ACCESS_TOKEN": self.gcp.token()}
@@ -60,10 +80,22 @@ class IngressResources:
         return {path.rpartition("/")[2] for path, _ in found}
 
 
-def _standalone(block: dict[str, Any]) -> dict[str, Any]:
-    """Return a resource without its dependencies on objects in the clusters."""
-    kept = [one for one in block.get("depends_on", ()) if one.startswith(GOOGLE)]
+def _standalone(block: dict[str, Any], *, objects: bool) -> dict[str, Any]:
+    """Return a resource without its dependencies on what the stack does not have."""
+    renamed = [one.replace(f"{MANIFEST}.", f"{DATA}.") for one in block.get("depends_on", ())]
+    kept = [one for one in renamed if one.startswith((GOOGLE, DATA) if objects else GOOGLE)]
     return {**{key: value for key, value in block.items() if key != "depends_on"}, "depends_on": kept}
+
+
+def _class(manifest: dict[str, Any]) -> str | None:
+    found: str | None = manifest.get("spec", {}).get("gatewayClassName")
+    return found
+
+
+def _data(block: dict[str, Any]) -> dict[str, Any]:
+    """Return an object of a cluster as a resource that is changed in place, too."""
+    wanted = {"input": block["manifest"], "depends_on": block.get("depends_on", ())}
+    return _standalone(wanted, objects=True)
 
 
 @pytest.fixture
@@ -129,3 +161,30 @@ def test_a_certificate_of_a_load_balancer_can_not_be_deleted(ingress: IngressRes
     refusal = caller.error("DELETE", f"{COMPUTE}/global/sslCertificates/c")
     assert refusal.reason == "resourceInUseByAnotherResource"
     assert caller.ok("GET", f"{COMPUTE}/global/sslCertificates/c")["managed"]["status"] == "PROVISIONING"
+
+
+@pytest.mark.parametrize(
+    ("api", "load_balancer", "used"),
+    [
+        ("gateway", "gke-l7-global-external-managed-mc", ("certificate_manager_certificate_map.", "ssl_policy.")),
+        ("multi-cluster-ingress", "MultiClusterIngress", ("managed_ssl_certificate.", "ssl_policy.")),
+    ],
+)
+def test_without_domains_the_load_balancer_changes_before_what_it_used_is_deleted(
+    ingress: IngressResources, api: str, load_balancer: str, used: tuple[str, ...]
+) -> None:
+    """Otherwise the deletion would be refused again and again, as the change would wait for it."""
+    ingress.write("first", "[shop.example.com]", api, objects=True)
+    initialized(ingress.terraform_folder)
+    ingress.run(*APPLY)
+    ingress.write("second", NONE, api, objects=True)
+    lines = ingress.run(*APPLY).splitlines()
+
+    def find(*words: str) -> int:
+        found = [at for at, line in enumerate(lines) if all(word in line for word in words)]
+        assert len(found) == 1, words
+        return found[0]
+
+    changed = find(ingress.object_of(load_balancer), "Modifications complete")
+    for kind in used:
+        assert changed < find(kind, "Destroying")
