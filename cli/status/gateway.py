@@ -22,7 +22,12 @@ from config.plural import counted
 KINDS = ("Gateway", "HTTPRoute", "ServiceExport", "ServiceImport")
 """Whose events the controllers write."""
 
-HEALTHY = "networking.gke.io/GatewayHealthy"
+FAULTS = ("Conflicted", "OverlappingTLSConfig", "PartiallyInvalid")
+"""Conditions that are true if something is wrong; all others are false then.
+
+Source: https://gateway-api.sigs.k8s.io/reference/spec/ (ListenerConditionType, RouteConditionType)
+"""
+
 ADDRESS = "networking.gke.io/ephemeral-ipv4-address/"
 """How the type of an address of an internal Gateway begins; a region follows."""
 
@@ -47,7 +52,7 @@ def check_gateway(front_end: FrontEnd, member: ObservedCluster, reserved: Lookup
     if isinstance(reserved, ApiError) and reserved.no_response and _is_untouched(gateway):
         return  # the controller is Google's
     describe = front_end.describe(member.kubectl)
-    wrong = _problems(gateway, gateway.get("status", {}), ("Accepted", "Programmed"), (HEALTHY,))
+    wrong = _problems(gateway, gateway.get("status", {}), ("Accepted", "Programmed"))
     yield failure_or_ok(f"Gateway {name}", wrong, "accepted and programmed", describe)
     yield _check_address(front_end, member, gateway, reserved)
     attached = [(route, parent) for route in _own(member.live.routes) for parent in _parents(route, name)]
@@ -77,29 +82,22 @@ def _is_untouched(gateway: Object) -> bool:
     return all(one.get("reason") == WAITING for one in conditions)
 
 
-def _problems(
-    one: Object, status: Mapping[str, Any], required: Sequence[str], optional: Sequence[str] = ()
-) -> list[str]:
-    """Return the conditions that are not true.
+def _problems(one: Object, status: Mapping[str, Any], required: Sequence[str]) -> list[str]:
+    """Return the conditions that report a problem, whichever the controller writes, and those that are missing.
 
     Args:
         one: The object, whose generation tells whether a condition is of its last change.
         status: Of the object or of a part of it.
         required: The conditions that have to be reported.
-        optional: Those that are compared where they are reported.
     """
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    wrong = [_describe(conditions[kind]) for kind in (*required, *optional) if _is_wrong(conditions.get(kind))]
+    wrong = [_describe(each) for kind, each in conditions.items() if (each["status"] == "True") == (kind in FAULTS)]
     if missing := [kind for kind in required if kind not in conditions]:
         wrong.append(f"not reported yet: {', '.join(missing)}")
     generation = one["metadata"].get("generation", 0)
     if any(each.get("observedGeneration", generation) < generation for each in conditions.values()):
         wrong.append("the controller has not processed the last change yet")
     return wrong
-
-
-def _is_wrong(condition: Mapping[str, Any] | None) -> bool:
-    return condition is not None and condition["status"] != "True"
 
 
 def _describe(condition: Mapping[str, Any]) -> str:
@@ -155,11 +153,6 @@ def _check_listener(
     if status is None:
         return failure(name, "not reported yet", describe)
     wrong = _problems(one, status, ("Accepted", "Programmed", "ResolvedRefs"))
-    wrong += [
-        _describe(each)
-        for each in status.get("conditions", ())
-        if (each["type"], each["status"]) == ("Conflicted", "True")
-    ]
     wanted = sum(parent.get("sectionName", listener["name"]) == listener["name"] for _, parent in attached)
     number = status.get("attachedRoutes", 0)
     if number != wanted:

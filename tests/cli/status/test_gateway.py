@@ -68,6 +68,11 @@ def _false(part: Callable[[DeployedMesh], dict[str, Any]], kind: str, reason: st
     return spoil
 
 
+def _other(part: Callable[[DeployedMesh], dict[str, Any]], kind: str, status: str) -> Callable[[DeployedMesh], None]:
+    """Return what adds a condition that not every controller writes."""
+    return lambda mesh: part(mesh)["conditions"].append({"type": kind, "status": status, "reason": "Invalid"})
+
+
 def _listener(mesh: DeployedMesh) -> dict[str, Any]:
     found: dict[str, Any] = _status()(mesh)["listeners"][0]
     return found
@@ -222,6 +227,24 @@ CASES: dict[str, Case] = {
         (SECTION, "route external"),
         "ResolvedRefs is False, BackendNotFound",
         f"{TOKYO} describe httproutes.gateway.networking.k8s.io external",
+    ),
+    "a route that its load balancer does not have": Case(
+        _other(_parent, "Reconciled", "False"),
+        (SECTION, "route external"),
+        "Reconciled is False, Invalid",
+        f"{TOKYO} describe httproutes.gateway.networking.k8s.io external",
+    ),
+    "a route of which a part is not in effect": Case(
+        _other(_parent, "PartiallyInvalid", "True"),
+        (SECTION, "route external"),
+        "PartiallyInvalid is True, Invalid",
+        f"{TOKYO} describe httproutes.gateway.networking.k8s.io external",
+    ),
+    "a listener that another one excludes": Case(
+        _other(_listener, "Conflicted", "True"),
+        (SECTION, "listener external/http"),
+        "Conflicted is True, Invalid",
+        DESCRIBE,
     ),
     "a route that no controller has seen": Case(
         lambda mesh: mesh.object("tokyo", "HTTPRoute", "external").pop("status"),
