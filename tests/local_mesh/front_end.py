@@ -1,5 +1,6 @@
 """What a load balancer does with requests, as the objects of the config cluster say."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -14,12 +15,16 @@ PORT = 80
 
 INGRESS, GATEWAY = "MultiClusterIngress", "Gateway"
 IMPORT, EXPORT = "ServiceImport", "ServiceExport"
+BACKEND_CONFIG = "cloud.google.com/backend-config"
 
 CHECK_SECONDS = 1.0
 FAILED_CHECKS = 2
 """A gateway gets no more requests after so many failed checks, unless a policy says otherwise. Google's default with
 container-native load balancing is two checks, 15 s apart:
 https://github.com/kubernetes/ingress-gce/blob/master/pkg/healthchecks/healthchecks.go"""
+
+TIMEOUT_SECONDS = 30
+"""For a response, unless a policy says otherwise: https://cloud.google.com/load-balancing/docs/https#timeouts_and_retries"""
 
 FrontEndKey = tuple[str, str]
 """Kind and name of the object that describes a front end: `INGRESS` or `GATEWAY`."""
@@ -60,6 +65,7 @@ class Backend:
         service: name of the Service that selects the pods in a cluster.
         port: of the pods.
         check: of the pods.
+        timeout: for a response, in seconds.
     """
 
     kind: str
@@ -68,6 +74,7 @@ class Backend:
     service: str
     port: int
     check: HealthCheck
+    timeout: int = TIMEOUT_SECONDS
 
     @property
     def key(self) -> str:
@@ -204,9 +211,8 @@ def _ingress(ingress: Object, objects: Sequence[Object]) -> FrontEnd:
     if service is None:
         return FrontEnd()
     template = service["spec"]["template"]["spec"]
-    check: Mapping[str, Any] = next(
-        (one["spec"]["healthCheck"] for one in objects if one["kind"] == "BackendConfig"), {}
-    )
+    config = _backend_config(service, objects)
+    check: Mapping[str, Any] = config.get("healthCheck", {})
     port = _target(template["ports"], default["servicePort"])
     backend = Backend(
         service["kind"],
@@ -215,13 +221,23 @@ def _ingress(ingress: Object, objects: Sequence[Object]) -> FrontEnd:
         _name(derived_service(service)),
         port,
         HealthCheck(check.get("port", port), check.get("requestPath", "/")),
+        config.get("timeoutSec", TIMEOUT_SECONDS),
     )
     return FrontEnd((Route("*", "PathPrefix", "/", ((backend.key, 1),)),), {backend.key: backend})
 
 
+def _backend_config(service: Object, objects: Sequence[Object]) -> Mapping[str, Any]:
+    """Return the content of the BackendConfig that a MultiClusterService names for all of its ports."""
+    named = json.loads(service["metadata"].get("annotations", {}).get(BACKEND_CONFIG, "{}"))
+    configs = (one for one in objects if one["kind"] == "BackendConfig")
+    namespace = service["metadata"]["namespace"]
+    found = (one["spec"] for one in configs if _is(one, namespace, named.get("default", "")))
+    return next(found, {})
+
+
 def _gateway(gateway: Object, objects: Sequence[Object], services: Sequence[Object]) -> FrontEnd:
     """Return the front end of a Gateway's HTTP listener, with the routes that are attached to it."""
-    listeners = [one["name"] for one in gateway["spec"]["listeners"] if one["port"] == PORT]
+    listeners = [one for one in gateway["spec"]["listeners"] if one["port"] == PORT]
     routes = [one for one in objects if one["kind"] == "HTTPRoute" and _is_attached(one, gateway, listeners)]
     found: list[Route] = []
     backends: dict[str, Backend] = {}
@@ -239,15 +255,22 @@ def _gateway(gateway: Object, objects: Sequence[Object], services: Sequence[Obje
     return FrontEnd(tuple(found), backends)
 
 
-def _is_attached(route: Object, gateway: Object, listeners: Sequence[str]) -> bool:
-    """Return whether a route names a Gateway, and no listener or one of these."""
+def _is_attached(route: Object, gateway: Object, listeners: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a route names a Gateway, and no listener or one of these, which admits its namespace."""
     namespace = route["metadata"]["namespace"]
     return any(
         _is(gateway, parent.get("namespace", namespace), parent["name"])
-        and parent.get("sectionName") in (None, *listeners)
+        and parent.get("sectionName") in (None, listener["name"])
+        and _is_admitted(namespace, gateway, listener)
         for parent in route["spec"].get("parentRefs", [])
-        if listeners
+        for listener in listeners
     )
+
+
+def _is_admitted(namespace: str, gateway: Object, listener: Mapping[str, Any]) -> bool:
+    """Return whether a listener takes the routes of a namespace: those of its own, unless it takes all."""
+    origin = listener.get("allowedRoutes", {}).get("namespaces", {}).get("from", "Same")
+    return bool(origin == "All" or namespace == gateway["metadata"]["namespace"])
 
 
 def _backend(
@@ -256,14 +279,23 @@ def _backend(
     namespace, name = reference.get("namespace", namespace), reference["name"]
     service = next((one for one in services if _is(one, namespace, name)), None)
     port = reference["port"] if service is None else _target(service["spec"]["ports"], reference["port"])
-    policies = [
-        one["spec"]
+    check = _check(_policy("HealthCheckPolicy", namespace, name, objects), port)
+    timeout = _policy("GCPBackendPolicy", namespace, name, objects).get("timeoutSec", TIMEOUT_SECONDS)
+    return Backend(IMPORT, namespace, name, name, port, check, timeout)
+
+
+def _policy(kind: str, namespace: str, name: str, objects: Sequence[Object]) -> Mapping[str, Any]:
+    """Return the content of the oldest policy of a ServiceImport, which must be in its namespace; empty without one."""
+    found = [
+        one
         for one in objects
-        if one["kind"] == "HealthCheckPolicy"
+        if one["kind"] == kind
         and one["metadata"]["namespace"] == namespace
         and (one["spec"]["targetRef"]["kind"], one["spec"]["targetRef"]["name"]) == (IMPORT, name)
     ]
-    return Backend(IMPORT, namespace, name, name, port, _check(policies[0]["default"] if policies else {}, port))
+    oldest = sorted(found, key=lambda one: str(one["metadata"].get("creationTimestamp", "")))
+    content: Mapping[str, Any] = oldest[0]["spec"].get("default", {}) if oldest else {}
+    return content
 
 
 def _check(policy: Mapping[str, Any], port: int) -> HealthCheck:

@@ -8,7 +8,6 @@ from tests.local_mesh.front_end import Backend, Endpoints, FrontEnd, Route
 from tests.local_mesh.network import REGIONAL_FRONT_END
 
 ADDRESS = "127.0.0.1"
-TIMEOUT = "30s"
 
 _TYPES = "type.googleapis.com/envoy"
 _STATUSES = {
@@ -87,7 +86,11 @@ def _virtual_hosts(front_end: FrontEnd, region: str) -> list[dict[str, Any]]:
     for route in front_end.routes:
         by_host.setdefault(route.host, []).append(route)
     return [
-        {"name": host, "domains": [host], "routes": [_route(one, region) for one in sorted(found, key=_precedence)]}
+        {
+            "name": host,
+            "domains": [host],
+            "routes": [_route(one, region, front_end) for one in sorted(found, key=_precedence)],
+        }
         for host, found in by_host.items()
     ]
 
@@ -96,7 +99,7 @@ def _precedence(route: Route) -> tuple[int, int]:
     return _ORDER.index(route.match), -len(route.path)
 
 
-def _route(route: Route, region: str) -> dict[str, Any]:
+def _route(route: Route, region: str, front_end: FrontEnd) -> dict[str, Any]:
     path: dict[str, Any] = {"prefix": "/"}
     if route.match == "Exact":
         path = {"path": route.path}
@@ -114,7 +117,9 @@ def _route(route: Route, region: str) -> dict[str, Any]:
     weights = [{"name": _cluster_name(key, region), "weight": weight} for key, weight in route.backends if weight]
     if not weights:
         return {"match": path, "direct_response": {"status": 500}}
-    return {"match": path, "route": {"weighted_clusters": {"clusters": weights}, "timeout": TIMEOUT}}
+    # Envoy has one for a route, and Google one for each backend.
+    timeout = max(front_end.backends[key].timeout for key, weight in route.backends if weight)
+    return {"match": path, "route": {"weighted_clusters": {"clusters": weights}, "timeout": f"{timeout}s"}}
 
 
 def _listener(region: str, port: int, routes: Path) -> dict[str, Any]:

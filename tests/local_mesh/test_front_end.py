@@ -65,6 +65,24 @@ spec:
   rules:
     - filters: [{{type: RequestRedirect, requestRedirect: {{scheme: https, statusCode: 301}}}}]
 ---
+kind: GCPBackendPolicy
+metadata: {{name: shop, namespace: {NAMESPACE}, creationTimestamp: "2026-01-01T00:00:00Z"}}
+spec:
+  targetRef: {{group: net.gke.io, kind: ServiceImport, name: shop}}
+  default: {{timeoutSec: 101}}
+---
+kind: GCPBackendPolicy
+metadata: {{name: newer, namespace: {NAMESPACE}, creationTimestamp: "2026-01-02T00:00:00Z"}}
+spec:
+  targetRef: {{group: net.gke.io, kind: ServiceImport, name: shop}}
+  default: {{timeoutSec: 5}}
+---
+kind: HTTPRoute
+metadata: {{name: foreign, namespace: sample}}
+spec:
+  parentRefs: [{{name: internal, namespace: {NAMESPACE}}}]
+  rules: [{{backendRefs: [{{group: net.gke.io, kind: ServiceImport, name: foreign, port: 80}}]}}]
+---
 kind: HealthCheckPolicy
 metadata: {{name: shop, namespace: {NAMESPACE}}}
 spec:
@@ -124,8 +142,19 @@ def test_a_listener_has_only_the_routes_that_name_it(objects: list[Object]) -> N
 
 def test_a_policy_checks_the_health_of_its_import_alone(internal: FrontEnd) -> None:
     policy = HealthCheck(15021, "/healthz/ready", 5, 3, 2, 4)
-    assert internal.backends[SHOP] == Backend("ServiceImport", NAMESPACE, "shop", "shop", 8080, policy)
+    assert internal.backends[SHOP] == Backend("ServiceImport", NAMESPACE, "shop", "shop", 8080, policy, 101)
     assert internal.backends[CART].check == HealthCheck(80, "/")
+    assert internal.backends[CART].timeout == 30
+
+
+def test_a_listener_takes_routes_of_other_namespaces_only_if_it_says_so(objects: list[Object]) -> None:
+    def serves(listener: Mapping[str, Any]) -> bool:
+        objects[1]["spec"]["listeners"] = [{"name": "http", "port": 80, "protocol": "HTTP", **listener}]
+        return "ServiceImport/sample/foreign" in front_ends(objects)[GATEWAY, "internal"].backends
+
+    assert not serves({})
+    assert not serves({"allowedRoutes": {"namespaces": {"from": "Same"}}})
+    assert serves({"allowedRoutes": {"namespaces": {"from": "All"}}})
 
 
 def test_front_ends_that_serve_come_first(objects: list[Object]) -> None:
@@ -176,6 +205,11 @@ def test_a_multi_cluster_ingress_leads_to_its_service(reference: Synthesis) -> N
     assert derived["metadata"]["name"] == backend.service
     without = [one for one in objects if one["kind"] != "MultiClusterService"]
     assert front_ends(without) == {key: FrontEnd()}
+    for one in objects:
+        if one["kind"] == "BackendConfig":
+            other = {**one, "metadata": {**one["metadata"], "name": "other"}}
+    renamed = [other if one["kind"] == "BackendConfig" else one for one in objects]
+    assert front_ends(renamed)[key].backends[backend.key].check == HealthCheck(80, "/")
     labels = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 
     def pods(region: str, namespace: str, selected: Mapping[str, str]) -> Sequence[IPv4Address]:
@@ -198,6 +232,7 @@ def test_the_most_specific_route_comes_first(internal: FrontEnd) -> None:
         {"name": f"{SHOP}/{HOME}", "weight": 90},
         {"name": f"{CART}/{HOME}", "weight": 10},
     ]
+    assert {one["route"]["timeout"] for one in host["routes"]} == {"101s"}
 
 
 @pytest.mark.parametrize(
