@@ -242,7 +242,7 @@ class GatewayController(ConfigClusterController):
             gateway,
             addresses,
             backends={one["name"]: self._backends(key, one["name"], objects) for one in gateway["spec"]["listeners"]},
-            redirected=frozenset(_redirected(key, gateway, objects)),
+            routes={one["name"]: list(_routes(key, one["name"], objects)) for one in gateway["spec"]["listeners"]},
             ssl_policy=policy.get("sslPolicy", ""),
             certificate_map=gateway["metadata"].get("annotations", {}).get(CERTIFICATE_MAP, ""),
             cluster=self._cluster_path(cluster),
@@ -418,18 +418,6 @@ def _references(route: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the backends of a route."""
     for rule in route["spec"]["rules"]:
         yield from rule.get("backendRefs", [])
-
-
-def _redirected(
-    key: ObjectKey, gateway: Mapping[str, Any], objects: Mapping[ObjectKey, dict[str, Any]]
-) -> Iterator[str]:
-    """Yield the names of the listeners whose requests are redirected."""
-    for listener in gateway["spec"]["listeners"]:
-        for route in _routes(key, listener["name"], objects):
-            if any(
-                one["type"] == "RequestRedirect" for rule in route["spec"]["rules"] for one in rule.get("filters", [])
-            ):
-                yield listener["name"]
 
 
 def _policy_of(

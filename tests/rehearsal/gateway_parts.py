@@ -62,7 +62,7 @@ class GatewayParts:
         gateway: the object.
         addresses: its addresses, each with the fields of a forwarding rule that depend on it.
         backends: of its routes, by the name of the listener.
-        redirected: names of the listeners whose requests are redirected.
+        routes: HTTPRoutes, by the name of the listener.
         ssl_policy: name of the SSL policy; empty for that of the load balancer.
         certificate_map: name of the certificate map; empty without HTTPS.
         cluster: path of the config cluster.
@@ -73,7 +73,7 @@ class GatewayParts:
     gateway: Object
     addresses: Mapping[str, Object]
     backends: Mapping[str, Sequence[Backend]]
-    redirected: frozenset[str]
+    routes: Mapping[str, Sequence[Object]]
     ssl_policy: str
     certificate_map: str
     cluster: str
@@ -117,11 +117,10 @@ class GatewayParts:
         """Yield the URL map, the proxy and the forwarding rules of a listener."""
         namespace, gateway = self._identity()
         name = self._name(namespace, gateway, listener["name"])
-        backends = self.backends.get(listener["name"], ())
-        default = self.link(f"global/backendServices/{self._backend_name(backends[0]) if backends else missing}")
-        routing = {"httpsRedirect": True, "redirectResponseCode": "MOVED_PERMANENTLY_DEFAULT"}
-        redirected = listener["name"] in self.redirected
-        yield f"global/urlMaps/{name}", {"defaultUrlRedirect": routing} if redirected else {"defaultService": default}
+        about = {"k8sResource": f"/namespaces/{namespace}/gateways/{gateway}", "k8sCluster": f"/{self.cluster}"}
+        description = {"description": json.dumps(about, separators=(",", ":"))}
+        routes = self.routes.get(listener["name"], ())
+        yield f"global/urlMaps/{name}", {**description, **self._routing(routes, missing)}
         proxy: dict[str, Any] = {"urlMap": self.link(f"global/urlMaps/{name}")}
         kind = "targetHttpProxies"
         if listener["protocol"] == "HTTPS":
@@ -131,7 +130,6 @@ class GatewayParts:
             if self.ssl_policy:
                 proxy["sslPolicy"] = self.link(f"global/sslPolicies/{self.ssl_policy}")
         yield f"global/{kind}/{name}", proxy
-        about = {"k8sResource": f"/namespaces/{namespace}/gateways/{gateway}", "k8sCluster": f"/{self.cluster}"}
         for address, fields in self.addresses.items():
             rule = self._name(namespace, gateway, f"{listener['name']} {fields.get('subnetwork', '')}")
             yield (
@@ -142,10 +140,55 @@ class GatewayParts:
                     "IPProtocol": "TCP",
                     "portRange": f"{listener['port']}-{listener['port']}",
                     "loadBalancingScheme": self.scheme,
-                    "description": json.dumps(about, separators=(",", ":")),
+                    **description,
                     **fields,
                 },
             )
+
+    def _routing(self, routes: Sequence[Object], missing: str) -> dict[str, Any]:
+        """Return a path matcher for each host, with the most specific path first; other requests get 404."""
+        default = {"defaultService": self.link(f"global/backendServices/{missing}")}
+        rules: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+        for route in routes:
+            namespace = route["metadata"]["namespace"]
+            for host in route["spec"].get("hostnames") or ("*",):
+                for rule in route["spec"]["rules"]:
+                    action = self._action(rule, namespace)
+                    found = [one for match in rule.get("matches", ({},)) for one in _paths(match.get("path", {}))]
+                    rules.setdefault(host, []).extend((kind, path, action) for kind, path in found)
+        matchers = {host: f"host{digest(host, 32)}" for host in rules}
+        return {
+            **default,
+            "hostRules": [{"hosts": [host], "pathMatcher": name} for host, name in matchers.items()],
+            "pathMatchers": [
+                {
+                    "name": name,
+                    **default,
+                    "routeRules": [
+                        {"priority": number, "matchRules": [{kind: path}], **action}
+                        for number, (kind, path, action) in enumerate(sorted(rules[host], key=_precedence), 1)
+                    ],
+                }
+                for host, name in matchers.items()
+            ],
+        }
+
+    def _action(self, rule: Object, namespace: str) -> dict[str, Any]:
+        """Return what a URL map does with the requests of a route's rule."""
+        for one in rule.get("filters", ()):
+            if one["type"] == "RequestRedirect":
+                redirect = one["requestRedirect"]
+                status = "FOUND" if redirect.get("statusCode", 302) == 302 else "MOVED_PERMANENTLY_DEFAULT"
+                is_https = redirect.get("scheme") == "https"
+                return {"urlRedirect": {"httpsRedirect": is_https, "redirectResponseCode": status}}
+        weighted = []
+        for one in rule.get("backendRefs", ()):
+            name = self._backend_name(Backend(one.get("namespace", namespace), one["name"], one["port"], ()))
+            link = self.link(f"global/backendServices/{name}")
+            weighted.append({"backendService": link, "weight": one.get("weight", 1)})
+        if len(weighted) == 1:
+            return {"service": weighted[0]["backendService"]}
+        return {"routeAction": {"weightedBackendServices": weighted}}
 
     def _identity(self) -> tuple[str, str]:
         metadata = self.gateway["metadata"]
@@ -158,6 +201,25 @@ class GatewayParts:
         """Return a name, whose end differs for everything that the load balancers of a fleet have."""
         text = "/".join((self.scheme, *self._identity(), namespace, name, of))
         return f"{PREFIX}{namespace}-{name}-{f'{visible}-' if visible else ''}{digest(text, 12)}"
+
+
+def _paths(path: Object) -> Iterator[tuple[str, str]]:
+    """Yield a match of an HTTPRoute as a URL map has it: a prefix ends at a slash, and the path without it is a rule.
+
+    Seen in a URL map of a public repository.
+    """
+    value = path.get("value", "/")
+    if path.get("type", "PathPrefix") == "Exact":
+        yield "fullPathMatch", value
+        return
+    yield "prefixMatch", f"{value.rstrip('/')}/"
+    if value.rstrip("/"):
+        yield "fullPathMatch", value.rstrip("/")
+
+
+def _precedence(rule: tuple[str, str, Any]) -> tuple[bool, int]:
+    kind, path, _ = rule
+    return kind == "prefixMatch", -len(path)
 
 
 def firewall(network: str) -> Place:

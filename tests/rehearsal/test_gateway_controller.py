@@ -301,6 +301,36 @@ def test_objects_that_are_deleted_at_once_leave_nothing(world: World) -> None:
     wait_until(lambda: not world.services.has_resources(FEATURE))
 
 
+def test_a_url_map_has_the_hosts_paths_and_weights_of_the_routes(world: World) -> None:
+    provide(world)
+    split = [{**BACKEND, "weight": 90}, {**BACKEND, "name": "other", "weight": 10}]
+    paths = [{"path": {"type": "PathPrefix", "value": "/cart"}}, {"path": {"type": "Exact", "value": "/basket"}}]
+    rules = [{"backendRefs": [BACKEND]}, {"backendRefs": split, "matches": paths}]
+    world.event(ROUTES, "external", {**ROUTE, "hostnames": ["shop.example.com"], "rules": rules})
+
+    def url_map() -> dict[str, Any]:
+        names = [one for one in world.names("urlMaps") if one.startswith("gkemcg1")]
+        return world.store.get(f"{HOME}/global/urlMaps/{names[0]}") if names else {}
+
+    wait_until(lambda: [one["hosts"] for one in url_map().get("hostRules", ())] == [["shop.example.com"]])
+    found = url_map()
+    [matcher] = found["pathMatchers"]
+    assert found["hostRules"][0]["pathMatcher"] == matcher["name"]
+    assert "gw-serve404" in found["defaultService"]
+    assert matcher["defaultService"] == found["defaultService"]
+    assert json.loads(found["description"])["k8sResource"] == "/namespaces/istio-gateway/gateways/external"
+    assert [one["matchRules"] for one in matcher["routeRules"]] == [
+        [{"fullPathMatch": "/basket"}],
+        [{"fullPathMatch": "/cart"}],
+        [{"prefixMatch": "/cart/"}],
+        [{"prefixMatch": "/"}],
+    ]
+    weighted = matcher["routeRules"][0]["routeAction"]["weightedBackendServices"]
+    assert [one["weight"] for one in weighted] == [90, 10]
+    services = [*(one["backendService"] for one in weighted), matcher["routeRules"][-1]["service"]]
+    assert all(world.store.find(path[path.index("projects/") :]) for path in services)
+
+
 def test_a_redirect_has_no_backend(world: World) -> None:
     provide(world)
     wait_until(lambda: world.status(GATEWAYS, "external").get("addresses"))
@@ -309,7 +339,8 @@ def test_a_redirect_has_no_backend(world: World) -> None:
 
     def redirects() -> list[Any]:
         names = [one for one in world.names("urlMaps") if one.startswith("gkemcg1")]
-        return [world.store.get(f"{HOME}/global/urlMaps/{name}").get("defaultUrlRedirect") for name in names]
+        found = [world.store.get(f"{HOME}/global/urlMaps/{name}")["pathMatchers"] for name in names]
+        return [rule.get("urlRedirect") for matchers in found for one in matchers for rule in one["routeRules"]]
 
-    wait_until(lambda: all(redirects()) and redirects())
+    wait_until(lambda: redirects() == [{"httpsRedirect": True, "redirectResponseCode": "FOUND"}])
     assert not [name for name in world.names("backendServices") if name.startswith("gkemcg1-istio-gateway")]
