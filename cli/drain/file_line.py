@@ -11,9 +11,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from config.loading.strict_yaml import parse
+from config.loading.strict_yaml import LOADER, parse
 
 KEY = "drained"
+
+BYTE_ORDER_MARK = "\ufeff"
+"""Begins a file of some editors. The marks of nodes don't count it."""
+
+_LINE_END = re.compile(r"\r?\n")
 
 
 class LineError(Exception):
@@ -58,8 +63,9 @@ def with_drained(text: str, region: str, drained: bool) -> str:
         raise LineError(str(source.problems[0]))
     if source.data["regions"][region].get(KEY, False) is drained:
         return text
-    for edit in _edits(text, region, drained):
-        changed = edit.apply(text)
+    first, body = text[: text.startswith(BYTE_ORDER_MARK)], text.removeprefix(BYTE_ORDER_MARK)
+    for edit in _edits(body, region, drained):
+        changed = first + edit.apply(body)
         if _only_difference(source.data, parse(changed), region, drained):
             return changed
     raise LineError("the file is written in a way that can't be edited safely")
@@ -82,7 +88,7 @@ def _only_difference(data: Any, changed: Any, region: str, drained: bool) -> boo
 
 def _edits(text: str, region: str, drained: bool) -> Iterator[_Edit]:
     """Yield changes of the text that may be right, the best one first."""
-    mapping = _find(_find(yaml.compose(text, Loader=yaml.SafeLoader), "regions"), region)
+    mapping = _find(_find(yaml.compose(text, Loader=LOADER), "regions"), region)
     present = next(((key, value) for key, value in mapping.value if key.value == KEY), None)
     if present is None:
         yield from _additions(text, mapping)
@@ -108,9 +114,10 @@ def _additions(text: str, mapping: yaml.MappingNode) -> Iterator[_Edit]:
         end = last.end_mark.index
         yield _Edit(end, end, f", {entry}")
         return
-    newline = "\r\n" if "\r\n" in text else "\n"
     indentation = " " * first.start_mark.column
     end = _line_end(text, _end(text, last))
+    found = _LINE_END.search(text, end) or _LINE_END.search(text)  # the last line may have none
+    newline = found[0] if found else "\n"
     yield _Edit(end, end, f"{newline}{indentation}{entry}")
     start = first.start_mark.index
     yield _Edit(start, start, f"{entry}{newline}{indentation}")
@@ -146,6 +153,5 @@ def _end(text: str, node: yaml.Node) -> int:
 
 def _line_end(text: str, place: int) -> int:
     """Return where the line of a place ends, before the characters that end it."""
-    found = re.compile(r"\r?\n|\Z").search(text, place)
-    assert found is not None
-    return found.start()
+    found = _LINE_END.search(text, place)
+    return found.start() if found else len(text)

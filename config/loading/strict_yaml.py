@@ -98,7 +98,7 @@ def parse(text: str) -> Source:
         return source
     try:
         tagged = _scan(text)
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         what = error.problem or "not YAML"
@@ -130,7 +130,8 @@ def _character_at(text: str, line: int, column: int) -> str:
     return text.split("\n", line + 1)[line][column : column + 1]
 
 
-_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Whoever reads a file again does it with this one: the two do not accept the same tabs, and count differently."""
 
 
 def _scan(text: str) -> set[tuple[int, int]]:
@@ -143,7 +144,7 @@ def _scan(text: str) -> set[tuple[int, int]]:
     tagged = set()
     depth = 0
     event: Any  # its mark may be libyaml's, which PyYAML's types don't take
-    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+    for count, event in enumerate(yaml.parse(text, Loader=LOADER)):
         if count > MOST_VALUES:
             raise yaml.MarkedYAMLError(problem=f"more than {MOST_VALUES} values", problem_mark=event.start_mark)
         if isinstance(event, yaml.CollectionStartEvent):

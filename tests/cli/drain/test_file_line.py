@@ -12,7 +12,9 @@ from cli.drain.file_line import LineError, with_drained
 from config.loading.strict_yaml import parse
 from config.paths import ROOT
 
-COMMENTS = st.sampled_from(["", "  # yours", " # {drained: true}", "   "])
+COMMENTS = st.sampled_from(
+    ["", "  # yours", " # {drained: true}", "   ", "\t# a tab", " #\t東京 \N{FISH CAKE WITH SWIRL DESIGN}"]
+)
 VALUES = st.sampled_from(
     ["asia-northeast2", "8", "'quoted # text'", '"double: quoted"', "[a, b]", "{max_nodes: 4}", "[]", "plain words"]
 )
@@ -120,6 +122,12 @@ BLOCK = """regions:
         ("regions: {osaka: {number: 8}}", "regions: {osaka: {number: 8, drained: true}}"),
         ('{"regions": {"osaka": {"number": 8}}}\n', '{"regions": {"osaka": {"number": 8, "drained": true}}}\n'),
         ("regions:\n osaka:\n  number: 8", "regions:\n osaka:\n  number: 8\n  drained: true"),
+        ("regions:\r\n osaka:\r\n  number: 8", "regions:\r\n osaka:\r\n  number: 8\r\n  drained: true"),
+        # Lines that end in both ways: the new one ends like the one before it.
+        (
+            "# one\r\nregions:\n osaka:\n  number: 8\n# more\r\n",
+            "# one\r\nregions:\n osaka:\n  number: 8\n  drained: true\n# more\r\n",
+        ),
     ],
 )
 def test_how_it_looks(text: str, drained: str) -> None:
