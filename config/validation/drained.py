@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from config.environment import Environment
-from config.problems import Problem
-from config.services.pods import RegionalDeployment
+from config.problems import Problem, quoted
+from config.validation.pod_regions import ALL_PODS, regions_with_pods, requested_versions
 
 
 def check_drained(environment: Environment) -> Iterator[Problem]:
@@ -17,16 +17,13 @@ def check_drained(environment: Environment) -> Iterator[Problem]:
         yield Problem("regions", rule)
         return
     for name, service in environment.all_services().items():
-        deployments = service.regions or dict.fromkeys(in_mesh, RegionalDeployment())
-        pods = [
-            key
-            for key, one in deployments.items()
-            if key in in_mesh and (service.image is None or service.scaling_in(one) != 0)
-        ]
-        if pods and not serving.intersection(pods):
-            are = "which is" if len(pods) == 1 else "which are"
-            rule = (
-                f"has pods only in {', '.join(pods)}, {are} drained, so that no region serves it; run it in another "
-                "region too, or set drained: false there"
-            )
-            yield Problem("demo" if name == environment.demo_name else f"services.{name}", rule)
+        regions = regions_with_pods(environment, service)
+        for version in requested_versions(service):
+            if regions[version] and not serving.intersection(regions[version]):
+                are = "which is" if len(regions[version]) == 1 else "which are"
+                rule = (
+                    f"has pods only in {', '.join(regions[version])}, {are} drained, so that no region serves it; run "
+                    "it in another region too, or set drained: false there"
+                )
+                path = "demo" if name == environment.demo_name else f"services.{name}"
+                yield Problem(path if version == ALL_PODS else f"{path}.versions.{quoted(version)}", rule)

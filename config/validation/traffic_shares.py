@@ -1,12 +1,13 @@
 """`versions`, `mirror` and `region_weights` of services: which pods get which part of the requests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from config.environment import Environment
 from config.naming import subset_name
 from config.problems import Problem, Suggestion, quoted
 from config.services.service import Service
 from config.services.versions import ALL_WEIGHTS
+from config.validation.pod_regions import ALL_PODS, regions_with_pods, requested_versions
 from config.validation.references import check_region_key
 
 NOT_WITH_VERSIONS = ("version", "image")
@@ -43,14 +44,14 @@ def _check_versions(environment: Environment, path: str, service: Service) -> It
 
 
 def _check_pods_of_versions(environment: Environment, path: str, service: Service) -> Iterator[Problem]:
-    """Check that a version that gets requests has pods somewhere."""
-    has_pods: dict[str, bool] = {}
-    for key in environment.regions_of(service):
-        for version, scaling in zip(service.versions, service.scalings_in(key), strict=True):
-            has_pods[version] = has_pods.get(version, False) or scaling != 0
-    for version, weight in service.weights.items():
-        if weight and not has_pods.get(version, True):
+    """Check that a version that gets requests, or copies of them, has pods somewhere."""
+    for version, regions in regions_with_pods(environment, service).items():
+        weight = service.weights[version]
+        if weight and not regions:
             rule = f"gets {weight} % of the requests and has no pods, so that they fail: set its weight or replicas"
+            yield Problem(f"{path}.versions.{quoted(version)}", rule)
+        elif not regions and service.mirror is not None and service.mirror.version == version:
+            rule = "has no pods to get the copies: set its replicas, or remove mirror"
             yield Problem(f"{path}.versions.{quoted(version)}", rule)
 
 
@@ -62,7 +63,7 @@ def _check_sum(path: str, weights: Mapping[str, int]) -> Iterator[Problem]:
 
 def _check_mirror(path: str, name: str, service: Service, known: Mapping[str, Service]) -> Iterator[Problem]:
     assert service.mirror is not None
-    if service.protocol == "tcp":
+    if not service.http_ports:
         yield Problem(path, "can't be combined with protocol: tcp, as the mesh sees no requests in it; remove it")
     elif service.mirror.service is not None:
         yield from _check_mirror_service(f"{path}.service", (name, service), service.mirror.service, known)
@@ -74,16 +75,35 @@ def _check_mirror_service(
     path: str, named: tuple[str, Service], other: str, known: Mapping[str, Service]
 ) -> Iterator[Problem]:
     """Check the service that gets copies of another one's requests."""
-    name, service = named
-    if other == name:
+    if other == named[0]:
         rule = "is the service itself; for one of its versions write mirror: {version: VERSION}, or name another one"
         yield Problem(path, rule, other)
     elif other not in known:
         rule = f"is no service of this file ({', '.join(known)})"
         yield Problem(path, rule, other, Suggestion(other, known))
-    elif (protocol := known[other].protocol) == "tcp" or (protocol == "grpc") != (service.protocol == "grpc"):
-        rule = f"has the protocol {protocol}, and {name} has {service.protocol}: it would not understand the requests"
+    else:
+        yield from _check_mirrored_ports(path, named, known[other], other)
+
+
+def _check_mirrored_ports(path: str, named: tuple[str, Service], target: Service, other: str) -> Iterator[Problem]:
+    """Check that a service has ports for the copies of another one's requests, and understands them."""
+    name, service = named
+    ports = service.mirrored_ports(target)
+    if not ports:
+        rule = (
+            f"has no port for the copies: its main port has the protocol {target.protocol}, and that of {name} "
+            f"{service.protocol}; copies of gRPC need a port of grpc, and others one of http or http2"
+        )
         yield Problem(path, rule, other)
+    own, others = ({port.port: port.protocol for port in one.all_ports.values()} for one in (service, target))
+    for number, copy in ports.items():
+        if (own[number] == "grpc") != (others[copy] == "grpc"):
+            rule = (
+                f"has the protocol {others[copy]} at its port {copy}, and {name} has {own[number]} at its port "
+                f"{number}: it would not understand the requests"
+            )
+            yield Problem(path, rule, other)
+            return
 
 
 def _check_mirror_version(path: str, version: str, weights: Mapping[str, int]) -> Iterator[Problem]:
@@ -114,20 +134,39 @@ def _check_region_weights(environment: Environment, path: str, service: Service)
         )
         return
     runs = environment.regions_of(service)
+    pods = regions_with_pods(environment, service)
+    serving = {
+        version: {key for key in pods[version] if not environment.regions[key].drained}
+        for version in requested_versions(service)
+    }
     for client, weights in service.region_weights.items():
-        yield from check_region_key(environment, f"{place}.{client}", client)
-        if client in environment.regions and environment.regions[client].retired:
-            yield Problem(f"{place}.{client}", "is retired, and has no clients; remove it")
-        for key in weights:
-            unknown = list(check_region_key(environment, f"{place}.{client}.{key}", key))
-            yield from unknown
-            if not unknown and key not in runs:
-                rule = "has no pods of the service, so that the requests would fail; give its percentage to another"
-                yield Problem(f"{place}.{client}.{key}", rule)
-        yield from _check_sum(f"{place}.{client}", weights)
-        if weights and all(key in environment.regions and environment.regions[key].drained for key in weights):
-            rule = "has drained regions only, so that nothing serves its requests; add a region that is not drained"
+        wrong = list(_check_keys_of_weights(environment, f"{place}.{client}", client, weights, runs))
+        yield from wrong
+        # What has no pods in any such region is refused, or warned of, for itself.
+        unserved = [version for version, keys in serving.items() if keys and keys.isdisjoint(weights)]
+        if unserved and weights and not wrong:
+            of = "" if unserved == [ALL_PODS] else f" of {', '.join(unserved)}"
+            rule = (
+                f"has no pods{of} in a region that is not drained, so that nothing serves these requests; add a region "
+                "that has"
+            )
             yield Problem(f"{place}.{client}", rule)
         elif len(weights) == 1:
             rule = "has one region only, so that nothing serves its requests when that one fails; add another"
             yield Problem(f"{place}.{client}", rule)
+
+
+def _check_keys_of_weights(
+    environment: Environment, place: str, client: str, weights: Mapping[str, int], runs: Collection[str]
+) -> Iterator[Problem]:
+    """Check the regions of clients and of pods, and the sum of the percentages."""
+    yield from check_region_key(environment, place, client)
+    if client in environment.regions and environment.regions[client].retired:
+        yield Problem(place, "is retired, and has no clients; remove it")
+    for key in weights:
+        unknown = list(check_region_key(environment, f"{place}.{key}", key))
+        yield from unknown
+        if not unknown and key not in runs:
+            rule = "has no pods of the service, so that the requests would fail; give its percentage to another"
+            yield Problem(f"{place}.{key}", rule)
+    yield from _check_sum(place, weights)
