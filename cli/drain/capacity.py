@@ -1,6 +1,6 @@
 """What has to hold before a region is drained, or serves again: other regions carry its load, or its own pods do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from cli.drain.live import LiveRegion, LiveRegions
 from cli.errors import MeshError
@@ -8,6 +8,7 @@ from cli.report.findings import Finding, ok, warning
 from config import Environment
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 from config.plural import counted
+from config.services.service import Service
 
 GATEWAYS = "gateways"
 
@@ -21,7 +22,7 @@ def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Ite
         live: All regions.
 
     Raises:
-        MeshError: A service that the region serves has no ready endpoint in another region that is not drained.
+        MeshError: Something that the region serves has no ready endpoint in another region that is not drained.
     """
     here = live[key]
     others = [one for one in live.values() if one.key != key and one.region.serves]
@@ -33,12 +34,13 @@ def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Ite
         regions = environment.deployments(service)
         if key not in regions:
             continue
-        ready = {one.key: one.ready_endpoints(service.namespace, name) for one in others if one.key in regions}
+        elsewhere = [one for one in others if one.key in regions]
         own = here.ready_endpoints(service.namespace, name)
-        more = sum(one.more_pods(service.namespace, name) for one in others if one.key in regions)
-        if not any(ready.values()) and (own or here.problem):
-            unserved.append(f"{name} ({_places(ready, live)})")
-        else:
+        lost = [*_unserved(name, service, here, elsewhere)] if own or here.problem else []
+        unserved += [f"{what} ({_places(places, live)})" for what, places in lost]
+        if not lost:
+            ready = {one.key: one.ready_endpoints(service.namespace, name) for one in elsewhere}
+            more = sum(one.more_pods(service.namespace, name) for one in elsewhere)
             yield _compare(name, key, own, ready, more).about(service=name)
     if environment.ingress.enabled:
         ready = {one.key: one.ready_gateways for one in others}
@@ -54,7 +56,27 @@ def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Ite
         )
 
 
-def _places(ready: Mapping[str, int], live: LiveRegions) -> str:
+def _unserved(
+    name: str, service: Service, here: LiveRegion, elsewhere: Sequence[LiveRegion]
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield what nothing would serve without a region, and the regions in which nothing is ready for it.
+
+    Each version gets requests that no other one serves, and weights of regions leave clients no other region.
+    """
+    served: dict[str, Collection[str]] = {"": [one.key for one in elsewhere]}
+    served |= {f" for clients in {client}": keys for client, keys in service.region_weights.items() if here.key in keys}
+    for clients, keys in served.items():
+        places = [one for one in elsewhere if one.key in keys]
+        if not any(one.ready_endpoints(service.namespace, name) for one in places):
+            yield f"{name}{clients}", [one.key for one in places]
+            continue
+        for version, weight in service.weights.items():
+            ready = [one.ready_pods(service.namespace, name, version) for one in (here, *places)]
+            if weight and (ready[0] or here.problem) and not any(ready[1:]):
+                yield f"{version} of {name}{clients}", [one.key for one in places]
+
+
+def _places(ready: Iterable[str], live: LiveRegions) -> str:
     """Return in which regions that are not drained nothing is ready."""
     places = [f"{key} can't be read" if live[key].problem else f"none ready in {key}" for key in ready]
     return ", ".join(places) or "in no other region that is not drained"

@@ -45,9 +45,17 @@ class LiveRegion:
         """Return how many endpoints of a Service are ready."""
         return ready_endpoints(self.of_kind("EndpointSlice"), namespace, service)
 
-    def ready_pods(self, namespace: str, app: str) -> int:
-        """Return how many pods with a label `app` are ready, whether or not a Service selects them."""
-        pods = (one for one in self.of_kind("Pod") if _is_of(one, namespace, app))
+    def ready_pods(self, namespace: str, app: str, version: str | None = None) -> int:
+        """Return how many pods with a label `app` are ready, whether or not a Service selects them.
+
+        Args:
+            namespace: Of the pods.
+            app: Value of the label.
+            version: Value of their label `version`; None for all.
+        """
+        pods = [one for one in self.of_kind("Pod") if _is_of(one, namespace, app)]
+        if version is not None:
+            pods = [one for one in pods if one["metadata"]["labels"].get("version") == version]
         return sum(condition(one, "Ready") == "True" for one in pods)
 
     @property
