@@ -25,6 +25,9 @@ RECORD = ".configuration"
 """File in an output folder that names the configuration that was synthesized there last, relative to the checkout."""
 
 LOCK = ".lock"
+CHANGE_LOCK = ".change.lock"
+"""File that a command locks while it changes a configuration file and deploys what that means."""
+
 _PATHS_IN_MANIFEST = ("workingDirectory", "synthesizedStackPath", "stackMetadataPath")
 
 
@@ -107,16 +110,34 @@ class OutputFolder:
         Raises:
             OutputFolderError: The folder can't be written.
         """
+        with self._locked(LOCK, lambda: wait(f"waiting for another synthesis into {displayed(self.given)}")):
+            yield
+
+    @contextmanager
+    def locked_for_change(self, wait: Callable[[str], None]) -> Iterator[None]:
+        """Hold the folder for a change of a configuration file and its deploy; syntheses go on.
+
+        Args:
+            wait: Is called with a message before waiting.
+
+        Raises:
+            OutputFolderError: The folder can't be written.
+        """
+        with self._locked(CHANGE_LOCK, lambda: wait("waiting for another mesh drain or mesh undrain")):
+            yield
+
+    @contextmanager
+    def _locked(self, name: str, wait: Callable[[], None]) -> Iterator[None]:
         try:
             self.given.mkdir(parents=True, exist_ok=True)
-            lock = (self.given / LOCK).open("w", encoding="utf-8")
+            lock = (self.given / name).open("w", encoding="utf-8")
         except OSError as error:
             raise OutputFolderError(f"{displayed(self.given)} can't be written: {error.strerror}") from None
         with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                wait(f"waiting for another synthesis into {displayed(self.given)}")
+                wait()
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -3,9 +3,9 @@
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from cli.sources.worker_pool import worker_pool
 from config import Environment
 from config.backend import LocalState
 from config.loading.load import displayed
+from config.output_folder import OutputFolder, OutputFolderError
 from config.plural import counted
 
 VERBS = {CREATE: "create", UPDATE: "update", DELETE: "delete"}
@@ -100,6 +101,20 @@ def _check_region(environment: Environment, config: Path, options: DrainOptions)
         raise MeshError(f"{key} is retired: nothing runs there", "")
     if isinstance(environment.backend, LocalState) and read_states(environment, config)[STACK] is None:
         raise MeshError(f"the stack {STACK} of {displayed(config)} was never deployed", DEPLOY)
+
+
+@contextmanager
+def _only_change(config: Path, output: Output) -> Iterator[None]:
+    """Have no other command change the file, or take a change of it back, until this one is applied.
+
+    Raises:
+        MeshError: The output folder can't be written.
+    """
+    try:
+        with OutputFolder.of(config).locked_for_change(output.log):
+            yield
+    except OutputFolderError as error:
+        raise MeshError(str(error), "check your permissions there") from None
 
 
 def _differences(file: ConfigurationFile) -> list[ChangedObject]:
@@ -178,7 +193,7 @@ class Drain:
             MeshError: Nothing was changed.
         """
         config, section = self.file.path, self.report.section("Changes")
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _only_change(config, self.output):
             terraform = TargetedApply.of(config, Path(folder))
             self._plan(terraform)
             with self.output.spinner(f"terraform apply: {counted(len(self.present), 'object')}"):
@@ -211,7 +226,9 @@ class Drain:
             with self.output.spinner(f"terraform plan: {counted(len(self.present), 'object')}"):
                 terraform.plan(self.present)
         except BaseException as error:
-            self.file.restore()
+            if not self.file.restore():
+                region, file = self.options.region, displayed(config)
+                self.output.log(f"warning: {file} has changed meanwhile: check its key regions.{region}.drained")
             if isinstance(error, MeshError):
                 with suppress(MeshError):
                     synthesize(config)

@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class ConfigurationFile:
             drained: Whether it is to be drained.
 
         Raises:
-            MeshError: The text can't be changed safely, or the result is no valid configuration.
+            MeshError: The text can't be changed safely, or the file is not to be changed.
         """
         text = path.read_bytes().decode("utf-8")
         try:
@@ -51,6 +52,8 @@ class ConfigurationFile:
                 f"{displayed(path)} can't be edited safely, and was left alone: {error}",
                 f"write {line_to_write(region, drained)}, and run the command again",
             ) from None
+        if wanted != text and not path.stat().st_mode & stat.S_IWUSR:  # which a replacement would not stop at
+            raise MeshError(f"{displayed(path)} is read-only", f"chmod u+w {displayed(path)}")
         return cls(path, text, wanted, opposite)
 
     @property
@@ -61,13 +64,20 @@ class ConfigurationFile:
         """Return what the file describes with the change.
 
         Raises:
-            MeshError: The configuration is not valid.
+            MeshError: The configuration is not valid with the change, or without it.
         """
         source = displayed(self.path)
+        environment = self._parsed(self.wanted, f"{source} was left alone", f"edit {source}")
+        if not self.is_changed:
+            already = f"{source} has the change already, and is not valid without it, so that nothing can be compared"
+            self._parsed(self.opposite, already, "mesh status")
+        return environment
+
+    def _parsed(self, text: str, problem: str, fix: str) -> Environment:
         try:
-            return parse_environment(self.wanted, source, os.environ, lambda *_: None)
+            return parse_environment(text, displayed(self.path), os.environ, lambda *_: None)
         except ConfigError as error:
-            raise MeshError(f"{source} was left alone: {error.problems[0]}", f"edit {source}") from None
+            raise MeshError(f"{problem}: {error.problems[0]}", fix) from None
 
     def write(self) -> None:
         """Write the change.
@@ -77,10 +87,13 @@ class ConfigurationFile:
         """
         self._write(self.found, self.wanted)
 
-    def restore(self) -> None:
-        """Take the change back."""
-        with suppress(MeshError):  # somebody else has changed the file meanwhile
+    def restore(self) -> bool:
+        """Take the change back, and return whether the file is as it was found."""
+        try:
             self._write(self.wanted, self.found)
+        except MeshError:  # somebody else has changed the file meanwhile
+            return False
+        return True
 
     @contextmanager
     def copy(self, text: str) -> Iterator[Path]:
@@ -96,10 +109,10 @@ class ConfigurationFile:
             file.unlink(missing_ok=True)
 
     def _write(self, old: str, new: str) -> None:
+        if self.path.read_bytes() != old.encode():  # also where nothing changes: another drain may take it back
+            raise MeshError(f"{displayed(self.path)} has changed meanwhile", "run the command again")
         if old == new:
             return
-        if self.path.read_bytes() != old.encode():
-            raise MeshError(f"{displayed(self.path)} has changed meanwhile", "run the command again")
         file = self._temporary(new)
         target = self.path.resolve()  # behind a symbolic link
         shutil.copymode(target, file)

@@ -1,12 +1,15 @@
 """`mesh drain` and `mesh undrain`: what is checked, what is changed, and what is waited for."""
 
 import copy
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli.drain.terraform import PlannedChange
+from cli.errors import MeshError
+from config.output_folder import CHANGE_LOCK
 from tests.cli.deployed_mesh import FLEET, DeployedMesh, endpoints_in
 from tests.cli.drain.drainable_mesh import (
     DRAINED,
@@ -295,6 +298,48 @@ def test_ctrl_c_before_anything_is_applied(region: DrainableMesh, monkeypatch: p
     answer = region.run("drain")
     assert answer.status == 130
     assert "drained" not in region.osaka
+
+
+def test_another_command_waits_until_the_change_is_applied(
+    region: DrainableMesh, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And not until the region is empty: until then, it can be undrained."""
+    found = []
+
+    def is_locked() -> bool:
+        with (tmp_path / CHANGE_LOCK).open("w", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def plan(*_: object) -> None:
+        found.append(is_locked())
+
+    def read(*_: object) -> None:
+        found.append(is_locked())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.drain.targeted_apply.TargetedApply.plan", plan)
+    monkeypatch.setattr("cli.drain.command.read_traffic", read)
+    region.run("drain")
+    assert found == [True, False]
+
+
+def test_a_file_that_is_edited_while_it_is_planned(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edit stays, with the line that can't be taken back."""
+
+    def plan(*_: object) -> None:
+        with region.file.open("a", encoding="utf-8") as file:
+            file.write("# mine\n")
+        raise MeshError("refused", "")
+
+    monkeypatch.setattr("cli.drain.targeted_apply.TargetedApply.plan", plan)
+    answer = region.run("drain")
+    assert answer.status == 2
+    assert region.file.read_text(encoding="utf-8").endswith("# mine\n")
+    assert "has changed meanwhile: check its key regions.osaka.drained" in answer.errors
 
 
 def test_a_proxy_that_keeps_endpoints(region: DrainableMesh) -> None:

@@ -44,8 +44,39 @@ def test_a_file_that_somebody_changes_meanwhile(path: Path) -> None:
     path.write_text("another", encoding="utf-8")
     with pytest.raises(MeshError, match="changed meanwhile"):
         file.write()
-    file.restore()
+    assert not file.restore()
     assert path.read_text(encoding="utf-8") == "another"
+
+
+def test_a_change_that_another_command_takes_back(path: Path) -> None:
+    """Such as a second drain of the region, which has found the change of the first one in the file."""
+    path.write_bytes(DRAINED.encode())
+    file = ConfigurationFile.of(path, "osaka", True)
+    assert not file.is_changed
+    path.write_bytes(TEXT.encode())
+    with pytest.raises(MeshError, match="changed meanwhile"):
+        file.write()
+
+
+def test_a_read_only_file(path: Path) -> None:
+    path.chmod(0o440)
+    with pytest.raises(MeshError, match="is read-only"):
+        ConfigurationFile.of(path, "osaka", True)
+    assert not ConfigurationFile.of(path, "osaka", False).is_changed
+
+
+def test_a_file_that_is_valid_in_one_way_only(path: Path) -> None:
+    """`mesh undrain` of the region that serves, in place of the drained one."""
+    path.write_text(
+        "project: {id: acme-mesh-prod}\n"
+        "regions:\n"
+        "  tokyo: {region: asia-northeast1, number: 0}\n"
+        "  osaka: {region: asia-northeast2, number: 8, drained: true}\n"
+        "ingress: {config_cluster: tokyo, plain_http: true}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(MeshError, match=r"has the change already, and is not valid without it.*all are drained"):
+        ConfigurationFile.of(path, "tokyo", False).environment()
 
 
 def test_a_copy_is_beside_the_file_for_a_while(path: Path) -> None:
