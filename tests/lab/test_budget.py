@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.budget import curve, page
 from tests.lab.budget.faults import HANGING, HEALTHY, ISTIOD_GONE, REGION_FAULTS, RETURNS_503, SERVICE_FAULTS
-from tests.lab.budget.limits import HANGING_TIMEOUT_SECONDS, LOAD_BALANCER, budget, limits
+from tests.lab.budget.limits import HANGING_TIMEOUT_SECONDS, LOAD_BALANCER, OTHER_REGION, SIDECAR, budget, limits
 from tests.lab.budget.load import Response, Target, parse
 from tests.lab.budget.measurement import (
     AND,
@@ -25,7 +25,7 @@ from tests.lab.budget.measurement import (
     evaluate,
     timeline,
 )
-from tests.lab.budget.mesh import SIDECAR, read_services, with_budget_services, with_drained
+from tests.lab.budget.mesh import read_services, with_budget_services, with_drained
 from tests.lab.budget.options import SMALL, Options
 from tests.lab.budget.results import Results
 from tests.lab.budget.summary import Row, percentile, rows, spread, sum_limits
@@ -179,6 +179,13 @@ def test_the_worst_run_is_within_the_budget(changed: dict[str, float | None], wi
     assert row.is_within(limits(RETURNS_503, SIDECAR)) is within
 
 
+@pytest.mark.parametrize("fault", [*SERVICE_FAULTS, *REGION_FAULTS])
+def test_a_fault_must_not_reach_other_regions(fault: str) -> None:
+    row = Row([measure(fault=fault, client=OTHER_REGION, found=replace(OUTAGE, failed=1))])
+    assert not row.is_within(limits(fault, OTHER_REGION))
+    assert Row([measure(found=replace(OUTAGE, failed=0))]).is_within(limits(fault, OTHER_REGION))
+
+
 def test_limits_of_two_faults_are_the_sum(tmp_path: Path) -> None:
     both = measure(PAIRS, fault=f"{RETURNS_503}{AND}{ISTIOD_GONE}")
     results = Results(tmp_path / "results.jsonl")
@@ -222,7 +229,8 @@ def test_the_share_of_a_long_fault() -> None:
     good = measure(CURVE, fault=curve.RETRIED, found=replace(OUTAGE, failed=6, sent=6000))
     bad = measure(CURVE, fault=curve.RETRIED, found=replace(OUTAGE, failed=7, sent=6000))
     other = measure(CURVE, fault=curve.DEFAULT, found=replace(OUTAGE, failed=7, sent=6000))
-    assert [curve.is_within_budget(one) for one in (good, bad, other)] == [True, False, True]
+    nothing = measure(CURVE, fault=curve.RETRIED, found=replace(OUTAGE, failed=0, sent=0))
+    assert [curve.is_within_budget(one) for one in (good, bad, other, nothing)] == [True, False, True, False]
     assert curve.cells(replace(good, fault=curve.DEFAULT))[:6] == ("defaults", "", "", "20", "6", "0.100")
 
 

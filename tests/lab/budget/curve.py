@@ -72,7 +72,7 @@ def share(measurement: Measurement) -> float:
 
 def is_within_budget(measurement: Measurement) -> bool:
     """Return whether retries keep the budget of a long fault; ejections alone can't, which the other numbers show."""
-    return measurement.fault != RETRIED or share(measurement) <= LONG_FAULT_SHARE
+    return measurement.outage.sent > 0 and (measurement.fault != RETRIED or share(measurement) <= LONG_FAULT_SHARE)
 
 
 def draw(file: Path, measurements: Sequence[Measurement]) -> None:

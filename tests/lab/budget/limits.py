@@ -29,7 +29,8 @@ LONG_FAULT_SECONDS = 300
 LONG_FAULT_RATE = 200
 """Requests a second to the service with the defaults, in addition to those at the rate of all others."""
 
-LOAD_BALANCER = "load balancer"
+SIDECAR, LOAD_BALANCER, OTHER_REGION = "sidecar", "load balancer", "other region"
+"""Clients: a pod and users in the region with the fault, and a pod elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -49,38 +50,52 @@ class Limits:
     errors: int = 0
 
 
-DRAIN_LIMITS = Limits(failover=10.0)
+DRAIN_SECONDS = 10.0
+DRAIN_LIMITS = Limits(failover=DRAIN_SECONDS)
 """Of a drain: no request fails. It takes as long as the control planes need."""
 
 
 EJECTIONS = 2
 """Ejections of an endpoint in the longest fault of a run: at its start, and when the first ejection has ended."""
 
-_FAILED = {
-    # Five errors, and the requests of the second in which Envoy gathers changes of endpoints (`update_merge_window`).
-    CONNECTION_REFUSED: EJECTIONS * 25,
-    RETURNS_503: EJECTIONS * 25,
-    ONE_OF_THREE_PODS: EJECTIONS * 25,
-    # All requests that are sent until the timeout of the first ones.
-    HANGING: EJECTIONS * 50,
-}
+FAILED = EJECTIONS * 25
+"""Five errors, and the requests of the second in which Envoy gathers changes of endpoints (`update_merge_window`)."""
+
+HANGING_FAILED = EJECTIONS * 50
+"""All requests that are sent until the timeout of the first ones."""
+
+LOAD_BALANCER_FAILED = 100
+"""All requests of `LOAD_BALANCER_SECONDS`."""
+
+_FAILED = dict.fromkeys((CONNECTION_REFUSED, RETURNS_503, ONE_OF_THREE_PODS), FAILED) | {HANGING: HANGING_FAILED}
 
 
 def limits(fault: str, client: str) -> Limits:
-    """Return the limits of a client of the region with the fault."""
+    """Return the limits of a client."""
+    if client == OTHER_REGION:
+        return Limits()
     if fault == HANGING:
         return Limits(HANGING_TIMEOUT_SECONDS + HANGING_MARGIN_SECONDS, _FAILED[fault])
     if client == LOAD_BALANCER and fault in (REGION_CUT_OFF, GATEWAYS_KILLED):
-        return Limits(LOAD_BALANCER_SECONDS, 100)
+        return Limits(LOAD_BALANCER_SECONDS, LOAD_BALANCER_FAILED)
     return Limits(failed=_FAILED.get(fault, 0))
 
 
 def budget() -> list[tuple[str, str]]:
     """Return what docs/failover.md says of the limits."""
+    load_balancer = "over the load balancer, of killed gateways or a region that is cut off"
     return [
         ("failover time", f"{FAILOVER_SECONDS:g} s; while requests hang, the timeout and {HANGING_MARGIN_SECONDS:g} s"),
+        (f"failover time {load_balancer}", f"{LOAD_BALANCER_SECONDS:g} s"),
+        ("failover time, of a drain", f"{DRAIN_SECONDS:g} s"),
         ("failback time", f"{FAILBACK_SECONDS:g} s, also the third time within three minutes"),
         ("errors during failback", "none"),
+        (
+            "failed requests, of pods that refuse connections or return 503",
+            f"{FAILED}; of pods that hang, {HANGING_FAILED}",
+        ),
+        (f"failed requests {load_balancer}", str(LOAD_BALANCER_FAILED)),
+        ("failed requests, of any other fault", "none"),
         (
             f"failed requests, of {LONG_FAULT_SECONDS / 60:g} minutes of 503, with `retries` on 503",
             f"{100 * LONG_FAULT_SHARE:g} %",

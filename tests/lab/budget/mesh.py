@@ -27,9 +27,6 @@ if TYPE_CHECKING:  # unit tests do not need the lab's packages
 FILE = Path(__file__).parent / "services.yaml"
 PORT = 8080
 
-SIDECAR, OTHER_REGION = "sidecar", "other region"
-"""Clients, beside `LOAD_BALANCER`: a pod in the region with the fault, and one elsewhere."""
-
 
 def with_budget_services(environment: Environment, services: Mapping[str, Any]) -> Environment:
     """Return an environment with services in every region, each with a route of its name.

@@ -22,7 +22,16 @@ from tests.lab.budget.faults import (
     region_fault,
     service_fault,
 )
-from tests.lab.budget.limits import DRAIN_LIMITS, LOAD_BALANCER, LONG_FAULT_RATE, LONG_FAULT_SECONDS, Limits, limits
+from tests.lab.budget.limits import (
+    DRAIN_LIMITS,
+    LOAD_BALANCER,
+    LONG_FAULT_RATE,
+    LONG_FAULT_SECONDS,
+    OTHER_REGION,
+    SIDECAR,
+    Limits,
+    limits,
+)
 from tests.lab.budget.load import Load, Response, now
 from tests.lab.budget.measurement import (
     AND,
@@ -37,7 +46,7 @@ from tests.lab.budget.measurement import (
     evaluate,
     timeline,
 )
-from tests.lab.budget.mesh import OTHER_REGION, SIDECAR, BudgetMesh, ClientKey, Plan
+from tests.lab.budget.mesh import BudgetMesh, ClientKey, Plan
 from tests.lab.budget.options import Options
 from tests.lab.budget.results import Results
 from tests.lab.budget.summary import COLUMNS, Row, rows, sum_limits
