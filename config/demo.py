@@ -39,7 +39,8 @@ class Demo(Model):
     failover: bool = Field(
         default=True,
         description="Applies the DestinationRule of helloworld. With it, the local region serves requests; without it, "
-        "all versions serve them in equal shares. docs/concepts.md explains both.",
+        "all versions serve them in equal shares (not with `fleet`, which always prefers the local region). "
+        "docs/concepts.md explains both.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     versions: dict[RegionKey, Version] = Field(

@@ -73,7 +73,8 @@ class Service(Pods):
     )
     failover: bool = Field(
         default=True,
-        description="Serves requests from the nearest region, and from another one when that region fails.",
+        description="Serves requests from the nearest region, and from another one when that region fails. With "
+        "`fleet`, the control plane does this in any case, and `false` only turns outlier detection off.",
         json_schema_extra=ADDS_OR_DELETES,
     )
     timeout_seconds: Seconds | None = Field(
