@@ -59,8 +59,12 @@ class DrainableMesh:
         return region
 
     def run(self, command: str, *arguments: str) -> JsonReport:
-        """Run `mesh drain osaka` or `mesh undrain osaka`, with a timeout that soon is over."""
-        return self.mesh.run_json(command, "osaka", "--yes", "--timeout", "0.3", *arguments)
+        """Run `mesh drain osaka` or `mesh undrain osaka`."""
+        return self.mesh.run_json(command, "osaka", "--yes", "--timeout", "60", *arguments)
+
+    def run_to_timeout(self, command: str) -> JsonReport:
+        """Run a command that waits for what does not come."""
+        return self.run(command, "--timeout", "0.3")
 
     def set_drained(self) -> None:
         """Have everything as after `mesh drain osaka`."""

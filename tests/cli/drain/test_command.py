@@ -255,7 +255,7 @@ def test_capacity(region: DrainableMesh) -> None:
 
 def test_requests_that_do_not_end(region: DrainableMesh) -> None:
     region.serve("osaka", POD, "inbound|5000||", rq_total=7, rq_active=2)
-    answer = region.run("drain")
+    answer = region.run_to_timeout("drain")
     assert answer.status == 1
     failure = answer.findings("failure")[REQUESTS, "active requests"]
     assert f"sample/{POD} (2)" in failure["text"]
@@ -270,7 +270,7 @@ def test_new_requests(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) ->
         mesh.serve("osaka", "istio-ingressgateway-5d4f8-2", "outbound|80||a.b.svc.cluster.local", rq_total=count)
 
     monkeypatch.setattr("time.sleep", lambda _: serve_more(region))
-    answer = region.run("drain")
+    answer = region.run_to_timeout("drain")
     assert answer.status == 1
     assert (
         "istio-gateway/istio-ingressgateway-5d4f8-2 (" in answer.findings("failure")[REQUESTS, "new requests"]["text"]
@@ -345,7 +345,7 @@ def test_a_file_that_is_edited_while_it_is_planned(region: DrainableMesh, monkey
 def test_a_proxy_that_keeps_endpoints(region: DrainableMesh) -> None:
     own = region.mesh.clusters["tokyo"]
     own["proxies"]["sleep-5d4f8-1"] = copy.deepcopy(own["proxy"])
-    answer = region.run("drain")
+    answer = region.run_to_timeout("drain")
     assert answer.status == 1
     assert "sample/sleep-5d4f8-1 in tokyo" in answer.findings("failure")[REQUESTS, "endpoints"]["text"]
 
@@ -367,7 +367,7 @@ def test_endpoints_that_do_not_come_back(region: DrainableMesh, known: bool, mon
         if "proxy" in one:
             endpoints_in(one["proxy"]["clusters"]).append(unhealthy)
     monkeypatch.setattr(DrainableMesh, "take_effect", lambda _: None)
-    answer = region.run("undrain")
+    answer = region.run_to_timeout("undrain")
     assert answer.status == 1
     failure = answer.findings("failure")["Endpoints in osaka", "endpoints of helloworld"]
     assert "mesh explain helloworld" in failure["fix"]
