@@ -1,6 +1,7 @@
 """Changes of a deployed environment, one after the other, each followed by a deploy that changes nothing."""
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from tests.lab.demo import LabDemo
 from tests.local_mesh.errors import LocalMeshError
 from tests.local_mesh.isolation import ignore_sigint
 from tests.local_mesh.traffic import Client, Stream
-from tests.rehearsal import checks
+from tests.rehearsal import checks, mesh_cli_check
 from tests.rehearsal.changes import changes_since, take_checkpoint
 from tests.rehearsal.context import RehearsalContext, conclude
 from tests.rehearsal.deployment import CommandRun
@@ -43,6 +44,7 @@ class FileChange:
         effect: a weaker effect than the reference has for the keys; None for that of the reference.
         small: it is one of a small selection.
         first: stacks that are deployed first, as docs/gateway.md has it.
+        status: the commands of `mesh status` for former field managers are run next, as docs/operations.md has it.
     """
 
     change: str
@@ -50,6 +52,7 @@ class FileChange:
     effect: Effect | None = None
     small: bool = False
     first: Sequence[str] = ()
+    status: bool = False
 
     def apply(self, content: dict[str, Any]) -> None:
         """Change the content of a file."""
@@ -183,6 +186,7 @@ class Day2:
                 self._deployment.content = before_content
                 self._deployment.write()
             seen = self._seen(run, made, before)
+            commands = self._give_up_fields() if change.status else []
             again_start = take_checkpoint(self._context.cloud)
             again = self._deployment.deploy()
             made_again = changes_since(self._context.cloud, again_start)
@@ -198,12 +202,28 @@ class Day2:
         self._table.add(
             *(change.change, expected, seen, f"{run.seconds:.0f}", *run.totals()),
             *(second, len(responses), failed),
-            ok=seen == expected and empty and not failed and bool(responses) == bool(streams),
+            ok=seen == expected
+            and empty
+            and not failed
+            and bool(responses) == bool(streams)
+            and bool(commands) == change.status,
         )
         problems = [] if run.ok or expected is Effect.REFUSED else run.errors() or run.last_lines().splitlines()
         if not empty:
             problems += [*again.errors(), *made_again]
         self._table.notes += [f"{change.change}: {line}" for line in problems[:MOST_LINES]]
+
+    def _give_up_fields(self) -> list[str]:
+        """Run the commands of `mesh status` with which a former field manager gives up its fields, and return them."""
+        outputs = json.loads(self._deployment.state_file("ingress").read_text(encoding="utf-8"))["outputs"]
+        for name, output in outputs.items():
+            if name.startswith("connect-"):
+                self._deployment.shell(output["value"], of_user=True)
+        findings = mesh_cli_check.read_findings(self._deployment.run_mesh_cli("status", "--json"))
+        commands = [one["fix"] for one in findings if "of earlier deploys still owns fields" in one["text"]]
+        for command in commands:
+            self._deployment.shell(command, of_user=True)
+        return commands
 
     def _create_accounts(self) -> None:
         """Create the Google service accounts that the services act as, as their owners do."""

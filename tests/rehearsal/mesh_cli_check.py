@@ -27,7 +27,7 @@ def check_commands(title: str, context: RehearsalContext, commands: Sequence[str
 
 def summary(result: "subprocess.CompletedProcess[str]") -> list[str]:
     """Return what `mesh repair` has found and done, a line each; its errors if it has printed no report."""
-    findings = _findings(result)
+    findings = read_findings(result)
     lines = [
         f"{one['section']}: {one['name']}: {one['text']}" for one in findings if one["section"] != "Terraform's states"
     ]
@@ -45,7 +45,7 @@ def _check_command(table: Table, context: RehearsalContext, command: str) -> Non
         if result.returncode == 0 or time.monotonic() > deadline:
             break
         time.sleep(2)
-    findings = _findings(result)
+    findings = read_findings(result)
     counts = {state: [one for one in findings if one["state"] == state] for state in ("failure", "warning")}
     ok = result.returncode == 0 and bool(findings) and not counts["failure"]
     table.add(
@@ -59,7 +59,7 @@ def _check_command(table: Table, context: RehearsalContext, command: str) -> Non
     table.notes += lines[:MOST_LINES]
 
 
-def _findings(result: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
+def read_findings(result: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
     """Return all findings, each with its section; none if the command has printed no report."""
     try:
         report = json.loads(result.stdout)
