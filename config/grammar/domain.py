@@ -24,7 +24,7 @@ def problem(text: str) -> str | None:
     if not text.strip():
         return f"is empty; name a domain such as {_EXAMPLE}"
     if "*" in text:
-        return f"must be a domain without a star, such as {_EXAMPLE}: Google's certificates have no wildcards"
+        return f"must be a domain without a star, such as {_EXAMPLE}; list each one, as each has its own certificate"
     rule = _spelling(text, port_allowed=False) or _labels(text)
     if rule:
         return rule
