@@ -13,6 +13,7 @@ from cli.doctor import (
     permissions,
     project,
     quotas,
+    security_policy,
     service_accounts,
     support,
     tools,
@@ -74,6 +75,8 @@ def _check_project(
         report.section("IAM roles").findings = permissions.check(google, environment)
         if accounts := service_accounts.check(environment, google, enabled):
             report.section("Service accounts").findings = accounts
+        if policies := security_policy.check(environment, google, enabled):
+            report.section("Cloud Armor").findings = policies
         report.section("Locations").findings = locations.check(environment, google, enabled)
     with output.spinner("checking quotas, GKE control planes and existing resources"):
         resources = look_up(google, expected_resources(environment), enabled)

@@ -43,6 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "networkEndpointGroups": Kind("compute#networkEndpointGroup", "address"),
     "networks": Kind("compute#network", "network"),
     "routers": Kind("compute#router", "router"),
+    "securityPolicies": Kind("compute#securityPolicy", "address", ("fingerprint",)),
     "sslCertificates": Kind("compute#sslCertificate", "address"),
     "sslPolicies": Kind("compute#sslPolicy", "address", ("fingerprint",)),
     "subnetworks": Kind("compute#subnetwork", "subnetwork", ("fingerprint",)),
