@@ -146,10 +146,7 @@ class Compute:
         with self._cloud.store.lock:
             found = self._cloud.store.get(request.path)
             _check_fingerprints(found, request.body)
-            found.update(request.body)
-            for field in [name for name, value in request.body.items() if value is None]:
-                del found[field]
-            found.update({field: _fingerprint(found) for field in _kind(request.path).fingerprints})
+            change(request.path, found, request.body)
         return self._start("update", request.path)
 
     def set_labels(self, request: ApiRequest) -> Body:
@@ -280,6 +277,14 @@ class Compute:
 def _kind(path: str) -> Kind:
     """Return the kind of a resource."""
     return KINDS[path.split("/")[-2]]
+
+
+def change(path: str, resource: Resource, body: Body) -> None:
+    """Replace the fields of a body in a resource, and its fingerprints; null removes a field."""
+    resource.update(body)
+    for field in [name for name, value in body.items() if value is None]:
+        del resource[field]
+    resource.update({field: _fingerprint(resource) for field in _kind(path).fingerprints})
 
 
 def _fingerprint(resource: Resource) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.fake_cloud.cloud import PROJECT_NUMBER, Cloud
-from tests.fake_cloud.compute import Compute
+from tests.fake_cloud.compute import Compute, change
 
 
 class CloudParts:
@@ -46,7 +46,7 @@ class CloudParts:
             self.create(place, body)
             found = self.cloud.store.get(self.path(place))
             if any(found.get(field) != value for field, value in body.items()):
-                found.update(body)
+                change(self.path(place), found, body)
 
     def remove(self, path: str) -> None:
         self.cloud.store.remove(path)

@@ -344,3 +344,14 @@ def test_a_redirect_has_no_backend(world: World) -> None:
 
     wait_until(lambda: redirects() == [{"httpsRedirect": True, "redirectResponseCode": "FOUND"}])
     assert not [name for name in world.names("backendServices") if name.startswith("gkemcg1-istio-gateway")]
+
+
+def test_a_fingerprint_follows_from_the_content_alone(world: World) -> None:
+    parts, place = CloudParts(world.cloud), "global/backendServices/shop"
+    parts.compute = Compute(world.cloud)
+    for seconds in (30, 40):
+        parts.apply(place, {"timeoutSec": seconds})
+    changed = (parts.find(place) or {})["fingerprint"]
+    parts.remove(parts.path(place))
+    parts.create(place, {"timeoutSec": 40})
+    assert (parts.find(place) or {})["fingerprint"] == changed
