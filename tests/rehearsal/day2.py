@@ -215,14 +215,14 @@ class Day2:
 
     def _give_up_fields(self) -> list[str]:
         """Run the commands of `mesh status` with which a former field manager gives up its fields, and return them."""
+        account = self._context.environment.project.impersonate_service_account
+        as_deployer = f"export CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT={account} && " if account else ""
         outputs = json.loads(self._deployment.state_file("ingress").read_text(encoding="utf-8"))["outputs"]
-        for name, output in outputs.items():
-            if name.startswith("connect-"):
-                self._deployment.shell(output["value"], of_user=True)
         findings = mesh_cli_check.read_findings(self._deployment.run_mesh_cli("status", "--json"))
         commands = [one["fix"] for one in findings if "of earlier deploys still owns fields" in one["text"]]
-        for command in commands:
-            self._deployment.shell(command, of_user=True)
+        connect = [output["value"] for name, output in outputs.items() if name.startswith("connect-")]
+        for command in [*connect, *commands]:
+            self._deployment.shell(f"{as_deployer}{command}", of_user=True)
         return commands
 
     def _create_accounts(self) -> None:
