@@ -17,7 +17,12 @@ CLOUD_LEFT_OUT = frozenset({"id", "address", "createTime", "etag", "masterAuth",
 GROUPS = "/networkEndpointGroups/"
 
 METADATA_KEPT = frozenset({"name", "namespace", "labels", "annotations", "finalizers"})
-ANNOTATIONS_LEFT_OUT = ("deployment.kubernetes.io/revision", "networking.gke.io/last-reconcile-time")
+ANNOTATIONS_LEFT_OUT = (
+    "deployment.kubernetes.io/revision",
+    "networking.gke.io/last-reconcile-time",
+    # Of a remote secret: a checksum of what it was created from, with the clusters' CAs. Each deploy checks it.
+    "multi-region-mesh/inputs",
+)
 SPEC_LEFT_OUT = frozenset({"clusterIP", "clusterIPs"})
 AUTOSCALER = "HorizontalPodAutoscaler"
 OPTIONS = ("configmap", "asm-options", "--namespace", "istio-system", "--ignore-not-found")
