@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cli.errors import MeshError
+from cli.sources.cluster_objects import condition
 from cli.sources.front_end import FrontEnd, front_ends
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.proxies import read_endpoints
@@ -147,8 +148,10 @@ class GatewayCounters:
 
     @staticmethod
     def _pods(cluster: ClusterClient) -> list[str]:
+        """Return the gateways that get requests: one that has just been added may not respond yet."""
         where = ("--namespace", GATEWAY_NAMESPACE, "--selector", GATEWAY_SELECTOR)
-        return [pod["metadata"]["name"] for pod in cluster.get("pods", *where)["items"]]
+        pods = cluster.get("pods", *where)["items"]
+        return [pod["metadata"]["name"] for pod in pods if condition(pod, "Ready") == "True"]
 
     def _read(self, cluster: ClusterClient) -> dict[tuple[str, str, str, int], int]:
         found: Counter[tuple[str, str, str, int]] = Counter()

@@ -7,7 +7,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 from unittest.mock import Mock
 from xml.etree import ElementTree
 
@@ -21,7 +22,7 @@ from cli.sources.kubernetes import ClusterClient
 from cli.traffic import cause, client_job
 from cli.traffic.client import LoadProfile
 from cli.traffic.counts import ResponseCounts
-from cli.traffic.ingress import public_endpoints
+from cli.traffic.ingress import GatewayCounters, public_endpoints
 from cli.traffic.shares import interval, probability
 from cli.traffic.target import Target
 from tests.cli.demo_mesh import ELSEWHERE, PUBLIC_ADDRESS, Behaviour, DemoMesh, demo_mesh
@@ -557,3 +558,14 @@ def test_percentiles_of_few_answers() -> None:
     assert ResponseCounts(1, {"tokyo": 1}, 0, {}, [0.2]).percentiles() == {50: 0.2, 90: 0.2, 99: 0.2}
     hundred = ResponseCounts(101, {"tokyo": 101}, 0, {}, [number / 100 for number in range(101)])
     assert hundred.percentiles() == pytest.approx({50: 0.5, 90: 0.9, 99: 0.99})
+
+
+def test_a_gateway_that_is_not_ready_is_not_read() -> None:
+    """It gets no requests, and its proxy may not respond yet."""
+
+    def pod(name: str, ready: str) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+    cluster = SimpleNamespace(get=lambda *words: {"items": [pod("starting", "False"), pod("serving", "True")]})
+    counters = GatewayCounters({"tokyo": cast(Any, cluster)}, cast(Any, None))
+    assert counters.clients()["tokyo"].pod == "serving"
