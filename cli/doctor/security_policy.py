@@ -15,7 +15,7 @@ Source: `SecurityPolicy.type` in the discovery document of Compute Engine.
 
 
 def check(environment: Environment, google: GoogleClient, enabled: Set[str]) -> list[Finding]:
-    """Check the policy: without it, the controller of the load balancer does not update it any more.
+    """Check the policy, which no stack creates.
 
     Args:
         environment: The environment.
