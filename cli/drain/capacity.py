@@ -34,13 +34,13 @@ def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Ite
         regions = environment.deployments(service)
         if key not in regions:
             continue
-        elsewhere = [one for one in others if one.key in regions]
+        running = [one for one in others if one.key in regions]
         own = here.ready_endpoints(service.namespace, name)
-        lost = [*_unserved(name, service, here, elsewhere)] if own or here.problem else []
+        lost = [*_unserved(name, service, here, running)] if own or here.problem else []
         unserved += [f"{what} ({_places(places, live)})" for what, places in lost]
         if not lost:
-            ready = {one.key: one.ready_endpoints(service.namespace, name) for one in elsewhere}
-            more = sum(one.more_pods(service.namespace, name) for one in elsewhere)
+            ready = {one.key: one.ready_endpoints(service.namespace, name) for one in running}
+            more = sum(one.more_pods(service.namespace, name) for one in running)
             yield _compare(name, key, own, ready, more).about(service=name)
     if environment.ingress.enabled:
         ready = {one.key: one.ready_gateways for one in others}
@@ -57,16 +57,16 @@ def check_capacity(environment: Environment, key: str, live: LiveRegions) -> Ite
 
 
 def _unserved(
-    name: str, service: Service, here: LiveRegion, elsewhere: Sequence[LiveRegion]
+    name: str, service: Service, here: LiveRegion, running: Sequence[LiveRegion]
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield what nothing would serve without a region, and the regions in which nothing is ready for it.
 
     Each version gets requests that no other one serves, and weights of regions leave clients no other region.
     """
-    served: dict[str, Collection[str]] = {"": [one.key for one in elsewhere]}
+    served: dict[str, Collection[str]] = {"": [one.key for one in running]}
     served |= {f" for clients in {client}": keys for client, keys in service.region_weights.items() if here.key in keys}
     for clients, keys in served.items():
-        places = [one for one in elsewhere if one.key in keys]
+        places = [one for one in running if one.key in keys]
         if not any(one.ready_endpoints(service.namespace, name) for one in places):
             yield f"{name}{clients}", [one.key for one in places]
             continue

@@ -417,6 +417,14 @@ def test_scripts_are_as_reviewed() -> None:
     assert unreviewed() == []
 
 
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Copy the folders that have shell scripts."""
+    for folder in ("scripts", "cli", "tools", ".ci"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("script", "old", "new"),
     [
@@ -429,23 +437,19 @@ def test_scripts_are_as_reviewed() -> None:
         (".ci/run", "make check", "make test"),
     ],
 )
-def test_a_changed_script_is_found(tmp_path: Path, script: str, old: str, new: str) -> None:
-    for folder in ("scripts", "cli", "tools", ".ci"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    assert unreviewed(tmp_path) == []
-    file = tmp_path / script
+def test_a_changed_script_is_found(checkout: Path, script: str, old: str, new: str) -> None:
+    assert unreviewed(checkout) == []
+    file = checkout / script
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     assert old in text
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    (found,) = unreviewed(tmp_path)
+    (found,) = unreviewed(checkout)
     assert f"{script}: not the reviewed content" in found
 
 
-def test_a_deleted_script_is_found(tmp_path: Path) -> None:
-    for folder in ("scripts", "cli", "tools", ".ci"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    (tmp_path / "scripts" / "lib.sh").unlink()
-    (found,) = unreviewed(tmp_path)
+def test_a_deleted_script_is_found(checkout: Path) -> None:
+    (checkout / "scripts" / "lib.sh").unlink()
+    (found,) = unreviewed(checkout)
     assert "scripts/lib.sh: " in found
     assert "does not exist" in found
 

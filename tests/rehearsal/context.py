@@ -120,8 +120,8 @@ def create_context(
         cloud.balance = lambda address: lab.balance(IPv4Address(address))
     cloud.start_apis()
     if policy := environment.ingress.security_policy:
-        content_of_policy = {"kind": "compute#securityPolicy", "name": policy, "type": "CLOUD_ARMOR"}
-        cloud.fake.store.add(f"projects/{cloud.fake.project}/global/securityPolicies/{policy}", content_of_policy)
+        resource = {"kind": "compute#securityPolicy", "name": policy, "type": "CLOUD_ARMOR"}
+        cloud.fake.store.add(f"projects/{cloud.fake.project}/global/securityPolicies/{policy}", resource)
     download = f"/csm-artifacts/asm/{environment.mesh.asmcli.file_name}"
     command_environment = create_command_environment(
         cloud, tools=tools, mirror=mirror, state=state, download=download, authority=authority

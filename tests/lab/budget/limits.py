@@ -30,7 +30,7 @@ LONG_FAULT_RATE = 200
 """Requests a second to the service with the defaults, in addition to those at the rate of all others."""
 
 SIDECAR, LOAD_BALANCER, OTHER_REGION = "sidecar", "load balancer", "other region"
-"""Clients: a pod and users in the region with the fault, and a pod elsewhere."""
+"""Clients: a pod and users in the region with the fault, and a pod in another region."""
 
 
 @dataclass(frozen=True)
