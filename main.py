@@ -6,6 +6,8 @@ import shutil
 import sys
 
 from config import ConfigError, config_path, load
+from config.local_state import IncompleteStateError
+from config.local_state import check as check_states
 from config.output_folder import OutputFolder, OutputFolderError
 from config.paths import ROOT
 from config.temporary_folder import own_temporary_folder
@@ -31,6 +33,7 @@ def main() -> int:
         # Locked before the imports, which take seconds: cdktf has read one manifest before the next one is written.
         with folder.locked(lambda message: print(message, flush=True)):
             folder.check()
+            check_states(environment, config)
             # Imported late: loading cdktf takes seconds, and a wrong file is refused at once.
             from stacks.wiring import add_stacks, new_app  # noqa: PLC0415
 
@@ -39,7 +42,7 @@ def main() -> int:
             folder.begin()
             app.synth()
             folder.finish()
-    except (ConfigError, OutputFolderError, TerraformVariablesError) as error:
+    except (ConfigError, IncompleteStateError, OutputFolderError, TerraformVariablesError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

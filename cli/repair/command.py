@@ -1,35 +1,41 @@
 """`mesh repair`: adopts, untaints and repeats what an interrupted terraform has lost.
 
-It finds everything first, prints the plan, prompts, and does one step at a time. Each step is one command of terraform
-that takes the state's lock and changes one entry of it; first, one that releases a lock whose terraform has ended. So
-it can be killed at any point, and run again: it finds what is still to be done. It creates and deletes no resource.
+It finds everything first, prints the plan, prompts, and does one step at a time. First, it releases locks whose
+terraform has ended, and restores local states that are incomplete. Then each step is one command of terraform that
+takes the state's lock and changes one entry of it; or it deletes one object that is left over. So it can be killed at
+any point, and run again: it finds what is still to be done. It creates nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli.doctor.untracked_objects import missing_from
 from cli.errors import MeshError
+from cli.repair.leftovers import find_leftovers
 from cli.repair.objects import find_objects, find_tainted
 from cli.repair.resources import find_resources
 from cli.repair.scripts import find_half_done
-from cli.repair.step import RepairStep, unlock_step
+from cli.repair.step import RepairStep, restore_step, unlock_step
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
+from cli.sources.applied import ObjectKey, applied_in
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.remediation import DEPLOY, unreachable_fix
 from cli.sources.state import StateResource, TerraformStates, parse_state
 from cli.sources.synthesized import SYNTHESIZE, Synthesized, read_folder
-from cli.sources.terraform import LockHolder, StackFolder, error_of
-from config import Environment
-from config.backend import place
+from cli.sources.terraform import LockHolder, StackFolder
+from config import Environment, ResolvedRegion
+from config.backend import LocalState, place, state_file
 from config.loading.load import displayed
+from config.local_state import is_incomplete
 from config.naming import STACKS
 from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
+from config.synthesized import kubernetes_objects
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,21 @@ class _Search:
     synthesized: Synthesized
     states: TerraformStates
     folders: Mapping[str, StackFolder]
+
+    def knows(self, region: ResolvedRegion) -> bool:
+        """Return whether all states are read, and have a region's cluster: otherwise one of them may be elsewhere."""
+        clusters = [one for one in self.states.get("clusters") or () if one.type == "google_container_cluster"]
+        return self.states.keys() == set(STACKS) and region.names.cluster in [
+            one.attributes.get("name") for one in clusters
+        ]
+
+    def own_objects(self, region: str) -> set[ObjectKey]:
+        """Return the objects of a region's cluster that a stack or a state has."""
+        applied = (one for state in self.states.values() for one in applied_in(state or ()))
+        synthesized = (one for content in self.synthesized.stacks.values() for one in kubernetes_objects(content))
+        return {one.key for key, one in applied if key == region} | {
+            ObjectKey.of(manifest) for _, key, manifest in synthesized if key == region
+        }
 
 
 def run_repair(
@@ -72,24 +93,23 @@ def run_repair(
     report = Report("repair", data={"steps": []})
     section = report.section("Terraform's states")
     with output.spinner("reading terraform's states"):
-        states, folders, locks = _read_states(environment, config, section)
-    if locks and _repair(locks, report, report.section("Locks"), output, dry_run=dry_run, yes=yes):
+        states, folders, first = _read_states(environment, config, section)
+    if first and _repair(first, report, report.section("Locks and state files"), output, dry_run=dry_run, yes=yes):
         with output.spinner("reading terraform's states"):
             states, folders, _ = _read_states(environment, config, section)
     search = _Search(environment, GoogleClient.of(environment), synthesized, states, folders)
-    with output.spinner("comparing the project and the clusters with the states"):
-        found = [*_find_all(search, kubeconfig)]
-    steps = sorted(
-        (one for one in found if isinstance(one, RepairStep)), key=lambda one: STACKS.index(one.folder.stack)
-    )
-    doubts = [one for one in found if isinstance(one, Finding)]
-    if doubts:
-        report.section("Not repaired").findings = doubts
-    section = report.section("Repair")
-    if not steps:
-        section.findings.append(ok("terraform", "nothing is lost" + (" that can be repaired" if doubts else "")))
-    elif _repair(steps, report, section, output, dry_run=dry_run, yes=yes):
-        section.findings.append(warning("terraform", "the states are changed: deploy, or destroy, again", DEPLOY))
+    with ExitStack() as opened:  # the steps use the clusters, too
+        with output.spinner("comparing the project and the clusters with the states"):
+            found = [*_find_all(search, opened, kubeconfig)]
+        steps = sorted((one for one in found if isinstance(one, RepairStep)), key=lambda one: STACKS.index(one.stack))
+        doubts = [one for one in found if isinstance(one, Finding)]
+        if doubts:
+            report.section("Not repaired").findings = doubts
+        section = report.section("Repair")
+        if not steps:
+            section.findings.append(ok("terraform", "nothing is lost" + (" that can be repaired" if doubts else "")))
+        elif _repair(steps, report, section, output, dry_run=dry_run, yes=yes):
+            section.findings.append(warning("terraform", "the states are changed: deploy, or destroy, again", DEPLOY))
     return report
 
 
@@ -108,11 +128,11 @@ def _repair(
         return False
     for one in steps:
         output.log(one.command)
-        result = one.folder.run(*one.arguments)
+        error = one.do()
         section.findings.append(
-            ok(one.name, f"done: {one.effect}")
-            if result.returncode == 0
-            else failure(one.name, f"{one.cause}, and this failed: {error_of(result)}", one.command)
+            failure(one.name, f"{one.cause}, and this failed: {error}", one.command)
+            if error
+            else ok(one.name, f"done: {one.effect}")
         )
     return True
 
@@ -127,50 +147,63 @@ def _read_synthesized(config: Path) -> Synthesized:
 def _read_states(
     environment: Environment, config: Path, section: Section
 ) -> tuple[TerraformStates, Mapping[str, StackFolder], Sequence[RepairStep]]:
-    """Return the states without a lock, the folders of their stacks, and the steps that release other states' locks."""
+    """Return the states that can be read, the folders of their stacks, and the steps that make the others readable."""
     states: dict[str, tuple[StateResource, ...]] = {}
     holders: list[tuple[StackFolder, LockHolder]] = []
-    locks: list[RepairStep] = []
+    first: list[RepairStep] = []
     section.findings.clear()
+    local = isinstance(environment.backend, LocalState)
+    folders = [StackFolder.of(config, stack) for stack in STACKS]
     with ThreadPoolExecutor(len(STACKS)) as pool:
-        read = pool.map(_read_state, folders := [StackFolder.of(config, stack) for stack in STACKS])
+        read = pool.map(lambda one: _read_state(one, state_file(config, one.stack) if local else None), folders)
         for folder, found in zip(folders, read, strict=True):
-            if isinstance(found, LockHolder):
-                holders.append((folder, found))
-                continue
-            if isinstance(found, Finding):
-                section.findings.append(found)
-                continue
-            states[folder.stack] = found
-            where = place(environment.backend)
-            section.findings.append(ok(folder.stack, f"{counted(len(found), 'resource')}, in {where}; not locked"))
+            match found:
+                case LockHolder():
+                    holders.append((folder, found))
+                case RepairStep():
+                    first.append(found)
+                case Finding():
+                    section.findings.append(found)
+                case _:
+                    states[folder.stack] = found
+                    text = f"{counted(len(found), 'resource')}, in {place(environment.backend)}; not locked"
+                    section.findings.append(ok(folder.stack, text))
     for folder, holder in holders:  # now that no terraform of this command runs
         if holder.has_ended():
-            locks.append(unlock_step(folder, holder))
+            first.append(unlock_step(folder, holder))
             continue
         unlock = folder.command("force-unlock", holder.id)
         fix = f"pgrep -a -x terraform; if it does not run there any more: {unlock}"
         section.findings.append(failure(folder.stack, f"locked by {holder}: wait until that has ended", fix))
-    return states, {one.stack: one for one in folders if one.stack in states}, locks
+    return states, {one.stack: one for one in folders if one.stack in states}, first
 
 
-def _read_state(folder: StackFolder) -> tuple[StateResource, ...] | LockHolder | Finding:
-    """Return a state, from wherever it is stored; the holder of its lock; or a finding if it can't be read."""
+def _read_state(
+    folder: StackFolder, file: Path | None
+) -> tuple[StateResource, ...] | LockHolder | RepairStep | Finding:
+    """Return a state, the holder of its lock, the step that restores it, or a finding if it can't be read.
+
+    Args:
+        folder: The folder of its stack.
+        file: The file with the state; None if it is stored elsewhere.
+    """
     name = folder.stack
     if not folder.initialized:
         return warning(name, "not looked at: terraform is not initialized in its folder", folder.command("init"))
     try:
         if (holder := folder.lock_holder()) is not None:
             return holder
+        if file is not None and is_incomplete(file):
+            return restore_step(name, file)
         text = folder.pull()
         return parse_state(text, displayed(folder.path)) if text else ()
     except MeshError as error:
         return failure(name, str(error), error.fix)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         return failure(name, f"can't read the state: {error}", folder.command("state", "pull"))
 
 
-def _find_all(search: _Search, kubeconfig: Path | None) -> Iterator[RepairStep | Finding]:
+def _find_all(search: _Search, opened: ExitStack, kubeconfig: Path | None) -> Iterator[RepairStep | Finding]:
     yield from find_resources(search.environment, search.google, search.synthesized, search.states, search.folders)
     for stack, state in search.states.items():
         yield from find_tainted(state or (), search.folders[stack])
@@ -183,9 +216,9 @@ def _find_all(search: _Search, kubeconfig: Path | None) -> Iterator[RepairStep |
             described[region.key] = one
     if not described:
         return
-    with reachable_clusters(search.environment, described, kubeconfig) as clusters:
-        for key, cluster in clusters.items():
-            yield from _find_in_cluster(search, key, cluster)
+    clusters = opened.enter_context(reachable_clusters(search.environment, described, kubeconfig))
+    for key, cluster in clusters.items():
+        yield from _find_in_cluster(search, key, cluster)
 
 
 def _find_in_cluster(search: _Search, key: str, cluster: ClusterClient | MeshError) -> list[RepairStep | Finding]:
@@ -198,6 +231,8 @@ def _find_in_cluster(search: _Search, key: str, cluster: ClusterClient | MeshErr
         found: list[RepairStep | Finding] = [*find_objects(cluster, untracked, search.folders)]
         if mesh := search.folders.get("mesh"):
             found += find_half_done(search.environment, region, cluster, search.states, mesh)
+        if search.knows(region):
+            found += find_leftovers(cluster, search.own_objects(key))
     except KubectlError as error:
         return [warning(name, f"not looked at: {error}", unreachable_fix(str(error), cluster))]
     return found

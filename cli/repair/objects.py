@@ -7,6 +7,7 @@ provider never adopts what exists ("Cannot create resource that already exists")
 from collections.abc import Iterator, Mapping, Sequence
 
 from cli.doctor.untracked_objects import ObjectReference, existing
+from cli.repair.leftovers import is_applied
 from cli.repair.step import RepairStep, import_step, untaint_step
 from cli.report.findings import Finding, failure
 from cli.sources.applied import MANIFEST
@@ -14,7 +15,6 @@ from cli.sources.kubernetes import ClusterClient
 from cli.sources.remediation import kubectl_command
 from cli.sources.state import StateResource
 from cli.sources.terraform import StackFolder
-from config.naming import MANIFEST_ANNOTATION
 
 
 def find_objects(
@@ -36,7 +36,7 @@ def find_objects(
         if live is None or "deletionTimestamp" in live["metadata"]:
             continue
         name, folder = f"{cluster.region}: {one}", folders[one.stack]
-        if MANIFEST_ANNOTATION in live["metadata"].get("annotations", {}):
+        if is_applied(live):
             cause = "exists but is missing from the state; a deploy has applied it, as its annotation shows"
             yield import_step(name, cause, folder, one.address, import_id(one))
             continue

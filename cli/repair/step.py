@@ -1,8 +1,15 @@
-"""A step of a repair: one command of terraform that changes one state, or releases its lock."""
+"""A step of a repair: it changes one state, or releases its lock."""
 
+import shlex
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from cli.sources.terraform import LockHolder, StackFolder
+from cli.sources.terraform import LockHolder, StackFolder, error_of
+from config.loading.load import displayed
+from config.local_state import backup_file
+from config.naming import STACKS
 
 
 @dataclass(frozen=True)
@@ -13,38 +20,71 @@ class RepairStep:
         name: What it repairs.
         cause: What is wrong with it, and why it is ours.
         effect: What the step does.
-        folder: The folder of the stack.
-        arguments: Of terraform.
+        stack: The stack whose state it changes.
+        command: The command for a person to copy.
+        do: Does the same; returns the error, empty if there is none.
     """
 
     name: str
     cause: str
     effect: str
-    folder: StackFolder
-    arguments: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """The command for a person to copy."""
-        return self.folder.command(*self.arguments)
+    stack: str
+    command: str
+    do: Callable[[], str]
 
 
 def import_step(name: str, cause: str, folder: StackFolder, address: str, identifier: str) -> RepairStep:
     """Return the step that adopts what exists."""
-    return RepairStep(name, cause, "import it", folder, ("import", address, identifier))
+    return _terraform_step(name, cause, "import it", folder, "import", address, identifier)
 
 
 def taint_step(name: str, cause: str, folder: StackFolder, address: str) -> RepairStep:
     """Return the step that has the next deploy run a script again."""
-    return RepairStep(name, cause, "run its script again with the next deploy", folder, ("taint", address))
+    return _terraform_step(name, cause, "run its script again with the next deploy", folder, "taint", address)
 
 
 def untaint_step(name: str, cause: str, folder: StackFolder, address: str) -> RepairStep:
     """Return the step that keeps the next deploy from replacing what is complete."""
-    return RepairStep(name, cause, "keep it", folder, ("untaint", address))
+    return _terraform_step(name, cause, "keep it", folder, "untaint", address)
 
 
 def unlock_step(folder: StackFolder, holder: LockHolder) -> RepairStep:
     """Return the step that releases a lock whose holder has ended."""
     cause = f"locked by {holder}, which does not run any more"
-    return RepairStep(f"lock of {folder.stack}", cause, "release it", folder, ("force-unlock", "-force", holder.id))
+    return _terraform_step(f"lock of {folder.stack}", cause, "release it", folder, "force-unlock", "-force", holder.id)
+
+
+def delete_step(name: str, cause: str, command: str, delete: Callable[[], str]) -> RepairStep:
+    """Return the step that deletes what is ours and can't be adopted."""
+    return RepairStep(name, cause, "delete it", STACKS[-1], command, delete)
+
+
+def restore_step(stack: str, state: Path) -> RepairStep:
+    """Return the step that replaces an incomplete local state by its backup; without one, that puts it aside."""
+    backup, aside = backup_file(state), state.with_name(f"{state.name}.incomplete")
+    restores = backup.exists()
+    program, source, target = ("cp", backup, state) if restores else ("mv", state, aside)
+
+    def do() -> str:
+        try:
+            shutil.copyfile(source, target) if restores else source.rename(target)
+        except OSError as error:
+            return str(error)
+        return ""
+
+    return RepairStep(
+        name=f"state of {stack}",
+        cause="incomplete, as terraform was killed while it wrote it",
+        effect="restore it from its backup" if restores else "put it aside, and import what it had",
+        stack=stack,
+        command=shlex.join([program, displayed(source), displayed(target)]),
+        do=do,
+    )
+
+
+def _terraform_step(name: str, cause: str, effect: str, folder: StackFolder, *arguments: str) -> RepairStep:
+    def do() -> str:
+        result = folder.run(*arguments)
+        return error_of(result) if result.returncode else ""
+
+    return RepairStep(name, cause, effect, folder.stack, folder.command(*arguments), do)

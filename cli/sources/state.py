@@ -11,6 +11,7 @@ from cli.errors import MeshError
 from config import Environment
 from config.backend import LocalState, state_file
 from config.loading.load import displayed
+from config.local_state import backup_file, is_incomplete
 from config.naming import STACKS
 from config.output_folder import OutputFolder
 
@@ -73,7 +74,7 @@ def read_states(environment: Environment, config: Path) -> TerraformStates:
 
 
 def read_state(file: Path, folder: str) -> tuple[StateResource, ...] | None:
-    """Return the resources in a state; None if there is no such file.
+    """Return the resources in a state; None if there is none.
 
     Args:
         file: The state.
@@ -83,13 +84,15 @@ def read_state(file: Path, folder: str) -> tuple[StateResource, ...] | None:
         MeshError: It can't be read.
     """
     try:
-        return parse_state(file.read_text(encoding="utf-8"), folder)
+        if is_incomplete(file):
+            raise MeshError(f"{file.name} is incomplete: terraform was killed while it wrote it", "mesh repair")
+        text = file.read_text(encoding="utf-8")
+        return parse_state(text, folder) if text else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise MeshError(
-            f"can't read the state {file}: {error}", f"restore it from {file.name}.backup, if that exists"
-        ) from error
+        fix = f"restore it from {backup_file(file).name}, if that exists"
+        raise MeshError(f"can't read the state {file}: {error}", fix) from error
 
 
 def parse_state(text: str, folder: str) -> tuple[StateResource, ...]:

@@ -32,6 +32,10 @@ esac
 
 KUBECTL = """
 case "$*" in
+  *api-resources*) printf 'deployments.apps\\nnamespaces\\nunknown.example.com\\n' ;;
+  *tokyo*" --all-namespaces "*) [ ! -e "{0}/list" ] && echo '{{"items": []}}' || cat "{0}/list" ;;
+  *" --all-namespaces "*) echo '{{"items": []}}' ;;
+  *" delete "*) echo "$*" >>"{0}/deleted"; [ ! -e "{0}/refuses" ] || {{ echo "Error from server: no" >&2; exit 1; }} ;;
   *osaka*"get --filename -"* | *osaka*" get "*) ;;
   *"get --filename -"*) cat >/dev/null; [ ! -e "{0}/rows" ] || cat "{0}/rows" ;;
   *"get configmaps"*) echo "Error from server (NotFound): no" >&2; exit 1 ;;
@@ -166,7 +170,7 @@ def interrupted_project(folder: Path, synthesis: Synthesis | None = None) -> Ite
 
 
 def _in_state(type_: str, name: str, one: dict[str, Any]) -> Body:
-    attributes: Body = {"id": name}
+    attributes: Body = {"id": name, "name": one.get("name")}
     provider = 'provider["registry.terraform.io/hashicorp/x"]'
     if type_ == "kubernetes_manifest":
         attributes["manifest"] = {"value": one["manifest"]}
@@ -175,7 +179,7 @@ def _in_state(type_: str, name: str, one: dict[str, Any]) -> Body:
     return {"mode": "managed", "type": type_, "name": name, "provider": provider, "instances": instances}
 
 
-def live_object(kind: str, name: str, *, ours: bool) -> str:
+def live_object(manifest: Body, *, ours: bool) -> Body:
     """Return an object as kubectl prints it."""
-    annotations = {MANIFEST_ANNOTATION: "{}"} if ours else {}
-    return json.dumps({"kind": kind, "metadata": {"name": name, "annotations": annotations}})
+    annotations = {MANIFEST_ANNOTATION: json.dumps(manifest)} if ours else {}
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}

@@ -163,11 +163,11 @@ def test_objects_are_imported_if_a_deploy_has_applied_them(interrupted: Interrup
         for name, one in interrupted.synthesis.all("ingress", MANIFEST).items()
         if one["provider"] == "kubernetes.tokyo" and one["manifest"]["kind"] == "Gateway"
     )
+    manifest = interrupted.synthesis.all("ingress", MANIFEST)[address.partition(".")[2]]["manifest"]
     interrupted.lose(address)
     (home / "rows").write_text("Gateway sample helloworld-gateway\n", encoding="utf-8")
-    (home / "object").write_text(live_object("Gateway", "helloworld-gateway", ours=ours), encoding="utf-8")
+    (home / "object").write_text(json.dumps(live_object(manifest, ours=ours)), encoding="utf-8")
     status, found = interrupted.repair("--yes")
-    manifest = interrupted.synthesis.all("ingress", MANIFEST)[address.partition(".")[2]]["manifest"]
     given = f"apiVersion={manifest['apiVersion']},kind=Gateway,namespace=sample,name=helloworld-gateway"
     assert interrupted.done() == ([f"import {address} {given}"] if ours else [])
     assert status == (0 if ours else 1)
@@ -234,6 +234,33 @@ def test_a_lock_of_a_killed_terraform_is_released_and_then_the_state_repaired(in
     assert status == 0, found
     subnet = IDS["google_compute_subnetwork", "tokyo"]
     assert interrupted.done() == ["force-unlock -force 12-34", f"import {address} {subnet}"]
+
+
+def test_an_incomplete_state_is_restored_and_then_repaired(interrupted: Interrupted) -> None:
+    """What terraform created after the backup is imported."""
+    address = interrupted.address("google_compute_subnetwork", "tokyo")
+    interrupted.lose(address)
+    state = interrupted.project.folder / "terraform.network.tfstate"
+    backup = state.with_name(f"{state.name}.backup")
+    state.touch()
+    backup.write_text('{"version": 4}', encoding="utf-8")
+    status, found = interrupted.repair("--dry-run")
+    assert (status, interrupted.done(), state.read_text(encoding="utf-8")) == (1, [], "")
+    assert found["state of network"]["fix"] == f"cp {os.path.relpath(backup)} {os.path.relpath(state)}"
+    assert interrupted.project.run("audit").returncode == 2
+    status, found = interrupted.repair("--yes")
+    assert status == 0, found
+    assert state.read_text(encoding="utf-8") == '{"version": 4}'
+    assert interrupted.done() == [f"import {address} {IDS['google_compute_subnetwork', 'tokyo']}"]
+
+
+def test_a_state_that_can_not_be_restored(interrupted: Interrupted) -> None:
+    state = interrupted.project.folder / "terraform.network.tfstate"
+    state.write_text("{", encoding="utf-8")
+    state.with_name(f"{state.name}.backup").mkdir()
+    status, found = interrupted.repair("--yes")
+    assert status == 1
+    assert "and this failed: " in found["state of network"]["text"]
 
 
 def test_a_stack_that_is_not_initialized_is_not_looked_at(interrupted: Interrupted) -> None:

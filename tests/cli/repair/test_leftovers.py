@@ -1,0 +1,103 @@
+"""`mesh repair`: objects that a deploy has applied, and that no stack has any more."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from cli.repair.leftovers import KINDS
+from cli.sources.applied import MANIFEST
+from config.paths import ROOT
+from tests.cli.emulated_project import Body
+from tests.cli.repair.interrupted import Interrupted, live_object
+
+
+def manifest(kind: str, name: str, namespace: str = "") -> Body:
+    where = {"namespace": namespace} if namespace else {}
+    return {
+        "apiVersion": "apps/v1" if kind == "Deployment" else "v1",
+        "kind": kind,
+        "metadata": {"name": name, **where},
+    }
+
+
+def with_list(interrupted: Interrupted, *objects: Body) -> None:
+    """Have the cluster of tokyo contain objects."""
+    (interrupted.project.folder / "list").write_text(json.dumps({"items": objects}), encoding="utf-8")
+
+
+SHOP = manifest("Deployment", "shop", "sample")
+
+
+def test_an_object_that_no_stack_has_any_more_is_deleted(interrupted: Interrupted) -> None:
+    """terraform was killed while it created the object, and then it was removed from the configuration."""
+    home = interrupted.project.folder
+    with_list(interrupted, live_object(SHOP, ours=True), live_object(manifest("Namespace", "shops"), ours=True))
+    status, found = interrupted.repair("--dry-run")
+    assert status == 1
+    assert not (home / "deleted").exists()
+    name, words = "tokyo: Deployment sample/shop", "--namespace sample delete deployment.apps/shop --wait=false"
+    assert found[name]["fix"].endswith(words)
+    assert "deleted with everything in it" in found["tokyo: Namespace shops"]["text"]
+    status, found = interrupted.repair("--yes")
+    assert (status, found[name]["text"]) == (0, "done: delete it")
+    (deleted,) = (home / "deleted").read_text(encoding="utf-8").splitlines()
+    assert deleted.endswith(words)
+    assert "tokyo" in deleted
+
+
+def test_an_object_that_is_not_deleted_is_reported(interrupted: Interrupted) -> None:
+    with_list(interrupted, live_object(SHOP, ours=True))
+    (interrupted.project.folder / "refuses").touch()
+    status, found = interrupted.repair("--yes")
+    assert status == 1
+    assert found["tokyo: Deployment sample/shop"]["text"].endswith("and this failed: Error from server: no")
+
+
+def applied(interrupted: Interrupted) -> Body:
+    """Return a Deployment that a stack has."""
+    applied = interrupted.synthesis.all("ingress", MANIFEST).values()
+    manifests = (one["manifest"] for one in applied if one["provider"] == "kubernetes.tokyo")
+    return live_object(next(one for one in manifests if one["kind"] == "Deployment"), ours=True)
+
+
+def changed(**metadata: str) -> Body:
+    """Return the Deployment with other metadata."""
+    live = live_object(SHOP, ours=True)
+    return {**live, "metadata": {**live["metadata"], **metadata}}
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        lambda _: live_object(SHOP, ours=False),
+        lambda _: changed(name="copy"),
+        lambda _: changed(deletionTimestamp="2026-11-29T10:00:00Z"),
+        applied,
+    ],
+    ids=["someone else's", "a copy by hand", "being deleted", "of a stack"],
+)
+def test_no_other_object_is_deleted(interrupted: Interrupted, live: Callable[[Interrupted], Body]) -> None:
+    with_list(interrupted, live(interrupted))
+    status, found = interrupted.repair("--yes")
+    assert (status, found["terraform"]["text"]) == (0, "nothing is lost")
+
+
+@pytest.mark.parametrize("lost", ["the cluster", "a state"])
+def test_nothing_is_deleted_if_a_state_may_be_elsewhere(interrupted: Interrupted, lost: str) -> None:
+    with_list(interrupted, live_object(SHOP, ours=True))
+    if lost == "the cluster":
+        interrupted.lose(interrupted.address("google_container_cluster", "tokyo"))
+    else:
+        (interrupted.project.folder / "cdktf.out" / "stacks" / "mesh" / ".terraform").rmdir()
+    _, found = interrupted.repair("--yes")
+    assert not [name for name in found if "shop" in name]
+
+
+def test_every_kind_of_the_manifests_is_looked_for() -> None:
+    texts = [file.read_text(encoding="utf-8") for file in (ROOT / "manifests").rglob("*.yaml")]
+    kinds = {kind.lower() for text in texts for kind in re.findall(r"^kind: (\w+)", text, re.MULTILINE)}
+    plurals = {one.partition(".")[0] for one in KINDS}
+    assert len(kinds) > 20
+    assert {kind for kind in kinds if not {f"{kind}s", f"{kind}es", f"{kind[:-1]}ies"} & plurals} == set()
