@@ -512,9 +512,10 @@ def repair(
 
     Run it when a deploy or a destroy was interrupted, and fails when it is repeated. It imports resources that exist
     but are missing from the state, untaints resources that are complete, and marks unfinished scripts to run again. It
-    releases state locks of terraform processes that ran on this machine and have ended. It imports a resource only if
-    its name, description and network prove that it belongs to this environment, and lists any other one with the
-    command that imports it. It prompts first, and changes nothing but the states.
+    restores local states that terraform was writing when it was killed, and releases state locks of terraform
+    processes that ran on this machine and have ended. It deletes Kubernetes objects of earlier deploys that the
+    configuration no longer has. It imports or deletes only what is proved to belong to this environment, and lists
+    anything else with the commands. It prompts first.
     """
     from cli.repair.command import run_repair  # noqa: PLC0415
 

@@ -1,14 +1,18 @@
 """What `make synth` does before and after cdktf: ``python -m tools.synthesis check``, and then ``summary``.
 
-``last`` refuses to deploy, without a synthesis, what was synthesized of another configuration file.
+``last``, with the arguments of cdktf, checks what is deployed without a synthesis: that it was synthesized of this
+configuration file, and that terraform would find the states.
 """
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from config import ConfigError, Environment, config_path, load
 from config.loading.load import CONFIG_VARIABLE, displayed
+from config.local_state import IncompleteStateError
+from config.local_state import check as check_states
 from config.naming import STACKS
 from config.output_folder import OutputFolder, OutputFolderError, last_synthesized
 from config.paths import ROOT
@@ -19,21 +23,48 @@ def main(arguments: list[str]) -> int:
     config = config_path(ROOT)
     folder = OutputFolder.of(config)
     try:
-        environment = load(config)
         match arguments:
             case ["check"]:
+                load(config)
                 folder.check()
-            case ["last"]:
-                _check_last(folder)
+            case ["last", *command]:
+                _check_before_deploy(config, folder, command)
             case ["summary"]:
                 _check_last(folder)
-                print("\n".join(summary(environment, folder)))
+                print("\n".join(summary(load(config), folder)))
             case _:
                 raise OutputFolderError("usage: python -m tools.synthesis check|last|summary")
-    except (ConfigError, OutputFolderError) as error:
+    except (ConfigError, IncompleteStateError, OutputFolderError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _check_before_deploy(config: Path, folder: OutputFolder, command: Sequence[str]) -> None:
+    """Check what is deployed: in the folder that the command names, the stacks of any configuration file.
+
+    Raises:
+        ConfigError: The configuration is not right.
+        IncompleteStateError: A local state is incomplete.
+        OutputFolderError: There are no stacks, or those of another environment.
+    """
+    named = _named_folder(command)
+    if named is None:
+        _check_last(folder)
+    elif (last := last_synthesized(named)) is not None:
+        config = last
+    else:
+        return
+    check_states(load(config), config)
+
+
+def _named_folder(command: Sequence[str]) -> Path | None:
+    """Return the value of the option ``--output`` of cdktf."""
+    for option, value in zip(command, [*command[1:], ""], strict=True):
+        name, equals, given = option.partition("=")
+        if name in ("--output", "-o"):
+            return Path(given if equals else value)
+    return None
 
 
 def _check_last(folder: OutputFolder) -> None:

@@ -14,8 +14,10 @@ from cli.audit.ownership import ClusterContent, OwnershipRules
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
+from cli.sources.applied import ObjectKey, applied_in
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
+from cli.sources.leftovers import CAUSE, read_leftovers
 from cli.sources.mesh_components import orphaned_components, read_components
 from cli.sources.remediation import api_error_fix, as_deployer, kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.remote_secrets import read_names
@@ -81,7 +83,8 @@ def search(environment: Environment, config: Path, kubeconfig: Path | None, outp
             reachable_clusters(environment, described, kubeconfig) as clients,
             ThreadPoolExecutor(8) as pool,
         ):
-            for key, result in zip(clients, pool.map(_read_content, clients, clients.values()), strict=True):
+            own = [_own_objects(states, key) for key in clients]
+            for key, result in zip(clients, pool.map(_read_content, clients, clients.values(), own), strict=True):
                 clusters[key] = None if isinstance(result, Finding) else result
                 first.findings.append(result if isinstance(result, Finding) else ok(f"cluster of {key}", "read"))
     contents = {key: one and one[1] for key, one in clusters.items()}
@@ -122,7 +125,16 @@ def _configured_clusters(environment: Environment, resources: ProjectResources) 
     return {key: existing[path] for key, path in paths.items() if path in existing}
 
 
-def _read_content(key: str, cluster: ClusterClient | MeshError) -> tuple[ClusterClient, ClusterContent] | Finding:
+def _own_objects(states: TerraformStates, region: str) -> frozenset[ObjectKey] | None:
+    """Return the objects in the states of a region's cluster; None if not all states are known."""
+    if None in states.values():
+        return None
+    return frozenset(one.key for state in states.values() for key, one in applied_in(state or ()) if key == region)
+
+
+def _read_content(
+    key: str, cluster: ClusterClient | MeshError, own: frozenset[ObjectKey] | None
+) -> tuple[ClusterClient, ClusterContent] | Finding:
     """Read the content of a cluster; return a finding if it is not known."""
     name = f"cluster of {key}"
     if isinstance(cluster, MeshError):
@@ -137,7 +149,10 @@ def _read_content(key: str, cluster: ClusterClient | MeshError) -> tuple[Cluster
         ]
         kinds = frozenset(one["kind"] for one in objects)
         interrupted = list(read_interrupted(cluster))
-        return cluster, ClusterContent(uid, read_names(cluster), read_components(cluster), kinds, interrupted)
+        leftovers = [] if own is None else read_leftovers(cluster, own)
+        return cluster, ClusterContent(
+            uid, read_names(cluster), read_components(cluster), kinds, interrupted, leftovers
+        )
     except KubectlError as error:
         return failure(name, f"can't read its objects: {error}", unreachable_fix(str(error), cluster))
 
@@ -166,6 +181,8 @@ def _check_interrupted(report: Report, environment: Environment, config: Path, c
     def orphans(key: str, _: ClusterClient, content: ClusterContent) -> Iterable[Orphan]:
         for one in content.interrupted:
             yield f"{one.key} in {key}", one.cause, one.fix
+        for left in content.leftovers:
+            yield f"{left.key} in {key}", CAUSE, left.command
 
     title = "Interrupted commands"
     _check_clusters(report, title, clusters, orphans, lambda _: "none")

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from cli.doctor.untracked_objects import missing_from
 from cli.errors import MeshError
-from cli.repair.leftovers import find_leftovers
-from cli.repair.objects import find_objects, find_tainted
+from cli.repair.objects import find_leftovers, find_objects, find_tainted
 from cli.repair.resources import find_resources
 from cli.repair.scripts import find_half_done
 from cli.repair.step import RepairStep, restore_step, unlock_step

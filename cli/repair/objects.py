@@ -4,14 +4,14 @@ Every object of the stacks carries its manifest as an annotation, which proves t
 provider never adopts what exists ("Cannot create resource that already exists"), but can import it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from cli.doctor.untracked_objects import ObjectReference, existing
-from cli.repair.leftovers import is_applied
-from cli.repair.step import RepairStep, import_step, untaint_step
-from cli.report.findings import Finding, failure
-from cli.sources.applied import MANIFEST
+from cli.repair.step import RepairStep, delete_step, import_step, untaint_step
+from cli.report.findings import Finding, failure, warning
+from cli.sources.applied import MANIFEST, ObjectKey
 from cli.sources.kubernetes import ClusterClient
+from cli.sources.leftovers import CAUSE, is_applied, read_leftovers
 from cli.sources.remediation import kubectl_command
 from cli.sources.state import StateResource
 from cli.sources.terraform import StackFolder
@@ -59,6 +59,26 @@ def find_tainted(state: Sequence[StateResource], folder: StackFolder) -> Iterato
             name = f"{one.provider}: Namespace {manifest['metadata']['name']}"
             cause = "tainted, so the next deploy would delete it with everything in it"
             yield untaint_step(name, cause, folder, one.address)
+
+
+def find_leftovers(cluster: ClusterClient, own: Collection[ObjectKey]) -> Iterator[RepairStep | Finding]:
+    """Yield a step for each object that is left over; a finding for a Namespace, as others may have something in it.
+
+    Args:
+        cluster: The cluster.
+        own: The objects that a stack or a state has.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
+    for one in read_leftovers(cluster, own):
+        name = f"{cluster.region}: {one.key}"
+        if one.key.kind == "Namespace":
+            yield warning(
+                name, f"{CAUSE}; it is deleted with everything in it", f"if that is not in use: {one.command}"
+            )
+        else:
+            yield delete_step(name, CAUSE, one.command, one.delete)
 
 
 def import_id(one: ObjectReference) -> str:

@@ -171,7 +171,7 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
     Raises:
         KubectlError: kubectl failed.
     """
-    served = _served(cluster)
+    served = served_kinds(cluster)
     everywhere, in_mesh = "--all-namespaces", ("--namespace", MESH_NAMESPACE)
     wanted = {(group, kind) for group, kind in kinds if kind not in COMPARED_ELSEWHERE}
     custom = [one for one in (CONTROL_PLANE_CRD,) if one in served]
@@ -208,10 +208,13 @@ def read_objects(cluster: ClusterClient, kinds: Iterable[tuple[str, str]] = ()) 
     )
 
 
-def _served(cluster: ClusterClient) -> dict[str, tuple[str, str]]:
+def served_kinds(cluster: ClusterClient) -> dict[str, tuple[str, str]]:
     """Return group and kind of what the API server lists, by the name that a CRD of it has.
 
     Where an extension of the API server is down, kubectl prints the other groups, and fails.
+
+    Raises:
+        KubectlError: kubectl failed.
     """
     if cluster.server is not None:
         try:

@@ -19,7 +19,7 @@ from cli.sources.resources import (
     CloudResource,
     ProjectResources,
 )
-from config.naming import ProjectNames
+from config.naming import MANIFEST_ANNOTATION, ProjectNames
 from config.paths import ROOT
 from tests.cli.deployed_mesh import (
     LOCATIONS,
@@ -153,6 +153,12 @@ def _secret(mesh: DeployedMesh) -> None:
     mesh.add("tokyo", secret)
 
 
+def _leftover(mesh: DeployedMesh) -> None:
+    named = {"name": "shop", "namespace": "sample"}
+    shop = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": named}
+    mesh.add("tokyo", {**shop, "metadata": {**named, "annotations": {MANIFEST_ANNOTATION: json.dumps(shop)}}})
+
+
 CASES: dict[str, Case] = {
     "an endpoint group of a cluster that is gone": Case(
         _group("k8s1-9-apps-checkout-80-1", "kube-system-of-paris"),
@@ -265,6 +271,12 @@ CASES: dict[str, Case] = {
         "mesh drill was interrupted, unless it still runs",
         f"{TOKYO} --namespace sample delete sidecar.networking.istio.io mesh-drill",
     ),
+    "a Deployment of an interrupted deploy": Case(
+        _leftover,
+        ("Interrupted commands", "Deployment sample/shop in tokyo"),
+        "a deploy has applied it, as its annotation shows, and no stack has it any more",
+        f"{TOKYO} --namespace sample delete deployment.apps/shop --wait=false",
+    ),
     "a Deployment of an interrupted drill": Case(
         _drilled,
         ("Interrupted commands", "Deployment sample/helloworld-v1 in tokyo"),
@@ -373,8 +385,14 @@ def test_a_load_balancer_with_one_of_its_objects(mesh: DeployedMesh) -> None:
     mesh.remove("tokyo", "MultiClusterIngress")
     assert mesh.run_json("audit").status == 0
     mesh.clusters["osaka"]["objects"] += mesh.objects("tokyo", "CustomResourceDefinition", "multicluster")
-    mesh.clusters["osaka"]["objects"] += mesh.objects("tokyo", "MultiClusterService")
+    moved = mesh.objects("tokyo", "MultiClusterService")
+    mesh.clusters["osaka"]["objects"] += moved
     mesh.remove("tokyo", "MultiClusterService")
+    assert list(mesh.run_json("audit").findings("failure")) == [
+        ("Interrupted commands", "MultiClusterService istio-gateway/istio-ingressgateway in osaka")
+    ]
+    for one in moved:
+        del one["metadata"]["annotations"]
     assert mesh.run_json("audit").status == 0
 
 

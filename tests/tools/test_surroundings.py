@@ -341,6 +341,9 @@ def test_an_installation_with_everything_around_it(tmp_path: Path) -> None:
         ("examples/fleet.yaml", {}, ("deploy", "--skip-synth", "--output", "cdktf.out/fleet-9e6fa90d"), 0),
         ("examples/fleet.yaml", {}, ("deploy", "mesh"), 0),  # it synthesizes, which checks
         (None, {}, ("deploy", "--skip-synth", "mesh"), 2),
+        ("lost.yaml", {"MESH_CONFIG": "lost.yaml"}, ("deploy", "--skip-synth", "mesh"), 2),
+        ("lost.yaml", {}, ("deploy", "--skip-synth", "--output", "cdktf.out"), 2),
+        ("lost.yaml", {}, ("deploy", "--skip-synth", "--output=cdktf.out"), 2),
     ],
 )
 def test_a_deploy_without_a_synthesis(
@@ -356,6 +359,8 @@ def test_a_deploy_without_a_synthesis(
     (checkout / "mesh.yaml").unlink()
     shutil.copytree(ROOT / "examples", checkout / "examples")
     shutil.copy(ROOT / "mesh.yaml", checkout)
+    shutil.copy(ROOT / "mesh.yaml", checkout / "lost.yaml")
+    (checkout / "terraform.lost.mesh.tfstate").write_text("{", encoding="utf-8")  # as a killed terraform leaves it
     if last is not None:
         (checkout / "cdktf.out").mkdir()
         (checkout / "cdktf.out" / "manifest.json").touch()

@@ -32,7 +32,7 @@ esac
 
 KUBECTL = """
 case "$*" in
-  *api-resources*) printf 'deployments.apps\\nnamespaces\\nunknown.example.com\\n' ;;
+  *api-resources*) printf '%s\\n' "deployments deploy apps/v1 true Deployment" "namespaces ns v1 false Namespace" ;;
   *tokyo*" --all-namespaces "*) [ ! -e "{0}/list" ] && echo '{{"items": []}}' || cat "{0}/list" ;;
   *" --all-namespaces "*) echo '{{"items": []}}' ;;
   *" delete "*) echo "$*" >>"{0}/deleted"; [ ! -e "{0}/refuses" ] || {{ echo "Error from server: no" >&2; exit 1; }} ;;

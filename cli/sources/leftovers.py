@@ -1,0 +1,98 @@
+"""Kubernetes objects that a deploy has applied, and that neither a stack nor a state has any more.
+
+A terraform that was killed while it created an object may have lost it; once the configuration has none of that name,
+no deploy deletes it, and nothing is left to adopt it.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cli.sources.applied import ObjectKey
+from cli.sources.cluster_objects import APPLIED, GKE_CRDS, served_kinds
+from cli.sources.kubernetes import ClusterClient, KubectlError
+from cli.sources.remediation import kubectl_command
+from config.crds import (
+    EXPORT_CRD,
+    GATEWAY_CRDS,
+    ISTIO_CRDS,
+    MCI_CRDS,
+    SECRET_PROVIDER_CRD,
+    TRAFFIC_DISTRIBUTION_CRD,
+)
+from config.naming import MANIFEST_ANNOTATION
+
+KINDS = frozenset(
+    {
+        *APPLIED,
+        *ISTIO_CRDS,
+        *MCI_CRDS,
+        *GKE_CRDS,
+        *GATEWAY_CRDS,
+        *(EXPORT_CRD, SECRET_PROVIDER_CRD, TRAFFIC_DISTRIBUTION_CRD),
+        *("configmaps", "jobs.batch"),
+    }
+)
+"""Kinds that the stacks apply, as kubectl names them."""
+
+CAUSE = "a deploy has applied it, as its annotation shows, and no stack has it any more"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """An object that is left over.
+
+    Attributes:
+        key: Its key.
+        cluster: Its cluster.
+    """
+
+    key: ObjectKey
+    cluster: ClusterClient
+
+    @property
+    def command(self) -> str:
+        """The command that deletes it, for a person to copy."""
+        return kubectl_command(self.cluster, *self._words)
+
+    @property
+    def _words(self) -> Sequence[str]:
+        where = ("--namespace", self.key.namespace) if self.key.namespace else ()
+        return (*where, "delete", f"{self.key.resource}/{self.key.name}", "--wait=false")
+
+    def delete(self) -> str:
+        """Delete it; return the error, empty if there is none."""
+        try:
+            self.cluster.run(*self._words)
+        except KubectlError as error:
+            return str(error)
+        return ""
+
+
+def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey]) -> list[Leftover]:
+    """Return the objects that are left over.
+
+    Args:
+        cluster: The cluster.
+        own: The objects that a stack or a state has.
+
+    Raises:
+        KubectlError: kubectl failed.
+    """
+    kinds = ",".join(sorted(KINDS & served_kinds(cluster).keys()))
+    found = cluster.get(kinds, "--all-namespaces")["items"]
+    return [
+        Leftover(key, cluster)
+        for one in sorted(found, key=ObjectKey.of)
+        if (key := ObjectKey.of(one)) not in own and is_applied(one) and "deletionTimestamp" not in one["metadata"]
+    ]
+
+
+def is_applied(live: Mapping[str, Any]) -> bool:
+    """Return whether a deploy has applied an object: its annotation is the manifest of this very object."""
+    try:
+        manifest = json.loads(live["metadata"].get("annotations", {})[MANIFEST_ANNOTATION])
+        return ObjectKey.of(manifest) == ObjectKey.of(live)
+    except (KeyError, TypeError, ValueError):
+        return False
