@@ -154,7 +154,9 @@ def _read_states(
     local = isinstance(environment.backend, LocalState)
     folders = [StackFolder.of(config, stack) for stack in STACKS]
     with ThreadPoolExecutor(len(STACKS)) as pool:
-        read = pool.map(lambda one: _read_state(one, state_file(config, one.stack) if local else None), folders)
+        read = pool.map(
+            lambda one: _read_state(one, state_file(config.resolve(), one.stack) if local else None), folders
+        )
         for folder, found in zip(folders, read, strict=True):
             match found:
                 case LockHolder():
