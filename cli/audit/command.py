@@ -5,7 +5,7 @@ they can be run, but a load balancer takes minutes to release its components: a 
 resource is in use can be repeated.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from cli.audit.ownership import ClusterContent, OwnershipRules
 from cli.errors import MeshError
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
-from cli.sources.applied import ObjectKey, applied_in
+from cli.sources.applied import ObjectKey
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
-from cli.sources.leftovers import CAUSE, read_leftovers
+from cli.sources.leftovers import CAUSE, own_objects, read_leftovers
 from cli.sources.mesh_components import orphaned_components, read_components
 from cli.sources.remediation import api_error_fix, as_deployer, kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.remote_secrets import read_names
@@ -31,11 +31,13 @@ from cli.sources.resources import (
     list_all,
 )
 from cli.sources.state import TerraformStates, read_states
+from cli.sources.synthesized import Synthesized, read_folder
 from cli.sources.terraform import StackFolder
 from config import Environment
 from config.backend import LocalState, place
 from config.crds import EXPORT_CRD, MCI_CRDS
 from config.naming import MESH_NAMESPACE, STACKS
+from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
 
 ALL_DEPLOYED = "configured resources are not orphaned while one configured cluster exists"
@@ -83,7 +85,8 @@ def search(environment: Environment, config: Path, kubeconfig: Path | None, outp
             reachable_clusters(environment, described, kubeconfig) as clients,
             ThreadPoolExecutor(8) as pool,
         ):
-            own = [_own_objects(states, key) for key in clients]
+            stacks = _synthesized(config, states)
+            own = [None if stacks is None else own_objects(states, stacks, key) for key in clients]
             for key, result in zip(clients, pool.map(_read_content, clients, clients.values(), own), strict=True):
                 clusters[key] = None if isinstance(result, Finding) else result
                 first.findings.append(result if isinstance(result, Finding) else ok(f"cluster of {key}", "read"))
@@ -125,15 +128,19 @@ def _configured_clusters(environment: Environment, resources: ProjectResources) 
     return {key: existing[path] for key, path in paths.items() if path in existing}
 
 
-def _own_objects(states: TerraformStates, region: str) -> frozenset[ObjectKey] | None:
-    """Return the objects in the states of a region's cluster; None if not all states are known."""
-    if None in states.values():
+def _synthesized(config: Path, states: TerraformStates) -> Synthesized | None:
+    """Return the stacks, if they and all states are known here: an object in none of them is left over."""
+    folder = OutputFolder.of(config)
+    if None in states.values() or last_synthesized(folder.path) != config.resolve():
         return None
-    return frozenset(one.key for state in states.values() for key, one in applied_in(state or ()) if key == region)
+    try:
+        return read_folder(folder.path)
+    except MeshError:
+        return None  # an interrupted synthesis
 
 
 def _read_content(
-    key: str, cluster: ClusterClient | MeshError, own: frozenset[ObjectKey] | None
+    key: str, cluster: ClusterClient | MeshError, own: Collection[ObjectKey] | None
 ) -> tuple[ClusterClient, ClusterContent] | Finding:
     """Read the content of a cluster; return a finding if it is not known."""
     name = f"cluster of {key}"

@@ -20,9 +20,9 @@ from cli.repair.scripts import find_half_done
 from cli.repair.step import RepairStep, restore_step, unlock_step
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
-from cli.sources.applied import ObjectKey, applied_in
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
+from cli.sources.leftovers import own_objects
 from cli.sources.remediation import DEPLOY, unreachable_fix
 from cli.sources.state import StateResource, TerraformStates, parse_state
 from cli.sources.synthesized import SYNTHESIZE, Synthesized, read_folder
@@ -34,7 +34,6 @@ from config.local_state import is_incomplete
 from config.naming import STACKS
 from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
-from config.synthesized import kubernetes_objects
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,6 @@ class _Search:
         return self.states.keys() == set(STACKS) and region.names.cluster in [
             one.attributes.get("name") for one in clusters
         ]
-
-    def own_objects(self, region: str) -> set[ObjectKey]:
-        """Return the objects of a region's cluster that a stack or a state has."""
-        applied = (one for state in self.states.values() for one in applied_in(state or ()))
-        synthesized = (one for content in self.synthesized.stacks.values() for one in kubernetes_objects(content))
-        return {one.key for key, one in applied if key == region} | {
-            ObjectKey.of(manifest) for _, key, manifest in synthesized if key == region
-        }
 
 
 def run_repair(
@@ -233,7 +224,7 @@ def _find_in_cluster(search: _Search, key: str, cluster: ClusterClient | MeshErr
         if mesh := search.folders.get("mesh"):
             found += find_half_done(search.environment, region, cluster, search.states, mesh)
         if search.knows(region):
-            found += find_leftovers(cluster, search.own_objects(key))
+            found += find_leftovers(cluster, own_objects(search.states, search.synthesized, key))
     except KubectlError as error:
         return [warning(name, f"not looked at: {error}", unreachable_fix(str(error), cluster))]
     return found

@@ -9,10 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.sources.applied import ObjectKey
+from cli.sources.applied import ObjectKey, applied_in
 from cli.sources.cluster_objects import APPLIED, GKE_CRDS, served_kinds
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.remediation import kubectl_command
+from cli.sources.state import TerraformStates
+from cli.sources.synthesized import Synthesized
 from config.crds import (
     EXPORT_CRD,
     GATEWAY_CRDS,
@@ -22,6 +24,7 @@ from config.crds import (
     TRAFFIC_DISTRIBUTION_CRD,
 )
 from config.naming import MANIFEST_ANNOTATION
+from config.synthesized import kubernetes_objects
 
 KINDS = frozenset(
     {
@@ -68,6 +71,23 @@ class Leftover:
         except KubectlError as error:
             return str(error)
         return ""
+
+
+def own_objects(states: TerraformStates, synthesized: Synthesized, region: str) -> set[ObjectKey]:
+    """Return the objects of a region's cluster that a state or a stack has.
+
+    Args:
+        states: Of terraform.
+        synthesized: All stacks.
+        region: The region's key.
+    """
+    applied = [(key, one.key) for state in states.values() for key, one in applied_in(state or ())]
+    wanted = [
+        (key, ObjectKey.of(manifest))
+        for content in synthesized.stacks.values()
+        for _, key, manifest in kubernetes_objects(content)
+    ]
+    return {one for key, one in (*applied, *wanted) if key == region}
 
 
 def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey]) -> list[Leftover]:
