@@ -1,10 +1,12 @@
 """Local states that a killed terraform has left incomplete.
 
 terraform writes a local state in place: it empties the file, then writes it. Before its first change of a run, it
-writes a backup of the state.
+writes a backup of the state. While it runs, it has a POSIX lock on the state; it can't read, and so not even lock, one
+that is cut off.
 Source: hashicorp/terraform 1.11, internal/states/statemgr/filesystem.go
 """
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +20,17 @@ SECONDS = 1
 
 
 class IncompleteStateError(Exception):
-    """A state that terraform would take for that of an environment which has not been deployed."""
+    """A state that terraform can't read, or would take for that of an environment which has not been deployed."""
 
 
 def backup_file(state: Path) -> Path:
     """Return where terraform keeps the state from before its last run."""
     return state.with_name(f"{state.name}.backup")
+
+
+def aside_file(state: Path) -> Path:
+    """Return where `mesh repair` keeps a state that was cut off."""
+    return state.with_name(f"{state.name}.incomplete")
 
 
 def is_incomplete(state: Path) -> bool:
@@ -33,12 +40,41 @@ def is_incomplete(state: Path) -> bool:
         OSError: It can't be read.
     """
     try:
-        content = state.read_bytes()
+        return lacks_content(state.read_bytes(), state)
     except FileNotFoundError:
         return False
-    if content.rstrip(b"\0 \n"):
-        return not content.rstrip().endswith(b"}")
-    return backup_file(state).exists()
+
+
+def lacks_content(content: bytes, state: Path) -> bool:
+    """Return whether a state file with a content would be incomplete.
+
+    Raises:
+        OSError: Its backup can't be read.
+    """
+    return not _is_whole(content) if content else has_backup(state)
+
+
+def has_backup(state: Path) -> bool:
+    """Return whether a state has a backup that can replace it.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    try:
+        return _is_whole(backup_file(state).read_bytes())
+    except FileNotFoundError:
+        return False
+
+
+def _is_whole(content: bytes) -> bool:
+    """Return whether the end is there: terraform's last line, or, where a person has changed the layout, any end."""
+    if content.rstrip().endswith(b"\n}"):
+        return True
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
 
 
 def check(environment: Environment, config: Path, wait: Callable[[float], object] = time.sleep) -> None:
@@ -50,15 +86,34 @@ def check(environment: Environment, config: Path, wait: Callable[[float], object
         wait: Waits for so many seconds.
 
     Raises:
-        IncompleteStateError: A local state is incomplete.
-        OSError: A local state can't be read.
+        IncompleteStateError: A local state is incomplete, or can't be read.
     """
     if not isinstance(environment.backend, LocalState):
         return
-    states = [state_file(config.resolve(), stack) for stack in STACKS]
-    if any(map(is_incomplete, states)):
+    try:
+        found = incomplete_states(config, wait)
+    except OSError as error:
+        raise IncompleteStateError(
+            f"can't read the state {error.filename}: {error.strerror}: make it a file that you may read"
+        ) from None
+    if found:
+        names = ", ".join(one.name for one in found.values())
+        raise IncompleteStateError(
+            f"{names}: incomplete, as terraform was killed while it wrote the state: mesh repair"
+        )
+
+
+def incomplete_states(config: Path, wait: Callable[[float], object] = time.sleep) -> dict[str, Path]:
+    """Return the files of the local states that are incomplete, by stack.
+
+    Args:
+        config: The configuration file, beside which the states are.
+        wait: Waits for so many seconds, if one is.
+
+    Raises:
+        OSError: One can't be read.
+    """
+    states = {stack: state_file(config.resolve(), stack) for stack in STACKS}
+    if any(map(is_incomplete, states.values())):
         wait(SECONDS)
-        if found := [one.name for one in states if is_incomplete(one)]:
-            raise IncompleteStateError(
-                f"{', '.join(found)}: incomplete, as terraform was killed while it wrote the state: mesh repair"
-            )
+    return {stack: one for stack, one in states.items() if is_incomplete(one)}

@@ -1,7 +1,7 @@
 """`mesh repair`: adopts, untaints and repeats what an interrupted terraform has lost.
 
-It finds everything first, prints the plan, prompts, and does one step at a time. First, it releases locks whose
-terraform has ended, and restores local states that are incomplete. Then each step is one command of terraform that
+It finds everything first, prints the plan, prompts, and does one step at a time. First, it restores local states that
+are incomplete, and releases locks whose terraform has ended. Then each step is one command of terraform that
 takes the state's lock and changes one entry of it; or it deletes one object that is left over. So it can be killed at
 any point, and run again: it finds what is still to be done. It creates nothing.
 """
@@ -23,14 +23,14 @@ from cli.report.output import Output
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.leftovers import own_objects
-from cli.sources.remediation import DEPLOY, unreachable_fix
+from cli.sources.remediation import DEPLOY, REPAIR, unreachable_fix
 from cli.sources.state import StateResource, TerraformStates, parse_state
 from cli.sources.synthesized import SYNTHESIZE, Synthesized, read_folder
 from cli.sources.terraform import LockHolder, StackFolder
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place, state_file
 from config.loading.load import displayed
-from config.local_state import is_incomplete
+from config.local_state import aside_file, incomplete_states, is_incomplete
 from config.naming import STACKS
 from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
@@ -46,6 +46,7 @@ class _Search:
         synthesized: All stacks.
         states: Of the stacks whose state is readable and not locked.
         folders: Of the same stacks.
+        put_aside: Whether the network's state was here, and was put aside.
     """
 
     environment: Environment
@@ -53,6 +54,7 @@ class _Search:
     synthesized: Synthesized
     states: TerraformStates
     folders: Mapping[str, StackFolder]
+    put_aside: bool
 
     def knows(self, region: ResolvedRegion) -> bool:
         """Return whether all states are read, and have a region's cluster: otherwise one of them may be elsewhere."""
@@ -79,15 +81,29 @@ def run_repair(
         MeshError: The stacks are not synthesized, a tool is missing, there are no credentials, or there is no terminal
             for the prompt.
     """
-    synthesized = _read_synthesized(config)
     report = Report("repair", data={"steps": []})
+    changed = False
+    # Before all else: without a whole state, there is no synthesis, and terraform doesn't even take its lock.
+    if isinstance(environment.backend, LocalState) and (incomplete := incomplete_states(config)):
+        steps = [restore_step(stack, file) for stack, file in incomplete.items()]
+        changed = _repair(steps, report, report.section("State files"), output, dry_run=dry_run, yes=yes)
+    try:
+        synthesized = _read_synthesized(config)
+    except MeshError as error:
+        if not report.sections:
+            raise
+        report.section("Repair").findings.append(failure("stacks", str(error), f"{error.fix}, and mesh repair again"))
+        return report
     section = report.section("Terraform's states")
     with output.spinner("reading terraform's states"):
         states, folders, first = _read_states(environment, config, section)
-    if first and _repair(first, report, report.section("Locks and state files"), output, dry_run=dry_run, yes=yes):
+    if first and _repair(first, report, report.section("Locks"), output, dry_run=dry_run, yes=yes):
+        changed = True
         with output.spinner("reading terraform's states"):
             states, folders, _ = _read_states(environment, config, section)
-    search = _Search(environment, GoogleClient.of(environment), synthesized, states, folders)
+    network = state_file(config.resolve(), STACKS[0])
+    put_aside = isinstance(environment.backend, LocalState) and aside_file(network).exists()
+    search = _Search(environment, GoogleClient.of(environment), synthesized, states, folders, put_aside)
     with ExitStack() as opened:  # the steps use the clusters, too
         with output.spinner("comparing the project and the clusters with the states"):
             found = [*_find_all(search, opened, kubeconfig)]
@@ -96,9 +112,12 @@ def run_repair(
         if doubts:
             report.section("Not repaired").findings = doubts
         section = report.section("Repair")
-        if not steps:
-            section.findings.append(ok("terraform", "nothing is lost" + (" that can be repaired" if doubts else "")))
-        elif _repair(steps, report, section, output, dry_run=dry_run, yes=yes):
+        if steps:
+            changed |= _repair(steps, report, section, output, dry_run=dry_run, yes=yes)
+        else:
+            partly = doubts or states.keys() != set(STACKS)
+            section.findings.append(ok("terraform", "nothing is lost" + (" that can be repaired" if partly else "")))
+        if changed:
             section.findings.append(warning("terraform", "the states are changed: deploy, or destroy, again", DEPLOY))
     return report
 
@@ -106,7 +125,7 @@ def run_repair(
 def _repair(
     steps: Sequence[RepairStep], report: Report, section: Section, output: Output, *, dry_run: bool, yes: bool
 ) -> bool:
-    """Show steps, obtain the consent, and do one after the other; return whether they were done."""
+    """Show steps, obtain the consent, and do one after the other; return whether anything was done."""
     report.data["steps"] += [{"name": one.name, "cause": one.cause, "command": one.command} for one in steps]
     if dry_run:
         section.findings = [failure(one.name, f"{one.cause}: to {one.effect}, run", one.command) for one in steps]
@@ -116,15 +135,17 @@ def _repair(
     if not yes and not output.confirm(f"Do {counted(len(steps), 'step')}?"):
         section.findings = [failure(one.name, f"not done: {one.cause}", one.command) for one in steps]
         return False
+    done = False
     for one in steps:
         output.log(one.command)
         error = one.do()
+        done |= not error
         section.findings.append(
             failure(one.name, f"{one.cause}, and this failed: {error}", one.command)
             if error
             else ok(one.name, f"done: {one.effect}")
         )
-    return True
+    return done
 
 
 def _read_synthesized(config: Path) -> Synthesized:
@@ -152,8 +173,6 @@ def _read_states(
             match found:
                 case LockHolder():
                     holders.append((folder, found))
-                case RepairStep():
-                    first.append(found)
                 case Finding():
                     section.findings.append(found)
                 case _:
@@ -170,23 +189,21 @@ def _read_states(
     return states, {one.stack: one for one in folders if one.stack in states}, first
 
 
-def _read_state(
-    folder: StackFolder, file: Path | None
-) -> tuple[StateResource, ...] | LockHolder | RepairStep | Finding:
-    """Return a state, the holder of its lock, the step that restores it, or a finding if it can't be read.
+def _read_state(folder: StackFolder, file: Path | None) -> tuple[StateResource, ...] | LockHolder | Finding:
+    """Return a state, the holder of its lock, or a finding if it can't be read.
 
     Args:
         folder: The folder of its stack.
         file: The file with the state; None if it is stored elsewhere.
     """
     name = folder.stack
+    if file is not None and is_incomplete(file):
+        return failure(name, "not looked at: its file is incomplete", REPAIR)
     if not folder.initialized:
         return warning(name, "not looked at: terraform is not initialized in its folder", folder.command("init"))
     try:
         if (holder := folder.lock_holder()) is not None:
             return holder
-        if file is not None and is_incomplete(file):
-            return restore_step(name, file)
         text = folder.pull()
         return parse_state(text, displayed(folder.path)) if text else ()
     except MeshError as error:
@@ -196,7 +213,9 @@ def _read_state(
 
 
 def _find_all(search: _Search, opened: ExitStack, kubeconfig: Path | None) -> Iterator[RepairStep | Finding]:
-    yield from find_resources(search.environment, search.google, search.synthesized, search.states, search.folders)
+    yield from find_resources(
+        search.environment, search.google, search.synthesized, search.states, search.folders, here=search.put_aside
+    )
     for stack, state in search.states.items():
         yield from find_tainted(state or (), search.folders[stack])
     described = {}

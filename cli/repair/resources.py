@@ -65,6 +65,8 @@ def find_resources(
     synthesized: Synthesized,
     states: TerraformStates,
     folders: Mapping[str, StackFolder],
+    *,
+    here: bool = False,
 ) -> Iterator[RepairStep | Finding]:
     """Yield a step for each resource that is proved ours, and a finding for each that is not, in order of creation.
 
@@ -74,6 +76,7 @@ def find_resources(
         synthesized: The stacks.
         states: Of the stacks to look at.
         folders: Of the same stacks.
+        here: Whether the network's state is known to have been here.
     """
     tracked = {(stack, one.address): one.tainted for stack, state in states.items() for one in state or ()}
     lost = [
@@ -89,7 +92,7 @@ def find_resources(
     apis = {one.adoption.kind.api for one in lost}
     found = look_up(google, [*parents, *(one.resource for one in lost)], apis) if lost else {}
     network = f"projects/{environment.project.id}/global/networks/{environment.names.vpc}"
-    elsewhere = _is_elsewhere(lost, found, network)
+    elsewhere = "" if here else _is_elsewhere(lost, found, network)
     for one in sorted(lost, key=lambda one: list(folders).index(one.folder.stack)):
         live = found[one.resource]
         if isinstance(live, ApiError):

@@ -1,14 +1,15 @@
 """A step of a repair: it changes one state, or releases its lock."""
 
+import fcntl
 import shlex
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.sources.remediation import chained
 from cli.sources.terraform import LockHolder, StackFolder, error_of
 from config.loading.load import displayed
-from config.local_state import backup_file
+from config.local_state import aside_file, backup_file, has_backup, lacks_content
 from config.naming import STACKS
 
 
@@ -61,13 +62,30 @@ def delete_step(name: str, cause: str, command: str, delete: Callable[[], str]) 
 
 def restore_step(stack: str, state: Path) -> RepairStep:
     """Return the step that replaces an incomplete local state by its backup; without one, that puts it aside."""
-    backup, aside = backup_file(state), state.with_name(f"{state.name}.incomplete")
-    restores = backup.exists()
-    program, source, target = ("cp", backup, state) if restores else ("mv", state, aside)
+    backup, aside = backup_file(state), aside_file(state)
+    restores = has_backup(state)
+    commands = [("cp", backup, state)] if restores else [("mv", state, aside)]
+    if restores and state.stat().st_size:  # what is there may be of use to a person
+        commands.insert(0, ("cp", state, aside))
 
     def do() -> str:
         try:
-            shutil.copyfile(source, target) if restores else source.rename(target)
+            with state.open("r+b") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which terraform takes, too
+                content = file.read()
+                if not lacks_content(content, state):
+                    return ""  # restored since the plan was shown
+                if content:
+                    aside.write_bytes(content)
+                if not restores:
+                    state.unlink()
+                    return ""
+                restored = backup.read_bytes()
+                file.seek(0)
+                file.truncate()
+                file.write(restored)
+        except BlockingIOError:
+            return "a terraform that runs has locked it: wait until that has ended, and run mesh repair again"
         except OSError as error:
             return str(error)
         return ""
@@ -77,7 +95,9 @@ def restore_step(stack: str, state: Path) -> RepairStep:
         cause="incomplete, as terraform was killed while it wrote it",
         effect="restore it from its backup" if restores else "put it aside, and import what it had",
         stack=stack,
-        command=shlex.join([program, displayed(source), displayed(target)]),
+        command=chained(
+            shlex.join([program, displayed(source), displayed(target)]) for program, source, target in commands
+        ),
         do=do,
     )
 

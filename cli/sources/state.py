@@ -90,7 +90,9 @@ def read_state(file: Path, folder: str) -> tuple[StateResource, ...] | None:
         return parse_state(text, folder) if text else None
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise MeshError(f"can't read the state {file}: {error.strerror}", "make it a file that you may read") from error
+    except ValueError as error:
         fix = f"restore it from {backup_file(file).name}, if that exists"
         raise MeshError(f"can't read the state {file}: {error}", fix) from error
 

@@ -37,8 +37,8 @@ def checked(config: Path, state: str, *, backup: bool, wait: Callable[[float], o
 
 @pytest.mark.parametrize(
     ("state", "backup"),
-    [(COMPLETE, True), (COMPLETE.strip(), False), ("", False), ("\0" * 100, False)],
-    ids=["complete", "without a newline", "first deploy", "first deploy, machine stopped"],
+    [(COMPLETE, True), (COMPLETE.strip(), False), ("", False), ("{<<<<<<< HEAD\n}\n", True)],
+    ids=["complete", "without a newline", "first deploy", "not of terraform"],
 )
 def test_what_terraform_reads(config: Path, state: str, backup: bool) -> None:
     checked(config, state, backup=backup)
@@ -46,8 +46,24 @@ def test_what_terraform_reads(config: Path, state: str, backup: bool) -> None:
 
 @pytest.mark.parametrize(
     ("state", "backup"),
-    [("", True), ("\0" * 100, True), ("{", True), (COMPLETE[:-3], True), (COMPLETE[:-3], False)],
-    ids=["empty", "machine stopped", "cut off", "nearly complete", "without a backup"],
+    [
+        ("", True),
+        ("\0" * 100, True),
+        ("\0" * 100, False),
+        ("{", True),
+        (COMPLETE[:-3], True),
+        (COMPLETE[:-3], False),
+        ('{\n  "resources": [\n    {}', True),
+    ],
+    ids=[
+        "empty",
+        "machine stopped",
+        "machine stopped, without a backup",
+        "cut off",
+        "nearly complete",
+        "without a backup",
+        "cut off after a brace",
+    ],
 )
 def test_an_incomplete_state_is_refused(config: Path, state: str, backup: bool) -> None:
     waited: list[float] = []
@@ -59,6 +75,18 @@ def test_an_incomplete_state_is_refused(config: Path, state: str, backup: bool) 
 def test_a_state_that_is_being_written_is_awaited(config: Path) -> None:
     state = config.parent / "terraform.mesh.tfstate"
     checked(config, "", backup=True, wait=lambda _: state.write_text(COMPLETE, encoding="utf-8"))
+
+
+def test_an_empty_state_whose_backup_is_cut_off_is_that_of_a_first_deploy(config: Path) -> None:
+    """There is nothing to restore it from, and terraform takes it for a new one."""
+    (config.parent / "terraform.mesh.tfstate.backup").write_text("{", encoding="utf-8")
+    checked(config, "", backup=False)
+
+
+def test_a_state_that_can_not_be_read_is_refused(config: Path) -> None:
+    (config.parent / "terraform.mesh.tfstate").mkdir()
+    with pytest.raises(IncompleteStateError, match=r"^can't read the state .*terraform\.mesh\.tfstate: Is a directory"):
+        check(load(config), config)
 
 
 def test_a_state_elsewhere_is_not_looked_for(config: Path) -> None:

@@ -23,6 +23,10 @@ stack="${1##*/}"; home="${0%/bin/*}"
 case "$2 $3" in
   "state pull") [ ! -e "$home/state.$stack" ] || cat "$home/state.$stack" ;;
   "state rm")
+    state="$home/terraform.$stack.tfstate"
+    if [ -s "$state" ]; then case "$(cat "$state")" in *"}") ;; *)  # it can't read what is cut off
+      printf 'Error: Error acquiring the state lock\n\nError message: 2 problems:\n' >&2; exit 1
+    esac; fi
     if [ -s "$home/locked.$stack" ]; then cat "$home/locked.$stack" >&2; exit 1; fi
     echo "Would have removed nothing." ;;
   "force-unlock "*) : >"$home/locked.$stack" ;;

@@ -3,10 +3,15 @@
 import getpass
 import json
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from cli.repair.adoption import ADOPTED, NOT_ADOPTED
+from cli.repair.step import restore_step
 from cli.sources.applied import MANIFEST
 from config.naming import STACKS
 from config.paths import ROOT
@@ -31,7 +36,7 @@ IDS = {
 
 def test_nothing_is_lost(interrupted: Interrupted) -> None:
     status, found = interrupted.repair("--yes")
-    assert status == 0, found
+    assert status == 0, [one for one in found.values() if one["state"] == "failure"]
     assert found["terraform"]["text"] == "nothing is lost"
     assert interrupted.done() == []
 
@@ -231,36 +236,98 @@ def test_a_lock_of_a_killed_terraform_is_released_and_then_the_state_repaired(in
     assert f"locked by {ME}" in found["lock of network"]["text"]
     assert found["lock of network"]["fix"].endswith("stacks/network force-unlock -force 12-34")
     status, found = interrupted.repair("--yes")
-    assert status == 0, found
+    assert status == 0, [one for one in found.values() if one["state"] == "failure"]
     subnet = IDS["google_compute_subnetwork", "tokyo"]
     assert interrupted.done() == ["force-unlock -force 12-34", f"import {address} {subnet}"]
 
 
-def test_an_incomplete_state_is_restored_and_then_repaired(interrupted: Interrupted) -> None:
-    """What terraform created after the backup is imported."""
+def incomplete(interrupted: Interrupted, state: str, backup: str | None = '{"version": 4}') -> tuple[Path, Path]:
+    """Leave the network's state incomplete, and return its file and its backup."""
+    file = interrupted.project.folder / "terraform.network.tfstate"
+    file.write_text(state, encoding="utf-8")
+    saved = file.with_name(f"{file.name}.backup")
+    if backup is not None:
+        saved.write_text(backup, encoding="utf-8")
+    return file, saved
+
+
+@pytest.mark.parametrize("cut", ["", "{"], ids=["empty", "cut off"])
+def test_an_incomplete_state_is_restored_and_then_repaired(interrupted: Interrupted, cut: str) -> None:
+    """What terraform created after the backup is imported. What was cut off is kept: the backup may not have all."""
     address = interrupted.address("google_compute_subnetwork", "tokyo")
     interrupted.lose(address)
-    state = interrupted.project.folder / "terraform.network.tfstate"
-    backup = state.with_name(f"{state.name}.backup")
-    state.touch()
-    backup.write_text('{"version": 4}', encoding="utf-8")
+    state, backup = incomplete(interrupted, cut)
+    aside = state.with_name(f"{state.name}.incomplete")
     status, found = interrupted.repair("--dry-run")
-    assert (status, interrupted.done(), state.read_text(encoding="utf-8")) == (1, [], "")
-    assert found["state of network"]["fix"] == f"cp {os.path.relpath(backup)} {os.path.relpath(state)}"
+    assert (status, interrupted.done(), state.read_text(encoding="utf-8")) == (1, [], cut)
+    restore = f"cp {os.path.relpath(backup)} {os.path.relpath(state)}"
+    keep = f"cp {os.path.relpath(state)} {os.path.relpath(aside)}"
+    assert found["state of network"]["fix"] == (f"{keep} && {restore}" if cut else restore)
+    assert found["network"]["fix"] == "mesh repair"
+    assert found["terraform"]["text"] == "nothing is lost that can be repaired"
     assert interrupted.project.run("audit").returncode == 2
     status, found = interrupted.repair("--yes")
-    assert status == 0, found
+    assert status == 0, [one for one in found.values() if one["state"] == "failure"]
     assert state.read_text(encoding="utf-8") == '{"version": 4}'
+    assert not cut or aside.read_text(encoding="utf-8") == cut
     assert interrupted.done() == [f"import {address} {IDS['google_compute_subnetwork', 'tokyo']}"]
 
 
-def test_a_state_that_can_not_be_restored(interrupted: Interrupted) -> None:
-    state = interrupted.project.folder / "terraform.network.tfstate"
-    state.write_text("{", encoding="utf-8")
-    state.with_name(f"{state.name}.backup").mkdir()
+def test_after_a_state_is_restored_the_deploy_is_next(interrupted: Interrupted) -> None:
+    incomplete(interrupted, "{")
+    assert interrupted.repair("--yes")[1]["terraform"]["fix"].startswith("cdktf deploy")
+
+
+@pytest.mark.parametrize("missing", [".terraform", "all"])
+def test_a_state_is_restored_before_the_stacks_are_synthesized(interrupted: Interrupted, missing: str) -> None:
+    """The synthesis refuses an incomplete state, so `mesh repair` can't wait for a synthesis."""
+    state, _ = incomplete(interrupted, "{")
+    outdir = interrupted.project.folder / "cdktf.out"
+    shutil.rmtree(outdir if missing == "all" else outdir / "stacks" / "network" / missing)
+    _, found = interrupted.repair("--yes")
+    assert state.read_text(encoding="utf-8") == '{"version": 4}'
+    if missing == "all":
+        assert found["stacks"]["fix"] == "cdktf synth, and mesh repair again"
+
+
+@pytest.mark.parametrize("backup", [None, "", "{"], ids=["none", "empty", "cut off"])
+def test_a_state_without_a_backup_is_put_aside_and_everything_imported(
+    interrupted: Interrupted, backup: str | None
+) -> None:
+    """Also the network with all that is on it: its state is known to have been here."""
+    lost = [one["type"] for one in interrupted.states["network"] if one["type"] in ADOPTED]
+    interrupted.states["network"] = []
+    state, _ = incomplete(interrupted, "{", backup)
     status, found = interrupted.repair("--yes")
-    assert status == 1
-    assert "and this failed: " in found["state of network"]["text"]
+    assert (status, state.exists()) == (0, False), found
+    assert state.with_name(f"{state.name}.incomplete").read_text(encoding="utf-8") == "{"
+    assert sorted(one.removeprefix("import ").partition(".")[0] for one in interrupted.done()) == sorted(lost)
+    assert "google_compute_network" in lost
+
+
+def test_a_state_that_a_terraform_has_locked_is_not_restored(interrupted: Interrupted) -> None:
+    state, _ = incomplete(interrupted, "{")
+    lock = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", lock, str(state)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        status, found = interrupted.repair("--yes")
+        holder.communicate()
+    assert (status, state.read_text(encoding="utf-8")) == (1, "{")
+    assert "and this failed: a terraform that runs has locked it" in found["state of network"]["text"]
+    assert "terraform" in found
+    assert found["terraform"]["state"] == "ok"
+
+
+def test_a_state_that_was_restored_while_the_prompt_waited_is_left_alone(interrupted: Interrupted) -> None:
+    """A newer one than the backup: somebody else has deployed since."""
+    state, _ = incomplete(interrupted, "{")
+    step = restore_step("network", state)
+    state.write_text('{"version": 4, "serial": 2}', encoding="utf-8")
+    assert step.do() == ""
+    assert '"serial": 2' in state.read_text(encoding="utf-8")
 
 
 def test_a_stack_that_is_not_initialized_is_not_looked_at(interrupted: Interrupted) -> None:
