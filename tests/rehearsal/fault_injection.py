@@ -101,9 +101,12 @@ class FaultInjection:
         """Take a line of the command's output, which may trigger the fault."""
         fault = self._fault
         self._running[:] = [process]
-        self._done += _is_step(line)
-        if fault.kill_after is not None and not self._threads and self._done > fault.kill_after * self._steps:
-            self._kill_in(fault.delay)
+        self._done += (step := _is_step(line))
+        if fault.kill_after is not None and self._done > fault.kill_after * self._steps:
+            if not self._threads:
+                self._kill_in(fault.delay)
+            elif step:  # the last one may be near
+                self._kill_in(0)
         if fault.kill and not self._happened.is_set() and re.search(fault.kill, line):
             self._kill_in(SECONDS_TO_KILL)
         if fault.twice and not self._threads and re.search(fault.twice, line):

@@ -24,7 +24,7 @@ ALL = "all"
 """In place of a stack's name, for this verb."""
 
 LONGEST_DELAY = 1.0
-"""Seconds between a line of terraform's progress and a kill at a random moment, at most."""
+"""Seconds between a step of terraform and a kill at a random moment, at most; it does not wait for the next step."""
 
 
 ACTIONS = {"fail": "fails", "kill": "is killed"}
