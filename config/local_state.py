@@ -77,6 +77,16 @@ def _is_whole(content: bytes) -> bool:
     return True
 
 
+def last_written(config: Path) -> float:
+    """Return when terraform wrote a local state last; 0 if there is none.
+
+    Args:
+        config: The configuration file, beside which the states are.
+    """
+    files = (state_file(config.resolve(), stack) for stack in STACKS)
+    return max((one.stat().st_mtime for one in files if one.exists()), default=0)
+
+
 def check(environment: Environment, config: Path, wait: Callable[[float], object] = time.sleep) -> None:
     """Check that terraform would find what is deployed.
 

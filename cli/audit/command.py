@@ -7,6 +7,7 @@ resource is in use can be repeated.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from cli.audit.interrupted import check_lock, find_on_machine, read_interrupted
@@ -17,7 +18,7 @@ from cli.report.output import Output
 from cli.sources.applied import ObjectKey
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
-from cli.sources.leftovers import CAUSE, own_objects, read_leftovers
+from cli.sources.leftovers import own_objects, read_leftovers
 from cli.sources.mesh_components import orphaned_components, read_components
 from cli.sources.remediation import api_error_fix, as_deployer, kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.remote_secrets import read_names
@@ -36,6 +37,7 @@ from cli.sources.terraform import StackFolder
 from config import Environment
 from config.backend import LocalState, place
 from config.crds import EXPORT_CRD, MCI_CRDS
+from config.local_state import last_written
 from config.naming import MESH_NAMESPACE, STACKS
 from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
@@ -87,9 +89,11 @@ def search(environment: Environment, config: Path, kubeconfig: Path | None, outp
         ):
             stacks = _synthesized(config, states)
             own = [None if stacks is None else own_objects(states, stacks, key) for key in clients]
-            for key, result in zip(clients, pool.map(_read_content, clients, clients.values(), own), strict=True):
+            written = [last_written(config)] * len(clients)
+            read = pool.map(_read_content, clients, clients.values(), own, written)
+            for key, result in zip(clients, read, strict=True):
                 clusters[key] = None if isinstance(result, Finding) else result
-                first.findings.append(result if isinstance(result, Finding) else ok(f"cluster of {key}", "read"))
+                first.findings.append(result if isinstance(result, Finding) else _describe_content(key, *result))
     contents = {key: one and one[1] for key, one in clusters.items()}
     rules = OwnershipRules(environment, resources, states, contents)
     if described:
@@ -140,7 +144,7 @@ def _synthesized(config: Path, states: TerraformStates) -> Synthesized | None:
 
 
 def _read_content(
-    key: str, cluster: ClusterClient | MeshError, own: Collection[ObjectKey] | None
+    key: str, cluster: ClusterClient | MeshError, own: Collection[ObjectKey] | None, written: float
 ) -> tuple[ClusterClient, ClusterContent] | Finding:
     """Read the content of a cluster; return a finding if it is not known."""
     name = f"cluster of {key}"
@@ -156,12 +160,20 @@ def _read_content(
         ]
         kinds = frozenset(one["kind"] for one in objects)
         interrupted = list(read_interrupted(cluster))
-        leftovers = [] if own is None else read_leftovers(cluster, own)
-        return cluster, ClusterContent(
-            uid, read_names(cluster), read_components(cluster), kinds, interrupted, leftovers
-        )
+        content = ClusterContent(uid, read_names(cluster), read_components(cluster), kinds, interrupted)
     except KubectlError as error:
         return failure(name, f"can't read its objects: {error}", unreachable_fix(str(error), cluster))
+    try:
+        return cluster, replace(content, leftovers=[] if own is None else read_leftovers(cluster, own, written))
+    except KubectlError as error:  # such as where one of the many kinds may not be listed
+        return cluster, replace(content, unread=str(error))
+
+
+def _describe_content(key: str, cluster: ClusterClient, content: ClusterContent) -> Finding:
+    name, error = f"cluster of {key}", content.unread
+    if error:
+        return warning(name, f"read, but what interrupted deploys left: {error}", unreachable_fix(error, cluster))
+    return ok(name, "read")
 
 
 def _check_secrets(report: Report, rules: OwnershipRules, clusters: Clusters) -> None:
@@ -189,7 +201,7 @@ def _check_interrupted(report: Report, environment: Environment, config: Path, c
         for one in content.interrupted:
             yield f"{one.key} in {key}", one.cause, one.fix
         for left in content.leftovers:
-            yield f"{left.key} in {key}", CAUSE, left.command
+            yield f"{left.key} in {key}", left.cause, left.command
 
     title = "Interrupted commands"
     _check_clusters(report, title, clusters, orphans, lambda _: "none")

@@ -97,6 +97,7 @@ class ClusterContent:
         kinds: Which kinds of objects it has, of those that load balancers are for.
         interrupted: What interrupted commands have left in it.
         leftovers: What interrupted deploys have left in it.
+        unread: Why that is not known; empty if it is.
     """
 
     uid: str
@@ -105,6 +106,7 @@ class ClusterContent:
     kinds: frozenset[str] = frozenset()
     interrupted: Sequence[InterruptedObject] = ()
     leftovers: Sequence[Leftover] = ()
+    unread: str = ""
 
 
 @dataclass(frozen=True)

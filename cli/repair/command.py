@@ -6,10 +6,11 @@ takes the state's lock and changes one entry of it; or it deletes one object tha
 any point, and run again: it finds what is still to be done. It creates nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from cli.doctor.untracked_objects import missing_from
@@ -30,7 +31,7 @@ from cli.sources.terraform import LockHolder, StackFolder
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place, state_file
 from config.loading.load import displayed
-from config.local_state import aside_file, incomplete_states, is_incomplete
+from config.local_state import aside_file, incomplete_states, is_incomplete, last_written
 from config.naming import STACKS
 from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
@@ -47,6 +48,8 @@ class _Search:
         states: Of the stacks whose state is readable and not locked.
         folders: Of the same stacks.
         put_aside: Whether the network's state was here, and was put aside.
+        written: When a local state was last written; None if the states are stored elsewhere.
+        read_again: Returns all states as they are then.
     """
 
     environment: Environment
@@ -55,6 +58,8 @@ class _Search:
     states: TerraformStates
     folders: Mapping[str, StackFolder]
     put_aside: bool
+    written: float | None
+    read_again: Callable[[], TerraformStates]
 
     def knows(self, region: ResolvedRegion) -> bool:
         """Return whether all states are read, and have a region's cluster: otherwise one of them may be elsewhere."""
@@ -101,9 +106,25 @@ def run_repair(
         changed = True
         with output.spinner("reading terraform's states"):
             states, folders, _ = _read_states(environment, config, section)
-    network = state_file(config.resolve(), STACKS[0])
-    put_aside = isinstance(environment.backend, LocalState) and aside_file(network).exists()
-    search = _Search(environment, GoogleClient.of(environment), synthesized, states, folders, put_aside)
+    local = isinstance(environment.backend, LocalState)
+
+    @cache
+    def read_again() -> TerraformStates:
+        now, _, _ = _read_states(environment, config, Section(""))
+        if now.keys() != set(STACKS):
+            raise MeshError("a state is locked, or can't be read, by now", REPAIR)
+        return now
+
+    search = _Search(
+        environment,
+        GoogleClient.of(environment),
+        synthesized,
+        states,
+        folders,
+        local and aside_file(state_file(config.resolve(), STACKS[0])).exists(),
+        last_written(config) if local else None,
+        read_again,
+    )
     with ExitStack() as opened:  # the steps use the clusters, too
         with output.spinner("comparing the project and the clusters with the states"):
             found = [*_find_all(search, opened, kubeconfig)]
@@ -138,7 +159,11 @@ def _repair(
     done = False
     for one in steps:
         output.log(one.command)
-        error = one.do()
+        try:
+            error = one.do()
+        except MeshError as refused:
+            section.findings.append(failure(one.name, f"not done: {refused}", refused.fix))
+            continue
         done |= not error
         section.findings.append(
             failure(one.name, f"{one.cause}, and this failed: {error}", one.command)
@@ -242,8 +267,18 @@ def _find_in_cluster(search: _Search, key: str, cluster: ClusterClient | MeshErr
         found: list[RepairStep | Finding] = [*find_objects(cluster, untracked, search.folders)]
         if mesh := search.folders.get("mesh"):
             found += find_half_done(search.environment, region, cluster, search.states, mesh)
-        if search.knows(region):
-            found += find_leftovers(cluster, own_objects(search.states, search.synthesized, key))
     except KubectlError as error:
         return [warning(name, f"not looked at: {error}", unreachable_fix(str(error), cluster))]
+    if not search.knows(region):
+        return found
+    try:
+        found += find_leftovers(
+            cluster,
+            own_objects(search.states, search.synthesized, key),
+            lambda: own_objects(search.read_again(), search.synthesized, key),
+            search.written,
+        )
+    except KubectlError as error:  # such as where one of the many kinds may not be listed
+        text = f"objects that are left over are not looked for: {error}"
+        found.append(warning(name, text, unreachable_fix(str(error), cluster)))
     return found

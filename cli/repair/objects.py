@@ -4,15 +4,17 @@ Every object of the stacks carries its manifest as an annotation, which proves t
 provider never adopts what exists ("Cannot create resource that already exists"), but can import it.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from cli.doctor.untracked_objects import ObjectReference, existing
+from cli.errors import MeshError
 from cli.repair.step import RepairStep, delete_step, import_step, untaint_step
 from cli.report.findings import Finding, failure, warning
 from cli.sources.applied import MANIFEST, ObjectKey
 from cli.sources.kubernetes import ClusterClient
-from cli.sources.leftovers import CAUSE, is_applied, read_leftovers
-from cli.sources.remediation import kubectl_command
+from cli.sources.leftovers import Leftover, is_applied, read_leftovers
+from cli.sources.remediation import REPAIR, kubectl_command
 from cli.sources.state import StateResource
 from cli.sources.terraform import StackFolder
 
@@ -61,24 +63,38 @@ def find_tainted(state: Sequence[StateResource], folder: StackFolder) -> Iterato
             yield untaint_step(name, cause, folder, one.address)
 
 
-def find_leftovers(cluster: ClusterClient, own: Collection[ObjectKey]) -> Iterator[RepairStep | Finding]:
-    """Yield a step for each object that is left over; a finding for a Namespace, as others may have something in it.
+def find_leftovers(
+    cluster: ClusterClient,
+    own: Collection[ObjectKey],
+    own_now: Callable[[], Collection[ObjectKey]],
+    written: float | None,
+) -> Iterator[RepairStep | Finding]:
+    """Yield a step for each object that is left over; a finding for one that others may still need.
 
     Args:
         cluster: The cluster.
         own: The objects that a stack or a state has.
+        own_now: Returns them once more; raises `MeshError` if they are not known any more.
+        written: As for `cli.sources.leftovers.read_leftovers`.
 
     Raises:
         KubectlError: kubectl failed.
     """
-    for one in read_leftovers(cluster, own):
+
+    def delete(one: Leftover) -> str:
+        if one.key in own_now():
+            raise MeshError("a deploy has it by now", REPAIR)
+        return one.delete()
+
+    for one in read_leftovers(cluster, own, written):
         name = f"{cluster.region}: {one.key}"
         if one.key.kind == "Namespace":
-            yield warning(
-                name, f"{CAUSE}; it is deleted with everything in it", f"if that is not in use: {one.command}"
-            )
+            text = f"{one.cause}; it is deleted with everything in it"
+            yield warning(name, text, f"if that is not in use: {one.command}")
+        elif one.is_young:
+            yield warning(name, one.cause, f"if no other checkout deploys this environment: {one.command}")
         else:
-            yield delete_step(name, CAUSE, one.command, one.delete)
+            yield delete_step(name, one.cause, one.command, partial(delete, one))
 
 
 def import_id(one: ObjectReference) -> str:

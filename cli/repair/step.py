@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.sources.remediation import chained
+from cli.errors import MeshError
+from cli.sources.remediation import REPAIR, chained
 from cli.sources.terraform import LockHolder, StackFolder, error_of
 from config.loading.load import displayed
 from config.local_state import aside_file, backup_file, has_backup, lacks_content
@@ -23,7 +24,7 @@ class RepairStep:
         effect: What the step does.
         stack: The stack whose state it changes.
         command: The command for a person to copy.
-        do: Does the same; returns the error, empty if there is none.
+        do: Does the same; returns the error, empty if there is none; raises `MeshError` if it may not be done now.
     """
 
     name: str
@@ -85,7 +86,7 @@ def restore_step(stack: str, state: Path) -> RepairStep:
                 file.truncate()
                 file.write(restored)
         except BlockingIOError:
-            return "a terraform that runs has locked it: wait until that has ended, and run mesh repair again"
+            raise MeshError("a terraform that runs has locked it", f"wait until that has ended: {REPAIR}") from None
         except OSError as error:
             return str(error)
         return ""

@@ -7,6 +7,7 @@ no deploy deletes it, and nothing is left to adopt it.
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cli.sources.applied import ObjectKey, applied_in
@@ -49,10 +50,18 @@ class Leftover:
     Attributes:
         key: Its key.
         cluster: Its cluster.
+        is_young: Whether it was created after the states were written: another checkout may have a newer state.
     """
 
     key: ObjectKey
     cluster: ClusterClient
+    is_young: bool = False
+
+    @property
+    def cause(self) -> str:
+        """Why it is left over."""
+        young = "; but it is younger than the states, so another checkout may have deployed it"
+        return CAUSE + (young if self.is_young else "")
 
     @property
     def command(self) -> str:
@@ -67,7 +76,7 @@ class Leftover:
     def delete(self) -> str:
         """Delete it; return the error, empty if there is none."""
         try:
-            self.cluster.run(*self._words)
+            self.cluster.run(*self._words, "--ignore-not-found")  # somebody else may have deleted it
         except KubectlError as error:
             return str(error)
         return ""
@@ -90,12 +99,13 @@ def own_objects(states: TerraformStates, synthesized: Synthesized, region: str) 
     return {one for key, one in (*applied, *wanted) if key == region}
 
 
-def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey]) -> list[Leftover]:
+def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey], written: float | None) -> list[Leftover]:
     """Return the objects that are left over.
 
     Args:
         cluster: The cluster.
         own: The objects that a stack or a state has.
+        written: When a local state was last written; None if the states are stored elsewhere, for all checkouts.
 
     Raises:
         KubectlError: kubectl failed.
@@ -103,10 +113,14 @@ def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey]) -> list[L
     kinds = ",".join(sorted(KINDS & served_kinds(cluster).keys()))
     found = cluster.get(kinds, "--all-namespaces")["items"]
     return [
-        Leftover(key, cluster)
+        Leftover(key, cluster, written is not None and _created(one) > written)
         for one in sorted(found, key=ObjectKey.of)
         if (key := ObjectKey.of(one)) not in own and is_applied(one) and "deletionTimestamp" not in one["metadata"]
     ]
+
+
+def _created(live: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(live["metadata"]["creationTimestamp"]).timestamp()
 
 
 def is_applied(live: Mapping[str, Any]) -> bool:

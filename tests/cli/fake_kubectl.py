@@ -83,7 +83,7 @@ class FakeKubectl:
         clusters: by context, or else by the name of the kubeconfig file: the ``objects`` of a cluster, the
             ``tokens`` that it accepts, what the ``proxies`` of pods by name and any other ``proxy`` respond, by
             Envoy's path, the ``error`` with which every call fails, if there is one, whether it
-            ``hangs``, and whether an extension of it is down (``extension_down``).
+            ``hangs``, which kinds are ``forbidden``, and whether an extension of it is down (``extension_down``).
         calls: the arguments of each call.
     """
 
@@ -157,6 +157,8 @@ def _get(cluster: Object, kinds: str, names: list[str], options: dict[str, str])
     for kind in wanted:
         if kind not in KINDS or not _is_served(kind, cluster):
             raise FakeKubectlError(f'error: the server doesn\'t have a resource type "{kind.partition(".")[0]}"')
+        if kind in cluster.get("forbidden", ()):
+            raise FakeKubectlError(f"Error from server (Forbidden): {kind} is forbidden")
     objects = [{"apiVersion": version_of(one["kind"]), **one} for one in cluster["objects"]]
     items = [one for one in objects if any(_is_of(one, kind) for kind in wanted) and _matches(one, options)]
     if names:

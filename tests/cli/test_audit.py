@@ -168,7 +168,8 @@ def synthesize_nothing(mesh: DeployedMesh) -> None:
 def _leftover(mesh: DeployedMesh) -> None:
     named = {"name": "shop", "namespace": "sample"}
     shop = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": named}
-    mesh.add("tokyo", {**shop, "metadata": {**named, "annotations": {MANIFEST_ANNOTATION: json.dumps(shop)}}})
+    live = {"annotations": {MANIFEST_ANNOTATION: json.dumps(shop)}, "creationTimestamp": "2026-11-28T03:00:00Z"}
+    mesh.add("tokyo", {**shop, "metadata": {**named, **live}})
     synthesize_nothing(mesh)
 
 
@@ -414,6 +415,15 @@ def test_where_it_is_not_known_what_is_left_over(mesh: DeployedMesh, missing: st
     else:
         mesh.states["mesh"] = None
     assert mesh.run_json("audit").findings("failure") == {}
+
+
+def test_kinds_that_may_not_be_listed_do_not_hide_the_rest(mesh: DeployedMesh) -> None:
+    synthesize_nothing(mesh)
+    mesh.clusters["tokyo"]["forbidden"] = ["networkpolicies.networking.k8s.io"]
+    answer = mesh.run_json("audit")
+    assert (answer.status, answer.findings("failure")) == (0, {})
+    (finding,) = answer.findings("warning").values()
+    assert "what interrupted deploys left: Error from server (Forbidden)" in finding["text"]
 
 
 # --- after a destroy

@@ -37,7 +37,9 @@ esac
 KUBECTL = """
 case "$*" in
   *api-resources*) printf '%s\\n' "deployments deploy apps/v1 true Deployment" "namespaces ns v1 false Namespace" ;;
-  *tokyo*" --all-namespaces "*) [ ! -e "{0}/list" ] && echo '{{"items": []}}' || cat "{0}/list" ;;
+  *tokyo*" --all-namespaces "*)
+    [ ! -e "{0}/meanwhile" ] || . "{0}/meanwhile"
+    [ ! -e "{0}/list" ] && echo '{{"items": []}}' || cat "{0}/list" ;;
   *" --all-namespaces "*) echo '{{"items": []}}' ;;
   *" delete "*) echo "$*" >>"{0}/deleted"; [ ! -e "{0}/refuses" ] || {{ echo "Error from server: no" >&2; exit 1; }} ;;
   *osaka*"get --filename -"* | *osaka*" get "*) ;;
@@ -186,4 +188,5 @@ def _in_state(type_: str, name: str, one: dict[str, Any]) -> Body:
 def live_object(manifest: Body, *, ours: bool) -> Body:
     """Return an object as kubectl prints it."""
     annotations = {MANIFEST_ANNOTATION: json.dumps(manifest)} if ours else {}
-    return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
+    created = {"creationTimestamp": "2026-11-28T03:00:00Z"}
+    return {**manifest, "metadata": {**manifest["metadata"], **created, "annotations": annotations}}

@@ -23,7 +23,8 @@ def manifest(kind: str, name: str, namespace: str = "") -> Body:
 
 
 def with_list(interrupted: Interrupted, *objects: Body) -> None:
-    """Have the cluster of tokyo contain objects."""
+    """Have the cluster of tokyo contain objects, which are older than the states."""
+    (interrupted.project.folder / "terraform.ingress.tfstate").write_text('{"version": 4}', encoding="utf-8")
     (interrupted.project.folder / "list").write_text(json.dumps({"items": objects}), encoding="utf-8")
 
 
@@ -37,13 +38,16 @@ def test_an_object_that_no_stack_has_any_more_is_deleted(interrupted: Interrupte
     status, found = interrupted.repair("--dry-run")
     assert status == 1
     assert not (home / "deleted").exists()
-    name, words = "tokyo: Deployment sample/shop", "--namespace sample delete deployment.apps/shop --wait=false"
+    name, words = (
+        "tokyo: Deployment sample/shop",
+        "--namespace sample delete deployment.apps/shop --wait=false",
+    )
     assert found[name]["fix"].endswith(words)
     assert "deleted with everything in it" in found["tokyo: Namespace shops"]["text"]
     status, found = interrupted.repair("--yes")
     assert (status, found[name]["text"]) == (0, "done: delete it")
     (deleted,) = (home / "deleted").read_text(encoding="utf-8").splitlines()
-    assert deleted.endswith(words)
+    assert deleted.endswith(f"{words} --ignore-not-found")
     assert "tokyo" in deleted
 
 
@@ -53,6 +57,65 @@ def test_an_object_that_is_not_deleted_is_reported(interrupted: Interrupted) -> 
     status, found = interrupted.repair("--yes")
     assert status == 1
     assert found["tokyo: Deployment sample/shop"]["text"].endswith("and this failed: Error from server: no")
+
+
+def test_an_object_that_another_checkout_may_have_deployed_is_listed(interrupted: Interrupted) -> None:
+    """The states of this one are local, and older than the object."""
+    with_list(interrupted, changed(creationTimestamp="2999-11-28T03:00:00Z"))
+    status, found = interrupted.repair("--yes")
+    assert (status, (interrupted.project.folder / "deleted").exists()) == (0, False)
+    shop = found["tokyo: Deployment sample/shop"]
+    assert (shop["state"], shop["text"].rpartition("; ")[2]) == (
+        "warning",
+        "but it is younger than the states, so another checkout may have deployed it",
+    )
+    assert shop["fix"].startswith("if no other checkout deploys this environment: kubectl ")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "why"),
+    [
+        ('cat "$home/newer" >"$home/state.ingress"', "not done: a deploy has it by now"),
+        ('echo "Error acquiring the state lock" >"$home/locked.ingress"', "not done: a state is locked"),
+    ],
+    ids=["deployed", "is being deployed"],
+)
+def test_an_object_that_is_deployed_before_it_is_deleted_stays(
+    interrupted: Interrupted, meanwhile: str, why: str
+) -> None:
+    """The prompt may wait for hours, and a colleague deploys."""
+    home = interrupted.project.folder
+    with_list(interrupted, live_object(SHOP, ours=True))
+    resource = {
+        "mode": "managed",
+        "type": MANIFEST,
+        "name": "shop",
+        "provider": 'provider["registry.terraform.io/hashicorp/kubernetes"].tokyo',
+        "instances": [{"attributes": {"manifest": {"value": SHOP}}}],
+    }
+    newer = {"version": 4, "resources": [*interrupted.states["ingress"], resource]}
+    (home / "newer").write_text(json.dumps(newer), encoding="utf-8")
+    (home / "meanwhile").write_text(f"home='{home}'\n{meanwhile}\n", encoding="utf-8")
+    status, found = interrupted.repair("--yes")
+    assert (status, (home / "deleted").exists()) == (1, False)
+    shop = found["tokyo: Deployment sample/shop"]
+    assert shop["text"].startswith(why)
+    assert shop["fix"] == "mesh repair"
+
+
+def test_kinds_that_may_not_be_listed_do_not_prevent_the_rest(interrupted: Interrupted) -> None:
+    name = "control-plane_install"
+    triggers = {"asmcli_url": "https://x", "cluster": "acme-tokyo-cluster-1"}
+    instance = {"index_key": "tokyo", "attributes": {"triggers": triggers}}
+    interrupted.states["mesh"].append(
+        {"mode": "managed", "type": "null_resource", "name": name, "instances": [instance]}
+    )
+    forbidden = 'echo "Error from server (Forbidden): configmaps is forbidden" >&2; exit 1\n'
+    (interrupted.project.folder / "meanwhile").write_text(forbidden, encoding="utf-8")
+    status, found = interrupted.repair("--yes")
+    assert (status, interrupted.done()) == (0, [f'taint null_resource.{name}["tokyo"]'])
+    assert "not looked for: Error from server (Forbidden)" in found["cluster of tokyo"]["text"]
+    assert "roles/container.admin" in found["cluster of tokyo"]["fix"]
 
 
 def applied(interrupted: Interrupted) -> Body:

@@ -316,7 +316,8 @@ def test_a_state_that_a_terraform_has_locked_is_not_restored(interrupted: Interr
         status, found = interrupted.repair("--yes")
         holder.communicate()
     assert (status, state.read_text(encoding="utf-8")) == (1, "{")
-    assert "and this failed: a terraform that runs has locked it" in found["state of network"]["text"]
+    assert found["state of network"]["text"] == "not done: a terraform that runs has locked it"
+    assert found["state of network"]["fix"].endswith("mesh repair")
     assert "terraform" in found
     assert found["terraform"]["state"] == "ok"
 
