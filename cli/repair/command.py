@@ -21,6 +21,7 @@ from cli.repair.scripts import find_half_done
 from cli.repair.step import RepairStep, restore_step, unlock_step
 from cli.report.findings import Finding, Report, Section, failure, ok, warning
 from cli.report.output import Output
+from cli.sources.applied import ObjectKey, applied_in
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
 from cli.sources.leftovers import own_objects
@@ -262,7 +263,10 @@ def _find_in_cluster(search: _Search, key: str, cluster: ClusterClient | MeshErr
     if isinstance(cluster, MeshError):
         return [warning(name, f"not looked at: {cluster}", cluster.fix)]
     region = next(one for one in search.environment.resolved_regions() if one.key == key)
-    untracked = missing_from(search.states, search.synthesized).get(key, [])
+    # Under another address, too, as of another version of the stacks: imported twice, it would be deleted once.
+    known = {one.key for state in search.states.values() for where, one in applied_in(state or ()) if where == key}
+    missing = missing_from(search.states, search.synthesized).get(key, [])
+    untracked = [one for one in missing if ObjectKey.of(one.reference) not in known]
     try:
         found: list[RepairStep | Finding] = [*find_objects(cluster, untracked, search.folders)]
         if mesh := search.folders.get("mesh"):

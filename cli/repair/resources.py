@@ -79,10 +79,13 @@ def find_resources(
         here: Whether the network's state is known to have been here.
     """
     tracked = {(stack, one.address): one.tainted for stack, state in states.items() for one in state or ()}
+    # Such as under the address that another version of the stacks gives it: imported twice, it would be deleted once.
+    known = {one.attributes.get("id") for state in states.values() for one in state or () if not one.tainted}
     lost = [
         one
         for one in candidates(environment, synthesized, folders)
         if tracked.get((one.folder.stack, one.address), True)
+        and not known & {one.resource.path, one.adoption.import_id(one.resource)}
     ]
     parents = [
         CloudResource(ROUTERS if one.resource.kind is NATS else CLUSTERS, one.resource.parent)

@@ -79,7 +79,7 @@ def restore_step(stack: str, state: Path) -> RepairStep:
                 if content:
                     aside.write_bytes(content)
                 if not restores:
-                    state.unlink()
+                    state.resolve().unlink()  # a link stays
                     return ""
                 restored = backup.read_bytes()
                 file.seek(0)

@@ -45,9 +45,11 @@ def test_a_state_that_was_being_written_is_restored(tmp_path: Path, kept: int) -
     assert not is_incomplete(state)
     os.truncate(state, kept)
     assert is_incomplete(state)
+    assert (StackFolder("producer", path).lock_holder() is None) is (kept == 0)  # it has to read what it locks
     planned = terraform(path, "plan")
     assert "Plan: 1 to add" in planned.stdout if kept == 0 else planned.returncode == 1
     assert not restore_step("producer", state).do()
+    assert StackFolder("producer", path).lock_holder() is None
     assert run_terraform(path, "state", "list").split() == ["terraform_data.x"]
 
 

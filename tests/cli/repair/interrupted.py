@@ -116,6 +116,15 @@ class Interrupted:
             self.states[stack] = [one for one in resources if (one["type"], one["name"]) != (type_, name)]
         assert sum(map(len, self.states.values())) == before - 1
 
+    def rename(self, address: str, **attributes: str) -> None:
+        """Have the states contain a resource under another address, as of another version of the stacks."""
+        type_, _, name = address.partition(".")
+        for resources in self.states.values():
+            for one in resources:
+                if (one["type"], one["name"]) == (type_, name):
+                    one["name"] = "renamed"
+                    one["instances"][0]["attributes"] |= attributes
+
     def address(self, type_: str, part: str = "") -> str:
         """Return the only address of a type whose name has a part."""
         names = [one["name"] for resources in self.states.values() for one in resources if one["type"] == type_]

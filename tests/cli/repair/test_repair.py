@@ -180,6 +180,31 @@ def test_objects_are_imported_if_a_deploy_has_applied_them(interrupted: Interrup
         assert "may be someone else's" in found["tokyo: Gateway sample/helloworld-gateway"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("type_", "part"), [("google_compute_subnetwork", "tokyo"), ("google_compute_router_nat", "osaka")]
+)
+def test_a_resource_that_the_state_has_under_another_address_is_not_imported(
+    interrupted: Interrupted, type_: str, part: str
+) -> None:
+    """The stacks on this machine are older or newer than the state. Imported twice, it would be deleted once."""
+    interrupted.rename(interrupted.address(type_, part), id=IDS[type_, part])
+    assert (interrupted.repair("--yes")[0], interrupted.done()) == (0, [])
+
+
+def test_an_object_that_the_state_has_under_another_address_is_not_imported(interrupted: Interrupted) -> None:
+    address = next(
+        f"{MANIFEST}.{name}"
+        for name, one in interrupted.synthesis.all("ingress", MANIFEST).items()
+        if one["provider"] == "kubernetes.tokyo" and one["manifest"]["kind"] == "Gateway"
+    )
+    manifest = interrupted.synthesis.all("ingress", MANIFEST)[address.partition(".")[2]]["manifest"]
+    interrupted.rename(address)
+    home = interrupted.project.folder
+    (home / "rows").write_text("Gateway sample helloworld-gateway\n", encoding="utf-8")
+    (home / "object").write_text(json.dumps(live_object(manifest, ours=True)), encoding="utf-8")
+    assert (interrupted.repair("--yes")[0], interrupted.done()) == (0, [])
+
+
 def test_a_tainted_namespace_is_kept(interrupted: Interrupted) -> None:
     address = next(
         f"{MANIFEST}.{name}"
