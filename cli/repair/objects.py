@@ -91,8 +91,8 @@ def find_leftovers(
         if one.key.kind == "Namespace":
             text = f"{one.cause}; it is deleted with everything in it"
             yield warning(name, text, f"if that is not in use: {one.command}")
-        elif one.is_young:
-            yield warning(name, one.cause, f"if no other checkout deploys this environment: {one.command}")
+        elif one.doubt:
+            yield warning(name, one.cause, f"if it is not in use: {one.command}")
         else:
             yield delete_step(name, one.cause, one.command, partial(delete, one))
 

@@ -14,12 +14,18 @@ from cli.errors import MeshError
 from cli.sources.state import StateResource, TerraformStates
 from cli.sources.synthesized import read_folder
 from config.loading.load import displayed
-from config.naming import MANIFEST_ANNOTATION, STACKS
+from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION, STACKS
 from config.output_folder import OutputFolder, last_synthesized
 from config.synthesized import kubernetes_objects
 
 MANIFEST = "kubernetes_manifest"
 """Terraform's type of an object."""
+
+TERRAFORM = "Terraform"
+"""The field manager of terraform's provider, where none is configured."""
+
+DEPLOYERS = frozenset({TERRAFORM, FIELD_MANAGER})
+"""The field managers of a deploy."""
 
 
 class ObjectKey(NamedTuple):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cli.sources.applied import ObjectKey, applied_in
+from cli.sources.applied import DEPLOYERS, ObjectKey, applied_in
 from cli.sources.cluster_objects import APPLIED, GKE_CRDS, served_kinds
 from cli.sources.kubernetes import ClusterClient, KubectlError
 from cli.sources.remediation import kubectl_command
@@ -50,18 +50,17 @@ class Leftover:
     Attributes:
         key: Its key.
         cluster: Its cluster.
-        is_young: Whether it was created after the states were written: another checkout may have a newer state.
+        doubt: Why somebody may need it; empty if nothing is known of that.
     """
 
     key: ObjectKey
     cluster: ClusterClient
-    is_young: bool = False
+    doubt: str = ""
 
     @property
     def cause(self) -> str:
         """Why it is left over."""
-        young = "; but it is younger than the states, so another checkout may have deployed it"
-        return CAUSE + (young if self.is_young else "")
+        return CAUSE + (f"; but {self.doubt}" if self.doubt else "")
 
     @property
     def command(self) -> str:
@@ -111,16 +110,27 @@ def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey], written: 
         KubectlError: kubectl failed.
     """
     kinds = ",".join(sorted(KINDS & served_kinds(cluster).keys()))
-    found = cluster.get(kinds, "--all-namespaces")["items"]
+    found = cluster.get(kinds, "--all-namespaces", "--show-managed-fields")["items"]
     return [
-        Leftover(key, cluster, written is not None and _created(one) > written)
+        Leftover(key, cluster, _doubt(one, written))
         for one in sorted(found, key=ObjectKey.of)
         if (key := ObjectKey.of(one)) not in own and is_applied(one) and "deletionTimestamp" not in one["metadata"]
     ]
 
 
-def _created(live: Mapping[str, Any]) -> float:
-    return datetime.fromisoformat(live["metadata"]["creationTimestamp"]).timestamp()
+def _doubt(live: Mapping[str, Any], written: float | None) -> str:
+    """Return why somebody may need an object: an entry of a field manager that has set more than metadata is theirs."""
+    metadata = live["metadata"]
+    if written is not None and datetime.fromisoformat(metadata["creationTimestamp"]).timestamp() > written:
+        return "it is younger than the states, so another checkout may have deployed it"
+    others = {
+        entry["manager"]
+        for entry in metadata.get("managedFields", ())
+        if entry["manager"] not in DEPLOYERS
+        and "subresource" not in entry
+        and entry.get("fieldsV1", {}).keys() - {"f:metadata", "f:status"}
+    }
+    return f"others manage it, too: {', '.join(sorted(others))}" if others else ""
 
 
 def is_applied(live: Mapping[str, Any]) -> bool:

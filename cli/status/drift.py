@@ -10,18 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.sources.applied import ObjectKey, group_of
+from cli.sources.applied import DEPLOYERS, ObjectKey, group_of
 from cli.sources.cluster_objects import ISTIO_GROUPS, Object
 from cli.sources.defaults import with_defaults
 from cli.sources.kubernetes import ClusterClient
 from config.kinds import RESTORED_KINDS
-from config.naming import FIELD_MANAGER
-
-TERRAFORM = "Terraform"
-"""The field manager of terraform's provider, where none is configured."""
-
-DEPLOYERS = frozenset({TERRAFORM, FIELD_MANAGER})
-"""The field managers of a deploy."""
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 """Annotation of a pod template by which `kubectl rollout restart` makes new pods: no change of what runs."""

@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from cli.report.findings import Finding, failure, ok, warning
-from cli.sources.applied import ObjectKey
+from cli.sources.applied import DEPLOYERS, ObjectKey
 from cli.sources.cluster_objects import ISTIO_GROUPS, Object
 from cli.sources.member import ObservedCluster
 from cli.sources.temporary import DRILL, DRILL_SIDECAR, TEMPORARY_LABEL
-from cli.status.drift import DEPLOYERS
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE, MANIFEST_ANNOTATION, MESH_NAMESPACE, service_host
 from config.plural import counted
 

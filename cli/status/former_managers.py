@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Iterator
 
 from cli.report.findings import Finding, warning
+from cli.sources.applied import TERRAFORM
 from cli.sources.cluster_objects import Object
 from cli.sources.member import ObservedCluster
-from cli.status.drift import TERRAFORM
 from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION
 
 

@@ -69,7 +69,31 @@ def test_an_object_that_another_checkout_may_have_deployed_is_listed(interrupted
         "warning",
         "but it is younger than the states, so another checkout may have deployed it",
     )
-    assert shop["fix"].startswith("if no other checkout deploys this environment: kubectl ")
+    assert shop["fix"].startswith("if it is not in use: kubectl ")
+
+
+@pytest.mark.parametrize(
+    ("entry", "state"),
+    [
+        ({"manager": "argocd-controller", "operation": "Apply", "fieldsV1": {"f:spec": {}}}, "warning"),
+        ({"manager": "helm", "operation": "Update", "fieldsV1": {"f:metadata": {}, "f:spec": {}}}, "warning"),
+        ({"manager": "Terraform", "operation": "Apply", "fieldsV1": {"f:spec": {}}}, "failure"),
+        ({"manager": "kube-controller-manager", "operation": "Update", "fieldsV1": {"f:metadata": {}}}, "failure"),
+        (
+            {"manager": "hpa", "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {}}},
+            "failure",
+        ),
+    ],
+    ids=["Argo CD", "Helm", "a deploy", "a controller", "an autoscaler"],
+)
+def test_an_object_that_was_handed_over_is_listed(interrupted: Interrupted, entry: Body, state: str) -> None:
+    """It was removed from the state and the configuration, and another tool applies it: nothing is interrupted."""
+    live = live_object(SHOP, ours=True)
+    with_list(interrupted, {**live, "metadata": {**live["metadata"], "managedFields": [entry]}})
+    _, found = interrupted.repair("--dry-run")
+    shop = found["tokyo: Deployment sample/shop"]
+    assert shop["state"] == state
+    assert (f"others manage it, too: {entry['manager']}" in shop["text"]) is (state == "warning")
 
 
 @pytest.mark.parametrize(
