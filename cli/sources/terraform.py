@@ -164,12 +164,17 @@ class StackFolder:
 
         A dry run takes the lock, whatever the backend is, and changes nothing. What a killed terraform leaves beside a
         local state is not a lock: the operating system has released that.
+
+        Raises:
+            MeshError: It can't be locked.
         """
         result = self.run("state", "rm", "-dry-run", "-lock-timeout=0s", _NOTHING)
         output = result.stderr + result.stdout
         if _LOCKED not in output:
             return None
         found = dict(_HOLDER.findall(output))
+        if not found:  # such as without the permission to write into a bucket
+            raise MeshError(f"can't lock the state of {self.stack}: {error_of(result)}", self.command("state", "pull"))
         return LockHolder(
             found.get("ID", ""), found.get("Who", ""), found.get("Operation", ""), found.get("Created", "")
         )

@@ -251,6 +251,16 @@ def test_a_lock_that_may_be_held_is_not_released(interrupted: Interrupted, holde
     assert interrupted.done() == []
 
 
+def test_a_state_that_may_not_be_locked_is_not_reported_as_locked(interrupted: Interrupted) -> None:
+    error = "Error: Error acquiring the state lock\n\nError message: googleapi: Error 403: forbidden\n"
+    (interrupted.project.folder / "locked.network").write_text(error, encoding="utf-8")
+    status, found = interrupted.repair("--yes")
+    assert (status, interrupted.done()) == (1, [])
+    assert "can't lock the state of network" in found["network"]["text"]
+    assert "Error 403" in found["network"]["text"]
+    assert "force-unlock" not in found["network"]["fix"]
+
+
 def test_a_lock_of_a_killed_terraform_is_released_and_then_the_state_repaired(interrupted: Interrupted) -> None:
     address = interrupted.address("google_compute_subnetwork", "tokyo")
     interrupted.lose(address)
