@@ -1151,7 +1151,7 @@ def test_with_a_kubeconfig_of_ones_own(mesh: DeployedMesh) -> None:
         ({"GOOGLE_OAUTH_ACCESS_TOKEN": "somebody-elses"}, None, "gcloud auth application-default login"),
         ({"PATH": "/nowhere"}, None, "gcloud components install kubectl"),
         ({}, "{", "mesh repair"),
-        ({}, "{]}", "restore it from terraform.mesh.tfstate.backup"),
+        ({}, "{]\n}", "restore it from terraform.mesh.tfstate.backup"),
         ({"MESH_OPERATOR_ADDRESS": "here"}, None, "MESH_OPERATOR_ADDRESS"),
     ],
 )

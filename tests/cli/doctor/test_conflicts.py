@@ -137,7 +137,7 @@ def test_a_state_elsewhere_is_not_known(project: EmulatedProject, backend: str, 
 
 
 def test_a_state_that_can_not_be_read(project: EmulatedProject) -> None:
-    (project.folder / "terraform.mesh.tfstate").write_text("{]}", encoding="utf-8")
+    (project.folder / "terraform.mesh.tfstate").write_text("{]\n}", encoding="utf-8")
     text = "can't read the state ...terraform.mesh.tfstate: ..."
     expect(
         project, "terraform's state", "failure", text, "restore it from terraform.mesh.tfstate.backup, if that exists"
