@@ -7,6 +7,7 @@ configuration file, and that terraform would find the states.
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from config import ConfigError, Environment, config_path, load
@@ -60,7 +61,7 @@ def _check_before_deploy(config: Path, folder: OutputFolder, command: Sequence[s
 
 def _named_folder(command: Sequence[str]) -> Path | None:
     """Return the value of the option ``--output`` of cdktf."""
-    for option, value in zip(command, [*command[1:], ""], strict=True):
+    for option, value in pairwise([*command, ""]):
         name, equals, given = option.partition("=")
         if name in ("--output", "-o"):
             return Path(given if equals else value)
