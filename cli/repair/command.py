@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from cli.doctor.untracked_objects import missing_from
@@ -108,23 +108,15 @@ def run_repair(
         with output.spinner("reading terraform's states"):
             states, folders, _ = _read_states(environment, config, section)
     local = isinstance(environment.backend, LocalState)
-
-    @cache
-    def read_again() -> TerraformStates:
-        now, _, _ = _read_states(environment, config, Section(""))
-        if now.keys() != set(STACKS):
-            raise MeshError("a state is locked, or can't be read, by now", REPAIR)
-        return now
-
     search = _Search(
         environment,
         GoogleClient.of(environment),
         synthesized,
         states,
         folders,
-        local and aside_file(state_file(config.resolve(), STACKS[0])).exists(),
-        last_written(config) if local else None,
-        read_again,
+        put_aside=local and aside_file(state_file(config.resolve(), STACKS[0])).exists(),
+        written=last_written(config) if local else None,
+        read_again=cache(partial(_read_all, environment, config)),
     )
     with ExitStack() as opened:  # the steps use the clusters, too
         with output.spinner("comparing the project and the clusters with the states"):
@@ -213,6 +205,18 @@ def _read_states(
         fix = f"pgrep -a -x terraform; if it does not run there any more: {unlock}"
         section.findings.append(failure(folder.stack, f"locked by {holder}: wait until that has ended", fix))
     return states, {one.stack: one for one in folders if one.stack in states}, first
+
+
+def _read_all(environment: Environment, config: Path) -> TerraformStates:
+    """Return all states as they are now.
+
+    Raises:
+        MeshError: One is locked, or can't be read.
+    """
+    states, _, _ = _read_states(environment, config, Section(""))
+    if states.keys() != set(STACKS):
+        raise MeshError("a state is locked, or can't be read, by now", REPAIR)
+    return states
 
 
 def _read_state(folder: StackFolder, file: Path | None) -> tuple[StateResource, ...] | LockHolder | Finding:
