@@ -196,7 +196,7 @@ def test_a_lost_connection_is_waited_for(mesh: DemoMesh) -> None:
     assert process.stderr is not None
     for line in process.stderr:
         if "the rollback does not succeed yet" in line:
-            assert re.search(r"is tried again for (300|29\d) s: Unable to connect to the server", line)
+            assert "is tried again for 300 s: Unable to connect to the server" in line
             break
     assert replicas(mesh) == "0"
     away.unlink()
