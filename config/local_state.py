@@ -124,6 +124,7 @@ def incomplete_states(config: Path, wait: Callable[[float], object] = time.sleep
         OSError: One can't be read.
     """
     states = {stack: state_file(config.resolve(), stack) for stack in STACKS}
-    if any(map(is_incomplete, states.values())):
+    found = {stack: one for stack, one in states.items() if is_incomplete(one)}
+    if found:
         wait(SECONDS)
-    return {stack: one for stack, one in states.items() if is_incomplete(one)}
+    return {stack: one for stack, one in found.items() if is_incomplete(one)}

@@ -11,7 +11,7 @@ from cli.errors import MeshError
 from config import Environment
 from config.backend import LocalState, state_file
 from config.loading.load import displayed
-from config.local_state import backup_file, is_incomplete
+from config.local_state import backup_file, lacks_content
 from config.naming import STACKS
 from config.output_folder import OutputFolder
 
@@ -84,10 +84,10 @@ def read_state(file: Path, folder: str) -> tuple[StateResource, ...] | None:
         MeshError: It can't be read.
     """
     try:
-        if is_incomplete(file):
+        content = file.read_bytes()
+        if lacks_content(content, file):
             raise MeshError(f"{file.name} is incomplete: terraform was killed while it wrote it", "mesh repair")
-        text = file.read_text(encoding="utf-8")
-        return parse_state(text, folder) if text else None
+        return parse_state(content.decode(), folder) if content else None
     except FileNotFoundError:
         return None
     except OSError as error:
