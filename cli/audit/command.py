@@ -32,14 +32,13 @@ from cli.sources.resources import (
     list_all,
 )
 from cli.sources.state import TerraformStates, read_states
-from cli.sources.synthesized import Synthesized, read_folder
+from cli.sources.synthesized import Synthesized, read_last
 from cli.sources.terraform import StackFolder
 from config import Environment
 from config.backend import LocalState, place
 from config.crds import EXPORT_CRD, MCI_CRDS
 from config.local_state import last_written
 from config.naming import MESH_NAMESPACE, STACKS
-from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
 
 ALL_DEPLOYED = "configured resources are not orphaned while one configured cluster exists"
@@ -133,14 +132,11 @@ def _configured_clusters(environment: Environment, resources: ProjectResources) 
 
 
 def _synthesized(config: Path, states: TerraformStates) -> Synthesized | None:
-    """Return the stacks, if they and all states are known here: an object in none of them is left over."""
-    folder = OutputFolder.of(config)
-    if None in states.values() or last_synthesized(folder.path) != config.resolve():
-        return None
+    """Return the stacks, if they and all states are known here: an object in none of them is orphaned."""
     try:
-        return read_folder(folder.path)
+        return None if None in states.values() else read_last(config)
     except MeshError:
-        return None  # an interrupted synthesis
+        return None  # no synthesis, or an interrupted one
 
 
 def _read_content(

@@ -27,14 +27,13 @@ from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, re
 from cli.sources.leftovers import own_objects
 from cli.sources.remediation import DEPLOY, REPAIR, unreachable_fix
 from cli.sources.state import StateResource, TerraformStates, parse_state
-from cli.sources.synthesized import SYNTHESIZE, Synthesized, read_folder
+from cli.sources.synthesized import Synthesized, read_last
 from cli.sources.terraform import LockHolder, StackFolder
 from config import Environment, ResolvedRegion
 from config.backend import LocalState, place, state_file
 from config.loading.load import displayed
 from config.local_state import aside_file, incomplete_states, is_incomplete, last_written
 from config.naming import STACKS
-from config.output_folder import OutputFolder, last_synthesized
 from config.plural import counted
 
 
@@ -94,7 +93,7 @@ def run_repair(
         steps = [restore_step(stack, file) for stack, file in incomplete.items()]
         changed = _repair(steps, report, report.section("State files"), output, dry_run=dry_run, yes=yes)
     try:
-        synthesized = _read_synthesized(config)
+        synthesized = read_last(config)
     except MeshError as error:
         if not report.sections:
             raise
@@ -164,13 +163,6 @@ def _repair(
             else ok(one.name, f"done: {one.effect}")
         )
     return done
-
-
-def _read_synthesized(config: Path) -> Synthesized:
-    folder = OutputFolder.of(config)
-    if last_synthesized(folder.path) != config.resolve():
-        raise MeshError(f"{displayed(config)} is not synthesized in {displayed(folder.path)}", SYNTHESIZE)
-    return read_folder(folder.path)
 
 
 def _read_states(

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from cli.errors import MeshError
 from cli.sources.state import StateResource, TerraformStates
-from cli.sources.synthesized import read_folder
+from cli.sources.synthesized import read_last
 from config.loading.load import displayed
 from config.naming import FIELD_MANAGER, MANIFEST_ANNOTATION, STACKS
-from config.output_folder import OutputFolder, last_synthesized
+from config.output_folder import OutputFolder
 from config.synthesized import kubernetes_objects
 
 MANIFEST = "kubernetes_manifest"
@@ -115,13 +115,11 @@ def applied_in(state: Iterable[StateResource]) -> Iterator[tuple[str, AppliedObj
 
 
 def _synthesized(config: Path) -> list[tuple[str, AppliedObject]] | None:
-    folder = OutputFolder.of(config)
-    if last_synthesized(folder.path) != config.resolve():
-        return None
     try:
-        stacks = read_folder(folder.path).stacks
+        stacks = read_last(config).stacks
     except MeshError:
         return None
+    folder = OutputFolder.of(config)
     return [
         (
             region,

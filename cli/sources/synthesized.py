@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import MeshError
+from config.loading.load import displayed
 from config.naming import STACKS
+from config.output_folder import OutputFolder, last_synthesized
 from config.synthesized import kubernetes_objects, read_stack, stack_file
 
 SYNTHESIZE = "cdktf synth"
@@ -76,6 +78,18 @@ class Synthesized:
     def inconsistent(self, text: str) -> MeshError:
         """Return the error for stacks that are not of one synthesis."""
         return MeshError(f"{self.folder}: {text}", f"synthesize all stacks again: {SYNTHESIZE}")
+
+
+def read_last(config: Path) -> Synthesized:
+    """Read the last synthesis of a configuration file.
+
+    Raises:
+        MeshError: The last synthesis is that of another file, or can't be read.
+    """
+    folder = OutputFolder.of(config)
+    if last_synthesized(folder.path) != config.resolve():
+        raise MeshError(f"{displayed(config)} is not synthesized in {displayed(folder.path)}", SYNTHESIZE)
+    return read_folder(folder.path)
 
 
 def read_folder(folder: Path) -> Synthesized:
