@@ -18,8 +18,8 @@ from cli.report.output import Output
 from cli.sources.applied import ObjectKey
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
-from cli.sources.leftovers import own_objects, read_leftovers
 from cli.sources.mesh_components import orphaned_components, read_components
+from cli.sources.orphaned_objects import own_objects, read_orphaned_objects
 from cli.sources.remediation import api_error_fix, as_deployer, kubectl_command, unmanage_command, unreachable_fix
 from cli.sources.remote_secrets import read_names
 from cli.sources.resources import (
@@ -160,7 +160,7 @@ def _read_content(
     except KubectlError as error:
         return failure(name, f"can't read its objects: {error}", unreachable_fix(str(error), cluster))
     try:
-        return cluster, replace(content, leftovers=[] if own is None else read_leftovers(cluster, own, written))
+        return cluster, replace(content, orphaned=[] if own is None else read_orphaned_objects(cluster, own, written))
     except KubectlError as error:  # such as where one of the many kinds may not be listed
         return cluster, replace(content, unread=str(error))
 
@@ -196,7 +196,7 @@ def _check_interrupted(report: Report, environment: Environment, config: Path, c
     def orphans(key: str, _: ClusterClient, content: ClusterContent) -> Iterable[Orphan]:
         for one in content.interrupted:
             yield f"{one.key} in {key}", one.cause, one.fix
-        for left in content.leftovers:
+        for left in content.orphaned:
             yield f"{left.key} in {key}", left.cause, left.command
 
     title = "Interrupted commands"

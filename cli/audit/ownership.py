@@ -53,8 +53,8 @@ from cli.sources.described import AUTOMATIC
 from cli.sources.google import ApiError
 from cli.sources.interrupted import InterruptedObject
 from cli.sources.kubernetes import cluster_path
-from cli.sources.leftovers import Leftover
 from cli.sources.mesh_components import MeshComponent
+from cli.sources.orphaned_objects import OrphanedObject
 from cli.sources.resources import (
     ADDRESSES,
     CLUSTERS,
@@ -96,7 +96,7 @@ class ClusterContent:
         components: Components of a mesh, of any mode.
         kinds: Which kinds of objects it has, of those that load balancers are for.
         interrupted: What interrupted commands have left in it.
-        leftovers: What interrupted deploys have left in it.
+        orphaned: What interrupted deploys have left in it.
         unread: Why that is not known; empty if it is.
     """
 
@@ -105,7 +105,7 @@ class ClusterContent:
     components: Sequence[MeshComponent] = ()
     kinds: frozenset[str] = frozenset()
     interrupted: Sequence[InterruptedObject] = ()
-    leftovers: Sequence[Leftover] = ()
+    orphaned: Sequence[OrphanedObject] = ()
     unread: str = ""
 
 

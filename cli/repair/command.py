@@ -2,7 +2,7 @@
 
 It finds everything first, prints the plan, prompts, and does one step at a time. First, it restores local states that
 are incomplete, and releases locks whose terraform has ended. Then each step is one command of terraform that
-takes the state's lock and changes one entry of it; or it deletes one object that is left over. So it can be killed at
+takes the state's lock and changes one entry of it; or it deletes one orphaned object. So it can be killed at
 any point, and run again: it finds what is still to be done. It creates nothing.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cli.doctor.untracked_objects import missing_from
 from cli.errors import MeshError
-from cli.repair.objects import find_leftovers, find_objects, find_tainted
+from cli.repair.objects import find_objects, find_orphaned, find_tainted
 from cli.repair.resources import find_resources
 from cli.repair.scripts import find_half_done
 from cli.repair.step import RepairStep, restore_step, unlock_step
@@ -24,7 +24,7 @@ from cli.report.output import Output
 from cli.sources.applied import ObjectKey, applied_in
 from cli.sources.google import ApiError, GoogleClient
 from cli.sources.kubernetes import ClusterClient, KubectlError, cluster_path, reachable_clusters
-from cli.sources.leftovers import own_objects
+from cli.sources.orphaned_objects import own_objects
 from cli.sources.remediation import DEPLOY, REPAIR, unreachable_fix
 from cli.sources.state import StateResource, TerraformStates, parse_state
 from cli.sources.synthesized import Synthesized, read_last
@@ -48,7 +48,7 @@ class _Search:
         states: Of the stacks whose state is readable and not locked.
         folders: Of the same stacks.
         put_aside: Whether the network's state was here, and was put aside.
-        written: When a local state was last written; None if the states are stored elsewhere.
+        written: When a local state was last written; None if the states are remote.
         read_again: Returns all states as they are then.
     """
 
@@ -62,7 +62,7 @@ class _Search:
     read_again: Callable[[], TerraformStates]
 
     def knows(self, region: ResolvedRegion) -> bool:
-        """Return whether all states are read, and have a region's cluster: otherwise one of them may be elsewhere."""
+        """Return whether all states are read, and contain a region's cluster: otherwise they may not be those of it."""
         clusters = [one for one in self.states.get("clusters") or () if one.type == "google_container_cluster"]
         return self.states.keys() == set(STACKS) and region.names.cluster in [
             one.attributes.get("name") for one in clusters
@@ -216,7 +216,7 @@ def _read_state(folder: StackFolder, file: Path | None) -> tuple[StateResource, 
 
     Args:
         folder: The folder of its stack.
-        file: The file with the state; None if it is stored elsewhere.
+        file: The file with the state; None if it is remote.
     """
     name = folder.stack
     if file is not None and is_incomplete(file):
@@ -272,13 +272,13 @@ def _find_in_cluster(search: _Search, key: str, cluster: ClusterClient | MeshErr
     if not search.knows(region):
         return found
     try:
-        found += find_leftovers(
+        found += find_orphaned(
             cluster,
             own_objects(search.states, search.synthesized, key),
             lambda: own_objects(search.read_again(), search.synthesized, key),
             search.written,
         )
     except KubectlError as error:  # such as where one of the many kinds may not be listed
-        text = f"objects that are left over are not looked for: {error}"
+        text = f"orphaned objects are not looked for: {error}"
         found.append(warning(name, text, unreachable_fix(str(error), cluster)))
     return found

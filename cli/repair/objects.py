@@ -13,7 +13,7 @@ from cli.repair.step import RepairStep, delete_step, import_step, untaint_step
 from cli.report.findings import Finding, failure, warning
 from cli.sources.applied import MANIFEST, ObjectKey
 from cli.sources.kubernetes import ClusterClient
-from cli.sources.leftovers import Leftover, is_applied, read_leftovers
+from cli.sources.orphaned_objects import OrphanedObject, is_applied, read_orphaned_objects
 from cli.sources.remediation import REPAIR, kubectl_command
 from cli.sources.state import StateResource
 from cli.sources.terraform import StackFolder
@@ -63,30 +63,30 @@ def find_tainted(state: Sequence[StateResource], folder: StackFolder) -> Iterato
             yield untaint_step(name, cause, folder, one.address)
 
 
-def find_leftovers(
+def find_orphaned(
     cluster: ClusterClient,
     own: Collection[ObjectKey],
     own_now: Callable[[], Collection[ObjectKey]],
     written: float | None,
 ) -> Iterator[RepairStep | Finding]:
-    """Yield a step for each object that is left over; a finding for one that others may still need.
+    """Yield a step for each orphaned object; a finding for one that others may still need.
 
     Args:
         cluster: The cluster.
         own: The objects that a stack or a state has.
         own_now: Returns them once more; raises `MeshError` if they are not known any more.
-        written: As for `cli.sources.leftovers.read_leftovers`.
+        written: As for `cli.sources.orphaned_objects.read_orphaned_objects`.
 
     Raises:
         KubectlError: kubectl failed.
     """
 
-    def delete(one: Leftover) -> str:
+    def delete(one: OrphanedObject) -> str:
         if one.key in own_now():
             raise MeshError("a deploy has it by now", REPAIR)
         return one.delete()
 
-    for one in read_leftovers(cluster, own, written):
+    for one in read_orphaned_objects(cluster, own, written):
         name = f"{cluster.region}: {one.key}"
         if one.key.kind == "Namespace":
             text = f"{one.cause}; it is deleted with everything in it"

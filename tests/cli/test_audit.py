@@ -165,7 +165,7 @@ def synthesize_nothing(mesh: DeployedMesh) -> None:
     mesh.variables["CDKTF_OUTDIR"] = str(outdir)
 
 
-def _leftover(mesh: DeployedMesh) -> None:
+def _orphaned_object(mesh: DeployedMesh) -> None:
     named = {"name": "shop", "namespace": "sample"}
     shop = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": named}
     live = {"annotations": {MANIFEST_ANNOTATION: json.dumps(shop)}, "creationTimestamp": "2026-11-28T03:00:00Z"}
@@ -286,7 +286,7 @@ CASES: dict[str, Case] = {
         f"{TOKYO} --namespace sample delete sidecar.networking.istio.io mesh-drill",
     ),
     "a Deployment of an interrupted deploy": Case(
-        _leftover,
+        _orphaned_object,
         ("Interrupted commands", "Deployment sample/shop in tokyo"),
         "a deploy has applied it, as its annotation shows, and no stack has it any more",
         f"{TOKYO} --namespace sample delete deployment.apps/shop --wait=false",
@@ -406,7 +406,7 @@ def test_a_load_balancer_with_one_of_its_objects(mesh: DeployedMesh) -> None:
 
 @pytest.mark.parametrize("missing", ["the synthesis", "a stack", "a state"])
 def test_where_it_is_not_known_what_is_left_over(mesh: DeployedMesh, missing: str) -> None:
-    _leftover(mesh)
+    _orphaned_object(mesh)
     assert mesh.run_json("audit").status == 1
     if missing == "the synthesis":
         (mesh.folder / "cdktf.out" / RECORD).unlink()
@@ -676,7 +676,7 @@ def test_it_is_told_to_people_too(mesh: DeployedMesh, tmp_path: Path) -> None:
 
 def test_it_changes_nothing(mesh: DeployedMesh) -> None:
     _secret(mesh)
-    _leftover(mesh)
+    _orphaned_object(mesh)
     destroyed = copy.deepcopy(mesh.cloud)
     calls = mesh.gcp.server.journal.count()
     mesh.run_json("audit")

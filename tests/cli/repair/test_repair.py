@@ -16,6 +16,7 @@ from cli.sources.applied import MANIFEST
 from config.naming import STACKS
 from config.paths import ROOT
 from tests.cli.doctor.diagnosis import OSAKA, PROJECT, TOKYO
+from tests.cli.emulated_project import Body
 from tests.cli.repair.interrupted import Interrupted, live_object
 
 SNAPSHOTS = ROOT / "tests" / "synthesis" / "__snapshots__" / "test_snapshots"
@@ -160,18 +161,23 @@ def test_a_cluster_that_is_broken_or_being_deleted_is_not_imported(
         assert "its creation failed" in found[f"cluster acme-tokyo-cluster-1 in {TOKYO}"]["text"]
 
 
-@pytest.mark.parametrize("ours", [True, False])
-def test_objects_are_imported_if_a_deploy_has_applied_them(interrupted: Interrupted, ours: bool) -> None:
-    home = interrupted.project.folder
-    address = next(
-        f"{MANIFEST}.{name}"
+def gateway_in_tokyo(interrupted: Interrupted, *, ours: bool) -> tuple[str, Body]:
+    """Have the cluster of tokyo contain a Gateway of the stacks; return its address and its manifest."""
+    address, manifest = next(
+        (f"{MANIFEST}.{name}", one["manifest"])
         for name, one in interrupted.synthesis.all("ingress", MANIFEST).items()
         if one["provider"] == "kubernetes.tokyo" and one["manifest"]["kind"] == "Gateway"
     )
-    manifest = interrupted.synthesis.all("ingress", MANIFEST)[address.partition(".")[2]]["manifest"]
-    interrupted.lose(address)
+    home = interrupted.project.folder
     (home / "rows").write_text("Gateway sample helloworld-gateway\n", encoding="utf-8")
     (home / "object").write_text(json.dumps(live_object(manifest, ours=ours)), encoding="utf-8")
+    return address, manifest
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_objects_are_imported_if_a_deploy_has_applied_them(interrupted: Interrupted, ours: bool) -> None:
+    address, manifest = gateway_in_tokyo(interrupted, ours=ours)
+    interrupted.lose(address)
     status, found = interrupted.repair("--yes")
     given = f"apiVersion={manifest['apiVersion']},kind=Gateway,namespace=sample,name=helloworld-gateway"
     assert interrupted.done() == ([f"import {address} {given}"] if ours else [])
@@ -192,16 +198,8 @@ def test_a_resource_that_the_state_has_under_another_address_is_not_imported(
 
 
 def test_an_object_that_the_state_has_under_another_address_is_not_imported(interrupted: Interrupted) -> None:
-    address = next(
-        f"{MANIFEST}.{name}"
-        for name, one in interrupted.synthesis.all("ingress", MANIFEST).items()
-        if one["provider"] == "kubernetes.tokyo" and one["manifest"]["kind"] == "Gateway"
-    )
-    manifest = interrupted.synthesis.all("ingress", MANIFEST)[address.partition(".")[2]]["manifest"]
+    address, _ = gateway_in_tokyo(interrupted, ours=True)
     interrupted.rename(address)
-    home = interrupted.project.folder
-    (home / "rows").write_text("Gateway sample helloworld-gateway\n", encoding="utf-8")
-    (home / "object").write_text(json.dumps(live_object(manifest, ours=True)), encoding="utf-8")
     assert (interrupted.repair("--yes")[0], interrupted.done()) == (0, [])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cli.sources.applied import MANIFEST
-from cli.sources.leftovers import KINDS
+from cli.sources.orphaned_objects import KINDS
 from config.paths import ROOT
 from tests.cli.emulated_project import Body
 from tests.cli.repair.interrupted import Interrupted, live_object

@@ -44,8 +44,8 @@ CAUSE = "a deploy has applied it, as its annotation shows, and no stack has it a
 
 
 @dataclass(frozen=True)
-class Leftover:
-    """An object that is left over.
+class OrphanedObject:
+    """An orphaned object.
 
     Attributes:
         key: Its key.
@@ -59,7 +59,7 @@ class Leftover:
 
     @property
     def cause(self) -> str:
-        """Why it is left over."""
+        """Why it is orphaned."""
         return CAUSE + (f"; but {self.doubt}" if self.doubt else "")
 
     @property
@@ -98,13 +98,15 @@ def own_objects(states: TerraformStates, synthesized: Synthesized, region: str) 
     return {one for key, one in (*applied, *wanted) if key == region}
 
 
-def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey], written: float | None) -> list[Leftover]:
-    """Return the objects that are left over.
+def read_orphaned_objects(
+    cluster: ClusterClient, own: Collection[ObjectKey], written: float | None
+) -> list[OrphanedObject]:
+    """Return the orphaned objects.
 
     Args:
         cluster: The cluster.
         own: The objects that a stack or a state has.
-        written: When a local state was last written; None if the states are stored elsewhere, for all checkouts.
+        written: When a local state was last written; None if the states are remote, and so those of all checkouts.
 
     Raises:
         KubectlError: kubectl failed.
@@ -112,7 +114,7 @@ def read_leftovers(cluster: ClusterClient, own: Collection[ObjectKey], written: 
     kinds = ",".join(sorted(KINDS & served_kinds(cluster).keys()))
     found = cluster.get(kinds, "--all-namespaces", "--show-managed-fields")["items"]
     return [
-        Leftover(key, cluster, _doubt(one, written))
+        OrphanedObject(key, cluster, _doubt(one, written))
         for one in sorted(found, key=ObjectKey.of)
         if (key := ObjectKey.of(one)) not in own and is_applied(one) and "deletionTimestamp" not in one["metadata"]
     ]
