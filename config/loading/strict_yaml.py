@@ -142,6 +142,7 @@ def _scan(text: str) -> set[tuple[int, int]]:
             too many values.
     """
     tagged = set()
+    has_tags = "!" in text
     depth = 0
     event: Any  # its mark may be libyaml's, which PyYAML's types don't take
     for count, event in enumerate(yaml.parse(text, Loader=LOADER)):
@@ -153,7 +154,7 @@ def _scan(text: str) -> set[tuple[int, int]]:
             depth -= 1
         if depth > DEEPEST:
             raise yaml.MarkedYAMLError(problem="nested too deep", problem_mark=event.start_mark)
-        if getattr(event, "tag", None) == "!":
+        if has_tags and getattr(event, "tag", None) == "!":
             tagged.add((event.start_mark.line, event.start_mark.column))
     return tagged
 
@@ -167,6 +168,8 @@ class _Reader:
         self._source = source
         self._tagged = tagged
         self._seen: set[int] = set()
+        # Most plain scalars stand in a file many times, and mean the same each time: values by tag and text.
+        self._values: dict[tuple[str, str], Any] = {}
 
     def read_document(self, node: yaml.Node) -> None:
         with suppress(_RefusedError):
@@ -179,12 +182,8 @@ class _Reader:
         return _RefusedError()
 
     def _read(self, node: yaml.Node, path: Path) -> Any:
-        if id(node) in self._seen:
-            raise self._refuse(node, path, "anchors and aliases (&, *) are not read; write it out")
-        self._seen.add(id(node))
         self._source.lines[path] = node.start_mark.line + 1
-        if (node.start_mark.line, node.start_mark.column) in self._tagged:
-            raise self._refuse(node, path, "tags are not read; take ! away, and use quotes for text")
+        self._check_node(node, path)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -192,6 +191,13 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         raise TypeError(f"PyYAML has composed a {type(node).__name__}")
+
+    def _check_node(self, node: yaml.Node, path: Path) -> None:
+        if id(node) in self._seen:
+            raise self._refuse(node, path, "anchors and aliases (&, *) are not read; write it out")
+        self._seen.add(id(node))
+        if self._tagged and (node.start_mark.line, node.start_mark.column) in self._tagged:
+            raise self._refuse(node, path, "tags are not read; take ! away, and use quotes for text")
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         self._only_the_tag(node, path, "tag:yaml.org,2002:map")
@@ -202,7 +208,7 @@ class _Reader:
                 if key in result:
                     rule = "stands here a second time; keep one of the two"
                     raise self._refuse(key_node, (*path, key), rule)
-                if no_space := self._without_space(key, value_node):
+                if ":" in key and (no_space := self._without_space(key, value_node)):
                     key = key.partition(":")[0]
                     result.setdefault(key)
                     raise self._refuse(key_node, (*path, key), no_space)
@@ -216,16 +222,18 @@ class _Reader:
     @staticmethod
     def _without_space(key: str, value: yaml.Node) -> str | None:
         """Return how ``{a:b}`` is written, which is a key ``a:b`` without a value."""
-        name, colon, rest = key.partition(":")
+        name, _, rest = key.partition(":")
         is_empty = isinstance(value, yaml.ScalarNode) and value.tag == _NULL and value.value == ""
-        return f"needs a space after the colon; write {name}: {rest}" if colon and rest and is_empty else None
+        return f"needs a space after the colon; write {name}: {rest}" if rest and is_empty else None
 
     def _key(self, node: yaml.Node, path: Path) -> str:
         if node.tag == "tag:yaml.org,2002:merge":
             raise self._refuse(node, path, "merge keys (<<) are not read; write it out")
         if not isinstance(node, yaml.ScalarNode):
             raise self._refuse(node, path, "a key must be text; put what starts with { or [ in quotes")
-        key = self._read(node, (*path, "(key)"))
+        of_key = (*path, "(key)")
+        self._check_node(node, of_key)
+        key = self._scalar(node, of_key)
         if key is None or key == "":
             raise self._refuse(node, (*path, ""), "a key is empty; name it, or remove the line")
         if not isinstance(key, str):
@@ -257,6 +265,12 @@ class _Reader:
         if node.style:  # quoted or a block: text, whatever it looks like
             self._only_the_tag(node, path, _STRING)
             return text
+        known = (node.tag, text)
+        if known not in self._values:
+            self._values[known] = self._plain_scalar(node, path, text)
+        return self._values[known]
+
+    def _plain_scalar(self, node: yaml.ScalarNode, path: Path, text: str) -> Any:
         if text.lower() in _YAML_11_BOOLEANS:
             rule = "is a boolean to some YAML readers and text to others; write true, false or quotes"
             raise self._refuse(node, path, rule, text)

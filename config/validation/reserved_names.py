@@ -10,10 +10,11 @@ from config.services.service import Service
 
 
 def check_reserved_names(environment: Environment) -> Iterator[Problem]:
+    known = environment.all_services()
     for name, service in environment.services.items():
         yield from _check_service(f"services.{name}", name, service)
         base = name.removesuffix(DRAINED_SUFFIX)
-        other = environment.all_services().get(base)
+        other = known.get(base)
         if base != name and other is not None and other.namespace == service.namespace:
             rule = f"is the name of a second Service of {base} in a drained region"
             yield Problem(f"services.{name}", f"{rule}; choose another", name)
