@@ -168,8 +168,6 @@ def _check_retired(environment: Environment) -> Iterator[Problem]:
     for key, region in environment.regions.items():
         if not region.retired:
             continue
-        if region.drained:
-            yield _unused(f"regions.{key}.drained", f"regions.{key}.retired is true, and nothing runs there")
         idle = [f"services.{name}.regions.{key}" for name, one in environment.services.items() if key in one.regions]
         if environment.demo.enabled and key in environment.demo.versions:
             idle.append(f"demo.versions.{key}")

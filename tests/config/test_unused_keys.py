@@ -670,7 +670,6 @@ SHOP = "services.shop"
             "is no namespace of",
         ),
         ({f"{SHOP}.allow_from": ["cart", "cart"]}, f"{SHOP}.allow_from[1]", "is listed twice"),
-        ({"regions.osaka.retired": True, "regions.osaka.drained": True}, "regions.osaka.drained", "has no effect"),
         (
             {f"{SHOP}.env_from": [{"secret": "a"}, {"config_map": "a"}, {"secret": "a"}]},
             f"{SHOP}.env_from[0]",
@@ -730,3 +729,10 @@ def test_nothing_to_warn_of() -> None:
         data = copy.deepcopy(BASE) | {"network": {}}
         put(data, f"{SHOP}.allow_from", [caller])
         assert warnings_of(data) == [], caller
+
+
+def test_a_drained_region_that_is_retired() -> None:
+    """Its gateways get no request while they are deleted, and it is still drained if it is no longer retired."""
+    data = copy.deepcopy(BASE)
+    data["regions"]["osaka"] |= {"drained": True, "retired": True}
+    assert not [one for one in warnings_of(data) if "drained" in one]
