@@ -93,25 +93,41 @@ def _compare(name: str, region: str, own: int, ready: Mapping[str, int], more: i
     return ok(name, text)
 
 
-def check_pods(environment: Environment, live: LiveRegion) -> Iterator[Finding]:
-    """Yield whether a region that is to serve again has ready pods.
+def check_pods(environment: Environment, key: str, live: LiveRegions) -> Iterator[Finding]:
+    """Yield whether a region that is to serve again has ready pods, and as many as others.
+
+    Args:
+        environment: The environment, in which the region may serve already.
+        key: Key of the region.
+        live: All regions.
 
     Raises:
         MeshError: Its cluster can't be read, so that requests could go to a region that is lost.
     """
-    key = live.key
-    if live.problem:
-        raise MeshError(f"the cluster of {key} can't be read: {live.problem}", f"mesh status --region {key}")
+    here = live[key]
+    if here.problem:
+        raise MeshError(f"the cluster of {key} can't be read: {here.problem}", f"mesh status --region {key}")
     for name, service in environment.all_services().items():
-        if key in environment.deployments(service):
-            yield _pods(name, live.ready_pods(service.namespace, name), key).about(service=name)
+        regions = environment.deployments(service)
+        if key in regions:
+            yield _pods(name, here, [live[one] for one in regions], service.namespace, name).about(service=name)
     if environment.ingress.enabled:
-        yield _pods(GATEWAYS, live.ready_gateways, key)
+        yield _pods(GATEWAYS, here, live.values(), GATEWAY_NAMESPACE, GATEWAY_NAME)
 
 
-def _pods(name: str, ready: int, key: str) -> Finding:
-    if ready:
-        return ok(name, f"{counted(ready, 'ready pod')} in {key}")
-    return warning(
-        name, f"no ready pod in {key}, so that its requests stay in other regions", f"mesh status --region {key}"
-    )
+def _pods(name: str, here: LiveRegion, all_: Iterable[LiveRegion], namespace: str, app: str) -> Finding:
+    """Compare the pods that get requests again with those of the region that has most.
+
+    Without requests, an autoscaler reduces them to its minimum, and they get all requests of the region at once.
+    """
+    key, ready = here.key, here.ready_pods(namespace, app)
+    if not ready:
+        text = f"no ready pod in {key}, so that its requests stay in other regions"
+        return warning(name, text, f"mesh status --region {key}")
+    text = f"{counted(ready, 'ready pod')} in {key}"
+    most = max(all_, key=lambda one: one.ready_pods(namespace, app))
+    others, more = most.ready_pods(namespace, app), here.more_pods(namespace, app)
+    if ready < others and more:
+        text += f", which autoscaling has reduced, and {others} in {most.key}; it can add {more}"
+        return warning(name, text, "if the load needs more at once, raise min_replicas and deploy first")
+    return ok(name, text)

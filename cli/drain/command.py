@@ -76,7 +76,7 @@ def run_drain(
         if options.drained:
             checks.findings += check_capacity(environment, options.region, live)
         else:
-            checks.findings += check_pods(environment, live[options.region])
+            checks.findings += check_pods(environment, options.region, live)
         with output.spinner(f"synthesizing {displayed(config)} with the change and without it"):
             changes = _differences(file)
         for finding in checks.findings:
@@ -88,8 +88,12 @@ def run_drain(
             try:
                 drain.observe()
             except KeyboardInterrupt as interrupt:
-                report.interrupted, report.signal = True, interrupt.args[0] if interrupt.args else signal.SIGINT
+                _set_interrupted(report, interrupt)
     return report
+
+
+def _set_interrupted(report: Report, interrupt: KeyboardInterrupt) -> None:
+    report.interrupted, report.signal = True, interrupt.args[0] if interrupt.args else signal.SIGINT
 
 
 def _check_region(environment: Environment, config: Path, options: DrainOptions) -> None:
@@ -98,7 +102,8 @@ def _check_region(environment: Environment, config: Path, options: DrainOptions)
     if key not in environment.regions:
         raise MeshError(f"there is no region {key}", f"use one of {', '.join(environment.regions)}")
     if environment.regions[key].retired:
-        raise MeshError(f"{key} is retired: nothing runs there", "")
+        fix = f"to have it back, remove retired from regions.{key}, and run: {DEPLOY}"
+        raise MeshError(f"{key} is retired: nothing runs there", fix)
     if isinstance(environment.backend, LocalState) and read_states(environment, config)[STACK] is None:
         raise MeshError(f"the stack {STACK} of {displayed(config)} was never deployed", DEPLOY)
 
@@ -177,9 +182,10 @@ class Drain:
         else:
             lines = [f"{region} will serve again."]
         lines.append(f"{file} {'is changed' if self.file.is_changed else 'has the change already'}.")
+        yet = "" if self.file.is_changed else ", where it has not yet"
         for actions, verb in VERBS.items():
             if objects := [one for one in self.present if one.actions == actions]:
-                lines.append(f"terraform {verb}s, in the stack {STACK}: {_listed(objects)}.")
+                lines.append(f"terraform {verb}s, in the stack {STACK}{yet}: {_listed(objects)}.")
         if not self.present:
             lines.append("terraform changes nothing.")
         if self.lost:
@@ -196,16 +202,23 @@ class Drain:
         with tempfile.TemporaryDirectory() as folder, _only_change(config, self.output):
             terraform = TargetedApply.of(config, Path(folder))
             self._plan(terraform)
-            with self.output.spinner(f"terraform apply: {counted(len(self.present), 'object')}"):
-                problem = terraform.apply()
+            fix = f"{self.options.command}, or: {terraform.command(self.present)}"
+            try:
+                with self.output.spinner(f"terraform apply: {counted(len(self.present), 'object')}"):
+                    problem = terraform.apply()
+            except KeyboardInterrupt as interrupt:
+                _set_interrupted(self.report, interrupt)
+                problem = "interrupted, so that some of the objects are changed, and others are not"
+                fix = f"to go on: {self.options.command}; to go back: {self.options.opposite}"
         state = f"regions.{self.options.region}.drained is {str(self.options.drained).lower()}"
         section.findings.append(ok("configuration", state if self.file.is_changed else f"{state} already"))
         if problem:
-            fix = f"{self.options.command}, or: {terraform.command(self.present)}"
             section.findings.append(failure("terraform apply", problem, fix))
             return False
-        section.findings += [ok(f"{one.region}: {one.key}", f"{VERBS[one.actions]}d") for one in self.present]
-        self.report.data["applied"] = [one.address for one in self.present]
+        for one in self.present:
+            already = "" if one.address in terraform.changed else "already "
+            section.findings.append(ok(f"{one.region}: {one.key}", f"{already}{VERBS[one.actions]}d"))
+        self.report.data["applied"] = [one.address for one in self.present if one.address in terraform.changed]
         for one in self.lost:
             text = f"not {VERBS[one.actions]}d, as the cluster can't be read: {self.live[one.region].problem}"
             fix = f"when it can be read again: {self.options.command}, or: {terraform.command([one])}"

@@ -6,7 +6,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli.drain.file_line import LineError, line_to_write, with_drained
@@ -77,7 +77,9 @@ class ConfigurationFile:
         try:
             return parse_environment(text, displayed(self.path), os.environ, lambda *_: None)
         except ConfigError as error:
-            raise MeshError(f"{problem}: {error.problems[0]}", fix) from None
+            # Without lines: the file itself does not have the text in which they are counted.
+            found = "; ".join(str(replace(one, line=None)) for one in error.problems)
+            raise MeshError(f"{problem}: {found}", fix) from None
 
     def write(self) -> None:
         """Write the change.

@@ -23,3 +23,8 @@ class DrainOptions:
     def command(self) -> str:
         """The command without its options."""
         return f"mesh {'drain' if self.drained else 'undrain'} {self.region}"
+
+    @property
+    def opposite(self) -> str:
+        """The command that takes it back."""
+        return f"mesh {'undrain' if self.drained else 'drain'} {self.region}"

@@ -5,19 +5,24 @@ from pathlib import Path
 from typing import Any
 
 from cli.drain.difference import STACK, ChangedObject
-from cli.drain.terraform import DELETE, UNCHANGED, PlannedChange, StackTerraform, TerraformError
+from cli.drain.terraform import DELETE, UNCHANGED, PlannedChange, StackTerraform, StateLockedError, TerraformError
 from cli.errors import MeshError
 from cli.sources.applied import without_annotation
-from cli.sources.remediation import DEPLOY
+from cli.sources.remediation import DEPLOY, REPAIR
 from config.output_folder import OutputFolder
 
 
 class TargetedApply:
-    """A plan for some objects of the stack `STACK`, and its apply."""
+    """A plan for some objects of the stack `STACK`, and its apply.
+
+    Attributes:
+        changed: Addresses of the objects that the plan changes; the others are as they are to be.
+    """
 
     def __init__(self, terraform: StackTerraform, plan: Path) -> None:
         self._terraform = terraform
         self._plan = plan
+        self.changed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: Path, folder: Path) -> "TargetedApply":
@@ -41,7 +46,10 @@ class TargetedApply:
             self._terraform.init()
             planned = self._terraform.plan([one.address for one in changes], self._plan)
         except TerraformError as error:
-            raise MeshError(f"terraform can't plan the change, and nothing was changed: {error}", DEPLOY) from None
+            fix = DEPLOY
+            if isinstance(error, StateLockedError):
+                fix = f"wait until that has ended, and run the command again; if it was killed: {REPAIR}"
+            raise MeshError(f"terraform can't plan the change, and nothing was changed: {error}", fix) from None
         objects = {one.address: one for one in changes}
         # What was deleted already, before an interruption, is in no plan.
         found = {one.address for one in planned} | {one.address for one in changes if one.actions == DELETE}
@@ -52,6 +60,7 @@ class TargetedApply:
                 f"nothing was changed, as other changes are pending in the stack {STACK}: {'; '.join(wrong)}",
                 f"restore the file or deploy these first: cdktf deploy {STACK}",
             )
+        self.changed = frozenset(one.address for one in planned if one.actions not in UNCHANGED)
 
     def apply(self) -> str:
         """Apply the plan, and return why it failed; empty if it did not."""

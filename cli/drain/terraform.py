@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.sources.terraform import LOCK_SECONDS, error_of, run_terraform
+from cli.sources.terraform import LOCK_SECONDS, LockHolder, error_of, run_terraform
 from config.loading.load import displayed
 
 UNCHANGED = (("no-op",), ("read",))
@@ -21,6 +21,10 @@ DELETE: Actions = ("delete",)
 
 class TerraformError(Exception):
     """A failed command of terraform, with the errors that it has printed."""
+
+
+class StateLockedError(TerraformError):
+    """Another terraform holds the lock of the state."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,13 @@ class StackTerraform:
 
         Raises:
             MeshError: It is not installed.
+            StateLockedError: Another one holds the lock.
             TerraformError: It failed.
         """
         flags = () if arguments[0] == "show" else ("-no-color",)
         result = run_terraform(self._folder, arguments[0], *flags, *arguments[1:])
         if result.returncode != 0:
+            if holder := LockHolder.named_in(result.stderr):
+                raise StateLockedError(f"the state is locked by {holder}")
             raise TerraformError(error_of(result))
         return result.stdout

@@ -98,6 +98,14 @@ class LockHolder:
     operation: str
     created: str
 
+    @classmethod
+    def named_in(cls, output: str) -> "LockHolder | None":
+        """Return the one that terraform names in its output; None if it names none."""
+        found = dict(_HOLDER.findall(output)) if _LOCKED in output else {}
+        if not found:
+            return None
+        return cls(found.get("ID", ""), found.get("Who", ""), found.get("Operation", ""), found.get("Created", ""))
+
     def has_ended(self) -> bool:
         """Return whether it certainly has: it ran as this user on this machine, on which no terraform runs now."""
         if not self.id or self.who != f"{getpass.getuser()}@{os.uname().nodename}":
@@ -172,9 +180,7 @@ class StackFolder:
         output = result.stderr + result.stdout
         if _LOCKED not in output:
             return None
-        found = dict(_HOLDER.findall(output))
-        if not found:  # such as without the permission to write into a bucket
+        holder = LockHolder.named_in(output)
+        if holder is None:  # such as without the permission to write into a bucket
             raise MeshError(f"can't lock the state of {self.stack}: {error_of(result)}", self.command("state", "pull"))
-        return LockHolder(
-            found.get("ID", ""), found.get("Who", ""), found.get("Operation", ""), found.get("Created", "")
-        )
+        return holder

@@ -1,10 +1,11 @@
 """What other regions serve without a region: every version, and the clients of every region with weights."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cli.drain.capacity import check_capacity
+from cli.drain.capacity import check_capacity, check_pods
 from cli.drain.live import LiveRegion
 from cli.errors import MeshError
 from cli.sources.endpoint_slices import SERVICE_LABEL
@@ -79,3 +80,27 @@ def test_a_drain_of_osaka(keys: str, tokyo: str, osaka: str, seoul: str, unserve
     with pytest.raises(MeshError) as refused:
         [*check_capacity(configured, "osaka", found)]
     assert str(refused.value).endswith(f"without osaka: {unserved}")
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "most", "text"),
+    [
+        (2, 2, 10, ""),
+        (2, 5, 10, "2 ready pods in osaka, which autoscaling has reduced, and 5 in seoul; it can add 8"),
+        (2, 5, 2, ""),  # as many as it is to have
+        (0, 5, 10, "no ready pod in osaka, so that its requests stay in other regions"),
+    ],
+)
+def test_a_region_that_serves_again(here: int, there: int, most: int, text: str) -> None:
+    configured = environment("")
+    found = live(configured, tokyo=(), osaka=("v1",) * here, seoul=("v1",) * there)
+    target = {"kind": "Deployment", "name": "cart-v1"}
+    scaler = {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"namespace": "apps", "name": "cart-v1", "labels": {"app": "cart"}},
+        "spec": {"maxReplicas": most, "scaleTargetRef": target},
+        "status": {"currentReplicas": here},
+    }
+    found["osaka"] = replace(found["osaka"], objects=[*found["osaka"].objects, scaler])
+    [finding] = check_pods(configured, "osaka", found)
+    assert (finding.text if finding.is_problem else "") == text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.drain.terraform import PlannedChange
+from cli.drain.terraform import PlannedChange, StateLockedError
 from cli.errors import MeshError
 from config.output_folder import CHANGE_LOCK
 from tests.cli.deployed_mesh import FLEET, DeployedMesh, endpoints_in
@@ -87,7 +87,9 @@ def test_undrain(region: DrainableMesh) -> None:
 
 def test_a_region_that_serves_again_already(region: DrainableMesh) -> None:
     """Such as after an interruption: what was deleted is in no plan."""
-    assert region.run("undrain").status == 0
+    answer = region.run("undrain")
+    assert answer.status == 0
+    assert answer.findings("ok")[CHANGES, "osaka: Service sample/helloworld-drained"]["text"] == "already deleted"
     assert region.applied == manifests({"regions": {"tokyo": {}, "osaka": {}}})
 
 
@@ -97,8 +99,16 @@ def test_a_region_that_is_drained_already(region: DrainableMesh) -> None:
     answer = region.run("drain")
     assert answer.status == 0, answer.data
     assert region.applied == before
-    found = answer.findings("ok")
-    assert any("already" in one["text"] for (section, _), one in found.items() if section == CHANGES)
+    changes = {name: one["text"] for (section, name), one in answer.findings("ok").items() if section == CHANGES}
+    assert changes == {
+        "configuration": "regions.osaka.drained is true already",
+        "tokyo: MultiClusterService istio-gateway/istio-ingressgateway": "already updated",
+        "osaka: Service sample/helloworld": "already updated",
+        "osaka: Service sample/helloworld-drained": "already created",
+    }
+    assert answer.data["data"]["applied"] == []
+    prompt = region.mesh.run_json("drain", "osaka").data["error"]["message"]
+    assert "terraform updates, in the stack ingress, where it has not yet: " in prompt
 
 
 def test_a_file_that_is_ahead_of_the_clusters(region: DrainableMesh) -> None:
@@ -161,6 +171,7 @@ def test_a_region_that_can_t_be_drained(region: DrainableMesh, name: str) -> Non
     answer = region.mesh.run_json("drain", name, "--yes")
     assert answer.status == 2
     assert name in answer.data["error"]["message"]
+    assert answer.data["error"]["fix"]
 
 
 def test_a_stack_that_was_never_deployed(region: DrainableMesh) -> None:
@@ -193,8 +204,20 @@ def test_a_pending_change_of_what_an_object_needs(region: DrainableMesh) -> None
 
 
 def test_a_plan_that_fails(region: DrainableMesh) -> None:
-    region.errors["plan"] = "Error acquiring the state lock"
-    assert "Error acquiring the state lock" in refused(region)["message"]
+    region.errors["plan"] = "Reference to undeclared resource"
+    assert "Reference to undeclared resource" in refused(region)["message"]
+
+
+def test_a_state_that_is_locked(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deploy, the usual advice, would wait for the same lock."""
+
+    def plan(*_: object) -> None:
+        raise StateLockedError("the state is locked by ann@laptop")
+
+    monkeypatch.setattr("cli.drain.targeted_apply.StackTerraform.plan", plan)
+    error = refused(region)
+    assert "the state is locked by ann@laptop" in error["message"]
+    assert error["fix"].startswith("wait until that has ended")
 
 
 def test_an_apply_that_fails(region: DrainableMesh) -> None:
@@ -288,6 +311,21 @@ def test_ctrl_c_while_it_waits(region: DrainableMesh, monkeypatch: pytest.Monkey
     assert answer.status == 130
     assert region.osaka["drained"] is True
     assert answer.findings("ok")[CHANGES, "osaka: Service sample/helloworld"]
+
+
+def test_ctrl_c_while_terraform_applies(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of it may be applied, so the file stays as it is wanted."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.drain.targeted_apply.TargetedApply.apply", interrupt)
+    answer = region.run("drain")
+    assert answer.status == 130
+    assert region.osaka["drained"] is True
+    failure = answer.findings("failure")[CHANGES, "terraform apply"]
+    assert "interrupted" in failure["text"]
+    assert failure["fix"] == "to go on: mesh drain osaka; to go back: mesh undrain osaka"
 
 
 def test_ctrl_c_before_anything_is_applied(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,26 @@ def test_a_file_that_is_valid_in_one_way_only(path: Path) -> None:
         ConfigurationFile.of(path, "tokyo", False).environment()
 
 
+def test_services_that_only_the_region_runs(path: Path) -> None:
+    """All of them are named, without a line: the file that is left alone does not have the text that was checked."""
+    path.write_text(
+        "project: {id: acme-mesh-prod}\n"
+        "regions:\n"
+        "  tokyo: {region: asia-northeast1, number: 0}\n"
+        "  osaka:\n"
+        "    region: asia-northeast2\n"
+        "    number: 8\n"
+        "ingress: {config_cluster: tokyo, plain_http: true}\n"
+        "services:\n"
+        "  cart: {image: example.com/cart:1, port: 80, regions: {osaka: {}}}\n"
+        "  shop: {image: example.com/shop:1, port: 80, regions: {osaka: {}}}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(MeshError, match=r"was left alone: services\.cart: has .*; services\.shop: has ") as error:
+        ConfigurationFile.of(path, "osaka", True).environment()
+    assert "line " not in str(error.value)
+
+
 def test_a_copy_is_beside_the_file_for_a_while(path: Path) -> None:
     file = ConfigurationFile.of(path, "osaka", True)
     with file.copy("content") as copy:

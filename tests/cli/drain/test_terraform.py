@@ -1,5 +1,6 @@
 """terraform for some resources of a stack: the real one, with resources that need no provider."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.drain.terraform import StackTerraform, TerraformError
+from cli.drain.terraform import StackTerraform, StateLockedError, TerraformError
 from config.paths import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not on this machine")
@@ -64,6 +65,16 @@ def test_an_error_is_one_line(tmp_path: Path, stack: StackTerraform) -> None:
     with pytest.raises(TerraformError, match="Reference to undeclared resource: A managed resource") as error:
         stack.plan(["terraform_data.first"], tmp_path / "plan")
     assert "\n" not in str(error.value)
+
+
+def test_a_state_that_is_locked(tmp_path: Path, stack: StackTerraform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.drain.terraform.LOCK_SECONDS", 0)
+    info = {"ID": "12-34", "Operation": "OperationTypeApply", "Who": "ann@laptop", "Path": "terraform.tfstate"}
+    with (tmp_path / "terraform.tfstate").open("r+") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        (tmp_path / ".terraform.tfstate.lock.info").write_text(json.dumps(info), encoding="utf-8")
+        with pytest.raises(StateLockedError, match="locked by ann@laptop, OperationTypeApply, since "):
+            stack.plan(["terraform_data.first"], tmp_path / "plan")
 
 
 def test_the_command_for_a_person(tmp_path: Path, stack: StackTerraform, monkeypatch: pytest.MonkeyPatch) -> None:
