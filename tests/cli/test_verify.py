@@ -416,6 +416,7 @@ def test_ctrl_c_ends_with_what_was_counted(mesh: DemoMesh) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_thousand_requests_take_three_seconds(mesh: DemoMesh) -> None:
     """The whole command; the fastest of a few runs, as the machine may be busy."""
     mesh.serve("tokyo", always("tokyo"))

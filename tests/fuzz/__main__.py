@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.fuzz.run import run
+from tests.fuzz.run import files_for, run
 
 
 def main() -> int:
@@ -12,7 +12,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, metavar="NUMBER")
     parser.add_argument("--validate-every", type=int, default=0, metavar="NUMBER", help="terraform validate of each")
     options = parser.parse_args()
-    result = run(options.seed, options.seconds, options.validate_every)
+    result = run(files_for(options.seconds, options.seed), options.validate_every)
     for finding, text in result.findings.items():
         print(f"--- {finding}\n{text}")
     counts = ", ".join(f"{count} {name}" for name, count in sorted(result.counts.items()))

@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
@@ -61,20 +62,25 @@ def try_file(text: str, validate: bool) -> Outcome:
     return Outcome(environment is not None, seconds, found)
 
 
-def run(seed: int, seconds: float, validate_every: int = 0) -> Result:
-    """Try files for a time.
+def files_for(seconds: float, seed: int) -> Iterator[str]:
+    """Yield files until the time is over, from the sequence of a seed."""
+    generator = Generator(seed)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield generator.file()
+
+
+def run(files: Iterable[str], validate_every: int = 0) -> Result:
+    """Try files.
 
     Args:
-        seed: of the sequence of files.
-        seconds: how long.
+        files: of configurations.
         validate_every: hold each such accepted file against the real providers; 0 for none.
     """
-    result, generator = Result(), Generator(seed)
-    end = time.monotonic() + seconds
+    result = Result()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=FILES_PER_PROCESS) as process:
-        while time.monotonic() < end:
-            text = generator.file()
+        for text in files:
             validate = bool(validate_every) and result.counts["accepted"] % validate_every == 0
             outcome = process.submit(try_file, text, validate).result()
             result.slowest = max(result.slowest, outcome.seconds)
