@@ -63,8 +63,8 @@ rehearse: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulate
 rehearse-shell: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## deploy to an emulated Google Cloud, and open a shell there; CONTROL_PLANE=fleet: the example of another control plane mode
 	@exec $(PYTHON) -m tests.rehearsal --shell $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(REGIONS),--regions $(REGIONS))
 
-rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a deploy in which every call fails once; FAULTS=small: fewer faults; ONLY=PATTERN: faults of these names; CONTROL_PLANE=fleet: the example of another control plane mode
-	@exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)')
+rehearse-faults: $(STAMPS)/lab-packages $(NODE) $(STAMPS)/cdktf ## rehearse a deploy in which every call fails once; FAULTS=small: fewer faults; ONLY=PATTERN: faults of these names; SEED=TEXT: other random moments; CONTROL_PLANE=fleet: the example of another control plane mode
+	@exec $(PYTHON) -m tests.rehearsal --faults $(or $(FAULTS),all) $(if $(CONTROL_PLANE),--control-plane $(CONTROL_PLANE)) $(if $(ONLY),--only '$(ONLY)') $(if $(SEED),--seed '$(SEED)')
 
 rehearse-scripts: $(STAMPS)/lab-packages $(NODE) ## rehearse scripts and manifests without terraform; FAULTS=all: fail every call once
 	@exec $(PYTHON) -m tests.rehearsal --without-terraform $(if $(FAULTS),--faults $(FAULTS))

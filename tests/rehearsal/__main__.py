@@ -44,6 +44,7 @@ def main() -> int:
     )
     parser.add_argument("--regions", type=int, help="number of regions (default: the regions of the configuration)")
     parser.add_argument("--faults", choices=("all", "small"), help="inject faults, one at a time")
+    parser.add_argument("--seed", default="", metavar="TEXT", help="kill terraform at other random moments")
     parser.add_argument("--only", default="", metavar="PATTERN", help="only the faults or changes whose names match")
     parser.add_argument(
         "--day2",
@@ -169,7 +170,7 @@ def _rehearse(arguments: argparse.Namespace, path: Path, regions: int, session: 
     elif arguments.without_terraform:
         run_without_terraform(context, wrappers, arguments.faults == "all")
     else:
-        run_faults(context, wrappers, FaultSelection(arguments.faults == "small", arguments.only))
+        run_faults(context, wrappers, FaultSelection(arguments.faults == "small", arguments.only, arguments.seed))
     return report.status
 
 

@@ -93,7 +93,7 @@ class FaultRehearsal:
         self._wrappers = wrappers
         self._selection = selection
         self._small = selection.small
-        self._faults = read_faults(selection.small, context.environment)
+        self._faults = read_faults(selection.small, context.environment, selection.seed)
         self._table = new_table()
         self._outcomes: list[FaultOutcome] = []
         self._steps: dict[tuple[str, str, int], int] = {}

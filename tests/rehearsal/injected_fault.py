@@ -74,26 +74,28 @@ class InjectedFault:
             return False
         return all(attrgetter(key)(environment) in values for key, values in self.when.items())
 
-    def at_moments(self) -> Iterator["InjectedFault"]:
-        """Yield the fault, or one for each of its moments, which are the same in every run."""
+    def at_moments(self, seed: str) -> Iterator["InjectedFault"]:
+        """Yield the fault, or one for each of its moments, which are the same in every run with the same seed."""
         if not self.moments:
             yield self
         for number in range(1, self.moments + 1):
-            chosen = random.Random(f"{self.stack} {self.verb} {self.name} {number}")
+            chosen = random.Random(f"{self.stack} {self.verb} {self.name} {number}{seed}")
             share, delay = chosen.random(), chosen.uniform(0, LONGEST_DELAY)
             name = f"{self.name}: moment {number}, after {share:.0%} of its steps"
             yield replace(self, name=name, moments=0, kill_after=share, delay=delay)
 
 
-def read_faults(small: bool, environment: Environment | None = None) -> list[InjectedFault]:
+def read_faults(small: bool, environment: Environment | None = None, seed: str = "") -> list[InjectedFault]:
     """Return the faults of ``faults.yaml``.
 
     Args:
         small: return only those of the small set.
         environment: return only those that can happen in this environment; all if there is none.
+        seed: any text; each has other random moments.
     """
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    faults = [fault for entry in entries for fault in InjectedFault(**entry).at_moments() if fault.small or not small]
+    every = (fault for entry in entries for fault in InjectedFault(**entry).at_moments(seed))
+    faults = [fault for fault in every if fault.small or not small]
     return [fault for fault in faults if environment is None or fault.can_happen(environment)]
 
 
@@ -105,10 +107,12 @@ class FaultSelection:
         small: only those of the small set.
         only: pattern for ``STACK, VERB: NAME``; the calls of scripts have names such as
             ``create-remote-secret.sh is killed at its call 3, kubectl``.
+        seed: as for `read_faults`.
     """
 
     small: bool = False
     only: str = ""
+    seed: str = ""
 
     def wants(self, fault: InjectedFault) -> bool:
         return re.search(self.only, f"{fault.stack}, {fault.verb}: {fault.name}") is not None

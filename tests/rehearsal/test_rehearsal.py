@@ -191,6 +191,9 @@ def test_random_moments_are_many_and_the_same_in_every_run() -> None:
     found, again = ([one for one in read_faults(small=False) if one.kill_after is not None] for _ in range(2))
     assert len(found) >= 60
     assert found == again
+    others = [one for one in read_faults(small=False, seed="2") if one.kill_after is not None]
+    assert len(others) == len(found)
+    assert not {(one.kill_after, one.delay) for one in others} & {(one.kill_after, one.delay) for one in found}
     assert {(one.stack, one.verb) for one in found} == {
         *((stack, verb) for stack in STACKS for verb in ("deploy", "destroy")),
         ("all", "change"),
