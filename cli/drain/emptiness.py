@@ -53,7 +53,8 @@ class RegionTraffic:
                 earlier = before.pods.get((one.region, one.name))
                 if earlier is not None and not earlier.problem and (risen := one.started_since(earlier)):
                     self.rates[one.name] = risen / seconds
-        if before is None or self.knowing or self.rates or self.active():
+        unknown = before is None or before.unlisted or reading.unlisted
+        if unknown or self.knowing or self.rates or self.active():
             self.quiet_since = None
         elif self.quiet_since is None:
             self.quiet_since = before.at
@@ -79,9 +80,11 @@ class RegionTraffic:
         to_gateways = sum(rate for name, rate in self.rates.items() if name in gateways)
         to_services = sum(self.rates.values()) - to_gateways
         knowing = counted(len(self.knowing), "proxy knows", "proxies know") if self.knowing else "no proxy knows"
+        unlisted = self.reading.unlisted if self.reading is not None else ()
         return (
             f"{knowing} endpoints in {self.region.key}; new requests per second: gateways {to_gateways:.1f}, services "
             f"{to_services:.1f}; active: {sum(self.active().values())}"
+            + (f"; can't be read: {', '.join(unlisted)}" if unlisted else "")
         )
 
     def findings(self, seconds: float) -> Iterator[Finding]:
@@ -93,6 +96,7 @@ class RegionTraffic:
         assert self.reading is not None
         again, where = f"mesh drain {self.region.key}", self.region.key
         read = len(self.reading.read())
+        yield from unlisted_findings(self.reading.unlisted, seconds)
         if self.unread:
             yield unread_finding(self.unread, where)
         if self.knowing:
@@ -117,6 +121,18 @@ class RegionTraffic:
             yield failure("active requests", text, f"wait for their end, or end their clients, and run: {again}")
         else:
             yield ok("active requests", "none")
+
+
+def unlisted_findings(unlisted: Mapping[str, str], seconds: float) -> Iterator[Finding]:
+    """Yield the failures about regions whose pods can't be listed.
+
+    Args:
+        unlisted: Why not, by the region's key.
+        seconds: For how long it was waited.
+    """
+    for key, problem in unlisted.items():
+        text = f"after {seconds:.0f} s its pods can't be listed: {problem}"
+        yield failure(f"cluster of {key}", text, f"mesh status --region {key}")
 
 
 def unread_finding(unread: Mapping[str, str], region: str) -> Finding:

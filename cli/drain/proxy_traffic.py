@@ -75,10 +75,12 @@ class Reading:
     Attributes:
         at: The time, of the monotonic clock.
         pods: With a proxy, by region and name.
+        unlisted: Why nothing is known of the pods of a region, by its key.
     """
 
     at: float
     pods: Mapping[tuple[str, str], PodTraffic] = field(default_factory=dict)
+    unlisted: Mapping[str, str] = field(default_factory=dict)
 
     def read(self) -> list[PodTraffic]:
         """Return the pods whose proxies could be read."""
@@ -93,18 +95,19 @@ def read_traffic(environment: Environment, clusters: Mapping[str, ClusterClient]
         clusters: By region.
         pool: Runs the calls.
     """
-    found = list(pool.map(lambda one: _pods(environment, *one), clusters.items()))
-    pods = [(key, clusters[key], one) for key, each in zip(clusters, found, strict=True) for one in each]
+    found = dict(zip(clusters, pool.map(lambda one: _pods(environment, one), clusters.values()), strict=True))
+    unlisted = {key: each for key, each in found.items() if isinstance(each, str)}
+    pods = [(key, clusters[key], one) for key, each in found.items() if not isinstance(each, str) for one in each]
     at = time.monotonic()
-    return Reading(at, {(one.region, one.name): one for one in pool.map(lambda one: _read(*one), pods)})
+    return Reading(at, {(one.region, one.name): one for one in pool.map(lambda one: _read(*one), pods)}, unlisted)
 
 
-def _pods(environment: Environment, key: str, cluster: ClusterClient) -> list[Object]:
-    """Return the running pods of a cluster that have a proxy."""
+def _pods(environment: Environment, cluster: ClusterClient) -> list[Object] | str:
+    """Return the running pods of a cluster that have a proxy, or why they can't be listed."""
     try:
         items = cluster.get("pods", "--all-namespaces")["items"]
-    except KubectlError:  # the next reading may succeed
-        return []
+    except KubectlError as error:  # the next reading may succeed
+        return str(error)
     namespaces = namespaces_of(environment)
     return [
         one

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cli.drain.emptiness import named, unread_finding
+from cli.drain.emptiness import named, unlisted_findings, unread_finding
 from cli.drain.proxy_traffic import PodTraffic, Reading, endpoints_in, hosts_of
 from cli.report.findings import Finding, failure, ok, warning
 from config import Environment, ResolvedRegion
@@ -20,6 +20,7 @@ class RegionReturn:
         missing: By service, the pods whose proxies know the service, and no healthy endpoint of it in the region.
         read: The number of proxies that could be read.
         unread: Why proxies can't be read, by pod.
+        unlisted: Why the pods of a region can't be listed, by its key.
     """
 
     region: ResolvedRegion
@@ -27,6 +28,7 @@ class RegionReturn:
     missing: dict[str, list[PodTraffic]] = field(default_factory=dict)
     read: int = 0
     unread: dict[str, str] = field(default_factory=dict)
+    unlisted: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, environment: Environment, region: ResolvedRegion, ready: Collection[str]) -> "RegionReturn":
@@ -41,7 +43,7 @@ class RegionReturn:
 
     def add(self, reading: Reading) -> None:
         pods = reading.read()
-        self.read = len(pods)
+        self.read, self.unlisted = len(pods), reading.unlisted
         self.unread = {f"{one.name} in {one.region}": one.problem for one in reading.pods.values() if one.problem}
         self.missing = {}
         for pod in pods:
@@ -52,12 +54,14 @@ class RegionReturn:
 
     @property
     def complete(self) -> bool:
-        return not self.missing
+        return not self.missing and not self.unlisted
 
     def summary(self) -> str:
         """Return the state in one line."""
         if self.complete:
             return f"all {self.read} proxies know the endpoints in {self.region.key}"
+        if self.unlisted:
+            return f"clusters that can't be read: {', '.join(self.unlisted)}"
         counts = (f"{name} ({counted(len(pods), 'proxy', 'proxies')})" for name, pods in self.missing.items())
         return f"endpoints in {self.region.key} not known yet: {', '.join(counts)}"
 
@@ -68,6 +72,7 @@ class RegionReturn:
             seconds: For how long it was waited.
         """
         key = self.region.key
+        yield from unlisted_findings(self.unlisted, seconds)
         if self.unread:
             yield unread_finding(self.unread, key)
         if not self.read:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.drain.targeted_apply import TargetedApply
 from cli.drain.terraform import PlannedChange, StateLockedError
 from cli.errors import MeshError
 from config.output_folder import CHANGE_LOCK
@@ -386,6 +387,27 @@ def test_a_proxy_that_keeps_endpoints(region: DrainableMesh) -> None:
     answer = region.run_to_timeout("drain")
     assert answer.status == 1
     assert "sample/sleep-5d4f8-1 in tokyo" in answer.findings("failure")[REQUESTS, "endpoints"]["text"]
+
+
+@pytest.mark.parametrize("command", ["drain", "undrain"])
+def test_a_cluster_that_is_lost_while_it_waits(
+    region: DrainableMesh, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is known of its proxies, which may send requests to the region, or none."""
+    if command == "undrain":
+        region.set_drained()
+
+    apply = TargetedApply.apply
+
+    def apply_and_lose(own: TargetedApply) -> str:
+        region.mesh.clusters["tokyo"]["error"] = "Unable to connect to the server: i/o timeout"
+        return apply(own)
+
+    monkeypatch.setattr(TargetedApply, "apply", apply_and_lose)
+    answer = region.run_to_timeout(command)
+    assert answer.status == 1
+    found = {name: one for (_, name), one in answer.findings("failure").items()}
+    assert "its pods can't be listed: " in found["cluster of tokyo"]["text"]
 
 
 def test_proxies_that_can_t_be_read(region: DrainableMesh) -> None:

@@ -114,3 +114,17 @@ def test_a_proxy_that_can_t_be_read_says_nothing() -> None:
     unread = PodTraffic("osaka", "apps", "shop-1", problem="forbidden")
     found = traffic((unread,), (unread,))
     assert {one.name: one.state.value for one in found.findings(5)} == {"proxies": "warning", "requests": "warning"}
+
+
+def test_a_reading_of_all_clusters_is_needed() -> None:
+    """Requests before and after one that failed are not compared, so that nothing is known of the time between."""
+    counted = [pod("osaka", endpoint("inbound|80||", HERE, count)) for count in (3, 30)]
+    found = RegionTraffic(REGION, {"shop.apps.svc.cluster.local": "shop"})
+    lost = Reading(2.0, unlisted={"osaka": "i/o timeout"})
+    after = [Reading(2.0 * number, {("osaka", "apps/shop-1"): counted[1]}) for number in range(2, 5)]
+    for reading in (Reading(0.0, {("osaka", "apps/shop-1"): counted[0]}), lost, *after):
+        found.add(reading)
+        assert found.quiet_since == (after[0].at if reading.at > after[0].at else None)
+    found.add(Reading(10.0, unlisted={"tokyo": "i/o timeout"}))
+    assert found.quiet_since is None
+    assert "can't be read: tokyo" in found.summary()
