@@ -414,9 +414,10 @@ def drain(
 ) -> int:
     """Take a region out of service: other regions serve its requests, and its pods stay ready.
 
-    Run it before maintenance of a region. It refuses to start unless every service of the region has ready endpoints in
-    another region. It sets `drained: true` for the region in the configuration file, applies this change only, and
-    waits until no request reaches the region. `mesh undrain` puts the region back.
+    Run it before maintenance of a region. It refuses to start unless every service that the region serves has ready
+    endpoints in another region, and the proxies of its callers know one. It sets `drained: true` for the region in the
+    configuration file, applies this change only, and waits until no request reaches the region. `mesh undrain` puts
+    the region back.
     """
     return _drain(region, config, timeout, yes, kubeconfig, Output(as_json=as_json, junit=junit), drained=True)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.drain.callers import check_callers
 from cli.drain.capacity import check_capacity, check_pods
 from cli.drain.configuration_file import ConfigurationFile
 from cli.drain.difference import STACK, ChangedObject, changed_objects
@@ -25,6 +26,7 @@ from cli.report.consent import obtain_consent
 from cli.report.findings import Report, failure, ok, warning
 from cli.report.output import Output
 from cli.signals import stop_on_signals
+from cli.sources.kubernetes import ClusterClient
 from cli.sources.remediation import DEPLOY
 from cli.sources.state import read_states
 from cli.sources.synthesis import synthesize
@@ -75,6 +77,9 @@ def run_drain(
         checks = report.section("Other regions" if options.drained else f"Pods in {options.region}")
         if options.drained:
             checks.findings += check_capacity(environment, options.region, live)
+            with output.spinner("reading the proxies"), worker_pool(READERS) as pool:
+                reading = read_traffic(environment, _readable(live), pool)
+            checks.findings += check_callers(environment, live[options.region], reading)
         else:
             checks.findings += check_pods(environment, options.region, live)
         with output.spinner(f"synthesizing {displayed(config)} with the change and without it"):
@@ -90,6 +95,11 @@ def run_drain(
             except KeyboardInterrupt as interrupt:
                 _set_interrupted(report, interrupt)
     return report
+
+
+def _readable(live: LiveRegions) -> dict[str, ClusterClient]:
+    """Return the clients of the clusters that can be read."""
+    return {key: one.cluster for key, one in live.items() if one.cluster is not None}
 
 
 def _set_interrupted(report: Report, interrupt: KeyboardInterrupt) -> None:
@@ -263,7 +273,7 @@ class Drain:
             services = self.environment.all_services().items()
             ready = [name for name, service in services if live.ready_pods(service.namespace, name)]
             observed = RegionReturn.of(self.environment, live.region, ready)
-        clusters = {key: one.cluster for key, one in self.live.items() if one.cluster is not None}
+        clusters = _readable(self.live)
         start = time.monotonic()
         with worker_pool(READERS) as pool:
             wait_until_complete(

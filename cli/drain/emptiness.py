@@ -53,8 +53,8 @@ class RegionTraffic:
                 earlier = before.pods.get((one.region, one.name))
                 if earlier is not None and not earlier.problem and (risen := one.started_since(earlier)):
                     self.rates[one.name] = risen / seconds
-        unknown = before is None or before.unlisted or reading.unlisted
-        if unknown or self.knowing or self.rates or self.active():
+        busy = self.knowing or self.rates or self.active()
+        if before is None or before.unlisted or reading.unlisted or busy:
             self.quiet_since = None
         elif self.quiet_since is None:
             self.quiet_since = before.at

@@ -150,6 +150,30 @@ def test_other_regions_that_can_t_be_read(region: DrainableMesh) -> None:
     assert "helloworld (tokyo can't be read)" in refused(region)["message"]
 
 
+def test_callers_that_know_no_other_region(region: DrainableMesh) -> None:
+    """Such as without remote secrets: there are ready endpoints, and the region's own callers would have none."""
+    own = region.mesh.clusters["osaka"]
+    alone = copy.deepcopy(own["proxy"]["clusters"])
+    endpoints_in(alone)[:] = [endpoint("osaka")]
+    own["proxies"]["sleep-5d4f8-1"] = {"clusters": alone}
+    error = refused(region)
+    assert error["message"].endswith("no endpoint outside osaka of helloworld (sample/sleep-5d4f8-1 in osaka)")
+    assert error["fix"] == "mesh explain helloworld --from osaka"
+    assert not region.calls
+    endpoints_in(alone).append(endpoint("tokyo") | {"health_status": {"failed_outlier_check": True}})
+    answer = region.run_to_timeout("drain")
+    assert answer.findings("ok")[SERVING, "callers"]["text"].endswith("with endpoints in osaka know others, too")
+
+
+def test_callers_of_a_service_that_nothing_serves(region: DrainableMesh) -> None:
+    """A proxy that has missed the end of its pods loses nothing by the drain."""
+    own = region.mesh.clusters["osaka"]
+    own["proxies"]["sleep-5d4f8-1"] = {"clusters": copy.deepcopy(own["proxy"]["clusters"])}
+    endpoints_in(own["proxies"]["sleep-5d4f8-1"]["clusters"])[:] = [endpoint("osaka")]
+    region.mesh.object("osaka", "EndpointSlice", "helloworld")["endpoints"] = []
+    assert region.run_to_timeout("drain").status == 1
+
+
 def test_the_last_region_that_serves(region: DrainableMesh) -> None:
     region.mesh.content["regions"]["tokyo"]["drained"] = True
     error = refused(region)
@@ -307,7 +331,7 @@ def test_ctrl_c_while_it_waits(region: DrainableMesh, monkeypatch: pytest.Monkey
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cli.drain.command.read_traffic", interrupt)
+    monkeypatch.setattr("cli.drain.command.wait_until_complete", interrupt)
     answer = region.run("drain")
     assert answer.status == 130
     assert region.osaka["drained"] is True
@@ -361,7 +385,7 @@ def test_another_command_waits_until_the_change_is_applied(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cli.drain.targeted_apply.TargetedApply.plan", plan)
-    monkeypatch.setattr("cli.drain.command.read_traffic", read)
+    monkeypatch.setattr("cli.drain.command.wait_until_complete", read)
     region.run("drain")
     assert found == [True, False]
 
