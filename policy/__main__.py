@@ -30,11 +30,8 @@ from policy.rules.pods import workloads
 from policy.scripts import unreviewed
 from policy.synthesis import Stacks, synthesize
 
-EXAMPLES = (
-    ROOT / "mesh.yaml",
-    *sorted(mutation.EXAMPLES.glob("*.yaml")),
-    *sorted(mutation.EXAMPLES.glob("*/mesh.yaml")),
-)
+_FORMS = ("*.yaml", "*/mesh.yaml")
+EXAMPLES = (ROOT / "mesh.yaml", *(one for form in _FORMS for one in sorted(mutation.EXAMPLES.glob(form))))
 
 
 def main(arguments: Sequence[str]) -> int:

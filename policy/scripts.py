@@ -10,21 +10,25 @@ from config.paths import ROOT
 
 FILE = Path(__file__).parent / "scripts.yaml"
 
-_SHELL = re.compile(rb"#!/bin/sh\b|#!.*\bbash\b|# shellcheck shell=")
-"""Begins a shell script."""
+_FOLDERS = (".ci", "cli", "config", "constructs", "docs", "examples", "manifests", "policy", "stacks", "tools")
+_START = re.compile(rb"#!|# shellcheck shell=")
 
 
 def unreviewed(root: Path = ROOT) -> list[str]:
     """Return what differs from the reviewed scripts in a checkout, each with what to do."""
     reviewed = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     # Terraform runs the copy of all of scripts/. Other folders have scripts among other files.
-    files = [*(root / "scripts").iterdir()]
-    for folder in (".ci", "cli", "tools"):
-        files += [one for one in (root / folder).rglob("*") if one.is_file() and _SHELL.match(one.read_bytes())]
-    found = {one.relative_to(root).as_posix(): sha256(one.read_bytes()).hexdigest() for one in files}
+    others = [*root.glob("[!.A-Z]*"), *(one for folder in _FOLDERS for one in (root / folder).rglob("*"))]
+    files = [*(root / "scripts").rglob("*"), *(one for one in others if one.is_file() and _is_script(one))]
+    found = {one.relative_to(root).as_posix(): sha256(one.read_bytes()).hexdigest() for one in files if one.is_file()}
     return [
         f"MESH_REVIEWED_SCRIPTS  {path}: not the reviewed content; review it (docs/policy.md#scripts), then set its "
         f"line in policy/scripts.yaml: sha256: {found.get(path, 'none, as it does not exist: remove the line')}"
         for path in sorted(reviewed.keys() | found.keys())
         if reviewed.get(path, {}).get("sha256") != found.get(path)
     ]
+
+
+def _is_script(file: Path) -> bool:
+    """Return whether a shell may run a file: it has the name of a script or a command, or a script's first line."""
+    return file.suffix in (".sh", ".bash", "") or _START.match(file.read_bytes()) is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from config.naming import STACKS
 from policy.synthesis import Stacks
 
 TERRAFORM = "terraform"
@@ -26,7 +27,8 @@ def write_input(stacks: Stacks, roles: Mapping[str, str], folder: Path) -> None:
         folder: created here.
     """
     folder.mkdir(parents=True)
-    for stack, content in stacks.items():
+    for stack in STACKS:
+        content = stacks[stack]
         copy = {**content, "terraform": {**content["terraform"]}}
         del copy["terraform"]["required_version"]
         copy.pop("ephemeral", None)

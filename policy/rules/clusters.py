@@ -35,6 +35,7 @@ def node_grants(region: ResolvedRegion) -> list[str]:
 def clusters(environment: Environment) -> Claims:
     """Each region has one private cluster in its subnet, which belongs to the project's fleet and to the mesh."""
     project = environment.project.id
+    ranges = {"cluster_secondary_range_name": "pods", "services_secondary_range_name": "services"}
     number = other_stack("network", "data.google_project", "project", "number")
     for region in environment.resolved_regions():
         subnet = other_stack("network", "google_compute_subnetwork", f"regions/{region.key}/subnet", "self_link")
@@ -49,10 +50,7 @@ def clusters(environment: Environment) -> Claims:
             "network": f"${{{other_stack('network', 'google_compute_network', 'vpc', 'self_link')}}}",
             "subnetwork": f"${{{subnet}}}",
             "networking_mode": "VPC_NATIVE",
-            "ip_allocation_policy": {
-                "cluster_secondary_range_name": "pods",
-                "services_secondary_range_name": "services",
-            },
+            "ip_allocation_policy": ranges,
             "default_max_pods_per_node": environment.cluster.max_pods_per_node,
             "fleet": {"project": project},
             "resource_labels": {"mesh_id": f"proj-${{{number}}}"},

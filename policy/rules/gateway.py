@@ -156,10 +156,8 @@ def gateway_routes(environment: Environment) -> Claims:
         for route, (path, listener, action, before) in routes.items():
             parent = {**_target(name), "sectionName": listener}
             spec: dict[str, Any] = {"parentRefs": [parent], "hostnames": hosts, "rules": [{"matches": every, **action}]}
-            needed = [applied(f"{home}/{name}"), *before]
-            yield kubernetes_object(
-                f"{home}/{name}-{path}", "HTTPRoute", (GATEWAY_NAMESPACE, route), {"spec": spec}, needed
-            )
+            names, needed = (GATEWAY_NAMESPACE, route), [applied(f"{home}/{name}"), *before]
+            yield kubernetes_object(f"{home}/{name}-{path}", "HTTPRoute", names, {"spec": spec}, needed)
 
 
 @rule("https://cloud.google.com/kubernetes-engine/docs/how-to/configure-gateway-resources")

@@ -109,21 +109,16 @@ def cloud_armor(environment: Environment) -> Claims:
     """
     if not environment.ingress.uses_mci:
         return
-    policy = environment.ingress.security_policy
+    policy, intervals = environment.ingress.security_policy, {"checkIntervalSec": 5, "timeoutSec": 5}
     path = _load_balancer(environment)
     spec = {
         "securityPolicy": {"name": policy} if policy else None,
         "timeoutSec": environment.load_balancer_seconds,
         "connectionDraining": {"drainingTimeoutSec": 40},
-        "healthCheck": {
-            **{"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021},
-            **{"checkIntervalSec": 5, "timeoutSec": 5},
-        },
+        "healthCheck": {"type": "HTTP", "requestPath": "/healthz/ready", "port": 15021, **intervals},
     }
-    before = _before_load_balancer(environment)
-    yield kubernetes_object(
-        f"{path}/backend-config", "BackendConfig", (GATEWAY_NAMESPACE, "ingress-backendconfig"), {"spec": spec}, before,
-    )  # fmt: skip
+    names, before = (GATEWAY_NAMESPACE, "ingress-backendconfig"), _before_load_balancer(environment)
+    yield kubernetes_object(f"{path}/backend-config", "BackendConfig", names, {"spec": spec}, before)
 
 
 @rule("https://cloud.google.com/kubernetes-engine/docs/how-to/multi-cluster-ingress")

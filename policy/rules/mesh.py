@@ -75,10 +75,8 @@ def fleet_features(environment: Environment) -> Claims:
     (config,) = [one for one in environment.resolved_regions() if one.key == environment.ingress.config_cluster]
     location, name = (f"${{{of_cluster(config, f'fleet[0].membership_{part}')}}}" for part in ("location", "id"))
     membership = f"projects/{project}/locations/{location}/memberships/{name}"
-    yield (
-        resource("mesh", "google_gke_hub_feature", "service-mesh"),
-        {"name": "servicemesh", "depends_on": tools, **common},
-    )
+    path = resource("mesh", "google_gke_hub_feature", "service-mesh")
+    yield path, {"name": "servicemesh", "depends_on": tools, **common}
     ingress = {"name": "multiclusteringress", "spec": {"multiclusteringress": {"config_membership": membership}}}
     importer = address("google_project_iam_member", "multi-cluster-services/importer")
     services = after("google_gke_hub_feature.multi-cluster-services", importer, *tools.values if tools else ())

@@ -56,10 +56,8 @@ def pool_rollout(environment: Environment) -> Claims:
     one_by_one = environment.cluster.node_pool_rollout == "one_by_one"
     before: list[str] = []
     for region in environment.resolved_regions():
-        secure_boot = json.dumps(region.nodes.secure_boot)
-        condition = (
-            f'${{self.name == "{region.names.node_pool}" && self.{SECURE_BOOT}[0].enable_secure_boot == {secure_boot}}}'
-        )
+        on = json.dumps(region.nodes.secure_boot)
+        condition = f'${{self.name == "{region.names.node_pool}" && self.{SECURE_BOOT}[0].enable_secure_boot == {on}}}'
         together = {
             "ignore_changes": ["initial_node_count", "name", SECURE_BOOT],
             "postcondition": [{"condition": condition, "error_message": Sentence("self.name")}],

@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from itertools import permutations
+from pathlib import Path as File
 from typing import Any
 
 from config.environment import Environment, ResolvedRegion
 from config.paths import ROOT
 from policy.addresses import address, after, unique_id
-from policy.claims import Claims, Matches, Path, Sentence
+from policy.claims import Claims, Path, Sentence
 from policy.objects import applied
 from policy.rule import rule
 from policy.rules.terraform import ca_certificate, host, of_cluster
+from policy.synthesis import FILES
 
 TOOLS = "gcloud gke-gcloud-auth-plugin kubectl istioctl curl git jq tar awk grep sed tr head csplit"
 ISTIO_CRDS = (
@@ -68,11 +69,8 @@ def _script(
     """
     on_destroy = inputs is not None
     names = sorted({name for one in instances.values() for name in one}) if inputs is None else inputs
-    untriggered = sorted({name for one in (access or {}).values() for name in one})
-    own = {
-        name.upper(): f"${{{'self.triggers' if on_destroy else 'each.value'}.{name}}}"
-        for name in [*names, *untriggered]
-    }
+    others = sorted({name for one in (access or {}).values() for name in one})
+    own = {name.upper(): f"${{{'self.triggers' if on_destroy else 'each.value'}.{name}}}" for name in [*names, *others]}
     content = hashlib.sha256(b"".join((ROOT / "scripts" / name).read_bytes() for name in (script, "lib.sh")))
     after_these = (address("null_resource", one) if "/" in one else one for one in depends_on)
     return _null(*where), {
@@ -101,11 +99,15 @@ def _script(
 
 
 def _shipped() -> str:
-    """Return the folder of the reviewed scripts in a stack's output, which is named after their content.
+    """Return the folder of the reviewed scripts in a stack's output."""
+    return _asset_folder(b"".join(path.read_bytes() for path in sorted((ROOT / "scripts").glob("*.*"))))
+
+
+def _asset_folder(content: bytes) -> str:
+    """Return the folder of an asset in a stack's output, which cdktf names after the content.
 
     Source: https://github.com/hashicorp/terraform-cdk/blob/v0.21.0/packages/cdktf/lib/private/fs.ts
     """
-    content = b"".join(path.read_bytes() for path in sorted((ROOT / "scripts").iterdir()))
     return hashlib.md5(content, usedforsecurity=False).hexdigest().upper()
 
 
@@ -240,13 +242,32 @@ def scripts(environment: Environment) -> Claims:
         yield _script(environment, ("ingress", path), script, instances, resources or (), inputs=names)
 
 
+@rule("https://developer.hashicorp.com/terraform/language/files/override")
+def output_files(environment: Environment) -> Claims:
+    """Beside the stacks' JSON, there are the reviewed scripts and the configuration's asmcli only.
+
+    Terraform merges other files of its folder with the JSON, and runs these copies of the scripts.
+    """
+    for stack in ("network", "mesh", "ingress") if environment.mesh.control_plane != "fleet" else ():
+        for script in (ROOT / "scripts").glob("*.*"):
+            yield (FILES, f"stacks/{stack}/assets/scripts/{_shipped()}/{script.name}"), _sha256(script)
+
+
+def _sha256(file: File) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 @rule("https://cloud.google.com/service-mesh/docs/unified-install/install-dependent-tools")
 def installer(environment: Environment) -> Claims:
     """asmcli installs the control planes, and only after its checksum is verified."""
     if environment.mesh.control_plane == "fleet":
         return
     asmcli = environment.mesh.asmcli
-    file: Any = asmcli.file and Matches(rf"assets/[\w-]+/[0-9A-F]{{32}}/{re.escape(asmcli.file.rpartition('/')[2])}")
+    file = ""
+    if asmcli.file is not None:
+        given = File(asmcli.file)
+        file = f"assets/{unique_id('control-plane/asmcli')}/{_asset_folder(given.read_bytes())}/{given.name}"
+        yield (FILES, f"stacks/mesh/{file}"), _sha256(given)
     url = f"https://storage.googleapis.com/csm-artifacts/asm/asmcli_{asmcli.version.replace('+', '-')}"
     places = {one.key: {"cluster": one.names.cluster, "location": one.location} for one in members(environment)}
     yield _script(
@@ -269,7 +290,7 @@ def installer(environment: Environment) -> Claims:
                 "channel": environment.cluster.release_channel,
                 "revision": environment.revision,
                 "asmcli_url": url,
-                "asmcli_file": file or "",
+                "asmcli_file": file,
                 "asmcli_sha256": asmcli.sha256 or "",
             }
             for one in members(environment)
@@ -277,10 +298,8 @@ def installer(environment: Environment) -> Claims:
         depends_on=["control-plane/removal"],
     )
     condition = '${each.value.asmcli_sha256 != "" || each.value.asmcli_file != ""}'
-    given = {
-        "lifecycle": {"precondition": [{"condition": condition, "error_message": Sentence("each.value.asmcli_url")}]}
-    }
-    yield path, install | given
+    checked = {"precondition": [{"condition": condition, "error_message": Sentence("each.value.asmcli_url")}]}
+    yield path, install | {"lifecycle": checked}
     yield _script(
         environment,
         ("mesh", "crds/wait"),

@@ -26,7 +26,6 @@ from policy.rules.scripts import members
 TEMPLATE = "multi-region-mesh/template"
 PROXY_DRAIN_SECONDS = 5
 KUBERNETES_GRACE_SECONDS = 30
-KUBERNETES_PROBE = {"initial_delay_seconds": 0, "period_seconds": 10, "timeout_seconds": 1}
 
 
 def _checksum(node: Any) -> str:
@@ -149,15 +148,12 @@ def workload_identities(environment: Environment) -> Claims:
 def deployments(environment: Environment) -> Claims:
     """Each service has the configured pods: image, command, environment, volumes, probes and resources."""
     for path, name, service, deployment, suffix in _own_deployments(environment):
-        full_path = f"{path}/deployment{suffix}"
-        template = (*manifest_path("ingress", full_path), "spec", "template")
+        place = f"{path}/deployment{suffix}"
+        template = (*manifest_path("ingress", place), "spec", "template")
         labels = {"app": name, "version": deployment.version}
         scaling = service.scaling_in(deployment)
-        secrets = [
-            applied(f"{path}/secrets-{_checksum(where)}")
-            for where, one in service.volumes.items()
-            if one.secret_manager
-        ]
+        mounted = [where for where, one in service.volumes.items() if one.secret_manager]
+        secrets = [applied(f"{path}/secrets-{_checksum(where)}") for where in mounted]
         spec = {
             "replicas": scaling if isinstance(scaling, int) else None,
             "selector": {"matchLabels": labels},
@@ -169,13 +165,11 @@ def deployments(environment: Environment) -> Claims:
                 "spec": _pod(name, service, deployment),
             },
         }
-        names, before = (
-            (service.namespace, f"{name}-{deployment.version}"),
-            [applied(f"{path}/service-account"), *secrets],
-        )
+        names = (service.namespace, f"{name}-{deployment.version}")
+        before = [applied(f"{path}/service-account"), *secrets]
         content, metadata = {"spec": spec}, {"labels": labels}
         yield kubernetes_object(
-            full_path, "Deployment", names, content, before, metadata=metadata, create_before_destroy=True
+            place, "Deployment", names, content, before, metadata=metadata, create_before_destroy=True
         )
 
 
@@ -311,9 +305,8 @@ def disruption(environment: Environment) -> Claims:
     for _, path, name, service in _running(environment):
         if service.image is None:
             spec: dict[str, Any] = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}}
-            yield kubernetes_object(
-                f"{path}/disruption-budget", "PodDisruptionBudget", (service.namespace, name), {"spec": spec}
-            )
+            place, own = f"{path}/disruption-budget", (service.namespace, name)
+            yield kubernetes_object(place, "PodDisruptionBudget", own, {"spec": spec})
     for path, name, service, deployment, suffix in _own_deployments(environment):
         template = (*manifest_path("ingress", f"{path}/deployment{suffix}"), "spec", "template")
         scaling = service.scaling_in(deployment)
@@ -415,7 +408,5 @@ def demo_client(environment: Environment) -> Claims:
     for region in members(environment) if environment.demo.enabled else ():
         home = f"regions/{region.key}/sleep"
         before, metadata, wait = [applied(f"{home}/service-account")], {"labels": labels}, {"rollout": True}
-        names, content = ("sample", "sleep"), {"spec": spec}
-        yield kubernetes_object(
-            f"{home}/deployment", "Deployment", names, content, before, metadata=metadata, wait=wait
-        )
+        names, path = ("sample", "sleep"), f"{home}/deployment"
+        yield kubernetes_object(path, "Deployment", names, {"spec": spec}, before, metadata=metadata, wait=wait)

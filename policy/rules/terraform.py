@@ -118,12 +118,7 @@ NOTHING: Any = {}
 def provider_tokens(environment: Environment) -> Claims:
     """Providers verify the API servers' certificates, and their tokens are in no state and no plan."""
     account = environment.project.impersonate_service_account
-    token = {
-        "provider": "google.caller",
-        "target_service_account": account,
-        "scopes": [CLOUD_PLATFORM],
-        "lifetime": "3600s",
-    }
+    token = {"target_service_account": account, "scopes": [CLOUD_PLATFORM], "lifetime": "3600s"}
     plugin = {
         "api_version": "client.authentication.k8s.io/v1beta1",
         "command": "gke-gcloud-auth-plugin",
@@ -131,7 +126,7 @@ def provider_tokens(environment: Environment) -> Claims:
     }
     for stack in ("mesh", "ingress"):
         if account:
-            yield (stack, "ephemeral", "google_service_account_access_token", "kubernetes"), token
+            yield (stack, "ephemeral", *TOKEN.split(".")), {"provider": "google.caller", **token}
         clusters = []
         for region in environment.resolved_regions():
             authority = ca_certificate(environment, region)

@@ -1,4 +1,4 @@
-"""Valid unusual files, as data: `inputs/right/`. Each is synthesized, and has the properties in its first line."""
+"""Valid unusual files, as data: `inputs/right/`. Each passes the policy, and has the properties in its first line."""
 
 import json
 from itertools import permutations
@@ -11,6 +11,8 @@ import yaml
 
 from config.naming import STACKS
 from config.schema import schema_text
+from policy.rule import claimed, evaluate
+from policy.synthesis import with_files
 from tests.config.inputs import INPUTS
 from tests.config.platform_limits import violations
 from tests.kubelet import container_environment
@@ -334,4 +336,5 @@ def test_an_unusual_file(name: str, tmp_path: Path) -> None:
     assert list(violations(environment, data)) == []
     synthesis = synthesize(environment, tmp_path)
     assert sorted(synthesis.stacks) == sorted(STACKS)
+    assert evaluate(claimed(environment), with_files(synthesis.stacks, synthesis.outdir)) == []
     CHECKS[name](synthesis)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from config import ConfigError, Environment, load
+from policy.rule import claimed, evaluate
+from policy.synthesis import with_files
 from tests.config.platform_limits import violations
 from tests.synthesis.test_manifests import problems
 from tests.synthesized import Synthesis, synthesize
@@ -61,6 +63,7 @@ def check(environment: Environment, data: dict[str, Any], validate: bool) -> Ite
         yield from problems(synthesis.objects())
         yield from _check_names(synthesis)
         yield from _check_references(synthesis)
+        yield from map(str, evaluate(claimed(environment), with_files(synthesis.stacks, synthesis.outdir)))
         if validate:
             yield from _check_with_providers(synthesis)
 

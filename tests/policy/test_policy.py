@@ -1,6 +1,7 @@
 """The policy as a closed world: it allows what a configuration means, in every environment, and nothing else."""
 
 import copy
+import json
 import re
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ from policy.rule import RULES, claimed, evaluate, load
 from policy.rules.pods import workloads
 from policy.scripts import unreviewed
 from policy.skips import Skip
-from policy.synthesis import Stacks
+from policy.synthesis import FILES, Stacks, read, with_files
 from tests.synthesized import ENVIRONMENTS, Synthesis, environment_of, load_without_variables, synthesize
 
 HARDENED = ROOT / "examples" / "hardened.yaml"
@@ -40,9 +41,13 @@ Synthesized = Callable[[str], Synthesis]
 load()
 
 
+def all_of(synthesis: Synthesis) -> Stacks:
+    return with_files(synthesis.stacks, synthesis.outdir)
+
+
 @pytest.fixture(scope="session")
 def hardened(synthesized: Synthesized) -> Stacks:
-    return synthesized("hardened").stacks
+    return all_of(synthesized("hardened"))
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +56,7 @@ def claims() -> dict[str, dict[str, Node]]:
 
 
 def findings(environment: Environment, folder: Path) -> list[str]:
-    return [str(one) for one in evaluate(claimed(environment), synthesize(environment, folder).stacks)]
+    return [str(one) for one in evaluate(claimed(environment), all_of(synthesize(environment, folder)))]
 
 
 def hardened_data(**services: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def hardened_data(**services: dict[str, Any]) -> dict[str, Any]:
 def test_every_path_of_every_environment_is_claimed(name: str, synthesized: Synthesized) -> None:
     """A finding without a rule says what to write."""
     environment = load_without_variables(ENVIRONMENTS[name])
-    assert [str(one) for one in evaluate(claimed(environment), synthesized(name).stacks)] == []
+    assert [str(one) for one in evaluate(claimed(environment), all_of(synthesized(name)))] == []
 
 
 OWN_SERVICES: dict[str, dict[str, Any]] = {
@@ -251,9 +256,9 @@ def test_all_listed_mutations_exist() -> None:
 @pytest.fixture(scope="module", params=["hardened", "three_regions", "asmcli-in-cluster", "gateway"])
 def generated(request: pytest.FixtureRequest, synthesized: Synthesized) -> list[Generated]:
     environment = load_without_variables(ENVIRONMENTS[request.param])
-    before = copy.deepcopy(synthesized(request.param).stacks)
+    before = copy.deepcopy(all_of(synthesized(request.param)))
     found = list(generate(claimed(environment), before))
-    assert before == synthesized(request.param).stacks
+    assert before == all_of(synthesized(request.param))
     return found
 
 
@@ -268,7 +273,7 @@ def test_every_generated_mutation_of_both_apis_is_found(tmp_path: Path) -> None:
     data = hardened_data()
     data["ingress"]["api"] = "both"
     environment = environment_of(yaml.safe_dump(data))
-    found = list(generate(claimed(environment), synthesize(environment, tmp_path).stacks))
+    found = list(generate(claimed(environment), all_of(synthesize(environment, tmp_path))))
     assert [str(one) for one in found if not one.found_by] == []
     assert "MESH_GATEWAY_BACKENDS" in {rule for one in found for rule in one.found_by}
 
@@ -316,6 +321,7 @@ WEAKENED_VALUES = {
     "mesh data terraform_remote_state cross-stack-reference-input-clusters config path": STATE_ELSEWHERE,
     f"{VPC_LIFECYCLE} precondition 0 condition": "${true}",
     "network resource google_compute_network vpc description": "${self.name}",
+    "clusters resource google_container_cluster regions_tokyo_cluster_FA780145 description": "ghp_" + "a" * 36,
     f"{VPC_LIFECYCLE} postcondition 0 error_message": '${self.name == "" ? "" : a.b}',
     f"{VPC_LIFECYCLE} //": "no comment",
     "ingress output url value": {"//": "no comment"},
@@ -358,6 +364,8 @@ def test_two_rules_that_claim_one_path_are_an_error() -> None:
 def test_values_of_another_type_are_found() -> None:
     assert not Is(1).allows(True)
     assert not Is("1").allows(1)
+    assert Is([1]).allows([1])
+    assert not any(Is([1]).allows(other) for other in ([True], [1.0], ["1"]))
     node = add(None, {"a": [{"b": 1}], "c": {"d": 1}}, RULES["MESH_VPC"])
     wrong: list[Any] = [[], {"a": {}, "c": {"d": 1}}, {"a": [], "c": {"d": 1}}, {"a": [{"b": 1}], "c": []}, "a"]
     assert all(list(compare(node, actual, ("network",))) for actual in wrong)
@@ -413,6 +421,57 @@ def test_scripts_of_another_folder_are_found(tmp_path: Path, monkeypatch: pytest
     assert any("local-exec.command: is" in one for one in found)
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("gateway", "stacks/network/override.tf.json"),
+        ("gateway", "stacks/other/cdk.tf.json"),
+        ("asmcli-in-cluster", "stacks/clusters/more.tf"),
+        ("asmcli-in-cluster", "stacks/mesh/x.auto.tfvars"),
+        ("asmcli-in-cluster", "stacks/mesh/assets/scripts/*/install-mesh.sh"),
+    ],
+)
+def test_another_file_of_the_output_is_found(synthesized: Synthesized, name: str, path: str, tmp_path: Path) -> None:
+    """Terraform merges override files, and runs the scripts of the output, whatever their folder is called."""
+    claims, outdir = claimed(load_without_variables(ENVIRONMENTS[name])), tmp_path / "copy"
+    shutil.copytree(synthesized(name).outdir, outdir)
+    stacks = synthesized(name).stacks
+    assert evaluate(claims, with_files(stacks, outdir)) == []
+    file = next(outdir.glob(path), outdir / path)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("{}", encoding="utf-8")
+    assert [one.path[0] for one in evaluate(claims, with_files(stacks, outdir))] == [FILES]
+
+
+def test_another_local_asmcli_is_found(tmp_path: Path) -> None:
+    data = hardened_data() | {"backend": {"type": "gcs", "bucket": "states"}}
+    for name in ("given", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "asmcli").write_text(name, encoding="utf-8")
+    data["mesh"] |= {"control_plane": "asmcli-managed", "asmcli": {"file": str(tmp_path / "given" / "asmcli")}}
+    environment = environment_of(yaml.safe_dump(data))
+    stacks = copy.deepcopy(dict(all_of(synthesize(environment, tmp_path))))
+    assert evaluate(claimed(environment), stacks) == []
+    (install,) = [one for key, one in stacks["mesh"]["resource"]["null_resource"].items() if "_install_" in key]
+    install["for_each"]["london"]["asmcli_file"] = (
+        "assets/control-plane_asmcli_0/00000000000000000000000000000000/asmcli"
+    )
+    assert [one.found_by for one in evaluate(claimed(environment), stacks)] == ["MESH_INSTALLER"]
+    data["mesh"]["asmcli"]["file"] = str(tmp_path / "other" / "asmcli")
+    found = evaluate(claimed(environment_of(yaml.safe_dump(data))), stacks)
+    assert ["stacks/mesh/assets" in str(one) for one in found if one.path[0] == FILES] == [True, True]
+
+
+def test_a_state_that_is_beside_another_file_is_found(tmp_path: Path) -> None:
+    """The path from `cdktf.out` is right only for a configuration beside it."""
+    file = tmp_path / "out" / "stacks" / "mesh" / "cdk.tf.json"
+    file.parent.mkdir(parents=True)
+    ours = "../../../terraform.mesh.tfstate"
+    for path, expected in (("../../../here/terraform.mesh.tfstate", ours), (ours, "elsewhere")):
+        file.write_text(json.dumps({"path": path}), encoding="utf-8")
+        assert read(tmp_path / "here" / "mesh.yaml", tmp_path / "out", "mesh") == {"path": expected}
+
+
 def test_scripts_are_as_reviewed() -> None:
     assert unreviewed() == []
 
@@ -434,6 +493,10 @@ def checkout(tmp_path: Path) -> Path:
         ("cli/traffic/client.sh", 'curl "$@"', 'curl --insecure "$@"'),
         ("tools/setup", "--require-hashes", ""),
         ("tools/new", "", "#!/usr/bin/env bash\n"),
+        ("tools/command", "", "echo"),
+        ("cli/report/new.py", "", "#!/usr/bin/env sh\n"),
+        ("constructs/new.sh", "", "echo"),
+        ("new", "", "#!/bin/dash\n"),
         (".ci/run", "make check", "make test"),
     ],
 )
@@ -442,6 +505,7 @@ def test_a_changed_script_is_found(checkout: Path, script: str, old: str, new: s
     file = checkout / script
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     assert old in text
+    file.parent.mkdir(exist_ok=True)
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
     (found,) = unreviewed(checkout)
     assert f"{script}: not the reviewed content" in found
