@@ -29,7 +29,7 @@ from config.validation.scaling import check_reachable_targets, check_scaling
 from config.validation.service_accounts import check_deployer, check_service_accounts
 from config.validation.services import check_services
 from config.validation.source_addresses import check_source_addresses
-from config.validation.traffic import check_traffic
+from config.validation.traffic import check_connect_timeouts, check_traffic
 from config.validation.traffic_shares import check_traffic_shares
 from config.validation.unused import check_unused
 
@@ -75,6 +75,7 @@ WARNINGS: tuple[Callable[[Environment], Iterator[Problem]], ...] = (
     check_reachable_targets,
     check_patterns,
     check_redirects,
+    check_connect_timeouts,
     check_volume_room,
     check_deployer,
 )

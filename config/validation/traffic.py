@@ -9,6 +9,9 @@ from config.services.outlier_detection import OutlierDetection
 from config.services.service import WITH_TIMEOUT, Service
 from config.validation.duplicates import check_duplicates
 
+OF_CONNECTIONS = {"connect-failure", *TIMED_OUT}
+"""Conditions on which Envoy retries a request whose connection has failed."""
+
 OF_REQUESTS = ("max_pending_requests", "max_requests", "max_requests_per_connection")
 """Keys of ``connections`` that limit requests, which only ports of HTTP and gRPC have."""
 
@@ -21,6 +24,25 @@ def check_traffic(environment: Environment) -> Iterator[Problem]:
         yield from _check_retries(path, service)
         yield from _check_connections(path, service)
         yield from _check_outlier_detection(path, service.outlier_detection)
+
+
+def check_connect_timeouts(environment: Environment) -> Iterator[Problem]:
+    """Warn of requests that time out while a connection is tried, as to a lost region: none of them is retried.
+
+    A try with a timeout of its own ends earlier, and is retried.
+    """
+    for name, service in environment.services.items():
+        retries, limit = service.retries, service.connections.connect_timeout_seconds
+        retried = retries.attempts and not OF_CONNECTIONS.isdisjoint(retries.retry_on)
+        if not retried or retries.per_try_timeout_seconds:
+            continue
+        timeouts = [timeout for port in service.http_ports if (timeout := service.timeout_of(port)) is not None]
+        if timeouts and timeouts[0] <= limit:
+            rule = (
+                "is over before a connection to a lost region has failed (connections.connect_timeout_seconds, "
+                f"{limit:g}), so that these requests are not retried elsewhere; set that to less"
+            )
+            yield Problem(f"services.{name}.timeout_seconds", rule, service.timeout_seconds)
 
 
 def _check_timeout(path: str, service: Service) -> Iterator[Problem]:

@@ -705,6 +705,7 @@ SHOP = "services.shop"
         ({f"{SHOP}.volumes": {"/c": {"size": "1Ti"}}}, f"{SHOP}.volumes./c.size", "its disk has 100 GB"),
         ({f"{SHOP}.volumes": {"/c": {"memory": "16Gi"}}}, f"{SHOP}.volumes./c.memory", "has 16 GiB of memory at most"),
         ({f"{SHOP}.routes": [{"path": "/x.*"}]}, f"{SHOP}.routes[0].path", "'x.*' too, which is no pattern"),
+        ({f"{SHOP}.timeout_seconds": 1}, f"{SHOP}.timeout_seconds", "not retried elsewhere; set that to less"),
         ({f"{SHOP}.routes": [{"path": "/u/:id/x"}]}, f"{SHOP}.routes[0].path", "below /u write path: /u"),
     ],
 )
@@ -713,6 +714,22 @@ def test_a_warning(changes: Data, path: str, text: str) -> None:
     for where, value in changes.items():
         put(data, where, value)
     assert [one for one in warnings_of(data) if f": {path}" in f": {one.partition(': ')[2]}" and text in one]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timeout_seconds": 1.5},
+        {"timeout_seconds": 0.5, "connections": {"connect_timeout_seconds": 0.25}},
+        {"timeout_seconds": 0.5, "retries": {"attempts": 0}},
+        {"timeout_seconds": 0.5, "retries": {"retry_on": ["connect-failure", "reset"], "per_try_timeout_seconds": 0.2}},
+    ],
+)
+def test_retries_within_the_timeout(changes: Data) -> None:
+    """A connection to a lost region fails in time, or a try ends in time, or nothing is retried."""
+    data = copy.deepcopy(BASE)
+    data["services"]["shop"] |= changes
+    assert not [one for one in warnings_of(data) if "retried" in one]
 
 
 def test_nothing_to_warn_of() -> None:
