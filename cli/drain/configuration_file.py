@@ -99,12 +99,12 @@ class ConfigurationFile:
 
     @contextmanager
     def copy(self, text: str) -> Iterator[Path]:
-        """Yield a temporary file beside this one, as its paths are relative to its folder.
+        """Yield a temporary file beside this one, or the link to it, as paths in it are relative to that folder.
 
         Args:
             text: Its content.
         """
-        file = self._temporary(text)
+        file = self._temporary(self.path.parent, text)
         try:
             yield file
         finally:
@@ -115,13 +115,13 @@ class ConfigurationFile:
             raise MeshError(f"{displayed(self.path)} has changed meanwhile", "run the command again")
         if old == new:
             return
-        file = self._temporary(new)
         target = self.path.resolve()  # behind a symbolic link
+        file = self._temporary(target.parent, new)
         shutil.copymode(target, file)
         file.replace(target)
 
-    def _temporary(self, text: str) -> Path:
-        folder, name = self.path.resolve().parent, f".{self.path.name}"
+    def _temporary(self, folder: Path, text: str) -> Path:
+        name = f".{self.path.name}"
         try:
             remove_abandoned(folder, name)
             prefix = prefix_of_process(name)

@@ -22,7 +22,8 @@ def synthesize(config: Path, folder: Path | None = None) -> None:
     """
     source = os.path.relpath(config)
     path = f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # with Node.js
-    own = {"MESH_CONFIG": str(config.resolve()), "PATH": path}
+    # A symbolic link stays one: paths in the file are relative to the link's folder.
+    own = {"MESH_CONFIG": os.path.abspath(config), "PATH": path}
     if folder is not None:
         own["CDKTF_OUTDIR"] = str(folder)
     command = [sys.executable, str(ROOT / "main.py")]

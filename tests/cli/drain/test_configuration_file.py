@@ -1,12 +1,14 @@
 """The configuration file is replaced as a whole, or left alone."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cli.drain.configuration_file import ConfigurationFile
 from cli.errors import MeshError
+from cli.sources.synthesis import synthesize
 
 TEXT = "# mine\nregions:\r\n  osaka: {number: 8} # é\r\n"
 DRAINED = "# mine\nregions:\r\n  osaka: {number: 8, drained: true} # é\r\n"
@@ -97,6 +99,36 @@ def test_services_that_only_the_region_runs(path: Path) -> None:
     with pytest.raises(MeshError, match=r"was left alone: services\.cart: has .*; services\.shop: has ") as error:
         ConfigurationFile.of(path, "osaka", True).environment()
     assert "line " not in str(error.value)
+
+
+def test_a_link_in_another_folder(path: Path) -> None:
+    """The change is made where the file is, and copies are beside the link, as `load` reads them."""
+    folder = path.parent / "links"
+    folder.mkdir()
+    link = folder / "mesh.yaml"
+    link.symlink_to(path)
+    file = ConfigurationFile.of(link, "osaka", True)
+    with file.copy("content") as copy:
+        assert copy.parent == folder
+    file.write()
+    assert path.read_bytes() == DRAINED.encode()
+    assert os.listdir(folder) == ["mesh.yaml"]
+
+
+def test_a_link_is_synthesized_as_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by cdktf, for which the paths in the file are relative to the link's folder."""
+    link = path.with_name("link.yaml")
+    link.symlink_to(path.name)
+    found = []
+
+    def run(command: list[str], *, env: dict[str, str], **_: object) -> "subprocess.CompletedProcess[str]":
+        found.append(env["MESH_CONFIG"])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("cli.sources.synthesis.subprocess.run", run)
+    monkeypatch.chdir(path.parent)
+    synthesize(Path(link.name))
+    assert found == [str(link)]
 
 
 def test_a_copy_is_beside_the_file_for_a_while(path: Path) -> None:
