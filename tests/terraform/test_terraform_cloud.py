@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import pytest
 
+from cli.drain.terraform import CREATE, StackTerraform, StateLockedError
 from cli.sources.terraform import StackFolder
 from tests.fake_cloud.terraform_cloud.model import TerraformCloudError
 from tests.terraform.terraform import APPLY, PRODUCER, consumer
@@ -115,6 +116,21 @@ def test_mesh_repair_reads_the_state_and_its_lock(local: TerraformCloudUser) -> 
         local.organization.named("producer").locked_by = "somebody"
         assert folder.lock_holder() is not None
     assert local.organization.named("producer").locked_by == "somebody"
+
+
+def test_mesh_drain_plans_and_applies(local: TerraformCloudUser, tmp_path: Path) -> None:
+    resources = {"first": {"input": "a"}, "other": {"input": "a"}}
+    stack = StackTerraform(local.initialize("producer", {"resource": {"terraform_data": resources}}))
+    plan = tmp_path / "plan"
+    with patch.dict(os.environ, local.environment, clear=True), patch("cli.drain.terraform.LOCK_SECONDS", 0):
+        stack.init()
+        assert [one.actions for one in stack.plan(["terraform_data.first"], plan)] == [CREATE]
+        stack.apply(plan)
+        assert [one.actions for one in stack.plan(["terraform_data.first"], plan)] == [("no-op",)]
+        local.organization.named("producer").locked_by = "somebody"
+        with pytest.raises(StateLockedError):
+            stack.plan(["terraform_data.first"], plan)
+    assert len(local.organization.named("producer").states) == 1
 
 
 def test_terraform_enterprise_is_another_host(local: TerraformCloudUser, tmp_path: Path) -> None:
