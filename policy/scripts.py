@@ -30,5 +30,5 @@ def unreviewed(root: Path = ROOT) -> list[str]:
 
 
 def _is_script(file: Path) -> bool:
-    """Return whether a shell may run a file: it has the name of a script or a command, or a script's first line."""
-    return file.suffix in (".sh", ".bash", "") or _START.match(file.read_bytes()) is not None
+    """Return whether a file is a script or a command, by its name or its first line, or names cdktf's command."""
+    return file.suffix in (".sh", ".bash", "") or file.name == "cdktf.json" or bool(_START.match(file.read_bytes()))

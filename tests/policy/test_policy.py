@@ -481,6 +481,7 @@ def checkout(tmp_path: Path) -> Path:
     """Copy the folders that have shell scripts."""
     for folder in ("scripts", "cli", "tools", ".ci"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "cdktf.json", tmp_path)
     return tmp_path
 
 
@@ -497,6 +498,7 @@ def checkout(tmp_path: Path) -> Path:
         ("cli/report/new.py", "", "#!/usr/bin/env sh\n"),
         ("constructs/new.sh", "", "echo"),
         ("new", "", "#!/bin/dash\n"),
+        ("cdktf.json", "main.py", "other.py"),
         (".ci/run", "make check", "make test"),
     ],
 )
