@@ -1,4 +1,4 @@
-"""Addresses of resources and references to them, as terraform writes them."""
+"""Addresses of resources, references to them and text, as terraform's JSON has them."""
 
 import hashlib
 import re
@@ -10,6 +10,16 @@ REMOTE = "cross-stack-reference-input-"
 
 OUTPUTS: dict[tuple[str, str], str] = {}
 """What the outputs for other stacks are, by stack and name: `other_stack` fills it."""
+
+
+def literal(text: str) -> str:
+    """Return a text that terraform does not evaluate."""
+    return text.replace("${", "$${").replace("%{", "%%{")
+
+
+def in_container(text: str) -> str:
+    """Return a text that the kubelet does not evaluate, either: it replaces ``$(NAME)``."""
+    return literal(text.replace("$", "$$"))
 
 
 def unique_id(path: str) -> str:

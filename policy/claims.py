@@ -118,12 +118,7 @@ class Sentence(Allowed):
 
     def others(self) -> list[Any]:
         key = "google_service_account_key.nodes.private_key"
-        texts = [
-            "AIza" + 35 * "x",
-            f"The key: ${{{key}}}",
-            f'${{{self.shown} == "" ? "" : {key}}}',
-            f"${{{key}}}%{{if}}",
-        ]
+        texts = ["AIza" + 35 * "x", f"Key: ${{{key}}}", f'${{{self.shown} == "" ? "" : {key}}}', f"${{{key}}}%{{if}}"]
         return [*texts, "", ["no text"]]
 
     def __str__(self) -> str:

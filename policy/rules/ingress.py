@@ -7,8 +7,7 @@ from config.environment import Environment, ResolvedRegion
 from config.routing import ANY_HOST, DEFAULT_ROUTES, RoutedPath, host_routes, routed_paths
 from config.services.headers import HeaderChanges
 from config.services.service import Service
-from config.terraform_text import escape
-from policy.addresses import address, ref, resource
+from policy.addresses import address, literal, ref, resource
 from policy.claims import Claims, Sentence
 from policy.objects import GATEWAY_NAMESPACE, applied, autoscaling, kubernetes_object, spread
 from policy.rule import rule
@@ -264,19 +263,19 @@ def _entries(environment: Environment, path: RoutedPath, service: Service) -> li
     if route.cors is not None:
         cors = route.cors
         common["corsPolicy"] = {
-            "allowOrigins": [{"exact": escape(origin)} for origin in cors.allow_origins],
+            "allowOrigins": [{"exact": literal(origin)} for origin in cors.allow_origins],
             "allowMethods": list(cors.allow_methods) or None,
             "allowHeaders": list(cors.allow_headers) or None,
             "exposeHeaders": list(cors.expose_headers) or None,
             "allowCredentials": cors.allow_credentials,
             "maxAge": f"{cors.max_age_seconds}s" if cors.max_age_seconds else None,
         }
-    exact, below = {"uri": {"exact": escape(path.path)}}, {"uri": {"prefix": escape(f"{path.path.rstrip('/')}/")}}
+    exact, below = {"uri": {"exact": literal(path.path)}}, {"uri": {"prefix": literal(f"{path.path.rstrip('/')}/")}}
     matches = [exact] if route.match == "exact" else [below] if path.path.endswith("/") else [exact, below]
     if route.rewrite is None:
         return [{**common, "match": matches}]
-    inner = {"uri": escape(f"{route.rewrite.rstrip('/')}/")}
-    rewrites = [inner if match is below else {"uri": escape(route.rewrite)} for match in matches]
+    inner = {"uri": literal(f"{route.rewrite.rstrip('/')}/")}
+    rewrites = [inner if match is below else {"uri": literal(route.rewrite)} for match in matches]
     if rewrites[0] == rewrites[-1]:
         return [{**common, "match": matches, "rewrite": inner if len(matches) > 1 else rewrites[0]}]
     return [{**common, "match": [one], "rewrite": to} for one, to in zip(matches, rewrites, strict=True)]
@@ -285,8 +284,8 @@ def _entries(environment: Environment, path: RoutedPath, service: Service) -> li
 def _headers(request: HeaderChanges, response: HeaderChanges) -> dict[str, Any] | None:
     found = {
         kind: {
-            "set": escape(dict(one.set)) or None,
-            "add": escape(dict(one.add)) or None,
+            "set": {name: literal(value) for name, value in one.set.items()} or None,
+            "add": {name: literal(value) for name, value in one.add.items()} or None,
             "remove": list(one.remove) or None,
         }
         for kind, one in (("request", request), ("response", response))

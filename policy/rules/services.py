@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from config.container_text import escape
 from config.environment import Environment, ResolvedRegion
 from config.grammar.quantity import canonical_bytes, canonical_cpu
 from config.services.pods import RegionalDeployment
@@ -15,8 +14,7 @@ from config.services.scaling import Autoscaling
 from config.services.service import Service
 from config.services.variable import FieldReference
 from config.services.volume import Volume
-from config.terraform_text import escape as terraform_text
-from policy.addresses import address, resource
+from policy.addresses import address, in_container, literal, resource
 from policy.claims import Checksum, Claims
 from policy.objects import applied, autoscaling, in_namespace, kubernetes_object, manifest_path, spread
 from policy.rule import rule
@@ -167,10 +165,8 @@ def deployments(environment: Environment) -> Claims:
         }
         names = (service.namespace, f"{name}-{deployment.version}")
         before = [applied(f"{path}/service-account"), *secrets]
-        content, metadata = {"spec": spec}, {"labels": labels}
-        yield kubernetes_object(
-            place, "Deployment", names, content, before, metadata=metadata, create_before_destroy=True
-        )
+        body, metadata = {"spec": spec}, {"labels": labels}
+        yield kubernetes_object(place, "Deployment", names, body, before, metadata=metadata, create_before_destroy=True)
 
 
 def _annotations(service: Service) -> dict[str, str]:
@@ -200,8 +196,8 @@ def _pod(name: str, service: Service, deployment: RegionalDeployment) -> dict[st
     container = {
         "name": name,
         "image": deployment.image or service.image,
-        "command": [terraform_text(escape(word)) for word in service.command] or None,
-        "args": [terraform_text(escape(word)) for word in service.args] or None,
+        "command": [in_container(word) for word in service.command] or None,
+        "args": [in_container(word) for word in service.args] or None,
         "env": _environment(service, deployment) or None,
         "envFrom": [_env_source(one) for one in service.env_from] or None,
         "ports": [{"name": key, "containerPort": one.port} for key, one in service.all_ports.items()],
@@ -234,7 +230,7 @@ def _environment(service: Service, deployment: RegionalDeployment) -> list[dict[
     found: list[dict[str, Any]] = []
     for name, value in sorted({**service.env, **deployment.env, **version}.items()):
         if isinstance(value, str):
-            found.append({"name": name, "value": terraform_text(escape(value)) or None})
+            found.append({"name": name, "value": in_container(value) or None})
         elif isinstance(value, FieldReference):
             found.append({"name": name, "valueFrom": {"fieldRef": {"fieldPath": value.field}}})
         else:
@@ -259,7 +255,7 @@ def _volumes(service: str, of: Service) -> tuple[list[dict[str, Any]], list[dict
         name = f"volume-{_checksum(path)}"
         writable = volume.size or volume.memory
         sources.append({"name": name, **_source(service, path, volume)})
-        mount = {"name": name, "mountPath": terraform_text(path), "subPath": volume.key}
+        mount = {"name": name, "mountPath": literal(path), "subPath": volume.key}
         mounts.append({**mount, "readOnly": None if writable else True})
     return sources, mounts
 
@@ -291,11 +287,11 @@ def _probe(probe: Probe, service: Service) -> dict[str, Any]:
     if successes != 1:
         numbers["successThreshold"] = successes
     if probe.http is not None:
-        return {"httpGet": {"path": terraform_text(probe.http), "port": port}, **numbers}
+        return {"httpGet": {"path": literal(probe.http), "port": port}, **numbers}
     if probe.grpc is not None:
-        return {"grpc": {"service": terraform_text(probe.grpc) or None, "port": port}, **numbers}
+        return {"grpc": {"service": literal(probe.grpc) or None, "port": port}, **numbers}
     if probe.exec is not None:
-        return {"exec": {"command": [terraform_text(escape(word)) for word in probe.exec]}, **numbers}
+        return {"exec": {"command": [in_container(word) for word in probe.exec]}, **numbers}
     return {"tcpSocket": {"port": port}, **numbers}
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from config.reference import _rows
 from config.schema import schema_text
+from policy.generated import generate
 from policy.rule import claimed, evaluate
 from policy.synthesis import with_files
 from tests.config.inputs import INPUTS
@@ -28,7 +29,9 @@ CHECKED = [*ENVIRONMENTS.values(), *FILES, *(INPUTS / "right").glob("*.yaml")]
 def test_every_path_of_a_file_with_rare_keys_is_claimed(file: Path, tmp_path: Path) -> None:
     environment = load_without_variables(file)
     synthesis = synthesize(environment, tmp_path)
-    assert [str(one) for one in evaluate(claimed(environment), with_files(synthesis.stacks, synthesis.outdir))] == []
+    claims, stacks = claimed(environment), with_files(synthesis.stacks, synthesis.outdir)
+    assert [str(one) for one in evaluate(claims, stacks)] == []
+    assert [str(one) for one in generate(claims, stacks) if not one.found_by] == []
 
 
 def values(node: Any, steps: list[str]) -> Iterator[Any]:
