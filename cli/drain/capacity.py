@@ -128,6 +128,6 @@ def _pods(name: str, here: LiveRegion, all_: Iterable[LiveRegion], namespace: st
     most = max(all_, key=lambda one: one.ready_pods(namespace, app))
     others, more = most.ready_pods(namespace, app), here.more_pods(namespace, app)
     if ready < others and more:
-        text += f", which autoscaling has reduced, and {others} in {most.key}; it can add {more}"
+        text += f", and {others} in {most.key}; autoscaling adds up to {more}, but only under load"
         return warning(name, text, "if the load needs more at once, raise min_replicas and deploy first")
     return ok(name, text)

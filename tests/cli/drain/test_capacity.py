@@ -86,7 +86,7 @@ def test_a_drain_of_osaka(keys: str, tokyo: str, osaka: str, seoul: str, unserve
     ("here", "there", "most", "text"),
     [
         (2, 2, 10, ""),
-        (2, 5, 10, "2 ready pods in osaka, which autoscaling has reduced, and 5 in seoul; it can add 8"),
+        (2, 5, 10, "2 ready pods in osaka, and 5 in seoul; autoscaling adds up to 8, but only under load"),
         (2, 5, 2, ""),  # as many as it is to have
         (0, 5, 10, "no ready pod in osaka, so that its requests stay in other regions"),
     ],
