@@ -14,7 +14,7 @@ from cli.drain.capacity import check_capacity, check_pods
 from cli.drain.configuration_file import ConfigurationFile
 from cli.drain.difference import STACK, ChangedObject, changed_objects
 from cli.drain.emptiness import RegionTraffic
-from cli.drain.live import LiveRegions, live_clusters, read_regions
+from cli.drain.live import NO_CLUSTER, LiveRegions, live_clusters, read_regions
 from cli.drain.options import DrainOptions
 from cli.drain.proxy_traffic import read_traffic
 from cli.drain.return_to_service import RegionReturn
@@ -74,6 +74,7 @@ def run_drain(
     with live_clusters(environment, kubeconfig) as clusters:
         with output.spinner(f"reading {counted(len(clusters), 'cluster')}"):
             live = read_regions(environment, clusters)
+        _check_clusters(environment, options, live)
         checks = report.section("Other regions" if options.drained else f"Pods in {options.region}")
         if options.drained:
             checks.findings += check_capacity(environment, options.region, live)
@@ -116,6 +117,19 @@ def _check_region(environment: Environment, config: Path, options: DrainOptions)
         raise MeshError(f"{key} is retired: nothing runs there", fix)
     if isinstance(environment.backend, LocalState) and read_states(environment, config)[STACK] is None:
         raise MeshError(f"the stack {STACK} of {displayed(config)} was never deployed", DEPLOY)
+
+
+def _check_clusters(environment: Environment, options: DrainOptions, live: LiveRegions) -> None:
+    """Raise a MeshError if the MultiClusterService would name a cluster that does not exist.
+
+    In one with a drained region, it names each cluster that gets requests.
+    """
+    if not environment.ingress.uses_mci:
+        return
+    for key, one in live.items():
+        if key != options.region and one.region.serves and one.problem == NO_CLUSTER:
+            text = f"nothing was changed, as the cluster of {key} does not exist, and the load balancer would get it"
+            raise MeshError(text, f"deploy {key} first, or take it out of service: mesh drain {key}")
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from cli.sources.worker_pool import worker_pool
 from config import Environment, ResolvedRegion
 from config.naming import GATEWAY_NAME, GATEWAY_NAMESPACE
 
+NO_CLUSTER = "the cluster does not exist"
+"""Problem of a region that was not deployed yet, or is lost for good."""
+
 KINDS = "endpointslices.discovery.k8s.io,horizontalpodautoscalers.autoscaling,pods"
 
 
@@ -104,7 +107,7 @@ def live_clusters(environment: Environment, kubeconfig: Path | None) -> Iterator
             found = dict(zip((region.key for region in regions), results, strict=True))
     described = {key: one for key, one in found.items() if isinstance(one, dict)}
     problems = {
-        key: f"the GKE API: {one}" if isinstance(one, ApiError) else "the cluster does not exist"
+        key: f"the GKE API: {one}" if isinstance(one, ApiError) else NO_CLUSTER
         for key, one in found.items()
         if key not in described
     }

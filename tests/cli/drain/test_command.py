@@ -174,6 +174,17 @@ def test_callers_of_a_service_that_nothing_serves(region: DrainableMesh) -> None
     assert region.run_to_timeout("drain").status == 1
 
 
+def test_a_region_that_was_never_deployed(region: DrainableMesh) -> None:
+    """The MultiClusterService would name its cluster, as soon as it does not stand for all."""
+    region.mesh.content["regions"]["taipei"] = {"region": "asia-east1", "number": 5}
+    error = refused(region)
+    assert "the cluster of taipei does not exist" in error["message"]
+    assert error["fix"].endswith("mesh drain taipei")
+    region.mesh.content["ingress"]["api"] = "gateway"  # which has no list of clusters
+    region.applied = manifests(region.mesh.content)
+    assert region.run("drain").status == 0
+
+
 def test_the_last_region_that_serves(region: DrainableMesh) -> None:
     region.mesh.content["regions"]["tokyo"]["drained"] = True
     error = refused(region)
