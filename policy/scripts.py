@@ -19,7 +19,7 @@ def unreviewed(root: Path = ROOT) -> list[str]:
     reviewed = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     # Terraform runs the copy of all of scripts/. Other folders have scripts among other files.
     others = [*root.glob("[!.A-Z]*"), *(one for folder in _FOLDERS for one in (root / folder).rglob("*"))]
-    files = [*(root / "scripts").rglob("*"), *(one for one in others if one.is_file() and _is_script(one))]
+    files = [*(root / "scripts").rglob("*"), *(one for one in others if one.is_file() and _is_script(one, root))]
     found = {one.relative_to(root).as_posix(): sha256(one.read_bytes()).hexdigest() for one in files if one.is_file()}
     return [
         f"MESH_REVIEWED_SCRIPTS  {path}: not the reviewed content; review it (docs/policy.md#scripts), then set its "
@@ -29,6 +29,7 @@ def unreviewed(root: Path = ROOT) -> list[str]:
     ]
 
 
-def _is_script(file: Path) -> bool:
-    """Return whether a file is a script or a command, by its name or its first line, or names cdktf's command."""
-    return file.suffix in (".sh", ".bash", "") or file.name == "cdktf.json" or bool(_START.match(file.read_bytes()))
+def _is_script(file: Path, root: Path) -> bool:
+    """Return whether a file is a script, by name or first line; in the root, users have files such as kubeconfig."""
+    named = file.suffix in (".sh", ".bash") or file == root / "cdktf.json" or not (file.suffix or file.parent == root)
+    return named or bool(_START.match(file.read_bytes()))

@@ -513,6 +513,11 @@ def test_a_changed_script_is_found(checkout: Path, script: str, old: str, new: s
     assert f"{script}: not the reviewed content" in found
 
 
+def test_a_file_of_the_users_is_no_script(checkout: Path) -> None:
+    (checkout / "kubeconfig").write_text("apiVersion: v1\n", encoding="utf-8")
+    assert unreviewed(checkout) == []
+
+
 def test_a_deleted_script_is_found(checkout: Path) -> None:
     (checkout / "scripts" / "lib.sh").unlink()
     (found,) = unreviewed(checkout)
