@@ -46,9 +46,8 @@ _TABLE = """\
 
 def reference_text() -> str:
     """Return the reference as it stands in ``docs/configuration.md``."""
-    schema = json.loads(schema_text())
     effects = "".join(f"- *{effect}*: {effect.explanation}.\n" for effect in Effect)
-    rows = [row for row in _rows(schema, schema, "", {}) if row.effect]
+    rows = [row for row in all_rows() if row.effect]
     parts = [_HEAD.format(base=EXAMPLE_BASE), effects]
     for group in GROUPS:
         parts.append(f"\n## {group.title}\n\n{group.introduction}\n\n```yaml\n{group.example}```\n\n{_TABLE}")
@@ -90,13 +89,18 @@ def effects_of_keys() -> dict[str, Effect | None]:
     Raises:
         KeyError: a key has no effect.
     """
-    schema = json.loads(schema_text())
     found = {}
-    for row in _rows(schema, schema, "", {}):
+    for row in all_rows():
         if not row.effect and not row.section:
             raise KeyError(f"{row.key}: its field needs json_schema_extra=…, one of config/effects.py")
         found[row.key] = Effect(row.effect) if row.effect else None
     return found
+
+
+def all_rows() -> Iterator[Row]:
+    """Yield the row of each key of the configuration."""
+    schema = json.loads(schema_text())
+    return _rows(schema, schema, "", {})
 
 
 def _rows(node: dict[str, Any], root: dict[str, Any], prefix: str, defaults: dict[str, Any]) -> Iterator[Row]:

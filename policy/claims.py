@@ -70,7 +70,7 @@ class Is(Allowed):
     value: Any
 
     def allows(self, value: Any) -> bool:
-        return bool(value == self.value) and repr(value) == repr(self.value)  # 1, 1.0 and true are equal in Python
+        return repr(value) == repr(self.value)  # 1, 1.0 and true are equal in Python
 
     def others(self) -> list[Any]:
         match self.value:

@@ -1,4 +1,4 @@
-"""What has to hold before a region is drained, beside ready pods elsewhere: callers know their endpoints."""
+"""What has to hold before a region is drained, beside ready pods in other regions: callers know their endpoints."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from config.plural import counted
 
 
 def check_callers(environment: Environment, live: LiveRegion, reading: Reading) -> Iterator[Finding]:
-    """Yield that callers of services in a region know endpoints of them elsewhere, too.
+    """Yield that callers of services in a region know endpoints of them in other regions, too.
 
     They do not where endpoint discovery between clusters fails: the Services of other regions have ready endpoints,
     and their callers would have none.

@@ -115,7 +115,7 @@ def check_pods(environment: Environment, key: str, live: LiveRegions) -> Iterato
         yield _pods(GATEWAYS, here, live.values(), GATEWAY_NAMESPACE, GATEWAY_NAME)
 
 
-def _pods(name: str, here: LiveRegion, all_: Iterable[LiveRegion], namespace: str, app: str) -> Finding:
+def _pods(name: str, here: LiveRegion, regions: Iterable[LiveRegion], namespace: str, app: str) -> Finding:
     """Compare the pods that get requests again with those of the region that has most.
 
     Without requests, an autoscaler reduces them to its minimum, and they get all requests of the region at once.
@@ -125,7 +125,7 @@ def _pods(name: str, here: LiveRegion, all_: Iterable[LiveRegion], namespace: st
         text = f"no ready pod in {key}, so that its requests stay in other regions"
         return warning(name, text, f"mesh status --region {key}")
     text = f"{counted(ready, 'ready pod')} in {key}"
-    most = max(all_, key=lambda one: one.ready_pods(namespace, app))
+    most = max(regions, key=lambda one: one.ready_pods(namespace, app))
     others, more = most.ready_pods(namespace, app), here.more_pods(namespace, app)
     if ready < others and more:
         text += f", and {others} in {most.key}; autoscaling adds up to {more}, but only under load"

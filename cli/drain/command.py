@@ -1,6 +1,5 @@
 """`mesh drain` and `mesh undrain`: the file, the clusters and the traffic change together."""
 
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -94,17 +93,13 @@ def run_drain(
             try:
                 drain.observe()
             except KeyboardInterrupt as interrupt:
-                _set_interrupted(report, interrupt)
+                report.interrupt(interrupt)
     return report
 
 
 def _readable(live: LiveRegions) -> dict[str, ClusterClient]:
     """Return the clients of the clusters that can be read."""
     return {key: one.cluster for key, one in live.items() if one.cluster is not None}
-
-
-def _set_interrupted(report: Report, interrupt: KeyboardInterrupt) -> None:
-    report.interrupted, report.signal = True, interrupt.args[0] if interrupt.args else signal.SIGINT
 
 
 def _check_region(environment: Environment, config: Path, options: DrainOptions) -> None:
@@ -231,7 +226,7 @@ class Drain:
                 with self.output.spinner(f"terraform apply: {counted(len(self.present), 'object')}"):
                     problem = terraform.apply()
             except KeyboardInterrupt as interrupt:
-                _set_interrupted(self.report, interrupt)
+                self.report.interrupt(interrupt)
                 problem = "interrupted, so that some of the objects are changed, and others are not"
                 fix = f"to go on: {self.options.command}; to go back: {self.options.opposite}"
         state = f"regions.{self.options.region}.drained is {str(self.options.drained).lower()}"

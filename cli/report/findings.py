@@ -109,6 +109,10 @@ class Report:
         self.sections.append(section)
         return section
 
+    def interrupt(self, interrupt: KeyboardInterrupt) -> None:
+        """Note the signal that stopped the command: `cli.signals` passes its number."""
+        self.interrupted, self.signal = True, interrupt.args[0] if interrupt.args else SIGINT
+
     def findings(self) -> Iterator[tuple[Section, Finding]]:
         """Yield all findings, with their sections."""
         for section in self.sections:

@@ -1,6 +1,5 @@
 """`mesh drill`: a service of one region fails, its requests fail over to another region, and fail back."""
 
-import signal
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -107,7 +106,7 @@ def run_drill(environment: Environment, kubeconfig: Path | None, options: DrillO
     except KeyboardInterrupt as interrupt:
         if not timelines:
             raise
-        report.interrupted, report.signal = True, interrupt.args[0] if interrupt.args else signal.SIGINT
+        report.interrupt(interrupt)
     _fill(section, timelines)
     report.data["faults"] = [one.data() for one in timelines]
     if options.plot is not None:

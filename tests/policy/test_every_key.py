@@ -4,7 +4,6 @@ A weakened construct is found only where a file that is checked comes to it. tes
 unusual files, too.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config.reference import _rows
-from config.schema import schema_text
+from config.reference import all_rows
 from policy.generated import generate
 from policy.rule import claimed, evaluate
 from policy.synthesis import with_files
@@ -48,14 +46,16 @@ def values(node: Any, steps: list[str]) -> Iterator[Any]:
 
 def words(kind: str) -> set[str]:
     """Return the words that a key may have, by its type in the reference."""
-    return {"true", "false"} if kind == "boolean" else set(re.findall("`([^`]+)`", kind)) if kind[0] == "`" else set()
+    if kind == "boolean":
+        return {"true", "false"}
+    return set(re.findall("`([^`]+)`", kind)) if kind.startswith("`") else set()
 
 
 def test_every_key_and_every_word_is_in_a_checked_file() -> None:
     """Add what is missing to a file in tests/policy/environments/."""
     files = [yaml.safe_load(file.read_text(encoding="utf-8-sig")) for file in CHECKED]
-    schema, missing = json.loads(schema_text()), []
-    for row in _rows(schema, schema, "", {}):
+    missing = []
+    for row in all_rows():
         found = [value for file in files for value in values(file, row.key.replace("[]", ".[]").split("."))]
         given = {str(value).lower() if isinstance(value, bool) else str(value) for value in found}
         if not found:

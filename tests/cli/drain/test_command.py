@@ -336,12 +336,12 @@ def test_new_requests(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_ctrl_c_while_it_waits(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
     """The region stays drained, and the report says what was done."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("cli.drain.command.wait_until_complete", interrupt)
     answer = region.run("drain")
     assert answer.status == 130
@@ -351,10 +351,6 @@ def test_ctrl_c_while_it_waits(region: DrainableMesh, monkeypatch: pytest.Monkey
 
 def test_ctrl_c_while_terraform_applies(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some of it may be applied, so the file stays as it is wanted."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("cli.drain.targeted_apply.TargetedApply.apply", interrupt)
     answer = region.run("drain")
     assert answer.status == 130
@@ -365,9 +361,6 @@ def test_ctrl_c_while_terraform_applies(region: DrainableMesh, monkeypatch: pyte
 
 
 def test_ctrl_c_before_anything_is_applied(region: DrainableMesh, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("cli.drain.targeted_apply.TargetedApply.plan", interrupt)
     answer = region.run("drain")
     assert answer.status == 130
